@@ -1,0 +1,32 @@
+"""What can go wrong, as one family of exceptions.
+
+Every message is one line for the person who made the call: what was wrong, the value seen, what would be right.
+"""
+
+
+class AnymaskError(Exception):
+    """Base of everything anymask raises on purpose."""
+
+
+class InputError(AnymaskError, ValueError):
+    """The caller's input cannot be used; the command line exits with 2."""
+
+
+class ImageError(InputError):
+    """The picture cannot be read, or breaks a limit."""
+
+
+class PromptError(InputError):
+    """A point, box, label, mask or phrase cannot be used."""
+
+
+class ModelError(InputError):
+    """An unknown model, or one that cannot do what was asked."""
+
+
+class WeightsError(AnymaskError):
+    """Weights cannot be fetched, are damaged, or are under a licence that was not allowed."""
+
+
+class EngineError(AnymaskError):
+    """An inference engine is missing or cannot run what was asked."""
