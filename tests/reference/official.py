@@ -1,6 +1,7 @@
 """The official PyTorch code, with the library's own weights: the yardstick of every comparison.
 
-`mobilesam-lite` 0.1.2 carries the original MobileSAM code (`mobile_sam`), `segment-anything` 1.0 the original SAM.
+`mobilesam-lite` 0.1.2 carries the original MobileSAM code (`mobile_sam`), `segment-anything` 1.0 the original
+Segment Anything.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def load_official_model(encoder_onnx: Path, decoder_onnx: Path) -> Any:
         The official `Sam` module, float32, on the CPU, in evaluation mode.
 
     Raises:
-        ValueError: a parameter of the official model is not in the files, or one in the files is unknown to it.
+        ValueError: the files lack a parameter of the official model, or hold one it doesn't know.
     """
     model = mobile_sam().build_sam_vit_t()
     parameters = read_official_parameters(encoder_onnx, decoder_onnx)

@@ -1,9 +1,9 @@
 """The official parameters of MobileSAM, read back out of the two ONNX files.
 
-The export renamed linear layers, folded every batch norm into its convolution, expanded the attention biases and
-joined the output tokens. This module undoes all of that by the names of the ONNX *nodes*, which still follow the
-official module tree. It shares no code with the library on purpose: were both to use one mapping, a mistake in it
-would cancel out in every comparison.
+The export renamed linear layers, folded every batch norm into its convolution, expanded the attention biases
+and joined the output tokens. This module undoes all of that by the names of the ONNX *nodes*, which still
+follow the official module tree. It shares no code with the library on purpose: were both to use one mapping,
+a mistake in it would cancel out in every comparison.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ CONV_BN = re.compile(r"\.c$")
 def read_official_parameters(encoder_onnx: Path, decoder_onnx: Path) -> dict[str, np.ndarray]:
     """Read both files into one dict of float32 arrays under the names of the official state dict.
 
-    Attention biases are left expanded, as `….attn.attention_biases_expanded` [heads, N, N]; the model's own index
-    table is needed to shrink them (see `official.load_official_model`).
+    Attention biases are left expanded, as `….attn.attention_biases_expanded` [heads, N, N]; the model's own
+    index table is needed to shrink them (see `official.load_official_model`).
 
     Args:
         encoder_onnx: the image encoder.

@@ -1,9 +1,9 @@
 """The few functions of torchvision and timm that the official code imports.
 
-The official packages name torchvision and timm as dependencies, but use a resize, a non-maximum suppression and some
-initialisers of theirs. Installing both for that costs gigabytes and ties the tests to one pair of builds, so the
-modules below stand in, and only while the official code is being imported: afterwards `import torchvision` means
-the real one again, or fails as before.
+The official packages name torchvision and timm as dependencies, but use a resize, a non-maximum suppression
+and some initialisers of theirs. Installing both for that costs gigabytes and ties the tests to one pair of
+builds, so the modules below stand in, and only while the official code is being imported: afterwards
+`import torchvision` means the real one again, or fails as before.
 """
 
 from __future__ import annotations
