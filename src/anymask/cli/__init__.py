@@ -1,0 +1,123 @@
+"""The `anymask` command: a table of commands that load when they are called, and one place that words errors.
+
+Exit codes: 0 done, 2 bad input or usage, 1 any other failure, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from anymask import __version__
+from anymask.cli.groups import SuggestingGroup
+from anymask.cli.options import debug_option
+from anymask.errors import AnymaskError, InputError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or words."),
+    "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
+}
+"""Command name → (module that holds a click command named `command`, line for the help)."""
+
+
+class LazyGroup(SuggestingGroup):
+    """A group whose help needs no command's module, so that `anymask --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every command's name, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command and return the command, or None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands from the static lines."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Each command has its own help: anymask COMMAND --help",
+)
+@click.version_option(__version__, "--version", message="anymask %(version)s")
+@debug_option
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Exact object masks from clicks, boxes or words, on an ordinary CPU."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        args: the arguments after the program's name; None takes those of the process.
+    """
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        result = group.main(arguments, prog_name="anymask", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("anymask: interrupted", err=True)
+        return 130
+    except Exception as error:
+        if _debug_wanted(arguments):
+            _print_traceback()
+        code, line = _describe(error)
+        click.echo(f"anymask: {line}", err=True)
+        return code
+
+
+def _debug_wanted(arguments: list[str]) -> bool:
+    """Tell whether tracebacks were asked for, even when the arguments could not be parsed."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--debug" in options or os.environ.get("ANYMASK_DEBUG", "") not in ("", "0")
+
+
+def _describe(error: Exception) -> tuple[int, str]:
+    """Return the exit code of an error and the one line that tells it."""
+    if isinstance(error, click.ClickException):
+        return error.exit_code, _one_line(error.format_message()) + _help_hint(error)
+    if isinstance(error, InputError):
+        return 2, _one_line(str(error))
+    if isinstance(error, AnymaskError):
+        return 1, _one_line(str(error))
+    text = _one_line(str(error))
+    described = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return 1, f"internal error ({described}); run with --debug to see where"
+
+
+def _help_hint(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    return f" (see {error.ctx.command_path} --help)"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _silence_stdout() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush finds no broken pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,71 @@
+"""The options that commands share, so that each has one name, one meaning and one help line.
+
+```python
+@click.command()
+@common_options
+def command(model, engine, precision, threads, allow, out, as_json, quiet): ...
+```
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+ENGINES = ("auto", "openvino", "onnxruntime")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+
+model_option = click.option(
+    "--model", default="mobile-sam", show_default=True, metavar="NAME", help="See: anymask models list."
+)
+engine_option = click.option(
+    "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the networks."
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Number format of the networks; auto takes bf16 only where the CPU has it.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that are allowed."
+)
+allow_option = click.option(
+    "--allow",
+    metavar="LICENCES",
+    help="Refuse weights under any other licence, e.g. apache-2.0,mit; also ANYMASK_ALLOW.",
+)
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results; made if absent."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON on standard output and nothing else there."
+)
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks, only errors.")
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error; also ANYMASK_DEBUG=1."
+)
+"""Only declared: `anymask.cli.main` looks for it itself, so that a usage error can show its traceback too."""
+
+
+def runtime_options(command: Command) -> Command:
+    """Add --model, --engine, --precision, --threads and --allow."""
+    for option in (allow_option, threads_option, precision_option, engine_option, model_option):
+        command = option(command)
+    return command
+
+
+def output_options(command: Command) -> Command:
+    """Add --out, --json (`as_json`), --quiet and --debug (which passes no argument)."""
+    for option in (debug_option, quiet_option, json_option, out_option):
+        command = option(command)
+    return command
+
+
+def common_options(command: Command) -> Command:
+    """Add every option of `runtime_options` and `output_options`."""
+    return runtime_options(output_options(command))
