@@ -1,0 +1,80 @@
+"""The building blocks that several networks share, as ONNX expressions.
+
+All of them take their numbers from `{official name: array}` and a module path, and return a `spox.Var`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import spox.opset.ai.onnx.v20 as op
+from numpy.typing import NDArray
+from spox import Var
+
+Parameters = Mapping[str, NDArray[np.float32]]
+
+
+def const(array: NDArray[np.generic] | Sequence[float] | float, dtype: type = np.float32) -> Var:
+    return op.constant(value=np.asarray(array, dtype=dtype))
+
+
+def reshape(x: Var, shape: Sequence[int]) -> Var:
+    """Reshape with ONNX's conventions: -1 is inferred, 0 keeps the dimension."""
+    return op.reshape(x, const(shape, np.int64))
+
+
+def linear(x: Var, p: Parameters, name: str) -> Var:
+    """`torch.nn.Linear` over the last axis."""
+    y = op.matmul(x, const(p[f"{name}.weight"].T))
+    bias = p.get(f"{name}.bias")
+    return y if bias is None else op.add(y, const(bias))
+
+
+def layer_norm(x: Var, p: Parameters, name: str, epsilon: float = 1e-5) -> Var:
+    """`torch.nn.LayerNorm` over the last axis; also SAM's `LayerNorm2d` (epsilon 1e-6) when channels come last."""
+    weight, bias = const(p[f"{name}.weight"]), const(p[f"{name}.bias"])
+    return op.layer_normalization(x, weight, bias, axis=-1, epsilon=epsilon)[0]
+
+
+def channel_norm(x: Var, p: Parameters, name: str) -> Var:
+    """SAM's `LayerNorm2d`: normalise `[B, C, H, W]` over C, epsilon 1e-6."""
+    channels_last = op.transpose(x, perm=[0, 2, 3, 1])
+    return op.transpose(layer_norm(channels_last, p, name, 1e-6), perm=[0, 3, 1, 2])
+
+
+def conv(
+    x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, *, stride: int = 1, pad: int = 0
+) -> Var:
+    """2-D convolution of `[B, C, H, W]`; weight `[out, C, k, k]`."""
+    return _conv(x, weight, bias, stride, pad, 1)
+
+
+def depthwise_conv(
+    x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, *, stride: int = 1, pad: int = 1
+) -> Var:
+    """Convolution with one filter a channel, weight `[C, 1, k, k]`."""
+    return _conv(x, weight, bias, stride, pad, weight.shape[0])
+
+
+def _conv(
+    x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, stride: int, pad: int, groups: int
+) -> Var:
+    return op.conv(
+        x,
+        const(weight),
+        None if bias is None else const(bias),
+        kernel_shape=list(weight.shape[2:]),
+        strides=[stride, stride],
+        pads=[pad] * 4,
+        group=groups,
+    )
+
+
+def mlp(x: Var, p: Parameters, name: str, layers: int) -> Var:
+    """SAM's `MLP`: linear layers with ReLU between them."""
+    for i in range(layers):
+        x = linear(x, p, f"{name}.layers.{i}")
+        if i < layers - 1:
+            x = op.relu(x)
+    return x

@@ -1,0 +1,198 @@
+"""SAM's mask decoder: a two-way transformer between prompt tokens and image tokens, then upscaling.
+
+Follows `MaskDecoder` and `TwoWayTransformer` of segment-anything, with the same numbers and in another order.
+A prompt has T ≈ 7 tokens and the image 4,096, so the official order, which projects all 4,096 image tokens to
+keys, values and queries for every prompt, spends its time where nothing depends on the prompt. Three identities
+move the work to the small side:
+
+- scores  q·(X·Wk)ᵀ = (q·Wkᵀ)·Xᵀ: project the query, not the image. The key bias shifts all scores of a query alike
+  and vanishes in the softmax.
+- values  A·(X·Wv)·Wo = (A·X)·(Wv·Wo): average the image tokens first, project the few averages afterwards.
+- image ← tokens  A·(V·Wo): multiply the few values by the output projection first.
+
+With 8 heads and T tokens each of these costs 4096·8T·256 multiplications instead of 4096·128·256, and no array of
+4,096 projected tokens is ever written. In the first layer the image tokens do not depend on the prompt at all, and
+the batch shares one copy of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import spox
+import spox.opset.ai.onnx.v20 as op
+from spox import Var
+
+from .layers import Parameters, const, layer_norm, linear, mlp, reshape
+from .prompt_encoder import GRID, dense_position
+
+HEADS = 8
+WIDTH = 256
+MASK_TOKENS = 4
+_TRANSFORMER = "mask_decoder.transformer"
+
+
+def mask_decoder(p: Parameters, *, with_mask_input: bool = False, upscale: bool = True) -> onnx.ModelProto:
+    """Emit the decoder for a batch of prompts on one image.
+
+    Input:
+        image_tokens: float32 [1, 4096, 256]: the embedding plus `no_mask_embed`; with `with_mask_input`,
+            [B, 4096, 256]: the embedding plus the dense encoding of each prompt's mask.
+        tokens, token_bias: from the prompt encoder, [B, T, 256] and [B, T].
+    Output:
+        logits: float32 [B, 4, 256, 256]: the single-mask answer, then the three of `multimask_output`.
+        scores: float32 [B, 4]: predicted IoU.
+        Without `upscale` (the first half of a two-stage decode) instead of logits:
+        image_tokens_out: float32 [B, 4096, 256] and filters: float32 [B, 4, 32], the inputs of `mask_upscaler`.
+    """
+    batch = "B" if with_mask_input else 1
+    image = spox.argument(spox.Tensor(np.float32, (batch, GRID * GRID, WIDTH)))
+    tokens = spox.argument(spox.Tensor(np.float32, ("B", "T", WIDTH)))
+    token_bias = spox.argument(spox.Tensor(np.float32, ("B", "T")))
+    inputs = {"image_tokens": image, "tokens": tokens, "token_bias": token_bias}
+
+    queries, image_out = _transformer(image, tokens, token_bias, p)
+    scores = mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
+    filters = _filters(queries, p)
+    if not upscale:
+        outputs = {"image_tokens_out": image_out, "filters": filters, "scores": scores}
+    else:
+        outputs = {"logits": _upscale(image_out, filters, p), "scores": scores}
+    return spox.build(inputs, outputs)
+
+
+def mask_upscaler(p: Parameters) -> onnx.ModelProto:
+    """Emit the second half of a two-stage decode: `image_tokens_out`, `filters` [B, F, 32] → logits [B, F, 256, 256]."""
+    image = spox.argument(spox.Tensor(np.float32, ("B", GRID * GRID, WIDTH)))
+    filters = spox.argument(spox.Tensor(np.float32, ("B", "F", WIDTH // 8)))
+    return spox.build({"image_tokens_out": image, "filters": filters}, {"logits": _upscale(image, filters, p)})
+
+
+def _transformer(image: Var, tokens: Var, token_bias: Var, p: Parameters) -> tuple[Var, Var]:
+    position = const(dense_position(p)[None])
+    key_bias = op.unsqueeze(token_bias, const([1, 2], np.int64))  # [B, 1, 1, T]
+    queries = tokens
+    for layer in range(2):
+        name = f"{_TRANSFORMER}.layers.{layer}"
+        if layer == 0:  # the reference leaves out both the position and the residual here
+            queries = _self_attention(queries, queries, key_bias, p, f"{name}.self_attn")
+        else:
+            positioned = op.add(queries, tokens)
+            queries = op.add(queries, _self_attention(positioned, queries, key_bias, p, f"{name}.self_attn"))
+        queries = layer_norm(queries, p, f"{name}.norm1")
+        image_positioned = op.add(image, position)
+        seen = _tokens_look_at_image(
+            op.add(queries, tokens), image_positioned, image, p, f"{name}.cross_attn_token_to_image"
+        )
+        queries = layer_norm(op.add(queries, seen), p, f"{name}.norm2")
+        hidden = op.relu(linear(queries, p, f"{name}.mlp.lin1"))
+        queries = layer_norm(op.add(queries, linear(hidden, p, f"{name}.mlp.lin2")), p, f"{name}.norm3")
+        told = _image_looks_at_tokens(
+            image_positioned,
+            op.add(queries, tokens),
+            queries,
+            key_bias,
+            p,
+            f"{name}.cross_attn_image_to_token",
+        )
+        image = layer_norm(op.add(image, told), p, f"{name}.norm4")
+    seen = _tokens_look_at_image(
+        op.add(queries, tokens),
+        op.add(image, position),
+        image,
+        p,
+        f"{_TRANSFORMER}.final_attn_token_to_image",
+    )
+    return layer_norm(op.add(queries, seen), p, f"{_TRANSFORMER}.norm_final_attn"), image
+
+
+def _self_attention(x: Var, values: Var, key_bias: Var, p: Parameters, name: str) -> Var:
+    q = _scaled_heads(linear(x, p, f"{name}.q_proj"), WIDTH // HEADS)
+    k = _split_heads(linear(x, p, f"{name}.k_proj"), WIDTH // HEADS)
+    v = _split_heads(linear(values, p, f"{name}.v_proj"), WIDTH // HEADS)
+    scores = op.add(op.matmul(q, op.transpose(k, perm=[0, 1, 3, 2])), key_bias)
+    y = op.transpose(op.matmul(op.softmax(scores, axis=-1), v), perm=[0, 2, 1, 3])
+    return linear(reshape(y, [0, 0, WIDTH]), p, f"{name}.out_proj")
+
+
+def _tokens_look_at_image(queries: Var, keys: Var, values: Var, p: Parameters, name: str) -> Var:
+    """Cross attention of T tokens over 4,096 image tokens, [B, T, 256], without projecting the image."""
+    q = linear(queries, p, f"{name}.q_proj")
+    depth = p[f"{name}.q_proj.weight"].shape[0] // HEADS
+    key_weight = p[f"{name}.k_proj.weight"].reshape(HEADS, depth, WIDTH)
+    q = op.matmul(_scaled_heads(q, depth), const(key_weight))  # [B, heads, T, 256]
+    scores = op.matmul(_join_heads(q), op.transpose(keys, perm=[0, 2, 1]))  # [B, heads·T, 4096]
+    averages = op.matmul(op.softmax(scores, axis=-1), values)  # [B, heads·T, 256]
+    averages = reshape(averages, [0, HEADS, -1, WIDTH])
+    value_weight = p[f"{name}.v_proj.weight"].reshape(HEADS, depth, WIDTH).transpose(0, 2, 1)
+    y = op.transpose(op.matmul(averages, const(value_weight)), perm=[0, 2, 1, 3])
+    y = op.add(reshape(y, [0, 0, HEADS * depth]), const(p[f"{name}.v_proj.bias"]))
+    return linear(y, p, f"{name}.out_proj")
+
+
+def _image_looks_at_tokens(queries: Var, keys: Var, values: Var, key_bias: Var, p: Parameters, name: str) -> Var:
+    """Cross attention of 4,096 image tokens over T tokens, [B, 4096, 256], without projecting the image."""
+    depth = p[f"{name}.k_proj.weight"].shape[0] // HEADS
+    k = _scaled_heads(linear(keys, p, f"{name}.k_proj"), depth)  # [B, heads, T, depth]
+    query_weight = p[f"{name}.q_proj.weight"].reshape(HEADS, depth, WIDTH)
+    query_bias = p[f"{name}.q_proj.bias"].reshape(HEADS, depth, 1)
+    directions = op.transpose(_join_heads(op.matmul(k, const(query_weight))), perm=[0, 2, 1])
+    offsets = op.add(op.transpose(op.matmul(k, const(query_bias)), perm=[0, 1, 3, 2]), key_bias)
+    scores = op.add(op.matmul(queries, directions), reshape(offsets, [0, 1, -1]))  # [B, 4096, heads·T]
+    weights = op.softmax(reshape(scores, [0, 0, HEADS, -1]), axis=-1)
+    out_weight = p[f"{name}.out_proj.weight"].T.reshape(HEADS, depth, WIDTH)
+    v = op.matmul(_split_heads(linear(values, p, f"{name}.v_proj"), depth), const(out_weight))
+    y = op.matmul(reshape(weights, [0, 0, -1]), _join_heads(v))
+    return op.add(y, const(p[f"{name}.out_proj.bias"]))
+
+
+def _split_heads(x: Var, depth: int) -> Var:
+    """[B, T, heads·depth] → [B, heads, T, depth]."""
+    return op.transpose(reshape(x, [0, 0, HEADS, depth]), perm=[0, 2, 1, 3])
+
+
+def _scaled_heads(x: Var, depth: int) -> Var:
+    """The side of a scalar product that carries attention's 1/√depth: always the smaller array."""
+    return op.mul(_split_heads(x, depth), const(depth**-0.5))
+
+
+def _join_heads(x: Var) -> Var:
+    """[B, heads, T, C] → [B, heads·T, C]."""
+    return reshape(x, [0, -1, WIDTH])
+
+
+def _filters(queries: Var, p: Parameters) -> Var:
+    """One dynamic 1×1 filter per mask token, [B, 4, 32] (`output_hypernetworks_mlps`)."""
+    filters = [
+        mlp(_token(queries, 1 + i), p, f"mask_decoder.output_hypernetworks_mlps.{i}", 3) for i in range(MASK_TOKENS)
+    ]
+    return op.concat([op.unsqueeze(f, const([1], np.int64)) for f in filters], axis=1)
+
+
+def _token(queries: Var, index: int) -> Var:
+    return op.gather(queries, const(index, np.int64), axis=1)
+
+
+def _upscale(image: Var, filters: Var, p: Parameters) -> Var:
+    """`output_upscaling`, then the filters: [B, 4096, 256] → [B, F, 256, 256].
+
+    A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
+    everything stays channels-last and only the finished logits are put into picture order.
+    """
+    x = reshape(_double(image, p, "mask_decoder.output_upscaling.0"), [0, 4 * GRID * GRID, WIDTH // 4])
+    x = op.gelu(layer_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))
+    x = op.gelu(_double(x, p, "mask_decoder.output_upscaling.3"))
+    pixels = reshape(x, [0, 16 * GRID * GRID, WIDTH // 8])
+    logits = op.matmul(filters, op.transpose(pixels, perm=[0, 2, 1]))
+    # Each image token's 16 pixels lie together: (row, column, then y and x of the first and of the second doubling).
+    logits = reshape(logits, [-1, GRID, GRID, 2, 2, 2, 2])
+    logits = op.transpose(logits, perm=[0, 1, 3, 5, 2, 4, 6])
+    batch_and_filters = op.slice(op.shape(filters), const([0], np.int64), const([2], np.int64))
+    return op.reshape(logits, op.concat([batch_and_filters, const([4 * GRID, 4 * GRID], np.int64)], axis=0))
+
+
+def _double(x: Var, p: Parameters, name: str) -> Var:
+    """`ConvTranspose2d(kernel_size=2, stride=2)` on channels-last pixels: [B, N, C] → [B, N, 4·C']."""
+    weight = p[f"{name}.weight"]  # [C, C', 2, 2]
+    flat = weight.transpose(0, 2, 3, 1).reshape(weight.shape[0], -1)
+    return op.add(op.matmul(x, const(flat)), const(np.tile(p[f"{name}.bias"], 4)))
