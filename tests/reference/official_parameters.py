@@ -56,9 +56,7 @@ def _parameters_of(
 ) -> dict[str, np.ndarray]:
     """What this node says about renamed parameters; empty for the many nodes that hold none."""
     module = _module_of(node.name)
-    renamed = [
-        initializers[name] for name in node.input if name.startswith("onnx::") and name in initializers
-    ]
+    renamed = [initializers[name] for name in node.input if name.startswith("onnx::") and name in initializers]
     if node.op_type == "Conv" and CONV_BN.search(module):
         return _unfolded_batch_norm(module, *renamed)
     if node.op_type == "MatMul" and renamed:
