@@ -11,8 +11,9 @@ import onnx
 import spox
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
+from spox import Var
 
-from .layers import Parameters, channel_norm, const, conv, reshape
+from anymask.graphs.layers import Parameters, channel_norm, const, conv, reshape
 
 IMAGE_SIZE = 1024
 GRID = IMAGE_SIZE // 16
@@ -62,23 +63,15 @@ def sparse_prompt_encoder(p: Parameters) -> onnx.ModelProto:
     )
 
 
-def mask_prompt_encoder(p: Parameters) -> onnx.ModelProto:
-    """Emit the encoder of mask prompts.
-
-    Input:
-        mask_input: float32 [B, 1, 256, 256], logits in the padded frame divided by 4.
-    Output:
-        dense: float32 [B, 4096, 256], what the mask adds to the image tokens *in place of* `no_mask_embed`.
-    """
-    mask = spox.argument(spox.Tensor(np.float32, ("B", 1, 4 * GRID, 4 * GRID)))
+def dense_prompt(mask: Var, p: Parameters) -> Var:
+    """Encode mask prompts: logits [B, 1, 256, 256] → [B, 4096, 256], added to the image tokens."""
     name = "prompt_encoder.mask_downscaling"
     x = conv(mask, p[f"{name}.0.weight"], p[f"{name}.0.bias"], stride=2)
     x = op.gelu(channel_norm(x, p, f"{name}.1"))
     x = conv(x, p[f"{name}.3.weight"], p[f"{name}.3.bias"], stride=2)
     x = op.gelu(channel_norm(x, p, f"{name}.4"))
     x = conv(x, p[f"{name}.6.weight"], p[f"{name}.6.bias"])
-    x = op.transpose(reshape(x, [0, 0, GRID * GRID]), perm=[0, 2, 1])
-    return spox.build({"mask_input": mask}, {"dense": x})
+    return op.transpose(reshape(x, [0, 0, GRID * GRID]), perm=[0, 2, 1])
 
 
 def dense_position(p: Parameters) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
 from spox import Var
 
-from .layers import Parameters, channel_norm, const, conv, depthwise_conv, layer_norm, linear, reshape
+from anymask.graphs.layers import Parameters, channel_norm, const, conv, depthwise_conv, layer_norm, linear, reshape
 
 INPUT_SIZE = 1024
 _LAYERS = "image_encoder.layers"
@@ -31,7 +31,7 @@ def tinyvit_encoder(p: Parameters) -> onnx.ModelProto:
         image: float32 [1, 3, 1024, 1024], RGB, normalised with SAM's mean and deviation, then padded bottom and
             right with zeros.
     Output:
-        embedding: float32 [1, 256, 64, 64].
+        embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
     """
     image = spox.argument(spox.Tensor(np.float32, (1, 3, INPUT_SIZE, INPUT_SIZE)))
     x = op.gelu(_conv_bn(image, p, "image_encoder.patch_embed.seq.0", stride=2, pad=1))
@@ -50,8 +50,8 @@ def tinyvit_encoder(p: Parameters) -> onnx.ModelProto:
 def _neck(x: Var, p: Parameters) -> Var:
     x = conv(x, p["image_encoder.neck.0.weight"], None)
     x = channel_norm(x, p, "image_encoder.neck.1")
-    x = conv(x, p["image_encoder.neck.2.weight"], None, pad=1)
-    return channel_norm(x, p, "image_encoder.neck.3")
+    x = op.transpose(conv(x, p["image_encoder.neck.2.weight"], None, pad=1), perm=[0, 2, 3, 1])
+    return reshape(layer_norm(x, p, "image_encoder.neck.3", 1e-6), [1, -1, 256])
 
 
 def _mbconv(x: Var, p: Parameters, name: str) -> Var:
@@ -113,9 +113,9 @@ def _fill_up(x: Var, vector: NDArray[np.float32], side: int, padded: int) -> Var
     """Extend `[1, side, side, C]` to `[1, padded, padded, C]` at the bottom and right with copies of one vector."""
     if padded == side:
         return x
-    right = np.broadcast_to(vector, (1, side, padded - side, vector.size))
-    bottom = np.broadcast_to(vector, (1, padded - side, padded, vector.size))
-    return op.concat([op.concat([x, const(right)], axis=2), const(bottom)], axis=1)
+    right = op.expand(const(vector), const([1, side, padded - side, vector.size], np.int64))
+    bottom = op.expand(const(vector), const([1, padded - side, padded, vector.size], np.int64))
+    return op.concat([op.concat([x, right], axis=2), bottom], axis=1)
 
 
 def _expand_biases(offset_biases: NDArray[np.float32], window: int) -> NDArray[np.float32]:

@@ -23,8 +23,8 @@ import spox
 import spox.opset.ai.onnx.v20 as op
 from spox import Var
 
-from .layers import Parameters, const, layer_norm, linear, mlp, reshape
-from .prompt_encoder import GRID, dense_position
+from anymask.graphs.layers import Parameters, const, layer_norm, linear, mlp, reshape
+from anymask.graphs.prompt_encoder import GRID, dense_position, dense_prompt
 
 HEADS = 8
 WIDTH = 256
@@ -36,36 +36,42 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False, upscale: bool 
     """Emit the decoder for a batch of prompts on one image.
 
     Input:
-        image_tokens: float32 [1, 4096, 256]: the embedding plus `no_mask_embed`; with `with_mask_input`,
-            [B, 4096, 256]: the embedding plus the dense encoding of each prompt's mask.
+        embedding: float32 [1, 4096, 256], of the image, shared by the batch.
         tokens, token_bias: from the prompt encoder, [B, T, 256] and [B, T].
+        mask_input: float32 [B, 1, 256, 256], only with `with_mask_input`.
     Output:
         logits: float32 [B, 4, 256, 256]: the single-mask answer, then the three of `multimask_output`.
         scores: float32 [B, 4]: predicted IoU.
         Without `upscale` (the first half of a two-stage decode) instead of logits:
-        image_tokens_out: float32 [B, 4096, 256] and filters: float32 [B, 4, 32], the inputs of `mask_upscaler`.
+        image_tokens: float32 [B, 4096, 256] and filters: float32 [B, 4, 32], the inputs of `mask_upscaler`.
     """
-    batch = "B" if with_mask_input else 1
-    image = spox.argument(spox.Tensor(np.float32, (batch, GRID * GRID, WIDTH)))
+    embedding = spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, WIDTH)))
     tokens = spox.argument(spox.Tensor(np.float32, ("B", "T", WIDTH)))
     token_bias = spox.argument(spox.Tensor(np.float32, ("B", "T")))
-    inputs = {"image_tokens": image, "tokens": tokens, "token_bias": token_bias}
+    inputs = {"embedding": embedding, "tokens": tokens, "token_bias": token_bias}
+    if with_mask_input:
+        inputs["mask_input"] = spox.argument(spox.Tensor(np.float32, ("B", 1, 4 * GRID, 4 * GRID)))
+        image = op.add(embedding, dense_prompt(inputs["mask_input"], p))
+    else:
+        image = op.add(embedding, const(p["prompt_encoder.no_mask_embed.weight"]))
 
-    queries, image_out = _transformer(image, tokens, token_bias, p)
+    queries, image = _transformer(image, tokens, token_bias, p)
     scores = mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
     filters = _filters(queries, p)
     if not upscale:
-        outputs = {"image_tokens_out": image_out, "filters": filters, "scores": scores}
-    else:
-        outputs = {"logits": _upscale(image_out, filters, p), "scores": scores}
-    return spox.build(inputs, outputs)
+        return spox.build(inputs, {"image_tokens": image, "filters": filters, "scores": scores})
+    return spox.build(inputs, {"logits": _upscale(image, filters, p), "scores": scores})
 
 
 def mask_upscaler(p: Parameters) -> onnx.ModelProto:
-    """Emit the second half of a two-stage decode: `image_tokens_out`, `filters` [B, F, 32] → logits [B, F, 256, 256]."""
+    """Emit the second half of a two-stage decode.
+
+    Input: image_tokens, float32 [B, 4096, 256]; filters, float32 [B, F, 32], those of the wanted masks.
+    Output: logits, float32 [B, F, 256, 256].
+    """
     image = spox.argument(spox.Tensor(np.float32, ("B", GRID * GRID, WIDTH)))
     filters = spox.argument(spox.Tensor(np.float32, ("B", "F", WIDTH // 8)))
-    return spox.build({"image_tokens_out": image, "filters": filters}, {"logits": _upscale(image, filters, p)})
+    return spox.build({"image_tokens": image, "filters": filters}, {"logits": _upscale(image, filters, p)})
 
 
 def _transformer(image: Var, tokens: Var, token_bias: Var, p: Parameters) -> tuple[Var, Var]:

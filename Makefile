@@ -1,0 +1,58 @@
+# Each target sets up what it needs, in .venv, and nothing outside the repository but the cache of weights.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PHOTO := examples/photos/chelsea.jpg
+
+.PHONY: help demo test reference bench lint format clean
+
+help:
+	@echo "make demo       set up and segment the example photo; prints where the pictures are"
+	@echo "make test       set up and run the tests (no PyTorch needed)"
+	@echo "make reference  compare with the official PyTorch code (installs torch)"
+	@echo "make bench      side-by-side speed against the official code, as ratios (installs torch)"
+	@echo "make lint       ruff and mypy"
+	@echo "make clean      remove .venv and what was built"
+
+demo: $(VENV)/.installed
+	$(BIN)/anymask segment $(PHOTO) --point 200,150 --out anymask-out/click
+	$(BIN)/anymask segment $(PHOTO) --box 60,20,400,290 --out anymask-out/box
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not reference"
+
+reference: $(VENV)/.test $(VENV)/.reference
+	$(BIN)/python -m pytest -m reference tests/reference
+
+bench: $(VENV)/.reference
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/.test $(VENV)/.lint
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing anymask into $(VENV) …"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml $(VENV)/.installed
+	$(PIP) --group $*
+	@touch $@
+
+$(VENV)/.reference: pyproject.toml $(VENV)/.installed
+	$(PIP) --group reference
+	@touch $@
+
+clean:
+	rm -rf $(VENV) anymask-out dist build .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,112 @@
+"""Which of the model's answers a person meant, and whether it keeps what they asked.
+
+The model returns up to four masks per prompt, each with its own guess of how good it is. That guess knows nothing
+of the prompt's promises: it can score a mask highest that contains an excluded point. Here a candidate that breaks
+a promise is chosen only if every candidate breaks one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.candidates import Candidates
+from anymask.errors import PromptError
+from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.mask import Satisfaction
+from anymask.prompt import Prompt
+
+Select = Literal["object", "part", "score"]
+
+SINGLE = 0
+"""Index of the answer that the reference gives with `multimask_output=False`."""
+
+_PART_SCORE = 0.7
+"""The least predicted IoU at which a smaller answer is still a part and not noise."""
+
+
+def check_select(select: str) -> None:
+    """Refuse an unknown way of choosing with one line."""
+    if select not in get_args(Select):
+        raise PromptError(f"select must be one of {', '.join(get_args(Select))}, not {select!r}")
+
+
+def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") -> tuple[int, Satisfaction | None]:
+    """Pick one of the four answers to a prompt.
+
+    Args:
+        candidates: all four answers, the single-mask one first.
+        prompt: what was asked.
+        select: "object": the best-scored answer among those that keep the prompt. "part": the smallest such answer
+            with a fair score. "score": the official habit, the highest score of `multimask_output=True` whatever
+            it breaks.
+
+    Returns:
+        The index of the chosen candidate, and how it keeps the prompt (None where the prompt promises nothing).
+    """
+    kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
+    pool = list(range(SINGLE + 1, len(candidates.scores)))
+    if select != "score":
+        pool = _keeping(kept, pool if _is_ambiguous(prompt) else [SINGLE, *pool])
+    if select == "part":
+        fair = [i for i in pool if candidates.scores[i] >= _PART_SCORE] or pool
+        index = min(fair, key=lambda i: np.count_nonzero(candidates.logits[i] > 0))
+    else:
+        index = max(pool, key=lambda i: float(candidates.scores[i]))
+    return index, kept[index]
+
+
+def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> Satisfaction | None:
+    """Check one answer against its prompt.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [256, 256].
+        prompt: what was asked.
+
+    Returns:
+        Point by point, whether an included point is inside the full-size mask and an excluded one outside; and the
+        IoU of the mask's tight box with the box asked for. None if the prompt has neither points nor a box.
+    """
+    if not len(prompt.points) and prompt.box is None:
+        return None
+    inside = frame.logits_at(logits, prompt.points) > 0 if len(prompt.points) else np.zeros(0, bool)
+    points = tuple(bool(kept) for kept in inside == (prompt.labels == 1))
+    return Satisfaction(points=points, box=None if prompt.box is None else _box_iou(frame, logits, prompt.box))
+
+
+def _is_ambiguous(prompt: Prompt) -> bool:
+    """One lone click can mean a part, an object or a group; only then does the reference advise three answers."""
+    return len(prompt.points) == 1 and prompt.box is None and prompt.mask_input is None
+
+
+def _keeping(kept: Sequence[Satisfaction | None], pool: list[int]) -> list[int]:
+    """Those of the pool that break the fewest promises: points first, then the box."""
+    broken = [_promises_broken(kept[i]) for i in pool]
+    least = min(broken)
+    return [i for i, count in zip(pool, broken, strict=True) if count == least]
+
+
+def _promises_broken(kept: Satisfaction | None) -> tuple[int, bool]:
+    if kept is None:
+        return 0, False
+    return sum(not point for point in kept.points), not kept
+
+
+def _box_iou(frame: Frame, logits: NDArray[np.float32], box: NDArray[np.float64]) -> float:
+    """IoU of the mask's tight box, to the logit cell, with the box that was asked for."""
+    columns, rows = frame.valid_logits()
+    positive = logits[:rows, :columns] > 0
+    x, y = np.flatnonzero(positive.any(axis=0)), np.flatnonzero(positive.any(axis=1))
+    if not len(x):
+        return 0.0
+    cell = MODEL_SIDE / LOGIT_SIDE
+    scale = np.array([frame.width, frame.height]) / frame.resized * cell
+    low = np.array([x[0], y[0]]) * scale
+    high = np.minimum(np.array([x[-1] + 1, y[-1] + 1]) * scale, (frame.width, frame.height))
+    overlap = np.prod(np.maximum(np.minimum(high, box[2:]) - np.maximum(low, box[:2]), 0))
+    union = np.prod(high - low) + np.prod(box[2:] - box[:2]) - overlap
+    return float(overlap / union) if union > 0 else 0.0

@@ -1,0 +1,180 @@
+"""Segment Anything and the models that share its prompt encoder and mask decoder (SAM, MobileSAM)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.engines import CompiledGraph, Engine
+from anymask.frame import MODEL_SIDE, Frame
+from anymask.graphs import CODE_VERSION
+from anymask.prompt import Prompt
+
+if TYPE_CHECKING:
+    import onnx
+
+    from anymask.graphs.layers import Parameters
+
+PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
+BATCH = 16
+"""Prompts per run of the decoder: more gain nothing on a CPU and cost 5 MB of memory each."""
+
+_NOT_A_POINT, _TOP_LEFT, _BOTTOM_RIGHT, _ABSENT = -1, 2, 3, -2
+
+
+class Sam:
+    """A SAM model on an engine. Graphs are compiled when first needed; see `anymask.families.Family`."""
+
+    def __init__(self, files: Sequence[Path], key: str, engine: Engine) -> None:
+        self._files = tuple(files)
+        self._key = key
+        self._engine = engine
+        self._graphs: dict[str, CompiledGraph] = {}
+        self._locks = {name: threading.Lock() for name in _GRAPHS}
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
+        return self._graph("encoder")(image=preprocess(pixels))["embedding"]
+
+    def decode(
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts."""
+        logits = np.empty((len(prompts), 4, 256, 256), np.float32)
+        scores = np.empty((len(prompts), 4), np.float32)
+        with_mask = np.array([prompt.mask_input is not None for prompt in prompts], bool)
+        for graph, members in (("decoder", ~with_mask), ("mask_decoder", with_mask)):
+            indices = np.flatnonzero(members)
+            for start in range(0, len(indices), BATCH):
+                chunk = indices[start : start + BATCH]
+                answer = self._decode(graph, embedding, frame, [prompts[i] for i in chunk])
+                logits[chunk], scores[chunk] = answer["logits"], answer["scores"]
+        return logits, scores
+
+    def prepare(self, *names: str) -> None:
+        """Compile graphs before they are needed: any of "encoder", "decoder", "mask_decoder"."""
+        for name in names:
+            self._graph(name)
+
+    def _decode(
+        self, graph: str, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
+    ) -> dict[str, NDArray[np.float32]]:
+        points, labels = sparse_prompts(frame, prompts)
+        inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
+        if graph == "mask_decoder":
+            inputs["mask_input"] = np.stack([p.mask_input for p in prompts if p.mask_input is not None])[:, None]
+        return self._graph(graph)(**inputs)
+
+    def _graph(self, name: str) -> CompiledGraph:
+        with self._locks[name]:
+            if name not in self._graphs:
+                build, exact = _GRAPHS[name]
+                key = f"{self._key}/{name}/{CODE_VERSION}"
+                self._graphs[name] = self._engine.compile(key, lambda: build(_parameters(self._files)), exact=exact)
+            return self._graphs[name]
+
+
+def preprocess(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Resize, normalise and pad a photo as `SamPredictor.set_image` does.
+
+    Args:
+        pixels: uint8 [H, W, 3], RGB.
+
+    Returns:
+        float32 [1, 3, 1024, 1024]; the padding at the bottom and right is zero *after* normalising.
+    """
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    columns, rows = Frame(width, height).resized
+    resized = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
+    padded = np.zeros((1, 3, MODEL_SIDE, MODEL_SIDE), np.float32)
+    for channel in range(3):
+        plane = padded[0, channel, :rows, :columns]
+        np.subtract(resized[..., channel], PIXEL_MEAN[channel], out=plane)
+        plane /= PIXEL_DEVIATION[channel]
+    return padded
+
+
+def sparse_prompts(
+    frame: Frame, prompts: Sequence[Prompt]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Turn points and boxes into the rectangular input of the prompt encoder.
+
+    As in the reference, a prompt without a box carries one "not a point", and a box follows its points. Shorter
+    prompts are filled up with absent points, which the decoder ignores.
+
+    Returns:
+        points float32 [B, N, 2] in the 1,024 frame and labels int64 [B, N].
+    """
+    rows = [_sparse_prompt(frame, prompt) for prompt in prompts]
+    longest = max(len(labels) for _, labels in rows)
+    points = np.zeros((len(rows), longest, 2), np.float32)
+    labels = np.full((len(rows), longest), _ABSENT, np.int64)
+    for i, (row_points, row_labels) in enumerate(rows):
+        points[i, : len(row_points)] = row_points
+        labels[i, : len(row_labels)] = row_labels
+    return points, labels
+
+
+def _sparse_prompt(frame: Frame, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    points = frame.to_model(prompt.points)
+    if prompt.box is None:
+        # Without any point the reference passes no padding either: the mask input stands alone.
+        padding = 1 if len(points) else 0
+        return (
+            np.concatenate([points, np.zeros((padding, 2), np.float32)]),
+            np.concatenate([prompt.labels, np.full(padding, _NOT_A_POINT, np.int64)]),
+        )
+    corners = frame.to_model(prompt.box.reshape(2, 2))
+    return (
+        np.concatenate([points, corners]),
+        np.concatenate([prompt.labels, np.array([_TOP_LEFT, _BOTTOM_RIGHT], np.int64)]),
+    )
+
+
+@lru_cache(maxsize=1)
+def _parameters(files: tuple[Path, ...]) -> Parameters:
+    from anymask.weights.read_onnx import read_parameters
+
+    return read_parameters(files)
+
+
+def _build_encoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.graphs.tinyvit import tinyvit_encoder
+
+    return tinyvit_encoder(parameters)
+
+
+def _build_prompt_encoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.graphs.prompt_encoder import sparse_prompt_encoder
+
+    return sparse_prompt_encoder(parameters)
+
+
+def _build_decoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.graphs.two_way_decoder import mask_decoder
+
+    return mask_decoder(parameters)
+
+
+def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.graphs.two_way_decoder import mask_decoder
+
+    return mask_decoder(parameters, with_mask_input=True)
+
+
+_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto], bool]] = {
+    "encoder": (_build_encoder, False),
+    "prompt_encoder": (_build_prompt_encoder, True),  # sines of large angles: never in bf16
+    "decoder": (_build_decoder, False),
+    "mask_decoder": (_build_mask_decoder, False),
+}
+"""How each graph is built, and whether it must be computed in f32 at any precision."""

@@ -1,0 +1,279 @@
+"""The two objects people hold: a Segmenter (a model that is ready) and a Scene (a photo it has looked at)."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask import __version__
+from anymask.candidates import Candidates
+from anymask.choose import Select, check_select, choose
+from anymask.engines import Engine, load_engine
+from anymask.errors import PromptError
+from anymask.families import Family, load_family
+from anymask.frame import Frame
+from anymask.graphs import CODE_VERSION
+from anymask.image import Image, Source, open_image
+from anymask.mask import Mask, MaskSet, Run
+from anymask.prompt import Prompt, make_prompts
+from anymask.store import EmbeddingStore
+from anymask.weights import Progress, cache_root, ensure, find_model
+
+
+def load(
+    model: str = "mobile-sam",
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    store: bool = True,
+    allow: str | Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Segmenter:
+    """Get a model ready: fetch and verify its weights if needed, and set up an engine.
+
+    ```python
+    segmenter = anymask.load("mobile-sam")
+    ```
+
+    Args:
+        model: a name of `anymask models list`.
+        engine: "openvino", "onnxruntime", or "auto".
+        precision: "f32", "bf16", or "auto": bf16 where the CPU has it.
+        threads: CPU threads for one call; None leaves it to the engine.
+        store: keep embeddings on disk, so that a photo is encoded once for all processes.
+        allow: licences of weights that may be used; None allows all.
+        progress: told about downloads.
+
+    Raises:
+        ModelError: unknown model, engine or precision.
+        WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
+        EngineError: the engine is missing or cannot do this.
+    """
+    started = time.perf_counter()
+    entry = find_model(model)
+    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs")
+    files = ensure(entry, allow=allow, progress=progress)
+    key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
+    family = load_family(entry.family, files, key, runtime)
+    embeddings = EmbeddingStore(cache_root() / "embeddings") if store else None
+    return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
+
+
+class Segmenter:
+    """A model that is ready to look at photos. Holds no photo; safe to use from several threads at once.
+
+    Attributes:
+        model: its name.
+        engine, precision, device, threads: what really runs.
+    """
+
+    def __init__(
+        self, model: str, key: str, family: Family, engine: Engine, store: EmbeddingStore | None, seconds: float
+    ) -> None:
+        self.model = model
+        self.engine = engine.name
+        self.precision = engine.precision
+        self.device = engine.device
+        self.threads = engine.threads
+        self._key = (key, str(CODE_VERSION), engine.name, engine.version, engine.precision)
+        self._family = family
+        self._store = store
+        self._load_seconds = seconds
+
+    def encode(self, source: Source | Image, **options: Any) -> Scene:
+        """Look at a photo once, so that any number of prompts can be answered in milliseconds.
+
+        Args:
+            source: a path, bytes, a file, a PIL image, an array [H, W, 3] of uint8 RGB, or an opened `Image`.
+            options: of `anymask.open_image`, for example `window` for 16-bit pictures.
+
+        Raises:
+            ImageError: the picture cannot be read, or breaks a limit.
+        """
+        image = source if isinstance(source, Image) else open_image(source, **options)
+        started = time.perf_counter()
+        embedding = self._stored(image)
+        if embedding is None:
+            embedding = self._family.encode(image.pixels)
+            if self._store is not None:
+                self._store.put(embedding, image.pixel_hash, *self._key)
+        embedding.setflags(write=False)
+        return Scene(self, image, embedding, time.perf_counter() - started)
+
+    def _stored(self, image: Image) -> NDArray[np.float32] | None:
+        return None if self._store is None else self._store.get(image.pixel_hash, *self._key)
+
+    def _run(self, encode: float, decode: float) -> Run:
+        return Run(
+            model=self.model,
+            engine=self.engine,
+            precision=self.precision,
+            device=self.device,
+            threads=self.threads,
+            version=__version__,
+            seconds={"load": self._load_seconds, "encode": encode, "decode": decode},
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {self.threads} threads>"
+        )
+
+
+class Scene:
+    """A photo that a Segmenter has looked at. Never changes; safe to prompt from several threads at once."""
+
+    def __init__(
+        self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float
+    ) -> None:
+        self._segmenter = segmenter
+        self._image = image
+        self._frame = Frame(*image.size)
+        self._embedding = embedding
+        self._seconds = seconds
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as displayed."""
+        return self._image.size
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The photo's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
+        return self._image.pixels
+
+    @property
+    def source(self) -> Image:
+        """The opened photo with all that is known of it."""
+        return self._image
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """What the encoder saw, float32 [1, 256, 64, 64], as the official `get_image_embedding`."""
+        return np.ascontiguousarray(self._embedding.reshape(64, 64, 256).transpose(2, 0, 1)[None])
+
+    def candidates(
+        self,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask_input: NDArray[np.float32] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """Ask one question and get the model's raw answers: exactly `SamPredictor.predict`.
+
+        Args:
+            points: [N, 2] (x, y) in pixels of `image`.
+            labels: [N], 1 include, 0 exclude; all 1 if left out.
+            box: [x_min, y_min, x_max, y_max] in pixels of `image`.
+            mask_input: float32 [1, 256, 256], `logits` of an earlier answer.
+            multimask: three answers (for a lone click) or one.
+
+        Raises:
+            PromptError: a value that cannot be right.
+        """
+        prompt = self._prompts(points=points, labels=labels, box=box, mask_input=mask_input)[0]
+        logits, scores = self._decode([prompt])
+        wanted = slice(1, None) if multimask else slice(0, 1)
+        return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
+
+    def segment(
+        self,
+        points: Any = None,
+        labels: Any = None,
+        box: ArrayLike | None = None,
+        *,
+        boxes: ArrayLike | None = None,
+        mask_input: Any = None,
+        each: bool = False,
+        previous: Mask | None = None,
+        select: Select = "object",
+        frame: str = "pixels",
+        box_format: str = "xyxy",
+        max_hole_area: int = 0,
+        max_island_area: int = 0,
+    ) -> MaskSet:
+        """Ask for one or several objects and get one mask for each.
+
+        ```python
+        scene.segment(points=[(350, 450)])                            # one object
+        scene.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
+        scene.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
+        scene.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
+        ```
+
+        Args:
+            points: [N, 2] (x, y); a nested list gives each object its own points.
+            labels: like points: 1 include, 0 exclude; all 1 if left out.
+            box: one box.
+            boxes: [M, 4], one object each.
+            mask_input: low-resolution logits, or a mask picture of the photo's size.
+            each: every point is an object of its own.
+            previous: an earlier answer to this prompt; its logits are fed back as the official way does.
+            select: "object", "part" or "score", see `anymask.choose.choose`.
+            frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
+            box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
+            max_hole_area: fill holes up to this many pixels.
+            max_island_area: drop islands up to this many pixels.
+
+        Returns:
+            One mask per object, in the order asked.
+
+        Raises:
+            PromptError: a value that cannot be right; the message names it and the allowed range.
+        """
+        check_select(select)
+        if previous is not None:
+            mask_input = _logits_of(previous, mask_input)
+        prompts = self._prompts(
+            points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
+            each=each, frame=frame, box_format=box_format,
+        )  # fmt: skip
+        started = time.perf_counter()
+        logits, scores = self._decode(prompts)
+        masks = [
+            self._chosen(Candidates(self._frame, logits[i], scores[i]), prompt, i, select)
+            for i, prompt in enumerate(prompts)
+        ]
+        if max_hole_area or max_island_area:
+            masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
+        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        return MaskSet(masks, image=self._image, prompts=tuple(prompts), run=run)
+
+    def _chosen(self, candidates: Candidates, prompt: Prompt, index: int, select: Select) -> Mask:
+        chosen, satisfied = choose(candidates, prompt, select)
+        logits = candidates.logits[chosen]
+        return Mask(
+            partial(self._frame.upscale, logits),
+            size=self.size,
+            score=float(candidates.scores[chosen]),
+            stability=float(candidates.stability[chosen]),
+            logits=logits,
+            satisfied=satisfied,
+            prompt=index,
+        )
+
+    def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self._segmenter._family.decode(self._embedding, self._frame, prompts)
+
+    def _prompts(self, **asked: Any) -> list[Prompt]:
+        return make_prompts(self.size, **asked)
+
+    def __repr__(self) -> str:
+        return f"<Scene {self.size[0]}×{self.size[1]} {Path(self._image.path).name if self._image.path else ''}>"
+
+
+def _logits_of(previous: Mask, mask_input: Any) -> NDArray[np.float32]:
+    if mask_input is not None:
+        raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
+    if previous.logits is None:
+        raise PromptError("the previous mask has no logits to feed back; pass it as mask_input instead")
+    return previous.logits
