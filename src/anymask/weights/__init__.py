@@ -1,0 +1,40 @@
+"""Model weights: what exists, under which licences, and verified files of it on this machine.
+
+```python
+from anymask import weights
+
+files = weights.ensure("mobile-sam", allow=("apache-2.0", "mit"))
+files["encoder.onnx"]  # a path whose bytes have the catalogue's sha256
+```
+"""
+
+from anymask.weights.catalogue import all_models, default_model, find_model
+from anymask.weights.entry import ModelEntry, Source, WeightFile
+from anymask.weights.fetch import ensure
+from anymask.weights.integrity import sha256_of
+from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to, remove
+from anymask.weights.licences import licence_line, require_allowed
+from anymask.weights.own import add_model
+from anymask.weights.places import cache_root
+from anymask.weights.progress import Progress
+
+__all__ = [
+    "FileState",
+    "ModelEntry",
+    "Progress",
+    "Source",
+    "WeightFile",
+    "add_model",
+    "all_models",
+    "cache_root",
+    "default_model",
+    "ensure",
+    "find_model",
+    "inspect_files",
+    "is_here",
+    "licence_line",
+    "pull_to",
+    "remove",
+    "require_allowed",
+    "sha256_of",
+]

@@ -1,0 +1,108 @@
+"""The cache of fetched files: one folder per model, one lock per model, and nothing unverified under a final name."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anymask.errors import WeightsError
+from anymask.weights.entry import ModelEntry, WeightFile
+from anymask.weights.integrity import fault
+from anymask.weights.places import models_cache
+from anymask.weights.progress import Progress
+from anymask.weights.sources.members import SCRATCH_PREFIX
+from anymask.weights.sources.reason import SourceError
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def model_folder(entry: ModelEntry) -> Path:
+    """Return the cache folder of a model's fetched files; it may not exist yet."""
+    return models_cache() / entry.name
+
+
+@contextmanager
+def model_lock(entry: ModelEntry, progress: Progress) -> Iterator[None]:
+    """Hold a model's lock, so that one process at a time changes its cache folder.
+
+    Raises:
+        WeightsError: the cache cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path = models_cache() / ".locks" / f"{entry.name}.lock"
+    lock = FileLock(path)
+    with disk_errors_told(entry):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.note(f"another process is fetching {entry.name}; waiting for it")
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def disk_errors_told(entry: ModelEntry) -> Iterator[None]:
+    """Turn a full or unwritable disk into one clear line, and leave nothing half-written on a full one.
+
+    Raises:
+        WeightsError: in place of any OSError inside.
+    """
+    folder = model_folder(entry)
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            remove_leftovers(folder)
+            for part in folder.glob("*.part"):
+                part.unlink()
+            raise WeightsError(
+                f"{entry.name}: no room for {in_megabytes(entry.size)} in {folder}; "
+                "free some, or set ANYMASK_CACHE to a folder on another disk"
+            ) from error
+        raise WeightsError(
+            f"{entry.name}: {folder} cannot be written ({error.strerror or error}); "
+            "set ANYMASK_CACHE to a folder of your own"
+        ) from error
+
+
+def install(path: Path, file: WeightFile, folder: Path) -> Path:
+    """Move a fetched temporary file to its final name in `folder`, in one step, if it is exact.
+
+    Raises:
+        SourceError: it is not the file that the catalogue means; the temporary file is removed.
+    """
+    damage = fault(path, file)
+    if damage:
+        path.unlink(missing_ok=True)
+        raise SourceError(f"{file.name} is refused: {damage}")
+    final = folder / file.name
+    path.replace(final)
+    return final
+
+
+def require_room(folder: Path, files: Iterable[WeightFile]) -> None:
+    """Check that the disk of `folder` has room for files, before the first byte is fetched.
+
+    Raises:
+        OSError: with ENOSPC, when it has not.
+    """
+    if shutil.disk_usage(folder).free < sum(file.size for file in files):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary folders of a process that was killed; parts of downloads stay, to be resumed."""
+    for scratch in folder.glob(f"{SCRATCH_PREFIX}*"):
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def in_megabytes(size: int) -> str:
+    """Return bytes as decimal megabytes in words, e.g. "44.6 MB"."""
+    return f"{size / 1e6:,.1f} MB"

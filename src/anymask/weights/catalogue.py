@@ -1,0 +1,95 @@
+"""The catalogues: the built-in one, the user's own, and the one inside an offline bundle.
+
+A built-in name always means the built-in model: neither of the others can replace it.
+"""
+
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from anymask.errors import ModelError
+from anymask.weights.entry import ModelEntry, parse_entry
+from anymask.weights.places import bundle, data_root
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BUNDLE_CATALOGUE = "catalogue.toml"
+
+
+def user_catalogue() -> Path:
+    """Return the path of the user's own catalogue; it may not exist yet."""
+    return data_root() / "models.toml"
+
+
+def default_model() -> str:
+    """Return the name of the model that is used when none is named."""
+    return str(_built_in_table()["default"])
+
+
+def built_in_models() -> dict[str, ModelEntry]:
+    """Return the models that anymask itself knows, by name."""
+    return {name: parse_entry(name, table, None) for name, table in _built_in_table()["models"].items()}
+
+
+def all_models() -> dict[str, ModelEntry]:
+    """Return every known model by name: built-in ones, then the user's own, then the bundle's.
+
+    Raises:
+        ModelError: a catalogue of the user or of the bundle cannot be read.
+        WeightsError: `ANYMASK_MODELS` is no folder.
+    """
+    models = built_in_models()
+    folder = bundle()
+    for path in [user_catalogue(), folder / BUNDLE_CATALOGUE] if folder else [user_catalogue()]:
+        for name, entry in read_catalogue(path).items():
+            models.setdefault(name, entry)
+    return models
+
+
+def find_model(name: str) -> ModelEntry:
+    """Return the model called `name`.
+
+    Raises:
+        ModelError: there is none; the line names the nearest, or every known one.
+    """
+    built_in = built_in_models()
+    if name in built_in:
+        return built_in[name]
+    models = all_models()
+    if name not in models:
+        near = get_close_matches(name, models, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(models)}"
+        raise ModelError(f"unknown model {name!r}; {advice} (anymask models list)")
+    return models[name]
+
+
+def read_catalogue(path: Path) -> dict[str, ModelEntry]:
+    """Return the models of one catalogue file by name; none when there is no such file.
+
+    Raises:
+        ModelError: the file is no TOML, or an entry in it cannot be right.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"model catalogue {path} cannot be read: {error}") from error
+    entries = table.get("models", {})
+    if not isinstance(entries, dict) or not all(isinstance(each, dict) for each in entries.values()):
+        raise ModelError(f"model catalogue {path}: [models.NAME] must be tables")
+    return {name: parse_entry(name, each, path) for name, each in entries.items()}
+
+
+@lru_cache(maxsize=1)
+def _built_in_table() -> Mapping[str, Any]:
+    text = resources.files("anymask.weights").joinpath("catalogue.toml").read_text("utf-8")
+    table: dict[str, Any] = tomllib.loads(text)
+    return table

@@ -1,0 +1,55 @@
+"""The licence gate: which licences may be used, said once and enforced before anything is fetched or opened."""
+
+import os
+from collections.abc import Iterable
+
+from anymask.errors import InputError, WeightsError
+from anymask.weights.entry import ModelEntry
+
+
+def licence_line(entry: ModelEntry) -> str:
+    """Return the one line that tells a model's licences before it is fetched."""
+    carried = f"; carried by {', '.join(entry.carriers)}" if entry.carriers else ""
+    home = f"; {entry.homepage}" if entry.homepage else ""
+    return f"{entry.name}: weights {entry.weights_licence}, code {entry.code_licence}{carried}{home}"
+
+
+def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None) -> None:
+    """Refuse a model whose weights or code are under a licence outside an allow-list.
+
+    Args:
+        entry: the model.
+        allow: SPDX identifiers, upper or lower case, as a sequence or one string with commas. None takes
+            those of `ANYMASK_ALLOW`; without that, every licence is allowed.
+
+    Raises:
+        InputError: the list is given and empty.
+        WeightsError: a licence of the model is not in the list.
+    """
+    allowed = _allow_list(allow)
+    if allowed is None:
+        return
+    for part, licence in (("weights", entry.weights_licence), ("code", entry.code_licence)):
+        if not _is_allowed(licence, allowed):
+            raise WeightsError(
+                f"{entry.name} is refused: its {part} are under {licence}, and only {', '.join(sorted(allowed))} "
+                "may be used (--allow or ANYMASK_ALLOW)"
+            )
+
+
+def _allow_list(allow: str | Iterable[str] | None) -> set[str] | None:
+    if allow is None:
+        allow = os.environ.get("ANYMASK_ALLOW") or None
+    if allow is None:
+        return None
+    names = allow.split(",") if isinstance(allow, str) else allow
+    allowed = {name.strip().lower() for name in names if name.strip()}
+    if not allowed:
+        raise InputError("the list of allowed licences is empty; name some, for example apache-2.0,mit")
+    return allowed
+
+
+def _is_allowed(licence: str, allowed: set[str]) -> bool:
+    """Tell whether an SPDX expression without brackets is met: any alternative of OR, every part of AND."""
+    alternatives = licence.lower().split(" or ")
+    return any(all(part.strip() in allowed for part in each.split(" and ")) for each in alternatives)

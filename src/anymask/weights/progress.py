@@ -1,0 +1,33 @@
+"""What the weights code tells whoever wants to show it. The library itself never prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anymask.weights.entry import ModelEntry
+
+
+class Progress:
+    """Listens to a fetch; every method here does nothing. Subclass it and override what you want to show."""
+
+    def licence(self, entry: ModelEntry) -> None:
+        """Called once, before the first byte of a model is fetched."""
+
+    def begin(self, file: str, size: int | None, source: str) -> None:
+        """A transfer starts.
+
+        Args:
+            file: the name of the file, or of the package that holds it.
+            size: bytes to come, or None where the client does not say.
+            source: the source, in words.
+        """
+
+    def advance(self, file: str, done: int) -> None:
+        """`done` bytes of `file` are here, counted from its beginning."""
+
+    def end(self, file: str) -> None:
+        """The transfer of `file` is over, whether it worked or not."""
+
+    def note(self, line: str) -> None:
+        """Something worth a line: a source that failed, a damaged file fetched again, a wait."""

