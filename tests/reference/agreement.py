@@ -50,11 +50,16 @@ def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return np.count_nonzero(a & b) / union if union else 1.0
 
 
-def stability(logits: ArrayLike, offset: float = 1.0) -> float:
-    """Intersection over union of the masks at logit +offset and -offset (as in the official amg.py)."""
+def stabilities(logits: ArrayLike, offset: float = 1.0) -> NDArray[np.float64]:
+    """Intersection over union of the masks at logit +offset and -offset (as in the official amg.py), [K].
+
+    Args:
+        logits: [K, H, W].
+        offset: distance of both cuts from zero.
+    """
     logits = np.asarray(logits)
-    union = np.count_nonzero(logits > -offset)
-    return np.count_nonzero(logits > offset) / union if union else 1.0
+    inner, outer = (np.count_nonzero(logits > cut, axis=(1, 2)) for cut in (offset, -offset))
+    return inner / np.maximum(outer, 1)
 
 
 def check_embedding(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds) -> None:
@@ -71,7 +76,7 @@ def check_logits(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds,
     if bounds.logits is not None:
         difference = float(np.abs(ours - official).max())
         assert difference <= bounds.logits, f"{what}: logits differ by {difference:.4f} > {bounds.logits}"
-    check_masks(ours > 0, official > 0, official, bounds, what)
+    check_masks(ours > 0, official > 0, stabilities(official), bounds, what)
 
 
 def check_scores(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds, what: str) -> None:
@@ -85,7 +90,7 @@ def check_scores(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds,
 def check_masks(
     ours: NDArray[np.bool_],
     official: NDArray[np.bool_],
-    official_logits: ArrayLike,
+    official_stabilities: ArrayLike,
     bounds: Bounds,
     what: str,
 ) -> None:
@@ -94,12 +99,12 @@ def check_masks(
     Args:
         ours: masks of this library.
         official: masks of the official code.
-        official_logits: [K, 256, 256]; tells the stability of each official candidate.
+        official_stabilities: [K], those of the official candidates.
         bounds: what to hold them to.
         what: the prompt, for the message.
     """
     assert ours.shape == official.shape, f"{what}: shapes {ours.shape} and {official.shape}"
-    for index, logits in enumerate(np.asarray(official_logits)):
-        if stability(logits) >= bounds.least_stability:
+    for index, stability in enumerate(np.asarray(official_stabilities)):
+        if stability >= bounds.least_stability:
             found = mask_iou(ours[index], official[index])
             assert found >= bounds.iou, f"{what}, candidate {index}: mask IoU {found:.4f} < {bounds.iou}"

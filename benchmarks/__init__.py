@@ -1,0 +1,7 @@
+"""Side-by-side speed of anymask and the official PyTorch code: `make bench`, or `python -m benchmarks`."""
+
+import sys
+from pathlib import Path
+
+# The official model is built by the same file as in the reference tests, so that what is timed is what is compared.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "reference"))

@@ -1,0 +1,86 @@
+"""Run the benchmarks and print them as ratios: `python -m benchmarks [NAME…] [--pairs N] [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pairs import HEADING, Comparison
+from benchmarks.peers import Peers, Settings, set_up
+
+BENCHMARKS = ("encode", "click", "boxes", "cold")
+"""One module each, with a function `compare(peers)` that yields comparisons."""
+
+PACKAGES = ("anymask", "openvino", "onnxruntime", "torch", "mobilesam-lite", "numpy", "pillow")
+
+
+def main() -> None:
+    asked = _parse()
+    peers = set_up(Settings(asked.pairs, asked.threads, asked.engine, asked.precision))
+    machine = _machine(peers)
+    if not asked.json:
+        print("\n".join(f"{name}: {value}" for name, value in machine.items()), HEADING, sep="\n\n")
+    results = []
+    for comparison in _all(asked.names, peers):
+        results.append(comparison.as_json())
+        if not asked.json:
+            print(comparison.as_line(), *(f"    {note}" for note in comparison.notes), sep="\n", flush=True)
+    if asked.json:
+        json.dump({"machine": machine, "results": results}, sys.stdout, indent=2)
+        print()
+
+
+def _all(names: list[str], peers: Peers) -> Iterator[Comparison]:
+    for name in names or BENCHMARKS:
+        yield from importlib.import_module(f"benchmarks.{name}").compare(peers)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all if left out")
+    parser.add_argument("--pairs", type=int, default=7, help="how often each peer does each task (default 7)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each peer (default 2)")
+    parser.add_argument("--engine", default="auto", help="anymask's engine (default auto)")
+    parser.add_argument("--precision", default="auto", help="anymask's precision (default auto)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, raw seconds included")
+    asked = parser.parse_args()
+    unknown = sorted(set(asked.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    if asked.pairs < 1 or asked.threads < 1:
+        parser.error(f"--pairs and --threads must be at least 1, not {asked.pairs} and {asked.threads}")
+    return asked
+
+
+def _machine(peers: Peers) -> dict[str, Any]:
+    segmenter = peers.segmenter
+    return {
+        "anymask": f"{segmenter.engine} {segmenter.precision}, {segmenter.threads} threads",
+        "official": f"PyTorch f32, {peers.settings.threads} threads",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
+    }
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    if sys.platform == "linux":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

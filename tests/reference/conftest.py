@@ -1,0 +1,49 @@
+"""Fixtures of the live comparisons: the official code and this library, side by side with the same weights.
+
+PyTorch is imported inside the fixtures, so that the other tests can be collected without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_files import encoder_and_decoder
+from photographs import read_pixels
+
+import anymask
+
+Predictors = Callable[[Path], Any]
+Scenes = Callable[[Path, str, str], Any]
+
+
+@pytest.fixture(scope="session")
+def official_model() -> Any:
+    """The official MobileSAM with the library's weights."""
+    import torch
+    from official import load_official_model
+
+    torch.set_num_threads(2)
+    return load_official_model(*encoder_and_decoder())
+
+
+@pytest.fixture(scope="session")
+def official(official_model: Any) -> Predictors:
+    """Photograph → official `SamPredictor` that has encoded it; each photograph is encoded once."""
+    from official import official_predictor
+
+    return cache(lambda photo: official_predictor(official_model, read_pixels(photo)))
+
+
+@pytest.fixture(scope="session")
+def scenes() -> Scenes:
+    """(photograph, engine, precision) → this library's scene, encoded now and not taken from a store."""
+
+    @cache
+    def segmenter(engine: str, precision: str) -> Any:
+        return anymask.load("mobile-sam", engine=engine, precision=precision, threads=2)
+
+    return cache(lambda photo, engine, precision: segmenter(engine, precision).encode(read_pixels(photo)))
