@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.errors import EngineError
 from anymask.engines.cache import write_atomically
+from anymask.errors import EngineError
+
+if TYPE_CHECKING:
+    from anymask.engines import BuildGraph
 
 
 class OnnxRuntimeEngine:
@@ -35,14 +38,17 @@ class OnnxRuntimeEngine:
         self._options.intra_op_num_threads = self.threads
         self._cache = cache
 
-    def compile(self, key: str, build: Any, *, exact: bool = False) -> _Compiled:
+    def compile(self, key: str, build: BuildGraph, *, exact: bool = False) -> _Compiled:
         """Load a graph; the built ONNX file is kept on disk."""
         if self._cache is None:
             return self._open(build().SerializeToString())
         path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
-        if not path.is_file():
-            write_atomically(path, build().SerializeToString())
-        return self._open(path.read_bytes())
+        try:
+            return self._open(path.read_bytes())
+        except Exception:  # not there, or damaged: ONNX Runtime's exceptions have no narrower base class
+            model = build().SerializeToString()
+            write_atomically(path, model)
+            return self._open(model)
 
     def _open(self, model: bytes) -> _Compiled:
         session = self._session_class(model, self._options, providers=["CPUExecutionProvider"])

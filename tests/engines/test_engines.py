@@ -1,0 +1,99 @@
+"""Both engines on a small graph: same numbers, shared between threads, kept on disk."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnx
+import pytest
+import spox
+import spox.opset.ai.onnx.v20 as op
+
+from anymask.engines import ENGINES, load_engine
+from anymask.errors import EngineError, ModelError
+
+WEIGHT = np.random.default_rng(0).standard_normal((16, 8)).astype(np.float32)
+
+
+def small_graph() -> onnx.ModelProto:
+    x = spox.argument(spox.Tensor(np.float32, ("N", 16)))
+    y = op.matmul(x, op.constant(value=WEIGHT))
+    return spox.build({"x": x}, {"product": y, "doubled": op.add(y, y)})
+
+
+def forbidden() -> onnx.ModelProto:
+    raise AssertionError("the graph was built although it is on disk")
+
+
+@pytest.fixture(params=ENGINES)
+def name(request):
+    return request.param
+
+
+def test_named_outputs_for_any_batch_size(name, tmp_path):
+    graph = load_engine(name, precision="f32", cache=tmp_path).compile("small", small_graph)
+    for rows in (1, 5, 2):
+        x = np.random.default_rng(rows).standard_normal((rows, 16)).astype(np.float32)
+        answer = graph(x=x)
+        assert sorted(answer) == ["doubled", "product"]
+        assert np.allclose(answer["product"], x @ WEIGHT, atol=1e-5)
+        assert np.allclose(answer["doubled"], 2 * (x @ WEIGHT), atol=1e-5)
+
+
+def test_second_engine_takes_the_graph_from_the_disk(name, tmp_path):
+    x = np.ones((1, 16), np.float32)
+    first = load_engine(name, precision="f32", cache=tmp_path).compile("small", small_graph)(x=x)
+    second = load_engine(name, precision="f32", cache=tmp_path).compile("small", forbidden)(x=x)
+    assert np.array_equal(first["product"], second["product"])
+    assert sorted(second) == ["doubled", "product"]
+
+
+def test_damaged_cache_is_built_again(name, tmp_path):
+    load_engine(name, precision="f32", cache=tmp_path).compile("small", small_graph)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    graph = load_engine(name, precision="f32", cache=tmp_path).compile("small", small_graph)
+    assert np.allclose(graph(x=np.ones((1, 16), np.float32))["product"], WEIGHT.sum(axis=0), atol=1e-4)
+
+
+def test_unwritable_cache_costs_time_only(name, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where the cache folder should be")
+    graph = load_engine(name, precision="f32", cache=blocked / "graphs").compile("small", small_graph)
+    assert graph(x=np.ones((1, 16), np.float32))["product"].shape == (1, 8)
+
+
+def test_threads_do_not_mix_their_answers(name):
+    graph = load_engine(name, precision="f32").compile("small", small_graph)
+    inputs = [np.full((3, 16), i, np.float32) for i in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda x: graph(x=x)["product"], inputs))
+    for i, answer in enumerate(answers):
+        assert np.allclose(answer, i * WEIGHT.sum(axis=0), atol=1e-2)
+
+
+def test_answer_stays_when_the_graph_runs_again(name):
+    graph = load_engine(name, precision="f32").compile("small", small_graph)
+    first = graph(x=np.ones((1, 16), np.float32))["product"]
+    copy = first.copy()
+    graph(x=np.zeros((1, 16), np.float32))
+    assert np.array_equal(first, copy)
+
+
+def test_what_runs_is_stated(name):
+    engine = load_engine(name, precision="f32", threads=1)
+    assert (engine.name, engine.precision, engine.device, engine.threads) == (name, "f32", "cpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"name": "tensorrt"}, ModelError, "unknown engine 'tensorrt'"),
+        ({"precision": "f8"}, ModelError, "unknown precision 'f8'"),
+        ({"threads": 0}, ModelError, "at least 1, not 0"),
+        ({"name": "onnxruntime", "precision": "bf16"}, EngineError, "f32 on a CPU"),
+    ],
+)
+def test_impossible_wishes_are_one_clear_line(arguments, error, words):
+    with pytest.raises(error, match=words) as raised:
+        load_engine(**arguments)
+    assert "\n" not in str(raised.value)
