@@ -29,10 +29,10 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
     allowed = _allow_list(allow)
     if allowed is None:
         return
-    for part, licence in (("weights", entry.weights_licence), ("code", entry.code_licence)):
+    for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
         if not _is_allowed(licence, allowed):
             raise WeightsError(
-                f"{entry.name} is refused: its {part} are under {licence}, and only {', '.join(sorted(allowed))} "
+                f"{entry.name} is refused: its {part} under {licence}, and only {', '.join(sorted(allowed))} "
                 "may be used (--allow or ANYMASK_ALLOW)"
             )
 

@@ -1,0 +1,184 @@
+"""The command line's promises to every command: quick help, exit codes, one line per error."""
+
+import os
+import subprocess
+import sys
+import time
+from types import ModuleType
+
+import click
+import pytest
+
+import anymask
+from anymask import cli
+from anymask.cli.options import common_options
+from anymask.errors import ImageError, WeightsError
+
+COMMAND = [sys.executable, "-m", "anymask"]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+    """A command `fake` that raises what the test puts first into this list."""
+    raised: list[BaseException | None] = [None]
+
+    @click.command()
+    @common_options
+    def fake_command(**options: object) -> None:
+        if raised[0] is not None:
+            raise raised[0]
+        click.echo(repr(sorted(options.items())))
+
+    module = ModuleType("fake_command_module")
+    module.command = fake_command  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fake_command_module", module)
+    monkeypatch.setitem(cli.COMMANDS, "fake", ("fake_command_module", "Only here for a test."))
+    monkeypatch.delenv("ANYMASK_DEBUG", raising=False)
+    return raised
+
+
+def test_help_lists_every_command_without_importing_any() -> None:
+    probe = (
+        "import sys; from anymask.cli import main; main(['--help']); "
+        "print(*(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    for name, (_, line) in cli.COMMANDS.items():
+        assert f"  {name} " in done.stdout
+        assert line in done.stdout
+    heavy = {
+        "numpy",
+        "PIL",
+        "cv2",
+        "openvino",
+        "onnxruntime",
+        "onnx",
+        "spox",
+        "rich",
+        "httpx",
+        "filelock",
+        "platformdirs",
+    }
+    assert not heavy & set(done.stderr.split())
+
+
+def test_help_takes_at_most_three_tenths_of_a_second() -> None:
+    """The best of several runs: other work on the machine only ever adds time."""
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([*COMMAND, "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - begun)
+    assert min(times) <= 0.3
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"anymask {anymask.__version__}\n"
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    assert capsys.readouterr().out.startswith("Usage: anymask [OPTIONS] [COMMAND]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["modles"], "anymask: No such command 'modles'; did you mean models? (see anymask --help)"),
+        (["zebra"], "anymask: No such command 'zebra'; there are "),
+        (["models", "pul"], "anymask: No such command 'pul'; did you mean pull? (see anymask models --help)"),
+        (["--versoin"], "anymask: No such option"),
+        (["models", "list", "--jsn"], "anymask: No such option"),
+        (["models", "remove"], "anymask: Missing argument 'NAME...'. (see anymask models remove --help)"),
+        (["fake", "--threads", "0"], "anymask: Invalid value for '--threads': 0 is not in the range x>=1."),
+        (["fake", "--engine", "torch"], "anymask: Invalid value for '--engine': 'torch' is not one of"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(
+    arguments: list[str], line: str, failing: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(line)
+    assert printed.err.count("\n") == 1
+
+
+def test_mistyped_option_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "list", "--jsn"]) == 2
+    assert "--json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ImageError("dogs.jpg: not a picture"), 2, "anymask: dogs.jpg: not a picture"),
+        (WeightsError("no weights\nanywhere"), 1, "anymask: no weights anywhere"),
+        (KeyError("x"), 1, "anymask: internal error (KeyError: 'x'); run with --debug to see where"),
+        (ValueError(), 1, "anymask: internal error (ValueError); run with --debug to see where"),
+        (KeyboardInterrupt(), 130, "anymask: interrupted"),
+    ],
+)
+def test_every_error_is_one_line_with_its_exit_code(
+    error: BaseException,
+    code: int,
+    line: str,
+    failing: list[BaseException | None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failing[0] = error
+    assert cli.main(["fake"]) == code
+    assert capsys.readouterr().err.strip() == line
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "fake"], ["fake", "--debug"]])
+def test_debug_shows_the_traceback_before_or_after_the_command(
+    arguments: list[str], failing: list[BaseException | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing[0] = ImageError("dogs.jpg: not a picture")
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert "fake_command" in printed
+    assert printed.endswith("anymask: dogs.jpg: not a picture\n")
+
+
+@pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
+def test_debug_by_environment(
+    value: str,
+    shown: bool,
+    failing: list[BaseException | None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANYMASK_DEBUG", value)
+    failing[0] = KeyError("x")
+    assert cli.main(["fake"]) == 1
+    assert ("Traceback" in capsys.readouterr().err) == shown
+
+
+def test_common_options_and_their_defaults(failing: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fake", "--debug"]) == 0
+    expected = {
+        "allow": None,
+        "as_json": False,
+        "engine": "auto",
+        "model": "mobile-sam",
+        "out": None,
+        "precision": "auto",
+        "quiet": False,
+        "threads": None,
+    }
+    assert capsys.readouterr().out.strip() == repr(sorted(expected.items()))
+
+
+def test_closed_pipe_is_quiet() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, "models", "list", "--json"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == 1
