@@ -75,13 +75,14 @@ def pull(
             else:
                 paths = weights.ensure(name, allow=allow, progress=progress, placed=placed)
             pulled[name] = paths
-            if not (as_json or quiet):
-                click.echo(f"{name}: {', '.join(paths)} in {next(iter(paths.values())).parent}")
     if as_json:
         places = {name: {file: str(path) for file, path in paths.items()} for name, paths in pulled.items()}
         click.echo(json.dumps(places, indent=2))
-    elif folder and not quiet:
-        click.echo(f"use it without network: ANYMASK_MODELS={folder.resolve()}")
+    elif not quiet:
+        for name, paths in pulled.items():
+            click.echo(f"{name}: {', '.join(paths)} in {next(iter(paths.values())).parent}")
+        if folder:
+            click.echo(f"use it without network: ANYMASK_MODELS={folder.resolve()}")
 
 
 @command.command()

