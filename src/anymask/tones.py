@@ -95,6 +95,7 @@ def _stretched(samples: npt.NDArray[Any], low: float, high: float) -> npt.NDArra
     scaled = samples.astype(np.float32 if narrow else np.float64)
     np.clip(scaled, low, high, out=scaled)
     scaled -= low
-    scaled *= 255 / (high - low)
+    scaled /= high - low  # divided before it is multiplied, so that the middle comes out as the middle
+    scaled *= 255
     rounded: npt.NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
     return rounded
