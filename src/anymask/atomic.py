@@ -1,0 +1,85 @@
+"""Writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from anymask.errors import AnymaskError, InputError
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file in one step: it appears whole, or the one that was there stays.
+
+    Raises:
+        InputError: the path is a folder, or may not be written.
+        AnymaskError: the disk is full or failed.
+    """
+    with _explained(path), _new_folders(path.parent):
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """A scratch folder inside ``folder`` for files that are to appear together, or not at all.
+
+    ``folder`` is made if it is missing. The scratch folder goes when the block ends, and so do folders that were made
+    for it if nothing was moved into them with `publish`.
+
+    Raises:
+        InputError: the folder is a file, or may not be written.
+        AnymaskError: the disk is full or failed.
+    """
+    with _explained(folder), _new_folders(folder):
+        stage = folder / f".anymask-{uuid.uuid4().hex[:8]}"
+        stage.mkdir()
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def publish(stage: Path, names: Iterable[str]) -> list[Path]:
+    """Move finished files, in this order, from a scratch folder to the folder around it."""
+    targets = [stage.parent / name for name in names]
+    for target in targets:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    for target in targets:
+        (stage / target.name).replace(target)
+    return targets
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn the system's error into one line: the user's mistake, or the machine's trouble."""
+    try:
+        yield
+    except OSError as error:
+        line = f"cannot write {path}: {(error.strerror or str(error)).lower()}"
+        mistakes = (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError)
+        raise (InputError(line) if isinstance(error, mistakes) else AnymaskError(line)) from None
+
+
+@contextlib.contextmanager
+def _new_folders(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; take the new ones away again if the block fails and leaves them empty."""
+    missing = [level for level in (folder, *folder.parents) if not level.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for level in missing:
+            with contextlib.suppress(OSError):
+                level.rmdir()
+        raise

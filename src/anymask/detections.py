@@ -1,0 +1,41 @@
+"""Masks as the `Detections` of supervision (extra `supervision`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anymask.errors import AnymaskError
+
+if TYPE_CHECKING:
+    from anymask.mask import Mask
+
+
+def to_supervision(masks: Sequence[Mask]) -> Any:
+    """Gather masks of one picture in a ``supervision.Detections``.
+
+    Boxes keep exclusive maxima. Labels are numbered in alphabetical order (``class_id``) and named in
+    ``data["class_name"]``; scores and labels are left out unless every mask has one.
+
+    Raises:
+        AnymaskError: supervision is not installed.
+    """
+    try:
+        import supervision
+    except ImportError:
+        raise AnymaskError("supervision is not installed; get it with: pip install 'anymask[supervision]'") from None
+    if not masks:
+        return supervision.Detections.empty()
+    labels = [mask.label for mask in masks if mask.label is not None]
+    scores = [mask.score for mask in masks if mask.score is not None]
+    labelled, scored = len(labels) == len(masks), len(scores) == len(masks)
+    names = sorted(set(labels))
+    return supervision.Detections(
+        xyxy=np.array([mask.box for mask in masks], np.float32),
+        mask=np.stack([mask.array for mask in masks]),
+        confidence=np.array(scores, np.float32) if scored else None,
+        class_id=np.array([names.index(label) for label in labels]) if labelled else None,
+        data={"class_name": np.array(labels)} if labelled else {},
+    )

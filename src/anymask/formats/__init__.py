@@ -1,0 +1,73 @@
+"""File formats of masks: one module each, found by name or by extension.
+
+A format is a module of this package with `SUMMARY`, `EXTENSIONS`, `write` and `read` (see `Format`); its name is the
+module's, with dashes. Nothing else has to know of a new one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from anymask.errors import InputError
+from anymask.formats.folder import write_outputs
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+    from anymask.mask import MaskSet
+
+__all__ = ["Format", "find_format", "format_names", "write_outputs"]
+
+
+class Format(Protocol):
+    """What a module of this package offers.
+
+    Attributes:
+        SUMMARY: one line for a list of formats.
+        EXTENSIONS: those that mean this format when no format is named, with the dot, in lower case. Formats that
+            share an extension with another (COCO's is ".json" too) leave it to the more common one.
+    """
+
+    SUMMARY: str
+    EXTENSIONS: tuple[str, ...]
+
+    def write(self, masks: MaskSet, path: Path) -> list[Path]:
+        """Write masks and return the files made; InputError if the path or the masks do not suit the format."""
+        ...
+
+    def read(self, path: Path, image: Image | None = None) -> MaskSet:
+        """Read masks back; InputError if the file is not of this format or not of this photograph."""
+        ...
+
+
+@cache
+def format_names() -> tuple[str, ...]:
+    """All formats, in alphabetical order."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+
+
+def find_format(name: str | None = None, path: str | Path = "") -> Format:
+    """The format of that name, or the one that the path's extension means.
+
+    Raises:
+        InputError: no such format, or an extension that means none.
+    """
+    if name is not None:
+        known = name.replace("_", "-")
+        if known not in format_names():
+            raise InputError(f"no format is called {name!r}; there are {', '.join(format_names())}")
+        return _load(known)
+    extension = Path(path).suffix.lower()
+    for candidate in format_names():
+        if extension in _load(candidate).EXTENSIONS:
+            return _load(candidate)
+    raise InputError(
+        f"cannot tell the format from {Path(path).name!r}; name one with format=: {', '.join(format_names())}"
+    )
+
+
+def _load(name: str) -> Format:
+    return cast("Format", importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))

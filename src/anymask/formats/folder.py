@@ -1,0 +1,106 @@
+"""The folder that `anymask segment` makes: an overlay, one picture per mask, and `masks.json`."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymask.atomic import publish, staged_folder
+from anymask.budget import one_by_one
+from anymask.draw import paint
+from anymask.errors import InputError
+from anymask.formats import masks_json, png
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+    from anymask.mask import MaskSet
+
+SUMMARY = "overlay.png, mask_000.png … and masks.json in one folder"
+EXTENSIONS = ("",)
+
+OVERLAY = "overlay.png"
+INDEX = "masks.json"
+
+
+def write_outputs(masks: MaskSet, out_dir: str | Path, overlay: bool = True) -> list[Path]:
+    """Write overlay, mask pictures and `masks.json` together, or nothing at all.
+
+    Everything is made in a scratch folder first and then moved, `masks.json` last. Pictures that an earlier
+    `masks.json` in the folder speaks of and the new one does not are removed; other files are left alone.
+
+    Args:
+        masks: the result.
+        out_dir: made if missing.
+        overlay: whether to draw the overlay; it needs the photograph.
+
+    Returns:
+        The files written: the overlay, the masks in order, `masks.json`.
+
+    Raises:
+        InputError: the folder is a file or may not be written, or the photograph is missing.
+        AnymaskError: the disk is full or failed; the folder is as it was.
+    """
+    folder = Path(out_dir)
+    pictures = [f"mask_{index:03d}.png" for index in range(len(masks))]
+    with staged_folder(folder) as stage:
+        # Two threads, because drawing and compressing the overlay takes as long as all the rest.
+        with ThreadPoolExecutor(2) as pool:
+            drawing = pool.submit(_write_overlay, masks, stage) if overlay else None
+            for mask, name in zip(one_by_one(masks), pictures, strict=True):
+                (stage / name).write_bytes(png.encode(mask.array))
+                mask.rle  # noqa: B018 - kept in the mask for masks.json, while its pixels are at hand
+            (stage / INDEX).write_bytes(masks_json.dumps(masks_json.to_dict(masks, pictures)))
+            if drawing is not None:
+                drawing.result()
+        names = [*([OVERLAY] if overlay else []), *pictures, INDEX]
+        stale = _pictures_of_earlier_run(folder) - set(names)
+        written = publish(stage, names)
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+    return written
+
+
+def _write_overlay(masks: MaskSet, stage: Path) -> None:
+    """Draw and compress the overlay.
+
+    At 4078×2724 the "up" filter with run-length matching takes 300 ms for 13 MB; OpenCV's own choice at its fastest
+    level takes 540 ms for 11 MB, Pillow 670 ms (two cores).
+    """
+    import cv2
+
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION, 1,
+        cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
+        cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    ]  # fmt: skip
+    picture = cv2.cvtColor(paint(masks.image.pixels, masks, masks.prompts), cv2.COLOR_RGB2BGR)
+    (stage / OVERLAY).write_bytes(cv2.imencode(".png", picture, options)[1].tobytes())
+
+
+def _pictures_of_earlier_run(folder: Path) -> set[str]:
+    """The pictures that an earlier `masks.json` in the folder speaks of, as far as they are named like ours."""
+    try:
+        entries = json.loads((folder / INDEX).read_bytes())["masks"]
+        names = {str(entry.get("file")) for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+    ours = {path.name for path in folder.glob("mask_*.png")}
+    return (names & ours) | {OVERLAY}
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write the folder, see `write_outputs`; the overlay only if the photograph is at hand."""
+    return write_outputs(masks, path, overlay=masks.has_image)
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read the folder's `masks.json`.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    if not (path / INDEX).is_file():
+        raise InputError(f"there is no {INDEX} in {path}")
+    return masks_json.read(path / INDEX, image)

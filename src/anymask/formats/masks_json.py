@@ -1,0 +1,182 @@
+"""`masks.json`: everything that is known of a result, masks as COCO RLE. The format that nothing is lost in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anymask.atomic import write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.mask import ImageRecord, Mask, MaskSet, Run, Satisfaction
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+    from anymask.prompt import Prompt
+
+SUMMARY = "all masks as COCO RLE with prompts, scores and what ran; written and read without loss"
+EXTENSIONS = (".json",)
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write `masks.json` in one step.
+
+    Raises:
+        InputError: a path that cannot be written.
+    """
+    write_file(path, dumps(to_dict(masks)))
+    return [path]
+
+
+def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[str, Any]:
+    """A result in the layout of `masks.json`.
+
+    Args:
+        masks: the result.
+        files: the picture of each mask, relative to `masks.json`, where there is one.
+    """
+    record, run = masks.record, masks.run
+    names = files or [None] * len(masks)
+    about: dict[str, Any] = {"path": record.path, "width": record.width, "height": record.height}
+    about["sha256"] = record.sha256
+    if record.notes:
+        about["notes"] = list(record.notes)
+    return {
+        "image": about,
+        **{name: getattr(run, name) or None for name in ("model", "engine", "precision", "device", "threads")},
+        "version": run.version or None,
+        "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
+        "masks": [mask_to_dict(mask, file) for mask, file in zip(one_by_one(masks), names, strict=True)],
+        "seconds": {step: round(float(seconds), 4) for step, seconds in run.seconds.items()},
+    }
+
+
+def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
+    """One entry of `masks`, as in `masks.json` and in the HTTP interface."""
+    entry: dict[str, Any] = {
+        "prompt": mask.prompt,
+        "label": mask.label,
+        "score": _rounded(mask.score),
+        "stability": _rounded(mask.stability),
+        "area": mask.area,
+        "box": mask.box,
+        "satisfied": None if mask.satisfied is None else bool(mask.satisfied),
+    }
+    if mask.satisfied is not None:
+        entry["satisfied_detail"] = {
+            "points": list(mask.satisfied.points),
+            "box_iou": _rounded(mask.satisfied.box),
+            "box_share": _rounded(mask.satisfied.box_share),
+        }
+    if mask.clean_up:
+        entry["clean_up"] = list(mask.clean_up)
+    return {**entry, "rle": mask.rle, "file": file}
+
+
+def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
+    """One entry of `prompts`; of low-resolution logits only the fact that there were some."""
+    entry = prompt.as_dict()
+    if prompt.mask_input is not None:
+        entry["mask_input"] = True
+    if prompt.notes:
+        entry["notes"] = list(prompt.notes)
+    return entry
+
+
+def dumps(content: Mapping[str, Any]) -> bytes:
+    """The text of `masks.json`: a line for each key, each prompt and each mask."""
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, list) and value:
+            text = "[\n  " + ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value) + "\n ]"
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+        lines.append(f" {json.dumps(key)}: {text}")
+    # A path may hold bytes that are no text; they come back from JSON as they went in.
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "backslashreplace")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read `masks.json`; masks are decoded when somebody looks at them.
+
+    Args:
+        path: the file.
+        image: the photograph, for those who want to draw on it; it has to be of the size that the file states.
+
+    Raises:
+        InputError: not such a file, damaged masks, or a photograph of another size.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} as masks.json: {error}") from None
+    try:
+        about = content["image"]
+        record = ImageRecord(
+            int(about["width"]),
+            int(about["height"]),
+            about.get("path"),
+            about.get("sha256"),
+            tuple(about.get("notes", ())),
+        )
+        if image is not None and image.size != (record.width, record.height):
+            raise InputError(f"the photograph is {image.size}, the masks are for {(record.width, record.height)}")
+        return MaskSet(
+            [_mask(entry) for entry in content["masks"]],
+            image=image or record,
+            prompts=[_prompt(entry) for entry in content.get("prompts", ())],
+            run=_run(content),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise InputError(f"cannot read {path} as masks.json: {reason}") from None
+
+
+def _mask(entry: Mapping[str, Any]) -> Mask:
+    return Mask.from_rle(
+        entry["rle"],
+        score=entry.get("score"),
+        stability=entry.get("stability"),
+        label=entry.get("label"),
+        satisfied=_satisfied(entry),
+        prompt=int(entry.get("prompt", 0)),
+        clean_up=entry.get("clean_up", ()),
+    )
+
+
+def _satisfied(entry: Mapping[str, Any]) -> Satisfaction | None:
+    detail = entry.get("satisfied_detail")
+    if detail is not None:
+        return Satisfaction(tuple(detail["points"]), detail.get("box_iou"), detail.get("box_share"))
+    known = entry.get("satisfied")
+    return None if known is None else Satisfaction((bool(known),))
+
+
+def _prompt(entry: Mapping[str, Any]) -> Prompt:
+    from anymask.prompt import Prompt
+
+    return Prompt(
+        points=np.asarray(entry.get("points") or [], np.float64),
+        labels=np.asarray(entry.get("labels") or [], np.int64),
+        box=entry.get("box"),
+        text=entry.get("text"),
+        notes=tuple(entry.get("notes", ())),
+    )
+
+
+def _run(content: Mapping[str, Any]) -> Run:
+    names = ("model", "engine", "precision", "device", "version")
+    return Run(
+        **{name: content.get(name) or "" for name in names},
+        threads=content.get("threads"),
+        seconds=content.get("seconds") or {},
+    )

@@ -1,0 +1,85 @@
+"""Binary pictures, one per mask: 0 outside, 255 inside, 8-bit grey, in the photo's size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.atomic import write_file
+from anymask.errors import InputError
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+    from anymask.mask import MaskSet
+
+SUMMARY = "a binary PNG (0 and 255) per mask, in the photo's size"
+EXTENSIONS = (".png",)
+
+
+def encode(mask: NDArray[np.bool_]) -> bytes:
+    """A mask, bool [H, W], as a PNG.
+
+    Run-length compression without a line filter suits masks best: 15 ms and 16 kB for a dog at 4078×2724, where
+    OpenCV's own choice takes 80 ms and 64 kB, and Pillow at its fastest 40 ms and 63 kB (two cores).
+    """
+    import cv2
+
+    options = [
+        cv2.IMWRITE_PNG_COMPRESSION, 1,
+        cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE,
+        cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    ]  # fmt: skip
+    encoded: bytes = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255), options)[1].tobytes()
+    return encoded
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write every mask as a picture.
+
+    Args:
+        masks: what to write.
+        path: an existing folder, or a path without extension, takes `mask_000.png`, `mask_001.png` …; a file name
+            takes a single mask as it is, and several with a number: `dogs.png` becomes `dogs_000.png` ….
+
+    Raises:
+        InputError: no masks, or a path that cannot be written.
+    """
+    if not masks:
+        raise InputError(f"there is no mask to write to {path}")
+    if path.is_dir() or not path.suffix:
+        names = [path / f"mask_{index:03d}.png" for index in range(len(masks))]
+    elif len(masks) == 1:
+        names = [path]
+    else:
+        names = [path.with_name(f"{path.stem}_{index:03d}{path.suffix}") for index in range(len(masks))]
+    for mask, name in zip(masks, names, strict=True):
+        write_file(name, encode(mask.array))
+    return names
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read one mask picture, or all `mask_*.png` of a folder; brighter than half is inside.
+
+    Raises:
+        InputError: not a picture, of another size than the photograph or the other masks, or a folder without masks.
+    """
+    from anymask.mask import ImageRecord, Mask, MaskSet
+
+    files = sorted(path.glob("mask_*.png")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"there is no mask_*.png in {path}")
+    masks = [Mask.from_array(_read_grey(file) > 127) for file in files]
+    return MaskSet(masks, image=image or ImageRecord(*masks[0].size))
+
+
+def _read_grey(file: Path) -> NDArray[np.uint8]:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(file) as picture:
+            return np.asarray(picture.convert("L"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {file} as a mask picture: {error}") from None

@@ -1,0 +1,400 @@
+"""What comes back: a `Mask` is one object, a `MaskSet` all the answers to one call."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.overlap import iou, tight_box
+from anymask.run import ImageRecord, Run
+from anymask.satisfaction import Satisfaction
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from anymask.image import Image
+    from anymask.polygon import Ring
+    from anymask.prompt import Prompt
+    from anymask.rle import Rle
+
+__all__ = ["ImageRecord", "Mask", "MaskSet", "Run", "Satisfaction", "iou"]
+
+_ABOUT = ("score", "stability", "logits", "label", "satisfied", "prompt", "clean_up")
+
+
+class Mask:
+    """One object's mask, made in full size only when somebody looks at it.
+
+    ```python
+    mask = result[0]
+    mask.array, mask.area, mask.box, mask.score, mask.rle, mask.polygons
+    ```
+
+    A Mask never changes, and may be read from several threads.
+
+    Attributes:
+        size: (width, height) in pixels of the photo as displayed.
+        score: IoU with the object that the model predicts; can exceed 1 a little; None if no model made the mask.
+        stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
+        logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
+        label: name of what it shows; None if nobody said.
+        satisfied: how it keeps its prompt (true if it keeps all); None if the prompt promises nothing or it is unknown.
+        prompt: index of the prompt it answers, in the result's prompts.
+        clean_up: what was filled and dropped since the model answered, one remark each.
+    """
+
+    def __init__(
+        self,
+        render: Callable[[], NDArray[np.bool_]] | NDArray[np.bool_],
+        size: tuple[int, int],
+        *,
+        score: float | None = None,
+        stability: float | None = None,
+        logits: NDArray[np.float32] | None = None,
+        label: str | None = None,
+        satisfied: Satisfaction | None = None,
+        prompt: int = 0,
+        clean_up: Sequence[str] = (),
+    ) -> None:
+        """Wrap a mask, bool [H, W], or the function that makes one; everything else is described at the class.
+
+        The function is called when the pixels are first wanted, and again only after `release`.
+
+        Raises:
+            InputError: an array that is not bool or not of that size.
+        """
+        self.size = (int(size[0]), int(size[1]))
+        self.score, self.stability, self.logits = score, stability, logits
+        self.label, self.satisfied, self.prompt, self.clean_up = label, satisfied, prompt, tuple(clean_up)
+        self._lock = threading.Lock()
+        self._render = render if callable(render) else None
+        self._array = None if callable(render) else self._checked(render)
+        self._area: int | None = None
+        self._box: list[int] | None = None
+        self._rle: Rle | None = None
+        self._polygons: list[list[Ring]] | None = None
+
+    @classmethod
+    def from_array(cls, array: ArrayLike, **about: Any) -> Mask:
+        """Make a Mask from a picture of it: bool [H, W], or whole numbers where anything but 0 is inside.
+
+        Args:
+            array: the mask; a bool array is not copied.
+            about: score, stability, label … as for the class.
+
+        Raises:
+            InputError: not two-dimensional, empty, or of real numbers.
+        """
+        pixels = np.asarray(array)
+        if pixels.ndim != 2 or 0 in pixels.shape:
+            raise InputError(f"a mask needs the shape [height, width], got {list(pixels.shape)}")
+        if pixels.dtype != np.bool_ and not np.issubdtype(pixels.dtype, np.integer):
+            raise InputError(f"a mask needs bool or whole numbers, got {pixels.dtype}; compare with a threshold first")
+        return cls(pixels.astype(np.bool_, copy=False), (pixels.shape[1], pixels.shape[0]), **about)
+
+    @classmethod
+    def from_rle(cls, rle: Mapping[str, Any], **about: Any) -> Mask:
+        """Make a Mask from COCO RLE (compressed or not); it is decoded when somebody looks at the pixels.
+
+        Args:
+            rle: {"size": [height, width], "counts": str, bytes or list of int}.
+            about: score, stability, label … as for the class.
+
+        Raises:
+            InputError: runs that are malformed or do not add up to the picture.
+        """
+        from anymask import rle as runs
+
+        height, width = runs.rle_size(rle)
+        own = dict(rle)
+        mask = cls(lambda: runs.decode(own), (width, height), **about)
+        mask._area, mask._box = runs.area(own), runs.box(own)
+        if isinstance(own["counts"], str):
+            mask._rle = {"size": [height, width], "counts": own["counts"]}
+        return mask
+
+    def _checked(self, array: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        width, height = self.size
+        if not isinstance(array, np.ndarray) or array.dtype != np.bool_ or array.shape != (height, width):
+            seen = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise InputError(f"a mask of size {width}x{height} needs a bool array [{height}, {width}], got {seen}")
+        view: NDArray[np.bool_] = np.ascontiguousarray(array).view()
+        view.setflags(write=False)
+        return view
+
+    @property
+    def array(self) -> NDArray[np.bool_]:
+        """The mask in full size, bool [H, W], read-only."""
+        array = self._array
+        if array is None:
+            with self._lock:
+                if self._array is None:
+                    assert self._render is not None
+                    self._array = self._checked(self._render())
+                array = self._array
+        return array
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the full-size array is in memory."""
+        return self._array is not None
+
+    def release(self) -> None:
+        """Forget the full-size array, to save memory, if it can be made again when next wanted."""
+        if self._render is not None:
+            self._array = None
+
+    @property
+    def area(self) -> int:
+        """Number of pixels inside."""
+        if self._area is None:
+            self._area = int(np.count_nonzero(self.array))
+        return self._area
+
+    @property
+    def box(self) -> list[int]:
+        """Tight box ``[x_min, y_min, x_max, y_max]`` in pixel edges; zeros for an empty mask.
+
+        The maxima are exclusive: width is ``x_max - x_min``, and ``array[y_min:y_max, x_min:x_max]`` is the object.
+        """
+        if self._box is None:
+            self._box = tight_box(self.array)
+        return list(self._box)
+
+    @property
+    def rle(self) -> Rle:
+        """COCO RLE ``{"size": [height, width], "counts": str}``, as ``pycocotools`` writes and reads it."""
+        if self._rle is None:
+            from anymask import rle as runs
+
+            self._rle = runs.encode(self.array)
+        return {"size": list(self._rle["size"]), "counts": self._rle["counts"]}
+
+    @property
+    def polygons(self) -> list[list[Ring]]:
+        """Exact outlines: per part (largest first) the outer ring, then its holes; see `anymask.polygon`.
+
+        Rings are float64 [N, 2] of (x, y) along pixel edges; `anymask.polygon.polygons_to_mask` gives the same mask.
+        """
+        if self._polygons is None:
+            from anymask.polygon import mask_to_polygons
+
+            self._polygons = mask_to_polygons(self.array)
+        return [list(part) for part in self._polygons]
+
+    def replace(self, **changes: Any) -> Mask:
+        """The same mask with another score, stability, logits, label, satisfied, prompt or clean_up.
+
+        Raises:
+            InputError: a name that is none of these.
+        """
+        if unknown := changes.keys() - set(_ABOUT):
+            raise InputError(f"a mask has no {', '.join(sorted(unknown))} to replace")
+        twin = copy.copy(self)
+        twin._lock = threading.Lock()
+        for name, value in changes.items():
+            setattr(twin, name, tuple(value) if name == "clean_up" else value)
+        return twin
+
+    def clean(self, max_hole_area: float = 0, max_island_area: float = 0, prompt: Prompt | None = None) -> Mask:
+        """Fill holes, then drop islands, of fewer pixels than these; 0 leaves them.
+
+        Same meaning as ``min_mask_region_area`` of segment-anything (8-connected; the largest island always stays).
+        What was done is in `clean_up`. Score, stability and logits stay those of the model's answer.
+
+        Args:
+            max_hole_area: in pixels.
+            max_island_area: in pixels.
+            prompt: what was asked, so that `satisfied` can be told anew; without it, `satisfied` of a changed mask
+                is None, because filling a hole can swallow an excluded point.
+
+        Returns:
+            A new Mask, or this one if there was nothing to clean.
+
+        Raises:
+            InputError: an area below 0.
+        """
+        from anymask.cleanup import clean
+
+        if not (max_hole_area >= 0 and max_island_area >= 0):
+            raise InputError(f"areas to clean must be 0 or more pixels, got {max_hole_area} and {max_island_area}")
+        cleaned, done = clean(self.array, max_hole_area, max_island_area)
+        if not done:
+            return self
+        satisfied = None if prompt is None else Satisfaction.of(cleaned, prompt)
+        about = {name: getattr(self, name) for name in _ABOUT}
+        return Mask(cleaned, self.size, **{**about, "satisfied": satisfied, "clean_up": (*self.clean_up, *done)})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as run lengths: a few kilobytes, where the array has a byte for every pixel."""
+        return partial(type(self).from_rle, **{name: getattr(self, name) for name in _ABOUT}), (self.rle,)
+
+    def __repr__(self) -> str:
+        about = [f"{self.size[0]}x{self.size[1]}"]
+        if self._area is not None or self.is_rendered:
+            about.append(f"area {self.area}, box {self.box}")
+        about += [f"score {self.score:.3f}"] if self.score is not None else []
+        about += [f"label {self.label!r}"] if self.label is not None else []
+        about += [f"satisfied {bool(self.satisfied)}"] if self.satisfied is not None else []
+        return f"<Mask {', '.join([*about, *self.clean_up])}>"
+
+
+class MaskSet(Sequence[Mask]):
+    """All the masks that one call answered with, best first within an object; slices are MaskSets too.
+
+    ```python
+    result = scene.segment(boxes=[...])
+    result[0].area, result.union(), result.draw().show(), result.save("out.json")
+    ```
+
+    Attributes:
+        prompts: what was asked; `Mask.prompt` is an index into it.
+        run: what ran, and for how long; a blank `Run` if that is unknown.
+        places: where each mask stood in the whole result; a slice's masks keep the colours they had there.
+    """
+
+    def __init__(
+        self,
+        masks: Iterable[Mask],
+        *,
+        image: Image | ImageRecord,
+        prompts: Sequence[Prompt] = (),
+        run: Run | None = None,
+    ) -> None:
+        """Gather masks of one picture, which is given, or as much as is known of it.
+
+        Raises:
+            InputError: a mask of another size than the picture.
+        """
+        self._masks = tuple(masks)
+        self.prompts = tuple(prompts)
+        self.run = run or Run()
+        self._image = None if isinstance(image, ImageRecord) else image
+        self._record = image if isinstance(image, ImageRecord) else None
+        self.places = tuple(range(len(self._masks)))
+        for mask in self._masks:
+            if mask.size != self.size:
+                raise InputError(f"a mask of {mask.size} pixels does not belong to a picture of {self.size}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture as displayed, also when there are no masks."""
+        return (self.record.width, self.record.height) if self._image is None else self._image.size
+
+    @property
+    def has_image(self) -> bool:
+        """Whether the photograph itself is at hand, so that the masks can be drawn on it."""
+        return self._image is not None
+
+    @property
+    def image(self) -> Image:
+        """The photograph.
+
+        Raises:
+            InputError: the masks were read from a file and the photograph was not given.
+        """
+        if self._image is None:
+            raise InputError("these masks came without their photograph; read them with image=open_image(...)")
+        return self._image
+
+    @property
+    def record(self) -> ImageRecord:
+        """Which photograph this is about; hashes the pixels of a picture that never was a file."""
+        if self._record is None:
+            image = self.image
+            sha256 = image.file_sha256 or image.pixel_hash
+            self._record = ImageRecord(*image.size, image.path, sha256, tuple(image.notes))
+        return self._record
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    @overload
+    def __getitem__(self, index: int) -> Mask: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> MaskSet: ...
+
+    def __getitem__(self, index: int | slice) -> Mask | MaskSet:
+        if not isinstance(index, slice):
+            return self._masks[index]
+        part = copy.copy(self)
+        part._masks, part.places = self._masks[index], self.places[index]
+        return part
+
+    def union(self) -> NDArray[np.bool_]:
+        """Everything that any of the masks covers, bool [H, W]; all False without masks."""
+        width, height = self.size
+        union = np.zeros((height, width), np.bool_)
+        for mask in one_by_one(self._masks):
+            x0, y0, x1, y1 = mask.box
+            union[y0:y1, x0:x1] |= mask.array[y0:y1, x0:x1]
+        return union
+
+    def save(self, path: str | Path, format: str | None = None) -> list[Path]:
+        """Write the masks into a file, or files, in any known format.
+
+        Args:
+            path: the file; for formats with one file per mask, also a folder.
+            format: such as "masks-json" or "png"; told by the extension if left out.
+
+        Returns:
+            The files written.
+
+        Raises:
+            InputError: an unknown format or extension, or a path that cannot be written.
+        """
+        from anymask.formats import find_format
+
+        return find_format(format, path).write(self, Path(path))
+
+    def draw(self, **options: Any) -> PIL.Image.Image:
+        """Picture the result: translucent masks, green ★ include, red ★ exclude, boxes.
+
+        Args:
+            options: fields of `anymask.draw.Style`, such as ``opacity``, ``colors``, ``max_side``.
+
+        Raises:
+            InputError: the photograph is not at hand.
+        """
+        from anymask.draw import draw
+
+        return draw(self.image.pixels, self, self.prompts, **options)
+
+    def to_supervision(self) -> Any:
+        """The masks as ``supervision.Detections``, see `anymask.detections`.
+
+        Raises:
+            AnymaskError: supervision is not installed.
+        """
+        from anymask.detections import to_supervision
+
+        return to_supervision(self._masks)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        about = [f"{len(self)} mask{'s' * (len(self) != 1)} of {width}x{height}"]
+        if self.run.model:
+            about.append(f"{self.run.model} on {self.run.engine} {self.run.precision}")
+        if scores := [mask.score for mask in self._masks if mask.score is not None]:
+            about.append(f"scores {max(scores):.3f} to {min(scores):.3f}")
+        broken = sum(mask.satisfied is not None and not mask.satisfied for mask in self._masks)
+        return f"<MaskSet: {', '.join(about)}{f', {broken} not keeping the prompt' if broken else ''}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows."""
+        if self._image is None:
+            return None
+        buffer = BytesIO()
+        self.draw(max_side=1024).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()

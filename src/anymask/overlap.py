@@ -1,0 +1,46 @@
+"""How masks and boxes overlap. Boxes are `[x_min, y_min, x_max, y_max]` in pixel edges, maxima exclusive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import InputError
+
+if TYPE_CHECKING:
+    from anymask.mask import Mask
+
+
+def iou(a: Mask | NDArray[np.bool_], b: Mask | NDArray[np.bool_]) -> float:
+    """Intersection over union of two masks of one picture; 1.0 exactly if they are equal, also if both are empty.
+
+    Args:
+        a: a Mask, or bool [H, W].
+        b: the same.
+
+    Raises:
+        InputError: different sizes.
+    """
+    first, second = (m if isinstance(m, np.ndarray) else m.array for m in (a, b))
+    if first.shape != second.shape:
+        raise InputError(f"masks of different pictures: shapes {list(first.shape)} and {list(second.shape)}")
+    union = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / union if union else 1.0
+
+
+def box_iou(a: ArrayLike, b: ArrayLike) -> float:
+    """Intersection over union of two boxes ``[x_min, y_min, x_max, y_max]``; 0 if both are empty."""
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    overlap = np.prod(np.maximum(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0))
+    union = np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - overlap
+    return float(overlap / union) if union > 0 else 0.0
+
+
+def tight_box(mask: NDArray[np.bool_]) -> list[int]:
+    """The smallest box around a mask, bool [H, W]; zeros for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return [0, 0, 0, 0]
+    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]

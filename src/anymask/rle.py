@@ -1,0 +1,166 @@
+"""Run-length encoding of masks, the way COCO stores it.
+
+Runs go down the columns, first column first, and start with the number of pixels outside the mask. The compressed
+form writes each count as base-32 characters, from the fourth on as the difference to the count two before it.
+
+``pycocotools`` writes the characters. Reading is done here, because its decoder trusts the counts: with counts that
+do not add up to the picture it returns whatever lay in memory (seen with 2.0.11), and masks files come from strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import InputError
+
+
+class Rle(TypedDict):
+    """A mask as COCO run lengths: ``size`` is ``[height, width]``, ``counts`` the compressed runs."""
+
+    size: list[int]
+    counts: str
+
+
+def encode(mask: NDArray[np.bool_]) -> Rle:
+    """Encode a mask as compressed COCO RLE, character for character what ``pycocotools`` gives.
+
+    Only the columns that the mask touches are looked at; on a 4078×2724 mask of one dog this takes 4 ms where
+    transposing the whole picture for ``pycocotools.mask.encode`` takes 11-20 ms (two cores, AVX-512).
+
+    Args:
+        mask: bool [H, W], C-contiguous.
+    """
+    from pycocotools import mask as coco
+
+    height, width = mask.shape
+    packed = coco.frPyObjects({"size": [height, width], "counts": np.diff(_run_edges(mask)).tolist()}, height, width)
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
+
+
+def _run_edges(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Positions, counted down the columns, where runs begin, closed by the number of pixels."""
+    import cv2
+
+    height, width = mask.shape
+    columns = np.flatnonzero(mask.any(axis=0))
+    if columns.size == 0:
+        return np.array([0, height * width])
+    first, last = int(columns[0]), int(columns[-1]) + 1
+    down = cv2.transpose(mask.view(np.uint8)[:, first:last]).reshape(-1)
+    changes = np.flatnonzero(down[1:] != down[:-1]) + 1 + first * height
+    opening = [first * height] if down[0] else []
+    closing = [last * height] if down[-1] and last < width else []
+    return np.concatenate(([0], opening, changes, closing, [height * width])).astype(np.int64)
+
+
+def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Decode COCO RLE, compressed or not.
+
+    Returns:
+        bool [H, W], C-contiguous.
+
+    Raises:
+        InputError: the runs are malformed or do not add up to the picture.
+    """
+    import cv2
+
+    height, width = rle_size(rle)
+    edges = np.cumsum(run_lengths(rle))
+    mask = np.zeros((height, width), np.uint8)
+    if edges.size > 1:
+        # Only the columns between the first and the last pixel of the mask are unrolled.
+        first, last = int(edges[0]) // height, -(-int(edges[1::2][-1]) // height)
+        clipped = np.concatenate(([first * height], np.clip(edges, first * height, last * height)))
+        inside = np.repeat(np.arange(edges.size) % 2 == 1, clipped[1:] - clipped[:-1])
+        mask[:, first:last] = cv2.transpose(inside.view(np.uint8).reshape(last - first, height))
+    return mask.view(np.bool_)
+
+
+def area(rle: Mapping[str, Any]) -> int:
+    """Number of pixels inside, without decoding."""
+    return int(run_lengths(rle)[1::2].sum())
+
+
+def box(rle: Mapping[str, Any]) -> list[int]:
+    """Tight ``[x_min, y_min, x_max, y_max]`` in pixels, maxima exclusive, without decoding; zeros when empty."""
+    height, _ = rle_size(rle)
+    lengths = run_lengths(rle)
+    edges = np.cumsum(lengths)
+    starts, ends = edges[:-1:2], edges[1::2]
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if starts.size == 0:
+        return [0, 0, 0, 0]
+    tops, bottoms = starts % height, (ends - 1) % height + 1
+    over_columns = bool(np.any(starts // height != (ends - 1) // height))
+    return [
+        int(starts[0]) // height,
+        0 if over_columns else int(tops.min()),
+        int(ends[-1] - 1) // height + 1,
+        height if over_columns else int(bottoms.max()),
+    ]
+
+
+def rle_size(rle: Mapping[str, Any]) -> tuple[int, int]:
+    """The (height, width) that an RLE states.
+
+    Raises:
+        InputError: the size is missing or not two whole numbers of at least 1.
+    """
+    size = rle.get("size") if isinstance(rle, Mapping) else None
+    if (
+        not isinstance(size, (list, tuple))
+        or len(size) != 2
+        or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size)
+    ):
+        raise InputError(f"RLE needs 'size': [height, width] in whole pixels, got {size!r}")
+    return int(size[0]), int(size[1])
+
+
+def run_lengths(rle: Mapping[str, Any]) -> NDArray[np.int64]:
+    """The runs of an RLE as numbers, checked.
+
+    Returns:
+        int64 [N]: lengths outside, inside, outside … down the columns.
+
+    Raises:
+        InputError: not runs, a negative run, or a sum that is not the number of pixels.
+    """
+    height, width = rle_size(rle)
+    counts = rle.get("counts")
+    if isinstance(counts, (str, bytes)):
+        lengths = _unpack(counts)
+    elif isinstance(counts, (list, tuple)) and all(isinstance(n, (int, np.integer)) for n in counts):
+        lengths = np.array(counts, np.int64)
+    else:
+        raise InputError(f"RLE needs 'counts' as a string or a list of whole numbers, got {counts!r:.60}")
+    if lengths.size == 0 or lengths.min() < 0 or lengths.max() > height * width:
+        raise InputError("RLE counts are damaged: a run is negative or longer than the picture")
+    if int(lengths.sum()) != height * width:
+        raise InputError(f"RLE counts add up to {int(lengths.sum())} pixels, but {width}x{height} has {height * width}")
+    return lengths
+
+
+def _unpack(counts: str | bytes) -> NDArray[np.int64]:
+    """Undo COCO's compression: 5 bits a character, low bits first, 0x20 says more follows, 0x10 is the sign."""
+    try:
+        text = counts.encode("ascii") if isinstance(counts, str) else counts
+    except UnicodeEncodeError:
+        raise InputError("RLE counts are damaged: they hold a character outside ASCII") from None
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:
+        raise InputError("RLE counts are damaged: empty, cut off, or holding a character that COCO never writes")
+    ends = np.flatnonzero((codes & 0x20) == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    if int((ends - starts).max()) > 11:
+        raise InputError("RLE counts are damaged: a number of more than 12 characters")
+    place = np.arange(codes.size) - np.repeat(starts, ends - starts + 1)
+    numbers: NDArray[np.int64] = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
+    negative = (codes[ends] & 0x10) != 0
+    numbers[negative] -= np.int64(1) << (5 * (ends - starts + 1)[negative])
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
