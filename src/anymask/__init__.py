@@ -1,3 +1,75 @@
-"""anymask: exact object masks from clicks, boxes or words, on an ordinary CPU."""
+"""anymask: exact object masks from clicks, boxes or words, on an ordinary CPU.
+
+```python
+import anymask
+
+segmenter = anymask.load("mobile-sam")
+scene = segmenter.encode("cat.jpg")
+mask = scene.segment(points=[(200, 150)])[0]
+```
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_NAMES = {
+    "AnymaskError": "anymask.errors",
+    "EngineError": "anymask.errors",
+    "ImageError": "anymask.errors",
+    "InputError": "anymask.errors",
+    "ModelError": "anymask.errors",
+    "PromptError": "anymask.errors",
+    "WeightsError": "anymask.errors",
+    "Candidates": "anymask.candidates",
+    "Image": "anymask.image",
+    "Mask": "anymask.mask",
+    "MaskSet": "anymask.mask",
+    "Prompt": "anymask.prompt",
+    "Scene": "anymask.segmenter",
+    "Segmenter": "anymask.segmenter",
+    "load": "anymask.segmenter",
+    "open_image": "anymask.image",
+    "show_binary_mask": "anymask.plot",
+    "show_boxes": "anymask.plot",
+    "show_masks": "anymask.plot",
+    "show_points": "anymask.plot",
+}
+"""Public name → the module that holds it; imported when first used, so that `import anymask` stays light."""
+
+__all__ = ["__version__", *_NAMES]
+
+if TYPE_CHECKING:
+    from anymask.candidates import Candidates as Candidates
+    from anymask.errors import AnymaskError as AnymaskError
+    from anymask.errors import EngineError as EngineError
+    from anymask.errors import ImageError as ImageError
+    from anymask.errors import InputError as InputError
+    from anymask.errors import ModelError as ModelError
+    from anymask.errors import PromptError as PromptError
+    from anymask.errors import WeightsError as WeightsError
+    from anymask.image import Image as Image
+    from anymask.image import open_image as open_image
+    from anymask.mask import Mask as Mask
+    from anymask.mask import MaskSet as MaskSet
+    from anymask.plot import show_binary_mask as show_binary_mask
+    from anymask.plot import show_boxes as show_boxes
+    from anymask.plot import show_masks as show_masks
+    from anymask.plot import show_points as show_points
+    from anymask.prompt import Prompt as Prompt
+    from anymask.segmenter import Scene as Scene
+    from anymask.segmenter import Segmenter as Segmenter
+    from anymask.segmenter import load as load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'anymask' has no attribute {name!r}")
+    return getattr(import_module(_NAMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -58,4 +58,5 @@ def stability_score(frame: Frame, logits: NDArray[np.float32], offset: float = S
     seen = logits[:, :rows, :columns]
     inner = np.count_nonzero(seen > offset, axis=(1, 2))
     outer = np.count_nonzero(seen > -offset, axis=(1, 2))
-    return (inner / np.maximum(outer, 1)).astype(np.float32)
+    scores: NDArray[np.float32] = (inner / np.maximum(outer, 1)).astype(np.float32)
+    return scores

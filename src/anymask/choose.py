@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from anymask.candidates import Candidates
 from anymask.errors import PromptError
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
-from anymask.mask import Satisfaction
+from anymask.overlap import box_iou, tight_box
 from anymask.prompt import Prompt
+from anymask.satisfaction import Satisfaction
 
 Select = Literal["object", "part", "score"]
 
@@ -40,17 +41,22 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
     Args:
         candidates: all four answers, the single-mask one first.
         prompt: what was asked.
-        select: "object": the best-scored answer among those that keep the prompt. "part": the smallest such answer
-            with a fair score. "score": the official habit, the highest score of `multimask_output=True` whatever
-            it breaks.
+        select: "object": of the answers that keep the prompt, the single-mask one if the prompt is plain, else the
+            best scored. "part": the smallest answer that keeps the prompt and has a fair score. "score": the official
+            habit, the highest score of `multimask_output=True` whatever it breaks.
 
     Returns:
         The index of the chosen candidate, and how it keeps the prompt (None where the prompt promises nothing).
     """
     kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
-    pool = list(range(SINGLE + 1, len(candidates.scores)))
-    if select != "score":
-        pool = _keeping(kept, pool if _is_ambiguous(prompt) else [SINGLE, *pool])
+    several = range(SINGLE + 1, len(candidates.scores))
+    if select == "score":
+        pool = list(several)
+    elif select == "object" and _is_plain(prompt):
+        pool = _keeping(kept, [SINGLE, *several])
+        pool = [SINGLE] if SINGLE in pool else pool
+    else:
+        pool = _keeping(kept, several)
     if select == "part":
         fair = [i for i in pool if candidates.scores[i] >= _PART_SCORE] or pool
         index = min(fair, key=lambda i: np.count_nonzero(candidates.logits[i] > 0))
@@ -75,15 +81,21 @@ def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> S
         return None
     inside = frame.logits_at(logits, prompt.points) > 0 if len(prompt.points) else np.zeros(0, bool)
     points = tuple(bool(kept) for kept in inside == (prompt.labels == 1))
-    return Satisfaction(points=points, box=None if prompt.box is None else _box_iou(frame, logits, prompt.box))
+    return Satisfaction(
+        points=points, box=None if prompt.box is None else box_iou(_tight_box(frame, logits), prompt.box)
+    )
 
 
-def _is_ambiguous(prompt: Prompt) -> bool:
-    """One lone click can mean a part, an object or a group; only then does the reference advise three answers."""
-    return len(prompt.points) == 1 and prompt.box is None and prompt.mask_input is None
+def _is_plain(prompt: Prompt) -> bool:
+    """Say whether a prompt leaves little doubt: a box, three or more points, or an earlier mask.
+
+    There the single-mask answer is the better guess. On 49 photographs with hand-made masks, box: 0.915 mean IoU
+    against 0.900 for the best scored of three; three points 0.835 against 0.823; one point 0.552 against 0.644.
+    """
+    return prompt.box is not None or prompt.mask_input is not None or len(prompt.points) >= 3
 
 
-def _keeping(kept: Sequence[Satisfaction | None], pool: list[int]) -> list[int]:
+def _keeping(kept: Sequence[Satisfaction | None], pool: Sequence[int]) -> list[int]:
     """Those of the pool that break the fewest promises: points first, then the box."""
     broken = [_promises_broken(kept[i]) for i in pool]
     least = min(broken)
@@ -96,17 +108,11 @@ def _promises_broken(kept: Satisfaction | None) -> tuple[int, bool]:
     return sum(not point for point in kept.points), not kept
 
 
-def _box_iou(frame: Frame, logits: NDArray[np.float32], box: NDArray[np.float64]) -> float:
-    """IoU of the mask's tight box, to the logit cell, with the box that was asked for."""
+def _tight_box(frame: Frame, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mask's tight box in pixels of the photo, to the logit cell; zeros for an empty mask."""
     columns, rows = frame.valid_logits()
-    positive = logits[:rows, :columns] > 0
-    x, y = np.flatnonzero(positive.any(axis=0)), np.flatnonzero(positive.any(axis=1))
-    if not len(x):
-        return 0.0
-    cell = MODEL_SIDE / LOGIT_SIDE
-    scale = np.array([frame.width, frame.height]) / frame.resized * cell
-    low = np.array([x[0], y[0]]) * scale
-    high = np.minimum(np.array([x[-1] + 1, y[-1] + 1]) * scale, (frame.width, frame.height))
-    overlap = np.prod(np.maximum(np.minimum(high, box[2:]) - np.maximum(low, box[:2]), 0))
-    union = np.prod(high - low) + np.prod(box[2:] - box[:2]) - overlap
-    return float(overlap / union) if union > 0 else 0.0
+    scale = np.array([frame.width, frame.height] * 2) / np.array(frame.resized * 2) * (MODEL_SIDE / LOGIT_SIDE)
+    box: NDArray[np.float64] = np.minimum(
+        tight_box(logits[:rows, :columns] > 0) * scale, [frame.width, frame.height] * 2
+    )
+    return box

@@ -123,17 +123,13 @@ class Segmenter:
         )
 
     def __repr__(self) -> str:
-        return (
-            f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {self.threads} threads>"
-        )
+        return f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {self.threads} threads>"
 
 
 class Scene:
     """A photo that a Segmenter has looked at. Never changes; safe to prompt from several threads at once."""
 
-    def __init__(
-        self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
         self._segmenter = segmenter
         self._image = image
         self._frame = Frame(*image.size)
