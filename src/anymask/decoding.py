@@ -20,9 +20,9 @@ from anymask.tones import Window, eight_bits
 RGB = npt.NDArray[np.uint8]
 
 # Formats that state their size before anything is decoded and need no outside program. Pillow knows more, but some
-# of those decode while they are being identified (ICO, ICNS, FITS) or start Ghostscript (EPS). HEIF and JXL are read
-# where a plugin has registered them with Pillow.
-READABLE = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "HEIF", "JXL")
+# of those decode while they are being identified (ICO, ICNS, FITS), decode in pure Python (QOI) or start Ghostscript
+# (EPS). HEIF and JXL are read where a plugin has registered them with Pillow.
+READABLE = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "HEIF", "JXL")
 
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
@@ -59,8 +59,7 @@ def identify(file: BinaryIO, max_pixels: int) -> PIL.ImageFile.ImageFile:
     Raises:
         ImageError: no known format, a damaged header, or more than `max_pixels` pixels.
     """
-    # Padded, because some plugins index into the prefix without looking at its length.
-    prefix = file.read(16).ljust(16, b"\0")
+    prefix = file.read(16)
     PIL.Image.preinit()
     plugin = _plugin(prefix)
     if plugin is None:
@@ -168,7 +167,8 @@ def _plugin(prefix: bytes) -> Callable[..., PIL.ImageFile.ImageFile] | None:
     for name in READABLE:
         factory, accepts = PIL.Image.OPEN.get(name, (None, None))
         # `accepts` answers with a sentence where a plugin knows the format but lacks its library.
-        if factory is not None and accepts is not None and accepts(prefix) is True:
+        # The prefix is padded because some plugins index into it without looking at its length.
+        if factory is not None and accepts is not None and accepts(prefix.ljust(16, b"\0")) is True:
             return factory
     return None
 

@@ -124,8 +124,8 @@ def open_image(
 def _subject(source: Any) -> str:
     """Name the source in a message, in one printable line."""
     if isinstance(source, (str, os.PathLike)):
-        name = str(source)
-        return "".join(c if c.isprintable() else "?" for c in name) or "''"
+        name = "".join(c if c.isprintable() else "?" for c in str(source)) or "''"
+        return name if len(name) <= 200 else "..." + name[-197:]
     if isinstance(source, PIL.Image.Image):
         return "Pillow image"
     if isinstance(source, (bytes, bytearray, memoryview)):
