@@ -38,6 +38,8 @@ def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, ma
     points, kinds = np.asarray(coords, float).reshape(-1, 2), np.asarray(labels).reshape(-1)
     if len(points) != len(kinds):
         raise InputError(f"every point needs a label, got {len(points)} points and {len(kinds)} labels")
+    if not np.isin(kinds, (0, 1)).all():
+        raise InputError(f"labels are 1 (include) or 0 (exclude), got {np.unique(kinds).tolist()}")
     for kind, color in ((1, INCLUDE), (0, EXCLUDE)):
         x, y = points[kinds == kind].T
         axes.scatter(x, y, s=marker_size, color=_unit(color), marker="*", edgecolor="white", linewidth=1.25, zorder=3)
@@ -81,9 +83,9 @@ def show_masks(masks: Any, ax: Axes | None = None, random_color: bool = False) -
         return axes
     rng = np.random.default_rng()
     colors = [rng.random(3) if random_color else _unit(PALETTE[i % len(PALETTE)]) for i in range(len(arrays))]
-    overlay = np.zeros((*arrays[0].shape, 4), np.float32)
+    overlay = np.zeros((*arrays[0].shape, 4), np.uint8)
     for index in sorted(range(len(arrays)), key=lambda i: -int(np.count_nonzero(arrays[i]))):
-        overlay[arrays[index]] = [*colors[index], OPACITY]
+        overlay[arrays[index]] = np.round(np.array([*colors[index], OPACITY]) * 255)
     axes.imshow(overlay, zorder=1)
     return axes
 

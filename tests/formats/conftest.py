@@ -1,0 +1,49 @@
+"""A small result with everything in it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from anymask.image import open_image
+from anymask.mask import Mask, MaskSet, Run, Satisfaction
+from anymask.prompt import make_prompts
+from mask_shapes import SHAPES, disc
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "a photo é.png"
+    cv2.imwrite(str(path), np.random.default_rng(1).integers(0, 255, (40, 50, 3), np.uint8))
+    return path
+
+
+@pytest.fixture
+def photo_sha256(photo: Path) -> str:
+    return hashlib.sha256(photo.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def result(photo: Path) -> MaskSet:
+    """Two masks for two prompts on a photo of 50×40."""
+    prompts = [
+        *make_prompts((50, 40), points=[(25, 20), (2.5, 3)], labels=[1, 0]),
+        *make_prompts((50, 40), box=[10, 5, 60, 30]),
+    ]
+    masks = [
+        Mask.from_array(SHAPES["disc"], score=0.9871234567, stability=0.97, satisfied=Satisfaction((True, True))),
+        Mask.from_array(
+            np.pad(disc(25, 40, 9), ((5, 10), (10, 0))),
+            score=float("nan"),
+            label="dög",
+            prompt=1,
+            satisfied=Satisfaction((), 0.31234567, 1.0),
+            clean_up=["filled 1 hole, 3 px"],
+        ),
+    ]
+    run = Run("mobile-sam", "openvino", "bf16", "CPU", 2, "0.1.0", {"load": 0.4, "encode": 0.21234567})
+    return MaskSet(masks, image=open_image(photo), prompts=prompts, run=run)

@@ -1,0 +1,47 @@
+"""Formats are found by name and by extension, and every module of the package is one."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from anymask.errors import InputError
+from anymask.formats import find_format, folder, format_names, masks_json, png
+from anymask.mask import MaskSet
+
+
+def test_formats_are_found_by_name_and_by_extension() -> None:
+    assert find_format("masks-json") is find_format("masks_json") is masks_json
+    assert find_format(path="out.JSON") is masks_json
+    assert find_format(path=Path("a/b.png")) is png
+    assert find_format(path="a/folder") is folder
+    assert find_format("png", "out.json") is png
+
+
+@pytest.mark.parametrize(("name", "path"), [("gif", "out.png"), (None, "out.gif"), ("../png", "x")])
+def test_unknown_formats_are_refused_with_the_known_ones(name: str | None, path: str) -> None:
+    with pytest.raises(InputError, match=r"folder, masks-json, png"):
+        find_format(name, path)
+
+
+def test_every_format_is_complete_and_no_extension_means_two_formats() -> None:
+    taken: dict[str, str] = {}
+    for name in format_names():
+        module = importlib.import_module(f"anymask.formats.{name.replace('-', '_')}")
+        assert module.SUMMARY
+        assert callable(module.write)
+        assert callable(module.read)
+        for extension in module.EXTENSIONS:
+            assert extension == extension.lower()
+            assert taken.setdefault(extension, name) == name
+
+
+@pytest.mark.parametrize("name", ["out.json", "out.png", "out"])
+def test_saved_masks_come_back_pixel_for_pixel(result: MaskSet, tmp_path: Path, name: str) -> None:
+    written = result[:1].save(tmp_path / name)
+    assert all(path.is_file() for path in written)
+    back = find_format(path=name).read(tmp_path / name)
+    assert len(back) == 1
+    assert (back[0].array == result[0].array).all()
