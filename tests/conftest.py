@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from anymask import Scene, Segmenter, load
+
 settings.register_profile("anymask", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("anymask")
 
@@ -23,3 +25,15 @@ def coffee_photo() -> Path:
 def chelsea_photo() -> Path:
     """451×300 JPEG: a cat's face."""
     return PHOTOS / "chelsea.jpg"
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Segmenter:
+    """The default model with its real weights, in f32 so that answers can be compared to the last digit."""
+    return load("mobile-sam", precision="f32", threads=2, store=False)
+
+
+@pytest.fixture(scope="session")
+def coffee(segmenter: Segmenter, coffee_photo: Path) -> Scene:
+    """The cup and the spoon, encoded."""
+    return segmenter.encode(coffee_photo)

@@ -49,14 +49,12 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
         The index of the chosen candidate, and how it keeps the prompt (None where the prompt promises nothing).
     """
     kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
-    several = range(SINGLE + 1, len(candidates.scores))
     if select == "score":
-        pool = list(several)
-    elif select == "object" and _is_plain(prompt):
-        pool = _keeping(kept, [SINGLE, *several])
-        pool = [SINGLE] if SINGLE in pool else pool
+        pool = list(range(SINGLE + 1, len(kept)))
     else:
-        pool = _keeping(kept, several)
+        pool = _keeping(kept)
+        if SINGLE in pool and len(pool) > 1:
+            pool = [SINGLE] if select == "object" and _is_plain(prompt) else [i for i in pool if i != SINGLE]
     if select == "part":
         fair = [i for i in pool if candidates.scores[i] >= _PART_SCORE] or pool
         index = min(fair, key=lambda i: np.count_nonzero(candidates.logits[i] > 0))
@@ -95,11 +93,11 @@ def _is_plain(prompt: Prompt) -> bool:
     return prompt.box is not None or prompt.mask_input is not None or len(prompt.points) >= 3
 
 
-def _keeping(kept: Sequence[Satisfaction | None], pool: Sequence[int]) -> list[int]:
-    """Those of the pool that break the fewest promises: points first, then the box."""
-    broken = [_promises_broken(kept[i]) for i in pool]
+def _keeping(kept: Sequence[Satisfaction | None]) -> list[int]:
+    """The candidates that break the fewest promises: points first, then the box."""
+    broken = [_promises_broken(each) for each in kept]
     least = min(broken)
-    return [i for i, count in zip(pool, broken, strict=True) if count == least]
+    return [i for i, count in enumerate(broken) if count == least]
 
 
 def _promises_broken(kept: Satisfaction | None) -> tuple[int, bool]:
