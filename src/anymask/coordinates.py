@@ -173,6 +173,8 @@ class Coordinates:
         if (clipped != corners).any():
             note = f"{shown} reaches beyond the picture: clipped to [{formatted(clipped)}]"
         pixels = displayed_boxes(clipped * np.tile(self._scale, 2), self.measured_size, self.orientation)[0]
+        if (pixels[:2] >= pixels[2:]).any():
+            raise PromptError(f"{shown} is empty: it covers no part of a pixel")
         return pixels, note
 
     @property

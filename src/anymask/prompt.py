@@ -319,12 +319,12 @@ def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str
             number = float(entry.removesuffix("%"))
         except ValueError:
             raise PromptError(f"{what} {text!r}: {entry!r} is not a number: {example}") from None
-        if not np.isfinite(number):
-            raise PromptError(f"{what} {text!r}: {entry} is no place in a picture: {example}")
         if entry.endswith("%"):
             if size is None:
                 raise PromptError(f"{what} {text!r}: percent needs the picture's size, give pixels")
             number *= size[index % 2] / 100
+        if not np.isfinite(number):
+            raise PromptError(f"{what} {text!r}: {entry} is no place in a picture: {example}")
         numbers.append(number)
     return numbers
 
