@@ -19,7 +19,7 @@ from anymask.detections import to_supervision
 from anymask.errors import AnymaskError, InputError
 from anymask.image import open_image
 from anymask.mask import ImageRecord, Mask, MaskSet, Run, Satisfaction, iou
-from anymask.prompt import make_prompts
+from anymask.prompt import Prompt, make_prompts
 from mask_shapes import BoolMask, disc, masks, ring
 
 
@@ -171,8 +171,7 @@ class TestSatisfaction:
         assert broken.box_share == pytest.approx(100 / 1600)
 
     def test_a_prompt_that_promises_nothing_is_neither_kept_nor_broken(self) -> None:
-        prompt: Any = SimpleNamespace(points=np.empty((0, 2)), labels=np.empty(0), box=None)
-        assert Satisfaction.of(np.ones((4, 4), bool), prompt) is None
+        assert Satisfaction.of(np.ones((4, 4), bool), Prompt(text="dog")) is None
 
 
 class TestIou:
