@@ -143,7 +143,10 @@ def test_alpha_is_composited_on_the_background(mode: str) -> None:
     alpha = np.full((32, 48), 255, np.uint8)
     alpha[:16, :24] = 0
     picture.putalpha(PIL.Image.fromarray(alpha))
-    if mode != "RGBA":
+    if mode == "PA":
+        picture = corners().quantize(4).convert("PA")
+        picture.putalpha(PIL.Image.fromarray(alpha))
+    elif mode != "RGBA":
         picture = picture.convert("LA").convert(mode) if mode == "La" else picture.convert(mode)
     assert picture.mode == mode
     on_white, on_teal = open_image(picture), open_image(picture, background=(0, 128, 128))

@@ -118,16 +118,16 @@ def decode(
         ImageError: truncated or damaged, or its samples cannot be brought to 8 bits.
     """
     deep_colour = _is_deep_colour(picture)
-    orientation = _load(picture)
     notes: list[str] = []
-    if deep_colour and window is not None and encoded is not None:
-        pixels = _deep_colour_pixels(encoded(), orientation, window, background)
-    else:
-        upright = _upright(picture, orientation)
-        pixels = _rgb_pixels(upright, window, background, notes)
-        if deep_colour:
-            notes.append("16 bits per channel: the high byte is shown; window=(low, high) would stretch them")
-    _note_frames(picture, notes)
+    with _strict_pillow(picture.width * picture.height):
+        orientation = _load(picture)
+        if deep_colour and window is not None and encoded is not None:
+            pixels = _deep_colour_pixels(encoded(), orientation, window, background)
+        else:
+            pixels = _rgb_pixels(_upright(picture, orientation), window, background, notes)
+            if deep_colour:
+                notes.append("16 bits per channel: the high byte is shown; window=(low, high) would stretch them")
+        _note_frames(picture, notes)
     pixels.setflags(write=False)
     height, width = pixels.shape[:2]
     return Decoded(
@@ -204,8 +204,7 @@ def _load(picture: PIL.Image.Image) -> int:
     # Pillow turns a TIFF upright while loading and forgets the tag; a PNG may carry the tag after its pixels.
     turned_by_pillow = _orientation(picture) if picture.format == "TIFF" else 1
     try:
-        with _strict_pillow(picture.width * picture.height):
-            picture.load()
+        picture.load()
     except Exception as problem:  # Decoders of damaged files raise anything at all: zlib.error, ValueError, …
         raise ImageError(f"the picture is truncated or damaged ({_reason(problem)})") from problem
     return turned_by_pillow if turned_by_pillow != 1 else _orientation(picture)
