@@ -163,7 +163,7 @@ def test_what_the_official_predictor_accepts_can_be_allowed() -> None:
             {},
             "box [90, 5, -10, 80] is reversed: it takes x_min, y_min, x_max, y_max with min below max",
         ),
-        ([500, 300, 100, 80], {}, "for a corner and a size say box_format='xywh'"),
+        ([500, 300, 100, 80], {}, "with min below max, not a corner and a size"),
         ([10, 5, 10, 80], {}, "box [10, 5, 10, 80] is empty"),
         (
             [900, 5, 1000, 80],

@@ -209,7 +209,7 @@ class Coordinates:
             raise PromptError(f"{shown} ({self.box_format}) is too large to compute with")
         if (first >= second).any():
             cause = "empty" if (first <= second).all() else "reversed"
-            hint = "; for a corner and a size say box_format='xywh'" if (second > 0).all() else ""
+            hint = ", not a corner and a size" if self.box_format == "xyxy" and (second > 0).all() else ""
             raise PromptError(f"{shown} is {cause}: it takes {_BOX_NUMBERS['xyxy']} with min below max{hint}")
         return corners
 
