@@ -39,7 +39,7 @@ def bundled(net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_list_shows_licences_size_and_what_is_here(capsys: Captured) -> None:
     assert main(["models", "list"]) == 0
-    header, row = capsys.readouterr().out.splitlines()
+    header, row, *_ = capsys.readouterr().out.splitlines()
     assert header.split() == ["NAME", "FAMILY", "SIZE", "WEIGHTS", "CODE", "CAN", "DO", "HERE"]
     assert row.split()[:6] == ["mobile-sam", "sam", "44.6", "MB", "Apache-2.0", "Apache-2.0"]
     assert row.endswith("points, boxes, mask-input, everything  no")
@@ -53,7 +53,7 @@ def test_models_alone_lists(capsys: Captured) -> None:
 def test_list_as_json(net: Path, capsys: Captured) -> None:
     main(["models", "add", "mine", str(net), "--licence", "MIT", "--encoder", "tinyvit", "--quiet"])
     assert main(["models", "list", "--json"]) == 0
-    default, mine = json.loads(capsys.readouterr().out)["models"]
+    default, *_, mine = json.loads(capsys.readouterr().out)["models"]
     assert (default["name"], default["here"], default["size"]) == ("mobile-sam", False, 44_587_283)
     assert [file["fault"] for file in default["files"]] == ["absent", "absent"]
     assert mine == {

@@ -43,6 +43,11 @@ def list_models(as_json: bool) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    to_bring = sorted(set(weights.unpinned_models()) - {entry.name for entry in entries})
+    if to_bring:
+        click.echo(
+            f"also known, for you to bring ('anymask models pull NAME' says how): {', '.join(to_bring)}", err=True
+        )
 
 
 @command.command()

@@ -8,7 +8,7 @@ files["encoder.onnx"]  # a path whose bytes have the catalogue's sha256
 ```
 """
 
-from anymask.weights.catalogue import all_models, default_model, find_model
+from anymask.weights.catalogue import all_models, default_model, find_model, unpinned_models
 from anymask.weights.entry import ModelEntry, Source, WeightFile
 from anymask.weights.fetch import ensure
 from anymask.weights.integrity import sha256_of
@@ -37,4 +37,5 @@ __all__ = [
     "remove",
     "require_allowed",
     "sha256_of",
+    "unpinned_models",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 from anymask.errors import ModelError
 from anymask.weights.entry import ModelEntry, parse_entry
 from anymask.weights.places import bundle, data_root
+from anymask.weights.unpinned import UnpinnedModel, parse_unpinned
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,16 +54,24 @@ def all_models() -> dict[str, ModelEntry]:
     return models
 
 
+def unpinned_models() -> dict[str, UnpinnedModel]:
+    """Return the models that the user has to bring, by name, whether or not they have been added."""
+    return {name: parse_unpinned(name, table) for name, table in _built_in_table()["unpinned"].items()}
+
+
 def find_model(name: str) -> ModelEntry:
     """Return the model called `name`.
 
     Raises:
-        ModelError: there is none; the line names the nearest, or every known one.
+        ModelError: there is none, and the line names the nearest, or every known one; or it is one that the user has
+            to bring, and the line says how.
     """
     built_in = built_in_models()
     if name in built_in:
         return built_in[name]
     models = all_models()
+    if name not in models and name in unpinned_models():
+        raise ModelError(unpinned_models()[name].how_to_add)
     if name not in models:
         near = get_close_matches(name, models, n=1)
         advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(models)}"

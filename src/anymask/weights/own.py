@@ -19,7 +19,12 @@ from anymask.weights.entry import (
 from anymask.weights.integrity import sha256_of
 from anymask.weights.places import data_root
 
-_FAMILY_CAPABILITIES = {"sam": ("points", "boxes", "mask-input", "everything")}
+_FAMILY_CAPABILITIES = {
+    "sam": ("points", "boxes", "mask-input", "everything"),
+    "owlv2": ("text", "image-query"),
+    "owlvit": ("text", "image-query"),
+    "yolo": ("text",),
+}
 
 
 def add_model(
