@@ -1,0 +1,130 @@
+"""From a detector's name, file or function to a detector that is ready."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymask.errors import ModelError
+from anymask.weights import ModelEntry, Progress, all_models, cache_root, ensure, find_model, is_here
+
+if TYPE_CHECKING:
+    from anymask.detect import Detector
+    from anymask.engines import Engine
+
+OFFLINE = "coco-ssd"
+ZERO_SHOT_FAMILIES = ("owlv2", "owlvit")
+"""Families that take any words, the better one first."""
+
+FAMILIES = (*ZERO_SHOT_FAMILIES, "coco-ssd", "yolo")
+
+
+def load_detector(
+    detector: Any = "auto",
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    allow: str | Sequence[str] | None = None,
+    progress: Progress | None = None,
+    classes: str | Path | Sequence[str] | None = None,
+    templates: Sequence[str] | None = None,
+) -> Detector:
+    """Get a detector ready: fetch and verify its weights if needed.
+
+    ```python
+    load_detector()                                        # zero-shot if one is here, else coco-ssd
+    load_detector("owlv2-base")
+    load_detector("best.onnx", classes="classes.txt")      # a YOLO export of your own
+    load_detector(my_function)                             # see anymask.detect.own
+    ```
+
+    Args:
+        detector: a name of the catalogue; "auto"; the path of a YOLO export (.onnx); a function; or a detector, which
+            is returned as it is.
+        engine: "openvino", "onnxruntime" or "auto"; coco-ssd always runs on OpenCV.
+        precision: "f32", "bf16" or "auto".
+        threads: CPU threads for one call; None leaves it to the engine.
+        allow: licences of weights that may be used; None allows all.
+        progress: told about downloads, and which detector "auto" took.
+        classes: of a YOLO export: names in order, or a file of them; None reads them from the export.
+        templates: of zero-shot detectors, see `anymask.detect.owlvit.TEMPLATES`.
+
+    Raises:
+        ModelError: an unknown name, a model that is no detector, or a file that cannot be used.
+        WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
+        EngineError: the engine or the tokenizer library is missing.
+    """
+    from anymask.detect import Detector
+    from anymask.engines import load_engine
+
+    if isinstance(detector, Detector):
+        return detector
+    if callable(detector):
+        from anymask.detect.own import OwnDetector
+
+        return OwnDetector(detector)
+    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs")
+    path = _file_of(detector)
+    if path is not None:
+        return _yolo([path], path.stem, runtime, classes)
+    entry = _entry(detector, progress or Progress())
+    files = ensure(entry, allow=allow, progress=progress)
+    if entry.family in ZERO_SHOT_FAMILIES:
+        from anymask.detect.owlvit import TEMPLATES, OwlVit
+
+        key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
+        return OwlVit(files, key, runtime, entry.family, entry.name, templates or TEMPLATES)
+    if entry.family == "yolo":
+        return _yolo(list(files.values()), entry.name, runtime, classes)
+    from anymask.detect.coco_ssd import CocoSsd
+
+    return CocoSsd(files, entry.name)
+
+
+def auto_detector(progress: Progress | None = None) -> ModelEntry:
+    """Return what "auto" stands for: the best zero-shot detector that is on this machine, else the offline one."""
+    here = [entry for entry in all_models().values() if entry.family in ZERO_SHOT_FAMILIES and is_here(entry)]
+    here.sort(key=lambda entry: ZERO_SHOT_FAMILIES.index(entry.family))
+    if here and importlib.util.find_spec("tokenizers"):
+        return here[0]
+    if here and progress:
+        progress.note(f"{here[0].name} is here, but needs: pip install 'anymask[detect]'")
+    return find_model(OFFLINE)
+
+
+def _entry(name: Any, progress: Progress) -> ModelEntry:
+    if not isinstance(name, str):
+        raise ModelError(f"detector is {name!r}: it takes a name, the path of an .onnx file, or a function")
+    entry = auto_detector(progress) if name == "auto" else find_model(name)
+    if entry.family not in FAMILIES:
+        detectors = [each.name for each in all_models().values() if each.family in FAMILIES]
+        raise ModelError(f"{name} segments and does not detect; detectors are {', '.join(detectors)}")
+    return entry
+
+
+def _file_of(detector: Any) -> Path | None:
+    """Return the path of a detector file, or None where a name is given."""
+    if isinstance(detector, Path) or (isinstance(detector, str) and detector.lower().endswith(".onnx")):
+        path = Path(detector).expanduser()
+        if not path.is_file():
+            raise ModelError(f"there is no detector file {path}")
+        return path
+    return None
+
+
+def _yolo(paths: Sequence[Path], name: str, engine: Engine, classes: str | Path | Sequence[str] | None) -> Detector:
+    from anymask.detect.yolo import Yolo, read_classes
+
+    exports = [path for path in paths if path.suffix.lower() == ".onnx"]
+    lists = [path for path in paths if path.suffix.lower() in (".txt", ".json")]
+    if len(exports) != 1:
+        raise ModelError(f"{name} needs one .onnx file, and has {', '.join(path.name for path in paths)}")
+    if isinstance(classes, str | Path):
+        classes = read_classes(Path(classes).expanduser())
+    elif classes is None and lists:
+        classes = read_classes(lists[0])
+    return Yolo(exports[0], engine, classes, name)
