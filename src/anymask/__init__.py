@@ -4,7 +4,7 @@
 import anymask
 
 segmenter = anymask.load("mobile-sam")
-scene = segmenter.encode("cat.jpg")
+scene = segmenter.encode("chelsea.jpg")
 mask = scene.segment(points=[(200, 150)])[0]
 ```
 """

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from anymask import __version__
 from anymask.candidates import Candidates
 from anymask.choose import Select, check_select, choose
+from anymask.coordinates import BoxFormat, FrameName
 from anymask.engines import Engine, load_engine
 from anymask.errors import PromptError
 from anymask.families import Family, load_family
@@ -22,7 +23,7 @@ from anymask.frame import Frame
 from anymask.graphs import CODE_VERSION
 from anymask.image import Image, Source, open_image
 from anymask.mask import Mask, MaskSet, Run
-from anymask.prompt import Prompt, make_prompts
+from anymask.prompt import Prompt, make_prompt, make_prompts
 from anymask.store import EmbeddingStore
 from anymask.weights import Progress, cache_root, ensure, find_model
 
@@ -49,7 +50,7 @@ def load(
         precision: "f32", "bf16", or "auto": bf16 where the CPU has it.
         threads: CPU threads for one call; None leaves it to the engine.
         store: keep embeddings on disk, so that a photo is encoded once for all processes.
-        allow: licences of weights that may be used; None allows all.
+        allow: licences of weights that may be used; None asks the variable ANYMASK_ALLOW.
         progress: told about downloads.
 
     Raises:
@@ -176,7 +177,7 @@ class Scene:
         Raises:
             PromptError: a value that cannot be right.
         """
-        prompt = self._prompts(points=points, labels=labels, box=box, mask_input=mask_input)[0]
+        prompt = make_prompt(self.size, points=points, labels=labels, box=box, mask_input=mask_input)
         logits, scores = self._decode([prompt])
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
@@ -192,8 +193,8 @@ class Scene:
         each: bool = False,
         previous: Mask | None = None,
         select: Select = "object",
-        frame: str = "pixels",
-        box_format: str = "xyxy",
+        frame: FrameName = "pixels",
+        box_format: BoxFormat = "xyxy",
         max_hole_area: int = 0,
         max_island_area: int = 0,
     ) -> MaskSet:
@@ -229,8 +230,8 @@ class Scene:
         check_select(select)
         if previous is not None:
             mask_input = _logits_of(previous, mask_input)
-        prompts = self._prompts(
-            points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
+        prompts = make_prompts(
+            self.size, points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
             each=each, frame=frame, box_format=box_format,
         )  # fmt: skip
         started = time.perf_counter()
@@ -259,9 +260,6 @@ class Scene:
 
     def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self._segmenter._family.decode(self._embedding, self._frame, prompts)
-
-    def _prompts(self, **asked: Any) -> list[Prompt]:
-        return make_prompts(self.size, **asked)
 
     def __repr__(self) -> str:
         return f"<Scene {self.size[0]}×{self.size[1]} {Path(self._image.path).name if self._image.path else ''}>"

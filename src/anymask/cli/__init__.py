@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad input or usage, 1 any other failure, 130 interrupted.
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -65,6 +66,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the arguments after the program's name; None takes those of the process.
     """
     arguments = list(sys.argv[1:] if args is None else args)
+    if not _debug_wanted(arguments):
+        warnings.filterwarnings("ignore", module="PIL")  # it warns of damage that our own line then explains
     try:
         result = group.main(arguments, prog_name="anymask", standalone_mode=False)
         sys.stdout.flush()

@@ -106,8 +106,8 @@ def _asked(
         raise PromptError(
             f"{len(corners)} boxes and points together do not say which point belongs to which box: run once per box"
         )
-    if each and (exclude or boxes):
-        raise PromptError("--each makes every --point an object of its own; it does not go with --not-point or --box")
+    if each and boxes:
+        raise PromptError("--each makes every --point an object of its own; it does not go with --box")
     asked: dict[str, Any] = {"each": each}
     if points:
         asked |= {"points": points, "labels": labels}
