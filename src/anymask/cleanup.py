@@ -30,8 +30,8 @@ def remove_small_regions(
 
     Same meaning as ``remove_small_regions`` of segment-anything (``utils/amg.py``): regions are 8-connected, a hole is
     any region outside the mask (also one that reaches the border of the picture), and if every island is too small
-    the largest stays (of several equally large ones, the first in OpenCV's count). One difference: an empty mask stays empty, where the reference would fill a picture smaller
-    than the threshold.
+    the largest stays (of several equally large ones, the first in OpenCV's count). One difference: an empty mask
+    stays empty, where the reference would fill a picture smaller than the threshold.
 
     Args:
         mask: bool [H, W], C-contiguous.

@@ -56,7 +56,7 @@ def test_an_index_that_somebody_else_wrote_deletes_nothing_outside(result: MaskS
     out.mkdir()
     (tmp_path / "mask_000.png").write_text("outside")
     (out / "notes.txt").write_text("inside")
-    entries = [{"file": "../mask_000.png"}, {"file": "notes.txt"}, {"file": 3}, "text"]
+    entries = [{"file": "../mask_000.png"}, {"file": "notes.txt"}, {"file": 3}]
     (out / "masks.json").write_text(json.dumps({"masks": entries}))
     write_outputs(result[:1], out)
     assert (tmp_path / "mask_000.png").exists()
