@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageRecord", "Mask", "MaskSet", "Run", "Satisfaction", "iou"]
 
-_ABOUT = ("score", "stability", "logits", "label", "satisfied", "prompt", "clean_up")
+_ABOUT = ("score", "stability", "logits", "label", "detector_score", "satisfied", "prompt", "clean_up")
 
 
 class Mask:
@@ -48,6 +48,7 @@ class Mask:
         stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
         logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
         label: name of what it shows; None if nobody said.
+        detector_score: 0 to 1, how sure the detector was that found it by words; None if none did.
         satisfied: how it keeps its prompt (true if it keeps all); None if the prompt promises nothing or it is unknown.
         prompt: index of the prompt it answers, in the result's prompts.
         clean_up: what was filled and dropped since the model answered, one remark each.
@@ -62,6 +63,7 @@ class Mask:
         stability: float | None = None,
         logits: NDArray[np.float32] | None = None,
         label: str | None = None,
+        detector_score: float | None = None,
         satisfied: Satisfaction | None = None,
         prompt: int = 0,
         clean_up: Sequence[str] = (),
@@ -75,7 +77,8 @@ class Mask:
         """
         self.size = (int(size[0]), int(size[1]))
         self.score, self.stability, self.logits = score, stability, logits
-        self.label, self.satisfied, self.prompt, self.clean_up = label, satisfied, prompt, tuple(clean_up)
+        self.label, self.detector_score = label, detector_score
+        self.satisfied, self.prompt, self.clean_up = satisfied, prompt, tuple(clean_up)
         self._lock = threading.Lock()
         self._render = render if callable(render) else None
         self._array = None if callable(render) else self._checked(render)

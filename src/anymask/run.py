@@ -17,7 +17,8 @@ class Run:
         device: what the engine ran on, as the engine names it.
         threads: CPU threads, None if the engine chose and does not say.
         version: of anymask.
-        seconds: time spent, by step: "load", "encode", "decode".
+        seconds: time spent, by step: "load", "detect", "encode", "decode".
+        detector: that turned words into boxes, as in the catalogue; blank if there were no words.
     """
 
     model: str = ""
@@ -27,6 +28,7 @@ class Run:
     threads: int | None = None
     version: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    detector: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         "image": about,
         **{name: getattr(run, name) or None for name in ("model", "engine", "precision", "device", "threads")},
         "version": run.version or None,
+        **({"detector": run.detector} if run.detector else {}),
         "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
         "masks": [mask_to_dict(mask, file) for mask, file in zip(one_by_one(masks), names, strict=True)],
         "seconds": {step: round(float(seconds), 4) for step, seconds in run.seconds.items()},
@@ -61,6 +62,7 @@ def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "prompt": mask.prompt,
         "label": mask.label,
+        **({} if mask.detector_score is None else {"detector_score": _rounded(mask.detector_score)}),
         "score": _rounded(mask.score),
         "stability": _rounded(mask.stability),
         "area": mask.area,
@@ -147,6 +149,7 @@ def _mask(entry: Mapping[str, Any]) -> Mask:
         score=entry.get("score"),
         stability=entry.get("stability"),
         label=entry.get("label"),
+        detector_score=entry.get("detector_score"),
         satisfied=_satisfied(entry),
         prompt=int(entry.get("prompt", 0)),
         clean_up=entry.get("clean_up", ()),
@@ -174,7 +177,7 @@ def _prompt(entry: Mapping[str, Any]) -> Prompt:
 
 
 def _run(content: Mapping[str, Any]) -> Run:
-    names = ("model", "engine", "precision", "device", "version")
+    names = ("model", "engine", "precision", "device", "version", "detector")
     return Run(
         **{name: content.get(name) or "" for name in names},
         threads=content.get("threads"),
