@@ -40,6 +40,8 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         InputError: the folder is a file, or may not be written.
         AnymaskError: the disk is full or failed.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cannot write into {folder}: it is a file; give a folder")
     with _explained(folder), _new_folders(folder):
         stage = folder / f".anymask-{uuid.uuid4().hex[:8]}"
         stage.mkdir()
@@ -67,7 +69,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         line = f"cannot write {path}: {(error.strerror or str(error)).lower()}"
-        mistakes = (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError)
+        mistakes = (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
         raise (InputError(line) if isinstance(error, mistakes) else AnymaskError(line)) from None
 
 

@@ -196,7 +196,7 @@ class Mask:
         return [list(part) for part in self._polygons]
 
     def replace(self, **changes: Any) -> Mask:
-        """The same mask with another score, stability, logits, label, satisfied, prompt or clean_up.
+        """The same mask with another score, label, satisfied … (any attribute but the size).
 
         Raises:
             InputError: a name that is none of these.
