@@ -40,8 +40,9 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         InputError: the folder is a file, or may not be written.
         AnymaskError: the disk is full or failed.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"cannot write into {folder}: it is a file; give a folder")
+    with _explained(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"cannot write into {folder}: it is a file; give a folder")
     with _explained(folder), _new_folders(folder):
         stage = folder / f".anymask-{uuid.uuid4().hex[:8]}"
         stage.mkdir()
