@@ -70,13 +70,18 @@ def check_embedding(ours: NDArray[np.float32], official: ArrayLike, bounds: Boun
 
 
 def check_logits(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds, what: str) -> None:
-    """Assert that logits [K, 256, 256] are close, or their masks where only those are promised."""
+    """Assert that logits [K, 256, 256] are close, or their masks where only those are promised.
+
+    Close logits are not compared as masks at this size, where a single cell whose logit is all but zero can be half
+    a per cent of a small mask.
+    """
     official = np.asarray(official, np.float32)
     assert ours.shape == official.shape, f"{what}: shapes {ours.shape} and {official.shape}"
-    if bounds.logits is not None:
+    if bounds.logits is None:
+        check_masks(ours > 0, official > 0, stabilities(official), bounds, what)
+    else:
         difference = float(np.abs(ours - official).max())
         assert difference <= bounds.logits, f"{what}: logits differ by {difference:.4f} > {bounds.logits}"
-    check_masks(ours > 0, official > 0, stabilities(official), bounds, what)
 
 
 def check_scores(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds, what: str) -> None:

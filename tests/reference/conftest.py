@@ -44,6 +44,6 @@ def scenes() -> Scenes:
 
     @cache
     def segmenter(engine: str, precision: str) -> Any:
-        return anymask.load("mobile-sam", engine=engine, precision=precision, threads=2)
+        return anymask.load("mobile-sam", engine=engine, precision=precision, threads=2, store=False)
 
     return cache(lambda photo, engine, precision: segmenter(engine, precision).encode(read_pixels(photo)))

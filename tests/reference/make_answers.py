@@ -14,11 +14,13 @@ from model_files import encoder_and_decoder
 from official import load_official_model, official_predictor
 from photographs import EXAMPLES, example_photographs, read_pixels
 from relative_prompts import PROMPTS, official_arguments
-from repository_answers import EMBEDDING_KEPT, LOGITS_KEPT, PROMPT_NAMES, PhotoAnswer, PromptAnswer, write
+from repository_answers import EMBEDDING_KEPT, FOLDER, LOGITS_KEPT, PROMPT_NAMES, PhotoAnswer, PromptAnswer, write
 
 
 def main() -> None:
     model = load_official_model(*encoder_and_decoder())
+    for stale in FOLDER.glob("*.npz"):
+        stale.unlink()
     for photo in example_photographs():
         path = write(_answer(model, photo))
         print(f"{path.relative_to(EXAMPLES.parent.parent)}: {path.stat().st_size:,} bytes")

@@ -20,9 +20,9 @@ CLEARLY_BEST = 4e-3
 """Where the two best official scores lie closer, either may be the best once they may differ by 1e-3 each."""
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 16, 17, 64])
+@pytest.mark.parametrize("count", [1, 2, 17, 64])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("photo", PHOTOS[:2])
+@pytest.mark.parametrize("photo", PHOTOS[:1])
 def test_batch_of_points(scenes: Any, official: Any, photo: Path, engine: str, count: int) -> None:
     scene, predictor = scenes(photo, engine, "f32"), official(photo)
     points = _inside(scene.size, count)
@@ -32,9 +32,9 @@ def test_batch_of_points(scenes: Any, official: Any, photo: Path, engine: str, c
         _check_best(mask, predictor, point_coords=point[None], point_labels=np.array([1]))
 
 
-@pytest.mark.parametrize("count", [1, 10, 64])
+@pytest.mark.parametrize("count", [1, 10])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("photo", PHOTOS[:2])
+@pytest.mark.parametrize("photo", PHOTOS[:1])
 def test_batch_of_boxes(scenes: Any, official: Any, photo: Path, engine: str, count: int) -> None:
     scene, predictor = scenes(photo, engine, "f32"), official(photo)
     low = _inside(scene.size, count) * 0.6
@@ -46,7 +46,7 @@ def test_batch_of_boxes(scenes: Any, official: Any, photo: Path, engine: str, co
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("photo", PHOTOS[:2])
+@pytest.mark.parametrize("photo", PHOTOS[:1])
 def test_batch_of_objects_with_different_numbers_of_points(
     scenes: Any, official: Any, photo: Path, engine: str
 ) -> None:
