@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +16,9 @@ from anymask import __version__
 from anymask.candidates import Candidates
 from anymask.choose import Select, check_select, choose
 from anymask.coordinates import BoxFormat, FrameName
+from anymask.detect.loading import FAMILIES as DETECTOR_FAMILIES
 from anymask.engines import Engine, load_engine
-from anymask.errors import PromptError
+from anymask.errors import ModelError, PromptError
 from anymask.families import Family, load_family
 from anymask.frame import Frame
 from anymask.graphs import CODE_VERSION
@@ -26,6 +27,9 @@ from anymask.mask import Mask, MaskSet, Run
 from anymask.prompt import Prompt, make_prompt, make_prompts
 from anymask.store import EmbeddingStore
 from anymask.weights import Progress, cache_root, ensure, find_model
+
+if TYPE_CHECKING:
+    from anymask.detect import Search
 
 
 def load(
@@ -60,6 +64,8 @@ def load(
     """
     started = time.perf_counter()
     entry = find_model(model)
+    if entry.family in DETECTOR_FAMILIES:
+        raise ModelError(f"{entry.name} finds boxes and makes no masks; name it as the detector")
     runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs")
     files = ensure(entry, allow=allow, progress=progress)
     key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
@@ -192,6 +198,9 @@ class Scene:
         mask_input: Any = None,
         each: bool = False,
         previous: Mask | None = None,
+        text: str | Sequence[str] | None = None,
+        detector: Any = "auto",
+        search: Search | None = None,
         select: Select = "object",
         frame: FrameName = "pixels",
         box_format: BoxFormat = "xyxy",
@@ -205,6 +214,7 @@ class Scene:
         scene.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
         scene.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
         scene.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
+        scene.segment(text="dog, cat")                                # every dog and cat that a detector finds
         ```
 
         Args:
@@ -215,6 +225,10 @@ class Scene:
             mask_input: low-resolution logits, or a mask picture of the photo's size.
             each: every point is an object of its own.
             previous: an earlier answer to this prompt; its logits are fed back as the official way does.
+            text: words for objects: one phrase, several with commas between them, or a list. Goes with no other prompt.
+            detector: what finds the words, see `anymask.detect.load_detector`; "auto" takes a zero-shot detector if
+                one is on this machine, else "coco-ssd".
+            search: how to look for words, and which boxes to keep.
             select: "object", "part" or "score", see `anymask.choose.choose`.
             frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
             box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
@@ -222,12 +236,17 @@ class Scene:
             max_island_area: drop islands up to this many pixels.
 
         Returns:
-            One mask per object, in the order asked.
+            One mask per object, in the order asked; for text, as many as were found, the surest first, with `label`
+            and `detector_score`.
 
         Raises:
             PromptError: a value that cannot be right; the message names it and the allowed range.
         """
         check_select(select)
+        if text is not None:
+            if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
+                raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
+            return self._named(text, detector, search, select, max_hole_area, max_island_area)
         if previous is not None:
             mask_input = _logits_of(previous, mask_input)
         prompts = make_prompts(
@@ -244,6 +263,14 @@ class Scene:
             masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
         return MaskSet(masks, image=self._image, prompts=tuple(prompts), run=run)
+
+    def _named(
+        self, text: str | Sequence[str], detector: Any, search: Search | None, select: Select, hole: int, island: int
+    ) -> MaskSet:
+        from anymask.pipeline import Pipeline
+
+        cleaning: dict[str, Any] = {"select": select, "max_hole_area": hole, "max_island_area": island}
+        return Pipeline(self._segmenter, detector, search=search, **cleaning).segment(self, text)
 
     def _chosen(self, candidates: Candidates, prompt: Prompt, index: int, select: Select) -> Mask:
         chosen, satisfied = choose(candidates, prompt, select)

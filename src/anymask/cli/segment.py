@@ -1,4 +1,4 @@
-"""`anymask segment`: masks of the objects that points and boxes name."""
+"""`anymask segment`: masks of the objects that points, boxes or words name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.options import common_options
+from anymask.cli.words import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
     from anymask.choose import Select
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     metavar="X0,Y0,X1,Y1",
     help="A box around an object; several boxes, several objects.",
 )
+@word_options
 @click.option("--each", is_flag=True, help="Every --point is an object of its own.")
 @click.option(
     "--select",
@@ -47,6 +49,7 @@ def command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     boxes: tuple[str, ...],
+    text: tuple[str, ...],
     each: bool,
     select: Select,
     fill_holes: int,
@@ -59,29 +62,40 @@ def command(
     out: Path | None,
     as_json: bool,
     quiet: bool,
+    **looking: Any,
 ) -> None:
-    r"""Cut out the objects that points and boxes name.
+    """Cut out the objects that points, boxes or words name.
 
-    Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Writes an overlay, one binary
-    PNG per mask and masks.json.
+    Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Words are found by a detector;
+    --detector, --classes, --threshold, --max-per-label and --zoom are about it. Writes an overlay, one binary PNG per
+    mask and masks.json.
 
     \b
     anymask segment dogs.jpg --point 350,450
     anymask segment dogs.jpg --point 350,450 --not-point 400,220
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
-    """
+    anymask segment dogs.jpg --text dog
+    """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
     from anymask.formats import write_outputs
     from anymask.image import open_image
+    from anymask.pipeline import Pipeline
     from anymask.segmenter import load
 
     opened = open_image(image)
-    asked = _asked(opened.size, include, exclude, boxes, each)
+    asked = _asked(opened.size, include, exclude, boxes, text, each)
+    runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "allow": allow}
+    answering: dict[str, Any] = {"select": select, "max_hole_area": fill_holes, "max_island_area": drop_islands}
     with shown_fetch(quiet) as progress:
-        segmenter = load(model, engine=engine, precision=precision, threads=threads, allow=allow, progress=progress)
-    result = segmenter.encode(opened).segment(
-        **asked, select=select, max_hole_area=fill_holes, max_island_area=drop_islands
-    )
+        if text:
+            detector = load_named(looking["detector"], looking["classes"], progress, **runtime)
+            detector.check(asked["text"])
+        segmenter = load(model, progress=progress, **runtime)
+    if text:
+        search = search_of(looking["threshold"], looking["max_per_label"], looking["zoom"])
+        result = Pipeline(segmenter, detector, search=search, **answering)(opened, asked["text"])
+    else:
+        result = segmenter.encode(opened).segment(**asked, **answering)
     folder = out or Path("anymask-out") / image.stem
     written = write_outputs(result, folder)
     if as_json:
@@ -91,14 +105,23 @@ def command(
 
 
 def _asked(
-    size: tuple[int, int], include: tuple[str, ...], exclude: tuple[str, ...], boxes: tuple[str, ...], each: bool
+    size: tuple[int, int],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    boxes: tuple[str, ...],
+    text: tuple[str, ...],
+    each: bool,
 ) -> dict[str, Any]:
     """Turn the options into the arguments of `Scene.segment`."""
     from anymask.errors import PromptError
     from anymask.prompt import parse_box, parse_point
 
+    if text:
+        if include or exclude or boxes or each:
+            raise PromptError("--text goes with no --point, --not-point, --box or --each: run once for each")
+        return {"text": phrases_of(text)}
     if not include and not exclude and not boxes:
-        raise PromptError("nothing to look for: give at least one --point X,Y or --box X0,Y0,X1,Y1")
+        raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text WORDS")
     points = [parse_point(text, size) for text in (*include, *exclude)]
     labels = [1] * len(include) + [0] * len(exclude)
     corners = [parse_box(text, size) for text in boxes]
@@ -123,14 +146,13 @@ def _report(result: MaskSet, written: list[Path]) -> None:
     for index, mask in enumerate(result):
         share = mask.area / (width * height)
         verdict = "" if mask.satisfied or mask.satisfied is None else ", but it breaks the prompt: see masks.json"
-        click.echo(f"mask {index}: {share:.1%} of the picture, score {mask.score:.3f}{verdict}")
-    for prompt in result.prompts:
-        for note in prompt.notes:
-            click.echo(f"note: {note}")
-    seconds, run = result.run.seconds, result.run
-    click.echo(
-        f"{run.engine} {run.precision}, {run.threads} threads: "
-        f"encode {seconds['encode']:.2f} s, decode {seconds['decode']:.2f} s"
-    )
+        found = "" if mask.detector_score is None else f"{mask.label}, found with {mask.detector_score:.2f}, "
+        click.echo(f"mask {index}: {found}{share:.1%} of the picture, score {mask.score:.3f}{verdict}")
+    for note in dict.fromkeys(note for prompt in result.prompts for note in prompt.notes):
+        click.echo(f"note: {note}")
+    run = result.run
+    steps = [f"{step} {run.seconds[step]:.2f} s" for step in ("detect", "encode", "decode") if step in run.seconds]
+    with_detector = f" and detector {run.detector}" if run.detector else ""
+    click.echo(f"{run.engine} {run.precision}, {run.threads} threads{with_detector}: {', '.join(steps)}")
     for path in written:
         click.echo(path)

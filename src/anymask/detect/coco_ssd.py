@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anymask.detect.detections import Detections
 from anymask.detect.vocabulary import coco_vocabulary
-from anymask.errors import EngineError
+from anymask.errors import EngineError, ModelError
 
 SIDE = 300
 """The network sees every picture squashed to a square of this side."""
@@ -31,7 +31,7 @@ _IMAGE, _THING, _SCORE, _BOX = 0, 1, 2, slice(3, 7)
 
 
 class CocoSsd:
-    """See `anymask.detect.Detector`. Runs on OpenCV, one picture or batch at a time whatever the threads.
+    """See `anymask.detect.Detector`. Runs on OpenCV, one batch at a time however many threads ask.
 
     The threshold is below the usual 0.5, because the words already say what to expect: of two dogs asked for in a
     4078×2724 photo the network gives the lying one 0.48 and everything that is no dog less than 0.1.
@@ -44,10 +44,9 @@ class CocoSsd:
 
     def __init__(self, files: Mapping[str, Path], name: str = name) -> None:
         self.name = name
-        self._files = files
         self._vocabulary = coco_vocabulary()
         self._lock = threading.Lock()
-        self._network: Any = None
+        self._network = _network(_file(files, ".pb"), _file(files, ".pbtxt"))
 
     def check(self, phrases: Sequence[str]) -> None:
         """Refuse phrases that are none of the 80 things.
@@ -89,34 +88,31 @@ class CocoSsd:
             rows[:, _SCORE],
             tuple(names[thing] for thing in things),
             tuple(phrases[thing] for thing in things),
-            tuple(f"{phrase!r} is taken as {names[n]!r}" for phrase, n in asked.items() if phrase != names[n]),
         )
 
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the network on uint8 [B, 300, 300, 3]; one thread at a time, since OpenCV's networks hold state."""
         blob = np.ascontiguousarray(batch.transpose(0, 3, 1, 2), np.float32)
         with self._lock:
-            network = self._loaded()
-            network.setInput(blob)
-            rows: NDArray[np.float32] = network.forward().reshape(-1, 7).copy()
+            self._network.setInput(blob)
+            rows: NDArray[np.float32] = self._network.forward().reshape(-1, 7).copy()
         return rows
 
-    def _loaded(self) -> Any:
-        if self._network is None:
-            import cv2
 
-            weights, layout = (str(self._file(suffix)) for suffix in (".pb", ".pbtxt"))
-            try:
-                self._network = cv2.dnn.readNetFromTensorflow(weights, layout)
-            except (cv2.error, AttributeError) as error:
-                raise EngineError(f"OpenCV {cv2.__version__} cannot read {weights}: {error}") from error
-        return self._network
+def _network(weights: Path, layout: Path) -> Any:
+    import cv2
 
-    def _file(self, suffix: str) -> Path:
-        found = [path for name, path in self._files.items() if name.endswith(suffix)]
-        if not found:
-            raise EngineError(f"{self.name} needs a {suffix} file, and has {', '.join(self._files) or 'none'}")
-        return found[0]
+    try:
+        return cv2.dnn.readNetFromTensorflow(str(weights), str(layout))
+    except (cv2.error, AttributeError) as error:
+        raise EngineError(f"OpenCV {cv2.__version__} cannot read {weights}: {error}") from error
+
+
+def _file(files: Mapping[str, Path], ending: str) -> Path:
+    found = [path for name, path in files.items() if name.endswith(ending)]
+    if not found:
+        raise ModelError(f"SSD-MobileNet needs a {ending} file, and has {', '.join(files) or 'none'}")
+    return found[0]
 
 
 def _squashed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymask.detect.phrases import nothing_found, taken_as
 from anymask.errors import InputError
 
 
@@ -33,14 +34,12 @@ class Detections:
         scores: float32 [N], the detector's own confidence, 0 to 1.
         labels: N labels, as the detector names them.
         phrases: N phrases that were asked and led to each box; the labels where they are the same.
-        notes: one-line remarks, such as a phrase taken as another.
     """
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float32]
     labels: tuple[str, ...]
     phrases: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         boxes, scores = _as_array(self.boxes, np.float64, "boxes"), _as_array(self.scores, np.float32, "scores")
@@ -60,9 +59,9 @@ class Detections:
         object.__setattr__(self, "phrases", tuple(self.phrases) or self.labels)
 
     @classmethod
-    def none(cls, notes: Sequence[str] = ()) -> Detections:
+    def none(cls) -> Detections:
         """The answer of a detector that found nothing."""
-        return cls(np.zeros((0, 4)), np.zeros(0, np.float32), (), notes=tuple(notes))
+        return cls(np.zeros((0, 4)), np.zeros(0, np.float32), ())
 
     @classmethod
     def joined(cls, parts: Sequence[Detections]) -> Detections:
@@ -74,7 +73,6 @@ class Detections:
             np.concatenate([part.scores for part in parts]),
             tuple(label for part in parts for label in part.labels),
             tuple(phrase for part in parts for phrase in part.phrases),
-            tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         )
 
     def take(self, indices: NDArray[Any] | Sequence[int]) -> Detections:
@@ -101,6 +99,12 @@ class Detections:
         boxes = np.clip(self.boxes, 0, np.array([*size, *size], np.float64))
         clipped = replace(self, boxes=boxes)
         return clipped.take((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1)
+
+    def remarks(self, asked: Sequence[str]) -> list[str]:
+        """What to say about phrases that were taken as something else, or that led to nothing; a line each."""
+        taken = [taken_as(phrase, label) for phrase, label in zip(self.phrases, self.labels, strict=True)]
+        missing = [phrase for phrase in asked if phrase not in self.phrases]
+        return [remark for remark in (*dict.fromkeys(taken), nothing_found(missing) if missing else "") if remark]
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import ModelError
-from anymask.weights import ModelEntry, Progress, all_models, cache_root, ensure, find_model, is_here
+from anymask.weights import ModelEntry, Progress, all_models, cache_root, ensure, find_model, is_here, unpinned_models
 
 if TYPE_CHECKING:
     from anymask.detect import Detector
@@ -99,10 +99,15 @@ def auto_detector(progress: Progress | None = None) -> ModelEntry:
 def _entry(name: Any, progress: Progress) -> ModelEntry:
     if not isinstance(name, str):
         raise ModelError(f"detector is {name!r}: it takes a name, the path of an .onnx file, or a function")
-    entry = auto_detector(progress) if name == "auto" else find_model(name)
+    if name == "auto":
+        return auto_detector(progress)
+    detectors = [each.name for each in all_models().values() if each.family in FAMILIES]
+    if name not in all_models() and name not in unpinned_models():
+        known = ", ".join(dict.fromkeys([*detectors, *unpinned_models()]))
+        raise ModelError(f"unknown detector {name!r}; there are {known}, and YOLO files by their path (.onnx)")
+    entry = find_model(name)
     if entry.family not in FAMILIES:
-        detectors = [each.name for each in all_models().values() if each.family in FAMILIES]
-        raise ModelError(f"{name} segments and does not detect; detectors are {', '.join(detectors)}")
+        raise ModelError(f"{name} segments and does not detect; detectors here are {', '.join(detectors)}")
     return entry
 
 

@@ -10,6 +10,7 @@ from anymask.errors import PromptError
 MAX_PHRASES = 1000
 MAX_LETTERS = 200
 _SHOWN = 40
+_LISTED = 3
 
 
 def checked_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
@@ -29,7 +30,7 @@ def checked_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
         if not parts:
             raise PromptError(f"text is {text!r}: it takes words, such as 'dog'")
     else:
-        parts = _listed(text)
+        parts = _parts(text)
     phrases = [_checked_phrase(part) for part in parts]
     distinct = {phrase.casefold(): phrase for phrase in reversed(phrases)}
     ordered = tuple(distinct[key] for key in dict.fromkeys(phrase.casefold() for phrase in phrases))
@@ -43,7 +44,23 @@ def shown(phrase: str) -> str:
     return repr(phrase if len(phrase) <= _SHOWN else phrase[: _SHOWN - 1] + "…")
 
 
-def _listed(text: Sequence[str]) -> list[str]:
+def listed(phrases: Sequence[str]) -> str:
+    """Return phrases in quotes for a message, the first few of them and how many more there are."""
+    first = ", ".join(shown(phrase) for phrase in phrases[:_LISTED])
+    return f"{first} and {len(phrases) - _LISTED} more" if len(phrases) > _LISTED else first
+
+
+def taken_as(phrase: str, label: str) -> str:
+    """Return the remark that a phrase was taken as something else, empty where it was not."""
+    return "" if phrase.casefold() == label.casefold() else f"{shown(phrase)} is taken as {shown(label)}"
+
+
+def nothing_found(phrases: Sequence[str]) -> str:
+    """Return the remark about phrases that led to nothing."""
+    return f"nothing was found for {listed(phrases)}"
+
+
+def _parts(text: Sequence[str]) -> list[str]:
     try:
         parts = list(text)
     except TypeError:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 
-from anymask.detect.phrases import shown
+from anymask.detect.phrases import listed
 from anymask.errors import PromptError
 
 if sys.version_info >= (3, 11):
@@ -19,7 +19,6 @@ else:
 
 _ARTICLE = re.compile(r"^(?:a|an|the|all|every|any|some|my|our|his|her|their|both|each) (?=.)")
 _ES = re.compile(r"(?:ch|sh|s|x|z)es$")
-_LISTED = 3
 
 
 class Vocabulary:
@@ -63,11 +62,9 @@ class Vocabulary:
         return {phrase: number for phrase, number in found.items() if number is not None}
 
     def _complaint(self, unknown: Sequence[str], detector: str, advice: str) -> str:
-        listed = ", ".join(shown(phrase) for phrase in unknown[:_LISTED])
-        rest = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
         near = self._near(unknown[0])
         nearest = f", the nearest being {' and '.join(map(repr, near))}" if near else ""
-        return f"{detector} knows {len(self)} things{nearest}, but not {listed}{rest}; {advice}"
+        return f"{detector} knows {len(self)} things{nearest}, but not {listed(unknown)}; {advice}"
 
     def _near(self, phrase: str) -> list[str]:
         """Return names that one of the phrase's words means, or else names spelt alike."""

@@ -1,0 +1,84 @@
+"""`anymask detect`: boxes of what words name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anymask.cli.options import allow_option, engine_option, output_options, precision_option, threads_option
+from anymask.cli.words import load_named, phrases_of, search_of, word_options
+
+if TYPE_CHECKING:
+    from anymask.detect.record import DetectionRecord
+
+
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("more", nargs=-1, metavar="[WORDS]...")
+@word_options
+@engine_option
+@precision_option
+@threads_option
+@allow_option
+@output_options
+def command(
+    image: Path,
+    more: tuple[str, ...],
+    text: tuple[str, ...],
+    detector: str,
+    classes: Path | None,
+    threshold: float | None,
+    max_per_label: int | None,
+    zoom: int,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **runtime: Any,
+) -> None:
+    """Find what words name, as boxes.
+
+    Prints label, score and box of each, in pixels of IMAGE as displayed; writes an overlay and detections.json.
+
+    \b
+    anymask detect dogs.jpg --text dog
+    anymask detect street.jpg --text "car, person" --zoom 2
+    anymask detect shelf.jpg --text "a red box" --detector owlv2-base
+    """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import shown_fetch
+    from anymask.detect import find
+    from anymask.detect.record import DetectionRecord, write_detections
+    from anymask.errors import PromptError
+    from anymask.image import open_image
+
+    if not (text or more):
+        raise PromptError("nothing to look for: give at least one --text WORDS")
+    phrases = phrases_of((*text, *more))
+    opened = open_image(image)
+    search = search_of(threshold, max_per_label, zoom)
+    started = time.perf_counter()
+    with shown_fetch(quiet) as progress:
+        looker = load_named(detector, classes, progress, **runtime)
+    loaded = time.perf_counter()
+    found = find(looker, opened.pixels, phrases, search)
+    seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
+    record = DetectionRecord(opened, looker, phrases, found, seconds)
+    written = write_detections(record, out or Path("anymask-out") / image.stem)
+    if as_json:
+        click.echo(written[-1].read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        _report(record, written)
+
+
+def _report(record: DetectionRecord, written: Sequence[Path]) -> None:
+    for label, score, box in record.found:
+        click.echo(f"{label} {score:.2f}: box {','.join(str(round(edge)) for edge in box)}")
+    for note in record.found.remarks(record.phrases):
+        click.echo(f"note: {note}")
+    ran = " ".join(part for part in (record.detector.engine, record.detector.precision) if part)
+    click.echo(f"detector {record.detector.name}, {ran}: {record.seconds['detect']:.2f} s")
+    for path in written:
+        click.echo(path)
