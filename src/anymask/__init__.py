@@ -25,13 +25,17 @@ _NAMES = {
     "PromptError": "anymask.errors",
     "WeightsError": "anymask.errors",
     "Candidates": "anymask.candidates",
+    "Detections": "anymask.detect",
     "Image": "anymask.image",
     "Mask": "anymask.mask",
     "MaskSet": "anymask.mask",
+    "Pipeline": "anymask.pipeline",
     "Prompt": "anymask.prompt",
     "Scene": "anymask.segmenter",
+    "Search": "anymask.detect",
     "Segmenter": "anymask.segmenter",
     "load": "anymask.segmenter",
+    "load_detector": "anymask.detect",
     "open_image": "anymask.image",
     "show_binary_mask": "anymask.plot",
     "show_boxes": "anymask.plot",
@@ -44,6 +48,9 @@ __all__ = ["__version__", *_NAMES]
 
 if TYPE_CHECKING:
     from anymask.candidates import Candidates as Candidates
+    from anymask.detect import Detections as Detections
+    from anymask.detect import Search as Search
+    from anymask.detect import load_detector as load_detector
     from anymask.errors import AnymaskError as AnymaskError
     from anymask.errors import EngineError as EngineError
     from anymask.errors import ImageError as ImageError
@@ -55,6 +62,7 @@ if TYPE_CHECKING:
     from anymask.image import open_image as open_image
     from anymask.mask import Mask as Mask
     from anymask.mask import MaskSet as MaskSet
+    from anymask.pipeline import Pipeline as Pipeline
     from anymask.plot import show_binary_mask as show_binary_mask
     from anymask.plot import show_boxes as show_boxes
     from anymask.plot import show_masks as show_masks
