@@ -1,0 +1,176 @@
+"""Many answers at once, kept small: what everything mode measures, filters and suppresses.
+
+Everything here happens on the 256×256 logits. A full-size mask is made for an answer that was kept, when somebody
+looks at it. Logits are held in float16, cut to the part that looks at the photo: 90 kB for a 3:2 photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
+
+_CELL = MODEL_SIDE // LOGIT_SIDE
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """N answers about one frame, as parallel arrays.
+
+    Attributes:
+        frame: the geometry that the logits belong to.
+        points: float64 [N, 2], where the prompt pointed, (x, y) in pixels of the frame.
+        levels: int64 [N], which of the model's candidates: 0 the single-mask answer, 1 to 3 the others.
+        scores: float32 [N], predicted IoU.
+        stability: float32 [N], at the offset they were measured with.
+        areas: float64 [N], in pixels of the frame.
+        boxes: float64 [N, 4], tight boxes in pixels of the frame, to a fraction of a logit cell.
+        logits: float16 [N, rows, columns].
+    """
+
+    frame: Frame
+    points: NDArray[np.float64]
+    levels: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    stability: NDArray[np.float32]
+    areas: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    logits: NDArray[np.float16]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> Answers:
+        """Some of the answers, in the order of `indices`."""
+        chosen = {each.name: getattr(self, each.name)[indices] for each in fields(self) if each.name != "frame"}
+        return Answers(self.frame, **chosen)
+
+    def full_logits(self, index: int) -> NDArray[np.float32]:
+        """Logits of one answer as the model gave them, float32 [256, 256]; what looked at padding is negative."""
+        full = np.full((LOGIT_SIDE, LOGIT_SIDE), -32.0, np.float32)
+        kept = self.logits[index]
+        full[: kept.shape[0], : kept.shape[1]] = kept
+        return full
+
+    def masks(self) -> NDArray[np.bool_]:
+        """All answers at the resolution of the logits, bool [N, rows, columns]."""
+        columns, rows = self.frame.valid_logits()
+        return self.logits[:, :rows, :columns] > 0
+
+    def nbytes(self) -> int:
+        """Memory that the answers take, in bytes; nearly all of it is logits."""
+        return int(self.logits.nbytes)
+
+
+def measure(
+    frame: Frame,
+    points: NDArray[np.float64],
+    logits: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    levels: Sequence[int],
+    stability_score_offset: float = 1.0,
+) -> Answers:
+    """Measure what the decoder answered to a batch of prompts.
+
+    Args:
+        frame: of the photo.
+        points: [B, 2], where each prompt pointed.
+        logits: float32 [B, K, 256, 256].
+        scores: float32 [B, K].
+        levels: which candidates the K are.
+        stability_score_offset: the reference's parameter.
+    """
+    columns, rows = frame.valid_logits()
+    count = len(levels)
+    seen = logits[:, :, :rows, :columns].reshape(-1, rows, columns)
+    inner = np.count_nonzero(seen > stability_score_offset, axis=(1, 2))
+    outer = np.count_nonzero(seen > -stability_score_offset, axis=(1, 2))
+    scale = np.array([frame.width, frame.height]) / np.array(frame.resized) * _CELL
+    # One cell more than is seen: the last visible pixels are interpolated towards it.
+    kept = logits[:, :, : rows + 1, : columns + 1]
+    return Answers(
+        frame=frame,
+        points=np.repeat(points, count, axis=0),
+        levels=np.tile(np.asarray(levels, np.int64), len(points)),
+        scores=scores.reshape(-1),
+        stability=(inner / np.maximum(outer, 1)).astype(np.float32),
+        areas=np.count_nonzero(seen > 0, axis=(1, 2)) * float(np.prod(scale)),
+        boxes=_tight_boxes(seen, frame, scale),
+        logits=kept.reshape(-1, *kept.shape[2:]).astype(np.float16),
+    )
+
+
+def join(parts: Sequence[Answers]) -> Answers:
+    """One after the other; all of one frame, and at least one."""
+    joined = {
+        each.name: np.concatenate([getattr(part, each.name) for part in parts])
+        for each in fields(Answers)
+        if each.name != "frame"
+    }
+    return Answers(parts[0].frame, **joined)
+
+
+def suppress(boxes: NDArray[np.float64], scores: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
+    """Greedy non-maximum suppression (`torchvision.ops.nms`): the best stays, what overlaps it more goes.
+
+    Args:
+        boxes: [N, 4].
+        scores: [N].
+        threshold: IoU above which a box is dropped.
+
+    Returns:
+        Indices of those kept, best first; equal scores keep their order.
+    """
+    order = np.argsort(-scores, kind="stable")
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[order, :2])
+        high = np.minimum(boxes[best, 2:], boxes[order, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        order = order[shared <= threshold * (areas[best] + areas[order] - shared)]
+    return np.array(kept, np.int64)
+
+
+def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
+    """Intersections of every mask with every other, and both areas: [N, M], [N], [M], in cells.
+
+    Args:
+        masks: bool [N, rows, columns].
+        others: bool [M, rows, columns].
+    """
+    first = masks.reshape(len(masks), -1).astype(np.float32)
+    second = first if others is masks else others.reshape(len(others), -1).astype(np.float32)
+    return first @ second.T, first.sum(axis=1), second.sum(axis=1)
+
+
+def _tight_boxes(seen: NDArray[np.float32], frame: Frame, scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boxes of [N, rows, columns] logits in pixels; edges lie where the interpolated profile crosses zero."""
+    x0, x1 = _extent(seen.max(axis=1))
+    y0, y1 = _extent(seen.max(axis=2))
+    boxes = np.stack([x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]], axis=1)
+    return np.clip(boxes, 0, [frame.width, frame.height] * 2)
+
+
+def _extent(profile: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First and last zero crossing of each row of [N, cells], in cells; (0, 0) where nothing is positive."""
+    positive = profile > 0
+    size = profile.shape[1]
+    first = positive.argmax(axis=1)
+    last = size - 1 - positive[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(profile))
+
+    def crossing(at: NDArray[np.int64], outside: NDArray[np.int64]) -> NDArray[np.float64]:
+        inner, outer = profile[rows, at], profile[rows, np.clip(outside, 0, size - 1)]
+        return inner / np.maximum(inner - outer, 1e-6)
+
+    low = np.where(first == 0, 0.0, first + 0.5 - crossing(first, first - 1))
+    high = np.where(last == size - 1, float(size), last + 0.5 + crossing(last, last + 1))
+    anything = positive.any(axis=1)
+    return np.where(anything, low, 0.0), np.where(anything, high, 0.0)
