@@ -28,6 +28,7 @@ def load_detector(
     engine: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    device: str = "auto",
     allow: str | Sequence[str] | None = None,
     progress: Progress | None = None,
     classes: str | Path | Sequence[str] | None = None,
@@ -48,6 +49,7 @@ def load_detector(
         engine: "openvino", "onnxruntime" or "auto"; coco-ssd always runs on OpenCV.
         precision: "f32", "bf16" or "auto".
         threads: CPU threads for one call; None leaves it to the engine.
+        device: "cpu", "cuda", "coreml" or "auto", as for `anymask.load`.
         allow: licences of weights that may be used; None allows all.
         progress: told about downloads, and which detector "auto" took.
         classes: of a YOLO export: names in order, or a file of them; None reads them from the export.
@@ -67,7 +69,7 @@ def load_detector(
         from anymask.detect.own import OwnDetector
 
         return OwnDetector(detector)
-    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs")
+    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
     path = _file_of(detector)
     if path is not None:
         return _yolo([path], path.stem, runtime, classes)

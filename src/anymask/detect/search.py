@@ -122,6 +122,8 @@ def _closer(
     """Look through each window; boxes that a window's edge cuts off are left to its neighbours."""
     height, width = pixels.shape[:2]
     views = windows((width, height), zoom)
+    if not views:
+        return
     looks = detector.detect([pixels[top:bottom, left:right] for left, top, right, bottom in views], phrases, threshold)
     for window, look in zip(views, looks, strict=True):
         placed = look.moved(window[0], window[1])

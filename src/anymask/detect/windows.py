@@ -52,4 +52,4 @@ def _spans(length: int, zoom: int) -> list[tuple[int, int]]:
     side = max(1, math.ceil(length / zoom))
     count = max(1, math.ceil((length - side) / (side * (1 - OVERLAP))) + 1) if side < length else 1
     starts = np.linspace(0, length - side, count).round().astype(int)
-    return [(int(start), int(start) + side) for start in starts]
+    return [(start, start + side) for start in dict.fromkeys(starts.tolist())]
