@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from anymask.errors import AnymaskError
 from benchmarks.pairs import HEADING, Comparison
 from benchmarks.peers import Peers, Settings, set_up
 
@@ -24,7 +25,10 @@ PACKAGES = ("anymask", "openvino", "onnxruntime", "torch", "mobilesam-lite", "nu
 
 def main() -> None:
     asked = _parse()
-    peers = set_up(Settings(asked.pairs, asked.threads, asked.engine, asked.precision))
+    try:
+        peers = set_up(Settings(asked.pairs, asked.threads, asked.engine, asked.precision))
+    except AnymaskError as error:
+        sys.exit(f"benchmarks: {error}")
     machine = _machine(peers)
     if not asked.json:
         print("\n".join(f"{name}: {value}" for name, value in machine.items()), HEADING, sep="\n\n")
