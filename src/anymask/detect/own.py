@@ -75,6 +75,7 @@ class OwnDetector:
             if "boxes" not in answer:
                 raise InputError(f"detector {self.name} returned a mapping without 'boxes': it takes {_TAKES}")
             return answer["boxes"], answer.get("labels"), answer.get("scores")
-        if isinstance(answer, tuple) and len(answer) == 3 and np.ndim(answer[0]) != 1:
+        three_boxes = all(np.shape(part) == (4,) for part in answer) if isinstance(answer, tuple) else False
+        if isinstance(answer, tuple) and len(answer) == 3 and not three_boxes:
             return answer
         return answer, None, None
