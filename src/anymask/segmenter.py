@@ -38,6 +38,7 @@ def load(
     engine: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    device: str = "auto",
     store: bool = True,
     allow: str | Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -53,12 +54,14 @@ def load(
         engine: "openvino", "onnxruntime", or "auto".
         precision: "f32", "bf16", or "auto": bf16 where the CPU has it.
         threads: CPU threads for one call; None leaves it to the engine.
+        device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime has and can use one,
+            else the CPU. A device that was named is used or refused, never swapped.
         store: keep embeddings on disk, so that a photo is encoded once for all processes.
         allow: licences of weights that may be used; None asks the variable ANYMASK_ALLOW.
         progress: told about downloads.
 
     Raises:
-        ModelError: unknown model, engine or precision.
+        ModelError: unknown model, engine, precision or device.
         WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
         EngineError: the engine is missing or cannot do this.
     """
@@ -66,7 +69,7 @@ def load(
     entry = find_model(model)
     if entry.family in DETECTOR_FAMILIES:
         raise ModelError(f"{entry.name} finds boxes and makes no masks; name it as the detector")
-    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs")
+    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
     files = ensure(entry, allow=allow, progress=progress)
     key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
     family = load_family(entry.family, files, key, runtime)
@@ -90,7 +93,7 @@ class Segmenter:
         self.precision = engine.precision
         self.device = engine.device
         self.threads = engine.threads
-        self._key = (key, str(CODE_VERSION), engine.name, engine.version, engine.precision)
+        self._key = (key, str(CODE_VERSION), engine.name, engine.version, engine.precision, engine.device)
         self._family = family
         self._store = store
         self._load_seconds = seconds

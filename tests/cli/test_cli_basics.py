@@ -163,6 +163,7 @@ def test_common_options_and_their_defaults(failing: object, capsys: pytest.Captu
     expected = {
         "allow": None,
         "as_json": False,
+        "device": "auto",
         "engine": "auto",
         "model": "mobile-sam",
         "out": None,

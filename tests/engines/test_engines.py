@@ -90,7 +90,7 @@ def test_what_runs_is_stated(name):
         ({"name": "tensorrt"}, ModelError, "unknown engine 'tensorrt'"),
         ({"precision": "f8"}, ModelError, "unknown precision 'f8'"),
         ({"threads": 0}, ModelError, "at least 1, not 0"),
-        ({"name": "onnxruntime", "precision": "bf16"}, EngineError, "f32 on a CPU"),
+        ({"name": "onnxruntime", "precision": "bf16"}, EngineError, "computes in f32"),
     ],
 )
 def test_impossible_wishes_are_one_clear_line(arguments, error, words):

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import allow_option, engine_option, output_options, precision_option, threads_option
+from anymask.cli.options import (
+    allow_option,
+    device_option,
+    engine_option,
+    output_options,
+    precision_option,
+    threads_option,
+)
 from anymask.cli.words import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 @engine_option
 @precision_option
 @threads_option
+@device_option
 @allow_option
 @output_options
 def command(

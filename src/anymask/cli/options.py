@@ -3,7 +3,7 @@
 ```python
 @click.command()
 @common_options
-def command(model, engine, precision, threads, allow, out, as_json, quiet): ...
+def command(model, engine, precision, threads, device, allow, out, as_json, quiet): ...
 ```
 """
 
@@ -17,6 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ENGINES = ("auto", "openvino", "onnxruntime")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
+DEVICES = ("auto", "cpu", "cuda", "coreml")
 
 model_option = click.option(
     "--model", default="mobile-sam", show_default=True, metavar="NAME", help="See: anymask models list."
@@ -33,6 +34,13 @@ precision_option = click.option(
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that are allowed."
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="What the networks run on; auto takes a CUDA GPU where the installed ONNX Runtime can use one.",
 )
 allow_option = click.option(
     "--allow",
@@ -53,8 +61,8 @@ debug_option = click.option(
 
 
 def runtime_options(command: Command) -> Command:
-    """Add --model, --engine, --precision, --threads and --allow."""
-    for option in (allow_option, threads_option, precision_option, engine_option, model_option):
+    """Add --model, --engine, --precision, --threads, --device and --allow."""
+    for option in (allow_option, device_option, threads_option, precision_option, engine_option, model_option):
         command = option(command)
     return command
 

@@ -58,6 +58,7 @@ def command(
     engine: str,
     precision: str,
     threads: int | None,
+    device: str,
     allow: str | None,
     out: Path | None,
     as_json: bool,
@@ -84,7 +85,9 @@ def command(
 
     opened = open_image(image)
     asked = _asked(opened.size, include, exclude, boxes, text, each)
-    runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "allow": allow}
+    runtime: dict[str, Any] = {
+        "engine": engine, "precision": precision, "threads": threads, "device": device, "allow": allow,
+    }  # fmt: skip
     answering: dict[str, Any] = {"select": select, "max_hole_area": fill_holes, "max_island_area": drop_islands}
     with shown_fetch(quiet) as progress:
         if text:
@@ -153,6 +156,8 @@ def _report(result: MaskSet, written: list[Path]) -> None:
     run = result.run
     steps = [f"{step} {run.seconds[step]:.2f} s" for step in ("detect", "encode", "decode") if step in run.seconds]
     with_detector = f" and detector {run.detector}" if run.detector else ""
-    click.echo(f"{run.engine} {run.precision}, {run.threads} threads{with_detector}: {', '.join(steps)}")
+    click.echo(
+        f"{run.engine} {run.precision} on {run.device}, {run.threads} threads{with_detector}: {', '.join(steps)}"
+    )
     for path in written:
         click.echo(path)

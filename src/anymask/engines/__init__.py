@@ -7,6 +7,7 @@ of the compiling. What actually runs (engine, precision, device, threads) is sta
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,12 +20,18 @@ from anymask.errors import EngineError, ModelError
 if TYPE_CHECKING:
     import onnx
 
+    from anymask.engines.detached import DetachedGraph
+
 Array = NDArray[Any]
-BuildGraph = Callable[[], "onnx.ModelProto"]
-"""Builds the ONNX model; called only if no compiled graph is on disk."""
+
+
+BuildGraph = Callable[[], "onnx.ModelProto | DetachedGraph"]
+"""Builds the ONNX model; called only if no compiled graph is on disk. Compiling a detached graph takes no longer than
+reading it back would, so of those only the model without weights is kept."""
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("auto", "f32", "bf16")
+DEVICES = ("auto", "cpu", "cuda", "coreml")
 
 
 class CompiledGraph(Protocol):
@@ -41,7 +48,7 @@ class Engine(Protocol):
     Attributes:
         name: "openvino" or "onnxruntime".
         precision: what the graphs compute in, "f32" or "bf16".
-        device: for example "cpu".
+        device: "cpu", "cuda" or "coreml".
         threads: how many threads one run uses.
         version: of the underlying library, part of the cache key.
     """
@@ -64,34 +71,73 @@ class Engine(Protocol):
 
 
 def load_engine(
-    name: str = "auto", *, precision: str = "auto", threads: int | None = None, cache: Path | None = None
+    name: str = "auto",
+    *,
+    precision: str = "auto",
+    threads: int | None = None,
+    cache: Path | None = None,
+    device: str = "auto",
 ) -> Engine:
     """Choose and set up an engine.
 
     Args:
-        name: "openvino", "onnxruntime", or "auto": the first of these that is installed.
+        name: "openvino", "onnxruntime", or "auto": the first of these that is installed and knows the device.
         precision: "f32", "bf16", or "auto": bf16 where the CPU computes it natively, else f32.
         threads: per run; None leaves the number to the engine.
         cache: folder for compiled graphs; None keeps nothing.
+        device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime runs on one and OpenVINO
+            was not asked for, else the CPU.
 
     Raises:
-        ModelError: an unknown engine or precision.
-        EngineError: the engine is not installed, or cannot compute in this precision.
+        ModelError: an unknown engine, precision or device.
+        EngineError: the engine is not installed, has not got the device, or cannot compute in this precision.
     """
     if name not in ("auto", *ENGINES):
         raise ModelError(f"unknown engine {name!r}: choose auto, {' or '.join(ENGINES)}")
     if precision not in PRECISIONS:
         raise ModelError(f"unknown precision {precision!r}: choose {', '.join(PRECISIONS)}")
+    if device not in DEVICES:
+        raise ModelError(f"unknown device {device!r}: choose {', '.join(DEVICES)}")
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be at least 1, not {threads}")
-    if name == "auto":
-        name = next((engine for engine in ENGINES if importlib.util.find_spec(engine)), "")
-    if not name or not importlib.util.find_spec(name):
-        raise EngineError(f"engine {name or 'auto'!r} is not installed: pip install {name or ENGINES[0]}")
+    if device == "auto":
+        device = _best_device(name, precision)
+    name = _engine_for(name, device)
     if name == "openvino":
         from anymask.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(precision, threads, cache)
     from anymask.engines.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(precision, threads, cache)
+    return OnnxRuntimeEngine(precision, threads, cache, device)
+
+
+def _best_device(name: str, precision: str) -> str:
+    """Return "cuda" where it is installed, works and is not ruled out by another wish, else "cpu"."""
+    from anymask.engines.devices import choose_provider, cuda_build_installed, require_device
+
+    if name == "openvino" or precision == "bf16" or not cuda_build_installed():
+        return "cpu"
+    try:
+        import onnxruntime
+
+        require_device("cuda", choose_provider("cuda", onnxruntime.get_available_providers()))
+    except EngineError as error:
+        warnings.warn(f"{error}; device 'auto' takes the CPU", stacklevel=4)
+        return "cpu"
+    return "cuda"
+
+
+def _engine_for(name: str, device: str) -> str:
+    """Return the engine that runs on a device: the one asked for, or the first that is installed."""
+    if device != "cpu":
+        if name == "openvino":
+            raise EngineError(
+                f"OpenVINO runs on the CPU here: for device {device!r} use engine 'onnxruntime' or 'auto'"
+            )
+        name = "onnxruntime"
+    if name == "auto":
+        name = next((engine for engine in ENGINES if importlib.util.find_spec(engine)), "")
+    if not name or not importlib.util.find_spec(name):
+        raise EngineError(f"engine {name or 'auto'!r} is not installed: pip install {name or ENGINES[0]}")
+    return name

@@ -1,7 +1,8 @@
-"""ONNX Runtime on the CPU: the second engine."""
+"""ONNX Runtime: the second engine on the CPU, and the one for CUDA and CoreML."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -10,49 +11,80 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import write_atomically
+from anymask.engines.cache import open_model, write_atomically
+from anymask.engines.detached import DetachedGraph, usable_in_place
+from anymask.engines.devices import choose_provider, require_device
 from anymask.errors import EngineError
 
 if TYPE_CHECKING:
     from anymask.engines import BuildGraph
+    from anymask.engines.detached import Weights
 
 
 class OnnxRuntimeEngine:
     """See `anymask.engines.Engine`."""
 
     name = "onnxruntime"
-    device = "cpu"
     precision = "f32"
 
-    def __init__(self, precision: str, threads: int | None, cache: Path | None) -> None:
+    def __init__(self, precision: str, threads: int | None, cache: Path | None, device: str = "cpu") -> None:
         import onnxruntime
 
         if precision == "bf16":
             raise EngineError(
-                "ONNX Runtime computes in f32 on a CPU: use precision 'f32' or 'auto', or engine 'openvino'"
+                "ONNX Runtime computes in f32: use precision 'f32' or 'auto', or engine 'openvino' on a CPU"
             )
-        self._session_class = onnxruntime.InferenceSession
-        self._options = onnxruntime.SessionOptions()
+        self._library = onnxruntime
+        self._provider = choose_provider(device, onnxruntime.get_available_providers())
+        if device != "cpu":
+            require_device(device, self._provider)
+        self.device = device
         self.version: str = onnxruntime.__version__
         self.threads = threads or os.cpu_count() or 1
-        self._options.intra_op_num_threads = self.threads
         self._cache = cache
 
     def compile(self, key: str, build: BuildGraph, *, exact: bool = False) -> _Compiled:
         """Load a graph; the built ONNX file is kept on disk."""
-        if self._cache is None:
-            return self._open(build().SerializeToString())
-        path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
-        try:
-            return self._open(path.read_bytes())
-        except Exception:  # not there, or damaged: ONNX Runtime's exceptions have no narrower base class
-            model = build().SerializeToString()
+        path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx" if self._cache else None
+        if path is not None:
+            with contextlib.suppress(Exception):  # not there, or damaged: there is no narrower base class
+                return self._open(path.read_bytes())
+        graph = build()
+        if isinstance(graph, DetachedGraph):
+            weights = graph.weights
+            return open_model(self._cache, key, graph.emit, lambda model: self._open_detached(model, weights))
+        model = graph.SerializeToString()
+        if path is not None:
             write_atomically(path, model)
-            return self._open(model)
+        return self._open(model)
 
-    def _open(self, model: bytes) -> _Compiled:
-        session = self._session_class(model, self._options, providers=["CPUExecutionProvider"])
+    def _open(self, model: bytes, options: Any = None) -> _Compiled:
+        options = options or self._library.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        session = self._library.InferenceSession(model, options, providers=[self._provider], enable_fallback=False)
+        if self._provider[0] not in session.get_providers():
+            raise EngineError(f"ONNX Runtime did not set up device {self.device!r} for this network")
         return _Compiled(session)
+
+    def _open_detached(self, model: bytes, weights: Weights) -> _Compiled:
+        """Load a graph whose weights are external initializers, given from memory under a name that is no file."""
+        import onnx
+
+        graph = onnx.load_from_string(model)
+        inputs = [each for each in graph.graph.input if each.name not in weights]
+        arrays = {each.name: usable_in_place(weights[each.name]) for each in graph.graph.input if each not in inputs}
+        del graph.graph.input[:]
+        graph.graph.input.extend(inputs)
+        for name, array in arrays.items():
+            tensor = graph.graph.initializer.add(
+                name=name, data_type=onnx.TensorProto.FLOAT, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL
+            )
+            tensor.external_data.add(key="location", value="weights")
+        options = self._library.SessionOptions()
+        options.enable_mem_pattern = False  # it would lay out all blocks' buffers at once: 3 GB instead of 2 for ViT-B
+        values = [self._library.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        options.add_external_initializers(list(arrays), values)
+        return self._open(graph.SerializeToString(), options)
 
 
 class _Compiled:

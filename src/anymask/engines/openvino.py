@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import write_atomically
+from anymask.engines.cache import open_model, write_atomically
+from anymask.engines.detached import DetachedGraph, usable_in_place
 from anymask.errors import EngineError
 
 if TYPE_CHECKING:
     from anymask.engines import BuildGraph
+    from anymask.engines.detached import Weights
 
 
 class OpenVinoEngine:
@@ -27,6 +31,7 @@ class OpenVinoEngine:
     def __init__(self, precision: str, threads: int | None, cache: Path | None) -> None:
         import openvino
 
+        self._library = openvino
         self._core = openvino.Core()
         self.version: str = openvino.__version__
         native_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -43,35 +48,44 @@ class OpenVinoEngine:
     def compile(self, key: str, build: BuildGraph, *, exact: bool = False) -> _Compiled:
         """Compile a graph, or take it from the disk."""
         options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self.precision}
-        if self._cache is None:
-            return self._compile(build, options)
-        identity = repr((key, sorted(options.items()), self.version, self._cpu))
-        path = self._cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.openvino"
-        compiled = self._load(path, options)
-        if compiled is None:
-            compiled = self._compile(build, options)
+        path = None
+        if self._cache is not None:
+            identity = repr((key, sorted(options.items()), self.version, self._cpu))
+            path = self._cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.openvino"
+            with contextlib.suppress(OSError, RuntimeError):  # not there, damaged, or of another build of OpenVINO
+                compiled = self._core.import_model(path.read_bytes(), "CPU", options)
+                return _Compiled(compiled, compiled.outputs)
+        graph = build()
+        if isinstance(graph, DetachedGraph):
+            weights = graph.weights
+            return open_model(self._cache, key, graph.emit, lambda model: self._compile(model, options, weights))
+        compiled = self._compile(graph.SerializeToString(), options)
+        if path is not None:
             write_atomically(path, compiled.export())
         return compiled
 
-    def _compile(self, build: BuildGraph, options: dict[str, Any]) -> _Compiled:
-        graph = build()
-        compiled = self._core.compile_model(self._core.read_model(graph.SerializeToString()), "CPU", options)
-        return _Compiled(compiled, [output.name for output in graph.graph.output])
+    def _compile(self, model: bytes, options: dict[str, Any], weights: Weights | None = None) -> _Compiled:
+        network = self._core.read_model(model)
+        for parameter in network.get_parameters() if weights else ():
+            name = parameter.get_friendly_name()
+            if weights and name in weights:
+                self._bind(network, parameter, usable_in_place(weights[name]))
+        return _Compiled(self._core.compile_model(network, "CPU", options), network.outputs)
 
-    def _load(self, path: Path, options: dict[str, Any]) -> _Compiled | None:
-        try:
-            compiled = self._core.import_model(path.read_bytes(), "CPU", options)
-        except (OSError, RuntimeError):  # not there, damaged, or made by another build of OpenVINO
-            return None
-        return _Compiled(compiled, [output.get_any_name() for output in compiled.outputs])
+    def _bind(self, network: Any, parameter: Any, array: NDArray[np.float32]) -> None:
+        """Put a constant that shares the array's memory in the place of an input."""
+        constant = self._library.op.Constant(array, shared_memory=True)
+        for reader in parameter.output(0).get_target_inputs():
+            reader.replace_source_output(constant.output(0))
+        network.remove_parameter(parameter)
 
 
 class _Compiled:
     """A compiled graph with one inference request per thread that is using it."""
 
-    def __init__(self, compiled: Any, outputs: list[str]) -> None:
+    def __init__(self, compiled: Any, outputs: Sequence[Any]) -> None:
         self._compiled = compiled
-        self._outputs = outputs
+        self._outputs = [output.get_any_name() for output in outputs]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def export(self) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ from anymask.prompt import Prompt
 if TYPE_CHECKING:
     import onnx
 
-    from anymask.graphs.layers import Parameters
+    from anymask.engines.detached import DetachedGraph
+    from anymask.weights.parameters import Parameters
 
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
@@ -77,7 +78,9 @@ class Sam:
             if name not in self._graphs:
                 build, exact = _GRAPHS[name]
                 key = f"{self._key}/{name}/{CODE_VERSION}"
-                self._graphs[name] = self._engine.compile(key, lambda: build(_parameters(self._files)), exact=exact)
+                self._graphs[name] = self._engine.compile(
+                    key, lambda: build(_parameters(self._key, self._files)), exact=exact
+                )
             return self._graphs[name]
 
 
@@ -103,9 +106,7 @@ def preprocess(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded
 
 
-def sparse_prompts(
-    frame: Frame, prompts: Sequence[Prompt]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def sparse_prompts(frame: Frame, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Turn points and boxes into the rectangular input of the prompt encoder.
 
     As in the reference, a prompt without a box carries one "not a point", and a box follows its points. Shorter
@@ -141,13 +142,24 @@ def _sparse_prompt(frame: Frame, prompt: Prompt) -> tuple[NDArray[np.float32], N
 
 
 @lru_cache(maxsize=1)
-def _parameters(files: tuple[Path, ...]) -> Parameters:
-    from anymask.weights.read_onnx import read_parameters
+def _parameters(key: str, files: tuple[Path, ...]) -> Parameters:
+    """Read and check a model's parameters; `key` tells apart what may lie at the same paths at another time."""
+    from anymask.families.sam_checkpoint import check_checkpoint
+    from anymask.weights.parameters import read_parameters
 
-    return read_parameters(files)
+    parameters = read_parameters(files)
+    check_checkpoint(parameters)
+    return parameters
 
 
-def _build_encoder(parameters: Parameters) -> onnx.ModelProto:
+def _build_encoder(parameters: Parameters) -> onnx.ModelProto | DetachedGraph:
+    from anymask.families.sam_checkpoint import encoder_of
+
+    if encoder_of(parameters) == "vit":
+        from anymask.engines.detached import DetachedGraph
+        from anymask.graphs.vit import vit_encoder
+
+        return DetachedGraph(partial(vit_encoder, parameters), parameters)
     from anymask.graphs.tinyvit import tinyvit_encoder
 
     return tinyvit_encoder(parameters)
@@ -171,7 +183,7 @@ def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
     return mask_decoder(parameters, with_mask_input=True)
 
 
-_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto], bool]] = {
+_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph], bool]] = {
     "encoder": (_build_encoder, False),
     "prompt_encoder": (_build_prompt_encoder, True),  # sines of large angles: never in bf16
     "decoder": (_build_decoder, False),
