@@ -118,6 +118,8 @@ def make_small_owl(family: str, folder: Path) -> SmallOwl:
         for name, parameter in model.named_parameters():
             if name.startswith(("class_head", "box_head", "objectness_head")):
                 parameter.normal_(std=0.1)
+            elif "token_embedding" in name:
+                parameter.normal_(std=1.0)
             elif "layers" in name and parameter.ndim == 2:
                 parameter.normal_(std=0.2)
     prepare = (OwlViTImageProcessorPil if first else Owlv2ImageProcessorPil)(size={"height": SIDE, "width": SIDE})

@@ -147,7 +147,6 @@ class OwlVit:
 
         Every patch of a picture gives at most one box, under the phrase that fits it best, as in the original.
         """
-        self.check(phrases)
         queries = self.embed(phrases)
         return [self._best(self.look(pixels), queries, phrases, threshold) for pixels in pictures]
 
@@ -179,10 +178,15 @@ class OwlVit:
         return Detections(patches.boxes[kept], scores[kept], (label,) * len(kept))
 
     def embed(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Embed phrases → float32 [Q, D]; each is embedded once and remembered."""
+        """Embed phrases → float32 [Q, D]; each is embedded once and remembered.
+
+        Raises:
+            PromptError: a phrase that is too long.
+        """
         with self._lock:
             known = {phrase: self._embedded[phrase] for phrase in phrases if phrase in self._embedded}
-        new = [phrase for phrase in phrases if phrase not in known]
+        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in known]
+        self.check(new)
         per_run = max(1, _PHRASES_PER_RUN // len(self.templates))
         for start in range(0, len(new), per_run):
             chunk = new[start : start + per_run]
