@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
 
 _CELL = MODEL_SIDE // LOGIT_SIDE
+_CHUNK = 16
+"""Masks refined at once: their quads (180 kB each) stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +28,23 @@ class Answers:
         points: float64 [N, 2], where the prompt pointed, (x, y) in pixels of the frame.
         levels: int64 [N], which of the model's candidates: 0 the single-mask answer, 1 to 3 the others.
         scores: float32 [N], predicted IoU.
-        stability: float32 [N], at the offset they were measured with.
+        stability: float32 [N], at `offset`; counted in logit cells until `refine` counts finer.
         areas: float64 [N], in pixels of the frame.
         boxes: float64 [N, 4], tight boxes in pixels of the frame, to a fraction of a logit cell.
+        refined: bool [N], whether `stability` is already the fine one.
         logits: float16 [N, rows, columns].
+        offset: the reference's `stability_score_offset`.
     """
 
     frame: Frame
+    offset: float
     points: NDArray[np.float64]
     levels: NDArray[np.int64]
     scores: NDArray[np.float32]
     stability: NDArray[np.float32]
     areas: NDArray[np.float64]
     boxes: NDArray[np.float64]
+    refined: NDArray[np.bool_]
     logits: NDArray[np.float16]
 
     def __len__(self) -> int:
@@ -46,8 +52,25 @@ class Answers:
 
     def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> Answers:
         """Some of the answers, in the order of `indices`."""
-        chosen = {each.name: getattr(self, each.name)[indices] for each in fields(self) if each.name != "frame"}
-        return Answers(self.frame, **chosen)
+        return Answers(self.frame, self.offset, **{name: getattr(self, name)[indices] for name in _ARRAYS})
+
+    def refine(self, needed: NDArray[np.bool_]) -> None:
+        """Count the stability of some answers in sixteenths of a cell, where that was not done yet.
+
+        That is the resolution of the reference's first interpolation. Counted in whole cells, every eighth mask of
+        a photo with small objects falls on the wrong side of the reference's threshold.
+
+        Args:
+            needed: bool [N].
+        """
+        indices = np.flatnonzero(needed & ~self.refined)
+        for start in range(0, len(indices), _CHUNK):
+            chunk = indices[start : start + _CHUNK]
+            logits = self.logits[chunk].astype(np.float32)
+            inner = area_above(logits, self.frame, self.offset)
+            outer = area_above(logits, self.frame, -self.offset)
+            self.stability[chunk] = inner / np.maximum(outer, 1)
+            self.refined[chunk] = True
 
     def full_logits(self, index: int) -> NDArray[np.float32]:
         """Logits of one answer as the model gave them, float32 [256, 256]; what looked at padding is negative."""
@@ -64,6 +87,9 @@ class Answers:
     def nbytes(self) -> int:
         """Memory that the answers take, in bytes; nearly all of it is logits."""
         return int(self.logits.nbytes)
+
+
+_ARRAYS = [each.name for each in fields(Answers) if each.name not in ("frame", "offset")]
 
 
 def measure(
@@ -94,24 +120,22 @@ def measure(
     kept = logits[:, :, : rows + 1, : columns + 1]
     return Answers(
         frame=frame,
+        offset=stability_score_offset,
         points=np.repeat(points, count, axis=0),
         levels=np.tile(np.asarray(levels, np.int64), len(points)),
         scores=scores.reshape(-1),
         stability=(inner / np.maximum(outer, 1)).astype(np.float32),
         areas=np.count_nonzero(seen > 0, axis=(1, 2)) * float(np.prod(scale)),
         boxes=_tight_boxes(seen, frame, scale),
+        refined=np.zeros(len(seen), np.bool_),
         logits=kept.reshape(-1, *kept.shape[2:]).astype(np.float16),
     )
 
 
 def join(parts: Sequence[Answers]) -> Answers:
     """One after the other; all of one frame, and at least one."""
-    joined = {
-        each.name: np.concatenate([getattr(part, each.name) for part in parts])
-        for each in fields(Answers)
-        if each.name != "frame"
-    }
-    return Answers(parts[0].frame, **joined)
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+    return Answers(parts[0].frame, parts[0].offset, **joined)
 
 
 def suppress(boxes: NDArray[np.float64], scores: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
@@ -150,12 +174,65 @@ def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[
     return first @ second.T, first.sum(axis=1), second.sum(axis=1)
 
 
+def area_above(logits: NDArray[np.float32], frame: Frame, threshold: float) -> NDArray[np.int64]:
+    """Count the pixels of the 1,024 frame at which the interpolated logits exceed a threshold.
+
+    Between four neighbouring cells that all lie on one side, so do the sixteen pixels; only the others are
+    interpolated.
+
+    Args:
+        logits: float32 [N, rows, columns] as `Answers` keeps them: one cell more than looks at the photo.
+        frame: of the photo.
+        threshold: in logits.
+
+    Returns:
+        int64 [N].
+    """
+    padded = np.pad(logits, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    above = padded > threshold
+    corners = above[:, :-1, :-1].astype(np.uint8)
+    for part in (above[:, 1:, :-1], above[:, :-1, 1:], above[:, 1:, 1:]):
+        corners += part
+    columns, rows = (
+        _pixels_per_quad(size, corners.shape[axis]) for size, axis in zip(frame.resized, (2, 1), strict=True)
+    )
+    pixels = np.einsum("yj,xi->yxji", rows, columns)
+    whole = (corners == 4).astype(np.float32).reshape(len(logits), -1) @ pixels.sum(axis=(2, 3)).astype(
+        np.float32
+    ).ravel()
+    which, y, x = np.nonzero((corners > 0) & (corners < 4))
+    quads = np.stack([padded[which, y + j, x + i] for j in (0, 1) for i in (0, 1)], axis=1)
+    inside = ((quads @ _QUAD) > threshold) & (pixels[y, x].reshape(-1, 16) > 0)
+    partial = np.bincount(which, weights=inside.sum(axis=1), minlength=len(logits))
+    return np.rint(whole + partial).astype(np.int64)
+
+
+def _quad_weights() -> NDArray[np.float32]:
+    """Bilinear weights of four corners (y, then x) at the sixteen pixels between them: [4, 16]."""
+    share = (np.arange(_CELL) + 0.5) / _CELL
+    axis = np.stack([1 - share, share])
+    return np.einsum("aj,bi->abji", axis, axis).reshape(4, _CELL * _CELL).astype(np.float32)
+
+
+_QUAD = _quad_weights()
+
+
+def _pixels_per_quad(size: int, quads: int) -> NDArray[np.int64]:
+    """Which of the pixels between neighbouring cells lie on the photo, along one axis: 0 or 1, [quads, 4].
+
+    The first quad lies between the edge and the centre of the first cell: half of its pixels are outside.
+    """
+    pixel = np.arange(quads * _CELL) - _CELL // 2
+    return ((pixel >= 0) & (pixel < size)).astype(np.int64).reshape(quads, _CELL)
+
+
 def _tight_boxes(seen: NDArray[np.float32], frame: Frame, scale: NDArray[np.float64]) -> NDArray[np.float64]:
     """Boxes of [N, rows, columns] logits in pixels; edges lie where the interpolated profile crosses zero."""
     x0, x1 = _extent(seen.max(axis=1))
     y0, y1 = _extent(seen.max(axis=2))
     boxes = np.stack([x0 * scale[0], y0 * scale[1], x1 * scale[0], y1 * scale[1]], axis=1)
-    return np.clip(boxes, 0, [frame.width, frame.height] * 2)
+    clipped: NDArray[np.float64] = np.clip(boxes, 0, [frame.width, frame.height] * 2)
+    return clipped
 
 
 def _extent(profile: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -168,7 +245,8 @@ def _extent(profile: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
 
     def crossing(at: NDArray[np.int64], outside: NDArray[np.int64]) -> NDArray[np.float64]:
         inner, outer = profile[rows, at], profile[rows, np.clip(outside, 0, size - 1)]
-        return inner / np.maximum(inner - outer, 1e-6)
+        share: NDArray[np.float64] = inner / np.maximum(inner - outer, 1e-6)
+        return share
 
     low = np.where(first == 0, 0.0, first + 0.5 - crossing(first, first - 1))
     high = np.where(last == size - 1, float(size), last + 0.5 + crossing(last, last + 1))

@@ -190,8 +190,14 @@ def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:
     return passing[suppress(answers.boxes[passing], answers.scores[passing], thresholds.box_nms_thresh)]
 
 
+_COARSE_ERROR = 0.2
+"""How much stability counted in whole cells may be off; beyond that no finer count is needed."""
+
+
 def _passes(answers: Answers, thresholds: Thresholds) -> NDArray[np.bool_]:
     passes = answers.scores > thresholds.pred_iou_thresh
+    passes &= answers.stability >= thresholds.stability_score_thresh - _COARSE_ERROR
+    answers.refine(passes)
     passes &= answers.stability >= thresholds.stability_score_thresh
     passes &= (answers.areas > 0) & (answers.areas >= thresholds.min_area)
     if thresholds.max_area is not None:
@@ -273,7 +279,7 @@ def _ask_farthest_first(run: _Run, points: NDArray[np.float64], embedding: NDArr
             small = _passes(latest, run.thresholds) & (latest.areas < _SMALL * photo)
             if small.any():
                 masks = latest.take(small).masks()
-                order.skip(masks[:, cells[:, 1], cells[:, 0]].any(axis=0))
+                order.skip(np.any(masks[:, cells[:, 1], cells[:, 0]], axis=0))
 
     if stopped := run.ask_all(batches()):
         return stopped
@@ -329,5 +335,5 @@ def _inside_roi(points: NDArray[np.float64], roi: tuple[float, float, float, flo
 
 
 def _within(points: NDArray[np.float64], box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = ((points >= box[:2]) & (points < box[2:])).all(axis=1)
+    inside: NDArray[np.bool_] = np.all((points >= box[:2]) & (points < box[2:]), axis=1)
     return inside
