@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
@@ -83,13 +84,16 @@ def owners(masks: list[Mask], order: str) -> NDArray[np.int64]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(pictures(), st.sampled_from(["smaller", "larger", "score"]), st.integers(0, 30), st.booleans())
+@given(
+    pictures(), st.sampled_from(["smaller", "larger", "score"]), st.integers(0, 30), st.integers(0, 4), st.booleans()
+)
 def test_every_pixel_has_exactly_one_id(
-    picture: tuple[tuple[int, int], list[Mask]], order: Any, sliver_area: int, asking: bool
+    picture: tuple[tuple[int, int], list[Mask]], order: Any, sliver_area: int, crack_width: int, asking: bool
 ) -> None:
     size, masks = picture
     model = FakeModel(*masks[::2]) if asking else None
-    cut = partition(size, masks[1::2] if asking else masks, order, model, sliver_area=sliver_area)
+    known = masks[1::2] if asking else masks
+    cut = partition(size, known, order, model, sliver_area=sliver_area, crack_width=crack_width)
     check_sums_to_the_picture(cut, size)
 
 
@@ -123,7 +127,9 @@ def test_only_slivers_are_given_away_and_all_of_each_to_a_piece_beside_it(
         if cut.explained[ids[0] - 1]:
             assert ids[0] == most_shared_border(exact.labels, region)
     given_away = sum(1 for region in regions if region.sum() < sliver_area and not region.all())
-    assert any(note.startswith(f"{given_away} slivers") for note in cut.notes) == (given_away > 0)
+    assert any(note.startswith(f"given to the piece beside them: {given_away} sliver") for note in cut.notes) == (
+        given_away > 0
+    )
 
 
 def most_shared_border(labels: NDArray[np.int32], region: BoolMask) -> int:
@@ -141,7 +147,7 @@ def test_without_masks_the_whole_picture_is_one_unexplained_piece() -> None:
         check_sums_to_the_picture(cut, size)
         assert cut.explained.tolist() == [False]
         assert cut.masks()[0].label == UNEXPLAINED
-        assert cut.notes == ("1 regions, 100.0% of the picture, are unexplained",)
+        assert cut.notes == ("unexplained: 1 region, 100.0% of the picture",)
 
 
 def test_one_full_mask_is_the_partition_and_keeps_what_is_known_of_it() -> None:
@@ -156,7 +162,7 @@ def test_of_identical_masks_the_first_has_the_piece() -> None:
     for order in ("smaller", "larger", "score"):
         cut = partition((30, 20), twins, order)  # type: ignore[arg-type]
         assert cut.source.tolist() == [0]
-        assert cut.notes == ("2 of 3 masks have no piece: empty, or wholly covered by others",)
+        assert cut.notes == ("without a piece, because empty or wholly covered by others: 2 of 3 masks",)
 
 
 def test_a_hidden_mask_has_no_piece_and_a_cut_one_says_so() -> None:
@@ -176,7 +182,7 @@ def test_unexplained_regions_are_one_piece_each_the_largest_first() -> None:
     cut = partition(size, [wall], sliver_area=10)
     assert [piece.label for piece in cut.masks()] == ["wall", UNEXPLAINED, UNEXPLAINED]
     assert cut.areas.tolist() == [60, 28 * 30, 10 * 30]
-    assert cut.notes == ("2 regions, 95.0% of the picture, are unexplained",)
+    assert cut.notes == ("unexplained: 2 regions, 95.0% of the picture",)
 
 
 def test_answers_to_new_questions_colour_only_what_was_left_over() -> None:
@@ -190,7 +196,7 @@ def test_answers_to_new_questions_colour_only_what_was_left_over() -> None:
     assert cut.areas.tolist() == [800, 800, 800]
     assert cut.source.tolist() == [0, 1, -1]
     assert cut.added == (sky,)
-    assert cut.notes[0].endswith("1 more masks, 33.3% of the picture")
+    assert cut.notes[0].endswith("1 more mask, 33.3% of the picture")
     assert all(x >= 20 for x, _ in model.asked)
 
 
@@ -244,6 +250,49 @@ def test_slivers_are_as_large_as_the_outlines_are_coarse() -> None:
         cut = partition(size, [Mask.from_array(array)])
         assert (side**2 < SLIVER_CELLS * 16) == given_away
         assert len(cut) == (1 if given_away else 2)
+
+
+def test_a_crack_between_two_things_is_shared_by_both_and_counted() -> None:
+    size = (300, 200)
+    left, right = rectangle(size, 0, 0, 148, 200), rectangle(size, 152, 0, 300, 200)
+    open_crack = partition(size, [left, right], sliver_area=4, crack_width=4)
+    assert open_crack.areas.tolist() == [148 * 200, 148 * 200, 4 * 200]
+    cut = partition(size, [left, right], sliver_area=4, crack_width=5)
+    assert cut.areas.tolist() == [150 * 200, 150 * 200]
+    assert cut.notes == ("closed, each pixel given to the nearest piece: 1 crack, 800 px",)
+    assert (cut.labels[:, :150] == 1).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(pictures(), st.integers(0, 5))
+def test_only_regions_without_room_for_a_square_are_cracks(
+    picture: tuple[tuple[int, int], list[Mask]], crack_width: int
+) -> None:
+    size, masks = picture
+    exact = partition(size, masks, sliver_area=0, crack_width=0)
+    cut = partition(size, masks, sliver_area=0, crack_width=crack_width)
+    for index in np.flatnonzero(~exact.explained):
+        region = exact.labels == index + 1
+        roomy = crack_width < 2 or region.all()
+        if not roomy and min(region.shape) >= crack_width:
+            roomy = bool(sliding_window_view(region, (crack_width, crack_width)).all(axis=(2, 3)).any())
+        assert (~cut.explained[cut.labels[region] - 1] == roomy).all()
+    assert np.array_equal(
+        cut.labels[exact.explained[exact.labels - 1]], exact.labels[exact.explained[exact.labels - 1]]
+    )
+
+
+def test_a_picture_without_masks_is_no_crack_however_thin() -> None:
+    assert partition((2000, 3), []).explained.tolist() == [False]
+
+
+def test_more_masks_than_sixteen_bits_can_count() -> None:
+    size = (2, 1)
+    left, right = rectangle(size, 0, 0, 1, 1, label="left"), rectangle(size, 1, 0, 2, 1, label="right")
+    for count in (2**16 - 1, 2**16):
+        cut = partition(size, [left] * count, ask_again=lambda points: [right])
+        assert [piece.label for piece in cut.masks()] == ["left", "right"]
+        assert cut.source.tolist() == [0, count]
 
 
 def test_lazy_masks_are_not_left_in_memory_and_rendered_ones_stay() -> None:

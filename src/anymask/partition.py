@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 from anymask.budget import one_by_one
 from anymask.errors import InputError
 from anymask.frame import LOGIT_SIDE
+from anymask.leftover import (
+    CRACK_CELLS,
+    SLIVER_CELLS,
+    Regions,
+    close_cracks,
+    find_regions,
+    neighbours_of,
+    points_to_ask,
+)
 from anymask.mask import Mask
 
 Order = Literal["smaller", "larger", "score"]
@@ -28,22 +37,12 @@ AskAgain = Callable[[NDArray[np.float64]], Sequence[Mask]]
 UNEXPLAINED = "unexplained"
 """Label of a region that no mask explains."""
 
-SLIVER_CELLS = 16
-"""Leftover regions smaller than this many logit cells (4×4 of them; 4,000 pixels at 4078×2724) lie within what the
-model's outlines can be off by, and go to a neighbour."""
-ASKED_CELLS = 64
-"""Leftover regions of at least this many logit cells (8×8) are worth a question."""
-MAX_PROMPTS = 64
-_ROUNDS = 4
-_POINTS_PER_REGION = 4
-_REGION_PER_POINT = 0.02
-"""Share of the photo for which a region is asked at one point more per round: large ones hold several things."""
 REGION_SHARE = 0.25
-"""An answer explains a region if it covers this share of it …"""
+"""An answer explains a leftover region if it covers this share of it …"""
 OWN_SHARE = 0.5
 """… or if this share of the answer lies in what was left over: a thing of its own, inside a large region."""
-_PEEK_SIDE = 512
-"""Long side at which a point deep inside a region is looked for, in pixels."""
+MAX_PROMPTS = 64
+_ROUNDS = 4
 _BAND_PIXELS = 2**22
 _KEPT_BYTES = 256 * 2**20
 _PASSED_ON = ("score", "stability", "logits", "label", "detector_score", "prompt")
@@ -110,14 +109,15 @@ def partition(
     *,
     max_prompts: int = MAX_PROMPTS,
     sliver_area: float | None = None,
+    crack_width: int | None = None,
 ) -> Partition:
     """Cut a photo into pieces so that every pixel has exactly one id.
 
     Where masks overlap, `order` says which is on top; of equals the earlier one. A mask that is wholly covered has no
     piece. What no mask covers is asked again, at the points farthest from its border; an answer may colour only
     leftover pixels, and only if it explains a good share of a region or lies mostly in what was left over. What is
-    then still left becomes one unexplained piece per 8-connected region, except slivers, which go to the piece that
-    they share most border with.
+    then still left becomes one unexplained piece per 8-connected region, with two exceptions that the notes count:
+    slivers go to the piece that they share most border with, and the pixels of cracks to the nearest piece.
 
     Args:
         size: (width, height) of the photo in pixels.
@@ -126,18 +126,26 @@ def partition(
         ask_again: finds masks at new points; None asks nothing.
         max_prompts: points asked at most.
         sliver_area: leftover regions of fewer pixels are slivers; `SLIVER_CELLS` logit cells if left out, 0 for none.
+        crack_width: leftover regions that hold no square of this side, in pixels, are cracks; `CRACK_CELLS` logit
+            cells if left out, 0 for none.
 
     Raises:
         InputError: an unknown order, or a mask of another size.
     """
     if order not in get_args(Order):
         raise InputError(f"order must be 'smaller', 'larger' or 'score', not {order!r}")
-    cell = (max(size) / LOGIT_SIDE) ** 2
-    canvas = _Canvas(size, order, SLIVER_CELLS * cell if sliver_area is None else sliver_area, len(masks) + max_prompts)
-    canvas.lay(masks)
-    regions = _regions(canvas.owner)
+    cell = max(size) / LOGIT_SIDE
+    canvas = _Canvas(
+        size,
+        order,
+        sliver=SLIVER_CELLS * cell**2 if sliver_area is None else sliver_area,
+        crack=int(CRACK_CELLS * cell) if crack_width is None else crack_width,
+        given=tuple(masks),
+    )
+    canvas.lay_given()
+    regions = canvas.leftover()
     if ask_again is not None:
-        regions = _fill_by_asking(canvas, regions, ask_again, max_prompts, max(canvas.sliver, ASKED_CELLS * cell))
+        regions = _fill_by_asking(canvas, regions, ask_again, max_prompts)
     return _number(canvas, regions)
 
 
@@ -148,23 +156,38 @@ class _Canvas:
     size: tuple[int, int]
     order: Order
     sliver: float
-    room: int
-    given: tuple[Mask, ...] = ()
+    crack: int
+    given: tuple[Mask, ...]
     added: list[Mask] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    closed: list[tuple[int, int]] = field(default_factory=list)
+    gained: int = 0
 
     def __post_init__(self) -> None:
-        # 16 bits while they last: at 100 megapixels the other 16 are 200 MB.
-        self.owner = np.zeros(self.size[::-1], np.uint16 if self.room < 2**16 else np.int32)
+        self.owner: NDArray[np.integer] = np.zeros(self.size[::-1], np.uint16)
+        self._region_labels = np.zeros(self.size[::-1], np.int32)
+        self._make_room(len(self.given))
 
-    def lay(self, masks: Sequence[Mask]) -> None:
+    def _make_room(self, owners: int) -> None:
+        # 16 bits while they last: at 100 megapixels the other 16 are 200 MB.
+        if owners > np.iinfo(self.owner.dtype).max:
+            self.owner = self.owner.astype(np.int32)
+
+    def lay_given(self) -> None:
         """Paint the given masks, from the bottom to the top."""
-        self.given = tuple(masks)
-        made_here = {mask for mask in masks if not mask.is_rendered}
-        for index in reversed(self.top_first(masks)):
-            self._paint(masks[index], index + 1)
-            if masks[index] in made_here:
-                masks[index].release()
+        made_here = {mask for mask in self.given if not mask.is_rendered}
+        for index in reversed(self.top_first(self.given)):
+            mask = self.given[index]
+            x0, y0, x1, y1 = mask.box
+            self._paint(mask.box, mask.array[y0:y1, x0:x1], index + 1)
+            if mask in made_here:
+                mask.release()
+
+    def leftover(self) -> Regions:
+        """What nobody owns, after cracks were closed; overwrites the labels of an earlier answer."""
+        regions = find_regions(self.owner, self._region_labels)
+        self.closed.append(close_cracks(self.owner, regions, self.crack, self.sliver))
+        return regions
 
     def top_first(self, masks: Sequence[Mask]) -> list[int]:
         """Indices of the masks from the top to the bottom."""
@@ -178,107 +201,38 @@ class _Canvas:
             keys = [float(sign * mask.area) for mask in one_by_one(masks, _KEPT_BYTES)]
         return [int(index) for index in np.argsort(np.array(keys, np.float64), kind="stable")]
 
-    def _paint(self, mask: Mask, owner: int) -> None:
-        x0, y0, x1, y1 = mask.box
-        np.copyto(self.owner[y0:y1, x0:x1], self.owner.dtype.type(owner), where=mask.array[y0:y1, x0:x1])
-
     def add(self, mask: Mask, new: NDArray[np.bool_]) -> None:
         """Give leftover pixels inside a mask's box to it, bool [height, width] of the box."""
         self.added.append(mask)
-        x0, y0, x1, y1 = mask.box
-        owner = self.owner.dtype.type(len(self.given) + len(self.added))
-        np.copyto(self.owner[y0:y1, x0:x1], owner, where=new)
+        self.gained += int(np.count_nonzero(new))
+        owner = len(self.given) + len(self.added)
+        self._make_room(owner)
+        self._paint(mask.box, new, owner)
+
+    def _paint(self, box: list[int], inside: NDArray[np.bool_], owner: int) -> None:
+        x0, y0, x1, y1 = box
+        np.copyto(self.owner[y0:y1, x0:x1], self.owner.dtype.type(owner), where=inside)
 
 
-@dataclass(frozen=True, eq=False)
-class _Regions:
-    """8-connected regions of what nobody owns; region 0 is what somebody owns.
-
-    Attributes:
-        labels: int32 [H, W].
-        areas: int64 [R + 1], in pixels; 0 for region 0.
-        boxes: int64 [R + 1, 4], maxima exclusive.
-    """
-
-    labels: NDArray[np.int32]
-    areas: NDArray[np.int64]
-    boxes: NDArray[np.int64]
-
-
-def _regions(owner: NDArray[np.integer]) -> _Regions:
-    import cv2
-
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((owner == 0).view(np.uint8), connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
-    areas[0] = 0
-    boxes = stats[:, :4].astype(np.int64)
-    boxes[:, 2:] += boxes[:, :2]
-    return _Regions(labels, areas, boxes)
-
-
-def _fill_by_asking(
-    canvas: _Canvas, regions: _Regions, ask_again: AskAgain, max_prompts: int, least: float
-) -> _Regions:
-    """Ask about leftover regions of at least `least` pixels, in a few rounds; returns what is left then."""
+def _fill_by_asking(canvas: _Canvas, regions: Regions, ask_again: AskAgain, max_prompts: int) -> Regions:
+    """Ask about all leftover regions but slivers, in a few rounds; returns what is left then."""
     asked = np.zeros((0, 2), np.float64)
-    before = int(regions.areas.sum())
     for _ in range(_ROUNDS):
-        points = np.array(list(_points(regions, asked, least, max_prompts - len(asked)))).reshape(-1, 2)
+        points = np.array(list(points_to_ask(regions, asked, canvas.sliver, max_prompts - len(asked)))).reshape(-1, 2)
         if not len(points):
             break
         asked = np.concatenate([asked, points])
         if _lay_answers(canvas, regions, ask_again(points)):
-            regions = _regions(canvas.owner)
+            regions = canvas.leftover()
     if len(asked):
-        gained = (before - int(regions.areas.sum())) / canvas.owner.size
         canvas.notes.append(
-            f"asked {len(asked)} more questions about what was left over: "
-            f"{len(canvas.added)} more masks, {gained:.1%} of the picture"
+            f"asked {_plural(len(asked), 'more question')} about what was left over: "
+            f"{_plural(len(canvas.added), 'more mask')}, {canvas.gained / canvas.owner.size:.1%} of the picture"
         )
     return regions
 
 
-def _points(regions: _Regions, asked: NDArray[np.float64], least: float, limit: int) -> Iterator[tuple[float, float]]:
-    """Up to `limit` points, largest region first; larger regions at several points."""
-    photo = regions.labels.size
-    worth = np.flatnonzero(regions.areas >= max(least, 1))
-    worth = worth[np.argsort(-regions.areas[worth], kind="stable")]
-    for region in worth[: max(limit, 0)].tolist():
-        count = min(_POINTS_PER_REGION, 1 + int(regions.areas[region] / (_REGION_PER_POINT * photo)), limit)
-        limit -= count
-        yield from _deep_points(regions, region, asked, count)
-        if limit <= 0:
-            return
-
-
-def _deep_points(
-    regions: _Regions, region: int, asked: NDArray[np.float64], count: int
-) -> Iterator[tuple[float, float]]:
-    """Points of a region farthest from its border and from points asked before, one after the other.
-
-    Looked for among every n-th pixel, so that a large region costs no more than a small one; of a large region that
-    is only a thin line none may be seen, and nothing is asked.
-    """
-    import cv2
-
-    x0, y0, x1, y1 = regions.boxes[region].tolist()
-    step = -(-max(x1 - x0, y1 - y0) // _PEEK_SIDE)
-    inside = regions.labels[y0:y1:step, x0:x1:step] == region
-    open_cells = np.pad(inside, 1).astype(np.uint8)  # the picture's edge is a border, too
-    at = ((asked - (x0, y0)) // step).astype(np.int64) + 1
-    height, width = open_cells.shape
-    at = at[((at > 0) & (at < (width - 1, height - 1))).all(axis=1)]
-    open_cells[at[:, 1], at[:, 0]] = 0
-    for _ in range(count):
-        depth = cv2.distanceTransform(open_cells, cv2.DIST_L2, 3)
-        row, column = divmod(int(depth.argmax()), width)
-        if not open_cells[row, column]:
-            return
-        open_cells[row, column] = 0
-        yield x0 + (column - 1) * step + 0.5, y0 + (row - 1) * step + 0.5
-
-
-def _lay_answers(canvas: _Canvas, regions: _Regions, answers: Sequence[Mask]) -> bool:
+def _lay_answers(canvas: _Canvas, regions: Regions, answers: Sequence[Mask]) -> bool:
     """Colour leftover pixels with those answers that explain something; tells whether any did."""
     before = len(canvas.added)
     made_here = {mask for mask in answers if not mask.is_rendered}
@@ -292,7 +246,7 @@ def _lay_answers(canvas: _Canvas, regions: _Regions, answers: Sequence[Mask]) ->
     return len(canvas.added) > before
 
 
-def _explained_by(mask: Mask, canvas: _Canvas, regions: _Regions) -> NDArray[np.bool_] | None:
+def _explained_by(mask: Mask, canvas: _Canvas, regions: Regions) -> NDArray[np.bool_] | None:
     """Leftover pixels that a mask explains, bool [height, width] of its box; None if it explains too little."""
     x0, y0, x1, y1 = mask.box
     new: NDArray[np.bool_] = mask.array[y0:y1, x0:x1] & (canvas.owner[y0:y1, x0:x1] == 0)
@@ -306,14 +260,14 @@ def _explained_by(mask: Mask, canvas: _Canvas, regions: _Regions) -> NDArray[np.
     return new if share[regions.areas >= canvas.sliver].max(initial=0) >= REGION_SHARE else None
 
 
-def _number(canvas: _Canvas, regions: _Regions) -> Partition:
+def _number(canvas: _Canvas, regions: Regions) -> Partition:
     """Turn owners and leftover regions into ids without gaps."""
     count = len(canvas.given) + len(canvas.added)
     visible = np.flatnonzero(_count(canvas.owner, count + 1)[1:])
     ids = np.zeros(count + 1, np.int32)
     ids[visible + 1] = np.arange(1, len(visible) + 1)
     slivers = np.flatnonzero((regions.areas > 0) & (regions.areas < canvas.sliver))
-    neighbours = _neighbours(canvas.owner, regions, slivers, count)
+    neighbours = neighbours_of(canvas.owner, regions, slivers, count)
     left = regions.areas > 0
     left[slivers[neighbours > 0]] = False
     unexplained = np.flatnonzero(left)
@@ -330,42 +284,28 @@ def _number(canvas: _Canvas, regions: _Regions) -> Partition:
     return Partition(labels, source >= 0, source, canvas.given, tuple(canvas.added), tuple(canvas.notes))
 
 
-def _neighbours(
-    owner: NDArray[np.integer], regions: _Regions, slivers: NDArray[np.int64], owners: int
-) -> NDArray[np.int64]:
-    """Who shares most border (pixel edges) with each sliver, of equals the first; 0 if it has no neighbour."""
-    is_sliver = np.zeros(len(regions.areas), np.bool_)
-    is_sliver[slivers] = True
-    rows, columns = np.nonzero(is_sliver[regions.labels]) if len(slivers) else (slivers, slivers)
-    own = regions.labels[rows, columns].astype(np.int64)
-    pairs = []
-    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        y, x = rows + down, columns + right
-        there = (y >= 0) & (y < owner.shape[0]) & (x >= 0) & (x < owner.shape[1])
-        beside = owner[y[there], x[there]].astype(np.int64)
-        pairs.append((own[there] * (owners + 1) + beside)[beside > 0])
-    pair, edges = np.unique(np.concatenate(pairs), return_counts=True)
-    best = np.zeros(len(regions.areas), np.int64)
-    by_edges = np.lexsort((-pair, edges))  # the last to be written wins
-    best[pair[by_edges] // (owners + 1)] = pair[by_edges] % (owners + 1)
-    chosen: NDArray[np.int64] = best[slivers]
-    return chosen
-
-
 def _remarks(
     canvas: _Canvas,
-    regions: _Regions,
+    regions: Regions,
     hidden: int,
     given_away: NDArray[np.int64],
     unexplained: NDArray[np.int64],
 ) -> Iterator[str]:
     if hidden:
-        yield f"{hidden} of {len(canvas.given)} masks have no piece: empty, or wholly covered by others"
+        yield f"without a piece, because empty or wholly covered by others: {hidden} of {len(canvas.given)} masks"
     if len(given_away):
-        yield f"{len(given_away)} slivers, {int(regions.areas[given_away].sum())} px, went to the piece beside them"
+        area = int(regions.areas[given_away].sum())
+        yield f"given to the piece beside them: {_plural(len(given_away), 'sliver')}, {area} px"
+    cracks, area = np.sum(canvas.closed, axis=0).tolist()
+    if cracks:
+        yield f"closed, each pixel given to the nearest piece: {_plural(cracks, 'crack')}, {area} px"
     if len(unexplained):
         share = regions.areas[unexplained].sum() / canvas.owner.size
-        yield f"{len(unexplained)} regions, {share:.1%} of the picture, are unexplained"
+        yield f"unexplained: {_plural(len(unexplained), 'region')}, {share:.1%} of the picture"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _count(labels: NDArray[np.integer], length: int) -> NDArray[np.int64]:
