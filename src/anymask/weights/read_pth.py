@@ -93,6 +93,8 @@ class _Storages:
 
     def numbers(self, key: str, dtype: str, count: int) -> NDArray[Any]:
         """Return the numbers of one storage, mapped from the file."""
+        if count < 0:
+            raise pickle.UnpicklingError(f"a storage of {count} numbers")
         numbers: NDArray[Any] = np.frombuffer(self._member(f"data/{key}"), DTYPES[dtype], count)
         return numbers
 
@@ -191,7 +193,7 @@ class _Tensor:
             ValueError: the tensor reaches outside its storage.
         """
         numbers = self.storage.numbers
-        if min(self.offset, *self.shape, *self.strides) < 0 or np.prod(self.shape, dtype=object) > numbers.size:
+        if min((self.offset, *self.shape, *self.strides)) < 0 or np.prod(self.shape, dtype=object) > numbers.size:
             raise ValueError(f"a tensor of shape {self.shape} in a storage of {numbers.size} numbers")
         offset, strides = self.offset * numbers.itemsize, tuple(step * numbers.itemsize for step in self.strides)
         # NumPy itself refuses a view that reaches outside its buffer.
