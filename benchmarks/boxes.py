@@ -21,7 +21,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
         photo = pixels(size)
         scene = peers.segmenter.encode(photo)
         predictor = peers.official_predictor(photo)
-        boxes = _boxes(size)
+        boxes = ten_boxes(size)
         yield run_in_turns(
             f"ten boxes {size[0]}×{size[1]}, ten full-size masks",
             ours=lambda scene=scene, boxes=boxes: [mask.array for mask in scene.segment(boxes=boxes)],
@@ -39,7 +39,7 @@ def _official(predictor: Any, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
-def _boxes(size: tuple[int, int]) -> NDArray[np.float64]:
+def ten_boxes(size: tuple[int, int]) -> NDArray[np.float64]:
     """Ten boxes over the photograph, a fifth to a half of its sides."""
     chance = np.random.default_rng(0)
     sides = chance.uniform(0.2, 0.5, (COUNT, 2))
