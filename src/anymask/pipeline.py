@@ -25,6 +25,7 @@ from anymask.detect import Detections, Detector, Search, find, find_in_each, loa
 from anymask.detect.loading import auto_detector
 from anymask.detect.phrases import checked_phrases, nothing_found, taken_as
 from anymask.detect.search import kept
+from anymask.engines import PRECISIONS
 from anymask.errors import PromptError
 from anymask.image import Image, Source, open_image
 from anymask.mask import Mask, MaskSet, Run
@@ -205,8 +206,9 @@ def shared_detector(detector: Any, segmenter: Segmenter) -> Detector:
     name = auto_detector().name if detector == "auto" else detector
     runtime: dict[str, Any] = {
         "engine": segmenter.engine,
-        "precision": segmenter.precision,
+        "precision": segmenter.precision if segmenter.precision in PRECISIONS else "auto",
         "threads": segmenter.threads,
+        "device": segmenter.device,
     }
     key = (name, str(cache_root()), *runtime.values())
     with _LOCK:

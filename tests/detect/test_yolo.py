@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from anymask import ModelError, PromptError
+from anymask import ModelError, PromptError, weights
 from anymask.detect import find, load_detector
 from anymask.detect.yolo import letterboxed, read_classes
 from anymask.errors import InputError
@@ -84,6 +84,16 @@ def test_an_open_input_gets_a_size(tmp_path: Path) -> None:
     path = export(tmp_path / "open.onnx", version_8((320, 320, 640, 64, 0, 0.9, 0)), NAMES, ("n", 3, "h", "w"))
     (found,) = find(load_detector(path), np.zeros((1280, 1280, 3), np.uint8), "red square")
     assert found.box == pytest.approx((0, 576, 1280, 704))
+
+
+def test_an_export_added_to_the_catalogue_brings_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    path = export(tmp_path / "best.onnx", version_8(RED))
+    weights.add_model("squares", [path, tmp_path / "classes.txt"], family="yolo")
+    detector = load_detector("squares")
+    assert detector.name == "squares"
+    assert find(detector, PICTURE, "red squares").labels == ("red square",)
 
 
 def test_overlapping_answers_are_suppressed(tmp_path: Path) -> None:

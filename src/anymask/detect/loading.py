@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,22 +70,20 @@ def load_detector(
         from anymask.detect.own import OwnDetector
 
         return OwnDetector(detector)
-    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
+    graphs = cache_root() / "graphs"
+    runtime = partial(load_engine, engine, precision=precision, threads=threads, cache=graphs, device=device)
     path = _file_of(detector)
     if path is not None:
-        return _yolo([path], path.stem, runtime, classes)
+        return _yolo([path], path.stem, runtime(), classes)
     entry = _entry(detector, progress or Progress())
     files = ensure(entry, allow=allow, progress=progress)
-    if entry.family in ZERO_SHOT_FAMILIES:
-        from anymask.detect.owlvit import TEMPLATES, OwlVit
+    if entry.family == "coco-ssd":
+        from anymask.detect.coco_ssd import CocoSsd
 
-        key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
-        return OwlVit(files, key, runtime, entry.family, entry.name, templates or TEMPLATES)
+        return CocoSsd(files, entry.name)
     if entry.family == "yolo":
-        return _yolo(list(files.values()), entry.name, runtime, classes)
-    from anymask.detect.coco_ssd import CocoSsd
-
-    return CocoSsd(files, entry.name)
+        return _yolo(list(files.values()), entry.name, runtime(), classes)
+    return _zero_shot(entry, files, runtime(), templates)
 
 
 def auto_detector(progress: Progress | None = None) -> ModelEntry:
@@ -121,6 +120,15 @@ def _file_of(detector: Any) -> Path | None:
             raise ModelError(f"there is no detector file {path}")
         return path
     return None
+
+
+def _zero_shot(
+    entry: ModelEntry, files: Mapping[str, Path], engine: Engine, templates: Sequence[str] | None
+) -> Detector:
+    from anymask.detect.owlvit import TEMPLATES, OwlVit
+
+    key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
+    return OwlVit(files, key, engine, entry.family, entry.name, templates or TEMPLATES)
 
 
 def _yolo(paths: Sequence[Path], name: str, engine: Engine, classes: str | Path | Sequence[str] | None) -> Detector:
