@@ -110,3 +110,10 @@ def test_writing_into_a_given_array():
     frame = Frame(64, 48)
     assert frame.upscale(blobs(3), out=out) is out
     assert np.array_equal(out, frame.upscale(blobs(3)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes, st.integers(0, 10**6), st.sampled_from([-1.0, 0.0, 1.0]))
+def test_counting_needs_no_mask(size, seed, threshold):
+    frame, logits = Frame(*size), blobs(seed)
+    assert frame.count_above(logits, threshold) == np.count_nonzero(frame.upscale(logits, threshold))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.mask import Mask
 
 _CELL = MODEL_SIDE // LOGIT_SIDE
-_CHUNK = 16
-"""Masks refined at once: their quads (180 kB each) stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +55,20 @@ class Answers:
         return Answers(self.frame, self.offset, **{name: getattr(self, name)[indices] for name in _ARRAYS})
 
     def refine(self, needed: NDArray[np.bool_]) -> None:
-        """Count the stability of some answers in sixteenths of a cell, where that was not done yet.
+        """Count the stability of some answers in pixels of the photo, as the reference does, where not done yet.
 
-        That is the resolution of the reference's first interpolation. Counted in whole cells, every eighth mask of
-        a photo with small objects falls on the wrong side of the reference's threshold.
+        Counted in logit cells, every eighth mask of a photo with small objects falls on the wrong side of the
+        threshold.
 
         Args:
             needed: bool [N].
         """
-        indices = np.flatnonzero(needed & ~self.refined)
-        for start in range(0, len(indices), _CHUNK):
-            chunk = indices[start : start + _CHUNK]
-            logits = self.logits[chunk].astype(np.float32)
-            inner = area_above(logits, self.frame, self.offset)
-            outer = area_above(logits, self.frame, -self.offset)
-            self.stability[chunk] = inner / np.maximum(outer, 1)
-            self.refined[chunk] = True
+        for index in np.flatnonzero(needed & ~self.refined).tolist():
+            logits = self.full_logits(index)
+            inner = self.frame.count_above(logits, self.offset)
+            outer = self.frame.count_above(logits, -self.offset)
+            self.stability[index] = inner / max(outer, 1)
+            self.refined[index] = True
 
     def full_logits(self, index: int) -> NDArray[np.float32]:
         """Logits of one answer as the model gave them, float32 [256, 256]; what looked at padding is negative."""
@@ -78,6 +76,18 @@ class Answers:
         kept = self.logits[index]
         full[: kept.shape[0], : kept.shape[1]] = kept
         return full
+
+    def mask(self, index: int, prompt: int = 0) -> Mask:
+        """One answer as a Mask of the frame, answering the prompt of that index."""
+        logits = self.full_logits(index)
+        return Mask(
+            partial(self.frame.upscale, logits),
+            (self.frame.width, self.frame.height),
+            score=float(self.scores[index]),
+            stability=float(self.stability[index]),
+            logits=logits,
+            prompt=prompt,
+        )
 
     def masks(self) -> NDArray[np.bool_]:
         """All answers at the resolution of the logits, bool [N, rows, columns]."""
@@ -172,58 +182,6 @@ def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[
     first = masks.reshape(len(masks), -1).astype(np.float32)
     second = first if others is masks else others.reshape(len(others), -1).astype(np.float32)
     return first @ second.T, first.sum(axis=1), second.sum(axis=1)
-
-
-def area_above(logits: NDArray[np.float32], frame: Frame, threshold: float) -> NDArray[np.int64]:
-    """Count the pixels of the 1,024 frame at which the interpolated logits exceed a threshold.
-
-    Between four neighbouring cells that all lie on one side, so do the sixteen pixels; only the others are
-    interpolated.
-
-    Args:
-        logits: float32 [N, rows, columns] as `Answers` keeps them: one cell more than looks at the photo.
-        frame: of the photo.
-        threshold: in logits.
-
-    Returns:
-        int64 [N].
-    """
-    padded = np.pad(logits, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    above = padded > threshold
-    corners = above[:, :-1, :-1].astype(np.uint8)
-    for part in (above[:, 1:, :-1], above[:, :-1, 1:], above[:, 1:, 1:]):
-        corners += part
-    columns, rows = (
-        _pixels_per_quad(size, corners.shape[axis]) for size, axis in zip(frame.resized, (2, 1), strict=True)
-    )
-    pixels = np.einsum("yj,xi->yxji", rows, columns)
-    whole = (corners == 4).astype(np.float32).reshape(len(logits), -1) @ pixels.sum(axis=(2, 3)).astype(
-        np.float32
-    ).ravel()
-    which, y, x = np.nonzero((corners > 0) & (corners < 4))
-    quads = np.stack([padded[which, y + j, x + i] for j in (0, 1) for i in (0, 1)], axis=1)
-    inside = ((quads @ _QUAD) > threshold) & (pixels[y, x].reshape(-1, 16) > 0)
-    partial = np.bincount(which, weights=inside.sum(axis=1), minlength=len(logits))
-    return np.rint(whole + partial).astype(np.int64)
-
-
-def _quad_weights() -> NDArray[np.float32]:
-    """Bilinear weights of four corners (y, then x) at the sixteen pixels between them: [4, 16]."""
-    share = (np.arange(_CELL) + 0.5) / _CELL
-    axis = np.stack([1 - share, share])
-    return np.einsum("aj,bi->abji", axis, axis).reshape(4, _CELL * _CELL).astype(np.float32)
-
-
-_QUAD = _quad_weights()
-
-
-def _pixels_per_quad(size: int, quads: int) -> NDArray[np.int64]:
-    """Which of the pixels between neighbouring cells lie on the photo, along one axis: 0 or 1, [quads, 4].
-
-    The first quad lies between the edge and the centre of the first cell: half of its pixels are outside.
-    """
-    pixel = np.arange(quads * _CELL) - _CELL // 2
-    return ((pixel >= 0) & (pixel < size)).astype(np.int64).reshape(quads, _CELL)
 
 
 def _tight_boxes(seen: NDArray[np.float32], frame: Frame, scale: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -112,6 +112,10 @@ class Status:
     seconds: float
 
 
+_RESERVE = 0.9
+"""Share of the time allowed that goes into asking; the rest is for suppression and for making masks."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """When to stop early: at a point in time, at an amount of memory, or when told to.
@@ -127,6 +131,27 @@ class Budget:
     answer_bytes: int | None = None
     stop: Callable[[], bool] | None = None
     progress: Progress | None = None
+
+    @classmethod
+    def of(
+        cls,
+        started: float,
+        max_seconds: float | None,
+        max_memory: float | None,
+        stop: Callable[[], bool] | None,
+        progress: Progress | None,
+    ) -> Budget:
+        """Make a budget of what a person says: seconds from `started` on, and megabytes.
+
+        Raises:
+            PromptError: a limit that is not positive.
+        """
+        for name, value in (("max_seconds", max_seconds), ("max_memory", max_memory)):
+            if value is not None and not value > 0:
+                raise PromptError(f"{name} must be above 0, not {value}")
+        deadline = None if max_seconds is None else started + max_seconds * _RESERVE
+        answer_bytes = None if max_memory is None else int(max_memory * 1e6)
+        return cls(deadline, answer_bytes, stop, progress)
 
     def spent(self, answers: list[Answers], next_batch: float) -> str:
         """Why to stop now, in words; "" if there is no reason."""

@@ -7,8 +7,10 @@ masks cannot disagree (`ResizeLongestSide` and `Sam.postprocess_masks` of segmen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,22 +85,44 @@ class Frame:
         Returns:
             bool [height, width].
         """
+        mask = np.zeros((self.height, self.width), np.bool_) if out is None else out
+        rows, columns, inside, mixed = self._tiles_by_side(logits, threshold)
+        for i in np.flatnonzero(inside.any(axis=1)):
+            mask[rows[i, 0] : rows[i, 1]] = np.repeat(inside[i], columns[:, 1] - columns[:, 0])
+        for (y0, y1, x0, x1), values in self._interpolated(logits, rows, columns, mixed):
+            np.greater(values, threshold, out=mask[y0:y1, x0:x1])
+        return mask
+
+    def count_above(self, logits: NDArray[np.float32], threshold: float) -> int:
+        """Number of pixels that `upscale` puts inside the mask, without making it.
+
+        Args:
+            logits: float32 [256, 256].
+            threshold: in logits.
+        """
+        rows, columns, inside, mixed = self._tiles_by_side(logits, threshold)
+        heights, widths = rows[:, 1] - rows[:, 0], columns[:, 1] - columns[:, 0]
+        whole = int(heights @ inside.astype(np.int64) @ widths)
+        tiles = self._interpolated(logits, rows, columns, mixed)
+        return whole + sum(int(np.count_nonzero(values > threshold)) for _, values in tiles)
+
+    def _tiles_by_side(self, logits: NDArray[np.float32], threshold: float) -> tuple[NDArray[Any], ...]:
+        """Tiles of both axes, and which of them lie inside the mask or are crossed by its boundary."""
         rows, columns = _tiles(self.height, self.resized[1]), _tiles(self.width, self.resized[0])
+        return rows, columns, *_classify(logits > threshold, rows, columns)
+
+    def _interpolated(
+        self, logits: NDArray[np.float32], rows: NDArray[Any], columns: NDArray[Any], mixed: NDArray[np.bool_]
+    ) -> Iterator[tuple[tuple[int, int, int, int], NDArray[np.float32]]]:
+        """Runs of tiles that a boundary crosses: (y0, y1, x0, x1) in pixels, and the interpolated logits there."""
         along_y = _weights(self.height, self.resized[1]).matrix
         along_x = _weights(self.width, self.resized[0]).transposed
-        inside, mixed = _classify(logits > threshold, rows, columns)
-        mask = np.zeros((self.height, self.width), np.bool_) if out is None else out
-        for i in np.flatnonzero(inside.any(axis=1) | mixed.any(axis=1)):
-            y0, y1, r0, r1 = rows[i]
-            if inside[i].any():
-                mask[y0:y1] = np.repeat(inside[i], columns[:, 1] - columns[:, 0])
-            if not mixed[i].any():
-                continue
+        for i in np.flatnonzero(mixed.any(axis=1)):
+            y0, y1, r0, r1 = rows[i].tolist()
             band = along_y[y0:y1, r0:r1] @ logits[r0:r1]
             for first, last in _runs(mixed[i]):
-                x0, x1, c0, c1 = columns[first, 0], columns[last, 1], columns[first, 2], columns[last, 3]
-                np.greater(band[:, c0:c1] @ along_x[c0:c1, x0:x1], threshold, out=mask[y0:y1, x0:x1])
-        return mask
+                (x0, _, c0, _), (_, x1, _, c1) = columns[first].tolist(), columns[last].tolist()
+                yield (y0, y1, x0, x1), np.matmul(band[:, c0:c1], along_x[c0:c1, x0:x1], dtype=np.float32)
 
 
 @dataclass(frozen=True)

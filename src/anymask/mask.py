@@ -266,6 +266,9 @@ class MaskSet(Sequence[Mask]):
         places: where each mask stood in the whole result; a slice's masks keep the colours they had there.
     """
 
+    shows_prompts = True
+    """Whether pictures of the result show what was asked; hundreds of automatic points would hide the photo."""
+
     def __init__(
         self,
         masks: Iterable[Mask],
@@ -372,7 +375,7 @@ class MaskSet(Sequence[Mask]):
         """
         from anymask.draw import draw
 
-        return draw(self.image.pixels, self, self.prompts, **options)
+        return draw(self.image.pixels, self, self.prompts if self.shows_prompts else (), **options)
 
     def to_supervision(self) -> Any:
         """The masks as ``supervision.Detections``, see `anymask.detections`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask import __version__
+from anymask.answers import measure
 from anymask.candidates import Candidates
 from anymask.choose import Select, check_select, choose
 from anymask.coordinates import BoxFormat, FrameName
+from anymask.crops import Crops
 from anymask.detect.loading import FAMILIES as DETECTOR_FAMILIES
 from anymask.engines import Engine, load_engine
 from anymask.errors import ModelError, PromptError
+from anymask.everything import MULTIMASK, Budget, Sampling, Status, Thresholds, keep
+from anymask.everything_result import EverythingResult
+from anymask.everything_run import find_objects, lone_points
 from anymask.families import Family, load_family
 from anymask.frame import Frame
 from anymask.graphs import CODE_VERSION
@@ -266,6 +271,102 @@ class Scene:
             masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
         return MaskSet(masks, image=self._image, prompts=tuple(prompts), run=run)
+
+    def everything(
+        self,
+        sampling: str = "adaptive",
+        points_per_side: int = 32,
+        points_per_batch: int = 16,
+        pred_iou_thresh: float = 0.88,
+        stability_score_thresh: float = 0.95,
+        stability_score_offset: float = 1.0,
+        box_nms_thresh: float = 0.7,
+        crop_n_layers: int = 0,
+        crop_nms_thresh: float = 0.7,
+        crop_overlap_ratio: float = 512 / 1500,
+        crop_n_points_downscale_factor: int = 1,
+        point_grids: Sequence[NDArray[np.float64]] | None = None,
+        min_mask_region_area: float = 0,
+        *,
+        min_area: float = 0,
+        max_area: float | None = None,
+        roi: ArrayLike | None = None,
+        tile: int | None = None,
+        max_seconds: float | None = None,
+        max_memory: float | None = None,
+        stop: Callable[[], bool] | None = None,
+        progress: Callable[[Status], None] | None = None,
+    ) -> EverythingResult:
+        """Find the objects of the photo without being told where they are.
+
+        ```python
+        result = scene.everything()                     # adaptive: nearly the grid's masks from 40 % of its prompts
+        result = scene.everything(sampling="grid")      # the official generator's masks
+        result.tree, result.partition(), result.refilter(pred_iou_thresh=0.7)
+        ```
+
+        Args:
+            sampling: "adaptive", or "grid": the official way.
+            points_per_side: of the grid over the photo; "adaptive" chooses among the same points.
+            points_per_batch: prompts between two looks at the budgets.
+            pred_iou_thresh: least predicted IoU.
+            stability_score_thresh: least stability.
+            stability_score_offset: how far the threshold is moved to measure stability, in logits.
+            box_nms_thresh: two masks whose boxes overlap more are one object.
+            crop_n_layers: also ask about 4, 16, … overlapping crops of the photo, for small objects.
+            crop_nms_thresh: as `box_nms_thresh`, between crops.
+            crop_overlap_ratio: of neighbouring crops, as a share of the photo's short side.
+            crop_n_points_downscale_factor: crops of layer n are asked at `points_per_side` divided by this to the n.
+            point_grids: (x, y) in 0 to 1, one [N, 2] for each crop layer, instead of regular grids.
+            min_mask_region_area: remove holes and islands below this many pixels from each mask.
+            min_area: least size of an object, in pixels.
+            max_area: greatest size of an object, in pixels.
+            roi: [x_min, y_min, x_max, y_max] in pixels: only objects whose centre lies in it.
+            tile: for very large photos, also ask about tiles of at most this side, in pixels; objects keep one mask
+                across seams.
+            max_seconds: stop asking in time to answer within this; the best masks found so far are returned.
+            max_memory: stop asking when the answers kept take this many MB.
+            stop: asked between batches; true ends the search with what was found.
+            progress: told after each batch.
+
+        Returns:
+            The masks, best first; `skipped` says in one line what a budget left out.
+
+        Raises:
+            PromptError: a parameter out of its range.
+        """
+        started = time.perf_counter()
+        crops = Crops(
+            crop_n_layers, crop_overlap_ratio, crop_nms_thresh, crop_n_points_downscale_factor,
+            point_grids if crop_n_layers or tile else None, tile,
+        )  # fmt: skip
+        points = point_grids[0] if point_grids is not None else None
+        asked = Sampling(sampling, points_per_side, points_per_batch, stability_score_offset, points)
+        thresholds = Thresholds(
+            pred_iou_thresh, stability_score_thresh, box_nms_thresh, min_area, max_area, self._region(roi)
+        )
+        budget = Budget.of(started, max_seconds, max_memory, stop, progress)
+        found = find_objects(
+            self._frame, self.image, self._embedding, self._segmenter._family, asked, thresholds, budget, crops
+        )
+        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        return EverythingResult(
+            found, thresholds, self._image, run, min_mask_region_area=min_mask_region_area, ask=self._masks_at
+        )
+
+    def _region(self, roi: ArrayLike | None) -> tuple[float, float, float, float] | None:
+        if roi is None:
+            return None
+        box = make_prompt(self.size, box=roi).box
+        assert box is not None
+        return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+
+    def _masks_at(self, points: NDArray[np.float64]) -> list[Mask]:
+        """What lone points, [B, 2], find under thresholds that a leftover region can meet."""
+        logits, scores = self._decode(lone_points(points))
+        answers = measure(self._frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
+        kept = keep(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
+        return [answers.mask(index) for index in kept]
 
     def _named(
         self, text: str | Sequence[str], detector: Any, search: Search | None, select: Select, hole: int, island: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,13 @@ OVERLAY = "overlay.png"
 INDEX = "masks.json"
 
 
-def write_outputs(masks: MaskSet, out_dir: str | Path, overlay: bool = True) -> list[Path]:
+def write_outputs(
+    masks: MaskSet,
+    out_dir: str | Path,
+    overlay: bool = True,
+    pictures: bool = True,
+    also: Mapping[str, str] | None = None,
+) -> list[Path]:
     """Write overlay, mask pictures and `masks.json` together, or nothing at all.
 
     Everything is made in a scratch folder first and then moved, `masks.json` last. Pictures that an earlier
@@ -34,27 +41,33 @@ def write_outputs(masks: MaskSet, out_dir: str | Path, overlay: bool = True) -> 
         masks: the result.
         out_dir: made if missing.
         overlay: whether to draw the overlay; it needs the photograph.
+        pictures: whether each mask gets a PNG of its own.
+        also: further files, name → format.
 
     Returns:
-        The files written: the overlay, the masks in order, `masks.json`.
+        The files written: the overlay, the masks in order, further files, `masks.json`.
 
     Raises:
         InputError: the folder is a file or may not be written, or the photograph is missing.
         AnymaskError: the disk is full or failed; the folder is as it was.
     """
+    from anymask.formats import find_format
+
     folder = Path(out_dir)
-    pictures = [f"mask_{index:03d}.png" for index in range(len(masks))]
+    files = [f"mask_{index:03d}.png" for index in range(len(masks))] if pictures else []
     with staged_folder(folder) as stage:
         # Two threads, because drawing and compressing the overlay takes as long as all the rest.
         with ThreadPoolExecutor(2) as pool:
             drawing = pool.submit(_write_overlay, masks, stage) if overlay else None
-            for mask, name in zip(one_by_one(masks), pictures, strict=True):
+            for mask, name in zip(one_by_one(masks) if files else (), files, strict=True):
                 (stage / name).write_bytes(png.encode(mask.array))
                 mask.rle  # noqa: B018 - kept in the mask for masks.json, while its pixels are at hand
-            (stage / INDEX).write_bytes(masks_json.dumps(masks_json.to_dict(masks, pictures)))
+            (stage / INDEX).write_bytes(masks_json.dumps(masks_json.to_dict(masks, files or None)))
+            for name, format in (also or {}).items():
+                find_format(format).write(masks, stage / name)
             if drawing is not None:
                 drawing.result()
-        names = [*([OVERLAY] if overlay else []), *pictures, INDEX]
+        names = [*([OVERLAY] if overlay else []), *files, *(also or {}), INDEX]
         stale = _pictures_of_earlier_run(folder) - set(names)
         written = publish(stage, names)
         for name in stale:
@@ -75,7 +88,9 @@ def _write_overlay(masks: MaskSet, stage: Path) -> None:
         cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
         cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
     ]  # fmt: skip
-    picture = cv2.cvtColor(paint(masks.image.pixels, masks, masks.prompts), cv2.COLOR_RGB2BGR)
+    picture = cv2.cvtColor(
+        paint(masks.image.pixels, masks, masks.prompts if masks.shows_prompts else ()), cv2.COLOR_RGB2BGR
+    )
     (stage / OVERLAY).write_bytes(cv2.imencode(".png", picture, options)[1].tobytes())
 
 

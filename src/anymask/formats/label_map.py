@@ -1,0 +1,64 @@
+"""One 16-bit picture for all masks: pixel value n is mask n - 1, 0 is nothing; smaller masks lie on top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.atomic import write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.mask import Mask, MaskSet
+from anymask.run import ImageRecord
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "one 16-bit PNG for all masks, pixel value n is mask n - 1"
+EXTENSIONS = ()
+_MOST = 65535
+
+
+def label_map(masks: MaskSet) -> NDArray[np.uint16]:
+    """Ids of the masks, uint16 [H, W], in the photo's size.
+
+    Raises:
+        InputError: more masks than 16 bits can number.
+    """
+    if len(masks) > _MOST:
+        raise InputError(f"{len(masks)} masks do not fit a 16-bit label map, which holds {_MOST}")
+    width, height = masks.size
+    labels = np.zeros((height, width), np.uint16)
+    areas = [mask.area for mask in one_by_one(masks)]
+    order = sorted(range(len(masks)), key=lambda i: -areas[i])
+    for index, mask in zip(order, one_by_one(masks[i] for i in order), strict=True):
+        x0, y0, x1, y1 = mask.box
+        labels[y0:y1, x0:x1][mask.array[y0:y1, x0:x1]] = index + 1
+    return labels
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write the PNG; see `anymask.formats.Format`."""
+    import cv2
+
+    write_file(path, cv2.imencode(".png", label_map(masks))[1].tobytes())
+    return [path]
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a label map; what lay under another mask is gone.
+
+    Raises:
+        InputError: no such picture, or not one of 8 or 16 bit with one channel.
+    """
+    import cv2
+
+    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+    if labels is None or labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path} is no label map: it takes a PNG with one channel of 8 or 16 bit")
+    height, width = labels.shape
+    masks = [Mask.from_array(labels == value) for value in np.unique(labels[labels > 0])]
+    return MaskSet(masks, image=image or ImageRecord(width, height, str(path)))

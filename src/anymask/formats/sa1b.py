@@ -1,0 +1,71 @@
+"""SA-1B: one JSON per photo, as Meta's dataset and the official generator have it.
+
+Boxes are `[x, y, width, height]`. The image is described under `image`; each annotation has its mask as COCO RLE, the
+point that found it, and the scores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymask.atomic import write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.mask import Mask, MaskSet
+from anymask.run import ImageRecord
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "Meta's SA-1B JSON: RLE, point, predicted IoU and stability of each mask"
+EXTENSIONS = ()
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write one file; see `anymask.formats.Format`."""
+    record = masks.record
+    image = {"width": record.width, "height": record.height, "file_name": Path(record.path).name if record.path else ""}
+    annotations = [_annotation(masks, mask, number) for number, mask in enumerate(one_by_one(masks), start=1)]
+    content = {"image": {"image_id": 1, **image}, "annotations": annotations}
+    write_file(path, json.dumps(content).encode())
+    return [path]
+
+
+def _annotation(masks: MaskSet, mask: Mask, number: int) -> dict[str, Any]:
+    x0, y0, x1, y1 = mask.box
+    points = masks.prompts[mask.prompt].points.tolist() if mask.prompt < len(masks.prompts) else []
+    return {
+        "id": number,
+        "segmentation": mask.rle,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "area": mask.area,
+        "predicted_iou": mask.score,
+        "stability_score": mask.stability,
+        "point_coords": points,
+        "crop_box": [0, 0, *masks.size],
+    }
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a file of SA-1B or of the official generator; see `anymask.formats.Format`.
+
+    Raises:
+        InputError: the file is not of this format.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        about = content["image"]
+        masks = [_mask(entry) for entry in content["annotations"]]
+        record = ImageRecord(int(about["width"]), int(about["height"]), about.get("file_name") or None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no SA-1B file: {type(error).__name__} {error}") from error
+    return MaskSet(masks, image=image or record)
+
+
+def _mask(entry: Mapping[str, Any]) -> Mask:
+    return Mask.from_rle(
+        entry["segmentation"], score=entry.get("predicted_iou"), stability=entry.get("stability_score")
+    )

@@ -1,0 +1,108 @@
+"""Where the parts of a photo lie that everything mode looks at one by one.
+
+`crop_boxes` are the official generator's: 4 crops in the first layer, 16 in the second, each overlapping the next.
+`tiles` cover very large pictures with tiles of one size.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import PromptError
+
+Box = tuple[int, int, int, int]
+"""[x_min, y_min, x_max, y_max] in pixels of the photo, maxima exclusive."""
+
+CROP_OVERLAP_RATIO = 512 / 1500
+_EDGE_PIXELS = 20.0
+_HALO_SHARE = 8
+
+
+def crop_boxes(
+    size: tuple[int, int], n_layers: int = 0, overlap_ratio: float = CROP_OVERLAP_RATIO
+) -> list[tuple[Box, int]]:
+    """The official generator's crops (`generate_crop_boxes` of segment-anything).
+
+    Args:
+        size: (width, height) of the photo.
+        n_layers: layer n has 2ⁿ crops along each side.
+        overlap_ratio: of crops of the first layer, as a share of the short side; halved with each further layer.
+
+    Returns:
+        Boxes in pixels with their layers, in the reference's order: the whole picture (layer 0), then column by column.
+    """
+    width, height = size
+    boxes: list[tuple[Box, int]] = [((0, 0, width, height), 0)]
+    for layer in range(1, n_layers + 1):
+        count = 2**layer
+        overlap = int(overlap_ratio * min(size) * (2 / count))
+        columns, rows = (math.ceil((overlap * (count - 1) + side) / count) for side in size)
+        for i, j in product(range(count), repeat=2):
+            x, y = i * (columns - overlap), j * (rows - overlap)
+            boxes.append(((x, y, min(x + columns, width), min(y + rows, height)), layer))
+    return boxes
+
+
+def points_per_side(points: int, layer: int, downscale_factor: int = 1) -> int:
+    """Points along each side of a crop (`build_all_layer_point_grids` of segment-anything).
+
+    Raises:
+        PromptError: none would be left.
+    """
+    left = int(points / downscale_factor**layer)
+    if left < 1:
+        raise PromptError(
+            f"points_per_side {points} divided by crop_n_points_downscale_factor {downscale_factor} leaves no points "
+            f"in layer {layer}; take more points or a smaller factor"
+        )
+    return left
+
+
+def tiles(size: tuple[int, int], tile: int = 1024, halo: int | None = None) -> list[Box]:
+    """Cover a picture with tiles of equal size that overlap, row by row.
+
+    Args:
+        size: (width, height) of the photo.
+        tile: largest side of a tile in pixels, the overlap included.
+        halo: least overlap of two neighbours in pixels; None takes an eighth of `tile`.
+
+    Returns:
+        Boxes in pixels; the whole picture if it is no larger than a tile.
+
+    Raises:
+        PromptError: a tile below 64 pixels, or a halo that leaves nothing of it.
+    """
+    if tile < 64:
+        raise PromptError(f"tile must be at least 64 pixels, not {tile}")
+    halo = tile // _HALO_SHARE if halo is None else halo
+    if not 0 <= halo <= tile // 2:
+        raise PromptError(f"halo must lie between 0 and half the tile, {tile // 2} pixels, not {halo}")
+    (columns, width), (rows, height) = (_starts(side, tile, halo) for side in size)
+    return [(x, y, x + width, y + height) for y in rows for x in columns]
+
+
+def _starts(side: int, tile: int, halo: int) -> tuple[list[int], int]:
+    """Where tiles begin along one side, and how long they are."""
+    count = max(1, math.ceil((side - halo) / (tile - halo)))
+    length = math.ceil((side + (count - 1) * halo) / count)
+    return [i * (side - length) // max(1, count - 1) for i in range(count)], length
+
+
+def near_crop_edge(boxes: NDArray[np.float64], crop: Box, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which boxes come within 20 pixels of an edge of their crop that is not the photo's (`is_box_near_crop_edge`).
+
+    Args:
+        boxes: float64 [N, 4], in pixels of the photo, maxima exclusive.
+        crop: in pixels of the photo.
+        size: (width, height) of the photo.
+    """
+    last = np.array([0, 0, 1, 1])  # the reference compares the last pixel inside with the crop's exclusive edge
+    placed = boxes - last
+    near_crop = np.abs(placed - np.array(crop)) <= _EDGE_PIXELS
+    near_photo = np.abs(placed - np.array((0, 0, *size))) <= _EDGE_PIXELS
+    near: NDArray[np.bool_] = np.any(near_crop & ~near_photo, axis=1)
+    return near

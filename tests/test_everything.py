@@ -1,0 +1,268 @@
+"""Everything mode: thresholds, order of asking and budgets on made-up answers, and the real model on a small grid."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anymask.answers import measure, suppress
+from anymask.errors import PromptError
+from anymask.everything import Budget, Sampling, Thresholds, find, keep
+from anymask.frame import Frame
+from anymask.sampling import FarthestFirst, grid
+
+FRAME = Frame(256, 128)
+
+
+def squares(*corners, height=10.0):
+    """Logits of axis-aligned squares (x, y, side) in a 256×128 photo, one cell per pixel."""
+    logits = np.full((len(corners), 1, 256, 256), -height, np.float32)
+    for image, (x, y, side) in zip(logits, corners, strict=True):
+        image[0, y : y + side, x : x + side] = height
+    return logits
+
+
+def answers_of(*corners, scores=None):
+    logits = squares(*corners)
+    scores = np.full((len(corners), 1), 0.95, np.float32) if scores is None else np.array(scores, np.float32)[:, None]
+    points = np.array([(x + side / 2, y + side / 2) for x, y, side in corners], np.float64).reshape(-1, 2)
+    return measure(FRAME, points, logits, scores, [1])
+
+
+class FakeModel:
+    """Knows where the objects are: answers a point with the square it lies in, or with an empty mask."""
+
+    def __init__(self, corners):
+        self.corners = corners
+        self.asked = []
+
+    def __call__(self, points):
+        self.asked.extend(map(tuple, points))
+        logits = np.full((len(points), 4, 256, 256), -10, np.float32)
+        scores = np.full((len(points), 4), 0.1, np.float32)
+        for image, score, (px, py) in zip(logits, scores, points, strict=True):
+            for x, y, side in self.corners:
+                if x <= px < x + side and y <= py < y + side:
+                    image[1, y : y + side, x : x + side] = 10
+                    score[1] = 0.97
+        return logits, scores
+
+
+def search(model, budget=None, **sampling):
+    embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
+    asked = Sampling(**({"method": "grid", "points_per_side": 16} | sampling))
+    return find(FRAME, embedding, model, asked, Thresholds(), budget or Budget())
+
+
+class TestMeasure:
+    def test_area_box_and_stability_of_a_square(self):
+        answers = answers_of((40, 20, 30))
+        assert answers.areas[0] == 900
+        assert answers.boxes[0] == pytest.approx([40, 20, 70, 50], abs=0.6)
+        assert answers.stability[0] > 0.9
+        assert np.array_equal(answers.mask(0).array, FRAME.upscale(squares((40, 20, 30))[0, 0]))
+
+    def test_refined_stability_counts_pixels_of_the_photo(self):
+        frame = Frame(1000, 700)
+        rng = np.random.default_rng(1)
+        logits = np.cumsum(np.cumsum(rng.standard_normal((3, 1, 256, 256)), 2), 3).astype(np.float32) / 60
+        answers = measure(frame, np.zeros((3, 2)), logits, np.ones((3, 1), np.float32), [1])
+        answers.refine(np.array([True, False, True]))
+        for index in (0, 2):
+            kept = answers.full_logits(index)
+            inner, outer = (np.count_nonzero(frame.upscale(kept, t)) for t in (1.0, -1.0))
+            assert answers.stability[index] == pytest.approx(inner / max(1, outer))
+        assert answers.refined.tolist() == [True, False, True]
+
+    def test_what_is_on_padding_does_not_count(self):
+        logits = squares((10, 200, 20))  # below the photo's last row
+        answers = measure(FRAME, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        assert answers.areas[0] == 0
+        assert answers.boxes[0].tolist() == [0, 0, 0, 0]
+        assert not answers.mask(0).array.any()
+
+
+class TestThresholds:
+    def test_duplicates_go_and_the_better_one_stays(self):
+        answers = answers_of((10, 10, 40), (11, 11, 40), (100, 10, 40), scores=[0.9, 0.95, 0.93])
+        assert keep(answers, Thresholds(box_nms_thresh=0.7)).tolist() == [1, 2]
+
+    def test_size_and_region(self):
+        answers = answers_of((10, 10, 10), (60, 10, 40), (150, 10, 100))
+        assert sorted(keep(answers, Thresholds(min_area=500))) == [1, 2]
+        assert sorted(keep(answers, Thresholds(max_area=2000))) == [0, 1]
+        assert sorted(keep(answers, Thresholds(roi=(0, 0, 50, 50)))) == [0]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"stability_score_thresh": 2}, {"box_nms_thresh": -1}, {"min_area": 5, "max_area": 4}, {"min_area": -1}],
+    )
+    def test_impossible_thresholds(self, wrong):
+        with pytest.raises(PromptError):
+            Thresholds(**wrong)
+
+    @settings(max_examples=15)
+    @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+    def test_refilter_equals_a_fresh_run(self, score, stability, overlap):
+        model = FakeModel([(10, 10, 20), (50, 30, 60), (52, 32, 58), (160, 5, 90)])
+        thresholds = Thresholds(score, stability, overlap)
+        embedding = np.zeros((1, 4096, 256), np.float32)
+        sampling = Sampling("grid", points_per_side=6)
+        first = find(FRAME, embedding, model, sampling, Thresholds(), Budget()).refilter(thresholds)
+        fresh = find(FRAME, embedding, model, sampling, thresholds, Budget())
+        assert first.kept.tolist() == fresh.kept.tolist()
+
+    @given(st.lists(st.tuples(*[st.integers(0, 40)] * 4), max_size=25), st.floats(0, 1), st.integers(0, 99))
+    def test_suppression_is_the_greedy_one(self, corners, threshold, seed):
+        boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in corners], np.float64).reshape(-1, 4)
+        scores = np.random.default_rng(seed).random(len(boxes))
+        expected = []
+        for i in np.argsort(-scores, kind="stable"):
+            if all(overlap(boxes[i], boxes[j]) <= threshold for j in expected):
+                expected.append(i)
+        assert suppress(boxes, scores, threshold).tolist() == expected
+
+
+def overlap(a, b):
+    shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / union if union else 0.0
+
+
+class TestSampling:
+    @pytest.mark.parametrize("size", [(300, 100), (1920, 1080), (7, 700)])
+    def test_grid_points_lie_in_the_picture_whatever_its_shape(self, size):
+        """T7: a grid over the padded square wastes half of its points on padding."""
+        points = grid(32) * size
+        assert len(points) == 1024
+        assert ((points > 0) & (points < size)).all()
+
+    @given(st.integers(1, 12), st.integers(1, 12))
+    def test_farthest_first_hands_out_every_point_once(self, side, batch):
+        embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
+        points = grid(side) * (256, 128)
+        order, seen = FarthestFirst(points, embedding, FRAME), []
+        while len(found := order.next(batch)):
+            seen.extend(map(tuple, found))
+        assert sorted(seen) == sorted(map(tuple, points))
+
+    def test_skipped_points_are_never_handed_out(self):
+        points = grid(4) * (256, 128)
+        order = FarthestFirst(points, np.zeros((1, 4096, 256), np.float32), FRAME)
+        order.skip(points[:, 0] < 128)
+        assert order.remaining == 8
+        assert (order.next(16)[:, 0] > 128).all()
+
+    @pytest.mark.parametrize(
+        "wrong", [{"method": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
+    )
+    def test_impossible_sampling(self, wrong):
+        with pytest.raises(PromptError):
+            Sampling(**wrong)
+
+    @pytest.mark.parametrize("points", [np.zeros((0, 2)), [[0.5, 1.5]], [[np.nan, 0.5]]])
+    def test_impossible_point_grids(self, points):
+        with pytest.raises(PromptError, match="point_grids"):
+            Sampling(point_grids=points).unit_points()
+
+    @pytest.mark.parametrize("batch", [1, 7, 16, 64])
+    def test_an_odd_last_batch_loses_no_point(self, batch):
+        """T15: a last chunk that is only recognised when the grid divides evenly."""
+        model = FakeModel([(10, 10, 60)])
+        found = search(model, points_per_side=5, points_per_batch=batch)
+        assert found.asked == len(model.asked) == 25
+        assert len(found.kept) == 1
+
+    def test_adaptive_asks_less_and_finds_the_same_objects(self):
+        corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
+        full, fewer = FakeModel(corners), FakeModel(corners)
+        assert len(search(full).kept) == len(search(fewer, method="adaptive").kept) == 3
+        assert len(fewer.asked) < 0.6 * len(full.asked)
+
+
+class TestBudgets:
+    def test_a_cancelled_run_finds_a_subset(self):
+        corners = [(x, y, 14) for x in range(0, 240, 16) for y in range(0, 112, 16)]
+        whole = search(FakeModel(corners))
+        checks = iter([False] * 3 + [True] * 99)
+        part = search(FakeModel(corners), Budget(stop=lambda: next(checks)))
+        assert part.stopped == "interrupted"
+        assert part.asked == 48 < part.planned == 256
+        boxes = {tuple(box) for box in whole.answers.boxes[whole.kept]}
+        assert {tuple(box) for box in part.answers.boxes[part.kept]} <= boxes
+        assert 0 < len(part.kept) < len(whole.kept)
+
+    def test_a_deadline_is_kept(self):
+        class Slow(FakeModel):
+            def __call__(self, points):
+                time.sleep(0.05)
+                return super().__call__(points)
+
+        started = time.perf_counter()
+        found = search(Slow([(10, 10, 60)]), Budget.of(started, 0.6, None, None, None))
+        assert found.stopped == "out of time"
+        assert 0 < found.asked < 256
+
+    def test_memory_is_kept(self):
+        found = search(FakeModel([(10, 10, 60)]), Budget.of(0, None, 5, None, None))
+        assert found.stopped == "out of memory allowed"
+        assert found.answers.nbytes() < 5e6 + 16 * 3 * 256 * 256 * 2
+
+    def test_no_time_at_all_is_an_empty_result(self):
+        found = search(FakeModel([(10, 10, 60)]), Budget(deadline=0))
+        assert (found.asked, len(found.kept), found.stopped) == (0, 0, "out of time")
+
+    def test_progress_is_told_after_each_batch(self):
+        told = []
+        search(FakeModel([(10, 10, 60)]), Budget(progress=told.append), points_per_side=8)
+        assert [status.asked for status in told] == [16, 32, 48, 64]
+        assert told[-1].planned == 64
+        assert told[-1].found > 0
+
+    @pytest.mark.parametrize("wrong", [{"max_seconds": 0}, {"max_memory": -5}])
+    def test_impossible_budgets(self, coffee, wrong):
+        with pytest.raises(PromptError, match="above 0"):
+            coffee.everything(**wrong)
+
+
+@pytest.fixture(scope="module")
+def result(coffee):
+    return coffee.everything(sampling="grid", points_per_side=6)
+
+
+class TestRealModel:
+    def test_finds_the_things_on_the_table(self, coffee, result):
+        assert len(result) >= 4
+        saucer = coffee.segment(points=[(110, 300)])[0].array
+        assert max((m.array & saucer).sum() / (m.array | saucer).sum() for m in result) > 0.8
+        assert result.skipped == ""
+        assert [mask.score for mask in result] == sorted((mask.score for mask in result), reverse=True)
+
+    def test_the_tree_holds_parts_in_wholes(self, result):
+        tree = result.tree
+        assert len(tree.parents) == len(result)
+        for child, parent in enumerate(tree.parents):
+            if parent >= 0:
+                part, whole = result[child].array, result[int(parent)].array
+                assert (part & whole).sum() >= 0.85 * part.sum()
+
+    def test_the_partition_sums_to_the_picture(self, result):
+        parts = result.partition()
+        assert parts.labels.min() >= 1
+        assert sum(mask.area for mask in parts.masks()) == 600 * 400
+
+    def test_refilter_asks_nothing(self, coffee, result, monkeypatch):
+        monkeypatch.setattr(coffee._segmenter._family, "decode", None)
+        loose = result.refilter(pred_iou_thresh=0.5, stability_score_thresh=0.7)
+        assert len(loose) > len(result)
+        assert [m.area for m in loose.refilter(pred_iou_thresh=0.88, stability_score_thresh=0.95)] == [
+            m.area for m in result
+        ]
+
+    def test_region_of_interest(self, coffee):
+        result = coffee.everything(points_per_side=6, roi=[300, 60, 440, 340], max_area=30000)
+        for mask in result:
+            assert 300 <= (mask.box[0] + mask.box[2]) / 2 <= 440
+            assert mask.area <= 31000
