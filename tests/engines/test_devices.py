@@ -58,6 +58,7 @@ def test_what_was_asked_for_runs_or_is_refused_on_this_machine(device):
             anymask.load("mobile-sam", device=device)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_provider_that_cannot_be_set_up_is_an_error_and_not_the_cpu():
     with pytest.raises(EngineError, match="'cuda' cannot be used"):
         require_device("cuda", ("FakeExecutionProvider", {}))

@@ -39,6 +39,8 @@ class Sam:
         self._engine = engine
         self._graphs: dict[str, CompiledGraph] = {}
         self._locks = {name: threading.Lock() for name in _GRAPHS}
+        if not any(file.suffix.lower() == ".onnx" for file in self._files):
+            _parameters(key, self._files)  # it takes milliseconds, and what is no SAM is refused before any work
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""

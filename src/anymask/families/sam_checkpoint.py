@@ -43,6 +43,8 @@ _ENCODERS = {
 }
 _MARKS = {"vit": "image_encoder.blocks.0.attn.qkv.weight", "tinyvit": "image_encoder.patch_embed.seq.0.c.weight"}
 _SHAPES = {
+    "image_encoder.neck.2.weight": (256, 256, 3, 3),
+    "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix": (2, 128),
     "mask_decoder.mask_tokens.weight": (4, 256),
     "mask_decoder.transformer.final_attn_token_to_image.q_proj.weight": (128, 256),
 }
@@ -61,10 +63,10 @@ def encoder_of(parameters: Parameters) -> str:
 
 
 def check_checkpoint(parameters: Parameters) -> None:
-    """Make sure that a checkpoint is SAM and nothing else.
+    """Make sure that a checkpoint has all parts of SAM, of SAM's size, and nothing else.
 
     Raises:
-        ModelError: it has parameters that are not SAM's, or of another size.
+        ModelError: it has not.
     """
     known = re.compile("|".join((*_PROMPTS_AND_MASKS, *_ENCODERS[encoder_of(parameters)])))
     unknown = [name for name in parameters if not known.fullmatch(name) and "::" not in name]
@@ -76,6 +78,5 @@ def check_checkpoint(parameters: Parameters) -> None:
     for name, shape in _SHAPES.items():
         if parameters[name].shape != shape:
             raise ModelError(
-                f"{parameters.source} has a mask decoder of another size than SAM's: {name} is "
-                f"{parameters[name].shape}, not {shape}"
+                f"{parameters.source} is of another size than SAM: {name} is {parameters[name].shape}, not {shape}"
             )
