@@ -1,0 +1,102 @@
+"""`anymask everything` as a person runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import click
+import cv2
+import numpy as np
+import pytest
+
+from anymask.cli import main
+
+FEW = ["--points-per-side", "6"]
+
+
+def run(*arguments):
+    return main([str(each) for each in arguments])
+
+
+def test_writes_overlay_label_map_and_both_json_files(chelsea_photo, tmp_path, capsys):
+    assert run("everything", chelsea_photo, *FEW, "--out", tmp_path / "out") == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["labels.png", "masks.json", "overlay.png", "sa1b.json"]
+    content = json.loads((tmp_path / "out" / "masks.json").read_text())
+    assert len(content["masks"]) == len(content["prompts"]) >= 1
+    assert f"{len(content['masks'])} objects" in capsys.readouterr().out
+
+
+def test_partition_leaves_no_pixel_without_an_id(chelsea_photo, tmp_path):
+    assert run("everything", chelsea_photo, *FEW, "--partition", "--quiet", "--out", tmp_path) == 0
+    labels = cv2.imread(str(tmp_path / "labels.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.shape == (300, 451)
+    assert labels.min() >= 1
+
+
+def test_json_only(chelsea_photo, tmp_path, capsys):
+    assert run("everything", chelsea_photo, *FEW, "--json", "--out", tmp_path) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "mobile-sam"
+
+
+def test_a_time_that_is_too_short_says_what_was_skipped(chelsea_photo, tmp_path, capsys):
+    arguments = ["--sampling", "grid", "--points-per-side", "40", "--max-seconds", "1.5", "--out", tmp_path]
+    assert run("everything", chelsea_photo, *arguments) == 0
+    assert "out of time" in capsys.readouterr().err
+    assert (tmp_path / "masks.json").is_file()
+
+
+def test_ctrl_c_keeps_what_was_found(chelsea_photo, tmp_path):
+    arguments = ["--sampling", "grid", "--points-per-side", "48", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "anymask", "everything", str(chelsea_photo), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}, text=True)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    if "interrupted:" in errors:  # the search had begun: what it found is there
+        assert json.loads((tmp_path / "out" / "masks.json").read_text())["prompts"] is not None
+    else:
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--points-per-side", "0"], "points_per_side"),
+        (["--stability-score-thresh", "7"], "stability_score_thresh"),
+        (["--crop-n-layers", "9"], "crop_n_layers"),
+        (["--crop-overlap-ratio", "1.5"], "crop_overlap_ratio"),
+        (["--max-seconds", "-1"], "max_seconds"),
+        (["--roi", "400,300,1,1"], "400"),
+        (["--sampling", "magic"], "magic"),
+    ],
+)
+def test_bad_values_are_one_line_and_exit_code_2(chelsea_photo, tmp_path, capsys, arguments, words):
+    assert run("everything", chelsea_photo, *arguments, "--out", tmp_path / "out") == 2
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_number_on_the_command_line_has_the_library_default():
+    """T10: an option parsed as another type, or with another default, than the parameter it stands for."""
+    import inspect
+
+    from anymask import Scene
+    from anymask.cli.everything import command
+
+    parameters = inspect.signature(Scene.everything).parameters
+    options, context = {option.name: option for option in command.params}, click.Context(command)
+    shared = [name for name in parameters if name in options]
+    assert len(shared) >= 16
+    for name in shared:
+        default = parameters[name].default
+        assert options[name].get_default(context) == default
+        if isinstance(default, int | float):
+            assert np.isclose(options[name].type.convert(str(default), None, None), default)
