@@ -17,7 +17,7 @@ from anymask.errors import AnymaskError
 from benchmarks.pairs import HEADING, Comparison
 from benchmarks.peers import Peers, Settings, set_up
 
-BENCHMARKS = ("encode", "click", "boxes", "text", "cold")
+BENCHMARKS = ("encode", "click", "boxes", "text", "cold", "everything")
 """One module each, with a function `compare(peers)` that yields comparisons."""
 
 PACKAGES = ("anymask", "openvino", "onnxruntime", "torch", "mobilesam-lite", "numpy", "pillow")

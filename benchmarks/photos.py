@@ -34,6 +34,19 @@ def truck(folder: Path) -> Path:
     return made
 
 
+def everything_photos() -> list[tuple[str, NDArray[np.uint8]]]:
+    """Name and pixels, uint8 [H, W, 3] RGB, of the photographs that everything mode is measured on."""
+    folder = ROOT.parent / "shared" / "photos"
+    paths = [folder / f"{name}.jpg" for name in ("truck", "groceries", "dogs")]
+    if not all(path.is_file() for path in paths):
+        paths = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
+    pictures = []
+    for path in paths:
+        with Image.open(path) as photo:
+            pictures.append((path.stem, np.asarray(photo.convert("RGB"))))
+    return pictures
+
+
 def _source(name: str) -> Path:
     """The photograph of this name beside the repository, or else an example photograph inside it."""
     wanted = ROOT.parent / "shared" / "photos" / name
