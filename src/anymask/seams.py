@@ -264,9 +264,8 @@ def _is_cut(group: Sequence[Piece], size: tuple[int, int]) -> bool:
             x, y = _along(piece, side)
             here = piece.inside(x, y)
             beyond = [other.inside(x, y) for other in group if _runs_through(side, at, other.crop)]
-            continued = np.any(beyond, axis=0) & here if beyond else np.zeros_like(here)
-            # A sliver between the edge and these places is cut too: the neighbour sees all of it.
-            if np.count_nonzero(continued) < max(1, _CONTINUED * np.count_nonzero(here)):
+            # Nothing here means a sliver at the very edge: whoever agreed with it in the overlap has the rest.
+            if not beyond or np.count_nonzero(np.any(beyond, axis=0) & here) < _CONTINUED * np.count_nonzero(here):
                 return True
     return False
 
