@@ -33,7 +33,7 @@ _DEFAULT_SIDE = 640
 
 
 class Yolo:
-    """See `anymask.detect.Detector`.
+    """See `anymask.detect.Detector`. Computes in f32 whatever the engine's precision.
 
     Args:
         path: the ONNX export.
@@ -46,6 +46,7 @@ class Yolo:
     """
 
     threshold = 0.25
+    precision = "f32"
 
     def __init__(
         self, path: Path, engine: Engine, classes: Sequence[str] | None = None, name: str | None = None
@@ -53,7 +54,6 @@ class Yolo:
         model = _opened(path)
         self.name = name or path.stem
         self.engine = engine.name
-        self.precision = engine.precision
         self._runtime = engine
         self._path = path
         self._input, self._sides = _input_of(model, path)
@@ -99,7 +99,8 @@ class Yolo:
         with self._lock:
             if self._graph is None:
                 digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
-                self._graph = self._runtime.compile(f"{digest}/yolo/{self._sides}", self._build)
+                # Boxes come in pixels of the input, which bf16 rounds to 4 from 512 on.
+                self._graph = self._runtime.compile(f"{digest}/yolo/{self._sides}", self._build, exact=True)
             return self._graph
 
     def _build(self) -> onnx.ModelProto:
