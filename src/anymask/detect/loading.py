@@ -48,7 +48,7 @@ def load_detector(
         detector: a name of the catalogue; "auto"; the path of a YOLO export (.onnx); a function; or a detector, which
             is returned as it is.
         engine: "openvino", "onnxruntime" or "auto"; coco-ssd always runs on OpenCV.
-        precision: of the engine, "f32", "bf16" or "auto"; the detectors here compute in f32, for the sake of their boxes.
+        precision: of the engine, "f32", "bf16" or "auto"; networks that give boxes compute in f32 in any case.
         threads: CPU threads for one call; None leaves it to the engine.
         device: "cpu", "cuda", "coreml" or "auto", as for `anymask.load`.
         allow: licences of weights that may be used; None allows all.
