@@ -1,0 +1,156 @@
+"""SAM's own checkpoints: files that the official code saves, against the official code itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
+from model_files import encoder_and_decoder
+from photographs import example_photographs, read_pixels
+from relative_prompts import PROMPTS, official_arguments
+
+import anymask
+from anymask import weights
+from anymask.errors import WeightsError
+from anymask.weights.parameters import read_parameters
+
+pytestmark = pytest.mark.reference
+
+VERY_SMALL = {
+    "encoder_embed_dim": 32,
+    "encoder_depth": 3,
+    "encoder_num_heads": 2,
+    "encoder_global_attn_indexes": [1],
+}
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the test's models out of the user's catalogue and cache."""
+    bundle = tmp_path / "bundle" / "mobile-sam"
+    bundle.mkdir(parents=True)
+    for file in encoder_and_decoder():
+        (bundle / file.name).symlink_to(file)
+    monkeypatch.setenv("ANYMASK_MODELS", str(bundle.parent))
+    monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return read_pixels(example_photographs()[0])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_threads() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def added(path: Path, engine: str = "openvino", precision: str = "f32") -> anymask.Segmenter:
+    """A segmenter of a file, by way of the user's catalogue."""
+    weights.add_model(path.stem, [path], weights_licence="Apache-2.0")
+    return anymask.load(path.stem, engine=engine, precision=precision, threads=2, device="cpu", store=False)
+
+
+def check_scene(scene: Any, predictor: Any, bounds: Bounds) -> None:
+    """Compare the embedding, then every kind of prompt."""
+    check_embedding(scene.embedding, predictor.get_image_embedding().numpy(), bounds)
+    for prompt in PROMPTS:
+        arguments = prompt.in_pixels(scene.size)
+        for multimask in (True, False):
+            _, scores, logits = predictor.predict(**official_arguments(arguments), multimask_output=multimask)
+            found = scene.candidates(**arguments, multimask=multimask)
+            check_logits(found.logits, logits, bounds, prompt.name)
+            check_scores(found.scores, scores, bounds, prompt.name)
+
+
+def test_vit_b_checkpoint_answers_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
+    from official_vit import VIT_B, predictor_of, random_sam, save_checkpoint
+
+    model = random_sam(VIT_B)
+    scene = added(save_checkpoint(model, tmp_path / "vit_b.pth")).encode(pixels)
+    check_scene(scene, predictor_of(model, pixels), F32)
+
+
+def test_depth_and_heads_of_vit_l_answer_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
+    from official_vit import LIKE_VIT_L, predictor_of, random_sam, save_checkpoint
+
+    model = random_sam(LIKE_VIT_L, seed=1)
+    predictor = predictor_of(model, pixels)
+    first = added(save_checkpoint(model, tmp_path / "vit_l.pth"))
+    check_scene(first.encode(pixels), predictor, F32)
+    expected = predictor.get_image_embedding().numpy()
+    for engine, precision, bounds in (("onnxruntime", "f32", F32), ("openvino", "auto", BF16)):
+        segmenter = anymask.load("vit_l", engine=engine, precision=precision, threads=2, device="cpu", store=False)
+        check_embedding(segmenter.encode(pixels).embedding, expected, bounds)
+
+
+def test_safetensors_of_transformers_embed_like_transformers(tmp_path: Path) -> None:
+    import torch
+    from transformers import SamConfig, SamModel, SamVisionConfig
+
+    torch.manual_seed(2)
+    shape = SamVisionConfig(
+        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, mlp_dim=80, global_attn_indexes=[1, 3]
+    )
+    model = SamModel(SamConfig(vision_config=shape)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "rel_pos" in name or "pos_embed" in name:
+                parameter.normal_(std=0.2)
+    model.save_pretrained(tmp_path / "saved")
+    square = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8)
+    scene = added(tmp_path / "saved" / "model.safetensors").encode(square)
+    normalised = (square - np.float32([123.675, 116.28, 103.53])) / np.float32([58.395, 57.12, 57.375])
+    with torch.no_grad():
+        expected = model.get_image_embeddings(torch.from_numpy(normalised.transpose(2, 0, 1)[None].copy()))
+    assert np.abs(scene.embedding - expected.numpy()).max() < 1e-3
+    assert scene.segment(points=[(512, 512)])[0].array.shape == (1024, 1024)
+
+
+def test_mobile_sams_own_checkpoint_is_the_default_model(
+    official_model: Any, tmp_path: Path, pixels: np.ndarray
+) -> None:
+    from official_vit import save_checkpoint
+
+    scene = added(save_checkpoint(official_model, tmp_path / "mobile_sam.pt")).encode(pixels)
+    default = anymask.load("mobile-sam", engine="openvino", precision="f32", threads=2, store=False).encode(pixels)
+    assert np.abs(scene.embedding - default.embedding).max() < 1e-3
+    point = {"points": [(pixels.shape[1] // 2, pixels.shape[0] // 2)]}
+    assert np.abs(scene.candidates(**point).logits - default.candidates(**point).logits).max() < F32.logits
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter warns of what it traces
+def test_an_export_of_a_vit_encoder_gives_all_its_parameters_back(tmp_path: Path) -> None:
+    import torch
+    from official_vit import random_sam
+
+    encoder = random_sam(VERY_SMALL, seed=3).image_encoder
+    path = tmp_path / "encoder.onnx"
+    torch.onnx.export(encoder, (torch.zeros(1, 3, 1024, 1024),), str(path), dynamo=False, opset_version=17)
+    expected = {f"image_encoder.{name}": array.numpy() for name, array in encoder.state_dict().items()}
+    found = read_parameters([path])
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        assert np.array_equal(found[name], array), name
+
+
+def test_what_torch_saves_in_other_ways_is_refused_with_the_remedy(official_model: Any, tmp_path: Path) -> None:
+    import torch
+
+    old, whole = tmp_path / "old.pth", tmp_path / "whole.pth"
+    torch.save(official_model.state_dict(), old, _use_new_zipfile_serialization=False)
+    torch.save(official_model, whole)
+    with pytest.raises(WeightsError, match=r"before PyTorch 1\.6"):
+        added(old)
+    with pytest.raises(WeightsError, match=r"asks for \S*Sam, .* save the model's state_dict\(\) alone"):
+        added(whole)
