@@ -20,6 +20,9 @@ from benchmarks.peers import Peers, Settings, set_up
 BENCHMARKS = ("encode", "click", "boxes", "text", "cold", "everything")
 """One module each, with a function `compare(peers)` that yields comparisons."""
 
+ON_REQUEST = ("vit",)
+"""More of them, which take minutes each and run only when they are named."""
+
 PACKAGES = ("anymask", "openvino", "onnxruntime", "torch", "mobilesam-lite", "numpy", "pillow")
 
 
@@ -49,16 +52,21 @@ def _all(names: list[str], peers: Peers) -> Iterator[Comparison]:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all if left out")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"any of {', '.join(BENCHMARKS)} (all if left out); {', '.join(ON_REQUEST)}",
+    )
     parser.add_argument("--pairs", type=int, default=7, help="how often each peer does each task (default 7)")
     parser.add_argument("--threads", type=int, default=2, help="threads of each peer (default 2)")
     parser.add_argument("--engine", default="auto", help="anymask's engine (default auto)")
     parser.add_argument("--precision", default="auto", help="anymask's precision (default auto)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, raw seconds included")
     asked = parser.parse_args()
-    unknown = sorted(set(asked.names) - set(BENCHMARKS))
+    unknown = sorted(set(asked.names) - {*BENCHMARKS, *ON_REQUEST})
     if unknown:
-        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join((*BENCHMARKS, *ON_REQUEST))}")
     if asked.pairs < 1 or asked.threads < 1:
         parser.error(f"--pairs and --threads must be at least 1, not {asked.pairs} and {asked.threads}")
     return asked

@@ -1,6 +1,6 @@
 """How much everything mode finds of what people drew, and how that changes with the number of prompts.
 
-`python -m benchmarks.recall FOLDER [--photos N] [--plot FILE.png]`: FOLDER has `images/` and `masks/IMAGE_ANNOTATOR.png`,
+`python -m benchmarks.recall FOLDER [--photos N] [--plot FILE.png]`: FOLDER has `images/` and `masks/IMAGE_PERSON.png`,
 16-bit label maps of regions. For each setting: prompts, seconds, and the share of people's segments found at IoU 0.5,
 and on average over IoU 0.5 to 0.95 (average recall).
 """

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.overlap import tight_box
 
 sizes = st.tuples(st.integers(1, 1500), st.integers(1, 1500))
 
@@ -114,6 +115,8 @@ def test_writing_into_a_given_array():
 
 @settings(max_examples=30, deadline=None)
 @given(sizes, st.integers(0, 10**6), st.sampled_from([-1.0, 0.0, 1.0]))
-def test_counting_needs_no_mask(size, seed, threshold):
+def test_area_and_box_need_no_mask(size, seed, threshold):
     frame, logits = Frame(*size), blobs(seed)
-    assert frame.count_above(logits, threshold) == np.count_nonzero(frame.upscale(logits, threshold))
+    mask = frame.upscale(logits, threshold)
+    assert frame.count_above(logits, threshold) == np.count_nonzero(mask)
+    assert list(frame.box_above(logits, threshold)) == tight_box(mask)

@@ -30,7 +30,9 @@ class Answers:
         scores: float32 [N], predicted IoU.
         stability: float32 [N], at `offset`; counted in logit cells until `refine` counts finer.
         areas: float64 [N], in pixels of the frame.
-        boxes: float64 [N, 4], tight boxes in pixels of the frame, to a fraction of a logit cell.
+        boxes: float64 [N, 4], tight boxes in pixels of the frame, to a fraction of a logit cell; to the pixel after
+            `fit_boxes`.
+        fitted: bool [N], whether `boxes` are already those to the pixel.
         refined: bool [N], whether `stability` is already the fine one.
         logits: float16 [N, rows, columns].
         offset: the reference's `stability_score_offset`.
@@ -44,6 +46,7 @@ class Answers:
     stability: NDArray[np.float32]
     areas: NDArray[np.float64]
     boxes: NDArray[np.float64]
+    fitted: NDArray[np.bool_]
     refined: NDArray[np.bool_]
     logits: NDArray[np.float16]
 
@@ -69,6 +72,16 @@ class Answers:
             outer = self.frame.count_above(logits, -self.offset)
             self.stability[index] = inner / max(outer, 1)
             self.refined[index] = True
+
+    def fit_boxes(self, needed: NDArray[np.bool_]) -> None:
+        """Measure some of the boxes on the pixels of the photo, as the reference does, where not done yet.
+
+        Args:
+            needed: bool [N].
+        """
+        for index in np.flatnonzero(needed & ~self.fitted).tolist():
+            self.boxes[index] = self.frame.box_above(self.full_logits(index))
+            self.fitted[index] = True
 
     def full_logits(self, index: int) -> NDArray[np.float32]:
         """Logits of one answer as the model gave them, float32 [256, 256]; what looked at padding is negative."""
@@ -137,6 +150,7 @@ def measure(
         stability=(inner / np.maximum(outer, 1)).astype(np.float32),
         areas=np.count_nonzero(seen > 0, axis=(1, 2)) * float(np.prod(scale)),
         boxes=_tight_boxes(seen, frame, scale),
+        fitted=np.zeros(len(seen), np.bool_),
         refined=np.zeros(len(seen), np.bool_),
         logits=kept.reshape(-1, *kept.shape[2:]).astype(np.float16),
     )
@@ -179,8 +193,9 @@ def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[
         masks: bool [N, rows, columns].
         others: bool [M, rows, columns].
     """
-    first = masks.reshape(len(masks), -1).astype(np.float32)
-    second = first if others is masks else others.reshape(len(others), -1).astype(np.float32)
+    cells = int(np.prod(masks.shape[1:]))
+    first = masks.reshape(len(masks), cells).astype(np.float32)
+    second = first if others is masks else others.reshape(len(others), cells).astype(np.float32)
     return first @ second.T, first.sum(axis=1), second.sum(axis=1)
 
 

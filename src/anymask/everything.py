@@ -211,8 +211,11 @@ def find(
 
 def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:
     """Indices of the answers that pass the thresholds and are no duplicate of a better one, best first."""
-    passing = np.flatnonzero(_passes(answers, thresholds))
-    return passing[suppress(answers.boxes[passing], answers.scores[passing], thresholds.box_nms_thresh)]
+    passes = _passes(answers, thresholds)
+    answers.fit_boxes(passes)
+    passing = np.flatnonzero(passes)
+    last_pixels = answers.boxes[passing] - (0, 0, 1, 1)  # the reference measures boxes to the last pixel inside
+    return passing[suppress(last_pixels, answers.scores[passing], thresholds.box_nms_thresh)]
 
 
 _COARSE_ERROR = 0.2

@@ -43,6 +43,7 @@ class EverythingResult(MaskSet):
         run: Run,
         *,
         min_mask_region_area: float = 0,
+        crop_nms_thresh: float = 0.7,
         ask: AskAgain | None = None,
     ) -> None:
         """Make the masks of what was kept.
@@ -53,15 +54,18 @@ class EverythingResult(MaskSet):
             image: the photo.
             run: what ran.
             min_mask_region_area: the reference's parameter, in pixels.
+            crop_nms_thresh: the reference's parameter; what clean-up turned into duplicates is suppressed by it, too.
             ask: answers further points; `partition` uses it for what no mask covers.
         """
         self.found = found
         self.thresholds = thresholds
         self.min_mask_region_area = min_mask_region_area
+        self._crop_nms_thresh = crop_nms_thresh
         self._ask = ask
         masks, points = _masks(found, image.size)
         if min_mask_region_area:
-            masks = clean_small_regions(masks, min_mask_region_area, thresholds.box_nms_thresh)
+            nms_thresh = max(thresholds.box_nms_thresh, crop_nms_thresh)
+            masks = clean_small_regions(masks, min_mask_region_area, nms_thresh)
         prompts = [Prompt(points=point[None], labels=np.ones(1, np.int64)) for point in points]
         super().__init__(masks, image=image, prompts=prompts, run=run)
 
@@ -95,6 +99,7 @@ class EverythingResult(MaskSet):
             self.image,
             self.run,
             min_mask_region_area=self.min_mask_region_area,
+            crop_nms_thresh=self._crop_nms_thresh,
             ask=self._ask,
         )
 

@@ -106,6 +106,29 @@ class Frame:
         tiles = self._interpolated(logits, rows, columns, mixed)
         return whole + sum(int(np.count_nonzero(values > threshold)) for _, values in tiles)
 
+    def box_above(self, logits: NDArray[np.float32], threshold: float = 0.0) -> tuple[int, int, int, int]:
+        """Tight box of what `upscale` puts inside the mask, without making it.
+
+        Args:
+            logits: float32 [256, 256].
+            threshold: in logits.
+
+        Returns:
+            (x_min, y_min, x_max, y_max) in pixels, maxima exclusive; zeros for an empty mask.
+        """
+        rows, columns, inside, mixed = self._tiles_by_side(logits, threshold)
+        filled_x, filled_y = np.zeros(self.width, np.bool_), np.zeros(self.height, np.bool_)
+        for (start, end, *_), some in zip(columns.tolist(), np.any(inside, axis=0).tolist(), strict=True):
+            filled_x[start:end] = some
+        for (start, end, *_), some in zip(rows.tolist(), np.any(inside, axis=1).tolist(), strict=True):
+            filled_y[start:end] = some
+        for (y0, y1, x0, x1), values in self._interpolated(logits, rows, columns, mixed):
+            above = values > threshold
+            filled_x[x0:x1] |= above.any(axis=0)
+            filled_y[y0:y1] |= above.any(axis=1)
+        x, y = np.flatnonzero(filled_x), np.flatnonzero(filled_y)
+        return (int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1) if len(x) else (0, 0, 0, 0)
+
     def _tiles_by_side(self, logits: NDArray[np.float32], threshold: float) -> tuple[NDArray[Any], ...]:
         """Tiles of both axes, and which of them lie inside the mask or are crossed by its boundary."""
         rows, columns = _tiles(self.height, self.resized[1]), _tiles(self.width, self.resized[0])

@@ -351,8 +351,9 @@ class Scene:
         )
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
         return EverythingResult(
-            found, thresholds, self._image, run, min_mask_region_area=min_mask_region_area, ask=self._masks_at
-        )
+            found, thresholds, self._image, run,
+            min_mask_region_area=min_mask_region_area, crop_nms_thresh=crop_nms_thresh, ask=self._masks_at,
+        )  # fmt: skip
 
     def _region(self, roi: ArrayLike | None) -> tuple[float, float, float, float] | None:
         if roi is None:
