@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-PHOTO := examples/photos/chelsea.jpg
+PHOTO := examples/photos/coffee.jpg
 
 .PHONY: help demo test reference bench lint format clean
 
@@ -16,8 +16,9 @@ help:
 	@echo "make clean      remove .venv and what was built"
 
 demo: $(VENV)/.installed
-	$(BIN)/anymask segment $(PHOTO) --point 200,150 --out anymask-out/click
-	$(BIN)/anymask segment $(PHOTO) --box 60,20,400,290 --out anymask-out/box
+	$(BIN)/anymask segment $(PHOTO) --point 110,300 --out anymask-out/click
+	$(BIN)/anymask segment $(PHOTO) --box 170,14,412,264 --out anymask-out/box
+	@echo "Look at anymask-out/click/overlay.png (a click on the saucer) and anymask-out/box/overlay.png (a box around the cup)."
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
