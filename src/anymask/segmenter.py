@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,12 @@ class Segmenter:
         started = time.perf_counter()
         embedding = self._stored(image)
         if embedding is None:
-            embedding = self._family.encode(image.pixels)
+            with ThreadPoolExecutor(
+                1
+            ) as beside:  # graphs load on one core, and the encoder's own loading leaves the other idle
+                ready = beside.submit(self._family.prepare)
+                embedding = self._family.encode(image.pixels)
+                ready.result()
             if self._store is not None:
                 self._store.put(embedding, image.pixel_hash, *self._key)
         embedding.setflags(write=False)

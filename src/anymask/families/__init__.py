@@ -25,6 +25,10 @@ class Family(Protocol):
         """Run the image encoder on a photo, uint8 [H, W, 3] RGB → what `decode` needs to know of it."""
         ...
 
+    def prepare(self) -> None:
+        """Get ready what `decode` needs, so that the first answer is not slower than the next."""
+        ...
+
     def decode(
         self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

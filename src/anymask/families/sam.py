@@ -61,9 +61,9 @@ class Sam:
                 logits[chunk], scores[chunk] = answer["logits"], answer["scores"]
         return logits, scores
 
-    def prepare(self, *names: str) -> None:
-        """Compile graphs before they are needed: any of "encoder", "decoder", "mask_decoder"."""
-        for name in names:
+    def prepare(self) -> None:
+        """Compile what `decode` needs for points and boxes."""
+        for name in ("prompt_encoder", "decoder"):
             self._graph(name)
 
     def _decode(
