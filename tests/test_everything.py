@@ -210,6 +210,12 @@ class TestBudgets:
         assert found.stopped == "out of memory allowed"
         assert found.answers.nbytes() < 5e6 + 16 * 3 * 256 * 256 * 2
 
+    def test_memory_for_less_than_one_batch_is_refused_before_anything_is_asked(self):
+        model = FakeModel([(10, 10, 60)])
+        with pytest.raises(PromptError, match=r"at least 3\.2 MB"):
+            search(model, Budget.of(0, None, 1, None, None))
+        assert model.asked == []
+
     def test_no_time_at_all_is_an_empty_result(self):
         found = search(FakeModel([(10, 10, 60)]), Budget(deadline=0))
         assert (found.asked, len(found.kept), found.stopped) == (0, 0, "out of time")

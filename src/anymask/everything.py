@@ -195,6 +195,7 @@ def find(
     budget: Budget,
 ) -> Found:
     """Ask about one encoded photo until the points, the budget or the new findings run out."""
+    _check_memory(frame, sampling, budget)
     run = _Run(frame, decode, sampling, thresholds, budget)
     unit_points = sampling.unit_points()
     points = _inside_roi(unit_points * (frame.width, frame.height), thresholds.roi)
@@ -207,6 +208,16 @@ def find(
         stopped = _ask_farthest_first(run, points, embedding, limit)
     answers = run.all_answers()
     return Found(answers, keep(answers, thresholds), run.asked, run.planned if stopped else run.asked, stopped)
+
+
+def _check_memory(frame: Frame, sampling: Sampling, budget: Budget) -> None:
+    """Refuse, before anything is asked, a memory limit that does not hold the answers to one batch."""
+    columns, rows = frame.valid_logits()
+    least = sampling.points_per_batch * len(MULTIMASK) * (rows + 1) * (columns + 1) * 2
+    if budget.answer_bytes is not None and budget.answer_bytes < least:
+        raise PromptError(
+            f"max_memory must be at least {least / 1e6:.1f} MB for {sampling.points_per_batch} points at once"
+        )
 
 
 def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ _TRANSFORMER = "mask_decoder.transformer"
 _SCORE_LIMIT = 80.0
 
 
-def mask_decoder(p: Parameters, *, with_mask_input: bool = False, upscale: bool = True) -> onnx.ModelProto:
+def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelProto:
     """Emit the decoder for a batch of prompts on one image.
 
     Input:
@@ -43,8 +43,6 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False, upscale: bool 
     Output:
         logits: float32 [B, 4, 256, 256]: the single-mask answer, then the three of `multimask_output`.
         scores: float32 [B, 4]: predicted IoU.
-        Without `upscale` (the first half of a two-stage decode) instead of logits:
-        image_tokens: float32 [B, 4096, 256] and filters: float32 [B, 4, 32], the inputs of `mask_upscaler`.
     """
     embedding = spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, WIDTH)))
     tokens = spox.argument(spox.Tensor(np.float32, ("B", "T", WIDTH)))
@@ -58,21 +56,7 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False, upscale: bool 
 
     queries, image = _transformer(image, tokens, token_bias, p)
     scores = mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
-    filters = _filters(queries, p)
-    if not upscale:
-        return spox.build(inputs, {"image_tokens": image, "filters": filters, "scores": scores})
-    return spox.build(inputs, {"logits": _upscale(image, filters, p), "scores": scores})
-
-
-def mask_upscaler(p: Parameters) -> onnx.ModelProto:
-    """Emit the second half of a two-stage decode.
-
-    Input: image_tokens, float32 [B, 4096, 256]; filters, float32 [B, F, 32], those of the wanted masks.
-    Output: logits, float32 [B, F, 256, 256].
-    """
-    image = spox.argument(spox.Tensor(np.float32, ("B", GRID * GRID, WIDTH)))
-    filters = spox.argument(spox.Tensor(np.float32, ("B", "F", WIDTH // 8)))
-    return spox.build({"image_tokens": image, "filters": filters}, {"logits": _upscale(image, filters, p)})
+    return spox.build(inputs, {"logits": _upscale(image, _filters(queries, p), p), "scores": scores})
 
 
 def _transformer(image: Var, tokens: Var, token_bias: Var, p: Parameters) -> tuple[Var, Var]:
@@ -197,7 +181,7 @@ def _token(queries: Var, index: int) -> Var:
 
 
 def _upscale(image: Var, filters: Var, p: Parameters) -> Var:
-    """`output_upscaling`, then the filters: [B, 4096, 256] → [B, F, 256, 256].
+    """`output_upscaling`, then the filters: [B, 4096, 256] → [B, 4, 256, 256].
 
     A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
     everything stays channels-last and only the finished logits are put into picture order.
@@ -210,8 +194,7 @@ def _upscale(image: Var, filters: Var, p: Parameters) -> Var:
     # Each image token's 16 pixels lie together: (row, column, then y and x of the first and of the second doubling).
     logits = reshape(logits, [-1, GRID, GRID, 2, 2, 2, 2])
     logits = op.transpose(logits, perm=[0, 1, 3, 5, 2, 4, 6])
-    batch_and_filters = op.slice(op.shape(filters), const([0], np.int64), const([2], np.int64))
-    return op.reshape(logits, op.concat([batch_and_filters, const([4 * GRID, 4 * GRID], np.int64)], axis=0))
+    return reshape(logits, [-1, MASK_TOKENS, 4 * GRID, 4 * GRID])
 
 
 def _double(x: Var, p: Parameters, name: str) -> Var:
