@@ -73,6 +73,16 @@ class Answers:
             self.stability[index] = inner / max(outer, 1)
             self.refined[index] = True
 
+    def coarse_error(self) -> NDArray[np.float64]:
+        """How far stability counted in logit cells may be from the one counted in pixels: float64 [N].
+
+        The error of counting cells grows as the root of the boundary, so relative to the area it falls as
+        cells^-3/4; the factor is five times what a disc has.
+        """
+        columns, rows = self.frame.valid_logits()
+        cells = np.maximum(self.areas / (self.frame.width * self.frame.height) * (columns * rows), 1)
+        return np.minimum(0.2, 2.8 / cells**0.75 + 0.005)
+
     def fit_boxes(self, needed: NDArray[np.bool_]) -> None:
         """Measure some of the boxes on the pixels of the photo, as the reference does, where not done yet.
 

@@ -226,18 +226,18 @@ def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:
     answers.fit_boxes(passes)
     passing = np.flatnonzero(passes)
     last_pixels = answers.boxes[passing] - (0, 0, 1, 1)  # the reference measures boxes to the last pixel inside
-    return passing[suppress(last_pixels, answers.scores[passing], thresholds.box_nms_thresh)]
-
-
-_COARSE_ERROR = 0.2
-"""How much stability counted in whole cells may be off; beyond that no finer count is needed."""
+    kept = passing[suppress(last_pixels, answers.scores[passing], thresholds.box_nms_thresh)]
+    shown = np.zeros(len(answers), np.bool_)
+    shown[kept] = True
+    answers.refine(shown)  # what a person sees is the reference's figure
+    return kept
 
 
 def _passes(answers: Answers, thresholds: Thresholds) -> NDArray[np.bool_]:
     passes = answers.scores > thresholds.pred_iou_thresh
-    passes &= answers.stability >= thresholds.stability_score_thresh - _COARSE_ERROR
-    answers.refine(passes)
-    passes &= answers.stability >= thresholds.stability_score_thresh
+    least = thresholds.stability_score_thresh
+    answers.refine(passes & (np.abs(answers.stability - least) <= answers.coarse_error()))
+    passes &= answers.stability >= least
     passes &= (answers.areas > 0) & (answers.areas >= thresholds.min_area)
     if thresholds.max_area is not None:
         passes &= answers.areas <= thresholds.max_area
