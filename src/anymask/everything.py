@@ -289,10 +289,13 @@ class _Run:
         return answers
 
     def all_answers(self) -> Answers:
-        if self._answers:
-            return join(self._answers)
-        nothing = np.zeros((0, 3, 256, 256), np.float32)
-        return measure(self.frame, np.zeros((0, 2)), nothing, np.zeros((0, 3), np.float32), MULTIMASK)
+        """Everything answered so far; joined once, so that what was measured finely stays measured."""
+        if not self._answers:
+            nothing = np.zeros((0, 3, 256, 256), np.float32)
+            return measure(self.frame, np.zeros((0, 2)), nothing, np.zeros((0, 3), np.float32), MULTIMASK)
+        if len(self._answers) > 1:
+            self._answers = [join(self._answers)]
+        return self._answers[0]
 
     @property
     def thresholds(self) -> Thresholds:
