@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PHOTO := examples/photos/coffee.jpg
 
-.PHONY: help demo test reference bench lint format clean
+.PHONY: help demo test reference browser bench lint format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
 	@echo "make test       set up and run the tests (no PyTorch needed)"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
+	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
 	@echo "make bench      side-by-side speed against the official code, as ratios (installs torch)"
 	@echo "make lint       ruff and mypy"
 	@echo "make clean      remove .venv and what was built"
@@ -25,6 +26,9 @@ test: $(VENV)/.test
 
 reference: $(VENV)/.test $(VENV)/.reference
 	$(BIN)/python -m pytest -m reference tests/reference
+
+browser: $(VENV)/.test $(VENV)/.browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 bench: $(VENV)/.reference
 	$(BIN)/python -m benchmarks
@@ -47,7 +51,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml $(VENV)/.installed
+$(VENV)/.test $(VENV)/.lint $(VENV)/.browser: $(VENV)/.%: pyproject.toml $(VENV)/.installed
 	$(PIP) --group $*
 	@touch $@
 

@@ -31,7 +31,7 @@ _NAMES = {
     "MaskSet": "anymask.mask",
     "Pipeline": "anymask.pipeline",
     "Prompt": "anymask.prompt",
-    "Scene": "anymask.segmenter",
+    "Scene": "anymask.scene",
     "Search": "anymask.detect",
     "Segmenter": "anymask.segmenter",
     "load": "anymask.segmenter",
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from anymask.plot import show_masks as show_masks
     from anymask.plot import show_points as show_points
     from anymask.prompt import Prompt as Prompt
-    from anymask.segmenter import Scene as Scene
+    from anymask.scene import Scene as Scene
     from anymask.segmenter import Segmenter as Segmenter
     from anymask.segmenter import load as load
 

@@ -33,7 +33,8 @@ from anymask.prompt import Prompt
 from anymask.weights import cache_root
 
 if TYPE_CHECKING:
-    from anymask.segmenter import Scene, Segmenter
+    from anymask.scene import Scene
+    from anymask.segmenter import Segmenter
 
 MASK_NMS_THRESH = 0.8
 _BATCH = 8

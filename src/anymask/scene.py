@@ -1,0 +1,294 @@
+"""A `Scene` is a photo that a Segmenter has looked at: it answers prompts in milliseconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.answers import measure
+from anymask.candidates import Candidates
+from anymask.choose import Select, check_select, choose
+from anymask.coordinates import BoxFormat, FrameName
+from anymask.crops import Crops
+from anymask.errors import PromptError
+from anymask.everything import MULTIMASK, Budget, Sampling, Status, Thresholds, keep
+from anymask.everything_result import EverythingResult
+from anymask.everything_run import find_objects, lone_points
+from anymask.frame import Frame
+from anymask.image import Image
+from anymask.mask import Mask, MaskSet
+from anymask.prompt import Prompt, make_prompt, make_prompts
+
+if TYPE_CHECKING:
+    from anymask.detect import Search
+    from anymask.segmenter import Segmenter
+
+
+class Scene:
+    """A photo that a Segmenter has looked at. Never changes; safe to prompt from several threads at once."""
+
+    def __init__(self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
+        self._segmenter = segmenter
+        self._image = image
+        self._frame = Frame(*image.size)
+        self._embedding = embedding
+        self._seconds = seconds
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as displayed."""
+        return self._image.size
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The photo's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
+        return self._image.pixels
+
+    @property
+    def source(self) -> Image:
+        """The opened photo with all that is known of it."""
+        return self._image
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """What the encoder saw, float32 [1, 256, 64, 64], as the official `get_image_embedding`."""
+        return np.ascontiguousarray(self._embedding.reshape(64, 64, 256).transpose(2, 0, 1)[None])
+
+    def candidates(
+        self,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask_input: NDArray[np.float32] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """Ask one question and get the model's raw answers: exactly `SamPredictor.predict`.
+
+        Args:
+            points: [N, 2] (x, y) in pixels of `image`.
+            labels: [N], 1 include, 0 exclude; all 1 if left out.
+            box: [x_min, y_min, x_max, y_max] in pixels of `image`.
+            mask_input: float32 [1, 256, 256], `logits` of an earlier answer.
+            multimask: three answers (for a lone click) or one.
+
+        Raises:
+            PromptError: a value that cannot be right.
+        """
+        prompt = make_prompt(self.size, points=points, labels=labels, box=box, mask_input=mask_input)
+        logits, scores = self._decode([prompt])
+        wanted = slice(1, None) if multimask else slice(0, 1)
+        return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
+
+    def segment(
+        self,
+        points: Any = None,
+        labels: Any = None,
+        box: ArrayLike | None = None,
+        *,
+        boxes: ArrayLike | None = None,
+        mask_input: Any = None,
+        each: bool = False,
+        previous: Mask | None = None,
+        text: str | Sequence[str] | None = None,
+        detector: Any = "auto",
+        search: Search | None = None,
+        select: Select = "object",
+        frame: FrameName = "pixels",
+        box_format: BoxFormat = "xyxy",
+        max_hole_area: int = 0,
+        max_island_area: int = 0,
+    ) -> MaskSet:
+        """Ask for one or several objects and get one mask for each.
+
+        ```python
+        scene.segment(points=[(350, 450)])                            # one object
+        scene.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
+        scene.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
+        scene.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
+        scene.segment(text="dog, cat")                                # every dog and cat that a detector finds
+        ```
+
+        Args:
+            points: [N, 2] (x, y); a nested list gives each object its own points.
+            labels: like points: 1 include, 0 exclude; all 1 if left out.
+            box: one box.
+            boxes: [M, 4], one object each.
+            mask_input: low-resolution logits, or a mask picture of the photo's size.
+            each: every point is an object of its own.
+            previous: an earlier answer to this prompt; its logits are fed back as the official way does.
+            text: words for objects: one phrase, several with commas between them, or a list. Goes with no other prompt.
+            detector: what finds the words, see `anymask.detect.load_detector`; "auto" takes a zero-shot detector if
+                one is on this machine, else "coco-ssd".
+            search: how to look for words, and which boxes to keep.
+            select: "object", "part" or "score", see `anymask.choose.choose`.
+            frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
+            box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
+            max_hole_area: fill holes up to this many pixels.
+            max_island_area: drop islands up to this many pixels.
+
+        Returns:
+            One mask per object, in the order asked; for text, as many as were found, the surest first, with `label`
+            and `detector_score`.
+
+        Raises:
+            PromptError: a value that cannot be right; the message names it and the allowed range.
+        """
+        check_select(select)
+        if text is not None:
+            if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
+                raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
+            return self._named(text, detector, search, select, max_hole_area, max_island_area)
+        if previous is not None:
+            mask_input = _logits_of(previous, mask_input)
+        prompts = make_prompts(
+            self.size, points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
+            each=each, frame=frame, box_format=box_format,
+        )  # fmt: skip
+        started = time.perf_counter()
+        logits, scores = self._decode(prompts)
+        masks = [
+            self._chosen(Candidates(self._frame, logits[i], scores[i]), prompt, i, select)
+            for i, prompt in enumerate(prompts)
+        ]
+        if max_hole_area or max_island_area:
+            masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
+        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        return MaskSet(masks, image=self._image, prompts=tuple(prompts), run=run)
+
+    def everything(
+        self,
+        sampling: str = "adaptive",
+        points_per_side: int = 32,
+        points_per_batch: int = 16,
+        pred_iou_thresh: float = 0.88,
+        stability_score_thresh: float = 0.95,
+        stability_score_offset: float = 1.0,
+        box_nms_thresh: float = 0.7,
+        crop_n_layers: int = 0,
+        crop_nms_thresh: float = 0.7,
+        crop_overlap_ratio: float = 512 / 1500,
+        crop_n_points_downscale_factor: int = 1,
+        point_grids: Sequence[NDArray[np.float64]] | None = None,
+        min_mask_region_area: float = 0,
+        *,
+        min_area: float = 0,
+        max_area: float | None = None,
+        roi: ArrayLike | None = None,
+        tile: int | None = None,
+        max_seconds: float | None = None,
+        max_memory: float | None = None,
+        stop: Callable[[], bool] | None = None,
+        progress: Callable[[Status], None] | None = None,
+    ) -> EverythingResult:
+        """Find the objects of the photo without being told where they are.
+
+        ```python
+        result = scene.everything()                     # adaptive: nearly the grid's masks from 40 % of its prompts
+        result = scene.everything(sampling="grid")      # the official generator's masks
+        result.tree, result.partition(), result.refilter(pred_iou_thresh=0.7)
+        ```
+
+        Args:
+            sampling: "adaptive", or "grid": the official way.
+            points_per_side: of the grid over the photo; "adaptive" chooses among the same points.
+            points_per_batch: prompts between two looks at the budgets.
+            pred_iou_thresh: least predicted IoU.
+            stability_score_thresh: least stability.
+            stability_score_offset: how far the threshold is moved to measure stability, in logits.
+            box_nms_thresh: two masks whose boxes overlap more are one object.
+            crop_n_layers: also ask about 4, 16, … overlapping crops of the photo, for small objects.
+            crop_nms_thresh: as `box_nms_thresh`, between crops.
+            crop_overlap_ratio: of neighbouring crops, as a share of the photo's short side.
+            crop_n_points_downscale_factor: crops of layer n are asked at `points_per_side` divided by this to the n.
+            point_grids: (x, y) in 0 to 1, one [N, 2] for each crop layer, instead of regular grids.
+            min_mask_region_area: remove holes and islands below this many pixels from each mask.
+            min_area: least size of an object, in pixels.
+            max_area: greatest size of an object, in pixels.
+            roi: [x_min, y_min, x_max, y_max] in pixels: only objects whose centre lies in it.
+            tile: for very large photos, also ask about tiles of at most this side, in pixels; objects keep one mask
+                across seams.
+            max_seconds: stop asking in time to answer within this; the best masks found so far are returned.
+            max_memory: stop asking when the answers kept take this many MB.
+            stop: asked between batches; true ends the search with what was found.
+            progress: told after each batch.
+
+        Returns:
+            The masks, best first; `skipped` says in one line what a budget left out.
+
+        Raises:
+            PromptError: a parameter out of its range.
+        """
+        started = time.perf_counter()
+        crops = Crops(
+            crop_n_layers, crop_overlap_ratio, crop_nms_thresh, crop_n_points_downscale_factor,
+            point_grids if crop_n_layers or tile else None, tile,
+        )  # fmt: skip
+        points = point_grids[0] if point_grids is not None else None
+        asked = Sampling(sampling, points_per_side, points_per_batch, stability_score_offset, points)
+        thresholds = Thresholds(
+            pred_iou_thresh, stability_score_thresh, box_nms_thresh, min_area, max_area, self._region(roi)
+        )
+        budget = Budget.of(started, max_seconds, max_memory, stop, progress)
+        found = find_objects(
+            self._frame, self.image, self._embedding, self._segmenter._family, asked, thresholds, budget, crops
+        )
+        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        return EverythingResult(
+            found, thresholds, self._image, run,
+            min_mask_region_area=min_mask_region_area, crop_nms_thresh=crop_nms_thresh, ask=self._masks_at,
+        )  # fmt: skip
+
+    def _region(self, roi: ArrayLike | None) -> tuple[float, float, float, float] | None:
+        if roi is None:
+            return None
+        box = make_prompt(self.size, box=roi).box
+        assert box is not None
+        return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+
+    def _masks_at(self, points: NDArray[np.float64]) -> list[Mask]:
+        """What lone points, [B, 2], find under thresholds that a leftover region can meet."""
+        logits, scores = self._decode(lone_points(points))
+        answers = measure(self._frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
+        kept = keep(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
+        return [answers.mask(index) for index in kept]
+
+    def _named(
+        self, text: str | Sequence[str], detector: Any, search: Search | None, select: Select, hole: int, island: int
+    ) -> MaskSet:
+        from anymask.pipeline import Pipeline
+
+        cleaning: dict[str, Any] = {"select": select, "max_hole_area": hole, "max_island_area": island}
+        return Pipeline(self._segmenter, detector, search=search, **cleaning).segment(self, text)
+
+    def _chosen(self, candidates: Candidates, prompt: Prompt, index: int, select: Select) -> Mask:
+        chosen, satisfied = choose(candidates, prompt, select)
+        logits = candidates.logits[chosen]
+        return Mask(
+            partial(self._frame.upscale, logits),
+            size=self.size,
+            score=float(candidates.scores[chosen]),
+            stability=float(candidates.stability[chosen]),
+            logits=logits,
+            satisfied=satisfied,
+            prompt=index,
+        )
+
+    def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self._segmenter._family.decode(self._embedding, self._frame, prompts)
+
+    def __repr__(self) -> str:
+        return f"<Scene {self.size[0]}×{self.size[1]} {Path(self._image.path).name if self._image.path else ''}>"
+
+
+def _logits_of(previous: Mask, mask_input: Any) -> NDArray[np.float32]:
+    if mask_input is not None:
+        raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
+    if previous.logits is None:
+        raise PromptError("the previous mask has no logits to feed back; pass it as mask_input instead")
+    return previous.logits
