@@ -13,7 +13,7 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFile
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, PictureTooLargeError
 from anymask.orientation import displayed_array, turned_size
 from anymask.tones import Window, eight_bits
 
@@ -76,7 +76,7 @@ def identify(file: BinaryIO, max_pixels: int) -> PIL.ImageFile.ImageFile:
                 file.seek(0)
                 picture = plugin(file, "")
     except PIL.Image.DecompressionBombError:
-        raise ImageError(f"more than {max_pixels:,} pixels: raise max_pixels to allow it") from None
+        raise PictureTooLargeError(f"more than {max_pixels:,} pixels: raise max_pixels to allow it") from None
     except Exception as problem:  # Decoders of damaged files raise anything at all: struct.error, KeyError, …
         raise ImageError(f"the picture's header is damaged or cut off ({_reason(problem)})") from problem
     check_pixel_count(picture.size, max_pixels)
@@ -87,13 +87,14 @@ def check_pixel_count(size: tuple[int, int], max_pixels: int) -> None:
     """Refuse a (width, height) with no pixels, or with more than `max_pixels`.
 
     Raises:
-        ImageError: with the size seen and the limit.
+        ImageError: no pixels.
+        PictureTooLargeError: with the size seen and the limit.
     """
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(f"the picture is {width}x{height} and has no pixels")
     if width * height > max_pixels:
-        raise ImageError(
+        raise PictureTooLargeError(
             f"the picture is {width}x{height} = {width * height:,} pixels: "
             f"the limit is {max_pixels:,}; raise max_pixels to allow it"
         )

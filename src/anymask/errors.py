@@ -16,6 +16,10 @@ class ImageError(InputError):
     """The picture cannot be read, or breaks a limit."""
 
 
+class PictureTooLargeError(ImageError):
+    """The picture has more pixels than the caller allows."""
+
+
 class PromptError(InputError):
     """A point, box, label, mask or phrase cannot be used."""
 

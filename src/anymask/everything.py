@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anymask.answers import Answers, join, mask_overlaps, measure, suppress
 from anymask.errors import PromptError
 from anymask.frame import Frame
+from anymask.mask import Mask
 from anymask.sampling import FarthestFirst, grid
 
 MULTIMASK = (1, 2, 3)
@@ -104,12 +105,14 @@ class Status:
         asked, planned: prompts.
         found: answers that passed the thresholds so far, before suppression.
         seconds: since the run began.
+        latest: makes the masks of the newest batch that passed the thresholds, before suppression; none for crops.
     """
 
     asked: int
     planned: int
     found: int
     seconds: float
+    latest: Callable[[], list[Mask]] = field(default=list, compare=False, repr=False)
 
 
 _RESERVE = 0.9
@@ -281,11 +284,16 @@ class _Run:
         answers = measure(self.frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK, self._offset)
         self._answers.append(answers)
         self.asked += len(points)
-        self._found += int(np.count_nonzero(_passes(answers, self._thresholds)))
+        passing = np.flatnonzero(_passes(answers, self._thresholds))
+        self._found += len(passing)
         now = time.perf_counter()
         self._slowest = max(self._slowest, now - began)
         if self._budget.progress is not None:
-            self._budget.progress(Status(self.asked, self.planned, self._found, now - self._started))
+
+            def latest() -> list[Mask]:
+                return [answers.mask(int(index)) for index in passing]
+
+            self._budget.progress(Status(self.asked, self.planned, self._found, now - self._started, latest))
         return answers
 
     def all_answers(self) -> Answers:

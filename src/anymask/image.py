@@ -118,7 +118,7 @@ def open_image(
             return _from_path(os.fspath(source), max_pixels, window, background)
         return _from_file(_encoded_file(source, max_pixels), max_pixels, window, background)
     except ImageError as problem:
-        raise ImageError(f"{subject}: {problem}") from problem.__cause__
+        raise type(problem)(f"{subject}: {problem}") from problem.__cause__
 
 
 def _subject(source: Any) -> str:
