@@ -77,6 +77,11 @@ class EverythingResult(MaskSet):
         asked, planned = self.found.asked, self.found.planned
         return f"{self.found.stopped}: {asked} of up to {planned} points asked, {planned - asked} skipped"
 
+    @property
+    def stopped_after(self) -> int | None:
+        """How many prompts were asked until a budget ended the search; None if it came to its end."""
+        return self.found.asked if self.found.stopped else None
+
     @cached_property
     def tree(self) -> Tree:
         """Parents, children and levels of the masks, by their index in this result."""
@@ -97,7 +102,7 @@ class EverythingResult(MaskSet):
             self.found.refilter(thresholds),
             thresholds,
             self.image,
-            self.run,
+            replace(self.run, call=self.run.call.followed_by("refilter", **changes)),
             min_mask_region_area=self.min_mask_region_area,
             crop_nms_thresh=self._crop_nms_thresh,
             ask=self._ask,

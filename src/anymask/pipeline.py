@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anymask import __version__
+from anymask.calls import Call, plain
 from anymask.coordinates import Coordinates
 from anymask.detect import Detections, Detector, Search, find, find_in_each, load_detector
 from anymask.detect.loading import auto_detector
@@ -90,7 +90,7 @@ class Pipeline:
         image = open_image(source, **options)
         started = time.perf_counter()
         found = find(self.detector, image.pixels, text, self.search)
-        return self._masks(image, found, text, time.perf_counter() - started)
+        return self._masks(image, found, text, time.perf_counter() - started, self._call(text))
 
     def many(self, sources: Iterable[Source], text: str | Sequence[str], **options: Any) -> Iterator[MaskSet]:
         """Do the same for many pictures, which the detector sees in batches; answers come in their order."""
@@ -100,7 +100,7 @@ class Pipeline:
             found = find_in_each(self.detector, [image.pixels for image in batch], text, self.search)
             seconds = (time.perf_counter() - started) / len(batch)
             for image, each in zip(batch, found, strict=True):
-                yield self._masks(image, each, text, seconds)
+                yield self._masks(image, each, text, seconds, self._call(text))
 
     def find_similar(
         self, source: Source | Image, box: ArrayLike, label: str = "similar", threshold: float = 0.6, **options: Any
@@ -126,24 +126,28 @@ class Pipeline:
         started = time.perf_counter()
         crop = image.pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
         found = kept(look_alikes(image.pixels, crop, threshold=threshold, label=label), image.pixels, self.search)
-        return self._masks(image, found, (label,), time.perf_counter() - started)
+        options = {"box": corners.tolist(), "label": label, "threshold": threshold}
+        call = Call("find_similar", {**options, **self._call(label).options})
+        return self._masks(image, found, (label,), time.perf_counter() - started, call)
 
     def segment(self, scene: Scene, text: str | Sequence[str]) -> MaskSet:
         """Do the same for a picture that the segmenter has seen already."""
         started = time.perf_counter()
         found = find(self.detector, scene.image, text, self.search)
-        return self._cut_out(scene, found, text, time.perf_counter() - started)
+        return self._cut_out(scene, found, text, time.perf_counter() - started, self._call(text))
 
-    def _masks(self, image: Image, found: Detections, text: str | Sequence[str], seconds: float) -> MaskSet:
+    def _masks(self, image: Image, found: Detections, text: str | Sequence[str], seconds: float, call: Call) -> MaskSet:
         """Encode the picture, unless nothing was found in it."""
         if not len(found):
-            return self._nothing(image, text, seconds)
-        return self._cut_out(self.segmenter.encode(image), found, text, seconds)
+            return self._nothing(image, text, seconds, call)
+        return self._cut_out(self.segmenter.encode(image), found, text, seconds, call)
 
-    def _cut_out(self, scene: Scene, found: Detections, text: str | Sequence[str], seconds: float) -> MaskSet:
+    def _cut_out(
+        self, scene: Scene, found: Detections, text: str | Sequence[str], seconds: float, call: Call
+    ) -> MaskSet:
         """Turn boxes into masks, all of them in one batch, and leave one mask per object."""
         if not len(found):
-            return self._nothing(scene.source, text, seconds)
+            return self._nothing(scene.source, text, seconds, call)
         result = scene.segment(boxes=found.boxes, **self._options)
         masks = [
             mask.replace(label=label, detector_score=float(score))
@@ -155,24 +159,18 @@ class Pipeline:
             [masks[index].replace(prompt=place) for place, index in enumerate(distinct)],
             image=scene.source,
             prompts=[*prompts, *_unanswered(text, found.phrases)],
-            run=self._run({**result.run.seconds, "detect": seconds}),
+            run=self._run({**result.run.seconds, "detect": seconds}, call),
         )
 
-    def _nothing(self, image: Image, text: str | Sequence[str], seconds: float) -> MaskSet:
-        return MaskSet([], image=image, prompts=_unanswered(text, ()), run=self._run({"detect": seconds}))
+    def _nothing(self, image: Image, text: str | Sequence[str], seconds: float, call: Call) -> MaskSet:
+        return MaskSet([], image=image, prompts=_unanswered(text, ()), run=self._run({"detect": seconds}, call))
 
-    def _run(self, seconds: Mapping[str, float]) -> Run:
-        segmenter = self.segmenter
-        return Run(
-            model=segmenter.model,
-            engine=segmenter.engine,
-            precision=segmenter.precision,
-            device=segmenter.device,
-            threads=segmenter.threads,
-            version=__version__,
-            detector=self.detector.name,
-            seconds=seconds,
-        )
+    def _run(self, seconds: Mapping[str, float], call: Call) -> Run:
+        return replace(self.segmenter._run(0, 0), detector=self.detector.name, seconds=seconds, call=call)
+
+    def _call(self, text: str | Sequence[str]) -> Call:
+        asked = {"text": checked_phrases(text), "search": self.search, "mask_nms_thresh": self.mask_nms_thresh}
+        return Call("text", {name: plain(value) for name, value in {**asked, **self._options}.items()})
 
 
 def distinct_masks(masks: Sequence[Mask], iou_threshold: float) -> list[int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from anymask.calls import Call
+
 
 @dataclass(frozen=True)
 class Run:
@@ -19,6 +21,9 @@ class Run:
         version: of anymask.
         seconds: time spent, by step: "load", "detect", "encode", "decode".
         detector: that turned words into boxes, as in the catalogue; blank if there were no words.
+        weights: sha256 over those of the model's files.
+        engine_version: of the library behind the engine.
+        call: the method that was asked, with all options.
     """
 
     model: str = ""
@@ -29,6 +34,9 @@ class Run:
     version: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     detector: str = ""
+    weights: str = ""
+    engine_version: str = ""
+    call: Call = field(default_factory=Call)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.answers import measure
+from anymask.calls import recorded
 from anymask.candidates import Candidates
 from anymask.choose import Select, check_select, choose
 from anymask.coordinates import BoxFormat, FrameName
@@ -85,6 +86,7 @@ class Scene:
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
 
+    @recorded
     def segment(
         self,
         points: Any = None,
@@ -161,6 +163,7 @@ class Scene:
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
         return MaskSet(masks, image=self._image, prompts=tuple(prompts), run=run)
 
+    @recorded
     def everything(
         self,
         sampling: str = "adaptive",

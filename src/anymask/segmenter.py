@@ -75,6 +75,7 @@ class Segmenter:
     Attributes:
         model: its name.
         engine, precision, device, threads: what really runs.
+        weights: sha256 over those of the model's files.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Segmenter:
         self.precision = engine.precision
         self.device = engine.device
         self.threads = engine.threads
+        self.weights = key
         self._key = (key, str(CODE_VERSION), engine.name, engine.version, engine.precision, engine.device)
         self._family = family
         self._store = store
@@ -126,6 +128,8 @@ class Segmenter:
             device=self.device,
             threads=self.threads,
             version=__version__,
+            weights=self.weights,
+            engine_version=self._key[3],
             seconds={"load": self._load_seconds, "encode": encode, "decode": decode},
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,8 @@ def _write(result: EverythingResult, folder: Path, partition: bool) -> list[Path
 
     shown: MaskSet = result
     if partition:
-        shown = MaskSet(result.partition().masks(), image=result.image, prompts=result.prompts, run=result.run)
+        run = replace(result.run, call=result.run.call.followed_by("partition"))
+        shown = MaskSet(result.partition().masks(), image=result.image, prompts=result.prompts, run=run)
         shown.shows_prompts = False
     return write_outputs(shown, folder, pictures=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
 

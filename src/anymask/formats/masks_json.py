@@ -12,6 +12,7 @@ import numpy as np
 
 from anymask.atomic import write_file
 from anymask.budget import one_by_one
+from anymask.calls import Call
 from anymask.errors import InputError
 from anymask.mask import ImageRecord, Mask, MaskSet, Run, Satisfaction
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "all masks as COCO RLE with prompts, scores and what ran; written and read without loss"
 EXTENSIONS = (".json",)
+_WHERE_KNOWN = ("detector", "weights", "engine_version")
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
@@ -50,7 +52,8 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         "image": about,
         **{name: getattr(run, name) or None for name in ("model", "engine", "precision", "device", "threads")},
         "version": run.version or None,
-        **({"detector": run.detector} if run.detector else {}),
+        **{name: getattr(run, name) for name in _WHERE_KNOWN if getattr(run, name)},
+        **({"call": run.call.as_dict()} if run.call.name else {}),
         "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
         "masks": [mask_to_dict(mask, file) for mask, file in zip(one_by_one(masks), names, strict=True)],
         "seconds": {step: round(float(seconds), 4) for step, seconds in run.seconds.items()},
@@ -177,9 +180,10 @@ def _prompt(entry: Mapping[str, Any]) -> Prompt:
 
 
 def _run(content: Mapping[str, Any]) -> Run:
-    names = ("model", "engine", "precision", "device", "version", "detector")
+    names = ("model", "engine", "precision", "device", "version", *_WHERE_KNOWN)
     return Run(
         **{name: content.get(name) or "" for name in names},
         threads=content.get("threads"),
         seconds=content.get("seconds") or {},
+        call=Call.from_dict(content["call"]) if content.get("call") else Call(),
     )
