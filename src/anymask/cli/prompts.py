@@ -38,6 +38,11 @@ _OPTIONS = (
         help="A box around an object; several boxes, several objects.",
     ),
     word_options,
+    click.option(
+        "--steps",
+        metavar="JSON|@FILE",
+        help="An object as it was made in the browser, or its prompt log; see anymask.steps.",
+    ),
     click.option("--each", is_flag=True, help="Every --point is an object of its own."),
     click.option(
         "--select",
@@ -69,6 +74,7 @@ def answer(
     exclude: tuple[str, ...],
     boxes: tuple[str, ...],
     text: tuple[str, ...],
+    steps: str | None,
     each: bool,
     select: str,
     fill_holes: int,
@@ -88,9 +94,14 @@ def answer(
         PromptError: options that do not go together, or a value that cannot be right; before anything is loaded.
     """
     from anymask.cli.progress import shown_fetch
+    from anymask.errors import PromptError
     from anymask.pipeline import Pipeline
     from anymask.segmenter import load
 
+    if steps is not None:
+        if include or exclude or boxes or text or each or fill_holes or drop_islands:
+            raise PromptError("--steps says all that is asked: it goes with no other prompt, --each or clean-up")
+        return _followed(image, steps, model, quiet, runtime)
     asked = _asked(image.size, include, exclude, boxes, text, each)
     answering: dict[str, Any] = {"select": select, "max_hole_area": fill_holes, "max_island_area": drop_islands}
     with shown_fetch(quiet) as progress:
@@ -102,6 +113,20 @@ def answer(
         search = search_of(threshold, max_per_label, zoom)
         return Pipeline(segmenter, found_by, search=search, **answering)(image, asked["text"])
     return segmenter.encode(image).segment(**asked, **answering)
+
+
+def _followed(image: Image, steps: str, model: str, quiet: bool, runtime: dict[str, Any]) -> MaskSet:
+    """Answer --steps; what is wrong with them is said before anything is loaded."""
+    from anymask.cli.progress import shown_fetch
+    from anymask.segmenter import load
+    from anymask.steps import follow_all, prompt_of, read_steps
+
+    objects, names = read_steps(steps)
+    for each in objects:
+        prompt_of(image.size, each)
+    with shown_fetch(quiet) as progress:
+        segmenter = load(model, progress=progress, **runtime)
+    return follow_all(segmenter.encode(image), objects, names)
 
 
 def _asked(

@@ -1,0 +1,247 @@
+"""One object, step by step, as a person made it in the browser: prompts that build on each other, then edits by hand.
+
+    [{"point": [110, 300], "include": true},             a click; each builds on the answer before it
+     {"box": [60, 90, 300, 400]},                        a box begins anew
+     {"point": [90, 30], "include": false, "candidate": 2},   of the model's three answers the second
+     {"mask": {"size": [h, w], "counts": "…"}},          a mask as it is, COCO RLE
+     {"brush": [[120, 310], [125, 312]], "size": 12},    paint pixels in along a path
+     {"erase": [[90, 30]], "size": 5},                   take pixels out
+     {"clean": {"holes": 100, "islands": 50}}]           as `Mask.clean`
+
+Edits come after all prompts. `serve/web/js/stroke.js` paints by the same rule to the pixel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.choose import satisfaction
+from anymask.errors import InputError, PromptError
+from anymask.mask import Mask, MaskSet
+from anymask.prompt import Prompt, make_prompt
+
+if TYPE_CHECKING:
+    from anymask.scene import Scene
+
+_PROMPTS = ("point", "box", "mask")
+_EDITS = ("brush", "erase", "clean")
+_KEYS = {
+    "point": {"point", "include", "candidate"},
+    "box": {"box", "candidate"},
+    "mask": {"mask"},
+    "brush": {"brush", "size"},
+    "erase": {"erase", "size"},
+    "clean": {"clean"},
+}
+_LARGEST_BRUSH = 10_000
+
+Step = Mapping[str, Any]
+
+
+def follow(scene: Scene, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
+    """Make the mask that steps lead to.
+
+    Args:
+        scene: the photo.
+        steps: see the module.
+        prompt: what the mask's `prompt` is to be.
+
+    Raises:
+        PromptError: a step that is none, an edit before a prompt, or a prompt that cannot be used.
+    """
+    asked, edits = _sorted(steps)
+    mask = Mask(np.zeros(scene.size[::-1], np.bool_), scene.size)
+    points: list[Any] = []
+    labels: list[int] = []
+    box: Any = None
+    for place, (kind, step) in enumerate(asked):
+        if kind == "mask":
+            mask = _given(step["mask"], scene.size)
+            continue
+        if kind == "point":
+            points.append(step["point"])
+            labels.append(int(bool(step.get("include", True))))
+        else:
+            box = step["box"]
+        earlier = mask if place and kind == "point" else None
+        mask = _answer(scene, {"points": points or None, "labels": labels or None, "box": box}, earlier, step)
+    mask = mask.replace(prompt=prompt)
+    final = prompt_of(scene.size, steps) if edits else None
+    for kind, step in edits:
+        mask = _edited(mask, kind, step, final)
+    return mask
+
+
+def follow_all(scene: Scene, objects: Sequence[Sequence[Step]], names: Sequence[str | None] = ()) -> MaskSet:
+    """Make the masks of several objects.
+
+    Args:
+        scene: the photo.
+        objects: steps of each.
+        names: labels, for as many as have one.
+    """
+    masks = [follow(scene, steps, prompt=index) for index, steps in enumerate(objects)]
+    masks = [mask.replace(label=names[i]) if i < len(names) else mask for i, mask in enumerate(masks)]
+    prompts = [prompt_of(scene.size, steps) for steps in objects]
+    return MaskSet(masks, image=scene._image, prompts=prompts, run=scene._segmenter._run(scene._seconds, 0.0))
+
+
+def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:
+    """All points and the last box of an object, as one prompt."""
+    asked, _ = _sorted(steps)
+    points = [step["point"] for kind, step in asked if kind == "point"]
+    labels = [int(bool(step.get("include", True))) for kind, step in asked if kind == "point"]
+    boxes = [step["box"] for kind, step in asked if kind == "box"]
+    if not points and not boxes:
+        return Prompt()
+    return make_prompt(size, points=points or None, labels=labels or None, box=boxes[-1] if boxes else None)
+
+
+def read_steps(text: str) -> tuple[list[list[Step]], list[str | None]]:
+    """Read steps as given on a command line: JSON, or @FILE with JSON; of one object, or a prompt log of several.
+
+    Returns:
+        The steps of each object, and their names.
+
+    Raises:
+        PromptError: not JSON, or not of this form.
+        InputError: a file that cannot be read.
+    """
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise InputError(f"cannot read the steps in {text[1:]}: {problem}") from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise PromptError(f"the steps are no JSON: {problem}") from None
+    if isinstance(content, dict) and isinstance(content.get("objects"), list):
+        entries = content["objects"]
+        if not all(isinstance(each, dict) and isinstance(each.get("steps"), list) for each in entries):
+            raise PromptError('a prompt log has "steps" for each of its "objects"')
+        objects, names = [each["steps"] for each in entries], [each.get("name") for each in entries]
+    else:
+        objects, names = [content], [None]
+    for steps in objects:
+        _sorted(steps)
+    return objects, names
+
+
+def _sorted(steps: Any) -> tuple[list[tuple[str, Step]], list[tuple[str, Step]]]:
+    """Prompts and edits with their kinds, checked for form."""
+    if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
+        raise PromptError(f"steps are a list with at least one step, not {steps!r:.80}")
+    kinds = [_kind(step) for step in steps]
+    first_edit = next((i for i, kind in enumerate(kinds) if kind in _EDITS), len(kinds))
+    if any(kind in _PROMPTS for kind in kinds[first_edit:]):
+        raise PromptError("steps with brush, erase or clean come after all points, boxes and masks")
+    pairs = list(zip(kinds, steps, strict=True))
+    return pairs[:first_edit], pairs[first_edit:]
+
+
+def _kind(step: Any) -> str:
+    kinds = [kind for kind in (*_PROMPTS, *_EDITS) if isinstance(step, Mapping) and kind in step]
+    if len(kinds) != 1 or set(step) - _KEYS[kinds[0]]:
+        raise PromptError(
+            f"a step has one of {', '.join((*_PROMPTS, *_EDITS))}, and what belongs to it; got {step!r:.80}"
+        )
+    return kinds[0]
+
+
+def _given(rle: Any, size: tuple[int, int]) -> Mask:
+    if not isinstance(rle, Mapping):
+        raise PromptError('a mask step takes COCO RLE: {"size": [height, width], "counts": "…"}')
+    mask = Mask.from_rle(rle)
+    if mask.size != size:
+        raise PromptError(
+            f"the mask step is for {mask.size[0]}x{mask.size[1]} pixels, the photo has {size[0]}x{size[1]}"
+        )
+    return mask
+
+
+def _answer(scene: Scene, asked: dict[str, Any], earlier: Mask | None, step: Step) -> Mask:
+    fed = None if earlier is None else earlier.array if earlier.logits is None else earlier.logits
+    candidate = step.get("candidate")
+    if candidate is None:
+        return scene.segment(**asked, mask_input=fed)[0]
+    if candidate not in (1, 2, 3):
+        raise PromptError(f"candidate is 1, 2 or 3, not {candidate!r}")
+    prompt = make_prompt(scene.size, **asked, mask_input=fed)
+    mask_input = None if prompt.mask_input is None else prompt.mask_input[None]
+    answers = scene.candidates(asked["points"], asked["labels"], asked["box"], mask_input)
+    logits = answers.logits[candidate - 1]
+    return Mask(
+        partial(answers.frame.upscale, logits),
+        scene.size,
+        score=float(answers.scores[candidate - 1]),
+        stability=float(answers.stability[candidate - 1]),
+        logits=logits,
+        satisfied=satisfaction(answers.frame, logits, prompt),
+    )
+
+
+def _edited(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
+    if kind == "clean":
+        areas = step["clean"]
+        if not isinstance(areas, Mapping) or set(areas) - {"holes", "islands"}:
+            raise PromptError('a clean step takes {"holes": pixels, "islands": pixels}')
+        numbers = [areas.get(name, 0) for name in ("holes", "islands")]
+        if not all(isinstance(number, (int, float)) for number in numbers):
+            raise PromptError(f"a clean step counts in pixels, not in {numbers}")
+        return mask.clean(numbers[0], numbers[1], prompt)
+    painted = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
+    changes = np.count_nonzero(painted != mask.array)
+    done = f"{'painted' if kind == 'brush' else 'erased'} {changes} px by hand"
+    return Mask(painted, mask.size, label=mask.label, prompt=mask.prompt, clean_up=(*mask.clean_up, done))
+
+
+def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArray[np.bool_]:
+    """Paint or erase along a path.
+
+    A pixel is covered if its distance to the path is at most half the size. All numbers are whole, so that another
+    program with the same rule covers the same pixels.
+
+    Args:
+        mask: bool [H, W], not changed.
+        path: [N, 2] pixels (x, y), whole numbers; may lead outside.
+        size: of the brush across, in pixels.
+        value: what covered pixels become.
+
+    Raises:
+        PromptError: no such path or size.
+    """
+    corners = np.asarray(path if path else np.zeros((0, 2)))
+    if corners.ndim != 2 or corners.shape[1] != 2 or not len(corners) or corners.dtype.kind not in "iu":
+        raise PromptError("a stroke takes a path of whole pixels: [[x, y], …]")
+    if np.abs(corners).max() > 10**6 or not isinstance(size, int) or not 1 <= size <= _LARGEST_BRUSH:
+        raise PromptError(f"a stroke takes a size of 1 to {_LARGEST_BRUSH} pixels, and a path near the photo")
+    painted: NDArray[np.bool_] = mask.copy()
+    for a, b in zip(corners.tolist(), corners.tolist()[1:] or corners.tolist(), strict=False):
+        _paint_segment(painted, a, b, size, value)
+    return painted
+
+
+def _paint_segment(mask: NDArray[np.bool_], a: list[int], b: list[int], size: int, value: bool) -> None:
+    height, width = mask.shape
+    reach = -(-size // 2)
+    left, right = max(0, min(a[0], b[0]) - reach), min(width - 1, max(a[0], b[0]) + reach)
+    top, bottom = max(0, min(a[1], b[1]) - reach), min(height - 1, max(a[1], b[1]) + reach)
+    if left > right or top > bottom:
+        return
+    y, x = np.ogrid[top : bottom + 1, left : right + 1]
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = dx * dx + dy * dy
+    along = (x - a[0]) * dx + (y - a[1]) * dy
+    near_a = 4 * ((x - a[0]) ** 2 + (y - a[1]) ** 2) <= size * size
+    near_b = 4 * ((x - b[0]) ** 2 + (y - b[1]) ** 2) <= size * size
+    beside = 4 * ((x - a[0]) * dy - (y - a[1]) * dx) ** 2 <= size * size * length
+    covered = np.where(along <= 0, near_a, np.where(along >= length, near_b, beside))
+    mask[top : bottom + 1, left : right + 1][covered] = value
