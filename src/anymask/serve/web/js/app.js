@@ -1,0 +1,180 @@
+/** The application's heart: the photo, what the person did, and the masks that follow; no elements of the page. */
+
+import { say, sayFailure } from "./announce.js";
+import { Answers } from "./answers.js";
+import { factsOf } from "./current.js";
+import { nameOf } from "./objects.js";
+import { activeObject, reduce, start } from "./state.js";
+import { loadPhoto, loadSession, savePhoto, saveSession } from "./storage.js";
+import { S } from "./strings.js";
+
+export class App {
+  /**
+   * @param {import("./api.js").Api} api
+   * @param {object} told what the page does when something changes: changed(), photo(photo), progress(text, share)
+   */
+  constructor(api, told) {
+    this.api = api;
+    this.told = told;
+    this.photo = null;
+    this.file = null;
+    this.history = start();
+    this.answers = null;
+    this.busy = 0;
+    this.opening = 0;
+  }
+
+  get state() {
+    return this.history.present;
+  }
+
+  get active() {
+    return activeObject(this.state);
+  }
+
+  /** Read, send and encode a photo; objects of the one before are put away. @param {File} file */
+  async open(file, history = start()) {
+    const turn = ++this.opening;
+    try {
+      this.told.progress(S.reading(file.name), null);
+      const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
+      if (turn !== this.opening) return false;
+      if (glimpse) this.told.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
+      const about = await this.api.upload(file, (share) => turn === this.opening && this.told.progress(S.sending(share), share));
+      if (turn !== this.opening) return false;
+      await savePhoto(about.id, file).catch(() => say(S.storageFull));
+      await this.#take({ ...about, name: file.name }, file, history, turn);
+      return true;
+    } catch (error) {
+      if (turn === this.opening) {
+        this.told.progress(null);
+        this.told.photo(this.photo);
+        sayFailure(error);
+      }
+      return false;
+    }
+  }
+
+  /** Bring back what was here before the page was left. @returns {Promise<boolean>} */
+  async restore() {
+    const session = loadSession();
+    if (!session?.photo) return false;
+    const { photo, history } = session;
+    const turn = ++this.opening;
+    try {
+      this.told.progress(S.reading(photo.name), null);
+      const about = await this.api.image(photo.id);
+      const file = await loadPhoto(photo.id);
+      await this.#take({ ...about, name: photo.name }, file, history, turn);
+    } catch (error) {
+      const file = error.lostImage ? await loadPhoto(photo.id) : null;
+      if (file) return this.open(file, history);
+      this.told.progress(null);
+      if (!error.lostImage) sayFailure(error);
+      return false;
+    }
+    if (this.state.objects.length) say(S.restored(this.state.objects.length));
+    return true;
+  }
+
+  /** Do something that can be undone. */
+  act(action) {
+    const before = this.history;
+    this.history = reduce(before, action);
+    if (this.history === before) return false;
+    this.#announce(action, before.present);
+    this.#save();
+    this.refresh();
+    return true;
+  }
+
+  /** Ask for what is not known yet, and show what is. */
+  refresh() {
+    this.told.changed();
+    if (!this.photo) return;
+    for (const object of this.state.objects) {
+      if (!this.answers.known(object)) this.#fetch(object);
+      else if (object.id === this.state.active) this.#speak(object);
+    }
+  }
+
+  async #fetch(object) {
+    const { answers } = this;
+    this.busy++;
+    try {
+      await answers.of(object);
+      if (answers !== this.answers) return;
+      this.told.changed();
+      if (this.active === object) this.#speak(object);
+    } catch (error) {
+      if (answers === this.answers) sayFailure(error);
+    } finally {
+      this.busy--;
+    }
+  }
+
+  /** Say what is selected now. */
+  #speak(object) {
+    const answer = this.answers.known(object);
+    if (!answer || !(object.steps.length || object.edits.length)) return;
+    const spoken = JSON.stringify([object.id, object.steps, object.edits]);
+    if (spoken === this.spoken) return;
+    this.spoken = spoken;
+    say(S.said.selected(nameOf(object), factsOf(answer)) + (answer.satisfied === false ? S.said.broken : ""));
+  }
+
+  #announce(action, before) {
+    const object = before.objects.find((each) => each.id === (action.id ?? before.active));
+    const line = {
+      undo: () => S.said.undone,
+      redo: () => S.said.redone,
+      accept: () => S.said.accepted(nameOf(object)),
+      clear: () => S.said.cleared,
+      open: () => S.said.reopened(nameOf(object)),
+      remove: () => S.said.removed(nameOf(object)),
+    }[action.type];
+    this.spoken = null;
+    if (line) say(line());
+  }
+
+  async #take(photo, file, history, turn) {
+    this.told.progress(S.encoding, null);
+    const ready = this.api.ready(photo);
+    const picture = await createImageBitmap(await this.api.picture(photo.id));
+    if (turn !== this.opening) return;
+    this.photo = { ...photo, picture };
+    this.file = file;
+    this.history = history;
+    this.answers = new Answers(this.photo, (prompt, all) => this.#ask(photo.id, prompt, all), (prompt) => this.api.preview(photo.id, prompt));
+    this.told.photo(this.photo);
+    await ready;
+    if (turn !== this.opening) return;
+    this.told.progress(null);
+    say(S.ready(photo.name, photo.width, photo.height));
+    this.#save();
+    this.refresh();
+  }
+
+  /** Ask; if the server has forgotten the photo, send it again first: its name is the same. */
+  async #ask(id, prompt, candidates) {
+    try {
+      return await this.api.segment(id, prompt, candidates);
+    } catch (error) {
+      if (!(await this.sendAgain(error))) throw error;
+      if (!prompt.logits) return this.api.segment(id, prompt, candidates);
+      throw Object.assign(error, { lostLogits: true });
+    }
+  }
+
+  /** Send the photo again if an error says that the server has forgotten it. @returns {Promise<boolean>} */
+  async sendAgain(error) {
+    if (!error.lostImage || !this.file) return false;
+    this.resending ??= this.api.upload(this.file, () => {}).finally(() => (this.resending = null));
+    await this.resending;
+    return true;
+  }
+
+  #save() {
+    if (this.photo && !saveSession(this.photo, this.history)) say(S.storageFull);
+  }
+}

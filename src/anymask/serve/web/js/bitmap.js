@@ -1,0 +1,163 @@
+/** A mask in the browser: one byte for each pixel of its tight box, rows from the top, in the photo's own size. */
+
+import { formatCounts, parseCounts } from "./rle.js";
+
+/**
+ * @typedef {object} Bitmap
+ * @property {number} width of the photo
+ * @property {number} height of the photo
+ * @property {number} x left edge of the box
+ * @property {number} y upper edge of the box
+ * @property {number} columns of the box
+ * @property {number} rows of the box
+ * @property {Uint8Array} data 0 or 1, rows × columns
+ * @property {number} area in pixels
+ */
+
+/** @returns {Bitmap} with nothing in it */
+export function emptyBitmap(width, height) {
+  return { width, height, x: 0, y: 0, columns: 0, rows: 0, data: new Uint8Array(0), area: 0 };
+}
+
+/** Decode {size: [height, width], counts}. @returns {Bitmap} */
+export function fromRle({ size: [height, width], counts }) {
+  const runs = typeof counts === "string" ? parseCounts(counts) : counts;
+  const box = boxOfRuns(runs, height);
+  if (!box) return emptyBitmap(width, height);
+  const { x, y, columns, rows } = box;
+  const data = new Uint8Array(columns * rows);
+  let at = 0;
+  let area = 0;
+  runs.forEach((run, index) => {
+    if (index % 2) {
+      area += run;
+      for (let left = run, place = at; left > 0; ) {
+        const column = Math.floor(place / height);
+        const row = place - column * height;
+        const step = Math.min(left, height - row);
+        let target = (row - y) * columns + column - x;
+        for (let n = 0; n < step; n++, target += columns) data[target] = 1;
+        place += step;
+        left -= step;
+      }
+    }
+    at += run;
+  });
+  return { width, height, x, y, columns, rows, data, area };
+}
+
+function boxOfRuns(runs, height) {
+  let at = 0;
+  let [left, right, top, bottom] = [Infinity, -1, Infinity, -1];
+  runs.forEach((run, index) => {
+    if (index % 2 && run) {
+      const last = at + run - 1;
+      const [first, final] = [Math.floor(at / height), Math.floor(last / height)];
+      left = Math.min(left, first);
+      right = Math.max(right, final);
+      top = Math.min(top, first === final ? at - first * height : 0);
+      bottom = Math.max(bottom, first === final ? last - final * height : height - 1);
+    }
+    at += run;
+  });
+  return right < 0 ? null : { x: left, y: top, columns: right - left + 1, rows: bottom - top + 1 };
+}
+
+/** Encode a bitmap. @param {Bitmap} bitmap @returns {{size: [number, number], counts: string}} */
+export function toRle(bitmap) {
+  const { width, height, x, y, columns, rows, data } = bitmap;
+  const runs = [];
+  let inside = 0;
+  let start = 0; // where the present run began
+  const turn = (place) => {
+    runs.push(place - start);
+    start = place;
+    inside = 1 - inside;
+  };
+  for (let column = 0; column < columns; column++) {
+    const base = (column + x) * height + y;
+    for (let row = 0, at = column; row < rows; row++, at += columns) {
+      if (data[at] !== inside) turn(base + row);
+    }
+    if (inside && rows < height) turn(base + rows);
+  }
+  if (inside && x + columns < width) turn((x + columns) * height);
+  runs.push(width * height - start);
+  return { size: [height, width], counts: formatCounts(runs) };
+}
+
+/** Whether a pixel is inside. @param {Bitmap} bitmap */
+export function has(bitmap, px, py) {
+  const [column, row] = [px - bitmap.x, py - bitmap.y];
+  if (column < 0 || row < 0 || column >= bitmap.columns || row >= bitmap.rows) return false;
+  return bitmap.data[row * bitmap.columns + column] === 1;
+}
+
+/** The same mask with a box that holds [x0, y0, x1, y1] too, in data of its own. */
+export function grown(bitmap, x0, y0, x1, y1) {
+  const { width, height } = bitmap;
+  const full = bitmap.columns > 0;
+  const left = Math.max(0, Math.min(x0, full ? bitmap.x : x0));
+  const top = Math.max(0, Math.min(y0, full ? bitmap.y : y0));
+  const right = Math.min(width, Math.max(x1, full ? bitmap.x + bitmap.columns : x1));
+  const bottom = Math.min(height, Math.max(y1, full ? bitmap.y + bitmap.rows : y1));
+  const columns = Math.max(0, right - left);
+  const rows = Math.max(0, bottom - top);
+  const data = new Uint8Array(columns * rows);
+  for (let row = 0; row < bitmap.rows; row++) {
+    const from = bitmap.data.subarray(row * bitmap.columns, (row + 1) * bitmap.columns);
+    data.set(from, (row + bitmap.y - top) * columns + bitmap.x - left);
+  }
+  return { width, height, x: left, y: top, columns, rows, data, area: bitmap.area };
+}
+
+/** The same mask in its tight box, its area counted anew. */
+export function tightened(bitmap) {
+  const { columns, rows, data } = bitmap;
+  let [left, right, top, bottom, area] = [columns, -1, -1, -1, 0];
+  for (let row = 0; row < rows; row++) {
+    const line = data.subarray(row * columns, (row + 1) * columns);
+    const first = line.indexOf(1);
+    if (first < 0) continue;
+    if (top < 0) top = row;
+    bottom = row;
+    left = Math.min(left, first);
+    right = Math.max(right, line.lastIndexOf(1));
+    for (let column = first; column < columns; column++) area += line[column];
+  }
+  if (right < 0) return emptyBitmap(bitmap.width, bitmap.height);
+  const tight = { ...bitmap, x: bitmap.x + left, y: bitmap.y + top, columns: right - left + 1, rows: bottom - top + 1, area };
+  tight.data = new Uint8Array(tight.columns * tight.rows);
+  for (let row = 0; row < tight.rows; row++) {
+    const start = (row + top) * columns + left;
+    tight.data.set(data.subarray(start, start + tight.columns), row * tight.columns);
+  }
+  return tight;
+}
+
+/** Intersection over union of two masks of one photo. */
+export function iou(a, b) {
+  const [x0, y0] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const [x1, y1] = [Math.min(a.x + a.columns, b.x + b.columns), Math.min(a.y + a.rows, b.y + b.rows)];
+  let shared = 0;
+  for (let row = y0; row < y1; row++) {
+    let atA = (row - a.y) * a.columns + x0 - a.x;
+    let atB = (row - b.y) * b.columns + x0 - b.x;
+    for (let column = x0; column < x1; column++) shared += a.data[atA++] & b.data[atB++];
+  }
+  const union = a.area + b.area - shared;
+  return union ? shared / union : 1;
+}
+
+/** What is in the first mask and not in the second. */
+export function without(a, b) {
+  const data = a.data.slice();
+  const [x0, y0] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const [x1, y1] = [Math.min(a.x + a.columns, b.x + b.columns), Math.min(a.y + a.rows, b.y + b.rows)];
+  for (let row = y0; row < y1; row++) {
+    let atA = (row - a.y) * a.columns + x0 - a.x;
+    let atB = (row - b.y) * b.columns + x0 - b.x;
+    for (let column = x0; column < x1; column++) data[atA++] &= 1 - b.data[atB++];
+  }
+  return tightened({ ...a, data });
+}

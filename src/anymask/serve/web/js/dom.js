@@ -1,0 +1,38 @@
+/** Making and finding elements. Texts come in through textContent and attributes only, never as HTML. */
+
+import { icon } from "./icons.js";
+import { S } from "./strings.js";
+
+/** The element of this id. @returns {any} */
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element: properties that are functions become listeners, `data`, `aria-…` and the like attributes. */
+export function el(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (name === "class") element.className = value;
+    else if (name in element && name !== "list" && name !== "form") element[name] = value;
+    else element.setAttribute(name, String(value));
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** A button with a picture, whose words are its accessible name and its tooltip. */
+export function iconButton(name, label, click, properties = {}) {
+  const about = { type: "button", class: "button icon-only", "aria-label": label, title: label, click, ...properties };
+  return el("button", about, icon(name));
+}
+
+/** Give the elements of the page their words: the HTML holds keys only. */
+export function fillTexts(root = document) {
+  for (const element of root.querySelectorAll("[data-text]")) element.textContent = S[element.dataset.text];
+  for (const element of root.querySelectorAll("[data-placeholder]")) element.placeholder = S[element.dataset.placeholder];
+  for (const element of root.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", S[element.dataset.label]);
+    if (element.tagName === "BUTTON") element.title = S[element.dataset.label];
+  }
+  for (const element of root.querySelectorAll("[data-icon]")) element.prepend(icon(element.dataset.icon));
+}

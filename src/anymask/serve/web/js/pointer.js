@@ -1,0 +1,114 @@
+/** Mouse, pen and fingers on the stage, turned into what was meant: hover, click, box, stroke, pan, zoom. */
+
+const SLACK = 5; // screen pixels a click may move
+const SLACK_TOUCH = 10;
+const WHEEL = 0.0018;
+
+/**
+ * Listen to a stage.
+ *
+ * @param {import("./stage.js").Stage} stage
+ * @param {object} meant what to do: `gesture(place, event)` names what a press starts ("ask" | "paint" | "pan" |
+ *   "drag"), the others are told of it: hover, leave, click, box, boxDraft, paint, painted, drag, dragged, wheel.
+ */
+export function listenToPointers(stage, meant) {
+  const { canvas } = stage;
+  const fingers = new Map();
+  let press = null;
+
+  const down = (event) => {
+    if (!stage.photo) return;
+    canvas.setPointerCapture(event.pointerId);
+    canvas.focus({ preventScroll: true });
+    const local = stage.localOf(event);
+    if (event.pointerType === "touch") fingers.set(event.pointerId, local);
+    if (fingers.size > 1) {
+      cancel();
+      press = { kind: "pinch" };
+      return;
+    }
+    const place = stage.placeOf(event);
+    const kind = event.button === 1 ? "pan" : event.button === 2 ? "ask" : meant.gesture(place, event);
+    press = { kind, place, local, last: local, button: event.button, moved: false, event };
+    if (kind === "paint") meant.paint(place, event);
+  };
+
+  const move = (event) => {
+    if (!stage.photo) return;
+    const local = stage.localOf(event);
+    if (press?.kind === "pinch") return pinch(event, local);
+    const place = stage.placeOf(event);
+    if (!press) {
+      if (event.pointerType !== "touch") meant.hover(place, event);
+      return;
+    }
+    const slack = event.pointerType === "touch" ? SLACK_TOUCH : SLACK;
+    press.moved ||= Math.hypot(local.x - press.local.x, local.y - press.local.y) > slack;
+    if (press.kind === "pan") stage.pan(local.x - press.last.x, local.y - press.last.y);
+    else if (press.kind === "paint") {
+      for (const each of event.getCoalescedEvents?.() ?? [event]) meant.paint(stage.placeOf(each), each);
+    } else if (press.moved && press.kind === "drag") meant.drag(place);
+    else if (press.moved && press.button === 0) meant.boxDraft(press.place, place);
+    press.last = local;
+  };
+
+  const up = (event) => {
+    fingers.delete(event.pointerId);
+    if (!press) return;
+    const ended = press;
+    if (ended.kind === "pinch") {
+      if (!fingers.size) press = null;
+      return;
+    }
+    press = null;
+    const place = stage.placeOf(event);
+    if (ended.kind === "paint") meant.painted();
+    else if (ended.kind === "drag") meant.dragged(ended.moved ? place : null);
+    else if (ended.kind === "ask" && !ended.moved) meant.click(ended.place, event, ended.button === 2);
+    else if (ended.kind === "ask" && ended.button === 0) meant.box(ended.place, place);
+  };
+
+  const cancel = () => {
+    if (press?.kind === "paint") meant.painted(true);
+    if (press?.kind === "ask") meant.boxDraft(null, null);
+    if (press?.kind === "drag") meant.dragged(null, true);
+    press = null;
+  };
+
+  const pinch = (event, local) => {
+    if (!fingers.has(event.pointerId)) return;
+    const before = [...fingers.values()];
+    fingers.set(event.pointerId, local);
+    const after = [...fingers.values()];
+    if (after.length < 2) return;
+    const [a, b] = [spread(before), spread(after)];
+    stage.pan(b.x - a.x, b.y - a.y);
+    stage.zoom(b.distance / a.distance, b);
+  };
+
+  canvas.addEventListener("pointerdown", down);
+  canvas.addEventListener("pointermove", move);
+  canvas.addEventListener("pointerup", up);
+  canvas.addEventListener("pointercancel", (event) => {
+    fingers.delete(event.pointerId);
+    cancel();
+  });
+  canvas.addEventListener("pointerleave", () => press || meant.leave());
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  canvas.addEventListener("auxclick", (event) => event.preventDefault());
+  canvas.addEventListener("wheel", (event) => wheel(stage, meant, event), { passive: false });
+  return { cancel };
+}
+
+function wheel(stage, meant, event) {
+  event.preventDefault();
+  const pixels = event.deltaY * (event.deltaMode === 1 ? 33 : event.deltaMode === 2 ? 400 : 1);
+  if (!event.ctrlKey && meant.wheel(Math.sign(pixels), stage.placeOf(event))) return;
+  // Pinching on a touchpad arrives as a wheel with Ctrl, in small steps.
+  const factor = Math.exp(-Math.max(-300, Math.min(300, pixels)) * WHEEL * (event.ctrlKey ? 4 : 1));
+  stage.zoom(factor, stage.localOf(event));
+}
+
+function spread([a, b]) {
+  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, distance: Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)) };
+}

@@ -1,0 +1,141 @@
+/** What the person did, and nothing else: objects with their steps, as plain values that never change in place.
+ *
+ * Masks are not part of it; they follow from the steps (see answers.js). So undo and redo are a matter of keeping old
+ * states, and the whole of it survives as JSON.
+ *
+ * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate} or {kind: "mask", rle, score}; an edit
+ * is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
+ */
+
+import { COLOURS } from "./palette.js";
+
+const DEPTH = 400;
+
+export const EMPTY = Object.freeze({ objects: [], active: null, before: null, next: 1 });
+
+/** A fresh history. */
+export function start(present = EMPTY) {
+  return { past: [], present, future: [] };
+}
+
+/** Apply an action; undo and redo are actions too. @returns the same history if nothing changed */
+export function reduce(history, action) {
+  const { past, present, future } = history;
+  if (action.type === "undo") {
+    if (!past.length) return history;
+    return { past: past.slice(0, -1), present: past[past.length - 1], future: [present, ...future] };
+  }
+  if (action.type === "redo") {
+    if (!future.length) return history;
+    return { past: [...past, present], present: future[0], future: future.slice(1) };
+  }
+  const changed = change(present, action);
+  if (changed === present) return history;
+  return { past: [...past, present].slice(-DEPTH), present: changed, future: [] };
+}
+
+/** The object that is being worked on, or null. */
+export function activeObject(state) {
+  return state.objects.find((object) => object.id === state.active) ?? null;
+}
+
+function change(state, action) {
+  const act = ACTIONS[action.type];
+  if (!act) throw new Error(`no action is called ${action.type}`);
+  return act(state, action);
+}
+
+const ACTIONS = {
+  step(state, { step }) {
+    const opened = state.active === null ? begin(state) : state;
+    return onActive(opened, (object) => ({
+      ...object,
+      steps: [...object.steps.filter((other) => step.kind !== "box" || other.kind !== "box"), step],
+    }));
+  },
+  moveStep(state, { index, x, y }) {
+    return onActive(state, (object) => ({
+      ...object,
+      steps: object.steps.map((step, n) => (n === index ? { ...step, x, y, candidate: null } : step)),
+    }));
+  },
+  removeStep(state, { index }) {
+    const object = activeObject(state);
+    if (!object?.steps[index]) return state;
+    if (object.steps.length === 1 && !object.edits.length) return ACTIONS.remove(state, { id: object.id });
+    return onActive(state, (each) => ({ ...each, steps: each.steps.filter((_, n) => n !== index) }));
+  },
+  choose(state, { candidate }) {
+    const object = activeObject(state);
+    const last = object?.steps[object.steps.length - 1];
+    if (!last || last.kind === "mask" || last.candidate === candidate) return state;
+    const steps = [...object.steps.slice(0, -1), { ...last, candidate }];
+    return onActive(state, (each) => ({ ...each, steps }));
+  },
+  edit(state, { edit }) {
+    const opened = state.active === null ? begin(state) : state;
+    return onActive(opened, (object) => ({ ...object, edits: [...object.edits, edit] }));
+  },
+  removeEdit(state, { index }) {
+    return onActive(state, (object) => ({ ...object, edits: object.edits.filter((_, n) => n !== index) }));
+  },
+  clear(state) {
+    if (state.active === null) return state;
+    const objects = state.before
+      ? state.objects.map((object) => (object.id === state.active ? state.before : object))
+      : state.objects.filter((object) => object.id !== state.active);
+    return { ...state, objects, active: null, before: null };
+  },
+  accept(state) {
+    return state.active === null ? state : { ...state, active: null, before: null };
+  },
+  open(state, { id }) {
+    const object = state.objects.find((each) => each.id === id);
+    if (!object || state.active === id) return state;
+    const objects = state.objects.map((each) => (each.id === id ? { ...each, visible: true } : each));
+    return { ...state, objects, active: id, before: object };
+  },
+  add(state, { objects, active = false }) {
+    let result = { ...state, active: null, before: null };
+    for (const about of objects) result = { ...begin(result, about), active: null };
+    return active ? { ...result, active: result.next - 1 } : result;
+  },
+  remove(state, { id }) {
+    const objects = state.objects.filter((object) => object.id !== id);
+    if (objects.length === state.objects.length) return state;
+    return { ...state, objects, ...(state.active === id ? { active: null, before: null } : {}) };
+  },
+  removeAll(state) {
+    return state.objects.length ? { ...state, objects: [], active: null, before: null } : state;
+  },
+  rename: (state, { id, name }) => about(state, id, { name }),
+  recolour: (state, { id, colour }) => about(state, id, { colour }),
+  show: (state, { id, visible }) => about(state, id, { visible }),
+  move(state, { id, by }) {
+    const from = state.objects.findIndex((object) => object.id === id);
+    const to = Math.max(0, Math.min(state.objects.length - 1, from + by));
+    if (from < 0 || from === to) return state;
+    const objects = [...state.objects];
+    objects.splice(to, 0, ...objects.splice(from, 1));
+    return { ...state, objects };
+  },
+};
+
+function begin(state, given = {}) {
+  const id = state.next;
+  const object = { id, name: "", colour: (id - 1) % COLOURS.length, visible: true, steps: [], edits: [], ...given };
+  return { ...state, objects: [...state.objects, object], active: id, before: null, next: id + 1 };
+}
+
+function onActive(state, edit) {
+  return {
+    ...state,
+    objects: state.objects.map((object) => (object.id === state.active ? edit(object) : object)),
+  };
+}
+
+function about(state, id, changes) {
+  const object = state.objects.find((each) => each.id === id);
+  if (!object || Object.keys(changes).every((key) => object[key] === changes[key])) return state;
+  return { ...state, objects: state.objects.map((each) => (each.id === id ? { ...each, ...changes } : each)) };
+}

@@ -1,0 +1,77 @@
+/** What survives a reload: the steps as JSON in localStorage, the photo's file in IndexedDB.
+ *
+ * The photo is kept here too because the server may forget it, when it expires or restarts; it is then sent again.
+ */
+
+const SESSION = "anymask.session";
+const DATABASE = "anymask";
+const STORE = "photos";
+const PAST = 60; // undo steps that survive a reload
+
+/** @returns {{photo: object, history: object} | null} */
+export function loadSession() {
+  try {
+    return JSON.parse(localStorage.getItem(SESSION));
+  } catch {
+    return null;
+  }
+}
+
+/** @returns {boolean} whether there was room */
+export function saveSession(photo, history) {
+  const { id, name, width, height } = photo;
+  for (const depth of [PAST, 5, 0]) {
+    const kept = {
+      past: depth ? history.past.slice(-depth) : [],
+      present: history.present,
+      future: history.future.slice(0, depth),
+    };
+    try {
+      localStorage.setItem(SESSION, JSON.stringify({ photo: { id, name, width, height }, history: kept }));
+      return true;
+    } catch {
+      // no room: try with a shorter past
+    }
+  }
+  return false;
+}
+
+/** Forget everything. */
+export async function clearSession() {
+  localStorage.removeItem(SESSION);
+  await withStore("readwrite", (store) => store.clear()).catch(() => {});
+}
+
+/** Keep one photo, in the place of any other. @param {string} id @param {File} file */
+export async function savePhoto(id, file) {
+  await withStore("readwrite", (store) => {
+    store.clear();
+    return store.put({ file, name: file.name }, id);
+  });
+}
+
+/** @returns {Promise<File | null>} */
+export async function loadPhoto(id) {
+  const found = await withStore("readonly", (store) => store.get(id)).catch(() => null);
+  return found ? new File([found.file], found.name, { type: found.file.type }) : null;
+}
+
+async function withStore(mode, act) {
+  const database = await new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  try {
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode);
+      const request = act(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onerror = () => reject(transaction.error);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  } finally {
+    database.close();
+  }
+}

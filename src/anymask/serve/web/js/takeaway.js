@@ -1,0 +1,87 @@
+/** Export: files of the objects, and the commands that make the same masks without the browser. */
+
+import { say, sayFailure } from "./announce.js";
+import { toRle } from "./bitmap.js";
+import { byId, el } from "./dom.js";
+import { nameOf } from "./objects.js";
+import { asPython, asShell, fileName, promptLog } from "./reproduce.js";
+import { copy, download } from "./save.js";
+import { S } from "./strings.js";
+
+const OURS = ["png", "cutout", "coco", "labelme", "yolo", "sa1b", "masks-json"];
+
+export class Takeaway {
+  /** @param {import("./app.js").App} app */
+  constructor(app) {
+    this.app = app;
+    this.model = { model: "mobile-sam" };
+    byId("export").onclick = () => this.#save().catch(sayFailure);
+    byId("copy-python").onclick = () => this.#copy("python", asPython);
+    byId("copy-shell").onclick = () => this.#copy("shell", asShell);
+    this.#offer(OURS);
+  }
+
+  /** Learn what runs on the server, and what it can write. */
+  async learn() {
+    const about = await this.app.api.models();
+    const { model, engine, precision } = about.serving ?? about;
+    this.model = { model, engine, precision };
+    if (about.formats) this.#offer([...about.formats.map((each) => each.name ?? each), "cutout"]);
+  }
+
+  #offer(formats) {
+    const known = Object.keys(S.formats).filter((name) => formats.includes(name) || name === "prompts");
+    const others = formats.filter((name) => !S.formats[name]);
+    const select = byId("export-format");
+    const chosen = select.value;
+    select.replaceChildren(...[...known, ...others].map((name) => el("option", { value: name }, S.formats[name] ?? name)));
+    if (formats.includes(chosen)) select.value = chosen;
+  }
+
+  /** The objects to give away: those in sight that have a mask. */
+  get #objects() {
+    return this.app.state.objects.filter((object) => object.visible && (object.steps.length || object.edits.length));
+  }
+
+  async #save() {
+    const { app } = this;
+    const objects = this.#objects;
+    if (!objects.length) return say(S.nothingToExport);
+    const format = byId("export-format").value;
+    const stem = fileName(app.photo.name.replace(/\.[^.]+$/, ""));
+    if (format === "prompts") {
+      const text = JSON.stringify(promptLog(app.photo, this.model, objects), null, 1);
+      return this.#give(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
+    }
+    const masks = await Promise.all(objects.map(async (object) => {
+      const answer = await app.answers.of(object);
+      return { rle: toRle(answer.bitmap), label: nameOf(object), ...(answer.score === null ? {} : { score: answer.score }) };
+    }));
+    const { blob, name } = await this.#written(format, masks);
+    this.#give(blob, name ?? `${stem}-${format}`);
+  }
+
+  async #written(format, masks) {
+    const { api, photo } = this.app;
+    const write = () => (format === "cutout" ? api.cutout(photo.id, masks, photo.name) : api.export(photo.id, format, masks, photo.name));
+    try {
+      return await write();
+    } catch (error) {
+      if (await this.app.sendAgain(error)) return write();
+      throw error;
+    }
+  }
+
+  #give(blob, name) {
+    download(blob, name);
+    say(S.saved(name));
+  }
+
+  async #copy(kind, write) {
+    const objects = this.#objects;
+    if (!objects.length) return say(S.nothingToExport);
+    const text = write(this.app.photo, this.model, objects);
+    if (await copy(text)) say(S.copied[kind]);
+    else say(S.copyFailed);
+  }
+}

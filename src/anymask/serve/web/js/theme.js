@@ -1,0 +1,22 @@
+/** Dark and light: as the system says, or as the person chose. */
+
+const KEY = "anymask.theme";
+const ORDER = ["auto", "dark", "light"];
+
+/** Use what was chosen before. */
+export function startTheme() {
+  set(localStorage.getItem(KEY) ?? "auto");
+}
+
+/** Go on to the next choice. @returns {string} its name */
+export function nextTheme() {
+  const name = ORDER[(ORDER.indexOf(localStorage.getItem(KEY) ?? "auto") + 1) % ORDER.length];
+  localStorage.setItem(KEY, name);
+  set(name);
+  return name;
+}
+
+function set(name) {
+  document.documentElement.style.colorScheme = name === "auto" ? "" : name;
+  document.documentElement.dataset.theme = name;
+}

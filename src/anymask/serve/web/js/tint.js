@@ -1,0 +1,58 @@
+/** Masks as coloured pictures of their own size, made once for each colour. */
+
+const tinted = new WeakMap();
+
+/** A canvas as large as the mask's box, its pixels in one colour. */
+export function tint(bitmap, [red, green, blue], alpha) {
+  const key = `${red},${green},${blue},${alpha}`;
+  if (!tinted.has(bitmap)) tinted.set(bitmap, new Map());
+  const canvases = tinted.get(bitmap);
+  if (!canvases.has(key)) {
+    canvases.clear(); // a mask has one colour at a time
+    canvases.set(key, painted(bitmap, [red, green, blue], alpha));
+  }
+  return canvases.get(key);
+}
+
+/** Colours of the machine's byte order, for pixels written four bytes at once. */
+export function pixel([red, green, blue], alpha) {
+  return new Uint32Array(new Uint8ClampedArray([red, green, blue, Math.round(alpha * 255)]).buffer)[0];
+}
+
+function painted({ columns, rows, data }, colour, alpha) {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, columns);
+  canvas.height = Math.max(1, rows);
+  if (!columns) return canvas;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(columns, rows);
+  const pixels = new Uint32Array(image.data.buffer);
+  const value = pixel(colour, alpha);
+  for (let at = 0; at < data.length; at++) if (data[at]) pixels[at] = value;
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** One picture of many masks, the smaller ones above, at most `limit` pixels large: an overview. */
+export function overview(photo, masks, colourOf, alpha, limit = 2e6) {
+  const step = Math.max(1, Math.ceil(Math.sqrt((photo.width * photo.height) / limit)));
+  const [width, height] = [Math.ceil(photo.width / step), Math.ceil(photo.height / step)];
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const order = masks.map((_, index) => index).sort((a, b) => masks[b].area - masks[a].area);
+  for (const index of order) paintSampled(pixels, width, step, masks[index], pixel(colourOf(index), alpha));
+  context.putImageData(image, 0, 0);
+  return { canvas, width: width * step, height: height * step };
+}
+
+function paintSampled(pixels, width, step, { x, y, columns, rows, data }, value) {
+  for (let row = Math.ceil(y / step); row * step < y + rows; row++) {
+    const base = (row * step - y) * columns - x;
+    for (let column = Math.ceil(x / step); column * step < x + columns; column++) {
+      if (data[base + column * step]) pixels[row * width + column] = value;
+    }
+  }
+}
