@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or words."),
     "detect": ("anymask.cli.detect", "Boxes of what words name."),
     "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
+    "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
 """Command name → (module that holds a click command named `command`, line for the help)."""

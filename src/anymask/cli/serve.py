@@ -1,0 +1,93 @@
+"""`anymask serve`: the browser application and the HTTP interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anymask.cli.options import debug_option, quiet_option, runtime_options
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--token",
+    metavar="TEXT",
+    envvar="ANYMASK_TOKEN",
+    help="Asked of every request; made up for any address but this machine's own. Also ANYMASK_TOKEN.",
+)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where photos are kept.")
+@click.option("--detector", default="auto", show_default=True, metavar="NAME", help="What finds words.")
+@click.option("--allow-urls", is_flag=True, help="Fetch pictures from public addresses that clients name.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
+@click.option("--max-upload", type=click.IntRange(1), default=64, show_default=True, metavar="MB", help="Of a picture.")
+@click.option("--max-pixels", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="In millions.")
+@click.option("--keep", type=click.FloatRange(0, min_open=True), default=24, show_default=True, metavar="HOURS",
+              help="Forget pictures that nobody asked about for so long.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts answered at once.")
+@quiet_option
+@runtime_options
+@debug_option
+def command(
+    host: str,
+    port: int,
+    token: str | None,
+    data: Path | None,
+    detector: str,
+    allow_urls: bool,
+    allow_host: tuple[str, ...],
+    max_upload: int,
+    max_pixels: int,
+    keep: float,
+    workers: int,
+    quiet: bool,
+    model: str,
+    engine: str,
+    precision: str,
+    threads: int | None,
+    device: str,
+    allow: str | None,
+) -> None:
+    r"""Serve the browser application and the HTTP interface.
+
+    Only this machine can reach it, unless --host says otherwise; then every request needs the token. Ctrl-C or SIGTERM
+    ends it: running requests are finished, jobs keep what they found.
+
+    \b
+    anymask serve
+    anymask serve --host 0.0.0.0 --port 8080
+    """
+    from anymask.cli.progress import shown_fetch
+    from anymask.errors import AnymaskError
+    from anymask.segmenter import load
+
+    try:
+        from anymask.serve.app import create_app
+        from anymask.serve.limits import MB, Limits
+        from anymask.serve.server import bound_socket, serve
+        from anymask.serve.service import Settings
+        from anymask.serve.tokens import token_for
+    except ModuleNotFoundError as error:
+        raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
+    from anymask.weights import cache_root
+
+    token, is_new = token_for(host, token)
+    limits = Limits(upload_bytes=max_upload * MB, pixels=max_pixels * 1_000_000, idle_seconds=keep * 3600)
+    bound = bound_socket(host, port)
+    runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
+    with shown_fetch(quiet) as fetched:
+        segmenter = load(model, allow=allow, progress=fetched, **runtime)
+    settings = Settings(data or cache_root() / "serve", limits, token, allow_host, allow_urls, detector, workers)
+    app = create_app(segmenter, settings)
+
+    def tell() -> None:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{bound.getsockname()[1]}/"
+        click.echo(f"anymask: serving {address}{f'#token={token}' if is_new else ''}", err=True)
+        if is_new:
+            click.echo(f"anymask: the token is {token}", err=True)
+
+    serve(app, bound, started=tell)

@@ -1,0 +1,60 @@
+"""What one request, one client and the whole server may use. Every limit answers with a 4xx that names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from anymask.errors import InputError
+
+MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a server.
+
+    Attributes:
+        upload_bytes: of an uploaded or fetched picture.
+        body_bytes: of any other request.
+        pixels: of a picture, known before it is decoded.
+        prompts: in one request.
+        points: in one prompt.
+        images_per_client: pictures kept for one address.
+        jobs_per_client: unfinished jobs of one address.
+        jobs: unfinished jobs of all.
+        waiting: requests that wait for the model; the next one is told to come back later.
+        request_seconds: from a request's arrival to its answer.
+        body_seconds: for a request's body to arrive.
+        header_seconds: for a request's headers to arrive.
+        job_seconds: for one job.
+        idle_seconds: after which a picture that nobody asks about is forgotten, with all that belongs to it.
+        stored_bytes: of all pictures on disk.
+        scene_bytes: memory for pictures that are ready to be asked about.
+        mask_bytes: memory for answers that may be referred to.
+        state_bytes: of one saved session.
+    """
+
+    upload_bytes: int = 64 * MB
+    body_bytes: int = 8 * MB
+    pixels: int = 100_000_000
+    prompts: int = 64
+    points: int = 512
+    images_per_client: int = 200
+    jobs_per_client: int = 4
+    jobs: int = 16
+    waiting: int = 64
+    request_seconds: float = 60.0
+    body_seconds: float = 60.0
+    header_seconds: float = 10.0
+    job_seconds: float = 600.0
+    idle_seconds: float = 24 * 3600.0
+    stored_bytes: int = 4096 * MB
+    scene_bytes: int = 1024 * MB
+    mask_bytes: int = 256 * MB
+    state_bytes: int = 4 * MB
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not value > 0:
+                raise InputError(f"the limit {each.name} must be above 0, not {value}")

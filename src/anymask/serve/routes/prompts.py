@@ -1,0 +1,74 @@
+"""Questions about a photo: masks from prompts, boxes from words, files from masks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from anymask.formats import png
+from anymask.serve.bodies import DetectBody, EverythingBody, ExportBody, SegmentBody
+from anymask.serve.problems import Problem, answer_json
+from anymask.serve.routes.requests import ImageId, MaskId, client_of, service_of
+
+router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
+
+
+@router.post("/segment")
+async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
+    """One mask for each prompt; for words as many as were found."""
+    service = service_of(request)
+    if len(body.prompts) > service.limits.prompts:
+        raise Problem(422, "too-many-prompts", f"a request takes up to {service.limits.prompts} prompts")
+    for index, prompt in enumerate(body.prompts):
+        if len(prompt.points or ()) > service.limits.points:
+            raise Problem(422, "too-many-points", f"prompt {index}: it takes up to {service.limits.points} points")
+    return answer_json(await service.segment(id, body, client_of(request)))
+
+
+@router.post("/everything", status_code=202)
+async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
+    """Look for all objects of the photo, as a job."""
+    job = await service_of(request).everything(id, body, client_of(request))
+    path = f"/v1/jobs/{job.id}"
+    return answer_json({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
+
+
+@router.post("/detect")
+async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
+    """Boxes of what words name."""
+    from anymask.serve.words import detections
+
+    service = service_of(request)
+    deadline = service.deadline()
+    with service.prompting.place():
+        image = service.images.open(id)
+        work = partial(detections, service.segmenter, service.settings.detector, image, body)
+        return answer_json(await service.prompting.run(work, deadline))
+
+
+@router.get("/masks/{n}.png")
+async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
+    """One mask as a black and white picture of the photo's size."""
+    service = service_of(request)
+    service.images.get(id)
+    mask = service.references.get(id, n)
+    with service.prompting.place():
+        encoded = await service.prompting.run(lambda: png.encode(mask.array), service.deadline())
+    mask.release()
+    headers = {"Cache-Control": "private, max-age=3600, immutable"}
+    return Response(encoded, media_type="image/png", headers=headers)
+
+
+@router.post("/export")
+async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
+    """Masks in a file of any format; several files come as one .zip."""
+    from anymask.serve.exports import exported
+
+    service = service_of(request)
+    photo = service.images.get(id)
+    with service.prompting.place():
+        work = partial(exported, partial(service.images.open, id), photo, body, partial(service.references.get, id))
+        name, kind, content = await service.prompting.run(work, service.deadline())
+    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -1,0 +1,185 @@
+"""Everything a server holds: the model, the photos, the jobs, and the queues in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from anymask.mask import Mask
+from anymask.scene import Scene
+from anymask.segmenter import Segmenter
+from anymask.serve.bodies import EverythingBody, SegmentBody
+from anymask.serve.everything_job import find_everything
+from anymask.serve.images import ImageStore, Photo
+from anymask.serve.jobs import Job, Jobs
+from anymask.serve.limits import Limits
+from anymask.serve.metrics import Metrics, gauge
+from anymask.serve.references import References
+from anymask.serve.replies import Reply
+from anymask.serve.scenes import Scenes
+from anymask.serve.workers import Workers
+
+_SWEEP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server behaves.
+
+    Attributes:
+        folder: for photos and ended jobs.
+        limits: what requests and clients may use.
+        token: that requests have to carry; None for a server that only this machine can reach.
+        hosts: further names that a server without a token answers to.
+        allow_urls: whether pictures may be fetched from addresses that clients name.
+        detector: that turns words into boxes.
+        workers: prompts that are answered at once.
+    """
+
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+    token: str | None = None
+    hosts: Sequence[str] = ()
+    allow_urls: bool = False
+    detector: str = "auto"
+    workers: int = 2
+
+
+class Service:
+    """The parts of a server, and what requests need of several of them."""
+
+    def __init__(self, segmenter: Segmenter, settings: Settings) -> None:
+        self.segmenter = segmenter
+        self.settings = settings
+        self.limits = settings.limits
+        self.metrics = Metrics()
+        self.metrics.watch(_Gauges(self))
+        self.encoding = Workers(1, self.limits.waiting)
+        self.prompting = Workers(settings.workers, self.limits.waiting)
+        self.references = References(self.limits.mask_bytes)
+        self.images = ImageStore(settings.folder / "images", self.limits, self._forgotten)
+        self.scenes = Scenes(segmenter, self.images, self.encoding, self.limits.scene_bytes)
+        self.jobs = Jobs(settings.folder / "jobs", self.limits)
+        self.is_stopping = False
+
+    def _forgotten(self, id: str) -> None:
+        self.references.forget(id)
+        if hasattr(self, "jobs"):  # photos that expired while no server ran go before there are scenes and jobs
+            self.scenes.forget(id)
+            self.jobs.forget_image(id)
+
+    def deadline(self) -> float:
+        """When a request that begins now has to be answered, of `time.perf_counter`."""
+        return time.perf_counter() + self.limits.request_seconds
+
+    async def add_image(self, encoded: bytes, client: str) -> Photo:
+        """Take in a picture, and begin to encode it."""
+        with self.encoding.place():
+            photo = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
+        if not self.scenes.is_ready(photo.id):
+            self.scenes.start(photo.id)
+        return photo
+
+    async def scene(self, id: str, deadline: float | None = None) -> Scene:
+        """The scene of an image, encoded if it is not yet."""
+        if self.scenes.is_ready(id):
+            return await self.scenes.get(id, deadline or self.deadline())
+        self.images.get(id)
+        with self.encoding.place():
+            return await self.scenes.get(id, deadline or self.deadline())
+
+    async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
+        """Answer prompts about an image."""
+        deadline = self.deadline()
+        with self.prompting.place():
+            started = time.perf_counter()
+            scene = await self.scene(id, deadline)
+            ready = time.perf_counter()
+            reply = Reply(
+                scene,
+                id,
+                body,
+                earlier=partial(self.references.get, id),
+                keep=partial(self.references.put, id, client),
+                detector=self.settings.detector,
+                deadline=deadline,
+            )
+            content = await self.prompting.run(reply.content, deadline)
+        content["seconds"] |= {
+            "encode": round(ready - started, 4),
+            "total": round(time.perf_counter() - started, 4),
+        }
+        return content
+
+    async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
+        """Start to look for everything in an image."""
+        scene = await self.scene(id)
+        parameters = body.model_dump()
+        most = self.limits.job_seconds
+        parameters["max_seconds"] = min(parameters["max_seconds"] or most, most)
+
+        def work(job: Job, tell: Any) -> dict[str, Any]:
+            return find_everything(scene, parameters, partial(self._shown, id, client), job, tell)
+
+        return self.jobs.start(id, client, work)
+
+    def _shown(self, id: str, client: str, mask: Mask) -> dict[str, Any]:
+        from anymask.formats import masks_json
+
+        entry = masks_json.mask_to_dict(mask)
+        reference = self.references.put(id, client, mask, logits=False)
+        mask.release()
+        return {**entry, "file": f"/v1/images/{id}/masks/{reference}.png", "id": reference, "logits": reference}
+
+    async def sweep_forever(self) -> None:
+        """Forget what is idle, from time to time."""
+        while True:
+            await asyncio.sleep(min(_SWEEP_SECONDS, self.limits.idle_seconds))
+            with suppress(OSError):
+                await asyncio.to_thread(self.images.sweep)
+                await asyncio.to_thread(self.jobs.sweep)
+
+    async def stop(self) -> None:
+        """Begin to go down: jobs end with what they found and say that they were stopped."""
+        self.is_stopping = True
+        await self.jobs.stop()
+
+    def close(self) -> None:
+        """Finish what runs."""
+        self.prompting.close()
+        self.encoding.close()
+
+
+class _Gauges(Collector):
+    """What is here now."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: figures are only known when asked for."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read every figure."""
+        service = self._service
+        yield gauge("images", "Photos kept.", len(service.images))
+        yield gauge("image_bytes", "Bytes of photos on disk.", service.images.stored_bytes)
+        yield gauge("scenes", "Photos in memory, ready for prompts.", len(service.scenes))
+        yield gauge("scene_bytes", "Memory of the photos that are ready.", service.scenes.nbytes)
+        yield gauge("mask_bytes", "Memory of answers that may be referred to.", service.references.nbytes)
+        yield gauge("prompts_running", "Prompts being answered.", service.prompting.running)
+        yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
+        yield gauge("encodings_running", "Photos being decoded or encoded.", service.encoding.running)
+        yield gauge("encodings_waiting", "Photos waiting for that.", service.encoding.waiting)
+        for state, count in service.jobs.counts().items():
+            yield gauge(f"jobs_{state}", f"Jobs that are {state}.", count)
