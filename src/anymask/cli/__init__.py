@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("anymask.cli.detect", "Boxes of what words name."),
     "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
+    "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
 """Command name → (module that holds a click command named `command`, line for the help)."""

@@ -1,0 +1,216 @@
+"""`anymask cutout`: objects without their background."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anymask.cli.objects import length, object_options, objects, report
+from anymask.cli.options import debug_option, json_option, quiet_option, runtime_options
+
+if TYPE_CHECKING:
+    from anymask.edit.cutout import Blur, Cutout
+    from anymask.edit.matting import Band
+    from anymask.edit.ornaments import Outline, Shadow
+    from anymask.image import Image
+    from anymask.mask import MaskSet
+
+
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@object_options
+@click.option(
+    "--edges",
+    type=click.Choice(("auto", "matte", "smooth", "hard")),
+    default="auto",
+    show_default=True,
+    help="matte looks at every pixel near the border, hair included (extra `edit`); auto takes it if installed.",
+)
+@click.option(
+    "--band",
+    metavar="IN,OUT",
+    help="Pixels inside and outside the mask's border that matte decides; more for long hair.",
+)
+@click.option("--crop", is_flag=True, help="Cut the picture down to the object.")
+@click.option("--margin", metavar="LENGTH", help="Room around it, in pixels or percent of the object; implies --crop.")
+@click.option(
+    "--background", metavar="COLOUR|FILE|blur", help="white, #ffcc00 …, a picture, or the photo out of focus."
+)
+@click.option("--blur", metavar="LENGTH", help="How far out of focus; implies --background blur.")
+@click.option("--shadow", is_flag=True, help="Let the object throw a soft shadow.")
+@click.option("--shadow-offset", metavar="X,Y", help="Where the shadow falls, pixels to the right and down.")
+@click.option("--shadow-blur", metavar="LENGTH", help="How soft it is.")
+@click.option("--shadow-opacity", type=click.FloatRange(0, 1), metavar="F", help="How dark it is.")
+@click.option("--outline", metavar="LENGTH", help="A rim of this width, as stickers have it.")
+@click.option("--outline-color", default="white", show_default=True, metavar="COLOUR", help="Its colour.")
+@click.option("--separate", is_flag=True, help="A file for every object: name_000.png ….")
+@click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss).")
+@runtime_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .webp, .tif, or .jpg with a background."
+)
+@json_option
+@quiet_option
+@debug_option
+def command(
+    image: Path, mask_file: Path | None, out: Path | None, as_json: bool, quiet: bool, separate: bool,
+    quality: int | None, **options: Any,
+) -> None:  # fmt: skip
+    r"""Cut objects out of a photo, with soft edges, at its full resolution.
+
+    Objects are named as in `anymask segment`; words may say which of several. Colour profile and orientation stay.
+
+    \b
+    anymask cutout dog.jpg --point 350,450 --out dog.png
+    anymask cutout dog.jpg --text dog --margin 5% --background white --shadow --out dog.jpg
+    anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
+    """
+    from anymask.edit.saving import format_of
+    from anymask.image import open_image
+
+    opened = open_image(image)
+    out = out or Path("anymask-out") / image.stem / "cutout.png"
+    look = {name: options.pop(name) for name in _LOOK}
+    ground = _background(look, opened)
+    format_of(out, transparent=ground is None)
+    _check(look)
+    found = objects(opened, mask_file, quiet or as_json, **options)
+    parts = [found[i : i + 1] for i in range(len(found)) if found[i].area] if separate else [found]
+    cutouts = [_cut(opened, part, ground, look) for part in parts]
+    names = [out.with_name(f"{out.stem}_{i:03d}{out.suffix}") for i in range(len(parts))] if len(parts) > 1 else [out]
+    for each, name in zip(cutouts, names, strict=True):
+        each.save(name, quality)
+    if as_json:
+        click.echo(json.dumps(_record(opened, found, parts, cutouts, names), ensure_ascii=False))
+    elif not quiet:
+        _say(found, cutouts, names, look)
+
+
+_LOOK = (
+    "edges", "band", "crop", "margin", "background", "blur", "shadow", "shadow_offset", "shadow_blur",
+    "shadow_opacity", "outline", "outline_color",
+)  # fmt: skip
+
+
+def _background(look: dict[str, Any], photo: Image) -> tuple[int, int, int] | Blur | Image | None:
+    """Read --background and --blur, before any model is loaded."""
+    from anymask.edit.backdrop import parse_color
+    from anymask.edit.cutout import Blur
+    from anymask.errors import InputError
+    from anymask.image import open_image
+
+    text = look["background"]
+    if look["blur"] is not None:
+        if text not in (None, "blur"):
+            raise InputError(f"--blur is for the photo as background; it does not go with --background {text}")
+        return Blur(length(look["blur"], "--blur", max(photo.size)))
+    if text is None:
+        return None
+    if text == "blur":
+        return Blur()
+    if Path(text).exists():
+        return open_image(text)
+    if "." in text or "/" in text:
+        raise InputError(f"--background {text}: there is no such file")
+    return parse_color(text)
+
+
+def _check(look: dict[str, Any]) -> None:
+    """Refuse what could not be used later, before any model is loaded."""
+    from anymask.edit.matting import can_matte
+    from anymask.errors import AnymaskError
+
+    _shadow(look, (100, 100))
+    _outline(look, 100)
+    _band(look)
+    length(look["margin"], "--margin", 100)
+    if look["edges"] == "matte" and not can_matte():
+        raise AnymaskError("--edges matte needs pymatting; get it with: pip install 'anymask[edit]'")
+
+
+def _cut(photo: Image, part: MaskSet, ground: Any, look: dict[str, Any]) -> Cutout:
+    from anymask.edit.cutout import cut_out
+    from anymask.overlap import tight_box
+
+    mask = part.union()
+    x0, y0, x1, y1 = tight_box(mask)
+    side = max(x1 - x0, y1 - y0)
+    return cut_out(
+        photo,
+        mask,
+        edges=look["edges"],
+        band=_band(look),
+        crop=look["crop"] or look["margin"] is not None,
+        margin=length(look["margin"], "--margin", side) or 0,
+        background=ground,
+        shadow=_shadow(look, (x1 - x0, y1 - y0)) or False,
+        outline=_outline(look, side),
+    )
+
+
+def _band(look: dict[str, Any]) -> Band | None:
+    from anymask.edit.matting import Band
+
+    return None if look["band"] is None else Band(*_pair(look["band"], "--band", "IN,OUT"))
+
+
+def _pair(text: str, option: str, meaning: str) -> tuple[float, float]:
+    from anymask.errors import InputError
+
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text!r}: it takes {meaning}, such as 8,20") from None
+    return first, second
+
+
+def _shadow(look: dict[str, Any], size: tuple[int, int]) -> Shadow | None:
+    """The shadow that the options describe, None without any of them."""
+    from dataclasses import replace
+
+    from anymask.edit.ornaments import Shadow
+
+    blur, offset, opacity = look["shadow_blur"], look["shadow_offset"], look["shadow_opacity"]
+    if not look["shadow"] and blur is None and offset is None and opacity is None:
+        return None
+    shadow = Shadow.of(size)
+    if offset is not None:
+        shadow = replace(shadow, offset=_pair(offset, "--shadow-offset", "X,Y"))
+    if blur is not None:
+        shadow = replace(shadow, blur=length(blur, "--shadow-blur", max(size)) or 0.0)
+    return shadow if opacity is None else replace(shadow, opacity=opacity)
+
+
+def _outline(look: dict[str, Any], side: int) -> Outline | None:
+    from anymask.edit.backdrop import parse_color
+    from anymask.edit.ornaments import Outline
+
+    width = length(look["outline"], "--outline", side)
+    return None if width is None else Outline(width, parse_color(look["outline_color"]))
+
+
+def _record(
+    photo: Image, found: MaskSet, parts: list[MaskSet], cutouts: list[Cutout], names: list[Path]
+) -> dict[str, Any]:
+    """What --json prints: the masks as in `masks.json`, and the files."""
+    from anymask.formats.masks_json import to_dict
+
+    files = [
+        {"file": str(name), "masks": list(part.places), "box": list(each.box), "edges": each.edges}
+        for each, part, name in zip(cutouts, parts, names, strict=True)
+    ]
+    return {**to_dict(found), "cutouts": files}
+
+
+def _say(found: MaskSet, cutouts: list[Cutout], names: list[Path], look: dict[str, Any]) -> None:
+    for line in report(found):
+        click.echo(line)
+    edges = cutouts[0].edges
+    if look["edges"] == "auto" and edges != "matte":
+        click.echo("note: edges only smoothed; hair needs pymatting: pip install 'anymask[edit]'")
+    for each, name in zip(cutouts, names, strict=True):
+        height, width = each.pixels.shape[:2]
+        click.echo(f"{name}: {width}x{height}, edges: {each.edges}")
