@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from anymask import ModelError, PromptError, weights
 from anymask.detect import find, load_detector
-from anymask.detect.yolo import letterboxed, read_classes
+from anymask.detect.yolo import read_classes
 from anymask.errors import InputError
 
 NAMES = ["person", "red square", "dog"]
@@ -134,10 +134,3 @@ def test_class_lists(tmp_path: Path) -> None:
             read_classes(tmp_path / name)
     with pytest.raises(InputError, match="cannot be read"):
         read_classes(tmp_path / "gone.txt")
-
-
-def test_letterbox_keeps_proportions_and_pads_grey() -> None:
-    picture, scale, origin = letterboxed(np.full((100, 192, 3), 255, np.uint8), (96, 64))
-    assert (picture.shape, scale, origin.tolist()) == ((1, 3, 64, 96), 0.5, [0, 7])
-    assert picture[0, 0, :7].max() == picture[0, 0, 57:].min() == np.float32(114 / 255)
-    assert picture[0, :, 7:57].min() == 1
