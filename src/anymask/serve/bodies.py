@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -10,6 +10,7 @@ Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2, descripti
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description="[x_min, y_min, x_max, y_max]")]
 Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier answer")]
 Label = Annotated[str, Field(max_length=200)]
+Color = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -108,6 +109,18 @@ class MaskBody(Body):
     score: FiniteFloat | None = None
 
 
+class CutoutBody(Body):
+    """Objects to lift off their background; see `anymask.edit.cutout.cut_out`."""
+
+    masks: list[MaskBody] = Field(min_length=1, max_length=64)
+    edges: Literal["auto", "matte", "smooth", "hard"] = "auto"
+    crop: bool = False
+    margin: Annotated[FiniteFloat, Field(ge=0, le=2000)] = 0
+    background: Literal["blur"] | Color | None = Field(None, description="[red, green, blue]; transparent if left out")
+    shadow: bool = False
+    outline: Annotated[float, Field(gt=0, le=200)] | None = Field(None, description="width of a white rim, in pixels")
+
+
 class ExportBody(Body):
     """Masks to write into a file."""
 
@@ -127,6 +140,3 @@ class UrlBody(Body):
     """A picture to fetch, where the server was started with --allow-urls."""
 
     url: Annotated[str, Field(max_length=2000)]
-
-
-Json = dict[str, Any]

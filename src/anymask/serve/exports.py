@@ -14,7 +14,7 @@ from anymask.errors import InputError
 from anymask.formats import find_format
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
-from anymask.serve.bodies import ExportBody, MaskBody
+from anymask.serve.bodies import CutoutBody, ExportBody, MaskBody
 from anymask.serve.images import Photo
 from anymask.serve.replies import mask_of_runs
 
@@ -63,6 +63,34 @@ def exported(
         else:
             name, content = f"{stem}.zip", _zipped(Path(folder), written)
     return name, _KINDS.get(Path(name).suffix, "application/octet-stream"), content
+
+
+def cut_out_png(opened: Callable[[], Image], photo: Photo, body: CutoutBody, earlier: Callable[[str], Mask]) -> bytes:
+    """Lift objects off their background, as a PNG; the other arguments are those of `exported`.
+
+    Raises:
+        InputError: an empty mask.
+        Problem: 404, an unknown reference.
+    """
+    from anymask.edit.cutout import Blur, cut_out
+    from anymask.edit.ornaments import Outline
+
+    image = opened()
+    masks = MaskSet([_mask(each, photo.size, earlier) for each in body.masks], image=image)
+    ground = body.background
+    cutout = cut_out(
+        image,
+        masks,
+        edges=body.edges,
+        crop=body.crop or body.margin > 0,
+        margin=body.margin,
+        background=Blur() if ground == "blur" else None if ground is None else (ground[0], ground[1], ground[2]),
+        shadow=body.shadow,
+        outline=None if body.outline is None else Outline(body.outline),
+    )
+    buffer = io.BytesIO()
+    cutout.picture.save(buffer, "png", compress_level=1, icc_profile=cutout.icc_profile)
+    return buffer.getvalue()
 
 
 def _extension(name: str, count: int) -> str:

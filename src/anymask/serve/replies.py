@@ -82,11 +82,12 @@ class Reply:
     def _pointed(self, indices: list[int], told: dict[int, dict[str, Any]]) -> Iterable[tuple[int, Mask]]:
         """All prompts with points, boxes or masks, in one call."""
         asked = [self._body.prompts[index] for index in indices]
+        boxes: Any = [each.box for each in asked]
         inputs = [self._mask_input(each) for each in asked]
         result = self._scene.segment(
             points=[each.points or [] for each in asked],
             labels=[each.labels for each in asked],
-            boxes=[each.box for each in asked] if any(each.box is not None for each in asked) else None,
+            boxes=boxes if any(each is not None for each in boxes) else None,
             mask_input=inputs if any(each is not None for each in inputs) else None,
             **self._options(),
         )

@@ -9,11 +9,47 @@ from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anymask.errors import InputError
 from anymask.serve.service import Service
 
 _GRACE_SECONDS = 30
+
+
+class _Timed(H11Protocol):
+    """One connection: closed when the headers of a request take too long, however steadily they drip in."""
+
+    header_seconds = 10.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self.header_seconds, self._late)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_serving():
+            self._cancel()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.header_seconds, self._late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _is_serving(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _late(self) -> None:
+        self._timer = None
+        if not self._is_serving():
+            self.transport.close()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Server(uvicorn.Server):
@@ -62,6 +98,8 @@ def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None], pr
         started: called when requests are answered.
         proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
     """
+    service: Service = app.state.service
+    timed = type("Timed", (_Timed,), {"header_seconds": service.limits.header_seconds})
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -71,7 +109,7 @@ def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None], pr
         forwarded_allow_ips=proxies,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         h11_max_incomplete_event_size=32 << 10,
-        http="h11",
+        http=timed,
         ws="none",
     )
     server = Server(config)

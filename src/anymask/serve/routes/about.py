@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from anymask import __version__
 from anymask.formats import find_format, format_names
+from anymask.serve.answers import content, problems
 from anymask.serve.bodies import Body
 from anymask.serve.problems import Problem, answer_json
 from anymask.serve.routes.requests import service_of
@@ -24,7 +25,7 @@ class SessionBody(Body):
     token: Annotated[str, Field(max_length=500)]
 
 
-@router.post("/v1/session", status_code=204)
+@router.post("/v1/session", status_code=204, responses=problems(422))
 async def session(request: Request, body: SessionBody) -> Response:
     """Exchange the token for a cookie, for browsers: pictures and event streams cannot carry a header."""
     token = service_of(request).settings.token
@@ -37,7 +38,7 @@ async def session(request: Request, body: SessionBody) -> Response:
     return response
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", response_model=dict[str, Any], responses=problems())
 async def models(request: Request) -> Response:
     """What answers here, what else is on this machine, the formats of exports, and the limits."""
     from anymask.weights import all_models, is_here
@@ -65,13 +66,13 @@ async def models(request: Request) -> Response:
     )
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=dict[str, str])
 async def alive() -> Response:
     """The process answers."""
     return answer_json({"status": "ok"})
 
 
-@router.get("/readyz", responses={503: {"description": "going down"}})
+@router.get("/readyz", response_model=dict[str, str], responses={503: {"description": "going down"}})
 async def ready(request: Request) -> Response:
     """Requests will be served; 503 while the server goes down."""
     if service_of(request).is_stopping:
@@ -79,7 +80,7 @@ async def ready(request: Request) -> Response:
     return answer_json({"status": "ready"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses=content("text/plain") | problems())
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
     from prometheus_client import CONTENT_TYPE_LATEST

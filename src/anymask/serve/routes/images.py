@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from anymask.serve.answers import ImageAnswer, content, problems
 from anymask.serve.bodies import UrlBody
 from anymask.serve.images import Photo
 from anymask.serve.problems import Problem, answer_json
@@ -22,7 +24,34 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
 Session = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{8,64}$", description="a random key of the browser's own")]
 
 
-@router.post("", status_code=201)
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"url": {"type": "string", "format": "uri", "maxLength": 2000}},
+                    "required": ["url"],
+                    "additionalProperties": False,
+                }
+            },
+        },
+    }
+}
+_STATE: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+}
+
+
+@router.post("", status_code=201, response_model=ImageAnswer, responses=problems(415, 422, 429), openapi_extra=_UPLOAD)
 async def upload(request: Request) -> Response:
     """Bring a photo. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
     service = service_of(request)
@@ -58,7 +87,7 @@ async def _fetched(request: Request, service: Service) -> bytes:
     return await fetch(body.url, service.limits)
 
 
-@router.get("/{id}")
+@router.get("/{id}", response_model=ImageAnswer, responses=problems(404, 415, 422, 429))
 async def info(
     request: Request,
     id: ImageId,
@@ -68,8 +97,6 @@ async def info(
     service = service_of(request)
     photo = service.images.get(id)
     if wait and not service.scenes.is_ready(id):
-        import time
-
         try:
             await service.scene(id, time.perf_counter() + wait)
         except Problem as problem:
@@ -78,14 +105,18 @@ async def info(
     return answer_json(_told(service, photo))
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete("/{id}", status_code=204, responses=problems(404, 422))
 async def forget(request: Request, id: ImageId) -> Response:
     """Forget a photo and all that belongs to it, unless another client brought it, too."""
     service_of(request).images.remove(id, client_of(request))
     return Response(status_code=204)
 
 
-@router.get("/{id}/picture")
+@router.get(
+    "/{id}/picture",
+    response_class=Response,
+    responses=content("image/jpeg", "image/png", "image/webp") | problems(404, 415, 422, 429),
+)
 async def picture(
     request: Request,
     id: ImageId,
@@ -123,13 +154,13 @@ def _picture(service: Service, id: str, max_side: int | None, format: str) -> by
     return buffer.getvalue()
 
 
-@router.get("/{id}/state")
+@router.get("/{id}/state", response_model=dict[str, Any], responses=problems(404, 422))
 async def read_state(request: Request, id: ImageId, session: Session) -> Response:
     """What this browser saved about the photo."""
     return Response(service_of(request).images.read_state(id, session), media_type="application/json")
 
 
-@router.put("/{id}/state", status_code=204)
+@router.put("/{id}/state", status_code=204, responses=problems(404, 422), openapi_extra=_STATE)
 async def save_state(request: Request, id: ImageId, session: Session) -> Response:
     """Save any JSON object with the photo, for as long as the photo is kept."""
     service = service_of(request)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
+from anymask.serve.answers import JobAnswer, content, problems
 from anymask.serve.jobs import Jobs
 from anymask.serve.problems import answer_json
 from anymask.serve.routes.requests import JobId, service_of
@@ -16,13 +17,17 @@ from anymask.serve.routes.requests import JobId, service_of
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job}")
+@router.get("/{job}", response_model=JobAnswer, responses=problems(404, 422))
 async def state(request: Request, job: JobId) -> Response:
     """State and progress; `masks` found so far, or the `result` when it has ended."""
     return answer_json(service_of(request).jobs.get(job))
 
 
-@router.get("/{job}/events")
+@router.get(
+    "/{job}/events",
+    response_class=Response,
+    responses=content("text/event-stream") | problems(404, 422, 429),
+)
 async def events(
     request: Request, job: JobId, last_event_id: Annotated[str | None, Header(max_length=20)] = None
 ) -> Response:
@@ -43,7 +48,7 @@ async def _stream(jobs: Jobs, id: str, skip: int) -> AsyncIterator[bytes]:
             yield f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode("ascii")
 
 
-@router.delete("/{job}", status_code=202)
+@router.delete("/{job}", status_code=202, response_model=JobAnswer, responses=problems(404, 422))
 async def cancel(request: Request, job: JobId) -> Response:
     """End a job; what it found so far stays."""
     return answer_json(service_of(request).jobs.cancel(job), 202)

@@ -8,14 +8,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.serve.bodies import DetectBody, EverythingBody, ExportBody, SegmentBody
+from anymask.serve.answers import DetectAnswer, SegmentAnswer, StartedAnswer, content, problems
+from anymask.serve.bodies import CutoutBody, DetectBody, EverythingBody, ExportBody, SegmentBody
 from anymask.serve.problems import Problem, answer_json
 from anymask.serve.routes.requests import ImageId, MaskId, client_of, service_of
 
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
 
-@router.post("/segment")
+@router.post("/segment", response_model=SegmentAnswer, responses=problems(404, 422, 429))
 async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
     """One mask for each prompt; for words as many as were found."""
     service = service_of(request)
@@ -27,7 +28,7 @@ async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
     return answer_json(await service.segment(id, body, client_of(request)))
 
 
-@router.post("/everything", status_code=202)
+@router.post("/everything", status_code=202, response_model=StartedAnswer, responses=problems(404, 422, 429))
 async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
     """Look for all objects of the photo, as a job."""
     job = await service_of(request).everything(id, body, client_of(request))
@@ -35,7 +36,7 @@ async def everything(request: Request, id: ImageId, body: EverythingBody) -> Res
     return answer_json({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
 
 
-@router.post("/detect")
+@router.post("/detect", response_model=DetectAnswer, responses=problems(404, 422, 429))
 async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
     """Boxes of what words name."""
     from anymask.serve.words import detections
@@ -48,7 +49,11 @@ async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
         return answer_json(await service.prompting.run(work, deadline))
 
 
-@router.get("/masks/{n}.png")
+@router.get(
+    "/masks/{n}.png",
+    response_class=Response,
+    responses=content("image/png") | problems(404, 422, 429),
+)
 async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     """One mask as a black and white picture of the photo's size."""
     service = service_of(request)
@@ -61,7 +66,23 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     return Response(encoded, media_type="image/png", headers=headers)
 
 
-@router.post("/export")
+@router.post("/cutout", response_class=Response, responses=content("image/png") | problems(404, 415, 422, 429))
+async def cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
+    """Objects without their background, as a PNG of the photo's full resolution."""
+    from anymask.serve.exports import cut_out_png
+
+    service = service_of(request)
+    photo = service.images.get(id)
+    with service.encoding.place():
+        work = partial(cut_out_png, partial(service.images.open, id), photo, body, partial(service.references.get, id))
+        return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
+
+
+@router.post(
+    "/export",
+    response_class=Response,
+    responses=content("application/octet-stream") | problems(404, 422, 429),
+)
 async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     """Masks in a file of any format; several files come as one .zip."""
     from anymask.serve.exports import exported
