@@ -55,9 +55,9 @@ export class Api {
     }));
   }
 
-  /** Wait until the model has looked at a photo: a first question comes back when it has. */
-  ready({ id, width, height }) {
-    return this.preview(id, { points: [[Math.floor(width / 2), Math.floor(height / 2)]], labels: [1] });
+  /** Wait until the model has looked at a photo. */
+  async ready(id) {
+    while (!(await this.#json("GET", `v1/images/${id}?wait=20`)).encoded);
   }
 
   /** What the server knows of a photo. */
@@ -65,9 +65,9 @@ export class Api {
     return this.#json("GET", `v1/images/${id}`);
   }
 
-  /** The photo as displayed, for drawing. @returns {Promise<Blob>} */
-  async picture(id) {
-    return (await this.#request("GET", `v1/images/${id}/picture`)).blob();
+  /** The photo as displayed. @param {"png" | "jpeg"} format @returns {Promise<Blob>} */
+  async picture(id, format) {
+    return (await this.#request("GET", `v1/images/${id}/picture?format=${format}`)).blob();
   }
 
   /** One prompt: the mask; with `candidates`, also all answers and which of them the mask is. */
@@ -116,12 +116,6 @@ export class Api {
     const answer = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name });
     const disposition = answer.headers.get("Content-Disposition") ?? "";
     return { blob: await answer.blob(), name: /filename="?([^";]+)"?/.exec(disposition)?.[1] ?? null };
-  }
-
-  /** One picture of all masks, transparent elsewhere. */
-  async cutout(id, masks, name) {
-    const answer = await this.#request("POST", `v1/images/${id}/cutout`, { masks, name });
-    return { blob: await answer.blob(), name: `${name.replace(/\.[^.]+$/, "")}-cutout.png` };
   }
 
   /** What the server runs. */
@@ -208,7 +202,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return { detail: text.slice(0, 200) };
+    return {}; // not from anymask: a proxy's page, for instance
   }
 }
 

@@ -8,6 +8,8 @@ import { activeObject, reduce, start } from "./state.js";
 import { loadPhoto, loadSession, savePhoto, saveSession } from "./storage.js";
 import { S } from "./strings.js";
 
+const EXACT = 4e6; // pixels up to which the photo is shown without compression
+
 export class App {
   /**
    * @param {import("./api.js").Api} api
@@ -139,8 +141,9 @@ export class App {
 
   async #take(photo, file, history, turn) {
     this.told.progress(S.encoding, null);
-    const ready = this.api.ready(photo);
-    const picture = await createImageBitmap(await this.api.picture(photo.id));
+    const ready = this.api.ready(photo.id);
+    const exact = photo.width * photo.height <= EXACT;
+    const picture = await createImageBitmap(await this.api.picture(photo.id, exact ? "png" : "jpeg"));
     if (turn !== this.opening) return;
     this.photo = { ...photo, picture };
     this.file = file;

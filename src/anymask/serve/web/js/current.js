@@ -80,7 +80,7 @@ export class Current {
     const group = el("div", { class: "candidates", role: "radiogroup", "aria-label": S.candidates });
     if (!last || last.kind === "mask") return group;
     for (let index = 0; index < 3; index++) {
-      const act = () => this.act({ type: "choose", candidate: index });
+      const act = () => this.act({ type: "choose", candidate: last.candidate === index ? null : index });
       const about = { type: "button", class: "candidate", role: "radio", "aria-checked": "false", disabled: true, "data-part": `candidate-${index}` };
       group.append(el("button", { ...about, "aria-label": S.candidates, click: act }, el("canvas", { width: 1, height: 1 }), el("span")));
     }
@@ -141,10 +141,9 @@ export class Current {
   }
 }
 
-/** Share, score and stability in words; a mask that was painted has no score of the model's any more. */
-export function factsOf({ bitmap, score, stability, byHand }) {
-  const share = bitmap.area / (bitmap.width * bitmap.height);
-  return byHand ? S.facts(share, null, null) : S.facts(share, score, stability);
+/** Share and score in words; a mask that was painted has no score of the model's any more. */
+export function factsOf({ bitmap, score, byHand }) {
+  return S.facts(bitmap.area / (bitmap.width * bitmap.height), byHand ? null : score);
 }
 
 function describe(step) {

@@ -5,6 +5,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** @param {Record<string, Function>} meant what to do, by name */
 export function listenToKeys(canvas, meant) {
   document.addEventListener("keydown", (event) => {
+    canvas.classList.remove("pointed");
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const target = event.target;
     if (target.matches("input:not([type=range]), textarea, select, [contenteditable]")) {

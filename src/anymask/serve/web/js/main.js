@@ -129,8 +129,8 @@ async function showOtherAnswers(object) {
 }
 
 function choose(candidate) {
-  const { active } = app;
-  if (active) app.act({ type: "choose", candidate });
+  const last = app.active?.steps.at(-1);
+  if (last) app.act({ type: "choose", candidate: last.candidate === candidate ? null : candidate });
 }
 
 function setTool(tool) {

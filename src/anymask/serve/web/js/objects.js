@@ -47,8 +47,7 @@ function row(object, index, state, answer, act) {
     "li",
     { class: classes.filter(Boolean).join(" "), "aria-current": id === state.active ? "true" : null },
     swatch,
-    field,
-    el("span", { class: "object-share" }, share === null ? "" : S.share(share)),
+    el("div", { class: "object-about" }, field, el("span", { class: "object-share" }, share === null ? "\u00a0" : S.share(share))),
     iconButton(object.visible ? "eye" : "hidden", object.visible ? S.hide(name) : S.show(name), () =>
       act({ type: "show", id, visible: !object.visible }), { ...part("show"), "aria-pressed": String(!object.visible) }),
     iconButton("up", S.moveUp(name), () => act({ type: "move", id, by: -1 }), { ...part("up"), disabled: index === 0 }),

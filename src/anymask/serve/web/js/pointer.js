@@ -20,6 +20,7 @@ export function listenToPointers(stage, meant) {
     if (!stage.photo) return;
     canvas.setPointerCapture(event.pointerId);
     canvas.focus({ preventScroll: true });
+    canvas.classList.add("pointed"); // who points needs no ring around the photo
     const local = stage.localOf(event);
     if (event.pointerType === "touch") fingers.set(event.pointerId, local);
     if (fingers.size > 1) {

@@ -69,7 +69,7 @@ export class Stage {
   #paint() {
     const ratio = this.canvas.width / this.size.width;
     const { photo, viewport } = this;
-    paintStage(this.context, { ...this.gather(), photo, viewport, ratio, stage: this.size });
+    paintStage(this.context, { ...(photo && this.gather()), photo, viewport, ratio, stage: this.size });
     this.afterPaint();
   }
 

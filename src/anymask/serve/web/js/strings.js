@@ -64,10 +64,7 @@ export const S = {
   currentHintTouch: "Tap something in the photo. Tap again to add to it; drag with one finger for a box.",
   name: "Name",
   unnamed: (id) => `Object ${id}`,
-  facts: (share, score, stability) =>
-    `${percent(share)} of the picture` +
-    (score === null ? "" : `, score ${score.toFixed(2)}`) +
-    (stability === null || stability === undefined ? "" : `, stability ${stability.toFixed(2)}`),
+  facts: (share, score) => `${percent(share)} of the picture` + (score === null ? "" : `, score ${score.toFixed(2)}`),
   candidates: "Other answers",
   candidate: (n, score) => `Answer ${n}, score ${score.toFixed(2)} (${n})`,
   candidateShort: (n, score) => `${n}  ${score.toFixed(2)}`,
@@ -128,8 +125,8 @@ export const S = {
   exportTitle: "Take it with you",
   exportFormat: "Format",
   download: "Save",
-  copyPython: "Copy as Python",
-  copyShell: "Copy as command",
+  copyPython: "Copy Python",
+  copyShell: "Copy command",
   copied: { python: "Python code copied.", shell: "Command line copied." },
   copyFailed: "The browser did not allow copying; the text is selected in the window below.",
   formats: {

@@ -7,6 +7,7 @@ import { nameOf } from "./objects.js";
 import { asPython, asShell, fileName, promptLog } from "./reproduce.js";
 import { copy, download } from "./save.js";
 import { S } from "./strings.js";
+import { tint } from "./tint.js";
 
 const OURS = ["png", "cutout", "coco", "labelme", "yolo", "sa1b", "masks-json"];
 
@@ -53,6 +54,7 @@ export class Takeaway {
       const text = JSON.stringify(promptLog(app.photo, this.model, objects), null, 1);
       return this.#give(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
     }
+    if (format === "cutout") return this.#give(await this.#cutout(objects), `${stem}-cutout.png`);
     const masks = await Promise.all(objects.map(async (object) => {
       const answer = await app.answers.of(object);
       return { rle: toRle(answer.bitmap), label: nameOf(object), ...(answer.score === null ? {} : { score: answer.score }) };
@@ -63,11 +65,32 @@ export class Takeaway {
 
   async #written(format, masks) {
     const { api, photo } = this.app;
-    const write = () => (format === "cutout" ? api.cutout(photo.id, masks, photo.name) : api.export(photo.id, format, masks, photo.name));
+    return this.#patiently(() => api.export(photo.id, format, masks, photo.name));
+  }
+
+  /** The objects alone, everything else transparent: pixels as they are, edges not softened. */
+  async #cutout(objects) {
+    const { app } = this;
+    const { id, width, height } = app.photo;
+    const answers = await Promise.all(objects.map((object) => app.answers.of(object)));
+    const file = await this.#patiently(() => app.api.picture(id, "png"));
+    const picture = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d");
+    for (const { bitmap } of answers) {
+      if (bitmap.columns) context.drawImage(tint(bitmap, [0, 0, 0], 1), bitmap.x, bitmap.y);
+    }
+    context.globalCompositeOperation = "source-in";
+    context.drawImage(picture, 0, 0);
+    return canvas.convertToBlob({ type: "image/png" });
+  }
+
+  /** Ask the server, which may have to be sent the photo again. */
+  async #patiently(ask) {
     try {
-      return await write();
+      return await ask();
     } catch (error) {
-      if (await this.app.sendAgain(error)) return write();
+      if (await this.app.sendAgain(error)) return ask();
       throw error;
     }
   }
