@@ -25,6 +25,7 @@ _NAMES = {
     "PromptError": "anymask.errors",
     "WeightsError": "anymask.errors",
     "Candidates": "anymask.candidates",
+    "Client": "anymask.client",
     "Detections": "anymask.detect",
     "Image": "anymask.image",
     "Mask": "anymask.mask",
@@ -48,6 +49,7 @@ __all__ = ["__version__", *_NAMES]
 
 if TYPE_CHECKING:
     from anymask.candidates import Candidates as Candidates
+    from anymask.client import Client as Client
     from anymask.detect import Detections as Detections
     from anymask.detect import Search as Search
     from anymask.detect import load_detector as load_detector

@@ -147,16 +147,20 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def _mask(entry: Mapping[str, Any]) -> Mask:
-    return Mask.from_rle(
-        entry["rle"],
-        score=entry.get("score"),
-        stability=entry.get("stability"),
-        label=entry.get("label"),
-        detector_score=entry.get("detector_score"),
-        satisfied=_satisfied(entry),
-        prompt=int(entry.get("prompt", 0)),
-        clean_up=entry.get("clean_up", ()),
-    )
+    return Mask.from_rle(entry["rle"], **about_mask(entry))
+
+
+def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """All that an entry of `masks` tells besides the pixels, as `Mask` takes it."""
+    return {
+        "score": entry.get("score"),
+        "stability": entry.get("stability"),
+        "label": entry.get("label"),
+        "detector_score": entry.get("detector_score"),
+        "satisfied": _satisfied(entry),
+        "prompt": int(entry.get("prompt", 0)),
+        "clean_up": entry.get("clean_up") or (),
+    }
 
 
 def _satisfied(entry: Mapping[str, Any]) -> Satisfaction | None:
