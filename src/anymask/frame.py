@@ -168,8 +168,8 @@ class _Weights:
 
 @lru_cache(maxsize=16)
 def _weights(size: int, resized: int) -> _Weights:
-    low, high, fraction = _bilinear(size, resized)
-    inner_low, inner_high, inner_fraction = _bilinear(MODEL_SIDE, LOGIT_SIDE)
+    low, high, fraction = bilinear_taps(size, resized)
+    inner_low, inner_high, inner_fraction = bilinear_taps(MODEL_SIDE, LOGIT_SIDE)
     matrix = np.zeros((size, LOGIT_SIDE), np.float32)
     at = np.arange(size)
     for tap, share in ((low, 1 - fraction), (high, fraction)):
@@ -178,7 +178,7 @@ def _weights(size: int, resized: int) -> _Weights:
     return _Weights(matrix, inner_low[low], inner_high[high] + 1)
 
 
-def _bilinear(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def bilinear_taps(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Taps of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis."""
     position = np.maximum((np.arange(size) + 0.5) * (source / size) - 0.5, 0)
     low = np.minimum(position.astype(np.int64), source - 1)

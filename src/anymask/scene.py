@@ -153,11 +153,7 @@ class Scene:
             each=each, frame=frame, box_format=box_format,
         )  # fmt: skip
         started = time.perf_counter()
-        logits, scores = self._decode(prompts)
-        masks = [
-            self._chosen(Candidates(self._frame, logits[i], scores[i]), prompt, i, select)
-            for i, prompt in enumerate(prompts)
-        ]
+        masks = self._answer(prompts, select)
         if max_hole_area or max_island_area:
             masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
@@ -268,6 +264,14 @@ class Scene:
 
         cleaning: dict[str, Any] = {"select": select, "max_hole_area": hole, "max_island_area": island}
         return Pipeline(self._segmenter, detector, search=search, **cleaning).segment(self, text)
+
+    def _answer(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
+        """One mask per prompt, in order; how a family's own kind of Scene answers."""
+        logits, scores = self._decode(prompts)
+        return [
+            self._chosen(Candidates(self._frame, logits[i], scores[i]), prompt, i, select)
+            for i, prompt in enumerate(prompts)
+        ]
 
     def _chosen(self, candidates: Candidates, prompt: Prompt, index: int, select: Select) -> Mask:
         chosen, satisfied = choose(candidates, prompt, select)

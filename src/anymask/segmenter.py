@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def load(
     store: bool = True,
     allow: str | Sequence[str] | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Segmenter:
     """Get a model ready: fetch and verify its weights if needed, and set up an engine.
 
@@ -51,9 +53,11 @@ def load(
         store: keep embeddings on disk, so that a photo is encoded once for all processes.
         allow: licences of weights that may be used; None asks the variable ANYMASK_ALLOW.
         progress: told about downloads.
+        options: of the model's family; FastSAM takes `imgsz`, `conf`, `iou` and `max_det`, see
+            `anymask.families.fastsam`, and SAM takes none.
 
     Raises:
-        ModelError: unknown model, engine, precision or device.
+        ModelError: unknown model, engine, precision, device or option.
         WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
         EngineError: the engine is missing or cannot do this.
     """
@@ -64,7 +68,7 @@ def load(
     runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
     files = ensure(entry, allow=allow, progress=progress)
     key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
-    family = load_family(entry.family, files, key, runtime)
+    family = load_family(entry.family, files, key, runtime, **options)
     embeddings = EmbeddingStore(cache_root() / "embeddings") if store else None
     return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
 
@@ -83,11 +87,13 @@ class Segmenter:
     ) -> None:
         self.model = model
         self.engine = engine.name
-        self.precision = engine.precision
+        self.precision = family.precision
         self.device = engine.device
         self.threads = engine.threads
         self.weights = key
-        self._key = (key, str(CODE_VERSION), engine.name, engine.version, engine.precision, engine.device)
+        self._key = (
+            key, str(CODE_VERSION), engine.name, engine.version, family.precision, engine.device, *family.variant
+        )  # fmt: skip
         self._family = family
         self._store = store
         self._load_seconds = seconds
@@ -115,7 +121,11 @@ class Segmenter:
             if self._store is not None:
                 self._store.put(embedding, image.pixel_hash, *self._key)
         embedding.setflags(write=False)
-        return Scene(self, image, embedding, time.perf_counter() - started)
+        return self._family.scene_type()(self, image, embedding, time.perf_counter() - started)
+
+    def embedding_path(self, image: Image) -> Path | None:
+        """Where the embedding of a picture is kept on disk, whether it is there or not; None without a store."""
+        return None if self._store is None else self._store.path(image.pixel_hash, *self._key)
 
     def _stored(self, image: Image) -> NDArray[np.float32] | None:
         return None if self._store is None else self._store.get(image.pixel_hash, *self._key)

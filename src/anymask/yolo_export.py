@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 OPEN = 0
 """Stands for a side that the export leaves open."""
 
+_HALF = 10
+"""ONNX's number for float16."""
+
 
 def open_export(path: Path) -> onnx.ModelProto:
     """Read an export.
@@ -40,13 +43,17 @@ def picture_input(model: onnx.ModelProto, path: Path) -> tuple[str, tuple[int, i
     """Return the name of the picture's input and its (width, height), `OPEN` where the export leaves them so.
 
     Raises:
-        ModelError: it takes something else than one picture.
+        ModelError: it takes something else than one picture of f32 numbers.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     shape = dimensions(inputs[0]) if len(inputs) == 1 else []
     if len(shape) != 4 or shape[1] not in (OPEN, 3):
         raise ModelError(f"{path} takes {len(inputs)} inputs of shape {shape}: a YOLO export takes one [1, 3, H, W]")
+    if shape[0] not in (OPEN, 1):
+        raise ModelError(f"{path} takes {shape[0]} pictures at a time: export it with batch=1")
+    if inputs[0].type.tensor_type.elem_type == _HALF:
+        raise ModelError(f"{path} is an export in half precision: export it without half=True")
     return inputs[0].name, (shape[3], shape[2])
 
 

@@ -6,8 +6,10 @@ A family is one file here, plus its network in `graphs/` if that is new, plus it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,26 @@ from anymask.errors import ModelError
 from anymask.frame import Frame
 from anymask.prompt import Prompt
 
+if TYPE_CHECKING:
+    from anymask.scene import Scene
+
 
 class Family(Protocol):
     """What a Segmenter needs from a family; safe to use from several threads at once."""
+
+    @property
+    def precision(self) -> str:
+        """What its networks really compute in: "f32", "bf16" or "int8"."""
+        ...
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """What besides weights and engine decides about the answer of `encode`, for the keys of stores."""
+        ...
+
+    def scene_type(self) -> type[Scene]:
+        """The kind of Scene that asks this family: `anymask.Scene`, or one with the same calls."""
+        ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the image encoder on a photo, uint8 [H, W, 3] RGB → what `decode` needs to know of it."""
@@ -39,7 +58,7 @@ class Family(Protocol):
         ...
 
 
-def load_family(family: str, files: Mapping[str, Path], key: str, engine: Engine) -> Family:
+def load_family(family: str, files: Mapping[str, Path], key: str, engine: Engine, **options: Any) -> Family:
     """Set up a family for one set of weights; nothing is compiled yet.
 
     Args:
@@ -47,12 +66,26 @@ def load_family(family: str, files: Mapping[str, Path], key: str, engine: Engine
         files: the model's verified files.
         key: identifies the weights in caches.
         engine: runs the graphs.
+        options: the family's own, described at its class.
 
     Raises:
-        ModelError: a family this version does not know.
+        ModelError: a family this version does not know, files that are none of it, or an option it has not got.
     """
-    if family == "sam":
-        from anymask.families.sam import Sam
+    if family not in _FAMILIES:
+        raise ModelError(
+            f"this version does not know the model family {family!r}: it has {' and '.join(map(repr, _FAMILIES))}"
+        )
+    module, name = _FAMILIES[family]
+    make = getattr(import_module(f"anymask.families.{module}"), name)
+    known = [
+        parameter.name for parameter in signature(make).parameters.values() if parameter.kind == Parameter.KEYWORD_ONLY
+    ]
+    if unknown := [option for option in options if option not in known]:
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise ModelError(f"models of family {family!r} have no option {unknown[0]!r}: {takes}")
+    made: Family = make(list(files.values()), key, engine, **options)
+    return made
 
-        return Sam(list(files.values()), key, engine)
-    raise ModelError(f"this version does not know the model family {family!r}: it has 'sam'")
+
+_FAMILIES = {"sam": ("sam", "Sam"), "fastsam": ("fastsam", "FastSam")}
+"""Module and class of each family; imported only when a model of it is loaded."""

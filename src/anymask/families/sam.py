@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import onnx
 
     from anymask.engines.detached import DetachedGraph
+    from anymask.scene import Scene
     from anymask.weights.parameters import Parameters
 
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
@@ -33,14 +34,23 @@ _NOT_A_POINT, _TOP_LEFT, _BOTTOM_RIGHT, _ABSENT = -1, 2, 3, -2
 class Sam:
     """A SAM model on an engine. Graphs are compiled when first needed; see `anymask.families.Family`."""
 
+    variant: tuple[str, ...] = ()
+
     def __init__(self, files: Sequence[Path], key: str, engine: Engine) -> None:
         self._files = tuple(files)
         self._key = key
         self._engine = engine
+        self.precision = engine.precision
         self._graphs: dict[str, CompiledGraph] = {}
         self._locks = {name: threading.Lock() for name in _GRAPHS}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
             _parameters(key, self._files)  # it takes milliseconds, and what is no SAM is refused before any work
+
+    def scene_type(self) -> type[Scene]:
+        """Scenes that ask the decoder."""
+        from anymask.scene import Scene
+
+        return Scene
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
