@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
+    "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
+    "paste": ("anymask.cli.paste", "A model's answer to inpaint --pair, put back into the photo."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
 """Command name → (module that holds a click command named `command`, line for the help)."""

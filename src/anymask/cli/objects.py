@@ -23,7 +23,7 @@ _mask_option = click.option(
     metavar="FILE",
     help="Take these masks and ask nothing: masks.json, or a black and white picture of the photo's size.",
 )
-_PROMPTS = ("include", "exclude", "boxes", "text", "each")
+_PROMPTS = ("include", "exclude", "boxes", "text", "steps", "each")
 
 
 def object_options(command: Command) -> Command:

@@ -113,7 +113,7 @@ def cut_out(
     image = open_image(source)
     if not margin >= 0:
         raise InputError(f"a margin must be 0 or more pixels, got {margin}")
-    lifted = _lift(image, _array(mask), edges, band)
+    lifted = _lift(image, as_array(mask), edges, band)
     if shadow is True:
         shadow = Shadow.of((lifted.box[2] - lifted.box[0], lifted.box[3] - lifted.box[1]))
     layers, frame = _layers(lifted, outline, shadow or None)
@@ -127,7 +127,8 @@ def cut_out(
     return Cutout(pixels, canvas, lifted.edges, image.icc_profile)
 
 
-def _array(mask: Any) -> NDArray[np.bool_]:
+def as_array(mask: Any) -> NDArray[np.bool_]:
+    """A Mask, what a MaskSet covers, or an array, as bool [H, W]."""
     if hasattr(mask, "union"):
         return np.asarray(mask.union())
     array = np.asarray(mask.array if hasattr(mask, "array") else mask)
