@@ -46,7 +46,8 @@ class Format(Protocol):
 @cache
 def format_names() -> tuple[str, ...]:
     """All formats, in alphabetical order."""
-    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+    modules = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    return tuple(sorted(name.replace("_", "-") for name in modules))
 
 
 def find_format(name: str | None = None, path: str | Path = "") -> Format:
