@@ -13,6 +13,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -210,8 +211,15 @@ class RemoteScene:
         Prompts are checked here, so that mistakes are told without asking the server.
 
         Args:
-            points, labels, box, boxes, each, text, frame, box_format: as there.
+            points: as there, like all that follows.
+            labels: 1 include, 0 exclude.
+            box: one box.
+            boxes: one object each.
             mask_input: a mask of the photo's size; an earlier answer goes into `previous`.
+            each: every point is an object of its own.
+            text: words for objects.
+            frame: "pixels", "unit" or "percent".
+            box_format: "xyxy", "xywh" or "cxcywh".
             previous: an earlier answer of the same server.
             options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``.
 
@@ -288,7 +296,8 @@ class RemoteScene:
                     self._client.request("DELETE", started["state"])
                 ended = data
         except BaseException:
-            self._client.request("DELETE", started["state"])  # Ctrl-C here is to end the work there
+            with suppress(AnymaskError):  # Ctrl-C here is to end the work there, too
+                self._client.request("DELETE", started["state"])
             raise
         result = ended.get("result")
         if result is None:
@@ -356,7 +365,8 @@ def _mask(entry: Mapping[str, Any]) -> RemoteMask:
 
 def _run(answer: Mapping[str, Any]) -> Run:
     names = ("model", "engine", "precision", "device", "version")
-    return Run(**{name: answer.get(name) or "" for name in names}, seconds=answer.get("seconds") or {})
+    told: dict[str, Any] = {name: answer.get(name) or "" for name in names}
+    return Run(**told, seconds=answer.get("seconds") or {})
 
 
 def _check(answer: httpx.Response) -> None:

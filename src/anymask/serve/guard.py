@@ -143,7 +143,8 @@ def _watched(receive: Receive, most: int, seconds: float) -> Receive:
         seen += len(message.get("body", b""))
         whole = not message.get("more_body", False)
         if seen > most:
-            await _read_away(receive)
+            if not whole:
+                await _read_away(receive)
             raise _too_large(most)
         return message
 

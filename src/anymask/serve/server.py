@@ -89,18 +89,15 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None], proxies: str = "127.0.0.1,::1") -> None:
-    """Serve until SIGINT or SIGTERM; returns after SIGTERM, raises KeyboardInterrupt after SIGINT.
+def configuration(app: FastAPI, proxies: str = "127.0.0.1,::1") -> uvicorn.Config:
+    """How uvicorn runs the application.
 
     Args:
         app: of `create_app`.
-        bound: of `bound_socket`.
-        started: called when requests are answered.
         proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
     """
     service: Service = app.state.service
-    timed = type("Timed", (_Timed,), {"header_seconds": service.limits.header_seconds})
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
@@ -109,10 +106,20 @@ def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None], pr
         forwarded_allow_ips=proxies,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         h11_max_incomplete_event_size=32 << 10,
-        http=timed,
+        http=type("Timed", (_Timed,), {"header_seconds": service.limits.header_seconds}),
         ws="none",
     )
-    server = Server(config)
+
+
+def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; returns after SIGTERM, raises KeyboardInterrupt after SIGINT.
+
+    Args:
+        app: of `create_app`.
+        bound: of `bound_socket`.
+        started: called when requests are answered.
+    """
+    server = Server(configuration(app))
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn hands the signal back after its own work
     try:
         asyncio.run(_serve(server, bound, started))
