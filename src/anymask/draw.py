@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,13 @@ class Style:
         contours: whether masks get an outline.
         boxes: whether boxes of prompts are drawn.
         points: whether points of prompts are drawn.
-        labels: whether masks with a label are named.
+        labels: whether masks with a label are named, with their score.
+        scores: whether masks without a label get a tag with their score, too.
+        color_by: "object" (by its place in the result) or "label" (the same for all of one name, in every picture).
         max_side: larger photographs are drawn at this long side, in pixels; None keeps every size.
 
     Raises:
-        InputError: an opacity outside 0 to 1, no colours, or a long side below 1.
+        InputError: an opacity outside 0 to 1, no colours, an unknown way to colour, or a long side below 1.
     """
 
     colors: Sequence[Color] = PALETTE
@@ -67,6 +70,8 @@ class Style:
     boxes: bool = True
     points: bool = True
     labels: bool = True
+    scores: bool = False
+    color_by: str = "object"
     max_side: int | None = 4096
 
     def __post_init__(self) -> None:
@@ -74,6 +79,8 @@ class Style:
             raise InputError(f"opacity must be 0 to 1, got {self.opacity}")
         if not len(self.colors) or any(len(color) != 3 for color in self.colors):
             raise InputError(f"colors must hold at least one (red, green, blue), got {self.colors}")
+        if self.color_by not in ("object", "label"):
+            raise InputError(f"color_by is {self.color_by!r}: it can be 'object' or 'label'")
         if self.max_side is not None and self.max_side < 1:
             raise InputError(f"max_side must be at least 1 pixel, got {self.max_side}")
 
@@ -116,8 +123,7 @@ def paint(
     """
     style = style or Style()
     canvas = Canvas(pixels, style.max_side)
-    places = getattr(masks, "places", range(len(masks)))
-    colors = [style.colors[place % len(style.colors)] for place in places]
+    colors = colors_of(masks, style)
     areas = [mask.area for mask in one_by_one(masks)]
     order = sorted(range(len(masks)), key=lambda i: -areas[i])
     for index, mask in zip(order, one_by_one(masks[i] for i in order), strict=True):
@@ -128,14 +134,29 @@ def paint(
         if style.boxes and prompt.box is not None:
             canvas.box(prompt.box, color)
     for mask, color in zip(masks, colors, strict=True):
-        if style.labels and mask.label is not None:
-            text = mask.label if mask.score is None else f"{mask.label} {mask.score:.2f}"
+        if text := _tag(mask, style):
             canvas.tag(text, mask.box, color)
     if style.points:
         for prompt, _ in asked:
             for point, label in zip(prompt.points, prompt.labels, strict=True):
                 canvas.star(point, INCLUDE if label == 1 else EXCLUDE)
     return canvas.pixels
+
+
+def colors_of(masks: Sequence[Mask], style: Style) -> list[Color]:
+    """The colour of each mask: the same wherever the mask is shown, also alone or in a slice of its result."""
+    places = getattr(masks, "places", range(len(masks)))
+    if style.color_by == "label":
+        # A checksum, because names have to keep their colours from one process and picture to the next.
+        places = [zlib.crc32((mask.label or "").casefold().encode()) for mask in masks]
+    return [style.colors[place % len(style.colors)] for place in places]
+
+
+def _tag(mask: Mask, style: Style) -> str:
+    """What stands on a mask's tag; empty for none."""
+    named = style.labels and mask.label is not None
+    scored = mask.score is not None and (named or style.scores)
+    return " ".join([*([mask.label or ""] if named else []), *([f"{mask.score:.2f}"] if scored else [])])
 
 
 class Canvas:

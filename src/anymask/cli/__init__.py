@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
     "paste": ("anymask.cli.paste", "A model's answer to inpaint --pair, put back into the photo."),
+    "draw": ("anymask.cli.draw", "Pictures of masks made earlier: overlays, candidates, contact sheets, clicks."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
 """Command name → (module that holds a click command named `command`, line for the help)."""

@@ -116,26 +116,41 @@ def taken(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     """A crop of the photograph at the painter's size, uint8 [h, w, 3]; beyond the photograph it is mirrored."""
     import cv2
 
-    height, width = pixels.shape[:2]
-    x0, y0, x1, y1 = crop.box
-    part = pixels[max(0, y0) : min(height, y1), max(0, x0) : min(width, x1)]
-    beyond = max(0, -y0), max(0, y1 - height), max(0, -x0), max(0, x1 - width)
-    if any(beyond):
-        part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REFLECT)
+    part = _mirrored(pixels, crop.box)
     if not crop.native:
         part = cv2.resize(part, crop.size, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(part)
 
 
 def marked(hole: Hole, crop: Crop) -> NDArray[np.bool_]:
-    """Where a painter may paint: everywhere that something of it will be seen, bool [h, w] at its size."""
+    """Where a painter may paint: everywhere that something of it will be seen, bool [h, w] at its size.
+
+    Beyond the photograph the mask is mirrored like the photograph itself: no half of the object stays there.
+    """
     import cv2
 
-    inside = hole.inside(crop.box) > 0
+    inside = _mirrored(hole.inside((0, 0, *hole.size)) > 0, crop.box)
     if crop.native:
         return inside
     # Any share of a pixel counts, so that nothing of the object shows through at the border.
     return np.asarray(cv2.resize(inside.astype(np.float32), crop.size, interpolation=cv2.INTER_AREA) > 1e-6)
+
+
+def _mirrored(array: NDArray[Any], box: tuple[int, int, int, int]) -> NDArray[Any]:
+    """A part of a picture or mask; where it reaches beyond, its own mirror image goes on."""
+    rows = _reflected(box[1], box[3], array.shape[0])
+    columns = _reflected(box[0], box[2], array.shape[1])
+    part: NDArray[Any] = (
+        array[rows[:, None], columns]
+        if box[2] > array.shape[1] or box[3] > array.shape[0]
+        else (array[box[1] : box[3], box[0] : box[2]])
+    )
+    return part
+
+
+def _reflected(start: int, stop: int, length: int) -> NDArray[np.int64]:
+    places = np.arange(start, stop) % (2 * length)
+    return np.where(places < length, places, 2 * length - 1 - places)
 
 
 def paste(

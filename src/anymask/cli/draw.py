@@ -1,0 +1,199 @@
+"""`anymask draw`: pictures of masks that were made earlier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anymask.cli.options import debug_option, quiet_option, runtime_options
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from anymask.mask import MaskSet
+    from anymask.prompt import Prompt
+    from anymask.scene import Scene
+
+STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "candidates", "clicks")
+
+
+@click.command()
+@click.argument("masks", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The photo, if it is not where it was.")
+@click.option(
+    "--style",
+    type=click.Choice(STYLES),
+    default="overlay",
+    show_default=True,
+    help="candidates and clicks ask the model again, what masks.json says was asked; clicks is animated.",
+)
+@click.option("--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Which prompt they ask.")
+@click.option("--opacity", type=click.FloatRange(0, 1), metavar="F", help="Of the masks.  [default: 0.45]")
+@click.option("--scores", is_flag=True, help="Write every mask's score on it.")
+@click.option("--labels/--no-labels", default=True, help="Names of masks that have one.")
+@click.option("--points/--no-points", default=True, help="What was pointed at.")
+@click.option("--boxes/--no-boxes", default=True, help="Boxes that were asked about.")
+@click.option(
+    "--color-by",
+    type=click.Choice(("object", "label")),
+    default="object",
+    show_default=True,
+    help="Colours by place in the result, or by name, the same in every picture.",
+)
+@click.option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger photos at this long side.")
+@click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
+@runtime_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .jpg, .webp; clicks: .gif or .webp."
+)
+@quiet_option
+@debug_option
+def command(
+    masks: tuple[Path, ...], photo: Path | None, style: str, number: int, out: Path | None, columns: int | None,
+    quiet: bool, **options: Any,
+) -> None:  # fmt: skip
+    r"""Picture the masks of a masks.json, or of the folder it lies in; several make a contact sheet.
+
+    \b
+    anymask draw anymask-out/dogs --style contour --scores --out dogs.png
+    anymask draw anymask-out/* --style side-by-side --out batch.jpg
+    anymask draw anymask-out/dogs --style clicks --out clicks.gif
+    """
+    from anymask.errors import InputError
+
+    target = out or Path("drawing.gif" if style == "clicks" else "drawing.png")
+    _check_target(target, style)
+    if photo is not None and len(masks) > 1:
+        raise InputError("--photo is for one masks.json; several have to find their photos themselves")
+    if style == "clicks" and len(masks) > 1:
+        raise InputError("--style clicks makes an animation of one masks.json")
+    look = {
+        name: options.pop(name) for name in ("opacity", "scores", "labels", "points", "boxes", "color_by", "max_side")
+    }
+    look = {name: value for name, value in look.items() if value is not None}
+    results = [_read(path, photo) for path in masks]
+    if style == "clicks":
+        _animate(results[0], number, look, target, quiet, options)
+    else:
+        _picture(results, masks, style, number, look, columns, target, quiet, options)
+    if not quiet:
+        click.echo(target)
+
+
+def _check_target(target: Path, style: str) -> None:
+    from anymask.edit.saving import format_of
+    from anymask.errors import InputError
+
+    if style != "clicks":
+        format_of(target)
+    elif target.suffix.lower() not in (".gif", ".webp"):
+        raise InputError(f"{target.name}: --style clicks makes a .gif or .webp")
+
+
+def _read(path: Path, photo: Path | None) -> MaskSet:
+    """Masks with their photograph: the one named, or the one that they remember.
+
+    Raises:
+        InputError: no masks.json, no photograph, or one that has changed since.
+    """
+    from anymask.errors import InputError
+    from anymask.formats.masks_json import read
+    from anymask.image import open_image
+
+    file = path / "masks.json" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"there is no {file}")
+    record = read(file).record
+    if photo is not None:
+        return read(file, open_image(photo))
+    places = [] if record.path is None else [Path(record.path), file.parent / record.path]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        where = f"{record.path} is not there" if record.path else "it does not say which photo it is about"
+        raise InputError(f"{file}: {where}; give the photo with --photo")
+    image = open_image(found)
+    if record.sha256 is not None and record.sha256 not in (image.file_sha256, image.pixel_hash):
+        raise InputError(f"{found} has changed since {file} was made; to draw on it all the same give it with --photo")
+    return read(file, image)
+
+
+def _picture(
+    results: list[MaskSet], sources: tuple[Path, ...], style: str, number: int, look: dict[str, Any],
+    columns: int | None, target: Path, quiet: bool, runtime: dict[str, Any],
+) -> None:  # fmt: skip
+    from anymask.pictures import contact_sheet
+
+    if len(results) == 1:
+        _save(_drawn(results[0], style, number, look, quiet, runtime), target)
+        return
+    # A cell shows no more than this, and hundreds of full-size pictures would fill the memory.
+    small = {"max_side": 640, **look}
+    pictures = [_drawn(result, style, number, small, quiet, runtime) for result in results]
+    titles = [Path(result.record.path or source).name for result, source in zip(results, sources, strict=True)]
+    wide = max(picture.width / picture.height for picture in pictures) > 2
+    _save(contact_sheet(pictures, titles, columns or (1 if wide else None), 960 if wide else 320), target)
+
+
+def _drawn(
+    result: MaskSet, style: str, number: int, look: dict[str, Any], quiet: bool, runtime: dict[str, Any]
+) -> PIL.Image.Image:
+    from anymask.pictures import binary, candidates_row, levels, row, side_by_side
+
+    if style == "fill":
+        return result.draw(**{**look, "contours": False})
+    if style == "contour":
+        return result.draw(**{**look, "opacity": look.get("opacity", 0.0)})
+    if style == "side-by-side":
+        return side_by_side(result, **look)
+    if style == "levels":
+        return levels(result, **look)
+    if style == "binary":
+        panels = [binary(mask, max_side=look.get("max_side", 1024)) for mask in result]
+        return row(panels) if panels else result.draw(**look)
+    if style == "candidates":
+        prompt, scene = _asked_again(result, number, quiet, runtime)
+        points, box = (prompt.points if len(prompt.points) else None), prompt.box
+        labels = prompt.labels if len(prompt.points) else None
+        return candidates_row(result.image, scene.candidates(points, labels, box), prompt, **look)
+    return result.draw(**look)
+
+
+def _animate(
+    result: MaskSet, number: int, look: dict[str, Any], target: Path, quiet: bool, runtime: dict[str, Any]
+) -> None:
+    from anymask.errors import InputError
+    from anymask.pictures import click_frames, save_animation
+
+    prompt, scene = _asked_again(result, number, quiet, runtime)
+    if not len(prompt.points):
+        raise InputError(f"prompt {number} has no points to animate")
+    save_animation(target, *click_frames(scene, prompt.points, prompt.labels, **look))
+
+
+def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, Scene]:
+    """A prompt of a result, and its photograph encoded by the model that answered it."""
+    from anymask.cli.progress import shown_fetch
+    from anymask.errors import InputError
+    from anymask.segmenter import load
+
+    if number >= len(result.prompts):
+        raise InputError(f"there is no prompt {number}: masks.json holds {len(result.prompts)}")
+    prompt = result.prompts[number]
+    if not len(prompt.points) and prompt.box is None:
+        raise InputError(f"prompt {number} has neither points nor a box, so the model cannot be asked it again")
+    context = click.get_current_context()
+    chosen = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
+    model = runtime["model"] if chosen or not result.run.model else result.run.model
+    with shown_fetch(quiet) as progress:
+        segmenter = load(progress=progress, **{**runtime, "model": model})
+    return prompt, segmenter.encode(result.image)
+
+
+def _save(picture: PIL.Image.Image, target: Path) -> None:
+    import numpy as np
+
+    from anymask.edit.saving import save_picture
+
+    save_picture(target, np.asarray(picture))
