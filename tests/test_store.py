@@ -32,7 +32,7 @@ def test_the_least_recently_used_go_first(tmp_path):
     store = EmbeddingStore(tmp_path, cap=3 * SIZE)
     for i in range(3):
         store.put(embedding(i), str(i))
-        os.utime(store._path((str(i),)), (1000 + i, 1000 + i))
+        os.utime(store.path(str(i)), (1000 + i, 1000 + i))
     store.get("0")  # used again: now 1 is the oldest
     store.put(embedding(3), "3")
     assert [store.get(str(i)) is not None for i in range(4)] == [True, False, True, True]
@@ -75,3 +75,14 @@ def test_many_writers_and_readers_never_see_half_a_file(tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(120)))
+
+
+def test_a_cap_kept_in_the_folder_holds_for_every_process(tmp_path):
+    EmbeddingStore(tmp_path).keep_cap(3 * SIZE)
+    other = EmbeddingStore(tmp_path)
+    assert other.cap == 3 * SIZE
+    for i in range(5):
+        other.put(embedding(i), str(i))
+    assert [other.get(str(i)) is not None for i in range(5)] == [False, False, True, True, True]
+    (tmp_path / "cap").write_text("much")
+    assert other.cap == 2 * 1024**3
