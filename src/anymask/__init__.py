@@ -35,11 +35,15 @@ _NAMES = {
     "Scene": "anymask.scene",
     "Search": "anymask.detect",
     "Segmenter": "anymask.segmenter",
+    "cut_out": "anymask.edit.cutout",
+    "inpaint": "anymask.edit.inpaint",
     "load": "anymask.segmenter",
     "load_detector": "anymask.detect",
     "open_image": "anymask.image",
     "show_binary_mask": "anymask.plot",
     "show_boxes": "anymask.plot",
+    "show_candidates": "anymask.plot",
+    "show_contours": "anymask.plot",
     "show_masks": "anymask.plot",
     "show_points": "anymask.plot",
 }
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
     from anymask.detect import Detections as Detections
     from anymask.detect import Search as Search
     from anymask.detect import load_detector as load_detector
+    from anymask.edit.cutout import cut_out as cut_out
+    from anymask.edit.inpaint import inpaint as inpaint
     from anymask.errors import AnymaskError as AnymaskError
     from anymask.errors import EngineError as EngineError
     from anymask.errors import ImageError as ImageError
@@ -67,6 +73,8 @@ if TYPE_CHECKING:
     from anymask.pipeline import Pipeline as Pipeline
     from anymask.plot import show_binary_mask as show_binary_mask
     from anymask.plot import show_boxes as show_boxes
+    from anymask.plot import show_candidates as show_candidates
+    from anymask.plot import show_contours as show_contours
     from anymask.plot import show_masks as show_masks
     from anymask.plot import show_points as show_points
     from anymask.prompt import Prompt as Prompt

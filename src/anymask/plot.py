@@ -13,8 +13,11 @@ from anymask.errors import AnymaskError, InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from anymask.candidates import Candidates
     from anymask.mask import Mask
+    from anymask.prompt import Prompt
 
 OPACITY = 0.55
 
@@ -90,6 +93,62 @@ def show_masks(masks: Any, ax: Axes | None = None, random_color: bool = False) -
     return axes
 
 
+def show_contours(masks: Any, ax: Axes | None = None, linewidth: float = 2) -> Axes:
+    """Plot the outlines of masks, holes included, each in the colour that `show_masks` gives it.
+
+    Args:
+        masks: a `MaskSet`, Masks, or bool [K, H, W] or [H, W].
+        ax: the axes of the picture, the current ones if left out.
+        linewidth: in points.
+
+    Returns:
+        The axes.
+    """
+    import cv2
+
+    axes = _axes(ax)
+    for index, array in enumerate(_arrays(masks)):
+        inside = np.ascontiguousarray(array).view(np.uint8)
+        rings, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        for ring in rings:
+            x, y = np.concatenate([ring, ring[:1]])[:, 0].T
+            axes.plot(x, y, color=_unit(PALETTE[index % len(PALETTE)]), linewidth=linewidth, zorder=2)
+    return axes
+
+
+def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | None = None) -> Figure:
+    """Plot all answers to one prompt in a row, each over the picture with its score as title.
+
+    ```python
+    show_candidates(scene.image, scene.candidates(points=[(350, 450)]))
+    ```
+
+    Args:
+        image: uint8 [H, W, 3].
+        candidates: of `Scene.candidates`.
+        prompt: what was asked: its points and its box are plotted, too.
+
+    Returns:
+        A new figure.
+    """
+    pixels = np.asarray(image)
+    count = len(candidates.scores)
+    height = 4.5 * pixels.shape[0] / pixels.shape[1] + 0.4
+    figure, row = _pyplot().subplots(1, count, squeeze=False, figsize=(4.5 * count, height))
+    for index, (axes, mask, score) in enumerate(zip(row[0], candidates.masks, candidates.scores, strict=True)):
+        axes.imshow(pixels)
+        show_masks(mask, axes)
+        if prompt is not None and len(prompt.points):
+            show_points(prompt.points, prompt.labels, axes, marker_size=200)
+        if prompt is not None and prompt.box is not None:
+            show_boxes(prompt.box, axes)
+        axes.set_title(f"Mask {index}, score {score:.3f}")
+        axes.axis("off")
+    figure.tight_layout()
+    done: Figure = figure
+    return done
+
+
 def show_binary_mask(mask: Mask | ArrayLike, score: float | None = None, ax: Axes | None = None) -> Axes:
     """Plot one mask in white on black, with its score as title.
 
@@ -123,11 +182,16 @@ def _arrays(masks: Any) -> list[NDArray[np.bool_]]:
 
 
 def _axes(ax: Axes | None) -> Axes:
+    axes: Axes = _pyplot().gca() if ax is None else ax
+    return axes
+
+
+def _pyplot() -> Any:
     try:
         from matplotlib import pyplot
     except ImportError:
         raise AnymaskError("matplotlib is not installed; get it with: pip install 'anymask[notebook]'") from None
-    return pyplot.gca() if ax is None else ax
+    return pyplot
 
 
 def _unit(color: tuple[int, int, int]) -> tuple[float, float, float]:

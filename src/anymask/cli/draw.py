@@ -107,7 +107,7 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
         raise InputError(f"there is no {file}")
     record = read(file).record
     if photo is not None:
-        return read(file, open_image(photo))
+        return _shown(read(file, open_image(photo)))
     places = [] if record.path is None else [Path(record.path), file.parent / record.path]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
@@ -116,7 +116,13 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
     image = open_image(found)
     if record.sha256 is not None and record.sha256 not in (image.file_sha256, image.pixel_hash):
         raise InputError(f"{found} has changed since {file} was made; to draw on it all the same give it with --photo")
-    return read(file, image)
+    return _shown(read(file, image))
+
+
+def _shown(result: MaskSet) -> MaskSet:
+    """Hide what everything mode asked: stars by the hundred would hide the photograph."""
+    result.shows_prompts = result.run.call.name != "everything"
+    return result
 
 
 def _picture(
@@ -169,6 +175,7 @@ def _animate(
     prompt, scene = _asked_again(result, number, quiet, runtime)
     if not len(prompt.points):
         raise InputError(f"prompt {number} has no points to animate")
+    look = {name: value for name, value in look.items() if name != "labels"}  # answers to clicks have no names
     save_animation(target, *click_frames(scene, prompt.points, prompt.labels, **look))
 
 
