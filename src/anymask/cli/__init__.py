@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or words."),
     "detect": ("anymask.cli.detect", "Boxes of what words name."),
     "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
+    "batch": ("anymask.cli.batch", "The same for folders and datasets, on all cores or many machines."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),

@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_ANSWERING = (
+    click.option(
+        "--select",
+        type=click.Choice(("object", "part", "score")),
+        default="object",
+        show_default=True,
+        help="Take the best answer that keeps the prompt, the smallest such, or the model's highest score.",
+    ),
+    click.option(
+        "--fill-holes", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Fill holes up to this size."
+    ),
+    click.option(
+        "--drop-islands", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Drop islands up to this size."
+    ),
+)
+"""How to choose among answers, and what becomes of them; `answering` turns them into options of `Scene.segment`."""
+
 _OPTIONS = (
     click.option(
         "--point", "include", multiple=True, metavar="X,Y", help="A point inside the object, e.g. 350,450 or 40%,50%."
@@ -44,19 +61,7 @@ _OPTIONS = (
         help="An object as it was made in the browser, or its prompt log; see anymask.steps.",
     ),
     click.option("--each", is_flag=True, help="Every --point is an object of its own."),
-    click.option(
-        "--select",
-        type=click.Choice(("object", "part", "score")),
-        default="object",
-        show_default=True,
-        help="Take the best answer that keeps the prompt, the smallest such, or the model's highest score.",
-    ),
-    click.option(
-        "--fill-holes", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Fill holes up to this size."
-    ),
-    click.option(
-        "--drop-islands", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Drop islands up to this size."
-    ),
+    *_ANSWERING,
 )
 
 
@@ -65,6 +70,18 @@ def prompt_options(command: Command) -> Command:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def answering_options(command: Command) -> Command:
+    """Add only the options that say how to choose among answers."""
+    for option in reversed(_ANSWERING):
+        command = option(command)
+    return command
+
+
+def answering(select: str, fill_holes: int, drop_islands: int) -> dict[str, Any]:
+    """Turn the values of `answering_options` into arguments of `Scene.segment`."""
+    return {"select": select, "max_hole_area": fill_holes, "max_island_area": drop_islands}
 
 
 def answer(
@@ -103,7 +120,7 @@ def answer(
             raise PromptError("--steps says all that is asked: it goes with no other prompt, --each or clean-up")
         return _followed(image, steps, model, quiet, runtime)
     asked = _asked(image.size, include, exclude, boxes, text, each)
-    answering: dict[str, Any] = {"select": select, "max_hole_area": fill_holes, "max_island_area": drop_islands}
+    chosen = answering(select, fill_holes, drop_islands)
     with shown_fetch(quiet) as progress:
         if text:
             found_by = load_named(detector, classes, progress, **runtime)
@@ -111,8 +128,8 @@ def answer(
         segmenter = load(model, progress=progress, **runtime)
     if text:
         search = search_of(threshold, max_per_label, zoom)
-        return Pipeline(segmenter, found_by, search=search, **answering)(image, asked["text"])
-    return segmenter.encode(image).segment(**asked, **answering)
+        return Pipeline(segmenter, found_by, search=search, **chosen)(image, asked["text"])
+    return segmenter.encode(image).segment(**asked, **chosen)
 
 
 def _followed(image: Image, steps: str, model: str, quiet: bool, runtime: dict[str, Any]) -> MaskSet:

@@ -1,0 +1,244 @@
+"""`anymask batch`: the same work on many photos, which can be stopped at any moment and goes on where it was."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anymask.cli.options import common_options
+from anymask.cli.prompts import answering, answering_options
+from anymask.cli.search import search_options
+from anymask.cli.words import phrases_of, word_options
+
+if TYPE_CHECKING:
+    from anymask.jobs.batch import Status, Summary
+    from anymask.jobs.inputs import Inputs
+    from anymask.jobs.work import Work
+
+_FAILURES_SHOWN = 10
+_LINE_SECONDS = 30.0
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--everything", is_flag=True, help="Find all objects of each photo; with the options of that command.")
+@click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each photo.")
+@click.option("--embed-only", is_flag=True, help="Only look at the photos, so that later clicks are answered at once.")
+@word_options
+@click.option("--images", metavar="DIR", help="Folder that names in a list, a COCO JSON or a CSV count from.")
+@click.option("--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Models side by side.  [default: 1]")
+@click.option("--runner", type=click.Choice(("local", "ray")), default="local", show_default=True)
+@click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster; also RAY_ADDRESS. Without it: here.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first photo that fails.")
+@click.option("--retry-failed", is_flag=True, help="Try photos again that failed in an earlier run.")
+@click.option("--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="What the store may keep.")
+@answering_options
+@search_options
+@common_options
+def command(
+    inputs: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    allow: str | None,
+    everything: bool,
+    prompts: str | None,
+    embed_only: bool,
+    text: tuple[str, ...],
+    images: str | None,
+    workers: int | None,
+    runner: str,
+    ray_address: str | None,
+    fail_fast: bool,
+    retry_failed: bool,
+    store_gb: float | None,
+    **asked: Any,
+) -> int:
+    """Do the same to many photos.
+
+    INPUT is a folder (with all below it), a pattern in quotes, a list (.txt, a path per line), single photos, or a
+    COCO JSON or CSV that says what to look for in each photo. The folder of --out keeps one masks.json per photo, and
+    a manifest of what is done: run the same command again after any interruption, and it goes on from there.
+
+    \b
+    anymask batch photos --out masks --everything
+    anymask batch "photos/**/*.jpg" --out masks --text "dog, cat" --format coco
+    anymask batch photos --out masks --prompts boxes.json --workers 2
+    anymask batch photos --out masks --embed-only
+    """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import shown_fetch
+    from anymask.jobs.batch import Job, resolved, run_batch
+    from anymask.jobs.inputs import Inputs
+
+    if out is None:
+        raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
+    folder = _as_written(out)
+    listed = Inputs(inputs, prompts, images, without=folder)
+    work = _work(listed, everything, text, embed_only, asked)
+    with shown_fetch(quiet) as fetched:
+        settled, segmenter = resolved(work, fetched, allow=allow)
+    job = Job(
+        listed, settled, folder, workers or 1, runner, ray_address, fail_fast, retry_failed,
+        store_bytes=None if store_gb is None else round(store_gb * 1e9),
+    )  # fmt: skip
+    with _shown(quiet) as progress:
+        summary = run_batch(job, segmenter, progress)
+    if as_json:
+        click.echo(json.dumps(_as_json(summary, folder), ensure_ascii=False))
+    else:
+        _report(summary, folder, quiet)
+    return 1 if summary.counts.failed else 0
+
+
+def _as_written(out: Path) -> str:
+    """The folder as the person wrote it: a path drops one slash of an address."""
+    text = str(out)
+    scheme, colon, rest = text.partition(":/")
+    return f"{scheme}://{rest.lstrip('/')}" if colon and len(scheme) > 1 and scheme.isalnum() else text
+
+
+def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, asked: dict[str, Any]) -> Work:
+    """What is done to each photo; exactly one thing.
+
+    Raises:
+        InputError: nothing or several things are asked for.
+    """
+    from anymask.errors import InputError
+    from anymask.formats import find_format
+    from anymask.jobs.work import Work
+
+    for name in asked["formats"]:
+        find_format(name)
+    by_file = listed.prompts is not None and not (everything or text or embed_only)
+    if [everything, bool(text), by_file, embed_only].count(True) != 1 or (
+        listed.prompts is not None and not by_file and listed.prompts not in listed.named
+    ):
+        raise InputError("say what to do with each photo: one of --everything, --text, --prompts FILE or --embed-only")
+    if not by_file:
+        listed.prompts = None
+    with_what = {name: asked[name] for name in ("model", "engine", "precision", "device", "threads")}
+    chosen = answering(asked["select"], asked["fill_holes"], asked["drop_islands"])
+    if embed_only:
+        return Work("embed", **with_what)
+    if everything:
+        return Work("everything", _search(asked), formats=asked["formats"], **with_what)
+    if by_file:
+        return Work("prompts", chosen, formats=asked["formats"], **with_what)
+    classes = None if asked["classes"] is None else str(asked["classes"])
+    search = {name: asked[name] for name in ("threshold", "max_per_label", "zoom")}
+    return Work(
+        "text", chosen, phrases_of(text), search, asked["detector"], classes, asked["formats"], **with_what
+    )  # fmt: skip
+
+
+def _search(asked: dict[str, Any]) -> dict[str, Any]:
+    from anymask.scene import Scene
+
+    known = inspect.signature(Scene.everything).parameters
+    return {name: value for name, value in asked.items() if name in known}
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[Callable[[Status], None]]:
+    """Show how far the job is: a bar on a terminal, else a line now and then."""
+    if quiet:
+        yield lambda status: None
+        return
+    if not sys.stderr.isatty():
+        yield _Lines().tell
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("")
+
+        def show(status: Status) -> None:
+            counts = status.counts
+            bars.update(task, total=counts.photos, completed=counts.photos - counts.waiting, description=_pace(status))
+
+        yield show
+
+
+class _Lines:
+    """Progress for a log file."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _LINE_SECONDS
+
+    def tell(self, status: Status) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _LINE_SECONDS
+        counts = status.counts
+        click.echo(f"{counts.photos - counts.waiting} of {counts.photos} photos: {_pace(status)}", err=True)
+
+
+def _pace(status: Status) -> str:
+    parts = []
+    if status.rate:
+        parts.append(f"{status.rate:.2f} photos/s")
+    if status.seconds_left is not None:
+        parts.append(f"{_duration(status.seconds_left)} left")
+    if status.counts.failed:
+        parts.append(f"{status.counts.failed} failed")
+    return ", ".join(parts) or "starting"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _report(summary: Summary, folder: str, quiet: bool) -> None:
+    from anymask.jobs.batch import FAILURES
+
+    counts = summary.counts
+    for key, reason in summary.failures[:_FAILURES_SHOWN]:
+        click.echo(f"failed: {reason if key in reason else f'{key}: {reason}'}", err=True)
+    if counts.failed > _FAILURES_SHOWN:
+        click.echo(f"… and {counts.failed - _FAILURES_SHOWN} more, see {folder}/{FAILURES}", err=True)
+    if quiet:
+        return
+    for note in summary.notes:
+        click.echo(f"note: {note}")
+    waiting = f", {counts.waiting} not looked at" if counts.waiting else ""
+    click.echo(f"{counts.photos} photos: {counts.done} done, {counts.failed} failed{waiting}; {counts.masks} masks")
+    before = counts.photos - counts.waiting - summary.now
+    earlier = f", {before} before" if before else ""
+    pace = f", {summary.now / summary.seconds:.2f} photos/s" if summary.now and summary.seconds > 0 else ""
+    click.echo(f"now {summary.now} in {_duration(summary.seconds)}{pace}{earlier}")
+    for path in summary.collected:
+        click.echo(path)
+    click.echo(folder)
+
+
+def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
+    counts = summary.counts
+    return {
+        "out": folder,
+        "photos": counts.photos,
+        "done": counts.done,
+        "failed": counts.failed,
+        "waiting": counts.waiting,
+        "masks": counts.masks,
+        "now": summary.now,
+        "found_ready": summary.found_ready,
+        "seconds": round(summary.seconds, 3),
+        "failures": [{"photo": key, "reason": reason} for key, reason in summary.failures],
+        "notes": list(summary.notes),
+        "files": list(summary.collected),
+    }

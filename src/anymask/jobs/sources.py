@@ -1,0 +1,193 @@
+"""Where photos come from: folders, patterns and single files, on disk or at any address that fsspec knows."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from anymask.errors import AnymaskError, InputError
+
+# fmt: off
+PICTURES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".tga", ".ico", ".sgi", ".qoi", ".dds", ".pcx",
+})
+# fmt: on
+"""Extensions of files that a folder's walk takes for photos; a file that is named is tried whatever it is called."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that was found.
+
+    Attributes:
+        name: below the folder that was searched, with slashes; for anything else as it was named.
+        source: path or address.
+        stamp: changes when the file does; "" if the file is not there or nothing is known.
+    """
+
+    name: str
+    source: str
+    stamp: str
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's extension is that of a photo."""
+    return PurePosixPath(name).suffix.lower() in PICTURES
+
+
+def is_address(source: str) -> bool:
+    """Whether this is for fsspec ("s3://…", "memory://…") rather than a path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
+
+
+def is_pattern(source: str) -> bool:
+    """Whether this is a pattern for file names, and no file that happens to be called so."""
+    return any(sign in source for sign in "*?[") and (is_address(source) or not os.path.lexists(source))
+
+
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Sort key that puts frame_2 before frame_10."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
+
+
+def filesystem(address: str) -> tuple[Any, str]:
+    """The fsspec file system of an address, and the path within it.
+
+    Raises:
+        AnymaskError: fsspec, or what it needs for this kind of address, is not installed.
+        InputError: no such kind of address.
+    """
+    try:
+        import fsspec
+
+        found: tuple[Any, str] = fsspec.core.url_to_fs(address)
+        return found
+    except ImportError as error:
+        raise AnymaskError(f"cannot reach {address}: {error}; get fsspec with: pip install 'anymask[ray]'") from None
+    except ValueError as error:
+        raise InputError(f"cannot reach {address}: {error}") from None
+
+
+def read_bytes(source: str) -> bytes:
+    """The content of a file.
+
+    Raises:
+        InputError: it is not there or cannot be read.
+    """
+    try:
+        if not is_address(source):
+            return Path(source).read_bytes()
+        files, path = filesystem(source)
+        content: bytes = files.cat_file(path)
+        return content
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {(error.strerror or str(error)).lower()}") from None
+
+
+def stamp_of(source: str) -> str:
+    """Size and time of a file, "" if it is not there."""
+    try:
+        if not is_address(source):
+            return _stamp(Path(source).stat())
+        files, path = filesystem(source)
+        return _remote_stamp(files.info(path))
+    except OSError:
+        return ""
+
+
+def is_folder(source: str) -> bool:
+    """Whether a path or an address is a folder."""
+    if not is_address(source):
+        return Path(source).is_dir()
+    files, path = filesystem(source)
+    return bool(files.isdir(path))
+
+
+def pictures_in(folder: str, without: str | None = None) -> Iterator[Found]:
+    """All pictures of a folder and its folders, in natural order.
+
+    Args:
+        folder: path or address.
+        without: a folder inside that is passed over, because results lie there.
+    """
+    if is_address(folder):
+        yield from _remote_pictures(folder)
+        return
+    inside = None if without is None or is_address(without) else os.path.realpath(without)
+    yield from _local_pictures(folder, "", inside, set())
+
+
+def _local_pictures(folder: str, prefix: str, without: str | None, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    try:
+        status = Path(folder).stat()
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: natural(entry.name))
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {(error.strerror or str(error)).lower()}") from None
+    if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if without is None or os.path.realpath(entry.path) != without:
+                yield from _local_pictures(entry.path, f"{prefix}{entry.name}/", without, seen)
+        elif is_picture(entry.name):
+            yield Found(prefix + entry.name, entry.path, stamp_of(entry.path))
+
+
+def _remote_pictures(folder: str) -> Iterator[Found]:
+    files, root = filesystem(folder)
+    try:
+        listing = files.find(root, detail=True)
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error}") from None
+    pictures = [path for path in listing if is_picture(path)]
+    for path in sorted(pictures, key=natural):
+        name = path.removeprefix(root).lstrip("/")
+        if not any(part.startswith(".") for part in name.split("/")):
+            yield Found(name, files.unstrip_protocol(path), _remote_stamp(listing[path]))
+
+
+def matching(pattern: str) -> Iterator[Found]:
+    """All pictures that a pattern matches, in natural order; `**` stands for any number of folders.
+
+    Names are below the last folder that the pattern spells out.
+    """
+    root = _fixed_part(pattern)
+    if is_address(pattern):
+        files, path = filesystem(pattern)
+        paths: Iterable[str] = (files.unstrip_protocol(each) for each in files.glob(path))
+    else:
+        paths = (path for path in glob.iglob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207 - keeps "./"
+    for source in sorted(paths, key=natural):
+        if is_picture(source):
+            yield Found(source.replace(os.sep, "/").removeprefix(root).lstrip("/"), source, stamp_of(source))
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folders at the beginning of a pattern that hold no sign with a meaning."""
+    fixed: list[str] = []
+    for part in pattern.replace(os.sep, "/").split("/"):
+        if any(sign in part for sign in "*?["):
+            break
+        fixed.append(part)
+    return "/".join(fixed)
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _remote_stamp(about: dict[str, Any]) -> str:
+    versions = ("ETag", "etag", "md5", "mtime", "LastModified", "created")
+    version = next((about[name] for name in versions if about.get(name)), "")
+    return f"{about.get('size')}-{version}"
