@@ -165,7 +165,7 @@ export class App {
     } catch (error) {
       if (!(await this.sendAgain(error))) throw error;
       if (!prompt.logits) return this.api.segment(id, prompt, candidates);
-      throw Object.assign(error, { lostLogits: true });
+      throw Object.assign(new Error(error.message), { known: true, lostLogits: true });
     }
   }
 

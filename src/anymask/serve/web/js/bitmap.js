@@ -82,7 +82,7 @@ export function toRle(bitmap) {
     if (inside && rows < height) turn(base + rows);
   }
   if (inside && x + columns < width) turn((x + columns) * height);
-  runs.push(width * height - start);
+  if (start < width * height || !runs.length) runs.push(width * height - start);
   return { size: [height, width], counts: formatCounts(runs) };
 }
 

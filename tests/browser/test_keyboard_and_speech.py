@@ -1,0 +1,129 @@
+"""The keyboard alone is enough, a screen reader hears what was selected, and axe finds nothing to complain about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from browser_application import SAUCER, Application
+
+pytestmark = pytest.mark.browser
+
+
+def _crosshair(app: Application) -> tuple[int, int]:
+    place = app.page.evaluate("window.anymask.ui.crosshair")
+    return place["x"], place["y"]
+
+
+def _walk(app: Application, target: tuple[int, int]) -> None:
+    """Move the crosshair near a place, with arrow keys only."""
+    app.page.keyboard.press("ArrowRight")
+    for axis, (back, forth) in enumerate([("ArrowLeft", "ArrowRight"), ("ArrowUp", "ArrowDown")]):
+        for keys, reach in (("Shift+", 40), ("", 6)):
+            while abs(target[axis] - _crosshair(app)[axis]) > reach:
+                app.page.keyboard.press(keys + (forth if target[axis] > _crosshair(app)[axis] else back))
+
+
+def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
+    app.page.mouse.move(2, 2)
+    for _ in range(40):
+        app.page.keyboard.press("Tab")
+        if app.page.evaluate("document.activeElement.id") == "canvas":
+            break
+    assert app.page.evaluate("document.activeElement.id") == "canvas", "the photo can be reached with Tab"
+    _walk(app, SAUCER)
+    app.wait_until("window.anymask.ui.hover.answer !== null")
+    app.press("Space")
+    x, y = _crosshair(app)
+    assert [(step["x"], step["y"], step["label"]) for step in app.objects[0]["steps"]] == [(x, y, 1)]
+    assert app.mask()[y, x]
+    _walk(app, (300, 100))
+    app.press("x")
+    assert [step["label"] for step in app.objects[0]["steps"]] == [1, 0]
+    app.press("3", "Control+z", "Enter")
+    assert app.active is None
+    _walk(app, (180, 30))
+    app.press("b")
+    _walk(app, (400, 250))
+    app.press("b", "Enter")
+    box = app.objects[1]["steps"][0]["box"]
+    assert box[0] < 200 < 390 < box[2]
+    app.press("p", "Space", "v")
+    assert app.objects[2]["edits"][0]["kind"] == "brush"
+    app.press("Escape", "Escape")
+    assert app.page.evaluate("window.anymask.ui.crosshair") is None
+
+
+def test_keys_zoom_and_move_the_picture(app: Application) -> None:
+    app.focus_stage()
+    scale = "window.anymask.stage.viewport.scale"
+    fitted = app.page.evaluate(scale)
+    app.press("+")
+    assert app.page.evaluate(scale) > fitted
+    x = app.page.evaluate("window.anymask.stage.viewport.x")
+    app.press("Control+ArrowRight")
+    assert app.page.evaluate("window.anymask.stage.viewport.x") < x
+    app.press("-", "0")
+    assert app.page.evaluate(scale) == pytest.approx(fitted)
+
+
+def test_the_crosshair_stays_in_sight_when_it_moves_out_of_the_window(app: Application) -> None:
+    app.focus_stage()
+    app.press("+", "+", "+", "ArrowRight", *["Shift+ArrowRight"] * 12)
+    x, _y = app.at(_crosshair(app))
+    frame = app.page.locator("#canvas").bounding_box()
+    assert frame["x"] < x < frame["x"] + frame["width"]
+
+
+def test_a_screen_reader_hears_what_was_selected_and_what_was_done(app: Application) -> None:
+    status = app.page.locator("#status")
+    assert status.get_attribute("role") == "status"
+    assert status.get_attribute("aria-live") == "polite"
+    app.click(SAUCER)
+    assert app.status.startswith("Object 1: ")
+    assert "% of the picture, score" in app.status
+    app.press("Enter")
+    assert app.status == "Object 1 accepted. Point at the next object."
+    app.press("Control+z")
+    assert app.status.startswith(("Undone", "Object 1"))
+    app.press("Escape")
+    assert app.status == "Cleared."
+
+
+def test_typing_a_name_is_no_command(app: Application) -> None:
+    app.click(SAUCER)
+    app.page.click("#current-name")
+    app.page.keyboard.type("e 123 xvb?")
+    assert app.page.input_value("#current-name") == "e 123 xvb?"
+    app.page.keyboard.press("Tab")
+    assert app.objects[0]["name"] == "e 123 xvb?"
+    assert app.objects[0]["steps"][0]["candidate"] is None
+    assert app.page.is_hidden("#regions")
+
+
+def test_the_help_names_the_keys_and_gives_the_focus_back(app: Application) -> None:
+    app.focus_stage()
+    app.page.keyboard.press("?")
+    app.page.wait_for_selector("#help-dialog[open]")
+    assert "Enter" in app.page.inner_text("#help-dialog")
+    app.page.keyboard.press("Escape")
+    app.page.wait_for_selector("#help-dialog", state="hidden")
+    assert app.page.evaluate("document.activeElement.id") == "canvas"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_no_fault_at_level_aa(app: Application, scheme: Any, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    app.page.set_viewport_size({"width": width, "height": 800})
+    app.page.emulate_media(color_scheme=scheme)
+    app.click(SAUCER)
+    app.press("Enter")
+    app.click((300, 100))
+    app.page.evaluate("document.querySelector('.clean summary').click()")
+    app.wait_until("!document.querySelector('.candidate').disabled")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = Axe().run(app.page, options={"runOnly": {"type": "tag", "values": tags}})
+    told = [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found.response["violations"]]
+    assert not told

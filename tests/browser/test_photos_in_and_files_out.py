@@ -1,0 +1,248 @@
+"""Photos come in by every way, files go out in every format, and the copied commands make the same masks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from browser_application import CUP_BOX, SAUCER, SPOON, Application
+from server_process import Server
+
+from anymask.formats import format_names
+from anymask.mask import Mask
+
+pytestmark = pytest.mark.browser
+
+_DATA = """([bytes, name, type]) => {
+  const file = new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, { type });
+  const data = new DataTransfer();
+  data.items.add(file);
+  return data;
+}"""
+
+
+def _encoded(photo: Path) -> list[str]:
+    return [base64.b64encode(photo.read_bytes()).decode(), photo.name, "image/jpeg"]
+
+
+def test_a_photo_can_be_dropped(empty: Application, coffee_photo: Path) -> None:
+    data = empty.page.evaluate_handle(_DATA, _encoded(coffee_photo))
+    empty.page.dispatch_event("#stage", "dragenter", {"dataTransfer": data})
+    assert empty.page.is_visible("#drop")
+    empty.page.dispatch_event("#stage", "drop", {"dataTransfer": data})
+    empty.wait_for_photo()
+    assert empty.page.is_hidden("#drop")
+    assert empty.page.inner_text("#photo-name") == "coffee.jpg"
+
+
+def test_a_photo_can_be_pasted(empty: Application, coffee_photo: Path) -> None:
+    data = empty.page.evaluate_handle(_DATA, _encoded(coffee_photo))
+    script = "(data) => document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))"
+    empty.page.evaluate(script, data)
+    empty.wait_for_photo()
+
+
+def test_a_photo_can_be_picked_and_a_phone_offers_its_camera(empty: Application, coffee_photo: Path) -> None:
+    with empty.page.expect_file_chooser() as chooser:
+        empty.page.click("#welcome-open")
+    chooser.value.set_files(coffee_photo)
+    empty.wait_for_photo()
+    assert empty.page.get_attribute("#camera-file", "capture") == "environment"
+
+
+def test_progress_is_shown_until_the_first_click_can_be_answered(empty: Application, tmp_path: Path) -> None:
+    noise = np.random.default_rng().integers(0, 255, (700, 1024, 3), np.uint8)  # nobody has encoded it before
+    PIL.Image.fromarray(noise).save(tmp_path / "noise.png")
+    empty.page.evaluate(
+        """() => { window.seen = []; new MutationObserver(() => window.seen.push(
+        document.getElementById('progress-text').textContent)).observe(document.getElementById('progress'),
+        { subtree: true, childList: true, characterData: true }) }"""
+    )
+    empty.open(tmp_path / "noise.png")
+    seen = empty.page.evaluate("window.seen")
+    assert any(text.startswith("Sending the photo: ") for text in seen)
+    assert seen[-1] == "Looking at the photo …"
+    assert "1024 by 700 pixels, is ready" in empty.status
+
+
+def test_a_phone_photo_stored_sideways_is_pointed_at_as_it_is_seen(
+    empty: Application, tmp_path: Path, coffee_photo: Path
+) -> None:
+    photo = PIL.Image.open(coffee_photo)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    photo.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", quality=95, exif=exif)
+    empty.open(tmp_path / "phone.jpg")
+    assert empty.page.evaluate("[window.anymask.app.photo.width, window.anymask.app.photo.height]") == [600, 400]
+    empty.click(SAUCER)
+    assert empty.mask()[SAUCER[1], SAUCER[0]]
+    assert 0.2 < empty.mask().mean() < 0.6
+
+
+def test_a_file_that_is_no_picture_is_refused_in_one_line_and_the_photo_stays(app: Application, tmp_path: Path) -> None:
+    app.click(SAUCER)
+    (tmp_path / "notes.jpg").write_bytes(b"no picture at all")
+    app.page.set_input_files("#file", tmp_path / "notes.jpg")
+    app.page.wait_for_selector("#status.bad")
+    assert "\n" not in app.status
+    assert len(app.objects) == 1
+    assert app.page.inner_text("#photo-name") == "coffee.jpg"
+    app.errors.clear()  # the browser reports the 415 itself
+
+
+def test_words_make_named_objects(app: Application) -> None:
+    app.page.fill("#words-text", "cup")
+    app.page.keyboard.press("Enter")
+    app.wait_until("!document.getElementById('words-find').disabled && window.anymask.app.state.objects.length", 60)
+    app.settle()
+    assert app.objects[0]["name"] == "cup"
+    assert app.mask()[100, 300]
+    assert app.status == "1 object found for cup."
+    app.page.fill("#words-text", "xylophonist")
+    app.page.keyboard.press("Enter")
+    app.page.wait_for_selector("#status.bad")
+    assert "xylophonist" in app.status
+    app.errors.clear()  # the browser reports the 422 itself
+
+
+@pytest.fixture
+def made(app: Application) -> Application:
+    """Objects made in every way that leads to another kind of command."""
+    app.click(SAUCER)
+    app.page.fill("#current-name", 'the "saucer" – it\'s €1')
+    app.page.keyboard.press("Enter")
+    app.press("Enter")
+    app.box(CUP_BOX)
+    app.press("Enter")
+    app.click(SPOON)
+    app.press("1")
+    app.click((300, 100), button="right")
+    app.press("Enter")
+    app.click((430, 300))
+    app.press("p")
+    app.drag((20, 30), (60, 30))
+    app.page.evaluate("window.anymask.app.act({ type: 'edit', edit: { kind: 'clean', holes: 50, islands: 40 } })")
+    app.press("v", "Enter")
+    app.settle()
+    return app
+
+
+def _download(app: Application, form: str) -> tuple[str, bytes]:
+    app.page.select_option("#export-format", form)
+    with app.page.expect_download() as started:
+        app.page.click("#export")
+    return started.value.suggested_filename, Path(started.value.path()).read_bytes()
+
+
+def test_every_format_of_the_server_can_be_saved(made: Application) -> None:
+    offered = made.page.evaluate("[...document.getElementById('export-format').options].map((o) => o.value)")
+    assert {*format_names(), "cutout", "prompts"} == set(offered)
+    masks = [made.mask(index) for index in range(4)]
+    for form in offered:
+        name, content = _download(made, form)
+        assert content, form
+        if form == "png":
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                seen = [np.array(PIL.Image.open(archive.open(each))) > 0 for each in sorted(archive.namelist())]
+            assert all((a == b).all() for a, b in zip(seen, masks, strict=True))
+        if form in ("masks-json", "sa1b"):
+            entries = json.loads(content)["masks" if form == "masks-json" else "annotations"]
+            rles = [entry["rle" if form == "masks-json" else "segmentation"] for entry in entries]
+            assert {Mask.from_rle(rle).area for rle in rles} == {int(mask.sum()) for mask in masks}
+        assert name.startswith("coffee"), name
+
+
+def test_the_cut_out_has_the_photos_own_pixels_and_is_transparent_elsewhere(
+    made: Application, coffee_photo: Path
+) -> None:
+    name, content = _download(made, "cutout")
+    assert name == "coffee-cutout.png"
+    cut = np.array(PIL.Image.open(io.BytesIO(content)))
+    union = np.any([made.mask(index) for index in range(4)], axis=0)
+    assert ((cut[..., 3] == 255) == union).all()
+    assert (cut[~union, 3] == 0).all()
+    assert (cut[union, :3] == np.array(PIL.Image.open(coffee_photo))[union]).all()
+
+
+def test_the_copied_python_makes_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_photo: Path) -> None:
+    made.page.click("#copy-python")
+    code = made.page.evaluate("navigator.clipboard.readText()")
+    assert made.status == "Python code copied."
+    code += "import json; print(json.dumps({name: mask.rle for name, mask in masks.items()}))\n"
+    (tmp_path / "coffee.jpg").write_bytes(coffee_photo.read_bytes())
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    seen = json.loads(ran.stdout)
+    assert next(iter(seen)) == 'the "saucer" – it\'s €1'
+    _assert_same(made, [Mask.from_rle(rle).array for rle in seen.values()])
+
+
+def test_the_copied_commands_make_the_masks_on_the_screen(
+    made: Application, tmp_path: Path, coffee_photo: Path
+) -> None:
+    made.page.click("#copy-shell")
+    script = made.page.evaluate("navigator.clipboard.readText()")
+    assert script.count("anymask segment") == 4
+    assert "--point 110,300" in script
+    assert "--box 170,14,412,264" in script
+    (tmp_path / "coffee.jpg").write_bytes(coffee_photo.read_bytes())
+    command = f'anymask() {{ "{sys.executable}" -m anymask "$@"; }}; set -e; {script}'
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    outs = sorted((tmp_path / "anymask-out").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    _assert_same(made, [np.array(PIL.Image.open(out / "mask_000.png")) > 0 for out in outs])
+
+
+def _assert_same(app: Application, masks: list[Any]) -> None:
+    """The same to the pixel, but for the few that another number of threads turns."""
+    assert len(masks) == len(app.objects)
+    for index, mask in enumerate(masks):
+        seen = app.mask(index)
+        assert (seen != mask).sum() <= 0.001 * mask.sum(), f"object {index}: {(seen != mask).sum()} of {mask.sum()} px"
+
+
+def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coffee_photo: Path) -> None:
+    from anymask.steps import read_steps
+
+    _, content = _download(made, "prompts")
+    log = json.loads(content)
+    assert log["image"]["path"] == "coffee.jpg"
+    (tmp_path / "log.json").write_bytes(content)
+    objects, names = read_steps(f"@{tmp_path / 'log.json'}")
+    assert len(objects) == 4
+    assert names[1] == "Object 2"
+    assert objects[2] == [
+        {"point": list(SPOON), "include": True, "candidate": 1},
+        {"point": [300, 100], "include": False},
+    ]
+
+
+def test_a_server_with_a_token_asks_for_it_once(context: Any, tmp_path: Path, coffee_photo: Path) -> None:
+    token = "a-token-of-the-tests-0123"
+    server = Server(tmp_path, "--data", str(tmp_path / "data"), "--token", token)
+    server.start()
+    app = Application(context.new_page())
+    app.visit(server.address)
+    app.page.fill("#token", "not the right one")
+    app.page.click("#token-dialog button[type=submit]")
+    app.page.wait_for_selector("#token-dialog >> text=not the right one")
+    app.page.fill("#token", token)
+    app.page.click("#token-dialog button[type=submit]")
+    app.page.wait_for_selector("#token-dialog", state="hidden")
+    app.open(coffee_photo)
+    app.click(SAUCER)
+    assert app.mask()[SAUCER[1], SAUCER[0]]
+    app.page.reload()
+    app.wait_for_photo()
+    second = Application(context.new_page())
+    second.visit(f"{server.address}/#token={token}")
+    second.wait_for_photo()
+    assert token not in second.page.url, "the token does not stay in the address"
+    server.stop()

@@ -1,0 +1,210 @@
+"""Hovering, clicking, boxes, candidates, undo: with a real mouse, against the library's own answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from browser_application import CUP_BOX, SAUCER, SPOON, Application, iou
+from numpy.typing import NDArray
+
+from anymask import Scene
+
+pytestmark = pytest.mark.browser
+
+ALIKE = 0.995
+"""Another number of threads, or prompts in another batch, may turn single pixels."""
+
+
+def _inside(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """A pixel well inside a mask."""
+    y, x = np.unravel_index(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3).argmax(), mask.shape)
+    return int(x), int(y)
+
+
+def _asked(app: Application) -> list[Any]:
+    return [(step["kind"], step.get("label")) for step in app.objects[-1]["steps"]]
+
+
+def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: Scene) -> None:
+    app.hover(SAUCER)
+    app.wait_until("window.anymask.ui.hover.answer")
+    assert iou(app.preview(), coffee.segment(points=[SAUCER])[0].array) > ALIKE
+    saucer = app.preview()
+    assert saucer is not None
+    app.hover(SPOON)
+    app.wait_until("!window.anymask.ui.hover.busy")
+    spoon = app.preview()
+    assert spoon is not None
+    assert spoon[SPOON[1], SPOON[0]]
+    left = _inside(saucer & ~spoon)
+    drawn_without = app.colour_at(left)
+    app.hover(SAUCER)
+    app.wait_until("!window.anymask.ui.hover.busy")
+    assert app.colour_at(left) != drawn_without
+    assert app.objects == []
+    app.page.mouse.move(5, 5)
+    app.next_frame()
+    assert app.preview() is None
+
+
+def test_a_moving_cursor_never_queues_questions(app: Application) -> None:
+    asked: list[float] = []
+    running = most = 0
+
+    def began(request: Any) -> None:
+        nonlocal running, most
+        if request.url.endswith("/segment"):
+            running += 1
+            most = max(most, running)
+            asked.append(running)
+
+    def ended(request: Any) -> None:
+        nonlocal running
+        running -= request.url.endswith("/segment")
+
+    app.page.on("request", began)
+    app.page.on("requestfinished", ended)
+    app.hover((60, 60))
+    (x0, y0), (x1, y1) = app.at((60, 60)), app.at((540, 340))
+    script = """([x0, y0, x1, y1]) => {
+      for (let n = 1; n <= 100; n++) {
+        const place = { clientX: x0 + ((x1 - x0) * n) / 100, clientY: y0 + ((y1 - y0) * n) / 100 };
+        window.anymask.stage.canvas.dispatchEvent(new PointerEvent('pointermove', { ...place, pointerType: 'mouse' }));
+      }
+    }"""
+    app.page.evaluate(script, [x0, y0, x1, y1])
+    app.settle()
+    app.page.wait_for_timeout(100)
+    assert most == 1
+    assert 1 <= len(asked) <= 3, "places that the cursor only passed are not asked about"
+    assert app.page.evaluate("JSON.parse(window.anymask.ui.hover.wanted.key)[0]")["x"] == 540, "the last place is"
+
+
+def test_a_click_includes_and_says_what_was_selected(app: Application, coffee: Scene) -> None:
+    app.click(SAUCER)
+    expected = coffee.segment(points=[SAUCER])[0]
+    assert iou(app.mask(), expected.array) > ALIKE
+    assert _asked(app) == [("point", 1)]
+    share = app.mask().mean()
+    assert f"{share * 100:.1f} %" in app.status
+    assert "score" in app.status
+
+
+@pytest.mark.parametrize("way", ["right button", "Alt", "toggle"])
+def test_right_click_alt_click_and_the_toggle_exclude(app: Application, way: str) -> None:
+    app.click(SAUCER)
+    if way == "toggle":
+        app.page.click("#tool-exclude")
+    app.click(SPOON, button="right" if way == "right button" else "left", modifier="Alt" if way == "Alt" else None)
+    assert _asked(app) == [("point", 1), ("point", 0)]
+    assert not app.mask()[SPOON[1], SPOON[0]]
+
+
+def test_the_second_click_builds_on_the_first_answer(app: Application, coffee: Scene) -> None:
+    sent: list[dict[str, Any]] = []
+    app.click(SAUCER)
+    app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
+    app.click((300, 100), button="right")
+    prompts = [body["prompts"][0] for body in sent if body.get("keep", True)]
+    assert prompts
+    assert all(prompt["logits"] for prompt in prompts)
+    first = coffee.segment(points=[SAUCER])[0]
+    second = coffee.segment(points=[SAUCER, (300, 100)], labels=[1, 0], previous=first)[0]
+    assert iou(app.mask(), second.array) > ALIKE
+
+
+def test_a_drag_is_a_box(app: Application, coffee: Scene) -> None:
+    app.box(CUP_BOX)
+    assert app.objects[-1]["steps"][0]["box"] == list(CUP_BOX)
+    assert iou(app.mask(), coffee.segment(box=CUP_BOX)[0].array) > ALIKE
+    app.box((400, 180, 560, 400))
+    assert [step["kind"] for step in app.objects[-1]["steps"]] == ["box"], "a second box takes the place of the first"
+
+
+def test_digits_switch_between_the_answers(app: Application, coffee: Scene) -> None:
+    app.click(SAUCER)
+    answers = coffee.candidates(points=[SAUCER])
+    masks = []
+    for digit in "123":
+        app.press(digit)
+        masks.append(app.mask())
+        assert iou(masks[-1], answers.masks[int(digit) - 1]) > 0.9
+        app.wait_until(f"document.querySelectorAll('.candidate')[{int(digit) - 1}].ariaChecked === 'true'")
+    assert len({mask.sum() for mask in masks}) == 3
+    app.page.click(".candidate >> nth=0")
+    app.settle()
+    assert (app.mask() == masks[0]).all()
+    app.press("1")
+    assert app.objects[0]["steps"][0]["candidate"] is None, "the same key again leaves the choice to the model"
+
+
+def test_every_step_can_be_undone_and_done_again(app: Application) -> None:
+    masks: list[NDArray[np.bool_] | None] = [None]
+
+    def remember() -> None:
+        masks.append(app.mask() if app.objects else None)
+
+    app.click(SAUCER)
+    remember()
+    app.click((300, 100), button="right")
+    remember()
+    app.press("2")
+    remember()
+    app.press("Enter")
+    remember()
+    app.box(CUP_BOX)
+    remember()
+    for expected in masks[-2::-1]:
+        app.press("Control+z")
+        assert (app.objects == []) if expected is None else (app.mask() == expected).all()
+    assert app.page.is_disabled("#undo")
+    for expected in masks[1:]:
+        app.press("Control+y")
+        assert (app.mask() == expected).all()
+    assert app.page.is_disabled("#redo")
+    app.page.click("#undo")
+    assert len(app.objects) == 1
+
+
+def test_undo_needs_no_answer_from_the_server(app: Application) -> None:
+    app.click(SAUCER)
+    first = app.mask()
+    app.click((300, 100), button="right")
+    app.page.wait_for_timeout(300)
+    app.page.mouse.move(5, 5)
+    app.page.route("**/segment", lambda route: route.abort())
+    app.press("Control+z")
+    assert (app.mask() == first).all()
+
+
+def test_escape_clears_and_enter_accepts_and_starts_the_next(app: Application) -> None:
+    app.click(SAUCER)
+    app.press("Escape")
+    assert app.objects == []
+    app.click(SAUCER)
+    app.press("Enter")
+    assert app.active is None
+    app.click(SPOON)
+    assert len(app.objects) == 2
+    assert app.objects[0]["colour"] != app.objects[1]["colour"]
+
+
+def test_a_marker_can_be_moved_and_taken_away(app: Application) -> None:
+    app.click(SAUCER)
+    app.click((300, 100), button="right")
+    app.drag((300, 100), (350, 120))
+    assert [(step["x"], step["y"]) for step in app.objects[0]["steps"]] == [SAUCER, (350, 120)]
+    app.click((350, 120))
+    assert _asked(app) == [("point", 1)]
+    app.page.click(".chip button")
+    app.settle()
+    assert app.objects == [], "without a prompt there is no object"
+
+
+def test_a_click_beside_the_photo_asks_nothing(app: Application) -> None:
+    app.click((300, -10))
+    assert app.objects == []
+    assert app.status == "Outside the picture."
