@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2, description="[x, y]")]
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description="[x_min, y_min, x_max, y_max]")]
+_SMALL = "TW^2d0l;00000lbj4"
+"""Runs of a small box in a picture of 600x400, for examples."""
+
 Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier answer")]
 Label = Annotated[str, Field(max_length=200)]
 Color = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
@@ -75,7 +78,7 @@ class EverythingBody(Body):
     points_per_batch: Annotated[int, Field(ge=1, le=64)] = 16
     pred_iou_thresh: FiniteFloat = 0.88
     stability_score_thresh: Share = 0.95
-    stability_score_offset: FiniteFloat = 1.0
+    stability_score_offset: Annotated[float, Field(ge=0, le=100)] = 1.0
     box_nms_thresh: Share = 0.7
     crop_n_layers: Annotated[int, Field(ge=0, le=3)] = 0
     crop_nms_thresh: Share = 0.7
@@ -126,9 +129,7 @@ class ExportBody(Body):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={
-            "examples": [{"format": "png", "masks": [{"rle": {"size": [400, 600], "counts": "PPYo10"}}]}]
-        },
+        json_schema_extra={"examples": [{"format": "png", "masks": [{"rle": {"size": [400, 600], "counts": _SMALL}}]}]},
     )
 
     format: Annotated[str, Field(max_length=40, description="a name of GET /v1/models, `formats`")]

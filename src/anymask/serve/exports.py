@@ -18,7 +18,7 @@ from anymask.serve.bodies import CutoutBody, ExportBody, MaskBody
 from anymask.serve.images import Photo
 from anymask.serve.replies import mask_of_runs
 
-_KINDS = {
+KINDS = {
     ".json": "application/json",
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
@@ -62,7 +62,7 @@ def exported(
             name, content = written[0].name, written[0].read_bytes()
         else:
             name, content = f"{stem}.zip", _zipped(Path(folder), written)
-    return name, _KINDS.get(Path(name).suffix, "application/octet-stream"), content
+    return name, KINDS.get(Path(name).suffix, "application/octet-stream"), content
 
 
 def cut_out_png(opened: Callable[[], Image], photo: Photo, body: CutoutBody, earlier: Callable[[str], Mask]) -> bytes:

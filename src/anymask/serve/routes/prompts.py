@@ -10,6 +10,7 @@ from starlette.responses import Response
 from anymask.formats import png
 from anymask.serve.answers import DetectAnswer, SegmentAnswer, StartedAnswer, content, problems
 from anymask.serve.bodies import CutoutBody, DetectBody, EverythingBody, ExportBody, SegmentBody
+from anymask.serve.exports import KINDS, cut_out_png, exported
 from anymask.serve.problems import Problem, answer_json
 from anymask.serve.routes.requests import ImageId, MaskId, client_of, service_of
 
@@ -69,8 +70,6 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
 @router.post("/cutout", response_class=Response, responses=content("image/png") | problems(404, 415, 422, 429))
 async def cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the photo's full resolution."""
-    from anymask.serve.exports import cut_out_png
-
     service = service_of(request)
     photo = service.images.get(id)
     with service.encoding.place():
@@ -81,12 +80,10 @@ async def cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
 @router.post(
     "/export",
     response_class=Response,
-    responses=content("application/octet-stream") | problems(404, 422, 429),
+    responses=content(*sorted({*KINDS.values(), "application/octet-stream"})) | problems(404, 422, 429),
 )
 async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     """Masks in a file of any format; several files come as one .zip."""
-    from anymask.serve.exports import exported
-
     service = service_of(request)
     photo = service.images.get(id)
     with service.prompting.place():
