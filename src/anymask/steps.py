@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.calls import Call, plain
 from anymask.choose import satisfaction
 from anymask.errors import InputError, PromptError
 from anymask.mask import Mask, MaskSet
@@ -90,7 +92,9 @@ def follow_all(scene: Scene, objects: Sequence[Sequence[Step]], names: Sequence[
     masks = [follow(scene, steps, prompt=index) for index, steps in enumerate(objects)]
     masks = [mask.replace(label=names[i]) if i < len(names) else mask for i, mask in enumerate(masks)]
     prompts = [prompt_of(scene.size, steps) for steps in objects]
-    return MaskSet(masks, image=scene._image, prompts=prompts, run=scene._segmenter._run(scene._seconds, 0.0))
+    call = Call("steps", {"objects": plain(objects), "names": list(names)})
+    run = replace(scene._segmenter._run(scene._seconds, 0.0), call=call)
+    return MaskSet(masks, image=scene._image, prompts=prompts, run=run)
 
 
 def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:

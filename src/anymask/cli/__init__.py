@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("anymask.cli.detect", "Boxes of what words name."),
     "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
     "batch": ("anymask.cli.batch", "The same for folders and datasets, on all cores or many machines."),
+    "replay": ("anymask.cli.replay", "The masks of an earlier result made again, and compared."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),

@@ -150,7 +150,7 @@ class Worker:
             return Outcome(task.key, "failed", f"{task.source}: {type(error).__name__}: {_one_line(error)}")
 
     def _done(self, task: Task) -> Outcome:
-        image = _opened(task.source)
+        image = opened(task.source)
         self._check_stop()
         if self.work.kind == "embed":
             return self._embedded(task, image)
@@ -307,7 +307,7 @@ def same_content(source: str, sha256: str) -> bool:
         return False
 
 
-def _opened(source: str) -> Image:
+def opened(source: str) -> Image:
     """Open a photo at a path or an address.
 
     Raises:

@@ -1,0 +1,109 @@
+"""`anymask replay`: the masks of an earlier result made again, and compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anymask.cli.options import (
+    ENGINES,
+    PRECISIONS,
+    debug_option,
+    json_option,
+    out_option,
+    quiet_option,
+    threads_option,
+)
+
+if TYPE_CHECKING:
+    from anymask.jobs.replay import Replayed
+
+
+@click.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "--image", type=click.Path(path_type=Path), metavar="FILE", help="The photo, or the folder where photos are now."
+)
+@click.option("--engine", type=click.Choice(ENGINES[1:]), help="Instead of the one that made the masks.")
+@click.option("--precision", type=click.Choice(PRECISIONS[1:]), help="Instead of the one that made the masks.")
+@click.option("--detector", metavar="FILE", help="Where a detector of your own is now.")
+@click.option("--classes", metavar="FILE", help="Its class names.")
+@click.option("--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail if a mask overlaps less.")
+@threads_option
+@out_option
+@json_option
+@quiet_option
+@debug_option
+def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou: float | None, **asked: Any) -> int:
+    """Make the masks of an earlier result again and compare.
+
+    RESULT is a masks.json, a folder with one, or the folder of a batch. On the engine and the precision that made
+    them the masks have to be the same bit for bit, or the command fails; on others it tells how much they overlap.
+
+    \b
+    anymask replay anymask-out/photo/masks.json
+    anymask replay masks --engine onnxruntime --precision f32 --min-iou 0.95
+    """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import shown_fetch
+    from anymask.formats import write_outputs
+    from anymask.jobs.replay import Replayer, results_in
+
+    files = results_in(result)
+    if out is not None and len(files) > 1:
+        raise click.UsageError("--out takes the masks of one result: name one of them")
+    verdicts = []
+    failed = False
+    with shown_fetch(quiet) as progress:
+        replayer = Replayer(**asked, progress=progress)
+        for file in files:
+            replayed = replayer(file)
+            wrong = replayed.least < min_iou if min_iou is not None else replayed.alike and not replayed.same
+            failed |= wrong
+            verdicts.append(_as_json(replayed))
+            if not as_json and (not quiet or wrong):
+                click.echo(_line(replayed), err=quiet)
+            if out is not None:
+                write_outputs(replayed.now, out)
+    if as_json:
+        click.echo(json.dumps(verdicts[0] if len(files) == 1 else verdicts))
+    elif len(files) > 1 and not quiet:
+        same = sum(verdict["same"] for verdict in verdicts)
+        least = min(verdict["least_iou"] for verdict in verdicts)
+        click.echo(f"{same} of {len(files)} results are the same bit for bit; least IoU of a mask {least:.4f}")
+    return 1 if failed else 0
+
+
+def _line(replayed: Replayed) -> str:
+    run, before = replayed.now.run, replayed.before.run
+    here = f"{run.engine} {run.precision}"
+    count = f"{len(replayed.before)} masks"
+    if replayed.same:
+        return f"{replayed.file}: {count}, the same bit for bit on {here}"
+    made_on = f"{before.engine} {before.precision}"
+    where = f"{here}, made on {made_on}" if here != made_on else f"{here}"
+    if before.engine_version != run.engine_version and here == made_on:
+        where += f" {run.engine_version}, made with {before.engine_version}"
+    ious = replayed.ious
+    mean = sum(ious) / len(ious) if ious else 0.0
+    extra = f", {replayed.extra} more" if replayed.extra else ""
+    return f"{replayed.file}: {count}{extra}: IoU {mean:.4f} on average, least {replayed.least:.4f}, on {where}"
+
+
+def _as_json(replayed: Replayed) -> dict[str, Any]:
+    run = replayed.now.run
+    return {
+        "file": str(replayed.file),
+        "same": replayed.same,
+        "alike": replayed.alike,
+        "masks": len(replayed.before),
+        "masks_now": len(replayed.now),
+        "ious": [round(value, 6) for value in replayed.ious],
+        "least_iou": round(replayed.least, 6),
+        "engine": run.engine,
+        "precision": run.precision,
+        "device": run.device,
+        "version": run.version,
+    }
