@@ -175,7 +175,8 @@ def _animate(
     prompt, scene = _asked_again(result, number, quiet, runtime)
     if not len(prompt.points):
         raise InputError(f"prompt {number} has no points to animate")
-    look = {name: value for name, value in look.items() if name != "labels"}  # answers to clicks have no names
+    # An animation of clicks shows them, and answers to clicks have no names.
+    look = {name: value for name, value in look.items() if name not in ("points", "labels")}
     save_animation(target, *click_frames(scene, prompt.points, prompt.labels, **look))
 
 

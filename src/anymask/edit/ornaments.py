@@ -35,7 +35,7 @@ class Outline:
     @property
     def reach(self) -> int:
         """Pixels that it needs around the object."""
-        return int(np.ceil(self.width)) + 2
+        return int(np.ceil(1.5 * self.width)) + 3
 
     def alpha(self, alpha: NDArray[np.float32]) -> NDArray[np.float32]:
         """Object and rim together, float32 [h, w]. Corners are rounded, narrow bays and holes are filled.

@@ -12,7 +12,7 @@ import PIL.Image
 from numpy.typing import ArrayLike
 
 from anymask.atomic import write_file
-from anymask.draw import draw
+from anymask.draw import EXCLUDE, INCLUDE, INK, WHITE, draw
 from anymask.errors import InputError, PromptError
 from anymask.mask import MaskSet
 
@@ -96,11 +96,14 @@ def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: 
 
 
 def _indexed(frames: Sequence[PIL.Image.Image]) -> list[PIL.Image.Image]:
-    """Frames in 256 common colours; those of the masks count as much as those of the photograph."""
+    """Frames in 256 common colours; those of stars have a place of their own, for all that they cover little."""
     width, height = frames[0].size
     few = [frame.resize((max(1, width // 2), max(1, height // 2))) for frame in (frames[0], frames[-1])]
     both = PIL.Image.new("RGB", (few[0].width, few[0].height * 2))
     for index, frame in enumerate(few):
         both.paste(frame, (0, index * frame.height))
-    palette = both.quantize(256, PIL.Image.Quantize.MEDIANCUT)
+    own = [level for color in (INCLUDE, EXCLUDE, WHITE, INK) for level in color]
+    common = both.quantize(256 - len(own) // 3, PIL.Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = PIL.Image.new("P", (1, 1))
+    palette.putpalette([*own, *common][:768])
     return [frame.quantize(palette=palette, dither=PIL.Image.Dither.FLOYDSTEINBERG) for frame in frames]
