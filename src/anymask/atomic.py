@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from anymask.errors import AnymaskError, InputError
 
@@ -24,6 +25,24 @@ def write_file(path: Path, content: bytes) -> None:
         draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
             draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_stream(path: Path) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which appears whole when the block ends, or not at all.
+
+    Raises:
+        InputError: the path is a folder, or may not be written.
+        AnymaskError: the disk is full or failed.
+    """
+    with _explained(path), _new_folders(path.parent):
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with draft.open("wb") as file:
+                yield file
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

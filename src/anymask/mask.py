@@ -347,22 +347,25 @@ class MaskSet(Sequence[Mask]):
             union[y0:y1, x0:x1] |= mask.array[y0:y1, x0:x1]
         return union
 
-    def save(self, path: str | Path, format: str | None = None) -> list[Path]:
+    def save(self, path: str | Path, format: str | None = None, **options: Any) -> list[Path]:
         """Write the masks into a file, or files, in any known format.
 
         Args:
             path: the file; for formats with one file per mask, also a folder.
             format: such as "masks-json" or "png"; told by the extension if left out.
+            options: of the format's `write`, such as ``polygons=True`` for "coco".
 
         Returns:
             The files written.
 
         Raises:
-            InputError: an unknown format or extension, or a path that cannot be written.
+            InputError: an unknown format, extension or option, or a path that cannot be written.
         """
-        from anymask.formats import find_format
+        from anymask.formats import check_options, find_format
 
-        return find_format(format, path).write(self, Path(path))
+        chosen = find_format(format, path)
+        check_options(chosen, options)
+        return chosen.write(self, Path(path), **options)
 
     def draw(self, **options: Any) -> PIL.Image.Image:
         """Picture the result: translucent masks, green ★ include, red ★ exclude, boxes.

@@ -1,16 +1,18 @@
 """File formats of masks: one module each, found by name or by extension.
 
 A format is a module of this package with `SUMMARY`, `EXTENSIONS`, `write` and `read` (see `Format`); its name is the
-module's, with dashes. Nothing else has to know of a new one.
+module's, with dashes. Nothing else has to know of a new one. Modules that begin with "_" are what formats are made of.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from anymask.errors import InputError
 from anymask.formats.folder import write_outputs
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from anymask.image import Image
     from anymask.mask import MaskSet
 
-__all__ = ["Format", "find_format", "format_names", "write_outputs"]
+__all__ = ["Format", "check_options", "find_format", "format_names", "write_outputs"]
 
 
 class Format(Protocol):
@@ -34,7 +36,7 @@ class Format(Protocol):
     SUMMARY: str
     EXTENSIONS: tuple[str, ...]
 
-    def write(self, masks: MaskSet, path: Path) -> list[Path]:
+    def write(self, masks: MaskSet, path: Path, **options: Any) -> list[Path]:
         """Write masks and return the files made; InputError if the path or the masks do not suit the format."""
         ...
 
@@ -68,6 +70,20 @@ def find_format(name: str | None = None, path: str | Path = "") -> Format:
     raise InputError(
         f"cannot tell the format from {Path(path).name!r}; name one with format=: {', '.join(format_names())}"
     )
+
+
+def check_options(format: Format, options: Mapping[str, Any]) -> None:
+    """Refuse options that a format's `write` does not have.
+
+    Raises:
+        InputError: naming those it has.
+    """
+    known = [
+        name for name, each in inspect.signature(format.write).parameters.items() if each.kind == each.KEYWORD_ONLY
+    ]
+    if unknown := [name for name in options if name not in known]:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise InputError(f"this format has no option {', '.join(unknown)}; {has}")
 
 
 def _load(name: str) -> Format:

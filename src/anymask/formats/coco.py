@@ -1,0 +1,191 @@
+"""COCO dataset JSON: photos, categories and annotations in one file, masks as run lengths or polygons.
+
+Run lengths are exact. An object with a hole or of several parts is as little a crowd as any other: `iscrowd` is 1 only
+on request. Area and box come from the mask, boxes are `[x, y, width, height]`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._names import PhotoNames
+from anymask.formats._outlines import bridge_holes, check_tolerance, fill, parts_of
+from anymask.formats._reading import (
+    listed,
+    load_json,
+    mapped,
+    number,
+    only,
+    picture_size,
+    reading,
+    record_of,
+    with_image,
+)
+from anymask.formats._spool import spooled_file
+from anymask.mask import Mask, MaskSet
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "COCO dataset JSON: photos, categories, masks as RLE (exact) or polygons"
+EXTENSIONS = ()
+SUFFIX = ".json"
+UNNAMED = "object"
+"""The category of masks without a label."""
+
+Check = Callable[[MaskSet, MaskSet], None]
+
+
+def write(
+    masks: MaskSet, path: Path, *, polygons: bool = False, tolerance: float = 0, crowd: bool = False
+) -> list[Path]:
+    """Write one photo; options are those of `write_dataset`."""
+    return write_dataset([masks], path, polygons=polygons, tolerance=tolerance, crowd=crowd)
+
+
+def write_dataset(
+    sets: Iterable[MaskSet],
+    path: Path,
+    *,
+    check: Check | None = None,
+    polygons: bool = False,
+    tolerance: float = 0,
+    crowd: bool = False,
+) -> list[Path]:
+    """Write many photos into one file; only one of them is in memory at a time.
+
+    Args:
+        sets: one per photo.
+        path: of the JSON.
+        check: called for each photo with its masks as they were and as they read from the file.
+        polygons: outlines instead of run lengths; holes are joined to their outline by bridges of no width.
+        tolerance: how far polygons may leave the pixels' edges, in pixels.
+        crowd: mark every annotation as a crowd.
+
+    Raises:
+        InputError: a path that cannot be written, or two photos of one name.
+    """
+    check_tolerance(tolerance)
+    if tolerance and not polygons:
+        raise InputError("a tolerance is for polygons; run lengths are exact")
+    names, categories, count = PhotoNames(), _Categories(), 0
+    with spooled_file(path, lists=2, separator=b",\n  ") as (target, (images, annotations)):
+        for image_id, masks in enumerate(sets, start=1):
+            entries = []
+            for mask in one_by_one(masks):
+                count += 1
+                entry = _annotation(mask, polygons, tolerance, crowd)
+                category = categories.number(mask.label)
+                entries.append({"id": count, "image_id": image_id, "category_id": category, **entry})
+            record = masks.record
+            about: dict[str, Any] = {"id": image_id, "file_name": names.name(record)}
+            about |= {"width": record.width, "height": record.height}
+            images.add(_line({**about, **({"sha256": record.sha256} if record.sha256 else {})}))
+            for entry in entries:
+                annotations.add(_line(entry))
+            if check is not None:
+                check(
+                    masks, MaskSet([_mask(entry, masks.size, categories.by_number) for entry in entries], image=record)
+                )
+        target.write(b'{"info": {"description": "made by anymask"}, "licenses": [],\n "categories": ')
+        target.write(_line(categories.entries))
+        for name, spool in ((b"images", images), (b"annotations", annotations)):
+            target.write(b',\n "' + name + b'": [\n  ')
+            spool.pour(target)
+            target.write(b"\n ]")
+        target.write(b"\n}\n")
+    return [path]
+
+
+class _Categories:
+    """Category numbers, in the order in which labels first appear."""
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+
+    def number(self, label: str | None) -> int:
+        name = UNNAMED if label is None else label
+        if name not in self._numbers:
+            self._numbers[name] = len(self._numbers) + 1
+            self.by_number[self._numbers[name]] = name
+        return self._numbers[name]
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return [{"id": number, "name": name, "supercategory": ""} for number, name in self.by_number.items()]
+
+
+def _line(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _annotation(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> dict[str, Any]:
+    x0, y0, x1, y1 = mask.box
+    segmentation: Any = mask.rle
+    if polygons and mask.area:  # COCO's own reader takes no empty list of polygons
+        segmentation = [bridge_holes(part).reshape(-1).tolist() for part in parts_of(mask, tolerance)]
+    entry = {
+        "segmentation": segmentation,
+        "area": mask.area,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "iscrowd": int(crowd),
+    }
+    scores = {"score": mask.score, "stability_score": mask.stability}
+    return entry | {name: float(value) for name, value in scores.items() if value is not None and value == value}
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a dataset of one photo; see `anymask.formats.Format`."""
+    return with_image(only(read_dataset(path), path), image)
+
+
+def read_dataset(path: Path) -> Iterator[MaskSet]:
+    """Read every photo of a dataset, in the order of its `images`; masks are decoded when somebody looks at them.
+
+    Raises:
+        InputError: not such a file, or damaged.
+    """
+    with reading(path, "COCO"):
+        content = load_json(path)
+        labels = {
+            entry["id"]: str(entry["name"])
+            for entry in (mapped(each, "categories") for each in listed(content.get("categories", []), "categories"))
+        }
+        photos = [mapped(each, "images") for each in listed(content["images"], "images")]
+        by_photo: dict[Any, list[dict[str, Any]]] = {photo["id"]: [] for photo in photos}
+        if len(by_photo) != len(photos):
+            raise InputError("two images have the same id")
+        for entry in listed(content["annotations"], "annotations"):
+            photo = mapped(entry, "annotations")["image_id"]
+            if photo not in by_photo:
+                raise InputError(f"annotation {entry.get('id')!r} is about image {photo!r}, which is not in 'images'")
+            by_photo[photo].append(entry)
+    del content
+    for photo in photos:
+        with reading(path, "COCO"):
+            size = picture_size(photo["width"], photo["height"])
+            record = record_of(photo["file_name"], size, photo.get("sha256"))
+            masks = [_mask(entry, size, labels) for entry in by_photo.pop(photo["id"])]
+        yield MaskSet(masks, image=record)
+
+
+def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) -> Mask:
+    about = {
+        "score": number(entry.get("score", entry.get("predicted_iou"))),
+        "stability": number(entry.get("stability_score")),
+        "label": labels.get(entry.get("category_id")),
+    }
+    shape = entry.get("segmentation")
+    if isinstance(shape, dict):
+        if list(shape.get("size", ())) != [size[1], size[0]]:
+            raise InputError(f"annotation {entry.get('id')!r} has the size {shape.get('size')}, its photo {size}")
+        return Mask.from_rle(shape, **about)
+    if isinstance(shape, list):
+        return Mask.from_array(fill(shape, size), **about)
+    raise InputError(f"annotation {entry.get('id')!r} has no segmentation")

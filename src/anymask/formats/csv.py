@@ -1,0 +1,169 @@
+"""A table of measurements: one line per mask with label, scores, area, box, centre, perimeter, parts and holes.
+
+The last column holds the shape as COCO run lengths, so that the table can be read back; without it (`shapes=False`)
+it is for looking at only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anymask.atomic import write_stream
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._names import PhotoNames
+from anymask.formats._reading import number, only, picture_size, reading, record_of, with_image
+from anymask.mask import ImageRecord, Mask, MaskSet
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "CSV of measurements (area, box, centre, perimeter, parts, holes) with the shape as RLE"
+EXTENSIONS = (".csv",)
+SUFFIX = ".csv"
+
+COLUMNS = (
+    "photo", "width", "height", "mask", "label", "score", "stability", "area", "x_min", "y_min", "x_max", "y_max",
+    "centre_x", "centre_y", "perimeter", "parts", "holes", "rle",
+)  # fmt: skip
+
+
+def write(masks: MaskSet, path: Path, *, shapes: bool = True) -> list[Path]:
+    """Write one photo; see `write_dataset`."""
+    return write_dataset([masks], path, shapes=shapes)
+
+
+def write_dataset(
+    sets: Iterable[MaskSet],
+    path: Path,
+    *,
+    check: Callable[[MaskSet, MaskSet], None] | None = None,
+    shapes: bool = True,
+) -> list[Path]:
+    """Write many photos into one table, one in memory at a time.
+
+    Lengths are in pixels, areas in square pixels, coordinates in pixel edges; `perimeter` runs along the pixels' edges,
+    holes included. A photo without masks has one line, with nothing after its size.
+
+    Args:
+        sets: one per photo.
+        path: of the table.
+        check: called for each photo with its masks as they were and as they read from the table.
+        shapes: whether to add the run lengths, without which nothing can be read back.
+
+    Raises:
+        InputError: a path that cannot be written, or two photos of one name.
+    """
+    names, columns = PhotoNames(), COLUMNS if shapes else COLUMNS[:-1]
+    with write_stream(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="")
+        table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        for masks in sets:
+            record = masks.record
+            photo = {"photo": names.name(record), "width": record.width, "height": record.height}
+            rows = [{**photo, **measure(mask), "mask": index} for index, mask in enumerate(one_by_one(masks))]
+            table.writerows(rows or [photo])
+            if check is not None:
+                written = [{name: str(row.get(name, "")) for name in columns} for row in rows]
+                check(masks, MaskSet([_mask(row, masks.size) for row in written] if shapes else [], image=record))
+        text.detach()  # flushes, and leaves the file to its owner
+    return [path]
+
+
+def measure(mask: Mask) -> dict[str, Any]:
+    """The measurements of one mask, by column; blank where there is none."""
+    x0, y0, x1, y1 = mask.box
+    parts = mask.polygons
+    pixels = mask.array[y0:y1, x0:x1]
+    rows, columns = pixels.sum(axis=1), pixels.sum(axis=0)
+    edges = [np.abs(np.diff(ring, axis=0, append=ring[:1])).sum() for part in parts for ring in part]
+    centre: tuple[Any, Any] = ("", "")
+    if mask.area:
+        centre = (
+            round(x0 + float(columns @ (np.arange(columns.size) + 0.5)) / mask.area, 3),
+            round(y0 + float(rows @ (np.arange(rows.size) + 0.5)) / mask.area, 3),
+        )
+    return {
+        "label": mask.label or "",
+        "score": _score(mask.score), "stability": _score(mask.stability),
+        "area": mask.area,
+        "x_min": x0, "y_min": y0, "x_max": x1, "y_max": y1,
+        "centre_x": centre[0], "centre_y": centre[1],
+        "perimeter": int(sum(edges)),
+        "parts": len(parts), "holes": sum(len(part) - 1 for part in parts),
+        "rle": mask.rle["counts"],
+    }  # fmt: skip
+
+
+def _score(value: float | None) -> Any:
+    return "" if value is None or not math.isfinite(value) else round(float(value), 6)
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a table of one photo; see `anymask.formats.Format`."""
+    return with_image(only(read_dataset(path), path), image)
+
+
+def read_dataset(path: Path) -> Iterator[MaskSet]:
+    """Read every photo of a table whose last column holds the shapes.
+
+    Raises:
+        InputError: not such a table, one of measurements alone, or a damaged line.
+    """
+    record: ImageRecord | None = None
+    masks: list[Mask] = []
+    for current, mask in _lines(path):
+        if record is not None and current != record:
+            yield MaskSet(masks, image=record)
+            masks = []
+        record = current
+        masks += [mask] if mask is not None else []
+    if record is not None:
+        yield MaskSet(masks, image=record)
+
+
+def _lines(path: Path) -> Iterator[tuple[ImageRecord, Mask | None]]:
+    with reading(path, "CSV of masks"), path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(iter(_rows(file)), [])
+        if "rle" not in header and {"photo", "area"} <= set(header):
+            raise InputError("measurements hold no shape: the column 'rle' is missing; write it with shapes=True")
+        if missing := [name for name in ("photo", "width", "height", "mask", "rle") if name not in header]:
+            raise InputError(f"its first line has no {', '.join(missing)}")
+        for count, values in enumerate(_rows(file), start=2):
+            if len(values) != len(header):
+                raise InputError(f"line {count} has {len(values)} columns, the first one {len(header)}")
+            row = dict(zip(header, values, strict=True))
+            size = picture_size(row["width"], row["height"])
+            yield record_of(row["photo"], size), _mask(row, size) if row["mask"] else None
+
+
+def _rows(file: Iterable[str]) -> Iterator[list[str]]:
+    """Rows of a table whose fields may be as long as they like; Python's limit of 128 kB is for the whole process."""
+    limit = csv.field_size_limit()
+    try:
+        csv.field_size_limit(2**31 - 1)
+        for row in csv.reader(file):
+            csv.field_size_limit(limit)
+            yield row
+            csv.field_size_limit(2**31 - 1)
+    except csv.Error as error:
+        raise InputError(str(error)) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _mask(row: dict[str, str], size: tuple[int, int]) -> Mask:
+    return Mask.from_rle(
+        {"size": [size[1], size[0]], "counts": row["rle"]},
+        label=row.get("label") or None,
+        score=number(row.get("score")),
+        stability=number(row.get("stability")),
+    )

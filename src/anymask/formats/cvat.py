@@ -1,0 +1,174 @@
+"""CVAT for images 1.1: one XML for a whole task, every object a mask of run lengths.
+
+CVAT's runs go along the rows of the object's box and start with what is outside; the box is `left`, `top`, `width`,
+`height`. Holes, parts and overlaps survive. Read as well: polygons and upright boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._names import PhotoNames
+from anymask.formats._outlines import fill
+from anymask.formats._reading import load_xml, number, only, picture_size, reading, record_of, with_image
+from anymask.formats._spool import spooled_file
+from anymask.mask import Mask, MaskSet
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "CVAT for images 1.1 (XML): masks of run lengths, many photos in one file"
+EXTENSIONS = ()
+SUFFIX = ".xml"
+UNNAMED = "object"
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write one photo; see `write_dataset`."""
+    return write_dataset([masks], path)
+
+
+def write_dataset(
+    sets: Iterable[MaskSet], path: Path, *, check: Callable[[MaskSet, MaskSet], None] | None = None
+) -> list[Path]:
+    """Write many photos into one file, one in memory at a time. CVAT has no empty masks; they are left out.
+
+    Args:
+        sets: one per photo; CVAT finds photos of a task by the names written here.
+        path: of the XML.
+        check: called for each photo with its masks as they were and as they read from the file.
+
+    Raises:
+        InputError: a path that cannot be written, or two photos of one name.
+    """
+    names, labels = PhotoNames(), dict[str, None]()
+    with spooled_file(path, lists=1) as (target, (images,)):
+        for count, masks in enumerate(sets):
+            record = masks.record
+            shapes = []
+            for mask in one_by_one(masks):
+                if mask.area:
+                    labels.setdefault(UNNAMED if mask.label is None else mask.label)
+                    shapes.append(_shape(mask))
+            about = f'id="{count}" name={_quoted(names.name(record))} width="{record.width}" height="{record.height}"'
+            text = "".join([f"  <image {about}>\n", *shapes, "  </image>\n"])
+            images.add(text.encode("utf-8", "backslashreplace"))
+            if check is not None:
+                back = [_mask(shape, masks.size) for shape in ElementTree.fromstring(text)]
+                check(masks, MaskSet(back, image=record))
+        target.write(_head(labels, images.count).encode("utf-8", "backslashreplace"))
+        images.pour(target)
+        target.write(b"</annotations>\n")
+    return [path]
+
+
+def _head(labels: Iterable[str], photos: int) -> str:
+    entries = "".join(
+        f"     <label><name>{escape(_printable(name))}</name><type>mask</type><attributes></attributes></label>\n"
+        for name in labels
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n   <task>\n'
+        f"    <name>anymask</name>\n    <size>{photos}</size>\n    <mode>annotation</mode>\n    <overlap>0</overlap>\n"
+        f"    <labels>\n{entries}    </labels>\n   </task>\n  </meta>\n"
+    )
+
+
+def _shape(mask: Mask) -> str:
+    x0, y0, x1, y1 = mask.box
+    runs = ", ".join(map(str, _runs(mask.array[y0:y1, x0:x1])))
+    scores = {"score": mask.score, "stability_score": mask.stability}
+    return (
+        f'    <mask label={_quoted(UNNAMED if mask.label is None else mask.label)} source="auto" occluded="0" '
+        f'rle="{runs}" left="{x0}" top="{y0}" width="{x1 - x0}" height="{y1 - y0}" z_order="0">'
+        + "".join(
+            f'<attribute name="{name}">{float(value)}</attribute>'
+            for name, value in scores.items()
+            if value is not None and value == value
+        )
+        + "</mask>\n"
+    )
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that XML cannot hold in any way."""
+    return "".join(character if character >= " " else " " for character in text)
+
+
+def _runs(pixels: NDArray[np.bool_]) -> list[int]:
+    """Lengths outside, inside, outside … along the rows."""
+    flat = pixels.reshape(-1)
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    edges = np.concatenate(([0], [0] if flat[0] else [], changes, [flat.size])).astype(np.int64)
+    runs: list[int] = np.diff(edges).tolist()
+    return runs
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a task of one photo; see `anymask.formats.Format`."""
+    return with_image(only(read_dataset(path), path), image)
+
+
+def read_dataset(path: Path) -> Iterator[MaskSet]:
+    """Read every photo of a task.
+
+    Raises:
+        InputError: not such a file, or damaged; a shape that is no area.
+    """
+    with reading(path, "CVAT XML"):
+        root = load_xml(path)
+        if root.tag != "annotations":
+            raise InputError(f"it begins with <{root.tag}>, not <annotations>")
+        if root.find("track") is not None:
+            raise InputError("it holds tracks of a video; export it as 'CVAT for images'")
+    for photo in root.iterfind("image"):
+        with reading(path, "CVAT XML"):
+            size = picture_size(photo.attrib["width"], photo.attrib["height"])
+            shapes = [shape for shape in photo if shape.tag != "tag"]
+            masks = MaskSet([_mask(shape, size) for shape in shapes], image=record_of(photo.attrib["name"], size))
+        photo.clear()
+        yield masks
+
+
+def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
+    attributes = {entry.get("name"): entry.text for entry in shape.iterfind("attribute")}
+    about: dict[str, Any] = {
+        "label": shape.attrib["label"],
+        "score": number(attributes.get("score")),
+        "stability": number(attributes.get("stability_score")),
+    }
+    if shape.tag == "mask":
+        return Mask.from_array(_unrolled(shape.attrib, size), **about)
+    if shape.tag == "polygon":
+        points = [[float(value) for value in pair.split(",")] for pair in shape.attrib["points"].split(";")]
+        return Mask.from_array(fill([points], size), **about)
+    if shape.tag == "box" and float(shape.get("rotation", 0)) == 0:
+        x0, y0, x1, y1 = (float(shape.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        return Mask.from_array(fill([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size), **about)
+    raise InputError(f"a <{shape.tag}> is not read: it takes masks, polygons and upright boxes")
+
+
+def _unrolled(attributes: dict[str, str], size: tuple[int, int]) -> NDArray[np.bool_]:
+    left, top, width, height = (int(attributes[name]) for name in ("left", "top", "width", "height"))
+    if min(left, top) < 0 or min(width, height) < 1 or left + width > size[0] or top + height > size[1]:
+        raise InputError(f"a mask of {width}x{height} at {left}, {top} lies outside the picture of {size}")
+    runs = np.array([int(run) for run in attributes["rle"].split(",")], np.int64)
+    if (runs < 0).any() or (runs > width * height).any() or int(runs.sum()) != width * height:
+        raise InputError(f"a mask's runs do not add up to its box of {width}x{height}")
+    array = np.zeros(size[::-1], np.bool_)
+    inside = np.repeat(np.arange(runs.size) % 2 == 1, runs)
+    array[top : top + height, left : left + width] = inside.reshape(height, width)
+    return array

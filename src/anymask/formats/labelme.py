@@ -1,0 +1,161 @@
+"""LabelMe: one JSON per photo, a polygon per part, or exact mask shapes.
+
+Holes are joined to their outline by bridges of no width, and the parts of one object share a `group_id`. With
+`shapes="mask"` objects are written as LabelMe's own mask shapes (since its version 5.3), which hold everything.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.atomic import write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._outlines import bridge_holes, check_tolerance, fill, parts_of
+from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, with_image
+from anymask.mask import ImageRecord, Mask, MaskSet
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "LabelMe JSON: polygons, holes joined by bridges, parts by group_id; or exact mask shapes"
+EXTENSIONS = ()
+SUFFIX = ".json"
+UNNAMED = "object"
+_VERSION = "5.5.0"
+"""Of LabelMe, whose layout this is: it has mask shapes."""
+
+
+def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "polygon") -> list[Path]:
+    """Write one photo's file. An empty mask has no shape and is left out.
+
+    `imagePath` is the photo's file name, where LabelMe finds it if it lies beside the JSON.
+
+    Args:
+        masks: what to write.
+        path: of the JSON.
+        tolerance: how far polygons may leave the pixels' edges, in pixels.
+        shapes: "polygon", or "mask" for exact shapes.
+
+    Raises:
+        InputError: other shapes, or a path that cannot be written.
+    """
+    check_tolerance(tolerance)
+    if shapes not in ("polygon", "mask"):
+        raise InputError(f"shapes is {shapes!r}: it takes 'polygon' or 'mask'")
+    record = masks.record
+    entries: list[dict[str, Any]] = []
+    for group, mask in enumerate(one_by_one(masks), start=1):
+        if mask.area:
+            made = [_mask_shape(mask)] if shapes == "mask" else _polygon_shapes(mask, tolerance)
+            about = _about(mask, group if len(made) > 1 else None)
+            entries += [{**about, **shape} for shape in made]
+    content: dict[str, Any] = {
+        "version": _VERSION,
+        "flags": {},
+        "shapes": entries,
+        "imagePath": Path(record.path.replace("\\", "/")).name if record.path else "",
+        "imageData": None,
+        "imageHeight": record.height,
+        "imageWidth": record.width,
+        **({"sha256": record.sha256} if record.sha256 else {}),
+    }
+    write_file(path, json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))
+    return [path]
+
+
+def _about(mask: Mask, group: int | None) -> dict[str, Any]:
+    about: dict[str, Any] = {"label": UNNAMED if mask.label is None else mask.label, "group_id": group}
+    scores = {"score": mask.score, "stability_score": mask.stability}
+    about |= {name: float(value) for name, value in scores.items() if value is not None and value == value}
+    return {**about, "description": "", "flags": {}}
+
+
+def _polygon_shapes(mask: Mask, tolerance: float) -> list[dict[str, Any]]:
+    rings = [bridge_holes(part) for part in parts_of(mask, tolerance)]
+    return [{"shape_type": "polygon", "points": ring.tolist(), "mask": None} for ring in rings]
+
+
+def _mask_shape(mask: Mask) -> dict[str, Any]:
+    """The picture of a mask within its box, whose corners are pixels, the last one included."""
+    from anymask.formats import png
+
+    x0, y0, x1, y1 = mask.box
+    picture = png.encode(np.ascontiguousarray(mask.array[y0:y1, x0:x1]))
+    corners = [[x0, y0], [x1 - 1, y1 - 1]]
+    return {"shape_type": "mask", "points": corners, "mask": base64.b64encode(picture).decode()}
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a file of LabelMe: polygons, rectangles, circles and masks; shapes with one label and group are one object.
+
+    Raises:
+        InputError: not such a file, damaged, or a shape without area (a line, a point).
+    """
+    with reading(path, "LabelMe"):
+        content = load_json(path)
+        if not isinstance(content.get("shapes"), list):
+            raise KeyError("shapes")
+        size = picture_size(content["imageWidth"], content["imageHeight"])
+        objects: dict[Any, list[dict[str, Any]]] = {}
+        for count, shape in enumerate(listed(content["shapes"], "shapes")):
+            group = mapped(shape, "shapes").get("group_id")
+            key = (str(shape["label"]), group) if isinstance(group, int) else count
+            objects.setdefault(key, []).append(shape)
+        masks = [_object(shapes, size) for shapes in objects.values()]
+        sha256 = content.get("sha256")
+        name = content.get("imagePath") or None
+        record = ImageRecord(*size, None if name is None else str(name), sha256 if isinstance(sha256, str) else None)
+        return with_image(MaskSet(masks, image=record), image)
+
+
+def _object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
+    first = shapes[0]
+    array = _shape(first, size)
+    for shape in shapes[1:]:
+        array |= _shape(shape, size)
+    about = {"score": number(first.get("score")), "stability": number(first.get("stability_score"))}
+    return Mask.from_array(array, label=str(first["label"]), **about)
+
+
+def _shape(shape: dict[str, Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    kind, points = shape.get("shape_type") or "polygon", listed(shape["points"], "points")
+    if kind == "mask":
+        return _pasted(shape, np.asarray(points, np.float64), size)
+    if kind in ("polygon", "oriented_rectangle"):
+        return fill([points], size)
+    corners = np.asarray(points, np.float64)
+    if kind in ("rectangle", "circle") and corners.shape == (2, 2) and np.isfinite(corners).all():
+        if kind == "rectangle":
+            (x0, y0), (x1, y1) = corners
+            return fill([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
+        angles = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+        radius = float(np.hypot(*(corners[1] - corners[0])))
+        return fill([corners[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)], size)
+    raise InputError(f"a shape of type {kind!r} with {len(points)} points is no area")
+
+
+def _pasted(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
+    import PIL.Image
+
+    if corners.shape != (2, 2) or not isinstance(shape.get("mask"), str):
+        raise InputError("a mask shape needs two corners and a picture")
+    (x0, y0), (x1, y1) = corners.astype(int).tolist()
+    if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
+        raise InputError(f"a mask shape from {[x0, y0]} to {[x1, y1]} lies outside the picture of {size}")
+    with PIL.Image.open(io.BytesIO(base64.b64decode(shape["mask"], validate=True))) as picture:
+        if picture.size != (x1 - x0 + 1, y1 - y0 + 1):
+            raise InputError(f"a mask shape's picture is {picture.size}, its corners are {[[x0, y0], [x1, y1]]}")
+        pixels = np.asarray(picture) != 0
+    if pixels.ndim != 2:
+        raise InputError("a mask shape's picture has colours")
+    array = np.zeros(size[::-1], np.bool_)
+    array[y0 : y1 + 1, x0 : x1 + 1] = pixels
+    return array

@@ -1,0 +1,195 @@
+"""YOLO segmentation: a folder with `data.yaml` and, for each photo, a text file of one polygon per object.
+
+A line is the class and one ring, `0 x y x y …`, in parts of the picture's width and height. Holes and parts are joined
+by bridges of no width, so that one object stays one line. Photos belong into `images/`, next to `labels/`, under the
+same names; `photos.jsonl` notes their sizes, so that the labels can be read without them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anymask.atomic import publish, staged_folder, write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._names import PhotoNames
+from anymask.formats._outlines import bridge_holes, bridge_parts, check_tolerance, fill, parts_of
+from anymask.formats._reading import mapped, only, picture_size, reading, record_of, safe_name, with_image
+from anymask.mask import ImageRecord, Mask, MaskSet
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges"
+EXTENSIONS = ()
+SUFFIX = ""
+UNNAMED = "object"
+
+_INDEX = "photos.jsonl"
+_DATA = "data.yaml"
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+def write(masks: MaskSet, path: Path, *, tolerance: float = 0) -> list[Path]:
+    """Write one photo; see `write_dataset`."""
+    return write_dataset([masks], path, tolerance=tolerance)
+
+
+def write_dataset(
+    sets: Iterable[MaskSet],
+    path: Path,
+    *,
+    check: Callable[[MaskSet, MaskSet], None] | None = None,
+    tolerance: float = 0,
+) -> list[Path]:
+    """Write many photos, one in memory at a time. An empty mask has no polygon and is left out.
+
+    Args:
+        sets: one per photo.
+        path: a folder, new or without labels.
+        check: called for each photo with its masks as they were and as they read from the file.
+        tolerance: how far outlines may leave the pixels' edges, in pixels.
+
+    Returns:
+        The files written, `data.yaml` last.
+
+    Raises:
+        InputError: the folder holds a dataset already, or cannot be written.
+    """
+    check_tolerance(tolerance)
+    if any((path / name).exists() for name in (_DATA, "labels")):
+        raise InputError(f"{path} holds a dataset already: give a new folder")
+    names, classes = PhotoNames(suffix=".txt"), dict[str, int]()
+    files: list[str] = []
+    with staged_folder(path) as stage:
+        (stage / "labels").mkdir()
+        with (stage / _INDEX).open("wb") as index:
+            for masks in sets:
+                record = masks.record
+                name = names.name(record)
+                text = "".join(_line(mask, classes, tolerance) for mask in one_by_one(masks) if mask.area)
+                file = Path("labels") / Path(name).with_suffix(".txt")
+                write_file(stage / file, text.encode())
+                files.append(str(file))
+                about = {"photo": name, "width": record.width, "height": record.height, "sha256": record.sha256}
+                index.write(json.dumps(about).encode() + b"\n")
+                if check is not None:
+                    check(masks, _masks(text, record, {number: label for label, number in classes.items()}))
+        (stage / _DATA).write_text(_data_yaml(classes), encoding="utf-8")
+        publish(stage, ["labels", _INDEX, _DATA])
+    return [path / name for name in (*files, _INDEX, _DATA)]
+
+
+def _line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
+    number = classes.setdefault(UNNAMED if mask.label is None else mask.label, len(classes))
+    ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
+    # Seven digits place a corner to a hundredth of a pixel even in a picture 100,000 pixels wide.
+    return f"{number} " + " ".join(f"{value:.7f}".rstrip("0").rstrip(".") for value in ring.reshape(-1)) + "\n"
+
+
+def _data_yaml(classes: dict[str, int]) -> str:
+    """Quoted as in JSON, which YAML takes as it is."""
+    lines = ["path: .", "train: images", "val: images", "names:"]
+    lines += [f"  {number}: {json.dumps(name)}" for name, number in classes.items()]
+    return "\n".join(lines if classes else [*lines[:-1], "names: {}"]) + "\n"
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a dataset of one photo; see `anymask.formats.Format`."""
+    return with_image(only(read_dataset(path), path), image)
+
+
+def read_dataset(path: Path) -> Iterator[MaskSet]:
+    """Read every photo that has a label file.
+
+    Args:
+        path: the folder, or its `data.yaml`. Sizes come from `photos.jsonl`, or from the photos in `images/`.
+
+    Raises:
+        InputError: not such a dataset, a damaged line, or a photo whose size nobody knows.
+    """
+    folder = path.parent if path.name.endswith((".yaml", ".yml")) else path
+    data = path if path != folder else folder / _DATA
+    with reading(data, "YOLO dataset"):
+        labels = _class_names(data)
+        if not (folder / "labels").is_dir():
+            raise InputError("there is no folder 'labels' beside it")
+    for record, file in _photos(folder):
+        with reading(file, "YOLO labels"):
+            masks = _masks(file.read_text(encoding="utf-8"), record, labels)
+        yield masks
+
+
+def _class_names(data: Path) -> dict[int, str]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(data.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(" ".join(str(error).split())) from None
+    names = mapped(content, "data.yaml").get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    return {int(number): str(name) for number, name in mapped(names, "names").items()}
+
+
+def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
+    """Each photo with its label file: as noted, or else every text file, with the photo found for it."""
+    index = folder / _INDEX
+    if index.is_file():
+        with reading(index, "list of photos"), index.open("rb") as lines:
+            for line in lines:
+                entry = mapped(json.loads(line), "photo")
+                name = safe_name(entry["photo"])
+                size = picture_size(entry["width"], entry["height"])
+                yield record_of(name, size, entry.get("sha256")), (folder / "labels" / name).with_suffix(".txt")
+        return
+    for file in sorted((folder / "labels").rglob("*.txt")):
+        relative = file.relative_to(folder / "labels")
+        found = [
+            picture for ending in _PICTURES if (picture := (folder / "images" / relative).with_suffix(ending)).is_file()
+        ]
+        if not found:
+            raise InputError(
+                f"cannot tell the size of the photo of {file}: there is no {relative.with_suffix('.jpg')} (or .png …) "
+                f"in {folder / 'images'}, and no {_INDEX}"
+            )
+        yield ImageRecord(*_picture_size(found[0]), found[0].relative_to(folder / "images").as_posix()), file
+
+
+def _picture_size(picture: Path) -> tuple[int, int]:
+    """(width, height) as displayed, from the file's head."""
+    import PIL.Image
+
+    with reading(picture, "photo"), contextlib.closing(PIL.Image.open(picture)) as opened:
+        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return picture_size(*(opened.size[::-1] if turned else opened.size))
+
+
+def _masks(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
+    size = (record.width, record.height)
+    masks = []
+    for count, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            number, *values = line.split()
+            ring: Any = np.array(values, np.float64)
+            if len(values) < 6 or len(values) % 2:
+                raise InputError(f"{len(values)} numbers after the class; a polygon takes pairs, at least 3")
+            masks.append(Mask.from_array(fill([ring.reshape(-1, 2) * size], size), label=_label(number, labels)))
+        except (ValueError, InputError) as error:
+            raise InputError(f"line {count}: {error}") from None
+    return MaskSet(masks, image=record)
+
+
+def _label(number: str, labels: dict[int, str]) -> str:
+    if int(number) not in labels:
+        raise InputError(f"class {number} is not among the names of data.yaml")
+    return labels[int(number)]

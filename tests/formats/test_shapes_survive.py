@@ -1,0 +1,165 @@
+"""Awkward shapes come back from every format that was added for datasets, and from the readers of its own field."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from pycocotools.coco import COCO
+
+from anymask.errors import InputError
+from anymask.formats import coco, find_format, yolo
+from anymask.mask import ImageRecord, Mask, MaskSet, iou
+from mask_shapes import SHAPES, BoolMask, disc, masks, ring
+
+EXACT = {
+    "coco": {},
+    "coco polygons": {"polygons": True},
+    "csv": {},
+    "cvat": {},
+    "yolo": {},
+    "labelme": {"shapes": "mask"},
+    "sa1b": {},
+    "masks-json": {},
+}
+DROPS_EMPTY = ("cvat", "yolo", "labelme")
+
+
+def photo_of(*arrays: BoolMask, path: str | None = "photo.jpg") -> MaskSet:
+    height, width = arrays[0].shape
+    found = [Mask.from_array(array, label=f"thing {i}", score=0.5) for i, array in enumerate(arrays)]
+    return MaskSet(found, image=ImageRecord(width, height, path))
+
+
+def there_and_back(result: MaskSet, name: str, options: dict[str, object]) -> MaskSet:
+    format = find_format(name)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out"
+        result.save(path, name, **options)
+        return format.read(path)
+
+
+@pytest.mark.parametrize("case", EXACT)
+@given(array=masks)
+def test_every_shape_comes_back_pixel_for_pixel(case: str, array: BoolMask) -> None:
+    name = case.split()[0]
+    back = there_and_back(photo_of(array), name, EXACT[case])
+    if name in DROPS_EMPTY and not array.any():
+        assert len(back) == 0
+    else:
+        assert len(back) == 1
+        assert np.array_equal(back[0].array, array)
+
+
+@given(array=masks)
+def test_labelme_polygons_hold_holes_by_bridges_and_parts_by_group(array: BoolMask) -> None:
+    back = there_and_back(photo_of(array), "labelme", {})
+    assert len(back) == int(array.any())
+    assert all(np.array_equal(mask.array, array) for mask in back)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("polygons", [False, True])
+def test_t11_coco_objects_are_no_crowds_and_their_area_and_box_are_the_masks(
+    shape: str, polygons: bool, tmp_path: Path
+) -> None:
+    """Holes and parts make no crowd; area is the mask's, not the box's."""
+    array = SHAPES[shape]
+    (path,) = photo_of(array).save(tmp_path / "coco.json", "coco", polygons=polygons)
+    dataset = COCO(str(path))
+    (entry,) = dataset.anns.values()
+    x0, y0, x1, y1 = Mask.from_array(array).box
+    assert entry["iscrowd"] == 0
+    assert entry["area"] == int(array.sum())
+    assert entry["bbox"] == [x0, y0, x1 - x0, y1 - y0]
+    if not polygons:
+        assert np.array_equal(dataset.annToMask(entry), array)
+
+
+def test_t11_polygons_of_large_objects_read_by_pycocotools_keep_their_shape(tmp_path: Path) -> None:
+    ring_shape = np.pad(ring(120, 150, 20), 5)
+    two = disc(130, 160, 30)
+    two[5:25, 5:40] = True
+    (path,) = photo_of(ring_shape, two).save(tmp_path / "coco.json", "coco", polygons=True)
+    dataset = COCO(str(path))
+    for entry, array in zip(dataset.anns.values(), (ring_shape, two), strict=True):
+        assert iou(dataset.annToMask(entry).astype(bool), array) >= 0.99
+
+
+def test_crowd_only_when_asked(tmp_path: Path) -> None:
+    (path,) = photo_of(SHAPES["ring"]).save(tmp_path / "coco.json", "coco", crowd=True)
+    assert [entry["iscrowd"] for entry in json.loads(path.read_text())["annotations"]] == [1]
+
+
+@pytest.mark.parametrize("name", [*EXACT, "labelme"])
+def test_t9_a_ring_and_a_small_island_survive_every_format(name: str) -> None:
+    """Dropping small contours, or inner ones, loses both."""
+    array = np.pad(ring(60, 60, 8), 10)
+    array[0, 0] = array[40, 40] = True
+    back = there_and_back(photo_of(array), name.split()[0], EXACT.get(name, {}))
+    assert np.array_equal(back[0].array, array)
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "csv", "cvat"])
+def test_many_photos_in_one_dataset_keep_names_labels_and_order(name: str, tmp_path: Path) -> None:
+    format = find_format(name)
+    sets = [photo_of(SHAPES["ring"], SHAPES["ring"], path=f"set/{i}.jpg") for i in (3, 1, 2)]
+    sets.insert(1, MaskSet([], image=ImageRecord(9, 8, "set/none.jpg")))
+    format.write_dataset(iter(sets), tmp_path / "out")  # type: ignore[attr-defined]
+    back = list(format.read_dataset(tmp_path / "out"))  # type: ignore[attr-defined]
+    assert [masks.record.path for masks in back] == ["set/3.jpg", "set/none.jpg", "set/1.jpg", "set/2.jpg"]
+    assert [[mask.label for mask in masks] for masks in back] == [[mask.label for mask in masks] for masks in sets]
+
+
+@pytest.mark.parametrize("name", ["coco", "csv", "cvat", "yolo"])
+def test_a_failing_source_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    def source() -> object:
+        yield photo_of(SHAPES["ring"])
+        raise InputError("the second photo is damaged")
+
+    format = find_format(name)
+    with pytest.raises(InputError, match="second photo"):
+        format.write_dataset(source(), tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("photo", ["../../etc/passwd", "/etc/passwd", "C:\\x.jpg", "a/../../b.jpg", "", 3])
+def test_names_that_lead_out_of_the_dataset_are_refused(photo: object, tmp_path: Path) -> None:
+    content = {"images": [{"id": 1, "file_name": photo, "width": 4, "height": 4}], "annotations": [], "categories": []}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    if photo == "":
+        assert coco.read(tmp_path / "coco.json").record.path is None
+        return
+    with pytest.raises(InputError, match=r"coco\.json"):
+        coco.read(tmp_path / "coco.json")
+
+
+def test_absolute_paths_become_names_that_tell_photos_apart(tmp_path: Path) -> None:
+    sets = [photo_of(SHAPES["ring"], path=path) for path in ("/a/1.jpg", "/b/1.jpg", "../c/2.jpg")]
+    yolo.write_dataset(sets, tmp_path / "out")
+    assert [masks.record.path for masks in yolo.read_dataset(tmp_path / "out")] == ["1.jpg", "b/1.jpg", "2.jpg"]
+
+
+DAMAGED = ["", "[]", "{}", "null", "{", "[" * 100_000, '{"images": 3}', '{"images": [], "annotations": [3]}',
+           '{"images": [{"id": 1}], "annotations": []}', '{"shapes": [{}], "imageWidth": 4, "imageHeight": 4}',
+           '{"shapes": [], "imageWidth": 1e12, "imageHeight": 1e12}',
+           '{"images": [{"id": 1, "file_name": "a", "width": 4, "height": 4}], "categories": [], "annotations": '
+           '[{"image_id": 1, "segmentation": [[90, 90, 95, 90, 95, 95]]}]}',
+           "photo,width,height,mask,rle\na.jpg,4,4,0,zz\n", "photo,area\na.jpg,4\n",
+           "<annotations>", '<!DOCTYPE a [<!ENTITY b "c">]><annotations/>', "<annotations><image/></annotations>",
+           '<annotations><image name="a" width="4" height="4"><mask label="a" left="0" top="0" width="4" height="4" '
+           'rle="99999999999"/></image></annotations>']  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["coco", "csv", "cvat", "labelme", "yolo"])
+@pytest.mark.parametrize("text", DAMAGED)
+def test_damaged_files_are_one_line_that_names_them(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "damaged"
+    path.write_text(text)
+    with pytest.raises(InputError, match="damaged") as caught:
+        find_format(name).read(path)
+    assert "\n" not in str(caught.value)
