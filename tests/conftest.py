@@ -28,6 +28,12 @@ def chelsea_photo() -> Path:
 
 
 @pytest.fixture(scope="session")
+def citrus_photo() -> Path:
+    """1350×890 JPEG with a colour profile: slices of fruits, two of grapefruit side by side."""
+    return PHOTOS / "citrus.jpg"
+
+
+@pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
     """The default model with its real weights, in f32 so that answers can be compared to the last digit."""
     return load("mobile-sam", precision="f32", threads=2, store=False)
