@@ -134,6 +134,8 @@ def test_the_command_line_follows_steps(coffee: Scene, coffee_photo: Path, tmp_p
     assert main([*command, "--out", str(tmp_path), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["masks"][0]["rle"] == follow(coffee, steps).rle
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert "no score" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("steps", ["", "{", "[1]", "@missing.json", '{"objects": [3]}', '[{"point": [-1, 0]}]'])

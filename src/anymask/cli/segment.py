@@ -49,7 +49,8 @@ def _report(result: MaskSet, written: list[Path]) -> None:
         share = mask.area / (width * height)
         verdict = "" if mask.satisfied or mask.satisfied is None else ", but it breaks the prompt: see masks.json"
         found = "" if mask.detector_score is None else f"{mask.label}, found with {mask.detector_score:.2f}, "
-        click.echo(f"mask {index}: {found}{share:.1%} of the picture, score {mask.score:.3f}{verdict}")
+        score = "no score" if mask.score is None else f"score {mask.score:.3f}"  # a painted mask has none
+        click.echo(f"mask {index}: {found}{share:.1%} of the picture, {score}{verdict}")
     for note in dict.fromkeys(note for prompt in result.prompts for note in prompt.notes):
         click.echo(f"note: {note}")
     run = result.run
