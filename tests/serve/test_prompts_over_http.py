@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anymask import Mask, Scene
+from anymask.formats import format_names
 from anymask.polygon import polygons_to_mask
 
 SAUCER = {"points": [[110, 300]], "labels": [1]}
@@ -180,6 +181,15 @@ def test_export_writes_a_file(api: TestClient, coffee_id: str, format: str) -> N
         text = answer.json()
         entry = text["masks"][0]["rle"] if format == "masks-json" else text["annotations"][0]["segmentation"]
         assert entry == mask["rle"]
+
+
+@pytest.mark.parametrize("format", format_names())
+def test_every_format_of_the_registry_can_be_downloaded(api: TestClient, coffee_id: str, format: str) -> None:
+    masks = [{**each, "label": "thing"} for each in ({"rle": segment(api, coffee_id, CUP)["masks"][0]["rle"]},)]
+    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.png"})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) > 50
+    assert 'filename="my-cup' in answer.headers["content-disposition"]
 
 
 def test_several_files_come_as_one_archive(api: TestClient, coffee_id: str) -> None:

@@ -27,7 +27,8 @@ KINDS = {
     ".zip": "application/zip",
     ".geojson": "application/geo+json",
 }
-_EXTENSIONS = {"label-map": ".png", "masks-json": ".json", "png": ".png", "folder": ""}
+_EXTENSIONS = {"label-map": ".png", "folder": "", "yolo": "", "cvat": ".xml"}
+"""Of formats that say none themselves; a folder has none, and all others of that kind are JSON."""
 
 
 def exported(
@@ -50,8 +51,9 @@ def exported(
     """
     format = find_format(body.format)
     masks = [_mask(each, photo.size, earlier) for each in body.masks]
-    stem = re.sub(r"[^A-Za-z0-9-]+", "-", Path(body.name.replace("\\", "/")).stem).strip("-")[:60] or "photo"
-    image = replace(opened(), path=f"{stem}.jpg")
+    name = Path(body.name.replace("\\", "/"))
+    stem, suffix = _plain(name.stem)[:60] or "photo", _plain(name.suffix)[:8] or "jpg"
+    image = replace(opened(), path=f"{stem}.{suffix}")
     result = MaskSet(masks, image=image)
     result.shows_prompts = False
     with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
@@ -91,6 +93,10 @@ def cut_out_png(opened: Callable[[], Image], photo: Photo, body: CutoutBody, ear
     buffer = io.BytesIO()
     cutout.picture.save(buffer, "png", compress_level=1, icc_profile=cutout.icc_profile)
     return buffer.getvalue()
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")
 
 
 def _extension(name: str, count: int) -> str:
