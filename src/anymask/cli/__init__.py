@@ -20,13 +20,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or words."),
     "detect": ("anymask.cli.detect", "Boxes of what words name."),
     "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
-    "batch": ("anymask.cli.batch", "The same for folders and datasets, on all cores or many machines."),
+    "batch": ("anymask.cli.batch", "The same for many photos, resumable, on many machines."),
     "replay": ("anymask.cli.replay", "The masks of an earlier result made again, and compared."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
     "paste": ("anymask.cli.paste", "A model's answer to inpaint --pair, put back into the photo."),
     "draw": ("anymask.cli.draw", "Pictures of masks made earlier: overlays, candidates, contact sheets, clicks."),
+    "convert": ("anymask.cli.convert", "Masks from one file format to another."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
 """Command name → (module that holds a click command named `command`, line for the help)."""

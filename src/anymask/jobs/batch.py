@@ -20,11 +20,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import AnymaskError, InputError
+from anymask.jobs.collect import collect
 from anymask.jobs.dispatch import Crew, dispatch
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.lanes import Lanes
 from anymask.jobs.manifest import NAME, Counts, Manifest
-from anymask.jobs.outputs import Results, results_at
+from anymask.jobs.outputs import RESULTS, Results, results_at
 from anymask.jobs.processes import Processes
 from anymask.jobs.work import Outcome, Task, Work, Worker, load_segmenter, same_content
 
@@ -138,11 +139,21 @@ def resolved(work: Work, progress: Progress | None = None, allow: str | None = N
     if work.kind == "text":
         detector, of_detector = _resolved_detector(work, progress, allow)
         hashes = f"{hashes} {of_detector}"
+    if work.kind == "everything":
+        _check_options(segmenter, work)
     settled = replace(
         work, model=segmenter.model, detector=detector, weights=hashes, engine=segmenter.engine,
         precision=segmenter.precision, device=segmenter.device,
     )  # fmt: skip
     return settled, segmenter
+
+
+def _check_options(segmenter: Segmenter, work: Work) -> None:
+    """Ask about a blank picture, and stop at once: wrong options are refused once, and not for every photo."""
+    import numpy as np
+
+    blank = segmenter.encode(np.zeros((64, 64, 3), np.uint8))
+    blank.everything(**{**work.options, "tile": None}, stop=lambda: True)
 
 
 def _resolved_detector(work: Work, progress: Progress | None, allow: str | None) -> tuple[str, str]:
@@ -191,6 +202,7 @@ class _Run:
         self._notes: list[str] = []
         self._now = self._found_ready = 0
         self._stopped = ""
+        self._collected: list[str] = []
         self._ends: deque[float] = deque(maxlen=_RATE_OVER)
         self._last_copy = time.monotonic()
 
@@ -214,7 +226,7 @@ class _Run:
         settings, before = self._job.settings(), self._manifest.settings()
         if before is None:
             self._manifest.begin(settings)
-            return self._results.has_results()
+            return self._results.has(RESULTS)
         if changes := differences(before, settings):
             more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
             raise InputError(
@@ -313,6 +325,9 @@ class _Run:
         try:
             self._manifest.commit()
             self._write_failures()
+            if not self._stopped and not self._counts.waiting:
+                work = self._now + self._found_ready > 0
+                self._collected = collect(self._manifest, self._results, self._job.work.formats, renew=work)
             self._results.keep(self._manifest.path)
         except AnymaskError as error:
             self._stopped = self._stopped or str(error)
@@ -331,7 +346,9 @@ class _Run:
 
     def _summary(self, seconds: float) -> Summary:
         failures = tuple(pair for pair, _ in zip(self._manifest.failures(), range(100), strict=False))
-        return Summary(self._counts, self._now, self._found_ready, seconds, failures, tuple(self._notes))
+        return Summary(
+            self._counts, self._now, self._found_ready, seconds, failures, tuple(self._notes), tuple(self._collected)
+        )
 
 
 @contextlib.contextmanager

@@ -60,9 +60,9 @@ class Results:
             kind = InputError if isinstance(error, mistakes) else WriteError
             raise kind(f"cannot write {self.home}: {(error.strerror or str(error)).lower()}") from None
 
-    def has_results(self) -> bool:
-        """Whether anything has been published here."""
-        return (self.home / RESULTS).is_dir()
+    def has(self, name: str) -> bool:
+        """Whether a file or a folder has been published here."""
+        return (self.home / name).exists()
 
     def size_of(self, name: str) -> int | None:
         """Bytes of a published file, None if there is none."""
@@ -147,9 +147,9 @@ class RemoteResults(Results):
         if not (self.home / NAME).exists() and (content := self.read(NAME)) is not None:
             (self.home / NAME).write_bytes(content)
 
-    def has_results(self) -> bool:
-        """See `Results.has_results`."""
-        return bool(self._files.exists(self._at(RESULTS)))
+    def has(self, name: str) -> bool:
+        """See `Results.has`."""
+        return bool(self._files.exists(self._at(name)))
 
     def size_of(self, name: str) -> int | None:
         """See `Results.size_of`; the store is listed once, for all of them."""

@@ -35,7 +35,7 @@ class Work:
         search: fields of `anymask.Search`, for "text".
         detector: name or file, for "text".
         classes: names of a YOLO file's classes, a path.
-        formats: written for each photo beside its `masks.json`.
+        formats: written beside each `masks.json`, or once for all photos where a format holds many.
         model, engine, precision, device: as resolved by `anymask.load`, so that all workers run the same.
         threads: of one worker; changes no result.
         weights: sha256 over those of the model's files, and of the detector's.
@@ -197,6 +197,7 @@ class Worker:
 
     def _written(self, task: Task, masks: MaskSet) -> Outcome:
         from anymask.formats import masks_json
+        from anymask.jobs.collect import is_dataset
 
         name = result_name(task.key)
         content = masks_json.to_dict(masks)
@@ -205,7 +206,8 @@ class Worker:
         with self.results.draft() as stage:
             try:
                 for each in self.work.formats:
-                    write_format(each, masks, stage, task.key)
+                    if not is_dataset(each):
+                        write_format(each, masks, stage, task.key)
                 (stage / name).parent.mkdir(parents=True, exist_ok=True)
                 (stage / name).write_bytes(text)
             except (OSError, AnymaskError) as error:
@@ -289,7 +291,8 @@ def write_format(name: str, masks: MaskSet, folder: Path, key: str) -> None:
     if name == "png" and not masks:
         return
     format = find_format(name)
-    extension = _EXTENSIONS.get(name, next(iter(format.EXTENSIONS), ".json"))
+    suffix: str = getattr(format, "SUFFIX", next(iter(format.EXTENSIONS), ".json"))
+    extension = _EXTENSIONS.get(name, suffix)
     path = folder / name / f"{key}{extension}"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not extension:
