@@ -1,0 +1,85 @@
+"""`anymask convert` carries masks between formats, tells what was lost, and fails rather than lose it quietly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anymask.cli import main
+from anymask.formats import masks_json
+from anymask.formats._datasets import read_dataset
+from anymask.mask import ImageRecord, Mask, MaskSet
+
+
+def photo(name: str, *boxes: tuple[int, int, int, int]) -> MaskSet:
+    masks = []
+    for x0, y0, x1, y1 in boxes:
+        array = np.zeros((40, 60), bool)
+        array[y0:y1, x0:x1] = True
+        array[(y0 + y1) // 2, (x0 + x1) // 2] = False
+        masks.append(Mask.from_array(array, label="box"))
+    return MaskSet(masks, image=ImageRecord(60, 40, name))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    for name, boxes in (("a/1.jpg", [(0, 0, 20, 20), (10, 10, 30, 30)]), ("b/1.jpg", [(5, 5, 60, 40)])):
+        masks_json.write(photo(name, *boxes), folder / f"{name}.json")
+    return folder
+
+
+@pytest.mark.parametrize("target", ["coco", "yolo", "labelme", "cvat", "csv", "sa1b", "masks-json"])
+def test_a_folder_of_results_becomes_a_dataset_and_comes_back(target: str, results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["convert", str(results), "--to", target, "--out", str(out), "--min-iou", "1"]) == 0
+    back = list(read_dataset(out, target))
+    assert [[mask.area for mask in masks] for masks in back] == [[399, 399], [1924]]
+
+
+def test_what_is_hidden_in_a_label_map_is_told_or_refused(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    call = ["convert", str(results), "--to", "label-map", "--out", str(out)]
+    assert main([*call, "--min-iou", "0.98"]) == 2
+    assert "below --min-iou 0.98" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results"]
+    assert main(call) == 0
+    assert "a/1.jpg, mask 0: IoU 0.75" in capsys.readouterr().out
+
+
+def test_one_photo_becomes_one_file(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "one.json"
+    call = ["convert", str(results / "b/1.jpg.json"), "--to", "coco", "--out", str(out), "--polygons", "--json"]
+    assert main(call) == 0
+    assert json.loads(capsys.readouterr().out)["worst_iou"] == 1
+    assert isinstance(json.loads(out.read_text())["annotations"][0]["segmentation"], list)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--to", "gif"], ["--to", "png", "--polygons"], ["--to", "coco", "--tolerance", "2"],
+     ["--to", "yolo", "--tolerance", "-1"], ["--to", "csv", "--no-shapes", "--min-iou", "1"]],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line_and_writes_nothing(
+    wrong: list[str], results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(results), *wrong, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty", "photo.txt", "bad.json"])
+def test_sources_that_hold_no_masks_are_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "photo.txt").write_text("hello")
+    (tmp_path / "bad.json").write_text('{"images": [')
+    assert main(["convert", str(tmp_path / name), "--to", "coco", "--out", str(tmp_path / "out.json")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert name in error
+    assert not (tmp_path / "out.json").exists()
