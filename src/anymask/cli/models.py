@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,19 @@ def command(ctx: click.Context) -> None:
 def list_models(as_json: bool) -> None:
     """Show every known model: family, size, licences, what it can do, and whether it is here."""
     entries = list(weights.all_models().values())
+    here = {entry.name for entry in entries}
+    to_bring = [model for name, model in weights.unpinned_models().items() if name not in here]
     if as_json:
-        click.echo(json.dumps({"models": [_described(entry) for entry in entries]}, indent=2))
+        known = {"models": [_described(entry) for entry in entries], "to_bring": [asdict(model) for model in to_bring]}
+        click.echo(json.dumps(known, indent=2))
         return
     header = ("NAME", "FAMILY", "SIZE", "WEIGHTS", "CODE", "CAN DO", "HERE")
-    rows = [header, *(_row(entry) for entry in entries)]
+    rows = [header, *(_row(entry) for entry in entries), *(_row_to_bring(model) for model in to_bring)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    to_bring = sorted(set(weights.unpinned_models()) - {entry.name for entry in entries})
     if to_bring:
-        click.echo(
-            f"also known, for you to bring ('anymask models pull NAME' says how): {', '.join(to_bring)}", err=True
-        )
+        click.echo("to bring: 'anymask models pull NAME' says where the files are and how to add them", err=True)
 
 
 @command.command()
@@ -171,6 +172,11 @@ def _row(entry: weights.ModelEntry) -> tuple[str, ...]:
     size = f"{entry.size / 1e6:,.1f} MB"
     can_do = ", ".join(entry.capabilities) or "-"
     return entry.name, entry.family, size, entry.weights_licence, entry.code_licence, can_do, here
+
+
+def _row_to_bring(model: weights.UnpinnedModel) -> tuple[str, ...]:
+    can_do = ", ".join(model.capabilities)
+    return model.name, model.family, "-", model.weights_licence, model.code_licence, can_do, "to bring"
 
 
 def _described(entry: weights.ModelEntry) -> dict[str, Any]:

@@ -104,7 +104,8 @@ def _entry(name: Any, progress: Progress) -> ModelEntry:
         return auto_detector(progress)
     detectors = [each.name for each in all_models().values() if each.family in FAMILIES]
     if name not in all_models() and name not in unpinned_models():
-        known = ", ".join(dict.fromkeys([*detectors, *unpinned_models()]))
+        to_bring = [each.name for each in unpinned_models().values() if each.family in FAMILIES]
+        known = ", ".join(dict.fromkeys([*detectors, *to_bring]))
         raise ModelError(f"unknown detector {name!r}; there are {known}, and YOLO files by their path (.onnx)")
     entry = find_model(name)
     if entry.family not in FAMILIES:

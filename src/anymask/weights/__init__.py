@@ -17,12 +17,14 @@ from anymask.weights.licences import licence_line, require_allowed
 from anymask.weights.own import add_model
 from anymask.weights.places import cache_root
 from anymask.weights.progress import Progress
+from anymask.weights.unpinned import UnpinnedModel
 
 __all__ = [
     "FileState",
     "ModelEntry",
     "Progress",
     "Source",
+    "UnpinnedModel",
     "WeightFile",
     "add_model",
     "all_models",

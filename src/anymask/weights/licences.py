@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from anymask.errors import InputError, WeightsError
 from anymask.weights.entry import ModelEntry
 
+_ASKED_ABOUT = ("agpl",)
+
 
 def licence_line(entry: ModelEntry) -> str:
     """Return the one line that tells a model's licences before it is fetched."""
@@ -20,7 +22,7 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
     Args:
         entry: the model.
         allow: SPDX identifiers, upper or lower case, as a sequence or one string with commas. None takes
-            those of `ANYMASK_ALLOW`; without that, every licence is allowed.
+            those of `ANYMASK_ALLOW`; without that, every licence is allowed that need not be asked about.
 
     Raises:
         InputError: the list is given and empty.
@@ -28,12 +30,24 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
     """
     allowed = _allow_list(allow)
     if allowed is None:
+        _ask_about(entry)
         return
     for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
         if not _is_allowed(licence, allowed):
             raise WeightsError(
                 f"{entry.name} is refused: its {part} under {licence}, and only {', '.join(sorted(allowed))} "
                 "may be used (--allow or ANYMASK_ALLOW)"
+            )
+
+
+def _ask_about(entry: ModelEntry) -> None:
+    """Refuse licences that bind what is built on the weights, until they are allowed by name."""
+    for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
+        if licence.lower().startswith(_ASKED_ABOUT):
+            raise WeightsError(
+                f"{entry.name}: its {part} under {licence}, which obliges whoever offers it, also over a network, to "
+                f"give out the whole source; if that suits you, allow it by name: --allow {licence.lower()} (or "
+                "ANYMASK_ALLOW)"
             )
 
 

@@ -21,6 +21,7 @@ from anymask.weights.places import data_root
 
 _FAMILY_CAPABILITIES = {
     "sam": ("points", "boxes", "mask-input", "everything"),
+    "fastsam": ("points", "boxes", "everything"),
     "owlv2": ("text", "image-query"),
     "owlvit": ("text", "image-query"),
     "yolo": ("text",),

@@ -13,6 +13,8 @@ class UnpinnedModel:
 
     Attributes:
         urls: file name → where the user can fetch it.
+        convert: the command that makes `files` of what was fetched; "" where nothing is to be made.
+        files: names of the files to add.
     """
 
     name: str
@@ -20,15 +22,19 @@ class UnpinnedModel:
     description: str
     homepage: str
     weights_licence: str
+    code_licence: str
+    capabilities: tuple[str, ...]
     urls: Mapping[str, str]
+    convert: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def how_to_add(self) -> str:
         """What to do, in one line."""
-        files = " ".join(self.urls)
+        made = f", make {' and '.join(self.files)} of it with '{self.convert}'" if self.convert else ""
         return (
             f"{self.name} is for you to bring, since this version knows no sha256 of its files: download "
-            f"{' and '.join(self.urls.values())} and run 'anymask models add {self.name} {files} "
+            f"{' and '.join(self.urls.values())}{made} and run 'anymask models add {self.name} {' '.join(self.files)} "
             f"--family {self.family} --licence {self.weights_licence}'"
         )
 
@@ -36,5 +42,14 @@ class UnpinnedModel:
 def parse_unpinned(name: str, table: Mapping[str, Any]) -> UnpinnedModel:
     """Make one from what stands under `[unpinned.NAME]` in the built-in catalogue."""
     return UnpinnedModel(
-        name, table["family"], table["description"], table["homepage"], table["licence"]["weights"], dict(table["urls"])
+        name,
+        table["family"],
+        table["description"],
+        table["homepage"],
+        table["licence"]["weights"],
+        table["licence"]["code"],
+        tuple(table["capabilities"]),
+        dict(table["urls"]),
+        table.get("convert", ""),
+        tuple(table.get("files", table["urls"])),
     )
