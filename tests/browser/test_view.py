@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from browser_application import SAUCER, Application
+from server_process import Server
 
 pytestmark = pytest.mark.browser
 
@@ -101,8 +103,14 @@ def test_fingers_tap_draw_boxes_pinch_and_pan(app: Application) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (768, 1024), (1280, 720), (3840, 2160)])
-def test_nothing_is_cut_off_at_any_size(app: Application, width: int, height: int) -> None:
-    app.page.set_viewport_size({"width": width, "height": height})
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
+def test_nothing_is_cut_off_at_any_size(
+    chromium: Any, server: Server, coffee_photo: Path, width: int, height: int, touch: bool
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
+    app = Application(context.new_page())
+    app.visit(server.address)
+    app.open(coffee_photo)
     app.click(SAUCER)
     script = """() => {
       const cut = [];
@@ -120,6 +128,8 @@ def test_nothing_is_cut_off_at_any_size(app: Application, width: int, height: in
     seen = app.page.evaluate(script)
     assert seen["cut"] == []
     assert seen["stage"][0] * seen["stage"][1] > 0.3, "the photo has the most room"
+    assert not app.errors
+    context.close()
 
 
 def test_nothing_jumps_while_a_photo_loads_and_masks_come(empty: Application, coffee_photo: Any) -> None:

@@ -25,11 +25,11 @@ export function paintStage(context, scene) {
     context.imageSmoothingEnabled = viewport.scale * ratio < 1;
     context.drawImage(scene.overview.canvas, 0, 0, scene.overview.width, scene.overview.height);
   }
-  for (const layer of scene.layers) paintMask(context, layer, viewport, ratio);
+  for (const layer of scene.layers) paintMask(context, layer, scene);
   if (viewport.scale >= GRID_FROM) paintGrid(context, scene);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  for (const marker of scene.markers) paintMarker(context, viewport, marker);
-  if (scene.draft) paintBox(context, viewport, scene.draft, true);
+  for (const marker of scene.markers) paintMarker(context, scene, marker);
+  if (scene.draft) paintBox(context, scene, scene.draft, true);
   if (scene.brush) paintBrush(context, viewport, scene.brush);
   if (scene.crosshair) paintCrosshair(context, viewport, scene.crosshair, scene.stage);
 }
@@ -39,7 +39,7 @@ function inPhoto(context, ratio, { scale, x, y }) {
 }
 
 /** One mask: its colour over the photo, its edge in the colour with a dark rim. */
-function paintMask(context, { bitmap, colour, alpha = FILL, strong = false, edge = true }, viewport, ratio) {
+function paintMask(context, { bitmap, colour, alpha = FILL, strong = false, edge = true }, { viewport, ratio, unit }) {
   if (!bitmap.columns) return;
   const rgb = typeof colour === "number" ? COLOURS[colour % COLOURS.length] : colour;
   context.imageSmoothingEnabled = viewport.scale * ratio < 1;
@@ -47,10 +47,10 @@ function paintMask(context, { bitmap, colour, alpha = FILL, strong = false, edge
   if (!edge) return;
   const path = outline(bitmap);
   context.lineCap = "square";
-  const thin = strong ? 2 : 1.4;
+  const thin = (strong ? 2 : 1.4) * unit;
   if (strong) {
     context.strokeStyle = "rgb(0 0 0 / 0.65)";
-    context.lineWidth = (thin + 2) / viewport.scale;
+    context.lineWidth = (2 * thin) / viewport.scale;
     context.stroke(path);
   }
   context.strokeStyle = strong ? "#fff" : `rgb(${rgb.join(" ")})`;
@@ -78,34 +78,35 @@ function paintGrid(context, { viewport, photo, stage }) {
 }
 
 /** A point: a round plus for include, a square minus for exclude; so the shape tells them apart, too. */
-function paintMarker(context, viewport, marker) {
-  if (marker.box) return paintBox(context, viewport, marker.box, false);
+function paintMarker(context, scene, marker) {
+  const { viewport, unit } = scene;
+  if (marker.box) return paintBox(context, scene, marker.box, false);
   const { x, y } = toScreen(viewport, { x: marker.x + 0.5, y: marker.y + 0.5 });
-  const radius = 8;
+  const radius = 8 * unit;
   context.beginPath();
   if (marker.label) context.arc(x, y, radius, 0, 2 * Math.PI);
-  else context.rect(x - radius + 1, y - radius + 1, 2 * radius - 2, 2 * radius - 2);
+  else context.rect(x - radius * 0.88, y - radius * 0.88, radius * 1.76, radius * 1.76);
   context.fillStyle = marker.label ? INCLUDE : EXCLUDE;
   context.fill();
-  context.lineWidth = 2;
+  context.lineWidth = 2 * unit;
   context.strokeStyle = "#fff";
   context.stroke();
   context.beginPath();
-  context.moveTo(x - 4, y);
-  context.lineTo(x + 4, y);
+  context.moveTo(x - radius / 2, y);
+  context.lineTo(x + radius / 2, y);
   if (marker.label) {
-    context.moveTo(x, y - 4);
-    context.lineTo(x, y + 4);
+    context.moveTo(x, y - radius / 2);
+    context.lineTo(x, y + radius / 2);
   }
   context.stroke();
 }
 
-function paintBox(context, viewport, [x0, y0, x1, y1], draft) {
+function paintBox(context, { viewport, unit }, [x0, y0, x1, y1], draft) {
   const a = toScreen(viewport, { x: x0, y: y0 });
   const b = toScreen(viewport, { x: x1, y: y1 });
   for (const [style, dash, offset] of [["#000", [6, 4], 0], ["#fff", [4, 6], -6]]) {
     context.strokeStyle = style;
-    context.lineWidth = draft ? 1.5 : 2;
+    context.lineWidth = (draft ? 1.5 : 2) * unit;
     context.setLineDash(dash);
     context.lineDashOffset = offset;
     context.strokeRect(a.x, a.y, b.x - a.x, b.y - a.y);

@@ -69,7 +69,8 @@ export class Stage {
   #paint() {
     const ratio = this.canvas.width / this.size.width;
     const { photo, viewport } = this;
-    paintStage(this.context, { ...(photo && this.gather()), photo, viewport, ratio, stage: this.size });
+    const { size: stage, unit } = this;
+    paintStage(this.context, { ...(photo && this.gather()), photo, viewport, ratio, stage, unit });
     this.afterPaint();
   }
 
@@ -83,6 +84,8 @@ export class Stage {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = window.devicePixelRatio || 1;
     this.size = { width: Math.max(1, width), height: Math.max(1, height) };
+    // Very large windows have larger letters; lines and markers keep up with them.
+    this.unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
     if (this.viewport.fitted) this.fit();
