@@ -74,7 +74,7 @@ def contact_sheet(
     small = [_fitted(picture, cell) for picture in pictures]
     # Cells as low as their highest picture waste no paper on landscapes.
     high = max(picture.height for picture in small)
-    across = min(columns or max(1, round(math.sqrt(len(small) * high / cell * 4 / 3))), len(small))
+    across = min(columns or math.ceil(math.sqrt(len(small) * high / cell * 4 / 3)), len(small))
     gap, head = _gap(cell), _head(cell) if any(titles) else 0
     rows = -(-len(small) // across)
     size = across * (cell + gap) + gap, rows * (high + head + gap) + gap

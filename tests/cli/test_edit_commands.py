@@ -1,0 +1,256 @@
+"""`anymask cutout`, `inpaint` and `paste` as a person runs them."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from anymask.cli import main
+from anymask.edit.pair import read_pair
+from anymask.image import open_image
+
+SPOON = "315,65,430,330"
+CUP = "300,230"
+
+
+def run(*arguments):
+    return main([str(each) for each in arguments])
+
+
+def pixels(path):
+    with PIL.Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+# ---------------------------------------------------------------- cutout
+
+
+def test_a_cutout_is_transparent_and_of_the_photos_size(coffee_photo, tmp_path, capsys):
+    out = tmp_path / "new" / "cup.png"
+    assert run("cutout", coffee_photo, "--point", CUP, "--out", out) == 0
+    cut = pixels(out)
+    assert cut.shape == (400, 600, 4)
+    photo = open_image(coffee_photo).pixels
+    opaque = cut[..., 3] == 255
+    assert 0.2 < opaque.mean() < 0.6
+    assert (cut[..., :3][opaque] == photo[opaque]).mean() > 0.999
+    assert cut[5, 5, 3] == 0
+    printed = capsys.readouterr().out
+    assert "600x400, edges: matte" in printed
+
+
+def test_the_fur_of_the_cat_gets_soft_edges(chelsea_photo, tmp_path):
+    cat = ("cutout", chelsea_photo, "--point", "220,100", "--point", "320,230", "--quiet")
+    assert run(*cat, "--out", tmp_path / "soft.png") == 0
+    assert run(*cat, "--edges", "hard", "--out", tmp_path / "hard.png") == 0
+    soft, hard = pixels(tmp_path / "soft.png")[..., 3], pixels(tmp_path / "hard.png")[..., 3]
+    assert set(np.unique(hard)) == {0, 255}
+    between = (soft > 10) & (soft < 245)
+    assert between.sum() > 1000
+    assert np.abs(soft.astype(int) - hard).mean() < 12
+
+
+def test_everything_at_once_on_a_colour_as_jpeg(coffee_photo, tmp_path):
+    look = ["--margin", "10%", "--background", "#fff", "--shadow", "--outline", "2%", "--outline-color", "#ffd000"]
+    assert run("cutout", coffee_photo, "--point", CUP, *look, "--out", tmp_path / "cup.jpg") == 0
+    cut = pixels(tmp_path / "cup.jpg")
+    assert cut.shape[0] < 400 + 200
+    assert (cut[:3] > 248).all()
+
+
+def test_a_file_for_every_object(tmp_path, citrus_photo, capsys):
+    boxes = ["--box", "192,262,628,674", "--box", "850,236,1264,660"]
+    arguments = ["--separate", "--crop", "--edges", "smooth", "--json", "--out", tmp_path / "half.webp"]
+    assert run("cutout", citrus_photo, *boxes, *arguments) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [each["masks"] for each in record["cutouts"]] == [[0], [1]]
+    assert record["cutouts"][0]["box"][2] < record["cutouts"][1]["box"][0]
+    for name in ("half_000.webp", "half_001.webp"):
+        with PIL.Image.open(tmp_path / name) as picture:
+            assert picture.mode == "RGBA"
+            assert picture.info["icc_profile"] == open_image(citrus_photo).icc_profile
+            assert 380 < picture.width < 480
+
+
+def test_words_say_which_of_several(tmp_path, citrus_photo, capsys):
+    whereabouts = {}
+    for words in ("the orange on the left", "orange on the right"):
+        assert (
+            run(
+                "cutout",
+                citrus_photo,
+                "--text",
+                words,
+                "--crop",
+                "--edges",
+                "hard",
+                "--json",
+                "--out",
+                tmp_path / "a.png",
+            )
+            == 0
+        )
+        record = json.loads(capsys.readouterr().out)
+        assert len(record["masks"]) == 1
+        whereabouts[words] = record["masks"][0]["box"][0]
+    assert whereabouts["the orange on the left"] + 400 < whereabouts["orange on the right"]
+
+
+def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
+    mask = np.zeros((400, 600), np.uint8)
+    mask[100:200, 50:150] = 255
+    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+
+    def no_model(*_, **__):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("anymask.segmenter.load", no_model)
+    out = tmp_path / "cut.png"
+    assert run("cutout", coffee_photo, "--mask", tmp_path / "mask.png", "--edges", "hard", "--out", out) == 0
+    assert np.array_equal(pixels(out)[..., 3], mask)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{photo}"], "--point"),
+        (["{photo}", "--point", "1,1", "--out", "{out}/a.jpg"], "transparency"),
+        (["{photo}", "--point", "1,1", "--out", "{out}/a.psd"], ".png"),
+        (["{photo}", "--point", "1,1", "--background", "nocolor"], "nocolor"),
+        (["{photo}", "--point", "1,1", "--background", "none.jpg"], "no such file"),
+        (["{photo}", "--point", "1,1", "--blur", "5", "--background", "red"], "--blur"),
+        (["{photo}", "--point", "1,1", "--band", "7"], "IN,OUT"),
+        (["{photo}", "--point", "1,1", "--margin", "wide"], "--margin"),
+        (["{photo}", "--point", "1,1", "--outline", "0"], "outline"),
+        (["{photo}", "--point", "1,1", "--shadow-offset", "5"], "--shadow-offset"),
+        (["{photo}", "--point", "1,1", "--mask", "{photo}"], "--mask"),
+        (["{photo}", "--mask", "{out}/none.png"], "none.png"),
+        (["{photo}", "--mask", "{other}"], "451"),
+        (["{photo}", "--point", "900,900"], "900"),
+    ],
+)
+def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_photo, chelsea_photo, tmp_path, capsys, arguments, words):
+    places = {"photo": coffee_photo, "other": chelsea_photo, "out": tmp_path / "out"}
+    arguments = [argument.format(**places) for argument in arguments]
+    if "--out" not in arguments:
+        arguments += ["--out", str(tmp_path / "out" / "a.png")]
+    assert run("cutout", *arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert words in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_photo, tmp_path, capsys):
+    assert run("cutout", coffee_photo, "--text", "elephant", "--out", tmp_path / "a.png") == 1
+    assert "elephant" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- inpaint and paste
+
+
+@pytest.mark.parametrize("method", [["telea"], ["ns", "--radius", "3"], ["onnx"]])
+@pytest.mark.parametrize("ending", [".png", ".webp"])
+def test_outside_the_hole_every_byte_stays(coffee_photo, tmp_path, capsys, method, ending):
+    from small_inpainters import lama_like
+
+    model = ["--model", lama_like(tmp_path / "lama.onnx")] if method == ["onnx"] else []
+    out = tmp_path / f"without{ending}"
+    assert run("inpaint", coffee_photo, "--box", SPOON, "--method", *method, *model, "--json", "--out", out) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["inpainted"]["exact"] is True
+    x0, y0, x1, y1 = record["inpainted"]["hole"]
+    before, after = open_image(coffee_photo).pixels, pixels(out)
+    outside = np.ones(before.shape[:2], bool)
+    outside[y0:y1, x0:x1] = False
+    assert np.array_equal(before[outside], after[outside])
+    # Also within the box, further from the mask than growth and feather reach.
+    from anymask.edit.hole import make_hole
+    from anymask.mask import Mask
+
+    hole = make_hole(Mask.from_rle(record["masks"][0]["rle"]).array)
+    untouched = hole.inside((0, 0, 600, 400)) == 0
+    assert untouched[y0:y1, x0:x1].sum() > 5000
+    assert np.array_equal(before[untouched], after[untouched])
+    assert (before[~untouched] != after[~untouched]).any()
+
+
+def test_jpeg_is_told_to_change_every_pixel(coffee_photo, tmp_path, capsys):
+    assert run("inpaint", coffee_photo, "--box", SPOON, "--out", tmp_path / "without.jpg") == 0
+    assert ".png keeps them byte for byte" in capsys.readouterr().out
+    before, after = open_image(coffee_photo).pixels.astype(int), pixels(tmp_path / "without.jpg").astype(int)
+    assert not np.array_equal(before[:, 450:], after[:, 450:])
+    assert np.abs(before[:, 450:] - after[:, 450:]).mean() < 3
+
+
+def test_keep_repaints_all_but_the_object(coffee_photo, tmp_path, capsys):
+    out = tmp_path / "kept.png"
+    assert run("inpaint", coffee_photo, "--point", CUP, "--keep", "--json", "--out", out) == 0
+    from anymask.mask import Mask
+
+    mask = Mask.from_rle(json.loads(capsys.readouterr().out)["masks"][0]["rle"]).array
+    import cv2
+
+    core = cv2.erode(mask.view(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    before, after = open_image(coffee_photo).pixels, pixels(out)
+    assert np.array_equal(before[core], after[core])
+    assert (before[~mask] != after[~mask]).any(axis=1).mean() > 0.5
+
+
+def test_a_pair_goes_out_and_comes_back(coffee_photo, tmp_path, capsys):
+    folder = tmp_path / "pair"
+    assert run("inpaint", coffee_photo, "--box", SPOON, "--shadow", "10%", "--pair", folder) == 0
+    assert "anymask paste" in capsys.readouterr().out
+    with PIL.Image.open(folder / "image.png") as picture:
+        green = PIL.Image.new("RGB", (picture.width * 2, picture.height * 2), (0, 200, 0))
+    green.save(tmp_path / "answer.png")
+    assert run("paste", folder, tmp_path / "answer.png", "--out", tmp_path / "done.png") == 0
+    before, after = open_image(coffee_photo).pixels, pixels(tmp_path / "done.png")
+    weights = read_pair(folder).hole.inside((0, 0, 600, 400))
+    assert np.array_equal(before[weights == 0], after[weights == 0])
+    assert (after[weights == 1] == (0, 200, 0)).all()
+    assert (weights == 1).sum() > 2000
+
+
+def test_paste_without_its_photo_says_how_to_name_it(coffee_photo, chelsea_photo, tmp_path, capsys):
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(coffee_photo.read_bytes())
+    assert run("inpaint", copy, "--box", SPOON, "--pair", tmp_path / "pair", "--quiet") == 0
+    copy.unlink()
+    answer = tmp_path / "pair" / "image.png"
+    assert run("paste", tmp_path / "pair", answer, "--out", tmp_path / "a.png") == 2
+    assert "--photo" in capsys.readouterr().err
+    assert run("paste", tmp_path / "pair", answer, "--photo", chelsea_photo, "--out", tmp_path / "a.png") == 2
+    assert "not the photograph" in capsys.readouterr().err
+    assert run("paste", tmp_path / "pair", answer, "--photo", coffee_photo, "--out", tmp_path / "a.png") == 0
+    assert np.array_equal(pixels(tmp_path / "a.png"), open_image(coffee_photo).pixels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "onnx"], "--model"),
+        (["--method", "onnx", "--model", "none.onnx"], "none.onnx"),
+        (["--method", "diffusers"], "--model"),
+        (["--prompt", "a cat"], "--method diffusers"),
+        (["--white", "keep"], "--method onnx"),
+        (["--grow", "-3"], "--grow"),
+        (["--grow", "much"], "--grow"),
+        (["--pair", "{out}", "--out", "{out}/a.png"], "--out"),
+        (["--pair", "{out}", "--seed", "1"], "paints nothing"),
+        (["--out", "{out}/a.gif"], ".png"),
+        (["--model", "sam-vit-x"], "sam-vit-x"),
+        (["--model", "sam-vit-b", "--segmenter", "mobile-sam"], "--segmenter"),
+    ],
+)
+def test_bad_inpainting_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, arguments, words):
+    arguments = [argument.format(out=tmp_path / "out") for argument in arguments]
+    if "--out" not in arguments and "--pair" not in arguments:
+        arguments += ["--out", str(tmp_path / "out" / "a.png")]
+    assert run("inpaint", coffee_photo, "--point", CUP, *arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert words in errors
+    assert not (tmp_path / "out").exists()
