@@ -22,11 +22,13 @@ EXACT = {
     "csv": {},
     "cvat": {},
     "yolo": {},
+    "voc": {},
+    "geojson": {},
     "labelme": {"shapes": "mask"},
     "sa1b": {},
     "masks-json": {},
 }
-DROPS_EMPTY = ("cvat", "yolo", "labelme")
+DROPS_EMPTY = ("cvat", "yolo", "voc", "labelme")
 
 
 def photo_of(*arrays: BoolMask, path: str | None = "photo.jpg") -> MaskSet:
@@ -104,10 +106,11 @@ def test_t9_a_ring_and_a_small_island_survive_every_format(name: str) -> None:
     assert np.array_equal(back[0].array, array)
 
 
-@pytest.mark.parametrize("name", ["coco", "yolo", "csv", "cvat"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "csv", "cvat", "voc"])
 def test_many_photos_in_one_dataset_keep_names_labels_and_order(name: str, tmp_path: Path) -> None:
     format = find_format(name)
-    sets = [photo_of(SHAPES["ring"], SHAPES["ring"], path=f"set/{i}.jpg") for i in (3, 1, 2)]
+    apart = np.pad(SHAPES["ring"], ((9, 0), (0, 0)))
+    sets = [photo_of(np.pad(SHAPES["ring"], ((0, 9), (0, 0))), apart, path=f"set/{i}.jpg") for i in (3, 1, 2)]
     sets.insert(1, MaskSet([], image=ImageRecord(9, 8, "set/none.jpg")))
     format.write_dataset(iter(sets), tmp_path / "out")  # type: ignore[attr-defined]
     back = list(format.read_dataset(tmp_path / "out"))  # type: ignore[attr-defined]
@@ -115,7 +118,7 @@ def test_many_photos_in_one_dataset_keep_names_labels_and_order(name: str, tmp_p
     assert [[mask.label for mask in masks] for masks in back] == [[mask.label for mask in masks] for masks in sets]
 
 
-@pytest.mark.parametrize("name", ["coco", "csv", "cvat", "yolo"])
+@pytest.mark.parametrize("name", ["coco", "csv", "cvat", "yolo", "voc"])
 def test_a_failing_source_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     def source() -> object:
         yield photo_of(SHAPES["ring"])
@@ -155,7 +158,7 @@ DAMAGED = ["", "[]", "{}", "null", "{", "[" * 100_000, '{"images": 3}', '{"image
            'rle="99999999999"/></image></annotations>']  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["coco", "csv", "cvat", "labelme", "yolo"])
+@pytest.mark.parametrize("name", ["coco", "csv", "cvat", "geojson", "labelme", "voc", "yolo"])
 @pytest.mark.parametrize("text", DAMAGED)
 def test_damaged_files_are_one_line_that_names_them(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "damaged"
@@ -163,3 +166,21 @@ def test_damaged_files_are_one_line_that_names_them(name: str, text: str, tmp_pa
     with pytest.raises(InputError, match="damaged") as caught:
         find_format(name).read(path)
     assert "\n" not in str(caught.value)
+
+
+def test_geojson_of_a_geotiff_is_in_its_crs_as_geopandas_reads_it(tmp_path: Path) -> None:
+    import geopandas
+    import rasterio
+
+    file = tmp_path / "field.tif"
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(0.5, 0, 400_000, 0, -0.5, 5_000_000)}
+    with rasterio.open(file, "w", driver="GTiff", width=70, height=80, count=1, dtype="uint8", **place) as raster:
+        raster.write(np.zeros((1, 80, 70), np.uint8))
+    array = np.pad(ring(60, 50, 8), 10)
+    (path,) = photo_of(array, path=str(file)).save(tmp_path / "field.geojson")
+    frame = geopandas.read_file(path)
+    assert frame.crs.to_epsg() == 32633
+    assert frame.geometry[0].is_valid
+    assert frame.geometry[0].area == array.sum() / 4
+    assert frame.total_bounds.tolist() == [400_005.5, 4_999_965.5, 400_029.5, 4_999_994.5]
+    assert np.array_equal(find_format("geojson").read(path)[0].array, array)

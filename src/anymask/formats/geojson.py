@@ -1,0 +1,169 @@
+"""GeoJSON: one feature per mask, with holes and parts, in pixels or, for a GeoTIFF, in its coordinates.
+
+Pixel coordinates are x to the right and y down, along the pixels' edges. For a GeoTIFF that is still where it was read
+from, and with rasterio (extra `geo`), coordinates are those of its CRS, which is named in the member `crs`; `anymask`
+holds picture and transform, so that the file can be read back.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.atomic import write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._outlines import check_tolerance, checked_ring, parts_of
+from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, with_image
+from anymask.mask import ImageRecord, Mask, MaskSet
+from anymask.polygon import polygons_to_mask, signed_area
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "GeoJSON polygons with holes and parts, in pixels or in the CRS of a GeoTIFF"
+EXTENSIONS = (".geojson",)
+SUFFIX = ".geojson"
+Affine = NDArray[np.float64]
+"""float64 [2, 3]: (x, y) = affine @ (column, row, 1)."""
+
+
+def write(masks: MaskSet, path: Path, *, tolerance: float = 0, pixels: bool = False) -> list[Path]:
+    """Write one photo. An empty mask is a feature without geometry.
+
+    Args:
+        masks: what to write.
+        path: of the file.
+        tolerance: how far outlines may leave the pixels' edges, in pixels.
+        pixels: pixel coordinates, also for a GeoTIFF.
+
+    Raises:
+        InputError: a path that cannot be written.
+    """
+    check_tolerance(tolerance)
+    record = masks.record
+    crs, affine = (None, None) if pixels else _georeference(record)
+    features = [_feature(mask, affine, tolerance) for mask in one_by_one(masks)]
+    about = {"path": record.path, "width": record.width, "height": record.height, "sha256": record.sha256}
+    content: dict[str, Any] = {"type": "FeatureCollection"}
+    if crs is not None:
+        content["crs"] = {"type": "name", "properties": {"name": crs}}
+    content["anymask"] = {"image": about, "transform": None if affine is None else affine.tolist()}
+    content["features"] = features
+    write_file(path, json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+    return [path]
+
+
+def _georeference(record: ImageRecord) -> tuple[str | None, Affine | None]:
+    """Name of the CRS and the way from pixels into it; nothing for a picture that has none."""
+    file = Path(record.path or "")
+    if file.suffix.lower() not in (".tif", ".tiff") or not file.is_file():
+        return None, None
+    try:
+        import rasterio
+    except ImportError:
+        return None, None
+    try:
+        with rasterio.open(file.resolve()) as picture:
+            if picture.crs is None or (picture.width, picture.height) != (record.width, record.height):
+                return None, None
+            authority = picture.crs.to_authority()
+            name = f"urn:ogc:def:crs:{authority[0]}::{authority[1]}" if authority else picture.crs.to_wkt()
+            return name, np.array(tuple(picture.transform)[:6], np.float64).reshape(2, 3)
+    except rasterio.errors.RasterioError:
+        return None, None
+
+
+def _feature(mask: Mask, affine: Affine | None, tolerance: float) -> dict[str, Any]:
+    parts = [[_closed(ring, affine, outer=place == 0) for place, ring in enumerate(part)]
+             for part in parts_of(mask, tolerance)]  # fmt: skip
+    geometry: dict[str, Any] | None = None
+    if parts:
+        single = len(parts) == 1
+        geometry = {"type": "Polygon" if single else "MultiPolygon", "coordinates": parts[0] if single else parts}
+    scores = {"score": mask.score, "stability": mask.stability}
+    values = {name: float(value) for name, value in scores.items() if value is not None and value == value}
+    return {"type": "Feature", "properties": {"label": mask.label, "area": mask.area, **values}, "geometry": geometry}
+
+
+def _closed(ring: NDArray[np.float64], affine: Affine | None, outer: bool) -> list[list[float]]:
+    """A ring with its first corner again at the end; outer rings run counterclockwise with y up (RFC 7946, 3.1.6)."""
+    placed = ring if affine is None else ring @ affine[:, :2].T + affine[:, 2]
+    if (signed_area(placed) > 0) != outer:
+        placed = placed[::-1]
+    corners: list[list[float]] = np.concatenate([placed, placed[:1]]).tolist()
+    return corners
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read features as masks; see `anymask.formats.Format`.
+
+    Files of other programs do not say how large the picture is: for them ``image`` is needed, and if it is a GeoTIFF,
+    their coordinates are taken to be of its CRS where they name one.
+
+    Raises:
+        InputError: not such a file, no picture size, or a geometry that is no area.
+    """
+    with reading(path, "GeoJSON"):
+        content = load_json(path)
+        if content.get("type") != "FeatureCollection":
+            raise InputError(f"its type is {content.get('type')!r}, not 'FeatureCollection'")
+        record, affine = _frame(content, image)
+        features = [mapped(each, "features") for each in listed(content["features"], "features")]
+        size = (record.width, record.height)
+        masks = MaskSet([_mask(feature, size, affine) for feature in features], image=record)
+        return with_image(masks, image)
+
+
+def _frame(content: dict[str, Any], image: Image | None) -> tuple[ImageRecord, Affine | None]:
+    own = content.get("anymask")
+    if own is None:
+        if image is None:
+            raise InputError("it does not say how large the picture is; read it with image=open_image(...)")
+        record = ImageRecord(*image.size, image.path)
+        return record, _georeference(record)[1] if "crs" in content else None
+    about = mapped(mapped(own, "anymask")["image"], "image")
+    path, sha256 = about.get("path"), about.get("sha256")
+    size = picture_size(about["width"], about["height"])
+    record = ImageRecord(*size, None if path is None else str(path), None if sha256 is None else str(sha256))
+    if own.get("transform") is None:
+        return record, None
+    affine = np.asarray(own["transform"], np.float64)
+    if affine.shape != (2, 3) or not np.isfinite(affine).all() or np.linalg.det(affine[:, :2]) == 0:
+        raise InputError("its transform is no invertible 2x3 matrix")
+    return record, affine
+
+
+def _mask(feature: dict[str, Any], size: tuple[int, int], affine: Affine | None) -> Mask:
+    values = mapped(feature.get("properties") or {}, "properties")
+    label = values.get("label")
+    about = {"score": number(values.get("score")), "stability": number(values.get("stability"))}
+    parts = [[checked_ring(_pixels(ring, affine), size) for ring in part] for part in _parts(feature.get("geometry"))]
+    return Mask.from_array(polygons_to_mask(parts, size), label=None if label is None else str(label), **about)
+
+
+def _parts(geometry: Any) -> list[Any]:
+    if geometry is None:
+        return []
+    kind = mapped(geometry, "geometry").get("type")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise InputError(f"a geometry of type {kind!r} is no area")
+    coordinates = listed(geometry["coordinates"], "coordinates")
+    return [coordinates] if kind == "Polygon" else coordinates
+
+
+def _pixels(ring: Any, affine: Affine | None) -> NDArray[np.float64]:
+    corners = np.asarray(ring, np.float64)
+    if corners.ndim != 2 or corners.shape[1] not in (2, 3) or len(corners) < 4:
+        raise InputError("a ring needs at least 4 positions [x, y], the last one equal to the first")
+    corners = corners[:-1, :2]
+    if affine is None:
+        return corners
+    # Corners were whole pixels: a millionth of a pixel is what going there and back may have cost.
+    back = np.linalg.solve(affine[:, :2], (corners - affine[:, 2]).T).T
+    snapped: NDArray[np.float64] = np.where(np.abs(back - back.round()) < 1e-6, back.round(), back)
+    return snapped

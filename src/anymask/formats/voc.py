@@ -1,0 +1,211 @@
+"""Pascal VOC: palette pictures `SegmentationObject` and `SegmentationClass`, and an XML with the boxes.
+
+Pixel value n of `SegmentationObject` is the n-th object of the XML. A pixel belongs to one object: where masks overlap
+the smaller one lies on top. Nothing is marked as void (255) on writing; on reading it belongs to no object.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.atomic import publish, staged_folder, write_file
+from anymask.budget import one_by_one
+from anymask.errors import InputError
+from anymask.formats._names import PhotoNames
+from anymask.formats._reading import load_xml, only, picture_size, reading, record_of, safe_name, with_image
+from anymask.mask import Mask, MaskSet
+
+if TYPE_CHECKING:
+    from anymask.image import Image
+
+SUMMARY = "Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)"
+EXTENSIONS = ()
+SUFFIX = ""
+UNNAMED = "object"
+_MOST = 254
+_OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
+_LIST = "ImageSets/Segmentation/default.txt"
+_LABELS = "labelmap.txt"
+
+
+def write(masks: MaskSet, path: Path) -> list[Path]:
+    """Write one photo; see `write_dataset`."""
+    return write_dataset([masks], path)
+
+
+def write_dataset(
+    sets: Iterable[MaskSet], path: Path, *, check: Callable[[MaskSet, MaskSet], None] | None = None
+) -> list[Path]:
+    """Write many photos, one in memory at a time. Empty masks have no box and are left out.
+
+    Args:
+        sets: one per photo.
+        path: a folder, new or without such a dataset.
+        check: called for each photo with its masks as they were and as they read from the files.
+
+    Raises:
+        InputError: more than 254 objects in a photo, or labels in all; a dataset that is there already.
+    """
+    if any((path / name).exists() for name in (_OBJECTS, _CLASSES, _XML)):
+        raise InputError(f"{path} holds a dataset already: give a new folder")
+    names, classes, files = PhotoNames(suffix=".png"), dict[str, int](), list[str]()
+    with staged_folder(path) as stage:
+        photos = []
+        for masks in sets:
+            name = names.name(masks.record)
+            stem = str(Path(name).with_suffix("").as_posix())
+            photos.append(stem)
+            files += _write_photo(masks, name, stem, stage, classes)
+            if check is not None:
+                check(masks, _read_photo(stage, stem))
+        for folder in (_OBJECTS, _CLASSES, _XML):
+            (stage / folder).mkdir(exist_ok=True)
+        write_file(stage / _LIST, "".join(f"{stem}\n" for stem in photos).encode())
+        write_file(stage / _LABELS, _label_map(classes).encode())
+        publish(stage, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABELS])
+    return [path / name for name in (*files, _LIST, _LABELS)]
+
+
+def _write_photo(masks: MaskSet, name: str, stem: str, stage: Path, classes: dict[str, int]) -> list[str]:
+    kept = [index for index, mask in enumerate(one_by_one(masks)) if mask.area]
+    if len(kept) > _MOST:
+        raise InputError(f"{name} has {len(kept)} objects; Pascal VOC numbers at most {_MOST}: use label-map or coco")
+    width, height = masks.size
+    objects, kinds = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
+    numbers = {index: number for number, index in enumerate(kept, start=1)}
+    for index in sorted(kept, key=lambda index: -masks[index].area):
+        mask = masks[index]
+        kind = classes.setdefault(_label(mask), len(classes) + 1)
+        if kind > _MOST:
+            raise InputError(f"more than {_MOST} labels do not fit Pascal VOC: use coco")
+        x0, y0, x1, y1 = mask.box
+        inside = mask.array[y0:y1, x0:x1]
+        objects[y0:y1, x0:x1][inside] = numbers[index]
+        kinds[y0:y1, x0:x1][inside] = kind
+    files = [f"{_OBJECTS}/{stem}.png", f"{_CLASSES}/{stem}.png", f"{_XML}/{stem}.xml"]
+    contents = (_palette_png(objects), _palette_png(kinds), _xml(masks, kept, name))
+    for file, content in zip(files, contents, strict=True):
+        write_file(stage / file, content)
+    return files
+
+
+def _label(mask: Mask) -> str:
+    return UNNAMED if mask.label is None else mask.label
+
+
+def palette() -> NDArray[np.uint8]:
+    """VOC's colours, uint8 [256, 3]: three bits of a number at a time become high bits of red, green, blue."""
+    colours = np.zeros((256, 3), np.uint8)
+    for shift in range(8):
+        for channel in range(3):
+            bits = (np.arange(256) >> (3 * shift + channel)) & 1
+            colours[:, channel] |= (bits << (7 - shift)).astype(np.uint8)
+    return colours
+
+
+def _palette_png(pixels: NDArray[np.uint8]) -> bytes:
+    import PIL.Image
+
+    picture = PIL.Image.fromarray(pixels)
+    picture.putpalette(palette().tobytes())
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _xml(masks: MaskSet, kept: list[int], name: str) -> bytes:
+    """Boxes count pixels from 1, the last one included."""
+    root = ElementTree.Element("annotation")
+    _add(root, "folder", str(Path(name).parent) if "/" in name else "")
+    _add(root, "filename", name)
+    size = ElementTree.SubElement(root, "size")
+    for tag, length in zip(("width", "height", "depth"), (*masks.size, 3), strict=True):
+        _add(size, tag, length)
+    _add(root, "segmented", int(bool(kept)))
+    for index in kept:
+        entry = ElementTree.SubElement(root, "object")
+        _add(entry, "name", "".join(letter if letter >= " " else " " for letter in _label(masks[index])))
+        for tag, known in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
+            _add(entry, tag, known)
+        x0, y0, x1, y1 = masks[index].box
+        box = ElementTree.SubElement(entry, "bndbox")
+        for tag, edge in zip(("xmin", "ymin", "xmax", "ymax"), (x0 + 1, y0 + 1, x1, y1), strict=True):
+            _add(box, tag, edge)
+    ElementTree.indent(root)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8")
+    return text
+
+
+def _add(parent: ElementTree.Element, tag: str, value: object) -> None:
+    ElementTree.SubElement(parent, tag).text = str(value)
+
+
+def _label_map(classes: dict[str, int]) -> str:
+    """The list of classes that CVAT puts beside its VOC files: `name:r,g,b:parts:actions`."""
+    colours = palette().tolist()
+    lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
+    lines += [f"{name.replace(':', ' ')}:{','.join(map(str, colours[kind]))}::" for name, kind in classes.items()]
+    return "\n".join(lines) + "\n"
+
+
+def read(path: Path, image: Image | None = None) -> MaskSet:
+    """Read a dataset of one photo; see `anymask.formats.Format`."""
+    return with_image(only(read_dataset(path), path), image)
+
+
+def read_dataset(path: Path) -> Iterator[MaskSet]:
+    """Read every photo: as listed in `ImageSets/Segmentation/default.txt`, or all of `SegmentationObject`.
+
+    Raises:
+        InputError: not such a dataset, or damaged.
+    """
+    folder = path / _OBJECTS
+    if not folder.is_dir():
+        raise InputError(f"cannot read {path} as Pascal VOC: it has no folder {_OBJECTS}")
+    listed = path / _LIST
+    if listed.is_file():
+        with reading(listed, "list of photos"):
+            stems = [safe_name(line) for line in listed.read_text(encoding="utf-8").splitlines() if line]
+    else:
+        stems = [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.png"))]
+    for stem in stems:
+        yield _read_photo(path, stem)
+
+
+def _read_photo(root: Path, stem: str) -> MaskSet:
+    file, about = root / _OBJECTS / f"{stem}.png", root / _XML / f"{stem}.xml"
+    with reading(file, "Pascal VOC"):
+        objects = _pixels(file)
+    name, labels = f"{stem}.jpg", list[str]()
+    if about.is_file():
+        with reading(about, "Pascal VOC"):
+            xml = load_xml(about)
+            labels = [entry.findtext("name") or UNNAMED for entry in xml.iterfind("object")]
+            name = xml.findtext("filename") or name
+            size = picture_size(xml.findtext("size/width"), xml.findtext("size/height"))
+            if size != objects.shape[::-1]:
+                raise InputError(f"it states {size}, the picture in {_OBJECTS} is {objects.shape[::-1]}")
+    masks = []
+    for value in np.unique(objects[(objects > 0) & (objects < 255)]).tolist():
+        label = labels[value - 1] if value <= len(labels) else None
+        masks.append(Mask.from_array(objects == value, label=label))
+    with reading(about, "Pascal VOC"):
+        record = record_of(name, (objects.shape[1], objects.shape[0]))
+    return MaskSet(masks, image=record)
+
+
+def _pixels(file: Path) -> NDArray[np.uint8]:
+    import PIL.Image
+
+    with PIL.Image.open(file) as picture:
+        picture_size(*picture.size)
+        if picture.mode not in ("P", "L"):
+            raise InputError(f"it has mode {picture.mode}; it takes a palette, pixel value n for object n")
+        return np.asarray(picture)
