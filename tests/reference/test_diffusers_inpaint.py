@@ -58,7 +58,9 @@ def model(tmp_path_factory):
             max_position_embeddings=32, bos_token_id=0, eos_token_id=1, pad_token_id=1,
         )
     )  # fmt: skip
-    scheduler = diffusers.DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False)
+    scheduler = diffusers.DDIMScheduler(
+        beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1
+    )
     pipeline = diffusers.StableDiffusionInpaintPipeline(
         vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=scheduler, safety_checker=None,
         feature_extractor=None, requires_safety_checker=False,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +100,9 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
     """PyTorch, and the pipeline on its device."""
     try:
         import torch
-        from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
+
+        with _quiet():
+            from diffusers import AutoPipelineForInpainting, StableDiffusionInpaintPipeline
     except ImportError as error:
         raise AnymaskError(
             f"inpainting by diffusion needs diffusers ({error.name or error} is missing); "
@@ -107,17 +113,40 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
     if device == "cuda" and not torch.cuda.is_available():
         raise EngineError("device 'cuda' cannot be used: this PyTorch finds no NVIDIA GPU")
     chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    options: dict[str, Any] = {"torch_dtype": torch.float16 if chosen == "cuda" else torch.float32}
     path = Path(model)
+    options: dict[str, Any] = {"torch_dtype": torch.float16} if chosen == "cuda" else {}
     try:
-        if path.is_file():
-            pipeline = StableDiffusionInpaintPipeline.from_single_file(model, **options)
-        else:
-            pipeline = AutoPipelineForInpainting.from_pretrained(model, local_files_only=path.exists(), **options)
+        with _quiet():
+            if path.is_file():
+                pipeline = StableDiffusionInpaintPipeline.from_single_file(model, **options)
+            else:
+                pipeline = AutoPipelineForInpainting.from_pretrained(model, local_files_only=path.exists(), **options)
     except Exception as error:  # hubs, files and configurations fail in their own ways
         raise InputError(f"{model} cannot be loaded as an inpainting model: {str(error).splitlines()[0]}") from error
     pipeline.set_progress_bar_config(disable=True)
     return torch, pipeline.to(chosen)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep both libraries' remarks and bars off the terminal while they load; errors still come as exceptions."""
+    import diffusers.utils.logging as diffusers_logging
+    import transformers.utils.logging as transformers_logging
+
+    libraries: tuple[Any, ...] = (diffusers_logging, transformers_logging)
+    before = [(each.get_verbosity(), each.is_progress_bar_enabled()) for each in libraries]
+    for each in libraries:
+        each.set_verbosity(logging.CRITICAL)  # even "accelerate is missing" is an error to them
+        each.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each, (verbosity, bars) in zip(libraries, before, strict=True):
+            each.set_verbosity(verbosity)
+            if bars:
+                each.enable_progress_bar()
 
 
 def _side(pipeline: Any) -> int:
