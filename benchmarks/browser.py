@@ -1,0 +1,161 @@
+"""From a click to the mask on the canvas, in Chromium: `python -m benchmarks.browser [--clicks N] [--photo FILE]`.
+
+Starts `anymask serve` and a headless Chromium, opens a photo scaled to 1,024 pixels, and clicks at places all over it.
+A time runs from the moment that the browser saw the button released until the mask was rasterised on the canvas. Two
+habits are measured: "at once", the cursor jumps and clicks, so that the preview under the cursor is still being asked
+for; and "after a look", the cursor rests first, as a hand does. `frame` is the browser's share: decoding the run
+lengths, tracing the edge, drawing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PHOTO = Path(__file__).parent.parent / "examples" / "photos" / "coffee.jpg"
+SIDE = 1024
+
+_WATCH = """() => {
+  const { app, stage } = window.anymask;
+  const times = (window.times = { drawn: [], request: [], frame: [] });
+  let released = 0;
+  stage.canvas.addEventListener('pointerup', (event) => (released = event.timeStamp), true);
+  const segment = app.api.segment.bind(app.api);
+  let answered = 0;
+  app.api.segment = async (id, prompt, candidates) => {
+    const began = performance.now();
+    const mask = await segment(id, prompt, candidates);
+    if (!candidates) {
+      answered = performance.now();
+      times.request.push(answered - began);
+    }
+    return mask;
+  };
+  stage.afterPaint = () => {
+    if (!released || !app.active || !app.answers.known(app.active)) return;
+    stage.context.getImageData(0, 0, 1, 1); // waits until everything was rasterised
+    times.drawn.push(performance.now() - released);
+    times.frame.push(performance.now() - answered);
+    released = 0;
+  };
+}"""
+
+_DONE = """(count) => new Promise((done) => {
+  const { app, ui } = window.anymask;
+  const look = () => {
+    const quiet = app.busy === 0 && !ui.hover.busy && !document.querySelector('.candidate:disabled');
+    if (window.times.drawn.length >= count && quiet) done();
+    else setTimeout(look, 5);
+  };
+  look();
+})"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.browser", description=__doc__)
+    parser.add_argument("--clicks", type=int, default=24)
+    parser.add_argument("--photo", type=Path, default=PHOTO)
+    parser.add_argument("--threads", type=int, default=2)
+    asked = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _server(Path(folder), asked.threads) as address,
+        sync_playwright() as playwright,
+    ):
+        photo = _scaled(asked.photo, Path(folder))
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(address)
+        page.set_input_files("#file", photo)
+        page.wait_for_selector("#app.has-photo")
+        page.wait_for_selector("#progress", state="hidden", timeout=60_000)
+        for habit, rest in (("at once", 0), ("after a look", 400)):
+            _report(habit, _clicks(page, asked.clicks, rest))
+            page.reload()
+            page.wait_for_selector("#app.has-photo")
+            page.wait_for_selector("#progress", state="hidden", timeout=60_000)
+        browser.close()
+
+
+def _clicks(page: Any, count: int, rest: int) -> dict[str, list[float]]:
+    """Click at `count` places after two that only warm up."""
+    page.evaluate(_WATCH)
+    frame = page.evaluate(
+        "(({ viewport: v, photo: p, canvas }) => { const box = canvas.getBoundingClientRect();"
+        " return [box.left + v.x, box.top + v.y, p.width * v.scale, p.height * v.scale] })(window.anymask.stage)"
+    )
+    for n in range(count + 2):
+        x = frame[0] + frame[2] * (0.06 + 0.88 * ((n * 0.618034) % 1))
+        y = frame[1] + frame[3] * (0.06 + 0.88 * ((n * 0.754878) % 1))
+        if rest:
+            page.mouse.move(x, y)
+            page.wait_for_timeout(rest)
+        page.mouse.click(x, y)
+        page.evaluate(_DONE, n + 1)
+        page.keyboard.press("Escape")
+    return {name: values[2:] for name, values in page.evaluate("window.times").items()}
+
+
+def _report(habit: str, times: dict[str, list[float]]) -> None:
+    print(f"click {habit}, {len(times['drawn'])} clicks:")
+    for name in ("drawn", "request", "frame"):
+        values = sorted(times[name])
+        worst = values[round(0.9 * (len(values) - 1))]
+        print(f"    {name:8} median {statistics.median(values):6.1f} ms   p90 {worst:6.1f} ms")
+
+
+def _scaled(photo: Path, folder: Path) -> Path:
+    import PIL.Image
+
+    picture = PIL.Image.open(photo).convert("RGB")
+    scale = SIDE / max(picture.size)
+    size = round(picture.width * scale), round(picture.height * scale)
+    picture.resize(size, PIL.Image.Resampling.LANCZOS).save(folder / "photo.jpg", quality=92)
+    return folder / "photo.jpg"
+
+
+@contextmanager
+def _server(folder: Path, threads: int) -> Iterator[str]:
+    command = [sys.executable, "-m", "anymask", "serve", "--port", "0", "--threads", str(threads)]
+    process = subprocess.Popen([*command, "--data", str(folder / "data")], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        address = ""
+        while "serving" not in address:
+            address = process.stderr.readline()
+            if not address:
+                raise SystemExit("benchmarks: the server did not start")
+        address = address.split()[-1]
+        _wait(address)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(address: str) -> None:
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"{address}readyz", timeout=1)
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
