@@ -1,0 +1,87 @@
+"""Make the pictures of editing.md from the example photographs: python docs/make_editing_images.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+import anymask
+from anymask.edit.cutout import Blur, Cutout
+from anymask.edit.hole import Sizes, make_crop
+from anymask.edit.inpaint import marked, taken
+from anymask.edit.ornaments import Outline
+from anymask.pictures import binary, candidates_row, click_frames, levels, row, save_animation
+
+ROOT = Path(__file__).parent
+PHOTOS, OUT = ROOT.parent / "examples" / "photos", ROOT / "images"
+CUP = {"points": [(300, 230)]}
+
+
+def on_squares(cutout: Cutout) -> PIL.Image.Image:
+    """Show transparency as picture editors do."""
+    height, width = cutout.pixels.shape[:2]
+    y, x = np.indices((height, width)) // 10
+    squares = PIL.Image.fromarray(np.where((x + y) % 2, 205, 240).astype(np.uint8)).convert("RGB")
+    squares.paste(cutout.picture, (0, 0), cutout.picture)
+    return squares
+
+
+def save(picture: PIL.Image.Image, name: str) -> None:
+    picture.save(OUT / name, quality=88)
+
+
+def cut_outs(coffee: anymask.Scene, cat: anymask.Scene, fruits: anymask.Scene) -> None:
+    """Four ways to show an object."""
+    cup, face = coffee.segment(**CUP), cat.segment(points=[(220, 100), (320, 230)])
+    slice_ = fruits.segment(box=[192, 262, 628, 674])
+    panels = [
+        on_squares(anymask.cut_out(cat.source, face, crop=True)),
+        anymask.cut_out(coffee.source, cup, background=Blur(9)).picture,
+        on_squares(anymask.cut_out(fruits.source, slice_, crop=True, margin=12, shadow=True, outline=Outline(12))),
+        anymask.cut_out(coffee.source, cup, crop=True, margin=24, background=(246, 242, 236), shadow=True).picture,
+    ]
+    save(
+        row(panels, ["transparent", "--background blur", "--outline 3% --shadow", "--background … --shadow"], 240),
+        "cutouts.jpg",
+    )
+
+
+def inpainting(coffee: anymask.Scene) -> None:
+    """What is handed to a model, and what comes of it with OpenCV alone."""
+    spoon = coffee.segment(box=[315, 65, 430, 330])
+    done = anymask.inpaint(coffee.source, spoon)
+    crop = make_crop(done.hole.box, coffee.size, Sizes(64), 40)
+    mask = PIL.Image.fromarray(marked(done.hole, crop).astype(np.uint8) * 255)
+    pair = PIL.Image.fromarray(taken(coffee.source.pixels, crop))
+    save(
+        row([spoon.draw(), pair, mask, done.picture], ["spoon", "image.png", "mask.png", "--method telea"], 260),
+        "inpainting.jpg",
+    )
+
+
+def drawings(coffee: anymask.Scene, fruits: anymask.Scene) -> None:
+    """Styles of drawing."""
+    everything = coffee.everything(max_seconds=20)
+    prompt = coffee.segment(points=[(290, 215)]).prompts[0]
+    save(candidates_row(coffee.source, coffee.candidates(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
+    save(levels(everything, most=3, max_side=320), "levels.jpg")
+    named = fruits.segment(text="orange", detector="coco-ssd")
+    views = [named.draw(max_side=640), named.draw(max_side=640, opacity=0, boxes=False), binary(named[0], max_side=640)]
+    save(row(views, ["--style overlay", "--style contour --no-boxes", "--style binary"], 250), "styles.jpg")
+    frames, durations = click_frames(coffee, [(300, 300), (362, 285)], [1, 0], max_side=400)
+    save_animation(OUT / "clicks.webp", frames, durations)
+
+
+def main() -> None:
+    """Make them all."""
+    segmenter = anymask.load(threads=2)
+    coffee, cat, fruits = (segmenter.encode(PHOTOS / f"{name}.jpg") for name in ("coffee", "chelsea", "citrus"))
+    cut_outs(coffee, cat, fruits)
+    inpainting(coffee)
+    drawings(coffee, fruits)
+
+
+if __name__ == "__main__":
+    main()
