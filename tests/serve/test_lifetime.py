@@ -134,15 +134,44 @@ def test_state_and_photo_survive_a_restart(application: Application, tmp_path: P
 
 
 def test_full_queue_says_429_and_when_to_come_back() -> None:
-    workers = Workers(1, 1)
-    with workers.place(), workers.place():
-        with pytest.raises(Problem) as refused, workers.place():
+    workers = Workers(1, 3)
+    with workers.place("ann"), workers.place("ann"):
+        with pytest.raises(Problem) as half, workers.place("ann"):
             pass
-        assert refused.value.status_code == 429
+        with workers.place("bob"), workers.place("cyd"), pytest.raises(Problem) as full, workers.place("dan"):
+            pass
+    for refused in (half, full):
+        assert (refused.value.status_code, refused.value.kind) == (429, "queue-full")
         assert int((refused.value.headers or {})["Retry-After"]) >= 1
-    with workers.place():
+    with workers.place("ann"):
         pass
     workers.close()
+
+
+def test_sessions_and_records_of_jobs_do_not_fill_the_disk(application: Application, tmp_path: Path) -> None:
+    api = application(sessions=2, kept_jobs=1, state_bytes=100)
+    id = bring(api, flat(1)).json()["id"]
+    for number in range(4):
+        saved = api.put(f"/v1/images/{id}/state", params={"session": f"browser-{number}"}, json={"n": number})
+        assert saved.status_code == 204
+        time.sleep(0.01)
+    assert len(list((tmp_path / "data" / "images" / id).glob("state-*"))) == 2
+    assert api.get(f"/v1/images/{id}/state", params={"session": "browser-3"}).json() == {"n": 3}
+    large = api.put(f"/v1/images/{id}/state", params={"session": "browser-9"}, json={"n": "x" * 200})
+    assert large.status_code == 413
+    for _ in range(3):
+        job = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 1}).json()
+        assert "event: done" in api.get(job["events"]).text
+    assert len(list((tmp_path / "data" / "jobs").glob("*.json"))) == 1
+
+
+def test_listeners_are_limited(application: Application) -> None:
+    api = application(streams=1)
+    api.app.state.service.jobs._listeners = 1  # type: ignore[attr-defined]
+    id = bring(api, flat(1)).json()["id"]
+    job = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 1}).json()
+    answer = api.get(job["events"])
+    assert (answer.status_code, answer.json()["type"]) == (429, "urn:anymask:problem:too-many-streams")
 
 
 def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_path: Path, coffee_photo: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 
 from anymask import __version__
 from anymask.segmenter import Segmenter
@@ -36,8 +37,10 @@ def create_app(segmenter: Segmenter, settings: Settings) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for each in (images, prompts, jobs, about):
-        app.include_router(each.router)
+    bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
+    for each in (images, prompts, jobs):
+        app.include_router(each.router, dependencies=[bearer])  # described here, checked by the guard
+    app.include_router(about.router)
     app.mount("/", WebFiles(), "web")
     app.add_middleware(Guard, limits=settings.limits, token=settings.token, hosts=tuple(settings.hosts))
     app.add_middleware(_Counting, service=service)

@@ -51,8 +51,8 @@ def exported(
     """
     format = find_format(body.format)
     masks = [_mask(each, photo.size, earlier) for each in body.masks]
-    name = Path(body.name.replace("\\", "/"))
-    stem, suffix = _plain(name.stem)[:60] or "photo", _plain(name.suffix)[:8] or "jpg"
+    told = Path(body.name.replace("\\", "/"))
+    stem, suffix = _plain(told.stem)[:60] or "photo", _plain(told.suffix)[:8] or "jpg"
     image = replace(opened(), path=f"{stem}.{suffix}")
     result = MaskSet(masks, image=image)
     result.shows_prompts = False

@@ -154,8 +154,15 @@ class ImageStore:
 
     def save_state(self, id: str, session: str, state: bytes) -> None:
         """Keep what a browser wants to find again, for as long as the photo."""
-        self.get(id)
-        write_file(self._state_place(id, session), state)
+        with self._lock:
+            photo, place = self.get(id), self._state_place(id, session)
+            self._make_room(len(state), spare=id)
+            write_file(place, state)
+            states = sorted(place.parent.glob("state-*.json"), key=lambda each: each.stat().st_mtime)
+            for oldest in states[: -self._limits.sessions]:
+                oldest.unlink(missing_ok=True)
+            photo.stored = sum(each.stat().st_size for each in place.parent.iterdir() if each.name != _RECORD)
+            self._write_record(photo)
 
     def read_state(self, id: str, session: str) -> bytes:
         """What `save_state` kept.
@@ -199,13 +206,13 @@ class ImageStore:
             line = f"{len(mine)} images are kept for you, which is the limit; DELETE one"
             raise Problem(429, "too-many-images", line, retry_after=min(wait, 3600))
 
-    def _make_room(self, needed: int) -> None:
-        """Forget the photos idle for longest, as far as they are not in use, until a new one fits."""
+    def _make_room(self, needed: int, spare: str = "") -> None:
+        """Forget the photos idle for longest, as far as they are not in use, until something new fits."""
         excess = self.stored_bytes + needed - self._limits.stored_bytes
         for photo in sorted(self._photos.values(), key=lambda each: each.used):
             if excess <= 0:
                 return
-            if time.time() - photo.used < _RECENT:
+            if time.time() - photo.used < _RECENT or photo.id == spare:
                 break
             excess -= photo.stored
             self._drop(photo.id)

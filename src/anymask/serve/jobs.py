@@ -87,6 +87,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._pool = ThreadPoolExecutor(1, "anymask-job")
         self._stopping = threading.Event()
+        self._listeners = 0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.sweep()
 
@@ -133,6 +134,7 @@ class Jobs:
         if "ended" in changes:
             with suppress(Exception):  # a full disk loses the record of a job, not the server
                 write_file(self._folder / f"{job.id}.json", json.dumps(job.as_dict()).encode())
+                self._drop_oldest()
             self._jobs.pop(job.id, None)
         job.changed.set()
         job.changed = asyncio.Event()
@@ -169,19 +171,13 @@ class Jobs:
             Problem: 404, unknown or forgotten.
         """
         job = self._jobs.get(id)
-        told: Any = None
-        while job is not None and job.state not in ENDED:
-            changed = job.changed
-            if len(job.partial) > skip:
-                fresh, skip = job.partial[skip:], len(job.partial)
-                yield "masks", skip, {"masks": fresh}
-            if (shown := (job.state, dict(job.progress))) != told:
-                told = shown
-                yield "progress", skip, {"state": job.state, **job.progress}
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(changed.wait(), 15)
-                continue
-            yield "", skip, {}
+        if job is not None:
+            self._listeners += 1
+            try:
+                async for name, skip, data in _happenings(job, skip):  # noqa: B020 - it goes on from there
+                    yield name, skip, data
+            finally:
+                self._listeners -= 1
         ended = job.as_dict() if job is not None else self._read(id)
         yield ended["state"], skip, ended
 
@@ -194,6 +190,20 @@ class Jobs:
         while self._jobs and time.monotonic() < until:
             await asyncio.sleep(0.02)
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def check_streams(self) -> None:
+        """Refuse a further listener when there are as many as may be.
+
+        Raises:
+            Problem: 429.
+        """
+        if self._listeners >= self._limits.streams:
+            raise Problem(429, "too-many-streams", "too many listen to events; ask for the state", retry_after=10)
+
+    def _drop_oldest(self) -> None:
+        records = sorted(self._folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
+        for oldest in records[: -self._limits.kept_jobs]:
+            oldest.unlink(missing_ok=True)
 
     def forget_image(self, image: str) -> None:
         """End the jobs of an image that was forgotten."""
@@ -220,3 +230,20 @@ class Jobs:
                 record: dict[str, Any] = json.loads((self._folder / f"{id}.json").read_bytes())
                 return record
         raise Problem(404, "unknown-job", "no such job: its id is wrong, or it is long gone")
+
+
+async def _happenings(job: Job, skip: int) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
+    """What happens to a job until it ends; an event without a name every 15 seconds keeps the line open."""
+    told: Any = None
+    while job.state not in ENDED:
+        changed = job.changed
+        if len(job.partial) > skip:
+            fresh, skip = job.partial[skip:], len(job.partial)
+            yield "masks", skip, {"masks": fresh}
+        if (shown := (job.state, dict(job.progress))) != told:
+            told = shown
+            yield "progress", skip, {"state": job.state, **job.progress}
+        try:
+            await asyncio.wait_for(changed.wait(), 15)
+        except asyncio.TimeoutError:
+            yield "", skip, {}

@@ -22,7 +22,10 @@ class Limits:
         images_per_client: pictures kept for one address.
         jobs_per_client: unfinished jobs of one address.
         jobs: unfinished jobs of all.
-        waiting: requests that wait for the model; the next one is told to come back later.
+        kept_jobs: ended jobs that can still be asked about.
+        streams: event streams at once.
+        waiting: requests that wait for the model; the next one is told to come back later, and so is a client that
+            already has half of the places.
         request_seconds: from a request's arrival to its answer.
         body_seconds: for a request's body to arrive.
         header_seconds: for a request's headers to arrive.
@@ -32,6 +35,7 @@ class Limits:
         scene_bytes: memory for pictures that are ready to be asked about.
         mask_bytes: memory for answers that may be referred to.
         state_bytes: of one saved session.
+        sessions: saved for one picture; the oldest makes room.
     """
 
     upload_bytes: int = 64 * MB
@@ -42,6 +46,8 @@ class Limits:
     images_per_client: int = 200
     jobs_per_client: int = 4
     jobs: int = 16
+    kept_jobs: int = 256
+    streams: int = 128
     waiting: int = 64
     request_seconds: float = 60.0
     body_seconds: float = 60.0
@@ -52,6 +58,7 @@ class Limits:
     scene_bytes: int = 1024 * MB
     mask_bytes: int = 256 * MB
     state_bytes: int = 4 * MB
+    sessions: int = 16
 
     def __post_init__(self) -> None:
         for each in fields(self):

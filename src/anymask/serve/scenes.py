@@ -82,4 +82,4 @@ class Scenes:
     @property
     def nbytes(self) -> int:
         """Memory that the scenes take."""
-        return sum(scene.image.nbytes + scene._embedding.nbytes for scene in self._ready.values())
+        return sum(scene.image.nbytes + scene._embedding.nbytes for scene in list(self._ready.values()))

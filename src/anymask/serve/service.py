@@ -83,26 +83,26 @@ class Service:
 
     async def add_image(self, encoded: bytes, client: str) -> Photo:
         """Take in a picture, and begin to encode it."""
-        with self.encoding.place():
+        with self.encoding.place(client):
             photo = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
         if not self.scenes.is_ready(photo.id):
             self.scenes.start(photo.id)
         return photo
 
-    async def scene(self, id: str, deadline: float | None = None) -> Scene:
+    async def scene(self, id: str, client: str, deadline: float | None = None) -> Scene:
         """The scene of an image, encoded if it is not yet."""
         if self.scenes.is_ready(id):
             return await self.scenes.get(id, deadline or self.deadline())
         self.images.get(id)
-        with self.encoding.place():
+        with self.encoding.place(client):
             return await self.scenes.get(id, deadline or self.deadline())
 
     async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
         """Answer prompts about an image."""
         deadline = self.deadline()
-        with self.prompting.place():
+        with self.prompting.place(client):
             started = time.perf_counter()
-            scene = await self.scene(id, deadline)
+            scene = await self.scene(id, client, deadline)
             ready = time.perf_counter()
             reply = Reply(
                 scene,
@@ -122,7 +122,7 @@ class Service:
 
     async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
         """Start to look for everything in an image."""
-        scene = await self.scene(id)
+        scene = await self.scene(id, client)
         parameters = body.model_dump()
         most = self.limits.job_seconds
         parameters["max_seconds"] = min(parameters["max_seconds"] or most, most)

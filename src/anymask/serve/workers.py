@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -27,6 +28,8 @@ class Workers:
         self.count = count
         self._pool = ThreadPoolExecutor(count, "anymask-model")
         self._places = count + waiting
+        self._share = (self._places + 1) // 2
+        self._holders: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._taken = 0
         self._running = 0
@@ -43,22 +46,27 @@ class Workers:
         return self._running
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, client: str) -> Iterator[None]:
         """Hold one of the places for the length of a request.
 
         Raises:
-            Problem: 429, all are taken.
+            Problem: 429, all are taken, or this client has half of them.
         """
         with self._lock:
-            if self._taken >= self._places:
+            if self._taken >= self._places or self._holders[client] >= self._share:
+                whose = "all places in the queue are taken" if self._taken >= self._places else "you wait often enough"
                 seconds = self._taken * self._typical / self.count
-                raise Problem(429, "queue-full", "all places in the queue are taken; try again", retry_after=seconds)
+                raise Problem(429, "queue-full", f"{whose}; try again", retry_after=seconds)
             self._taken += 1
+            self._holders[client] += 1
         try:
             yield
         finally:
             with self._lock:
                 self._taken -= 1
+                self._holders[client] -= 1
+                if not self._holders[client]:
+                    del self._holders[client]
 
     async def run(self, work: Callable[[], T], deadline: float) -> T:
         """Run something on a worker thread.

@@ -98,7 +98,7 @@ async def info(
     photo = service.images.get(id)
     if wait and not service.scenes.is_ready(id):
         try:
-            await service.scene(id, time.perf_counter() + wait)
+            await service.scene(id, client_of(request), time.perf_counter() + wait)
         except Problem as problem:
             if problem.status_code != too_slow().status_code:
                 raise
@@ -130,7 +130,7 @@ async def picture(
     headers = {"ETag": tag, "Cache-Control": "private, max-age=86400, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    with service.encoding.place():
+    with service.encoding.place(client_of(request)):
         encoded = await service.encoding.run(
             partial(_picture, service, id, max_side, format), service.deadline()
         )  # not from the scene: it may still be under way

@@ -34,6 +34,7 @@ async def events(
     """Server-sent events: `progress`, `masks` (new ones), and at the end one named like the state."""
     jobs = service_of(request).jobs
     jobs.get(job)
+    jobs.check_streams()
     skip = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
     return StreamingResponse(
         _stream(jobs, job, skip), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}

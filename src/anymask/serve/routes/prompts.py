@@ -44,7 +44,7 @@ async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
 
     service = service_of(request)
     deadline = service.deadline()
-    with service.prompting.place():
+    with service.prompting.place(client_of(request)):
         image = service.images.open(id)
         work = partial(detections, service.segmenter, service.settings.detector, image, body)
         return answer_json(await service.prompting.run(work, deadline))
@@ -60,7 +60,7 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     service = service_of(request)
     service.images.get(id)
     mask = service.references.get(id, n)
-    with service.prompting.place():
+    with service.prompting.place(client_of(request)):
         encoded = await service.prompting.run(lambda: png.encode(mask.array), service.deadline())
     mask.release()
     headers = {"Cache-Control": "private, max-age=3600, immutable"}
@@ -72,7 +72,7 @@ async def cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the photo's full resolution."""
     service = service_of(request)
     photo = service.images.get(id)
-    with service.encoding.place():
+    with service.encoding.place(client_of(request)):
         work = partial(cut_out_png, partial(service.images.open, id), photo, body, partial(service.references.get, id))
         return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
 
@@ -86,7 +86,7 @@ async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     """Masks in a file of any format; several files come as one .zip."""
     service = service_of(request)
     photo = service.images.get(id)
-    with service.prompting.place():
+    with service.prompting.place(client_of(request)):
         work = partial(exported, partial(service.images.open, id), photo, body, partial(service.references.get, id))
         name, kind, content = await service.prompting.run(work, service.deadline())
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
