@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import lru_cache
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,11 @@ class Segments:
         self._prototypes = found.prototypes
         (left, top), (width, height) = found.frame.origin, found.frame.fitted
         columns, rows = found.prototypes.shape[2], found.prototypes.shape[1]
-        self._along_x = _weights(self.size[0], width, left, columns)
-        self._along_y = _weights(self.size[1], height, top, rows)
+        # One step of interpolation where the photo begins and ends with whole cells, two where it does not, so that
+        # what is grey never has a say; this is also how the original's full-resolution masks come about.
+        grain = gcd(_CELL, left, top, width, height)
+        self._along_x = _weights(self.size[0], width // grain, left // grain, columns, _CELL // grain)
+        self._along_y = _weights(self.size[1], height // grain, top // grain, rows, _CELL // grain)
         self._areas: dict[int, int] = {}
         self._tight: dict[int, list[int]] = {}
         self._lock = threading.Lock()
@@ -103,17 +107,18 @@ def _kept(found: Pass, settings: Settings) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=16)
-def _weights(size: int, fitted: int, start: int, cells: int) -> NDArray[np.float32]:
-    """Interpolation along one axis, float32 [pixels, cells]: prototype → frame, without what is grey, → photo.
+def _weights(size: int, fitted: int, start: int, cells: int, steps: int) -> NDArray[np.float32]:
+    """Interpolation along one axis, float32 [pixels, cells]: prototype → grid, without what is grey, → photo.
 
     Args:
         size: pixels of the photo.
-        fitted: pixels that it has in the frame.
-        start: pixel of the frame where it begins.
+        fitted: points of the grid that it has.
+        start: point of the grid where it begins.
         cells: of a prototype.
+        steps: points of the grid per cell.
     """
     low, high, fraction = bilinear_taps(size, fitted)
-    cell_low, cell_high, cell_fraction = bilinear_taps(cells * _CELL, cells)
+    cell_low, cell_high, cell_fraction = bilinear_taps(cells * steps, cells)
     matrix = np.zeros((size, cells), np.float32)
     at = np.arange(size)
     for tap, share in ((low + start, 1 - fraction), (high + start, fraction)):

@@ -1,0 +1,178 @@
+"""FastSAM against the official predictor, on one network of random weights that is exported in the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from photographs import read_pixels
+
+from anymask import ModelError, Scene, load, weights
+from anymask.overlap import box_iou, iou
+
+pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]  # exporter and predictor warn of much
+
+BOXES_WITHIN = 1.0
+SCORES_WITHIN = 1e-3
+MASKS_AGREE = 0.99
+SNAPPED = 20
+"""The official predictor moves edges of boxes that are nearer to the border than this onto it, after the masks."""
+WHOLE = 0.9
+"""And it makes boxes whose IoU with the whole picture is above this the whole picture."""
+
+Officials = Callable[[int], Any]
+Scenes = Callable[..., Scene]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    import torch
+    from official_fastsam import torchvision_for_ultralytics
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with torchvision_for_ultralytics(tmp_path_factory.mktemp("settings")):
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pictures(coffee_photo: Path) -> dict[str, np.ndarray]:
+    """Of both orientations, and of sizes that put the photo at whole, half and quarter cells of the prototypes."""
+    wide = read_pixels(coffee_photo)
+    changes = {"landscape": wide, "portrait": np.rot90(wide), "odd": wide[7:300, 3:502], "square": wide[:400, :400]}
+    return {name: np.ascontiguousarray(pixels) for name, pixels in changes.items()}
+
+
+@pytest.fixture(scope="module")
+def network(ultralytics: None, pictures: dict[str, np.ndarray]) -> Any:
+    from official_fastsam import random_fastsam
+
+    return random_fastsam(pictures["landscape"])
+
+
+@pytest.fixture(scope="module")
+def exports(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Options of the export → file; each is exported once."""
+    from official_fastsam import export
+
+    return cache(lambda **options: export(network, tmp_path_factory.mktemp("export"), **options))
+
+
+@pytest.fixture(scope="module")
+def official(network: Any) -> Officials:
+    """Side → the official predictor around the network itself."""
+    from copy import deepcopy
+
+    from official_fastsam import Official
+
+    return cache(lambda imgsz: Official(deepcopy(network), conf=0.4, iou=0.9, imgsz=imgsz, max_det=300))
+
+
+@pytest.fixture
+def scene_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenes:
+    """(export, pixels, options of load) → this library's scene, by way of the user's catalogue."""
+    monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
+
+    def make(export: Path, pixels: np.ndarray, engine: str = "openvino", **options: Any) -> Scene:
+        if "fastsam-s" not in weights.all_models():
+            weights.add_model(
+                "fastsam-s", [export], family="fastsam", weights_licence="AGPL-3.0", code_licence="AGPL-3.0"
+            )
+        segmenter = load("fastsam-s", engine=engine, threads=2, device="cpu", store=False, allow="agpl-3.0", **options)
+        return segmenter.encode(pixels)
+
+    return make
+
+
+def check_agreement(scene: Scene, expected: tuple[np.ndarray, np.ndarray, np.ndarray], **settings: Any) -> None:
+    """Compare boxes, scores, order and masks with the official ones."""
+    boxes, scores, masks = expected
+    assert len(boxes) > 50
+    segments = scene._with("object", settings.get("conf"), settings.get("iou"), settings.get("max_det"))._segments()
+    seen = [index for index in range(len(segments)) if segments.area(index)]  # the official answer drops empty masks
+    assert len(seen) == len(boxes)
+    np.testing.assert_allclose(segments.scores[seen], scores, atol=SCORES_WITHIN)
+    np.testing.assert_allclose(snapped(segments.boxes[seen], scene.size), boxes, atol=BOXES_WITHIN)
+    for index, mask in zip(seen, masks, strict=True):
+        assert iou(segments.render(index), mask) >= MASKS_AGREE
+
+
+def snapped(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Boxes as the official predictor reports them."""
+    near = np.where(boxes[:, :2] < SNAPPED, 0, boxes[:, :2])
+    far = np.where(boxes[:, 2:] > np.subtract(size, SNAPPED), size, boxes[:, 2:])
+    moved = np.concatenate([near, far], axis=1)
+    whole = [0, 0, *size]
+    return np.array([whole if box_iou(box, whole) > WHOLE else box for box in moved])
+
+
+@pytest.mark.parametrize("name", ["landscape", "portrait", "odd", "square"])
+@pytest.mark.parametrize("imgsz", [640, 1024])
+def test_boxes_masks_and_order_are_the_official_ones(
+    exports: Any, official: Officials, scene_of: Scenes, pictures: dict[str, np.ndarray], imgsz: int, name: str
+) -> None:
+    scene = scene_of(exports(dynamic=True), pictures[name], imgsz=imgsz)
+    check_agreement(scene, official(imgsz)(pictures[name]))
+
+
+def test_the_other_engine_agrees_too(
+    exports: Any, official: Officials, scene_of: Scenes, pictures: dict[str, np.ndarray]
+) -> None:
+    scene = scene_of(exports(dynamic=True), pictures["odd"], engine="onnxruntime", imgsz=640)
+    check_agreement(scene, official(640)(pictures["odd"]))
+
+
+def test_an_export_of_fixed_size_sees_the_whole_square(
+    exports: Any, scene_of: Scenes, pictures: dict[str, np.ndarray]
+) -> None:
+    from official_fastsam import Official
+
+    file = exports(dynamic=False, imgsz=416)
+    expected = Official(str(file), conf=0.4, iou=0.9, imgsz=416, max_det=300)(pictures["portrait"])
+    check_agreement(scene_of(file, pictures["portrait"]), expected)
+    with pytest.raises(ModelError, match="takes 416x416 only: imgsz=640 needs an export with dynamic=True"):
+        scene_of(file, pictures["portrait"], imgsz=640)
+
+
+@pytest.mark.parametrize(("conf", "iou", "max_det"), [(0.25, 0.5, 300), (0.6, 0.95, 60)])
+def test_settings_mean_the_same(
+    network: Any, exports: Any, scene_of: Scenes, pictures: dict[str, np.ndarray], conf: float, iou: float, max_det: int
+) -> None:
+    from copy import deepcopy
+
+    from official_fastsam import Official
+
+    settings = {"conf": conf, "iou": iou, "max_det": max_det}
+    expected = Official(deepcopy(network), imgsz=640, **settings)(pictures["landscape"])
+    scene = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
+    check_agreement(scene, expected, **settings)
+    assert len(scene.everything(**settings)) == len(expected[0])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked"),
+    [
+        ({"points": [[300, 200]], "labels": [1]}, {"points": [(300, 200)]}),
+        ({"points": [[300, 200], [80, 90], [500, 350]], "labels": [1, 1, 0]}, None),
+        ({"points": [[300, 200]], "labels": [0]}, {"points": [(300, 200)], "labels": [0]}),
+        ({"bboxes": [[170, 14, 412, 264]]}, {"box": [170, 14, 412, 264]}),
+    ],
+)
+def test_union_mode_is_the_official_answer_to_a_prompt(
+    exports: Any,
+    official: Officials,
+    scene_of: Scenes,
+    pictures: dict[str, np.ndarray],
+    prompt: dict[str, Any],
+    asked: dict[str, Any] | None,
+) -> None:
+    _, _, masks = official(640)(pictures["landscape"], **prompt)
+    scene = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
+    (mask,) = scene.segment(**(asked or prompt), mode="union")
+    assert masks.any()
+    assert iou(mask.array, masks.any(axis=0)) >= MASKS_AGREE
