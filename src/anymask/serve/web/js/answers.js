@@ -157,7 +157,13 @@ export class Answers {
   }
 
   #empty() {
-    this.nothing ??= { bitmap: emptyBitmap(this.photo.width, this.photo.height), score: null, stability: null, satisfied: null, logits: null };
+    this.nothing ??= {
+      bitmap: emptyBitmap(this.photo.width, this.photo.height),
+      score: null,
+      stability: null,
+      satisfied: null,
+      logits: null,
+    };
     return this.nothing;
   }
 }
@@ -169,7 +175,7 @@ export function edited(bitmap, edit) {
 }
 
 /** What the server is asked: all points and the box up to the last step. */
-export function promptOf(steps) {
+function promptOf(steps) {
   const points = steps.filter((step) => step.kind === "point");
   const box = steps.findLast((step) => step.kind === "box")?.box ?? null;
   return { points: points.map(({ x, y }) => [x, y]), labels: points.map(({ label }) => label), box };

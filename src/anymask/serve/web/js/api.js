@@ -6,7 +6,7 @@ const TOKEN = "anymask.token";
 const PATIENCE = 4; // tries while the server is busy
 
 /** A refusal of the server, in its own words. */
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor(status, problem, retryAfter) {
     super(problem.detail || problem.title || `HTTP ${status}`);
     this.known = true;
@@ -38,21 +38,24 @@ export class Api {
 
   /** Send a photo. @param {(share: number) => void} progress @returns {Promise<{id, width, height, expires}>} */
   async upload(file, progress) {
-    return this.#withToken(() => new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.open("POST", "v1/images");
-      for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
-      request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
-      request.onload = () => {
-        const body = parsed(request.responseText);
-        if (request.status < 300) resolve(body);
-        else reject(new Refusal(request.status, body, Number(request.getResponseHeader("Retry-After")) || 0));
-      };
-      request.onerror = () => reject(offline());
-      const form = new FormData();
-      form.append("file", file, file.name);
-      request.send(form);
-    }));
+    return this.#withToken(
+      () =>
+        new Promise((resolve, reject) => {
+          const request = new XMLHttpRequest();
+          request.open("POST", "v1/images");
+          for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
+          request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+          request.onload = () => {
+            const body = parsed(request.responseText);
+            if (request.status < 300) resolve(body);
+            else reject(new Refusal(request.status, body, Number(request.getResponseHeader("Retry-After")) || 0));
+          };
+          request.onerror = () => reject(offline());
+          const form = new FormData();
+          form.append("file", file, file.name);
+          request.send(form);
+        }),
+    );
   }
 
   /** Wait until the model has looked at a photo. */
@@ -78,7 +81,11 @@ export class Api {
 
   /** One prompt of a passing cursor: nothing is kept for later clicks. */
   async preview(id, prompt) {
-    const answer = await this.#json("POST", `v1/images/${id}/segment`, { prompts: [prompt], refine: "off", keep: false });
+    const answer = await this.#json("POST", `v1/images/${id}/segment`, {
+      prompts: [prompt],
+      refine: "off",
+      keep: false,
+    });
     return answer.masks[0];
   }
 
@@ -128,18 +135,25 @@ export class Api {
   }
 
   #request(method, path, body, signal) {
-    return this.#withToken(() => this.#patiently(async () => {
-      const headers = this.#headers();
-      if (body !== undefined) headers["Content-Type"] = "application/json";
-      let answer;
-      try {
-        answer = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
-      } catch (error) {
-        throw error.name === "AbortError" ? error : offline();
-      }
-      if (answer.ok) return answer;
-      throw new Refusal(answer.status, parsed(await answer.text()), Number(answer.headers.get("Retry-After")) || 0);
-    }));
+    return this.#withToken(() =>
+      this.#patiently(async () => {
+        const headers = this.#headers();
+        if (body !== undefined) headers["Content-Type"] = "application/json";
+        let answer;
+        try {
+          answer = await fetch(path, {
+            method,
+            headers,
+            signal,
+            body: body === undefined ? undefined : JSON.stringify(body),
+          });
+        } catch (error) {
+          throw error.name === "AbortError" ? error : offline();
+        }
+        if (answer.ok) return answer;
+        throw new Refusal(answer.status, parsed(await answer.text()), Number(answer.headers.get("Retry-After")) || 0);
+      }),
+    );
   }
 
   /** Ask for a token where one is missing, and go on. */

@@ -41,8 +41,12 @@ export class App {
       this.told.progress(S.reading(file.name), null);
       const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
       if (turn !== this.opening) return false;
-      if (glimpse) this.told.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
-      const about = await this.api.upload(file, (share) => turn === this.opening && this.told.progress(S.sending(share), share));
+      if (glimpse)
+        this.told.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
+      const about = await this.api.upload(
+        file,
+        (share) => turn === this.opening && this.told.progress(S.sending(share), share),
+      );
       if (turn !== this.opening) return false;
       await savePhoto(about.id, file).catch(() => say(S.storageFull));
       await this.#take({ ...about, name: file.name }, file, history, turn);
@@ -148,7 +152,11 @@ export class App {
     this.photo = { ...photo, picture };
     this.file = file;
     this.history = history;
-    this.answers = new Answers(this.photo, (prompt, all) => this.#ask(photo.id, prompt, all), (prompt) => this.api.preview(photo.id, prompt));
+    this.answers = new Answers(
+      this.photo,
+      (prompt, all) => this.#ask(photo.id, prompt, all),
+      (prompt) => this.api.preview(photo.id, prompt),
+    );
     this.told.photo(this.photo);
     await ready;
     if (turn !== this.opening) return;

@@ -31,7 +31,7 @@ export function fromRle({ size: [height, width], counts }) {
   runs.forEach((run, index) => {
     if (index % 2) {
       area += run;
-      for (let left = run, place = at; left > 0; ) {
+      for (let left = run, place = at; left > 0;) {
         const column = Math.floor(place / height);
         const row = place - column * height;
         const step = Math.min(left, height - row);
@@ -126,7 +126,14 @@ export function tightened(bitmap) {
     for (let column = first; column < columns; column++) area += line[column];
   }
   if (right < 0) return emptyBitmap(bitmap.width, bitmap.height);
-  const tight = { ...bitmap, x: bitmap.x + left, y: bitmap.y + top, columns: right - left + 1, rows: bottom - top + 1, area };
+  const tight = {
+    ...bitmap,
+    x: bitmap.x + left,
+    y: bitmap.y + top,
+    columns: right - left + 1,
+    rows: bottom - top + 1,
+    area,
+  };
   tight.data = new Uint8Array(tight.columns * tight.rows);
   for (let row = 0; row < tight.rows; row++) {
     const start = (row + top) * columns + left;

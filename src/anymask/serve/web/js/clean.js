@@ -35,7 +35,11 @@ function dropIslands(bitmap, limit) {
   }
   if (!small.length) return { bitmap, areas: [] };
   const target = { ...bitmap, data: bitmap.data.slice() };
-  paint(target, small.flatMap((region) => region.runs), 0);
+  paint(
+    target,
+    small.flatMap((region) => region.runs),
+    0,
+  );
   return { bitmap: tightened(target), areas: small.map((region) => region.area) };
 }
 

@@ -11,7 +11,10 @@ const PAN = 80;
 export function commandsOf(app, ui, stage, everything, act) {
   const middle = () => {
     const { width, height } = stage.size;
-    const place = { x: (width / 2 - stage.viewport.x) / stage.viewport.scale, y: (height / 2 - stage.viewport.y) / stage.viewport.scale };
+    const place = {
+      x: (width / 2 - stage.viewport.x) / stage.viewport.scale,
+      y: (height / 2 - stage.viewport.y) / stage.viewport.scale,
+    };
     return pixelAt(app.photo, place) ?? { x: Math.floor(app.photo.width / 2), y: Math.floor(app.photo.height / 2) };
   };
 
@@ -77,7 +80,10 @@ export function commandsOf(app, ui, stage, everything, act) {
   };
 
   return {
-    crosshair, place, corner, clear,
+    crosshair,
+    place,
+    corner,
+    clear,
     crosshairShown: () => ui.crosshair !== null,
     accept: () => app.act({ type: "accept" }),
     undo: act.undo,

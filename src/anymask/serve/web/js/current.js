@@ -45,8 +45,28 @@ export class Current {
       el(
         "div",
         { class: "row" },
-        el("button", { type: "button", class: "button primary", id: "accept", "data-part": "accept", click: () => this.act({ type: "accept" }) }, S.accept),
-        el("button", { type: "button", class: "button", id: "clear", "data-part": "clear", click: () => this.act({ type: "clear" }) }, S.clear),
+        el(
+          "button",
+          {
+            type: "button",
+            class: "button primary",
+            id: "accept",
+            "data-part": "accept",
+            click: () => this.act({ type: "accept" }),
+          },
+          S.accept,
+        ),
+        el(
+          "button",
+          {
+            type: "button",
+            class: "button",
+            id: "clear",
+            "data-part": "clear",
+            click: () => this.act({ type: "clear" }),
+          },
+          S.clear,
+        ),
       ),
     );
     if (focused) this.body.querySelector(`[data-part="${focused}"]`)?.focus();
@@ -69,8 +89,13 @@ export class Current {
 
   #name(object) {
     return el("input", {
-      class: "field", id: "current-name", value: object.name, placeholder: S.unnamed(object.id), maxLength: 80,
-      "aria-label": S.name, "data-part": "name",
+      class: "field",
+      id: "current-name",
+      value: object.name,
+      placeholder: S.unnamed(object.id),
+      maxLength: 80,
+      "aria-label": S.name,
+      "data-part": "name",
       change: (event) => this.act({ type: "rename", id: object.id, name: event.target.value.trim() }),
       keydown: (event) => event.key === "Enter" && (event.target.blur(), document.getElementById("canvas").focus()),
     });
@@ -81,8 +106,22 @@ export class Current {
     if (!last || last.kind === "mask") return group;
     for (let index = 0; index < 3; index++) {
       const act = () => this.act({ type: "choose", candidate: last.candidate === index ? null : index });
-      const about = { type: "button", class: "candidate", role: "radio", "aria-checked": "false", disabled: true, "data-part": `candidate-${index}` };
-      group.append(el("button", { ...about, "aria-label": S.candidates, click: act }, el("canvas", { width: 1, height: 1 }), el("span")));
+      const about = {
+        type: "button",
+        class: "candidate",
+        role: "radio",
+        "aria-checked": "false",
+        disabled: true,
+        "data-part": `candidate-${index}`,
+      };
+      group.append(
+        el(
+          "button",
+          { ...about, "aria-label": S.candidates, click: act },
+          el("canvas", { width: 1, height: 1 }),
+          el("span"),
+        ),
+      );
     }
     return group;
   }
@@ -90,12 +129,16 @@ export class Current {
   #chips(object) {
     const list = el("ul", { class: "chips", "aria-label": S.prompts });
     const chip = (kind, label, remove) =>
-      list.append(el("li", { class: `chip ${kind}` }, label, iconButton("remove", S.removeStep(label), remove, { class: "" })));
+      list.append(
+        el("li", { class: `chip ${kind}` }, label, iconButton("remove", S.removeStep(label), remove, { class: "" })),
+      );
     object.steps.forEach((step, index) => {
       const { kind, label } = describe(step);
       chip(kind, label, () => this.act({ type: "removeStep", index }));
     });
-    object.edits.forEach((edit, index) => chip(edit.kind, S.step[edit.kind], () => this.act({ type: "removeEdit", index })));
+    object.edits.forEach((edit, index) =>
+      chip(edit.kind, S.step[edit.kind], () => this.act({ type: "removeEdit", index })),
+    );
     return list;
   }
 
@@ -110,7 +153,12 @@ export class Current {
     const slider = (name, label) => {
       const output = el("output", {}, S.pixels(SIZES[this.clean[name]]));
       const input = el("input", {
-        type: "range", min: 0, max: SIZES.length - 1, value: this.clean[name], id: `clean-${name}`, "data-part": `clean-${name}`,
+        type: "range",
+        min: 0,
+        max: SIZES.length - 1,
+        value: this.clean[name],
+        id: `clean-${name}`,
+        "data-part": `clean-${name}`,
         input: (event) => {
           this.clean[name] = Number(event.target.value);
           output.textContent = S.pixels(SIZES[this.clean[name]]);
@@ -121,17 +169,33 @@ export class Current {
       });
       return el("label", {}, label, output, input);
     };
-    const apply = el("button", {
-      type: "button", class: "button", id: "clean-apply", "data-part": "clean-apply",
-      click: () => this.act({ type: "edit", edit: { kind: "clean", ...this.#sizes() } }),
-    }, S.apply);
-    const details = el("details", {
-      class: "clean", open: this.clean.open,
-      toggle: () => {
-        this.clean.open = details.open;
-        look();
+    const apply = el(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        id: "clean-apply",
+        "data-part": "clean-apply",
+        click: () => this.act({ type: "edit", edit: { kind: "clean", ...this.#sizes() } }),
       },
-    }, el("summary", { "data-part": "clean" }, S.clean), slider("holes", S.holes), slider("islands", S.islands), facts, apply);
+      S.apply,
+    );
+    const details = el(
+      "details",
+      {
+        class: "clean",
+        open: this.clean.open,
+        toggle: () => {
+          this.clean.open = details.open;
+          look();
+        },
+      },
+      el("summary", { "data-part": "clean" }, S.clean),
+      slider("holes", S.holes),
+      slider("islands", S.islands),
+      facts,
+      apply,
+    );
     if (answer && this.clean.open) look();
     return details;
   }
@@ -162,6 +226,11 @@ function drawThumbnail(canvas, photo, bitmap, colour) {
   context.fillStyle = "rgb(0 0 0 / 0.45)";
   context.fillRect(0, 0, canvas.width, canvas.height);
   if (!bitmap.columns) return;
-  context.drawImage(tint(bitmap, colour, 0.8), bitmap.x * scale, bitmap.y * scale, bitmap.columns * scale, bitmap.rows * scale);
+  context.drawImage(
+    tint(bitmap, colour, 0.8),
+    bitmap.x * scale,
+    bitmap.y * scale,
+    bitmap.columns * scale,
+    bitmap.rows * scale,
+  );
 }
-

@@ -26,7 +26,14 @@ function keysOf(text) {
 export function askForToken(wrong) {
   const dialog = byId("token-dialog");
   return new Promise((resolve, reject) => {
-    const field = el("input", { class: "field", id: "token", type: "password", autocomplete: "current-password", required: true, "aria-label": S.token });
+    const field = el("input", {
+      class: "field",
+      id: "token",
+      type: "password",
+      autocomplete: "current-password",
+      required: true,
+      "aria-label": S.token,
+    });
     const form = el(
       "form",
       {

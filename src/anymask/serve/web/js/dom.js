@@ -29,7 +29,8 @@ export function iconButton(name, label, click, properties = {}) {
 /** Give the elements of the page their words: the HTML holds keys only. */
 export function fillTexts(root = document) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = S[element.dataset.text];
-  for (const element of root.querySelectorAll("[data-placeholder]")) element.placeholder = S[element.dataset.placeholder];
+  for (const element of root.querySelectorAll("[data-placeholder]"))
+    element.placeholder = S[element.dataset.placeholder];
   for (const element of root.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", S[element.dataset.label]);
     if (element.tagName === "BUTTON") element.title = S[element.dataset.label];

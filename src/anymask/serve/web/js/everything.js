@@ -126,7 +126,11 @@ export class Everything {
         if (this.regions !== regions) return;
         if (name === "masks") regions.set((masks = [...masks, ...data.masks.map(regionOf)]));
         else if (name === "progress") this.progress = data.planned ? data.asked / data.planned : null;
-        else if (data.result) regions.set(data.result.masks.map(regionOf), data.result.masks.map((mask) => mask.parent ?? -1));
+        else if (data.result)
+          regions.set(
+            data.result.masks.map(regionOf),
+            data.result.masks.map((mask) => mask.parent ?? -1),
+          );
         this.ended = name;
         this.#show();
         if (name === "failed") sayFailure(Object.assign(new Error(data.problem.detail), { known: true }));

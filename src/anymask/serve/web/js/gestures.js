@@ -69,7 +69,17 @@ export function gesturesOf(app, ui, stage, everything) {
     stage.draw();
   };
 
-  return { gesture, hover, leave, click, box, boxDraft, ...painting(app, ui, stage), ...dragging(app, ui, stage), wheel };
+  return {
+    gesture,
+    hover,
+    leave,
+    click,
+    box,
+    boxDraft,
+    ...painting(app, ui, stage),
+    ...dragging(app, ui, stage),
+    wheel,
+  };
 
   function wheel(direction, place) {
     if (!everything.on) return false;

@@ -1,4 +1,4 @@
-/** The mask under the cursor. One question is under way at a time; of those that come meanwhile only the newest is asked. */
+/** The mask under the cursor. One question is under way at a time; of those that come meanwhile the newest is asked. */
 
 export class Hover {
   /**

@@ -4,7 +4,11 @@ import { byId } from "./dom.js";
 
 /** @param {(file: File) => void} take */
 export function listenForPhotos(take) {
-  for (const [button, input] of [["open", "file"], ["welcome-open", "file"], ["camera", "camera-file"]]) {
+  for (const [button, input] of [
+    ["open", "file"],
+    ["welcome-open", "file"],
+    ["camera", "camera-file"],
+  ]) {
     byId(button).addEventListener("click", () => byId(input).click());
   }
   for (const input of [byId("file"), byId("camera-file")]) {

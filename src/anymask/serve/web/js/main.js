@@ -31,19 +31,38 @@ fillTexts();
 byId("app").hidden = false;
 
 const ui = {
-  tool: "select", exclude: false, brushSize: 12, pointer: null, crosshair: null, corner: null, draft: null, stroke: null,
-  grip: null, drag: null, clean: null, hover: null, showPlace,
+  tool: "select",
+  exclude: false,
+  brushSize: 12,
+  pointer: null,
+  crosshair: null,
+  corner: null,
+  draft: null,
+  stroke: null,
+  grip: null,
+  drag: null,
+  clean: null,
+  hover: null,
+  showPlace,
 };
 const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
 const app = new App(api, { changed, photo: showPhoto, glimpse: showGlimpse, progress: showProgress });
 const canvas = byId("canvas");
 const stage = new Stage(canvas, () => gather(app, ui, everything));
-ui.hover = new Hover((steps) => app.answers.preview(steps), () => stage.draw());
+ui.hover = new Hover(
+  (steps) => app.answers.preview(steps),
+  () => stage.draw(),
+);
 const everything = new Everything(app, () => stage.draw());
 const act = {
   undo: () => app.act({ type: "undo" }) || say(S.said.nothingToUndo),
   redo: () => app.act({ type: "redo" }) || say(S.said.nothingToRedo),
-  setTool, choose, setBrush, exclude: toggleExclude, everything: () => everything.toggle(), help: showHelp,
+  setTool,
+  choose,
+  setBrush,
+  exclude: toggleExclude,
+  everything: () => everything.toggle(),
+  help: showHelp,
 };
 const toolbar = makeToolbar(act);
 const current = new Current(byId("current-body"), (action) => app.act(action), previewCleaning);
@@ -109,7 +128,12 @@ function changed() {
   ui.clean = null;
   toolbar.show(ui, app.history, photo !== null, everything.on);
   current.show(active, answer, photo);
-  showObjects(byId("objects"), state, (object) => app.answers?.known(object) ?? null, (action) => app.act(action));
+  showObjects(
+    byId("objects"),
+    state,
+    (object) => app.answers?.known(object) ?? null,
+    (action) => app.act(action),
+  );
   if (active) showOtherAnswers(active);
   stage.draw();
 }

@@ -31,12 +31,20 @@ function row(object, index, state, answer, act) {
   const name = nameOf(object);
   const part = (about) => ({ "data-part": `${about}-${id}` });
   const swatch = el("button", {
-    type: "button", class: "swatch", "aria-label": S.colourOf(name), title: S.colourOf(name), ...part("colour"),
+    type: "button",
+    class: "swatch",
+    "aria-label": S.colourOf(name),
+    title: S.colourOf(name),
+    ...part("colour"),
     click: () => act({ type: "recolour", id, colour: (object.colour + 1) % COLOURS.length }),
   });
   swatch.style.backgroundColor = css(object.colour);
   const field = el("input", {
-    class: "object-name", value: object.name, placeholder: S.unnamed(id), maxLength: 80, "aria-label": S.nameOf(S.unnamed(id)),
+    class: "object-name",
+    value: object.name,
+    placeholder: S.unnamed(id),
+    maxLength: 80,
+    "aria-label": S.nameOf(S.unnamed(id)),
     ...part("name"),
     change: (event) => act({ type: "rename", id, name: event.target.value.trim() }),
     keydown: (event) => event.key === "Enter" && event.target.blur(),
@@ -47,14 +55,27 @@ function row(object, index, state, answer, act) {
     "li",
     { class: classes.filter(Boolean).join(" "), "aria-current": id === state.active ? "true" : null },
     swatch,
-    el("div", { class: "object-about" }, field, el("span", { class: "object-share" }, share === null ? "\u00a0" : S.share(share))),
-    iconButton(object.visible ? "eye" : "hidden", object.visible ? S.hide(name) : S.show(name), () =>
-      act({ type: "show", id, visible: !object.visible }), { ...part("show"), "aria-pressed": String(!object.visible) }),
+    el(
+      "div",
+      { class: "object-about" },
+      field,
+      el("span", { class: "object-share" }, share === null ? "\u00a0" : S.share(share)),
+    ),
+    iconButton(
+      object.visible ? "eye" : "hidden",
+      object.visible ? S.hide(name) : S.show(name),
+      () => act({ type: "show", id, visible: !object.visible }),
+      { ...part("show"), "aria-pressed": String(!object.visible) },
+    ),
     iconButton("up", S.moveUp(name), () => act({ type: "move", id, by: -1 }), { ...part("up"), disabled: index === 0 }),
     iconButton("down", S.moveDown(name), () => act({ type: "move", id, by: 1 }), {
-      ...part("down"), disabled: index === state.objects.length - 1,
+      ...part("down"),
+      disabled: index === state.objects.length - 1,
     }),
-    iconButton("edit", S.reopen(name), () => act({ type: "open", id }), { ...part("open"), disabled: id === state.active }),
+    iconButton("edit", S.reopen(name), () => act({ type: "open", id }), {
+      ...part("open"),
+      disabled: id === state.active,
+    }),
     iconButton("remove", S.remove(name), () => act({ type: "remove", id }), part("remove")),
   );
 }

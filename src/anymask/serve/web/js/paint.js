@@ -104,7 +104,10 @@ function paintMarker(context, scene, marker) {
 function paintBox(context, { viewport, unit }, [x0, y0, x1, y1], draft) {
   const a = toScreen(viewport, { x: x0, y: y0 });
   const b = toScreen(viewport, { x: x1, y: y1 });
-  for (const [style, dash, offset] of [["#000", [6, 4], 0], ["#fff", [4, 6], -6]]) {
+  for (const [style, dash, offset] of [
+    ["#000", [6, 4], 0],
+    ["#fff", [4, 6], -6],
+  ]) {
     context.strokeStyle = style;
     context.lineWidth = (draft ? 1.5 : 2) * unit;
     context.setLineDash(dash);
@@ -129,11 +132,19 @@ function paintBrush(context, viewport, { x, y, size, erase }) {
 function paintCrosshair(context, viewport, place, stage) {
   const { x, y } = toScreen(viewport, { x: place.x + 0.5, y: place.y + 0.5 });
   context.beginPath();
-  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+  for (const [dx, dy] of [
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+  ]) {
     context.moveTo(x + dx * 6, y + dy * 6);
     context.lineTo(x + dx * stage.width, y + dy * stage.height);
   }
-  for (const [style, width] of [["rgb(0 0 0 / 0.7)", 3], ["#fff", 1]]) {
+  for (const [style, width] of [
+    ["rgb(0 0 0 / 0.7)", 3],
+    ["#fff", 1],
+  ]) {
     context.strokeStyle = style;
     context.lineWidth = width;
     context.stroke();

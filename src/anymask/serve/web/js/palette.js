@@ -1,4 +1,4 @@
-/** Colours that stay apart for colour-blind eyes, after Okabe and Ito, a little brighter; the same as in `anymask.draw`. */
+/** Colours that stay apart for colour-blind eyes, after Okabe and Ito, a little brighter; those of `anymask.draw`. */
 
 export const COLOURS = [
   [56, 152, 255],

@@ -3,7 +3,7 @@
 import { nameOf } from "./objects.js";
 
 /** Steps as `anymask.steps` and `--steps` take them. */
-export function stepsOf(object) {
+function stepsOf(object) {
   const steps = object.steps.map((step) => {
     const candidate = typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {};
     if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...candidate };
@@ -28,12 +28,18 @@ export function promptLog(photo, model, objects) {
 
 /** Python that makes `masks`: a dict of names. @param {{model: string, engine?: string, precision?: string}} model */
 export function asPython(photo, model, objects) {
-  const options = Object.entries(model).filter(([, value]) => value).map(([key, value]) =>
-    key === "model" ? quotePython(value) : `${key}=${quotePython(value)}`);
+  const options = Object.entries(model)
+    .filter(([, value]) => value)
+    .map(([key, value]) => (key === "model" ? quotePython(value) : `${key}=${quotePython(value)}`));
   const lines = ["import anymask"];
   const plain = objects.every(isPlain);
   if (!plain) lines.push("from anymask.steps import follow");
-  lines.push("", `segmenter = anymask.load(${options.join(", ")})`, `scene = segmenter.encode(${quotePython(photo.name)})`, "masks = {}");
+  lines.push(
+    "",
+    `segmenter = anymask.load(${options.join(", ")})`,
+    `scene = segmenter.encode(${quotePython(photo.name)})`,
+    "masks = {}",
+  );
   const names = uniqueNames(objects);
   objects.forEach((object, index) => {
     const target = `masks[${quotePython(names[index])}]`;
@@ -45,13 +51,18 @@ export function asPython(photo, model, objects) {
 
 /** One command for each object. */
 export function asShell(photo, model, objects) {
-  const runtime = Object.entries(model).filter(([, value]) => value).map(([key, value]) => ` --${key} ${quoteShell(value)}`).join("");
+  const runtime = Object.entries(model)
+    .filter(([, value]) => value)
+    .map(([key, value]) => ` --${key} ${quoteShell(value)}`)
+    .join("");
   const names = uniqueNames(objects);
-  return objects.map((object, index) => {
-    const asked = isPlain(object) ? plainOptions(object) : ` --steps ${quoteShell(JSON.stringify(stepsOf(object)))}`;
-    const out = `anymask-out/${fileName(names[index])}`;
-    return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${asked}${runtime} --out ${quoteShell(out)}\n`;
-  }).join("");
+  return objects
+    .map((object, index) => {
+      const asked = isPlain(object) ? plainOptions(object) : ` --steps ${quoteShell(JSON.stringify(stepsOf(object)))}`;
+      const out = `anymask-out/${fileName(names[index])}`;
+      return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${asked}${runtime} --out ${quoteShell(out)}\n`;
+    })
+    .join("");
 }
 
 /** One question, the answer that the library would choose itself, nothing done by hand. */
@@ -63,7 +74,8 @@ function isPlain(object) {
 
 function plainArguments(object) {
   const [step] = object.steps;
-  const asked = step.kind === "box" ? `box=[${step.box.join(", ")}]` : `points=[(${step.x}, ${step.y})], labels=[${step.label}]`;
+  const asked =
+    step.kind === "box" ? `box=[${step.box.join(", ")}]` : `points=[(${step.x}, ${step.y})], labels=[${step.label}]`;
   const [clean] = object.edits;
   if (!clean) return asked;
   return `${asked}, max_hole_area=${clean.holes}, max_island_area=${clean.islands}`;
@@ -72,7 +84,8 @@ function plainArguments(object) {
 function plainOptions(object) {
   const [step] = object.steps;
   const point = `${step.x},${step.y}`;
-  const asked = step.kind === "box" ? ` --box ${step.box.join(",")}` : ` --${step.label ? "point" : "not-point"} ${point}`;
+  const asked =
+    step.kind === "box" ? ` --box ${step.box.join(",")}` : ` --${step.label ? "point" : "not-point"} ${point}`;
   const [clean] = object.edits;
   return clean ? `${asked} --fill-holes ${clean.holes} --drop-islands ${clean.islands}` : asked;
 }
@@ -89,7 +102,13 @@ function uniqueNames(objects) {
 
 /** A name that every file system takes. */
 export function fileName(name) {
-  return name.normalize("NFKD").replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[-.]+|[-.]+$/g, "").slice(0, 60) || "object";
+  return (
+    name
+      .normalize("NFKD")
+      .replace(/[^\p{L}\p{N}._-]+/gu, "-")
+      .replace(/^[-.]+|[-.]+$/g, "")
+      .slice(0, 60) || "object"
+  );
 }
 
 function quotePython(text) {
@@ -100,12 +119,13 @@ function toPython(value) {
   if (Array.isArray(value)) return `[${value.map(toPython).join(", ")}]`;
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  if (typeof value === "object") return `{${Object.entries(value).map(([key, each]) => `${quotePython(key)}: ${toPython(each)}`).join(", ")}}`;
+  if (typeof value === "object")
+    return `{${Object.entries(value)
+      .map(([key, each]) => `${quotePython(key)}: ${toPython(each)}`)
+      .join(", ")}}`;
   return typeof value === "string" ? quotePython(value) : String(value);
 }
 
 function quoteShell(text) {
-  return /^[\w@%+=:,./-]+$/.test(text) && !text.startsWith("-") 
-    ? text
-    : `'${text.replaceAll("'", `'"'"'`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) && !text.startsWith("-") ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
 }

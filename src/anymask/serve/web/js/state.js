@@ -3,15 +3,15 @@
  * Masks are not part of it; they follow from the steps (see answers.js). So undo and redo are a matter of keeping old
  * states, and the whole of it survives as JSON.
  *
- * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate} or {kind: "mask", rle, score}; an edit
- * is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
+ * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate} or {kind: "mask", rle, score}; an
+ * edit is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
  */
 
 import { COLOURS } from "./palette.js";
 
 const DEPTH = 400;
 
-export const EMPTY = Object.freeze({ objects: [], active: null, before: null, next: 1 });
+const EMPTY = Object.freeze({ objects: [], active: null, before: null, next: 1 });
 
 /** A fresh history. */
 export function start(present = EMPTY) {

@@ -36,12 +36,6 @@ export function saveSession(photo, history) {
   return false;
 }
 
-/** Forget everything. */
-export async function clearSession() {
-  localStorage.removeItem(SESSION);
-  await withStore("readwrite", (store) => store.clear()).catch(() => {});
-}
-
 /** Keep one photo, in the place of any other. @param {string} id @param {File} file */
 export async function savePhoto(id, file) {
   await withStore("readwrite", (store) => {

@@ -81,7 +81,6 @@ export const S = {
   removeStep: (label) => `Take back ${label}`,
   accept: "Accept (Enter)",
   clear: "Clear (Esc)",
-  deleteObject: "Delete",
   clean: "Clean up holes and islands",
   holes: "Fill holes below",
   islands: "Drop islands below",
@@ -91,7 +90,9 @@ export const S = {
       ? [
           filled.length ? `fills ${count(filled.length, "hole")}, ${whole.format(sum(filled))} px` : "",
           dropped.length ? `drops ${count(dropped.length, "island")}, ${whole.format(sum(dropped))} px` : "",
-        ].filter(Boolean).join("; ")
+        ]
+          .filter(Boolean)
+          .join("; ")
       : "nothing to change",
   apply: "Apply",
 
@@ -137,6 +138,12 @@ export const S = {
     yolo: "YOLO segmentation (TXT)",
     sa1b: "SA-1B (JSON)",
     "masks-json": "anymask (masks.json)",
+    "label-map": "Label map (PNG)",
+    voc: "Pascal VOC (ZIP)",
+    cvat: "CVAT (XML)",
+    geojson: "GeoJSON",
+    csv: "Measurements (CSV)",
+    folder: "All of anymask's files (ZIP)",
     prompts: "Prompt log (JSON)",
   },
   nothingToExport: "There is no object to save yet.",

@@ -35,7 +35,9 @@ export class Takeaway {
     const others = formats.filter((name) => !S.formats[name]);
     const select = byId("export-format");
     const chosen = select.value;
-    select.replaceChildren(...[...known, ...others].map((name) => el("option", { value: name }, S.formats[name] ?? name)));
+    select.replaceChildren(
+      ...[...known, ...others].map((name) => el("option", { value: name }, S.formats[name] ?? name)),
+    );
     if (formats.includes(chosen)) select.value = chosen;
   }
 
@@ -55,10 +57,16 @@ export class Takeaway {
       return this.#give(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
     }
     if (format === "cutout") return this.#give(await this.#cutout(objects), `${stem}-cutout.png`);
-    const masks = await Promise.all(objects.map(async (object) => {
-      const answer = await app.answers.of(object);
-      return { rle: toRle(answer.bitmap), label: nameOf(object), ...(answer.score === null ? {} : { score: answer.score }) };
-    }));
+    const masks = await Promise.all(
+      objects.map(async (object) => {
+        const answer = await app.answers.of(object);
+        return {
+          rle: toRle(answer.bitmap),
+          label: nameOf(object),
+          ...(answer.score === null ? {} : { score: answer.score }),
+        };
+      }),
+    );
     const { blob, name } = await this.#written(format, masks);
     this.#give(blob, name ?? `${stem}-${format}`);
   }

@@ -5,7 +5,7 @@ import { S } from "./strings.js";
 
 const TOOLS = ["select", "brush", "erase", "pan"];
 
-/** Make the toolbar. @param {object} act setTool, exclude, everything, undo, redo, setBrush @returns {object} show(ui, history) */
+/** Make the toolbar. @param {object} act what its buttons do @returns {{show: Function}} to show what is chosen */
 export function makeToolbar(act) {
   const bar = byId("tools");
   const tools = TOOLS.map((name) => iconButton(name, S[name], () => act.setTool(name), { id: `tool-${name}` }));

@@ -1,7 +1,7 @@
 /** Zoom and pan: how pixels of the photo map to the stage, and back. Pure: every function returns a new viewport. */
 
 /** The most the photo is magnified: screen pixels for one of its own. */
-export const MAX_SCALE = 64;
+const MAX_SCALE = 64;
 const MARGIN = 12;
 
 /** @typedef {{scale: number, x: number, y: number, fitted: boolean}} Viewport screen = photo × scale + (x, y) */
