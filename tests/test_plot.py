@@ -11,11 +11,14 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from anymask.candidates import Candidates
 from anymask.draw import EXCLUDE, INCLUDE, PALETTE
 from anymask.errors import AnymaskError, InputError
+from anymask.frame import Frame
 from anymask.image import open_image
 from anymask.mask import Mask, MaskSet
-from anymask.plot import show_binary_mask, show_boxes, show_masks, show_points
+from anymask.plot import show_binary_mask, show_boxes, show_candidates, show_contours, show_masks, show_points
+from anymask.prompt import make_prompts
 from mask_shapes import disc
 
 matplotlib.use("Agg")
@@ -103,3 +106,30 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
     with pytest.raises(AnymaskError, match=r"pip install 'anymask\[notebook\]'"):
         show_points([1, 2], [1])
+
+
+def test_contours_run_along_the_border_and_the_hole_in_the_masks_colours(axes: Axes) -> None:
+    ring = disc(60, 80, 25) & ~disc(60, 80, 10)
+    assert show_contours([disc(60, 80, 5), ring], axes) is axes
+    assert [to_rgb(line.get_color()) for line in axes.lines] == [
+        tuple(np.array(PALETTE[index]) / 255) for index in (0, 1, 1)
+    ]
+    reach = [np.hypot(line.get_xdata() - 40, line.get_ydata() - 30) for line in axes.lines]
+    assert np.allclose(reach[0].max(), 5, atol=1.5)
+    assert sorted(round(float(np.mean(each)) / 5) for each in reach[1:]) == [2, 5]
+
+
+def test_candidates_are_plotted_in_a_row_with_scores_and_what_was_asked() -> None:
+    logits = np.full((3, 256, 256), -5, np.float32)
+    logits[:, 40:90, 40:90] = 5
+    candidates = Candidates(Frame(60, 80), logits, np.array([0.5, 0.9, 0.7], np.float32))
+    (prompt,) = make_prompts((60, 80), points=[(20, 30), (5, 5)], labels=[1, 0], box=[10, 10, 50, 60])
+    figure = show_candidates(np.zeros((80, 60, 3), np.uint8), candidates, prompt)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "Mask 0, score 0.500", "Mask 1, score 0.900", "Mask 2, score 0.700"
+    ]  # fmt: skip
+    for axes in figure.axes:
+        assert len(axes.images) == 2
+        assert len(axes.collections) == 2
+        assert len(axes.patches) == 1
+    pyplot.close(figure)

@@ -59,7 +59,7 @@ def command(
     image: Path, mask_file: Path | None, out: Path | None, as_json: bool, quiet: bool, separate: bool,
     quality: int | None, **options: Any,
 ) -> None:  # fmt: skip
-    r"""Cut objects out of a photo, with soft edges, at its full resolution.
+    """Cut objects out of a photo, with soft edges, at its full resolution.
 
     Objects are named as in `anymask segment`; words may say which of several. Colour profile and orientation stay.
 
@@ -67,7 +67,7 @@ def command(
     anymask cutout dog.jpg --point 350,450 --out dog.png
     anymask cutout dog.jpg --text dog --margin 5% --background white --shadow --out dog.jpg
     anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
-    """
+    """  # noqa: D301 - click wants the control character itself
     from anymask.edit.saving import format_of
     from anymask.image import open_image
 
@@ -86,7 +86,7 @@ def command(
     if as_json:
         click.echo(json.dumps(_record(opened, found, parts, cutouts, names), ensure_ascii=False))
     elif not quiet:
-        _say(found, cutouts, names, look)
+        _say(opened, found, cutouts, names, look)
 
 
 _LOOK = (
@@ -205,8 +205,8 @@ def _record(
     return {**to_dict(found), "cutouts": files}
 
 
-def _say(found: MaskSet, cutouts: list[Cutout], names: list[Path], look: dict[str, Any]) -> None:
-    for line in report(found):
+def _say(photo: Image, found: MaskSet, cutouts: list[Cutout], names: list[Path], look: dict[str, Any]) -> None:
+    for line in (*report(found), *(f"note: {note}" for note in photo.notes)):
         click.echo(line)
     edges = cutouts[0].edges
     if look["edges"] == "auto" and edges != "matte":

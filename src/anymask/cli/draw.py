@@ -54,13 +54,13 @@ def command(
     masks: tuple[Path, ...], photo: Path | None, style: str, number: int, out: Path | None, columns: int | None,
     quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
-    r"""Picture the masks of a masks.json, or of the folder it lies in; several make a contact sheet.
+    """Picture the masks of a masks.json, or of the folder it lies in; several make a contact sheet.
 
     \b
     anymask draw anymask-out/dogs --style contour --scores --out dogs.png
     anymask draw anymask-out/* --style side-by-side --out batch.jpg
     anymask draw anymask-out/dogs --style clicks --out clicks.gif
-    """
+    """  # noqa: D301 - click wants the control character itself
     from anymask.errors import InputError
 
     target = out or Path("drawing.gif" if style == "clicks" else "drawing.png")

@@ -93,7 +93,7 @@ def command(
     image: Path, mask_file: Path | None, out: Path | None, pair: Path | None, as_json: bool, quiet: bool,
     quality: int | None, **options: Any,
 ) -> None:  # fmt: skip
-    r"""Repaint objects of a photo, or with --keep everything else.
+    """Repaint objects of a photo, or with --keep everything else.
 
     Objects are named as in `anymask segment`. Outside the grown and feathered mask every pixel stays as it was, byte
     for byte, in PNG, TIFF and WebP; JPEG compresses the whole picture anew.
@@ -103,7 +103,7 @@ def command(
     anymask inpaint photo.jpg --text "the person on the left" --shadow 40 --method onnx --model lama.onnx --out a.png
     anymask inpaint photo.jpg --text dog --method diffusers --model FOLDER --prompt "a cat on a sofa" --out cat.png
     anymask inpaint photo.jpg --point 350,450 --pair pair/      then: anymask paste pair/ answer.png --out done.png
-    """
+    """  # noqa: D301 - click wants the control character itself
     from anymask.edit.saving import format_of
     from anymask.errors import InputError
     from anymask.image import open_image

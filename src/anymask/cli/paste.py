@@ -20,7 +20,7 @@ from anymask.cli.options import debug_option, quiet_option
 @quiet_option
 @debug_option
 def command(pair: Path, answer: Path, photo: Path | None, out: Path | None, quality: int | None, quiet: bool) -> None:
-    r"""Paste the ANSWER of a model into the photo that PAIR was cut from.
+    """Paste the ANSWER of a model into the photo that PAIR was cut from.
 
     PAIR is the folder that `anymask inpaint --pair` wrote. The answer may be larger or smaller than the pair, with the
     same proportions. Outside the grown and feathered mask the photo stays as it was, byte for byte.
@@ -28,7 +28,7 @@ def command(pair: Path, answer: Path, photo: Path | None, out: Path | None, qual
     \b
     anymask inpaint photo.jpg --point 350,450 --pair pair/
     anymask paste pair/ answer.png --out done.png
-    """
+    """  # noqa: D301 - click wants the control character itself
     from anymask.edit.pair import paste_back, read_pair
     from anymask.edit.saving import format_of, is_exact
     from anymask.errors import InputError
