@@ -71,11 +71,14 @@ def test_all_forms_show_the_same_mask(api: TestClient, coffee_id: str) -> None:
 def test_candidates_are_the_official_three_and_tell_which_was_chosen(
     api: TestClient, coffee_id: str, coffee: Scene
 ) -> None:
-    entry = segment(api, coffee_id, SAUCER, candidates=True, refine="off")["masks"][0]
+    entry = segment(api, coffee_id, SAUCER, candidates=True, refine="off", select="score")["masks"][0]
     expected = coffee.candidates(points=[(110, 300)])
     for candidate, mask in zip(entry["candidates"], expected.masks, strict=True):
         assert np.array_equal(Mask.from_rle(candidate["rle"]).array, mask)
     assert entry["candidates"][entry["candidate"]]["rle"] == entry["rle"]
+    asked_again = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]
+    chosen = asked_again["candidate"]
+    assert chosen is None or asked_again["candidates"][chosen]["rle"] == asked_again["rle"]
 
 
 def test_a_candidate_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: Scene) -> None:
