@@ -22,6 +22,7 @@ from anymask.everything import MULTIMASK, Budget, Sampling, Status, Thresholds, 
 from anymask.everything_result import EverythingResult
 from anymask.everything_run import find_objects, lone_points
 from anymask.frame import Frame
+from anymask.grouping import Group, as_asked, ask_apart, check_group, groups_of, one_prompt_per_group, told_apart
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt, make_prompts
@@ -96,6 +97,7 @@ class Scene:
         boxes: ArrayLike | None = None,
         mask_input: Any = None,
         each: bool = False,
+        group: Group = "one",
         previous: Mask | None = None,
         text: str | Sequence[str] | None = None,
         detector: Any = "auto",
@@ -113,6 +115,7 @@ class Scene:
         scene.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
         scene.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
         scene.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
+        scene.segment(points=[(350, 450), (620, 450)], group="auto")  # one object, or two if they are on two
         scene.segment(text="dog, cat")                                # every dog and cat that a detector finds
         ```
 
@@ -123,6 +126,8 @@ class Scene:
             boxes: [M, 4], one object each.
             mask_input: low-resolution logits, or a mask picture of the photo's size.
             each: every point is an object of its own.
+            group: "one": all points are on one object. "auto": included points that fall on different objects ask for
+                one mask each, told from the candidates, see `anymask.grouping`.
             previous: an earlier answer to this prompt; its logits are fed back as the official way does.
             text: words for objects: one phrase, several with commas between them, or a list. Goes with no other prompt.
             detector: what finds the words, see `anymask.detect.load_detector`; "auto" takes a zero-shot detector if
@@ -142,6 +147,8 @@ class Scene:
             PromptError: a value that cannot be right; the message names it and the allowed range.
         """
         check_select(select)
+        others = (box, boxes, mask_input, previous, text)
+        check_group(group, not each and all(given is None for given in others))
         if text is not None:
             if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
                 raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
@@ -153,7 +160,13 @@ class Scene:
             each=each, frame=frame, box_format=box_format,
         )  # fmt: skip
         started = time.perf_counter()
-        masks = self._answer(prompts, select)
+        if group == "auto" and len(prompts) == 1:
+            included = prompts[0].points[prompts[0].labels == 1]
+            prompts = one_prompt_per_group(prompts[0], self._groups(included) if len(included) > 1 else [[0]])
+        apart = group == "auto" and len(prompts) > 1
+        masks = self._answer_apart(prompts, select) if apart else self._answer(prompts, select)
+        if apart:
+            masks, prompts = as_asked(masks, prompts)
         if max_hole_area or max_island_area:
             masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
@@ -264,6 +277,24 @@ class Scene:
 
         cleaning: dict[str, Any] = {"select": select, "max_hole_area": hole, "max_island_area": island}
         return Pipeline(self._segmenter, detector, search=search, **cleaning).segment(self, text)
+
+    def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
+        """Which included points, [P, 2], are on the same object: lists of their indices."""
+        logits, scores = self._decode(lone_points(points))
+        inside = self._frame.logits_at(logits, points) > 0
+        columns, rows = self._frame.valid_logits()
+        return groups_of(told_apart(inside, scores, logits[:, :, :rows, :columns] > 0))
+
+    def _answer_apart(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
+        """The same for objects that must not run into each other, see `anymask.grouping`."""
+        answers = ask_apart(self._decode, self._frame, prompts) if select == "object" else None
+        if answers is None:
+            return self._answer(prompts, select)
+        return [
+            Mask(partial(self._frame.upscale, each.logits), self.size, score=each.score, stability=each.stability,
+                 logits=each.logits, satisfied=each.satisfied, prompt=index)
+            for index, each in enumerate(answers)
+        ]  # fmt: skip
 
     def _answer(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
         """One mask per prompt, in order; how a family's own kind of Scene answers."""

@@ -23,11 +23,13 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.candidates import Candidates
 from anymask.choose import Select
 from anymask.errors import ModelError, PromptError
+from anymask.everything_run import lone_points
 from anymask.families.fastsam import FastSam, Settings
 from anymask.families.fastsam_everything import SegmentsResult
 from anymask.families.fastsam_pass import Pass
 from anymask.families.fastsam_prompts import Chosen, choose_segments, choose_union, matching
 from anymask.families.fastsam_segments import Segments
+from anymask.grouping import groups_of
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt
@@ -177,6 +179,14 @@ class FastSamScene(Scene):
         limits = {"min_area": min_area, "max_area": max_area, "min_mask_region_area": min_mask_region_area}
         return scene._told(result, {**limits, "roi": None if roi is None else np.asarray(roi).tolist()}, "everything")
 
+    def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
+        """Points are on the same object if the segment of either has the other in it, too."""
+        segments = self._segments()
+        inside = segments.contain(points)
+        chosen = [choose_segments(segments, prompt).joined for prompt in lone_points(points)]
+        holds = np.stack([inside[list(joined)].any(axis=0) for joined in chosen])
+        return groups_of(~(holds | holds.T | np.eye(len(points), dtype=np.bool_)))
+
     def _answer(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
         segments = self._segments()
         masks = []
@@ -185,6 +195,9 @@ class FastSamScene(Scene):
             chosen = choose_union(segments, prompt) if union else choose_segments(segments, prompt, select)
             masks.append(_mask(segments, chosen, prompt, index))
         return masks
+
+    def _answer_apart(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
+        return self._answer(prompts, select)
 
     def _refuse_masks(self, *given: Any) -> None:
         if any(each is not None for each in given):
