@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from typing import Any
 
 from anymask.errors import AnymaskError
@@ -16,6 +17,7 @@ from anymask.jobs.outputs import results_at
 from anymask.jobs.work import Outcome, Task, Work, Worker
 
 _START_SECONDS = 300.0
+_ANSWER_SECONDS = 10.0
 
 
 class Actors:
@@ -115,8 +117,6 @@ class _Actor:
         return self._worker.do(task)
 
     def place(self) -> tuple[str, int]:
-        import socket
-
         return socket.gethostname(), os.getpid()
 
 
@@ -127,12 +127,25 @@ def _connected(address: str | None, cores: int) -> Any:
     except ImportError:
         raise AnymaskError("Ray is not installed; get it with: pip install 'anymask[ray]'") from None
     address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_reachable(address)
     options: dict[str, Any] = {"address": address} if address else {"num_cpus": cores, "include_dashboard": False}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise AnymaskError(f"cannot reach Ray{f' at {address}' if address else ''}: {_first_line(error)}") from None
     return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nobody answers; Ray itself tries for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # "auto" and "local"
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise AnymaskError(f"cannot reach Ray at {address}: {error}") from None
 
 
 def _with_threads(work: Work, threads: int) -> Work:

@@ -227,9 +227,12 @@ class Worker:
             return None
         try:
             content = json.loads(text)
+        except ValueError:
+            return None  # cut short by a power failure
+        try:
             own = content["batch"] == {"photo": task.key, "job": self.work.fingerprint(task.questions)}
             sha256, masks = content["image"]["sha256"] or "", len(content["masks"])
-        except (ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             own = False
         if not own:
             raise InputError(f"{name} is there already, and is no result of this job: use another --out")
@@ -329,9 +332,10 @@ def opened(source: str) -> Image:
 
 def _blamed(error: Exception, name: str) -> Exception:
     """The error as it is if the masks are to blame, else as one of writing."""
-    if isinstance(error, OSError):
-        return WriteError(f"cannot write {name}: {(error.strerror or str(error)).lower()}")
-    return WriteError(str(error)) if isinstance(error.__context__, OSError) else error
+    cause = error if isinstance(error, OSError) else error.__context__
+    if not isinstance(cause, OSError):
+        return error
+    return WriteError(f"cannot write {name}: {(cause.strerror or str(cause)).lower()}")
 
 
 def _one_line(error: BaseException) -> str:
