@@ -76,7 +76,7 @@ class EverythingBody(Body):
     sampling: Literal["adaptive", "grid"] = "adaptive"
     points_per_side: Annotated[int, Field(ge=1, le=128)] = 32
     points_per_batch: Annotated[int, Field(ge=1, le=64)] = 16
-    pred_iou_thresh: FiniteFloat = 0.88
+    pred_iou_thresh: Annotated[float, Field(ge=-100, le=100)] = 0.88
     stability_score_thresh: Share = 0.95
     stability_score_offset: Annotated[float, Field(ge=0, le=100)] = 1.0
     box_nms_thresh: Share = 0.7
