@@ -87,7 +87,7 @@ def test_a_line_thinner_than_the_band_is_not_lost():
 
 
 @pytest.mark.parametrize("name", ["full", "one pixel", "ring", "at the border"])
-def test_every_shape_gets_finite_alpha(name):
+def test_every_shape_gets_finite_alpha_without_a_word(name, capfd):
     mask = np.zeros((40, 50), bool)
     mask[
         {"full": np.s_[:, :], "one pixel": np.s_[20, 20], "ring": np.s_[5:35, 5:45], "at the border": np.s_[:, :9]}[
@@ -100,6 +100,7 @@ def test_every_shape_gets_finite_alpha(name):
     answer = matte(pixels, mask)
     assert np.isfinite(answer.alpha).all()
     assert answer.alpha.min() >= 0
+    assert capfd.readouterr().out == ""
     assert answer.alpha.max() <= 1
 
 
@@ -118,3 +119,14 @@ def test_without_pymatting_the_line_says_what_to_install(monkeypatch, scene):
 def test_a_band_without_width_is_refused(widths):
     with pytest.raises(InputError, match="band"):
         Band(*widths)
+
+
+def test_a_photo_that_says_nothing_leaves_it_to_the_mask(capfd):
+    flat = np.full((120, 160, 3), 90, np.uint8)
+    mask = np.zeros((120, 160), bool)
+    mask[40:80, 50:110] = True
+    answer = whole(matte(flat, mask, Band(8, 12)), mask.shape)
+    assert answer[60, 80] == 1
+    assert answer[5, 5] == 0
+    assert np.abs(answer - mask).mean() < 0.06
+    assert capfd.readouterr().out == ""

@@ -9,7 +9,9 @@ Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020. Both as `pym
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from anymask.edit.edges import Matte, depth, lifted, step
 from anymask.errors import AnymaskError, InputError
+from anymask.overlap import tight_box
 
 TILE = 512
 """Side of the tiles that are solved one after another: a matting Laplacian takes 600 bytes a pixel."""
@@ -119,12 +122,13 @@ Window = tuple[slice, slice]
 
 
 def _tiles(wanted: NDArray[np.bool_]) -> Iterator[tuple[Window, Window]]:
-    """Windows with context, and without, that together hold everything wanted."""
+    """Windows with context, and without, that together hold everything wanted, and little else."""
     height, width = wanted.shape
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
-            core = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
-            if wanted[core].any():
+            x0, y0, x1, y1 = tight_box(wanted[top : top + TILE, left : left + TILE])
+            if x0 < x1:
+                core = slice(top + y0, top + y1), slice(left + x0, left + x1)
                 yield (_wider(core[0], height), _wider(core[1], width)), core
 
 
@@ -137,7 +141,8 @@ def _solve(colors: NDArray[np.uint8], alpha: NDArray[np.float32], known: NDArray
 
     Known pixels are constants of the equations, not unknowns: in a narrow band that leaves few.
     """
-    from pymatting import cf_laplacian, cg, ichol
+    from pymatting import cf_laplacian
+    from scipy.sparse.linalg import cg
 
     unknown = np.flatnonzero(~known)
     if not len(unknown):
@@ -146,22 +151,27 @@ def _solve(colors: NDArray[np.uint8], alpha: NDArray[np.float32], known: NDArray
     system = laplacian[:, unknown]
     system.setdiag(system.diagonal() + _TRUST)
     values = alpha.ravel().astype(np.float64)
+    prior = values[unknown]
     values[unknown] = 0
-    prior = alpha.ravel()[unknown]
     right = _TRUST * prior - laplacian @ values
-    found = cg(system, right, x0=prior.astype(np.float64), M=_preconditioner(system, ichol), rtol=1e-4, maxiter=2000)
+    # Where it has not converged by then, what it came to is still better than the mask alone.
+    found, _ = cg(system, right, x0=prior, M=_preconditioner(system), rtol=1e-4, maxiter=2000)
     rows, columns = np.divmod(unknown, alpha.shape[1])
     alpha[rows, columns] = np.clip(found, 0, 1)
 
 
-def _preconditioner(system: Any, ichol: Any) -> Any:
-    """Incomplete Cholesky factors, of a matrix with a little more on its diagonal where it cannot be factored."""
-    for extra in (1e-4, 1e-3, 1e-2, 1e-1):
-        try:
-            return ichol(system.tocsc(), discard_threshold=1e-3, shifts=[extra])
-        except ValueError:
-            continue
-    return None
+def _preconditioner(system: Any) -> Any:
+    """Incomplete Cholesky factors, of a matrix with more on its diagonal where it cannot be factored; None if never."""
+    from pymatting import ichol
+    from scipy.sparse.linalg import LinearOperator
+
+    try:
+        # It prints what it tried, and standard output is the caller's.
+        with contextlib.redirect_stdout(io.StringIO()):
+            factors = ichol(system.tocsc(), discard_threshold=1e-3, shifts=[1e-4, 1e-3, 1e-2, 1e-1, 0.5])
+    except ValueError:
+        return None
+    return LinearOperator(system.shape, matvec=factors, dtype=np.float64)
 
 
 def _cleaned(alpha: NDArray[np.float32], unknown: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
