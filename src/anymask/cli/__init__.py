@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
     "paste": ("anymask.cli.paste", "A model's answer to inpaint --pair, put back into the photo."),
-    "draw": ("anymask.cli.draw", "Pictures of masks made earlier: overlays, candidates, contact sheets, clicks."),
+    "draw": ("anymask.cli.draw", "Overlays, contact sheets and animations of masks."),
     "convert": ("anymask.cli.convert", "Masks from one file format to another."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
