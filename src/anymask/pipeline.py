@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from anymask.calls import Call, plain
 from anymask.coordinates import Coordinates
@@ -27,6 +27,7 @@ from anymask.detect.phrases import checked_phrases, nothing_found, taken_as
 from anymask.detect.search import kept
 from anymask.engines import PRECISIONS
 from anymask.errors import PromptError
+from anymask.frame import LOGIT_SIDE
 from anymask.image import Image, Source, open_image
 from anymask.mask import Mask, MaskSet, Run
 from anymask.prompt import Prompt
@@ -180,10 +181,10 @@ def distinct_masks(masks: Sequence[Mask], iou_threshold: float) -> list[int]:
     single low-resolution cell inside are too small to compare, and stay.
 
     Args:
-        masks: of one picture, with logits, best first.
+        masks: of one picture, best first.
         iou_threshold: masks that overlap more are alike; 1 keeps all.
     """
-    inside = np.stack([(mask.logits > 0).ravel() for mask in masks if mask.logits is not None]).astype(np.float32)
+    inside = np.stack([_coarse(mask).ravel() for mask in masks]).astype(np.float32)
     shared = inside @ inside.T
     areas = np.diagonal(shared)
     overlaps = shared / np.maximum(areas[:, None] + areas[None] - shared, 1)
@@ -192,6 +193,18 @@ def distinct_masks(masks: Sequence[Mask], iou_threshold: float) -> list[int]:
         if not (overlaps[index, kept] > iou_threshold).any():
             kept.append(index)
     return kept
+
+
+def _coarse(mask: Mask) -> NDArray[np.bool_]:
+    """A mask at low resolution: where its logits are positive, or its full size shrunk where it has none."""
+    if mask.logits is not None:
+        return np.greater(mask.logits, 0)
+    import cv2
+
+    full = mask.array.astype(np.uint8) * 255
+    mask.release()
+    shrunk: NDArray[np.uint8] = cv2.resize(full, (LOGIT_SIDE, LOGIT_SIDE), interpolation=cv2.INTER_AREA)
+    return np.greater(shrunk, 127)
 
 
 def shared_detector(detector: Any, segmenter: Segmenter) -> Detector:

@@ -285,4 +285,6 @@ def refuse_search_options(model: str, positional: Sequence[Any], options: Mappin
 def _mask(segments: Segments, chosen: Chosen, prompt: Prompt, index: int) -> Mask:
     render = partial(chosen.render, segments)
     mask = Mask(render, segments.size, score=chosen.score, prompt=index)
-    return mask.replace(satisfied=Satisfaction.of(mask.array, prompt))
+    mask = mask.replace(satisfied=Satisfaction.of(mask.array, prompt))
+    mask.release()  # hundreds of boxes would keep hundreds of full-size masks
+    return mask
