@@ -142,12 +142,19 @@ class TestSegment:
 
     def test_the_second_click_uses_the_first_answer(self, coffee):
         """T16: logits are kept for nothing where they are never fed back."""
-        first = coffee.segment(points=[CUP])[0]
-        second = coffee.segment(points=[CUP, SPOON], labels=[1, 0], previous=first)[0]
-        by_hand = coffee.candidates([CUP, SPOON], [1, 0], mask_input=first.logits[None], multimask=False)
-        fresh = coffee.segment(points=[CUP, SPOON], labels=[1, 0])[0]
+        points, labels = [CUP, SPOON, TABLE, (110, 300), (260, 60)], [1, 0, 0, 1, 1]
+        first = coffee.segment(points=points[:4], labels=labels[:4])[0]
+        second = coffee.segment(points=points, labels=labels, previous=first)[0]
+        by_hand = coffee.candidates(points, labels, mask_input=first.logits[None], multimask=False)
+        fresh = coffee.segment(points=points, labels=labels)[0]
         assert np.allclose(second.logits, by_hand.logits[0], atol=2e-3)
         assert not np.allclose(second.logits, fresh.logits, atol=0.1)
+
+    def test_a_second_click_stays_with_what_it_does_not_contradict(self, coffee):
+        first = coffee.segment(points=[CUP])[0]
+        more = coffee.segment(points=[CUP, (110, 300)], labels=[1, 1], previous=first)[0]
+        assert more.satisfied
+        assert np.count_nonzero(first.array & ~more.array) < 0.05 * first.area
 
     def test_clean_up_on_request(self, coffee):
         result = coffee.segment(points=[TABLE], select="score", max_hole_area=10**6, max_island_area=50)

@@ -42,8 +42,9 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
         candidates: all four answers, the single-mask one first.
         prompt: what was asked.
         select: "object": of the answers that keep the prompt, the single-mask one if the prompt is plain, else the
-            best scored. "part": the smallest answer that keeps the prompt and has a fair score. "score": the official
-            habit, the highest score of `multimask_output=True` whatever it breaks.
+            best scored (`anymask.asking` does better where it may ask again). "part": the smallest answer that keeps
+            the prompt and has a fair score. "score": the official habit, the highest score of `multimask_output=True`
+            whatever it breaks.
 
     Returns:
         The index of the chosen candidate, and how it keeps the prompt (None where the prompt promises nothing).
@@ -60,6 +61,24 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
         index = min(fair, key=lambda i: np.count_nonzero(candidates.logits[i] > 0))
     else:
         index = max(pool, key=lambda i: float(candidates.scores[i]))
+    return index, kept[index]
+
+
+def choose_meant(
+    candidates: Candidates, prompt: Prompt, merits: NDArray[np.floating]
+) -> tuple[int, Satisfaction | None]:
+    """Pick the answer of the greatest merit among those that break the fewest promises.
+
+    Args:
+        candidates: K answers from one prompt or several.
+        prompt: what was asked.
+        merits: [K], see `anymask.ranking.worth`.
+
+    Returns:
+        As `choose`.
+    """
+    kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
+    index = max(_keeping(kept), key=lambda i: float(merits[i]))
     return index, kept[index]
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.answers import measure
+from anymask.asking import ask
 from anymask.calls import recorded
 from anymask.candidates import Candidates
-from anymask.choose import Select, check_select, choose
+from anymask.choose import Select, check_select
 from anymask.coordinates import BoxFormat, FrameName
 from anymask.crops import Crops
 from anymask.errors import PromptError
@@ -298,24 +299,19 @@ class Scene:
 
     def _answer(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
         """One mask per prompt, in order; how a family's own kind of Scene answers."""
-        logits, scores = self._decode(prompts)
+        answers = ask(self._decode, self._frame, prompts, select)
         return [
-            self._chosen(Candidates(self._frame, logits[i], scores[i]), prompt, i, select)
-            for i, prompt in enumerate(prompts)
+            Mask(
+                partial(self._frame.upscale, answer.logits),
+                size=self.size,
+                score=answer.score,
+                stability=answer.stability,
+                logits=answer.logits,
+                satisfied=answer.satisfied,
+                prompt=index,
+            )
+            for index, answer in enumerate(answers)
         ]
-
-    def _chosen(self, candidates: Candidates, prompt: Prompt, index: int, select: Select) -> Mask:
-        chosen, satisfied = choose(candidates, prompt, select)
-        logits = candidates.logits[chosen]
-        return Mask(
-            partial(self._frame.upscale, logits),
-            size=self.size,
-            score=float(candidates.scores[chosen]),
-            stability=float(candidates.stability[chosen]),
-            logits=logits,
-            satisfied=satisfied,
-            prompt=index,
-        )
 
     def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self._segmenter._family.decode(self._embedding, self._frame, prompts)

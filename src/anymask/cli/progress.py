@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,22 @@ def shown_fetch(quiet: bool = False) -> Iterator[Progress]:
         yield listener
     finally:
         listener.close()
+
+
+@contextmanager
+def shown_count(quiet: bool, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Give a listener that shows how many of `total` are done, on a terminal and unless quiet."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)
 
 
 class _ShownFetch(Progress):

@@ -1,0 +1,37 @@
+"""How near a mask is to the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOUNDARY_SHARE = 0.02
+"""Width of the boundary band, as a share of the picture's diagonal (Cheng et al., Boundary IoU, CVPR 2021)."""
+
+
+def mask_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> float:
+    """Intersection over union, bool [H, W] each; ignored pixels count on neither side; 1 if both are empty."""
+    if ignored is not None:
+        mask, truth = mask & ~ignored, truth & ~ignored
+    union = int(np.count_nonzero(mask | truth))
+    return int(np.count_nonzero(mask & truth)) / union if union else 1.0
+
+
+def boundary_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> float:
+    """IoU of the bands along the inside of both outlines (Cheng et al. 2021); the picture's edge is an outline too.
+
+    Pixels that are ignored are taken out of the mask and of the bands.
+    """
+    width = max(1, round(BOUNDARY_SHARE * float(np.hypot(*truth.shape))))
+    if ignored is None:
+        return mask_iou(_band(mask, width), _band(truth, width))
+    return mask_iou(_band(mask & ~ignored, width), _band(truth & ~ignored, width), ignored)
+
+
+def _band(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    import cv2
+
+    padded = np.pad(mask.view(np.uint8), 1)
+    inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
+    band: NDArray[np.bool_] = mask & (inner == 0)
+    return band
