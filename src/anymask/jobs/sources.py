@@ -167,10 +167,19 @@ def matching(pattern: str) -> Iterator[Found]:
         files, path = filesystem(pattern)
         paths: Iterable[str] = (files.unstrip_protocol(each) for each in files.glob(path))
     else:
-        paths = (path for path in glob.iglob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207 - keeps "./"
+        paths = _each_once(path for path in glob.iglob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
     for source in sorted(paths, key=natural):
         if is_picture(source):
             yield Found(source.replace(os.sep, "/").removeprefix(root).lstrip("/"), source, stamp_of(source))
+
+
+def _each_once(paths: Iterable[str]) -> Iterable[str]:
+    """Of paths that lead to one file through links between folders, the shortest."""
+    shortest: dict[tuple[str, str], str] = {}
+    for path in paths:
+        place = (os.path.realpath(Path(path).parent), Path(path).name)
+        shortest[place] = min(path, shortest.get(place, path), key=len)
+    return shortest.values()
 
 
 def _fixed_part(pattern: str) -> str:
