@@ -20,7 +20,7 @@ from benchmarks.peers import Peers, Settings, set_up
 BENCHMARKS = ("encode", "click", "boxes", "text", "cold", "everything")
 """One module each, with a function `compare(peers)` that yields comparisons."""
 
-ON_REQUEST = ("vit",)
+ON_REQUEST = ("vit", "batch")
 """More of them, which take minutes each and run only when they are named."""
 
 PACKAGES = ("anymask", "openvino", "onnxruntime", "torch", "mobilesam-lite", "numpy", "pillow")

@@ -35,7 +35,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
             f"{result.found.asked} prompts against {GRID * GRID}; of the {len(grid)} masks of the full grid "
             f"{found(grid, result, 0.75):.3f} found at IoU 0.75, {found(grid, result, 0.9):.3f} at 0.9"
         )
-        official = [_official_seconds(peers, pixels)]
+        official = [official_seconds(peers, pixels)]
         yield Comparison(f"everything {name}", [statistics.median(times)], official, (note,))
 
 
@@ -49,7 +49,7 @@ def found(wanted: EverythingResult, result: EverythingResult, least: float) -> f
     return float((overlaps.max(axis=1) >= least).mean())
 
 
-def _official_seconds(peers: Peers, pixels: NDArray[np.uint8]) -> float:
+def official_seconds(peers: Peers, pixels: NDArray[np.uint8]) -> float:
     """What the official generator takes for its whole grid, from two runs on parts of it."""
     few, more = (_official_run(peers.official_model, pixels, count) for count in (FEW, MORE))
     return few + (more - few) / (MORE - FEW) * (GRID * GRID - FEW)
