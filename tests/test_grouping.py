@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask import PromptError, Scene, Segmenter
+from anymask.cli import main
 from anymask.grouping import as_whole_as_possible, groups_of, told_apart
 from anymask.overlap import iou
 
@@ -68,6 +69,17 @@ def test_grouping_is_for_plain_points(citrus: Scene, asked: dict[str, object]) -
         citrus.segment(**asked, group="auto")
     with pytest.raises(PromptError, match="group must be one of one, auto, not 'both'"):
         citrus.segment(points=[LEFT], group="both")  # type: ignore[arg-type]
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = str(Path(__file__).parent.parent / "examples" / "photos" / "citrus.jpg")
+    asked = ["segment", photo, "--group", "auto", "--point", "410,470", "--point", "1050,450", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    assert [(tmp_path / f"mask_00{i}.png").exists() for i in range(3)] == [True, True, False]
+    for wrong in (["--each"], ["--box", "1,1,99,99"]):
+        capsys.readouterr()
+        assert main([*asked, *wrong]) == 2
+        assert "--group auto" in capsys.readouterr().err
 
 
 def squares(*places: tuple[int, int, int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import common_options
+from anymask.cli.options import common_options, settings_option
 from anymask.cli.search import search_options
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ INTERRUPTED = 130
 @search_options
 @click.option("--roi", metavar="X0,Y0,X1,Y1", help="Only objects whose centre lies in this box.")
 @click.option("--partition", is_flag=True, help="Give every pixel exactly one id; labels.png then has no 0.")
+@settings_option
 @common_options
 def command(
     image: Path,
     roi: str | None,
     partition: bool,
+    settings: dict[str, Any],
     model: str,
     engine: str,
     precision: str,
@@ -61,8 +63,9 @@ def command(
     region = parse_box(roi, opened.size) if roi else None
     with shown_fetch(quiet) as fetched:
         segmenter = load(
-            model, engine=engine, precision=precision, threads=threads, device=device, allow=allow, progress=fetched
-        )
+            model, engine=engine, precision=precision, threads=threads, device=device, allow=allow, progress=fetched,
+            **settings,
+        )  # fmt: skip
     scene = segmenter.encode(opened)
     with _interruptible() as stopped, _shown(quiet) as progress:
         result = scene.everything(**parameters, roi=region, stop=stopped, progress=progress)

@@ -22,6 +22,32 @@ DEVICES = ("auto", "cpu", "cuda", "coreml")
 model_option = click.option(
     "--model", default="mobile-sam", show_default=True, metavar="NAME", help="See: anymask models list."
 )
+
+
+def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    """Read NAME=NUMBER, each name once."""
+    settings: dict[str, float] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        name = name.strip().replace("-", "_")
+        try:
+            value: float = int(text) if text.strip().isdigit() else float(text)
+        except ValueError:
+            equals = ""
+        if not (equals and name.isidentifier()) or name in settings:
+            raise click.BadParameter(f"{each!r}: it takes NAME=NUMBER, each name once, for example imgsz=1024")
+        settings[name] = value
+    return settings
+
+
+settings_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="NAME=NUMBER",
+    help="A setting of the model's family: FastSAM has imgsz, conf, iou and max_det; SAM has none.",
+)
 engine_option = click.option(
     "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the networks."
 )

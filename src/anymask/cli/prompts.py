@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from anymask.cli.options import settings_option
 from anymask.cli.words import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
@@ -61,7 +62,15 @@ _OPTIONS = (
         help="An object as it was made in the browser, or its prompt log; see anymask.steps.",
     ),
     click.option("--each", is_flag=True, help="Every --point is an object of its own."),
+    click.option(
+        "--group",
+        type=click.Choice(("one", "auto")),
+        default="one",
+        show_default=True,
+        help="All points are on one object, or auto: points that fall on different objects give one mask each.",
+    ),
     *_ANSWERING,
+    settings_option,
 )
 
 
@@ -93,6 +102,8 @@ def answer(
     text: tuple[str, ...],
     steps: str | None,
     each: bool,
+    group: str,
+    settings: dict[str, float],
     select: str,
     fill_holes: int,
     drop_islands: int,
@@ -116,16 +127,18 @@ def answer(
     from anymask.segmenter import load
 
     if steps is not None:
-        if include or exclude or boxes or text or each or fill_holes or drop_islands:
-            raise PromptError("--steps says all that is asked: it goes with no other prompt, --each or clean-up")
-        return _followed(image, steps, model, quiet, runtime)
-    asked = _asked(image.size, include, exclude, boxes, text, each)
+        if include or exclude or boxes or text or each or group != "one" or fill_holes or drop_islands:
+            raise PromptError(
+                "--steps says all that is asked: it goes with no other prompt, --each, --group or clean-up"
+            )
+        return _followed(image, steps, model, quiet, {**settings, **runtime})
+    asked = _asked(image.size, include, exclude, boxes, text, each, group)
     chosen = answering(select, fill_holes, drop_islands)
     with shown_fetch(quiet) as progress:
         if text:
             found_by = load_named(detector, classes, progress, **runtime)
             found_by.check(asked["text"])
-        segmenter = load(model, progress=progress, **runtime)
+        segmenter = load(model, progress=progress, **{**settings, **runtime})
     if text:
         search = search_of(threshold, max_per_label, zoom)
         return Pipeline(segmenter, found_by, search=search, **chosen)(image, asked["text"])
@@ -153,14 +166,15 @@ def _asked(
     boxes: tuple[str, ...],
     text: tuple[str, ...],
     each: bool,
+    group: str,
 ) -> dict[str, Any]:
     """Turn the options into the arguments of `Scene.segment`."""
     from anymask.errors import PromptError
     from anymask.prompt import parse_box, parse_point
 
     if text:
-        if include or exclude or boxes or each:
-            raise PromptError("--text goes with no --point, --not-point, --box or --each: run once for each")
+        if include or exclude or boxes or each or group != "one":
+            raise PromptError("--text goes with no --point, --not-point, --box, --each or --group: run once for each")
         return {"text": phrases_of(text)}
     if not include and not exclude and not boxes:
         raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text WORDS")
@@ -173,7 +187,9 @@ def _asked(
         )
     if each and boxes:
         raise PromptError("--each makes every --point an object of its own; it does not go with --box")
-    asked: dict[str, Any] = {"each": each}
+    if group != "one" and (each or boxes):
+        raise PromptError("--group auto says which --point is on which object; it does not go with --each or --box")
+    asked: dict[str, Any] = {"each": each, "group": group}
     if points:
         asked |= {"points": points, "labels": labels}
     if len(corners) == 1:
