@@ -136,7 +136,8 @@ def _report(result: EverythingResult, written: list[Path]) -> None:
     seconds, run = result.run.seconds, result.run
     roots = int((result.tree.parents < 0).sum())
     click.echo(
-        f"{len(result)} objects, {len(result) - roots} of them parts of others; {result.found.asked} points asked"
+        f"{len(result)} objects, {len(result) - roots} of them parts of others; "
+        + (f"{result.found.asked} points asked" if result.found.planned else "found in one pass")
     )
     click.echo(
         f"{run.engine} {run.precision} on {run.device}, {run.threads} threads: "
