@@ -11,14 +11,15 @@ apart two animals that sit close together, which is what the question is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.answers import mask_overlaps
+from anymask.asking import Answer, Decode
 from anymask.candidates import stability_score
 from anymask.choose import SINGLE, satisfaction
 from anymask.errors import PromptError
@@ -26,9 +27,6 @@ from anymask.frame import Frame
 from anymask.mask import Mask
 from anymask.prompt import Prompt
 from anymask.satisfaction import Satisfaction
-
-Decode = Callable[[Sequence[Prompt]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Prompts → logits [B, 4, 256, 256] and predicted IoU [B, 4]."""
 
 Group = Literal["one", "auto"]
 
@@ -139,24 +137,7 @@ def as_asked(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mas
     return kept, asked
 
 
-@dataclass(frozen=True, eq=False)
-class Apart:
-    """The answer chosen for one of several objects.
-
-    Attributes:
-        logits: float32 [256, 256].
-        score: predicted IoU.
-        stability: see `anymask.candidates.stability_score`.
-        satisfied: how it keeps its prompt.
-    """
-
-    logits: NDArray[np.float32]
-    score: float
-    stability: float
-    satisfied: Satisfaction | None
-
-
-def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[Apart] | None:
+def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[Answer] | None:
     """Answer prompts that exclude each other's points, each object as whole as the others allow.
 
     What is outside can be said too clearly: both dogs but for a patch around the excluded click. So what each object's
@@ -188,7 +169,7 @@ def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[A
         if not satisfaction(frame, answer, prompt):
             answer, score = logits[i, chosen[i]], scores[i, chosen[i]]
         stability = float(stability_score(frame, answer[None])[0])
-        found.append(Apart(answer, float(score), stability, satisfaction(frame, answer, prompts[i])))
+        found.append(Answer(answer, float(score), stability, satisfaction(frame, answer, prompts[i])))
     return found
 
 
