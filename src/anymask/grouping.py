@@ -26,7 +26,6 @@ from anymask.errors import PromptError
 from anymask.frame import Frame
 from anymask.mask import Mask
 from anymask.prompt import Prompt
-from anymask.satisfaction import Satisfaction
 
 Group = Literal["one", "auto"]
 
