@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.answers import measure
-from anymask.asking import ask
+from anymask.asking import Answer, Decode, ask
 from anymask.calls import recorded
 from anymask.candidates import Candidates
 from anymask.choose import Select, check_select
@@ -27,6 +27,7 @@ from anymask.grouping import Group, as_asked, ask_apart, check_group, groups_of,
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt, make_prompts
+from anymask.refine import Detail, Refine, Refiner, check_refine, render
 
 if TYPE_CHECKING:
     from anymask.detect import Search
@@ -104,6 +105,7 @@ class Scene:
         detector: Any = "auto",
         search: Search | None = None,
         select: Select = "object",
+        refine: Refine = "auto",
         frame: FrameName = "pixels",
         box_format: BoxFormat = "xyxy",
         max_hole_area: int = 0,
@@ -134,7 +136,11 @@ class Scene:
             detector: what finds the words, see `anymask.detect.load_detector`; "auto" takes a zero-shot detector if
                 one is on this machine, else "coco-ssd".
             search: how to look for words, and which boxes to keep.
-            select: "object", "part" or "score", see `anymask.choose.choose`.
+            select: "object": the answer that a person most likely means, also among answers to the boxes of the first
+                ones (`anymask.asking`). "part": the smallest fair answer. "score": the official habit.
+            refine: "auto": look again in the mirror if an answer is unstable, and, if one object is asked for, in a
+                window that shows it at least twice as fine: at most two more passes of the encoder per call. "max":
+                look again at every object in both ways. "off": never. See `anymask.refine`.
             frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
             box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
             max_hole_area: fill holes up to this many pixels.
@@ -148,12 +154,14 @@ class Scene:
             PromptError: a value that cannot be right; the message names it and the allowed range.
         """
         check_select(select)
+        check_refine(refine)
         others = (box, boxes, mask_input, previous, text)
         check_group(group, not each and all(given is None for given in others))
         if text is not None:
             if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
                 raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
-            return self._named(text, detector, search, select, max_hole_area, max_island_area)
+            cleaning = {"max_hole_area": max_hole_area, "max_island_area": max_island_area}
+            return self._named(text, detector, search, select=select, refine=refine, **cleaning)
         if previous is not None:
             mask_input = _logits_of(previous, mask_input)
         prompts = make_prompts(
@@ -165,7 +173,8 @@ class Scene:
             included = prompts[0].points[prompts[0].labels == 1]
             prompts = one_prompt_per_group(prompts[0], self._groups(included) if len(included) > 1 else [[0]])
         apart = group == "auto" and len(prompts) > 1
-        masks = self._answer_apart(prompts, select) if apart else self._answer(prompts, select)
+        answer = self._answer_apart if apart else self._answer
+        masks = answer(prompts, select, refine)
         if apart:
             masks, prompts = as_asked(masks, prompts)
         if max_hole_area or max_island_area:
@@ -271,13 +280,10 @@ class Scene:
         kept = keep(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
         return [answers.mask(index) for index in kept]
 
-    def _named(
-        self, text: str | Sequence[str], detector: Any, search: Search | None, select: Select, hole: int, island: int
-    ) -> MaskSet:
+    def _named(self, text: str | Sequence[str], detector: Any, search: Search | None, **answering: Any) -> MaskSet:
         from anymask.pipeline import Pipeline
 
-        cleaning: dict[str, Any] = {"select": select, "max_hole_area": hole, "max_island_area": island}
-        return Pipeline(self._segmenter, detector, search=search, **cleaning).segment(self, text)
+        return Pipeline(self._segmenter, detector, search=search, **answering).segment(self, text)
 
     def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
         """Which included points, [P, 2], are on the same object: lists of their indices."""
@@ -286,32 +292,49 @@ class Scene:
         columns, rows = self._frame.valid_logits()
         return groups_of(told_apart(inside, scores, logits[:, :, :rows, :columns] > 0))
 
-    def _answer_apart(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
+    def _answer_apart(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
         """The same for objects that must not run into each other, see `anymask.grouping`."""
         answers = ask_apart(self._decode, self._frame, prompts) if select == "object" else None
         if answers is None:
-            return self._answer(prompts, select)
+            return self._answer(prompts, select, refine)
         return [
-            Mask(partial(self._frame.upscale, each.logits), self.size, score=each.score, stability=each.stability,
-                 logits=each.logits, satisfied=each.satisfied, prompt=index)
+            self._mask(Answer(each.logits, each.score, each.stability, each.satisfied), None, index)
             for index, each in enumerate(answers)
-        ]  # fmt: skip
+        ]
 
-    def _answer(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
+    def _answer(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
         """One mask per prompt, in order; how a family's own kind of Scene answers."""
         answers = ask(self._decode, self._frame, prompts, select)
+        refiner = Refiner(self.image, self._frame, self._mirrored, self._look)
+        windows = len(prompts) == 1 or refine == "max"
         return [
-            Mask(
-                partial(self._frame.upscale, answer.logits),
-                size=self.size,
-                score=answer.score,
-                stability=answer.stability,
-                logits=answer.logits,
-                satisfied=answer.satisfied,
-                prompt=index,
-            )
-            for index, answer in enumerate(answers)
+            self._mask(*refiner.refined(answer, prompt, refine, windows), index)
+            for index, (answer, prompt) in enumerate(zip(answers, prompts, strict=True))
         ]
+
+    def _mask(self, answer: Answer, detail: Detail | None, index: int) -> Mask:
+        return Mask(
+            partial(render, self._frame, answer.logits, detail),
+            self.size,
+            score=answer.score,
+            stability=answer.stability,
+            logits=answer.logits,
+            satisfied=answer.satisfied,
+            prompt=index,
+        )
+
+    def _mirrored(self) -> Decode:
+        return self._mirror._decode
+
+    @cached_property
+    def _mirror(self) -> Scene:
+        """The photo flipped left to right."""
+        return self._segmenter.encode(np.ascontiguousarray(self.image[:, ::-1]))
+
+    def _look(self, pixels: NDArray[np.uint8]) -> tuple[Decode, Frame]:
+        """Encode a window of the photo."""
+        family, frame = self._segmenter._family, Frame(pixels.shape[1], pixels.shape[0])
+        return partial(family.decode, family.encode(pixels), frame), frame
 
     def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self._segmenter._family.decode(self._embedding, self._frame, prompts)

@@ -126,7 +126,7 @@ def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: b
     if not by_file:
         listed.prompts = None
     with_what = {name: asked[name] for name in ("model", "engine", "precision", "device", "threads")}
-    chosen = answering(asked["select"], asked["fill_holes"], asked["drop_islands"])
+    chosen = answering(asked["select"], asked["refine"], asked["fill_holes"], asked["drop_islands"])
     if embed_only:
         return Work("embed", **with_what)
     if everything:

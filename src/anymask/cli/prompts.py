@@ -32,7 +32,14 @@ _ANSWERING = (
         type=click.Choice(("object", "part", "score")),
         default="object",
         show_default=True,
-        help="Take the best answer that keeps the prompt, the smallest such, or the model's highest score.",
+        help="Take the object most likely meant, the smallest fair answer, or the model's highest score.",
+    ),
+    click.option(
+        "--refine",
+        type=click.Choice(("auto", "off", "max")),
+        default="auto",
+        show_default=True,
+        help="Look again, in a mirror and closer: where it helps, never, or at every object (up to 0.4 s each).",
     ),
     click.option(
         "--fill-holes", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Fill holes up to this size."
@@ -88,9 +95,9 @@ def answering_options(command: Command) -> Command:
     return command
 
 
-def answering(select: str, fill_holes: int, drop_islands: int) -> dict[str, Any]:
+def answering(select: str, refine: str, fill_holes: int, drop_islands: int) -> dict[str, Any]:
     """Turn the values of `answering_options` into arguments of `Scene.segment`."""
-    return {"select": select, "max_hole_area": fill_holes, "max_island_area": drop_islands}
+    return {"select": select, "refine": refine, "max_hole_area": fill_holes, "max_island_area": drop_islands}
 
 
 def answer(
@@ -105,6 +112,7 @@ def answer(
     group: str,
     settings: dict[str, float],
     select: str,
+    refine: str,
     fill_holes: int,
     drop_islands: int,
     model: str,
@@ -133,7 +141,7 @@ def answer(
             )
         return _followed(image, steps, model, quiet, {**settings, **runtime})
     asked = _asked(image.size, include, exclude, boxes, text, each, group)
-    chosen = answering(select, fill_holes, drop_islands)
+    chosen = answering(select, refine, fill_holes, drop_islands)
     with shown_fetch(quiet) as progress:
         if text:
             found_by = load_named(detector, classes, progress, **runtime)

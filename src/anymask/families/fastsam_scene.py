@@ -33,6 +33,7 @@ from anymask.grouping import groups_of
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt
+from anymask.refine import Refine
 from anymask.satisfaction import Satisfaction
 from anymask.scene import Scene
 
@@ -187,7 +188,8 @@ class FastSamScene(Scene):
         holds = np.stack([inside[list(joined)].any(axis=0) for joined in chosen])
         return groups_of(~(holds | holds.T | np.eye(len(points), dtype=np.bool_)))
 
-    def _answer(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
+    def _answer(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
+        """One mask per prompt; there is nothing to refine: the one pass has seen all."""
         segments = self._segments()
         masks = []
         for index, prompt in enumerate(prompts):
@@ -196,8 +198,8 @@ class FastSamScene(Scene):
             masks.append(_mask(segments, chosen, prompt, index))
         return masks
 
-    def _answer_apart(self, prompts: Sequence[Prompt], select: Select) -> list[Mask]:
-        return self._answer(prompts, select)
+    def _answer_apart(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
+        return self._answer(prompts, select, refine)
 
     def _refuse_masks(self, *given: Any) -> None:
         if any(each is not None for each in given):

@@ -6,7 +6,6 @@ import base64
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,6 @@ from anymask.prompt import Prompt, make_prompt
 from anymask.scene import Scene
 from anymask.serve.bodies import PromptBody, SegmentBody
 from anymask.serve.workers import too_slow
-
-_KNOWN = frozenset(signature(Scene.segment).parameters)
 
 Keep = Callable[[Mask], str]
 """Keeps a mask for later requests and returns its reference."""
@@ -117,9 +114,7 @@ class Reply:
     def _options(self, words: bool = False) -> dict[str, Any]:
         body = self._body
         names = ("select", "refine", "max_hole_area", "max_island_area")
-        options: dict[str, Any] = {name: getattr(body, name) for name in names if name in _KNOWN}
-        if "refine" not in _KNOWN and body.refine == "max":
-            raise PromptError("refine is 'max': this version has no refinement, it takes 'auto' or 'off'")
+        options: dict[str, Any] = {name: getattr(body, name) for name in names}
         return options if words else {**options, "frame": body.frame}
 
     def _mask_input(self, asked: PromptBody) -> Any:

@@ -1,0 +1,210 @@
+"""Look again: at the photo in a mirror, and at the object alone in the photo's full resolution.
+
+The model sees a photo at 1,024 pixels and answers on 256×256 cells. Two things help, each for one more pass of the
+encoder. In a mirror the model errs in other places, so the mean of both answers follows the object more closely. And
+where the photo has more pixels than the model saw, a window around the object shows details that were lost.
+
+Measured with MobileSAM on 49 photographs of 500 pixels: the mirror gives tight boxes 0.009 more IoU and 0.034 more
+boundary IoU in the quarter of answers that are least stable, and nothing in the most stable quarter. A window without
+more detail than the model saw before makes answers worse (0.915 to 0.902), which is why it is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.asking import Answer, Decode
+from anymask.choose import satisfaction
+from anymask.errors import PromptError
+from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.overlap import iou
+from anymask.prompt import Prompt, make_prompt
+
+Refine = Literal["auto", "off", "max"]
+Look = Callable[[NDArray[np.uint8]], tuple[Decode, Frame]]
+"""Runs the encoder on pixels, uint8 [H, W, 3]."""
+
+UNSTABLE = 0.92
+"""Answers below this stability are asked about in the mirror."""
+DETAIL = 2.0
+"""How many times finer than before a window must show the object to be looked at; with "max", `SOME_DETAIL`."""
+SOME_DETAIL = 1.2
+
+_MARGIN = 0.25
+_AGREEMENT = 0.8
+_DETAIL_AGREEMENT = 0.7
+_SEAM_CELLS = 12
+_TRUST = 2 / 3
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """What was seen of an object in a window of the photo.
+
+    Attributes:
+        window: (x_min, y_min, x_max, y_max) in pixels of the photo.
+        frame: geometry of the window in the model.
+        logits: float32 [256, 256], in the window's own padded frame.
+    """
+
+    window: tuple[int, int, int, int]
+    frame: Frame
+    logits: NDArray[np.float32]
+
+
+def check_refine(refine: str) -> None:
+    """Refuse an unknown way of refining with one line."""
+    if refine not in get_args(Refine):
+        raise PromptError(f"refine must be one of {', '.join(get_args(Refine))}, not {refine!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Refiner:
+    """Looks again at one photo.
+
+    Args:
+        pixels: uint8 [H, W, 3], the photo.
+        frame: its geometry.
+        mirror: asks about the photo flipped left to right; encodes it when first called.
+        look: encodes a window.
+    """
+
+    pixels: NDArray[np.uint8]
+    frame: Frame
+    mirror: Callable[[], Decode]
+    look: Look
+
+    def refined(
+        self, answer: Answer, prompt: Prompt, refine: Refine, windows: bool = True
+    ) -> tuple[Answer, Detail | None]:
+        """Improve one answer by looking again.
+
+        Args:
+            answer: as chosen.
+            prompt: what was asked.
+            refine: "auto": in the mirror if the answer is unstable, and in a window if that shows the object
+                `DETAIL` times finer: at most two passes of the encoder, of which the first serves the whole photo.
+                "max": both, if a window shows anything more. "off": the answer as it is.
+            windows: whether windows may be looked at.
+
+        Returns:
+            The answer, and the detail that replaces its mask inside a window. An improvement that breaks more of the
+            prompt's promises, or finds another object, is not taken.
+        """
+        if refine == "off" or not (answer.logits > 0).any():
+            return answer, None
+        if refine == "max" or answer.stability < UNSTABLE:
+            answer = self._in_the_mirror(answer, prompt)
+        if not windows:
+            return answer, None
+        return answer, self._in_detail(answer, prompt, DETAIL if refine == "auto" else SOME_DETAIL)
+
+    def _in_the_mirror(self, answer: Answer, prompt: Prompt) -> Answer:
+        box = prompt.box if prompt.box is not None else self.frame.box_above(answer.logits)
+        if not (box[2] > box[0] and box[3] > box[1]):
+            return answer
+        width, height = self.frame.width, self.frame.height
+        flipped = make_prompt((width, height), box=(width - box[2], box[1], width - box[0], box[3]))
+        (seen, *_), *_ = self.mirror()([flipped])[0]
+        seen = flip_logits(seen, self.frame)
+        if iou(seen > 0, answer.logits > 0) < _AGREEMENT:
+            return answer
+        mean: NDArray[np.float32] = (seen + answer.logits) / np.float32(2)
+        kept = satisfaction(self.frame, mean, prompt)
+        return answer if _worse(kept, answer.satisfied) else replace(answer, logits=mean, satisfied=kept)
+
+    def _in_detail(self, answer: Answer, prompt: Prompt, least: float) -> Detail | None:
+        width, height = self.frame.width, self.frame.height
+        box = self.frame.box_above(answer.logits)
+        window = _window(box, (width, height))
+        side = max(window[2] - window[0], window[3] - window[1])
+        if side <= 0 or max(width, height) / max(side, MODEL_SIDE) < least:
+            return None
+        x0, y0, x1, y1 = window
+        decode, frame = self.look(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
+        clicks = (prompt.points >= [x0, y0]).all(1) & (prompt.points < [x1, y1]).all(1)
+        asked = make_prompt(
+            (x1 - x0, y1 - y0),
+            points=prompt.points[clicks] - [x0, y0] if clicks.any() else None,
+            labels=prompt.labels[clicks] if clicks.any() else None,
+            box=np.clip(np.subtract(box, [x0, y0, x0, y0]), 0, [x1 - x0, y1 - y0] * 2),
+        )
+        (seen, *_), *_ = decode([asked])[0]
+        before = resample(answer.logits, self.frame, frame, window)
+        if iou(seen > 0, before > 0) < _DETAIL_AGREEMENT:
+            return None
+        share = _TRUST * _ramp(frame, window, (width, height))
+        blended = (before + share * (seen - before)).astype(np.float32)
+        if len(asked.points) and _worse(satisfaction(frame, blended, asked), answer.satisfied):
+            return None
+        return Detail(window, frame, blended)
+
+
+def render(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.bool_]:
+    """Make the mask in full size, bool [H, W], with its detail in the window's place."""
+    mask = frame.upscale(logits)
+    if detail is not None:
+        x0, y0, x1, y1 = detail.window
+        mask[y0:y1, x0:x1] = detail.frame.upscale(detail.logits)
+    return mask
+
+
+def flip_logits(logits: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    """Turn answers about the mirrored photo round: float32 [256, 256], padding negative as the model leaves it."""
+    cells = frame.resized[0] / (MODEL_SIDE // LOGIT_SIDE)
+    at = np.clip(cells - 1 - np.arange(LOGIT_SIDE), 0, None)
+    low = np.floor(at).astype(np.int64)
+    share = (at - low).astype(np.float32)
+    high = np.minimum(low + 1, LOGIT_SIDE - 1)
+    turned: NDArray[np.float32] = (logits[:, low] * (1 - share) + logits[:, high] * share).astype(np.float32)
+    columns = frame.valid_logits()[0]
+    turned[:, columns:] = turned[:, columns - 1 : columns]
+    return turned
+
+
+def resample(
+    logits: NDArray[np.float32], frame: Frame, window_frame: Frame, window: tuple[int, int, int, int]
+) -> NDArray[np.float32]:
+    """See an answer about the photo as if it were about a window: float32 [256, 256] in the window's frame."""
+    import cv2
+
+    cell = MODEL_SIDE // LOGIT_SIDE
+    rows_columns = []
+    for axis, (start, size) in enumerate(((window[0], window[2] - window[0]), (window[1], window[3] - window[1]))):
+        photo_scale = frame.resized[axis] / (frame.width, frame.height)[axis] / cell
+        pixels = (np.arange(LOGIT_SIDE) + 0.5) * cell * size / window_frame.resized[axis] + start
+        rows_columns.append((pixels * photo_scale - 0.5).astype(np.float32))
+    across, down = np.meshgrid(*rows_columns)
+    seen: NDArray[np.float32] = cv2.remap(logits, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return seen
+
+
+def _window(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box with a margin, inside the photo."""
+    margin = int(_MARGIN * max(box[2] - box[0], box[3] - box[1], 64))
+    return (
+        max(box[0] - margin, 0), max(box[1] - margin, 0), min(box[2] + margin, size[0]), min(box[3] + margin, size[1]),
+    )  # fmt: skip
+
+
+def _ramp(frame: Frame, window: tuple[int, int, int, int], size: tuple[int, int]) -> NDArray[np.float32]:
+    """0 at the sides where the window cuts the photo, 1 a few cells further in, so that no seam shows."""
+    columns, rows = frame.valid_logits()
+    sides = []
+    for count, low, high in ((columns, window[0] > 0, window[2] < size[0]), (rows, window[1] > 0, window[3] < size[1])):
+        at = np.arange(LOGIT_SIDE, dtype=np.float32)
+        along = np.ones(LOGIT_SIDE, np.float32)
+        along = np.minimum(along, at / _SEAM_CELLS) if low else along
+        along = np.minimum(along, np.maximum(count - 1 - at, 0) / _SEAM_CELLS) if high else along
+        sides.append(along)
+    ramp: NDArray[np.float32] = np.minimum(sides[0][None, :], sides[1][:, None])
+    return ramp
+
+
+def _worse(kept: object, before: object) -> bool:
+    return bool(before) and not kept
