@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from anymask.jobs.batch import Job, available_cores, resolved, run_batch
+from anymask.jobs.batch import Job, Status, available_cores, resolved, run_batch
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.work import Work
 from benchmarks.boxes import ten_boxes
 from benchmarks.everything import official_seconds
-from benchmarks.pairs import Comparison, run_in_turns, seconds_of
+from benchmarks.pairs import Comparison, seconds_of
 from benchmarks.peers import Peers
 from benchmarks.photos import SMALL, pixels
 
@@ -51,13 +52,24 @@ def compare(peers: Peers) -> Iterator[Comparison]:
             (_pace(ours, FEW, peers.settings.threads), "the official generator is scaled from a part of its grid"),
         )  # fmt: skip
         alone = _settled(peers, Work("prompts", {"select": "object"}, threads=1))
-        yield run_in_turns(
-            "two workers against one, a thread each",
-            ours=lambda: _run(folder, boxes, alone, workers=2),
-            official=lambda: _run(folder, boxes, alone, workers=1),
-            pairs=1,
-            notes=("in the column 'official': one worker; starting two processes and loading their models counts",),
-        )
+        two, one = (_steady_seconds(folder, boxes, alone, workers) for workers in (2, 1))
+        yield Comparison(
+            f"{PHOTOS} photos: two workers against one", [two], [one],
+            ("a thread each, once they have started; in the column 'official': one worker",),
+        )  # fmt: skip
+
+
+def _steady_seconds(folder: Path, inputs: Inputs, settled: tuple[Work, Any], workers: int) -> float:
+    """Seconds for all photos at the pace between the fourth photo and the last."""
+    ends: dict[int, float] = {}
+
+    def note(status: Status) -> None:
+        ends.setdefault(status.counts.done, time.perf_counter())
+
+    work, segmenter = settled
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        run_batch(Job(inputs, work, out, workers), segmenter, note)
+    return (ends[PHOTOS] - ends[4]) / (PHOTOS - 4) * PHOTOS
 
 
 def _make_photos(folder: Path) -> None:

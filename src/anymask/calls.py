@@ -23,10 +23,14 @@ Asked = ParamSpec("Asked")
 Result = TypeVar("Result", bound="MaskSet")
 
 _TOLD_ELSEWHERE = {
-    "points", "labels", "box", "boxes", "mask_input", "previous", "each", "frame", "box_format",  # are in the prompts
+    "points", "labels", "box", "boxes", "mask_input", "previous", "each", "group",  # are in the prompts,
+    "frame", "box_format",  # and these, in pixels
     "text", "detector", "search",  # are in the call that a pipeline records
     "stop", "progress",  # change no mask that is there in the end
 }  # fmt: skip
+
+_BEFORE_GROUPING = ("group", "points", "labels", "box", "boxes", "frame", "box_format")
+"""Told where points were put into groups: the prompts of such a result are those of the groups."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def recorded(method: Callable[Asked, Result]) -> Callable[Asked, Result]:
             options = {
                 name: plain(value) for name, value in list(bound.arguments.items())[1:] if name not in _TOLD_ELSEWHERE
             }
+            if bound.arguments.get("group", "one") != "one":
+                options |= {name: plain(bound.arguments[name]) for name in _BEFORE_GROUPING}
             if (asked := getattr(result, "stopped_after", None)) is not None:
                 options["stopped_after"] = asked
             result.run = replace(result.run, call=Call(method.__name__, options))

@@ -32,6 +32,8 @@ def made(segmenter: Segmenter, photo: Path, kind: str) -> MaskSet:
         )  # fmt: skip
     if kind == "each point":
         return scene.segment(points=[(290, 215), (362, 285), (60, 60)], labels=[1, 1, 0], each=True)
+    if kind == "groups":
+        return scene.segment(points=[(0.48, 0.54), (0.6, 0.71), (0.93, 0.15)], group="auto", frame="unit")
     if kind == "everything":
         return scene.everything(points_per_side=6, min_mask_region_area=20, roi=[0, 0, 400, 400])
     if kind == "everything cut short":
@@ -45,7 +47,7 @@ def made(segmenter: Segmenter, photo: Path, kind: str) -> MaskSet:
 
 
 @pytest.mark.parametrize(
-    "kind", ["boxes and points", "each point", "everything", "everything cut short", "refiltered", "words"]
+    "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "words"]
 )
 def test_the_same_masks_bit_for_bit(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, kind: str) -> None:
     before = made(segmenter, coffee_photo, kind)

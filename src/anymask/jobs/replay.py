@@ -165,7 +165,7 @@ class Replayer:
             return before[:0]
         scene = segmenter.encode(image)
         if call.name == "segment":
-            return scene.segment(**_prompts(before), **options)
+            return scene.segment(**({} if "group" in options else _prompts(before)), **options)
         if call.name == "steps":
             from anymask.steps import follow_all
 
