@@ -51,13 +51,13 @@ def test_a_part_is_the_smallest_fair_answer():
     assert choose(found, clicks([(128, 128)], [1]), "part")[0] == 2
 
 
-def test_a_box_takes_the_single_answer_if_it_fits():
+def test_a_box_takes_the_answer_that_fills_it():
     box = [78, 78, 178, 178]
-    found = answers([disc(128, 128, 48), disc(128, 128, 50), disc(128, 128, 20), disc(9, 9, 5)], [0.8, 0.99, 0.9, 0.9])
+    found = answers([disc(128, 128, 48), disc(128, 128, 25), disc(128, 128, 20), disc(9, 9, 5)], [0.8, 0.99, 0.9, 0.9])
     index, kept = choose(found, clicks(np.empty((0, 2)), [], box))
     assert index == 0
     assert kept.box > 0.9
-    misfit = answers([disc(128, 128, 8), *found.logits[1:]], [0.999, 0.9, 0.5, 0.5])
+    misfit = answers([disc(128, 128, 8), disc(128, 128, 50), *found.logits[2:]], [0.999, 0.9, 0.5, 0.5])
     assert choose(misfit, clicks(np.empty((0, 2)), [], box))[0] == 1
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.candidates import Candidates, stability_score
-from anymask.choose import Select, choose, choose_meant
+from anymask.choose import Select, choose, choose_meant, satisfaction
 from anymask.frame import Frame
 from anymask.overlap import iou
 from anymask.prompt import Prompt, make_prompt
@@ -30,6 +30,11 @@ single-mask answer nearly always looks like one of the others."""
 
 MOST_OPEN = 4
 """Points beyond which the single-mask answer is taken as it is."""
+
+SAME = 0.9
+"""IoU above which two answers are one choice."""
+UNDECIDED = 4
+"""How many further points are clicked for `choices`."""
 
 _STAY = 10.0
 """How much it counts, in units of `worth`, that an answer to a further click keeps what was there before."""
@@ -75,6 +80,66 @@ def ask(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Select)
         stability = float(stability_score(frame, found.logits[index][None])[0])
         answers.append(Answer(found.logits[index], float(found.scores[index]), stability, satisfied))
     return answers
+
+
+def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Answer]:
+    """Gather distinct answers to a click, the most likely first, also from prompts that add a point of their own.
+
+    What lies in the largest answer and not in the smaller ones is where the click leaves open what was meant: its
+    deepest points are clicked as well, one at a time. So a click on a head can offer the dog, where the model's own
+    answers are the head and two dogs.
+
+    Args:
+        decode: asks the model.
+        frame: the photo's geometry.
+        prompt: points, at least one of them included, and no box.
+        most: how many at most.
+    """
+    (logits,), (scores,) = decode([prompt])
+    first = Candidates(frame, logits, scores)
+    found, merits = _ask_again(decode, first, prompt)
+    further = [
+        make_prompt((frame.width, frame.height), points=[*prompt.points, point], labels=[*prompt.labels, 1])
+        for point in _undecided(first)
+    ]
+    if further:
+        added, added_scores = (part.reshape(-1, *part.shape[2:]) for part in decode(further))
+        included = prompt.points[prompt.labels == 1]
+        merits = np.concatenate([merits, worth(evidence(frame, added, added_scores, included, logits, again=True))])
+        found = Candidates(frame, np.concatenate([found.logits, added]), np.concatenate([found.scores, added_scores]))
+    kept = [satisfaction(frame, each, prompt) for each in found.logits]
+    answers: list[Answer] = []
+    for index in np.argsort(-merits, kind="stable").tolist():
+        mask = found.logits[index] > 0
+        if not kept[index] or any(iou(mask, earlier.logits > 0) > SAME for earlier in answers):
+            continue
+        answers.append(
+            Answer(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
+        )
+        if len(answers) == most:
+            break
+    return answers
+
+
+def _undecided(first: Candidates) -> list[NDArray[np.float64]]:
+    """The deepest points of what the largest answer holds and the others do not, in pixels of the photo."""
+    import cv2
+
+    columns, rows = first.frame.valid_logits()
+    masks = first.logits[:, :rows, :columns] > 0
+    largest = 1 + int(masks[1:].sum((1, 2)).argmax())
+    smaller = np.any([mask for mask in masks if 2 * mask.sum() < masks[largest].sum()], axis=0)
+    open_ = np.pad((masks[largest] & ~smaller).view(np.uint8), 1)
+    cell = np.array([first.frame.width, first.frame.height]) / np.array(first.frame.resized) * 4
+    points = []
+    for _ in range(UNDECIDED):
+        depth = cv2.distanceTransform(open_, cv2.DIST_L2, 5)
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+        if depth[y, x] < 3:
+            break
+        points.append((np.array([x - 1, y - 1]) + 0.5) * cell)
+        cv2.circle(open_, (int(x), int(y)), int(1.5 * depth[y, x]), 0, -1)
+    return points
 
 
 def _is_open(prompt: Prompt) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.answers import mask_overlaps
 from anymask.candidates import Candidates
 from anymask.errors import PromptError
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
@@ -41,10 +42,10 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
     Args:
         candidates: all four answers, the single-mask one first.
         prompt: what was asked.
-        select: "object": of the answers that keep the prompt, the single-mask one if the prompt is plain, else the
-            best scored (`anymask.asking` does better where it may ask again). "part": the smallest answer that keeps
-            the prompt and has a fair score. "score": the official habit, the highest score of `multimask_output=True`
-            whatever it breaks.
+        select: "object": of the answers that keep the prompt, the one that fits the box if there is one, the
+            single-mask one if the prompt is plain, else the best scored (`anymask.asking` may ask again). "part": the
+            smallest answer that keeps the prompt and has a fair score. "score": the official habit, the highest score
+            of `multimask_output=True` whatever it breaks.
 
     Returns:
         The index of the chosen candidate, and how it keeps the prompt (None where the prompt promises nothing).
@@ -54,6 +55,10 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
         pool = list(range(SINGLE + 1, len(kept)))
     else:
         pool = _keeping(kept)
+        if select == "object" and prompt.box is not None:
+            merits = _boxed_merits(candidates, prompt.box)
+            index = max(pool, key=lambda i: float(merits[i]))
+            return index, kept[index]
         if SINGLE in pool and len(pool) > 1:
             pool = [SINGLE] if select == "object" and _is_plain(prompt) else [i for i in pool if i != SINGLE]
     if select == "part":
@@ -103,13 +108,29 @@ def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> S
     )
 
 
-def _is_plain(prompt: Prompt) -> bool:
-    """Say whether a prompt leaves little doubt: a box, three or more points, or an earlier mask.
+def _boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[np.float64]:
+    """How likely each answer is the object that a box was drawn around: float64 [K].
 
-    There the single-mask answer is the better guess. On 49 photographs with hand-made masks, box: 0.915 mean IoU
-    against 0.900 for the best scored of three; three points 0.835 against 0.823; one point 0.552 against 0.644.
+    The object fills its box, and where the box leaves little open the answers agree. Measured on three sets of
+    photographs, for tight boxes and for boxes whose sides are off by up to a tenth: 0.918, 0.850 and 0.751 mean IoU
+    (tight) and 0.878, 0.843 and 0.702 (jittered), against 0.900, 0.818, 0.718 and 0.863, 0.814, 0.671 for the best
+    scored of three, and 0.915, 0.831, 0.743 and 0.858, 0.828, 0.707 for the single-mask answer.
     """
-    return prompt.box is not None or prompt.mask_input is not None or len(prompt.points) >= 3
+    frame = candidates.frame
+    fit = np.array([box_iou(frame.box_above(logits), box) for logits in candidates.logits])
+    shared, areas, _ = mask_overlaps(masks := candidates.logits > 0, masks)
+    agreement = (shared / np.maximum(areas[:, None] + areas[None, :] - shared, 1)).mean(1)
+    merits: NDArray[np.float64] = 0.5 * candidates.scores + 2 * fit + 0.5 * agreement + 0.3 * candidates.stability
+    return merits
+
+
+def _is_plain(prompt: Prompt) -> bool:
+    """Say whether a prompt leaves little doubt: three or more points, or an earlier mask.
+
+    There the single-mask answer is the better guess. On 49 photographs with hand-made masks, three points: 0.835
+    against 0.823 mean IoU for the best scored of three; one point 0.552 against 0.644.
+    """
+    return prompt.mask_input is not None or len(prompt.points) >= 3
 
 
 def _keeping(kept: Sequence[Satisfaction | None]) -> list[int]:

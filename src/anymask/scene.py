@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.answers import measure
-from anymask.asking import Answer, Decode, ask
+from anymask.asking import Answer, Decode, ask, choices
 from anymask.calls import recorded
 from anymask.candidates import Candidates
 from anymask.choose import Select, check_select
@@ -88,6 +88,33 @@ class Scene:
         logits, scores = self._decode([prompt])
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
+
+    def choices(
+        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
+    ) -> MaskSet:
+        """What a click may mean: distinct answers, the most likely first, the parts and wholes around it among them.
+
+        `candidates` are the model's own three answers to the click. These come from several prompts.
+
+        Args:
+            points: [N, 2] (x, y), all on one object.
+            labels: [N], 1 include, 0 exclude; all 1 if left out.
+            most: how many to return at most.
+            frame: what points count in, as for `segment`.
+
+        Raises:
+            PromptError: no included point, or a value that cannot be right.
+        """
+        (prompt,) = make_prompts(
+            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
+        )
+        if not (prompt.labels == 1).any():
+            raise PromptError("choices need at least one included point")
+        started = time.perf_counter()
+        answers = choices(self._decode, self._frame, prompt, most)
+        masks = [self._mask(answer, None, 0) for answer in answers]
+        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        return MaskSet(masks, image=self._image, prompts=(prompt,), run=run)
 
     @recorded
     def segment(

@@ -47,8 +47,9 @@ def command(
     """Ask about every object of DATASET and compare the answers with its ground truth.
 
     DATASET is a folder whose index.csv names pictures and masks (columns image and mask; a mask is 255 object, 128
-    ignored, 0 background, or a label map). The official answer, the highest score of the three, is always measured
-    beside the chosen way. With --out, every object's figures and a plot are kept there.
+    ignored, 0 background, or a label map). The official answer is always measured beside the chosen way: the highest
+    score of three masks, then, for further clicks, the single mask with the logits before it fed back. With --out,
+    every object's figures and a plot are kept there.
 
     \b
     anymask evaluate photos-with-masks
@@ -56,12 +57,11 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_count, shown_fetch
     from anymask.evaluate import evaluate, read_dataset, summary
-    from anymask.evaluate.protocols import OFFICIAL
     from anymask.evaluate.report import plot, table
     from anymask.segmenter import load
 
     photographs = read_dataset(dataset, per_picture)
-    settings = {"official": OFFICIAL, f"{select}, {refine}": {"select": select, "refine": refine}}
+    settings = {"official": None, f"{select}, {refine}": {"select": select, "refine": refine}}
     with shown_fetch(quiet) as progress:
         segmenter = load(model, progress=progress, **runtime)
     with shown_count(quiet, len(photographs), "photographs") as seen:

@@ -15,7 +15,6 @@ from anymask.evaluate.metrics import boundary_iou, mask_iou
 
 if TYPE_CHECKING:
     from anymask.evaluate.dataset import Object, Photograph
-    from anymask.mask import Mask
     from anymask.scene import Scene
     from anymask.segmenter import Segmenter
 
@@ -23,10 +22,10 @@ PROTOCOLS = ("clicks", "boxes")
 MOST_CLICKS = 20
 JITTER = 0.1
 
-Settings = Mapping[str, Mapping[str, Any]]
-"""Name of a way to answer → arguments of `Scene.segment`."""
+Settings = Mapping[str, Mapping[str, Any] | None]
+"""Name of a way to answer → arguments of `Scene.segment`; None for the official predictor's habit: the highest score
+of three masks for a first click or a box, then the single mask, with the logits of the answer before fed back."""
 
-OFFICIAL: Mapping[str, Any] = {"select": "score", "refine": "off"}
 Row = dict[str, Any]
 
 
@@ -105,34 +104,44 @@ def next_click(
     return float(column) + 0.5, float(row) + 0.5, label
 
 
-def _by_clicks(scene: Scene, truth: Object, options: Mapping[str, Any], most: int) -> Row:
+def _by_clicks(scene: Scene, truth: Object, options: Mapping[str, Any] | None, most: int) -> Row:
     """Click until `most` clicks are made; `best` is the best of the official three answers to the first click."""
     clicks: list[tuple[float, float, int]] = []
     mask = np.zeros(truth.mask.shape, np.bool_)
-    previous: Mask | None = None
+    logits: NDArray[np.float32] | None = None
     row: Row = {"iou": [], "boundary": [], "seconds": []}
     for _ in range(most):
         clicks.append(next_click(mask, truth, clicks))
         points, labels = [click[:2] for click in clicks], [click[2] for click in clicks]
         started = time.perf_counter()
-        previous = scene.segment(points=points, labels=labels, previous=previous, **options)[0]
-        mask = previous.array
+        if options is None:
+            answers = scene.candidates(
+                points, labels, mask_input=None if logits is None else logits[None], multimask=len(clicks) == 1
+            )
+            chosen = int(answers.scores.argmax())
+            logits, mask = answers.logits[chosen], answers.masks[chosen]
+        else:
+            answer = scene.segment(points=points, labels=labels, mask_input=logits, **options)[0]
+            logits, mask = answer.logits, answer.array
         row["seconds"].append(time.perf_counter() - started)
+        if options is None and len(clicks) == 1:
+            row["best"] = max(mask_iou(each, truth.mask, truth.ignored) for each in answers.masks)
         row["iou"].append(mask_iou(mask, truth.mask, truth.ignored))
         row["boundary"].append(boundary_iou(mask, truth.mask, truth.ignored))
         if row["iou"][-1] == 1:
             break
-    if options.get("select") == "score":
-        answers = scene.candidates(points=[clicks[0][:2]], labels=[1])
-        row["best"] = max(mask_iou(answer, truth.mask, truth.ignored) for answer in answers.masks)
     return row
 
 
-def _by_boxes(scene: Scene, truth: Object, options: Mapping[str, Any]) -> Row:
+def _by_boxes(scene: Scene, truth: Object, options: Mapping[str, Any] | None) -> Row:
     row: Row = {}
     for name, box in (("", truth.box), ("_jittered", jittered(truth.box, scene.size, truth.name))):
         started = time.perf_counter()
-        mask = scene.segment(box=box, **options)[0].array
+        if options is None:
+            answers = scene.candidates(box=box)
+            mask = answers.masks[int(answers.scores.argmax())]
+        else:
+            mask = scene.segment(box=box, **options)[0].array
         row["seconds" + name] = time.perf_counter() - started
         row["iou" + name] = mask_iou(mask, truth.mask, truth.ignored)
         row["boundary" + name] = boundary_iou(mask, truth.mask, truth.ignored)
