@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anymask.crops import CropAnswers, Crops, CropsFound, tiles
@@ -149,6 +149,7 @@ def found_in(truth, size, crops):
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(200, 400))
+@example(153, 267)  # an object that begins two pixels beside a seam
 def test_every_object_of_a_scene_keeps_one_id_wherever_the_seams_run(seed, tile):
     rng = np.random.default_rng(seed)
     size = (700, 500)

@@ -263,7 +263,10 @@ def _is_cut(group: Sequence[Piece], size: tuple[int, int]) -> bool:
                 continue
             x, y = _along(piece, side)
             here = piece.inside(x, y)
-            beyond = [other.inside(x, y) for other in group if _runs_through(side, at, other.crop)]
+            others = [other for other in group if _runs_through(side, at, other.crop)]
+            # An object may begin just here, and be seen to begin a cell later by who sees beyond.
+            deeper = _along(piece, side, 2)
+            beyond = [other.inside(x, y) | other.inside(*deeper) for other in others]
             # Nothing here means a sliver at the very edge: whoever agreed with it in the overlap has the rest.
             if not beyond or np.count_nonzero(np.any(beyond, axis=0) & here) < _CONTINUED * np.count_nonzero(here):
                 return True
@@ -289,9 +292,9 @@ def _union_area(pieces: Sequence[Piece], box: NDArray[np.float64]) -> float:
     return float(covered.mean() * np.prod(box[2:] - box[:2]))
 
 
-def _along(piece: Piece, side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _along(piece: Piece, side: int, steps: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places along one edge of a piece's crop, just inside it and beside the piece: x [N], y [M], one of them [1]."""
-    inwards = _TOUCH_CELLS * piece.cell * (1 if side < 2 else -1)
+    inwards = steps * _TOUCH_CELLS * piece.cell * (1 if side < 2 else -1)
     line = np.array([piece.crop[side] + inwards])
     axis = 1 - side % 2
     along = _spread(piece.box[axis], piece.box[axis + 2], _AREA_SAMPLES)
