@@ -1,7 +1,7 @@
 """A network in FastSAM's format that answers every picture with segments that a test has drawn.
 
-No trained FastSAM is free enough to ship. `tests/reference/test_official_fastsam.py` compares a real one of random weights with
-the official code; this one says what is in the picture, so that the meaning of prompts can be tested.
+No trained FastSAM is free enough to ship. `tests/reference/test_official_fastsam.py` compares a real one of random
+weights with the official code; this one says what is in the picture, so that the meaning of prompts can be tested.
 """
 
 from __future__ import annotations
