@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,17 @@ from anymask.everything import Found, Thresholds
 from anymask.hierarchy import Tree, part_whole_tree
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
+from anymask.overlap import box_iou
 from anymask.partition import AskAgain, Order, Partition, partition
 from anymask.prompt import Prompt
 from anymask.run import Run
 from anymask.small_regions import clean_small_regions
+
+if TYPE_CHECKING:
+    from anymask.detect import Detections
+
+LABEL_IOU = 0.5
+"""Least IoU of a detection's box with a mask's, for the mask to get its name."""
 
 _TREE_SIDE = 512
 
@@ -107,6 +115,26 @@ class EverythingResult(MaskSet):
             crop_nms_thresh=self._crop_nms_thresh,
             ask=self._ask,
         )
+
+    def labelled(self, detections: Detections) -> EverythingResult:
+        """Name the masks that a detector found too: the same result with `label` and `detector_score` where they fit.
+
+        Each detection, the surest first, names the mask whose tight box is nearest to its own, if they share at least
+        half of their union; a mask gets one name.
+
+        Args:
+            detections: in pixels of the photo, as `anymask.detect.find` gives them.
+        """
+        masks = list(self._masks)
+        boxes = [mask.box for mask in one_by_one(self._masks)]
+        for label, score, box in detections.best_first():
+            fits = [0.0 if mask.label else box_iou(own, box) for mask, own in zip(masks, boxes, strict=True)]
+            best = int(np.argmax(fits)) if fits else -1
+            if best >= 0 and fits[best] >= LABEL_IOU:
+                masks[best] = masks[best].replace(label=label, detector_score=score)
+        twin = copy.copy(self)
+        twin._masks = tuple(masks)
+        return twin
 
     def partition(self, order: Order = "smaller", **options: Any) -> Partition:
         """Give every pixel of the photo exactly one id.

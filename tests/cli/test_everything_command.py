@@ -37,6 +37,29 @@ def test_partition_leaves_no_pixel_without_an_id(chelsea_photo, tmp_path):
     assert labels.min() >= 1
 
 
+def test_words_name_the_masks_that_a_detector_finds_too(chelsea_photo, tmp_path, capsys):
+    assert run("everything", chelsea_photo, "--points-per-side", "8", "--text", "cat, sofa", "--out", tmp_path) == 0
+    masks = json.loads((tmp_path / "masks.json").read_text())["masks"]
+    (cat,) = [mask for mask in masks if mask["label"] == "cat"]
+    assert cat["area"] > 0.4 * 451 * 300
+    assert cat["detector_score"] > 0.5
+    assert all(mask["label"] is None for mask in masks if mask is not cat)
+    shown = capsys.readouterr()
+    assert "named: 1 cat" in shown.out
+    assert "nothing was found for 'sofa'" in shown.err
+
+
+def test_what_is_found_but_has_no_mask_is_said(coffee_photo, tmp_path, capsys):
+    assert run("everything", coffee_photo, *FEW, "--text", "cup", "--min-area", "150000", "--out", tmp_path) == 0
+    assert "1 cup found where no mask fits the box" in capsys.readouterr().err
+
+
+def test_a_phrase_that_the_detector_cannot_know_is_refused_at_once(coffee_photo, tmp_path, capsys):
+    assert run("everything", coffee_photo, "--text", "hydraulic ram", "--detector", "coco-ssd", "--out", tmp_path) == 2
+    assert "hydraulic ram" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_json_only(chelsea_photo, tmp_path, capsys):
     assert run("everything", chelsea_photo, *FEW, "--json", "--out", tmp_path) == 0
     assert json.loads(capsys.readouterr().out)["model"] == "mobile-sam"

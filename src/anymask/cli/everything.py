@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +14,10 @@ import click
 
 from anymask.cli.options import common_options, settings_option
 from anymask.cli.search import search_options
+from anymask.cli.words import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
+    from anymask.detect import Detections
     from anymask.everything import Status
     from anymask.everything_result import EverythingResult
 
@@ -27,9 +30,16 @@ INTERRUPTED = 130
 @click.option("--roi", metavar="X0,Y0,X1,Y1", help="Only objects whose centre lies in this box.")
 @click.option("--partition", is_flag=True, help="Give every pixel exactly one id; labels.png then has no 0.")
 @settings_option
+@word_options
 @common_options
 def command(
     image: Path,
+    text: tuple[str, ...],
+    detector: str,
+    classes: Path | None,
+    threshold: float | None,
+    max_per_label: int | None,
+    zoom: int,
     roi: str | None,
     partition: bool,
     settings: dict[str, Any],
@@ -44,31 +54,49 @@ def command(
     quiet: bool,
     **parameters: Any,
 ) -> int:
-    r"""Find all objects of a photo.
+    """Find all objects of a photo.
 
-    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. Ctrl-C ends the search and
-    keeps what was found; a second Ctrl-C ends the program.
+    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. With --text, a detector names
+    the objects that it finds too. Ctrl-C ends the search and keeps what was found; a second Ctrl-C ends the program.
 
     \b
     anymask everything photo.jpg
     anymask everything photo.jpg --max-seconds 5
+    anymask everything photo.jpg --text "dog, cat"
     anymask everything photo.jpg --sampling grid --crop-n-layers 1
-    """
+    """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
+    from anymask.detect import find
+    from anymask.errors import PromptError
     from anymask.image import open_image
     from anymask.prompt import parse_box
     from anymask.segmenter import load
 
     opened = open_image(image)
     region = parse_box(roi, opened.size) if roi else None
+    phrases = phrases_of(text) if text else ()
+    if phrases and partition:
+        raise PromptError("--text names whole objects; it does not go with --partition")
+    runtime: dict[str, Any] = {
+        "engine": engine,
+        "precision": precision,
+        "threads": threads,
+        "device": device,
+        "allow": allow,
+    }
     with shown_fetch(quiet) as fetched:
-        segmenter = load(
-            model, engine=engine, precision=precision, threads=threads, device=device, allow=allow, progress=fetched,
-            **settings,
-        )  # fmt: skip
+        if phrases:
+            found_by = load_named(detector, classes, fetched, **runtime)
+            found_by.check(phrases)
+        segmenter = load(model, progress=fetched, **settings, **runtime)
     scene = segmenter.encode(opened)
     with _interruptible() as stopped, _shown(quiet) as progress:
         result = scene.everything(**parameters, roi=region, stop=stopped, progress=progress)
+    if phrases:
+        found = find(found_by, opened.pixels, phrases, search_of(threshold, max_per_label, zoom))
+        result = result.labelled(found)
+        for remark in () if quiet else (*found.remarks(phrases), *_unmatched(found, result)):
+            click.echo(f"anymask: {remark}", err=True)
     folder = out or Path("anymask-out") / image.stem
     written = _write(result, folder, partition)
     if as_json:
@@ -91,6 +119,14 @@ def _write(result: EverythingResult, folder: Path, partition: bool) -> list[Path
         shown = MaskSet(result.partition().masks(), image=result.image, prompts=result.prompts, run=run)
         shown.shows_prompts = False
     return write_outputs(shown, folder, pictures=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
+
+
+def _unmatched(found: Detections, result: EverythingResult) -> list[str]:
+    """A line for each label of which fewer masks could be named than things were found."""
+    left = Counter(found.labels) - Counter(mask.label or "" for mask in result)
+    return [
+        f"{count} {label} found where no mask fits the box: ask with segment --text" for label, count in left.items()
+    ]
 
 
 @contextmanager
@@ -143,5 +179,8 @@ def _report(result: EverythingResult, written: list[Path]) -> None:
         f"{run.engine} {run.precision} on {run.device}, {run.threads} threads: "
         f"encode {seconds['encode']:.2f} s, search {seconds['decode']:.2f} s"
     )
+    named = [mask.label for mask in result if mask.label]
+    if named:
+        click.echo("named: " + ", ".join(f"{named.count(label)} {label}" for label in dict.fromkeys(named)))
     for path in written:
         click.echo(path)

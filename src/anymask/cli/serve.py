@@ -51,7 +51,7 @@ def command(
     device: str,
     allow: str | None,
 ) -> None:
-    r"""Serve the browser application and the HTTP interface.
+    """Serve the browser application and the HTTP interface.
 
     Only this machine can reach it, unless --host says otherwise; then every request needs the token. Ctrl-C or SIGTERM
     ends it: running requests are finished, jobs keep what they found.
@@ -59,7 +59,7 @@ def command(
     \b
     anymask serve
     anymask serve --host 0.0.0.0 --port 8080
-    """
+    """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
     from anymask.errors import AnymaskError
     from anymask.segmenter import load
