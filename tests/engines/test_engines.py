@@ -1,12 +1,14 @@
 """Both engines on a small graph: same numbers, shared between threads, kept on disk."""
 
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from concurrent.futures import subprocess
 
 import numpy as np
 import onnx
 import pytest
 import spox
 import spox.opset.ai.onnx.v20 as op
+import ThreadPoolExecutor
 
 from anymask.engines import ENGINES, load_engine
 from anymask.errors import EngineError, ModelError
@@ -97,3 +99,19 @@ def test_impossible_wishes_are_one_clear_line(arguments, error, words):
     with pytest.raises(error, match=words) as raised:
         load_engine(**arguments)
     assert "\n" not in str(raised.value)
+
+
+def test_first_inferences_of_many_threads_at_once_do_not_wait_for_each_other(tmp_path):
+    """OpenVINO finds NumPy at the first tensor; threads that all make their first one must not lock each other out."""
+    script = (
+        "import threading, numpy, anymask\n"
+        "segmenter = anymask.load(store=False, threads=1)\n"
+        "together = threading.Barrier(6)\n"
+        "def look(seed):\n"
+        "    together.wait()\n"
+        "    segmenter.encode(numpy.full((64, 64, 3), seed, numpy.uint8))\n"
+        "threads = [threading.Thread(target=look, args=(seed,)) for seed in range(6)]\n"
+        "[each.start() for each in threads]\n"
+        "[each.join() for each in threads]\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

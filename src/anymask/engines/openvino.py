@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import os
 import queue
+import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,27 @@ if TYPE_CHECKING:
     from anymask.engines.detached import Weights
 
 
+@cache
+def _tensor_made_from_numpy() -> None:
+    import openvino
+
+    openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
+
+
+_FIRST_TENSOR = threading.Lock()
+
+
+def _meet_numpy() -> None:
+    """Let OpenVINO find NumPy while one thread alone is doing so.
+
+    It looks for it when the first array becomes a tensor, behind a guard that waits for the interpreter's lock while
+    a second thread, which has that lock, waits for the guard: two first inferences at once can then wait forever
+    (seen with OpenVINO 2026.4).
+    """
+    with _FIRST_TENSOR:
+        _tensor_made_from_numpy()
+
+
 class OpenVinoEngine:
     """See `anymask.engines.Engine`."""
 
@@ -32,6 +55,7 @@ class OpenVinoEngine:
         import openvino
 
         self._library = openvino
+        _meet_numpy()
         self._core = openvino.Core()
         self.version: str = openvino.__version__
         native_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
