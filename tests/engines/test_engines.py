@@ -1,14 +1,14 @@
 """Both engines on a small graph: same numbers, shared between threads, kept on disk."""
 
+import subprocess
 import sys
-from concurrent.futures import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
 import pytest
 import spox
 import spox.opset.ai.onnx.v20 as op
-import ThreadPoolExecutor
 
 from anymask.engines import ENGINES, load_engine
 from anymask.errors import EngineError, ModelError
