@@ -117,7 +117,7 @@ def _boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[
     scored of three, and 0.915, 0.831, 0.743 and 0.858, 0.828, 0.707 for the single-mask answer.
     """
     frame = candidates.frame
-    fit = np.array([box_iou(frame.box_above(logits), box) for logits in candidates.logits])
+    fit = np.array([box_iou(_tight_box(frame, logits), box) for logits in candidates.logits])
     shared, areas, _ = mask_overlaps(masks := candidates.logits > 0, masks)
     agreement = (shared / np.maximum(areas[:, None] + areas[None, :] - shared, 1)).mean(1)
     merits: NDArray[np.float64] = 0.5 * candidates.scores + 2 * fit + 0.5 * agreement + 0.3 * candidates.stability
