@@ -79,9 +79,7 @@ class Refiner:
     mirror: Callable[[], Decode]
     look: Look
 
-    def refined(
-        self, answer: Answer, prompt: Prompt, refine: Refine, windows: bool = True
-    ) -> tuple[Answer, Detail | None]:
+    def refined(self, answer: Answer, prompt: Prompt, refine: Refine) -> tuple[Answer, Detail | None]:
         """Improve one answer by looking again.
 
         Args:
@@ -90,7 +88,6 @@ class Refiner:
             refine: "auto": in the mirror if the answer is unstable, and in a window if that shows the object
                 `DETAIL` times finer: at most two passes of the encoder, of which the first serves the whole photo.
                 "max": both, if a window shows anything more. "off": the answer as it is.
-            windows: whether windows may be looked at.
 
         Returns:
             The answer, and the detail that replaces its mask inside a window. An improvement that breaks more of the
@@ -100,8 +97,6 @@ class Refiner:
             return answer, None
         if refine == "max" or answer.stability < UNSTABLE:
             answer = self._in_the_mirror(answer, prompt)
-        if not windows:
-            return answer, None
         return answer, self._in_detail(answer, prompt, DETAIL if refine == "auto" else SOME_DETAIL)
 
     def _in_the_mirror(self, answer: Answer, prompt: Prompt) -> Answer:

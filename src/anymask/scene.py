@@ -165,9 +165,9 @@ class Scene:
             search: how to look for words, and which boxes to keep.
             select: "object": the answer that a person most likely means, also among answers to the boxes of the first
                 ones (`anymask.asking`). "part": the smallest fair answer. "score": the official habit.
-            refine: "auto": look again in the mirror if an answer is unstable, and, if one object is asked for, in a
-                window that shows it at least twice as fine: at most two more passes of the encoder per call. "max":
-                look again at every object in both ways. "off": never. See `anymask.refine`.
+            refine: "auto": if one object is asked for, look again in the mirror if the answer is unstable, and in a
+                window that shows it at least twice as fine: at most two more passes of the encoder. "max": look again
+                at every object in both ways. "off": never. See `anymask.refine`.
             frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
             box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
             max_hole_area: fill holes up to this many pixels.
@@ -333,9 +333,9 @@ class Scene:
         """One mask per prompt, in order; how a family's own kind of Scene answers."""
         answers = ask(self._decode, self._frame, prompts, select)
         refiner = Refiner(self.image, self._frame, self._mirrored, self._look)
-        windows = len(prompts) == 1 or refine == "max"
+        refine = "off" if refine == "auto" and len(prompts) > 1 else refine
         return [
-            self._mask(*refiner.refined(answer, prompt, refine, windows), index)
+            self._mask(*refiner.refined(answer, prompt, refine), index)
             for index, (answer, prompt) in enumerate(zip(answers, prompts, strict=True))
         ]
 
