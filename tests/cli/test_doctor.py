@@ -1,0 +1,77 @@
+"""`anymask doctor`, on caches that were really damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anymask import cli, load, weights
+from anymask.doctor import known_photo
+from anymask.doctor.cache_health import look_at_cache
+
+
+def diagnosis(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    code = cli.main(["doctor", "--json", "--threads", "2"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that holds a copy of the default model and nothing else."""
+    paths = weights.ensure("mobile-sam")
+    folder = tmp_path / "models" / "mobile-sam"
+    folder.mkdir(parents=True)
+    for name, path in paths.items():
+        shutil.copyfile(path, folder / name)
+    monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path))
+    monkeypatch.delenv("ANYMASK_MODELS", raising=False)
+    return tmp_path
+
+
+def test_sound_installation_agrees_with_the_official_answers(
+    own_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = diagnosis(capsys)
+    assert (code, found["wrong"]) == (0, [])
+    assert {(run["engine"], run["precision"]) for run in found["runs"]} >= {("openvino", "f32"), ("onnxruntime", "f32")}
+    assert all(run["good"] and run["threads"] == 2 for run in found["runs"])
+    assert found["weights"]["mobile-sam"] == {"encoder.onnx": "exact", "sam.onnx": "exact"}
+    assert found["advice"]
+
+
+def test_damaged_weights_are_told_and_left_alone(own_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = own_cache / "models" / "mobile-sam" / "encoder.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    code, found = diagnosis(capsys)
+    assert code == 1
+    assert "mobile-sam/encoder.onnx: its sha256" in found["wrong"][0]
+    assert path.read_bytes() == content
+
+
+def test_damaged_cache_files_are_named(own_cache: Path, coffee_photo: Path) -> None:
+    load(precision="f32", threads=2, engine="openvino").encode(coffee_photo)
+    assert look_at_cache(own_cache)["damaged"] == {}
+    victims = [*(own_cache / "embeddings").glob("*.npy"), *(own_cache / "graphs").glob("*.openvino")]
+    assert len(victims) >= 3
+    for path in victims:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert set(look_at_cache(own_cache)["damaged"]) == {str(path) for path in victims}
+
+
+def test_wrong_answers_are_not_good() -> None:
+    run = known_photo.Agreement("openvino", "f32", 2, 0.946, 0.99, 0.995, 0.1, 0.01)
+    assert not run.good
+
+
+def test_photo_and_answers_are_small() -> None:
+    folder = files("anymask.doctor")
+    assert len((folder / "coffee.jpg").read_bytes()) <= 40_000
+    assert len((folder / "coffee.npz").read_bytes()) <= 100_000

@@ -1,0 +1,33 @@
+"""Write `src/anymask/doctor/coffee.npz` with the official code: `python tests/reference/make_doctor_answers.py`.
+
+To be run after the doctor's photograph or its prompts have changed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from agreement import stabilities
+from model_files import encoder_and_decoder
+from official import load_official_model, official_predictor
+from photographs import ROOT, read_pixels
+
+from anymask.doctor.known_photo import EMBEDDING_KEPT, PROMPTS
+
+FOLDER = ROOT / "src" / "anymask" / "doctor"
+
+
+def main() -> None:
+    predictor = official_predictor(load_official_model(*encoder_and_decoder()), read_pixels(FOLDER / "coffee.jpg"))
+    arrays = {"embedding": predictor.get_image_embedding().numpy()[EMBEDDING_KEPT]}
+    for index, prompt in enumerate(PROMPTS.values()):
+        points = {} if "points" not in prompt else {"point_coords": np.array(prompt["points"], float)}
+        labels = {} if "labels" not in prompt else {"point_labels": np.array(prompt["labels"])}
+        box = {} if "box" not in prompt else {"box": np.array(prompt["box"], float)}
+        masks, _, logits = predictor.predict(**points, **labels, **box)
+        arrays[f"masks_{index}"] = np.packbits(masks, axis=-1)
+        arrays[f"stabilities_{index}"] = stabilities(logits).astype(np.float32)
+    np.savez_compressed(FOLDER / "coffee.npz", **arrays)
+
+
+if __name__ == "__main__":
+    main()
