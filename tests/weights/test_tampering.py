@@ -52,6 +52,7 @@ def test_truncated_cached_file_is_fetched_again(small_model: SmallModel, server:
 def test_real_weights_with_one_bit_changed_are_refused(
     mobile_sam: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """T12: weights taken as they come."""
     folder = tmp_path / "bundle" / "mobile-sam"
     folder.mkdir(parents=True)
     for name, path in mobile_sam.items():

@@ -1,0 +1,36 @@
+"""The table of traps in the documentation, and the tests that keep them, agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+TABLE = TESTS.parent / "docs" / "traps.md"
+TRAPS = {f"T{number}" for number in range(1, 17)}
+
+
+def tagged_tests() -> set[tuple[str, str]]:
+    """(trap, "file::test") of every test whose docstring begins with one or more T-numbers."""
+    found = set()
+    for path in TESTS.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                begin = re.match(r"((?:T\d+, )*T\d+): ", ast.get_docstring(node) or "")
+                where = f"{path.relative_to(TESTS).as_posix()}::{node.name}"
+                found |= {(trap, where) for trap in (begin[1].split(", ") if begin else ())}
+    return found
+
+
+def listed_tests() -> set[tuple[str, str]]:
+    rows = re.findall(r"^\| (T\d+) \|(.*)\|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    return {(trap, where) for trap, cells in rows for where in re.findall(r"`([\w/]+\.py::\w+)`", cells)}
+
+
+def test_every_trap_has_a_test() -> None:
+    assert {trap for trap, _ in tagged_tests()} == TRAPS
+
+
+def test_the_table_names_exactly_the_tests_there_are() -> None:
+    assert listed_tests() == tagged_tests()
