@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PHOTO := examples/photos/coffee.jpg
 
-.PHONY: help demo test reference browser bench lint format clean
+.PHONY: help demo test reference browser bench lint docs format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
@@ -14,6 +14,7 @@ help:
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
 	@echo "make bench      side-by-side speed against the official code, as ratios (installs torch)"
 	@echo "make lint       ruff and mypy"
+	@echo "make docs       build the documentation into site/"
 	@echo "make clean      remove .venv and what was built"
 
 demo: $(VENV)/.installed
@@ -38,6 +39,9 @@ lint: $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix src tests benchmarks
 	$(BIN)/ruff format src tests benchmarks
@@ -51,7 +55,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.browser: $(VENV)/.%: pyproject.toml $(VENV)/.installed
+$(VENV)/.test $(VENV)/.lint $(VENV)/.browser $(VENV)/.docs: $(VENV)/.%: pyproject.toml $(VENV)/.installed
 	$(PIP) --group $*
 	@touch $@
 
