@@ -1,7 +1,7 @@
 """Count cells, or anything else that is small, round and often: everything mode, and a filter on shape.
 
-    python count_cells.py picture.png --out cells
-    python count_cells.py --draw 40 --out cells       a drawn picture whose count is known
+python count_cells.py picture.png --out cells
+python count_cells.py --draw 40 --out cells       a drawn picture whose count is known
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cut out a product for a shop: transparent, and centred on a white square with a soft shadow.
 
-    python cut_out_product.py ../photos/coffee.jpg --box 75,15,480,395 --out shop
+python cut_out_product.py ../photos/coffee.jpg --box 75,15,480,395 --out shop
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import PIL.Image
 import anymask
 
 FILLS = 0.85
-"""Share of the square's side that the product takes; what most shops ask for."""
+"""Share of the square's side that the product takes with its shadow."""
 
 
 def box(text: str) -> list[float]:
