@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PHOTO := examples/photos/coffee.jpg
 
-.PHONY: help demo test reference browser bench lint docs format clean
+.PHONY: help demo test reference browser bench lint docs pictures fuzz licences release-check format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
@@ -15,6 +15,10 @@ help:
 	@echo "make bench      side-by-side speed against the official code, as ratios (installs torch)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       build the documentation into site/"
+	@echo "make pictures   make the documentation's pictures again"
+	@echo "make fuzz       look for inputs that break readers (SECONDS=600)"
+	@echo "make licences   check the licences of all that an installation brings"
+	@echo "make release-check  build, install and use sdist and wheel for each Python that is here"
 	@echo "make clean      remove .venv and what was built"
 
 demo: $(VENV)/.installed
@@ -35,16 +39,29 @@ bench: $(VENV)/.reference
 	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.test $(VENV)/.lint
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks release
+	$(BIN)/ruff format --check src tests benchmarks release
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+pictures: $(VENV)/.test
+	$(BIN)/python docs/make_pictures.py
+
+SECONDS ?= 600
+fuzz: $(VENV)/.test $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(SECONDS)
+
+licences: $(BIN)/python
+	$(BIN)/python release/licences.py
+
+release-check: licences
+	$(BIN)/python release/check.py
+
 format: $(VENV)/.lint
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks release
+	$(BIN)/ruff format src tests benchmarks release
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -55,7 +72,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.browser $(VENV)/.docs: $(VENV)/.%: pyproject.toml $(VENV)/.installed
+$(VENV)/.test $(VENV)/.lint $(VENV)/.browser $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml $(VENV)/.installed
 	$(PIP) --group $*
 	@touch $@
 

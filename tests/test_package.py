@@ -43,3 +43,34 @@ def test_importing_anymask_imports_nothing_heavy() -> None:
     code = f"import sys, anymask; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_licences_are_told_apart() -> None:
+    sys.path.insert(0, str(ROOT / "release"))
+    try:
+        from licences import allowed, licence_of
+    finally:
+        sys.path.pop(0)
+    assert allowed("MIT")
+    assert allowed("Apache-2.0 OR GPL-3.0-only")
+    assert not allowed("")
+    assert not allowed("MIT AND AGPL-3.0-only")
+    assert not allowed("AGPL-3.0-only AND (MIT OR GPL-3.0-only)")
+    affero = "License :: OSI Approved :: GNU Affero General Public License v3"
+    assert not allowed(licence_of({"classifier": [affero]}))
+    assert licence_of({"license": "3-Clause BSD License"}) == "BSD-3-Clause"
+    assert (
+        licence_of({"license": "Copyright\nall of it", "classifier": ["License :: OSI Approved :: MIT License"]})
+        == "MIT"
+    )
+
+
+def test_no_extra_but_the_diffusion_one_asks_for_torch() -> None:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked = {"default": project["dependencies"], **project["optional-dependencies"]}
+    with_torch = {name for name, needs in asked.items() if any(need.startswith("torch") for need in needs)}
+    assert with_torch == {"edit-diffusion"}

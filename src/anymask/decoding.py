@@ -140,6 +140,28 @@ def decode(
     )
 
 
+def displayed_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
+    """(width, height) as displayed, from the head of the file.
+
+    Raises:
+        ImageError: no known format, a damaged header, or more than `max_pixels` pixels.
+    """
+    picture = identify(file, max_pixels)
+    return turned_size(picture.size, _orientation(picture))
+
+
+def load_stored(file: BinaryIO, max_pixels: int) -> PIL.Image.Image:
+    """Decode a picture whose values are numbers of objects: nothing is turned upright, flattened or converted.
+
+    Raises:
+        ImageError: no known format, damaged or cut off, or more than `max_pixels` pixels.
+    """
+    picture = identify(file, max_pixels)
+    with _strict_pillow(picture.width * picture.height):
+        _load(picture)
+    return picture
+
+
 def flattened(picture: PIL.Image.Image, background: tuple[int, int, int], notes: list[str]) -> PIL.Image.Image:
     """Show a picture with transparency (RGBA, LA, palette or colour key) on `background`; the result is RGB."""
     if picture.mode == "La":

@@ -8,7 +8,7 @@ everything else by half a pixel on every side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -185,6 +185,36 @@ def _checked_ring(ring: ArrayLike) -> Ring:
     return corners
 
 
+_MOST_CROSSINGS = 1 << 22
+"""Looked at in one go, about 200 MB; a zigzag of many corners in a high picture has billions."""
+
+
+def _pieces(counts: NDArray[np.int64]) -> Iterator[slice]:
+    """Cut edges into groups of about so many crossings."""
+    totals = np.cumsum(counts)
+    start, done = 0, 0
+    while start < len(counts):
+        end = max(start + 1, int(np.searchsorted(totals, done + _MOST_CROSSINGS, "right")))
+        yield slice(start, end)
+        start, done = end, int(totals[end - 1])
+
+
+def _count_crossings(
+    crossings: NDArray[np.uint8],
+    start: Ring,
+    end: Ring,
+    upper: NDArray[np.int64],
+    lower: NDArray[np.int64],
+) -> None:
+    """Note for each edge, in the rows from ``upper`` to ``lower``, the column before which it crosses."""
+    edge = np.repeat(np.arange(len(start)), lower - upper)
+    row = np.arange(edge.size) - np.repeat(np.cumsum(lower - upper) - lower, lower - upper)
+    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
+    x = start[edge, 0] + (row + 0.5 - start[edge, 1]) * slope
+    column = np.clip(np.ceil(x - 0.5), 0, crossings.shape[1] - 1).astype(int)
+    np.bitwise_xor.at(crossings, (row, column), np.uint8(1))
+
+
 def _fill_part(rings: list[Ring], mask: NDArray[np.bool_]) -> None:
     """Unite one part with ``mask``: note where its edges cross each row of pixel centres, then count from the left."""
     if not rings:
@@ -200,11 +230,7 @@ def _fill_part(rings: list[Ring], mask: NDArray[np.bool_]) -> None:
     # Edge by edge, the rows whose centre line it crosses, the upper end included and the lower not.
     upper = np.clip(np.ceil(np.minimum(start[:, 1], end[:, 1]) - 0.5), 0, bottom - top).astype(int)
     lower = np.clip(np.ceil(np.maximum(start[:, 1], end[:, 1]) - 0.5), 0, bottom - top).astype(int)
-    edge = np.repeat(np.arange(len(start)), lower - upper)
-    row = np.arange(edge.size) - np.repeat(np.cumsum(lower - upper) - lower, lower - upper)
-    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
-    x = start[edge, 0] + (row + 0.5 - start[edge, 1]) * slope
-    column = np.clip(np.ceil(x - 0.5), 0, right - left).astype(int)
-    np.bitwise_xor.at(crossings, (row, column), np.uint8(1))
+    for edges in _pieces(lower - upper):
+        _count_crossings(crossings, start[edges], end[edges], upper[edges], lower[edges])
     inside = np.bitwise_xor.accumulate(crossings, axis=1)[:, :-1].view(np.bool_)
     mask[top:bottom, left:right] |= inside

@@ -114,7 +114,7 @@ def rle_size(rle: Mapping[str, Any]) -> tuple[int, int]:
     if (
         not isinstance(size, (list, tuple))
         or len(size) != 2
-        or not all(isinstance(side, (int, np.integer)) and side >= 1 for side in size)
+        or not all(isinstance(side, (int, np.integer)) and 1 <= side < 2**31 for side in size)
     ):
         raise InputError(f"RLE needs 'size': [height, width] in whole pixels, got {size!r}")
     return int(size[0]), int(size[1])
@@ -134,7 +134,7 @@ def run_lengths(rle: Mapping[str, Any]) -> NDArray[np.int64]:
     if isinstance(counts, (str, bytes)):
         lengths = _unpack(counts)
     elif isinstance(counts, (list, tuple)) and all(isinstance(n, (int, np.integer)) for n in counts):
-        lengths = np.array(counts, np.int64)
+        lengths = np.array([n if 0 <= n < 2**62 else -1 for n in counts], np.int64)
     else:
         raise InputError(f"RLE needs 'counts' as a string or a list of whole numbers, got {counts!r:.60}")
     if lengths.size == 0 or lengths.min() < 0 or lengths.max() > height * width:

@@ -222,7 +222,10 @@ def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArra
     Raises:
         PromptError: no such path or size.
     """
-    corners = np.asarray(path if path else np.zeros((0, 2)))
+    try:
+        corners = np.asarray(path if path else np.zeros((0, 2)))
+    except ValueError:  # lists of different lengths
+        corners = np.zeros((0, 2))
     if corners.ndim != 2 or corners.shape[1] != 2 or not len(corners) or corners.dtype.kind not in "iu":
         raise PromptError("a stroke takes a path of whole pixels: [[x, y], …]")
     if np.abs(corners).max() > 10**6 or not isinstance(size, int) or not 1 <= size <= _LARGEST_BRUSH:

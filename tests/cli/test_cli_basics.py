@@ -14,6 +14,14 @@ from anymask import cli
 from anymask.cli.options import common_options
 from anymask.errors import ImageError, WeightsError
 
+
+def while_importing() -> ImportError:
+    """What an extension module makes of Ctrl-C."""
+    error = ImportError("initialization failed")
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
 COMMAND = [sys.executable, "-m", "anymask"]
 
 
@@ -118,6 +126,8 @@ def test_mistyped_option_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
         (KeyError("x"), 1, "anymask: internal error (KeyError: 'x'); run with --debug to see where"),
         (ValueError(), 1, "anymask: internal error (ValueError); run with --debug to see where"),
         (KeyboardInterrupt(), 130, "anymask: interrupted"),
+        (while_importing(), 130, "anymask: interrupted"),
+        (OSError(28, "No space left on device"), 1, "anymask: no space left on device; run with --debug to see where"),
     ],
 )
 def test_every_error_is_one_line_with_its_exit_code(

@@ -72,6 +72,6 @@ def test_sa1b_has_the_keys_of_the_dataset_and_comes_back(masks, tmp_path):
 def test_what_is_no_sa1b_file_is_one_line(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_text(text)
-    with pytest.raises(InputError, match="no SA-1B file") as raised:
+    with pytest.raises(InputError, match="as SA-1B") as raised:
         find_format("sa1b").read(path)
     assert "\n" not in str(raised.value)

@@ -185,3 +185,43 @@ def test_geojson_of_a_geotiff_is_in_its_crs_as_geopandas_reads_it(tmp_path: Path
     assert frame.geometry[0].area == array.sum() / 4
     assert frame.total_bounds.tolist() == [400_005.5, 4_999_965.5, 400_029.5, 4_999_994.5]
     assert np.array_equal(find_format("geojson").read(path)[0].array, array)
+
+
+@pytest.mark.parametrize("format", ["labelme", "coco", "geojson", "cvat", "yolo"])
+def test_many_large_masks_of_a_small_file_are_made_one_by_one(format: str, tmp_path: Path) -> None:
+    """A hundred squares of a picture of 1,000 megapixels: together they would take 100 GB."""
+    side, square = 31_000, [[10, 10], [30, 10], [30, 30], [10, 30]]
+    flat = [number for corner in square for number in corner]
+    xml = f'<image id="0" name="a.jpg" width="{side}" height="{side}">%s</image>'
+    polygon = f'<polygon label="a" points="{";".join(f"{x},{y}" for x, y in square)}"/>'
+    content = {
+        "labelme": {"imageWidth": side, "imageHeight": side, "shapes": [{"label": "a", "points": square}] * 100},
+        "coco": {"images": [{"id": 1, "file_name": "a.jpg", "width": side, "height": side}],
+                 "annotations": [{"image_id": 1, "segmentation": [flat]}] * 100},
+        "geojson": {"type": "FeatureCollection", "anymask": {"image": {"width": side, "height": side}}, "features":
+                    [{"geometry": {"type": "Polygon", "coordinates": [[*square, square[0]]]}}] * 100},
+        "cvat": f"<annotations>{xml % (polygon * 100)}</annotations>",
+        "yolo": "0 " + " ".join(f"{number / side:.9f}" for number in flat) + "\n",
+    }[format]  # fmt: skip
+    path = tmp_path / "file"
+    if format == "yolo":
+        (path / "labels").mkdir(parents=True)
+        (path / "labels" / "a.txt").write_text(content * 100)
+        (path / "data.yaml").write_text("names: [a]")
+        (path / "photos.jsonl").write_text(json.dumps({"photo": "a.jpg", "width": side, "height": side}))
+    else:
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    masks = find_format(format).read(path)
+    assert len(masks) == 100
+    assert not any(mask.is_rendered for mask in masks)
+
+
+def test_a_zigzag_of_many_corners_is_filled_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    from anymask import polygon
+
+    x = np.arange(101).repeat(1)
+    ring = np.stack([np.r_[x, 100, 0], np.r_[np.where(x % 2, 90, 3), 99, 99]], axis=1).astype(float)
+    whole = polygon.polygons_to_mask([[ring]], (100, 100))
+    monkeypatch.setattr(polygon, "_MOST_CROSSINGS", 7)
+    assert np.array_equal(polygon.polygons_to_mask([[ring]], (100, 100)), whole)
+    assert 0 < whole.sum() < whole.size

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 bad input or usage, 1 any other failure, 130 interrupted.
 """
 
+import contextlib
 import os
 import sys
 import warnings
@@ -88,9 +89,10 @@ def main(args: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return 1
     except (KeyboardInterrupt, click.Abort):
-        click.echo("anymask: interrupted", err=True)
-        return 130
+        return _interrupted(args is None)
     except Exception as error:
+        if _comes_from_ctrl_c(error):
+            return _interrupted(args is None)
         if _debug_wanted(arguments):
             _print_traceback()
         code, line = _describe(error)
@@ -112,6 +114,9 @@ def _describe(error: Exception) -> tuple[int, str]:
         return 2, _one_line(str(error))
     if isinstance(error, AnymaskError):
         return 1, _one_line(str(error))
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        return 1, f"{_one_line(error.strerror).lower()}{place}; run with --debug to see where"
     text = _one_line(str(error))
     described = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return 1, f"internal error ({described}); run with --debug to see where"
@@ -131,6 +136,26 @@ def _print_traceback() -> None:
     import traceback
 
     traceback.print_exc()
+
+
+def _interrupted(own_process: bool) -> int:
+    """Say so. Our own process ends without waiting for its threads.
+
+    A thread that was being started when Ctrl-C came is known to nobody, and the interpreter would wait for it forever.
+    """
+    click.echo("anymask: interrupted", err=True)
+    if own_process:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(130)
+    return 130
+
+
+def _comes_from_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came while something caught everything: extension modules make an ImportError of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _silence_stdout() -> None:

@@ -7,6 +7,7 @@ centre, so that filling the ring again by centres gives the same mask, pixel for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,6 +132,20 @@ def fill(rings: Iterable[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     """
     checked = [checked_ring(ring, size) for ring in rings]
     return polygons_to_mask([[ring] for ring in checked], size)
+
+
+def filled(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
+    """The same as a Mask: rings are checked now, and filled when somebody looks at it.
+
+    A file of a few bytes can speak of many large masks; made at once, they would not fit the memory.
+
+    Raises:
+        InputError: as `fill`.
+    """
+    from anymask.mask import Mask
+
+    checked = [checked_ring(ring, size) for ring in rings]
+    return Mask(partial(polygons_to_mask, [[ring] for ring in checked], size), size, **about)
 
 
 def checked_ring(ring: Any, size: tuple[int, int]) -> Ring:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from anymask.errors import InputError
 from anymask.mask import ImageRecord, MaskSet
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, ElementTree.ParseError)
+"""What damaged files make Python's own readers raise; LookupError is an encoding of that name, too."""
 
 MOST_PIXELS = 2**30
 """Of a picture that a file speaks of: beyond, a single mask would not fit the memory of ordinary machines."""
@@ -32,7 +39,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise InputError(f"cannot read {path} as {kind}: {error} is missing") from None
     except OSError as error:
         raise InputError(f"cannot read {path} as {kind}: {(error.strerror or str(error)).lower()}") from None
-    except (ValueError, TypeError, AttributeError, IndexError, OverflowError, ElementTree.ParseError) as error:
+    except _DAMAGE as error:
         raise InputError(f"cannot read {path} as {kind}: {' '.join(str(error).split())}") from None
 
 
@@ -69,6 +76,23 @@ def mapped(value: Any, name: str) -> dict[str, Any]:
 def number(value: Any) -> float | None:
     """A score from a file, or None if there is none."""
     return None if value is None or value == "" else float(value)
+
+
+def text(value: Any) -> str | None:
+    """A name from a file, or None if there is none."""
+    return None if value is None else str(value)
+
+
+def stored_picture(file: Path | bytes) -> PIL.Image.Image:
+    """A picture whose values are numbers, decoded but not turned or converted; call it within `reading`.
+
+    Raises:
+        InputError: damaged, no picture, or of more pixels than `MOST_PIXELS`.
+    """
+    from anymask.decoding import load_stored
+
+    content = file if isinstance(file, bytes) else file.read_bytes()
+    return load_stored(io.BytesIO(content), MOST_PIXELS)
 
 
 def picture_size(width: Any, height: Any) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from anymask.budget import one_by_one
 from anymask.errors import InputError
 from anymask.formats._names import PhotoNames
-from anymask.formats._outlines import bridge_holes, check_tolerance, fill, parts_of
+from anymask.formats._outlines import bridge_holes, check_tolerance, filled, parts_of
 from anymask.formats._reading import (
     listed,
     load_json,
@@ -187,5 +187,5 @@ def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) 
             raise InputError(f"annotation {entry.get('id')!r} has the size {shape.get('size')}, its photo {size}")
         return Mask.from_rle(shape, **about)
     if isinstance(shape, list):
-        return Mask.from_array(fill(shape, size), **about)
+        return filled(shape, size, **about)
     raise InputError(f"annotation {entry.get('id')!r} has no segmentation")

@@ -7,6 +7,7 @@ CVAT's runs go along the rows of the object's box and start with what is outside
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from anymask.budget import one_by_one
 from anymask.errors import InputError
 from anymask.formats._names import PhotoNames
-from anymask.formats._outlines import fill
+from anymask.formats._outlines import filled
 from anymask.formats._reading import load_xml, number, only, picture_size, reading, record_of, with_image
 from anymask.formats._spool import spooled_file
 from anymask.mask import Mask, MaskSet
@@ -151,23 +152,28 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
         "stability": number(attributes.get("stability_score")),
     }
     if shape.tag == "mask":
-        return Mask.from_array(_unrolled(shape.attrib, size), **about)
+        return _unrolled(shape.attrib, size, about)
     if shape.tag == "polygon":
         points = [[float(value) for value in pair.split(",")] for pair in shape.attrib["points"].split(";")]
-        return Mask.from_array(fill([points], size), **about)
+        return filled([points], size, **about)
     if shape.tag == "box" and float(shape.get("rotation", 0)) == 0:
         x0, y0, x1, y1 = (float(shape.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-        return Mask.from_array(fill([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size), **about)
+        return filled([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size, **about)
     raise InputError(f"a <{shape.tag}> is not read: it takes masks, polygons and upright boxes")
 
 
-def _unrolled(attributes: dict[str, str], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _unrolled(attributes: dict[str, str], size: tuple[int, int], about: dict[str, Any]) -> Mask:
     left, top, width, height = (int(attributes[name]) for name in ("left", "top", "width", "height"))
     if min(left, top) < 0 or min(width, height) < 1 or left + width > size[0] or top + height > size[1]:
         raise InputError(f"a mask of {width}x{height} at {left}, {top} lies outside the picture of {size}")
     runs = np.array([int(run) for run in attributes["rle"].split(",")], np.int64)
     if (runs < 0).any() or (runs > width * height).any() or int(runs.sum()) != width * height:
         raise InputError(f"a mask's runs do not add up to its box of {width}x{height}")
+    return Mask(partial(_placed, runs, (left, top, width, height), size), size, **about)
+
+
+def _placed(runs: NDArray[np.int64], box: tuple[int, int, int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    left, top, width, height = box
     array = np.zeros(size[::-1], np.bool_)
     inside = np.repeat(np.arange(runs.size) % 2 == 1, runs)
     array[top : top + height, left : left + width] = inside.reshape(height, width)

@@ -8,6 +8,7 @@ holds picture and transform, so that the file can be read back.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from anymask.atomic import write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
 from anymask.formats._outlines import check_tolerance, checked_ring, parts_of
-from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, with_image
+from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, text, with_image
 from anymask.mask import ImageRecord, Mask, MaskSet
 from anymask.polygon import polygons_to_mask, signed_area
 
@@ -141,9 +142,9 @@ def _frame(content: dict[str, Any], image: Image | None) -> tuple[ImageRecord, A
 def _mask(feature: dict[str, Any], size: tuple[int, int], affine: Affine | None) -> Mask:
     values = mapped(feature.get("properties") or {}, "properties")
     label = values.get("label")
-    about = {"score": number(values.get("score")), "stability": number(values.get("stability"))}
+    about: dict[str, Any] = {"score": number(values.get("score")), "stability": number(values.get("stability"))}
     parts = [[checked_ring(_pixels(ring, affine), size) for ring in part] for part in _parts(feature.get("geometry"))]
-    return Mask.from_array(polygons_to_mask(parts, size), label=None if label is None else str(label), **about)
+    return Mask(partial(polygons_to_mask, parts, size), size, label=text(label), **about)
 
 
 def _parts(geometry: Any) -> list[Any]:

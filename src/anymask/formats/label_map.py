@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from anymask.atomic import write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
+from anymask.formats._reading import reading, stored_picture, with_image
 from anymask.mask import Mask, MaskSet
 from anymask.run import ImageRecord
 
@@ -49,16 +51,19 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a label map; what lay under another mask is gone.
+    """Read a label map; what lay under another mask is gone. Masks are made when somebody looks at them.
 
     Raises:
         InputError: no such picture, or not one of 8 or 16 bit with one channel.
     """
-    import cv2
-
-    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
-    if labels is None or labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"{path} is no label map: it takes a PNG with one channel of 8 or 16 bit")
-    height, width = labels.shape
-    masks = [Mask.from_array(labels == value) for value in np.unique(labels[labels > 0])]
-    return MaskSet(masks, image=image or ImageRecord(width, height, str(path)))
+    with reading(path, "a label map"):
+        picture = stored_picture(path)
+        if picture.mode not in ("L", "P", "I;16", "I;16B", "I"):
+            raise InputError(f"it has the mode {picture.mode}; it takes a PNG with one channel of 8 or 16 bit")
+        numbers = np.asarray(picture)
+        if numbers.max() > _MOST:
+            raise InputError(f"it has the number {numbers.max()}; it takes {_MOST} at most")
+        labels = numbers.astype(np.uint16)
+    values = np.unique(labels)
+    masks = [Mask(partial(np.equal, labels, value), picture.size) for value in values[values > 0]]
+    return with_image(MaskSet(masks, image=ImageRecord(*picture.size, str(path))), image)

@@ -7,8 +7,8 @@ Holes are joined to their outline by bridges of no width, and the parts of one o
 from __future__ import annotations
 
 import base64
-import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 from anymask.atomic import write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._outlines import bridge_holes, check_tolerance, fill, parts_of
-from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, with_image
+from anymask.formats._outlines import bridge_holes, check_tolerance, filled, parts_of
+from anymask.formats._reading import (
+    listed,
+    load_json,
+    mapped,
+    number,
+    picture_size,
+    reading,
+    stored_picture,
+    with_image,
+)
 from anymask.mask import ImageRecord, Mask, MaskSet
 
 if TYPE_CHECKING:
@@ -117,45 +126,55 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def _object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
-    first = shapes[0]
-    array = _shape(first, size)
-    for shape in shapes[1:]:
-        array |= _shape(shape, size)
-    about = {"score": number(first.get("score")), "stability": number(first.get("stability_score"))}
-    return Mask.from_array(array, label=str(first["label"]), **about)
+    first, parts = shapes[0], [_shape(shape, size) for shape in shapes]
+    about: dict[str, Any] = {"score": number(first.get("score")), "stability": number(first.get("stability_score"))}
+    return Mask(partial(_united, parts), size, label=str(first["label"]), **about)
 
 
-def _shape(shape: dict[str, Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _united(parts: list[Mask]) -> NDArray[np.bool_]:
+    array: NDArray[np.bool_] = parts[0].array.copy()
+    for part in parts[1:]:
+        array |= part.array
+    for part in parts:
+        part.release()
+    return array
+
+
+def _shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
+    """One shape, checked; it is painted when somebody looks at it."""
     kind, points = shape.get("shape_type") or "polygon", listed(shape["points"], "points")
     if kind == "mask":
         return _pasted(shape, np.asarray(points, np.float64), size)
     if kind in ("polygon", "oriented_rectangle"):
-        return fill([points], size)
+        return filled([points], size)
     corners = np.asarray(points, np.float64)
     if kind in ("rectangle", "circle") and corners.shape == (2, 2) and np.isfinite(corners).all():
         if kind == "rectangle":
             (x0, y0), (x1, y1) = corners
-            return fill([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
+            return filled([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
         angles = np.linspace(0, 2 * np.pi, 360, endpoint=False)
         radius = float(np.hypot(*(corners[1] - corners[0])))
-        return fill([corners[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)], size)
+        return filled([corners[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)], size)
     raise InputError(f"a shape of type {kind!r} with {len(points)} points is no area")
 
 
-def _pasted(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    import PIL.Image
-
+def _pasted(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> Mask:
     if corners.shape != (2, 2) or not isinstance(shape.get("mask"), str):
         raise InputError("a mask shape needs two corners and a picture")
     (x0, y0), (x1, y1) = corners.astype(int).tolist()
     if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
         raise InputError(f"a mask shape from {[x0, y0]} to {[x1, y1]} lies outside the picture of {size}")
-    with PIL.Image.open(io.BytesIO(base64.b64decode(shape["mask"], validate=True))) as picture:
-        if picture.size != (x1 - x0 + 1, y1 - y0 + 1):
-            raise InputError(f"a mask shape's picture is {picture.size}, its corners are {[[x0, y0], [x1, y1]]}")
-        pixels = np.asarray(picture) != 0
+    picture = stored_picture(base64.b64decode(shape["mask"], validate=True))
+    if picture.size != (x1 - x0 + 1, y1 - y0 + 1):
+        raise InputError(f"a mask shape's picture is {picture.size}, its corners are {[[x0, y0], [x1, y1]]}")
+    pixels = np.asarray(picture) != 0
     if pixels.ndim != 2:
         raise InputError("a mask shape's picture has colours")
+    return Mask(partial(_placed, pixels, (x0, y0), size), size)
+
+
+def _placed(pixels: NDArray[np.bool_], corner: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
     array = np.zeros(size[::-1], np.bool_)
-    array[y0 : y1 + 1, x0 : x1 + 1] = pixels
+    left, top = corner
+    array[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return array

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anymask.atomic import write_file
 from anymask.budget import one_by_one
 from anymask.calls import Call
 from anymask.errors import InputError
+from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, text, with_image
 from anymask.mask import ImageRecord, Mask, MaskSet, Run, Satisfaction
 
 if TYPE_CHECKING:
@@ -120,30 +122,22 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     Raises:
         InputError: not such a file, damaged masks, or a photograph of another size.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} as masks.json: {error}") from None
-    try:
-        about = content["image"]
+    with reading(path, "masks.json"):
+        content = load_json(path)
+        about = mapped(content["image"], "image")
         record = ImageRecord(
-            int(about["width"]),
-            int(about["height"]),
-            about.get("path"),
-            about.get("sha256"),
-            tuple(about.get("notes", ())),
+            *picture_size(about["width"], about["height"]),
+            text(about.get("path")),
+            text(about.get("sha256")),
+            tuple(map(str, listed(about.get("notes", []), "notes"))),
         )
-        if image is not None and image.size != (record.width, record.height):
-            raise InputError(f"the photograph is {image.size}, the masks are for {(record.width, record.height)}")
-        return MaskSet(
-            [_mask(entry) for entry in content["masks"]],
-            image=image or record,
-            prompts=[_prompt(entry) for entry in content.get("prompts", ())],
+        masks = MaskSet(
+            [_mask(mapped(entry, "masks")) for entry in listed(content["masks"], "masks")],
+            image=record,
+            prompts=[_prompt(mapped(entry, "prompts")) for entry in listed(content.get("prompts", []), "prompts")],
             run=_run(content),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise InputError(f"cannot read {path} as masks.json: {reason}") from None
+        return with_image(masks, image)
 
 
 def _mask(entry: Mapping[str, Any]) -> Mask:
@@ -152,21 +146,23 @@ def _mask(entry: Mapping[str, Any]) -> Mask:
 
 def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
     """All that an entry of `masks` tells besides the pixels, as `Mask` takes it."""
+    prompt = entry.get("prompt", 0)
+    if not isinstance(prompt, int) or prompt < 0:
+        raise InputError(f"'prompt' is {prompt!r:.60}: it takes the number of one, from 0")
     return {
-        "score": entry.get("score"),
-        "stability": entry.get("stability"),
-        "label": entry.get("label"),
-        "detector_score": entry.get("detector_score"),
+        **{name: number(entry.get(name)) for name in ("score", "stability", "detector_score")},
+        "label": text(entry.get("label")),
         "satisfied": _satisfied(entry),
-        "prompt": int(entry.get("prompt", 0)),
-        "clean_up": entry.get("clean_up") or (),
+        "prompt": prompt,
+        "clean_up": tuple(map(str, entry.get("clean_up") or ())),
     }
 
 
 def _satisfied(entry: Mapping[str, Any]) -> Satisfaction | None:
     detail = entry.get("satisfied_detail")
     if detail is not None:
-        return Satisfaction(tuple(detail["points"]), detail.get("box_iou"), detail.get("box_share"))
+        points = tuple(map(bool, listed(detail["points"], "points")))
+        return Satisfaction(points, number(detail.get("box_iou")), number(detail.get("box_share")))
     known = entry.get("satisfied")
     return None if known is None else Satisfaction((bool(known),))
 
@@ -175,19 +171,27 @@ def _prompt(entry: Mapping[str, Any]) -> Prompt:
     from anymask.prompt import Prompt
 
     return Prompt(
-        points=np.asarray(entry.get("points") or [], np.float64),
+        points=_finite(entry.get("points") or []),
         labels=np.asarray(entry.get("labels") or [], np.int64),
-        box=entry.get("box"),
-        text=entry.get("text"),
-        notes=tuple(entry.get("notes", ())),
+        box=None if entry.get("box") is None else _finite(entry["box"]),
+        text=text(entry.get("text")),
+        notes=tuple(map(str, listed(entry.get("notes", []), "notes"))),
     )
+
+
+def _finite(numbers: Any) -> NDArray[np.float64]:
+    array = np.asarray(numbers, np.float64)
+    if not np.isfinite(array).all():
+        raise InputError("a prompt has coordinates that are no finite numbers")
+    return array
 
 
 def _run(content: Mapping[str, Any]) -> Run:
     names = ("model", "engine", "precision", "device", "version", *_WHERE_KNOWN)
+    threads, seconds = content.get("threads"), mapped(content.get("seconds") or {}, "seconds")
     return Run(
-        **{name: content.get(name) or "" for name in names},
-        threads=content.get("threads"),
-        seconds=content.get("seconds") or {},
+        **{name: str(content.get(name) or "") for name in names},
+        threads=None if threads is None else int(threads),
+        seconds={step: float(taken) for step, taken in seconds.items()},
         call=Call.from_dict(content["call"]) if content.get("call") else Call(),
     )

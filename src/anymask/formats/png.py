@@ -66,20 +66,18 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     Raises:
         InputError: not a picture, of another size than the photograph or the other masks, or a folder without masks.
     """
+    from anymask.formats._reading import with_image
     from anymask.mask import ImageRecord, Mask, MaskSet
 
     files = sorted(path.glob("mask_*.png")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"there is no mask_*.png in {path}")
     masks = [Mask.from_array(_read_grey(file) > 127) for file in files]
-    return MaskSet(masks, image=image or ImageRecord(*masks[0].size))
+    return with_image(MaskSet(masks, image=ImageRecord(*masks[0].size)), image)
 
 
 def _read_grey(file: Path) -> NDArray[np.uint8]:
-    import PIL.Image
+    from anymask.formats._reading import reading, stored_picture
 
-    try:
-        with PIL.Image.open(file) as picture:
-            return np.asarray(picture.convert("L"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file} as a mask picture: {error}") from None
+    with reading(file, "a mask picture"):
+        return np.asarray(stored_picture(file).convert("L"))

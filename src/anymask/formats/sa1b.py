@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.atomic import write_file
 from anymask.budget import one_by_one
-from anymask.errors import InputError
+from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, text, with_image
 from anymask.mask import Mask, MaskSet
 from anymask.run import ImageRecord
 
@@ -55,17 +55,16 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     Raises:
         InputError: the file is not of this format.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        about = content["image"]
-        masks = [_mask(entry) for entry in content["annotations"]]
-        record = ImageRecord(int(about["width"]), int(about["height"]), about.get("file_name") or None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no SA-1B file: {type(error).__name__} {error}") from error
-    return MaskSet(masks, image=image or record)
+    with reading(path, "SA-1B"):
+        content = load_json(path)
+        about = mapped(content["image"], "image")
+        record = ImageRecord(*picture_size(about["width"], about["height"]), text(about.get("file_name") or None))
+        annotations = listed(content["annotations"], "annotations")
+        masks = [_mask(mapped(entry, "annotations")) for entry in annotations]
+        return with_image(MaskSet(masks, image=record), image)
 
 
 def _mask(entry: Mapping[str, Any]) -> Mask:
     return Mask.from_rle(
-        entry["segmentation"], score=entry.get("predicted_iou"), stability=entry.get("stability_score")
+        entry["segmentation"], score=number(entry.get("predicted_iou")), stability=number(entry.get("stability_score"))
     )

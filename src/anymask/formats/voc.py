@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -19,7 +20,16 @@ from anymask.atomic import publish, staged_folder, write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
 from anymask.formats._names import PhotoNames
-from anymask.formats._reading import load_xml, only, picture_size, reading, record_of, safe_name, with_image
+from anymask.formats._reading import (
+    load_xml,
+    only,
+    picture_size,
+    reading,
+    record_of,
+    safe_name,
+    stored_picture,
+    with_image,
+)
 from anymask.mask import Mask, MaskSet
 
 if TYPE_CHECKING:
@@ -195,17 +205,14 @@ def _read_photo(root: Path, stem: str) -> MaskSet:
     masks = []
     for value in np.unique(objects[(objects > 0) & (objects < 255)]).tolist():
         label = labels[value - 1] if value <= len(labels) else None
-        masks.append(Mask.from_array(objects == value, label=label))
+        masks.append(Mask(partial(np.equal, objects, value), objects.shape[::-1], label=label))
     with reading(about, "Pascal VOC"):
         record = record_of(name, (objects.shape[1], objects.shape[0]))
     return MaskSet(masks, image=record)
 
 
 def _pixels(file: Path) -> NDArray[np.uint8]:
-    import PIL.Image
-
-    with PIL.Image.open(file) as picture:
-        picture_size(*picture.size)
-        if picture.mode not in ("P", "L"):
-            raise InputError(f"it has mode {picture.mode}; it takes a palette, pixel value n for object n")
-        return np.asarray(picture)
+    picture = stored_picture(file)
+    if picture.mode not in ("P", "L"):
+        raise InputError(f"it has mode {picture.mode}; it takes a palette, pixel value n for object n")
+    return np.asarray(picture)

@@ -7,7 +7,6 @@ same names; `photos.jsonl` notes their sizes, so that the labels can be read wit
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,8 +18,17 @@ from anymask.atomic import publish, staged_folder, write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
 from anymask.formats._names import PhotoNames
-from anymask.formats._outlines import bridge_holes, bridge_parts, check_tolerance, fill, parts_of
-from anymask.formats._reading import mapped, only, picture_size, reading, record_of, safe_name, with_image
+from anymask.formats._outlines import bridge_holes, bridge_parts, check_tolerance, filled, parts_of
+from anymask.formats._reading import (
+    MOST_PIXELS,
+    mapped,
+    only,
+    picture_size,
+    reading,
+    record_of,
+    safe_name,
+    with_image,
+)
 from anymask.mask import ImageRecord, Mask, MaskSet
 
 if TYPE_CHECKING:
@@ -165,11 +173,10 @@ def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
 
 def _picture_size(picture: Path) -> tuple[int, int]:
     """(width, height) as displayed, from the file's head."""
-    import PIL.Image
+    from anymask.decoding import displayed_size
 
-    with reading(picture, "photo"), contextlib.closing(PIL.Image.open(picture)) as opened:
-        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return picture_size(*(opened.size[::-1] if turned else opened.size))
+    with reading(picture, "photo"), picture.open("rb") as file:
+        return displayed_size(file, MOST_PIXELS)
 
 
 def _masks(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
@@ -183,7 +190,7 @@ def _masks(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
             ring: Any = np.array(values, np.float64)
             if len(values) < 6 or len(values) % 2:
                 raise InputError(f"{len(values)} numbers after the class; a polygon takes pairs, at least 3")
-            masks.append(Mask.from_array(fill([ring.reshape(-1, 2) * size], size), label=_label(number, labels)))
+            masks.append(filled([ring.reshape(-1, 2) * size], size, label=_label(number, labels)))
         except (ValueError, InputError) as error:
             raise InputError(f"line {count}: {error}") from None
     return MaskSet(masks, image=record)

@@ -67,26 +67,29 @@ def _text(source: str) -> str:
 def _coco(source: str, text: str) -> PromptFile:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is no JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise InputError(f"{source} is no COCO dataset: it takes an object with 'images' and 'annotations'")
     try:
         names = {image["id"]: str(image["file_name"]) for image in content["images"]}
         categories = {each["id"]: str(each["name"]) for each in content.get("categories", ())}
-    except (KeyError, TypeError) as error:
+        annotations = list(content.get("annotations", ()))
+    except KeyError as error:
         raise InputError(f"{source}: an image or a category lacks {error}") from None
+    except TypeError as error:
+        raise InputError(f"{source} is no COCO dataset: {error}") from None
     questions: dict[str, list[Question]] = {name: [] for name in names.values()}
     crowds = 0
-    for place, annotation in enumerate(content.get("annotations", ())):
+    for place, annotation in enumerate(annotations):
         where = f"{source}, annotation {annotation.get('id', place) if isinstance(annotation, dict) else place}"
-        if not isinstance(annotation, dict) or annotation.get("image_id") not in names:
+        if not isinstance(annotation, dict) or _key(annotation.get("image_id")) not in names:
             raise InputError(f"{where}: its image is not in the file")
         if annotation.get("iscrowd"):
             crowds += 1
             continue
         question = _question(box=_corners_of(annotation.get("bbox"), where))
-        question["name"] = categories.get(annotation.get("category_id"))
+        question["name"] = categories.get(_key(annotation.get("category_id")))
         questions[names[annotation["image_id"]]].append(question)
     notes = (f"{crowds} crowd annotations are left out: their boxes surround many objects",) if crowds else ()
     return PromptFile(questions, notes)
@@ -100,14 +103,24 @@ def _corners_of(bbox: Any, where: str) -> list[float]:
     return [x, y, x + width, y + height]
 
 
+def _key(value: Any) -> Any:
+    """A number or name by which a file refers to something; None for what cannot be one."""
+    return value if isinstance(value, int | float | str) else None
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value can be a coordinate: a finite number, and no whole one too long for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _table(source: str, text: str) -> PromptFile:
     heading = text.lstrip("\n").split("\n", 1)[0]
     delimiter = max(",;\t", key=heading.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        rows.fieldnames  # noqa: B018 - reads the first line
+    except csv.Error as error:
+        raise InputError(f"{source}, line 1: {error}") from None
     columns = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
     image = next((columns[name] for name in _IMAGE if name in columns), None)
     corners = next((names for names in _CORNERS if set(names) <= set(columns)), None)

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.errors import WeightsError
+
 Parameters = dict[str, NDArray[np.float32]]
 
 _PREFIXES = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
@@ -30,11 +32,23 @@ def read_parameters(paths: Iterable[Path]) -> Parameters:
     Returns:
         float32 arrays under the names of the official `state_dict`. Batch norms that the exporter folded stay
         folded: a convolution then has a `.bias` and its `.bn.*` entries are missing.
+
+    Raises:
+        WeightsError: a file is no ONNX model, or a damaged one.
     """
     parameters: Parameters = {}
     for path in paths:
-        parameters.update(_read_file(path))
+        try:
+            parameters.update(_read_file(path))
+        except OSError as error:
+            raise WeightsError(f"{path} cannot be read ({error.strerror or error})") from error
+        except Exception as error:  # a damaged file makes protobuf and onnx raise almost anything
+            raise WeightsError(f"{path} is no ONNX model, or a damaged one ({_first_line(error)})") from error
     return parameters
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _read_file(path: Path) -> Parameters:

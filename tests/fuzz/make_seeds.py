@@ -1,0 +1,210 @@
+"""Write the inputs that fuzzing starts from, with our own writers: PYTHONPATH=tests python tests/fuzz/make_seeds.py.
+
+They lie in corpus/TARGET/seed-*; what fuzzing found lies beside them as corpus/TARGET/found-* and is left alone.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from fuzz_targets import packed
+
+import anymask
+from anymask.mask import Mask, MaskSet, Satisfaction
+from anymask.prompt import make_prompts
+from checkpoint_files import as_bfloat16, tensor, write_checkpoint, write_state_dict
+from pictures import corners, encoded
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def result() -> MaskSet:
+    """Two masks on a picture of 24×17: a ring, and two parts of a thing with a name."""
+    y, x = np.ogrid[:17, :24]
+    distance = (x - 9) ** 2 + (y - 8) ** 2
+    ring = (distance < 45) & (distance > 9)
+    parts = np.zeros((17, 24), bool)
+    parts[2:5, 18:22] = parts[10:15, 19:23] = True
+    masks = [
+        Mask.from_array(ring, score=0.98, stability=0.9, satisfied=Satisfaction((True,))),
+        Mask.from_array(parts, score=0.5, label="dög", prompt=1, satisfied=Satisfaction((), 0.3, 1.0)),
+    ]
+    prompts = [*make_prompts((24, 17), points=[(9, 3)]), *make_prompts((24, 17), box=[17, 1, 24, 16])]
+    image = anymask.open_image(np.zeros((17, 24, 3), np.uint8))
+    return MaskSet(masks, image=image, prompts=prompts)
+
+
+def pictures() -> dict[str, bytes]:
+    """One small picture of each kind."""
+    colour = corners(24, 16)
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    deep = PIL.Image.fromarray((np.arange(24 * 16).reshape(16, 24) * 100).astype(np.uint16))
+    clear = colour.convert("RGBA")
+    clear.putalpha(PIL.Image.fromarray((np.arange(24 * 16).reshape(16, 24) % 256).astype(np.uint8)))
+    return {
+        "jpeg": encoded(colour, "JPEG", quality=30),
+        "jpeg-turned": encoded(colour, "JPEG", quality=30, exif=turned, progressive=True),
+        "jpeg-cmyk": encoded(colour.convert("CMYK"), "JPEG", quality=30),
+        "png": encoded(colour, "PNG"),
+        "png-16-bit": encoded(deep, "PNG"),
+        "png-palette": encoded(colour.quantize(8), "PNG", transparency=2),
+        "png-alpha": encoded(clear, "PNG"),
+        "gif": encoded(colour, "GIF", save_all=True, append_images=[colour.rotate(180)]),
+        "bmp": encoded(colour.quantize(8), "BMP"),
+        "ppm": b"P3 3 2 65535\n" + b" ".join(str(n * 3000).encode() for n in range(18)),
+        "tiff": encoded(colour, "TIFF", compression="tiff_lzw"),
+        "tiff-float": encoded(PIL.Image.fromarray(np.linspace(0, 1, 384, dtype=np.float32).reshape(16, 24)), "TIFF"),
+        "webp": encoded(colour, "WEBP", quality=30),
+        "jpeg2000": encoded(colour, "JPEG2000"),
+        "avif": encoded(colour, "AVIF", quality=30),
+    }
+
+
+def asked() -> dict[str, dict[str, bytes]]:
+    """Prompts and steps."""
+    prompts = [
+        {"points": [[350, 450], [400, 220.5]], "labels": [1, 0]},
+        {"box": [60, 90, 300, 400], "points": [[100, 100]], "box_format": "xyxy", "frame": "pixels"},
+        {"boxes": [[0.1, 0.1, 0.5, 0.5], [0.2, 0.2, 0.3, 0.3]], "frame": "unit", "box_format": "cxcywh"},
+        {"points": [[[10, 20]], [[30, 40], [50, 60]]], "labels": [[1], [1, 0]], "outside": "allow"},
+        {"points": [[1, 2], [3, 4]], "each": True, "text": "a dog"},
+        {"mask_input": [[0, 1], [1, 0]], "points": [[1, 1]]},
+    ]
+    steps = [
+        [{"point": [30, 20]}, {"point": [5, 5], "include": False}, {"clean": {"holes": 9, "islands": 5}}],
+        [{"box": [1, 2, 30, 40], "candidate": 2}],
+        {"objects": [{"steps": [{"mask": {"size": [48, 64], "counts": [10, 20, 3042]}},
+                                {"brush": [[3, 4], [20, 9]], "size": 5}, {"erase": [[6, 5]], "size": 3}],
+                      "name": "cup"}]},
+    ]  # fmt: skip
+    words = ["point 350,450", "box 5%,5%,50%,100%", "dog, red car", "point 1e3,-2"]
+    return {
+        "prompts": {str(n): json.dumps(each).encode() for n, each in enumerate(prompts)},
+        "steps": {str(n): json.dumps(each).encode() for n, each in enumerate(steps)},
+        "prompt-words": {"0": "\n".join(words).encode()},
+        "prompt-files": {
+            "csv": b"image,object,x,y,label,x_min,y_min,x_max,y_max,name\n"
+            b"a.jpg,1,10,20,1,,,,,cup\na.jpg,1,3,4,0,1,2,30,40,\n",
+            "coco": json.dumps({
+                "images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 3, "name": "cup"}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 30, 40]},
+                                {"id": 2, "image_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 1}]}).encode(),
+        },
+        "server": {
+            "segment": b'segment\n{"prompts": [{"points": [[110, 300]], "labels": [1]}]}',
+            "segment-box": b'segment\n{"prompts": [{"box": [170, 14, 412, 264], "label": "cup"}], "candidates": true, '
+            b'"format": "polygons", "select": "part", "refine": "off", "max_hole_area": 9, "max_island_area": 9}',
+            "segment-mask": b'segment\n{"prompts": [{"points": [[0.5, 0.5]], "mask": {"size": [400, 600], "counts": '
+            b'"TW^2d0l;00000lbj4"}}], "frame": "unit", "format": "png", "keep": false}',
+            "everything": b'everything\n{"sampling": "grid", "points_per_side": 2, "max_seconds": 0.01, "tile": 256, '
+            b'"roi": [1, 2, 300, 200], "min_area": 3, "max_area": 9999}',
+            "cutout": b'cutout\n{"masks": [{"rle": {"size": [400, 600], "counts": "TW^2d0l;00000lbj4"}}], '
+            b'"edges": "hard", "crop": true, "margin": 9, "background": [1, 2, 3], "shadow": true, "outline": 3}',
+            "export": b'export\n{"format": "coco", "name": "photo.jpg", "masks": [{"rle": {"size": [400, 600], '
+            b'"counts": "TW^2d0l;00000lbj4"}, "label": "cup", "score": 0.5}]}',
+            "state": b'state\n{"objects": [{"name": "cup", "steps": []}]}',
+            "upload": b"upload multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name=file; "
+            b"filename=a.png\r\n\r\n" + pictures()["png"] + b"\r\n--x--\r\n",
+        },
+    }  # fmt: skip
+
+
+def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
+    """The result in every format."""
+    masks = result()
+    files: dict[str, dict[str, bytes]] = {}
+    ways = {
+        **{name: {"0": {}} for name in ("masks-json", "sa1b", "csv", "geojson", "cvat", "label-map")},
+        "coco": {"rle": {}, "polygons": {"polygons": True}}, "labelme": {"polygons": {}, "masks": {"shapes": "mask"}},
+    }  # fmt: skip
+    for format, options in ways.items():
+        for name, given in options.items():
+            path = folder / f"{format}-{name}.file"
+            masks.save(path, format, **given)
+            files.setdefault(format, {})[name] = path.read_bytes()
+    masks[:1].save(folder / "one.png", "png")
+    files["png"] = {"0": (folder / "one.png").read_bytes()}
+    files["geojson-of-others"] = {"0": json.dumps({"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {"label": "cup"}, "geometry": {"type": "MultiPolygon", "coordinates":
+         [[[[1, 1], [9, 1], [9, 9], [1, 1]]]]}}, {"type": "Feature", "geometry": None}]}).encode()}  # fmt: skip
+    files["cvat"]["shapes"] = (
+        b'<annotations><image id="0" name="a.jpg" width="24" height="17"><polygon label="cup" points="1,1;9,1;9,9"/>'
+        b'<box label="x" xtl="1" ytl="2" xbr="8.5" ybr="9"/><tag label="t"/></image></annotations>'
+    )
+    files["labelme"]["shapes"] = json.dumps({"imageWidth": 24, "imageHeight": 17, "imagePath": "a.jpg", "shapes": [
+        {"label": "a", "shape_type": "circle", "points": [[9, 8], [12, 8]], "group_id": 1},
+        {"label": "a", "shape_type": "rectangle", "points": [[1, 2], [9, 8]], "group_id": 1}]}).encode()  # fmt: skip
+    files["folders"] = {}
+    for format in ("yolo", "voc", "folder"):
+        place = folder / format
+        if format == "folder":
+            masks.save(place, "folder")
+        else:
+            masks.save(place, format)
+        inside = sorted(path for path in place.rglob("*") if path.is_file() and path.name != "overlay.png")
+        files["folders"][format] = packed({str(path.relative_to(place)): path.read_bytes() for path in inside})
+    files["folders"]["mixed"] = packed({
+        "a/one.json": files["masks-json"]["0"], "b.csv": files["csv"]["0"], "c/mask_000.png": files["png"]["0"],
+        "d.png": files["label-map"]["0"], "e.xml": files["cvat"]["0"],
+    })  # fmt: skip
+    return files
+
+
+def weights(folder: Path) -> dict[str, dict[str, bytes]]:
+    """Small checkpoints."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    from safetensors.numpy import save
+
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.arange(4, dtype=np.float16)
+    write_state_dict(folder / "a.pth", {"image_encoder.a": a, "b": b})
+    write_checkpoint(folder / "b.pth", {"model": {"a": tensor(as_bfloat16(a))}, "epoch": 3})
+    nodes = [
+        helper.make_node("MatMul", ["x", "onnx::MatMul_1"], ["y"], name="/transformer/layers.0/lin/MatMul"),
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(a[None])),
+        helper.make_node("Add", ["y", "c"], ["z"], name="/layers.1/attn/Add"),
+        helper.make_node("Expand", ["onnx::Expand_2", "x"], ["e"], name="/Expand"),
+    ]
+    tensors = [numpy_helper.from_array(a, "onnx::MatMul_1"), numpy_helper.from_array(a[None], "onnx::Expand_2"),
+               numpy_helper.from_array(b, "model.image_encoder.b")]  # fmt: skip
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 2])
+    graph = helper.make_graph(nodes, "g", [value], [value], tensors)
+    saved = io.BytesIO()
+    onnx.save(helper.make_model(graph), saved)
+    catalogue = (
+        b'[models.mine]\nfamily = "sam"\nfiles = [{name = "a.pth", sha256 = "' + b"0" * 64 + b'", size = 3}]\n'
+        b'licence = {weights = "MIT"}\nsources = [{kind = "https", files = {"a.pth" = "https://localhost/a.pth"}}, '
+        b'{kind = "npm", package = "a@1.0", files = {"a.pth" = "b/c"}}]\n'
+    )
+    return {
+        "pth": {"state-dict": (folder / "a.pth").read_bytes(), "nested": (folder / "b.pth").read_bytes()},
+        "safetensors": {"0": save({"image_encoder.a": a, "b": b}, {"format": "np"})},
+        "onnx": {"0": saved.getvalue()},
+        "catalogue": {"0": catalogue},
+    }
+
+
+def main() -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        seeds = {"picture": pictures(), **asked(), **masks_in(Path(name)), **weights(Path(name))}
+    deep = ("png-16-bit", "tiff-float", "ppm", "png-alpha")
+    seeds["picture-window"] = {name: seeds["picture"][name] for name in deep}
+    for target, inputs in seeds.items():
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("seed-*"):
+            path.unlink()
+        for name, data in inputs.items():
+            (folder / f"seed-{name}").write_bytes(data)
+    print(f"{sum(map(len, seeds.values()))} inputs for {len(seeds)} targets in {CORPUS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Readers of what strangers wrote take it or refuse it in one line: whatever it is, soon, and in little memory.
+
+The corpus is what fuzzing starts from and what it has found; `make fuzz` looks for more.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fuzz_targets import FILE_MARK, TARGETS, packed, run, unpacked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import mutated
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "corpus"
+IN_PROCESS = sorted(set(TARGETS) - {"server"})  # the server has schemathesis, and a target of `make fuzz`
+
+
+def seeds(target: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
+
+
+def test_every_target_has_a_corpus_and_the_other_way_round() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
+
+
+@pytest.mark.parametrize("target", IN_PROCESS)
+def test_what_our_own_writers_wrote_is_taken(target: str) -> None:
+    refused_on_purpose = {
+        "picture-window/seed-ppm", "picture-window/seed-png-alpha", "prompts/seed-5", "steps/seed-1",
+    }  # fmt: skip
+    for path in sorted((CORPUS / target).glob("seed-*")):
+        assert run(target, path.read_bytes()) == (f"{target}/{path.name}" not in refused_on_purpose), path
+
+
+def test_nothing_that_was_found_breaks_anything_again() -> None:
+    """In a process of its own, which the limits on time and memory are for."""
+    command = [sys.executable, str(HERE / "run_fuzz.py"), "--replay"]
+    command += [str(CORPUS / target) for target in IN_PROCESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout[-300:]}\n{done.stderr[-3000:]}"
+    assert done.stdout.count("\n") == sum(len(seeds(target)) for target in IN_PROCESS)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("target", IN_PROCESS)
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_changed_inputs_are_taken_or_refused(target: str, seed: int) -> None:
+    rng, inputs = random.Random(seed), seeds(target)
+    run(target, mutated(rng.choice(inputs), inputs, rng))
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,5}(/[a-z]{1,5})?", fullmatch=True), st.binary(max_size=40), max_size=3))
+def test_several_files_travel_as_one_input(files: dict[str, bytes]) -> None:
+    files = {name: content.replace(FILE_MARK, b"") for name, content in files.items()}
+    files = {name: content for name, content in files.items() if not any(each.startswith(f"{name}/") for each in files)}
+    with unpacked(packed(files)) as folder:
+        found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert found == files
+
+
+def test_a_broken_reader_is_noticed() -> None:
+    """The runner itself: an input that breaks its target ends with its traceback and exit code 1."""
+    code = (
+        "import sys, run_fuzz, fuzz_targets\n"
+        "def broken(data):\n    raise IndexError('the reader fell over')\n"
+        "fuzz_targets.TARGETS['csv'] = broken\n"
+        "sys.exit(run_fuzz.replay([run_fuzz.CORPUS / 'csv']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE, check=False)
+    assert done.returncode == 1
+    assert "the reader fell over" in done.stderr
