@@ -93,6 +93,12 @@ class Frame:
             np.greater(values, threshold, out=mask[y0:y1, x0:x1])
         return mask
 
+    def interpolate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits in full size, what `upscale` compares with its threshold: float32 [256, 256] → [height, width]."""
+        rows, columns = _weights(self.height, self.resized[1]).matrix, _weights(self.width, self.resized[0]).transposed
+        full: NDArray[np.float32] = rows @ logits.astype(np.float32, copy=False) @ columns
+        return full
+
     def count_above(self, logits: NDArray[np.float32], threshold: float) -> int:
         """Number of pixels that `upscale` puts inside the mask, without making it.
 

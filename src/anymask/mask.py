@@ -67,10 +67,12 @@ class Mask:
         satisfied: Satisfaction | None = None,
         prompt: int = 0,
         clean_up: Sequence[str] = (),
+        full_logits: Callable[[], NDArray[np.float32]] | None = None,
     ) -> None:
         """Wrap a mask, bool [H, W], or the function that makes one; everything else is described at the class.
 
-        The function is called when the pixels are first wanted, and again only after `release`.
+        The function is called when the pixels are first wanted, and again only after `release`. `full_logits` makes
+        logits in full size, float32 [H, W], where they are more than `logits` enlarged.
 
         Raises:
             InputError: an array that is not bool or not of that size.
@@ -80,7 +82,7 @@ class Mask:
         self.label, self.detector_score = label, detector_score
         self.satisfied, self.prompt, self.clean_up = satisfied, prompt, tuple(clean_up)
         self._lock = threading.Lock()
-        self._render = render if callable(render) else None
+        self._render, self._full_logits = render if callable(render) else None, full_logits
         self._array = None if callable(render) else self._checked(render)
         self._area: int | None = None
         self._box: list[int] | None = None
@@ -146,6 +148,20 @@ class Mask:
                     self._array = self._checked(self._render())
                 array = self._array
         return array
+
+    @property
+    def probabilities(self) -> NDArray[np.float32] | None:
+        """The soft mask: float32 [H, W], 0 to 1, how likely each pixel is inside; None where `logits` is None.
+
+        Above 0.5 exactly where `array` is. Made each time it is read, for it takes four bytes per pixel.
+        """
+        if self.logits is None:
+            return None
+        from anymask.frame import Frame
+        from anymask.soft import probabilities
+
+        full = self._full_logits() if self._full_logits is not None else Frame(*self.size).interpolate(self.logits)
+        return probabilities(full, self.array)
 
     @property
     def is_rendered(self) -> bool:
@@ -235,7 +251,7 @@ class Mask:
         if not done:
             return self
         satisfied = None if prompt is None else Satisfaction.of(cleaned, prompt)
-        about = {name: getattr(self, name) for name in _ABOUT}
+        about = {name: getattr(self, name) for name in _ABOUT} | {"full_logits": self._full_logits}
         return Mask(cleaned, self.size, **{**about, "satisfied": satisfied, "clean_up": (*self.clean_up, *done)})
 
     def __reduce__(self) -> tuple[Any, ...]:

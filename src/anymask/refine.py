@@ -149,6 +149,15 @@ def render(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> 
     return mask
 
 
+def render_logits(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.float32]:
+    """Make the logits in full size, float32 [H, W], with their detail in the window's place."""
+    full = frame.interpolate(logits)
+    if detail is not None:
+        x0, y0, x1, y1 = detail.window
+        full[y0:y1, x0:x1] = detail.frame.interpolate(detail.logits)
+    return full
+
+
 def flip_logits(logits: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
     """Turn answers about the mirrored photo round: float32 [256, 256], padding negative as the model leaves it."""
     cells = frame.resized[0] / (MODEL_SIDE // LOGIT_SIDE)

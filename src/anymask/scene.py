@@ -27,7 +27,7 @@ from anymask.grouping import Group, as_asked, ask_apart, check_group, groups_of,
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt, make_prompts
-from anymask.refine import Detail, Refine, Refiner, check_refine, render
+from anymask.refine import Detail, Refine, Refiner, check_refine, render, render_logits
 
 if TYPE_CHECKING:
     from anymask.detect import Search
@@ -348,6 +348,7 @@ class Scene:
             logits=answer.logits,
             satisfied=answer.satisfied,
             prompt=index,
+            full_logits=partial(render_logits, self._frame, answer.logits, detail),
         )
 
     def _mirrored(self) -> Decode:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @prompt_options
+@click.option("--soft", is_flag=True, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255.")
 @common_options
-def command(image: Path, out: Path | None, as_json: bool, quiet: bool, **asked: Any) -> None:
+def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: bool, **asked: Any) -> None:
     """Cut out the objects that points, boxes or words name.
 
     Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Words are found by a detector;
@@ -36,7 +37,7 @@ def command(image: Path, out: Path | None, as_json: bool, quiet: bool, **asked: 
 
     result = answer(open_image(image), quiet=quiet, **asked)
     folder = out or Path("anymask-out") / image.stem
-    written = write_outputs(result, folder)
+    written = write_outputs(result, folder, soft=soft)
     if as_json:
         click.echo((folder / "masks.json").read_text(encoding="utf-8"), nl=False)
     elif not quiet:

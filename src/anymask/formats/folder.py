@@ -31,6 +31,7 @@ def write_outputs(
     overlay: bool = True,
     pictures: bool = True,
     also: Mapping[str, str] | None = None,
+    soft: bool = False,
 ) -> list[Path]:
     """Write overlay, mask pictures and `masks.json` together, or nothing at all.
 
@@ -43,9 +44,10 @@ def write_outputs(
         overlay: whether to draw the overlay; it needs the photograph.
         pictures: whether each mask gets a PNG of its own.
         also: further files, name → format.
+        soft: whether the probabilities of each mask are written, too: `soft_000.png` …, see `png.encode_soft`.
 
     Returns:
-        The files written: the overlay, the masks in order, further files, `masks.json`.
+        The files written: the overlay, the masks in order, their probabilities, further files, `masks.json`.
 
     Raises:
         InputError: the folder is a file or may not be written, or the photograph is missing.
@@ -55,6 +57,7 @@ def write_outputs(
 
     folder = Path(out_dir)
     files = [f"mask_{index:03d}.png" for index in range(len(masks))] if pictures else []
+    soft_files = {f"soft_{i:03d}.png": mask for i, mask in enumerate(masks) if soft and mask.logits is not None}
     with staged_folder(folder) as stage:
         # Two threads, because drawing and compressing the overlay takes as long as all the rest.
         with ThreadPoolExecutor(2) as pool:
@@ -62,12 +65,16 @@ def write_outputs(
             for mask, name in zip(one_by_one(masks) if files else (), files, strict=True):
                 (stage / name).write_bytes(png.encode(mask.array))
                 mask.rle  # noqa: B018 - kept in the mask for masks.json, while its pixels are at hand
+            for name, mask in soft_files.items():
+                probabilities = mask.probabilities
+                assert probabilities is not None
+                (stage / name).write_bytes(png.encode_soft(probabilities))
             (stage / INDEX).write_bytes(masks_json.dumps(masks_json.to_dict(masks, files or None)))
             for name, format in (also or {}).items():
                 find_format(format).write(masks, stage / name)
             if drawing is not None:
                 drawing.result()
-        names = [*([OVERLAY] if overlay else []), *files, *(also or {}), INDEX]
+        names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), INDEX]
         stale = _pictures_of_earlier_run(folder) - set(names)
         written = publish(stage, names)
         for name in stale:
@@ -101,7 +108,8 @@ def _pictures_of_earlier_run(folder: Path) -> set[str]:
         names = {str(entry.get("file")) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
-    ours = {path.name for path in folder.glob("mask_*.png")}
+    names |= {name.replace("mask_", "soft_") for name in names}
+    ours = {path.name for pattern in ("mask_*.png", "soft_*.png") for path in folder.glob(pattern)}
     return (names & ours) | {OVERLAY}
 
 

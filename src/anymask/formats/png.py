@@ -36,6 +36,16 @@ def encode(mask: NDArray[np.bool_]) -> bytes:
     return encoded
 
 
+def encode_soft(probabilities: NDArray[np.float32]) -> bytes:
+    """Probabilities, float32 [H, W], as a grey PNG of 8 bits: 128 and more is inside."""
+    import cv2
+
+    # Halves are rounded away from the mask, so that 0.5, which is outside, stays below 128.
+    grey = np.ceil(probabilities * np.float32(256) - 1).clip(0, 255).astype(np.uint8)
+    encoded: bytes = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    return encoded
+
+
 def write(masks: MaskSet, path: Path) -> list[Path]:
     """Write every mask as a picture.
 
