@@ -43,6 +43,7 @@ _KEYS = {
     "clean": {"clean"},
 }
 _LARGEST_BRUSH = 10_000
+_FARTHEST = 10**6
 
 Step = Mapping[str, Any]
 
@@ -228,7 +229,8 @@ def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArra
         corners = np.zeros((0, 2))
     if corners.ndim != 2 or corners.shape[1] != 2 or not len(corners) or corners.dtype.kind not in "iu":
         raise PromptError("a stroke takes a path of whole pixels: [[x, y], …]")
-    if np.abs(corners).max() > 10**6 or not isinstance(size, int) or not 1 <= size <= _LARGEST_BRUSH:
+    far = corners.min() < -_FARTHEST or corners.max() > _FARTHEST
+    if far or not isinstance(size, int) or not 1 <= size <= _LARGEST_BRUSH:
         raise PromptError(f"a stroke takes a size of 1 to {_LARGEST_BRUSH} pixels, and a path near the photo")
     painted: NDArray[np.bool_] = mask.copy()
     for a, b in zip(corners.tolist(), corners.tolist()[1:] or corners.tolist(), strict=False):

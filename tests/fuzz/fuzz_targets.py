@@ -6,6 +6,7 @@ or memory than `run_fuzz.py` allows.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import shutil
@@ -88,7 +89,9 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 @cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="anymask-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="anymask-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def looked_at(masks: MaskSet) -> None:

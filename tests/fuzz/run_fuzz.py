@@ -13,9 +13,11 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import hashlib
+import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,11 @@ SECONDS_PER_INPUT = 10
 """A picture of a megapixel takes a tenth of it on a busy machine."""
 MEMORY_MB = 2048
 LONGEST = 1 << 16
+CHILD = "ANYMASK_FUZZ_CHILD"
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Inputs are written to files thousands of times a second."""
+MOST_KEPT, LARGEST_KEPT = 12, 2048
+"""New inputs for each target, and bytes of each, that --minimise keeps at most."""
 START_SECONDS = 60
 """To import everything and, for the server, to load a model."""
 QUICK = 1.5
@@ -46,13 +53,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="for all targets together")
     parser.add_argument("--replay", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--minimise", action="store_true")
-    parser.add_argument("--child", nargs=2, metavar=("TARGET", "FOLDER"), help=argparse.SUPPRESS)
+    if CHILD in os.environ:  # libFuzzer starts itself again with arguments of its own
+        return child(*json.loads(os.environ[CHILD]))
     given = parser.parse_args()
     if given.replay:
         return replay(given.replay)
-    if given.child:
-        name, folder = given.child
-        return child(name, Path(folder), given.seconds)
     unknown = set(given.targets) - set(TARGETS)
     if unknown:
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
@@ -77,12 +82,9 @@ def campaign(names: list[str], seconds: float, minimise: bool) -> int:
 
 def _fuzzed(name: str, seconds: float, minimise: bool) -> list[Path]:
     """Run one target's process, keep what it found, and print a line, or what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="anymask-fuzz-") as folder:
-        command = [sys.executable, __file__, "--child", name, folder, "--seconds", str(seconds)]
+    with tempfile.TemporaryDirectory(prefix="anymask-fuzz-", dir=IN_MEMORY) as folder:
         started = time.monotonic()
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=seconds + START_SECONDS, check=False
-        )
+        done = _started(name, folder, seconds)
         broke = sorted(path for path in Path(folder).iterdir() if path.name.startswith(("crash", "timeout", "oom")))
         kept = [_kept(CORPUS / name / f"found-{_short(path)}", path.read_bytes()) for path in broke]
         runs = _count_of(done.stderr)
@@ -95,17 +97,25 @@ def _fuzzed(name: str, seconds: float, minimise: bool) -> list[Path]:
         return kept
 
 
+def _started(name: str, folder: str, seconds: float, new: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Fuzz one target in a process of its own, or let it choose among new inputs."""
+    config = json.dumps([name, folder, seconds, None if new is None else str(new)])
+    environment = {**os.environ, CHILD: config, "TMPDIR": folder}  # libFuzzer's end leaves files behind
+    return subprocess.run(
+        [sys.executable, __file__], env=environment, capture_output=True, text=True, errors="replace",
+        timeout=seconds + START_SECONDS, check=False,
+    )  # fmt: skip
+
+
 def _merge(name: str, new: Path) -> None:
-    """Add to the corpus the fewest new inputs that reach all that the new ones reach, small ones first."""
-    with tempfile.TemporaryDirectory() as target:
-        subprocess.run(
-            [sys.executable, __file__, "--child", name, target, "--seconds", "0"],
-            env={**os.environ, "FUZZ_MERGE": f"{target}{os.pathsep}{new}"}, capture_output=True, check=False,
-        )  # fmt: skip
-        found = sorted((path.read_bytes() for path in Path(target).iterdir() if path.is_file()), key=len)
-    for data in found[:12]:
-        if len(data) <= 2048:
-            _kept(CORPUS / name / f"more-{hashlib.sha256(data).hexdigest()[:10]}", data)
+    """Add to the corpus the few small new inputs that reach what no other input reaches."""
+    with tempfile.TemporaryDirectory(prefix="anymask-fuzz-", dir=IN_MEMORY) as folder:
+        _started(name, folder, START_SECONDS, new)
+        known = {path.name for path in (CORPUS / name).iterdir()}
+        chosen = (path for path in (Path(folder) / "chosen").iterdir() if path.name not in known)
+        found = sorted((path.read_bytes() for path in chosen), key=len)
+    for data in [each for each in found if 0 < len(each) <= LARGEST_KEPT][:MOST_KEPT]:
+        _kept(CORPUS / name / f"more-{hashlib.sha256(data).hexdigest()[:10]}", data)
 
 
 def _kept(path: Path, data: bytes) -> Path:
@@ -135,13 +145,16 @@ def _worth_reading(text: str) -> str:
 # ---------------------------------------------------------------- one target
 
 
-def child(name: str, folder: Path, seconds: float) -> int:
-    """Fuzz one target in this process; broken inputs are left in the folder as crash-*, timeout-*, oom-*."""
+def child(name: str, folder: str, seconds: float, new: str | None) -> int:
+    """Fuzz one target in this process; broken inputs are left in the folder as crash-*, timeout-*, oom-*.
+
+    With a folder of new inputs, those that reach what the corpus does not are copied to FOLDER/chosen instead.
+    """
     warnings.simplefilter("ignore")
     seeds = [path.read_bytes() for path in sorted((CORPUS / name).iterdir())]
     if _atheris():
-        _with_atheris(name, folder, seconds, seeds)
-    return _blindly(name, folder, seconds, seeds)
+        _with_atheris(name, Path(folder), seconds, seeds, new)
+    return _blindly(name, Path(folder), seconds, seeds)
 
 
 def _atheris() -> bool:
@@ -150,20 +163,27 @@ def _atheris() -> bool:
     return find_spec("atheris") is not None
 
 
-def _with_atheris(name: str, folder: Path, seconds: float, seeds: list[bytes]) -> None:
+def _with_atheris(name: str, folder: Path, seconds: float, seeds: list[bytes], new: str | None) -> None:
     """Hand over to libFuzzer, which ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["anymask", "PIL", "json", "csv", "zipfile", "onnx"]):
         _warm_up(name, seeds)
     _limit_memory()
-    merge = os.environ.get("FUZZ_MERGE")
-    (folder / "new").mkdir(exist_ok=True)
+    bred, chosen = folder / "new", folder / "chosen"
+    for place in (bred, chosen):
+        place.mkdir(exist_ok=True)
     options = [
         f"-max_total_time={max(1, int(seconds))}", f"-timeout={SECONDS_PER_INPUT}", f"-max_len={LONGEST}",
         f"-artifact_prefix={folder}/", "-rss_limit_mb=0", "-print_final_stats=1", "-verbosity=0", "-close_fd_mask=0",
     ]  # fmt: skip
-    places = ["-merge=1", *merge.split(os.pathsep)] if merge else [str(folder / "new"), str(CORPUS / name)]
+    if new is None:
+        options += [str(bred), str(CORPUS / name)]
+    elif len(sys.argv) > 1:  # the process that libFuzzer started to read them one by one
+        options = sys.argv[1:]
+    else:
+        shutil.copytree(CORPUS / name, chosen, dirs_exist_ok=True)
+        options += ["-merge=1", str(chosen), new]
 
     def change(data: bytes, most: int, seed: int) -> bytes:
         rng = random.Random(seed)
@@ -171,7 +191,7 @@ def _with_atheris(name: str, folder: Path, seconds: float, seeds: list[bytes]) -
             return bytes(atheris.Mutate(data, most))
         return mutated(data, seeds, rng, most)
 
-    atheris.Setup([sys.argv[0], *options, *places], lambda data: _one(name, data), custom_mutator=change)
+    atheris.Setup([f"{sys.executable} {__file__}", *options], lambda data: _one(name, data), custom_mutator=change)
     atheris.Fuzz()
 
 

@@ -1,9 +1,13 @@
-"""Make the pictures of editing.md from the example photographs: python docs/make_editing_images.py."""
+"""Make the pictures of these pages from the example photographs: make pictures.
+
+images/browser.jpg is the one that is not made here: a screenshot of the application.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import dataflow
 import numpy as np
 import PIL.Image
 
@@ -74,6 +78,30 @@ def drawings(coffee: anymask.Scene, fruits: anymask.Scene) -> None:
     save_animation(OUT / "clicks.webp", frames, durations)
 
 
+def prompts(coffee: anymask.Scene) -> None:
+    """The same photo asked in three ways; the first page's picture."""
+    ways = {
+        "--point": coffee.segment(points=[(300, 300)]),
+        "--point --not-point": coffee.segment(points=[(300, 300), (362, 285)], labels=[1, 0]),
+        "--box": coffee.segment(box=[170, 14, 412, 264]),
+    }
+    save(row([result.draw() for result in ways.values()], list(ways), 230), "prompts.jpg")
+    both = [coffee.segment(points=[(110, 300)]), coffee.segment(boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])]
+    save(row([result.draw() for result in both], height=400), "coffee.jpg")
+
+
+def everything(fruits: anymask.Scene) -> None:
+    """All objects, and every pixel once."""
+    result = fruits.everything(max_seconds=30)
+    pieces = result.partition().masks()
+    shown = anymask.MaskSet(pieces, image=fruits.source)
+    save(
+        row([result.draw(max_side=640), shown.draw(max_side=640)], ["everything", "--partition"], 330), "everything.jpg"
+    )
+    named = fruits.segment(text="orange", detector="coco-ssd")
+    save(named.draw(max_side=640), "words.jpg")
+
+
 def main() -> None:
     """Make them all."""
     segmenter = anymask.load(threads=2)
@@ -81,6 +109,9 @@ def main() -> None:
     cut_outs(coffee, cat, fruits)
     inpainting(coffee)
     drawings(coffee, fruits)
+    prompts(coffee)
+    everything(fruits)
+    dataflow.main(OUT / "dataflow.svg")
 
 
 if __name__ == "__main__":
