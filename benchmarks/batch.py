@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from anymask.jobs.batch import Job, Status, available_cores, resolved, run_batch
+from anymask.jobs.batch import Job, Status, resolved, run_batch
+from anymask.jobs.cores import available_cores
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.work import Work
 from benchmarks.boxes import ten_boxes

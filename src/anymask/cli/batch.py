@@ -35,7 +35,9 @@ _LINE_SECONDS = 30.0
 @word_options
 @click.option("--images", metavar="DIR", help="Folder that names in a list, a COCO JSON or a CSV count from.")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Models side by side.  [default: 1]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Models side by side.  [default: what is quickest]"
+)
 @click.option("--runner", type=click.Choice(("local", "ray")), default="local", show_default=True)
 @click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster; also RAY_ADDRESS. Without it: here.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first photo that fails.")
@@ -87,7 +89,7 @@ def command(
     with shown_fetch(quiet) as fetched:
         settled, segmenter = resolved(work, fetched, allow=allow)
     job = Job(
-        listed, settled, folder, workers or 1, runner, ray_address, fail_fast, retry_failed,
+        listed, settled, folder, workers, runner, ray_address, fail_fast, retry_failed,
         store_bytes=None if store_gb is None else round(store_gb * 1e9),
     )  # fmt: skip
     with _shown(quiet) as progress:

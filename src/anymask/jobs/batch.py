@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.errors import AnymaskError, InputError
 from anymask.jobs.collect import collect
+from anymask.jobs.cores import available_cores, best_workers
 from anymask.jobs.dispatch import Crew, dispatch
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.lanes import Lanes
@@ -49,7 +49,7 @@ class Job:
         inputs: the photos.
         work: what is done to each, see `resolved`.
         out: folder of results; a path, or an address of fsspec.
-        workers: how many models work side by side.
+        workers: how many models work side by side; None: as many as are quickest here, or as the cluster has room for.
         runner: "local" or "ray".
         ray_address: of a Ray cluster that runs already; None asks RAY_ADDRESS, and starts Ray here if that is not set.
         fail_fast: stop at the first photo that fails.
@@ -60,7 +60,7 @@ class Job:
     inputs: Inputs
     work: Work
     out: str
-    workers: int = 1
+    workers: int | None = None
     runner: str = "local"
     ray_address: str | None = None
     fail_fast: bool = False
@@ -286,10 +286,18 @@ class _Run:
             from anymask.jobs.ray import Actors
 
             return Actors(job.work, job.out, job.workers, job.ray_address)
-        if job.workers == 1:
+        workers = job.workers or self._best_workers()
+        if workers == 1:
             return Lanes(Worker(job.work, self._results, segmenter))
-        threads = job.work.threads or max(1, available_cores() // job.workers)
-        return Processes(replace(job.work, threads=threads), job.out, job.workers)
+        threads = job.work.threads or max(1, available_cores() // workers)
+        return Processes(replace(job.work, threads=threads), job.out, workers)
+
+    def _best_workers(self) -> int:
+        from anymask.weights import find_model
+
+        work = self._job.work
+        alone = work.threads is not None or work.device != "cpu" or work.options.get("max_seconds") is not None
+        return 1 if alone else best_workers(self._counts.waiting, find_model(work.model).size)
 
     def _tell(self, outcome: Outcome) -> bool:
         if outcome.state == "stopped":
@@ -388,14 +396,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def _store() -> EmbeddingStore:

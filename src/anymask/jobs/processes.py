@@ -15,6 +15,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from anymask.jobs.cores import claim_cores
 from anymask.jobs.dispatch import LANES, MAX_FALSE_STARTS, Death, start_failed
 from anymask.jobs.outputs import results_at
 from anymask.jobs.work import Outcome, Task, Work, Worker
@@ -111,6 +112,8 @@ def _serve(pipe: Connection, work: Work, out: str, lanes: int) -> None:
             pipe.send(message)
 
     try:
+        if work.threads:
+            claim_cores(work.threads)
         worker = Worker(work, results_at(out))
     except Exception as error:
         tell(f"{error}" or type(error).__name__)

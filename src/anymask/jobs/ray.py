@@ -12,6 +12,7 @@ import socket
 from typing import Any
 
 from anymask.errors import AnymaskError
+from anymask.jobs.cores import available_cores, claim_cores
 from anymask.jobs.dispatch import LANES, MAX_FALSE_STARTS, Death, start_failed
 from anymask.jobs.outputs import results_at
 from anymask.jobs.work import Outcome, Task, Work, Worker
@@ -26,7 +27,7 @@ class Actors:
     Args:
         work: what is done; every actor uses `work.threads` cores, 1 if that is None.
         out: folder of results, which all machines reach: a shared disk, or an address of fsspec.
-        workers: how many actors.
+        workers: how many actors; None: as many as the cluster, or this machine, has cores for.
         address: of a cluster; None asks the variable RAY_ADDRESS, and starts Ray on this machine if it is not set.
         lanes: photos that one actor has in hand.
 
@@ -34,16 +35,18 @@ class Actors:
         AnymaskError: Ray is not installed, or the cluster cannot be reached.
     """
 
-    def __init__(self, work: Work, out: str, workers: int, address: str | None = None, lanes: int = LANES) -> None:
-        self.workers = workers
+    def __init__(
+        self, work: Work, out: str, workers: int | None, address: str | None = None, lanes: int = LANES
+    ) -> None:
         self.lanes = lanes
         self._cores = work.threads or 1
-        self._ray = _connected(address, workers * self._cores)
+        self._ray = _connected(address, workers * self._cores if workers else available_cores())
+        self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self._cores)
         self._arguments = (work if work.threads else _with_threads(work, 1), out, lanes)
         self._tasks: dict[Any, tuple[int, Any]] = {}
         self._false_starts = 0
         self._answered: set[int] = set()
-        self._actors: list[Any] = [self._started() for _ in range(workers)]
+        self._actors: list[Any] = [self._started() for _ in range(self.workers)]
 
     def _started(self) -> Any:
         # One lane more than photos: it answers what is asked beside the work.
@@ -111,6 +114,7 @@ class _Actor:
     """What runs at the other end: one model."""
 
     def __init__(self, work: Work, out: str, lanes: int) -> None:
+        claim_cores(work.threads or 1)
         self._worker = Worker(work, results_at(out))
 
     def do(self, task: Task) -> Outcome:

@@ -102,7 +102,7 @@ class Replayer:
     # ------------------------------------------------------------ what it takes
 
     def _segmenter(self, file: Path, run: Run) -> Segmenter:
-        from anymask.jobs.batch import available_cores
+        from anymask.jobs.cores import available_cores
         from anymask.segmenter import load
 
         threads = self.threads or min(run.threads or available_cores(), available_cores())
