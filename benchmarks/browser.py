@@ -1,10 +1,11 @@
 """From a click to the mask on the canvas, in Chromium: `python -m benchmarks.browser [--clicks N] [--photo FILE]`.
 
 Starts `anymask serve` and a headless Chromium, opens a photo scaled to 1,024 pixels, and clicks at places all over it.
-A time runs from the moment that the browser saw the button released until the mask was rasterised on the canvas. Two
-habits are measured: "at once", the cursor jumps and clicks, so that the preview under the cursor is still being asked
-for; and "after a look", the cursor rests first, as a hand does. `frame` is the browser's share: decoding the run
-lengths, tracing the edge, drawing.
+A time runs from the moment that the browser saw the button released until a mask was rasterised on the canvas. `drawn`
+is the first mask that answers this click: what one look gave (after a look it is the preview, which is in sight
+already). `settled` is the answer itself, for which the model was asked up to three times. Two habits are measured: "at
+once", the cursor jumps and clicks, so that a preview is still being asked for; and "after a look", the cursor rests
+first, as a hand does. `hover` is from a move of the cursor to the preview.
 """
 
 from __future__ import annotations
@@ -28,35 +29,38 @@ PHOTO = Path(__file__).parent.parent / "examples" / "photos" / "coffee.jpg"
 SIDE = 1024
 
 _WATCH = """() => {
-  const { app, stage } = window.anymask;
-  const times = (window.times = { drawn: [], request: [], frame: [] });
-  let released = 0;
-  stage.canvas.addEventListener('pointerup', (event) => (released = event.timeStamp), true);
-  const segment = app.api.segment.bind(app.api);
-  let answered = 0;
-  app.api.segment = async (id, prompt, candidates) => {
-    const began = performance.now();
-    const mask = await segment(id, prompt, candidates);
-    if (!candidates) {
-      answered = performance.now();
-      times.request.push(answered - began);
-    }
-    return mask;
-  };
+  const { app, ui, stage } = window.anymask;
+  const times = (window.times = { drawn: [], settled: [], hover: [] });
+  let released = 0, moved = 0, drawn = false, seen = null;
+  stage.canvas.addEventListener('pointerup', (event) => ([released, drawn] = [event.timeStamp, false]), true);
+  stage.canvas.addEventListener('pointermove', (event) => (moved = event.timeStamp), true);
   stage.afterPaint = () => {
-    if (!released || !app.active || !app.answers.known(app.active)) return;
+    const { active } = app;
+    const first = released && !drawn && active && app.answers.shown(active);
+    const settled = released && active && app.answers.known(active);
+    const hovered = moved && ui.hover.answer && ui.hover.answered !== seen;
+    if (!first && !settled && !hovered) return;
     stage.context.getImageData(0, 0, 1, 1); // waits until everything was rasterised
-    times.drawn.push(performance.now() - released);
-    times.frame.push(performance.now() - answered);
-    released = 0;
+    const now = performance.now();
+    if (hovered) {
+      times.hover.push(now - moved);
+      seen = ui.hover.answered;
+      moved = 0;
+    }
+    if (first) times.drawn.push(now - released);
+    drawn ||= Boolean(first);
+    if (settled) {
+      times.settled.push(now - released);
+      released = 0;
+    }
   };
 }"""
 
 _DONE = """(count) => new Promise((done) => {
   const { app, ui } = window.anymask;
   const look = () => {
-    const quiet = app.busy === 0 && !ui.hover.busy && !document.querySelector('.candidate:disabled');
-    if (window.times.drawn.length >= count && quiet) done();
+    const quiet = app.busy === 0 && !ui.hover.busy && !document.querySelector('.candidate').disabled;
+    if (window.times.settled.length >= count && quiet) done();
     else setTimeout(look, 5);
   };
   look();
@@ -113,8 +117,10 @@ def _clicks(page: Any, count: int, rest: int) -> dict[str, list[float]]:
 
 def _report(habit: str, times: dict[str, list[float]]) -> None:
     print(f"click {habit}, {len(times['drawn'])} clicks:")
-    for name in ("drawn", "request", "frame"):
+    for name in ("hover", "drawn", "settled"):
         values = sorted(times[name])
+        if not values:
+            continue
         worst = values[round(0.9 * (len(values) - 1))]
         print(f"    {name:8} median {statistics.median(values):6.1f} ms   p90 {worst:6.1f} ms")
 

@@ -144,3 +144,23 @@ def test_the_command_line_refuses_bad_steps_with_one_line(
 ) -> None:
     assert main(["segment", str(coffee_photo), "--steps", steps, "--out", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_choice_is_one_of_the_scenes(coffee: Scene) -> None:
+    choices = coffee.choices([(110, 300)])
+    assert len(choices) > 1
+    assert (follow(coffee, [{**SAUCER, "choice": 2}]).array == choices[1].array).all()
+    with pytest.raises(PromptError, match=f"1 to {len(choices)}"):
+        follow(coffee, [{**SAUCER, "choice": 9}])
+
+
+def test_a_member_is_one_of_the_objects_that_points_are_on_and_can_be_clicked_further(coffee: Scene) -> None:
+    points = [[110, 300], [500, 200]]
+    found = coffee.segment(points, group="auto")
+    assert len(found) == 2
+    step = {"points": points, "member": 2}
+    assert (follow(coffee, [step]).array == found[1].array).all()
+    more = coffee.segment([[500, 200], [510, 205]], labels=[1, 1], previous=found[1])[0]
+    assert (follow(coffee, [step, {"point": [510, 205]}]).array == more.array).all()
+    with pytest.raises(PromptError, match="2 objects"):
+        follow(coffee, [{**step, "member": 3}])

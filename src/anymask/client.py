@@ -24,6 +24,7 @@ from anymask.coordinates import BoxFormat, FrameName
 from anymask.errors import AnymaskError, InputError, PromptError
 from anymask.everything import Status
 from anymask.formats import masks_json
+from anymask.grouping import Group, check_group
 from anymask.image import Image, Source, open_image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompts
@@ -53,10 +54,12 @@ class RemoteMask(Mask):
     Attributes:
         reference: under which the server keeps it, with its logits, for `previous=`.
         parent: index of the mask that it is a part of, in a result of `everything`; None for none.
+        window: [x_min, y_min, x_max, y_max] of the photo that it was seen in; None for the photo as a whole.
     """
 
     reference: str | None = None
     parent: int | None = None
+    window: list[int] | None = None
 
 
 class Client:
@@ -200,6 +203,7 @@ class RemoteScene:
         boxes: ArrayLike | None = None,
         mask_input: Any = None,
         each: bool = False,
+        group: Group = "one",
         previous: Mask | None = None,
         text: str | Sequence[str] | None = None,
         frame: FrameName = "pixels",
@@ -217,11 +221,14 @@ class RemoteScene:
             boxes: one object each.
             mask_input: a mask of the photo's size; an earlier answer goes into `previous`.
             each: every point is an object of its own.
+            group: "auto": points on different objects ask for one mask each.
             text: words for objects.
             frame: "pixels", "unit" or "percent".
             box_format: "xyxy", "xywh" or "cxcywh".
             previous: an earlier answer of the same server.
-            options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``.
+            options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``; ``window=``, what is looked at, in
+                pixels: where it shows more than the photo as a whole, the server asks there (`RemoteMask.window`);
+                ``quick=True`` for an answer from one look alone.
 
         Raises:
             PromptError: a value that cannot be right.
@@ -239,14 +246,24 @@ class RemoteScene:
         )
         if len(prompts) > 1 and (previous is not None or mask_input is not None):
             raise PromptError("an earlier mask goes with a prompt about one object")
+        check_group(group, not each and all(given is None for given in (box, boxes, mask_input, previous)))
+        if group == "auto" and len(prompts) == 1:
+            return self._answer([_body(prompts[0])], (), {**options, "group": "auto"})
         earlier = {**_reference(previous), **_drawn(mask_input)}
         return self._answer([{**_body(prompt), **earlier} for prompt in prompts], prompts, options)
 
     def _answer(self, bodies: list[dict[str, Any]], prompts: Sequence[Prompt], options: dict[str, Any]) -> MaskSet:
         answer = self._client.request("POST", f"{self._path}/segment", json={"prompts": bodies, **options}).json()
-        if not prompts:
-            prompts = [Prompt(text=each["text"], notes=tuple(each.get("notes", ()))) for each in answer["prompts"]]
         masks = [_mask(entry) for entry in answer["masks"]]
+        if options.get("group") == "auto":  # as the library: a prompt for each object, with its own points
+            notes = tuple(answer["prompts"][0].get("notes", ()))
+            prompts = [
+                Prompt(np.array(each["points"], np.float64), np.array(each["labels"], np.int64), notes=notes)
+                for each in answer["masks"]
+            ]
+            masks = [cast("RemoteMask", mask.replace(prompt=index)) for index, mask in enumerate(masks)]
+        elif not prompts:
+            prompts = [Prompt(text=each["text"], notes=tuple(each.get("notes", ()))) for each in answer["prompts"]]
         return MaskSet(masks, image=self.source, prompts=prompts, run=_run(answer))
 
     def candidates(
@@ -258,6 +275,18 @@ class RemoteScene:
         answer = self._client.request("POST", f"{self._path}/segment", json=body).json()
         masks = [_mask(entry) for entry in answer["masks"][0]["candidates"]]
         return MaskSet(masks, image=self.source, prompts=prompts, run=_run(answer))
+
+    def choices(
+        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
+    ) -> MaskSet:
+        """What a click may mean: distinct answers, the most likely first; see `Scene.choices`."""
+        (prompt,) = make_prompts(
+            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
+        )
+        asked = prompt.as_dict()
+        body = {"points": asked["points"], "labels": asked["labels"], "most": most}
+        answer = self._client.request("POST", f"{self._path}/choices", json=body).json()
+        return MaskSet([_mask(e) for e in answer["masks"]], image=self.source, prompts=(prompt,), run=_run(answer))
 
     def detect(self, text: str, **options: Any) -> list[dict[str, Any]]:
         """Boxes of what words name: label, score and box each.
@@ -359,7 +388,7 @@ def _drawn(mask_input: Any) -> dict[str, Any]:
 
 def _mask(entry: Mapping[str, Any]) -> RemoteMask:
     mask = cast("RemoteMask", RemoteMask.from_rle(entry["rle"], **masks_json.about_mask(entry)))
-    mask.reference, mask.parent = entry.get("logits"), entry.get("parent")
+    mask.reference, mask.parent, mask.window = entry.get("logits"), entry.get("parent"), entry.get("window")
     return mask
 
 

@@ -3,6 +3,9 @@
     [{"point": [110, 300], "include": true},             a click; each builds on the answer before it
      {"box": [60, 90, 300, 400]},                        a box begins anew
      {"point": [90, 30], "include": false, "candidate": 2},   of the model's three answers the second
+     {"point": [90, 30], "choice": 2},                   of all that the clicks may mean the second (`Scene.choices`)
+     {"point": [90, 30], "window": [60, 10, 140, 80]},   seen close up, see `anymask.closeup`
+     {"points": [[90, 30], [300, 40]], "member": 2},     points on several objects, of these the second
      {"mask": {"size": [h, w], "counts": "…"}},          a mask as it is, COCO RLE
      {"brush": [[120, 310], [125, 312]], "size": 12},    paint pixels in along a path
      {"erase": [[90, 30]], "size": 5},                   take pixels out
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from anymask.calls import Call, plain
 from anymask.choose import satisfaction
+from anymask.closeup import CloseUp, Window, can_look_closer, distinct_choices, window_for
 from anymask.errors import InputError, PromptError
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt
@@ -32,11 +36,12 @@ from anymask.prompt import Prompt, make_prompt
 if TYPE_CHECKING:
     from anymask.scene import Scene
 
-_PROMPTS = ("point", "box", "mask")
+_PROMPTS = ("point", "box", "mask", "points")
 _EDITS = ("brush", "erase", "clean")
 _KEYS = {
-    "point": {"point", "include", "candidate"},
-    "box": {"box", "candidate"},
+    "point": {"point", "include", "candidate", "choice", "window"},
+    "box": {"box", "candidate", "window"},
+    "points": {"points", "include", "member"},
     "mask": {"mask"},
     "brush": {"brush", "size"},
     "erase": {"erase", "size"},
@@ -44,6 +49,8 @@ _KEYS = {
 }
 _LARGEST_BRUSH = 10_000
 _FARTHEST = 10**6
+MOST_CHOICES = 6
+"""As many as the browser offers; a step's `choice` is one of so many."""
 
 Step = Mapping[str, Any]
 
@@ -61,6 +68,7 @@ def follow(scene: Scene, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
     """
     asked, edits = _sorted(steps)
     mask = Mask(np.zeros(scene.size[::-1], np.bool_), scene.size)
+    seen = _Close(scene)
     points: list[Any] = []
     labels: list[int] = []
     box: Any = None
@@ -68,13 +76,19 @@ def follow(scene: Scene, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
         if kind == "mask":
             mask = _given(step["mask"], scene.size)
             continue
+        if kind == "points":
+            mask, own = _member(scene, step)
+            points += own.points.tolist()
+            labels += own.labels.tolist()
+            continue
         if kind == "point":
             points.append(step["point"])
             labels.append(int(bool(step.get("include", True))))
         else:
             box = step["box"]
         earlier = mask if place and kind == "point" else None
-        mask = _answer(scene, {"points": points or None, "labels": labels or None, "box": box}, earlier, step)
+        given = {"points": points or None, "labels": labels or None, "box": box}
+        mask = _answer(scene, given, earlier, step, seen.through(step))
     mask = mask.replace(prompt=prompt)
     final = prompt_of(scene.size, steps) if edits else None
     for kind, step in edits:
@@ -101,8 +115,15 @@ def follow_all(scene: Scene, objects: Sequence[Sequence[Step]], names: Sequence[
 def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:
     """All points and the last box of an object, as one prompt."""
     asked, _ = _sorted(steps)
-    points = [step["point"] for kind, step in asked if kind == "point"]
-    labels = [int(bool(step.get("include", True))) for kind, step in asked if kind == "point"]
+    points: list[Any] = []
+    labels: list[int] = []
+    for kind, step in asked:
+        if kind == "point":
+            points.append(step["point"])
+            labels.append(int(bool(step.get("include", True))))
+        elif kind == "points":
+            points += step["points"]
+            labels += _includes(step)
     boxes = [step["box"] for kind, step in asked if kind == "box"]
     if not points and not boxes:
         return Prompt()
@@ -172,11 +193,55 @@ def _given(rle: Any, size: tuple[int, int]) -> Mask:
     return mask
 
 
-def _answer(scene: Scene, asked: dict[str, Any], earlier: Mask | None, step: Step) -> Mask:
+class _Close:
+    """Windows that steps were made in; each is encoded once."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._seen: dict[Window, CloseUp] = {}
+
+    def through(self, step: Step) -> CloseUp | None:
+        """The close-up that a step was made in; None for the photo as a whole."""
+        visible = step.get("window")
+        if visible is None:
+            return None
+        corners = np.asarray(visible)
+        if corners.shape != (4,) or corners.dtype.kind not in "if" or not np.isfinite(corners).all():
+            raise PromptError(f"a step's window is [x_min, y_min, x_max, y_max] in pixels, not {visible!r:.80}")
+        window = window_for(self._scene.size, corners.tolist())
+        if window is None or not can_look_closer(self._scene):
+            return None
+        if window not in self._seen:
+            self._seen[window] = CloseUp(self._scene, window)
+        return self._seen[window]
+
+
+def _includes(step: Step) -> list[int]:
+    given = step.get("include", [True] * len(step["points"]))
+    if not isinstance(given, Sequence) or len(given) != len(step["points"]):
+        raise PromptError(
+            f"include takes true or false for each of the {len(step['points'])} points, not {given!r:.80}"
+        )
+    return [int(bool(each)) for each in given]
+
+
+def _member(scene: Scene, step: Step) -> tuple[Mask, Prompt]:
+    """One of the objects that points are on, and its own points."""
+    found = scene.segment(step["points"], _includes(step), group="auto")
+    member = step.get("member", 1)
+    if not isinstance(member, int) or not 1 <= member <= len(found):
+        raise PromptError(f"the points are on {len(found)} objects: member is 1 to {len(found)}, not {member!r}")
+    return found[member - 1], found.prompts[found[member - 1].prompt]
+
+
+def _answer(scene: Scene, asked: dict[str, Any], earlier: Mask | None, step: Step, closeup: CloseUp | None) -> Mask:
+    if step.get("choice") is not None:
+        return _choice(scene, asked, step["choice"], closeup)
     fed = None if earlier is None else earlier.array if earlier.logits is None else earlier.logits
     candidate = step.get("candidate")
     if candidate is None:
-        return scene.segment(**asked, mask_input=fed)[0]
+        seen = None if closeup is None else closeup.segment(make_prompt(scene.size, **asked), earlier)
+        return seen or scene.segment(**asked, mask_input=fed)[0]
     if candidate not in (1, 2, 3):
         raise PromptError(f"candidate is 1, 2 or 3, not {candidate!r}")
     prompt = make_prompt(scene.size, **asked, mask_input=fed)
@@ -191,6 +256,14 @@ def _answer(scene: Scene, asked: dict[str, Any], earlier: Mask | None, step: Ste
         logits=logits,
         satisfied=satisfaction(answers.frame, logits, prompt),
     )
+
+
+def _choice(scene: Scene, asked: dict[str, Any], choice: Any, closeup: CloseUp | None) -> Mask:
+    prompt = make_prompt(scene.size, points=asked["points"], labels=asked["labels"])
+    found = distinct_choices(scene, prompt, MOST_CHOICES, closeup)
+    if not isinstance(choice, int) or not 1 <= choice <= len(found):
+        raise PromptError(f"the clicks have {len(found)} choices: choice is 1 to {len(found)}, not {choice!r}")
+    return found[choice - 1][0]
 
 
 def _edited(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:

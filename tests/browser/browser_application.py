@@ -96,6 +96,11 @@ class Application:
     def focus_stage(self) -> None:
         self.page.focus("#canvas")
 
+    def wait_for_offers(self) -> None:
+        """Wait until everything that the clicks may mean is offered."""
+        self.settle()
+        self.wait_until("!document.querySelector('.candidate').disabled")
+
     def settle(self) -> None:
         """Wait until every mask is here and the other answers too."""
         self.wait_until(

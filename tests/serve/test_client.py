@@ -41,6 +41,8 @@ def remote(client: Client, coffee_photo: Path) -> RemoteScene:
         {"box": [170, 14, 412, 264], "points": [(300, 150)], "labels": [0]},
         {"boxes": [[170, 14, 412, 264], [20, 180, 300, 390]]},
         {"points": [(110, 300), (290, 120)], "each": True},
+        {"points": [(110, 300), (500, 200), (20, 20)], "labels": [1, 1, 0], "group": "auto"},
+        {"points": [(110, 300), (130, 320)], "group": "auto"},
         {"points": [(0.2, 0.75)], "frame": "unit", "select": "part"},
         {"box": [170, 14, 242, 250], "box_format": "xywh", "max_hole_area": 400},
     ],
@@ -66,6 +68,13 @@ def test_candidates_words_and_boxes(remote: RemoteScene, coffee: Scene) -> None:
     cups = remote.segment(text="cup")
     assert {mask.label for mask in cups} == {"cup"}
     assert remote.detect("cup", max_per_label=1)[0]["score"] == pytest.approx(cups[0].detector_score)
+
+
+def test_choices_are_the_scenes(remote: RemoteScene, coffee: Scene) -> None:
+    there, here = remote.choices([(110, 300)], most=3), coffee.choices([(110, 300)], most=3)
+    assert [mask.rle for mask in there] == [mask.rle for mask in here]
+    with pytest.raises(PromptError, match="points and labels only"):
+        remote.segment(box=[170, 14, 412, 264], points=[(300, 150)], group="auto")
 
 
 def test_everything_with_progress(remote: RemoteScene, coffee: Scene) -> None:

@@ -45,7 +45,7 @@ def test_second_click_uses_the_first_ones_logits(api: TestClient, coffee_id: str
     first = segment(api, coffee_id, SAUCER)["masks"][0]
     previous = coffee.segment(points=[(110, 300)])[0]
     differs = []
-    for other in ([300, 150], [290, 60], [420, 330], [200, 250]):
+    for other in ([300, 150], [500, 200], [420, 330], [200, 250]):
         clicks = {"points": [[110, 300], other], "labels": [1, 0]}
         second = segment(api, coffee_id, {**clicks, "logits": first["logits"]})["masks"][0]
         assert same(second, coffee.segment(**clicks, previous=previous)[0])
@@ -209,3 +209,64 @@ def test_unknown_format_is_told(api: TestClient, coffee_id: str) -> None:
     answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": "docx", "masks": [{"rle": runs}]})
     assert answer.status_code == 422
     assert "docx" in answer.json()["detail"]
+
+
+def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    points = [[110, 300], [500, 200]]
+    answer = segment(api, coffee_id, {"points": points, "label": "thing"}, group="auto")
+    expected = coffee.segment(points, group="auto")
+    assert len(expected) == 2
+    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
+    assert [entry["points"] for entry in answer["masks"]] == [[[110, 300]], [[500, 200]]]
+    assert {entry["label"] for entry in answer["masks"]} == {"thing"}
+    assert [entry["prompt"] for entry in answer["masks"]] == [0, 0]
+
+
+def test_choices_are_the_librarys_and_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    answer = api.post(f"/v1/images/{coffee_id}/choices", json={"points": [[110, 300]], "most": 4}).json()
+    expected = coffee.choices([(110, 300)], most=4)
+    assert len(expected) > 1
+    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
+    clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 0]}
+    second = segment(api, coffee_id, {**clicks, "logits": answer["masks"][1]["logits"]})["masks"][0]
+    assert same(second, coffee.segment(**clicks, previous=expected[1])[0])
+
+
+def test_a_quick_answer_takes_one_call_of_the_decoder(
+    api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    decode = Scene._decode
+    monkeypatch.setattr(Scene, "_decode", lambda scene, prompts: calls.append(len(prompts)) or decode(scene, prompts))
+    entry = segment(api, coffee_id, SAUCER, quick=True, keep=False)["masks"][0]
+    assert calls == [1]
+    whole = segment(api, coffee_id, SAUCER)["masks"][0]
+    assert len(calls) > 2
+    a, b = (Mask.from_rle(each["rle"]).array for each in (entry, whole))
+    assert (a & b).sum() / (a | b).sum() > 0.8
+
+
+def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id: str) -> None:
+    looked = api.post(f"/v1/images/{coffee_id}/window", json={"window": [50, 250, 200, 350]})
+    assert (looked.status_code, looked.json()) == (200, {"window": None})
+    entry = segment(api, coffee_id, SAUCER, window=[50, 250, 200, 350])["masks"][0]
+    assert entry["window"] is None
+    assert entry["rle"] == segment(api, coffee_id, SAUCER)["masks"][0]["rle"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "line"),
+    [
+        ("choices", {"points": [[110, 300]], "labels": [0]}, "included point"),
+        ("choices", {"points": [[700, 300]]}, "700"),
+        ("choices", {"points": [[1, 1]] * 600}, "512 points"),
+        ("window", {"window": [700, 0, 900, 100]}, "shows nothing"),
+        ("window", {"window": [1e308, 0, -1e308, 100]}, "shows nothing"),
+        ("segment", {"prompts": [SAUCER], "window": [9, 9, 3, 3]}, "shows nothing"),
+        ("segment", {"prompts": [CUP], "group": "auto"}, "points and labels only"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_told(api: TestClient, coffee_id: str, path: str, body: dict, line: str) -> None:
+    answer = api.post(f"/v1/images/{coffee_id}/{path}", json=body)
+    assert answer.status_code == 422
+    assert line in answer.json()["detail"]

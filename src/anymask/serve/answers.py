@@ -80,6 +80,9 @@ class MaskAnswer(BaseModel):
     parent: int | None = None
     level: int | None = None
     point: list[float] | None = None
+    window: list[int] | None = Field(
+        None, description="the window that it was seen in; null: in the picture as a whole"
+    )
 
 
 class ChosenMaskAnswer(MaskAnswer):
@@ -87,6 +90,8 @@ class ChosenMaskAnswer(MaskAnswer):
 
     candidates: list[MaskAnswer] | None = None
     candidate: int | None = Field(None, description="which of the candidates was chosen; null if none of them")
+    points: list[list[float]] | None = Field(None, description='for group "auto": the prompt\'s points that are on it')
+    labels: list[int] | None = None
 
 
 class RunAnswer(BaseModel):
@@ -106,6 +111,21 @@ class SegmentAnswer(RunAnswer):
     image: dict[str, Any]
     prompts: list[dict[str, Any]]
     masks: list[ChosenMaskAnswer]
+
+
+class ChoicesAnswer(RunAnswer):
+    """Distinct masks, the most likely first."""
+
+    image: dict[str, Any]
+    masks: list[MaskAnswer]
+
+
+class WindowAnswer(BaseModel):
+    """A window that is ready."""
+
+    window: list[int] | None = Field(
+        description="what is encoded, in pixels; null: the picture as a whole shows as much"
+    )
 
 
 class StartedAnswer(BaseModel):

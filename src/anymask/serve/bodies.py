@@ -58,6 +58,10 @@ class SegmentBody(Body):
     )
 
     prompts: list[PromptBody] = Field(min_length=1)
+    group: Literal["one", "auto"] = Field(
+        "one",
+        description='"auto": included points on different objects ask for a mask each; for prompts of points alone',
+    )
     candidates: bool = Field(False, description="also the model's three answers to each prompt")
     format: Literal["rle", "polygons", "png"] = "rle"
     select: Literal["object", "part", "score"] = "object"
@@ -66,6 +70,36 @@ class SegmentBody(Body):
     max_hole_area: Annotated[int, Field(ge=0)] = 0
     max_island_area: Annotated[int, Field(ge=0)] = 0
     keep: bool = Field(True, description="false: nobody will refer to the answers, for previews under the cursor")
+    quick: bool = Field(
+        False, description="one look alone, in a third of the time: without `refine`, in a `window` only if it is ready"
+    )
+    window: Box | None = Field(
+        None,
+        description="what is being looked at, in pixels: where it shows twice as fine as the picture was seen whole, "
+        "it is encoded by itself and the prompts are answered there; `window` of each mask says so",
+    )
+
+
+class ChoicesBody(Body):
+    """A click whose meanings are wanted."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"points": [[110, 300]], "most": 4}]})
+
+    points: list[Point] = Field(min_length=1)
+    labels: list[Literal[0, 1]] | None = Field(None, description="1 include, 0 exclude; all 1 if left out")
+    most: Annotated[int, Field(ge=1, le=12)] = 6
+    format: Literal["rle", "polygons", "png"] = "rle"
+    frame: Literal["pixels", "unit", "percent"] = "pixels"
+    window: Box | None = Field(None, description="as for `segment`: what lies in it whole is offered as seen there")
+    keep: bool = True
+
+
+class WindowBody(Body):
+    """A part of a picture that somebody looks at."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"window": [100, 50, 400, 250]}]})
+
+    window: Box
 
 
 class EverythingBody(Body):

@@ -33,6 +33,7 @@ class Limits:
         idle_seconds: after which a picture that nobody asks about is forgotten, with all that belongs to it.
         stored_bytes: of all pictures on disk.
         scene_bytes: memory for pictures that are ready to be asked about.
+        window_bytes: memory for windows that somebody zoomed in on.
         mask_bytes: memory for answers that may be referred to.
         state_bytes: of one saved session.
         sessions: saved for one picture; the oldest makes room.
@@ -56,6 +57,7 @@ class Limits:
     idle_seconds: float = 24 * 3600.0
     stored_bytes: int = 4096 * MB
     scene_bytes: int = 1024 * MB
+    window_bytes: int = 256 * MB
     mask_bytes: int = 256 * MB
     state_bytes: int = 4 * MB
     sessions: int = 16

@@ -14,10 +14,13 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from anymask.closeup import CloseUp, Window, can_look_closer, window_for
 from anymask.mask import Mask
 from anymask.scene import Scene
 from anymask.segmenter import Segmenter
-from anymask.serve.bodies import EverythingBody, SegmentBody
+from anymask.serve.bodies import ChoicesBody, EverythingBody, SegmentBody
+from anymask.serve.choices import choices_of
+from anymask.serve.closeups import CloseUps
 from anymask.serve.everything_job import find_everything
 from anymask.serve.images import ImageStore, Photo
 from anymask.serve.jobs import Job, Jobs
@@ -68,6 +71,7 @@ class Service:
         self.references = References(self.limits.mask_bytes)
         self.images = ImageStore(settings.folder / "images", self.limits, self._forgotten)
         self.scenes = Scenes(segmenter, self.images, self.encoding, self.limits.scene_bytes)
+        self.closeups = CloseUps(self.encoding, self.limits.window_bytes)
         self.jobs = Jobs(settings.folder / "jobs", self.limits)
         self.is_stopping = False
 
@@ -75,6 +79,7 @@ class Service:
         self.references.forget(id)
         if hasattr(self, "jobs"):  # photos that expired while no server ran go before there are scenes and jobs
             self.scenes.forget(id)
+            self.closeups.forget(id)
             self.jobs.forget_image(id)
 
     def deadline(self) -> float:
@@ -103,11 +108,13 @@ class Service:
         with self.prompting.place(client):
             started = time.perf_counter()
             scene = await self.scene(id, client, deadline)
+            closeup = await self.closeup(id, scene, body.window, client, deadline, wait=not body.quick)
             ready = time.perf_counter()
             reply = Reply(
                 scene,
                 id,
                 body,
+                closeup,
                 earlier=partial(self.references.get, id),
                 keep=partial(self.references.put, id, client),
                 detector=self.settings.detector,
@@ -119,6 +126,35 @@ class Service:
             "total": round(time.perf_counter() - started, 4),
         }
         return content
+
+    async def choices(self, id: str, body: ChoicesBody, client: str) -> dict[str, Any]:
+        """Offer what a click about an image may mean."""
+        deadline = self.deadline()
+        with self.prompting.place(client):
+            scene = await self.scene(id, client, deadline)
+            closeup = await self.closeup(id, scene, body.window, client, deadline)
+            keep = partial(self.references.put, id, client) if body.keep else None
+            return await self.prompting.run(partial(choices_of, scene, id, body, closeup, keep), deadline)
+
+    async def look(self, id: str, visible: Sequence[float], client: str) -> Window | None:
+        """Encode what is being looked at, so that prompts about it are answered at once."""
+        deadline = self.deadline()
+        scene = await self.scene(id, client, deadline)
+        closeup = await self.closeup(id, scene, visible, client, deadline)
+        return None if closeup is None else closeup.window
+
+    async def closeup(
+        self, id: str, scene: Scene, visible: Sequence[float] | None, client: str, deadline: float, wait: bool = True
+    ) -> CloseUp | None:
+        """The close-up for what is visible; None if it would show nothing more, or is not here and not waited for."""
+        if visible is None or not can_look_closer(scene):
+            return None
+        window = window_for(scene.size, visible)
+        if window is None:
+            return None
+        if not wait:
+            return self.closeups.ready(id, window)
+        return await self.closeups.get(id, scene, window, client, deadline)
 
     async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
         """Start to look for everything in an image."""
@@ -176,6 +212,8 @@ class _Gauges(Collector):
         yield gauge("image_bytes", "Bytes of photos on disk.", service.images.stored_bytes)
         yield gauge("scenes", "Photos in memory, ready for prompts.", len(service.scenes))
         yield gauge("scene_bytes", "Memory of the photos that are ready.", service.scenes.nbytes)
+        yield gauge("windows", "Windows of photos that are ready.", len(service.closeups))
+        yield gauge("window_bytes", "Memory of these windows.", service.closeups.nbytes)
         yield gauge("mask_bytes", "Memory of answers that may be referred to.", service.references.nbytes)
         yield gauge("prompts_running", "Prompts being answered.", service.prompting.running)
         yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)

@@ -8,8 +8,24 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.serve.answers import DetectAnswer, SegmentAnswer, StartedAnswer, content, problems
-from anymask.serve.bodies import CutoutBody, DetectBody, EverythingBody, ExportBody, SegmentBody
+from anymask.serve.answers import (
+    ChoicesAnswer,
+    DetectAnswer,
+    SegmentAnswer,
+    StartedAnswer,
+    WindowAnswer,
+    content,
+    problems,
+)
+from anymask.serve.bodies import (
+    ChoicesBody,
+    CutoutBody,
+    DetectBody,
+    EverythingBody,
+    ExportBody,
+    SegmentBody,
+    WindowBody,
+)
 from anymask.serve.exports import KINDS, cut_out_png, exported
 from anymask.serve.problems import Problem, answer_json
 from anymask.serve.routes.requests import ImageId, MaskId, client_of, service_of
@@ -19,14 +35,33 @@ router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
 @router.post("/segment", response_model=SegmentAnswer, responses=problems(404, 422, 429))
 async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
-    """One mask for each prompt; for words as many as were found."""
+    """One mask for each prompt; for words, and points on several objects, as many as there are."""
     service = service_of(request)
     if len(body.prompts) > service.limits.prompts:
         raise Problem(422, "too-many-prompts", f"a request takes up to {service.limits.prompts} prompts")
     for index, prompt in enumerate(body.prompts):
-        if len(prompt.points or ()) > service.limits.points:
-            raise Problem(422, "too-many-points", f"prompt {index}: it takes up to {service.limits.points} points")
+        _check_points(len(prompt.points or ()), service.limits.points, f"prompt {index}")
     return answer_json(await service.segment(id, body, client_of(request)))
+
+
+@router.post("/choices", response_model=ChoicesAnswer, responses=problems(404, 422, 429))
+async def choices(request: Request, id: ImageId, body: ChoicesBody) -> Response:
+    """What a click may mean: distinct masks from several prompts, parts and wholes around it among them."""
+    service = service_of(request)
+    _check_points(len(body.points), service.limits.points, "choices")
+    return answer_json(await service.choices(id, body, client_of(request)))
+
+
+@router.post("/window", response_model=WindowAnswer, responses=problems(404, 422, 429))
+async def window(request: Request, id: ImageId, body: WindowBody) -> Response:
+    """Look closer at a part of the picture, so that prompts about it with this `window` are answered at once."""
+    found = await service_of(request).look(id, body.window, client_of(request))
+    return answer_json({"window": None if found is None else list(found)})
+
+
+def _check_points(count: int, most: int, where: str) -> None:
+    if count > most:
+        raise Problem(422, "too-many-points", f"{where}: it takes up to {most} points")
 
 
 @router.post("/everything", status_code=202, response_model=StartedAnswer, responses=problems(404, 422, 429))

@@ -5,6 +5,7 @@ import { emptyBitmap, fromRle } from "./bitmap.js";
 import { stroked } from "./stroke.js";
 
 const ROOM = 160e6; // bytes of masks to remember
+const GLIMPSES = 8;
 
 /**
  * @typedef {object} Answer
@@ -16,16 +17,16 @@ const ROOM = 160e6; // bytes of masks to remember
 export class Answers {
   /**
    * @param {{width: number, height: number}} photo
-   * @param {(prompt: object, candidates: boolean) => Promise<object>} ask the server for a mask
-   * @param {(prompt: object) => Promise<object>} glance the same for a passing cursor, whose answer nobody builds on
+   * @param {object} server asks about this photo: segment(prompt, options), choices(points, labels, window) and
+   *   apart(points, labels)
    */
-  constructor(photo, ask, glance) {
+  constructor(photo, server) {
     this.photo = photo;
-    this.ask = ask;
-    this.glance = glance;
+    this.server = server;
     this.kept = new Map(); // by steps: the answer or its promise, oldest first
     this.edited = new WeakMap(); // by mask: results of edits on it
-    this.lastShown = new Map(); // by object id: what was drawn last, until the next answer is here
+    this.glimpses = new Map(); // by steps: what one look gave, until the answer is here
+    this.lastShown = new Map(); // by object id: what was drawn last, until there is anything newer
   }
 
   /** The mask of an object with its edits, if it is known already. @returns {Answer | null} */
@@ -34,9 +35,10 @@ export class Answers {
     return answer ? this.#withEdits(answer, object.edits) : null;
   }
 
-  /** The mask to draw: the last one known, while the next is being made. */
+  /** The mask to draw: while the answer is being made what one look gave, or the last one known. */
   shown(object) {
-    const answer = this.known(object);
+    const glimpse = this.glimpses.get(keyOf(object.steps));
+    const answer = this.known(object) ?? (glimpse ? this.#withEdits(glimpse, object.edits) : null);
     if (answer) this.lastShown.set(object.id, answer);
     return answer ?? this.lastShown.get(object.id) ?? null;
   }
@@ -51,33 +53,65 @@ export class Answers {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
     if (last.kind === "mask") return this.#once(keyOf(steps), async () => regionOf(last));
+    if (last.kind === "member") return (await this.apart(last))[last.member];
+    if (typeof last.choice === "number") {
+      const all = await this.choices(steps);
+      return all[Math.min(last.choice, all.length - 1)];
+    }
     if (last.candidate !== null && last.candidate !== undefined) {
       const all = await this.candidates(steps);
       return all[Math.min(last.candidate, all.length - 1)];
     }
     return this.#once(keyOf(steps), async () => {
-      return answerOf(await this.#request(steps, false));
+      return answerOf(await this.#request(steps, {}));
     });
+  }
+
+  /** What one look at the steps gives, to be shown until the answer is here. @returns {Promise<Answer>} */
+  async glimpse(steps) {
+    const key = keyOf(steps);
+    if (!this.glimpses.has(key)) this.sawAtAGlance(steps, await this.preview(steps));
+    return this.glimpses.get(key);
+  }
+
+  /** Remember what one look gave. */
+  sawAtAGlance(steps, answer) {
+    this.glimpses.set(keyOf(steps), answer);
+    if (this.glimpses.size > GLIMPSES) this.glimpses.delete(this.glimpses.keys().next().value);
+  }
+
+  /** What the clicks may mean, the most likely first. @returns {Promise<Answer[]>} */
+  choices(steps) {
+    const { points, labels } = promptOf(steps);
+    const { window = null } = steps[steps.length - 1];
+    return this.#once(choicesKey(steps), async () =>
+      (await this.server.choices(points, labels, window)).map(answerOf),
+    );
+  }
+
+  /** A mask for each object that some points are on, with its points. @returns {Promise<Answer[]>} */
+  apart({ points, labels }) {
+    return this.#once(apartKey(points, labels), async () =>
+      (await this.server.apart(points, labels)).map((mask) => ({
+        ...answerOf(mask),
+        points: mask.points,
+        labels: mask.labels,
+      })),
+    );
   }
 
   /** The model's answers to the last step, in its own order. @returns {Promise<Answer[]>} */
   candidates(steps) {
     return this.#once(`all ${keyOf(undecided(steps))}`, async () => {
-      const mask = await this.#request(undecided(steps), true);
-      return mask.candidates.map((each, index) => ({ ...answerOf(each), chosen: index === mask.candidate }));
+      const mask = await this.#request(undecided(steps), { candidates: true });
+      return mask.candidates.map(answerOf);
     });
   }
 
-  /** Which of its answers the model itself takes for the last step, if that is known. @returns {number | null} */
-  chosen(steps) {
-    const all = this.kept.get(`all ${keyOf(undecided(steps))}`)?.value;
-    const index = all?.findIndex((answer) => answer.chosen) ?? -1;
-    return index < 0 ? null : index;
-  }
-
-  /** What a click at the cursor would give; not remembered. @returns {Promise<Answer>} */
-  async preview(steps) {
-    return answerOf(await this.glance(await this.#prompt(steps)));
+  /** What a click at the cursor would give, or one look at it; not remembered. @returns {Promise<Answer>} */
+  async preview(steps, thorough = false) {
+    const options = { ...seenIn(steps), ...(thorough ? { refine: "off", keep: false } : { quick: true }) };
+    return answerOf(await this.server.segment(await this.#prompt(steps), options));
   }
 
   /** The prompt of the last step, which builds on the answer before; but a box begins anew. */
@@ -92,15 +126,15 @@ export class Answers {
     return prompt;
   }
 
-  async #request(steps, candidates, again = false) {
+  async #request(steps, options, again = false) {
     const prompt = await this.#prompt(steps);
     try {
-      return await this.ask(prompt, candidates);
+      return await this.server.segment(prompt, { ...options, ...seenIn(steps) });
     } catch (error) {
       // The server has forgotten the earlier answer: ask for that one again, then for this.
       if (!prompt.logits || !error.lostLogits || again) throw error;
       this.kept.clear();
-      return this.#request(steps, candidates, true);
+      return this.#request(steps, options, true);
     }
   }
 
@@ -127,9 +161,17 @@ export class Answers {
   #look(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
-    if (last.kind !== "mask" && typeof last.candidate === "number") {
-      const all = this.kept.get(`all ${keyOf(undecided(steps))}`)?.value;
-      return all ? all[Math.min(last.candidate, all.length - 1)] : null;
+    const [key, place] =
+      last.kind === "member"
+        ? [apartKey(last.points, last.labels), last.member]
+        : typeof last.choice === "number"
+          ? [choicesKey(steps), last.choice]
+          : last.kind !== "mask" && typeof last.candidate === "number"
+            ? [`all ${keyOf(undecided(steps))}`, last.candidate]
+            : [null, null];
+    if (key !== null) {
+      const all = this.kept.get(key)?.value;
+      return all ? all[Math.min(place, all.length - 1)] : null;
     }
     return this.kept.get(keyOf(steps))?.value ?? null;
   }
@@ -175,10 +217,26 @@ export function edited(bitmap, edit) {
 }
 
 /** What the server is asked: all points and the box up to the last step. */
-function promptOf(steps) {
-  const points = steps.filter((step) => step.kind === "point");
+export function promptOf(steps) {
+  const points = [];
+  const labels = [];
+  for (const step of steps) {
+    if (step.kind === "point") {
+      points.push([step.x, step.y]);
+      labels.push(step.label);
+    } else if (step.kind === "member") {
+      points.push(...step.own.points);
+      labels.push(...step.own.labels);
+    }
+  }
   const box = steps.findLast((step) => step.kind === "box")?.box ?? null;
-  return { points: points.map(({ x, y }) => [x, y]), labels: points.map(({ label }) => label), box };
+  return { points, labels, box };
+}
+
+/** What was visible when the last step was made, if that was closer than the whole photo. */
+function seenIn(steps) {
+  const { window } = steps[steps.length - 1];
+  return window ? { window } : {};
 }
 
 function answerOf(mask) {
@@ -198,8 +256,14 @@ function regionOf(step) {
 }
 
 const keyOf = (steps) => JSON.stringify(steps);
+const apartKey = (points, labels) => `apart ${JSON.stringify([points, labels])}`;
+const choicesKey = (steps) => {
+  const { points, labels } = promptOf(steps);
+  return `choices ${JSON.stringify([points, labels, steps[steps.length - 1].window ?? null])}`;
+};
 
 /** The same steps, the last one's answer left to the model. */
-function undecided(steps) {
-  return [...steps.slice(0, -1), { ...steps[steps.length - 1], candidate: null }];
+export function undecided(steps) {
+  const { choice: _, ...last } = steps[steps.length - 1];
+  return [...steps.slice(0, -1), { ...last, candidate: null }];
 }

@@ -73,20 +73,32 @@ export class Api {
     return (await this.#request("GET", `v1/images/${id}/picture?format=${format}`)).blob();
   }
 
-  /** One prompt: the mask; with `candidates`, also all answers and which of them the mask is. */
-  async segment(id, prompt, candidates = false) {
-    const answer = await this.#json("POST", `v1/images/${id}/segment`, { prompts: [prompt], candidates });
+  /**
+   * One prompt: the mask.
+   *
+   * @param {object} options `candidates`: also all answers and which of them the mask is; `window`: what is visible;
+   *   `quick`: from one look alone; `refine`, and `keep`: whether a later click may build on it
+   */
+  async segment(id, prompt, { candidates = false, window = null, quick = false, refine = "auto", keep = !quick } = {}) {
+    const body = { prompts: [prompt], candidates, window, quick, refine, keep };
+    const answer = await this.#json("POST", `v1/images/${id}/segment`, body);
     return answer.masks[0];
   }
 
-  /** One prompt of a passing cursor: nothing is kept for later clicks. */
-  async preview(id, prompt) {
-    const answer = await this.#json("POST", `v1/images/${id}/segment`, {
-      prompts: [prompt],
-      refine: "off",
-      keep: false,
-    });
-    return answer.masks[0];
+  /** Points that may be on several objects: a mask for each, with its own points. @returns {Promise<object[]>} */
+  async apart(id, points, labels) {
+    const body = { prompts: [{ points, labels }], group: "auto" };
+    return (await this.#json("POST", `v1/images/${id}/segment`, body)).masks;
+  }
+
+  /** What clicks may mean: masks, the most likely first. @returns {Promise<object[]>} */
+  async choices(id, points, labels, window = null) {
+    return (await this.#json("POST", `v1/images/${id}/choices`, { points, labels, window })).masks;
+  }
+
+  /** Have the server look closer at what is visible. @returns {Promise<number[] | null>} what it looked at */
+  async look(id, window) {
+    return (await this.#json("POST", `v1/images/${id}/window`, { window })).window;
   }
 
   /** Boxes of what words name. @returns {Promise<{detections: {box, label, score}[]}>} */

@@ -1,10 +1,10 @@
 /** The application's heart: the photo, what the person did, and the masks that follow; no elements of the page. */
 
 import { say, sayFailure } from "./announce.js";
-import { Answers } from "./answers.js";
+import { Answers, promptOf } from "./answers.js";
 import { factsOf } from "./current.js";
 import { nameOf } from "./objects.js";
-import { activeObject, reduce, start } from "./state.js";
+import { activeObject, canSplit, reduce, start } from "./state.js";
 import { loadPhoto, loadSession, savePhoto, saveSession } from "./storage.js";
 import { S } from "./strings.js";
 
@@ -13,11 +13,14 @@ const EXACT = 4e6; // pixels up to which the photo is shown without compression
 export class App {
   /**
    * @param {import("./api.js").Api} api
-   * @param {object} told what the page does when something changes: changed(), photo(photo), progress(text, share)
+   * @param {object} told what the page does when something changes: changed(), glimpsed(), photo(photo),
+   *   progress(text, share)
+   * @param {import("./closer.js").Closer} closer
    */
-  constructor(api, told) {
+  constructor(api, told, closer) {
     this.api = api;
     this.told = told;
+    this.closer = closer;
     this.photo = null;
     this.file = null;
     this.history = start();
@@ -108,6 +111,13 @@ export class App {
     const { answers } = this;
     this.busy++;
     try {
+      // What one look gives is drawn at once; the answer itself may take several, and the encoder.
+      const last = object.steps[object.steps.length - 1];
+      if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
+        await answers.glimpse(object.steps).catch(() => null);
+        if (answers !== this.answers) return;
+        this.told.glimpsed();
+      }
       await answers.of(object);
       if (answers !== this.answers) return;
       this.told.changed();
@@ -152,11 +162,11 @@ export class App {
     this.photo = { ...photo, picture };
     this.file = file;
     this.history = history;
-    this.answers = new Answers(
-      this.photo,
-      (prompt, all) => this.#ask(photo.id, prompt, all),
-      (prompt) => this.api.preview(photo.id, prompt),
-    );
+    this.answers = new Answers(this.photo, {
+      segment: (prompt, options) => this.#ask(photo.id, prompt, options),
+      choices: (...asked) => this.#patiently(() => this.api.choices(photo.id, ...asked)),
+      apart: (...asked) => this.#patiently(() => this.api.apart(photo.id, ...asked)),
+    });
     this.told.photo(this.photo);
     await ready;
     if (turn !== this.opening) return;
@@ -167,13 +177,41 @@ export class App {
   }
 
   /** Ask; if the server has forgotten the photo, send it again first: its name is the same. */
-  async #ask(id, prompt, candidates) {
+  async #ask(id, prompt, options) {
     try {
-      return await this.api.segment(id, prompt, candidates);
+      return await this.api.segment(id, prompt, options);
     } catch (error) {
-      if (!(await this.sendAgain(error))) throw error;
-      if (!prompt.logits) return this.api.segment(id, prompt, candidates);
+      if (options.keep === false || options.quick || !(await this.sendAgain(error))) throw error;
+      if (!prompt.logits) return this.api.segment(id, prompt, options);
       throw Object.assign(new Error(error.message), { known: true, lostLogits: true });
+    }
+  }
+
+  async #patiently(ask) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (await this.sendAgain(error)) return ask();
+      throw error;
+    }
+  }
+
+  /** Make an object of its own for each thing that the active object's clicks are on. */
+  async split() {
+    const object = this.active;
+    if (!object || !canSplit(object)) return say(S.said.nothingToSplit);
+    const { points, labels } = promptOf(object.steps);
+    try {
+      const members = await this.answers.apart({ points, labels });
+      if (this.active !== object) return;
+      if (members.length < 2) return say(S.said.oneObject);
+      const objects = members.map(({ points: own, labels: about }, member) => ({
+        steps: [{ kind: "member", points, labels, member, own: { points: own, labels: about } }],
+      }));
+      this.act({ type: "split", objects });
+      say(S.said.split(members.length));
+    } catch (error) {
+      sayFailure(error);
     }
   }
 
@@ -188,4 +226,9 @@ export class App {
   #save() {
     if (this.photo && !saveSession(this.photo, this.history)) say(S.storageFull);
   }
+}
+
+/** Whether a step leaves its answer to the model. */
+function isOpen({ candidate, choice }) {
+  return typeof candidate !== "number" && typeof choice !== "number";
 }

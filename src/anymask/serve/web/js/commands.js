@@ -7,7 +7,7 @@ import { S } from "./strings.js";
 const STEP = 8; // screen pixels the crosshair moves at once
 const PAN = 80;
 
-/** @param {object} act undo, redo, setTool, help, showCandidate: of the page */
+/** @param {object} act undo, redo, setTool, choose, cycle, split, setBrush, exclude, help: of the page */
 export function commandsOf(app, ui, stage, everything, act) {
   const middle = () => {
     const { width, height } = stage.size;
@@ -93,11 +93,12 @@ export function commandsOf(app, ui, stage, everything, act) {
     everything: () => everything.toggle(),
     tool: act.setTool,
     candidate: act.choose,
+    split: act.split,
     pan: (dx, dy) => stage.pan(-dx * PAN, -dy * PAN),
     zoomIn: () => stage.zoom(1.5, ui.crosshair ? screenOf(ui.crosshair) : undefined),
     zoomOut: () => stage.zoom(1 / 1.5, ui.crosshair ? screenOf(ui.crosshair) : undefined),
     zoomFit: () => stage.fit(),
-    step: (by) => (everything.on ? everything.walk(by) : act.setBrush(by)),
+    step: (by) => (everything.on ? everything.walk(by) : ui.tool === "select" ? act.cycle(by) : act.setBrush(by)),
   };
 
   function screenOf({ x, y }) {

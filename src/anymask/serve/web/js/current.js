@@ -1,7 +1,9 @@
 /** The object at hand: its name, its share and score, its other answers, its prompts, its clean-up. */
 
 import { el, iconButton } from "./dom.js";
+import { PLACES } from "./offers.js";
 import { COLOURS } from "./palette.js";
+import { canSplit } from "./state.js";
 import { S } from "./strings.js";
 import { tint } from "./tint.js";
 
@@ -11,16 +13,19 @@ export class Current {
   /**
    * @param {HTMLElement} body
    * @param {(action: object) => void} act
-   * @param {(clean: {holes: number, islands: number} | null) => object} preview shows what cleaning would do and
-   *   answers {filled, dropped}
+   * @param {object} shown what else to show on the stage: clean({holes, islands} | null) what cleaning would do,
+   *   answering {filled, dropped}; answer(answer | null) one of the other answers
+   * @param {() => void} split
    */
-  constructor(body, act, preview) {
+  constructor(body, act, shown, split) {
     this.body = body;
     this.act = act;
-    this.preview = preview;
+    this.shown = shown;
+    this.split = split;
     this.clean = { open: false, holes: 4, islands: 4 };
     this.shownId = null;
-    this.candidateAnswers = null;
+    this.offers = []; // what 1, 2, 3 … stand for
+    this.wanted = null;
   }
 
   /** Draw anew. @param {object | null} object @param {object | null} answer its mask, if known */
@@ -35,11 +40,12 @@ export class Current {
       return;
     }
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.part : null;
-    const last = object.steps[object.steps.length - 1];
+    this.offers = [];
+    this.wanted = null;
     this.body.replaceChildren(
       this.#name(object),
       el("p", { class: "facts", id: "facts" }, answer ? factsOf(answer) : ""),
-      this.#candidates(last, photo),
+      this.#candidates(object.steps[object.steps.length - 1]),
       this.#chips(object),
       this.#cleaning(answer),
       el(
@@ -67,24 +73,48 @@ export class Current {
           },
           S.clear,
         ),
+        canSplit(object)
+          ? el(
+              "button",
+              { type: "button", class: "button", id: "split", title: S.splitTitle, "data-part": "split", click: this.split },
+              S.split,
+            )
+          : null,
       ),
     );
     if (focused) this.body.querySelector(`[data-part="${focused}"]`)?.focus();
   }
 
-  /** Put the other answers into their places. @param {object[] | null} answers @param {number | null} chosen */
-  showCandidates(answers, chosen, object, photo) {
+  /** Put the answers that can be picked into their places. @param {import("./offers.js").Offer[]} offers */
+  offer(offers, object, photo) {
+    this.offers = offers;
+    if (this.wanted !== null) return this.pick(this.wanted);
     this.body.querySelectorAll(".candidate").forEach((button, index) => {
-      const answer = answers?.[index];
-      button.disabled = !answer;
-      button.setAttribute("aria-checked", String(answer !== undefined && index === chosen));
-      if (!answer) return;
-      const label = S.candidate(index + 1, answer.score);
+      const offer = offers[index];
+      button.disabled = !offer;
+      button.setAttribute("aria-checked", String(Boolean(offer?.picked)));
+      if (!offer) return;
+      const { bitmap } = offer.answer;
+      const label = S.candidate(index + 1, bitmap.area / (bitmap.width * bitmap.height), offer.answer.score);
       button.setAttribute("aria-label", label);
       button.title = label;
-      button.querySelector("span").textContent = S.candidateShort(index + 1, answer.score);
-      drawThumbnail(button.querySelector("canvas"), photo, answer.bitmap, COLOURS[object.colour % COLOURS.length]);
+      button.querySelector("span").textContent = S.candidateShort(index + 1, offer.answer.score);
+      drawThumbnail(button.querySelector("canvas"), photo, bitmap, COLOURS[object.colour % COLOURS.length]);
     });
+  }
+
+  /** Pick one of the offers by its place. */
+  pick(index) {
+    this.wanted = this.offers.length ? null : index; // a key that is pressed before they are here
+    const offer = this.offers[index];
+    if (offer) this.act({ type: "choose", pick: offer.picked ? {} : offer.pick });
+  }
+
+  /** Pick the next offer (1) or the one before (-1). */
+  cycle(by) {
+    const at = this.offers.findIndex((offer) => offer.picked);
+    const next = this.offers[(at + by + this.offers.length) % this.offers.length];
+    if (next) this.act({ type: "choose", pick: next.pick });
   }
 
   #name(object) {
@@ -103,9 +133,10 @@ export class Current {
 
   #candidates(last) {
     const group = el("div", { class: "candidates", role: "radiogroup", "aria-label": S.candidates });
-    if (!last || last.kind === "mask") return group;
-    for (let index = 0; index < 3; index++) {
-      const act = () => this.act({ type: "choose", candidate: last.candidate === index ? null : index });
+    if (!last || !["point", "box"].includes(last.kind)) return group;
+    for (let index = 0; index < PLACES; index++) {
+      const look = () => this.shown.answer(this.offers[index]?.answer ?? null);
+      const away = () => this.shown.answer(null);
       const about = {
         type: "button",
         class: "candidate",
@@ -117,7 +148,14 @@ export class Current {
       group.append(
         el(
           "button",
-          { ...about, "aria-label": S.candidates, click: act },
+          {
+            ...about,
+            "aria-label": S.candidates,
+            click: () => this.pick(index),
+            pointerenter: (event) => event.pointerType !== "touch" && look(),
+            pointerleave: away,
+            blur: away,
+          },
           el("canvas", { width: 1, height: 1 }),
           el("span"),
         ),
@@ -146,7 +184,7 @@ export class Current {
     const facts = el("p", { class: "facts", id: "clean-facts" });
     const look = () => {
       const { holes, islands } = this.#sizes();
-      const { filled, dropped } = this.preview(this.clean.open ? { holes, islands } : null);
+      const { filled, dropped } = this.shown.clean(this.clean.open ? { holes, islands } : null);
       facts.textContent = S.cleanPreview(filled, dropped);
       apply.disabled = !filled.length && !dropped.length;
     };
@@ -213,6 +251,7 @@ export function factsOf({ bitmap, score, byHand }) {
 function describe(step) {
   if (step.kind === "box") return { kind: "box", label: S.step.box(step.box) };
   if (step.kind === "mask") return { kind: "mask", label: S.step.mask };
+  if (step.kind === "member") return { kind: "include", label: S.step.member(step.own.points.length) };
   const kind = step.label ? "include" : "exclude";
   return { kind, label: S.step[kind](step.x, step.y) };
 }

@@ -91,23 +91,23 @@ export function gesturesOf(app, ui, stage, everything) {
 /** Preview what asking at a pixel would give. */
 export function previewAt(app, ui, pixel, exclude) {
   if (!pixel || (exclude && !app.active)) return ui.hover.clear();
-  const step = pointStep(pixel, exclude);
-  ui.hover.at([...(app.active?.steps ?? []), step]);
+  ui.hover.at([...(app.active?.steps ?? []), pointStep(app, pixel, exclude)]);
 }
 
 /** Include or exclude a pixel. */
 export function ask(app, ui, pixel, exclude) {
-  const guess = exclude && !app.active ? null : ui.hover.answer;
-  app.act({ type: "step", step: pointStep(pixel, exclude) });
-  // Until the answer is here, the preview of the same place stays in sight.
-  if (guess && app.active && !app.answers.known(app.active)) app.answers.lastShown.set(app.active.id, guess);
+  const step = pointStep(app, pixel, exclude);
+  const steps = [...(app.active?.steps ?? []), step];
+  const guess = ui.hover.to(steps);
+  if (guess) app.answers.sawAtAGlance(steps, guess); // the preview of the same place stays in sight
+  app.act({ type: "step", step });
   ui.hover.clear();
 }
 
 /** Ask with a box [x0, y0, x1, y1]. */
 export function askBox(app, ui, box) {
   ui.hover.clear();
-  app.act({ type: "step", step: { kind: "box", box, candidate: null } });
+  app.act({ type: "step", step: { kind: "box", box, candidate: null, ...closer(app) } });
 }
 
 /** A box of whole pixels within the photo, or null if there is next to nothing in it. */
@@ -120,8 +120,13 @@ export function boxOf(photo, a, b) {
   return x1 - x0 < LEAST_BOX || y1 - y0 < LEAST_BOX ? null : [x0, y0, x1, y1];
 }
 
-function pointStep({ x, y }, exclude) {
-  return { kind: "point", x, y, label: exclude ? 0 : 1, candidate: null };
+function pointStep(app, { x, y }, exclude) {
+  return { kind: "point", x, y, label: exclude ? 0 : 1, candidate: null, ...closer(app) };
+}
+
+/** What is visible, where that is closer than the model saw the whole photo. */
+function closer({ closer: looking }) {
+  return looking.visible ? { window: looking.visible } : {};
 }
 
 function markerAt(app, stage, place) {

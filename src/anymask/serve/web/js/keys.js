@@ -34,7 +34,7 @@ function meaning(event, meant, onStage) {
   if (onStage && key === "Enter") return meant.accept;
   if (key === "Escape") return meant.clear;
   if (key === "Delete" || key === "Backspace") return onStage ? meant.undo : null;
-  if (!event.repeat && "123".includes(key)) return () => meant.candidate(Number(key) - 1);
+  if (!event.repeat && "123456".includes(key)) return () => meant.candidate(Number(key) - 1);
   return LETTERS(meant, event, onStage)[low] ?? null;
 }
 
@@ -51,6 +51,7 @@ const LETTERS = (meant, event, onStage) => ({
   r: () => meant.tool("erase"),
   h: () => meant.tool("pan"),
   e: meant.everything,
+  g: meant.split,
   b: onStage ? meant.corner : null,
   x: onStage && meant.crosshairShown() ? () => meant.place(true) : meant.exclude,
 });

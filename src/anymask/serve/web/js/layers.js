@@ -44,7 +44,7 @@ function layerOf(app, object) {
 
 function activeLayers(app, ui, active) {
   const answer = app.answers.shown(active);
-  const bitmap = ui.stroke?.bitmap ?? answer?.bitmap;
+  const bitmap = ui.stroke?.bitmap ?? ui.peek?.bitmap ?? answer?.bitmap;
   if (!bitmap) return [];
   const layers = [{ bitmap, colour: active.colour, strong: true }];
   if (ui.clean) {
@@ -55,7 +55,9 @@ function activeLayers(app, ui, active) {
 }
 
 function markersOf(object, drag) {
-  return object.steps
-    .map((step, index) => (drag?.index === index ? { ...step, ...drag.place } : step))
-    .filter((step) => step.kind !== "mask");
+  return object.steps.flatMap((step, index) => {
+    if (step.kind === "mask") return [];
+    if (step.kind === "member") return step.own.points.map(([x, y], n) => ({ x, y, label: step.own.labels[n] }));
+    return [drag?.index === index ? { ...step, ...drag.place } : step];
+  });
 }

@@ -5,6 +5,7 @@ import { Api } from "./api.js";
 import { App } from "./app.js";
 import { without } from "./bitmap.js";
 import { cleaned } from "./clean.js";
+import { Closer } from "./closer.js";
 import { commandsOf } from "./commands.js";
 import { Current } from "./current.js";
 import { askForToken, showHelp } from "./dialogs.js";
@@ -16,6 +17,7 @@ import { listenForPhotos } from "./intake.js";
 import { listenToKeys } from "./keys.js";
 import { gather } from "./layers.js";
 import { showObjects } from "./objects.js";
+import { offersOf } from "./offers.js";
 import { listenToPointers } from "./pointer.js";
 import { Stage } from "./stage.js";
 import { S } from "./strings.js";
@@ -42,15 +44,21 @@ const ui = {
   grip: null,
   drag: null,
   clean: null,
+  peek: null,
   hover: null,
   showPlace,
 };
 const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
-const app = new App(api, { changed, photo: showPhoto, glimpse: showGlimpse, progress: showProgress });
+const closer = new Closer(byId("closer"));
+const app = new App(
+  api,
+  { changed, glimpsed: () => stage.draw(), photo: showPhoto, glimpse: showGlimpse, progress: showProgress },
+  closer,
+);
 const canvas = byId("canvas");
 const stage = new Stage(canvas, () => gather(app, ui, everything));
 ui.hover = new Hover(
-  (steps) => app.answers.preview(steps),
+  (steps, thorough) => app.answers.preview(steps, thorough),
   () => stage.draw(),
 );
 const everything = new Everything(app, () => stage.draw());
@@ -58,21 +66,31 @@ const act = {
   undo: () => app.act({ type: "undo" }) || say(S.said.nothingToUndo),
   redo: () => app.act({ type: "redo" }) || say(S.said.nothingToRedo),
   setTool,
-  choose,
+  choose: (place) => current.pick(place),
+  cycle: (by) => current.cycle(by),
+  split: () => app.split(),
   setBrush,
   exclude: toggleExclude,
   everything: () => everything.toggle(),
   help: showHelp,
 };
 const toolbar = makeToolbar(act);
-const current = new Current(byId("current-body"), (action) => app.act(action), previewCleaning);
+const current = new Current(
+  byId("current-body"),
+  (action) => app.act(action),
+  { clean: previewCleaning, answer: showAnswer },
+  act.split,
+);
 const takeaway = new Takeaway(app);
 
 listenToPointers(stage, gesturesOf(app, ui, stage, everything));
 listenToKeys(canvas, commandsOf(app, ui, stage, everything, act));
 listenForPhotos((file) => openPhoto(file));
 findWords(app, everything);
-stage.onView = ({ scale }) => (byId("zoom-fit").textContent = S.zoomLevel(scale));
+stage.onView = ({ scale }) => {
+  byId("zoom-fit").textContent = S.zoomLevel(scale);
+  lookCloser();
+};
 byId("zoom-in").onclick = () => stage.zoom(1.5);
 byId("zoom-out").onclick = () => stage.zoom(1 / 1.5);
 byId("zoom-fit").onclick = () => stage.fit();
@@ -109,6 +127,7 @@ function showPhoto(photo) {
   byId("photo-name").textContent = photo ? photo.name : "";
   canvas.setAttribute("aria-label", photo ? S.canvas(photo.name) : S.noPhoto);
   stage.setPhoto(photo);
+  lookCloser();
   changed();
 }
 
@@ -125,7 +144,7 @@ function showProgress(text, share = null) {
 function changed() {
   const { state, active, photo } = app;
   const answer = active && app.answers?.shown(active);
-  ui.clean = null;
+  ui.clean = ui.peek = null;
   toolbar.show(ui, app.history, photo !== null, everything.on);
   current.show(active, answer, photo);
   showObjects(
@@ -138,23 +157,33 @@ function changed() {
   stage.draw();
 }
 
-/** The other answers come after the mask itself, so that nobody waits for them. */
+/** What else was meant comes after the mask itself, so that nobody waits for it. */
 async function showOtherAnswers(object) {
   const last = object.steps[object.steps.length - 1];
-  if (!last || last.kind === "mask") return;
+  if (!["point", "box"].includes(last?.kind)) return;
   try {
     await app.answers.to(object.steps);
-    const all = await app.answers.candidates(object.steps);
     if (app.active !== object) return;
-    current.showCandidates(all, last.candidate ?? app.answers.chosen(object.steps), object, app.photo);
+    const offers = await offersOf(app.answers, object.steps);
+    if (app.active === object) current.offer(offers, object, app.photo);
   } catch {
     // The mask itself was refused for the same reason, and that was said.
   }
 }
 
-function choose(candidate) {
-  const last = app.active?.steps.at(-1);
-  if (last) app.act({ type: "choose", candidate: last.candidate === candidate ? null : candidate });
+/** Show another answer on the stage while it is being thought about. */
+function showAnswer(answer) {
+  ui.peek = answer;
+  stage.draw();
+}
+
+function lookCloser() {
+  const { photo } = app;
+  closer.at(stage, async (window) => {
+    const seen = photo && photo === app.photo ? await api.look(photo.id, window) : null;
+    if (seen) ui.hover.again();
+    return seen;
+  });
 }
 
 function setTool(tool) {

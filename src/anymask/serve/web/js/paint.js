@@ -17,10 +17,8 @@ export function paintStage(context, scene) {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, width, height);
   if (!photo) return;
+  context.drawImage(backdropOf(context, scene), 0, 0);
   inPhoto(context, ratio, viewport);
-  context.imageSmoothingEnabled = viewport.scale * ratio < 3;
-  context.imageSmoothingQuality = viewport.scale * ratio < 1 ? "high" : "low";
-  context.drawImage(photo.picture, 0, 0, photo.width, photo.height);
   if (scene.overview) {
     context.imageSmoothingEnabled = viewport.scale * ratio < 1;
     context.drawImage(scene.overview.canvas, 0, 0, scene.overview.width, scene.overview.height);
@@ -32,6 +30,27 @@ export function paintStage(context, scene) {
   if (scene.draft) paintBox(context, scene, scene.draft, true);
   if (scene.brush) paintBrush(context, viewport, scene.brush);
   if (scene.crosshair) paintCrosshair(context, viewport, scene.crosshair, scene.stage);
+}
+
+const backdrops = new WeakMap(); // by context: the photo as it was last drawn
+
+/** The photo alone at this place and size: scaling it is most of the work, and a mask that changes needs none of it. */
+function backdropOf(context, { photo, viewport, ratio }) {
+  const { width, height } = context.canvas;
+  const { scale, x, y } = viewport;
+  const key = [width, height, ratio, scale, x, y].join();
+  let drawn = backdrops.get(context);
+  if (drawn?.key === key && drawn.picture === photo.picture) return drawn.canvas;
+  const canvas = drawn?.canvas ?? document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height]; // clears it, too
+  const own = canvas.getContext("2d");
+  inPhoto(own, ratio, viewport);
+  own.imageSmoothingEnabled = scale * ratio < 3;
+  own.imageSmoothingQuality = scale * ratio < 1 ? "high" : "low";
+  own.drawImage(photo.picture, 0, 0, photo.width, photo.height);
+  drawn = { key, picture: photo.picture, canvas };
+  backdrops.set(context, drawn);
+  return canvas;
 }
 
 function inPhoto(context, ratio, { scale, x, y }) {

@@ -5,9 +5,16 @@ import { nameOf } from "./objects.js";
 /** Steps as `anymask.steps` and `--steps` take them. */
 function stepsOf(object) {
   const steps = object.steps.map((step) => {
-    const candidate = typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {};
-    if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...candidate };
-    if (step.kind === "box") return { box: step.box, ...candidate };
+    const picked = {
+      ...(typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {}),
+      ...(typeof step.choice === "number" ? { choice: step.choice + 1 } : {}),
+      ...(step.window ? { window: step.window } : {}),
+    };
+    if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...picked };
+    if (step.kind === "box") return { box: step.box, ...picked };
+    if (step.kind === "member") {
+      return { points: step.points, include: step.labels.map((label) => label === 1), member: step.member + 1 };
+    }
     return { mask: step.rle };
   });
   const edits = object.edits.map((edit) => {
@@ -68,7 +75,8 @@ export function asShell(photo, model, objects) {
 /** One question, the answer that the library would choose itself, nothing done by hand. */
 function isPlain(object) {
   const [step] = object.steps;
-  if (object.steps.length !== 1 || step.kind === "mask" || typeof step.candidate === "number") return false;
+  if (object.steps.length !== 1 || !["point", "box"].includes(step.kind) || step.window) return false;
+  if (typeof step.candidate === "number" || typeof step.choice === "number") return false;
   return object.edits.every((edit) => edit.kind === "clean") && object.edits.length < 2;
 }
 

@@ -3,7 +3,10 @@
  * Masks are not part of it; they follow from the steps (see answers.js). So undo and redo are a matter of keeping old
  * states, and the whole of it survives as JSON.
  *
- * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate} or {kind: "mask", rle, score}; an
+ * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate}, {kind: "mask", rle, score} or
+ * {kind: "member", points, labels, member, own}: one of the objects that points were on. `candidate` (of the model's
+ * three answers) or `choice` (of all that a click may mean) is a number where another answer was picked; `window` is
+ * what was visible, where the photo was seen closer than as a whole. An
  * edit is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
  */
 
@@ -39,6 +42,15 @@ export function activeObject(state) {
   return state.objects.find((object) => object.id === state.active) ?? null;
 }
 
+/** Whether an object is made of nothing but clicks, at least two of which include. */
+export function canSplit({ steps, edits }) {
+  return (
+    !edits.length &&
+    steps.every((step) => step.kind === "point") &&
+    steps.filter((step) => step.label === 1).length > 1
+  );
+}
+
 function change(state, action) {
   const act = ACTIONS[action.type];
   if (!act) throw new Error(`no action is called ${action.type}`);
@@ -56,7 +68,7 @@ const ACTIONS = {
   moveStep(state, { index, x, y }) {
     return onActive(state, (object) => ({
       ...object,
-      steps: object.steps.map((step, n) => (n === index ? { ...step, x, y, candidate: null } : step)),
+      steps: object.steps.map((step, n) => (n === index ? { ...leftOpen(step), x, y } : step)),
     }));
   },
   removeStep(state, { index }) {
@@ -65,11 +77,13 @@ const ACTIONS = {
     if (object.steps.length === 1 && !object.edits.length) return ACTIONS.remove(state, { id: object.id });
     return onActive(state, (each) => ({ ...each, steps: each.steps.filter((_, n) => n !== index) }));
   },
-  choose(state, { candidate }) {
+  choose(state, { pick }) {
     const object = activeObject(state);
     const last = object?.steps[object.steps.length - 1];
-    if (!last || last.kind === "mask" || last.candidate === candidate) return state;
-    const steps = [...object.steps.slice(0, -1), { ...last, candidate }];
+    if (!last || !["point", "box"].includes(last.kind)) return state;
+    const picked = { ...leftOpen(last), ...pick };
+    if (picked.candidate === last.candidate && picked.choice === last.choice) return state;
+    const steps = [...object.steps.slice(0, -1), picked];
     return onActive(state, (each) => ({ ...each, steps }));
   },
   edit(state, { edit }) {
@@ -100,6 +114,12 @@ const ACTIONS = {
     for (const about of objects) result = { ...begin(result, about), active: null };
     return active ? { ...result, active: result.next - 1 } : result;
   },
+  split(state, { objects }) {
+    const { colour, name } = activeObject(state);
+    const without = { ...state, objects: state.objects.filter((object) => object.id !== state.active) };
+    const named = objects.map((about, n) => ({ ...about, ...(n ? {} : { colour }), name: name && `${name} ${n + 1}` }));
+    return ACTIONS.add(without, { objects: named });
+  },
   remove(state, { id }) {
     const objects = state.objects.filter((object) => object.id !== id);
     if (objects.length === state.objects.length) return state;
@@ -120,6 +140,11 @@ const ACTIONS = {
     return { ...state, objects };
   },
 };
+
+/** A step whose answer is left to the model. */
+function leftOpen({ choice: _, ...step }) {
+  return { ...step, candidate: null };
+}
 
 function begin(state, given = {}) {
   const id = state.next;
