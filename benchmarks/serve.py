@@ -34,7 +34,10 @@ from PIL import Image
 from benchmarks.photos import ROOT
 
 SIDE = (1024, 684)
-KINDS = {"click": 40, "second click": 20, "box": 15, "candidates": 8, "polygons": 7, "mask picture": 5, "info": 5}
+KINDS = {
+    "preview": 20, "click": 25, "second click": 15, "box": 15, "choices": 5, "candidates": 5, "polygons": 5,
+    "mask picture": 5, "info": 5,
+}  # fmt: skip
 """Requests of a mix, in percent; a second click is two requests, and so is a mask picture."""
 
 
@@ -93,9 +96,15 @@ class Asker:
         if question.kind == "info":
             answer = self._request("info", "GET", path).json()
             return f"{answer['width']}x{answer['height']}"
-        options = {"candidates": question.kind == "candidates"}
+        if question.kind == "choices":
+            answer = self._request("choices", "POST", f"{path}/choices", json=question.body["prompt"]).json()
+            del answer["seconds"]
+            return _digest([answer])
+        options: dict[str, Any] = {"candidates": question.kind == "candidates"}
         if question.kind == "polygons":
-            options |= {"format": "polygons"}
+            options["format"] = "polygons"
+        if question.kind == "preview":
+            options |= {"quick": True, "keep": False}
         name = "click" if question.kind in ("second click", "mask picture") else question.kind
         first = self._segment(name, path, question.body["prompt"], **options)
         if question.kind == "second click":

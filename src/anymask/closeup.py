@@ -30,7 +30,7 @@ from anymask.mask import Mask
 from anymask.mask_input import MASK_LOGIT, mask_logits
 from anymask.overlap import iou
 from anymask.prompt import Prompt
-from anymask.refine import DETAIL, resample
+from anymask.refine import DETAIL, Detail, render_logits, resample
 from anymask.satisfaction import Satisfaction
 from anymask.scene import Scene
 
@@ -198,8 +198,15 @@ class CloseUp:
         if not satisfied:
             return None
         logits = self._in_photo(seen, outside)
-        about = {"score": answer.score, "stability": answer.stability}
-        return Mask(array, size, **about, logits=logits, satisfied=satisfied)
+        return Mask(
+            array,
+            size,
+            score=answer.score,
+            stability=answer.stability,
+            logits=logits,
+            satisfied=satisfied,
+            full_logits=partial(render_logits, self._photo, logits, Detail(self.window, self._frame, seen)),
+        )
 
     def _joined(
         self, seen: NDArray[np.float32], before: NDArray[np.float32], trust: float = 1.0

@@ -122,8 +122,8 @@ def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:
             points.append(step["point"])
             labels.append(int(bool(step.get("include", True))))
         elif kind == "points":
-            points += step["points"]
             labels += _includes(step)
+            points += step["points"]
     boxes = [step["box"] for kind, step in asked if kind == "box"]
     if not points and not boxes:
         return Prompt()
@@ -205,7 +205,10 @@ class _Close:
         visible = step.get("window")
         if visible is None:
             return None
-        corners = np.asarray(visible)
+        try:
+            corners = np.asarray(visible)
+        except ValueError:  # lists of different lengths
+            corners = np.zeros(0)
         if corners.shape != (4,) or corners.dtype.kind not in "if" or not np.isfinite(corners).all():
             raise PromptError(f"a step's window is [x_min, y_min, x_max, y_max] in pixels, not {visible!r:.80}")
         window = window_for(self._scene.size, corners.tolist())
@@ -217,6 +220,8 @@ class _Close:
 
 
 def _includes(step: Step) -> list[int]:
+    if not isinstance(step["points"], Sequence) or isinstance(step["points"], str):
+        raise PromptError(f"points are a list of [x, y], not {step['points']!r:.80}")
     given = step.get("include", [True] * len(step["points"]))
     if not isinstance(given, Sequence) or len(given) != len(step["points"]):
         raise PromptError(

@@ -25,7 +25,8 @@ export class Current {
     this.clean = { open: false, holes: 4, islands: 4 };
     this.shownId = null;
     this.offers = []; // what 1, 2, 3 … stand for
-    this.wanted = null;
+    this.wanted = null; // a place that was asked for before they were here
+    this.object = null;
   }
 
   /** Draw anew. @param {object | null} object @param {object | null} answer its mask, if known */
@@ -41,7 +42,8 @@ export class Current {
     }
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.part : null;
     this.offers = [];
-    this.wanted = null;
+    if (object !== this.object) this.wanted = null;
+    this.object = object;
     this.body.replaceChildren(
       this.#name(object),
       el("p", { class: "facts", id: "facts" }, answer ? factsOf(answer) : ""),
