@@ -10,9 +10,9 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from anymask.bench.machine import processor
 from anymask.errors import AnymaskError
 from benchmarks.pairs import HEADING, Comparison
 from benchmarks.peers import Peers, Settings, set_up
@@ -77,21 +77,11 @@ def _machine(peers: Peers) -> dict[str, Any]:
     return {
         "anymask": f"{segmenter.engine} {segmenter.precision}, {segmenter.threads} threads",
         "official": f"PyTorch f32, {peers.settings.threads} threads",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
     }
-
-
-def _processor() -> str:
-    """The processor's name, where the system tells it."""
-    if sys.platform == "linux":
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

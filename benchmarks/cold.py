@@ -65,7 +65,7 @@ def _official_command(peers: Peers, photo: Path, folder: Path) -> list[str]:
     torch.save(peers.official_model.state_dict(), checkpoint)
     where = [str(number) for number in TRUCK_POINT]
     threads = str(peers.settings.threads)
-    script = [sys.executable, "-m", "benchmarks.official_segment"]
+    script = [sys.executable, "-m", "anymask.bench.workers.official_command"]
     return [*script, str(checkpoint), str(photo), *where, str(folder / "official"), threads]
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.answers import mask_overlaps
+from anymask.bench.workers.official import FEW, GRID, MORE, generate
 from anymask.everything_result import EverythingResult
 from benchmarks.pairs import Comparison, seconds_of
 from benchmarks.peers import Peers
 from benchmarks.photos import everything_photos
-
-GRID = 32
-FEW, MORE = 32, 96
-"""The official generator is timed at so many of its 1,024 points, and scaled: the whole grid takes minutes."""
 
 
 def compare(peers: Peers) -> Iterator[Comparison]:
@@ -51,15 +47,5 @@ def found(wanted: EverythingResult, result: EverythingResult, least: float) -> f
 
 def official_seconds(peers: Peers, pixels: NDArray[np.uint8]) -> float:
     """What the official generator takes for its whole grid, from two runs on parts of it."""
-    few, more = (_official_run(peers.official_model, pixels, count) for count in (FEW, MORE))
+    (few, _), (more, _) = (generate(peers.official_model, pixels, count) for count in (FEW, MORE))
     return few + (more - few) / (MORE - FEW) * (GRID * GRID - FEW)
-
-
-def _official_run(model: Any, pixels: NDArray[np.uint8], count: int) -> float:
-    from official import mobile_sam
-
-    steps = (np.arange(GRID) + 0.5) / GRID
-    points = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    chosen = points[np.linspace(0, len(points) - 1, count).round().astype(int)]
-    generator = mobile_sam().SamAutomaticMaskGenerator(model, points_per_side=None, point_grids=[chosen])
-    return seconds_of(lambda: generator.generate(pixels))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# Worker threads of both peers spin for some milliseconds after their work; the pause keeps that out of the
-# other's time.
-SETTLE_SECONDS = 0.05
+from anymask.bench.spread import Spread, ratios, spread_of
+from anymask.bench.workers.steps import SETTLE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -33,23 +31,23 @@ class Comparison:
     @property
     def ratios(self) -> list[float]:
         """How many times faster anymask was, pair by pair."""
-        return [official / ours for ours, official in zip(self.ours, self.official, strict=False)]
+        return ratios(self.official, self.ours)
 
     def as_json(self) -> dict[str, Any]:
         """Medians, quartiles and the raw seconds."""
-        record: dict[str, Any] = {"name": self.name, "ours": _spread(self.ours), "notes": list(self.notes)}
+        record: dict[str, Any] = {"name": self.name, "ours": _data(spread_of(self.ours)), "notes": list(self.notes)}
         if self.official:
-            record["official"] = _spread(self.official)
-            record["ratio"] = _spread(self.ratios)
+            record["official"] = _data(spread_of(self.official))
+            record["ratio"] = _data(spread_of(self.ratios))
         return record
 
     def as_line(self) -> str:
         """One line of the printed table."""
         line = f"{self.name:<46} {_seconds(self.ours):>26}"
         if self.official:
-            ratios = _spread(self.ratios)
-            line += f" {_seconds(self.official):>26} {ratios['median']:>7.1f}×"
-            line += f"  ({ratios['quartiles'][0]:.1f}–{ratios['quartiles'][1]:.1f})"
+            ratio = spread_of(self.ratios)
+            line += f" {_seconds(self.official):>26} {ratio.median:>7.1f}×"
+            line += f"  ({ratio.quartiles[0]:.1f}–{ratio.quartiles[1]:.1f})"
         return line
 
 
@@ -99,15 +97,9 @@ def seconds_of(task: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _spread(values: list[float]) -> dict[str, Any]:
-    if len(values) > 1:
-        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    else:
-        low = high = values[0]
-    return {"median": statistics.median(values), "quartiles": [low, high], "values": values}
+def _data(spread: Spread) -> dict[str, Any]:
+    return {"median": spread.median, "quartiles": list(spread.quartiles), "values": list(spread.values)}
 
 
 def _seconds(values: list[float]) -> str:
-    spread = _spread(values)
-    low, high = spread["quartiles"]
-    return f"{spread['median'] * 1000:,.0f} ms ({low * 1000:,.0f}–{high * 1000:,.0f})"
+    return spread_of(values).as_text(1000, " ms", 0)

@@ -45,7 +45,8 @@ def torchvision_for_ultralytics(settings: Path) -> Iterator[None]:
 def nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
     """Greedy suppression among all boxes, as torchvision's."""
     import torch
-    from stand_ins import batched_nms
+
+    from anymask.bench.workers.stand_ins import batched_nms
 
     return batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.int64), iou_threshold)
 

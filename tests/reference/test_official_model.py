@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from model_files import encoder_and_decoder
-from official_parameters import read_official_parameters
 from photographs import BESIDE, all_photographs, read_pixels
 from relative_prompts import PROMPTS, official_arguments
 from stored_answers import stored_answers
 
+from anymask.bench.official_parameters import read_official_parameters
 from anymask.weights.read_onnx import read_parameters
 
 pytestmark = pytest.mark.reference

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.reference
 
 
 def test_modules_are_there_inside_the_block_and_as_before_outside() -> None:
-    from stand_ins import MODULES, resize, torchvision_and_timm
+    from anymask.bench.workers.stand_ins import MODULES, resize, torchvision_and_timm
 
     before = {name: sys.modules.get(name) for name in MODULES}
     with torchvision_and_timm():
@@ -22,7 +22,8 @@ def test_modules_are_there_inside_the_block_and_as_before_outside() -> None:
 
 def test_official_packages_leave_no_stand_in_behind() -> None:
     from official import mobile_sam, segment_anything
-    from stand_ins import MODULES
+
+    from anymask.bench.workers.stand_ins import MODULES
 
     assert mobile_sam().SamPredictor is not segment_anything().SamPredictor
     installed = {name for name in ("torchvision", "timm") if importlib.util.find_spec(name)}
@@ -31,7 +32,8 @@ def test_official_packages_leave_no_stand_in_behind() -> None:
 
 def test_batched_nms_keeps_the_best_of_each_overlapping_group() -> None:
     import torch
-    from stand_ins import batched_nms
+
+    from anymask.bench.workers.stand_ins import batched_nms
 
     boxes = torch.tensor(
         [
@@ -51,7 +53,8 @@ def test_batched_nms_keeps_the_best_of_each_overlapping_group() -> None:
 
 def test_resize_takes_height_before_width_and_averages_when_it_shrinks() -> None:
     import numpy as np
-    from stand_ins import resize, to_pil_image
+
+    from anymask.bench.workers.stand_ins import resize, to_pil_image
 
     stripes = np.zeros((8, 64, 3), np.uint8)
     stripes[:, ::2] = 200

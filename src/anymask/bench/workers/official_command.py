@@ -1,9 +1,7 @@
 """What `anymask segment` does, written with the official code: one click, one mask, the same three files.
 
-    python -m benchmarks.official_segment CHECKPOINT PHOTO X Y OUT THREADS
-
-The checkpoint is a plain `.pth` state dict, as the official code expects it. Pictures are compressed as lightly as
-PNG allows: compressing is not what the two are compared for.
+Arguments: CHECKPOINT PHOTO X Y OUT THREADS. The checkpoint is a plain `.pth` state dict, as the official code expects
+it. Pictures are compressed as lightly as PNG allows: compressing is not what the two are compared for.
 """
 
 from __future__ import annotations
@@ -15,26 +13,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from official import mobile_sam
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
+from .official_model import mobile_sam
+
 
 def main(checkpoint: str, photo: str, x: str, y: str, out: str, threads: str) -> None:
+    """Load, encode, ask, write."""
     torch.set_num_threads(int(threads))
     official = mobile_sam()
     model = official.sam_model_registry["vit_t"](checkpoint=checkpoint).eval()
     pixels = np.array(Image.open(photo).convert("RGB"))
     predictor = official.SamPredictor(model)
     predictor.set_image(pixels)
-    point = (int(x), int(y))
+    point = (float(x), float(y))
     masks, scores, _ = predictor.predict(point_coords=np.array([point]), point_labels=np.array([1]))
     best = int(scores.argmax())
     _write(Path(out), pixels, masks[best], float(scores[best]), point)
 
 
 def _write(
-    folder: Path, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], score: float, point: tuple[int, int]
+    folder: Path, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], score: float, point: tuple[float, float]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(mask).save(folder / "mask_000.png", compress_level=1)

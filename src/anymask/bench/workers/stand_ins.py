@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 
@@ -25,7 +25,7 @@ def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def to_pil_image(pixels: np.ndarray) -> Image.Image:
+def to_pil_image(pixels: NDArray[Any]) -> Image.Image:
     """Turn uint8 [H, W, 3] pixels into a picture."""
     return Image.fromarray(pixels)
 
@@ -64,7 +64,7 @@ def _iou(box: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     return shared / (box_area(box[None]) + box_area(boxes) - shared)
 
 
-class DropPath(torch.nn.Module):
+class DropPath(torch.nn.Module):  # type: ignore[misc] # torch is Any where it isn't installed
     """Stochastic depth at inference time: the identity. MobileSAM is built with a drop rate of zero."""
 
     def __init__(self, drop_prob: float | None = None) -> None:

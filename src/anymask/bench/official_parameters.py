@@ -11,20 +11,22 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 BATCH_NORM_EPSILON = 1e-5
 CONV_BN = re.compile(r"\.c$")
 
 
-def read_official_parameters(encoder_onnx: Path, decoder_onnx: Path) -> dict[str, np.ndarray]:
+def read_official_parameters(encoder_onnx: Path, decoder_onnx: Path) -> dict[str, NDArray[Any]]:
     """Read both files into one dict of float32 arrays under the names of the official state dict.
 
     Attention biases are left expanded, as `….attn.attention_biases_expanded` [heads, N, N]; the model's own
-    index table is needed to shrink them (see `official.load_official_model`).
+    index table is needed to shrink them (see `anymask.bench.workers.official_model.build`).
 
     Args:
         encoder_onnx: the image encoder.
@@ -37,7 +39,7 @@ def read_official_parameters(encoder_onnx: Path, decoder_onnx: Path) -> dict[str
     return parameters
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> dict[str, NDArray[Any]]:
     graph = onnx.load(path).graph
     initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     constants = {
@@ -52,8 +54,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _parameters_of(
-    node: onnx.NodeProto, initializers: dict[str, np.ndarray], constants: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+    node: onnx.NodeProto, initializers: dict[str, NDArray[Any]], constants: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
     """What this node says about renamed parameters; empty for the many nodes that hold none."""
     module = _module_of(node.name)
     renamed = [initializers[name] for name in node.input if name.startswith("onnx::") and name in initializers]
@@ -82,7 +84,7 @@ def _module_of(node_name: str) -> str:
     return ".".join(kept)
 
 
-def _unfolded_batch_norm(module: str, weight: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
+def _unfolded_batch_norm(module: str, weight: NDArray[Any], bias: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """A convolution without bias, and a batch norm that does nothing but add the folded bias."""
     batch_norm = f"{module[: -len('.c')]}.bn"
     channels = len(bias)
@@ -103,7 +105,7 @@ def _decoder_name(name: str) -> str:
     return f"{owner}.{name}"
 
 
-def _split_output_tokens(parameters: dict[str, np.ndarray]) -> None:
+def _split_output_tokens(parameters: dict[str, NDArray[Any]]) -> None:
     tokens = parameters.pop("mask_decoder.output_tokens")
     parameters["mask_decoder.iou_token.weight"] = tokens[:1]
     parameters["mask_decoder.mask_tokens.weight"] = tokens[1:]
