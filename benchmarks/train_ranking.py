@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ SINGLE_OBJECTS, LABEL_MAPS = 3.0, 0.5
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One click: the evidence for each answer, [6, 20], and how good each is, [6]."""
+    """One click: the evidence for each answer, [K, F], and how good each is, [K]."""
 
     folder: str
     photograph: str
@@ -110,8 +110,8 @@ def _inside(truth: Object, random: np.random.Generator, count: int) -> list[tupl
     return [(columns[i] + 0.5, rows[i] + 0.5) for i in drawn]
 
 
-def fit(found: list[Task], mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights, [20], that maximise the expected IoU; plain gradient ascent with momentum."""
+def fit(found: Sequence[Task], mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights, one for each piece of evidence, that maximise the expected IoU; plain gradient ascent with momentum."""
     seen = np.clip((np.stack([task.evidence for task in found]) - mean) / deviation, -4, 4)
     ious = np.stack([task.ious for task in found])
     counts = np.array([task.counts for task in found])
@@ -134,9 +134,7 @@ def main(arguments: list[str]) -> None:
     found = [task for folder in folders for task in tasks(folder, segmenter)]
     every = np.concatenate([task.evidence for task in found])
     mean, deviation = every.mean(0), every.std(0) + 1e-6
-    photographs = sorted({task.photograph for task in found})
-    order = np.random.default_rng(0).permutation(len(photographs))
-    fold = {name: int(place) % FOLDS for name, place in zip(photographs, order, strict=True)}
+    fold = fold_of(task.photograph for task in found)
     taken = np.zeros(len(found))
     for number in range(FOLDS):
         weights = fit([task for task in found if fold[task.photograph] != number], mean, deviation)
@@ -153,15 +151,30 @@ def main(arguments: list[str]) -> None:
         print(f"{folder.name:24} {official:8.3f}  {taken[own].mean():18.3f}  {best:13.3f}")
     if "--write" in arguments:
         weights = fit(found, mean, deviation)
-        rows = {
-            n: [float(f"{v:.5g}") for v in row]
-            for n, row in zip(EVIDENCE, np.stack([mean, deviation, weights], 1), strict=True)
-        }
-        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
-        path = Path(anymask.__file__).with_name("ranking.json")
-        path.write_text(
-            '{"columns": ["mean", "deviation", "weight"],\n "evidence": {\n' + lines + "\n}}\n", encoding="utf-8"
-        )
+        write_weights("evidence", EVIDENCE, mean, deviation, weights)
+
+
+def write_weights(section: str, names: Sequence[str], *columns: NDArray[np.float64]) -> None:
+    """Replace one section of `ranking.json`: mean, deviation and weight of each piece of evidence."""
+    path = Path(anymask.__file__).with_name("ranking.json")
+    table = json.loads(path.read_text(encoding="utf-8"))
+    table[section] = {n: [float(f"{v:.5g}") for v in row] for n, row in zip(names, np.stack(columns, 1), strict=True)}
+    sections = [
+        f" {json.dumps(name)}: {{\n"
+        + ",\n".join(f"  {json.dumps(n)}: {json.dumps(row)}" for n, row in rows.items())
+        + "\n }"
+        for name, rows in table.items()
+        if name != "columns"
+    ]
+    head = '{"columns": ["mean", "deviation", "weight"],\n'
+    path.write_text(head + ",\n".join(sections) + "\n}\n", encoding="utf-8")
+
+
+def fold_of(photographs: Iterable[str]) -> dict[str, int]:
+    """Put photographs into `FOLDS` parts at random, the same at every run."""
+    names = sorted(set(photographs))
+    order = np.random.default_rng(0).permutation(len(names))
+    return {name: int(place) % FOLDS for name, place in zip(names, order, strict=True)}
 
 
 if __name__ == "__main__":

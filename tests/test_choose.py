@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.candidates import Candidates, stability_score
-from anymask.choose import choose, satisfaction
+from anymask.choose import blend_meant, boxed_merits, choose, choose_meant, satisfaction
 from anymask.errors import PromptError
 from anymask.frame import Frame
 from anymask.prompt import Prompt
@@ -54,11 +54,30 @@ def test_a_part_is_the_smallest_fair_answer():
 def test_a_box_takes_the_answer_that_fills_it():
     box = [78, 78, 178, 178]
     found = answers([disc(128, 128, 48), disc(128, 128, 25), disc(128, 128, 20), disc(9, 9, 5)], [0.8, 0.99, 0.9, 0.9])
-    index, kept = choose(found, clicks(np.empty((0, 2)), [], box))
+    index, kept = choose_meant(found, clicks(np.empty((0, 2)), [], box), boxed_merits(found, box))
     assert index == 0
     assert kept.box > 0.9
     misfit = answers([disc(128, 128, 8), disc(128, 128, 50), *found.logits[2:]], [0.999, 0.9, 0.5, 0.5])
-    assert choose(misfit, clicks(np.empty((0, 2)), [], box))[0] == 1
+    assert boxed_merits(misfit, box).argmax() == 1
+
+
+def test_answers_of_equal_merit_are_mixed_and_poor_ones_hardly_count():
+    prompt = clicks(np.empty((0, 2)), [], [78, 78, 178, 178])
+    found = answers([disc(128, 128, 50, 8.0), disc(128, 128, 40, 2.0), disc(128, 128, 100)], [0.9, 0.9, 0.9])
+    mixed, index, _ = blend_meant(found, prompt, np.array([2.0, 2.0, -8.0]), 0.1)
+    assert index == 0
+    assert mixed[128, 128] == pytest.approx(5.0, abs=0.01)
+    assert np.count_nonzero(mixed > 0) == np.count_nonzero(found.logits[0] > 0)
+
+
+def test_an_answer_that_breaks_a_promise_has_no_part_in_the_mixture():
+    found = answers([disc(128, 128, 50, 2.0), disc(128, 128, 45, 9.0)], [0.9, 0.9])
+    prompt = clicks([(128, 128), (175, 128)], [1, 1])
+    assert not satisfaction(FRAME, found.logits.mean(0), prompt)
+    mixed, index, kept = blend_meant(found, prompt, np.array([0.0, 1.0]), 1.0)
+    assert index == 0
+    assert kept.points == (True, True)
+    assert np.array_equal(mixed, found.logits[0])
 
 
 def test_satisfaction_names_the_broken_point():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from anymask import PromptError
 from anymask.frame import Frame
 from anymask.overlap import iou
-from anymask.refine import flip_logits, resample
+from anymask.prompt import Prompt
+from anymask.refine import flip_logits, flip_prompt, resample
 
 
 def blob(frame, x, y, radius):
@@ -28,6 +29,19 @@ def test_an_answer_in_the_mirror_comes_back_to_its_place(width, height, across, 
     columns, rows = frame.valid_logits()
     assert np.abs(flip_logits(there, frame) - here)[:rows, : columns - 1].max() < 1.0
     assert iou(flip_logits(there, frame)[:rows, :columns] > 0, here[:rows, :columns] > 0) > 0.9
+
+
+@given(st.integers(40, 900), st.integers(40, 900), st.floats(0, 1), st.floats(0, 1))
+def test_a_question_put_to_the_mirror_twice_is_the_question(width, height, across, down):
+    frame, point = Frame(width, height), (across * width, down * height)
+    prompt = Prompt([point], [0], [point[0] / 2, 1, point[0] / 2 + 9, 20], blob(frame, *point, 20))
+    once = flip_prompt(prompt, frame)
+    assert once.points[0] == pytest.approx([width - point[0], point[1]])
+    twice = flip_prompt(once, frame)
+    assert twice.points == pytest.approx(prompt.points)
+    assert twice.box == pytest.approx(prompt.box)
+    assert once.box[2] - once.box[0] == pytest.approx(9)
+    assert twice.labels == prompt.labels
 
 
 @given(st.integers(0, 500), st.integers(0, 300), st.integers(200, 500), st.integers(200, 500))

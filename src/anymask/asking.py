@@ -3,6 +3,10 @@
 A click can mean a head, a dog or two dogs, and the model answers with all three. A box leaves less open, and the
 answer to a box follows an object more closely. So the boxes of the larger answers are asked about too, and the best
 of all these answers is taken (`anymask.ranking`).
+
+A box, and a further click on an earlier answer, leave less open. There the good answers differ in detail, and their
+mean follows the object more closely than any of them; all the more if a mirrored photo and boxes a little smaller and
+larger have their say.
 """
 
 from __future__ import annotations
@@ -14,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.candidates import Candidates, stability_score
-from anymask.choose import Select, choose, choose_meant, satisfaction
+from anymask.choose import Select, blend_meant, boxed_merits, choose, choose_meant, satisfaction
 from anymask.frame import Frame
+from anymask.further import obedient
 from anymask.overlap import iou
 from anymask.prompt import Prompt, make_prompt
-from anymask.ranking import evidence, worth
+from anymask.ranking import evidence, further_evidence, further_worth, worth
 from anymask.satisfaction import Satisfaction
 
 Decode = Callable[[Sequence[Prompt]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -31,13 +36,16 @@ single-mask answer nearly always looks like one of the others."""
 MOST_OPEN = 4
 """Points beyond which the single-mask answer is taken as it is."""
 
+ALSO_BOXES = (-0.05, 0.05)
+"""How much larger, on each side and as shares of the box, the other boxes are that are asked about with a box."""
+
+_BOX_BLEND, _FURTHER_BLEND = 0.1, 0.5
+"""See `anymask.choose.blend_meant`."""
+
 SAME = 0.9
 """IoU above which two answers are one choice."""
 UNDECIDED = 4
 """How many further points are clicked for `choices`."""
-
-_STAY = 10.0
-"""How much it counts, in units of `worth`, that an answer to a further click keeps what was there before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +57,19 @@ class Answer:
         score: predicted IoU.
         stability: see `anymask.candidates.stability_score`.
         satisfied: how it keeps the prompt; None where the prompt promises nothing.
+        mirrored: whether the mirrored photo had its say.
     """
 
     logits: NDArray[np.float32]
     score: float
     stability: float
     satisfied: Satisfaction | None
+    mirrored: bool = False
 
 
-def ask(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Select) -> list[Answer]:
+def ask(
+    decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Select, mirrored: Decode | None = None
+) -> list[Answer]:
     """Answer prompts about one photo, one answer each.
 
     Args:
@@ -65,21 +77,78 @@ def ask(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Select)
         frame: the photo's geometry.
         prompts: what was asked.
         select: see `anymask.choose.choose`.
+        mirrored: asks the model about the mirrored photo, prompts and answers in the frame of the photo itself; it is
+            called where a box or a further click is to be answered as well as possible.
     """
-    meant = [select == "object" and _is_open(prompt) for prompt in prompts]
-    fresh = [replace(p, mask_input=None) if is_open else p for p, is_open in zip(prompts, meant, strict=True)]
-    logits, scores = decode(fresh)
+    means = [_meaning(prompt) if select == "object" else "raw" for prompt in prompts]
+    logits, scores = decode(prompts)
     answers = []
-    for prompt, is_meant, own, own_scores in zip(prompts, meant, logits, scores, strict=True):
+    for prompt, meaning, own, own_scores in zip(prompts, means, logits, scores, strict=True):
         found = Candidates(frame, own, own_scores)
-        if is_meant:
+        if meaning == "box":
+            answers.append(_boxed(decode, mirrored, found, prompt))
+        elif meaning == "further":
+            answers.append(_further(mirrored, found, prompt))
+        elif meaning == "open":
             found, merits = _ask_again(decode, found, prompt)
-            index, satisfied = choose_meant(found, prompt, merits)
+            answers.append(_answer(found, *choose_meant(found, prompt, merits)))
         else:
-            index, satisfied = choose(found, prompt, select)
-        stability = float(stability_score(frame, found.logits[index][None])[0])
-        answers.append(Answer(found.logits[index], float(found.scores[index]), stability, satisfied))
+            answers.append(_answer(found, *choose(found, prompt, select)))
     return answers
+
+
+def _meaning(prompt: Prompt) -> str:
+    """Say how a prompt is understood: a box, a click on an earlier answer, a lone click or a few, or as it stands."""
+    if prompt.box is not None:
+        return "box"
+    if prompt.mask_input is not None and len(prompt.points):
+        return "further"
+    is_open = 0 < len(prompt.points) <= MOST_OPEN and bool((prompt.labels == 1).any())
+    return "open" if is_open and prompt.mask_input is None else "raw"
+
+
+def _answer(found: Candidates, index: int, satisfied: Satisfaction | None) -> Answer:
+    return Answer(found.logits[index], float(found.scores[index]), float(found.stability[index]), satisfied)
+
+
+def _boxed(decode: Decode, mirrored: Decode | None, found: Candidates, prompt: Prompt) -> Answer:
+    """Blend the answers to a box; with a mirror, also to a smaller and a larger box, and to all three in the mirror."""
+    if mirrored is not None:
+        others = [_grown(found.frame, prompt, share) for share in ALSO_BOXES]
+        found = _widened(found, decode(others), mirrored([prompt, *others]))
+    assert prompt.box is not None
+    logits, index, kept = blend_meant(found, prompt, boxed_merits(found, prompt.box), _BOX_BLEND)
+    stability = float(stability_score(found.frame, logits[None])[0])
+    return Answer(logits, float(found.scores[index]), stability, kept, mirrored is not None)
+
+
+def _further(mirrored: Decode | None, found: Candidates, prompt: Prompt) -> Answer:
+    """Answer one more click on an earlier mask: the mean of the answers, each by its merit.
+
+    If the mean misses the newest click it is changed there, see `anymask.further`.
+    """
+    if mirrored is not None:
+        found = _widened(found, mirrored([prompt]))
+    merits = further_worth(further_evidence(found.frame, found.logits, found.scores, prompt))
+    shares = np.exp((merits - merits.max()) / _FURTHER_BLEND)
+    logits = np.tensordot((shares / shares.sum()).astype(np.float32), found.logits, 1).astype(np.float32)
+    logits = obedient(found.frame, logits, found.logits, prompt)
+    stability = float(stability_score(found.frame, logits[None])[0])
+    score = float(found.scores[int(merits.argmax())])
+    return Answer(logits, score, stability, satisfaction(found.frame, logits, prompt), mirrored is not None)
+
+
+def _widened(found: Candidates, *added: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Candidates:
+    """The candidates and those of further prompts: logits [B, 4, 256, 256] and scores [B, 4] each."""
+    logits = np.concatenate([found.logits, *(each.reshape(-1, *each.shape[2:]) for each, _ in added)])
+    return Candidates(found.frame, logits, np.concatenate([found.scores, *(each.ravel() for _, each in added)]))
+
+
+def _grown(frame: Frame, prompt: Prompt, share: float) -> Prompt:
+    assert prompt.box is not None
+    margin = share * np.tile(prompt.box[2:] - prompt.box[:2], 2) * [-1, -1, 1, 1]
+    box = np.clip(prompt.box + margin, 0, [frame.width, frame.height] * 2)
+    return replace(prompt, box=box)
 
 
 def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Answer]:
@@ -142,13 +211,8 @@ def _undecided(first: Candidates) -> list[NDArray[np.float64]]:
     return points
 
 
-def _is_open(prompt: Prompt) -> bool:
-    """Say whether a prompt leaves open what was meant: few points, at least one of them included, and no box."""
-    return prompt.box is None and 0 < len(prompt.points) <= MOST_OPEN and bool((prompt.labels == 1).any())
-
-
 def _ask_again(decode: Decode, first: Candidates, prompt: Prompt) -> tuple[Candidates, NDArray[np.float64]]:
-    """Widen the choice by the answers to the boxes of `ASKED_AGAIN` and, for a further click, to the earlier mask.
+    """Widen the choice by the answers to the boxes of `ASKED_AGAIN`.
 
     Returns:
         All answers, and the worth of each.
@@ -168,14 +232,5 @@ def _ask_again(decode: Decode, first: Candidates, prompt: Prompt) -> tuple[Candi
         logits.append(boxed)
         scores.append(boxed_scores)
         merits.append(worth(evidence(frame, boxed, boxed_scores, included, first.logits, again=True)))
-    if prompt.mask_input is not None:
-        (following,), (following_scores,) = decode([prompt])
-        logits.append(following)
-        scores.append(following_scores)
-        merits.append(worth(evidence(frame, following, following_scores, included, first.logits, again=False)))
     found = Candidates(frame, np.concatenate(logits), np.concatenate(scores))
-    merit = np.concatenate(merits)
-    if prompt.mask_input is not None:
-        before = prompt.mask_input.reshape(found.logits.shape[1:]) > 0
-        merit += _STAY * np.array([iou(answer > 0, before) for answer in found.logits])
-    return found, merit
+    return found, np.concatenate(merits)

@@ -42,8 +42,8 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
     Args:
         candidates: all four answers, the single-mask one first.
         prompt: what was asked.
-        select: "object": of the answers that keep the prompt, the one that fits the box if there is one, the
-            single-mask one if the prompt is plain, else the best scored (`anymask.asking` may ask again). "part": the
+        select: "object": of the answers that keep the prompt, the single-mask one if the prompt is plain, else the
+            best scored (`anymask.asking` does better for clicks and boxes). "part": the
             smallest answer that keeps the prompt and has a fair score. "score": the official habit, the highest score
             of `multimask_output=True` whatever it breaks.
 
@@ -55,10 +55,6 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
         pool = list(range(SINGLE + 1, len(kept)))
     else:
         pool = _keeping(kept)
-        if select == "object" and prompt.box is not None:
-            merits = _boxed_merits(candidates, prompt.box)
-            index = max(pool, key=lambda i: float(merits[i]))
-            return index, kept[index]
         if SINGLE in pool and len(pool) > 1:
             pool = [SINGLE] if select == "object" and _is_plain(prompt) else [i for i in pool if i != SINGLE]
     if select == "part":
@@ -87,6 +83,34 @@ def choose_meant(
     return index, kept[index]
 
 
+def blend_meant(
+    candidates: Candidates, prompt: Prompt, merits: NDArray[np.floating], width: float
+) -> tuple[NDArray[np.float32], int, Satisfaction | None]:
+    """Mix the answers that break the fewest promises, each counting by its merit.
+
+    Where good answers differ, the truth mostly lies between them. If the mixture breaks a promise that the best
+    answer keeps, the best answer is taken as it is.
+
+    Args:
+        candidates: K answers from one prompt or several.
+        prompt: what was asked.
+        merits: [K], see `boxed_merits`.
+        width: an answer whose merit is lower by this counts e times less.
+
+    Returns:
+        logits, float32 [256, 256]; the index of the best answer; and how the logits keep the prompt.
+    """
+    kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
+    pool = _keeping(kept)
+    index = max(pool, key=lambda i: float(merits[i]))
+    shares = np.exp((merits[pool] - merits[index]) / width)
+    mixed: NDArray[np.float32] = np.tensordot((shares / shares.sum()).astype(np.float32), candidates.logits[pool], 1)
+    mixed_kept = satisfaction(candidates.frame, mixed, prompt)
+    if _promises_broken(mixed_kept) > _promises_broken(kept[index]):
+        return candidates.logits[index], index, kept[index]
+    return mixed, index, mixed_kept
+
+
 def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> Satisfaction | None:
     """Check one answer against its prompt.
 
@@ -108,7 +132,7 @@ def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> S
     )
 
 
-def _boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[np.float64]:
+def boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[np.float64]:
     """How likely each answer is the object that a box was drawn around: float64 [K].
 
     The object fills its box, and where the box leaves little open the answers agree. Measured on three sets of

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.frame import Frame
+from anymask.prompt import Prompt
 
 EVIDENCE = (
     "size", "score", "stability", "largest", "smallest", "same_as_0", "same_as_1", "same_as_2", "same_as_3",
@@ -25,15 +26,67 @@ EVIDENCE = (
 )  # fmt: skip
 """What is looked at, in the order of the columns of `evidence`."""
 
+FURTHER = ("score", "stability", "same_as_before", "kept", "single", "single_later", "size")
+"""What is looked at for a further click, in the order of the columns of `further_evidence`."""
+
+_LATE = 5
+"""The click from which on nothing changes any more: sequences of five were learned from."""
+
 _CLIP = 4.0
 """Evidence counts at most this many standard deviations, so that a strange picture cannot turn the scales."""
 
 
 def worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weigh the evidence for each answer: float64 [K, 20] → [K]; only differences mean anything."""
-    mean, deviation, weight = _weights()
+    return _weighed(evidence, "evidence")
+
+
+def further_worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for a further click: float64 [K, 7] → [K]."""
+    return _weighed(evidence, "further")
+
+
+def _weighed(evidence: NDArray[np.float64], section: str) -> NDArray[np.float64]:
+    mean, deviation, weight = _weights(section)
     weighed: NDArray[np.float64] = np.clip((evidence - mean) / deviation, -_CLIP, _CLIP) @ weight
     return weighed
+
+
+def further_evidence(
+    frame: Frame, logits: NDArray[np.float32], scores: NDArray[np.float32], prompt: Prompt
+) -> NDArray[np.float64]:
+    """Gather what speaks for each of K answers to one more click on an earlier mask.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [K, 256, 256], K a multiple of 4, the single-mask answer first in each four.
+        scores: float32 [K].
+        prompt: all clicks so far, and the earlier mask's logits.
+
+    Returns:
+        float64 [K, 7], columns as in `FURTHER`.
+    """
+    assert prompt.mask_input is not None
+    columns, rows = frame.valid_logits()
+    seen = logits[:, :rows, :columns]
+    before = prompt.mask_input.reshape(logits.shape[1:])[:rows, :columns] > 0
+    masks = seen > 0
+    areas, shared = masks.sum((1, 2)), (masks & before).sum((1, 2))
+    inside = frame.logits_at(logits, prompt.points) > 0
+    single = (np.arange(len(logits)) % 4 == 0).astype(np.float64)
+    late = float(np.clip(len(prompt.points), 2, _LATE) - 2)
+    return np.stack(
+        [
+            scores.astype(np.float64),
+            (seen > 1).sum((1, 2)) / np.maximum((seen > -1).sum((1, 2)), 1),
+            shared / np.maximum(areas + int(before.sum()) - shared, 1),
+            (inside == (prompt.labels == 1)).mean(1),
+            single,
+            single * late,
+            np.log(np.maximum(areas, 1)),
+        ],
+        axis=1,
+    )
 
 
 def evidence(
@@ -114,7 +167,7 @@ def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
 
 
 @cache
-def _weights() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _weights(section: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     table = json.loads((files("anymask") / "ranking.json").read_text(encoding="utf-8"))
-    rows = np.array([table["evidence"][name] for name in EVIDENCE], np.float64)
+    rows = np.array([table[section][name] for name in (EVIDENCE if section == "evidence" else FURTHER)], np.float64)
     return cast("tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]", tuple(rows.T))

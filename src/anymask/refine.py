@@ -2,23 +2,21 @@
 
 The model sees a photo at 1,024 pixels and answers on 256×256 cells. Two things help, each for one more pass of the
 encoder. In a mirror the model errs in other places, so the mean of both answers follows the object more closely. And
-where the photo has more pixels than the model saw, a window around the object shows details that were lost.
-
-Measured with MobileSAM on 49 photographs of 500 pixels: the mirror gives tight boxes 0.009 more IoU and 0.034 more
-boundary IoU in the quarter of answers that are least stable, and nothing in the most stable quarter. A window without
-more detail than the model saw before makes answers worse (0.915 to 0.902), which is why it is not looked at.
+in a window around the object the model answers on finer cells; where the photo has more pixels than the model saw, it
+also sees details that were lost. Without those its answer alone is worse, but the mean of both is better (measured:
+docs/quality.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from anymask.asking import Answer, Decode
+from anymask.asking import Answer, Decode, ask
 from anymask.choose import satisfaction
 from anymask.errors import PromptError
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
@@ -30,16 +28,17 @@ Look = Callable[[NDArray[np.uint8]], tuple[Decode, Frame]]
 """Runs the encoder on pixels, uint8 [H, W, 3]."""
 
 UNSTABLE = 0.92
-"""Answers below this stability are asked about in the mirror."""
+"""Answers to clicks below this stability are asked about in the mirror."""
 DETAIL = 2.0
-"""How many times finer than before a window must show the object to be looked at; with "max", `SOME_DETAIL`."""
-SOME_DETAIL = 1.2
+"""How many times more of the photo's pixels per cell than before a window must show to be looked at after a click."""
+LARGER = 1.4
+"""How many times larger than before a window must show the object to be looked at after a box, and with "max"."""
 
-_MARGIN = 0.25
+_MARGIN = 0.5
 _AGREEMENT = 0.8
 _DETAIL_AGREEMENT = 0.7
 _SEAM_CELLS = 12
-_TRUST = 2 / 3
+_TRUST_IN_DETAIL, _TRUST_IN_SIZE = 2 / 3, 1 / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +69,13 @@ class Refiner:
     Args:
         pixels: uint8 [H, W, 3], the photo.
         frame: its geometry.
-        mirror: asks about the photo flipped left to right; encodes it when first called.
+        mirrored: asks about the mirrored photo, see `through_mirror`.
         look: encodes a window.
     """
 
     pixels: NDArray[np.uint8]
     frame: Frame
-    mirror: Callable[[], Decode]
+    mirrored: Decode
     look: Look
 
     def refined(self, answer: Answer, prompt: Prompt, refine: Refine) -> tuple[Answer, Detail | None]:
@@ -85,9 +84,10 @@ class Refiner:
         Args:
             answer: as chosen.
             prompt: what was asked.
-            refine: "auto": in the mirror if the answer is unstable, and in a window if that shows the object
-                `DETAIL` times finer: at most two passes of the encoder, of which the first serves the whole photo.
-                "max": both, if a window shows anything more. "off": the answer as it is.
+            refine: "auto": in the mirror if the answer is unstable and the mirror was not asked yet, and in a window if
+                that shows the object larger (after a box) or `DETAIL` times finer: at most two passes of the encoder,
+                of which the first serves the whole photo. "max": both, if a window shows the object larger. "off": the
+                answer as it is.
 
         Returns:
             The answer, and the detail that replaces its mask inside a window. An improvement that breaks more of the
@@ -95,49 +95,81 @@ class Refiner:
         """
         if refine == "off" or not (answer.logits > 0).any():
             return answer, None
-        if refine == "max" or answer.stability < UNSTABLE:
+        if not answer.mirrored and (refine == "max" or answer.stability < UNSTABLE):
             answer = self._in_the_mirror(answer, prompt)
-        return answer, self._in_detail(answer, prompt, DETAIL if refine == "auto" else SOME_DETAIL)
+        return answer, self._in_detail(answer, prompt, refine == "max" or prompt.box is not None)
 
     def _in_the_mirror(self, answer: Answer, prompt: Prompt) -> Answer:
         box = prompt.box if prompt.box is not None else self.frame.box_above(answer.logits)
         if not (box[2] > box[0] and box[3] > box[1]):
             return answer
-        width, height = self.frame.width, self.frame.height
-        flipped = make_prompt((width, height), box=(width - box[2], box[1], width - box[0], box[3]))
-        (seen, *_), *_ = self.mirror()([flipped])[0]
-        seen = flip_logits(seen, self.frame)
+        (seen, *_), *_ = self.mirrored([make_prompt((self.frame.width, self.frame.height), box=box)])[0]
         if iou(seen > 0, answer.logits > 0) < _AGREEMENT:
             return answer
         mean: NDArray[np.float32] = (seen + answer.logits) / np.float32(2)
         kept = satisfaction(self.frame, mean, prompt)
         return answer if _worse(kept, answer.satisfied) else replace(answer, logits=mean, satisfied=kept)
 
-    def _in_detail(self, answer: Answer, prompt: Prompt, least: float) -> Detail | None:
+    def _in_detail(self, answer: Answer, prompt: Prompt, if_larger: bool) -> Detail | None:
         width, height = self.frame.width, self.frame.height
         box = self.frame.box_above(answer.logits)
-        window = _window(box, (width, height))
-        side = max(window[2] - window[0], window[3] - window[1])
-        if side <= 0 or max(width, height) / max(side, MODEL_SIDE) < least:
+        x0, y0, x1, y1 = window = _window(box, (width, height))
+        side = max(x1 - x0, y1 - y0)
+        finer, larger = max(width, height) / max(side, MODEL_SIDE), max(width, height) / max(side, 1)
+        if side <= 0 or not (finer >= DETAIL or (if_larger and larger >= LARGER)):
             return None
-        x0, y0, x1, y1 = window
         decode, frame = self.look(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
-        clicks = (prompt.points >= [x0, y0]).all(1) & (prompt.points < [x1, y1]).all(1)
-        asked = make_prompt(
-            (x1 - x0, y1 - y0),
-            points=prompt.points[clicks] - [x0, y0] if clicks.any() else None,
-            labels=prompt.labels[clicks] if clicks.any() else None,
-            box=np.clip(np.subtract(box, [x0, y0, x0, y0]), 0, [x1 - x0, y1 - y0] * 2),
-        )
-        (seen, *_), *_ = decode([asked])[0]
+        asked = self._asked_in(window, box, prompt)
+        (seen,) = ask(decode, frame, [asked], "object")
         before = resample(answer.logits, self.frame, frame, window)
-        if iou(seen > 0, before > 0) < _DETAIL_AGREEMENT:
+        if iou(seen.logits > 0, before > 0) < _DETAIL_AGREEMENT:
             return None
-        share = _TRUST * _ramp(frame, window, (width, height))
-        blended = (before + share * (seen - before)).astype(np.float32)
+        trust = _TRUST_IN_DETAIL if finer >= DETAIL else _TRUST_IN_SIZE
+        share = trust * _ramp(frame, window, (width, height))
+        blended = (before + share * (seen.logits - before)).astype(np.float32)
         if len(asked.points) and _worse(satisfaction(frame, blended, asked), answer.satisfied):
             return None
         return Detail(window, frame, blended)
+
+    def _asked_in(self, window: tuple[int, int, int, int], box: ArrayLike, prompt: Prompt) -> Prompt:
+        """The same question in a window: the box that was asked for, or the answer's, and the points inside."""
+        x0, y0, x1, y1 = window
+        limits = [x1 - x0, y1 - y0] * 2
+        asked = np.clip(np.subtract(box if prompt.box is None else prompt.box, [x0, y0] * 2), 0, limits)
+        if not (asked[2:] > asked[:2]).all():
+            asked = np.subtract(box, [x0, y0] * 2)
+        clicks = (prompt.points >= [x0, y0]).all(1) & (prompt.points < [x1, y1]).all(1)
+        return make_prompt(
+            (x1 - x0, y1 - y0),
+            points=prompt.points[clicks] - [x0, y0] if clicks.any() else None,
+            labels=prompt.labels[clicks] if clicks.any() else None,
+            box=asked,
+        )
+
+
+def through_mirror(mirror: Callable[[], Decode], frame: Frame) -> Decode:
+    """Ask about the mirrored photo, with prompts and answers in the frame of the photo itself.
+
+    Args:
+        mirror: asks about the photo flipped left to right; it is called when the first question comes.
+        frame: the photo's geometry.
+    """
+
+    def decode(prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, scores = mirror()([flip_prompt(prompt, frame) for prompt in prompts])
+        return np.stack([flip_logits(each, frame) for each in logits]), scores
+
+    return decode
+
+
+def flip_prompt(prompt: Prompt, frame: Frame) -> Prompt:
+    """The same prompt about the mirrored photo."""
+    points, box = prompt.points.copy(), prompt.box
+    points[:, 0] = frame.width - points[:, 0]
+    if box is not None:
+        box = np.array([frame.width - box[2], box[1], frame.width - box[0], box[3]])
+    mask_input = None if prompt.mask_input is None else flip_logits(prompt.mask_input, frame)
+    return replace(prompt, points=points, box=box, mask_input=mask_input)
 
 
 def render(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.bool_]:
@@ -159,15 +191,15 @@ def render_logits(frame: Frame, logits: NDArray[np.float32], detail: Detail | No
 
 
 def flip_logits(logits: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
-    """Turn answers about the mirrored photo round: float32 [256, 256], padding negative as the model leaves it."""
+    """Turn answers about the mirrored photo round: float32 [..., 256, 256]; beyond the photo they repeat its edge."""
     cells = frame.resized[0] / (MODEL_SIDE // LOGIT_SIDE)
     at = np.clip(cells - 1 - np.arange(LOGIT_SIDE), 0, None)
     low = np.floor(at).astype(np.int64)
     share = (at - low).astype(np.float32)
     high = np.minimum(low + 1, LOGIT_SIDE - 1)
-    turned: NDArray[np.float32] = (logits[:, low] * (1 - share) + logits[:, high] * share).astype(np.float32)
+    turned: NDArray[np.float32] = (logits[..., low] * (1 - share) + logits[..., high] * share).astype(np.float32)
     columns = frame.valid_logits()[0]
-    turned[:, columns:] = turned[:, columns - 1 : columns]
+    turned[..., columns:] = turned[..., columns - 1 : columns]
     return turned
 
 

@@ -27,7 +27,7 @@ from anymask.grouping import Group, as_asked, ask_apart, check_group, groups_of,
 from anymask.image import Image
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt, make_prompts
-from anymask.refine import Detail, Refine, Refiner, check_refine, render, render_logits
+from anymask.refine import Detail, Refine, Refiner, check_refine, render, render_logits, through_mirror
 
 if TYPE_CHECKING:
     from anymask.detect import Search
@@ -165,9 +165,10 @@ class Scene:
             search: how to look for words, and which boxes to keep.
             select: "object": the answer that a person most likely means, also among answers to the boxes of the first
                 ones (`anymask.asking`). "part": the smallest fair answer. "score": the official habit.
-            refine: "auto": if one object is asked for, look again in the mirror if the answer is unstable, and in a
-                window that shows it at least twice as fine: at most two more passes of the encoder. "max": look again
-                at every object in both ways. "off": never. See `anymask.refine`.
+            refine: "auto": if one object is asked for, look again where it pays: in the mirror after a box, a further
+                click or an unstable answer (one more pass of the encoder, kept for all later prompts), and in a window
+                that shows the object larger (after a box) or at least twice as fine (one pass for each object). "max":
+                look again at every object in both ways. "off": never. See `anymask.refine`.
             frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
             box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
             max_hole_area: fill holes up to this many pixels.
@@ -331,9 +332,10 @@ class Scene:
 
     def _answer(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
         """One mask per prompt, in order; how a family's own kind of Scene answers."""
-        answers = ask(self._decode, self._frame, prompts, select)
-        refiner = Refiner(self.image, self._frame, self._mirrored, self._look)
         refine = "off" if refine == "auto" and len(prompts) > 1 else refine
+        mirrored = through_mirror(self._mirrored, self._frame)
+        answers = ask(self._decode, self._frame, prompts, select, None if refine == "off" else mirrored)
+        refiner = Refiner(self.image, self._frame, mirrored, self._look)
         return [
             self._mask(*refiner.refined(answer, prompt, refine), index)
             for index, (answer, prompt) in enumerate(zip(answers, prompts, strict=True))

@@ -39,7 +39,7 @@ _ANSWERING = (
         type=click.Choice(("auto", "off", "max")),
         default="auto",
         show_default=True,
-        help="Look again, in a mirror and closer: where it helps, never, or at every object (up to 0.4 s each).",
+        help="Look again, in a mirror and closer: where it pays, never, or at every object (up to 0.4 s each).",
     ),
     click.option(
         "--fill-holes", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Fill holes up to this size."
