@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.errors import ModelError, WeightsError
+from anymask.errors import ModelError
 from anymask.weights.official_names import official_names
 
 Array = NDArray[np.float32]
@@ -65,7 +65,4 @@ def _reader(path: Path) -> Callable[[Path], dict[str, Any]]:
 def _read_onnx(path: Path) -> dict[str, Any]:
     from anymask.weights.read_onnx import read_parameters as read_onnx
 
-    try:
-        return read_onnx([path])
-    except Exception as error:  # protobuf and ONNX have no common base class
-        raise WeightsError(f"{path} is no ONNX model, or a damaged one ({error})") from error
+    return dict(read_onnx([path]))
