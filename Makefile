@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PHOTO := examples/photos/coffee.jpg
 
-.PHONY: help demo test reference browser bench lint docs pictures fuzz licences release-check format clean
+.PHONY: help demo test reference browser bench lint docs pictures fuzz licences man release-check format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
@@ -18,6 +18,7 @@ help:
 	@echo "make pictures   make the documentation's pictures again"
 	@echo "make fuzz       look for inputs that break readers (SECONDS=600)"
 	@echo "make licences   check the licences of all that an installation brings"
+	@echo "make man        write man pages into build/man"
 	@echo "make release-check  build, install and use sdist and wheel for each Python that is here"
 	@echo "make clean      remove .venv and what was built"
 
@@ -55,6 +56,10 @@ fuzz: $(VENV)/.test $(VENV)/.fuzz
 
 licences: $(BIN)/python
 	$(BIN)/python release/licences.py
+
+man: $(VENV)/.installed
+	$(PIP) "click-man>=0.5"
+	$(BIN)/python release/man_pages.py build/man
 
 release-check: licences
 	$(BIN)/python release/check.py

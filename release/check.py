@@ -138,7 +138,7 @@ def typed(clean: Path, tools: Path) -> None:
 def described(tools: Path, clean: Path, wheel: Path, out: Path) -> None:
     """Man pages, and the list of everything that the default install brings."""
     pip(tools, str(wheel))
-    run(tools.parent / "click-man", "anymask", "--target", str(out / "man"))
+    run(tools, ROOT / "release" / "man_pages.py", out / "man")
     pages = sorted(path.name for path in (out / "man").glob("*.1"))
     expect("anymask.1" in pages and "anymask-segment.1" in pages and len(pages) > 10, f"man pages: {pages}")
     sbom = out / f"{wheel.name.removesuffix('.whl')}.cdx.json"
