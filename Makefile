@@ -51,8 +51,9 @@ pictures: $(VENV)/.test
 	$(BIN)/python docs/make_pictures.py
 
 SECONDS ?= 600
+SEED ?= 0
 fuzz: $(VENV)/.test $(VENV)/.fuzz
-	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(SECONDS)
+	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(SECONDS) --seed $(SEED)
 
 licences: $(BIN)/python
 	$(BIN)/python release/licences.py

@@ -36,7 +36,7 @@ SECONDS_PER_INPUT = 10
 """A picture of a megapixel takes a tenth of it on a busy machine."""
 MEMORY_MB = 2048
 LONGEST = 1 << 16
-CHILD = "ANYMASK_FUZZ_CHILD"
+CHILD, SEED = "ANYMASK_FUZZ_CHILD", "ANYMASK_FUZZ_SEED"
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Inputs are written to files thousands of times a second."""
 MOST_KEPT, LARGEST_KEPT = 12, 2048
@@ -51,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"some of: {', '.join(TARGETS)}")
     parser.add_argument("--seconds", type=float, default=600, help="for all targets together")
+    parser.add_argument("--seed", type=int, default=0, help="begin as an earlier run did; 0 begins anew each time")
     parser.add_argument("--replay", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--minimise", action="store_true")
     if CHILD in os.environ:  # libFuzzer starts itself again with arguments of its own
@@ -61,6 +62,7 @@ def main() -> int:
     unknown = set(given.targets) - set(TARGETS)
     if unknown:
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
+    os.environ[SEED] = str(given.seed)
     return campaign(given.targets or list(TARGETS), given.seconds, given.minimise)
 
 
@@ -175,6 +177,7 @@ def _with_atheris(name: str, folder: Path, seconds: float, seeds: list[bytes], n
         place.mkdir(exist_ok=True)
     options = [
         f"-max_total_time={max(1, int(seconds))}", f"-timeout={SECONDS_PER_INPUT}", f"-max_len={LONGEST}",
+        f"-seed={os.environ.get(SEED, 0)}",
         f"-artifact_prefix={folder}/", "-rss_limit_mb=0", "-print_final_stats=1", "-verbosity=0", "-close_fd_mask=0",
     ]  # fmt: skip
     if new is None:
@@ -199,7 +202,7 @@ def _blindly(name: str, folder: Path, seconds: float, seeds: list[bytes]) -> int
     """Change seeds at random until the time is up; the same limits apply."""
     _warm_up(name, seeds)
     _limit_memory()
-    rng, count, end = random.Random(), 0, time.monotonic() + seconds
+    rng, count, end = random.Random(int(os.environ.get(SEED, 0)) or None), 0, time.monotonic() + seconds
     while time.monotonic() < end:
         count += 1
         data = mutated(rng.choice(seeds), seeds, rng, LONGEST)
