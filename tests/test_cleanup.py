@@ -56,7 +56,10 @@ def slowly_cleaned(mask: BoolMask, max_hole_area: int, max_island_area: int) -> 
 # Two islands of one size, both too small: either may stay, as in the reference.
 @example(np.array([[0, 0, 0, 0, 1], [1, 0, 0, 0, 0]], bool), 0, 2)
 def test_clean_up_is_that_of_a_slow_flood_fill(mask: BoolMask, max_hole_area: int, max_island_area: int) -> None:
-    """T13: clean-up that only some devices do; this one is the same arithmetic whatever ran the network."""
+    """T13: clean-up that only some devices do; this one is the same arithmetic whatever ran the network.
+
+    https://github.com/facebookresearch/sam2/issues/613
+    """
     cleaned, done = clean(mask, max_hole_area, max_island_area)
     expected = slowly_cleaned(mask, max_hole_area, max_island_area)
     assert any(np.array_equal(cleaned, answer) for answer in expected)

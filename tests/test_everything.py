@@ -134,7 +134,10 @@ def overlap(a, b):
 class TestSampling:
     @pytest.mark.parametrize("size", [(300, 100), (1920, 1080), (7, 700)])
     def test_grid_points_lie_in_the_picture_whatever_its_shape(self, size):
-        """T7: a grid over the padded square wastes half of its points on padding."""
+        """T7: a grid over the padded square wastes half of its points on padding.
+
+        https://github.com/ultralytics/ultralytics/issues/26129
+        """
         points = grid(32) * size
         assert len(points) == 1024
         assert ((points > 0) & (points < size)).all()
@@ -169,7 +172,10 @@ class TestSampling:
 
     @pytest.mark.parametrize("batch", [1, 7, 16, 64])
     def test_an_odd_last_batch_loses_no_point(self, batch):
-        """T15: a last chunk that is only recognised when the grid divides evenly."""
+        """T15: a last chunk that is only recognised when the grid divides evenly.
+
+        https://github.com/huggingface/transformers/issues/35530
+        """
         model = FakeModel([(10, 10, 60)])
         found = search(model, points_per_side=5, points_per_batch=batch)
         assert found.asked == len(model.asked) == 25

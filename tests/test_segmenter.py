@@ -40,7 +40,10 @@ class TestCandidates:
         assert not np.allclose(again.logits, fresh.logits, atol=0.1)
 
     def test_an_empty_mask_is_not_the_same_as_no_mask(self, coffee):
-        """T2: exports blend a "has mask" flag between the two; here no flag can be set wrongly."""
+        """T2: exports blend a "has mask" flag between the two; here no flag can be set wrongly.
+
+        https://github.com/facebookresearch/segment-anything/issues/360
+        """
         none = coffee.candidates(points=[CUP])
         zeros = coffee.candidates(points=[CUP], mask_input=np.zeros((1, 256, 256), np.float32))
         assert not np.allclose(none.logits, zeros.logits, atol=0.1)
@@ -49,7 +52,10 @@ class TestCandidates:
 
 class TestBatches:
     def test_each_prompt_gets_the_answer_it_gets_alone_in_any_order(self, coffee):
-        """T15: ragged numbers of points in one batch."""
+        """T15: ragged numbers of points in one batch.
+
+        https://github.com/huggingface/transformers/issues/35530
+        """
         points = [[CUP], [SPOON, (400, 250)], [TABLE, CUP, SPOON], [(500, 300)]]
         labels = [[1], [1, 1], [1, 0, 0], [1]]
         alone = [coffee.segment(points=p, labels=n)[0] for p, n in zip(points, labels, strict=True)]
@@ -68,7 +74,10 @@ class TestBatches:
             assert np.allclose(together[i].logits, alone.logits, atol=2e-3)
 
     def test_one_mask_per_box_in_the_order_of_the_boxes(self, coffee):
-        """T8: a set of boxes loses the order, here each mask lies in its own box."""
+        """T8: a set of boxes loses the order, here each mask lies in its own box.
+
+        https://github.com/CASIA-LMC-Lab/FastSAM/issues/134
+        """
         boxes = [SPOON_BOX, CUP_BOX, SPOON_BOX]
         result = coffee.segment(boxes=boxes)
         assert len(result) == 3
@@ -81,7 +90,10 @@ class TestBatches:
 class TestFrames:
     @pytest.mark.parametrize(("size", "click"), [((1920, 1200), (960, 690)), ((333, 1999), (166, 1150))])
     def test_a_click_lies_in_its_mask_whatever_the_shape_of_the_picture(self, segmenter, coffee_photo, size, click):
-        """T4: clicks scaled by another rule than the picture."""
+        """T4: clicks scaled by another rule than the picture.
+
+        https://github.com/cvat-ai/cvat/issues/8610
+        """
         scene = segmenter.encode(photo_of_size(coffee_photo, size))
         mask = scene.segment(points=[click])[0]
         assert mask.array.shape == (size[1], size[0])
@@ -90,7 +102,10 @@ class TestFrames:
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_a_rotated_phone_photo_gives_the_same_mask(self, segmenter, coffee, coffee_photo, orientation):
-        """T5, T6: the same displayed picture, stored in any of the eight ways, answers alike."""
+        """T5, T6: the same displayed picture, stored in any of the eight ways, answers alike.
+
+        https://github.com/CVHub520/X-AnyLabeling/issues/447
+        """
         upright = PIL.Image.open(coffee_photo).convert("RGB")
         turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # how to store it, so that displaying turns it back
         stored = upright if orientation == 1 else upright.transpose(PIL.Image.Transpose(turns[orientation]))
@@ -103,7 +118,10 @@ class TestFrames:
         assert np.array_equal(scene.segment(points=[CUP])[0].array, coffee.segment(points=[CUP])[0].array)
 
     def test_red_and_blue_swapped_is_another_picture(self, segmenter, coffee):
-        """T3: a tool that mixes them up must not get the same embedding."""
+        """T3: a tool that mixes them up must not get the same embedding.
+
+        https://github.com/wkentaro/labelme/issues/2466
+        """
         swapped = segmenter.encode(coffee.image[..., ::-1])
         a, b = coffee.embedding.ravel(), swapped.embedding.ravel()
         assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) < 0.99
@@ -130,7 +148,10 @@ class TestSegment:
         assert set(run.seconds) == {"load", "encode", "decode"}
 
     def test_a_prompt_always_gets_an_answer(self, coffee):
-        """T7: no confidence filter swallows the mask of a hopeless click."""
+        """T7: no confidence filter swallows the mask of a hopeless click.
+
+        https://github.com/ultralytics/ultralytics/issues/26129
+        """
         result = coffee.segment(points=[(2, 2)], labels=[0])
         assert len(result) == 1
 
@@ -141,7 +162,10 @@ class TestSegment:
         assert not mask.array[SPOON[1], SPOON[0]]
 
     def test_the_second_click_uses_the_first_answer(self, coffee):
-        """T16: logits are kept for nothing where they are never fed back."""
+        """T16: logits are kept for nothing where they are never fed back.
+
+        https://github.com/cvat-ai/cvat/issues/10475
+        """
         points, labels = [CUP, SPOON, TABLE, (110, 300), (260, 60)], [1, 0, 0, 1, 1]
         first = coffee.segment(points=points[:4], labels=labels[:4])[0]
         second = coffee.segment(points=points, labels=labels, previous=first)[0]

@@ -21,7 +21,10 @@ def test_what_was_put_is_got_bit_for_bit(tmp_path):
 
 
 def test_every_part_of_the_key_counts(tmp_path):
-    """T9: what was kept for one picture taken for the answer to another."""
+    """T9: what was kept for one picture taken for the answer to another.
+
+    https://github.com/vietanhdev/anylabeling/issues/154
+    """
     store = EmbeddingStore(tmp_path)
     store.put(embedding(1), "photo", "model", "f32")
     assert store.get("photo", "model", "bf16") is None

@@ -52,7 +52,10 @@ def test_every_example_photograph_has_stored_answers() -> None:
 @pytest.mark.parametrize(("engine", "precision", "bounds"), F32_RUNS)
 class TestAnswersInTheRepository:
     def test_embedding(self, photo: Path, engine: str, precision: str, bounds: Bounds) -> None:
-        """T1: an embedding of the right shape and the wrong numbers."""
+        """T1: an embedding of the right shape and the wrong numbers.
+
+        https://github.com/wkentaro/osam/issues/87
+        """
         ours = scene(photo, engine, precision).embedding
         check_embedding(ours[repository_answers.EMBEDDING_KEPT], answers_on(photo).embedding, bounds)
 

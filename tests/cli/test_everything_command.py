@@ -108,7 +108,10 @@ def test_bad_values_are_one_line_and_exit_code_2(chelsea_photo, tmp_path, capsys
 
 
 def test_every_number_on_the_command_line_has_the_library_default():
-    """T10: an option parsed as another type, or with another default, than the parameter it stands for."""
+    """T10: an option parsed as another type, or with another default, than the parameter it stands for.
+
+    https://github.com/facebookresearch/segment-anything/issues/259
+    """
     import inspect
 
     from anymask import Scene

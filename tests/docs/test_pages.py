@@ -22,8 +22,9 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README
 PROGRAMS = {
     name: blocks for name, page in PAGES.items() if (blocks := re.findall(r"^```python\n(.*?)^```", page, re.S | re.M))
 }
-ELSEWHERE = {"server.md"}
-"""Its program talks to a server: `tests/serve/test_client.py` asks one the same."""
+ELSEWHERE = {"server.md", "evaluate.md"}
+"""One talks to a server: `tests/serve/test_client.py` asks one the same; one needs ground truth, and
+`tests/evaluate/test_report.py` runs it."""
 NOT_HERE = re.compile(r'allow="agpl-3.0"|"fastsam|diffusers|conf=')
 """Weights that nobody here may bring, and PyTorch."""
 RUN = {"prompts.md": "segment", "text.md": "detect", "everything.md": "everything"}

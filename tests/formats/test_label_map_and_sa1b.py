@@ -35,7 +35,10 @@ def test_small_masks_lie_on_top_of_the_label_map(masks, tmp_path):
 
 
 def test_more_than_255_objects_keep_distinct_ids(tmp_path):
-    """T14: tiled masks written into one 8-bit band run into each other."""
+    """T14: tiled masks written into one 8-bit band run into each other.
+
+    https://github.com/opengeos/segment-geospatial/issues/379
+    """
     masks = MaskSet(
         [rectangle(i % 60, i // 60, i % 60 + 1, i // 60 + 1) for i in range(400)], image=ImageRecord(60, 40, None)
     )

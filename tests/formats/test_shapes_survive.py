@@ -69,7 +69,10 @@ def test_labelme_polygons_hold_holes_by_bridges_and_parts_by_group(array: BoolMa
 def test_t11_coco_objects_are_no_crowds_and_their_area_and_box_are_the_masks(
     shape: str, polygons: bool, tmp_path: Path
 ) -> None:
-    """T11: holes and parts make no crowd; area is the mask's, not the box's."""
+    """T11: holes and parts make no crowd; area is the mask's, not the box's.
+
+    https://github.com/roboflow/supervision/issues/2322
+    """
     array = SHAPES[shape]
     (path,) = photo_of(array).save(tmp_path / "coco.json", "coco", polygons=polygons)
     dataset = COCO(str(path))
@@ -83,7 +86,10 @@ def test_t11_coco_objects_are_no_crowds_and_their_area_and_box_are_the_masks(
 
 
 def test_t11_polygons_of_large_objects_read_by_pycocotools_keep_their_shape(tmp_path: Path) -> None:
-    """T11: vertices thinned out until the polygon is another shape."""
+    """T11: vertices thinned out until the polygon is another shape.
+
+    https://github.com/roboflow/supervision/issues/2322
+    """
     ring_shape = np.pad(ring(120, 150, 20), 5)
     two = disc(130, 160, 30)
     two[5:25, 5:40] = True
@@ -100,7 +106,10 @@ def test_crowd_only_when_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*EXACT, "labelme"])
 def test_t9_a_ring_and_a_small_island_survive_every_format(name: str) -> None:
-    """T9: dropping small contours, or inner ones, loses both."""
+    """T9: dropping small contours, or inner ones, loses both.
+
+    https://github.com/vietanhdev/anylabeling/issues/154
+    """
     array = np.pad(ring(60, 60, 8), 10)
     array[0, 0] = array[40, 40] = True
     back = there_and_back(photo_of(array), name.split()[0], EXACT.get(name, {}))

@@ -52,7 +52,10 @@ def test_truncated_cached_file_is_fetched_again(small_model: SmallModel, server:
 def test_real_weights_with_one_bit_changed_are_refused(
     mobile_sam: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """T12: weights taken as they come."""
+    """T12: weights taken as they come.
+
+    https://github.com/vietanhdev/anylabeling/issues/113
+    """
     folder = tmp_path / "bundle" / "mobile-sam"
     folder.mkdir(parents=True)
     for name, path in mobile_sam.items():

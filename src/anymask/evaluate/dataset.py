@@ -1,16 +1,16 @@
-"""Folders of photographs with ground truth: ``index.csv`` names each picture and its mask.
+"""Photographs with ground truth, and the two layouts that they are read from.
 
-The columns ``image`` and ``mask`` hold paths inside the folder. A mask is either one object (255 object, 0
-background, 128 left out of account) or a label map of many (0 background, 1 … one number per object).
+`anymask.evaluate.index_layout` reads folders with an `index.csv`, `anymask.evaluate.coco_layout` COCO's instances.
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,7 @@ from anymask.errors import InputError
 
 INDEX = "index.csv"
 SMALLEST = 30
-"""Objects of fewer pixels are left out: a click cannot mean them."""
-
-_IGNORE, _OBJECT = 128, 255
+"""Objects of fewer pixels are not asked about: neither a click nor a box can mean them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +27,25 @@ class Object:
     """One object of the ground truth.
 
     Attributes:
-        name: mask file, and the number in it if it holds several.
+        name: of the mask file or photograph, and the number in it if it holds several.
         mask: bool [H, W].
         ignored: bool [H, W], pixels that count neither for nor against.
+        label: its category, None where the dataset has none.
+        crowd: a group that nobody counted, as COCO marks it: not asked about, and never a false alarm.
+        stated_area: as the dataset gives it, in pixels; None: the mask's.
     """
 
     name: str
     mask: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
+    label: str | None = None
+    crowd: bool = False
+    stated_area: float | None = None
+
+    @property
+    def area(self) -> float:
+        """Size in pixels, by which objects are called small, medium or large."""
+        return float(np.count_nonzero(self.mask)) if self.stated_area is None else self.stated_area
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -45,81 +54,128 @@ class Object:
         return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
+class Segmentation(Protocol):
+    """What one person marked on one photograph."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Categories that were looked for, in the dataset's order; none where it has none."""
+        ...
+
+    def objects(self) -> Iterator[Object]:
+        """All objects, crowds included.
+
+        Raises:
+            InputError: ground truth that cannot be read.
+        """
+        ...
+
+    def asked(self, most: int | None, seed: int) -> Iterator[Object]:
+        """The objects to ask about: neither crowds nor tiny, at most this many, by a fixed random choice."""
+        ...
+
+    def content(self) -> bytes:
+        """Bytes that change whenever the ground truth does."""
+        ...
+
+
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph and where its ground truth lies.
+    """A photograph and its ground truth.
 
     Attributes:
         path: of the picture.
-        mask_paths: of its masks, several where several people drew them.
-        most: how many objects of each mask to take; None for all.
+        name: within its dataset.
+        segmentations: one, or several where several people marked the same photograph.
+        most: how many objects of each segmentation to ask about; None for all.
+        seed: of the choice among more objects.
     """
 
     path: Path
-    mask_paths: tuple[Path, ...]
+    name: str
+    segmentations: tuple[Segmentation, ...]
     most: int | None = None
+    seed: int = 0
 
     def objects(self) -> Iterator[Object]:
-        """Read the masks; of a label map with more than `most` objects a fixed random choice.
+        """The objects to ask about, of all segmentations.
 
         Raises:
-            InputError: a mask that cannot be read.
+            InputError: ground truth that cannot be read.
         """
-        for path in self.mask_paths:
-            labels = _read_mask(path)
-            values = np.unique(labels)
-            if np.isin(values, (0, _IGNORE, _OBJECT)).all() and labels.dtype == np.uint8 and _OBJECT in values:
-                yield Object(path.stem, labels == _OBJECT, labels == _IGNORE)
-                continue
-            nothing = np.zeros(labels.shape, np.bool_)
-            numbers = [n for n in values.tolist() if n and np.count_nonzero(labels == n) >= SMALLEST]
-            if self.most is not None and len(numbers) > self.most:
-                drawn = np.random.default_rng(zlib.crc32(path.name.encode())).permutation(len(numbers))
-                numbers = [numbers[i] for i in sorted(drawn[: self.most])]
-            for number in numbers:
-                yield Object(f"{path.stem}#{number}", labels == number, nothing)
+        for segmentation in self.segmentations:
+            yield from segmentation.asked(self.most, self.seed)
+
+    def digest(self) -> str:
+        """Tells whether the picture or its ground truth has changed since it was measured.
+
+        Raises:
+            InputError: a file that cannot be read.
+        """
+        found = hashlib.sha256(file_bytes(self.path))
+        for segmentation in self.segmentations:
+            found.update(segmentation.content())
+        return found.hexdigest()[:16]
 
 
-def read_dataset(folder: str | Path, most: int | None = None) -> list[Photograph]:
-    """List the photographs of a folder, in the order of its index.
+def read_dataset(
+    dataset: str | Path,
+    most: int | None = None,
+    *,
+    seed: int = 0,
+    limit: int | None = None,
+    images: str | Path | None = None,
+) -> list[Photograph]:
+    """List the photographs of a dataset, in its order.
 
     Args:
-        folder: holds `index.csv` and what it names.
-        most: objects to take from each mask; None for all.
+        dataset: a folder with `index.csv`, a folder in COCO's layout, or the JSON of one.
+        most: objects to ask about in each segmentation; None for all.
+        seed: of the random choices.
+        limit: take this many photographs, chosen at random; a larger limit takes the same ones and more.
+        images: the folder with a COCO dataset's pictures, if it is not found beside the JSON.
 
     Raises:
-        InputError: no such folder, no index in it, or an index that names no pictures.
+        InputError: no such dataset, or one that does not hold what it says.
     """
-    root = Path(folder)
-    if not (root / INDEX).is_file():
-        raise InputError(f"{root} holds no {INDEX}: evaluate needs one with the columns image and mask")
-    masks: dict[Path, list[Path]] = {}
-    with (root / INDEX).open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if not {"image", "mask"} <= set(rows.fieldnames or ()):
-            raise InputError(f"{root / INDEX} needs the columns image and mask, it has {rows.fieldnames}")
-        for row in rows:
-            masks.setdefault(_inside(root, row["image"]), []).append(_inside(root, row["mask"]))
-    if not masks:
-        raise InputError(f"{root / INDEX} names no pictures")
-    return [Photograph(path, tuple(paths), most) for path, paths in masks.items()]
+    from anymask.evaluate.coco_layout import annotation_file, read_coco
+    from anymask.evaluate.index_layout import read_index
+
+    root = Path(dataset)
+    if not root.exists():
+        raise InputError(f"there is no dataset {root}")
+    if (root / INDEX).is_file():
+        photographs = read_index(root)
+    elif found := annotation_file(root):
+        photographs = read_coco(found, None if images is None else Path(images))
+    else:
+        raise InputError(
+            f"{root} holds no {INDEX} and no COCO annotations: evaluate needs an {INDEX} with the columns image and "
+            "mask, or a JSON with images and annotations"
+        )
+    if not photographs:
+        raise InputError(f"{root} names no pictures")
+    if limit is not None and limit < len(photographs):
+        drawn = np.random.default_rng(seed).permutation(len(photographs))[:limit]
+        photographs = [photographs[index] for index in sorted(drawn)]
+    return [replace(photograph, most=most, seed=seed) for photograph in photographs]
 
 
-def _inside(root: Path, name: str | None) -> Path:
-    path = root / (name or "")
-    if not path.is_file():
-        raise InputError(f"{root / INDEX} names {name!r}, which is not there")
-    return path
+def drawn(count: int, most: int | None, name: str, seed: int) -> list[int]:
+    """Which of `count` objects are asked about, in order: the same choice for everybody, by name and seed."""
+    if most is None or count <= most:
+        return list(range(count))
+    order = np.random.default_rng([zlib.crc32(name.encode()), seed]).permutation(count)
+    return sorted(int(index) for index in order[:most])
 
 
-def _read_mask(path: Path) -> NDArray[np.integer]:
-    from PIL import Image
+def file_bytes(path: Path) -> bytes:
+    """The content of a file.
 
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
-        with Image.open(path) as picture:
-            labels = np.asarray(picture)
+        return path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read the mask {path}: {error}") from error
-    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"{path} is no mask: it needs one channel of whole numbers, got {labels.dtype} {labels.shape}")
-    return labels
+        raise InputError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None

@@ -1,115 +1,126 @@
-"""Sum up what was measured: a table, JSON, and a plot."""
+"""What an evaluation tells: the figures as JSON, and as a table of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from anymask.evaluate.compare import Interval, differences, intervals
+from anymask.evaluate.dataset import Photograph
+from anymask.evaluate.figures import Figures, summary
+from anymask.evaluate.measure import Contestant
+from anymask.evaluate.protocols import MOST_CLICKS
 
-if TYPE_CHECKING:
-    from anymask.evaluate.protocols import Row
-
-TARGETS = (0.85, 0.90, 0.95)
-Summary = dict[str, dict[str, float]]
+ROLES = ("measured", "against")
+_LEFT_OUT = ("answer", "ranks")
+"""Of an object, in the JSON of an evaluation: the records hold it."""
 
 
-def summary(rows: Iterable[Row], protocol: str, most_clicks: int = 20) -> Summary:
-    """Mean figures of each way to answer, over all objects.
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
 
-    For clicks: `first click`, `best of three` (where the official answer was measured), boundary IoU of the first
-    click, `clicks to 0.90` (those never reached count as the most allowed) and `never 0.90` (share of objects). For
-    boxes: IoU and boundary IoU of the tight and of the jittered box. Seconds are the median of one answer.
+    Attributes:
+        dataset: its folder or file.
+        photographs: in order.
+        contestants: one setting, or two: the one that was measured, then the one it is held against.
+        clicks: how many were allowed.
+        words: of the protocol text: only these categories.
+        seed: of the random choices.
     """
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["method"], []).append(row)
-    sum_up = _clicks if protocol == "clicks" else _boxes
-    return {method: {"objects": len(own), **sum_up(own, most_clicks)} for method, own in found.items()}
+
+    dataset: Path
+    photographs: Sequence[Photograph]
+    contestants: Sequence[Contestant]
+    clicks: int = MOST_CLICKS
+    words: Sequence[str] = ()
+    seed: int = 0
+
+    @property
+    def protocol(self) -> str:
+        """How was asked."""
+        return self.contestants[0].setting.protocol
+
+    @cached_property
+    def figures(self) -> list[Figures]:
+        """The figures of each contestant."""
+        return [summary(each.found, self.protocol, self.clicks) for each in self.contestants]
+
+    @cached_property
+    def intervals(self) -> list[list[Interval]]:
+        """For each contestant, its figures with their confidence intervals."""
+        return [intervals(each.found, self.protocol, self.clicks, self.seed) for each in self.contestants]
+
+    @cached_property
+    def differences(self) -> list[Interval]:
+        """Of two contestants the paired differences, first minus second; none of one."""
+        if len(self.contestants) < 2:
+            return []
+        first, second = (each.found for each in self.contestants)
+        return differences(first, second, self.protocol, self.clicks, self.seed)
+
+    @property
+    def headings(self) -> list[str]:
+        """What tells the contestants apart, in words."""
+        settings = [each.setting for each in self.contestants]
+        if len(settings) < 2:
+            return ["measured"]
+        return [settings[0].differing(settings[1]), settings[1].differing(settings[0])]
+
+    @property
+    def names(self) -> list[str]:
+        """Of all figures, in order; times last."""
+        every = dict.fromkeys(name for own in self.figures for name in own)
+        return sorted(every, key=lambda name: name.startswith("seconds"))
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it but the masks."""
+        return {
+            "dataset": str(self.dataset), "protocol": self.protocol, "photographs": len(self.photographs),
+            "clicks": self.clicks, "words": list(self.words), "seed": self.seed,
+            "settings": self._each(lambda i: dict(self.contestants[i].setting.values)),
+            "figures": self._each(lambda i: self.figures[i]),
+            "intervals": self._each(lambda i: {each.name: [each.low, each.high] for each in self.intervals[i]}),
+            "differences": [each.as_json() for each in self.differences],
+            "records": self._each(lambda i: str(record.path) if (record := self.contestants[i].record) else None),
+            "objects": [
+                {"image": image, "setting": role, **{name: row[name] for name in row if name not in _LEFT_OUT}}
+                for role, contestant in zip(ROLES, self.contestants, strict=False)
+                for image, found in contestant.found.items()
+                for row in found.rows
+            ],
+        }  # fmt: skip
+
+    def _each(self, value: Any) -> dict[str, Any]:
+        return {role: value(index) for index, role in enumerate(ROLES[: len(self.contestants)])}
+
+    def table(self) -> str:
+        """The figures as lines of text: one row for each, one column for each setting, and the difference.
+
+        The first line says what was measured.
+        """
+        rows = [["", *self.headings, "difference, 95 % interval"][: 2 + 2 * (len(self.contestants) - 1)]]
+        told = {each.name: each.words for each in self.differences}
+        for name in self.names:
+            cells = [name, *(cell(own.get(name)) for own in self.figures)]
+            rows.append([*cells, told.get(name, "")] if len(self.contestants) > 1 else cells)
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        last = len(widths) - 1 if len(self.contestants) > 1 else len(widths)
+        lines = [
+            "  ".join(
+                f"{text:<{width}}" if column in (0, last) else f"{text:>{width}}"
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join([f"{self.dataset.resolve().name}: {self.protocol}, {self.contestants[0].setting}", *lines])
 
 
-def _clicks(rows: Sequence[Row], most: int) -> dict[str, float]:
-    figures = {
-        "first click": _mean(row["iou"][0] for row in rows),
-        "first click, boundary": _mean(row["boundary"][0] for row in rows),
-    }
-    if all("best" in row for row in rows):
-        figures["best of three"] = _mean(row["best"] for row in rows)
-    for clicks in (2, 3, 5):
-        if most >= clicks:
-            figures[f"{clicks} clicks"] = _mean(row["iou"][min(clicks, len(row["iou"])) - 1] for row in rows)
-    for target in TARGETS:
-        needed = [clicks_to(row["iou"], target, most) for row in rows]
-        figures[f"clicks to {target:.2f}"] = _mean(needed)
-        figures[f"never {target:.2f}"] = _mean(max(row["iou"]) < target for row in rows)
-    figures["seconds per click"] = float(np.median([second for row in rows for second in row["seconds"]]))
-    return figures
-
-
-def _boxes(rows: Sequence[Row], most: int) -> dict[str, float]:
-    return {
-        "box": _mean(row["iou"] for row in rows),
-        "box, boundary": _mean(row["boundary"] for row in rows),
-        "jittered box": _mean(row["iou_jittered"] for row in rows),
-        "jittered box, boundary": _mean(row["boundary_jittered"] for row in rows),
-        "seconds per box": float(np.median([row["seconds"] for row in rows])),
-    }
-
-
-def clicks_to(ious: Sequence[float], target: float, most: int) -> int:
-    """Number of clicks until an IoU is reached; `most` if it never was."""
-    reached = np.flatnonzero(np.asarray(ious) >= target)
-    return int(reached[0]) + 1 if len(reached) else most
-
-
-def table(figures: Summary) -> str:
-    """The summary as lines of text: one row per figure, one column per way to answer."""
-    methods = list(figures)
-    names = list(dict.fromkeys(name for method in methods for name in figures[method]))
-    width = max(map(len, names))
-    columns = [max(len(method), 8) for method in methods]
-    lines = [" " * width + "".join(f"  {m:>{c}}" for m, c in zip(methods, columns, strict=True))]
-    for name in names:
-        cells = [_cell(figures[method].get(name)) for method in methods]
-        lines.append(f"{name:<{width}}" + "".join(f"  {v:>{c}}" for v, c in zip(cells, columns, strict=True)))
-    return "\n".join(lines)
-
-
-def plot(rows: Sequence[Row], protocol: str, path: str | Path) -> None:
-    """Draw mean IoU by number of clicks, or the boxes' IoU from worst to best, one line per way to answer.
-
-    Raises:
-        InputError: matplotlib is not installed.
-    """
-    from anymask.errors import InputError
-
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError('a plot needs matplotlib: pip install "anymask[notebook]"') from error
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for method in dict.fromkeys(row["method"] for row in rows):
-        own = [row["iou"] for row in rows if row["method"] == method]
-        if protocol == "clicks":
-            most = max(len(ious) for ious in own)
-            line = np.mean([[*ious, *[ious[-1]] * (most - len(ious))] for ious in own], axis=0)
-            axes.plot(range(1, most + 1), line, marker="o", label=method)
-        else:
-            axes.plot(np.linspace(0, 1, len(own)), sorted(own), label=method)
-    axes.set_xlabel("clicks" if protocol == "clicks" else "share of objects")
-    axes.set_ylabel("mean IoU" if protocol == "clicks" else "IoU")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=120)
-
-
-def _mean(values: Iterable[Any]) -> float:
-    return float(np.mean([float(value) for value in values]))
-
-
-def _cell(value: float | None) -> str:
+def cell(value: float | None) -> str:
+    """A figure as people read it."""
     if value is None:
         return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
