@@ -167,8 +167,8 @@ def _cases(evaluation: Evaluation) -> str:
             (f"Where {one} loses most", [case for case in order[:CHANGED] if gain(case) < -_CHANGE]),
             (f"Where {one} gains most", [case for case in order[::-1][:CHANGED] if gain(case) > _CHANGE]),
         ):
-            told = f"<p>Left {one}, right {other}.</p>" if cases else "<p>Nowhere.</p>"
-            parts += [f"<h2>{title}</h2>{told}", figures(cases, [0, 1])]
+            told = f"<p>Left {other}, right {one}.</p>" if cases else "<p>Nowhere.</p>"
+            parts += [f"<h2>{title}</h2>{told}", figures(cases, [1, 0])]
     return "".join(parts)
 
 
@@ -182,7 +182,7 @@ def _figure(evaluation: Evaluation, case: Case, rows: Sequence[Row]) -> str:
     pixels = _opened(photograph.path).pixels
     objects = measured_objects(photograph, evaluation.protocol, evaluation.words)
     truth = next(each for index, each in enumerate(objects) if index == case[1])
-    told = " → ".join(f"{_primary(row):.3f}" for row in reversed(rows))
+    told = " → ".join(f"{_primary(row):.3f}" for row in rows)
     alt = f"{truth.name} of {case[0]}: IoU {told}"
     images = "".join(f'<img alt="{escape(alt, quote=True)}" src="{picture(pixels, truth, row)}">' for row in rows)
     label = f", {escape(truth.label)}" if truth.label else ""
