@@ -10,10 +10,11 @@ from benchmarks.photos import LARGE, SMALL, pixels
 
 
 def compare(peers: Peers) -> Iterator[Comparison]:
-    """Compare at both sizes, in the precision asked for and, where that isn't f32, also in f32."""
+    """Compare at both sizes, in the precision asked for, in f32 and in int8."""
+    segmenters = peers.segmenters(("f32", "int8"))
     for size in (LARGE, SMALL):
         photo = pixels(size)
-        for segmenter in peers.segmenters():
+        for segmenter in segmenters:
             yield run_in_turns(
                 f"encode {size[0]}×{size[1]}, {segmenter.precision}",
                 ours=lambda segmenter=segmenter, photo=photo: segmenter.encode(photo),

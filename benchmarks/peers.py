@@ -44,11 +44,10 @@ class Peers:
     segmenter: anymask.Segmenter
     official_model: Any
 
-    def segmenters(self) -> list[anymask.Segmenter]:
-        """The segmenter and, where it doesn't compute in f32, one that does."""
-        if self.segmenter.precision == "f32":
-            return [self.segmenter]
-        return [self.segmenter, _segmenter(self.settings, "f32")]
+    def segmenters(self, precisions: tuple[str, ...] = ("f32",)) -> list[anymask.Segmenter]:
+        """The segmenter, and one for each of these precisions that isn't its own."""
+        others = [precision for precision in precisions if precision != self.segmenter.precision]
+        return [self.segmenter, *(_segmenter(self.settings, precision) for precision in others)]
 
     def official_predictor(self, pixels: NDArray[np.uint8]) -> Any:
         """An official `SamPredictor` that has encoded the pixels [H, W, 3]."""

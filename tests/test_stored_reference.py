@@ -13,6 +13,7 @@ from agreement import (
     BF16,
     F32,
     F32_AGAINST_FLOAT16,
+    INT8,
     Bounds,
     check_embedding,
     check_logits,
@@ -76,6 +77,17 @@ def test_bf16_keeps_every_stable_mask_in_the_repository(photo: Path, name: str) 
     stored = answers_on(photo).prompts[name]
     masks, _, _ = _three_passes(scene(photo, "openvino", "bf16"), name)
     check_masks(masks, stored.masks, stored.stabilities, BF16, name)
+
+
+@pytest.mark.parametrize("photo", example_photographs(), ids=lambda photo: photo.name)
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_int8_keeps_its_bounds_in_the_repository(photo: Path, engine: str) -> None:
+    found = scene(photo, engine, "int8")
+    check_embedding(found.embedding[repository_answers.EMBEDDING_KEPT], answers_on(photo).embedding, INT8)
+    for name in repository_answers.PROMPT_NAMES:
+        stored = answers_on(photo).prompts[name]
+        check_masks(_three_passes(found, name)[0], stored.masks, stored.stabilities, INT8, name)
+    assert found.segment(points=[(9, 9)]).run.precision == "int8"
 
 
 def _three_passes(found: Any, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ def load(
     Args:
         model: a name of `anymask models list`.
         engine: "openvino", "onnxruntime", or "auto".
-        precision: "f32", "bf16", or "auto": bf16 where the CPU has it.
+        precision: "f32", "bf16", "int8" (the encoder of mobile-sam), or "auto": bf16 where the CPU has it.
         threads: CPU threads for one call; None leaves it to the engine.
         device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime has and can use one,
             else the CPU. A device that was named is used or refused, never swapped.

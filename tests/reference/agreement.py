@@ -36,6 +36,7 @@ F32 = Bounds(cosine=0.9999, iou=0.995, logits=1e-2, score=1e-3)
 # Rounding the stored logits to float16 moved them by up to 0.016: their magnitudes reach 51.
 F32_AGAINST_FLOAT16 = Bounds(cosine=0.9999, iou=0.995, logits=5e-2, score=1e-3)
 BF16 = Bounds(cosine=0.999, iou=0.98, least_stability=STABLE)
+INT8 = Bounds(cosine=0.9995, iou=0.95, least_stability=STABLE)
 
 
 def cosine(a: ArrayLike, b: ArrayLike) -> float:

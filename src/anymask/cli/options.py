@@ -56,7 +56,7 @@ precision_option = click.option(
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="Number format of the networks; auto takes bf16 only where the CPU has it.",
+    help="Number format of the networks; auto takes bf16 only where the CPU has it, int8 is for mobile-sam.",
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that are allowed."

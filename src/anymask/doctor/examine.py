@@ -16,7 +16,9 @@ from anymask.segmenter import load
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "openvino", "pillow")
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
-RUNS = (("openvino", "f32"), ("openvino", "bf16"), ("onnxruntime", "f32"))
+RUNS = (
+    ("openvino", "f32"), ("openvino", "bf16"), ("openvino", "int8"), ("onnxruntime", "f32"), ("onnxruntime", "int8"),
+)  # fmt: skip
 
 
 def examine(threads: int | None = None, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
@@ -75,15 +77,26 @@ def advice(runs: list[Agreement]) -> list[str]:
     lines = []
     plain, native = by.get(("openvino", "f32")), by.get(("openvino", "bf16"))
     if plain and native:
-        ratio = plain.encode / native.encode
-        pace = f"{ratio:.1f}× faster" if ratio > 1 else f"{1 / ratio:.1f}× slower"
-        lines.append(f"bf16 is native here: {pace} than f32, mask IoU {native.mean_iou:.3f}")
+        lines.append(f"bf16 is native here: {_pace(native, plain)}, mask IoU {native.mean_iou:.3f}")
     elif plain:
         lines.append("bf16 is not native here: f32 is what --precision auto takes")
+    small, auto = by.get(("openvino", "int8")), native or plain
+    if small and auto:
+        lines.append(
+            f"int8, if asked for: {_pace(small, auto)}, mask IoU {small.mean_iou:.3f} (worst {small.least_iou:.3f}); "
+            f"--precision auto does not take it"
+        )
     if by:
         best = min(by.values(), key=lambda run: run.encode)
         lines.append(f"fastest here: --engine {best.engine} --precision {best.precision}, {best.threads} threads")
     return lines
+
+
+def _pace(run: Agreement, other: Agreement) -> str:
+    """How the encoding of one run compares with that of another."""
+    ratio = other.encode / run.encode
+    pace = f"{ratio:.1f}× faster" if ratio > 1 else f"{1 / ratio:.1f}× slower"
+    return f"{pace} than {other.precision}"
 
 
 def _weights(wrong: list[str]) -> dict[str, dict[str, str]]:

@@ -30,7 +30,7 @@ BuildGraph = Callable[[], "onnx.ModelProto | DetachedGraph"]
 reading it back would, so of those only the model without weights is kept."""
 
 ENGINES = ("openvino", "onnxruntime")
-PRECISIONS = ("auto", "f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
 DEVICES = ("auto", "cpu", "cuda", "coreml")
 
 
@@ -47,7 +47,8 @@ class Engine(Protocol):
 
     Attributes:
         name: "openvino" or "onnxruntime".
-        precision: what the graphs compute in, "f32" or "bf16".
+        precision: what the graphs compute in: "f32", "bf16", or "int8", in which the products that a graph marks for it
+            are in int8 and the rest is in bf16 where the CPU computes that natively, else f32.
         device: "cpu", "cuda" or "coreml".
         threads: how many threads one run uses.
         version: of the underlying library, part of the cache key.
@@ -82,7 +83,7 @@ def load_engine(
 
     Args:
         name: "openvino", "onnxruntime", or "auto": the first of these that is installed and knows the device.
-        precision: "f32", "bf16", or "auto": bf16 where the CPU computes it natively, else f32.
+        precision: "f32", "bf16", "int8", or "auto": bf16 where the CPU computes it natively, else f32.
         threads: per run; None leaves the number to the engine.
         cache: folder for compiled graphs; None keeps nothing.
         device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime runs on one and OpenVINO
@@ -116,7 +117,7 @@ def _best_device(name: str, precision: str) -> str:
     """Return "cuda" where it is installed, works and is not ruled out by another wish, else "cpu"."""
     from anymask.engines.devices import choose_provider, cuda_build_installed, require_device
 
-    if name == "openvino" or precision == "bf16" or not cuda_build_installed():
+    if name == "openvino" or precision in ("bf16", "int8") or not cuda_build_installed():
         return "cpu"
     try:
         import onnxruntime

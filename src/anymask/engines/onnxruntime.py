@@ -25,15 +25,17 @@ class OnnxRuntimeEngine:
     """See `anymask.engines.Engine`."""
 
     name = "onnxruntime"
-    precision = "f32"
 
     def __init__(self, precision: str, threads: int | None, cache: Path | None, device: str = "cpu") -> None:
         import onnxruntime
 
         if precision == "bf16":
             raise EngineError(
-                "ONNX Runtime computes in f32: use precision 'f32' or 'auto', or engine 'openvino' on a CPU"
+                "ONNX Runtime computes in f32: use precision 'f32', 'int8' or 'auto', or engine 'openvino' on a CPU"
             )
+        if precision == "int8" and device != "cpu":
+            raise EngineError(f"int8 runs on the CPU here: for device {device!r} use precision 'f32' or 'auto'")
+        self.precision = "int8" if precision == "int8" else "f32"
         self._library = onnxruntime
         self._provider = choose_provider(device, onnxruntime.get_available_providers())
         if device != "cpu":

@@ -61,7 +61,10 @@ class OpenVinoEngine:
         native_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not native_bf16:
             raise EngineError("this CPU does not compute in bf16 natively: use precision 'f32' or 'auto'")
-        self.precision = ("bf16" if native_bf16 else "f32") if precision == "auto" else precision
+        native = "bf16" if native_bf16 else "f32"
+        self.precision = native if precision == "auto" else precision
+        self._unmarked = native if precision == "int8" else self.precision
+        """What is computed in where the graph says nothing."""
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
@@ -71,7 +74,7 @@ class OpenVinoEngine:
 
     def compile(self, key: str, build: BuildGraph, *, exact: bool = False) -> _Compiled:
         """Compile a graph, or take it from the disk."""
-        options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self.precision}
+        options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self._unmarked}
         path = None
         if self._cache is not None:
             identity = repr((key, sorted(options.items()), self.version, self._cpu))

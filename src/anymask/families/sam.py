@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.engines import CompiledGraph, Engine
+from anymask.errors import ModelError
 from anymask.frame import MODEL_SIDE, Frame
 from anymask.graphs import CODE_VERSION
 from anymask.prompt import Prompt
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import onnx
 
     from anymask.engines.detached import DetachedGraph
+    from anymask.graphs.int8 import Ranges
     from anymask.scene import Scene
     from anymask.weights.parameters import Parameters
 
@@ -27,6 +30,9 @@ PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 BATCH = 16
 """Prompts per run of the decoder: more gain nothing on a CPU and cost 5 MB of memory each."""
+
+_LARGE = 3 * 2048 * 1024
+"""Values of a photo from which sharing the work of resizing is worth the threads."""
 
 _NOT_A_POINT, _TOP_LEFT, _BOTTOM_RIGHT, _ABSENT = -1, 2, 3, -2
 
@@ -41,6 +47,7 @@ class Sam:
         self._key = key
         self._engine = engine
         self.precision = engine.precision
+        self._ranges = _int8_ranges(key) if engine.precision == "int8" else None
         self._graphs: dict[str, CompiledGraph] = {}
         self._locks = {name: threading.Lock() for name in _GRAPHS}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
@@ -54,7 +61,7 @@ class Sam:
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
-        return self._graph("encoder")(image=preprocess(pixels))["embedding"]
+        return self._graph("encoder")(image=preprocess(pixels, self._engine.threads))["embedding"]
 
     def decode(
         self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
@@ -90,32 +97,57 @@ class Sam:
             if name not in self._graphs:
                 build, exact = _GRAPHS[name]
                 key = f"{self._key}/{name}/{CODE_VERSION}"
+                if name == "encoder" and self._ranges is not None:
+                    build, key = partial(_build_encoder, ranges=self._ranges), f"{key}/int8"
                 self._graphs[name] = self._engine.compile(
                     key, lambda: build(_parameters(self._key, self._files)), exact=exact
                 )
             return self._graphs[name]
 
 
-def preprocess(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def preprocess(pixels: NDArray[np.uint8], threads: int = 1) -> NDArray[np.float32]:
     """Resize, normalise and pad a photo as `SamPredictor.set_image` does.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
+        threads: how many a large photo is shared among; the result is the same.
 
     Returns:
         float32 [1, 3, 1024, 1024]; the padding at the bottom and right is zero *after* normalising.
     """
-    from PIL import Image
-
     height, width = pixels.shape[:2]
     columns, rows = Frame(width, height).resized
-    resized = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
+    resized = _resize(pixels, columns, rows, threads)
     padded = np.zeros((1, 3, MODEL_SIDE, MODEL_SIDE), np.float32)
     for channel in range(3):
         plane = padded[0, channel, :rows, :columns]
         np.subtract(resized[..., channel], PIXEL_MEAN[channel], out=plane)
         plane /= PIXEL_DEVIATION[channel]
     return padded
+
+
+def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) -> NDArray[np.uint8]:
+    """Resize uint8 [H, W, 3] as Pillow does, and of a large photo several bands at once.
+
+    Pillow resizes along x, rounds, and then resizes along y; so the first step, which is nearly all of the work on a
+    large photo, can be done for each band of rows by itself. (Pillow 13 begins with y where a photo is more than twice
+    as high as wide.)
+    """
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    if threads == 1 or pixels.size < _LARGE or height > 1.8 * width:
+        return np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
+
+    def narrow(band: NDArray[np.uint8]) -> Image.Image:
+        return Image.fromarray(band).resize((columns, len(band)), Image.Resampling.BILINEAR)
+
+    narrowed, top = Image.new("RGB", (columns, height)), 0
+    with ThreadPoolExecutor(threads) as pool:
+        for band in pool.map(narrow, np.array_split(pixels, threads)):
+            narrowed.paste(band, (0, top))
+            top += band.height
+    return np.asarray(narrowed.resize((columns, rows), Image.Resampling.BILINEAR))
 
 
 def sparse_prompts(frame: Frame, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -164,7 +196,18 @@ def _parameters(key: str, files: tuple[Path, ...]) -> Parameters:
     return parameters
 
 
-def _build_encoder(parameters: Parameters) -> onnx.ModelProto | DetachedGraph:
+def _int8_ranges(key: str) -> Ranges:
+    from anymask.graphs.int8 import known_ranges
+
+    ranges = known_ranges(key)
+    if ranges is None:
+        raise ModelError(
+            "int8 has been measured for mobile-sam only: with these weights use precision auto, bf16 or f32"
+        )
+    return ranges
+
+
+def _build_encoder(parameters: Parameters, ranges: Ranges | None = None) -> onnx.ModelProto | DetachedGraph:
     from anymask.families.sam_checkpoint import encoder_of
 
     if encoder_of(parameters) == "vit":
@@ -172,9 +215,10 @@ def _build_encoder(parameters: Parameters) -> onnx.ModelProto | DetachedGraph:
         from anymask.graphs.vit import vit_encoder
 
         return DetachedGraph(partial(vit_encoder, parameters), parameters)
+    from anymask.graphs.int8 import Int8
     from anymask.graphs.tinyvit import tinyvit_encoder
 
-    return tinyvit_encoder(parameters)
+    return tinyvit_encoder(parameters, None if ranges is None else Int8(ranges))
 
 
 def _build_prompt_encoder(parameters: Parameters) -> onnx.ModelProto:

@@ -18,13 +18,14 @@ import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
 from spox import Var
 
-from anymask.graphs.layers import Parameters, channel_norm, const, conv, depthwise_conv, layer_norm, linear, reshape
+from anymask.graphs.arithmetic import Arithmetic
+from anymask.graphs.layers import Parameters, channel_norm, const, layer_norm, reshape
 
 INPUT_SIZE = 1024
 _LAYERS = "image_encoder.layers"
 
 
-def tinyvit_encoder(p: Parameters) -> onnx.ModelProto:
+def tinyvit_encoder(p: Parameters, arithmetic: Arithmetic | None = None) -> onnx.ModelProto:
     """Emit the encoder.
 
     Input:
@@ -33,58 +34,70 @@ def tinyvit_encoder(p: Parameters) -> onnx.ModelProto:
     Output:
         embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
     """
-    image = spox.argument(spox.Tensor(np.float32, (1, 3, INPUT_SIZE, INPUT_SIZE)))
-    x = op.gelu(_conv_bn(image, p, "image_encoder.patch_embed.seq.0", stride=2, pad=1))
-    x = _conv_bn(x, p, "image_encoder.patch_embed.seq.2", stride=2, pad=1)
+    image = image_input()
+    return spox.build({"image": image}, {"embedding": image_tokens(image, p, arithmetic or Arithmetic())})
+
+
+def image_input() -> Var:
+    """The input of the encoder."""
+    return spox.argument(spox.Tensor(np.float32, (1, 3, INPUT_SIZE, INPUT_SIZE)))
+
+
+def image_tokens(image: Var, p: Parameters, a: Arithmetic) -> Var:
+    """The embedding of the image."""
+    x = op.gelu(_conv_bn(image, p, a, "image_encoder.patch_embed.seq.0", stride=2, pad=1))
+    x = _conv_bn(x, p, a, "image_encoder.patch_embed.seq.2", stride=2, pad=1)
     for block in range(_count(p, f"{_LAYERS}.0.blocks")):
-        x = _mbconv(x, p, f"{_LAYERS}.0.blocks.{block}")
+        x = _mbconv(x, p, a, f"{_LAYERS}.0.blocks.{block}")
     side = INPUT_SIZE // 4
     last_stage = _count(p, _LAYERS) - 1
     for stage in range(1, last_stage + 1):
-        x, side = _patch_merging(x, p, f"{_LAYERS}.{stage - 1}.downsample", side)
+        x, side = _patch_merging(x, p, a, f"{_LAYERS}.{stage - 1}.downsample", side)
         for block in range(_count(p, f"{_LAYERS}.{stage}.blocks")):
-            x = _block(x, p, f"{_LAYERS}.{stage}.blocks.{block}", side)
-    return spox.build({"image": image}, {"embedding": _neck(x, p)})
+            x = _block(x, p, a, f"{_LAYERS}.{stage}.blocks.{block}", side)
+    return _neck(x, p, a)
 
 
-def _neck(x: Var, p: Parameters) -> Var:
-    x = conv(x, p["image_encoder.neck.0.weight"], None)
+def _neck(x: Var, p: Parameters, a: Arithmetic) -> Var:
+    x = a.conv(x, "image_encoder.neck.0", p["image_encoder.neck.0.weight"], None)
     x = channel_norm(x, p, "image_encoder.neck.1")
-    x = op.transpose(conv(x, p["image_encoder.neck.2.weight"], None, pad=1), perm=[0, 2, 3, 1])
+    x = op.transpose(
+        a.conv(x, "image_encoder.neck.2", p["image_encoder.neck.2.weight"], None, pad=1), perm=[0, 2, 3, 1]
+    )
     return reshape(layer_norm(x, p, "image_encoder.neck.3", 1e-6), [1, -1, 256])
 
 
-def _mbconv(x: Var, p: Parameters, name: str) -> Var:
-    y = op.gelu(_conv_bn(x, p, f"{name}.conv1"))
-    y = op.gelu(_conv_bn(y, p, f"{name}.conv2", pad=1))
-    y = _conv_bn(y, p, f"{name}.conv3")
+def _mbconv(x: Var, p: Parameters, a: Arithmetic, name: str) -> Var:
+    y = op.gelu(_conv_bn(x, p, a, f"{name}.conv1"))
+    y = op.gelu(_conv_bn(y, p, a, f"{name}.conv2", pad=1))
+    y = _conv_bn(y, p, a, f"{name}.conv3")
     return op.gelu(op.add(x, y))
 
 
-def _patch_merging(x: Var, p: Parameters, name: str, side: int) -> tuple[Var, int]:
+def _patch_merging(x: Var, p: Parameters, a: Arithmetic, name: str, side: int) -> tuple[Var, int]:
     """Widen the channels and, except before the last stage (320 channels and up), halve the resolution."""
     widened = p[f"{name}.conv1.c.weight"].shape[0]
     stride = 1 if widened in (320, 448, 576) else 2
-    x = op.gelu(_conv_bn(x, p, f"{name}.conv1"))
-    x = op.gelu(_conv_bn(x, p, f"{name}.conv2", stride=stride, pad=1))
-    return _conv_bn(x, p, f"{name}.conv3"), side // stride
+    x = op.gelu(_conv_bn(x, p, a, f"{name}.conv1"))
+    x = op.gelu(_conv_bn(x, p, a, f"{name}.conv2", stride=stride, pad=1))
+    return _conv_bn(x, p, a, f"{name}.conv3"), side // stride
 
 
-def _block(x: Var, p: Parameters, name: str, side: int) -> Var:
+def _block(x: Var, p: Parameters, a: Arithmetic, name: str, side: int) -> Var:
     """`TinyViTBlock` on `[1, C, side, side]`."""
     channels = p[f"{name}.attn.norm.weight"].shape[0]
     tokens = op.transpose(x, perm=[0, 2, 3, 1])
-    tokens = op.add(tokens, _window_attention(tokens, p, f"{name}.attn", side))
+    tokens = op.add(tokens, _window_attention(tokens, p, a, f"{name}.attn", side))
     x = op.transpose(tokens, perm=[0, 3, 1, 2])
-    x = _conv_bn(x, p, f"{name}.local_conv", pad=1)
+    x = _conv_bn(x, p, a, f"{name}.local_conv", pad=1)
     tokens = reshape(op.transpose(x, perm=[0, 2, 3, 1]), [1, side * side, channels])
     y = layer_norm(tokens, p, f"{name}.mlp.norm")
-    y = linear(op.gelu(linear(y, p, f"{name}.mlp.fc1")), p, f"{name}.mlp.fc2")
+    y = a.linear(op.gelu(a.linear(y, p, f"{name}.mlp.fc1")), p, f"{name}.mlp.fc2")
     tokens = reshape(op.add(tokens, y), [1, side, side, channels])
     return op.transpose(tokens, perm=[0, 3, 1, 2])
 
 
-def _window_attention(x: Var, p: Parameters, name: str, side: int) -> Var:
+def _window_attention(x: Var, p: Parameters, a: Arithmetic, name: str, side: int) -> Var:
     """Attention within square windows of `[1, side, side, C]`, with one learned bias per head and offset."""
     offset_biases = p[f"{name}.attention_biases"]
     heads, window = offset_biases.shape[0], int(np.sqrt(offset_biases.shape[1]))
@@ -93,7 +106,7 @@ def _window_attention(x: Var, p: Parameters, name: str, side: int) -> Var:
     count = -(-side // window)
     qkv_bias = p[f"{name}.norm.bias"] @ p[f"{name}.qkv.weight"].T + p[f"{name}.qkv.bias"]
 
-    qkv = linear(layer_norm(x, p, f"{name}.norm"), p, f"{name}.qkv")
+    qkv = a.linear(layer_norm(x, p, f"{name}.norm"), p, f"{name}.qkv")
     qkv = _fill_up(qkv, qkv_bias, side, count * window)
     qkv = reshape(qkv, [count, window, count, window, heads, 3, depth])
     qkv = op.transpose(qkv, perm=[5, 0, 2, 4, 1, 3, 6])
@@ -106,7 +119,7 @@ def _window_attention(x: Var, p: Parameters, name: str, side: int) -> Var:
     y = reshape(y, [1, count * window, count * window, channels])
     if count * window > side:
         y = op.slice(y, const([0, 0], np.int64), const([side, side], np.int64), const([1, 2], np.int64))
-    return linear(y, p, f"{name}.proj")
+    return a.linear(y, p, f"{name}.proj")
 
 
 def _fill_up(x: Var, vector: NDArray[np.float32], side: int, padded: int) -> Var:
@@ -125,11 +138,10 @@ def _expand_biases(offset_biases: NDArray[np.float32], window: int) -> NDArray[n
     return offset_biases[:, offsets]
 
 
-def _conv_bn(x: Var, p: Parameters, name: str, *, stride: int = 1, pad: int = 0) -> Var:
+def _conv_bn(x: Var, p: Parameters, a: Arithmetic, name: str, *, stride: int = 1, pad: int = 0) -> Var:
     """`Conv2d_BN`, with the batch norm folded into the convolution if the source has not done so."""
     weight, bias = _fold_batch_norm(p, name)
-    apply = depthwise_conv if weight.shape[1] == 1 else conv
-    return apply(x, weight, bias, stride=stride, pad=pad)
+    return a.conv(x, name, weight, bias, stride=stride, pad=pad)
 
 
 def _fold_batch_norm(p: Parameters, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anymask.engines import PRECISIONS
 from anymask.errors import InputError
 from anymask.jobs.outputs import RESULTS
 from anymask.jobs.sources import natural
@@ -190,7 +191,7 @@ class Replayer:
 
         text, search = options.pop("text"), Search(**options.pop("search"))
         similar = {each: options.pop(each) for each in ("box", "label", "threshold") if name == "find_similar"}
-        precision = segmenter.precision if segmenter.precision in ("f32", "bf16") else "auto"
+        precision = segmenter.precision if segmenter.precision in PRECISIONS else "auto"
         found_by = load_detector(
             self.detector or detector, classes=self.classes, engine=segmenter.engine, precision=precision,
             threads=segmenter.threads, device=segmenter.device, progress=self.progress,
