@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,42 @@ def test_vit_b_checkpoint_answers_like_the_official_model(tmp_path: Path, pixels
     model = random_sam(VIT_B)
     scene = added(save_checkpoint(model, tmp_path / "vit_b.pth")).encode(pixels)
     check_scene(scene, predictor_of(model, pixels), F32)
+
+
+LOAD = """
+import sys, threading
+from pathlib import Path
+from anymask.engines import load_engine
+from anymask.families import load_family
+
+def private():
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
+
+def watch():
+    while not done.wait(0.01):
+        peaks.append(private())
+
+checkpoint, engine = Path(sys.argv[1]), load_engine(sys.argv[2], precision="f32", threads=2, device="cpu")
+peaks, done = [private()], threading.Event()
+watching = threading.Thread(target=watch)
+watching.start()
+load_family("sam", {checkpoint.name: checkpoint}, "measured", engine)._graph("encoder")
+done.set()
+watching.join()
+print(max(peaks))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_loading_takes_less_than_twice_the_checkpoint(tmp_path: Path) -> None:
+    """Private memory of the whole process, Python and the engine's library too; the file is mapped, not read."""
+    from official_vit import VIT_B, random_sam, save_checkpoint
+
+    checkpoint = save_checkpoint(random_sam(VIT_B), tmp_path / "vit_b.pth")
+    command = [sys.executable, "-c", LOAD, str(checkpoint), "openvino"]
+    measured = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert int(measured.stdout) < 2 * checkpoint.stat().st_size
 
 
 def test_depth_and_heads_of_vit_l_answer_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
