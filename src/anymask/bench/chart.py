@@ -20,6 +20,8 @@ TITLES = {
 COLOURS = ("#1e6fd9", "#9aa4b2")
 """Of anymask, and of the others."""
 
+COLUMNS = 3
+
 
 def draw_chart(measured: Measured, path: Path) -> None:
     """Draw the medians with their middle halves into a PNG or SVG file.
@@ -33,8 +35,13 @@ def draw_chart(measured: Measured, path: Path) -> None:
         raise AnymaskError("matplotlib is not installed; get it with: pip install 'anymask[notebook]'") from None
     tasks = [task for task in TASKS if task in measured.seconds]
     names = list(measured.environments)
-    figure = Figure(figsize=(3.3 * len(tasks) + 1, 0.42 * len(names) + 1.5), layout="constrained")
-    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0], tasks, strict=True):
+    columns = min(len(tasks), COLUMNS)
+    rows = -(-len(tasks) // columns)
+    figure = Figure(figsize=(3.6 * columns + 1, (0.36 * len(names) + 1.2) * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes in panels[len(tasks) :]:
+        axes.set_visible(False)
+    for axes, task in zip(panels, tasks, strict=False):
         for row, name in enumerate(names):
             if values := measured.seconds[task].get(name):
                 spread = spread_of(values)
