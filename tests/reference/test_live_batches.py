@@ -26,7 +26,7 @@ CLEARLY_BEST = 4e-3
 def test_batch_of_points(scenes: Any, official: Any, photo: Path, engine: str, count: int) -> None:
     scene, predictor = scenes(photo, engine, "f32"), official(photo)
     points = _inside(scene.size, count)
-    masks = scene.segment(points=points, each=True, select="score")
+    masks = scene.segment(points=points, each=True, select="score", refine="off")
     assert len(masks) == count
     for mask, point in zip(masks, points, strict=True):
         _check_best(mask, predictor, point_coords=point[None], point_labels=np.array([1]))
@@ -39,7 +39,7 @@ def test_batch_of_boxes(scenes: Any, official: Any, photo: Path, engine: str, co
     scene, predictor = scenes(photo, engine, "f32"), official(photo)
     low = _inside(scene.size, count) * 0.6
     boxes = np.round(np.concatenate([low, low + 0.3 * np.array(scene.size)], axis=1))
-    masks = scene.segment(boxes=boxes, select="score")
+    masks = scene.segment(boxes=boxes, select="score", refine="off")
     assert len(masks) == count
     for mask, box in zip(masks, boxes, strict=True):
         _check_best(mask, predictor, box=box)
@@ -54,7 +54,7 @@ def test_batch_of_objects_with_different_numbers_of_points(
     points = np.split(_inside(scene.size, 15), [1, 3, 6, 10])
     labels = [np.array(row) for row in ([1], [1, 0], [1, 1, 0], [1, 0, 1, 1], [0, 1, 1, 0, 1])]
     masks = scene.segment(
-        points=[each.tolist() for each in points], labels=[each.tolist() for each in labels], select="score"
+        points=[each.tolist() for each in points], labels=[each.tolist() for each in labels], select="score", refine="off"
     )
     assert len(masks) == len(points)
     for mask, its_points, its_labels in zip(masks, points, labels, strict=True):

@@ -32,7 +32,8 @@ def same(entry: dict, mask: Mask) -> bool:
 
 def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: Scene) -> None:
     answer = segment(api, coffee_id, SAUCER, CUP)
-    expected = [coffee.segment(points=[(110, 300)])[0], coffee.segment(box=CUP["box"])[0]]
+    # Of several objects none is looked at again, as in the library.
+    expected = [coffee.segment(points=[(110, 300)], refine="off")[0], coffee.segment(box=CUP["box"], refine="off")[0]]
     assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
     assert [entry["prompt"] for entry in answer["masks"]] == [0, 1]
     assert answer["masks"][0]["area"] == expected[0].area
