@@ -54,7 +54,10 @@ def test_batch_of_objects_with_different_numbers_of_points(
     points = np.split(_inside(scene.size, 15), [1, 3, 6, 10])
     labels = [np.array(row) for row in ([1], [1, 0], [1, 1, 0], [1, 0, 1, 1], [0, 1, 1, 0, 1])]
     masks = scene.segment(
-        points=[each.tolist() for each in points], labels=[each.tolist() for each in labels], select="score", refine="off"
+        points=[each.tolist() for each in points],
+        labels=[each.tolist() for each in labels],
+        select="score",
+        refine="off",
     )
     assert len(masks) == len(points)
     for mask, its_points, its_labels in zip(masks, points, labels, strict=True):
