@@ -28,8 +28,9 @@ own files alone; certifi and tqdm come under it, unchanged."""
 SAME = {
     "apache": "Apache-2.0", "apache 2.0": "Apache-2.0", "apache-2.0": "Apache-2.0", "apache software": "Apache-2.0",
     "apache 2.0 license": "Apache-2.0", "osi approved :: apache software license": "Apache-2.0",
-    "bsd": "BSD-3-Clause", "3-clause bsd": "BSD-3-Clause", "new bsd": "BSD-3-Clause", "freebsd": "BSD-2-Clause", "isc": "ISC", "mit": "MIT",
-    "isc license (iscl)": "ISC", "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "psfl": "PSF-2.0",
+    "bsd": "BSD-3-Clause", "3-clause bsd": "BSD-3-Clause", "new bsd": "BSD-3-Clause",
+    "freebsd": "BSD-2-Clause", "isc": "ISC", "isc license (iscl)": "ISC", "mit": "MIT",
+    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "psfl": "PSF-2.0",
     "python software foundation": "PSF-2.0",
 }  # fmt: skip
 """Other words for a licence, in lower case and without "License" at the end."""
