@@ -61,6 +61,17 @@ def test_what_is_visible_is_asked_about_as_close_as_it_is(
     assert empty.page.is_hidden("#closer")
 
 
+def test_masks_of_a_large_photo_stay_known_when_many_answers_were_looked_at(empty: Application, wheel: Path) -> None:
+    empty.open(wheel)
+    empty.page.evaluate("window.anymask.app.answers.constructor.room = 12e6")  # what twenty megapixels do with 160 MB
+    for place in ((2000, 1000), (300, 1700), (2900, 100)):
+        empty.click(place)
+        empty.wait_for_offers()
+        empty.press("Enter")
+    empty.settle()
+    assert len(empty.objects) == 3
+
+
 def test_a_view_that_moves_is_not_encoded_at_every_step(empty: Application, wheel: Path) -> None:
     empty.open(wheel)
     asked: list[str] = []

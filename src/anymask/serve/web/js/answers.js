@@ -4,7 +4,6 @@ import { cleaned } from "./clean.js";
 import { emptyBitmap, fromRle } from "./bitmap.js";
 import { stroked } from "./stroke.js";
 
-const ROOM = 160e6; // bytes of masks to remember
 const GLIMPSES = 8;
 
 /**
@@ -15,16 +14,21 @@ const GLIMPSES = 8;
  */
 
 export class Answers {
+  static room = 160e6; // bytes of masks to remember
+
   /**
    * @param {{width: number, height: number}} photo
    * @param {object} server asks about this photo: segment(prompt, options), choices(points, labels, window) and
    *   apart(points, labels)
+   * @param {() => object[]} objects those of the moment: their masks are not forgotten
    */
-  constructor(photo, server) {
+  constructor(photo, server, objects) {
     this.photo = photo;
     this.server = server;
+    this.objects = objects;
     this.kept = new Map(); // by steps: the answer or its promise, oldest first
     this.edited = new WeakMap(); // by mask: results of edits on it
+    this.looking = new Map(); // by steps: a look that is under way
     this.glimpses = new Map(); // by steps: what one look gave, until the answer is here
     this.lastShown = new Map(); // by object id: what was drawn last, until there is anything newer
   }
@@ -52,25 +56,19 @@ export class Answers {
   async to(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
-    if (last.kind === "mask") return this.#once(keyOf(steps), async () => regionOf(last));
-    if (last.kind === "member") return (await this.apart(last))[last.member];
-    if (typeof last.choice === "number") {
-      const all = await this.choices(steps);
-      return all[Math.min(last.choice, all.length - 1)];
-    }
-    if (last.candidate !== null && last.candidate !== undefined) {
-      const all = await this.candidates(steps);
-      return all[Math.min(last.candidate, all.length - 1)];
-    }
     return this.#once(keyOf(steps), async () => {
-      return answerOf(await this.#request(steps, {}));
+      if (last.kind === "mask") return regionOf(last);
+      const [list, place] = placeOf(last);
+      if (list === null) return answerOf(await this.#request(steps, {}));
+      const all = await (list === "apart" ? this.apart(last) : this[list](steps));
+      return all[Math.min(place, all.length - 1)];
     });
   }
 
   /** What one look at the steps gives, to be shown until the answer is here. @returns {Promise<Answer>} */
   async glimpse(steps) {
     const key = keyOf(steps);
-    if (!this.glimpses.has(key)) this.sawAtAGlance(steps, await this.preview(steps));
+    if (!this.glimpses.has(key)) this.sawAtAGlance(steps, await (this.looking.get(key) ?? this.preview(steps)));
     return this.glimpses.get(key);
   }
 
@@ -84,14 +82,14 @@ export class Answers {
   choices(steps) {
     const { points, labels } = promptOf(steps);
     const { window = null } = steps[steps.length - 1];
-    return this.#once(choicesKey(steps), async () =>
+    return this.#once(listKey("choices", steps), async () =>
       (await this.server.choices(points, labels, window)).map(answerOf),
     );
   }
 
   /** A mask for each object that some points are on, with its points. @returns {Promise<Answer[]>} */
   apart({ points, labels }) {
-    return this.#once(apartKey(points, labels), async () =>
+    return this.#once(listKey("apart", [{ points, labels }]), async () =>
       (await this.server.apart(points, labels)).map((mask) => ({
         ...answerOf(mask),
         points: mask.points,
@@ -102,16 +100,23 @@ export class Answers {
 
   /** The model's answers to the last step, in its own order. @returns {Promise<Answer[]>} */
   candidates(steps) {
-    return this.#once(`all ${keyOf(undecided(steps))}`, async () => {
+    return this.#once(listKey("candidates", steps), async () => {
       const mask = await this.#request(undecided(steps), { candidates: true });
       return mask.candidates.map(answerOf);
     });
   }
 
   /** What a click at the cursor would give, or one look at it; not remembered. @returns {Promise<Answer>} */
-  async preview(steps, thorough = false) {
-    const options = { ...seenIn(steps), ...(thorough ? { refine: "off", keep: false } : { quick: true }) };
-    return answerOf(await this.server.segment(await this.#prompt(steps), options));
+  preview(steps, thorough = false) {
+    const key = keyOf(steps);
+    const look = (async () => {
+      const options = { ...seenIn(steps), ...(thorough ? { refine: "off", keep: false } : { quick: true }) };
+      return answerOf(await this.server.segment(await this.#prompt(steps), options));
+    })();
+    const over = () => this.looking.get(key) === look && this.looking.delete(key);
+    this.looking.set(key, look); // a click on the place that is looked at need not ask once more
+    look.then(over, over);
+    return look;
   }
 
   /** The prompt of the last step, which builds on the answer before; but a box begins anew. */
@@ -161,26 +166,20 @@ export class Answers {
   #look(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
-    const [key, place] =
-      last.kind === "member"
-        ? [apartKey(last.points, last.labels), last.member]
-        : typeof last.choice === "number"
-          ? [choicesKey(steps), last.choice]
-          : last.kind !== "mask" && typeof last.candidate === "number"
-            ? [`all ${keyOf(undecided(steps))}`, last.candidate]
-            : [null, null];
-    if (key !== null) {
-      const all = this.kept.get(key)?.value;
-      return all ? all[Math.min(place, all.length - 1)] : null;
-    }
-    return this.kept.get(keyOf(steps))?.value ?? null;
+    const known = this.kept.get(keyOf(steps))?.value;
+    if (known) return known;
+    const [list, place] = placeOf(last);
+    const all = list && this.kept.get(listKey(list, steps))?.value;
+    return all ? all[Math.min(place, all.length - 1)] : null;
   }
 
   #forgetOldest() {
     let bytes = [...this.kept.values()].reduce((total, entry) => total + entry.bytes, 0);
+    if (bytes <= Answers.room) return;
+    const used = new Set(this.objects().map((object) => keyOf(object.steps)));
     for (const [key, entry] of this.kept) {
-      if (bytes <= ROOM) return;
-      if (!entry.value) continue;
+      if (bytes <= Answers.room) return;
+      if (!entry.value || used.has(key)) continue;
       this.kept.delete(key);
       bytes -= entry.bytes;
     }
@@ -256,11 +255,21 @@ function regionOf(step) {
 }
 
 const keyOf = (steps) => JSON.stringify(steps);
-const apartKey = (points, labels) => `apart ${JSON.stringify([points, labels])}`;
-const choicesKey = (steps) => {
+
+/** The list of answers that a step picks one of, and which; [null, null] if it leaves that to the model. */
+function placeOf({ kind, member, choice, candidate }) {
+  if (kind === "member") return ["apart", member];
+  if (typeof choice === "number") return ["choices", choice];
+  return typeof candidate === "number" ? ["candidates", candidate] : [null, null];
+}
+
+function listKey(list, steps) {
+  const last = steps[steps.length - 1];
+  if (list === "apart") return `apart ${JSON.stringify([last.points, last.labels])}`;
+  if (list === "candidates") return `candidates ${keyOf(undecided(steps))}`;
   const { points, labels } = promptOf(steps);
-  return `choices ${JSON.stringify([points, labels, steps[steps.length - 1].window ?? null])}`;
-};
+  return `choices ${JSON.stringify([points, labels, last.window ?? null])}`;
+}
 
 /** The same steps, the last one's answer left to the model. */
 export function undecided(steps) {

@@ -162,11 +162,12 @@ export class App {
     this.photo = { ...photo, picture };
     this.file = file;
     this.history = history;
-    this.answers = new Answers(this.photo, {
+    const server = {
       segment: (prompt, options) => this.#ask(photo.id, prompt, options),
       choices: (...asked) => this.#patiently(() => this.api.choices(photo.id, ...asked)),
       apart: (...asked) => this.#patiently(() => this.api.apart(photo.id, ...asked)),
-    });
+    };
+    this.answers = new Answers(this.photo, server, () => this.state.objects);
     this.told.photo(this.photo);
     await ready;
     if (turn !== this.opening) return;
