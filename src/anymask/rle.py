@@ -34,10 +34,25 @@ def encode(mask: NDArray[np.bool_]) -> Rle:
     Args:
         mask: bool [H, W], C-contiguous.
     """
+    return _packed(_run_edges(mask), mask.shape)
+
+
+def from_edges(edges: NDArray[np.int64], shape: tuple[int, int]) -> Rle:
+    """Encode a mask of which it is known where its runs begin and end.
+
+    Args:
+        edges: int64 [2 N], rising: start and end (exclusive) of each run inside, counted down the columns.
+        shape: (height, width).
+    """
+    closing = [] if edges.size and edges[-1] == shape[0] * shape[1] else [shape[0] * shape[1]]
+    return _packed(np.concatenate(([0], edges, closing)), shape)
+
+
+def _packed(edges: NDArray[Any], shape: tuple[int, int]) -> Rle:
     from pycocotools import mask as coco
 
-    height, width = mask.shape
-    packed = coco.frPyObjects({"size": [height, width], "counts": np.diff(_run_edges(mask)).tolist()}, height, width)
+    height, width = shape
+    packed = coco.frPyObjects({"size": [height, width], "counts": np.diff(edges).tolist()}, height, width)
     return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
 
 

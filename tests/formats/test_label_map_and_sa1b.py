@@ -1,13 +1,17 @@
 """Label maps and SA-1B files: written, read back, and what cannot be written."""
 
 import json
+import tracemalloc
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from anymask import rle
 from anymask.errors import InputError
-from anymask.formats import find_format
+from anymask.formats import _labels, find_format
 from anymask.mask import ImageRecord, Mask, MaskSet
 from anymask.prompt import Prompt
 
@@ -46,6 +50,40 @@ def test_more_than_255_objects_keep_distinct_ids(tmp_path):
     again = find_format("label-map").read(tmp_path / "labels.png")
     assert len(again) == 400
     assert all(np.array_equal(a.array, b.array) for a, b in zip(masks, again, strict=True))
+
+
+@given(seed=st.integers(0, 999), height=st.integers(1, 12), width=st.integers(1, 12), step=st.sampled_from([1, 9, 99]))
+def test_numbers_become_the_masks_that_comparing_gives(seed, height, width, step):
+    """Whatever numbers there are, and wherever the walk over the columns is cut."""
+    labels = np.random.default_rng(seed).integers(0, 5, (height, width)).astype(np.uint16) * 13_107
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_labels, "_PIXELS_AT_ONCE", step)
+        found = dict(_labels.labelled(labels))
+    assert list(found) == [value for value in np.unique(labels) if value]
+    for value, mask in found.items():
+        assert np.array_equal(mask.array, labels == value)
+        assert mask.rle == rle.encode(labels == value)
+
+
+def test_noise_is_not_held_as_runs(monkeypatch):
+    monkeypatch.setattr(_labels, "_MOST_RUNS", 100)
+    labels = np.random.default_rng(0).integers(0, 65536, (30, 30)).astype(np.uint16)
+    found = list(_labels.labelled(labels))
+    assert all(np.array_equal(mask.array, labels == value) for value, mask in found)
+    assert len(found) == len(np.unique(labels[labels > 0]))
+
+
+def test_a_map_of_very_many_objects_takes_no_array_for_each(tmp_path):
+    """4,000 objects of 4 megapixels: as arrays they would take 17 GB."""
+    rows, columns = np.indices((2048, 2048)) // 32
+    cv2.imwrite(str(tmp_path / "labels.png"), (rows * 64 + columns).astype(np.uint16))
+    tracemalloc.start()
+    masks = find_format("label-map").read(tmp_path / "labels.png")
+    areas = {mask.area for mask in masks}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(masks), areas) == (4_095, {1024})
+    assert peak < 150e6
 
 
 def test_a_picture_with_colours_is_no_label_map(tmp_path):

@@ -27,8 +27,11 @@ EXACT = {
     "labelme": {"shapes": "mask"},
     "sa1b": {},
     "masks-json": {},
+    "folder": {},
+    "png": {},
+    "label-map": {},
 }
-DROPS_EMPTY = ("cvat", "yolo", "voc", "labelme")
+DROPS_EMPTY = ("cvat", "yolo", "voc", "labelme", "label-map")
 
 
 def photo_of(*arrays: BoolMask, path: str | None = "photo.jpg") -> MaskSet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from anymask.atomic import write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
+from anymask.formats._labels import labelled
 from anymask.formats._reading import reading, stored_picture, with_image
-from anymask.mask import Mask, MaskSet
+from anymask.mask import MaskSet
 from anymask.run import ImageRecord
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a label map; what lay under another mask is gone. Masks are made when somebody looks at them.
+    """Read a label map; what lay under another mask is gone.
 
     Raises:
         InputError: no such picture, or not one of 8 or 16 bit with one channel.
@@ -64,6 +64,5 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         if numbers.max() > _MOST:
             raise InputError(f"it has the number {numbers.max()}; it takes {_MOST} at most")
         labels = numbers.astype(np.uint16)
-    values = np.unique(labels)
-    masks = [Mask(partial(np.equal, labels, value), picture.size) for value in values[values > 0]]
-    return with_image(MaskSet(masks, image=ImageRecord(*picture.size, str(path))), image)
+    masks = MaskSet((mask for _, mask in labelled(labels)), image=ImageRecord(*picture.size, str(path)))
+    return with_image(masks, image)

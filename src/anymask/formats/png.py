@@ -76,13 +76,14 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     Raises:
         InputError: not a picture, of another size than the photograph or the other masks, or a folder without masks.
     """
+    from anymask import rle
     from anymask.formats._reading import with_image
     from anymask.mask import ImageRecord, Mask, MaskSet
 
     files = sorted(path.glob("mask_*.png")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"there is no mask_*.png in {path}")
-    masks = [Mask.from_array(_read_grey(file) > 127) for file in files]
+    masks = [Mask.from_rle(rle.encode(_read_grey(file) > 127)) for file in files]  # an array each would fill the memory
     return with_image(MaskSet(masks, image=ImageRecord(*masks[0].size)), image)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from anymask.atomic import publish, staged_folder, write_file
 from anymask.budget import one_by_one
 from anymask.errors import InputError
+from anymask.formats._labels import labelled
 from anymask.formats._names import PhotoNames
 from anymask.formats._reading import (
     load_xml,
@@ -40,6 +40,7 @@ EXTENSIONS = ()
 SUFFIX = ""
 UNNAMED = "object"
 _MOST = 254
+_VOID = 255
 _OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
 _LIST = "ImageSets/Segmentation/default.txt"
 _LABELS = "labelmap.txt"
@@ -203,9 +204,9 @@ def _read_photo(root: Path, stem: str) -> MaskSet:
             if size != objects.shape[::-1]:
                 raise InputError(f"it states {size}, the picture in {_OBJECTS} is {objects.shape[::-1]}")
     masks = []
-    for value in np.unique(objects[(objects > 0) & (objects < 255)]).tolist():
-        label = labels[value - 1] if value <= len(labels) else None
-        masks.append(Mask(partial(np.equal, objects, value), objects.shape[::-1], label=label))
+    for value, mask in labelled(objects):
+        if value != _VOID:
+            masks.append(mask.replace(label=labels[value - 1] if value <= len(labels) else None))
     with reading(about, "Pascal VOC"):
         record = record_of(name, (objects.shape[1], objects.shape[0]))
     return MaskSet(masks, image=record)

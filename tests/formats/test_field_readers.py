@@ -1,0 +1,112 @@
+"""Datasets as supervision and CVAT read them: every object is there, with its label, in its shape."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from anymask.formats import find_format
+from anymask.mask import ImageRecord, Mask, MaskSet, iou
+from mask_shapes import BoolMask, disc, ring
+
+sv = pytest.importorskip("supervision")
+
+
+def dataset() -> list[MaskSet]:
+    """Two photos: a ring and an object of two parts, and a disc that touches a border."""
+    framed = np.pad(ring(120, 150, 25), 10)
+    parts = np.zeros_like(framed)
+    parts[60:80, 60:110] = parts[100:108, 60:75] = True
+    return [
+        MaskSet(
+            [Mask.from_array(framed, label="frame"), Mask.from_array(parts, label="cup")],
+            image=ImageRecord(170, 140, "first.png"),
+        ),
+        MaskSet([Mask.from_array(disc(90, 110, 50), label="cup")], image=ImageRecord(110, 90, "second.png")),
+    ]
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for masks in dataset():
+        PIL.Image.new("RGB", masks.size).save(folder / str(masks.record.path))
+    return folder
+
+
+def seen(found: Any, name: str) -> dict[str, BoolMask]:
+    """Label → mask of one photo, as supervision has it."""
+    (path,) = (path for path in found.image_paths if Path(path).name == name)
+    detections = found.annotations[path]
+    return {
+        found.classes[kind]: mask.astype(bool) for kind, mask in zip(detections.class_id, detections.mask, strict=True)
+    }
+
+
+def assert_shapes(found: Any, least: float, of_rings: float | None = None) -> None:
+    for masks in dataset():
+        there = seen(found, str(masks.record.path))
+        assert set(there) == {mask.label for mask in masks}
+        for mask in masks:
+            wanted = of_rings if of_rings is not None and mask.label == "frame" else least
+            assert iou(there[str(mask.label)], mask.array) >= wanted
+
+
+def test_supervision_reads_coco_run_lengths_exactly(images: Path, tmp_path: Path) -> None:
+    find_format("coco").write_dataset(dataset(), tmp_path / "coco.json")  # type: ignore[attr-defined]
+    found = sv.DetectionDataset.from_coco(str(images), str(tmp_path / "coco.json"), force_masks=True)
+    assert_shapes(found, 1)
+
+
+def test_supervision_reads_coco_polygons(images: Path, tmp_path: Path) -> None:
+    find_format("coco").write_dataset(dataset(), tmp_path / "coco.json", polygons=True)  # type: ignore[attr-defined]
+    found = sv.DetectionDataset.from_coco(str(images), str(tmp_path / "coco.json"), force_masks=True)
+    assert_shapes(found, 0.9)
+
+
+def test_supervision_reads_yolo(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "yolo"
+    find_format("yolo").write_dataset(dataset(), out)  # type: ignore[attr-defined]
+    found = sv.DetectionDataset.from_yolo(str(images), str(out / "labels"), str(out / "data.yaml"))
+    assert_shapes(found, 0.9)
+
+
+def test_supervision_reads_the_boxes_of_pascal_voc(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "voc"
+    find_format("voc").write_dataset(dataset(), out)  # type: ignore[attr-defined]
+    found = sv.DetectionDataset.from_pascal_voc(str(images), str(out / "Annotations"))
+    for masks in dataset():
+        (path,) = (path for path in found.image_paths if Path(path).name == masks.record.path)
+        detections = found.annotations[path]
+        boxes = {found.classes[k]: box.tolist() for k, box in zip(detections.class_id, detections.xyxy, strict=True)}
+        assert boxes == {mask.label: mask.box for mask in masks}
+
+
+def test_cvat_rules_for_masks_of_images_1_1(tmp_path: Path) -> None:
+    """CVAT's runs begin with what is outside, go along the rows of the box, and fill it; labels are declared."""
+    (path,) = find_format("cvat").write_dataset(dataset(), tmp_path / "cvat.xml")  # type: ignore[attr-defined]
+    root = ElementTree.parse(path).getroot()
+    assert root.findtext("version") == "1.1"
+    declared = {label.findtext("name"): label for label in root.iterfind("meta/task/labels/label")}
+    for photo, masks in zip(root.iterfind("image"), dataset(), strict=True):
+        assert photo.attrib.keys() == {"id", "name", "width", "height"}
+        for shape, mask in zip(photo.iterfind("mask"), masks, strict=True):
+            about = shape.attrib
+            assert about.keys() == {
+                "label", "source", "occluded", "rle", "left", "top", "width", "height", "z_order"
+            }  # fmt: skip
+            known = {entry.text for entry in declared[about["label"]].iterfind("attributes/attribute/name")}
+            assert {entry.attrib["name"] for entry in shape.iterfind("attribute")} <= known
+            assert re.fullmatch(r"\d+(, \d+)*", about["rle"])
+            left, top, width, height = (int(about[name]) for name in ("left", "top", "width", "height"))
+            flat = [place % 2 for place, run in enumerate(about["rle"].split(", ")) for _ in range(int(run))]
+            inside = np.array(flat, bool).reshape(height, width)
+            assert np.array_equal(mask.array[top : top + height, left : left + width], inside)
+            assert inside.sum() == mask.area
