@@ -78,7 +78,12 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.browser $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml $(VENV)/.installed
+$(VENV)/.test: pyproject.toml $(VENV)/.installed
+	$(PIP) --group test
+	$(PIP) --no-deps --group readers
+	@touch $@
+
+$(VENV)/.lint $(VENV)/.browser $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml $(VENV)/.installed
 	$(PIP) --group $*
 	@touch $@
 

@@ -158,7 +158,6 @@ def test_scores_of_both_survive_being_saved(coffee: Scene, tmp_path: Path) -> No
 
 
 def test_labels_reach_supervision(coffee: Scene) -> None:
-    pytest.importorskip("supervision")
     detections = coffee.segment(text="cup, table", detector="coco-ssd").to_supervision()
     assert list(detections.data["class_name"]) == ["cup", "dining table"]
     assert detections.mask.shape == (2, 400, 600)

@@ -10,12 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import PIL.Image
 import pytest
+import supervision as sv
 
 from anymask.formats import find_format
 from anymask.mask import ImageRecord, Mask, MaskSet, iou
 from mask_shapes import BoolMask, disc, ring
-
-sv = pytest.importorskip("supervision")
 
 
 def dataset() -> list[MaskSet]:
@@ -28,7 +27,7 @@ def dataset() -> list[MaskSet]:
             [Mask.from_array(framed, label="frame"), Mask.from_array(parts, label="cup")],
             image=ImageRecord(170, 140, "first.png"),
         ),
-        MaskSet([Mask.from_array(disc(90, 110, 50), label="cup")], image=ImageRecord(110, 90, "second.png")),
+        MaskSet([Mask.from_array(disc(90, 110, 50), label="cup", score=0.5)], image=ImageRecord(110, 90, "second.png")),
     ]
 
 
@@ -102,8 +101,15 @@ def test_cvat_rules_for_masks_of_images_1_1(tmp_path: Path) -> None:
             assert about.keys() == {
                 "label", "source", "occluded", "rle", "left", "top", "width", "height", "z_order"
             }  # fmt: skip
-            known = {entry.text for entry in declared[about["label"]].iterfind("attributes/attribute/name")}
-            assert {entry.attrib["name"] for entry in shape.iterfind("attribute")} <= known
+            known = {
+                entry.findtext("name"): entry for entry in declared[about["label"]].iterfind("attributes/attribute")
+            }
+            assert all(entry.findtext("input_type") == "text" for entry in known.values())
+            given = {entry.attrib["name"]: float(entry.text or "") for entry in shape.iterfind("attribute")}
+            assert given.keys() <= known.keys()
+            assert given == {
+                name: value for name, value in (("score", mask.score), ("stability_score", mask.stability)) if value
+            }
             assert re.fullmatch(r"\d+(, \d+)*", about["rle"])
             left, top, width, height = (int(about[name]) for name in ("left", "top", "width", "height"))
             flat = [place % 2 for place, run in enumerate(about["rle"].split(", ")) for _ in range(int(run))]

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import ray
 from tiny_photos import results_of
 
 from anymask import AnymaskError, Segmenter
 from anymask.jobs.batch import Job, Status, resolved, run_batch
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.work import Work
-
-ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ CVAT's runs go along the rows of the object's box and start with what is outside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,15 +51,16 @@ def write_dataset(
     Raises:
         InputError: a path that cannot be written, or two photos of one name.
     """
-    names, labels = PhotoNames(), dict[str, None]()
+    names, labels = PhotoNames(), dict[str, dict[str, None]]()
     with spooled_file(path, lists=1) as (target, (images,)):
         for count, masks in enumerate(sets):
             record = masks.record
             shapes = []
             for mask in one_by_one(masks):
                 if mask.area:
-                    labels.setdefault(UNNAMED if mask.label is None else mask.label)
-                    shapes.append(_shape(mask))
+                    label, scores = UNNAMED if mask.label is None else mask.label, _scores(mask)
+                    labels.setdefault(label, {}).update(dict.fromkeys(scores))
+                    shapes.append(_shape(mask, label, scores))
             about = f'id="{count}" name={_quoted(names.name(record))} width="{record.width}" height="{record.height}"'
             text = "".join([f"  <image {about}>\n", *shapes, "  </image>\n"])
             images.add(text.encode("utf-8", "backslashreplace"))
@@ -72,10 +73,11 @@ def write_dataset(
     return [path]
 
 
-def _head(labels: Iterable[str], photos: int) -> str:
+def _head(labels: Mapping[str, Iterable[str]], photos: int) -> str:
     entries = "".join(
-        f"     <label><name>{escape(_printable(name))}</name><type>mask</type><attributes></attributes></label>\n"
-        for name in labels
+        f"     <label><name>{escape(_printable(name))}</name><type>mask</type>"
+        f"<attributes>{''.join(map(_declaration, attributes))}</attributes></label>\n"
+        for name, attributes in labels.items()
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n   <task>\n'
@@ -84,18 +86,27 @@ def _head(labels: Iterable[str], photos: int) -> str:
     )
 
 
-def _shape(mask: Mask) -> str:
+def _declaration(attribute: str) -> str:
+    """What a label says of one attribute; CVAT drops the values of those that no label tells of."""
+    return (
+        f"<attribute><name>{attribute}</name><mutable>False</mutable><input_type>text</input_type>"
+        "<default_value></default_value><values></values></attribute>"
+    )
+
+
+def _scores(mask: Mask) -> dict[str, float]:
+    """What is known of a mask, by the name of the attribute that holds it."""
+    scores = {"score": mask.score, "stability_score": mask.stability}
+    return {name: float(value) for name, value in scores.items() if value is not None and value == value}
+
+
+def _shape(mask: Mask, label: str, scores: Mapping[str, float]) -> str:
     x0, y0, x1, y1 = mask.box
     runs = ", ".join(map(str, _runs(mask.array[y0:y1, x0:x1])))
-    scores = {"score": mask.score, "stability_score": mask.stability}
     return (
-        f'    <mask label={_quoted(UNNAMED if mask.label is None else mask.label)} source="auto" occluded="0" '
+        f'    <mask label={_quoted(label)} source="auto" occluded="0" '
         f'rle="{runs}" left="{x0}" top="{y0}" width="{x1 - x0}" height="{y1 - y0}" z_order="0">'
-        + "".join(
-            f'<attribute name="{name}">{float(value)}</attribute>'
-            for name, value in scores.items()
-            if value is not None and value == value
-        )
+        + "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in scores.items())
         + "</mask>\n"
     )
 
