@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.budget import return_freed_memory
 from anymask.crops import Crops, CropsFound, find_in_crops
 from anymask.everything import Budget, Decode, Found, Sampling, Thresholds, find
 from anymask.families import Family
@@ -42,9 +43,16 @@ def find_objects(
     def decode_for(embedding: NDArray[np.float32], frame: Frame) -> Decode:
         return lambda points: family.decode(embedding, frame, lone_points(points))
 
-    if len(crops.boxes((frame.width, frame.height))) == 1:
-        return find(frame, embedding, decode_for(embedding, frame), sampling, thresholds, budget)
-    return find_in_crops(pixels, family.encode, decode_for, sampling, thresholds, budget, crops, embedding=embedding)
+    family.release()  # what encoding took is not needed while asking
+    try:
+        if len(crops.boxes((frame.width, frame.height))) == 1:
+            return find(frame, embedding, decode_for(embedding, frame), sampling, thresholds, budget)
+        return find_in_crops(
+            pixels, family.encode, decode_for, sampling, thresholds, budget, crops, embedding=embedding
+        )
+    finally:
+        family.release()
+        return_freed_memory()
 
 
 def lone_points(points: NDArray[np.float64]) -> Sequence[Prompt]:

@@ -81,6 +81,21 @@ def test_answer_stays_when_the_graph_runs_again(name):
     assert np.array_equal(first, copy)
 
 
+def test_a_graph_runs_while_and_after_its_memory_is_given_back(name):
+    graph = load_engine(name, precision="f32").compile("small", small_graph)
+    inputs = [np.full((1 + i % 7, 16), i, np.float32) for i in range(60)]
+
+    def run(x):
+        answer = graph(x=x)["product"]
+        graph.release()
+        return answer
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(run, inputs))
+    for i, answer in enumerate(answers):
+        assert np.allclose(answer, i * WEIGHT.sum(axis=0), atol=1e-2)
+
+
 def test_what_runs_is_stated(name):
     engine = load_engine(name, precision="f32", threads=1)
     assert (engine.name, engine.precision, engine.device, engine.threads) == (name, "f32", "cpu", 1)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from anymask.families.sam import PIXEL_DEVIATION, PIXEL_MEAN, preprocess
 
-SHAPES = [(1365, 2048), (1100, 2050), (2050, 1200), (2400, 1334), (900, 3000), (4200, 1001), (20, 30)]
+SHAPES = [(1365, 2048), (1100, 2050), (2050, 1200), (2400, 1334), (900, 3000), (4200, 1001), (2900, 3900), (20, 30)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -41,6 +41,10 @@ class CompiledGraph(Protocol):
         """Run the graph: arrays by input name → arrays by output name."""
         ...
 
+    def release(self) -> None:
+        """Give back the memory that only a run needs, if the engine can; the next run takes it again."""
+        ...
+
 
 class Engine(Protocol):
     """Compiles graphs for one device at one precision.

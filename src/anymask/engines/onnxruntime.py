@@ -96,3 +96,6 @@ class _Compiled:
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+    def release(self) -> None:
+        """Do nothing: ONNX Runtime keeps a session's memory until the session goes."""

@@ -129,3 +129,7 @@ class _Compiled:
             return {name: results[i] for i, name in enumerate(self._outputs)}
         finally:
             self._idle.put(request)
+
+    def release(self) -> None:
+        """Give back the memory that only a run needs."""
+        self._compiled.release_memory()

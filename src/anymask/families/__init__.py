@@ -48,6 +48,10 @@ class Family(Protocol):
         """Get ready what `decode` needs, so that the first answer is not slower than the next."""
         ...
 
+    def release(self) -> None:
+        """Give back the memory that only a run of a network needs; the next run takes it again, in milliseconds."""
+        ...
+
     def decode(
         self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

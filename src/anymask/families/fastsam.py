@@ -125,6 +125,12 @@ class FastSam:
     def prepare(self) -> None:
         """Nothing: prompts need no network."""
 
+    def release(self) -> None:
+        """Give back what only a run needs."""
+        with self._lock:
+            for graph in self._graphs.values():
+                graph.release()
+
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the one pass on a photo: uint8 [H, W, 3] RGB → a `Pass`, packed into one vector."""
         frame = Letterbox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))

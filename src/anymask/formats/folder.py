@@ -23,6 +23,8 @@ EXTENSIONS = ("",)
 
 OVERLAY = "overlay.png"
 INDEX = "masks.json"
+_LARGE = 32_000_000
+"""Pixels of a photo beyond which files are written one after the other."""
 
 
 def write_outputs(
@@ -59,9 +61,12 @@ def write_outputs(
     files = [f"mask_{index:03d}.png" for index in range(len(masks))] if pictures else []
     soft_files = {f"soft_{i:03d}.png": mask for i, mask in enumerate(masks) if soft and mask.logits is not None}
     with staged_folder(folder) as stage:
-        # Two threads, because drawing and compressing the overlay takes as long as all the rest.
+        # Two threads, because drawing and compressing the overlay takes as long as all the rest; one after the other
+        # for photos of which only a few masks can be in memory at once.
         with ThreadPoolExecutor(2) as pool:
             drawing = pool.submit(_write_overlay, masks, stage) if overlay else None
+            if drawing is not None and masks.size[0] * masks.size[1] > _LARGE:
+                drawing.result()
             for mask, name in zip(one_by_one(masks) if files else (), files, strict=True):
                 (stage / name).write_bytes(png.encode(mask.array))
                 mask.rle  # noqa: B018 - kept in the mask for masks.json, while its pixels are at hand
