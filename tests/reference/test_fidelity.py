@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from fidelity import RUNS, Row, read_table
+from fidelity import RUNS
+
+from anymask.errors import EngineError
 
 pytestmark = pytest.mark.reference
 
 
-@pytest.fixture(scope="module")
-def measured() -> list[Row]:
+@pytest.mark.parametrize("run", RUNS, ids="-".join)
+def test_every_kind_of_prompt_keeps_its_bound(run: tuple[str, str, str]) -> None:
+    import torch
     from fidelity_runs import measure
 
-    return list(measure())
-
-
-def test_every_row_keeps_its_bound(measured: list[Row]) -> None:
-    broken = [row.as_line() for row in measured if not row.kept]
+    torch.set_num_threads(2)
+    try:
+        rows = measure(run)
+    except EngineError as error:
+        pytest.skip(f"{' '.join(run)} cannot run on this machine: {error}")
+    broken = [row.as_line() for row in rows if not row.kept]
     assert not broken, "\n".join(broken)
-
-
-def test_the_document_has_these_rows(measured: list[Row]) -> None:
-    def name(row: Any) -> tuple[str, ...]:
-        return row.model, row.engine, row.precision, row.kind
-
-    assert {name(row) for row in measured} <= {name(row) for row in read_table()}
-    assert {name(row)[:3] for row in measured} >= {run for run in RUNS if run[2] == "f32"}
