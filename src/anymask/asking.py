@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.candidates import Candidates, stability_score
-from anymask.choose import Select, blend_meant, boxed_merits, choose, choose_meant, satisfaction
+from anymask.choose import Select, blend_meant, boxed_merits, choose, choose_meant, mixture, satisfaction
 from anymask.frame import Frame
 from anymask.further import obedient
 from anymask.overlap import iou
@@ -131,7 +131,7 @@ def _further(mirrored: Decode | None, found: Candidates, prompt: Prompt) -> Answ
         found = _widened(found, mirrored([prompt]))
     merits = further_worth(further_evidence(found.frame, found.logits, found.scores, prompt))
     shares = np.exp((merits - merits.max()) / _FURTHER_BLEND)
-    logits = np.tensordot((shares / shares.sum()).astype(np.float32), found.logits, 1).astype(np.float32)
+    logits = mixture(found.logits, shares / shares.sum())
     logits = obedient(found.frame, logits, found.logits, prompt)
     stability = float(stability_score(found.frame, logits[None])[0])
     score = float(found.scores[int(merits.argmax())])

@@ -30,6 +30,26 @@ def iou(a: Mask | NDArray[np.bool_], b: Mask | NDArray[np.bool_]) -> float:
     return int(np.count_nonzero(first & second)) / union if union else 1.0
 
 
+def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count the cells that each of a few masks shares with each of a few others: int64 [N, M].
+
+    Bits are counted: 0.1 ms for four masks of logits. A matrix product takes 0.2 ms, and where an engine has the
+    cores it waits several for the threads of the BLAS.
+
+    Args:
+        masks: bool [N, rows, columns].
+        others: bool [M, rows, columns].
+    """
+    first, second = (_bits(each) for each in (masks, others))
+    return np.stack([np.bitwise_count(second & each).sum(axis=1, dtype=np.int64) for each in first])
+
+
+def _bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Each mask as a row of 64-bit words, the last one filled up with zeros."""
+    packed = np.packbits(masks.reshape(len(masks), -1), axis=1)
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
+
+
 def box_iou(a: ArrayLike, b: ArrayLike) -> float:
     """Intersection over union of two boxes ``[x_min, y_min, x_max, y_max]``; 0 if both are empty."""
     first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
