@@ -96,6 +96,26 @@ def test_a_graph_runs_while_and_after_its_memory_is_given_back(name):
         assert np.allclose(answer, i * WEIGHT.sum(axis=0), atol=1e-2)
 
 
+def test_a_run_that_takes_its_time_keeps_its_memory(name):
+    weight = np.random.default_rng(1).standard_normal((512, 512)).astype(np.float32) / 512**0.5
+
+    def long_graph() -> onnx.ModelProto:
+        x = spox.argument(spox.Tensor(np.float32, ("N", 512)))
+        y = x
+        for _ in range(10):
+            y = op.relu(op.matmul(y, op.constant(value=weight)))
+        return spox.build({"x": x}, {"y": y})
+
+    graph = load_engine(name, precision="f32").compile("long", long_graph)
+    x = np.ones((256, 512), np.float32)
+    wanted = graph(x=x)["y"]
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(graph, x=x) for _ in range(20)]
+        while not all(run.done() for run in runs):
+            graph.release()
+    assert all(np.allclose(run.result()["y"], wanted, atol=1e-5) for run in runs)
+
+
 def test_what_runs_is_stated(name):
     engine = load_engine(name, precision="f32", threads=1)
     assert (engine.name, engine.precision, engine.device, engine.threads) == (name, "f32", "cpu", 1)

@@ -114,22 +114,32 @@ class _Compiled:
         self._compiled = compiled
         self._outputs = [output.get_any_name() for output in outputs]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._running = 0
+        self._entrance = threading.Lock()
 
     def export(self) -> bytes:
         content: bytes = self._compiled.export_model().getvalue()
         return content
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        with self._entrance:
+            self._running += 1
         try:
-            request = self._idle.get_nowait()
-        except queue.Empty:
-            request = self._compiled.create_infer_request()
-        try:
-            results = request.infer(inputs, share_inputs=True)
-            return {name: results[i] for i, name in enumerate(self._outputs)}
+            try:
+                request = self._idle.get_nowait()
+            except queue.Empty:
+                request = self._compiled.create_infer_request()
+            try:
+                results = request.infer(inputs, share_inputs=True)
+                return {name: results[i] for i, name in enumerate(self._outputs)}
+            finally:
+                self._idle.put(request)
         finally:
-            self._idle.put(request)
+            with self._entrance:
+                self._running -= 1
 
     def release(self) -> None:
-        """Give back the memory that only a run needs."""
-        self._compiled.release_memory()
+        """Give back the memory that only a run needs, unless another thread is running the graph: it needs it."""
+        with self._entrance:
+            if not self._running:
+                self._compiled.release_memory()
