@@ -8,7 +8,8 @@ import pytest
 
 from anymask.crops import CropAnswers, Crops, CropsFound, crop_boxes, find_in_crops, tiles
 from anymask.errors import PromptError
-from anymask.everything import Budget, Sampling, Thresholds, find
+from anymask.everything import Sampling, Thresholds, find
+from anymask.everything_budget import Budget
 from anymask.frame import Frame
 from anymask.mask import Mask, iou
 from anymask.prompt import make_prompt

@@ -1,15 +1,19 @@
 """Everything mode: thresholds, order of asking and budgets on made-up answers, and the real model on a small grid."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anymask.answers import measure, suppress
+from anymask.crops import Crops
 from anymask.errors import PromptError
-from anymask.everything import Budget, Sampling, Thresholds, find, keep
+from anymask.everything import Sampling, Thresholds, find, keep
+from anymask.everything_budget import Budget
+from anymask.everything_run import find_objects
 from anymask.frame import Frame
 from anymask.sampling import FarthestFirst, grid
 
@@ -186,6 +190,112 @@ class TestSampling:
         full, fewer = FakeModel(corners), FakeModel(corners)
         assert len(search(full).kept) == len(search(fewer, method="adaptive").kept) == 3
         assert len(fewer.asked) < 0.6 * len(full.asked)
+
+
+class TestNearMisses:
+    class Hesitant(FakeModel):
+        """Says of what it is pointed at that it is not quite sure, and is sure when it is shown a box."""
+
+        def __call__(self, places):
+            if places.shape[1] == 2:
+                logits, scores = super().__call__(places)
+                return logits, np.minimum(scores, 0.85)
+            logits = np.full((len(places), 4, 256, 256), -10, np.float32)
+            for image, (x0, y0, x1, y1) in zip(logits, places.round().astype(int), strict=True):
+                image[1, y0:y1, x0:x1] = 10
+                image[2] = 10
+            return logits, np.full((len(places), 4), 0.97, np.float32)
+
+    def test_what_nearly_passed_is_asked_with_a_box_and_only_the_same_object_is_kept(self):
+        corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
+        found = search(self.Hesitant(corners), method="adaptive")
+        kept = found.answers.take(found.kept)
+        assert sorted(kept.boxes.round().tolist()) == [[x, y, x + side, y + side] for x, y, side in corners]
+        for point, (x0, y0, x1, y1) in zip(kept.points, kept.boxes, strict=True):
+            assert x0 <= point[0] <= x1
+            assert y0 <= point[1] <= y1
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only models move: seconds pass where `clock.seconds` is raised."""
+    clock = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr("time.perf_counter", lambda: clock.seconds)
+    return clock
+
+
+class ThousandsOfSmallThings(FakeModel):
+    """2,048 objects of 4×4 pixels, each answered with all three candidates, at a tenth of a second a batch."""
+
+    def __init__(self, clock):
+        super().__init__([(x, y, 3) for x in range(0, 256, 4) for y in range(0, 128, 4)])
+        self.clock = clock
+
+    def __call__(self, points):
+        self.clock.seconds += 0.1
+        self.asked.extend(map(tuple, points))
+        logits = np.full((len(points), 4, 256, 256), -10, np.float32)
+        for image, (x, y) in zip(logits, (points[:, :2] // 4 * 4).astype(int), strict=True):
+            image[:, y : y + 3, x : x + 3] = 10
+        return logits, np.full((len(points), 4), 0.97, np.float32)
+
+
+class TestBudgetsOnThousandsOfSmallThings:
+    @given(st.floats(0.3, 2))
+    @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_no_batch_begins_that_would_end_too_late(self, clock, max_seconds):
+        started = clock.seconds
+        model = ThousandsOfSmallThings(clock)
+        found = search(model, Budget.of(started, max_seconds, None, None, None), points_per_side=32)
+        assert clock.seconds - started <= max_seconds
+        assert found.stopped == "out of time"
+        assert found.asked == len(model.asked) < found.planned == 1024
+        assert 0 < len(found.kept) <= found.asked
+
+    @pytest.mark.parametrize("method", ["grid", "adaptive"])
+    @pytest.mark.parametrize("megabytes", [4, 11.5])
+    def test_answers_never_take_more_than_allowed(self, clock, method, megabytes):
+        budget = Budget.of(0, None, megabytes, None, None)
+        found = search(ThousandsOfSmallThings(clock), budget, points_per_side=32, method=method)
+        batch = 16 * 3 * 129 * 256 * 2
+        assert megabytes * 1e6 - batch < found.answers.nbytes() <= megabytes * 1e6
+        assert found.stopped == "out of memory allowed"
+
+    def test_the_best_of_what_was_found_comes_first(self, clock):
+        found = search(ThousandsOfSmallThings(clock), Budget.of(0, 1, None, None, None), points_per_side=32)
+        scores = found.answers.scores[found.kept]
+        assert np.array_equal(scores, np.sort(scores)[::-1])
+
+
+class TestEstimate:
+    def test_says_beforehand_what_a_search_will_take(self, clock):
+        told = []
+        model = ThousandsOfSmallThings(clock)
+        family = SimpleNamespace(decode=lambda embedding, frame, prompts: model(
+            np.array([prompt.points[0] for prompt in prompts])), release=lambda: None)  # fmt: skip
+
+        def before(estimate):
+            told.append((estimate, clock.seconds))
+
+        budget = Budget.of(0, 2, None, None, None)
+        asked = Sampling("grid", points_per_side=32)
+        find_objects(FRAME, np.zeros((128, 256, 3), np.uint8), np.zeros((1, 4096, 256), np.float32), family, asked,
+                     Thresholds(), budget, Crops(), before)  # fmt: skip
+        ((estimate, when),) = told
+        assert when == pytest.approx(0.2)
+        assert (estimate.prompts, estimate.parts) == (1024, 1)
+        assert estimate.seconds == pytest.approx(6.4)
+        assert estimate.megabytes == pytest.approx(1024 * 3 * 129 * 256 * 2 / 1e6)
+        assert estimate.reached == round(1024 * (0.9 * 2 - 0.2) / 6.4)
+        said = "up to 1,024 prompts: about 6.4 s, answers of 203 MB; the budget will end it after about 256"
+        assert str(estimate) == said
+
+    def test_counts_the_prompts_of_crops(self, coffee):
+        told = []
+        result = coffee.everything(points_per_side=4, crop_n_layers=1, estimate=told.append, max_seconds=0.01)
+        assert (told[0].prompts, told[0].parts) == (result.found.planned, 5)
+        assert told[0].reached == 0
+        assert "among them all of 5 parts of the photo" in result.skipped
 
 
 class TestBudgets:

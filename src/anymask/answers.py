@@ -117,6 +117,10 @@ class Answers:
         columns, rows = self.frame.valid_logits()
         return self.logits[:, :rows, :columns] > 0
 
+    def inside(self, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which logit cells (column, row), int64 [M, 2], lie in which mask: bool [N, M]."""
+        return self.logits[:, cells[:, 1], cells[:, 0]] > 0
+
     def nbytes(self) -> int:
         """Memory that the answers take, in bytes; nearly all of it is logits."""
         return int(self.logits.nbytes)
@@ -149,8 +153,8 @@ def measure(
     inner = np.count_nonzero(seen > stability_score_offset, axis=(1, 2))
     outer = np.count_nonzero(seen > -stability_score_offset, axis=(1, 2))
     scale = np.array([frame.width, frame.height]) / np.array(frame.resized) * _CELL
-    # One cell more than is seen: the last visible pixels are interpolated towards it.
-    kept = logits[:, :, : rows + 1, : columns + 1]
+    kept_rows, kept_columns = logit_shape(frame)
+    kept = logits[:, :, :kept_rows, :kept_columns]
     return Answers(
         frame=frame,
         offset=stability_score_offset,
@@ -166,10 +170,30 @@ def measure(
     )
 
 
-def join(parts: Sequence[Answers]) -> Answers:
-    """One after the other; all of one frame, and at least one."""
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
-    return Answers(parts[0].frame, parts[0].offset, **joined)
+def logit_shape(frame: Frame) -> tuple[int, int]:
+    """(rows, columns) of the logits that are kept of an answer.
+
+    One cell more than is seen: the last visible pixels are interpolated towards it.
+    """
+    columns, rows = frame.valid_logits()
+    return min(rows + 1, LOGIT_SIDE), min(columns + 1, LOGIT_SIDE)
+
+
+def logit_bytes(frame: Frame) -> int:
+    """Memory that one answer takes."""
+    rows, columns = logit_shape(frame)
+    return rows * columns * np.dtype(np.float16).itemsize
+
+
+def join(parts: Sequence[Answers], logits: NDArray[np.float16]) -> Answers:
+    """One after the other; all of one frame, and at least one.
+
+    Args:
+        parts: to join.
+        logits: theirs, which lie one after the other already.
+    """
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS if name != "logits"}
+    return Answers(parts[0].frame, parts[0].offset, logits=logits, **joined)
 
 
 def suppress(boxes: NDArray[np.float64], scores: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ _TOLD_ELSEWHERE = {
     "points", "labels", "box", "boxes", "mask_input", "previous", "each", "group",  # are in the prompts,
     "frame", "box_format",  # and these, in pixels
     "text", "detector", "search",  # are in the call that a pipeline records
-    "stop", "progress",  # change no mask that is there in the end
+    "stop", "progress", "estimate",  # change no mask that is there in the end
 }  # fmt: skip
 
 _BEFORE_GROUPING = ("group", "points", "labels", "box", "boxes", "frame", "box_format")

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymask.coordinates import BoxFormat, FrameName
 from anymask.errors import AnymaskError, InputError, PromptError
-from anymask.everything import Status
+from anymask.everything_budget import Status
 from anymask.formats import masks_json
 from anymask.grouping import Group, check_group
 from anymask.image import Image, Source, open_image

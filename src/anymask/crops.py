@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from anymask.answers import Answers, suppress
 from anymask.errors import PromptError
-from anymask.everything import Budget, Decode, Sampling, Status, Thresholds, find, keep
+from anymask.everything import Decode, Sampling, Thresholds, find, keep, prompt_bytes
+from anymask.everything_budget import Budget, Status
 from anymask.frame import Frame
 from anymask.seams import CroppedObject, Piece, Window, join_pieces
 from anymask.tiling import CROP_OVERLAP_RATIO, Box, crop_boxes, near_crop_edge, points_per_side, tiles
@@ -264,13 +265,21 @@ def _in_region(
     return replace(sampling, point_grids=points[inside]) if inside.any() else None
 
 
-def _questions(sampling: Sampling) -> int:
+def questions(sampling: Sampling) -> int:
     """How many prompts `find` plans for one crop."""
-    points = len(sampling.unit_points())
-    if sampling.method == "grid":
-        return points
-    limit = max(1, round(sampling.share * points))
-    return limit + round(sampling.reask * limit)
+    return sampling.most_prompts(len(sampling.unit_points()))
+
+
+def planned_parts(
+    size: tuple[int, int], sampling: Sampling, thresholds: Thresholds, crops: Crops
+) -> list[tuple[Box, int, Sampling]]:
+    """What is asked about in a photo of (width, height): boxes, the layer of each, and how it is asked."""
+    merge = crops.merges(sampling)
+    return [
+        (box, layer, part)
+        for box, layer in crops.boxes(size)
+        if (part := _in_region(crops.sampling_in(layer, sampling), box, thresholds.roi, merge and layer > 0))
+    ]
 
 
 def find_in_crops(
@@ -298,12 +307,8 @@ def find_in_crops(
     """
     size = (pixels.shape[1], pixels.shape[0])
     merge = crops.merges(sampling)
-    planned = [
-        (box, layer, part)
-        for box, layer in crops.boxes(size)
-        if (part := _in_region(crops.sampling_in(layer, sampling), box, thresholds.roi, merge and layer > 0))
-    ]
-    run = _CropRun(encode, decode_for, thresholds, budget, sum(_questions(part) for _, _, part in planned))
+    planned = planned_parts(size, sampling, thresholds, crops)
+    run = _CropRun(encode, decode_for, thresholds, budget, sum(questions(part) for _, _, part in planned))
     for box, layer, part in planned:
         run.ask(pixels, box, layer, part, embedding if layer == 0 else None)
     objects = _objects(run.parts, size, thresholds, crops, merge)
@@ -347,21 +352,22 @@ class _CropRun:
         embedding: NDArray[np.float32] | None,
     ) -> None:
         """Ask about one crop, or note that it is skipped."""
-        budget = self._remaining(_questions(sampling))
-        self.stopped = self.stopped or budget.spent([], self._encoding)
+        x0, y0, x1, y1 = box
+        frame = Frame(x1 - x0, y1 - y0)
+        budget = self._remaining(questions(sampling))
+        batch = sampling.points_per_batch * prompt_bytes(frame)
+        self.stopped = self.stopped or budget.spent(self._encoding, batch if self.parts else 0)
         if self.stopped:
             self.skipped.append(box)
             return
-        x0, y0, x1, y1 = box
         if embedding is None:
             began = time.perf_counter()
             embedding = self._encode(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
             self._encoding = max(self._encoding, time.perf_counter() - began)
-        frame = Frame(x1 - x0, y1 - y0)
         found = find(frame, embedding, self._decode_for(embedding, frame), sampling, self._thresholds, budget)
         part = CropAnswers.of(box, layer, found.answers, self._thresholds)
         self.parts.append(part)
-        self.planned += found.planned - _questions(sampling)
+        self.planned += found.planned - questions(sampling)
         self.asked += found.asked
         self._found += len(part.pieces)
         self.stopped = found.stopped

@@ -83,7 +83,9 @@ class EverythingResult(MaskSet):
         if not self.found.stopped:
             return ""
         asked, planned = self.found.asked, self.found.planned
-        return f"{self.found.stopped}: {asked} of up to {planned} points asked, {planned - asked} skipped"
+        parts = getattr(self.found, "skipped", ())
+        unseen = f", among them all of {len(parts)} parts of the photo" if parts else ""
+        return f"{self.found.stopped}: {asked} of up to {planned} points asked, {planned - asked} skipped{unseen}"
 
     @property
     def stopped_after(self) -> int | None:

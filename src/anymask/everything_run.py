@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.budget import return_freed_memory
-from anymask.crops import Crops, CropsFound, find_in_crops
-from anymask.everything import Budget, Decode, Found, Sampling, Thresholds, find
+from anymask.crops import Crops, CropsFound, find_in_crops, planned_parts, questions
+from anymask.everything import (
+    Decode,
+    Found,
+    Sampling,
+    Thresholds,
+    asked_points,
+    check_memory,
+    find,
+    prompt_bytes,
+    seconds_per_prompt,
+)
+from anymask.everything_budget import Budget, Estimate
 from anymask.families import Family
 from anymask.frame import Frame
 from anymask.prompt import Prompt
@@ -26,6 +38,7 @@ def find_objects(
     thresholds: Thresholds,
     budget: Budget,
     crops: Crops,
+    told: Callable[[Estimate], None] | None = None,
 ) -> Found | CropsFound:
     """Ask about a photo until the points, the budget or the new findings run out.
 
@@ -38,11 +51,14 @@ def find_objects(
         thresholds: what an answer must reach.
         budget: for the whole run.
         crops: which, if any.
+        told: what it will take, before it begins.
     """
 
     def decode_for(embedding: NDArray[np.float32], frame: Frame) -> Decode:
-        return lambda points: family.decode(embedding, frame, lone_points(points))
+        return lambda places: family.decode(embedding, frame, _prompts(places))
 
+    if told is not None:
+        told(_estimate(frame, pixels, decode_for(embedding, frame), family, sampling, thresholds, budget, crops))
     family.release()  # what encoding took is not needed while asking
     try:
         if len(crops.boxes((frame.width, frame.height))) == 1:
@@ -53,6 +69,39 @@ def find_objects(
     finally:
         family.release()
         return_freed_memory()
+
+
+def _estimate(
+    frame: Frame,
+    pixels: NDArray[np.uint8],
+    decode: Decode,
+    family: Family,
+    sampling: Sampling,
+    thresholds: Thresholds,
+    budget: Budget,
+    crops: Crops,
+) -> Estimate:
+    """Work out what `find_objects` will take; times one batch, and with crops one pass of the encoder."""
+    check_memory(frame, sampling, budget)
+    parts = planned_parts((frame.width, frame.height), sampling, thresholds, crops)
+    prompts = [questions(part) for _, _, part in parts]
+    sizes = [Frame(box[2] - box[0], box[3] - box[1]) for box, _, _ in parts]
+    each = seconds_per_prompt(frame, decode, sampling, asked_points(frame, sampling, Thresholds()))
+    encoding = 0.0
+    if len(parts) > 1:
+        x0, y0, x1, y1 = parts[-1][0]
+        began = time.perf_counter()
+        family.encode(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
+        encoding = time.perf_counter() - began
+    count = sum(prompts)
+    seconds = count * each + (len(parts) - 1) * encoding
+    most = max((number * prompt_bytes(size) for number, size in zip(prompts, sizes, strict=True)), default=0)
+    return Estimate(count, len(parts), seconds, most / 1e6, budget.reaches(count, seconds, most))
+
+
+def _prompts(places: NDArray[np.float64]) -> Sequence[Prompt]:
+    """One prompt per point [B, 2] or per box [B, 4]."""
+    return lone_points(places) if places.shape[1] == 2 else [Prompt(box=box) for box in places]
 
 
 def lone_points(points: NDArray[np.float64]) -> Sequence[Prompt]:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.frame import Frame
+from anymask.answers import Answers
+from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
 
+_LOGIT_PIXELS = MODEL_SIDE // LOGIT_SIDE
 _TOKEN_SIDE = 64
 _TOKEN_PIXELS = 16
 _NEARNESS = 1.0
 """Weight of position (0 to 1 across the photo) beside the normalised embedding: keeps a flat sky from being skipped."""
 _FEATURE_CELLS = 0.5
+_SMALL = 0.005
+"""Share of the photo below which a found object is taken to have no parts worth asking about (0.5 %)."""
 
 
 def grid(points_per_side: int) -> NDArray[np.float64]:
@@ -37,7 +41,9 @@ class FarthestFirst:
 
     def __init__(self, points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> None:
         self._points = points
-        self._features = _features(points, embedding, frame)
+        self._features = _point_features(points, embedding, frame)
+        self._cells = _point_cells(points, frame)
+        self._small = _SMALL * frame.width * frame.height
         self._distance = np.full(len(points), np.inf)
         self._open = np.ones(len(points), np.bool_)
 
@@ -54,6 +60,12 @@ class FarthestFirst:
             chosen.append(index)
         return self._points[chosen]
 
+    def tell(self, answers: Answers, passing: NDArray[np.bool_]) -> None:
+        """Skip points inside small objects among the passing answers, bool [N]."""
+        small = passing & (answers.areas < self._small)
+        if small.any():
+            self.skip(np.any(answers.take(small).inside(self._cells), axis=0))
+
     def skip(self, inside: NDArray[np.bool_]) -> None:
         """Never hand out these points, bool [N]."""
         self._open &= ~inside
@@ -64,7 +76,7 @@ class FarthestFirst:
         return int(np.count_nonzero(self._open))
 
 
-def _features(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+def _point_features(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
     """Normalised embedding at each point (bilinear), with the position beside it: float32 [N, 258]."""
     tokens = embedding.reshape(_TOKEN_SIDE, _TOKEN_SIDE, -1)
     at = np.clip(frame.to_model(points) / _TOKEN_PIXELS - _FEATURE_CELLS, 0, _TOKEN_SIDE - 1.001)
@@ -77,3 +89,10 @@ def _features(points: NDArray[np.float64], embedding: NDArray[np.float32], frame
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
     position = points / max(frame.width, frame.height) * _NEARNESS
     return np.concatenate([features, position], axis=1).astype(np.float32)
+
+
+def _point_cells(points: NDArray[np.float64], frame: Frame) -> NDArray[np.int64]:
+    """The logit cell (column, row) of each point, int64 [N, 2]."""
+    columns, rows = frame.valid_logits()
+    cells: NDArray[np.int64] = np.floor(frame.to_model(points) / _LOGIT_PIXELS).astype(np.int64)
+    return np.clip(cells, 0, (columns - 1, rows - 1))

@@ -19,7 +19,8 @@ from anymask.choose import Select, check_select
 from anymask.coordinates import BoxFormat, FrameName
 from anymask.crops import Crops
 from anymask.errors import PromptError
-from anymask.everything import MULTIMASK, Budget, Sampling, Status, Thresholds, keep
+from anymask.everything import MULTIMASK, Sampling, Thresholds, keep
+from anymask.everything_budget import Budget, Estimate, Status
 from anymask.everything_result import EverythingResult
 from anymask.everything_run import find_objects, lone_points
 from anymask.frame import Frame
@@ -235,6 +236,7 @@ class Scene:
         max_memory: float | None = None,
         stop: Callable[[], bool] | None = None,
         progress: Callable[[Status], None] | None = None,
+        estimate: Callable[[Estimate], None] | None = None,
     ) -> EverythingResult:
         """Find the objects of the photo without being told where they are.
 
@@ -267,6 +269,7 @@ class Scene:
             max_memory: stop asking when the answers kept take this many MB.
             stop: asked between batches; true ends the search with what was found.
             progress: told after each batch.
+            estimate: told before the search what it will take; that times one batch.
 
         Returns:
             The masks, best first; `skipped` says in one line what a budget left out.
@@ -286,8 +289,9 @@ class Scene:
         )
         budget = Budget.of(started, max_seconds, max_memory, stop, progress)
         found = find_objects(
-            self._frame, self.image, self._embedding, self._segmenter._family, asked, thresholds, budget, crops
-        )
+            self._frame, self.image, self._embedding, self._segmenter._family, asked, thresholds, budget, crops,
+            estimate,
+        )  # fmt: skip
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
         return EverythingResult(
             found, thresholds, self._image, run,

@@ -18,7 +18,7 @@ from anymask.cli.words import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
     from anymask.detect import Detections
-    from anymask.everything import Status
+    from anymask.everything_budget import Estimate, Status
     from anymask.everything_result import EverythingResult
 
 INTERRUPTED = 130
@@ -56,8 +56,9 @@ def command(
 ) -> int:
     """Find all objects of a photo.
 
-    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. With --text, a detector names
-    the objects that it finds too. Ctrl-C ends the search and keeps what was found; a second Ctrl-C ends the program.
+    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. It says beforehand how long
+    the search takes at most. With --text, a detector names the objects that it finds too. Ctrl-C ends the search and
+    keeps what was found; a second Ctrl-C ends the program.
 
     \b
     anymask everything photo.jpg
@@ -91,7 +92,9 @@ def command(
         segmenter = load(model, progress=fetched, **settings, **runtime)
     scene = segmenter.encode(opened)
     with _interruptible() as stopped, _shown(quiet) as progress:
-        result = scene.everything(**parameters, roi=region, stop=stopped, progress=progress)
+        result = scene.everything(
+            **parameters, roi=region, stop=stopped, progress=progress, estimate=None if quiet else _tell
+        )
     if phrases:
         found = find(found_by, opened.pixels, phrases, search_of(threshold, max_per_label, zoom))
         result = result.labelled(found)
@@ -106,6 +109,10 @@ def command(
     if not as_json and not quiet:
         _report(result, written)
     return INTERRUPTED if result.found.stopped == "interrupted" else 0
+
+
+def _tell(estimate: Estimate) -> None:
+    click.echo(f"anymask: {estimate}", err=True)
 
 
 def _write(result: EverythingResult, folder: Path, partition: bool) -> list[Path]:

@@ -275,7 +275,7 @@ def refuse_search_options(model: str, positional: Sequence[Any], options: Mappin
     known = inspect.signature(Scene.everything).parameters
     if unheard := set(options) - set(known):
         raise TypeError(f"everything() got an unexpected keyword argument {sorted(unheard)[0]!r}")
-    harmless = ("stop", "progress", "max_seconds", "max_memory")
+    harmless = ("stop", "progress", "estimate", "max_seconds", "max_memory")
     wrong = [name for name, value in options.items() if name not in harmless and value != known[name].default]
     if positional or wrong:
         raise ModelError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.everything import Status
+from anymask.everything_budget import Status
 from anymask.everything_result import EverythingResult
 from anymask.formats import masks_json
 from anymask.mask import Mask
