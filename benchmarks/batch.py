@@ -1,4 +1,8 @@
-"""Many photos: `anymask batch` with boxes from a file and with --everything, next to a plain loop of official code."""
+"""Many photos: `anymask batch` with boxes from a file and with --everything, next to a plain loop of official code.
+
+What is timed of anymask is a long job: a worker with a thread for each core, photo after photo once all have started,
+JPEGs read and results written. The official loop does the same photos one by one, with all threads.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,71 +27,90 @@ from benchmarks.boxes import ten_boxes
 from benchmarks.everything import official_seconds
 from benchmarks.pairs import Comparison, seconds_of
 from benchmarks.peers import Peers
-from benchmarks.photos import SMALL, pixels
+from benchmarks.photos import LARGE, SMALL, pixels
 
-PHOTOS = 12
+PHOTOS = 20
+STARTED = 8
+"""The pace is taken from the end of this photo on: by then each worker has loaded its model and done a photo."""
+
 OFFICIAL_PHOTOS = 3
-"""The official loop does so many of them, and is scaled: it has no start-up to spread over the rest."""
+"""The official loop does so many, and is scaled: it has no start-up to spread over the rest."""
 
-FEW = 4
+TURNS = 2
+FEW = 8
+FEW_STARTED = 2
 
 
 def compare(peers: Peers) -> Iterator[Comparison]:
-    """Boxes and everything against the official code; then one worker against two, a thread each."""
+    """Ten boxes a photo, small and large; one box a photo; one worker against all; and everything."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _make_photos(folder / "photos")
-        boxes = Inputs([str(folder / "photos")], str(folder / "boxes.json"))
-        work = _settled(peers, Work("prompts", {"select": "object"}))
-        ours = [seconds_of(lambda: _run(folder, boxes, work)) for _ in range(2)][1]
-        official = seconds_of(lambda: _official_boxes(peers, folder)) / OFFICIAL_PHOTOS * PHOTOS
+        small, large = (_photos(Path(name), size) for size in (SMALL, LARGE))
+        long_job = _settled(peers, Work("prompts", {"select": "object"}, threads=1))
+        plain = _settled(peers, Work("prompts", {"select": "object", "refine": "off"}, threads=1))
+        ten, one = _with_boxes(small, SMALL, 10), _with_boxes(small, SMALL, 1)
+        yield _against_official(peers, ten, long_job, "1024×684, ten boxes")
+        yield _against_official(peers, _with_boxes(large, LARGE, 10), long_job, "4078×2724, ten boxes")
+        yield _against_official(peers, one, plain, "1024×684, one box, --refine off")
+        yield _against_official(peers, one, long_job, "1024×684, one box, looked at again")
+        cores = available_cores()
+        all_of_them, alone = (_seconds_each(ten, long_job, workers) for workers in (cores, 1))
         yield Comparison(
-            f"{PHOTOS} photos with ten boxes each, files written", [ours], [official],
-            tuple(_pace(each, PHOTOS, peers.settings.threads) for each in (ours, official)),
+            f"1024×684, ten boxes, {cores} workers against one", [all_of_them], [alone],
+            ("a thread each; in the column 'official': one worker",),
         )  # fmt: skip
-        few = Inputs([str(path) for path in sorted((folder / "photos").iterdir())[:FEW]])
-        search = _settled(peers, Work("everything"))
-        ours = seconds_of(lambda: _run(folder, few, search))
-        official = official_seconds(peers, pixels(SMALL)) * FEW
-        yield Comparison(
-            f"{FEW} photos with --everything, files written", [ours], [official],
-            (_pace(ours, FEW, peers.settings.threads), "the official generator is scaled from a part of its grid"),
-        )  # fmt: skip
-        alone = _settled(peers, Work("prompts", {"select": "object"}, threads=1))
-        two, one = (_steady_seconds(folder, boxes, alone, workers) for workers in (2, 1))
-        yield Comparison(
-            f"{PHOTOS} photos: two workers against one", [two], [one],
-            ("a thread each, once they have started; in the column 'official': one worker",),
-        )  # fmt: skip
+        few = Inputs([str(path) for path in sorted(small.iterdir())[:FEW]])
+        ours = _seconds_each(few, _settled(peers, Work("everything", threads=1)), cores, FEW, FEW_STARTED)
+        official = official_seconds(peers, pixels(SMALL))
+        note = "the official generator is scaled from a part of its grid"
+        yield Comparison("1024×684, --everything", [ours], [official], (*_paces(ours, official), note))
 
 
-def _steady_seconds(folder: Path, inputs: Inputs, settled: tuple[Work, Any], workers: int) -> float:
-    """Seconds for all photos at the pace between the fourth photo and the last."""
+def _against_official(peers: Peers, inputs: Inputs, settled: tuple[Work, Any], what: str) -> Comparison:
+    """Seconds for each photo of a job with prompts, both peers in turns."""
+    ours, official = [], []
+    for _ in range(TURNS):
+        ours.append(_seconds_each(inputs, settled, available_cores()))
+        official.append(seconds_of(lambda: _official_boxes(peers, inputs)) / OFFICIAL_PHOTOS)
+    return Comparison(what, ours, official, _paces(median(ours), median(official)))
+
+
+def _seconds_each(
+    inputs: Inputs, settled: tuple[Work, Any], workers: int, photos: int = PHOTOS, started: int = STARTED
+) -> float:
+    """Seconds for each photo, once so many are done."""
     ends: dict[int, float] = {}
 
     def note(status: Status) -> None:
         ends.setdefault(status.counts.done, time.perf_counter())
 
     work, segmenter = settled
-    with tempfile.TemporaryDirectory(dir=folder) as out:
-        run_batch(Job(inputs, work, out, workers), segmenter, note)
-    return (ends[PHOTOS] - ends[4]) / (PHOTOS - 4) * PHOTOS
+    with tempfile.TemporaryDirectory() as out:
+        summary = run_batch(Job(inputs, work, out, workers), segmenter, note)
+    assert summary.counts.done == photos
+    return (ends[photos] - ends[started]) / (photos - started)
 
 
-def _make_photos(folder: Path) -> None:
-    """Different crops of one photograph at 1024×684 as JPEG, and ten boxes for each in a COCO file."""
-    folder.mkdir()
-    source = Image.fromarray(pixels(SMALL))
-    images, annotations = [], []
+def _photos(folder: Path, size: tuple[int, int]) -> Path:
+    """Different views of one photograph, as JPEG of this (width, height)."""
+    made = folder / f"{size[0]}x{size[1]}"
+    made.mkdir()
+    source = Image.fromarray(pixels(size))
+    width, height = size
     for number in range(PHOTOS):
-        width, height = SMALL
         view = (number * 4, number * 3, width - number * 4, height - number * 3)
-        name = f"photo_{number}.jpg"
-        source.crop(view).resize(SMALL).save(folder / name, quality=90)
-        images.append({"id": number, "file_name": name})
-        for x0, y0, x1, y1 in ten_boxes(SMALL).tolist():
-            annotations.append({"id": len(annotations), "image_id": number, "bbox": [x0, y0, x1 - x0, y1 - y0]})
-    (folder.parent / "boxes.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+        source.crop(view).resize(size).save(made / f"photo_{number}.jpg", quality=90)
+    return made
+
+
+def _with_boxes(photos: Path, size: tuple[int, int], count: int) -> Inputs:
+    """A folder of photos with so many boxes each, in a COCO file beside it."""
+    images = [{"id": number, "file_name": f"photo_{number}.jpg"} for number in range(PHOTOS)]
+    boxes = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in ten_boxes(size)[:count].tolist()]
+    each = [(image["id"], box) for image in images for box in boxes]
+    annotations = [{"id": number, "image_id": image, "bbox": box} for number, (image, box) in enumerate(each)]
+    path = photos.parent / f"{photos.name}_{count}.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return Inputs([str(photos)], str(path))
 
 
 def _settled(peers: Peers, work: Work) -> tuple[Work, Any]:
@@ -97,21 +121,15 @@ def _settled(peers: Peers, work: Work) -> tuple[Work, Any]:
     return resolved(replace(work, engine=settings.engine, precision=settings.precision, threads=threads))
 
 
-def _run(folder: Path, inputs: Inputs, settled: tuple[Work, Any], workers: int = 1) -> None:
-    work, segmenter = settled
-    with tempfile.TemporaryDirectory(dir=folder) as out:
-        summary = run_batch(Job(inputs, work, out, workers), segmenter)
-    assert summary.counts.failed == 0
-
-
-def _official_boxes(peers: Peers, folder: Path) -> None:
+def _official_boxes(peers: Peers, inputs: Inputs) -> None:
     """Photo by photo, box by box: what the official example does, with RLE in a JSON for each photo."""
     import torch
 
-    content = json.loads((folder / "boxes.json").read_text())
+    photos = Path(inputs.named[0])
+    content = json.loads(Path(str(inputs.prompts)).read_text())
     with torch.inference_mode():
         for image in content["images"][:OFFICIAL_PHOTOS]:
-            with Image.open(folder / "photos" / image["file_name"]) as photo:
+            with Image.open(photos / image["file_name"]) as photo:
                 shown = np.asarray(photo.convert("RGB"))
             predictor = peers.official_predictor(shown)
             entries = []
@@ -121,7 +139,7 @@ def _official_boxes(peers: Peers, folder: Path) -> None:
                     box = np.array([x, y, x + width, y + height])
                     masks, scores, _ = predictor.predict(box=box, multimask_output=False)
                     entries.append({"rle": _rle(masks[0]), "score": float(scores[0])})
-            (folder / f"{image['file_name']}.json").write_text(json.dumps(entries))
+            (photos.parent / f"{image['file_name']}.json").write_text(json.dumps(entries))
 
 
 def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -129,6 +147,9 @@ def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
     return {"size": runs["size"], "counts": runs["counts"].decode()}
 
 
-def _pace(seconds: float, photos: int, threads: int) -> str:
-    cores = min(threads, available_cores())
-    return f"{photos / seconds:.2f} photos/s, {photos / seconds / cores:.2f} per core"
+def _paces(ours: float, official: float) -> tuple[str, ...]:
+    cores = available_cores()
+    return tuple(
+        f"{name}: {1 / seconds:.2f} photos/s, {1 / seconds / cores:.2f} per core"
+        for name, seconds in (("anymask", ours), ("official", official))
+    )
