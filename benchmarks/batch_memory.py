@@ -50,7 +50,7 @@ def _watch(process: subprocess.Popen[bytes], results: Path, photos: int) -> None
         each = [_resident(member) for member in _family(process.pid)]
         peak = max(peak, sum(each))
         done = sum(1 for _ in os.scandir(results)) if results.is_dir() else 0
-        if each and done * STEPS // photos > told:
+        if any(each) and done * STEPS // photos > told:
             told = done * STEPS // photos
             print(f"{done:>7,} photos: {sum(each):,.0f} MB ({' + '.join(f'{one:,.0f}' for one in each)})", flush=True)
     print(f"peak {peak:,.0f} MB")

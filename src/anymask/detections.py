@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anymask.errors import AnymaskError
+from anymask.errors import AnymaskError, InputError
 
 if TYPE_CHECKING:
-    from anymask.mask import Mask
+    from anymask.image import Image
+    from anymask.mask import ImageRecord, Mask, MaskSet
 
 
 def to_supervision(masks: Sequence[Mask]) -> Any:
@@ -39,3 +40,32 @@ def to_supervision(masks: Sequence[Mask]) -> Any:
         class_id=np.array([names.index(label) for label in labels]) if labelled else None,
         data={"class_name": np.array(labels)} if labelled else {},
     )
+
+
+def from_supervision(detections: Any, image: Image | ImageRecord) -> MaskSet:
+    """Take the masks of a ``supervision.Detections``, so that any format of anymask can hold them.
+
+    ```python
+    from_supervision(detections, anymask.open_image("dogs.jpg")).save("dogs.json", "labelme")
+    ```
+
+    Args:
+        detections: of one picture, with masks.
+        image: that picture, or what is known of it.
+
+    Raises:
+        InputError: detections without masks, or masks of another size than the picture's.
+    """
+    from anymask.mask import Mask, MaskSet
+
+    if len(detections) and detections.mask is None:
+        raise InputError("these detections have boxes and no masks: scene.segment(boxes=detections.xyxy) makes them")
+    names = detections.data.get("class_name")
+    if names is None:
+        names = [None] * len(detections) if detections.class_id is None else detections.class_id
+    scores = [None] * len(detections) if detections.confidence is None else detections.confidence.tolist()
+    masks = [
+        Mask.from_array(detections.mask[index], label=None if name is None else str(name), score=score)
+        for index, (name, score) in enumerate(zip(names, scores, strict=True))
+    ]
+    return MaskSet(masks, image=image)

@@ -99,6 +99,14 @@ def test_fail_fast_stops_at_the_broken_photo(folder: Path, capsys: Any) -> None:
     assert (told["done"], told["failed"], told["waiting"]) == (8, 1, 0)
 
 
+def test_an_address_of_a_local_folder_is_that_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes.json").write_text(
+        json.dumps({"images": [{"id": 1, "file_name": "coffee.jpg"}], "annotations": []})
+    )
+    assert run("batch", f"file://{folder}", "--prompts", "boxes.json", "--out", f"file://{tmp_path}/there", "-q") == 0
+    assert json.loads((tmp_path / "there/results/coffee.jpg.json").read_text())["masks"] == []
+
+
 def test_everything_and_replay_of_the_whole_folder(folder: Path, capsys: Any) -> None:
     (folder / "broken.jpg").unlink()
     assert run("batch", "photos", "--everything", "--points-per-side", 5, "--out", "photos/out", "--quiet") == 0

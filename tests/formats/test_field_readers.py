@@ -12,6 +12,8 @@ import PIL.Image
 import pytest
 import supervision as sv
 
+from anymask.detections import from_supervision
+from anymask.errors import InputError
 from anymask.formats import find_format
 from anymask.mask import ImageRecord, Mask, MaskSet, iou
 from mask_shapes import BoolMask, disc, ring
@@ -56,6 +58,18 @@ def assert_shapes(found: Any, least: float, of_rings: float | None = None) -> No
         for mask in masks:
             wanted = of_rings if of_rings is not None and mask.label == "frame" else least
             assert iou(there[str(mask.label)], mask.array) >= wanted
+
+
+def test_detections_of_supervision_come_back_as_they_went() -> None:
+    for masks in dataset():
+        back = from_supervision(masks.to_supervision(), masks.record)
+        assert [mask.label for mask in back] == [mask.label for mask in masks]
+        assert all(np.array_equal(there.array, mask.array) for there, mask in zip(back, masks, strict=True))
+    assert back[0].score == 0.5
+    assert back.record.path == "second.png"
+    boxes = sv.Detections(xyxy=np.array([[0, 0, 5, 5]]))
+    with pytest.raises(InputError, match="have boxes and no masks"):
+        from_supervision(boxes, masks.record)
 
 
 def test_supervision_reads_coco_run_lengths_exactly(images: Path, tmp_path: Path) -> None:

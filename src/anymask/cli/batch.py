@@ -102,10 +102,13 @@ def command(
 
 
 def _as_written(out: Path) -> str:
-    """The folder as the person wrote it: a path drops one slash of an address."""
+    """The folder as the person wrote it: a path drops slashes of an address, two of them from `file:///home`."""
     text = str(out)
     scheme, colon, rest = text.partition(":/")
-    return f"{scheme}://{rest.lstrip('/')}" if colon and len(scheme) > 1 and scheme.isalnum() else text
+    if not colon or len(scheme) < 2 or not scheme.isalnum():
+        return text
+    root = "/" if scheme in ("file", "local") else ""
+    return f"{scheme}://{root}{rest.lstrip('/')}"
 
 
 def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, asked: dict[str, Any]) -> Work:

