@@ -15,6 +15,7 @@ from anymask.everything import Sampling, Thresholds, find, keep
 from anymask.everything_budget import Budget
 from anymask.everything_run import find_objects
 from anymask.frame import Frame
+from anymask.promising import MostPromising
 from anymask.sampling import FarthestFirst, grid
 
 FRAME = Frame(256, 128)
@@ -161,6 +162,31 @@ class TestSampling:
         order.skip(points[:, 0] < 128)
         assert order.remaining == 8
         assert (order.next(16)[:, 0] > 128).all()
+
+    @given(st.integers(1, 12), st.integers(1, 12))
+    def test_the_most_promising_order_hands_out_every_point_once(self, side, batch):
+        embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
+        points = grid(side) * (256, 128)
+        order, seen = MostPromising(points, embedding, FRAME), []
+        while len(found := order.next(batch)):
+            seen.extend(map(tuple, found))
+            order.tell(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
+        assert sorted(seen) == sorted(map(tuple, points))
+
+    def test_points_in_a_mask_that_explains_them_promise_less(self):
+        embedding = np.zeros((1, 4096, 256), np.float32)
+        points = grid(16) * (256, 128)
+        order = MostPromising(points, embedding, FRAME)
+        asked = order.next(1)[0]
+        before = order.evidence()
+        x, y = (asked - 12).astype(int).clip(0)
+        order.tell(answers_of((x, y, 24)), np.ones(1, bool))
+        inside = np.all((points >= (x, y)) & (points < (x + 24, y + 24)), axis=1)
+        promise = order._weights.new_masks(order.evidence())
+        near = np.abs(points - asked).max(axis=1) < 40
+        assert 1 < inside.sum() < near.sum()
+        assert promise[inside].max() < promise[near & ~inside].max()
+        assert not np.array_equal(before, order.evidence())
 
     @pytest.mark.parametrize(
         "wrong", [{"method": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
@@ -355,6 +381,18 @@ def result(coffee):
 
 
 class TestRealModel:
+    def test_the_order_of_asking_was_learned_from_embeddings_like_these(self, coffee):
+        assert MostPromising.knows(coffee._embedding)
+        assert not MostPromising.knows(10 * coffee._embedding)
+        assert not MostPromising.knows(np.zeros_like(coffee._embedding))
+
+    def test_adaptive_ends_early_where_little_more_is_to_be_expected(self, coffee):
+        """The whole grid finds 14 masks on this photo, with 1,024 questions."""
+        found = coffee.everything()
+        assert found.found.asked <= 256
+        assert found.skipped == ""
+        assert len(found) >= 12
+
     def test_finds_the_things_on_the_table(self, coffee, result):
         assert len(result) >= 4
         saucer = coffee.segment(points=[(110, 300)])[0].array

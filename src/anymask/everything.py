@@ -2,9 +2,8 @@
 
 `sampling="grid"` is the official generator (`SamAutomaticMaskGenerator` of segment-anything): a prompt at every
 point of a grid, thresholds on predicted IoU and stability, suppression of duplicates. `sampling="adaptive"` asks
-two fifths of these points at most, each region of the photo once before any twice, passes over what a small mask
-explains, and asks again with a box where an answer nearly passed. Both keep every answer as small logits, so that
-thresholds can be changed afterwards.
+a tenth to a half of these points, the most promising first, until little more is to be expected, and asks again with a
+box where an answer nearly passed. Both keep every answer as small logits, so that thresholds can be changed afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from anymask.errors import PromptError
 from anymask.everything_budget import Budget, Status
 from anymask.frame import Frame
 from anymask.mask import Mask
-from anymask.sampling import FarthestFirst, grid
+from anymask.promising import MostPromising
+from anymask.sampling import FarthestFirst, Order, grid
 
 MULTIMASK = (1, 2, 3)
 
@@ -68,6 +68,7 @@ class Sampling:
         stability_score_offset: the reference's parameter.
         point_grids: (x, y) in 0 to 1, [N, 2], instead of a regular grid.
         share: of the grid's points that "adaptive" asks at most.
+        enough: "adaptive" ends when a point is expected to bring fewer new masks than this.
         reask: how many near misses "adaptive" may ask again, as a share of the points asked.
     """
 
@@ -77,6 +78,7 @@ class Sampling:
     stability_score_offset: float = 1.0
     point_grids: NDArray[np.float64] | None = field(default=None, compare=False)
     share: float = 0.375
+    enough: float = 0.01
     reask: float = 0.25
 
     def __post_init__(self) -> None:
@@ -233,6 +235,7 @@ class _Run:
         self.batch = sampling.points_per_batch
         self.planned = planned
         self.asked = 0
+        self.enough = sampling.enough
         self.reask = sampling.reask
         self.looking_for: Answers | None = None
         self._decode = decode
@@ -308,13 +311,18 @@ class _Run:
         return self._thresholds
 
 
+_AT_LEAST = 64
+"""Points asked before the search may end because little more is expected: enough to know what the photo is like."""
+
+
 def _ask_adaptively(run: _Run, points: NDArray[np.float64], embedding: NDArray[np.float32], limit: int) -> str:
-    order = FarthestFirst(points, embedding, run.frame)
+    kind = MostPromising if MostPromising.knows(embedding) else FarthestFirst
+    order: Order = kind(points, embedding, run.frame)
 
     def batches() -> Iterator[NDArray[np.float64]]:
         while run.asked < limit:
             batch = order.next(min(run.batch, limit - run.asked))
-            if not len(batch):
+            if not len(batch) or (run.asked >= _AT_LEAST and order.expected < run.enough):
                 return
             yield batch
             order.tell(run.latest, _passes(run.latest, run.thresholds))

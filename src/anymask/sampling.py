@@ -1,11 +1,14 @@
 """Where to point when nothing was pointed at.
 
-`grid` is the official way: a regular grid. `FarthestFirst` asks the same grid's points in another order and stops
-early: always the point whose place in the embedding is farthest from everything asked so far, so that each region of
-the photo is asked once before any is asked twice; points inside a small object that was already found are skipped.
+`grid` is the official way: a regular grid. The others hand out the same points in an order that finds more with fewer.
+`MostPromising` (`anymask.promising`) knows what MobileSAM's embeddings look like. `FarthestFirst` takes any embedding:
+always the point whose place in it is farthest from everything asked so far, so that each region of the photo is asked
+once before any is asked twice; points inside a small object that was already found are skipped.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,20 @@ _NEARNESS = 1.0
 _FEATURE_CELLS = 0.5
 _SMALL = 0.005
 """Share of the photo below which a found object is taken to have no parts worth asking about (0.5 %)."""
+
+
+class Order(Protocol):
+    """Hands out points of a set in the order in which they are best asked."""
+
+    def next(self, count: int) -> NDArray[np.float64]:
+        """Up to `count` more points, [n, 2]; fewer, or none, when none is left."""
+
+    def tell(self, answers: Answers, passing: NDArray[np.bool_]) -> None:
+        """Learn what the points handed out last found, and which of these answers [N] pass the thresholds."""
+
+    @property
+    def expected(self) -> float:
+        """New masks expected of each point handed out last; infinite where nobody can tell."""
 
 
 def grid(points_per_side: int) -> NDArray[np.float64]:
@@ -41,8 +58,8 @@ class FarthestFirst:
 
     def __init__(self, points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> None:
         self._points = points
-        self._features = _point_features(points, embedding, frame)
-        self._cells = _point_cells(points, frame)
+        self._features = point_features(points, embedding, frame)
+        self._cells = point_cells(points, frame)
         self._small = _SMALL * frame.width * frame.height
         self._distance = np.full(len(points), np.inf)
         self._open = np.ones(len(points), np.bool_)
@@ -66,6 +83,11 @@ class FarthestFirst:
         if small.any():
             self.skip(np.any(answers.take(small).inside(self._cells), axis=0))
 
+    @property
+    def expected(self) -> float:
+        """Nothing is known of what further points will find."""
+        return np.inf
+
     def skip(self, inside: NDArray[np.bool_]) -> None:
         """Never hand out these points, bool [N]."""
         self._open &= ~inside
@@ -76,7 +98,7 @@ class FarthestFirst:
         return int(np.count_nonzero(self._open))
 
 
-def _point_features(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+def point_features(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
     """Normalised embedding at each point (bilinear), with the position beside it: float32 [N, 258]."""
     tokens = embedding.reshape(_TOKEN_SIDE, _TOKEN_SIDE, -1)
     at = np.clip(frame.to_model(points) / _TOKEN_PIXELS - _FEATURE_CELLS, 0, _TOKEN_SIDE - 1.001)
@@ -91,8 +113,22 @@ def _point_features(points: NDArray[np.float64], embedding: NDArray[np.float32],
     return np.concatenate([features, position], axis=1).astype(np.float32)
 
 
-def _point_cells(points: NDArray[np.float64], frame: Frame) -> NDArray[np.int64]:
+def point_cells(points: NDArray[np.float64], frame: Frame) -> NDArray[np.int64]:
     """The logit cell (column, row) of each point, int64 [N, 2]."""
     columns, rows = frame.valid_logits()
     cells: NDArray[np.int64] = np.floor(frame.to_model(points) / _LOGIT_PIXELS).astype(np.int64)
     return np.clip(cells, 0, (columns - 1, rows - 1))
+
+
+def point_tokens(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    """What the embedding holds at each point and around it, float32 [N, 768].
+
+    First the token there, then how it differs from the mean of the 5×5 tokens around, then the size of this difference.
+    """
+    tokens = embedding.reshape(_TOKEN_SIDE, _TOKEN_SIDE, -1)
+    at = np.clip((frame.to_model(points) / _TOKEN_PIXELS).astype(np.int64), 0, _TOKEN_SIDE - 1)
+    padded = np.pad(tokens, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    columns = np.sum([padded[:, shift : shift + _TOKEN_SIDE] for shift in range(5)], axis=0)
+    around = np.sum([columns[shift : shift + _TOKEN_SIDE] for shift in range(5)], axis=0)[at[:, 1], at[:, 0]] / 25
+    own = tokens[at[:, 1], at[:, 0]]
+    return np.concatenate([own, own - around, np.abs(own - around)], axis=1)

@@ -241,7 +241,7 @@ class Scene:
         """Find the objects of the photo without being told where they are.
 
         ```python
-        result = scene.everything()                     # adaptive: nearly the grid's masks from 40 % of its prompts
+        result = scene.everything()                     # adaptive: nearly the grid's masks from fewer prompts
         result = scene.everything(sampling="grid")      # the official generator's masks
         result.tree, result.partition(), result.refilter(pred_iou_thresh=0.7)
         ```
