@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,7 +35,13 @@ DEVICES = ("auto", "cpu", "cuda", "coreml")
 
 
 class CompiledGraph(Protocol):
-    """A graph that is ready to run; safe to call from several threads at once."""
+    """A graph that is ready to run; safe to call from several threads at once.
+
+    Attributes:
+        inputs: their names.
+    """
+
+    inputs: Sequence[str]
 
     def __call__(self, **inputs: Array) -> dict[str, NDArray[np.float32]]:
         """Run the graph: arrays by input name → arrays by output name."""

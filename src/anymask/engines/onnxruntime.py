@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,7 @@ class OnnxRuntimeEngine:
 class _Compiled:
     def __init__(self, session: Any) -> None:
         self._session = session
+        self.inputs: Sequence[str] = [each.name for each in session.get_inputs()]
         self._outputs = [output.name for output in session.get_outputs()]
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:

@@ -112,6 +112,7 @@ class _Compiled:
 
     def __init__(self, compiled: Any, outputs: Sequence[Any]) -> None:
         self._compiled = compiled
+        self.inputs: Sequence[str] = [each.get_any_name() for each in compiled.inputs]
         self._outputs = [output.get_any_name() for output in outputs]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running = 0

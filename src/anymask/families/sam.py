@@ -63,7 +63,14 @@ class Sam:
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
-        return self._graph("encoder")(image=preprocess(pixels, self._engine.threads))["embedding"]
+        encoder = self._graph("encoder")
+        if "features" not in encoder.inputs:
+            return encoder(image=preprocess(pixels, self._engine.threads))["embedding"]
+        from anymask.graphs.tinyvit import stem_side
+
+        columns, rows = (stem_side(side) for side in Frame(pixels.shape[1], pixels.shape[0]).resized)
+        features = self._graph("stem")(image=preprocess(pixels, self._engine.threads, (rows, columns)))
+        return encoder(**features)["embedding"]
 
     def decode(
         self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
@@ -112,20 +119,23 @@ class Sam:
             return self._graphs[name]
 
 
-def preprocess(pixels: NDArray[np.uint8], threads: int = 1) -> NDArray[np.float32]:
+def preprocess(
+    pixels: NDArray[np.uint8], threads: int = 1, padded_to: tuple[int, int] = (MODEL_SIDE, MODEL_SIDE)
+) -> NDArray[np.float32]:
     """Resize, normalise and pad a photo as `SamPredictor.set_image` does.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
         threads: how many a large photo is shared among; the result is the same.
+        padded_to: (rows, columns) of the result; SAM's is the square.
 
     Returns:
-        float32 [1, 3, 1024, 1024]; the padding at the bottom and right is zero *after* normalising.
+        float32 [1, 3, rows, columns]; the padding at the bottom and right is zero *after* normalising.
     """
     height, width = pixels.shape[:2]
     columns, rows = Frame(width, height).resized
     resized = _resize(pixels, columns, rows, threads)
-    padded = np.zeros((1, 3, MODEL_SIDE, MODEL_SIDE), np.float32)
+    padded = np.zeros((1, 3, *padded_to), np.float32)
     for channel in range(3):
         plane = padded[0, channel, :rows, :columns]
         np.subtract(resized[..., channel], PIXEL_MEAN[channel], out=plane)
@@ -224,9 +234,15 @@ def _build_encoder(parameters: Parameters, ranges: Ranges | None = None) -> onnx
 
         return DetachedGraph(partial(vit_encoder, parameters), parameters)
     from anymask.graphs.int8 import Int8
-    from anymask.graphs.tinyvit import tinyvit_encoder
+    from anymask.graphs.tinyvit import tinyvit_trunk
 
-    return tinyvit_encoder(parameters, None if ranges is None else Int8(ranges))
+    return tinyvit_trunk(parameters, None if ranges is None else Int8(ranges))
+
+
+def _build_stem(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.graphs.tinyvit import tinyvit_stem
+
+    return tinyvit_stem(parameters)
 
 
 def _build_prompt_encoder(parameters: Parameters) -> onnx.ModelProto:
@@ -248,6 +264,7 @@ def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
 
 
 _GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph], bool]] = {
+    "stem": (_build_stem, False),
     "encoder": (_build_encoder, False),
     "prompt_encoder": (_build_prompt_encoder, True),  # sines of large angles: never in bf16
     "decoder": (_build_decoder, False),

@@ -3,10 +3,10 @@
 Follows `TinyViT` of the reference code (`mobile_sam/modeling/tiny_vit_sam.py`): a convolutional stage, then three
 stages of windowed attention, each block being attention, a depthwise convolution and an MLP.
 
-One rearrangement changes the cost and not the answer. The reference pads the feature map with zeros up to a
+Two rearrangements change the cost and not the answer. The reference pads the feature map with zeros up to a
 multiple of the window *before* normalising and projecting it, so a quarter of the projections work on padding.
 A zero vector always gives the same query, key and value; here the real positions are projected, and that constant
-fills the rest.
+fills the rest. And the convolutions before the first attention leave out the padding of the photo: `tinyvit_stem`.
 """
 
 from __future__ import annotations
@@ -18,41 +18,107 @@ import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
 from spox import Var
 
+from anymask.errors import ModelError
 from anymask.graphs.arithmetic import Arithmetic
 from anymask.graphs.layers import Parameters, channel_norm, const, layer_norm, reshape
 
 INPUT_SIZE = 1024
 _LAYERS = "image_encoder.layers"
+_STEM_SIDE = INPUT_SIZE // 8
+_STEM_BLOCKS = 2
 
 
-def tinyvit_encoder(p: Parameters, arithmetic: Arithmetic | None = None) -> onnx.ModelProto:
-    """Emit the encoder.
+def tinyvit_stem(p: Parameters) -> onnx.ModelProto:
+    """Emit the convolutions before the first attention, without most of the padding.
+
+    A convolution looks a few pixels far. Beyond that distance from the photo and from the border, all rows (or columns)
+    of the padding give the same values, so one of them is computed and repeated: the answer is that of the
+    whole square, to the bit. `stem_side` says how much of the square it takes.
 
     Input:
-        image: float32 [1, 3, 1024, 1024], RGB, normalised with SAM's mean and deviation, then padded bottom and
-            right with zeros.
+        image: float32 [1, 3, R, C], the first rows and columns of the input of `image_tokens`; R and C are 1,024 or
+            `stem_side` of the photo's side.
+    Output:
+        features: float32 [1, C, 128, 128], the input of `tinyvit_trunk`; C is 128 in MobileSAM.
+
+    Raises:
+        ModelError: the weights are of a network that looks farther.
+    """
+    blocks = _count(p, f"{_LAYERS}.0.blocks")
+    if blocks != _STEM_BLOCKS:
+        raise ModelError(f"the first stage of a TinyViT has {_STEM_BLOCKS} blocks, these weights have {blocks}")
+    image = spox.argument(spox.Tensor(np.float32, (1, 3, "R", "C")))
+    return spox.build({"image": image}, {"features": _repeat_padding(_repeat_padding(_stem(image, p), 2), 3)})
+
+
+def tinyvit_trunk(p: Parameters, arithmetic: Arithmetic | None = None) -> onnx.ModelProto:
+    """Emit the three stages of attention and the neck.
+
+    Input:
+        features: float32 [1, C, 128, 128], from `tinyvit_stem`.
     Output:
         embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
     """
-    image = image_input()
-    return spox.build({"image": image}, {"embedding": image_tokens(image, p, arithmetic or Arithmetic())})
+    width = p[f"{_LAYERS}.0.downsample.conv3.c.weight"].shape[0]
+    features = spox.argument(spox.Tensor(np.float32, (1, width, _STEM_SIDE, _STEM_SIDE)))
+    return spox.build({"features": features}, {"embedding": _trunk(features, p, arithmetic or Arithmetic())})
+
+
+def stem_side(content: int) -> int:
+    """How many of the 1,024 rows `tinyvit_stem` needs for a photo of so many, or columns alike.
+
+    Followed are the rows that see the photo: through two convolutions of stride 2, two blocks and one more of stride
+    2, all of kernel 3. After them comes a row of mere padding, which is repeated, and the last, which sees the border.
+    """
+    quarter = (content // 2 + 1) // 2 + 1
+    seen = (quarter + 2) // 2 + 1
+    return min(8 * (seen + 2), INPUT_SIZE)
 
 
 def image_input() -> Var:
-    """The input of the encoder."""
+    """The whole square, float32 [1, 3, 1024, 1024]: RGB, normalised with SAM's mean and deviation, then padded bottom
+    and right with zeros.
+    """
     return spox.argument(spox.Tensor(np.float32, (1, 3, INPUT_SIZE, INPUT_SIZE)))
 
 
 def image_tokens(image: Var, p: Parameters, a: Arithmetic) -> Var:
-    """The embedding of the image."""
+    """The embedding of the whole square, [1, 4096, 256]."""
+    return _trunk(_stem(image, p, a), p, a)
+
+
+def _stem(image: Var, p: Parameters, a: Arithmetic | None = None) -> Var:
+    """[1, 3, rows, columns] → [1, C, rows / 8, columns / 8]."""
+    a = a or Arithmetic()
     x = op.gelu(_conv_bn(image, p, a, "image_encoder.patch_embed.seq.0", stride=2, pad=1))
     x = _conv_bn(x, p, a, "image_encoder.patch_embed.seq.2", stride=2, pad=1)
     for block in range(_count(p, f"{_LAYERS}.0.blocks")):
         x = _mbconv(x, p, a, f"{_LAYERS}.0.blocks.{block}")
-    side = INPUT_SIZE // 4
-    last_stage = _count(p, _LAYERS) - 1
-    for stage in range(1, last_stage + 1):
-        x, side = _patch_merging(x, p, a, f"{_LAYERS}.{stage - 1}.downsample", side)
+    return _patch_merging(x, p, a, f"{_LAYERS}.0.downsample", INPUT_SIZE // 4)[0]
+
+
+def _repeat_padding(x: Var, axis: int) -> Var:
+    """Extend an axis of `[1, C, H, W]` to the whole side by repeating its last slice but one."""
+    shape = op.shape(x)
+    size = op.slice(shape, const([axis], np.int64), const([axis + 1], np.int64))
+    along = const([axis], np.int64)
+    last = op.sub(size, const([1], np.int64))
+    repeated = op.slice(x, op.sub(size, const([2], np.int64)), last, along)
+    missing = op.sub(const([_STEM_SIDE], np.int64), size)
+    before, after = (
+        op.slice(shape, const([0], np.int64), along),
+        op.slice(shape, const([axis + 1], np.int64), const([4], np.int64)),
+    )
+    padding = op.expand(repeated, op.concat([before, missing, after], axis=0))
+    inside = op.slice(x, const([0], np.int64), last, along)
+    return op.concat([inside, padding, op.slice(x, last, size, along)], axis=axis)
+
+
+def _trunk(x: Var, p: Parameters, a: Arithmetic) -> Var:
+    side = _STEM_SIDE
+    for stage in range(1, _count(p, _LAYERS)):
+        if stage > 1:
+            x, side = _patch_merging(x, p, a, f"{_LAYERS}.{stage - 1}.downsample", side)
         for block in range(_count(p, f"{_LAYERS}.{stage}.blocks")):
             x = _block(x, p, a, f"{_LAYERS}.{stage}.blocks.{block}", side)
     return _neck(x, p, a)
