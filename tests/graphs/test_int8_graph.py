@@ -15,7 +15,7 @@ from anymask.engines import ENGINES, load_engine
 from anymask.errors import EngineError, ModelError
 from anymask.families import load_family
 from anymask.graphs.arithmetic import Arithmetic
-from anymask.graphs.int8 import Int8, known_ranges, steps
+from anymask.graphs.int8 import Int8, known_ranges, steps, weight_scales
 
 RNG = np.random.default_rng(0)
 PARAMETERS = {
@@ -39,8 +39,8 @@ def test_a_layer_with_a_range_is_off_by_its_steps_and_no_more(name: str) -> None
     exact = INPUT @ PARAMETERS["fc.weight"].T + PARAMETERS["fc.bias"]
     found = run(name, Int8({"fc": (-0.5, 3.0)}), "int8")
     # Each of 64 products is off by half a step of the input and half a step of the weight, at random.
-    weights = np.abs(PARAMETERS["fc.weight"]).max(1)
-    step = np.sqrt(64 / 12) * (steps(-0.5, 3.0)[0] * weights + 3 * weights / 127)
+    weights = PARAMETERS["fc.weight"]
+    step = np.sqrt(64 / 12) * (steps(-0.5, 3.0)[0] * np.abs(weights).max(1) + 3 * weight_scales(weights))
     error = np.abs(found - exact)
     assert (error <= 5 * step + 0.01 * np.abs(exact).max()).all()
     assert error.max() > 1e-4 * np.abs(exact).max(), "nothing was rounded"
@@ -55,6 +55,18 @@ def test_values_outside_the_range_are_clipped(name: str) -> None:
 
 def test_a_layer_without_a_range_stays_as_it_is() -> None:
     assert np.array_equal(run("onnxruntime", Int8({}), "f32"), run("onnxruntime", Arithmetic(), "f32"))
+
+
+@pytest.mark.parametrize("shape", [(9, 64), (9, 7), (9, 6, 3, 3), (9, 1, 3, 3)])
+def test_two_neighbours_never_overflow_16_bits_on_processors_without_vnni(shape: tuple[int, ...]) -> None:
+    for weights in (RNG.standard_normal(shape), np.ones(shape), -np.ones(shape), np.zeros(shape)):
+        scales = weight_scales(weights.astype(np.float32))
+        whole = np.rint(weights / scales.reshape(-1, *[1] * (len(shape) - 1)))
+        assert np.abs(whole).max() <= 127
+        largest = whole[:, 0::2].copy()
+        largest[:, : shape[1] // 2] += whole[:, 1::2]  # one sign each, or smaller than the larger of them
+        assert 255 * np.abs(largest).max() < 2**15
+    assert np.abs(np.rint(np.ones(2) / weight_scales(np.ones((1, 2), np.float32)))).sum() >= 127, "too cautious"
 
 
 def test_zero_is_one_of_the_steps() -> None:

@@ -42,10 +42,31 @@ class Int8(Arithmetic):
         """Store the weights of a layer as whole numbers from -127 to 127 and one scale for each output channel."""
         if name not in self._ranges:
             return const(array)
-        others = tuple(each for each in range(array.ndim) if each != axis)
-        scale = np.maximum(np.abs(array).max(others, keepdims=True), 1e-9) / 127
+        scale = weight_scales(np.moveaxis(array, axis, 0)).astype(np.float32)
+        scale = np.expand_dims(scale, [each for each in range(array.ndim) if each != axis])
         whole = np.rint(array / scale).astype(np.int8)
         return op.dequantize_linear(op.constant(value=whole), const(scale.ravel()), axis=axis)
+
+
+def weight_scales(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The size of the steps of each output channel's weights.
+
+    Processors without VNNI add the products of two neighbouring inputs in 16 bits (`vpmaddubsw`) and cut what is
+    larger off. So two neighbours may reach 128 steps together, since 128 * 255 is still below 2 ** 15.
+
+    Args:
+        array: [out, in, ...].
+
+    Returns:
+        [out].
+    """
+    flat = array.reshape(*array.shape[:2], -1)
+    if odd := flat.shape[1] % 2:
+        flat = np.pad(flat, ((0, 0), (0, odd), (0, 0)))
+    pairs = [np.maximum(sign * flat, 0) for sign in (1, -1)]
+    together = np.max([(each[:, 0::2] + each[:, 1::2]).max((1, 2)) for each in pairs], axis=0)
+    scales: NDArray[np.float32] = np.maximum(np.maximum(np.abs(flat).max((1, 2)), together) / 127, 1e-11)
+    return scales  # by 127 also together: both may be rounded up by half a step
 
 
 def steps(low: float, high: float) -> tuple[float, int]:
