@@ -8,14 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anymask.answers import measure, suppress
+from anymask.answers import logit_shape, measure, suppress
 from anymask.crops import Crops
 from anymask.errors import PromptError
 from anymask.everything import Sampling, Thresholds, find, keep
 from anymask.everything_budget import Budget
-from anymask.everything_run import find_objects
+from anymask.everything_run import find_objects, lone_points
 from anymask.frame import Frame
 from anymask.promising import MostPromising
+from anymask.prompt import Prompt
 from anymask.sampling import FarthestFirst, grid
 
 FRAME = Frame(256, 128)
@@ -80,6 +81,20 @@ class TestMeasure:
             inner, outer = (np.count_nonzero(frame.upscale(kept, t)) for t in (1.0, -1.0))
             assert answers.stability[index] == pytest.approx(inner / max(1, outer))
         assert answers.refined.tolist() == [True, False, True]
+
+    def test_very_large_photos_are_counted_in_coarser_pixels(self):
+        frame = Frame(13000, 9000)
+        assert (frame.measured.width, frame.measured.height) == (4096, 2836)
+        assert FRAME.measured is FRAME
+        rng = np.random.default_rng(2)
+        logits = np.cumsum(np.cumsum(rng.standard_normal((1, 1, 256, 256)), 2), 3).astype(np.float32) / 60
+        answers = measure(frame, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        answers.refine(np.ones(1, bool))
+        answers.fit_boxes(np.ones(1, bool))
+        kept = answers.full_logits(0)
+        assert answers.boxes[0] == pytest.approx(frame.box_above(kept), abs=4)
+        exact = frame.count_above(kept, 1.0) / frame.count_above(kept, -1.0)
+        assert answers.stability[0] == pytest.approx(exact, abs=1e-3)
 
     def test_what_is_on_padding_does_not_count(self):
         logits = squares((10, 200, 20))  # below the photo's last row
@@ -297,7 +312,7 @@ class TestEstimate:
     def test_says_beforehand_what_a_search_will_take(self, clock):
         told = []
         model = ThousandsOfSmallThings(clock)
-        family = SimpleNamespace(decode=lambda embedding, frame, prompts: model(
+        family = SimpleNamespace(decode=lambda embedding, frame, prompts, only_seen: model(
             np.array([prompt.points[0] for prompt in prompts])), release=lambda: None)  # fmt: skip
 
         def before(estimate):
@@ -392,6 +407,21 @@ class TestRealModel:
         assert found.found.asked <= 256
         assert found.skipped == ""
         assert len(found) >= 12
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_logits_beyond_the_photo_are_not_made_and_the_others_are_the_same(self, coffee, turned):
+        pixels = coffee.image[:, ::-1].transpose(1, 0, 2) if turned else coffee.image
+        scene = coffee._segmenter.encode(np.ascontiguousarray(pixels))
+        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(np.array([[120.0, 80], [300, 350]]))]
+        family, frame = scene._segmenter._family, scene._frame
+        logits, scores = family.decode(scene._embedding, frame, prompts)
+        seen, same_scores = family.decode(scene._embedding, frame, prompts, only_seen=True)
+        rows, columns = seen.shape[2:]
+        assert min(rows, columns) == 172
+        assert max(rows, columns) == 256
+        assert (rows, columns) >= logit_shape(frame)
+        assert np.allclose(seen, logits[:, :, :rows, :columns], atol=1e-3)
+        assert np.allclose(same_scores, scores, atol=1e-5)
 
     def test_finds_the_things_on_the_table(self, coffee, result):
         assert len(result) >= 4

@@ -58,7 +58,7 @@ class Answers:
         return Answers(self.frame, self.offset, **{name: getattr(self, name)[indices] for name in _ARRAYS})
 
     def refine(self, needed: NDArray[np.bool_]) -> None:
-        """Count the stability of some answers in pixels of the photo, as the reference does, where not done yet.
+        """Count the stability of some answers in pixels of `Frame.measured`, as the reference does, where not done yet.
 
         Counted in logit cells, every eighth mask of a photo with small objects falls on the wrong side of the
         threshold.
@@ -68,8 +68,8 @@ class Answers:
         """
         for index in np.flatnonzero(needed & ~self.refined).tolist():
             logits = self.full_logits(index)
-            inner = self.frame.count_above(logits, self.offset)
-            outer = self.frame.count_above(logits, -self.offset)
+            inner = self.frame.measured.count_above(logits, self.offset)
+            outer = self.frame.measured.count_above(logits, -self.offset)
             self.stability[index] = inner / max(outer, 1)
             self.refined[index] = True
 
@@ -84,13 +84,15 @@ class Answers:
         return np.minimum(0.2, 2.8 / cells**0.75 + 0.005)
 
     def fit_boxes(self, needed: NDArray[np.bool_]) -> None:
-        """Measure some of the boxes on the pixels of the photo, as the reference does, where not done yet.
+        """Measure some of the boxes on the pixels of `Frame.measured`, as the reference does, where not done yet.
 
         Args:
             needed: bool [N].
         """
+        frame, measured = self.frame, self.frame.measured
+        scale = np.tile([frame.width / measured.width, frame.height / measured.height], 2)
         for index in np.flatnonzero(needed & ~self.fitted).tolist():
-            self.boxes[index] = self.frame.box_above(self.full_logits(index))
+            self.boxes[index] = np.multiply(measured.box_above(self.full_logits(index)), scale)
             self.fitted[index] = True
 
     def full_logits(self, index: int) -> NDArray[np.float32]:
@@ -142,7 +144,7 @@ def measure(
     Args:
         frame: of the photo.
         points: [B, 2], where each prompt pointed.
-        logits: float32 [B, K, 256, 256].
+        logits: float32 [B, K, rows, columns], at least those of `logit_shape`.
         scores: float32 [B, K].
         levels: which candidates the K are.
         stability_score_offset: the reference's parameter.

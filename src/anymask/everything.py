@@ -26,7 +26,9 @@ from anymask.sampling import FarthestFirst, Order, grid
 MULTIMASK = (1, 2, 3)
 
 Decode = Callable[[NDArray[np.float64]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Points [B, 2] or boxes [B, 4] in pixels of the frame → logits [B, 4, 256, 256] and scores [B, 4]."""
+"""Points [B, 2] or boxes [B, 4] in pixels of the frame → logits [B, 4, rows, columns] and scores [B, 4].
+
+The rows and columns are the first of the 256, at least those of `anymask.answers.logit_shape`."""
 
 
 @dataclass(frozen=True)

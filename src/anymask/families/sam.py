@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from anymask.engines import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.frame import MODEL_SIDE, Frame
 from anymask.graphs import CODE_VERSION
+from anymask.graphs.prompt_encoder import GRID
 from anymask.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _LARGE = 3 * 2048 * 1024
 _BAND = 8 * 2**20
 """Values that one thread resizes at once: Pillow copies them, to four bytes a pixel."""
 
+_LOGITS_PER_TOKEN = 4
 _NOT_A_POINT, _TOP_LEFT, _BOTTOM_RIGHT, _ABSENT = -1, 2, 3, -2
 
 
@@ -73,9 +75,18 @@ class Sam:
         return encoder(**features)["embedding"]
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, only_seen: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts."""
+        """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts.
+
+        With `only_seen` (points and boxes only) logits of tokens that see no photo are left out: [B, 4, rows, columns].
+        """
+        if only_seen:
+            parts = [
+                self._decode("search_decoder", embedding, frame, prompts[start : start + BATCH])
+                for start in range(0, len(prompts), BATCH)
+            ]
+            return _joined(parts, "logits"), _joined(parts, "scores")
         logits = np.empty((len(prompts), 4, 256, 256), np.float32)
         scores = np.empty((len(prompts), 4), np.float32)
         with_mask = np.array([prompt.mask_input is not None for prompt in prompts], bool)
@@ -104,6 +115,10 @@ class Sam:
         inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
         if graph == "mask_decoder":
             inputs["mask_input"] = np.stack([p.mask_input for p in prompts if p.mask_input is not None])[:, None]
+        if graph == "search_decoder":
+            columns, rows = frame.valid_logits()
+            # One logit more than is seen: the last visible pixels are interpolated towards it.
+            inputs["seen"] = np.minimum(np.array([rows, columns]) // _LOGITS_PER_TOKEN + 1, GRID)
         return self._graph(graph)(**inputs)
 
     def _graph(self, name: str) -> CompiledGraph:
@@ -117,6 +132,10 @@ class Sam:
                     key, lambda: build(_parameters(self._key, self._files)), exact=exact
                 )
             return self._graphs[name]
+
+
+def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) -> NDArray[np.float32]:
+    return parts[0][name] if len(parts) == 1 else np.concatenate([part[name] for part in parts])
 
 
 def preprocess(
@@ -257,6 +276,12 @@ def _build_decoder(parameters: Parameters) -> onnx.ModelProto:
     return mask_decoder(parameters)
 
 
+def _build_search_decoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.graphs.two_way_decoder import mask_decoder
+
+    return mask_decoder(parameters, only_seen=True)
+
+
 def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
     from anymask.graphs.two_way_decoder import mask_decoder
 
@@ -269,5 +294,6 @@ _GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph]
     "prompt_encoder": (_build_prompt_encoder, True),  # sines of large angles: never in bf16
     "decoder": (_build_decoder, False),
     "mask_decoder": (_build_mask_decoder, False),
+    "search_decoder": (_build_search_decoder, False),
 }
 """How each graph is built, and whether it must be computed in f32 at any precision."""

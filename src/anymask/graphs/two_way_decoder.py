@@ -33,15 +33,19 @@ _TRANSFORMER = "mask_decoder.transformer"
 _SCORE_LIMIT = 80.0
 
 
-def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelProto:
+def mask_decoder(p: Parameters, *, with_mask_input: bool = False, only_seen: bool = False) -> onnx.ModelProto:
     """Emit the decoder for a batch of prompts on one image.
+
+    With `only_seen` logits are made where the photo is and not where it was padded: of a 3:2 photo two thirds.
 
     Input:
         embedding: float32 [1, 4096, 256], of the image, shared by the batch.
         tokens, token_bias: from the prompt encoder, [B, T, 256] and [B, T].
         mask_input: float32 [B, 1, 256, 256], only with `with_mask_input`.
+        seen: int64 [2], rows R and columns C of image tokens that see the photo, only with `only_seen`.
     Output:
-        logits: float32 [B, 4, 256, 256]: the single-mask answer, then the three of `multimask_output`.
+        logits: float32 [B, 4, 256, 256], or [B, 4, 4·R, 4·C] with `only_seen`: the single-mask answer, then the three
+            of `multimask_output`.
         scores: float32 [B, 4]: predicted IoU.
     """
     embedding = spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, WIDTH)))
@@ -56,7 +60,18 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
 
     queries, image = _transformer(image, tokens, token_bias, p)
     scores = mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
-    return spox.build(inputs, {"logits": _upscale(image, _filters(queries, p), p), "scores": scores})
+    size = const([GRID, GRID], np.int64)
+    if only_seen:
+        size = inputs["seen"] = spox.argument(spox.Tensor(np.int64, (2,)))
+        image = _corner(image, size)
+    return spox.build(inputs, {"logits": _upscale(image, size, _filters(queries, p), p), "scores": scores})
+
+
+def _corner(image: Var, size: Var) -> Var:
+    """The top left tokens of an image, [B, 4096, 256] → [B, R·C, 256], size [R, C]."""
+    image = reshape(image, [0, GRID, GRID, WIDTH])
+    image = op.slice(image, const([0, 0], np.int64), size, const([1, 2], np.int64))
+    return reshape(image, [0, -1, WIDTH])
 
 
 def _transformer(image: Var, tokens: Var, token_bias: Var, p: Parameters) -> tuple[Var, Var]:
@@ -180,21 +195,22 @@ def _token(queries: Var, index: int) -> Var:
     return op.gather(queries, const(index, np.int64), axis=1)
 
 
-def _upscale(image: Var, filters: Var, p: Parameters) -> Var:
-    """`output_upscaling`, then the filters: [B, 4096, 256] → [B, 4, 256, 256].
+def _upscale(image: Var, size: Var, filters: Var, p: Parameters) -> Var:
+    """`output_upscaling`, then the filters: [B, R·C, 256], size [R, C] → [B, 4, 4·R, 4·C].
 
     A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
     everything stays channels-last and only the finished logits are put into picture order.
     """
-    x = reshape(_double(image, p, "mask_decoder.output_upscaling.0"), [0, 4 * GRID * GRID, WIDTH // 4])
+    x = reshape(_double(image, p, "mask_decoder.output_upscaling.0"), [0, -1, WIDTH // 4])
     x = op.gelu(layer_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))
     x = op.gelu(_double(x, p, "mask_decoder.output_upscaling.3"))
-    pixels = reshape(x, [0, 16 * GRID * GRID, WIDTH // 8])
+    pixels = reshape(x, [0, -1, WIDTH // 8])
     logits = op.matmul(filters, op.transpose(pixels, perm=[0, 2, 1]))
     # Each image token's 16 pixels lie together: (row, column, then y and x of the first and of the second doubling).
-    logits = reshape(logits, [-1, GRID, GRID, 2, 2, 2, 2])
-    logits = op.transpose(logits, perm=[0, 1, 3, 5, 2, 4, 6])
-    return reshape(logits, [-1, MASK_TOKENS, 4 * GRID, 4 * GRID])
+    apart = op.concat([const([-1], np.int64), size, const([2, 2, 2, 2], np.int64)], axis=0)
+    logits = op.transpose(op.reshape(logits, apart), perm=[0, 1, 3, 5, 2, 4, 6])
+    picture = op.mul(size, const([4, 4], np.int64))
+    return op.reshape(logits, op.concat([const([-1, MASK_TOKENS], np.int64), picture], axis=0))
 
 
 def _double(x: Var, p: Parameters, name: str) -> Var:
