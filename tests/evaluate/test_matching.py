@@ -16,7 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from anymask import Mask, rle
 from anymask.evaluate import Object, summary
 from anymask.evaluate.matching import match_each, match_labelled
-from anymask.evaluate.precision import average_precision, weighted_precision
+from anymask.evaluate.precision import average_precision, false_alarms, weighted_precision
 from anymask.evaluate.protocols import Found
 
 SIZE = (200, 150)
@@ -149,6 +149,18 @@ def test_an_answer_within_a_crowd_is_no_false_alarm_and_a_crowd_no_miss() -> Non
     rows, entries = match_labelled(objects, answers, ["cup", "cup"], ["cup"])
     assert [row["object"] for row in rows] == ["0,0"]
     assert average_precision([entries])["AP"] == pytest.approx(1)
+    assert false_alarms(entries) == 0
+
+
+def test_answers_of_the_wrong_place_or_category_and_second_answers_to_an_object_are_false_alarms() -> None:
+    objects = [box_object(0, 0, 20, 20, label="cup")]
+    boxes = [(0, 0, 20, 20), (0, 0, 20, 19), (40, 0, 60, 20), (0, 0, 20, 20)]
+    answers = [Mask.from_array(box_mask(*box), detector_score=0.9 - i / 10) for i, box in enumerate(boxes)]
+    rows, entries = match_labelled(objects, answers, ["cup", "cup", "cup", "spoon"], ["cup", "spoon"])
+    assert false_alarms(entries) == 3
+    without = match_labelled([], answers[:1], ["cup"], ["cup"])[1]
+    found = {"a": Found([{**row, "seconds": 1.0} for row in rows], entries), "b": Found([], without)}
+    assert summary(found, "text")["false alarms per photograph"] == 2
 
 
 def test_pixels_left_out_of_account_are_cut_from_answers() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.evaluate.figures import lower_is_better, of_object, summary
-from anymask.evaluate.precision import weighted_precision
+from anymask.evaluate.figures import FALSE_ALARMS, lower_is_better, of_object, summary
+from anymask.evaluate.precision import false_alarms, weighted_precision
 from anymask.evaluate.protocols import MOST_CLICKS, Found
 
 LEVEL = 0.95
@@ -100,7 +100,13 @@ def _intervals(
                 values.setdefault(name, []).append((place, own[name] - other[name]))
     made = {name: mean_interval(name, pairs, len(first), seed) for name, pairs in values.items()}
     named = [made[name] for name in summary(first, protocol, most) if name in made]
-    return [*_precision(first, second, seed), *named] if protocol == "text" else named
+    if protocol != "text":
+        return named
+    alarms = [
+        (place, float(false_alarms(own.entries) - (0 if second is None else false_alarms(second[image].entries))))
+        for place, (image, own) in enumerate(first.items())
+    ]
+    return [*_precision(first, second, seed), mean_interval(FALSE_ALARMS, alarms, len(first), seed), *named]
 
 
 def mean_interval(name: str, values: Sequence[tuple[int, float]], photographs: int, seed: int = 0) -> Interval:

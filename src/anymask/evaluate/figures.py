@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from anymask.evaluate.matching import AREAS, PROPOSALS
-from anymask.evaluate.precision import average_precision
+from anymask.evaluate.precision import average_precision, false_alarms
 from anymask.evaluate.protocols import MOST_CLICKS, Found, Row
 
 TARGETS = (0.85, 0.90, 0.95)
 FEW_CLICKS = (2, 3, 5)
+FALSE_ALARMS = "false alarms per photograph"
 
 Figures = dict[str, float]
 """Name → value. Higher is better, but for `lower_is_better`."""
@@ -19,7 +20,7 @@ Figures = dict[str, float]
 
 def lower_is_better(name: str) -> bool:
     """Whether less of a figure is better."""
-    return name.startswith(("clicks to", "never", "seconds"))
+    return name.startswith(("clicks to", "never", "seconds", FALSE_ALARMS))
 
 
 def of_object(row: Row, protocol: str, most_clicks: int = MOST_CLICKS) -> Figures:
@@ -85,6 +86,7 @@ def summary(found: Mapping[str, Found], protocol: str, most_clicks: int = MOST_C
     figures: Figures = {"photographs": len(found), "objects": len(rows)}
     if protocol == "text":
         figures |= average_precision([each.entries for each in found.values()])
+        figures[FALSE_ALARMS] = float(np.mean([false_alarms(each.entries) for each in found.values()]))
     if protocol == "everything":
         answers = [each.rows[0]["answers"] for each in found.values() if each.rows]
         figures["masks per photograph"] = float(np.mean(answers))

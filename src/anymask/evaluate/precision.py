@@ -54,6 +54,16 @@ def average_precision(photographs: Sequence[Entries]) -> dict[str, float]:
     return {name: float(value) for name, value in zip(_NAMES, evaluation.stats, strict=True) if value > -1}
 
 
+def false_alarms(entries: Entries) -> int:
+    """How many answers of one photograph reach an IoU of 0.5 with no object of their category, nor lie in a crowd."""
+    alarms = 0
+    for entry in entries:
+        if entry["area"] == "all" and entry["scores"]:
+            matched, ignored = (entry[name][0] for name in ("matched", "ignored"))  # the first threshold is 0.5
+            alarms += sum(pair == ("0", "0") for pair in zip(matched, ignored, strict=True))
+    return alarms
+
+
 def _as_evaluated(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "dtScores": list(entry["scores"]),
