@@ -351,6 +351,24 @@ class TestBudgets:
         assert {tuple(box) for box in part.answers.boxes[part.kept]} <= boxes
         assert 0 < len(part.kept) < len(whole.kept)
 
+    @given(
+        st.lists(st.tuples(st.integers(0, 200), st.integers(0, 80), st.integers(8, 40)), min_size=1, max_size=12),
+        st.integers(1, 6),
+        st.sampled_from(["grid", "adaptive"]),
+    )
+    @settings(max_examples=10)
+    def test_what_a_cancelled_run_keeps_the_whole_run_keeps_or_has_better(self, corners, batches, method):
+        whole = search(FakeModel(corners), method=method, points_per_side=10)
+        checks = iter([False] * batches)
+        part = search(FakeModel(corners), Budget(stop=lambda: next(checks, True)), method=method, points_per_side=10)
+        assert part.asked <= whole.asked
+        better = {tuple(box): score for box, score in zip(whole.answers.boxes, whole.answers.scores, strict=True)}
+        kept = [(whole.answers.boxes[i], whole.answers.scores[i]) for i in whole.kept]
+        for index in part.kept:
+            box, score = part.answers.boxes[index], part.answers.scores[index]
+            assert tuple(box) in better
+            assert any(overlap(box, other) > 0.69 and theirs >= score for other, theirs in kept)
+
     def test_a_deadline_is_kept(self):
         class Slow(FakeModel):
             def __call__(self, points):
