@@ -32,12 +32,16 @@ PROMPTS_BY_NAME = {prompt.name: prompt for prompt in PROMPTS}
 
 
 @cache
-def scene(photo: Path, engine: str, precision: str) -> Any:
+def segmenter(engine: str, precision: str) -> Any:
     try:
-        segmenter = anymask.load("mobile-sam", engine=engine, precision=precision, threads=2, store=False)
+        return anymask.load("mobile-sam", engine=engine, precision=precision, threads=2, store=False)
     except EngineError as error:
         pytest.skip(f"{engine} cannot run in {precision} on this machine: {error}")
-    return segmenter.encode(read_pixels(photo))
+
+
+@cache
+def scene(photo: Path, engine: str, precision: str) -> Any:
+    return segmenter(engine, precision).encode(read_pixels(photo))
 
 
 @cache
