@@ -79,8 +79,8 @@ class Sampling:
     points_per_batch: int = 16
     stability_score_offset: float = 1.0
     point_grids: NDArray[np.float64] | None = field(default=None, compare=False)
-    share: float = 0.375
-    enough: float = 0.01
+    share: float = 0.45
+    enough: float = 0.008
     reask: float = 0.25
 
     def __post_init__(self) -> None:
