@@ -20,6 +20,7 @@ from anymask.errors import PromptError
 from anymask.everything_budget import Budget, Status
 from anymask.frame import Frame
 from anymask.mask import Mask
+from anymask.overlap import iou
 from anymask.promising import MostPromising
 from anymask.sampling import FarthestFirst, Order, grid
 
@@ -381,7 +382,8 @@ def _unlike(answers: Answers, candidates: NDArray[np.int64], kept: NDArray[np.in
         # Masks that share most of their pixels are of a size; with thousands of them few pairs are left to compare.
         alike = answers.areas[index] / answers.areas[live]
         near = (alike >= _SAME) & (alike <= 1 / _SAME) & _touching(answers.boxes[index], answers.boxes[live])
-        if not any(_iou(answers, index, other) > _SAME for other in np.array(live, np.int64)[near].tolist()):
+        others = np.array(live, np.int64)[near].tolist()
+        if not any(iou(answers.logits[index] > 0, answers.logits[other] > 0) > _SAME for other in others):
             live.append(index)
     return live[len(kept) :]
 
@@ -389,11 +391,6 @@ def _unlike(answers: Answers, candidates: NDArray[np.int64], kept: NDArray[np.in
 def _touching(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
     touching: NDArray[np.bool_] = np.all((boxes[:, :2] <= box[2:]) & (boxes[:, 2:] >= box[:2]), axis=1)
     return touching
-
-
-def _iou(answers: Answers, first: int, second: int) -> float:
-    one, other = answers.logits[first] > 0, answers.logits[second] > 0
-    return float(np.count_nonzero(one & other)) / max(1, int(np.count_nonzero(one | other)))
 
 
 def _room(frame: Frame, prompts: int, budget: Budget) -> NDArray[np.float16]:
