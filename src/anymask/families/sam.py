@@ -16,7 +16,7 @@ from anymask.engines import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.frame import MODEL_SIDE, Frame
 from anymask.graphs import CODE_VERSION
-from anymask.graphs.prompt_encoder import GRID
+from anymask.graphs.sizes import GRID, stem_side
 from anymask.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -68,8 +68,6 @@ class Sam:
         encoder = self._graph("encoder")
         if "features" not in encoder.inputs:
             return encoder(image=preprocess(pixels, self._engine.threads))["embedding"]
-        from anymask.graphs.tinyvit import stem_side
-
         columns, rows = (stem_side(side) for side in Frame(pixels.shape[1], pixels.shape[0]).resized)
         features = self._graph("stem")(image=preprocess(pixels, self._engine.threads, (rows, columns)))
         return encoder(**features)["embedding"]

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.graphs.layers import Parameters, channel_norm, const, conv, reshape
-
-IMAGE_SIZE = 1024
-GRID = IMAGE_SIZE // 16
+from anymask.graphs.sizes import GRID, IMAGE_SIZE
 
 NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, -2
 """Labels of the sparse prompt. `ABSENT` fills up a shorter prompt in a batch and takes no part in attention."""

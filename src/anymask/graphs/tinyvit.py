@@ -21,10 +21,10 @@ from spox import Var
 from anymask.errors import ModelError
 from anymask.graphs.arithmetic import Arithmetic
 from anymask.graphs.layers import Parameters, channel_norm, const, layer_norm, reshape
+from anymask.graphs.sizes import IMAGE_SIZE
 
-INPUT_SIZE = 1024
 _LAYERS = "image_encoder.layers"
-_STEM_SIDE = INPUT_SIZE // 8
+_STEM_SIDE = IMAGE_SIZE // 8
 _STEM_BLOCKS = 2
 
 
@@ -64,23 +64,11 @@ def tinyvit_trunk(p: Parameters, arithmetic: Arithmetic | None = None) -> onnx.M
     return spox.build({"features": features}, {"embedding": _trunk(features, p, arithmetic or Arithmetic())})
 
 
-def stem_side(content: int) -> int:
-    """How many of the 1,024 rows `tinyvit_stem` needs for a photo of so many, or columns alike.
-
-    Followed are the rows that see the photo: through two convolutions of stride 2, two blocks and one more of stride
-    2, all of kernel 3. After them comes a row of mere padding, which is repeated, and the last, which sees the border.
-    Rounded up to steps of 32, because an engine remembers 2 MB for each shape that it has met.
-    """
-    quarter = (content // 2 + 1) // 2 + 1
-    seen = (quarter + 2) // 2 + 1
-    return min(-(-8 * (seen + 2) // 32) * 32, INPUT_SIZE)
-
-
 def image_input() -> Var:
     """The whole square, float32 [1, 3, 1024, 1024]: RGB, normalised with SAM's mean and deviation, then padded bottom
     and right with zeros.
     """
-    return spox.argument(spox.Tensor(np.float32, (1, 3, INPUT_SIZE, INPUT_SIZE)))
+    return spox.argument(spox.Tensor(np.float32, (1, 3, IMAGE_SIZE, IMAGE_SIZE)))
 
 
 def image_tokens(image: Var, p: Parameters, a: Arithmetic) -> Var:
@@ -95,7 +83,7 @@ def _stem(image: Var, p: Parameters, a: Arithmetic | None = None) -> Var:
     x = _conv_bn(x, p, a, "image_encoder.patch_embed.seq.2", stride=2, pad=1)
     for block in range(_count(p, f"{_LAYERS}.0.blocks")):
         x = _mbconv(x, p, a, f"{_LAYERS}.0.blocks.{block}")
-    return _patch_merging(x, p, a, f"{_LAYERS}.0.downsample", INPUT_SIZE // 4)[0]
+    return _patch_merging(x, p, a, f"{_LAYERS}.0.downsample", IMAGE_SIZE // 4)[0]
 
 
 def _repeat_padding(x: Var, axis: int) -> Var:

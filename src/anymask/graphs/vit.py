@@ -25,7 +25,7 @@ from spox import Var
 
 from anymask.errors import ModelError
 from anymask.graphs.layers import Parameters, const, conv, layer_norm, reshape
-from anymask.graphs.prompt_encoder import GRID, IMAGE_SIZE
+from anymask.graphs.sizes import GRID, IMAGE_SIZE
 
 TOKENS = GRID * GRID
 EPSILON = 1e-6

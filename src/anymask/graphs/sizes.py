@@ -1,0 +1,20 @@
+"""Sizes of the networks that callers need too; here, because a graph from the cache runs without what builds graphs."""
+
+from __future__ import annotations
+
+IMAGE_SIZE = 1024
+"""Side of the square that SAM looks at, in pixels."""
+GRID = IMAGE_SIZE // 16
+"""Image tokens along each side of it."""
+
+
+def stem_side(content: int) -> int:
+    """How many of the 1,024 rows `tinyvit_stem` needs for a photo of so many, or columns alike.
+
+    Followed are the rows that see the photo: through two convolutions of stride 2, two blocks and one more of stride
+    2, all of kernel 3. After them comes a row of mere padding, which is repeated, and the last, which sees the border.
+    Rounded up to steps of 32, because an engine remembers 2 MB for each shape that it has met.
+    """
+    quarter = (content // 2 + 1) // 2 + 1
+    seen = (quarter + 2) // 2 + 1
+    return min(-(-8 * (seen + 2) // 32) * 32, IMAGE_SIZE)
