@@ -6,7 +6,6 @@ go first. A store that cannot be read or written costs time, never the answer.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import write_atomically
+from anymask.engines.cache import make_room, write_atomically
 
 DEFAULT_CAP = 2 * 1024**3
 _SUFFIX = ".embedding.npy"
@@ -76,19 +75,5 @@ class EmbeddingStore:
         self._puts_until_look -= 1
         if self._puts_until_look > 0:
             return
-        entries = []
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(self.folder):
-                if entry.name.endswith(_SUFFIX):
-                    with contextlib.suppress(OSError):  # another process may have removed it
-                        status = entry.stat()
-                        entries.append((status.st_mtime_ns, status.st_size, entry.path))
-        excess = sum(size for _, size, _ in entries) - self.cap
-        largest = max((size for _, size, _ in entries), default=0)
+        excess, largest = make_room(self.folder, self.cap, _SUFFIX)
         self._puts_until_look = _PUTS_BETWEEN_LOOKS if excess + 4 * _PUTS_BETWEEN_LOOKS * largest < 0 else 0
-        for _, size, path in sorted(entries):
-            if excess <= 0:
-                break
-            with contextlib.suppress(OSError):
-                Path(path).unlink()
-            excess -= size

@@ -59,7 +59,7 @@ def test_damaged_weights_are_told_and_left_alone(own_cache: Path, capsys: pytest
 def test_damaged_cache_files_are_named(own_cache: Path, coffee_photo: Path) -> None:
     load(precision="f32", threads=2, engine="openvino").encode(coffee_photo)
     assert look_at_cache(own_cache)["damaged"] == {}
-    victims = [*(own_cache / "embeddings").glob("*.npy"), *(own_cache / "graphs").glob("*.openvino")]
+    victims = [*(own_cache / "embeddings").glob("*.npy"), *(own_cache / "graphs").glob("*.graph")]
     assert len(victims) >= 3
     for path in victims:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -1,5 +1,6 @@
 """Both engines on a small graph: same numbers, shared between threads, kept on disk."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,29 @@ def test_damaged_cache_is_built_again(name, tmp_path):
         path.write_bytes(path.read_bytes()[:50])
     graph = load_engine(name, precision="f32", cache=tmp_path).compile("small", small_graph)
     assert np.allclose(graph(x=np.ones((1, 16), np.float32))["product"], WEIGHT.sum(axis=0), atol=1e-4)
+
+
+def test_graphs_that_nothing_uses_any_more_make_room_for_new_ones(name, tmp_path, monkeypatch):
+    def compile(version, build=small_graph):
+        load_engine(name, precision="f32", cache=tmp_path).compile(f"small/{version}", build)
+
+    compile(1)
+    (first,) = tmp_path.iterdir()
+    left_behind = tmp_path / ".half-written.tmp"
+    left_behind.write_bytes(bytes(100))
+    for age, path in enumerate((left_behind, first)):
+        os.utime(path, (1000 + age, 1000 + age))
+    monkeypatch.setattr("anymask.engines.cache.GRAPHS_CAP", int(2.5 * first.stat().st_size))
+    compile(2)
+    os.utime(first, (1000, 1000))
+    compile(2, forbidden)
+    compile(1, forbidden)  # used again: now the second is the oldest
+    compile(3)
+    assert not left_behind.exists()
+    compile(1, forbidden)
+    compile(3, forbidden)
+    with pytest.raises(AssertionError, match="built although"):
+        compile(2, forbidden)
 
 
 def test_unwritable_cache_costs_time_only(name, tmp_path):

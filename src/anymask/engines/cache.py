@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
 
 Opened = TypeVar("Opened")
 
+GRAPHS_CAP = 2 * 1024**3
+"""Bytes that the folder of graphs may hold: a model at one precision takes 55 MB, the largest detector 600 MB."""
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a cache file so that a reader sees all of it or nothing.
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def write_atomically(path: Path, *content: bytes) -> None:
+    """Write a cache file, given in pieces, so that a reader sees all of it or nothing.
 
     A cache that cannot be written (read-only home, full disk) costs time, not the answer: nothing is raised and
     nothing is left behind.
@@ -26,12 +32,76 @@ def write_atomically(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
-            file.write(content)
+            file.writelines(content)
         temporary.replace(path)
     except OSError:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def make_room(folder: Path, cap: int, suffix: str = "") -> tuple[int, int]:
+    """Remove the least recently used files of a folder until they hold no more than so many bytes.
+
+    Safe beside other processes that read, write and make room: what one still needed, it makes again.
+
+    Args:
+        folder: which need not exist.
+        cap: bytes it may hold afterwards.
+        suffix: only files whose names end with it count, and go.
+
+    Returns:
+        By how many bytes the folder exceeded its cap (negative: what was free), and the size of the largest file.
+    """
+    entries = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name.endswith(suffix):
+                with contextlib.suppress(OSError):  # another process may have removed it
+                    status = entry.stat()
+                    entries.append((status.st_mtime_ns, status.st_size, entry.path))
+    excess = left = sum(size for _, size, _ in entries) - cap
+    for _, size, path in sorted(entries):
+        if left <= 0:
+            break
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
+        left -= size
+    return excess, max((size for _, size, _ in entries), default=0)
+
+
+def graph_path(folder: Path, *identity: object) -> Path:
+    """Where the graph that these things identify is kept."""
+    return folder / f"{hashlib.sha256(repr(identity).encode()).hexdigest()[:32]}.graph"
+
+
+def keep_graph(path: Path, content: bytes) -> None:
+    """Write a graph and its sha256, and let those go that were used longest ago, as those of earlier versions are."""
+    write_atomically(path, content, hashlib.sha256(content).digest())
+    make_room(path.parent, GRAPHS_CAP)
+
+
+def read_graph(path: Path) -> bytes:
+    """Read what `keep_graph` wrote, without its sha256, and mark it as used.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(max(0, os.fstat(file.fileno()).st_size - _DIGEST_BYTES))
+    with contextlib.suppress(OSError):  # a cache that only an administrator may write
+        os.utime(path)
+    return content
+
+
+def graph_is_whole(path: Path) -> bool:
+    """Whether a graph is as `keep_graph` wrote it; takes a second per gigabyte, and loads nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    return hashlib.sha256(memoryview(content)[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]
 
 
 def open_model(
@@ -45,11 +115,11 @@ def open_model(
         emit: makes the model, if it is not there or damaged.
         open_: gives the model's bytes to the engine.
     """
-    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.detached.onnx" if folder else None
+    path = graph_path(folder, "detached", key) if folder else None
     if path is not None:
         with contextlib.suppress(Exception):  # engines have no narrower base class for a damaged file
-            return open_(path.read_bytes())
+            return open_(read_graph(path))
     model = emit().SerializeToString()
     if path is not None:
-        write_atomically(path, model)
+        keep_graph(path, model)
     return open_(model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import open_model, write_atomically
+from anymask.engines.cache import graph_path, keep_graph, open_model, read_graph
 from anymask.engines.detached import DetachedGraph, usable_in_place
 from anymask.engines.devices import choose_provider, require_device
 from anymask.errors import EngineError
@@ -48,17 +47,17 @@ class OnnxRuntimeEngine:
 
     def compile(self, key: str, build: BuildGraph, *, exact: bool = False) -> _Compiled:
         """Load a graph; the built ONNX file is kept on disk."""
-        path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx" if self._cache else None
+        path = graph_path(self._cache, self.name, key) if self._cache else None
         if path is not None:
             with contextlib.suppress(Exception):  # not there, or damaged: there is no narrower base class
-                return self._open(path.read_bytes())
+                return self._open(read_graph(path))
         graph = build()
         if isinstance(graph, DetachedGraph):
             weights = graph.weights
             return open_model(self._cache, key, graph.emit, lambda model: self._open_detached(model, weights))
         model = graph.SerializeToString()
         if path is not None:
-            write_atomically(path, model)
+            keep_graph(path, model)
         return self._open(model)
 
     def _open(self, model: bytes, options: Any = None) -> _Compiled:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import queue
 import threading
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import open_model, write_atomically
+from anymask.engines.cache import graph_path, keep_graph, open_model, read_graph
 from anymask.engines.detached import DetachedGraph, usable_in_place
 from anymask.errors import EngineError
 
@@ -77,10 +76,9 @@ class OpenVinoEngine:
         options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self._unmarked}
         path = None
         if self._cache is not None:
-            identity = repr((key, sorted(options.items()), self.version, self._cpu))
-            path = self._cache / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.openvino"
+            path = graph_path(self._cache, self.name, key, sorted(options.items()), self.version, self._cpu)
             with contextlib.suppress(OSError, RuntimeError):  # not there, damaged, or of another build of OpenVINO
-                compiled = self._core.import_model(path.read_bytes(), "CPU", options)
+                compiled = self._core.import_model(read_graph(path), "CPU", options)
                 return _Compiled(compiled, compiled.outputs)
         graph = build()
         if isinstance(graph, DetachedGraph):
@@ -88,7 +86,7 @@ class OpenVinoEngine:
             return open_model(self._cache, key, graph.emit, lambda model: self._compile(model, options, weights))
         compiled = self._compile(graph.SerializeToString(), options)
         if path is not None:
-            write_atomically(path, compiled.export())
+            keep_graph(path, compiled.export())
         return compiled
 
     def _compile(self, model: bytes, options: dict[str, Any], weights: Weights | None = None) -> _Compiled:
