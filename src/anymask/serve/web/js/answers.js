@@ -138,7 +138,7 @@ export class Answers {
     } catch (error) {
       // The server has forgotten the earlier answer: ask for that one again, then for this.
       if (!prompt.logits || !error.lostLogits || again) throw error;
-      this.kept.clear();
+      for (const [key, { value }] of this.kept) if (value) this.kept.delete(key);
       return this.#request(steps, options, true);
     }
   }

@@ -13,8 +13,8 @@ const EXACT = 4e6; // pixels up to which the photo is shown without compression
 export class App {
   /**
    * @param {import("./api.js").Api} api
-   * @param {object} told what the page does when something changes: changed(), glimpsed(), photo(photo),
-   *   progress(text, share)
+   * @param {object} told what the page does when something changes: changed(), photo(photo), progress(text, share),
+   *   glimpsed(), which lasts until that is seen
    * @param {import("./closer.js").Closer} closer
    */
   constructor(api, told, closer) {
@@ -116,7 +116,7 @@ export class App {
       if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
         await answers.glimpse(object.steps).catch(() => null);
         if (answers !== this.answers) return;
-        this.told.glimpsed();
+        await this.told.glimpsed(); // the full question would take the processor from the picture
       }
       await answers.of(object);
       if (answers !== this.answers) return;

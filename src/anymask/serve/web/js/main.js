@@ -52,7 +52,7 @@ const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
 const closer = new Closer(byId("closer"));
 const app = new App(
   api,
-  { changed, glimpsed: () => stage.draw(), photo: showPhoto, glimpse: showGlimpse, progress: showProgress },
+  { changed, glimpsed: () => stage.drawn(), photo: showPhoto, glimpse: showGlimpse, progress: showProgress },
   closer,
 );
 const canvas = byId("canvas");
@@ -153,7 +153,7 @@ function changed() {
     (object) => app.answers?.known(object) ?? null,
     (action) => app.act(action),
   );
-  if (active) showOtherAnswers(active);
+  if (active && app.answers?.known(active)) showOtherAnswers(active);
   stage.draw();
 }
 
@@ -162,8 +162,6 @@ async function showOtherAnswers(object) {
   const last = object.steps[object.steps.length - 1];
   if (!["point", "box"].includes(last?.kind)) return;
   try {
-    await app.answers.to(object.steps);
-    if (app.active !== object) return;
     const offers = await offersOf(app.answers, object.steps);
     if (app.active === object) current.offer(offers, object, app.photo);
   } catch {

@@ -3,6 +3,8 @@
 import { paintStage } from "./paint.js";
 import * as viewports from "./viewport.js";
 
+const UNSEEN = 100; // milliseconds: a page in the background draws no frames
+
 export class Stage {
   /**
    * @param {HTMLCanvasElement} canvas
@@ -63,6 +65,15 @@ export class Stage {
     this.pending ||= requestAnimationFrame(() => {
       this.pending = 0;
       this.#paint();
+    });
+  }
+
+  /** Draw, and wait until the picture is on the screen, or a moment where nothing is drawn because nobody looks. */
+  drawn() {
+    this.draw();
+    return new Promise((resolve) => {
+      setTimeout(resolve, UNSEEN);
+      requestAnimationFrame(() => setTimeout(resolve));
     });
   }
 
