@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -35,8 +41,43 @@ def citrus_photo() -> Path:
 
 @pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
-    """The default model with its real weights, in f32 so that answers can be compared to the last digit."""
-    return load("mobile-sam", precision="f32", threads=2, store=False)
+    """The default model with its real weights, in f32 so that answers can be compared to the last digit.
+
+    It embeds each picture, crop and close-up once for all tests, which ask about the same few photos.
+    """
+    segmenter = load("mobile-sam", precision="f32", threads=2, store=False)
+    family: Any = segmenter._family
+    family.encode = _once_per_picture(family.encode)
+    return segmenter
+
+
+@pytest.fixture(scope="session")
+def encoding_segmenter(segmenter: Segmenter) -> Segmenter:
+    """The same model, for tests of encoding: it embeds a picture whenever it is asked to."""
+    encoding = copy.copy(segmenter)
+    encoding._family = copy.copy(segmenter._family)
+    del encoding._family.__dict__["encode"]
+    return encoding
+
+
+def _once_per_picture(encode: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """Keep the last hundred embeddings, 4 MB each."""
+    known: dict[bytes, np.ndarray] = {}
+    changing = threading.Lock()
+
+    def recalled(pixels: np.ndarray) -> np.ndarray:
+        key = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+        embedding = known.get(key)
+        if embedding is None:
+            embedding = encode(pixels)
+            embedding.setflags(write=False)
+            with changing:
+                known[key] = embedding
+                if len(known) > 100:
+                    del known[next(iter(known))]
+        return embedding
+
+    return recalled
 
 
 @pytest.fixture(scope="session")

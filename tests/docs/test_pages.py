@@ -61,7 +61,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
     everything = Scene.everything
 
     def with_few_points(self: Scene, *given: Any, **options: Any) -> Any:
-        return everything(self, *given, **{"points_per_side": 4, **options})
+        return everything(self, *given, **{**options, "points_per_side": 4})
 
     monkeypatch.setattr(Scene, "everything", with_few_points)
     monkeypatch.setattr(anymask, "load", lambda *_, **__: segmenter, raising=False)

@@ -38,7 +38,7 @@ def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
     from anymask.jobs.ray import Actors
 
     work, segmenter = settled
-    folder = photos(12)
+    folder = photos(8)
     crews: list[Actors] = []
     start = Actors.__init__
 
@@ -52,15 +52,15 @@ def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
 
     def watch(status: Status) -> None:
         outcomes.append(status.counts.done)
-        if status.counts.done == 3 and not killed:
+        if status.counts.done == 2 and not killed:
             _, process = crews[0].process_ids()[0]
             killed.append(process)
             os.kill(process, signal.SIGKILL)
 
     summary = run_batch(job(folder, str(tmp_path / "out"), work, workers=2, runner="ray"), progress=watch)
     assert len(killed) == 1
-    assert (summary.counts.done, summary.counts.failed, summary.counts.masks) == (12, 0, 12)
-    assert summary.now + summary.found_ready == 12
+    assert (summary.counts.done, summary.counts.failed, summary.counts.masks) == (8, 0, 8)
+    assert summary.now + summary.found_ready == 8
     assert sorted(outcomes) == outcomes
     assert not ray.is_initialized()
     run_batch(job(folder, str(tmp_path / "alone"), work), segmenter)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from anymask import InputError, Pipeline, Segmenter
+from anymask import InputError, Pipeline, Scene, Segmenter
 from anymask.calls import Call
 from anymask.cli import main
 from anymask.formats import masks_json
@@ -23,8 +23,7 @@ def saved(result: MaskSet, tmp_path: Path) -> Path:
     return path
 
 
-def made(segmenter: Segmenter, photo: Path, kind: str) -> MaskSet:
-    scene = segmenter.encode(photo)
+def made(scene: Scene, kind: str) -> MaskSet:
     if kind == "boxes and points":
         return scene.segment(
             boxes=[[170, 14, 412, 264], [315.5, 65, 430, 330], [0, 0, 900, 50]],
@@ -43,16 +42,22 @@ def made(segmenter: Segmenter, photo: Path, kind: str) -> MaskSet:
         )
     if kind == "refiltered":
         return scene.everything(points_per_side=6).refilter(pred_iou_thresh=0.7)
-    return Pipeline(segmenter, "coco-ssd", max_hole_area=9)(photo, "cup, spoon")
+    return Pipeline(scene._segmenter, "coco-ssd", max_hole_area=9)(scene.source, "cup, spoon")
+
+
+@pytest.fixture(scope="module")
+def replayer() -> Replayer:
+    """Loads the model once for all results, as one command does."""
+    return Replayer()
 
 
 @pytest.mark.parametrize(
     "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "words"]
 )
-def test_the_same_masks_bit_for_bit(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, kind: str) -> None:
-    before = made(segmenter, coffee_photo, kind)
+def test_the_same_masks_bit_for_bit(coffee: Scene, replayer: Replayer, tmp_path: Path, kind: str) -> None:
+    before = made(coffee, kind)
     assert len(before)
-    replayed = Replayer()(saved(before, tmp_path))
+    replayed = replayer(saved(before, tmp_path))
     assert replayed.alike
     assert replayed.same
     assert replayed.ious == (1.0,) * len(before)
@@ -60,8 +65,8 @@ def test_the_same_masks_bit_for_bit(segmenter: Segmenter, coffee_photo: Path, tm
     assert replayed.now.run.call == before.run.call
 
 
-def test_another_engine_is_measured(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, capsys: Any) -> None:
-    path = saved(made(segmenter, coffee_photo, "each point"), tmp_path)
+def test_another_engine_is_measured(coffee: Scene, tmp_path: Path, capsys: Any) -> None:
+    path = saved(made(coffee, "each point"), tmp_path)
     options = ["--engine", "onnxruntime", "--precision", "f32"]
     assert main(["replay", str(path), *options, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -70,10 +75,8 @@ def test_another_engine_is_measured(segmenter: Segmenter, coffee_photo: Path, tm
     assert len(told["ious"]) == 2
 
 
-def test_masks_that_are_not_the_models_are_found_out(
-    segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, capsys: Any
-) -> None:
-    path = saved(made(segmenter, coffee_photo, "each point"), tmp_path)
+def test_masks_that_are_not_the_models_are_found_out(coffee: Scene, tmp_path: Path, capsys: Any) -> None:
+    path = saved(made(coffee, "each point"), tmp_path)
     content = json.loads(path.read_text())
     content["masks"][0]["rle"], content["masks"][1]["rle"] = content["masks"][1]["rle"], content["masks"][0]["rle"]
     path.write_text(json.dumps(content))
@@ -81,8 +84,8 @@ def test_masks_that_are_not_the_models_are_found_out(
     assert ", least 0." in capsys.readouterr().out
 
 
-def test_the_masks_can_be_written_again(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path) -> None:
-    path = saved(made(segmenter, coffee_photo, "each point"), tmp_path)
+def test_the_masks_can_be_written_again(coffee: Scene, tmp_path: Path) -> None:
+    path = saved(made(coffee, "each point"), tmp_path)
     assert main(["replay", str(path), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     again = json.loads((tmp_path / "again" / "masks.json").read_text())
     assert [mask["rle"] for mask in again["masks"]] == [mask["rle"] for mask in json.loads(path.read_text())["masks"]]
@@ -97,22 +100,27 @@ def result(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, monkeypatch
     return saved(segmenter.encode("photo.jpg").segment(points=[(290, 215)]), tmp_path)
 
 
-def test_a_photo_is_found_from_elsewhere_and_may_move(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_is_found_from_elsewhere_and_may_move(
+    result: Path, replayer: Replayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (result.parent / "elsewhere").mkdir()
     monkeypatch.chdir(result.parent / "elsewhere")
-    assert Replayer()(result).same
+    assert replayer(result).same
     (result.parent / "photo.jpg").rename("photo.jpg")
     (result.parent / "photo.d").mkdir()
-    with pytest.raises(InputError, match=r"the photo photo\.jpg of .* is not there"):
-        Replayer(image=result.parent / "photo.d")(result)
-    assert Replayer(image=Path())(result).same
-    assert Replayer(image=Path("photo.jpg"))(result).same
+    for image, same in ((result.parent / "photo.d", False), (Path(), True), (Path("photo.jpg"), True)):
+        monkeypatch.setattr(replayer, "image", image)
+        if same:
+            assert replayer(result).same
+        else:
+            with pytest.raises(InputError, match=r"the photo photo\.jpg of .* is not there"):
+                replayer(result)
 
 
-def test_another_photo_is_refused(result: Path, chelsea_photo: Path) -> None:
+def test_another_photo_is_refused(result: Path, replayer: Replayer, chelsea_photo: Path) -> None:
     shutil.copyfile(chelsea_photo, "photo.jpg")
     with pytest.raises(InputError, match=r"is not the photo that .* was made from"):
-        Replayer()(result)
+        replayer(result)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +134,12 @@ def test_another_photo_is_refused(result: Path, chelsea_photo: Path) -> None:
         ({"prompts": [{"points": [[290, 215]], "labels": [1], "mask_input": True}]}, "from an earlier mask"),
     ],
 )
-def test_what_cannot_be_made_again_says_why(result: Path, change: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_made_again_says_why(
+    result: Path, replayer: Replayer, change: dict[str, Any], words: str
+) -> None:
     result.write_text(json.dumps({**json.loads(result.read_text()), **change}))
     with pytest.raises(InputError, match=words):
-        Replayer()(result)
+        replayer(result)
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
