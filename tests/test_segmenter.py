@@ -68,10 +68,10 @@ class TestBatches:
                 assert mask.score == pytest.approx(alone[i].score, abs=1e-4)
 
     def test_more_prompts_than_one_run_of_the_decoder_takes(self, coffee):
-        points = [(20 + 37 * i % 560, 20 + 53 * i % 360) for i in range(37)]
+        points = [(20 + 37 * i % 560, 20 + 53 * i % 360) for i in range(20)]
         together = coffee.segment(points=points, each=True)
-        assert len(together) == 37
-        for i in (0, 15, 16, 36):
+        assert len(together) == 20
+        for i in (0, 15, 16, 19):
             alone = coffee.segment(points=[points[i]])[0]
             assert np.allclose(together[i].logits, alone.logits, atol=2e-3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ def scene(photo: Path, engine: str, precision: str) -> Any:
 @cache
 def answers_on(photo: Path) -> repository_answers.PhotoAnswer:
     return repository_answers.read(photo)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_is_given_back() -> Iterator[None]:
+    """Five models and their photographs hold 3.5 GB."""
+    yield
+    scene.cache_clear()
+    segmenter.cache_clear()
 
 
 def test_every_example_photograph_has_stored_answers() -> None:

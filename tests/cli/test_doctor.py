@@ -35,8 +35,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_sound_installation_agrees_with_the_official_answers(
-    own_cache: Path, capsys: pytest.CaptureFixture[str]
+    own_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(known_photo, "_RUNS", 1)  # more of them make the times steadier, not the answers
     code, found = diagnosis(capsys)
     assert (code, found["wrong"]) == (0, [])
     assert {(run["engine"], run["precision"]) for run in found["runs"]} >= {("openvino", "f32"), ("onnxruntime", "f32")}
