@@ -263,7 +263,7 @@ def test_slow_upload_is_ended(impatient: str) -> None:
             b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
         )
-        answer = line.recv(65536)
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
     assert b" 408 " in answer.splitlines()[0]
     assert b"too-slow" in answer
 
