@@ -1,18 +1,18 @@
 """One more click: it has its way, and what was there stays."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anymask.asking import ask
 from anymask.frame import Frame
-from anymask.further import obedient, obeys
+from anymask.further import obedient, obeys, reconsidered
 from anymask.overlap import iou
 from anymask.prompt import Prompt
 from anymask.ranking import FURTHER, further_evidence, further_worth
 
 FRAME = Frame(256, 256)
-CUP, SAUCER, TABLE = (290, 215), (110, 300), (560, 380)
+CUP, SAUCER, TABLE, SPOON = (290, 215), (110, 300), (560, 380), (362, 285)
 
 discs = st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 120), st.floats(0.5, 20, width=32))
 places = st.tuples(st.integers(0, 255), st.integers(0, 255))
@@ -23,6 +23,7 @@ def disc(x, y, radius, height=10.0):
     return np.where((columns - x) ** 2 + (rows - y) ** 2 <= radius**2, height, -height).astype(np.float32)
 
 
+@example((0, 0, 6, 1.0), [], (0, 0), 0, 30, 30)  # a pixel of the photo takes up eight cells
 @given(discs, st.lists(discs, max_size=4), places, st.integers(0, 1), st.integers(30, 900), st.integers(30, 900))
 def test_a_click_always_has_its_way_and_only_adds_or_only_takes_away(first, answers, place, label, width, height):
     frame, before = Frame(width, height), disc(*first)
@@ -77,3 +78,35 @@ def test_a_click_beside_an_accepted_object_leaves_the_object_there(coffee):
     assert (more.array & cup.array).sum() > 0.95 * cup.area
     less = coffee.segment(points=[CUP, TABLE], labels=[1, 0], previous=cup)[0]
     assert iou(less, cup) > 0.9
+
+
+CLICKS = [(40.5, 40.5), (128.5, 128.5), (200.5, 200.5)]
+
+
+def test_two_clicks_are_answered_by_the_mean_alone():
+    mean, single = disc(128, 128, 40), disc(40, 40, 10)
+    assert np.array_equal(reconsidered(FRAME, mean, single, Prompt(points=CLICKS[:2], labels=[1, 0])), mean)
+
+
+def test_from_the_third_click_on_the_single_mask_answer_is_taken_where_it_keeps_more_clicks():
+    mean, single = disc(128, 128, 100), disc(40, 40, 80)
+    prompt = Prompt(points=CLICKS, labels=[1, 1, 0])
+    assert np.array_equal(reconsidered(FRAME, mean, single, prompt), mean)
+    prompt = Prompt(points=CLICKS, labels=[1, 0, 0])
+    assert np.array_equal(reconsidered(FRAME, mean, single, prompt), single)
+
+
+def test_clicks_that_leave_little_of_the_earlier_mask_get_the_much_smaller_answer():
+    mean, small, similar = disc(40, 40, 60), disc(40, 40, 20), disc(40, 40, 50)
+    prompt = Prompt(points=CLICKS, labels=[1, 0, 0])
+    assert np.array_equal(reconsidered(FRAME, mean, small, prompt), small)
+    assert np.array_equal(reconsidered(FRAME, mean, similar, prompt), mean)
+    assert np.array_equal(reconsidered(FRAME, disc(40, 40, 9), disc(40, 40, 6), prompt), disc(40, 40, 6))
+
+
+def test_clicks_that_mean_the_spoon_alone_end_with_the_spoon(coffee):
+    saucer = coffee.segment(points=[SAUCER])[0]
+    points, labels = [SPOON, SAUCER, CUP, TABLE], [1, 0, 0, 0]
+    answer = coffee.segment(points=points, labels=labels, previous=saucer)[0]
+    assert answer.satisfied
+    assert answer.area < 0.3 * saucer.area

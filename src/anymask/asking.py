@@ -18,9 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.candidates import Candidates, stability_score
-from anymask.choose import Select, blend_meant, boxed_merits, choose, choose_meant, mixture, satisfaction
+from anymask.choose import (
+    ANSWERS,
+    SINGLE,
+    Select,
+    blend_meant,
+    boxed_merits,
+    choose,
+    choose_meant,
+    mixture,
+    satisfaction,
+)
 from anymask.frame import Frame
-from anymask.further import obedient
+from anymask.further import obedient, reconsidered
 from anymask.overlap import iou
 from anymask.prompt import Prompt, make_prompt
 from anymask.ranking import evidence, further_evidence, further_worth, worth
@@ -125,16 +135,18 @@ def _boxed(decode: Decode, mirrored: Decode | None, found: Candidates, prompt: P
 def _further(mirrored: Decode | None, found: Candidates, prompt: Prompt) -> Answer:
     """Answer one more click on an earlier mask: the mean of the answers, each by its merit.
 
-    If the mean misses the newest click it is changed there, see `anymask.further`.
+    After several clicks the single-mask answer may take its place, and what misses the newest click is changed there,
+    see `anymask.further`.
     """
     if mirrored is not None:
         found = _widened(found, mirrored([prompt]))
     merits = further_worth(further_evidence(found.frame, found.logits, found.scores, prompt))
     shares = np.exp((merits - merits.max()) / _FURTHER_BLEND)
-    logits = mixture(found.logits, shares / shares.sum())
-    logits = obedient(found.frame, logits, found.logits, prompt)
+    mean, single = mixture(found.logits, shares / shares.sum()), found.logits[SINGLE::ANSWERS].mean(0)
+    taken = reconsidered(found.frame, mean, single, prompt)
+    score = float(found.scores[SINGLE::ANSWERS].mean() if taken is single else found.scores[int(merits.argmax())])
+    logits = obedient(found.frame, taken, found.logits, prompt)
     stability = float(stability_score(found.frame, logits[None])[0])
-    score = float(found.scores[int(merits.argmax())])
     return Answer(logits, score, stability, satisfaction(found.frame, logits, prompt), mirrored is not None)
 
 

@@ -25,6 +25,9 @@ Select = Literal["object", "part", "score"]
 SINGLE = 0
 """Index of the answer that the reference gives with `multimask_output=False`."""
 
+ANSWERS = 4
+"""How many answers the model gives to each prompt."""
+
 _PART_SCORE = 0.7
 """The least predicted IoU at which a smaller answer is still a part and not noise."""
 
