@@ -81,7 +81,7 @@ class Sampling:
     stability_score_offset: float = 1.0
     point_grids: NDArray[np.float64] | None = field(default=None, compare=False)
     share: float = 0.45
-    enough: float = 0.008
+    enough: float = 0.022
     reask: float = 0.25
 
     def __post_init__(self) -> None:
