@@ -29,9 +29,10 @@ from PIL import Image, ImageOps
 
 import anymask
 from anymask.answers import join, mask_overlaps, measure
-from anymask.everything import MULTIMASK, Thresholds, _passes, keep
+from anymask.everything import MULTIMASK
 from anymask.everything_run import lone_points
 from anymask.frame import Frame
+from anymask.keeping import Thresholds, keep, passes
 from anymask.promising import EVIDENCE, MostPromising, Weights
 from anymask.sampling import grid, point_cells, point_tokens
 from benchmarks.photos import ROOT
@@ -143,7 +144,7 @@ def answer(name: str, pixels: NDArray[np.uint8], segmenter: anymask.Segmenter, k
             logits, scores = scene._decode(lone_points(at))
             parts.append(measure(frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK))
         answers = join(parts, np.concatenate([part.logits for part in parts]))
-        passing = _passes(answers, Thresholds())
+        passing = passes(answers, Thresholds())
         wanted = answers.take(keep(answers, Thresholds()))
         masks = answers.take(passing).masks()
         shared, areas, others = mask_overlaps(masks, wanted.masks())

@@ -8,9 +8,10 @@ import pytest
 
 from anymask.crops import CropAnswers, Crops, CropsFound, crop_boxes, find_in_crops, tiles
 from anymask.errors import PromptError
-from anymask.everything import Sampling, Thresholds, find
+from anymask.everything import Sampling, find
 from anymask.everything_budget import Budget
 from anymask.frame import Frame
+from anymask.keeping import Thresholds
 from anymask.mask import Mask, iou
 from anymask.prompt import make_prompt
 from anymask.sampling import grid

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from anymask.answers import logit_shape, measure, suppress
 from anymask.crops import Crops
 from anymask.errors import PromptError
-from anymask.everything import Sampling, Thresholds, find, keep
+from anymask.everything import Sampling, find
 from anymask.everything_budget import Budget
 from anymask.everything_run import find_objects, lone_points
 from anymask.frame import Frame
+from anymask.keeping import Thresholds, keep
 from anymask.promising import MostPromising
 from anymask.prompt import Prompt
 from anymask.sampling import FarthestFirst, grid

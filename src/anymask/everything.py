@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.answers import Answers, join, logit_bytes, logit_shape, measure, suppress
+from anymask.answers import Answers, join, logit_bytes, logit_shape, measure
 from anymask.errors import PromptError
 from anymask.everything_budget import Budget, Status
 from anymask.frame import Frame
+from anymask.keeping import Thresholds, keep, passes, within
 from anymask.mask import Mask
-from anymask.overlap import iou
+from anymask.near_misses import most_alike, near_misses
 from anymask.promising import MostPromising
 from anymask.sampling import FarthestFirst, Order, grid
 
@@ -31,33 +32,9 @@ Decode = Callable[[NDArray[np.float64]], tuple[NDArray[np.float32], NDArray[np.f
 
 The rows and columns are the first of the 256, at least those of `anymask.answers.logit_shape`."""
 
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What an answer must reach to be kept; names, meanings and defaults of the reference, then three of ours.
-
-    Attributes:
-        pred_iou_thresh: least predicted IoU.
-        stability_score_thresh: least stability.
-        box_nms_thresh: two answers whose boxes overlap more than this are one object.
-        min_area, max_area: size of an object in pixels of the photo; None sets no bound.
-        roi: only objects whose centre lies in this box, [x_min, y_min, x_max, y_max] in pixels; None takes all.
-    """
-
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    box_nms_thresh: float = 0.7
-    min_area: float = 0.0
-    max_area: float | None = None
-    roi: tuple[float, float, float, float] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("stability_score_thresh", "box_nms_thresh"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise PromptError(f"{name} must lie between 0 and 1, not {value}")
-        if self.min_area < 0 or (self.max_area is not None and self.max_area < self.min_area):
-            raise PromptError(f"an object's area cannot lie between {self.min_area} and {self.max_area}")
+Batch = tuple[NDArray[np.float64], "Answers | None"]
+"""Points to ask, of which every answer is kept; or boxes, and the answers [B] that they were drawn around: of the
+answers to each box the one most like it is kept."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +122,7 @@ def find(
     points = asked_points(frame, sampling, thresholds)
     run = _Run(frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)))
     if sampling.method == "grid":
-        stopped = run.ask_all(points[i : i + run.batch] for i in range(0, len(points), run.batch))
+        stopped = run.ask_all((points[i : i + run.batch], None) for i in range(0, len(points), run.batch))
     else:
         stopped = _ask_adaptively(run, points, embedding, sampling.limit(len(points)))
     answers = run.all_answers()
@@ -155,7 +132,7 @@ def find(
 def asked_points(frame: Frame, sampling: Sampling, thresholds: Thresholds) -> NDArray[np.float64]:
     """The points that may be asked, [N, 2] in pixels of the frame."""
     points = sampling.unit_points() * (frame.width, frame.height)
-    return points if thresholds.roi is None else points[_within(points, thresholds.roi)]
+    return points if thresholds.roi is None else points[within(points, thresholds.roi)]
 
 
 def prompt_bytes(frame: Frame) -> int:
@@ -186,33 +163,6 @@ def seconds_per_prompt(frame: Frame, decode: Decode, sampling: Sampling, points:
     return (time.perf_counter() - began) / len(batch)
 
 
-def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:
-    """Indices of the answers that pass the thresholds and are no duplicate of a better one, best first."""
-    passes = _passes(answers, thresholds)
-    answers.fit_boxes(passes)
-    passing = np.flatnonzero(passes)
-    last_pixels = answers.boxes[passing] - (0, 0, 1, 1)  # the reference measures boxes to the last pixel inside
-    kept = passing[suppress(last_pixels, answers.scores[passing], thresholds.box_nms_thresh)]
-    shown = np.zeros(len(answers), np.bool_)
-    shown[kept] = True
-    answers.refine(shown)  # what a person sees is the reference's figure
-    return kept
-
-
-def _passes(answers: Answers, thresholds: Thresholds) -> NDArray[np.bool_]:
-    passes = answers.scores > thresholds.pred_iou_thresh
-    least = thresholds.stability_score_thresh
-    answers.refine(passes & (np.abs(answers.stability - least) <= answers.coarse_error()))
-    passes &= answers.stability >= least
-    passes &= (answers.areas > 0) & (answers.areas >= thresholds.min_area)
-    if thresholds.max_area is not None:
-        passes &= answers.areas <= thresholds.max_area
-    if thresholds.roi is not None:
-        centres = (answers.boxes[:, :2] + answers.boxes[:, 2:]) / 2
-        passes &= _within(centres, thresholds.roi)
-    return passes
-
-
 class _Run:
     """Asks in batches and collects the answers.
 
@@ -240,7 +190,6 @@ class _Run:
         self.asked = 0
         self.enough = sampling.enough
         self.reask = sampling.reask
-        self.looking_for: Answers | None = None
         self._decode = decode
         self._offset = sampling.stability_score_offset
         self._thresholds = thresholds
@@ -252,30 +201,29 @@ class _Run:
         self._started = time.perf_counter()
         self._slowest = 0.0
 
-    def ask_all(self, batches: Iterator[NDArray[np.float64]]) -> str:
+    def ask_all(self, batches: Iterator[Batch]) -> str:
         """Ask batch after batch; returns why it stopped early, or ""."""
-        for points in batches:
-            each = len(MULTIMASK) if self.looking_for is None else 1
-            after = (self._count + len(points) * each) * logit_bytes(self.frame)
+        for places, wanted in batches:
+            each = len(MULTIMASK) if wanted is None else 1
+            after = (self._count + len(places) * each) * logit_bytes(self.frame)
             if reason := self._budget.spent(self._slowest, after):
                 return reason
-            self.ask(points)
+            self.ask(places, wanted)
         return ""
 
-    def ask(self, points: NDArray[np.float64]) -> Answers:
+    def ask(self, places: NDArray[np.float64], wanted: Answers | None = None) -> Answers:
         """Ask one batch."""
         began = time.perf_counter()
-        logits, scores = self._decode(points)
-        wanted = self.looking_for
-        at = points if wanted is None else wanted.points
+        logits, scores = self._decode(places)
+        at = places if wanted is None else wanted.points
         answers = measure(self.frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK, self._offset)
         if wanted is not None:
-            answers = answers.take(_most_alike(answers, wanted))
+            answers = answers.take(most_alike(answers, wanted))
         answers = self._stored(answers)
-        self.asked += len(points)
-        passes = _passes(answers, self._thresholds)
-        answers.fit_boxes(passes)  # now, so that the end of the search is quick however many there are
-        passing = np.flatnonzero(passes)
+        self.asked += len(places)
+        found = passes(answers, self._thresholds)
+        answers.fit_boxes(found)  # now, so that the end of the search is quick however many there are
+        passing = np.flatnonzero(found)
         self._found += len(passing)
         now = time.perf_counter()
         self._slowest = max(self._slowest, now - began)
@@ -322,75 +270,24 @@ def _ask_adaptively(run: _Run, points: NDArray[np.float64], embedding: NDArray[n
     kind = MostPromising if MostPromising.knows(embedding) else FarthestFirst
     order: Order = kind(points, embedding, run.frame)
 
-    def batches() -> Iterator[NDArray[np.float64]]:
+    def batches() -> Iterator[Batch]:
         while run.asked < limit:
             batch = order.next(min(run.batch, limit - run.asked))
             if not len(batch) or (run.asked >= _AT_LEAST and order.expected < run.enough):
                 return
-            yield batch
-            order.tell(run.latest, _passes(run.latest, run.thresholds))
+            yield batch, None
+            order.tell(run.latest, passes(run.latest, run.thresholds))
 
     if stopped := run.ask_all(batches()):
         return stopped
     return _ask_near_misses(run)
 
 
-_NEAR_SCORE, _NEAR_STABILITY, _SAME = 0.08, 0.1, 0.8
-
-
 def _ask_near_misses(run: _Run) -> str:
-    """Ask with a box for what nearly passed and is not yet found otherwise; the answer most like it is kept.
-
-    A box says more than a point: on three photos it turns 16 of 19 such answers into masks of the grid where a second
-    point in the middle turns 11.
-    """
-    near = _near_misses(run.all_answers(), run.thresholds)
+    near = near_misses(run.all_answers(), run.thresholds)
     near = near.take(np.arange(min(len(near), round(run.reask * run.asked))))
-
-    def batches() -> Iterator[NDArray[np.float64]]:
-        for start in range(0, len(near), run.batch):
-            run.looking_for = near.take(np.arange(start, min(start + run.batch, len(near))))
-            yield run.looking_for.boxes
-
-    return run.ask_all(batches())
-
-
-def _near_misses(answers: Answers, thresholds: Thresholds) -> Answers:
-    """Answers that nearly passed and are not yet found otherwise, the nearest first."""
-    near = (answers.scores > thresholds.pred_iou_thresh - _NEAR_SCORE) & (
-        answers.stability > thresholds.stability_score_thresh - _NEAR_STABILITY
-    )
-    near &= ~_passes(answers, thresholds) & (answers.areas > 0)
-    candidates = np.flatnonzero(near)
-    candidates = candidates[np.argsort(-(answers.scores + answers.stability)[candidates], kind="stable")]
-    return answers.take(np.array(_unlike(answers, candidates, keep(answers, thresholds)), np.int64))
-
-
-def _most_alike(answers: Answers, wanted: Answers) -> NDArray[np.int64]:
-    """Of the answers to each box the one most like the answer [B] that the box was drawn around: int64 [B]."""
-    masks = answers.masks().reshape(len(wanted), -1, *answers.masks().shape[1:])
-    sought = wanted.masks()[:, None]
-    overlaps = (masks & sought).sum((2, 3)) / np.maximum((masks | sought).sum((2, 3)), 1)
-    best: NDArray[np.int64] = np.arange(len(wanted)) * masks.shape[1] + overlaps.argmax(axis=1)
-    return best
-
-
-def _unlike(answers: Answers, candidates: NDArray[np.int64], kept: NDArray[np.int64]) -> list[int]:
-    """Those candidates that are no duplicate of a kept answer or of a better candidate, by their masks."""
-    live: list[int] = kept.tolist()
-    for index in candidates.tolist():
-        # Masks that share most of their pixels are of a size; with thousands of them few pairs are left to compare.
-        alike = answers.areas[index] / answers.areas[live]
-        near = (alike >= _SAME) & (alike <= 1 / _SAME) & _touching(answers.boxes[index], answers.boxes[live])
-        others = np.array(live, np.int64)[near].tolist()
-        if not any(iou(answers.logits[index] > 0, answers.logits[other] > 0) > _SAME for other in others):
-            live.append(index)
-    return live[len(kept) :]
-
-
-def _touching(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    touching: NDArray[np.bool_] = np.all((boxes[:, :2] <= box[2:]) & (boxes[:, 2:] >= box[:2]), axis=1)
-    return touching
+    parts = (near.take(np.arange(i, min(i + run.batch, len(near)))) for i in range(0, len(near), run.batch))
+    return run.ask_all((part.boxes, part) for part in parts)
 
 
 def _room(frame: Frame, prompts: int, budget: Budget) -> NDArray[np.float16]:
@@ -403,8 +300,3 @@ def _room(frame: Frame, prompts: int, budget: Budget) -> NDArray[np.float16]:
     except MemoryError:
         needed = most * logit_bytes(frame) / 1e6
         raise PromptError(f"the answers to {prompts:,} points may take {needed:,.0f} MB: set max_memory") from None
-
-
-def _within(points: NDArray[np.float64], box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = np.all((points >= box[:2]) & (points < box[2:]), axis=1)
-    return inside

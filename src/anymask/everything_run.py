@@ -14,7 +14,6 @@ from anymask.everything import (
     Decode,
     Found,
     Sampling,
-    Thresholds,
     asked_points,
     check_memory,
     find,
@@ -24,6 +23,7 @@ from anymask.everything import (
 from anymask.everything_budget import Budget, Estimate
 from anymask.families import Family
 from anymask.frame import Frame
+from anymask.keeping import Thresholds
 from anymask.prompt import Prompt
 
 _INCLUDE = np.ones(1, np.int64)
