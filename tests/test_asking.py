@@ -58,6 +58,25 @@ def test_a_click_that_contradicts_the_answer_changes_it(coffee):
     assert not second.array[SPOON[1], SPOON[0]]
 
 
+def test_what_is_excluded_takes_the_rest_of_its_object_with_it(coffee):
+    """Each answer to the click on the saucer that is larger than it holds the cup, with at most a hole at the point."""
+    cup = coffee.segment(box=CUP_BOX)[0]
+    saucer = coffee.segment(points=[(120, 230), (290, 100)], labels=[1, 0])[0]
+    assert saucer.satisfied
+    assert (saucer.array & cup.array).sum() < 0.1 * cup.area
+
+
+def test_likeness_to_an_answer_that_breaks_the_prompt_says_nothing():
+    logits = np.stack([disc(100, 128, 30), disc(100, 128, 15), disc(100, 128, 32), disc(128, 128, 90)])
+    scores, points = np.full(4, 0.9, np.float32), np.array([[100.0, 128.0]])
+    seen = evidence(FRAME, logits, scores, points, logits, False, np.array([True, True, True, False]))
+    column = EVIDENCE.index("same_as_3")
+    assert np.isnan(seen[:, column]).all()
+    usual = np.where(np.isnan(seen), evidence(FRAME, disc(20, 20, 5)[None], scores[:1], points, logits, False), seen)
+    assert np.isfinite(worth(seen)).all()
+    assert not np.allclose(worth(seen), worth(usual))
+
+
 def test_the_official_answer_can_be_had_unchanged(coffee):
     for point in (CUP, SPOON, SAUCER):
         official = coffee.candidates(points=[point])

@@ -26,6 +26,7 @@ from anymask.choose import (
     boxed_merits,
     choose,
     choose_meant,
+    exclusions_kept,
     mixture,
     satisfaction,
 )
@@ -226,11 +227,16 @@ def _undecided(first: Candidates) -> list[NDArray[np.float64]]:
 def _ask_again(decode: Decode, first: Candidates, prompt: Prompt) -> tuple[Candidates, NDArray[np.float64]]:
     """Widen the choice by the answers to the boxes of `ASKED_AGAIN`.
 
+    Where one of these breaks a promise, the box of the single-mask answer is asked about too: a jacket without the head
+    that was excluded, where the larger answers are two jackets and two dogs.
+
     Returns:
         All answers, and the worth of each.
     """
     frame, included = first.frame, prompt.points[prompt.labels == 1]
-    boxes = [frame.box_above(first.logits[index]) for index in ASKED_AGAIN]
+    kept = exclusions_kept(first, prompt)
+    asked = ASKED_AGAIN if kept is None or kept[[*ASKED_AGAIN]].all() else (*ASKED_AGAIN, SINGLE)
+    boxes = [frame.box_above(first.logits[index]) for index in asked]
     points, labels = (prompt.points, prompt.labels) if len(prompt.points) > 1 else (None, None)
     again = [
         make_prompt((frame.width, frame.height), points=points, labels=labels, box=box)
@@ -238,11 +244,11 @@ def _ask_again(decode: Decode, first: Candidates, prompt: Prompt) -> tuple[Candi
         if box[2] > box[0] and box[3] > box[1]
     ]
     logits, scores = [first.logits], [first.scores]
-    merits = [worth(evidence(frame, first.logits, first.scores, included, first.logits, again=False))]
+    merits = [worth(evidence(frame, first.logits, first.scores, included, first.logits, False, kept))]
     if again:
         boxed, boxed_scores = (part[:, 0] for part in decode(again))
         logits.append(boxed)
         scores.append(boxed_scores)
-        merits.append(worth(evidence(frame, boxed, boxed_scores, included, first.logits, again=True)))
+        merits.append(worth(evidence(frame, boxed, boxed_scores, included, first.logits, True, kept)))
     found = Candidates(frame, np.concatenate(logits), np.concatenate(scores))
     return found, np.concatenate(merits)

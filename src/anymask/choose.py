@@ -161,6 +161,13 @@ def boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[n
     return merits
 
 
+def exclusions_kept(candidates: Candidates, prompt: Prompt) -> NDArray[np.bool_] | None:
+    """Which of K answers keep a prompt that excludes something, bool [K]; None for a prompt that does not."""
+    if not (prompt.labels == 0).any():
+        return None
+    return np.array([bool(satisfaction(candidates.frame, logits, prompt)) for logits in candidates.logits])
+
+
 def _is_plain(prompt: Prompt) -> bool:
     """Say whether a prompt leaves little doubt: three or more points, or an earlier mask.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from anymask.asking import MOST_OPEN, Answer, Decode
 from anymask.candidates import Candidates, stability_score
-from anymask.choose import Select, choose, choose_meant
+from anymask.choose import Select, choose, choose_meant, exclusions_kept
 from anymask.frame import Frame
 from anymask.prompt import Prompt
 from anymask.ranking import evidence, worth
@@ -32,7 +32,9 @@ def glimpse(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Sel
         if select == "object" and _leaves_open(prompt):
             included = prompt.points[prompt.labels == 1]
             index, satisfied = choose_meant(
-                found, prompt, worth(evidence(frame, own, own_scores, included, own, again=False))
+                found,
+                prompt,
+                worth(evidence(frame, own, own_scores, included, own, False, exclusions_kept(found, prompt))),
             )
         else:
             index, satisfied = choose(found, prompt, select)

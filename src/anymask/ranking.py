@@ -38,7 +38,7 @@ _CLIP = 4.0
 
 
 def worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weigh the evidence for each answer: float64 [K, 20] → [K]; only differences mean anything."""
+    """Weigh the evidence for each answer: float64 [K, 20] → [K]; only differences mean anything; NaN weighs nothing."""
     return _weighed(evidence, "evidence")
 
 
@@ -49,7 +49,7 @@ def further_worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _weighed(evidence: NDArray[np.float64], section: str) -> NDArray[np.float64]:
     mean, deviation, weight = _weights(section)
-    weighed: NDArray[np.float64] = np.clip((evidence - mean) / deviation, -_CLIP, _CLIP) @ weight
+    weighed: NDArray[np.float64] = np.nan_to_num(np.clip((evidence - mean) / deviation, -_CLIP, _CLIP)) @ weight
     return weighed
 
 
@@ -97,6 +97,7 @@ def evidence(
     points: NDArray[np.float64],
     first: NDArray[np.float32],
     again: bool,
+    kept: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Gather what speaks for each of K answers.
 
@@ -107,9 +108,10 @@ def evidence(
         points: [N, 2], N ≥ 1, the included points, in pixels of the photo.
         first: float32 [4, 256, 256], the answers to the click itself, single-mask one first.
         again: whether these are answers to the box of an earlier answer.
+        kept: bool [4], which of `first` keep the prompt; None for all. To be like one that breaks it says nothing.
 
     Returns:
-        float64 [K, 20], columns as in `EVIDENCE`.
+        float64 [K, 20], columns as in `EVIDENCE`; NaN where there is nothing to say.
     """
     columns, rows = frame.valid_logits()
     seen = logits[:, :rows, :columns]
@@ -129,7 +131,7 @@ def evidence(
     table[:, 2] = (seen > 4).sum((1, 2)) / np.maximum((seen > -4).sum((1, 2)), 1)
     table[:, 3] = np.log(multimask.max() / least + 1e-3)
     table[:, 4] = np.log(multimask.min() / least + 1e-3)
-    table[:, 5:9] = same
+    table[:, 5:9] = same if kept is None else np.where(kept, same, np.nan)
     edges = np.stack([masks[:, 0].mean(1), masks[:, -1].mean(1), masks[:, :, 0].mean(1), masks[:, :, -1].mean(1)], 1)
     table[:, 9] = (edges[:, :2].sum(1) * columns + edges[:, 2:].sum(1) * rows) / (2 * (rows + columns))
     table[:, 10] = (edges > 0.02).sum(1)
