@@ -2,7 +2,7 @@
 
 `sampling="grid"` is the official generator (`SamAutomaticMaskGenerator` of segment-anything): a prompt at every
 point of a grid, thresholds on predicted IoU and stability, suppression of duplicates. `sampling="adaptive"` asks
-a tenth to a half of these points, the most promising first, until little more is to be expected, and asks again with a
+a tenth to a third of these points, the most promising first, until little more is to be expected, and asks again with a
 box where an answer nearly passed. Both keep every answer as small logits, so that thresholds can be changed afterwards.
 """
 
