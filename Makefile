@@ -31,7 +31,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
 reference: $(VENV)/.test $(VENV)/.reference
-	$(BIN)/python -m pytest -m reference tests/reference
+	$(BIN)/python -m pytest -m reference tests/reference tests/bench
 
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser

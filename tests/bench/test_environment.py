@@ -40,6 +40,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.reference
 def test_a_tool_is_installed_once_and_apart_from_us(index: Path) -> None:
     assert not is_prepared(TINY)
     made = prepare(TINY)
@@ -58,6 +59,7 @@ def test_a_tool_is_installed_once_and_apart_from_us(index: Path) -> None:
     assert made.variables(TINY)["HOME"] == made.folder
 
 
+@pytest.mark.reference
 def test_a_tool_that_cannot_be_had_is_told_in_one_line_and_tried_again(index: Path) -> None:
     absent = replace(TINY, packages=("tinytool==9.9",))
     for _ in range(2):

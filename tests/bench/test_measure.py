@@ -12,6 +12,7 @@ from anymask.bench.measure import Settings, measure
 from anymask.bench.peers import OWN, Peer
 
 
+@pytest.mark.reference
 def test_a_run_that_is_stopped_keeps_what_was_measured(
     chelsea_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,6 +51,7 @@ def test_bad_input_is_one_line(arguments: list[str], line: str, capsys: pytest.C
     assert line in said.err
 
 
+@pytest.mark.reference
 def test_the_command_keeps_its_files(chelsea_photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "--peers", "anymask", "--tasks", "click,cold", "--pairs", "1", "--threads", "2"]
     assert cli.main([*words, "--photo", str(chelsea_photo), "--out", str(tmp_path / "kept"), "--json", "--quiet"]) == 0
