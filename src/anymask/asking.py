@@ -91,16 +91,16 @@ def ask(
         mirrored: asks the model about the mirrored photo, prompts and answers in the frame of the photo itself; it is
             called where a box or a further click is to be answered as well as possible.
     """
-    means = [_meaning(prompt) if select == "object" else "raw" for prompt in prompts]
+    means = [meaning(prompt) if select == "object" else "raw" for prompt in prompts]
     logits, scores = decode(prompts)
     answers = []
-    for prompt, meaning, own, own_scores in zip(prompts, means, logits, scores, strict=True):
+    for prompt, meant, own, own_scores in zip(prompts, means, logits, scores, strict=True):
         found = Candidates(frame, own, own_scores)
-        if meaning == "box":
+        if meant == "box":
             answers.append(_boxed(decode, mirrored, found, prompt))
-        elif meaning == "further":
+        elif meant == "further":
             answers.append(_further(mirrored, found, prompt))
-        elif meaning == "open":
+        elif meant == "open":
             found, merits = _ask_again(decode, found, prompt)
             answers.append(_answer(found, *choose_meant(found, prompt, merits)))
         else:
@@ -108,7 +108,7 @@ def ask(
     return answers
 
 
-def _meaning(prompt: Prompt) -> str:
+def meaning(prompt: Prompt) -> str:
     """Say how a prompt is understood: a box, a click on an earlier answer, a lone click or a few, or as it stands."""
     if prompt.box is not None:
         return "box"

@@ -18,7 +18,7 @@ from anymask.errors import PromptError
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
 from anymask.overlap import box_iou, shared_cells, tight_box
 from anymask.prompt import Prompt
-from anymask.satisfaction import Satisfaction
+from anymask.satisfaction import Satisfaction, points_kept
 
 Select = Literal["object", "part", "score"]
 
@@ -137,8 +137,7 @@ def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> S
     """
     if not len(prompt.points) and prompt.box is None:
         return None
-    inside = frame.logits_at(logits, prompt.points) > 0 if len(prompt.points) else np.zeros(0, bool)
-    points = tuple(bool(kept) for kept in inside == (prompt.labels == 1))
+    points = tuple(points_kept(frame, logits, prompt).tolist()) if len(prompt.points) else ()
     return Satisfaction(
         points=points, box=None if prompt.box is None else box_iou(_tight_box(frame, logits), prompt.box)
     )
@@ -162,10 +161,11 @@ def boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[n
 
 
 def exclusions_kept(candidates: Candidates, prompt: Prompt) -> NDArray[np.bool_] | None:
-    """Which of K answers keep a prompt that excludes something, bool [K]; None for a prompt that does not."""
+    """Which of K answers keep all points of a prompt that excludes one, bool [K]; None for a prompt that does not."""
     if not (prompt.labels == 0).any():
         return None
-    return np.array([bool(satisfaction(candidates.frame, logits, prompt)) for logits in candidates.logits])
+    kept: NDArray[np.bool_] = np.all(points_kept(candidates.frame, candidates.logits, prompt), axis=1)
+    return kept
 
 
 def _is_plain(prompt: Prompt) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
 from anymask.prompt import Prompt
+from anymask.satisfaction import points_kept
 
 SMALL = 0.25
 """The share of the mask up to which a part of another answer is taken over."""
@@ -48,7 +49,7 @@ def reconsidered(
     """
     if len(prompt.points) < SURE:
         return mean
-    kept_by_mean, kept_by_single = (_kept(frame, each, prompt) for each in (mean, single))
+    kept_by_mean, kept_by_single = points_kept(frame, np.stack([mean, single]), prompt).sum(axis=1)
     columns, rows = frame.valid_logits()
     size, single_size = (np.count_nonzero(each[:rows, :columns] > 0) for each in (mean, single))
     small = single_size < max(TINY, MUCH_SMALLER * size)
@@ -82,12 +83,6 @@ def obedient(
     parts = [_part(frame, logits, other, prompt) for other in others if obeys(frame, other, prompt)]
     size, changed = min(parts, key=lambda part: part[0], default=(most, logits))
     return changed if size < most else _with_spot(frame, logits, prompt)
-
-
-def _kept(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> int:
-    """How many points an answer keeps."""
-    inside = frame.logits_at(logits, prompt.points) > 0
-    return int(np.count_nonzero(inside == (prompt.labels == 1)))
 
 
 def _part(

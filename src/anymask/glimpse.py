@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anymask.asking import MOST_OPEN, Answer, Decode
+from anymask.asking import Answer, Decode, meaning
 from anymask.candidates import Candidates, stability_score
 from anymask.choose import Select, choose, choose_meant, exclusions_kept
 from anymask.frame import Frame
@@ -29,7 +29,7 @@ def glimpse(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Sel
     answers = []
     for prompt, own, own_scores in zip(prompts, logits, scores, strict=True):
         found = Candidates(frame, own, own_scores)
-        if select == "object" and _leaves_open(prompt):
+        if select == "object" and meaning(prompt) == "open":
             included = prompt.points[prompt.labels == 1]
             index, satisfied = choose_meant(
                 found,
@@ -41,9 +41,3 @@ def glimpse(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Sel
         stability = float(stability_score(frame, own[index][None])[0])
         answers.append(Answer(own[index], float(own_scores[index]), stability, satisfied))
     return answers
-
-
-def _leaves_open(prompt: Prompt) -> bool:
-    """Say whether what was meant is to be weighed: a few clicks, nothing else."""
-    alone = prompt.box is None and prompt.mask_input is None
-    return alone and 0 < len(prompt.points) <= MOST_OPEN and bool((prompt.labels == 1).any())

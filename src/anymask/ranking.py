@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anymask.frame import Frame
 from anymask.overlap import shared_cells
 from anymask.prompt import Prompt
+from anymask.satisfaction import points_kept
 
 EVIDENCE = (
     "size", "score", "stability", "largest", "smallest", "same_as_0", "same_as_1", "same_as_2", "same_as_3",
@@ -73,7 +74,6 @@ def further_evidence(
     before = prompt.mask_input.reshape(logits.shape[1:])[:rows, :columns] > 0
     masks = seen > 0
     areas, shared = masks.sum((1, 2)), (masks & before).sum((1, 2))
-    inside = frame.logits_at(logits, prompt.points) > 0
     single = (np.arange(len(logits)) % 4 == 0).astype(np.float64)
     late = float(np.clip(len(prompt.points), 2, _LATE) - 2)
     return np.stack(
@@ -81,7 +81,7 @@ def further_evidence(
             scores.astype(np.float64),
             (seen > 1).sum((1, 2)) / np.maximum((seen > -1).sum((1, 2)), 1),
             shared / np.maximum(areas + int(before.sum()) - shared, 1),
-            (inside == (prompt.labels == 1)).mean(1),
+            points_kept(frame, logits, prompt).mean(1),
             single,
             single * late,
             np.log(np.maximum(areas, 1)),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anymask.overlap import box_iou, tight_box
 
 if TYPE_CHECKING:
+    from anymask.frame import Frame
     from anymask.prompt import Prompt
 
 BOX_FIT = 0.5
@@ -18,6 +19,21 @@ BOX_FIT = 0.5
 
 0.5 is the usual bound for "the same box" in detection (PASCAL VOC); a roughly drawn box around the right object
 stays above it, the box of a part or of a neighbour falls below."""
+
+
+def points_kept(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.bool_]:
+    """Whether an included point is inside the full-size mask and an excluded one outside.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [..., 256, 256], of one answer or several.
+        prompt: what was asked.
+
+    Returns:
+        bool [..., N], in the order of the prompt's N points.
+    """
+    kept: NDArray[np.bool_] = (frame.logits_at(logits, prompt.points) > 0) == (prompt.labels == 1)
+    return kept
 
 
 @dataclass(frozen=True)
