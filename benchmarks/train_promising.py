@@ -31,8 +31,8 @@ import anymask
 from anymask.answers import join, mask_overlaps, measure
 from anymask.everything import MULTIMASK
 from anymask.everything_run import lone_points
+from anymask.filtering import Thresholds, keep, passes
 from anymask.frame import Frame
-from anymask.keeping import Thresholds, keep, passes
 from anymask.promising import EVIDENCE, MostPromising, Weights
 from anymask.sampling import grid, point_cells, point_tokens
 from benchmarks.photos import ROOT

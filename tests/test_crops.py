@@ -10,8 +10,8 @@ from anymask.crops import CropAnswers, Crops, CropsFound, crop_boxes, find_in_cr
 from anymask.errors import PromptError
 from anymask.everything import Sampling, find
 from anymask.everything_budget import Budget
+from anymask.filtering import Thresholds
 from anymask.frame import Frame
-from anymask.keeping import Thresholds
 from anymask.mask import Mask, iou
 from anymask.prompt import make_prompt
 from anymask.sampling import grid

@@ -14,8 +14,8 @@ from anymask.errors import PromptError
 from anymask.everything import Sampling, find
 from anymask.everything_budget import Budget
 from anymask.everything_run import find_objects, lone_points
+from anymask.filtering import Thresholds, keep
 from anymask.frame import Frame
-from anymask.keeping import Thresholds, keep
 from anymask.promising import MostPromising
 from anymask.prompt import Prompt
 from anymask.sampling import FarthestFirst, grid

@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anymask.crops import CropAnswers, Crops, CropsFound, tiles
+from anymask.filtering import Thresholds
 from anymask.frame import Frame
-from anymask.keeping import Thresholds
 from anymask.mask import iou
 from anymask.seams import CroppedObject, Window, agreement_in_overlap, join_pieces
 from drawn_scenes import piece, pieces_of, rectangle

@@ -19,8 +19,8 @@ from anymask.answers import Answers, suppress
 from anymask.errors import PromptError
 from anymask.everything import Decode, Sampling, find, prompt_bytes
 from anymask.everything_budget import Budget, Status
+from anymask.filtering import Thresholds, keep
 from anymask.frame import Frame
-from anymask.keeping import Thresholds, keep
 from anymask.seams import CroppedObject, Piece, Window, join_pieces
 from anymask.tiling import CROP_OVERLAP_RATIO, Box, crop_boxes, near_crop_edge, points_per_side, tiles
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from anymask.answers import Answers, join, logit_bytes, logit_shape, measure
 from anymask.errors import PromptError
 from anymask.everything_budget import Budget, Status
+from anymask.filtering import Thresholds, keep, passes, within
 from anymask.frame import Frame
-from anymask.keeping import Thresholds, keep, passes, within
 from anymask.mask import Mask
 from anymask.near_misses import most_alike, near_misses
 from anymask.promising import MostPromising

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from anymask.budget import one_by_one
 from anymask.crops import CropsFound
 from anymask.everything import Found
+from anymask.filtering import Thresholds
 from anymask.hierarchy import Tree, part_whole_tree
 from anymask.image import Image
-from anymask.keeping import Thresholds
 from anymask.mask import Mask, MaskSet
 from anymask.overlap import box_iou
 from anymask.partition import AskAgain, Order, Partition, partition

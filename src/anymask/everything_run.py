@@ -22,8 +22,8 @@ from anymask.everything import (
 )
 from anymask.everything_budget import Budget, Estimate
 from anymask.families import Family
+from anymask.filtering import Thresholds
 from anymask.frame import Frame
-from anymask.keeping import Thresholds
 from anymask.prompt import Prompt
 
 _INCLUDE = np.ones(1, np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.answers import Answers
-from anymask.keeping import Thresholds, keep, passes
+from anymask.filtering import Thresholds, keep, passes
 from anymask.overlap import iou
 
 _NEAR_SCORE, _NEAR_STABILITY, _SAME = 0.08, 0.1, 0.8

@@ -23,10 +23,10 @@ from anymask.everything import MULTIMASK, Sampling
 from anymask.everything_budget import Budget, Estimate, Status
 from anymask.everything_result import EverythingResult
 from anymask.everything_run import find_objects, lone_points
+from anymask.filtering import Thresholds, keep
 from anymask.frame import Frame
 from anymask.grouping import Group, as_asked, ask_apart, check_group, groups_of, one_prompt_per_group, told_apart
 from anymask.image import Image
-from anymask.keeping import Thresholds, keep
 from anymask.mask import Mask, MaskSet
 from anymask.prompt import Prompt, make_prompt, make_prompts
 from anymask.refine import Detail, Refine, Refiner, check_refine, render, render_logits, through_mirror

@@ -8,8 +8,8 @@ import pytest
 from anymask.engines import ENGINES, CompiledGraph, load_engine
 from anymask.errors import ModelError
 from anymask.families.sam import preprocess
+from anymask.graphs.inputs import stem_side
 from anymask.graphs.layers import Parameters
-from anymask.graphs.sizes import stem_side
 from anymask.graphs.tinyvit import tinyvit_stem
 from anymask.weights import ensure
 from anymask.weights.parameters import read_parameters

@@ -16,7 +16,7 @@ from anymask.engines import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.frame import MODEL_SIDE, Frame
 from anymask.graphs import CODE_VERSION
-from anymask.graphs.sizes import GRID, stem_side
+from anymask.graphs.inputs import ABSENT, BOTTOM_RIGHT, GRID, NOT_A_POINT, TOP_LEFT, stem_side
 from anymask.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _BAND = 8 * 2**20
 """Values that one thread resizes at once: Pillow copies them, to four bytes a pixel."""
 
 _LOGITS_PER_TOKEN = 4
-_NOT_A_POINT, _TOP_LEFT, _BOTTOM_RIGHT, _ABSENT = -1, 2, 3, -2
 
 
 class Sam:
@@ -197,7 +196,7 @@ def sparse_prompts(frame: Frame, prompts: Sequence[Prompt]) -> tuple[NDArray[np.
     rows = [_sparse_prompt(frame, prompt) for prompt in prompts]
     longest = max(len(labels) for _, labels in rows)
     points = np.zeros((len(rows), longest, 2), np.float32)
-    labels = np.full((len(rows), longest), _ABSENT, np.int64)
+    labels = np.full((len(rows), longest), ABSENT, np.int64)
     for i, (row_points, row_labels) in enumerate(rows):
         points[i, : len(row_points)] = row_points
         labels[i, : len(row_labels)] = row_labels
@@ -211,12 +210,12 @@ def _sparse_prompt(frame: Frame, prompt: Prompt) -> tuple[NDArray[np.float32], N
         padding = 1 if len(points) else 0
         return (
             np.concatenate([points, np.zeros((padding, 2), np.float32)]),
-            np.concatenate([prompt.labels, np.full(padding, _NOT_A_POINT, np.int64)]),
+            np.concatenate([prompt.labels, np.full(padding, NOT_A_POINT, np.int64)]),
         )
     corners = frame.to_model(prompt.box.reshape(2, 2))
     return (
         np.concatenate([points, corners]),
-        np.concatenate([prompt.labels, np.array([_TOP_LEFT, _BOTTOM_RIGHT], np.int64)]),
+        np.concatenate([prompt.labels, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int64)]),
     )
 
 

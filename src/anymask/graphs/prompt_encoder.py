@@ -13,11 +13,8 @@ import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
 from spox import Var
 
+from anymask.graphs.inputs import ABSENT, EXCLUDE, GRID, IMAGE_SIZE
 from anymask.graphs.layers import Parameters, channel_norm, const, conv, reshape
-from anymask.graphs.sizes import GRID, IMAGE_SIZE
-
-NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, -2
-"""Labels of the sparse prompt. `ABSENT` fills up a shorter prompt in a batch and takes no part in attention."""
 
 MASKED = -1e4
 """Added to the attention scores of absent tokens; large enough to vanish in the softmax, small enough for bf16."""

@@ -20,8 +20,8 @@ from spox import Var
 
 from anymask.errors import ModelError
 from anymask.graphs.arithmetic import Arithmetic
+from anymask.graphs.inputs import IMAGE_SIZE
 from anymask.graphs.layers import Parameters, channel_norm, const, layer_norm, reshape
-from anymask.graphs.sizes import IMAGE_SIZE
 
 _LAYERS = "image_encoder.layers"
 _STEM_SIDE = IMAGE_SIZE // 8

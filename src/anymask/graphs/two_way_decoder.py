@@ -23,9 +23,9 @@ import spox
 import spox.opset.ai.onnx.v20 as op
 from spox import Var
 
+from anymask.graphs.inputs import GRID
 from anymask.graphs.layers import Parameters, const, layer_norm, linear, mlp, reshape
 from anymask.graphs.prompt_encoder import dense_position, dense_prompt
-from anymask.graphs.sizes import GRID
 
 HEADS = 8
 WIDTH = 256

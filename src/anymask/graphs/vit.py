@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
+from anymask.graphs.inputs import GRID, IMAGE_SIZE
 from anymask.graphs.layers import Parameters, const, conv, layer_norm, reshape
-from anymask.graphs.sizes import GRID, IMAGE_SIZE
 
 TOKENS = GRID * GRID
 EPSILON = 1e-6

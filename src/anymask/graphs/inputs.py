@@ -1,4 +1,4 @@
-"""Sizes of the networks that callers need too; here, because a graph from the cache runs without what builds graphs."""
+"""Sizes and labels of the networks' inputs, for callers too: a graph from the cache runs without what builds graphs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ IMAGE_SIZE = 1024
 """Side of the square that SAM looks at, in pixels."""
 GRID = IMAGE_SIZE // 16
 """Image tokens along each side of it."""
+
+NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, -2
+"""Labels of the sparse prompt. `ABSENT` fills up a shorter prompt in a batch and takes no part in attention."""
 
 
 def stem_side(content: int) -> int:
