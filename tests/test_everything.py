@@ -313,7 +313,7 @@ class TestEstimate:
     def test_says_beforehand_what_a_search_will_take(self, clock):
         told = []
         model = ThousandsOfSmallThings(clock)
-        family = SimpleNamespace(decode=lambda embedding, frame, prompts, only_seen: model(
+        family = SimpleNamespace(decode=lambda embedding, frame, prompts, searching: model(
             np.array([prompt.points[0] for prompt in prompts])), release=lambda: None)  # fmt: skip
 
         def before(estimate):
@@ -427,20 +427,27 @@ class TestRealModel:
         assert found.skipped == ""
         assert len(found) >= 12
 
-    @pytest.mark.parametrize("turned", [False, True])
-    def test_logits_beyond_the_photo_are_not_made_and_the_others_are_the_same(self, coffee, turned):
-        pixels = coffee.image[:, ::-1].transpose(1, 0, 2) if turned else coffee.image
+    @pytest.mark.parametrize("shape", ["wide", "tall", "square"])
+    def test_merging_the_padding_changes_sure_answers_by_less_than_rounding(self, coffee, shape):
+        """And logits beyond the photo are not made. In f32, so that nothing else is in the difference."""
+        pixels = {"wide": coffee.image, "tall": coffee.image.transpose(1, 0, 2), "square": coffee.image[:, :400]}[shape]
         scene = coffee._segmenter.encode(np.ascontiguousarray(pixels))
-        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(np.array([[120.0, 80], [300, 350]]))]
+        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(grid(4) * scene.size)]
         family, frame = scene._segmenter._family, scene._frame
         logits, scores = family.decode(scene._embedding, frame, prompts)
-        seen, same_scores = family.decode(scene._embedding, frame, prompts, only_seen=True)
+        seen, near_scores = family.decode(scene._embedding, frame, prompts, searching=True)
         rows, columns = seen.shape[2:]
-        assert min(rows, columns) == 172
-        assert max(rows, columns) == 256
+        assert (rows, columns) == {"wide": (176, 256), "tall": (256, 176), "square": (256, 256)}[shape]
         assert (rows, columns) >= logit_shape(frame)
-        assert np.allclose(seen, logits[:, :, :rows, :columns], atol=1e-3)
-        assert np.allclose(same_scores, scores, atol=1e-5)
+        shown = frame.valid_logits()
+        exact, near = (part[:, :, : shown[1], : shown[0]] for part in (logits, seen))
+        sure = (exact > 1).sum((2, 3)) / np.maximum((exact > -1).sum((2, 3)), 1) >= 0.9
+        overlap = ((exact > 0) & (near > 0)).sum((2, 3)) / np.maximum(((exact > 0) | (near > 0)).sum((2, 3)), 1)
+        assert sure.sum() >= 10
+        assert overlap[sure].min() >= 0.97
+        assert np.abs(scores - near_scores)[sure].max() <= 0.02
+        if shape == "square":
+            assert np.allclose(near, exact, atol=1e-3)
 
     def test_finds_the_things_on_the_table(self, coffee, result):
         assert len(result) >= 4

@@ -55,7 +55,8 @@ def find_objects(
     """
 
     def decode_for(embedding: NDArray[np.float32], frame: Frame) -> Decode:
-        return lambda places: family.decode(embedding, frame, _prompts(places), only_seen=True)
+        searching = sampling.method == "adaptive"
+        return lambda places: family.decode(embedding, frame, _prompts(places), searching=searching)
 
     if told is not None:
         told(_estimate(frame, pixels, decode_for(embedding, frame), family, sampling, thresholds, budget, crops))

@@ -53,12 +53,13 @@ class Family(Protocol):
         ...
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, only_seen: bool = False
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Answer prompts about one photo: logits [B, 4, 256, 256] and predicted IoU [B, 4].
 
         Index 0 is the answer of `multimask_output=False`, indices 1 to 3 those of `multimask_output=True`. With
-        `only_seen`, for points and boxes, logits beyond the photo are left out at the right and at the bottom.
+        `searching`, for many points and boxes, an answer may be a little less exact where that is faster, and logits
+        beyond the photo are left out at the right and at the bottom.
         """
         ...
 

@@ -140,7 +140,7 @@ class FastSam:
         return Pass.read(frame, rows, prototypes).packed()
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, only_seen: bool = False
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Refuse: FastSAM has whole segments and no logits.
 

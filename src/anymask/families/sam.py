@@ -16,7 +16,7 @@ from anymask.engines import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.frame import MODEL_SIDE, Frame
 from anymask.graphs import CODE_VERSION
-from anymask.graphs.inputs import ABSENT, BOTTOM_RIGHT, GRID, NOT_A_POINT, TOP_LEFT, stem_side
+from anymask.graphs.inputs import ABSENT, BOTTOM_RIGHT, NOT_A_POINT, TOP_LEFT, stem_side, tokens_apart
 from anymask.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ _LARGE = 3 * 2048 * 1024
 """Values of a photo from which sharing the work of resizing is worth the threads."""
 _BAND = 8 * 2**20
 """Values that one thread resizes at once: Pillow copies them, to four bytes a pixel."""
-
-_LOGITS_PER_TOKEN = 4
 
 
 class Sam:
@@ -72,13 +70,13 @@ class Sam:
         return encoder(**features)["embedding"]
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, only_seen: bool = False
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts.
 
-        With `only_seen` (points and boxes only) logits of tokens that see no photo are left out: [B, 4, rows, columns].
+        With `searching` see `anymask.graphs.two_way_decoder.search_decoder`: logits [B, 4, rows, columns].
         """
-        if only_seen:
+        if searching:
             parts = [
                 self._decode("search_decoder", embedding, frame, prompts[start : start + BATCH])
                 for start in range(0, len(prompts), BATCH)
@@ -114,8 +112,7 @@ class Sam:
             inputs["mask_input"] = np.stack([p.mask_input for p in prompts if p.mask_input is not None])[:, None]
         if graph == "search_decoder":
             columns, rows = frame.valid_logits()
-            # One logit more than is seen: the last visible pixels are interpolated towards it.
-            inputs["seen"] = np.minimum(np.array([rows, columns]) // _LOGITS_PER_TOKEN + 1, GRID)
+            inputs["seen"] = np.array([tokens_apart(rows), tokens_apart(columns)])
         return self._graph(graph)(**inputs)
 
     def _graph(self, name: str) -> CompiledGraph:
@@ -274,9 +271,9 @@ def _build_decoder(parameters: Parameters) -> onnx.ModelProto:
 
 
 def _build_search_decoder(parameters: Parameters) -> onnx.ModelProto:
-    from anymask.graphs.two_way_decoder import mask_decoder
+    from anymask.graphs.two_way_decoder import search_decoder
 
-    return mask_decoder(parameters, only_seen=True)
+    return search_decoder(parameters)
 
 
 def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
