@@ -138,7 +138,8 @@ def test_the_command_line_follows_steps(coffee: Scene, coffee_photo: Path, tmp_p
     assert "no score" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("steps", ["", "{", "[1]", "@missing.json", '{"objects": [3]}', '[{"point": [-1, 0]}]'])
+@pytest.mark.parametrize("steps", ["", "{", "[1]", "@missing.json", '{"objects": [3]}', '[{"point": [-1, 0]}]',
+                                   '{"objects": [{"steps": [{"point": [9, 9]}], "name": NaN}]}'])  # fmt: skip
 def test_the_command_line_refuses_bad_steps_with_one_line(
     coffee_photo: Path, tmp_path: Path, steps: str, capsys
 ) -> None:

@@ -154,6 +154,9 @@ def read_steps(text: str) -> tuple[list[list[Step]], list[str | None]]:
         if not all(isinstance(each, dict) and isinstance(each.get("steps"), list) for each in entries):
             raise PromptError('a prompt log has "steps" for each of its "objects"')
         objects, names = [each["steps"] for each in entries], [each.get("name") for each in entries]
+        for name in names:
+            if not isinstance(name, str | None):
+                raise PromptError(f'the "name" of an object is text, not {name!r}')
     else:
         objects, names = [content], [None]
     for steps in objects:
