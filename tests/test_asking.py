@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask import PromptError
+from anymask.asking import _most_telling
 from anymask.candidates import Candidates
 from anymask.choose import choose_meant
 from anymask.frame import Frame
@@ -42,6 +43,19 @@ def test_choices_can_be_limited_and_need_an_included_point(coffee):
     assert len(coffee.choices([CUP], most=2)) == 2
     with pytest.raises(PromptError, match="at least one included point"):
         coffee.choices([CUP], [0])
+
+
+def test_the_second_choice_is_what_several_prompts_found_rather_than_a_variant_of_the_first():
+    whole, variant, part = disc(128, 128, 100) > 0, disc(128, 128, 90) > 0, disc(90, 128, 40) > 0
+    masks = np.stack([variant, whole, part, disc(91, 128, 40) > 0, disc(128, 128, 99) > 0])
+    assert _most_telling(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 6) == [1, 2, 0]
+    assert _most_telling(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 2) == [1, 2]
+    assert _most_telling(masks[:0], np.zeros(0), 6) == []
+
+
+def test_choices_begin_with_what_segment_takes(coffee):
+    found, taken = coffee.choices([CUP]), coffee.segment(points=[CUP], refine="off")[0]
+    assert iou(found[0], taken) == 1
 
 
 def test_several_lone_clicks_answer_as_one_at_a_time(coffee):

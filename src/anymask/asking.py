@@ -32,7 +32,6 @@ from anymask.choose import (
 )
 from anymask.frame import Frame
 from anymask.further import obedient, reconsidered
-from anymask.overlap import iou
 from anymask.prompt import Prompt, make_prompt
 from anymask.ranking import evidence, further_evidence, further_worth, worth
 from anymask.satisfaction import Satisfaction
@@ -165,7 +164,7 @@ def _grown(frame: Frame, prompt: Prompt, share: float) -> Prompt:
 
 
 def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Answer]:
-    """Gather distinct answers to a click, the most likely first, also from prompts that add a point of their own.
+    """Gather distinct answers to a click, the best first, also from prompts that add a point of their own.
 
     What lies in the largest answer and not in the smaller ones is where the click leaves open what was meant: its
     deepest points are clicked as well, one at a time. So a click on a head can offer the dog, where the model's own
@@ -190,17 +189,42 @@ def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Ans
         merits = np.concatenate([merits, worth(evidence(frame, added, added_scores, included, logits, again=True))])
         found = Candidates(frame, np.concatenate([found.logits, added]), np.concatenate([found.scores, added_scores]))
     kept = [satisfaction(frame, each, prompt) for each in found.logits]
-    answers: list[Answer] = []
-    for index in np.argsort(-merits, kind="stable").tolist():
-        mask = found.logits[index] > 0
-        if not kept[index] or any(iou(mask, earlier.logits > 0) > SAME for earlier in answers):
-            continue
-        answers.append(
-            Answer(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
-        )
-        if len(answers) == most:
+    promising = np.flatnonzero([bool(each) for each in kept])
+    order = promising[_most_telling(found.logits[promising] > 0, merits[promising], most)]
+    return [
+        Answer(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
+        for index in order.tolist()
+    ]
+
+
+def _most_telling(masks: NDArray[np.bool_], merits: NDArray[np.float64], most: int) -> list[int]:
+    """Order answers so that the first few hold what was meant: the best, then each that adds the most to those before.
+
+    An answer is what was meant with the chance that a softmax of the merits gives it. The next one is that by which the
+    expected IoU of the best so far with what was meant grows the most; so it is seldom a variant of an earlier one, and
+    what several prompts found counts more than what one did.
+
+    Args:
+        masks: bool [K, 256, 256].
+        merits: float64 [K], as `anymask.ranking` learned them: for a softmax.
+        most: how many at most. Of two answers with an IoU above `SAME` only one is taken.
+    """
+    if not len(masks):
+        return []
+    flat = masks.reshape(len(masks), -1).astype(np.float32)
+    shared, sizes = flat @ flat.T, flat.sum(1)
+    likeness = shared / np.maximum(sizes[:, None] + sizes - shared, 1)
+    chances = np.exp(merits - merits.max())
+    order = [int(merits.argmax())]
+    covered = likeness[order[0]]
+    while len(order) < most:
+        gains = np.maximum(likeness - covered, 0) @ chances
+        gains[(likeness[:, order] > SAME).any(1)] = -1
+        if gains.max() < 0:
             break
-    return answers
+        order.append(int(gains.argmax()))
+        covered = np.maximum(covered, likeness[order[-1]])
+    return order
 
 
 def _undecided(first: Candidates) -> list[NDArray[np.float64]]:

@@ -279,7 +279,7 @@ class RemoteScene:
     def choices(
         self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
     ) -> MaskSet:
-        """What a click may mean: distinct answers, the most likely first; see `Scene.choices`."""
+        """What a click may mean: distinct answers, the best first; see `Scene.choices`."""
         (prompt,) = make_prompts(
             self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
         )

@@ -135,7 +135,7 @@ class CloseUp:
         return self._put(answer, prompt, earlier)
 
     def choices(self, prompt: Prompt, most: int) -> list[Mask]:
-        """What a click may mean of that which lies in the window whole: distinct answers, the most likely first.
+        """What a click may mean of that which lies in the window whole: distinct answers, the best first.
 
         Args:
             prompt: in pixels of the photo, with at least one included point and no box.
@@ -289,7 +289,7 @@ def distinct_choices(
         closeup: a window of it; None for the photo as a whole.
 
     Returns:
-        Masks, the most likely first, and of each whether it was seen in the window.
+        Masks, the best first, and of each whether it was seen in the window.
 
     Raises:
         PromptError: no included point.

@@ -94,7 +94,7 @@ class Scene:
     def choices(
         self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
     ) -> MaskSet:
-        """What a click may mean: distinct answers, the most likely first, the parts and wholes around it among them.
+        """What a click may mean: distinct answers, the best first, the parts and wholes around it among them.
 
         `candidates` are the model's own three answers to the click. These come from several prompts.
 

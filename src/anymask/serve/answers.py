@@ -114,7 +114,7 @@ class SegmentAnswer(RunAnswer):
 
 
 class ChoicesAnswer(RunAnswer):
-    """Distinct masks, the most likely first."""
+    """Distinct masks, the best first."""
 
     image: dict[str, Any]
     masks: list[MaskAnswer]

@@ -78,7 +78,7 @@ export class Answers {
     if (this.glimpses.size > GLIMPSES) this.glimpses.delete(this.glimpses.keys().next().value);
   }
 
-  /** What the clicks may mean, the most likely first. @returns {Promise<Answer[]>} */
+  /** What the clicks may mean, the best first. @returns {Promise<Answer[]>} */
   choices(steps) {
     const { points, labels } = promptOf(steps);
     const { window = null } = steps[steps.length - 1];

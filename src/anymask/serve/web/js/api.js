@@ -91,7 +91,7 @@ export class Api {
     return (await this.#json("POST", `v1/images/${id}/segment`, body)).masks;
   }
 
-  /** What clicks may mean: masks, the most likely first. @returns {Promise<object[]>} */
+  /** What clicks may mean: masks, the best first. @returns {Promise<object[]>} */
   async choices(id, points, labels, window = null) {
     return (await this.#json("POST", `v1/images/${id}/choices`, { points, labels, window })).masks;
   }
