@@ -32,6 +32,7 @@ from anymask.choose import (
 )
 from anymask.frame import Frame
 from anymask.further import obedient, reconsidered
+from anymask.overlap import pairwise_iou
 from anymask.prompt import Prompt, make_prompt
 from anymask.ranking import evidence, further_evidence, further_worth, worth
 from anymask.satisfaction import Satisfaction
@@ -189,8 +190,8 @@ def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Ans
         merits = np.concatenate([merits, worth(evidence(frame, added, added_scores, included, logits, again=True))])
         found = Candidates(frame, np.concatenate([found.logits, added]), np.concatenate([found.scores, added_scores]))
     kept = [satisfaction(frame, each, prompt) for each in found.logits]
-    promising = np.flatnonzero([bool(each) for each in kept])
-    order = promising[_most_telling(found.logits[promising] > 0, merits[promising], most)]
+    valid = np.flatnonzero([bool(each) for each in kept])
+    order = valid[_most_telling(found.logits[valid] > 0, merits[valid], most)]
     return [
         Answer(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
         for index in order.tolist()
@@ -211,9 +212,7 @@ def _most_telling(masks: NDArray[np.bool_], merits: NDArray[np.float64], most: i
     """
     if not len(masks):
         return []
-    flat = masks.reshape(len(masks), -1).astype(np.float32)
-    shared, sizes = flat @ flat.T, flat.sum(1)
-    likeness = shared / np.maximum(sizes[:, None] + sizes - shared, 1)
+    likeness = pairwise_iou(masks, masks)
     chances = np.exp(merits - merits.max())
     order = [int(merits.argmax())]
     covered = likeness[order[0]]

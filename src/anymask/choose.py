@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anymask.candidates import Candidates
 from anymask.errors import PromptError
 from anymask.frame import LOGIT_SIDE, MODEL_SIDE, Frame
-from anymask.overlap import box_iou, shared_cells, tight_box
+from anymask.overlap import box_iou, pairwise_iou, tight_box
 from anymask.prompt import Prompt
 from anymask.satisfaction import Satisfaction, points_kept
 
@@ -153,9 +153,7 @@ def boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[n
     """
     frame = candidates.frame
     fit = np.array([box_iou(_tight_box(frame, logits), box) for logits in candidates.logits])
-    shared = shared_cells(masks := candidates.logits > 0, masks)
-    areas = shared.diagonal()
-    agreement = (shared / np.maximum(areas[:, None] + areas[None, :] - shared, 1)).mean(1)
+    agreement = pairwise_iou(masks := candidates.logits > 0, masks).mean(1)
     merits: NDArray[np.float64] = 0.5 * candidates.scores + 2 * fit + 0.5 * agreement + 0.3 * candidates.stability
     return merits
 

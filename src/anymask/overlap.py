@@ -44,6 +44,19 @@ def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray
     return np.stack([np.bitwise_count(second & each).sum(axis=1, dtype=np.int64) for each in first])
 
 
+def pairwise_iou(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """IoU of each of a few masks with each of a few others, float64 [N, M]; 0 if both are empty.
+
+    Args:
+        masks: bool [N, rows, columns].
+        others: bool [M, rows, columns].
+    """
+    shared = shared_cells(masks, others)
+    areas, other_areas = (np.bitwise_count(_bits(each)).sum(axis=1, dtype=np.int64) for each in (masks, others))
+    likeness: NDArray[np.float64] = shared / np.maximum(areas[:, None] + other_areas - shared, 1)
+    return likeness
+
+
 def _bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """Each mask as a row of 64-bit words, the last one filled up with zeros."""
     packed = np.packbits(masks.reshape(len(masks), -1), axis=1)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.frame import Frame
-from anymask.overlap import shared_cells
+from anymask.overlap import pairwise_iou
 from anymask.prompt import Prompt
 from anymask.satisfaction import points_kept
 
@@ -121,8 +121,7 @@ def evidence(
     at = np.clip(cells.astype(np.int64), 0, [columns - 1, rows - 1])
     flat, flat_compared = masks.reshape(len(masks), -1), compared.reshape(len(compared), -1)
     areas, compared_areas = flat.sum(1), flat_compared.sum(1)
-    shared = shared_cells(masks, compared)
-    same = shared / np.maximum(areas[:, None] + compared_areas - shared, 1)
+    same = pairwise_iou(masks, compared)
     shares, multimask = areas / flat.shape[1], compared_areas[1:] / flat.shape[1]
     least = np.maximum(shares, 1e-4)
     table = np.empty((len(masks), len(EVIDENCE)))
