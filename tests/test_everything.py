@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anymask.answers import logit_shape, measure, suppress
 from anymask.crops import Crops
-from anymask.errors import PromptError
+from anymask.errors import ModelError, PromptError
 from anymask.everything import Sampling, find
 from anymask.everything_budget import Budget
 from anymask.everything_run import find_objects, lone_points
@@ -61,6 +61,40 @@ def search(model, budget=None, **sampling):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
     asked = Sampling(**({"method": "grid", "points_per_side": 16} | sampling))
     return find(FRAME, embedding, model, asked, Thresholds(), budget or Budget())
+
+
+@pytest.mark.parametrize("method", ["grid", "adaptive"])
+@pytest.mark.parametrize("lanes", [2, 3, 16])
+def test_a_batch_asked_in_parts_at_once_answers_as_one(method, lanes):
+    embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
+    corners = [(8 * i, 10 + 3 * i, 7 + i) for i in range(25)]
+    sampling = Sampling(method, points_per_side=16, points_per_batch=10)
+
+    class Uneven(FakeModel):
+        def __call__(self, places):
+            time.sleep(0.002 * (places[0, 0] % 3))  # later parts are often done first
+            logits, scores = super().__call__(places[:, :2])
+            odd = places[:, 0] // 16 % 2 == 1
+            scores[odd, 2] = 0.85  # asked again, with a box
+            logits[odd, 2, 10:90, 20:200] = 10
+            return logits, scores
+
+    one, parts = (
+        find(FRAME, embedding, Uneven(corners), sampling, Thresholds(), Budget(), lanes) for lanes in (1, lanes)
+    )
+    assert parts.asked == one.asked > 64
+    assert np.array_equal(parts.kept, one.kept)
+    for name in ("points", "levels", "scores", "stability", "areas", "boxes", "fitted", "refined", "logits"):
+        assert np.array_equal(getattr(parts.answers, name), getattr(one.answers, name)), name
+
+
+def test_what_goes_wrong_in_a_part_is_raised():
+    def broken(points):
+        raise ModelError("no such graph")
+
+    embedding = np.zeros((1, 4096, 256), np.float32)
+    with pytest.raises(ModelError, match="no such graph"):
+        find(FRAME, embedding, broken, Sampling("grid", 4), Thresholds(), Budget(), 2)
 
 
 class TestMeasure:
@@ -314,7 +348,7 @@ class TestEstimate:
         told = []
         model = ThousandsOfSmallThings(clock)
         family = SimpleNamespace(decode=lambda embedding, frame, prompts, searching: model(
-            np.array([prompt.points[0] for prompt in prompts])), release=lambda: None)  # fmt: skip
+            np.array([prompt.points[0] for prompt in prompts])), release=lambda: None, lanes=1)  # fmt: skip
 
         def before(estimate):
             told.append((estimate, clock.seconds))

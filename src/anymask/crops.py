@@ -291,6 +291,7 @@ def find_in_crops(
     thresholds: Thresholds,
     budget: Budget,
     crops: Crops,
+    lanes: int = 1,
     *,
     embedding: NDArray[np.float32] | None = None,
 ) -> CropsFound:
@@ -304,12 +305,13 @@ def find_in_crops(
         thresholds: area and region of interest are of the photo, and of whole objects where these are put together.
         budget: for the whole run; memory counts the answers kept.
         crops: which.
+        lanes: as for `anymask.everything.find`.
         embedding: of the whole picture, if it is at hand.
     """
     size = (pixels.shape[1], pixels.shape[0])
     merge = crops.merges(sampling)
     planned = planned_parts(size, sampling, thresholds, crops)
-    run = _CropRun(encode, decode_for, thresholds, budget, sum(questions(part) for _, _, part in planned))
+    run = _CropRun(encode, decode_for, thresholds, budget, lanes, sum(questions(part) for _, _, part in planned))
     for box, layer, part in planned:
         run.ask(pixels, box, layer, part, embedding if layer == 0 else None)
     objects = _objects(run.parts, size, thresholds, crops, merge)
@@ -328,6 +330,7 @@ class _CropRun:
         decode_for: Callable[[NDArray[np.float32], Frame], Decode],
         thresholds: Thresholds,
         budget: Budget,
+        lanes: int,
         planned: int,
     ) -> None:
         self.planned = planned
@@ -340,6 +343,7 @@ class _CropRun:
         # Size and place are judged in the photo, not in the crop.
         self._thresholds = replace(thresholds, min_area=0.0, max_area=None, roi=None)
         self._budget = budget
+        self._lanes = lanes
         self._found = 0
         self._encoding = 0.0
         self._started = time.perf_counter()
@@ -365,7 +369,8 @@ class _CropRun:
             began = time.perf_counter()
             embedding = self._encode(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
             self._encoding = max(self._encoding, time.perf_counter() - began)
-        found = find(frame, embedding, self._decode_for(embedding, frame), sampling, self._thresholds, budget)
+        decode = self._decode_for(embedding, frame)
+        found = find(frame, embedding, decode, sampling, self._thresholds, budget, self._lanes)
         part = CropAnswers.of(box, layer, found.answers, self._thresholds)
         self.parts.append(part)
         self.planned += found.planned - questions(sampling)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -117,14 +118,20 @@ def find(
     sampling: Sampling,
     thresholds: Thresholds,
     budget: Budget,
+    lanes: int = 1,
 ) -> Found:
-    """Ask about one encoded photo until the points, the budget or the new findings run out."""
+    """Ask about one encoded photo until the points, the budget or the new findings run out.
+
+    With `lanes` each batch is asked and measured in so many parts at once. What is asked next waits for all of them, so
+    nothing depends on which is first.
+    """
     points = asked_points(frame, sampling, thresholds)
-    run = _Run(frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)))
-    if sampling.method == "grid":
-        stopped = run.ask_all((points[i : i + run.batch], None) for i in range(0, len(points), run.batch))
-    else:
-        stopped = _ask_adaptively(run, points, embedding, sampling.limit(len(points)))
+    with ThreadPoolExecutor(lanes) as pool:
+        run = _Run(frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)), pool, lanes)
+        if sampling.method == "grid":
+            stopped = run.ask_all((points[i : i + run.batch], None) for i in range(0, len(points), run.batch))
+        else:
+            stopped = _ask_adaptively(run, points, embedding, sampling.limit(len(points)))
     answers = run.all_answers()
     return Found(answers, keep(answers, thresholds), run.asked, run.planned if stopped else run.asked, stopped)
 
@@ -153,14 +160,17 @@ def check_memory(frame: Frame, sampling: Sampling, budget: Budget) -> None:
         )
 
 
-def seconds_per_prompt(frame: Frame, decode: Decode, sampling: Sampling, points: NDArray[np.float64]) -> float:
+def seconds_per_prompt(
+    frame: Frame, decode: Decode, sampling: Sampling, points: NDArray[np.float64], lanes: int = 1
+) -> float:
     """Time a batch of points [N, 2], asking it twice: the first time everything is slower."""
     batch = points[:: max(1, len(points) // sampling.points_per_batch)][: sampling.points_per_batch]
-    trial = _Run(frame, decode, sampling, Thresholds(), Budget(), 2 * len(batch))
-    trial.ask(batch)
-    began = time.perf_counter()
-    trial.ask(batch)
-    return (time.perf_counter() - began) / len(batch)
+    with ThreadPoolExecutor(lanes) as pool:
+        trial = _Run(frame, decode, sampling, Thresholds(), Budget(), 2 * len(batch), pool, lanes)
+        trial.ask(batch)
+        began = time.perf_counter()
+        trial.ask(batch)
+        return (time.perf_counter() - began) / len(batch)
 
 
 class _Run:
@@ -169,6 +179,8 @@ class _Run:
     Args:
         frame, decode, sampling, thresholds, budget: as for `find`.
         planned: prompts at most.
+        pool: answers the parts of a batch.
+        lanes: how many parts.
 
     Raises:
         PromptError: there is not enough memory for the answers, or less is allowed than one batch takes.
@@ -182,6 +194,8 @@ class _Run:
         thresholds: Thresholds,
         budget: Budget,
         planned: int,
+        pool: Executor,
+        lanes: int,
     ) -> None:
         check_memory(frame, sampling, budget)
         self.frame = frame
@@ -194,6 +208,8 @@ class _Run:
         self._offset = sampling.stability_score_offset
         self._thresholds = thresholds
         self._budget = budget
+        self._pool = pool
+        self._lanes = lanes
         self._answers: list[Answers] = []
         self._logits = _room(frame, planned, budget)
         self._count = 0
@@ -214,16 +230,20 @@ class _Run:
     def ask(self, places: NDArray[np.float64], wanted: Answers | None = None) -> Answers:
         """Ask one batch."""
         began = time.perf_counter()
-        logits, scores = self._decode(places)
-        at = places if wanted is None else wanted.points
-        answers = measure(self.frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK, self._offset)
-        if wanted is not None:
-            answers = answers.take(most_alike(answers, wanted))
-        answers = self._stored(answers)
+        each = len(MULTIMASK) if wanted is None else 1
+        room = self._logits[self._count : self._count + each * len(places)]
+
+        def answer(part: NDArray[np.int64]) -> tuple[Answers, NDArray[np.bool_]]:
+            around = None if wanted is None else wanted.take(part)
+            return self._answer(places[part], around, room[each * part[0] : each * (part[-1] + 1)])
+
+        parts = [part for part in np.array_split(np.arange(len(places)), self._lanes) if len(part)]
+        answered, found = zip(*self._pool.map(answer, parts), strict=True)
+        answers = join(answered, room)
+        self._answers.append(answers)
+        self._count += len(answers)
         self.asked += len(places)
-        found = passes(answers, self._thresholds)
-        answers.fit_boxes(found)  # now, so that the end of the search is quick however many there are
-        passing = np.flatnonzero(found)
+        passing = np.flatnonzero(np.concatenate(found))
         self._found += len(passing)
         now = time.perf_counter()
         self._slowest = max(self._slowest, now - began)
@@ -235,13 +255,20 @@ class _Run:
             self._budget.progress(Status(self.asked, self.planned, self._found, now - self._started, latest))
         return answers
 
-    def _stored(self, answers: Answers) -> Answers:
-        """The same answers, their logits where all logits of the search lie."""
-        place = self._logits[self._count : self._count + len(answers)]
-        place[:] = answers.logits
-        self._count += len(answers)
-        self._answers.append(replace(answers, logits=place))
-        return self._answers[-1]
+    def _answer(
+        self, places: NDArray[np.float64], wanted: Answers | None, room: NDArray[np.float16]
+    ) -> tuple[Answers, NDArray[np.bool_]]:
+        """Ask a part of a batch; returns its answers, with logits in `room`, and which of them pass."""
+        logits, scores = self._decode(places)
+        at = places if wanted is None else wanted.points
+        answers = measure(self.frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK, self._offset)
+        if wanted is not None:
+            answers = answers.take(most_alike(answers, wanted))
+        room[:] = answers.logits
+        answers = replace(answers, logits=room)
+        found = passes(answers, self._thresholds)
+        answers.fit_boxes(found)  # now, so that the end of the search is quick however many there are
+        return answers, found
 
     def all_answers(self) -> Answers:
         """Everything answered so far; joined once, so that what was measured finely stays measured."""

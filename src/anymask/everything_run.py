@@ -53,19 +53,21 @@ def find_objects(
         crops: which, if any.
         told: what it will take, before it begins.
     """
+    searching = sampling.method == "adaptive"
+    lanes = family.lanes if searching else 1
 
     def decode_for(embedding: NDArray[np.float32], frame: Frame) -> Decode:
-        searching = sampling.method == "adaptive"
         return lambda places: family.decode(embedding, frame, _prompts(places), searching=searching)
 
     if told is not None:
-        told(_estimate(frame, pixels, decode_for(embedding, frame), family, sampling, thresholds, budget, crops))
+        decode = decode_for(embedding, frame)
+        told(_estimate(frame, pixels, decode, lanes, family, sampling, thresholds, budget, crops))
     family.release()  # what encoding took is not needed while asking
     try:
         if len(crops.boxes((frame.width, frame.height))) == 1:
-            return find(frame, embedding, decode_for(embedding, frame), sampling, thresholds, budget)
+            return find(frame, embedding, decode_for(embedding, frame), sampling, thresholds, budget, lanes)
         return find_in_crops(
-            pixels, family.encode, decode_for, sampling, thresholds, budget, crops, embedding=embedding
+            pixels, family.encode, decode_for, sampling, thresholds, budget, crops, lanes, embedding=embedding
         )
     finally:
         family.release()
@@ -76,6 +78,7 @@ def _estimate(
     frame: Frame,
     pixels: NDArray[np.uint8],
     decode: Decode,
+    lanes: int,
     family: Family,
     sampling: Sampling,
     thresholds: Thresholds,
@@ -87,7 +90,7 @@ def _estimate(
     parts = planned_parts((frame.width, frame.height), sampling, thresholds, crops)
     prompts = [questions(part) for _, _, part in parts]
     sizes = [Frame(box[2] - box[0], box[3] - box[1]) for box, _, _ in parts]
-    each = seconds_per_prompt(frame, decode, sampling, asked_points(frame, sampling, Thresholds()))
+    each = seconds_per_prompt(frame, decode, sampling, asked_points(frame, sampling, Thresholds()), lanes)
     encoding = 0.0
     if len(parts) > 1:
         x0, y0, x1, y1 = parts[-1][0]

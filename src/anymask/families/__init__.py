@@ -36,6 +36,11 @@ class Family(Protocol):
         """What besides weights and engine decides about the answer of `encode`, for the keys of stores."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many calls of `decode` for a search pay off at once."""
+        ...
+
     def scene_type(self) -> type[Scene]:
         """The kind of Scene that asks this family: `anymask.Scene`, or one with the same calls."""
         ...

@@ -87,6 +87,7 @@ class FastSam:
     """
 
     precision = "f32"
+    lanes = 1
 
     def __init__(
         self,

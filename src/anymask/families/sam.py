@@ -32,6 +32,9 @@ PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 BATCH = 16
 """Prompts per run of the decoder: more gain nothing on a CPU and cost 5 MB of memory each."""
 
+LANES = 8
+"""Runs of the search decoder at once, at most: with more, each would have too few prompts of a batch."""
+
 _LARGE = 3 * 2048 * 1024
 """Values of a photo from which sharing the work of resizing is worth the threads."""
 _BAND = 8 * 2**20
@@ -53,6 +56,11 @@ class Sam:
         self._locks = {name: threading.Lock() for name in _GRAPHS}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
             _parameters(key, self._files)  # it takes milliseconds, and what is no SAM is refused before any work
+
+    @property
+    def lanes(self) -> int:
+        """How many calls of `decode` for a search pay off at once."""
+        return self._graph("search_decoder").lanes
 
     def scene_type(self) -> type[Scene]:
         """Scenes that ask the decoder."""
@@ -118,12 +126,12 @@ class Sam:
     def _graph(self, name: str) -> CompiledGraph:
         with self._locks[name]:
             if name not in self._graphs:
-                build, exact = _GRAPHS[name]
+                build, exact, lanes = _GRAPHS[name]
                 key = f"{self._key}/{name}/{CODE_VERSION}"
                 if name == "encoder" and self._ranges is not None:
                     build, key = partial(_build_encoder, ranges=self._ranges), f"{key}/int8"
                 self._graphs[name] = self._engine.compile(
-                    key, lambda: build(_parameters(self._key, self._files)), exact=exact
+                    key, lambda: build(_parameters(self._key, self._files)), exact=exact, lanes=lanes
                 )
             return self._graphs[name]
 
@@ -282,12 +290,12 @@ def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
     return mask_decoder(parameters, with_mask_input=True)
 
 
-_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph], bool]] = {
-    "stem": (_build_stem, False),
-    "encoder": (_build_encoder, False),
-    "prompt_encoder": (_build_prompt_encoder, True),  # sines of large angles: never in bf16
-    "decoder": (_build_decoder, False),
-    "mask_decoder": (_build_mask_decoder, False),
-    "search_decoder": (_build_search_decoder, False),
+_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph], bool, int]] = {
+    "stem": (_build_stem, False, 1),
+    "encoder": (_build_encoder, False, 1),
+    "prompt_encoder": (_build_prompt_encoder, True, 1),  # sines of large angles: never in bf16
+    "decoder": (_build_decoder, False, 1),
+    "mask_decoder": (_build_mask_decoder, False, 1),
+    "search_decoder": (_build_search_decoder, False, LANES),
 }
-"""How each graph is built, and whether it must be computed in f32 at any precision."""
+"""How each graph is built, whether it must be computed in f32 at any precision, and in how many lanes at most."""
