@@ -43,6 +43,8 @@ def test_choices_can_be_limited_and_need_an_included_point(coffee):
     assert len(coffee.choices([CUP], most=2)) == 2
     with pytest.raises(PromptError, match="at least one included point"):
         coffee.choices([CUP], [0])
+    with pytest.raises(PromptError, match="most must be at least 1, not 0"):
+        coffee.choices([CUP], most=0)
 
 
 def test_the_second_choice_is_what_several_prompts_found_rather_than_a_variant_of_the_first():

@@ -101,12 +101,14 @@ class Scene:
         Args:
             points: [N, 2] (x, y), all on one object.
             labels: [N], 1 include, 0 exclude; all 1 if left out.
-            most: how many to return at most.
+            most: how many to return at most, from 1 on.
             frame: what points count in, as for `segment`.
 
         Raises:
             PromptError: no included point, or a value that cannot be right.
         """
+        if most < 1:
+            raise PromptError(f"most must be at least 1, not {most}")
         (prompt,) = make_prompts(
             self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
         )
