@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import PIL.Image
@@ -126,7 +127,8 @@ def test_ctrl_c_leaves_nothing_half_written(coffee_photo, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "anymask", "segment", str(coffee_photo), "--point", CUP, "--out", str(out)]
     environment = os.environ | {"ANYMASK_CACHE": str(tmp_path / "cache")}  # cold: there is time to interrupt
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True)
+    heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells have jobs in the background ignore it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True, preexec_fn=heeded)
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
