@@ -31,7 +31,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
 reference: $(VENV)/.test $(VENV)/.reference
-	$(BIN)/python -m pytest -m reference tests/reference tests/bench
+	$(BIN)/python -m pytest -m reference tests/reference tests/benchmarks
 
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser
@@ -40,8 +40,8 @@ bench: $(VENV)/.reference
 	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.test $(VENV)/.lint
-	$(BIN)/ruff check src tests benchmarks release
-	$(BIN)/ruff format --check src tests benchmarks release
+	$(BIN)/ruff check src tests benchmarks training release
+	$(BIN)/ruff format --check src tests benchmarks training release
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs
@@ -53,7 +53,7 @@ pictures: $(VENV)/.test
 SECONDS ?= 600
 SEED ?= 0
 fuzz: $(VENV)/.test $(VENV)/.fuzz
-	$(BIN)/python tests/fuzz/run_fuzz.py --seconds $(SECONDS) --seed $(SEED)
+	$(BIN)/python -m tests.fuzz.run_fuzz --seconds $(SECONDS) --seed $(SEED)
 
 licences: $(BIN)/python
 	$(BIN)/python release/licences.py
@@ -66,8 +66,8 @@ release-check: licences
 	$(BIN)/python release/check.py
 
 format: $(VENV)/.lint
-	$(BIN)/ruff check --fix src tests benchmarks release
-	$(BIN)/ruff format src tests benchmarks release
+	$(BIN)/ruff check --fix src tests benchmarks training release
+	$(BIN)/ruff format src tests benchmarks training release
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from anymask.bench.machine import processor
 from anymask.errors import AnymaskError
-from benchmarks.pairs import HEADING, Comparison
-from benchmarks.peers import Peers, Settings, set_up
+from benchmarks.official import Peers, Settings, set_up
+from benchmarks.peers.machine import processor
+from benchmarks.speed.pairs import HEADING, Comparison
 
 BENCHMARKS = ("encode", "click", "boxes", "text", "cold", "everything")
 """One module each, with a function `compare(peers)` that yields comparisons."""

@@ -12,11 +12,13 @@ import numpy as np
 import PIL.Image
 
 import anymask
-from anymask.edit.cutout import Blur, Cutout
-from anymask.edit.hole import Sizes, make_crop
-from anymask.edit.inpaint import marked, taken
-from anymask.edit.ornaments import Outline
-from anymask.pictures import binary, candidates_row, click_frames, levels, row, save_animation
+from anymask.editing.cutout import Blur, Cutout
+from anymask.editing.effects import Outline
+from anymask.editing.inpaint_mask import Sizes, make_crop
+from anymask.editing.inpainting import marked, taken
+from anymask.visualization.animation import click_frames, save_animation
+from anymask.visualization.contact_sheet import row
+from anymask.visualization.panels import binary, candidates_row, levels
 
 ROOT = Path(__file__).parent
 PHOTOS, OUT = ROOT.parent / "examples" / "photos", ROOT / "images"

@@ -62,7 +62,7 @@ def main() -> int:
             clean = environment(python, folder / f"python{place}")
             used(clean, wheel, tools)
         described(tools, clean, wheel, out)
-    print("everything holds; docs/releasing.md tells what is left to do by hand")
+    print("everything holds; docs/contributing/releasing.md tells what is left to do by hand")
     return 0
 
 

@@ -3,7 +3,7 @@
     anymask serve                                                          in one terminal
     python api_client.py ../photos/*.jpg --point 50,50 --out masks         in another
 
-The calls are those of a Scene: see docs/server.md. Without Python, see web_page/page/page.js, or curl.
+The calls are those of a Scene: see docs/guides/server.md. Without Python, see web_page/page/page.js, or curl.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import anymask
-from anymask.client import ServerError
+from anymask.server.client import ServerError
 
 Answer = TypeVar("Answer")
 

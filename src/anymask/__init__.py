@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from anymask._version import __version__
 
 _NAMES = {
     "AnymaskError": "anymask.errors",
@@ -24,41 +24,39 @@ _NAMES = {
     "ModelError": "anymask.errors",
     "PromptError": "anymask.errors",
     "WeightsError": "anymask.errors",
-    "Candidates": "anymask.candidates",
-    "Client": "anymask.client",
-    "Detections": "anymask.detect",
-    "Image": "anymask.image",
-    "Mask": "anymask.mask",
-    "MaskSet": "anymask.mask",
-    "Pipeline": "anymask.pipeline",
-    "Prompt": "anymask.prompt",
-    "Scene": "anymask.scene",
-    "Search": "anymask.detect",
-    "Segmenter": "anymask.segmenter",
-    "cut_out": "anymask.edit.cutout",
-    "inpaint": "anymask.edit.inpaint",
-    "load": "anymask.segmenter",
-    "load_detector": "anymask.detect",
-    "open_image": "anymask.image",
-    "show_binary_mask": "anymask.plot",
-    "show_boxes": "anymask.plot",
-    "show_candidates": "anymask.plot",
-    "show_contours": "anymask.plot",
-    "show_masks": "anymask.plot",
-    "show_points": "anymask.plot",
+    "Candidates": "anymask.structures.candidates",
+    "Client": "anymask.server.client",
+    "Detections": "anymask.detection.detections",
+    "Image": "anymask.io.image",
+    "Mask": "anymask.structures.mask",
+    "MaskSet": "anymask.structures.mask_set",
+    "Pipeline": "anymask.prediction.grounded",
+    "Prompt": "anymask.structures.prompt",
+    "Scene": "anymask.prediction.encoded_image",
+    "Search": "anymask.detection.search",
+    "Segmenter": "anymask.prediction.segmenter",
+    "cut_out": "anymask.editing.cutout",
+    "inpaint": "anymask.editing.inpainting",
+    "load": "anymask.prediction.segmenter",
+    "load_detector": "anymask.detection.loading",
+    "open_image": "anymask.io.image",
+    "show_binary_mask": "anymask.visualization.notebook",
+    "show_boxes": "anymask.visualization.notebook",
+    "show_candidates": "anymask.visualization.notebook",
+    "show_contours": "anymask.visualization.notebook",
+    "show_masks": "anymask.visualization.notebook",
+    "show_points": "anymask.visualization.notebook",
 }
 """Public name → the module that holds it; imported when first used, so that `import anymask` stays light."""
 
 __all__ = ["__version__", *_NAMES]
 
 if TYPE_CHECKING:
-    from anymask.candidates import Candidates as Candidates
-    from anymask.client import Client as Client
-    from anymask.detect import Detections as Detections
-    from anymask.detect import Search as Search
-    from anymask.detect import load_detector as load_detector
-    from anymask.edit.cutout import cut_out as cut_out
-    from anymask.edit.inpaint import inpaint as inpaint
+    from anymask.detection.detections import Detections as Detections
+    from anymask.detection.loading import load_detector as load_detector
+    from anymask.detection.search import Search as Search
+    from anymask.editing.cutout import cut_out as cut_out
+    from anymask.editing.inpainting import inpaint as inpaint
     from anymask.errors import AnymaskError as AnymaskError
     from anymask.errors import EngineError as EngineError
     from anymask.errors import ImageError as ImageError
@@ -66,21 +64,23 @@ if TYPE_CHECKING:
     from anymask.errors import ModelError as ModelError
     from anymask.errors import PromptError as PromptError
     from anymask.errors import WeightsError as WeightsError
-    from anymask.image import Image as Image
-    from anymask.image import open_image as open_image
-    from anymask.mask import Mask as Mask
-    from anymask.mask import MaskSet as MaskSet
-    from anymask.pipeline import Pipeline as Pipeline
-    from anymask.plot import show_binary_mask as show_binary_mask
-    from anymask.plot import show_boxes as show_boxes
-    from anymask.plot import show_candidates as show_candidates
-    from anymask.plot import show_contours as show_contours
-    from anymask.plot import show_masks as show_masks
-    from anymask.plot import show_points as show_points
-    from anymask.prompt import Prompt as Prompt
-    from anymask.scene import Scene as Scene
-    from anymask.segmenter import Segmenter as Segmenter
-    from anymask.segmenter import load as load
+    from anymask.io.image import Image as Image
+    from anymask.io.image import open_image as open_image
+    from anymask.prediction.encoded_image import Scene as Scene
+    from anymask.prediction.grounded import Pipeline as Pipeline
+    from anymask.prediction.segmenter import Segmenter as Segmenter
+    from anymask.prediction.segmenter import load as load
+    from anymask.server.client import Client as Client
+    from anymask.structures.candidates import Candidates as Candidates
+    from anymask.structures.mask import Mask as Mask
+    from anymask.structures.mask_set import MaskSet as MaskSet
+    from anymask.structures.prompt import Prompt as Prompt
+    from anymask.visualization.notebook import show_binary_mask as show_binary_mask
+    from anymask.visualization.notebook import show_boxes as show_boxes
+    from anymask.visualization.notebook import show_candidates as show_candidates
+    from anymask.visualization.notebook import show_contours as show_contours
+    from anymask.visualization.notebook import show_masks as show_masks
+    from anymask.visualization.notebook import show_points as show_points
 
 
 def __getattr__(name: str) -> Any:

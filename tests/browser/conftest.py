@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_application import Application
-from server_process import Server
+
+from tests.support.browser_application import Application
+from tests.support.server_process import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext

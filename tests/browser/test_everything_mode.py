@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_application import Application
-from server_process import Server
+
+from tests.support.browser_application import Application
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.browser
 

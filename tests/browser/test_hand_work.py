@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from browser_application import SAUCER, Application
 
-from anymask.cleanup import clean
-from anymask.steps import stroke
+from anymask.structures.brush import stroke
+from anymask.structures.small_regions import clean
+from tests.support.browser_application import SAUCER, Application
 
 pytestmark = pytest.mark.browser
 

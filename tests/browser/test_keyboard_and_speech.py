@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser_application import SAUCER, Application
+
+from tests.support.browser_application import SAUCER, Application
 
 pytestmark = pytest.mark.browser
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-from browser_application import CUP_BOX, SAUCER, SPOON, Application
 from numpy.typing import NDArray
-from server_process import Server
 
-from anymask.formats import format_names
-from anymask.mask import Mask
+from anymask.formats.registry import format_names
+from anymask.structures.mask import Mask
+from tests.support.browser_application import CUP_BOX, SAUCER, SPOON, Application
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.browser
 
@@ -233,7 +233,7 @@ def _assert_same(app: Application, masks: list[Any]) -> None:
 
 
 def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coffee_photo: Path) -> None:
-    from anymask.steps import read_steps
+    from anymask.prediction.prompt_log import read_steps
 
     _, content = _download(made, "prompts")
     log = json.loads(content)

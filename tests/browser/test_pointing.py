@@ -7,12 +7,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from browser_application import CUP_BOX, SAUCER, SPOON, Application, iou
 from numpy.typing import NDArray
 
 from anymask import Scene
-from anymask.glimpse import glimpse
-from anymask.prompt import make_prompt
+from anymask.prediction.preview import glimpse
+from anymask.structures.prompt import make_prompt
+from tests.support.browser_application import CUP_BOX, SAUCER, SPOON, Application, iou
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from recipe_server import page_of_your_own
+from tests.support.recipe_server import page_of_your_own
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext

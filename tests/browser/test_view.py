@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser_application import SAUCER, Application
-from server_process import Server
+
+from tests.support.browser_application import SAUCER, Application
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.browser
 

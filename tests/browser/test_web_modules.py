@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser_application import Application
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from anymask.cleanup import clean
-from anymask.mask import Mask
-from anymask.steps import stroke
+from anymask.structures.brush import stroke
+from anymask.structures.mask import Mask
+from anymask.structures.small_regions import clean
+from tests.support.browser_application import Application
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +43,7 @@ def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
 def test_run_lengths_are_those_of_pycocotools_both_ways(empty: Application) -> None:
     pictures = _pictures()
     script = """async (rles) => {
-      const { fromRle, toRle, tightened } = await import('/js/bitmap.js');
+      const { fromRle, toRle, tightened } = await import('/js/core/bitmap.js');
       return rles.map((rle) => {
         const bitmap = fromRle(rle), { x, y, columns, rows, area } = bitmap;
         return { back: toRle(bitmap), box: [x, y, x + columns, y + rows], area,
@@ -67,8 +67,8 @@ def test_strokes_cover_the_pixels_that_the_library_paints(empty: Application) ->
             path = rng.integers(-6, 46, (rng.integers(1, 6), 2)).tolist()
             cases.append({"path": path, "size": size, "value": value, "mask": rng.random((40, 40)) < 0.5})
     script = """async (cases) => {
-      const { fromRle, toRle } = await import('/js/bitmap.js');
-      const { stroked } = await import('/js/stroke.js');
+      const { fromRle, toRle } = await import('/js/core/bitmap.js');
+      const { stroked } = await import('/js/core/brush.js');
       return cases.map(({ rle, path, size, value }) => toRle(stroked(fromRle(rle), path, size, value ? 1 : 0)));
     }"""
     sent = [{**{k: case[k] for k in ("path", "size", "value")}, "rle": _rle(case["mask"])} for case in cases]
@@ -80,8 +80,8 @@ def test_holes_and_islands_are_cleaned_as_the_library_does(empty: Application) -
     pictures = [mask for mask in _pictures() if mask.any()]
     sizes = [(3, 0), (0, 3), (5, 5), (10_000_000, 0), (0, 10_000_000)]
     script = """async ({ rles, sizes }) => {
-      const { fromRle, toRle } = await import('/js/bitmap.js');
-      const { cleaned } = await import('/js/clean.js');
+      const { fromRle, toRle } = await import('/js/core/bitmap.js');
+      const { cleaned } = await import('/js/core/small_regions.js');
       const sum = (areas) => areas.reduce((a, b) => a + b, 0);
       return rles.map((rle) => sizes.map(([holes, islands]) => {
         const { bitmap, filled, dropped } = cleaned(fromRle(rle), holes, islands);
@@ -102,7 +102,7 @@ def test_holes_and_islands_are_cleaned_as_the_library_does(empty: Application) -
 
 def test_undo_and_redo_lead_through_every_state_and_back(empty: Application) -> None:
     script = """async () => {
-      const { reduce, start } = await import('/js/state.js');
+      const { reduce, start } = await import('/js/core/state.js');
       const point = { kind: 'point', x: 1, y: 2, label: 1, candidate: null };
       const actions = [
         { type: 'step', step: point }, { type: 'choose', pick: { choice: 2 } },
@@ -139,7 +139,7 @@ def test_undo_and_redo_lead_through_every_state_and_back(empty: Application) -> 
 
 def test_the_viewport_keeps_the_place_under_the_cursor(empty: Application) -> None:
     script = """async () => {
-      const { fit, zoom, pan, toPhoto, toScreen } = await import('/js/viewport.js');
+      const { fit, zoom, pan, toPhoto, toScreen } = await import('/js/core/viewport.js');
       const photo = { width: 4000, height: 3000 }, stage = { width: 800, height: 500 }, at = { x: 333, y: 222 };
       let view = fit(photo, stage);
       const before = toPhoto(view, at);

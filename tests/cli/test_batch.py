@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from anymask import Segmenter, open_image
 from anymask.cli import main
-from anymask.store import EmbeddingStore
+from anymask.prediction.embedding_cache import EmbeddingStore
 from anymask.weights import cache_root
 
 CUP, SPOON = [170, 14, 242, 250], [315, 65, 115, 265]

@@ -11,7 +11,7 @@ import pytest
 
 import anymask
 from anymask import cli
-from anymask.cli.options import common_options
+from anymask.cli.common_options import common_options
 from anymask.errors import ImageError, WeightsError
 
 

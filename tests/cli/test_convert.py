@@ -10,8 +10,10 @@ import pytest
 
 from anymask.cli import main
 from anymask.formats import masks_json
-from anymask.formats._datasets import read_dataset
-from anymask.mask import ImageRecord, Mask, MaskSet
+from anymask.formats.datasets import read_dataset
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.provenance import ImageRecord
 
 
 def photo(name: str, *boxes: tuple[int, int, int, int]) -> MaskSet:

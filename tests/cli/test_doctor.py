@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from anymask import cli, load, weights
-from anymask.doctor import known_photo
-from anymask.doctor.cache_health import look_at_cache
+from anymask.evaluation.doctor import known_photo
+from anymask.evaluation.doctor.cache_health import look_at_cache
 
 
 def diagnosis(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
@@ -73,6 +73,6 @@ def test_wrong_answers_are_not_good() -> None:
 
 
 def test_photo_and_answers_are_small() -> None:
-    folder = files("anymask.doctor")
+    folder = files("anymask.evaluation.doctor")
     assert len((folder / "coffee.jpg").read_bytes()) <= 40_000
     assert len((folder / "coffee.npz").read_bytes()) <= 100_000

@@ -8,9 +8,9 @@ import PIL.Image
 import pytest
 
 from anymask.cli import main
-from anymask.draw import PALETTE
 from anymask.formats.masks_json import read
-from anymask.image import open_image
+from anymask.io.image import open_image
+from anymask.visualization.overlay import PALETTE
 
 
 def run(*arguments):

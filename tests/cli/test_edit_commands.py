@@ -7,8 +7,8 @@ import PIL.Image
 import pytest
 
 from anymask.cli import main
-from anymask.edit.pair import read_pair
-from anymask.image import open_image
+from anymask.editing.handoff import read_pair
+from anymask.io.image import open_image
 
 SPOON = "315,65,430,330"
 CUP = "300,230"
@@ -105,7 +105,7 @@ def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
     def no_model(*_, **__):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("anymask.segmenter.load", no_model)
+    monkeypatch.setattr("anymask.prediction.segmenter.load", no_model)
     out = tmp_path / "cut.png"
     assert run("cutout", coffee_photo, "--mask", tmp_path / "mask.png", "--edges", "hard", "--out", out) == 0
     assert np.array_equal(pixels(out)[..., 3], mask)
@@ -154,7 +154,7 @@ def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_photo
 @pytest.mark.parametrize("method", [["telea"], ["ns", "--radius", "3"], ["onnx"]])
 @pytest.mark.parametrize("ending", [".png", ".webp"])
 def test_outside_the_hole_every_byte_stays(coffee_photo, tmp_path, capsys, method, ending):
-    from small_inpainters import lama_like
+    from tests.support.small_inpainters import lama_like
 
     model = ["--model", lama_like(tmp_path / "lama.onnx")] if method == ["onnx"] else []
     out = tmp_path / f"without{ending}"
@@ -167,8 +167,8 @@ def test_outside_the_hole_every_byte_stays(coffee_photo, tmp_path, capsys, metho
     outside[y0:y1, x0:x1] = False
     assert np.array_equal(before[outside], after[outside])
     # Also within the box, further from the mask than growth and feather reach.
-    from anymask.edit.hole import make_hole
-    from anymask.mask import Mask
+    from anymask.editing.inpaint_mask import make_hole
+    from anymask.structures.mask import Mask
 
     hole = make_hole(Mask.from_rle(record["masks"][0]["rle"]).array)
     untouched = hole.inside((0, 0, 600, 400)) == 0
@@ -188,7 +188,7 @@ def test_jpeg_is_told_to_change_every_pixel(coffee_photo, tmp_path, capsys):
 def test_keep_repaints_all_but_the_object(coffee_photo, tmp_path, capsys):
     out = tmp_path / "kept.png"
     assert run("inpaint", coffee_photo, "--point", CUP, "--keep", "--json", "--out", out) == 0
-    from anymask.mask import Mask
+    from anymask.structures.mask import Mask
 
     mask = Mask.from_rle(json.loads(capsys.readouterr().out)["masks"][0]["rle"]).array
     import cv2

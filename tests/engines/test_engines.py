@@ -11,7 +11,8 @@ import pytest
 import spox
 import spox.opset.ai.onnx.v20 as op
 
-from anymask.engines import ENGINES, load_engine
+from anymask.engines.base import ENGINES
+from anymask.engines.loading import load_engine
 from anymask.errors import EngineError, ModelError
 
 WEIGHT = np.random.default_rng(0).standard_normal((16, 8)).astype(np.float32)
@@ -68,7 +69,7 @@ def test_graphs_that_nothing_uses_any_more_make_room_for_new_ones(name, tmp_path
     left_behind.write_bytes(bytes(100))
     for age, path in enumerate((left_behind, first)):
         os.utime(path, (1000 + age, 1000 + age))
-    monkeypatch.setattr("anymask.engines.cache.GRAPHS_CAP", int(2.5 * first.stat().st_size))
+    monkeypatch.setattr("anymask.engines.graph_cache.GRAPHS_CAP", int(2.5 * first.stat().st_size))
     compile(2)
     os.utime(first, (1000, 1000))
     compile(2, forbidden)

@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from anymask.image import open_image
-from anymask.mask import Mask, MaskSet, Run, Satisfaction
-from anymask.prompt import make_prompts
-from mask_shapes import SHAPES, disc
+from anymask.io.image import open_image
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt import make_prompts
+from anymask.structures.prompt_check import Satisfaction
+from anymask.structures.provenance import Run
+from tests.support.mask_shapes import SHAPES, disc
 
 
 @pytest.fixture

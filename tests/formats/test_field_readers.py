@@ -12,11 +12,14 @@ import PIL.Image
 import pytest
 import supervision as sv
 
-from anymask.detections import from_supervision
 from anymask.errors import InputError
-from anymask.formats import find_format
-from anymask.mask import ImageRecord, Mask, MaskSet, iou
-from mask_shapes import BoolMask, disc, ring
+from anymask.formats.registry import find_format
+from anymask.formats.supervision import from_supervision
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.overlap import iou
+from anymask.structures.provenance import ImageRecord
+from tests.support.mask_shapes import BoolMask, disc, ring
 
 
 def dataset() -> list[MaskSet]:

@@ -11,10 +11,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from anymask.draw import INCLUDE
 from anymask.errors import InputError
-from anymask.formats import folder, write_outputs
-from anymask.mask import ImageRecord, MaskSet
+from anymask.formats import folder
+from anymask.formats.folder import write_outputs
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.provenance import ImageRecord
+from anymask.visualization.overlay import INCLUDE
 
 
 def names_in(path: Path) -> list[str]:

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask import rle
 from anymask.errors import InputError
-from anymask.formats import _labels, find_format
-from anymask.mask import ImageRecord, Mask, MaskSet
-from anymask.prompt import Prompt
+from anymask.formats.helpers import label_images as _labels
+from anymask.formats.registry import find_format
+from anymask.structures import rle
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt import Prompt
+from anymask.structures.provenance import ImageRecord
 
 
 def rectangle(x0, y0, x1, y1, **about):

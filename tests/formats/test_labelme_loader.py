@@ -13,8 +13,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from anymask.mask import ImageRecord, Mask, MaskSet, iou
-from mask_shapes import BoolMask, comb, disc, ring
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.overlap import iou
+from anymask.structures.provenance import ImageRecord
+from tests.support.mask_shapes import BoolMask, comb, disc, ring
 
 FAKE_QT = ("PyQt5", "PyQt5.QtCore", "PyQt5.QtGui", "PyQt5.QtWidgets")
 """LabelMe imports its windows' library, which weighs 200 MB, wants a display's libraries, and reads no file."""

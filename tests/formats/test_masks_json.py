@@ -13,8 +13,11 @@ from pycocotools import mask as coco
 
 from anymask.errors import InputError
 from anymask.formats import masks_json
-from anymask.image import Image, open_image
-from anymask.mask import Mask, MaskSet, Run, Satisfaction
+from anymask.io.image import Image, open_image
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt_check import Satisfaction
+from anymask.structures.provenance import Run
 
 
 def content_of(result: MaskSet, tmp_path: Path) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 
 from anymask.errors import InputError
 from anymask.formats import png
-from anymask.mask import MaskSet
-from mask_shapes import SHAPES, BoolMask
+from anymask.structures.mask_set import MaskSet
+from tests.support.mask_shapes import SHAPES, BoolMask
 
 
 @pytest.mark.parametrize("mask", SHAPES.values(), ids=SHAPES)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from anymask.errors import InputError
-from anymask.formats import find_format, folder, format_names, masks_json, png
-from anymask.mask import MaskSet
+from anymask.formats import folder, masks_json, png
+from anymask.formats.registry import find_format, format_names
+from anymask.structures.mask_set import MaskSet
 
 
 def test_formats_are_found_by_name_and_by_extension() -> None:

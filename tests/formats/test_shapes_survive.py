@@ -12,9 +12,13 @@ from hypothesis import given
 from pycocotools.coco import COCO
 
 from anymask.errors import InputError
-from anymask.formats import coco, find_format, yolo
-from anymask.mask import ImageRecord, Mask, MaskSet, iou
-from mask_shapes import SHAPES, BoolMask, disc, masks, ring
+from anymask.formats import coco, yolo
+from anymask.formats.registry import find_format
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.overlap import iou
+from anymask.structures.provenance import ImageRecord
+from tests.support.mask_shapes import SHAPES, BoolMask, disc, masks, ring
 
 EXACT = {
     "coco": {},
@@ -229,7 +233,7 @@ def test_many_large_masks_of_a_small_file_are_made_one_by_one(format: str, tmp_p
 
 
 def test_a_zigzag_of_many_corners_is_filled_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from anymask import polygon
+    from anymask.structures import polygons as polygon
 
     x = np.arange(101).repeat(1)
     ring = np.stack([np.r_[x, 100, 0], np.r_[np.where(x % 2, 90, 3), 99, 99]], axis=1).astype(float)

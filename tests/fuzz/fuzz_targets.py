@@ -21,10 +21,11 @@ import numpy as np
 from anymask import formats
 from anymask.errors import AnymaskError
 from anymask.formats import masks_json
-from anymask.formats._datasets import read_dataset
-from anymask.image import open_image
-from anymask.mask import Mask, MaskSet
-from anymask.prompt import make_prompts, parse_box, parse_point
+from anymask.formats.datasets import read_dataset
+from anymask.io.image import open_image
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt import make_prompts, parse_box, parse_point
 
 Target = Callable[[bytes], None]
 
@@ -132,7 +133,7 @@ def prompts(data: bytes) -> None:
 
 @target("prompt-words")
 def prompt_words(data: bytes) -> None:
-    from anymask.detect.phrases import checked_phrases
+    from anymask.detection.phrases import checked_phrases
 
     for line in data.decode("utf-8", "surrogateescape").splitlines():
         kind, _, text = line.partition(" ")
@@ -145,7 +146,7 @@ def prompt_words(data: bytes) -> None:
 
 @target("steps")
 def steps(data: bytes) -> None:
-    from anymask.steps import follow_all, read_steps
+    from anymask.prediction.prompt_log import follow_all, read_steps
 
     text = data.decode("utf-8", "replace")
     objects, names = read_steps(text.lstrip("@"))
@@ -168,7 +169,7 @@ class FakeScene:
         self._segmenter = self
 
     def _run(self, *_: Any) -> Any:
-        from anymask.mask import Run
+        from anymask.structures.provenance import Run
 
         return Run("fake", "none")
 
@@ -232,7 +233,7 @@ def folders(data: bytes) -> None:
 
 @target("prompt-files")
 def prompt_files(data: bytes) -> None:
-    from anymask.jobs.prompt_files import read_prompts
+    from anymask.batch.prompt_files import read_prompts
 
     name = "prompts.json" if data.lstrip()[:1] in (b"{", b"[") else "prompts.csv"
     with written(name, data) as path:
@@ -263,7 +264,7 @@ _weights("onnx", ".onnx", "read_onnx", "read_parameters")
 @target("catalogue")
 def catalogue(data: bytes) -> None:
     from anymask.weights.catalogue import read_catalogue
-    from anymask.weights.entry import entry_table
+    from anymask.weights.model_entry import entry_table
 
     with written("models.toml", data) as path:
         for entry in read_catalogue(path).values():
@@ -294,8 +295,8 @@ def _server() -> Any:
     from starlette.testclient import TestClient
 
     import anymask
-    from anymask.serve.app import create_app
-    from anymask.serve.service import Settings
+    from anymask.server.app import create_app
+    from anymask.server.service import Settings
 
     photo = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
     segmenter = anymask.load("mobile-sam", threads=1)

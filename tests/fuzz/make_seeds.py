@@ -1,4 +1,4 @@
-"""Write the inputs that fuzzing starts from, with our own writers: PYTHONPATH=tests python tests/fuzz/make_seeds.py.
+"""Write the inputs that fuzzing starts from, with our own writers: python -m tests.fuzz.make_seeds.
 
 They lie in corpus/TARGET/seed-*; what fuzzing found lies beside them as corpus/TARGET/found-* and is left alone.
 """
@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-from fuzz_targets import packed
 
 import anymask
-from anymask.mask import Mask, MaskSet, Satisfaction
-from anymask.prompt import make_prompts
-from checkpoint_files import as_bfloat16, tensor, write_checkpoint, write_state_dict
-from pictures import corners, encoded
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt import make_prompts
+from anymask.structures.prompt_check import Satisfaction
+from tests.fuzz.fuzz_targets import packed
+from tests.support.checkpoint_files import as_bfloat16, tensor, write_checkpoint, write_state_dict
+from tests.support.images import corners, encoded
 
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -1,4 +1,4 @@
-"""Look for inputs that break what reads them: python tests/fuzz/run_fuzz.py [--seconds 600] [TARGET …].
+"""Look for inputs that break what reads them: python -m tests.fuzz.run_fuzz [--seconds 600] [TARGET …].
 
     --replay FILE…      give files of corpus/TARGET/ to their target again, one after the other, and say what happens
     --minimise          keep of new inputs those that reach more of the code, as corpus/TARGET/more-*
@@ -28,10 +28,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fuzz_targets import TARGETS, run
-from mutations import mutated
+from tests.fuzz.fuzz_targets import TARGETS, run
+from tests.fuzz.mutations import mutated
 
-CORPUS = Path(__file__).parent / "corpus"
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 SECONDS_PER_INPUT = 10
 """A picture of a megapixel takes a tenth of it on a busy machine."""
 MEMORY_MB = 2048
@@ -104,7 +105,7 @@ def _started(name: str, folder: str, seconds: float, new: Path | None = None) ->
     config = json.dumps([name, folder, seconds, None if new is None else str(new)])
     environment = {**os.environ, CHILD: config, "TMPDIR": folder}  # libFuzzer's end leaves files behind
     return subprocess.run(
-        [sys.executable, __file__], env=environment, capture_output=True, text=True, errors="replace",
+        [sys.executable, "-m", "tests.fuzz.run_fuzz"], cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace",
         timeout=seconds + START_SECONDS, check=False,
     )  # fmt: skip
 
@@ -194,7 +195,9 @@ def _with_atheris(name: str, folder: Path, seconds: float, seeds: list[bytes], n
             return bytes(atheris.Mutate(data, most))
         return mutated(data, seeds, rng, most)
 
-    atheris.Setup([f"{sys.executable} {__file__}", *options], lambda data: _one(name, data), custom_mutator=change)
+    atheris.Setup(
+        [f"{sys.executable} -m tests.fuzz.run_fuzz", *options], lambda data: _one(name, data), custom_mutator=change
+    )
     atheris.Fuzz()
 
 

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz_targets import FILE_MARK, TARGETS, packed, run, unpacked
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated
+
+from tests.fuzz.fuzz_targets import FILE_MARK, TARGETS, packed, run, unpacked
+from tests.fuzz.mutations import mutated
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_files import encoder_and_decoder
-from photographs import read_pixels
 
 import anymask
+from tests.support.model_files import encoder_and_decoder
+from tests.support.photographs import read_pixels
 
 Predictors = Callable[[Path], Any]
 Scenes = Callable[[Path, str, str], Any]
@@ -24,7 +24,8 @@ Scenes = Callable[[Path, str, str], Any]
 def official_model() -> Any:
     """The official MobileSAM with the library's weights."""
     import torch
-    from official import load_official_model
+
+    from tests.reference.official import load_official_model
 
     torch.set_num_threads(2)
     return load_official_model(*encoder_and_decoder())
@@ -33,7 +34,7 @@ def official_model() -> Any:
 @pytest.fixture(scope="session")
 def official(official_model: Any) -> Predictors:
     """Photograph → official `SamPredictor` that has encoded it; each photograph is encoded once."""
-    from official import official_predictor
+    from tests.reference.official import official_predictor
 
     return cache(lambda photo: official_predictor(official_model, read_pixels(photo)))
 

@@ -1,4 +1,4 @@
-"""How far every engine and precision is from the official code, by kind of prompt: the figures of docs/fidelity.md.
+"""How far every engine and precision is from the official code, by kind of prompt: the figures of docs/explanation/fidelity.md.
 
 Nothing is imported from PyTorch here, so that the table can be read where it isn't installed.
 """
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from agreement import STABLE, cosine, mask_iou, stabilities
-from photographs import ROOT
-from relative_prompts import RelativePrompt, official_arguments
+
+from tests.support.agreement import STABLE, cosine, mask_iou, stabilities
+from tests.support.photographs import ROOT
+from tests.support.relative_prompts import RelativePrompt, official_arguments
 
 TABLE = ROOT / "docs" / "fidelity.md"
-COMMAND = "python tests/reference/make_fidelity.py"
+COMMAND = "python -m tests.reference.make_fidelity"
 
 
 @dataclass(frozen=True)

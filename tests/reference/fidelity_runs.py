@@ -1,16 +1,16 @@
-"""The runs behind `docs/fidelity.md`: both peers, with the same weights, on the example photographs."""
+"""The runs behind `docs/explanation/fidelity.md`: both peers, with the same weights, on the example photographs."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
-from fidelity import THINGS, Passes, Row, compare, official_passes
-from model_files import encoder_and_decoder
-from official import load_official_model, official_predictor
-from photographs import EXAMPLES, read_pixels
 
 import anymask
+from tests.reference.fidelity import THINGS, Passes, Row, compare, official_passes
+from tests.reference.official import load_official_model, official_predictor
+from tests.support.model_files import encoder_and_decoder
+from tests.support.photographs import EXAMPLES, read_pixels
 
 
 def measure(run: tuple[str, str, str]) -> list[Row]:

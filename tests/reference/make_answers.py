@@ -1,4 +1,4 @@
-"""Write `answers/*.npz` with the official code: `python tests/reference/make_answers.py`.
+"""Write `answers/*.npz` with the official code: `python -m tests.reference.make_answers`.
 
 To be run after an example photograph or the list of stored prompts has changed.
 """
@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from agreement import stabilities
-from model_files import encoder_and_decoder
-from official import load_official_model, official_predictor
-from photographs import EXAMPLES, example_photographs, read_pixels
-from relative_prompts import PROMPTS, official_arguments
-from repository_answers import EMBEDDING_KEPT, FOLDER, LOGITS_KEPT, PROMPT_NAMES, PhotoAnswer, PromptAnswer, write
+
+from tests.reference.official import load_official_model, official_predictor
+from tests.support.agreement import stabilities
+from tests.support.model_files import encoder_and_decoder
+from tests.support.photographs import EXAMPLES, example_photographs, read_pixels
+from tests.support.relative_prompts import PROMPTS, official_arguments
+from tests.support.repository_answers import (
+    EMBEDDING_KEPT,
+    FOLDER,
+    LOGITS_KEPT,
+    PROMPT_NAMES,
+    PhotoAnswer,
+    PromptAnswer,
+    write,
+)
 
 
 def main() -> None:

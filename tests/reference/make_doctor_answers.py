@@ -1,4 +1,4 @@
-"""Write `src/anymask/doctor/coffee.npz` with the official code: `python tests/reference/make_doctor_answers.py`.
+"""Write `src/anymask/evaluation/doctor/coffee.npz` with the official code: `python -m tests.reference.make_doctor_answers`.
 
 To be run after the doctor's photograph or its prompts have changed.
 """
@@ -6,12 +6,12 @@ To be run after the doctor's photograph or its prompts have changed.
 from __future__ import annotations
 
 import numpy as np
-from agreement import stabilities
-from model_files import encoder_and_decoder
-from official import load_official_model, official_predictor
-from photographs import ROOT, read_pixels
 
-from anymask.doctor.known_photo import EMBEDDING_KEPT, PROMPTS
+from anymask.evaluation.doctor.known_photo import EMBEDDING_KEPT, PROMPTS
+from tests.reference.official import load_official_model, official_predictor
+from tests.support.agreement import stabilities
+from tests.support.model_files import encoder_and_decoder
+from tests.support.photographs import ROOT, read_pixels
 
 FOLDER = ROOT / "src" / "anymask" / "doctor"
 

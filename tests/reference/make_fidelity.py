@@ -1,4 +1,4 @@
-"""Write `docs/fidelity.md` with the official code: `python tests/reference/make_fidelity.py`.
+"""Write `docs/explanation/fidelity.md` with the official code: `python -m tests.reference.make_fidelity`.
 
 To be run after anything that moves the figures: a graph, a range of int8, an engine's version, an example photograph.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import torch
-from fidelity import BOUNDS_HEADING, COMMAND, HEADING, RUNS, TABLE, THINGS
-from fidelity_runs import measure
 
-from anymask.bench.machine import processor
-from anymask.engines import load_engine
+from anymask.engines.loading import load_engine
 from anymask.errors import EngineError
+from benchmarks.peers.machine import processor
+from tests.reference.fidelity import BOUNDS_HEADING, COMMAND, HEADING, RUNS, TABLE, THINGS
+from tests.reference.fidelity_runs import measure
 
 TEXT = """# Fidelity: how far each engine and precision is from the official code
 

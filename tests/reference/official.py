@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from anymask.bench.official_parameters import read_official_parameters
-from anymask.bench.workers.official_model import build, mobile_sam
-from anymask.bench.workers.stand_ins import torchvision_and_timm
+from benchmarks.peers.official_parameters import read_official_parameters
+from benchmarks.peers.workers.official_model import build, mobile_sam
+from benchmarks.peers.workers.stand_ins import torchvision_and_timm
 
 __all__ = ["load_official_model", "mobile_sam", "official_predictor", "segment_anything"]
 

@@ -46,7 +46,7 @@ def nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
     """Greedy suppression among all boxes, as torchvision's."""
     import torch
 
-    from anymask.bench.workers.stand_ins import batched_nms
+    from benchmarks.peers.workers.stand_ins import batched_nms
 
     return batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.int64), iou_threshold)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from official import segment_anything
+
+from tests.reference.official import segment_anything
 
 VIT_B: dict[str, Any] = {
     "encoder_embed_dim": 768,

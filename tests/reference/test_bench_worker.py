@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from model_files import encoder_and_decoder
 
 import anymask
-from anymask.bench.agreement import iou
-from anymask.bench.environment import Environment
-from anymask.bench.process import Worker
-from anymask.bench.weight_files import weight_files
+from benchmarks.peers.agreement import iou
+from benchmarks.peers.environment import Environment
+from benchmarks.peers.process import Worker
+from benchmarks.peers.weight_files import weight_files
+from tests.support.model_files import encoder_and_decoder
 
 pytestmark = pytest.mark.reference
 

@@ -15,10 +15,10 @@ pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
 from anymask.cli import main  # noqa: E402
-from anymask.edit.inpaint import inpaint  # noqa: E402
-from anymask.edit.painters import load_painter  # noqa: E402
+from anymask.editing.inpainters import load_painter  # noqa: E402
+from anymask.editing.inpainting import inpaint  # noqa: E402
 from anymask.errors import AnymaskError, EngineError, InputError  # noqa: E402
-from anymask.image import open_image  # noqa: E402
+from anymask.io.image import open_image  # noqa: E402
 
 pytestmark = pytest.mark.reference
 

@@ -1,11 +1,11 @@
-"""The figures of docs/fidelity.md, measured again: each row must keep its bound."""
+"""The figures of docs/explanation/fidelity.md, measured again: each row must keep its bound."""
 
 from __future__ import annotations
 
 import pytest
-from fidelity import RUNS
 
 from anymask.errors import EngineError
+from tests.reference.fidelity import RUNS
 
 pytestmark = pytest.mark.reference
 
@@ -13,7 +13,8 @@ pytestmark = pytest.mark.reference
 @pytest.mark.parametrize("run", RUNS, ids="-".join)
 def test_every_kind_of_prompt_keeps_its_bound(run: tuple[str, str, str]) -> None:
     import torch
-    from fidelity_runs import measure
+
+    from tests.reference.fidelity_runs import measure
 
     torch.set_num_threads(2)
     try:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import F32, check_logits, check_masks, check_scores, mask_iou
 from numpy.typing import NDArray
-from photographs import all_photographs
 
-from anymask.frame import Frame
+from anymask.structures.transforms import Frame
+from tests.support.agreement import F32, check_logits, check_masks, check_scores, mask_iou
+from tests.support.photographs import all_photographs
 
 pytestmark = pytest.mark.reference
 

@@ -8,11 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import BF16, F32, Bounds, check_embedding, check_logits, check_masks, check_scores, stabilities
-from photographs import all_photographs, example_photographs
-from relative_prompts import PROMPTS, RelativePrompt, official_arguments
 
 from anymask.errors import EngineError
+from tests.support.agreement import (
+    BF16,
+    F32,
+    Bounds,
+    check_embedding,
+    check_logits,
+    check_masks,
+    check_scores,
+    stabilities,
+)
+from tests.support.photographs import all_photographs, example_photographs
+from tests.support.relative_prompts import PROMPTS, RelativePrompt, official_arguments
 
 pytestmark = pytest.mark.reference
 

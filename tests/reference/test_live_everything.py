@@ -18,7 +18,7 @@ FOUND, EXTRA = 0.97, 0.05
 
 
 def generator(model: Any, **options: Any) -> Any:
-    from official import mobile_sam
+    from tests.reference.official import mobile_sam
 
     return mobile_sam().SamAutomaticMaskGenerator(model, output_mode="coco_rle", **options)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from photographs import read_pixels
 
 from anymask import ModelError, Scene, load, weights
-from anymask.overlap import box_iou, iou
+from anymask.structures.overlap import box_iou, iou
+from tests.support.photographs import read_pixels
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]  # exporter and predictor warn of much
 
@@ -33,7 +33,8 @@ Scenes = Callable[..., Scene]
 @pytest.fixture(scope="module", autouse=True)
 def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     import torch
-    from official_fastsam import torchvision_for_ultralytics
+
+    from tests.reference.official_fastsam import torchvision_for_ultralytics
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -52,7 +53,7 @@ def pictures(coffee_photo: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def network(ultralytics: None, pictures: dict[str, np.ndarray]) -> Any:
-    from official_fastsam import random_fastsam
+    from tests.reference.official_fastsam import random_fastsam
 
     return random_fastsam(pictures["landscape"])
 
@@ -60,7 +61,7 @@ def network(ultralytics: None, pictures: dict[str, np.ndarray]) -> Any:
 @pytest.fixture(scope="module")
 def exports(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Options of the export → file; each is exported once."""
-    from official_fastsam import export
+    from tests.reference.official_fastsam import export
 
     return cache(lambda **options: export(network, tmp_path_factory.mktemp("export"), **options))
 
@@ -70,7 +71,7 @@ def official(network: Any) -> Officials:
     """Side → the official predictor around the network itself."""
     from copy import deepcopy
 
-    from official_fastsam import Official
+    from tests.reference.official_fastsam import Official
 
     return cache(lambda imgsz: Official(deepcopy(network), conf=0.4, iou=0.9, imgsz=imgsz, max_det=300))
 
@@ -150,7 +151,7 @@ def test_the_other_engine_agrees_too(
 def test_an_export_of_fixed_size_sees_the_whole_square(
     exports: Any, scene_of: Scenes, pictures: dict[str, np.ndarray]
 ) -> None:
-    from official_fastsam import Official
+    from tests.reference.official_fastsam import Official
 
     file = exports(dynamic=False, imgsz=416)
     expected = Official(str(file), conf=0.4, iou=0.9, imgsz=416, max_det=300)(pictures["portrait"])
@@ -165,7 +166,7 @@ def test_settings_mean_the_same(
 ) -> None:
     from copy import deepcopy
 
-    from official_fastsam import Official
+    from tests.reference.official_fastsam import Official
 
     settings = {"conf": conf, "iou": iou, "max_det": max_det}
     expected = Official(deepcopy(network), imgsz=640, **settings)(pictures["landscape"])

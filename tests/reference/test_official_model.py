@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import encoder_and_decoder
-from photographs import BESIDE, all_photographs, read_pixels
-from relative_prompts import PROMPTS, official_arguments
-from stored_answers import stored_answers
 
-from anymask.bench.official_parameters import read_official_parameters
-from anymask.weights.read_onnx import read_parameters
+from anymask.weights.checkpoints.onnx import read_parameters
+from benchmarks.peers.official_parameters import read_official_parameters
+from tests.support.model_files import encoder_and_decoder
+from tests.support.photographs import BESIDE, all_photographs, read_pixels
+from tests.support.relative_prompts import PROMPTS, official_arguments
+from tests.support.stored_answers import stored_answers
 
 pytestmark = pytest.mark.reference
 
@@ -36,7 +36,7 @@ def test_official_model_gives_the_stored_official_answers_to_the_last_bit(offici
 
 
 def test_original_segment_anything_decodes_like_mobile_sam(official_model: Any, official: Any) -> None:
-    from official import segment_anything
+    from tests.reference.official import segment_anything
 
     photo = all_photographs()[0]
     mobile = official(photo)

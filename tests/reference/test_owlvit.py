@@ -16,13 +16,13 @@ import pytest
 from numpy.typing import NDArray
 
 from anymask import ModelError, PromptError, open_image, weights
-from anymask.detect import Search, find, load_detector
-from anymask.detect.loading import auto_detector
-from anymask.detect.owlvit import OwlVit
-from anymask.engines import load_engine
+from anymask.detection.loading import auto_detector, load_detector
+from anymask.detection.owlvit import OwlVit
+from anymask.detection.search import Search, find
+from anymask.engines.loading import load_engine
 
 if TYPE_CHECKING:
-    from small_owl import SmallOwl
+    from tests.reference.small_owl import SmallOwl
 
 pytestmark = pytest.mark.reference
 
@@ -38,7 +38,7 @@ Detectors = Callable[..., OwlVit]
 @pytest.fixture(scope="module")
 def owls(tmp_path_factory: pytest.TempPathFactory) -> Owls:
     """Family → small model."""
-    from small_owl import make_small_owl
+    from tests.reference.small_owl import make_small_owl
 
     return cache(lambda family: make_small_owl(family, tmp_path_factory.mktemp(family)))
 

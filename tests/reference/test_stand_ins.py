@@ -11,7 +11,7 @@ pytestmark = pytest.mark.reference
 
 
 def test_modules_are_there_inside_the_block_and_as_before_outside() -> None:
-    from anymask.bench.workers.stand_ins import MODULES, resize, torchvision_and_timm
+    from benchmarks.peers.workers.stand_ins import MODULES, resize, torchvision_and_timm
 
     before = {name: sys.modules.get(name) for name in MODULES}
     with torchvision_and_timm():
@@ -21,9 +21,8 @@ def test_modules_are_there_inside_the_block_and_as_before_outside() -> None:
 
 
 def test_official_packages_leave_no_stand_in_behind() -> None:
-    from official import mobile_sam, segment_anything
-
-    from anymask.bench.workers.stand_ins import MODULES
+    from benchmarks.peers.workers.stand_ins import MODULES
+    from tests.reference.official import mobile_sam, segment_anything
 
     assert mobile_sam().SamPredictor is not segment_anything().SamPredictor
     installed = {name for name in ("torchvision", "timm") if importlib.util.find_spec(name)}
@@ -33,7 +32,7 @@ def test_official_packages_leave_no_stand_in_behind() -> None:
 def test_batched_nms_keeps_the_best_of_each_overlapping_group() -> None:
     import torch
 
-    from anymask.bench.workers.stand_ins import batched_nms
+    from benchmarks.peers.workers.stand_ins import batched_nms
 
     boxes = torch.tensor(
         [
@@ -54,7 +53,7 @@ def test_batched_nms_keeps_the_best_of_each_overlapping_group() -> None:
 def test_resize_takes_height_before_width_and_averages_when_it_shrinks() -> None:
     import numpy as np
 
-    from anymask.bench.workers.stand_ins import resize, to_pil_image
+    from benchmarks.peers.workers.stand_ins import resize, to_pil_image
 
     stripes = np.zeros((8, 64, 3), np.uint8)
     stripes[:, ::2] = 200

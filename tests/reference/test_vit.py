@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
-from model_files import encoder_and_decoder
-from photographs import example_photographs, read_pixels
-from relative_prompts import PROMPTS, official_arguments
 
 import anymask
 from anymask import weights
 from anymask.errors import WeightsError
-from anymask.weights.parameters import read_parameters
+from anymask.weights.checkpoints.state_dict import read_parameters
+from tests.support.agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
+from tests.support.model_files import encoder_and_decoder
+from tests.support.photographs import example_photographs, read_pixels
+from tests.support.relative_prompts import PROMPTS, official_arguments
 
 pytestmark = pytest.mark.reference
 
@@ -76,7 +76,7 @@ def check_scene(scene: Any, predictor: Any, bounds: Bounds) -> None:
 
 
 def test_vit_b_checkpoint_answers_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
-    from official_vit import VIT_B, predictor_of, random_sam, save_checkpoint
+    from tests.reference.official_vit import VIT_B, predictor_of, random_sam, save_checkpoint
 
     model = random_sam(VIT_B)
     scene = added(save_checkpoint(model, tmp_path / "vit_b.pth")).encode(pixels)
@@ -111,7 +111,7 @@ print(max(peaks))
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_loading_takes_less_than_twice_the_checkpoint(tmp_path: Path) -> None:
     """Private memory of the whole process, Python and the engine's library too; the file is mapped, not read."""
-    from official_vit import VIT_B, random_sam, save_checkpoint
+    from tests.reference.official_vit import VIT_B, random_sam, save_checkpoint
 
     checkpoint = save_checkpoint(random_sam(VIT_B), tmp_path / "vit_b.pth")
     command = [sys.executable, "-c", LOAD, str(checkpoint), "openvino"]
@@ -120,7 +120,7 @@ def test_loading_takes_less_than_twice_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_depth_and_heads_of_vit_l_answer_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
-    from official_vit import LIKE_VIT_L, predictor_of, random_sam, save_checkpoint
+    from tests.reference.official_vit import LIKE_VIT_L, predictor_of, random_sam, save_checkpoint
 
     model = random_sam(LIKE_VIT_L, seed=1)
     predictor = predictor_of(model, pixels)
@@ -158,7 +158,7 @@ def test_safetensors_of_transformers_embed_like_transformers(tmp_path: Path) -> 
 def test_mobile_sams_own_checkpoint_is_the_default_model(
     official_model: Any, tmp_path: Path, pixels: np.ndarray
 ) -> None:
-    from official_vit import save_checkpoint
+    from tests.reference.official_vit import save_checkpoint
 
     scene = added(save_checkpoint(official_model, tmp_path / "mobile_sam.pt")).encode(pixels)
     default = anymask.load("mobile-sam", engine="openvino", precision="f32", threads=2, store=False).encode(pixels)
@@ -170,7 +170,8 @@ def test_mobile_sams_own_checkpoint_is_the_default_model(
 @pytest.mark.filterwarnings("ignore")  # the exporter warns of what it traces
 def test_an_export_of_a_vit_encoder_gives_all_its_parameters_back(tmp_path: Path) -> None:
     import torch
-    from official_vit import random_sam
+
+    from tests.reference.official_vit import random_sam
 
     encoder = random_sam(VERY_SMALL, seed=3).image_encoder
     path = tmp_path / "encoder.onnx"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback_server import LoopbackServer, running_server
-from small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
 from anymask import weights
+from tests.support.loopback_server import LoopbackServer, running_server
+from tests.support.small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from loopback_server import LoopbackServer
-from small_models import SmallModel, noise
 
 from anymask import weights
 from anymask.errors import WeightsError
+from tests.support.loopback_server import LoopbackServer
+from tests.support.small_models import SmallModel, noise
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_models import add_to_catalogue, noise, toml_model
 
 from anymask import weights
 from anymask.errors import ModelError
-from anymask.weights.entry import entry_table, parse_entry
+from anymask.weights.model_entry import entry_table, parse_entry
+from tests.support.small_models import add_to_catalogue, noise, toml_model
 
 CONTENT = {"net.onnx": noise(100, 1)}
 

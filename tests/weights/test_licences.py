@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from loopback_server import LoopbackServer
-from small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
 from anymask import weights
 from anymask.errors import InputError, WeightsError
+from tests.support.loopback_server import LoopbackServer
+from tests.support.small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
 
 def test_licence_is_told_once_before_the_first_request(small_model: SmallModel, server: LoopbackServer) -> None:

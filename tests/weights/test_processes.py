@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback_server import LoopbackServer
-from small_models import SmallModel, add_to_catalogue, noise, toml_model
 
 from anymask import weights
 from anymask.errors import WeightsError
+from tests.support.loopback_server import LoopbackServer
+from tests.support.small_models import SmallModel, add_to_catalogue, noise, toml_model
 
 PULL = [sys.executable, "-m", "anymask", "models", "pull", "small"]
 

@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from loopback_server import LoopbackServer
-from small_models import RecordedProgress, SmallModel, noise
 
 from anymask import weights
 from anymask.errors import WeightsError
+from tests.support.loopback_server import LoopbackServer
+from tests.support.small_models import RecordedProgress, SmallModel, noise
 
 
 def test_fetched_files_are_exact_and_nothing_else_is_left(

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loopback_server import LoopbackServer
-from small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
 from anymask import weights
 from anymask.errors import WeightsError
+from tests.support.loopback_server import LoopbackServer
+from tests.support.small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
 CONTENT = {"net.onnx": noise(20_000, 3)}
 CLOSED_PORT = "http://127.0.0.1:9"

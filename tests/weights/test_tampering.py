@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from loopback_server import LoopbackServer
-from small_models import RecordedProgress, SmallModel
 
 from anymask import weights
 from anymask.errors import WeightsError
+from tests.support.loopback_server import LoopbackServer
+from tests.support.small_models import RecordedProgress, SmallModel
 
 
 def tamper(path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from starlette.routing import Mount
 
 import anymask
-from anymask.serve.app import create_app
-from anymask.serve.server import bound_socket, serve
-from anymask.serve.service import Settings
-from anymask.serve.web_files import WebFiles
+from anymask.server.app import create_app
+from anymask.server.server import bound_socket, serve
+from anymask.server.service import Settings
+from anymask.server.static_files import WebFiles
 
 PAGE = Path(__file__).parent / "page"
 

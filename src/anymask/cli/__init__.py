@@ -13,8 +13,8 @@ from importlib import import_module
 import click
 
 from anymask import __version__
-from anymask.cli.groups import SuggestingGroup
-from anymask.cli.options import debug_option
+from anymask.cli.common_options import debug_option
+from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import AnymaskError, InputError
 
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import common_options
-from anymask.cli.prompts import answering, answering_options
-from anymask.cli.search import search_options
-from anymask.cli.words import phrases_of, word_options
+from anymask.cli.automatic_options import search_options
+from anymask.cli.common_options import common_options
+from anymask.cli.prompt_options import answering, answering_options
+from anymask.cli.text_options import phrases_of, word_options
 
 if TYPE_CHECKING:
-    from anymask.jobs.batch import Status, Summary
-    from anymask.jobs.inputs import Inputs
-    from anymask.jobs.work import Work
+    from anymask.batch.inputs import Inputs
+    from anymask.batch.job import Status, Summary
+    from anymask.batch.tasks import Work
 
 _FAILURES_SHOWN = 10
 _LINE_SECONDS = 30.0
@@ -77,9 +77,9 @@ def command(
     anymask batch photos --out masks --prompts boxes.json --workers 2
     anymask batch photos --out masks --embed-only
     """  # noqa: D301 - click wants the control character itself
+    from anymask.batch.inputs import Inputs
+    from anymask.batch.job import Job, resolved, run_batch
     from anymask.cli.progress import shown_fetch
-    from anymask.jobs.batch import Job, resolved, run_batch
-    from anymask.jobs.inputs import Inputs
 
     if out is None:
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
@@ -117,9 +117,9 @@ def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: b
     Raises:
         InputError: nothing or several things are asked for.
     """
+    from anymask.batch.tasks import Work
     from anymask.errors import InputError
-    from anymask.formats import find_format
-    from anymask.jobs.work import Work
+    from anymask.formats.registry import find_format
 
     for name in asked["formats"]:
         find_format(name)
@@ -146,7 +146,7 @@ def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: b
 
 
 def _search(asked: dict[str, Any]) -> dict[str, Any]:
-    from anymask.scene import Scene
+    from anymask.prediction.encoded_image import Scene
 
     known = inspect.signature(Scene.everything).parameters
     return {name: value for name, value in asked.items() if name in known}
@@ -209,7 +209,7 @@ def _duration(seconds: float) -> str:
 
 
 def _report(summary: Summary, folder: str, quiet: bool) -> None:
-    from anymask.jobs.batch import FAILURES
+    from anymask.batch.job import FAILURES
 
     counts = summary.counts
     for key, reason in summary.failures[:_FAILURES_SHOWN]:

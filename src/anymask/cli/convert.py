@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import debug_option, json_option, quiet_option
+from anymask.cli.common_options import debug_option, json_option, quiet_option
 from anymask.errors import InputError
 
 if TYPE_CHECKING:
-    from anymask.mask import MaskSet
+    from anymask.structures.mask_set import MaskSet
 
 _SHOWN = 20
 
@@ -53,7 +53,7 @@ def command(
     anymask convert anymask-out/dogs --to coco --out dogs.json --polygons
     anymask convert results --to yolo --out dataset --min-iou 0.98
     """  # noqa: D301 - click wants the control character itself
-    from anymask.formats._datasets import read_dataset, write_checked, write_dataset
+    from anymask.formats.datasets import read_dataset, write_checked, write_dataset
 
     options = _options(flags)
     check = _Check(min_iou, readable=not flags["no_shapes"])
@@ -96,7 +96,7 @@ class _Check:
         self.losses: list[dict[str, Any]] = []
 
     def __call__(self, before: MaskSet, after: MaskSet) -> None:
-        from anymask.formats._fidelity import kept_shapes
+        from anymask.formats.helpers.round_trip import kept_shapes
 
         self.photos += 1
         photo = before.record.path or f"photo {self.photos}"

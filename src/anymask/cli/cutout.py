@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.objects import length, object_options, objects, report
-from anymask.cli.options import debug_option, json_option, quiet_option, runtime_options
+from anymask.cli.common_options import debug_option, json_option, quiet_option, runtime_options
+from anymask.cli.object_options import length, object_options, objects, report
 
 if TYPE_CHECKING:
-    from anymask.edit.cutout import Blur, Cutout
-    from anymask.edit.matting import Band
-    from anymask.edit.ornaments import Outline, Shadow
-    from anymask.image import Image
-    from anymask.mask import MaskSet
+    from anymask.editing.cutout import Blur, Cutout
+    from anymask.editing.effects import Outline, Shadow
+    from anymask.editing.matting import Band
+    from anymask.io.image import Image
+    from anymask.structures.mask_set import MaskSet
 
 
 @click.command()
@@ -68,8 +68,8 @@ def command(
     anymask cutout dog.jpg --text dog --margin 5% --background white --shadow --out dog.jpg
     anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
     """  # noqa: D301 - click wants the control character itself
-    from anymask.edit.saving import format_of
-    from anymask.image import open_image
+    from anymask.editing.saving import format_of
+    from anymask.io.image import open_image
 
     opened = open_image(image)
     out = out or Path("anymask-out") / image.stem / "cutout.png"
@@ -97,10 +97,10 @@ _LOOK = (
 
 def _background(look: dict[str, Any], photo: Image) -> tuple[int, int, int] | Blur | Image | None:
     """Read --background and --blur, before any model is loaded."""
-    from anymask.edit.backdrop import parse_color
-    from anymask.edit.cutout import Blur
+    from anymask.editing.backgrounds import parse_color
+    from anymask.editing.cutout import Blur
     from anymask.errors import InputError
-    from anymask.image import open_image
+    from anymask.io.image import open_image
 
     text = look["background"]
     if look["blur"] is not None:
@@ -120,7 +120,7 @@ def _background(look: dict[str, Any], photo: Image) -> tuple[int, int, int] | Bl
 
 def _check(look: dict[str, Any]) -> None:
     """Refuse what could not be used later, before any model is loaded."""
-    from anymask.edit.matting import can_matte
+    from anymask.editing.matting import can_matte
     from anymask.errors import AnymaskError
 
     _shadow(look, (100, 100))
@@ -132,8 +132,8 @@ def _check(look: dict[str, Any]) -> None:
 
 
 def _cut(photo: Image, part: MaskSet, ground: Any, look: dict[str, Any]) -> Cutout:
-    from anymask.edit.cutout import cut_out
-    from anymask.overlap import tight_box
+    from anymask.editing.cutout import cut_out
+    from anymask.structures.overlap import tight_box
 
     mask = part.union()
     x0, y0, x1, y1 = tight_box(mask)
@@ -152,7 +152,7 @@ def _cut(photo: Image, part: MaskSet, ground: Any, look: dict[str, Any]) -> Cuto
 
 
 def _band(look: dict[str, Any]) -> Band | None:
-    from anymask.edit.matting import Band
+    from anymask.editing.matting import Band
 
     return None if look["band"] is None else Band(*_pair(look["band"], "--band", "IN,OUT"))
 
@@ -171,7 +171,7 @@ def _shadow(look: dict[str, Any], size: tuple[int, int]) -> Shadow | None:
     """The shadow that the options describe, None without any of them."""
     from dataclasses import replace
 
-    from anymask.edit.ornaments import Shadow
+    from anymask.editing.effects import Shadow
 
     blur, offset, opacity = look["shadow_blur"], look["shadow_offset"], look["shadow_opacity"]
     if not look["shadow"] and blur is None and offset is None and opacity is None:
@@ -185,8 +185,8 @@ def _shadow(look: dict[str, Any], size: tuple[int, int]) -> Shadow | None:
 
 
 def _outline(look: dict[str, Any], side: int) -> Outline | None:
-    from anymask.edit.backdrop import parse_color
-    from anymask.edit.ornaments import Outline
+    from anymask.editing.backgrounds import parse_color
+    from anymask.editing.effects import Outline
 
     width = length(look["outline"], "--outline", side)
     return None if width is None else Outline(width, parse_color(look["outline_color"]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import (
+from anymask.cli.common_options import (
     allow_option,
     device_option,
     engine_option,
@@ -17,10 +17,10 @@ from anymask.cli.options import (
     precision_option,
     threads_option,
 )
-from anymask.cli.words import load_named, phrases_of, search_of, word_options
+from anymask.cli.text_options import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
-    from anymask.detect.record import DetectionRecord
+    from anymask.detection.report import DetectionRecord
 
 
 @click.command()
@@ -57,10 +57,10 @@ def command(
     anymask detect shelf.jpg --text "a red box" --detector owlv2-base
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
-    from anymask.detect import find
-    from anymask.detect.record import DetectionRecord, write_detections
+    from anymask.detection.report import DetectionRecord, write_detections
+    from anymask.detection.search import find
     from anymask.errors import PromptError
-    from anymask.image import open_image
+    from anymask.io.image import open_image
 
     if not (text or more):
         raise PromptError("nothing to look for: give at least one --text WORDS")

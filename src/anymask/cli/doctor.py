@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from anymask.cli.options import debug_option, json_option, quiet_option, threads_option
+from anymask.cli.common_options import debug_option, json_option, quiet_option, threads_option
 
 
 @click.command()
@@ -20,7 +20,7 @@ def command(threads: int | None, as_json: bool, quiet: bool) -> int:
 
     The answers are compared with those of the official PyTorch code. Exit 1 if something is wrong.
     """
-    from anymask.doctor import examine
+    from anymask.evaluation.doctor.examine import examine
 
     found = examine(threads, lambda line: None if quiet or as_json else click.echo(f"… {line}", err=True))
     if as_json:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import debug_option, quiet_option, runtime_options
+from anymask.cli.common_options import debug_option, quiet_option, runtime_options
 
 if TYPE_CHECKING:
     import PIL.Image
 
-    from anymask.mask import MaskSet
-    from anymask.prompt import Prompt
-    from anymask.scene import Scene
+    from anymask.prediction.encoded_image import Scene
+    from anymask.structures.mask_set import MaskSet
+    from anymask.structures.prompt import Prompt
 
 STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "candidates", "clicks")
 
@@ -83,7 +83,7 @@ def command(
 
 
 def _check_target(target: Path, style: str) -> None:
-    from anymask.edit.saving import format_of
+    from anymask.editing.saving import format_of
     from anymask.errors import InputError
 
     if style != "clicks":
@@ -100,7 +100,7 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
     """
     from anymask.errors import InputError
     from anymask.formats.masks_json import read
-    from anymask.image import open_image
+    from anymask.io.image import open_image
 
     file = path / "masks.json" if path.is_dir() else path
     if not file.is_file():
@@ -129,7 +129,7 @@ def _picture(
     results: list[MaskSet], sources: tuple[Path, ...], style: str, number: int, look: dict[str, Any],
     columns: int | None, target: Path, quiet: bool, runtime: dict[str, Any],
 ) -> None:  # fmt: skip
-    from anymask.pictures import contact_sheet
+    from anymask.visualization.contact_sheet import contact_sheet
 
     if len(results) == 1:
         _save(_drawn(results[0], style, number, look, quiet, runtime), target)
@@ -145,7 +145,8 @@ def _picture(
 def _drawn(
     result: MaskSet, style: str, number: int, look: dict[str, Any], quiet: bool, runtime: dict[str, Any]
 ) -> PIL.Image.Image:
-    from anymask.pictures import binary, candidates_row, levels, row, side_by_side
+    from anymask.visualization.contact_sheet import row
+    from anymask.visualization.panels import binary, candidates_row, levels, side_by_side
 
     if style == "fill":
         return result.draw(**{**look, "contours": False})
@@ -170,7 +171,7 @@ def _animate(
     result: MaskSet, number: int, look: dict[str, Any], target: Path, quiet: bool, runtime: dict[str, Any]
 ) -> None:
     from anymask.errors import InputError
-    from anymask.pictures import click_frames, save_animation
+    from anymask.visualization.animation import click_frames, save_animation
 
     prompt, scene = _asked_again(result, number, quiet, runtime)
     if not len(prompt.points):
@@ -184,7 +185,7 @@ def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, A
     """A prompt of a result, and its photograph encoded by the model that answered it."""
     from anymask.cli.progress import shown_fetch
     from anymask.errors import InputError
-    from anymask.segmenter import load
+    from anymask.prediction.segmenter import load
 
     if number >= len(result.prompts):
         raise InputError(f"there is no prompt {number}: masks.json holds {len(result.prompts)}")
@@ -202,6 +203,6 @@ def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, A
 def _save(picture: PIL.Image.Image, target: Path) -> None:
     import numpy as np
 
-    from anymask.edit.saving import save_picture
+    from anymask.editing.saving import save_picture
 
     save_picture(target, np.asarray(picture))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import debug_option, json_option, out_option, quiet_option, runtime_options
+from anymask.cli.common_options import debug_option, json_option, out_option, quiet_option, runtime_options
 from anymask.errors import InputError
 
 if TYPE_CHECKING:
-    from anymask.evaluate import Contestant, Setting
+    from anymask.evaluation import Contestant, Setting
 
 PROTOCOLS = ("clicks", "boxes", "everything", "text")
 NOTHING = "none"
@@ -95,10 +95,10 @@ def command(
     anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_count
-    from anymask.cli.words import phrases_of
-    from anymask.evaluate import Setting, measure, read_dataset
-    from anymask.evaluate.page import write_page
-    from anymask.evaluate.report import Evaluation
+    from anymask.cli.text_options import phrases_of
+    from anymask.evaluation import Setting, measure, read_dataset
+    from anymask.evaluation.html_report.page import write_page
+    from anymask.evaluation.report import Evaluation
 
     words = phrases_of(text) if text else ()
     if words and protocol != "text":
@@ -144,9 +144,9 @@ def _settings(setting: Setting, against: str | None) -> list[Setting]:
 def _loaded(settings: list[Setting], allow: str | None, quiet: bool) -> list[Contestant]:
     """Load the model of each setting, one for both if they differ only in how it is asked, and say what really runs."""
     from anymask.cli.progress import shown_fetch
-    from anymask.detect.loading import auto_detector
-    from anymask.evaluate import Contestant, Setting
-    from anymask.segmenter import load
+    from anymask.detection.loading import auto_detector
+    from anymask.evaluation import Contestant, Setting
+    from anymask.prediction.segmenter import load
 
     contestants: list[Contestant] = []
     for setting in settings:
@@ -165,8 +165,8 @@ def _loaded(settings: list[Setting], allow: str | None, quiet: bool) -> list[Con
 @contextmanager
 def _recorded(out: Path, contestants: list[Contestant], quiet: bool, **choice: Any) -> Iterator[None]:
     """Give each contestant its record in the folder."""
-    from anymask.evaluate.measure import about
-    from anymask.evaluate.record import Record
+    from anymask.evaluation.record import Record
+    from anymask.evaluation.runner import about
 
     try:
         for contestant in contestants:
@@ -186,7 +186,7 @@ def _recorded(out: Path, contestants: list[Contestant], quiet: bool, **choice: A
 
 def _tell(record: Any) -> None:
     """Say what of a record can be used, and if it is new, in what it differs from those that are there."""
-    from anymask.evaluate.record import other_records
+    from anymask.evaluation.record import other_records
 
     if len(record):
         click.echo(f"going on with {record.path.name}, which holds {len(record)} photographs", err=True)

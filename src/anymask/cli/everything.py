@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import common_options, settings_option
-from anymask.cli.search import search_options
-from anymask.cli.words import load_named, phrases_of, search_of, word_options
+from anymask.cli.automatic_options import search_options
+from anymask.cli.common_options import common_options, settings_option
+from anymask.cli.text_options import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
-    from anymask.detect import Detections
-    from anymask.everything_budget import Estimate, Status
-    from anymask.everything_result import EverythingResult
+    from anymask.automatic.budget import Estimate, Status
+    from anymask.automatic.result import EverythingResult
+    from anymask.detection.detections import Detections
 
 INTERRUPTED = 130
 
@@ -67,11 +67,11 @@ def command(
     anymask everything photo.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
-    from anymask.detect import find
+    from anymask.detection.search import find
     from anymask.errors import PromptError
-    from anymask.image import open_image
-    from anymask.prompt import parse_box
-    from anymask.segmenter import load
+    from anymask.io.image import open_image
+    from anymask.prediction.segmenter import load
+    from anymask.structures.prompt import parse_box
 
     opened = open_image(image)
     region = parse_box(roi, opened.size) if roi else None
@@ -117,8 +117,8 @@ def _tell(estimate: Estimate) -> None:
 
 def _write(result: EverythingResult, folder: Path, partition: bool) -> list[Path]:
     """Write the folder; with `partition` its pieces take the place of the overlapping masks."""
-    from anymask.formats import write_outputs
-    from anymask.mask import MaskSet
+    from anymask.formats.folder import write_outputs
+    from anymask.structures.mask_set import MaskSet
 
     shown: MaskSet = result
     if partition:

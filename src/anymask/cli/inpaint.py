@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from anymask.cli.objects import length, object_options, objects, report
-from anymask.cli.options import (
+from anymask.cli.common_options import (
     allow_option,
     debug_option,
     device_option,
@@ -20,12 +19,13 @@ from anymask.cli.options import (
     quiet_option,
     threads_option,
 )
+from anymask.cli.object_options import length, object_options, objects, report
 
 if TYPE_CHECKING:
-    from anymask.edit.hole import Hole, Sizes
-    from anymask.edit.painters import Painter
-    from anymask.image import Image
-    from anymask.mask import MaskSet
+    from anymask.editing.inpaint_mask import Hole, Sizes
+    from anymask.editing.inpainters import Painter
+    from anymask.io.image import Image
+    from anymask.structures.mask_set import MaskSet
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -104,9 +104,9 @@ def command(
     anymask inpaint photo.jpg --text dog --method diffusers --model FOLDER --prompt "a cat on a sofa" --out cat.png
     anymask inpaint photo.jpg --point 350,450 --pair pair/      then: anymask paste pair/ answer.png --out done.png
     """  # noqa: D301 - click wants the control character itself
-    from anymask.edit.saving import format_of
+    from anymask.editing.saving import format_of
     from anymask.errors import InputError
-    from anymask.image import open_image
+    from anymask.io.image import open_image
 
     opened = open_image(image)
     if pair is not None and out is not None:
@@ -181,7 +181,7 @@ def _check(look: dict[str, Any]) -> None:
 
 
 def _painter(look: dict[str, Any]) -> Painter:
-    from anymask.edit.painters import load_painter
+    from anymask.editing.inpainters import load_painter
 
     method = look["method"]
     names: tuple[str, ...] = (*_BELONGS[method], *(("device", "threads") if method in _WITH_MODEL else ()))
@@ -199,7 +199,7 @@ def _sizes(sizes: Sizes, look: dict[str, Any]) -> Sizes:
 
 
 def _hole(found: MaskSet, look: dict[str, Any]) -> Hole:
-    from anymask.edit.hole import make_hole
+    from anymask.editing.inpaint_mask import make_hole
 
     return make_hole(found.union(), **_reach(found, look), keep=look["keep"])
 
@@ -218,8 +218,8 @@ def _side(found: MaskSet) -> int:
 def _paint(
     out: Path, photo: Image, found: MaskSet, painter: Painter, look: dict[str, Any], quality: int | None
 ) -> dict[str, Any]:
-    from anymask.edit.inpaint import inpaint
-    from anymask.edit.saving import is_exact
+    from anymask.editing.inpainting import inpaint
+    from anymask.editing.saving import is_exact
 
     context = length(look["context"], "--context", _side(found))
     done = inpaint(photo, found, painter, **_reach(found, look), keep=look["keep"], context=context)
@@ -240,7 +240,7 @@ _LOSSY = "this format compresses the whole picture anew, so all pixels change a 
 
 
 def _hand_off(folder: Path, photo: Image, hole: Hole, look: dict[str, Any]) -> dict[str, Any]:
-    from anymask.edit.pair import SIZES, write_pair
+    from anymask.editing.handoff import SIZES, write_pair
 
     side = max(hole.box[2] - hole.box[0], hole.box[3] - hole.box[1])
     context = length(look["context"], "--context", side)

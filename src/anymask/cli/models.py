@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from anymask import weights
-from anymask.cli.groups import SuggestingGroup
-from anymask.cli.options import allow_option, debug_option, json_option, quiet_option
+from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
 from anymask.cli.progress import shown_fetch
+from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import WeightsError
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")

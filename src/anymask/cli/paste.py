@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anymask.cli.options import debug_option, quiet_option
+from anymask.cli.common_options import debug_option, quiet_option
 
 
 @click.command()
@@ -29,8 +29,8 @@ def command(pair: Path, answer: Path, photo: Path | None, out: Path | None, qual
     anymask inpaint photo.jpg --point 350,450 --pair pair/
     anymask paste pair/ answer.png --out done.png
     """  # noqa: D301 - click wants the control character itself
-    from anymask.edit.pair import paste_back, read_pair
-    from anymask.edit.saving import format_of, is_exact
+    from anymask.editing.handoff import paste_back, read_pair
+    from anymask.editing.saving import format_of, is_exact
     from anymask.errors import InputError
 
     known = read_pair(pair)

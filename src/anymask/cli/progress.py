@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from anymask.weights.entry import ModelEntry
+    from anymask.weights.model_entry import ModelEntry
 
 
 @contextmanager

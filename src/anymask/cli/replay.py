@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import (
+from anymask.cli.common_options import (
     ENGINES,
     PRECISIONS,
     debug_option,
@@ -19,7 +19,7 @@ from anymask.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from anymask.jobs.replay import Replayed
+    from anymask.batch.replay import Replayed
 
 
 @click.command()
@@ -47,9 +47,9 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
     anymask replay anymask-out/photo/masks.json
     anymask replay masks --engine onnxruntime --precision f32 --min-iou 0.95
     """  # noqa: D301 - click wants the control character itself
+    from anymask.batch.replay import Replayer, results_in
     from anymask.cli.progress import shown_fetch
-    from anymask.formats import write_outputs
-    from anymask.jobs.replay import Replayer, results_in
+    from anymask.formats.folder import write_outputs
 
     files = results_in(result)
     if out is not None and len(files) > 1:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.options import common_options
-from anymask.cli.prompts import answer, prompt_options
+from anymask.cli.common_options import common_options
+from anymask.cli.prompt_options import answer, prompt_options
 
 if TYPE_CHECKING:
-    from anymask.mask import MaskSet
+    from anymask.structures.mask_set import MaskSet
 
 
 @click.command()
@@ -32,8 +32,8 @@ def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: boo
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment dogs.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
-    from anymask.formats import write_outputs
-    from anymask.image import open_image
+    from anymask.formats.folder import write_outputs
+    from anymask.io.image import open_image
 
     result = answer(open_image(image), quiet=quiet, **asked)
     folder = out or Path("anymask-out") / image.stem

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from anymask.cli.options import debug_option, quiet_option, runtime_options
+from anymask.cli.common_options import debug_option, quiet_option, runtime_options
 
 
 @click.command()
@@ -62,14 +62,14 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
     from anymask.errors import AnymaskError
-    from anymask.segmenter import load
+    from anymask.prediction.segmenter import load
 
     try:
-        from anymask.serve.app import create_app
-        from anymask.serve.limits import MB, Limits
-        from anymask.serve.server import bound_socket, serve
-        from anymask.serve.service import Settings
-        from anymask.serve.tokens import token_for
+        from anymask.server.app import create_app
+        from anymask.server.auth import token_for
+        from anymask.server.limits import MB, Limits
+        from anymask.server.server import bound_socket, serve
+        from anymask.server.service import Settings
     except ModuleNotFoundError as error:
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
     from anymask.weights import cache_root

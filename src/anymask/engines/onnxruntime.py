@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import graph_path, keep_graph, open_model, read_graph
-from anymask.engines.detached import DetachedGraph, usable_in_place
-from anymask.engines.devices import choose_provider, require_device
+from anymask.engines.external_weights import DetachedGraph, usable_in_place
+from anymask.engines.graph_cache import graph_path, keep_graph, open_model, read_graph
+from anymask.engines.providers import choose_provider, require_device
 from anymask.errors import EngineError
 
 if TYPE_CHECKING:
-    from anymask.engines import BuildGraph
-    from anymask.engines.detached import Weights
+    from anymask.engines.base import BuildGraph
+    from anymask.engines.external_weights import Weights
 
 
 class OnnxRuntimeEngine:
-    """See `anymask.engines.Engine`."""
+    """See `anymask.engines.base.Engine`."""
 
     name = "onnxruntime"
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.cache import graph_path, keep_graph, open_model, read_graph
-from anymask.engines.detached import DetachedGraph, usable_in_place
+from anymask.engines.external_weights import DetachedGraph, usable_in_place
+from anymask.engines.graph_cache import graph_path, keep_graph, open_model, read_graph
 from anymask.errors import EngineError
 
 if TYPE_CHECKING:
-    from anymask.engines import BuildGraph
-    from anymask.engines.detached import Weights
+    from anymask.engines.base import BuildGraph
+    from anymask.engines.external_weights import Weights
 
 
 @cache
@@ -45,7 +45,7 @@ def _meet_numpy() -> None:
 
 
 class OpenVinoEngine:
-    """See `anymask.engines.Engine`."""
+    """See `anymask.engines.base.Engine`."""
 
     name = "openvino"
     device = "cpu"

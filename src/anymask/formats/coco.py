@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._names import PhotoNames
-from anymask.formats._outlines import bridge_holes, check_tolerance, filled, parts_of
-from anymask.formats._reading import (
+from anymask.formats.helpers.outlines import bridge_holes, check_tolerance, filled, parts_of
+from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.spool import spooled_file
+from anymask.formats.helpers.validation import (
     listed,
     load_json,
     mapped,
@@ -26,11 +26,12 @@ from anymask.formats._reading import (
     record_of,
     with_image,
 )
-from anymask.formats._spool import spooled_file
-from anymask.mask import Mask, MaskSet
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "COCO dataset JSON: photos, categories, masks as RLE (exact) or polygons"
 EXTENSIONS = ()
@@ -141,7 +142,7 @@ def _annotation(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> di
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a dataset of one photo; see `anymask.formats.Format`."""
+    """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
     return with_image(only(read_dataset(path), path), image)
 
 

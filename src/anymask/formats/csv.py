@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anymask.atomic import write_stream
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._names import PhotoNames
-from anymask.formats._reading import number, only, picture_size, reading, record_of, with_image
-from anymask.mask import ImageRecord, Mask, MaskSet
+from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.validation import number, only, picture_size, reading, record_of, with_image
+from anymask.io.atomic import write_stream
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "CSV of measurements (area, box, centre, perimeter, parts, holes) with the shape as RLE"
 EXTENSIONS = (".csv",)
@@ -108,7 +110,7 @@ def _score(value: float | None) -> Any:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a table of one photo; see `anymask.formats.Format`."""
+    """Read a table of one photo; see `anymask.formats.registry.Format`."""
     return with_image(only(read_dataset(path), path), image)
 
 

@@ -16,16 +16,17 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._names import PhotoNames
-from anymask.formats._outlines import filled
-from anymask.formats._reading import load_xml, number, only, picture_size, reading, record_of, with_image
-from anymask.formats._spool import spooled_file
-from anymask.mask import Mask, MaskSet
+from anymask.formats.helpers.outlines import filled
+from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.spool import spooled_file
+from anymask.formats.helpers.validation import load_xml, number, only, picture_size, reading, record_of, with_image
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "CVAT for images 1.1 (XML): masks of run lengths, many photos in one file"
 EXTENSIONS = ()
@@ -130,7 +131,7 @@ def _runs(pixels: NDArray[np.bool_]) -> list[int]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a task of one photo; see `anymask.formats.Format`."""
+    """Read a task of one photo; see `anymask.formats.registry.Format`."""
     return with_image(only(read_dataset(path), path), image)
 
 

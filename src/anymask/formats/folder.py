@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.atomic import publish, staged_folder
-from anymask.budget import one_by_one
-from anymask.draw import paint
 from anymask.errors import InputError
 from anymask.formats import masks_json, png
+from anymask.io.atomic import publish, staged_folder
+from anymask.structures.memory import one_by_one
+from anymask.visualization.overlay import paint
 
 if TYPE_CHECKING:
-    from anymask.image import Image
-    from anymask.mask import MaskSet
+    from anymask.io.image import Image
+    from anymask.structures.mask_set import MaskSet
 
 SUMMARY = "overlay.png, mask_000.png … and masks.json in one folder"
 EXTENSIONS = ("",)
@@ -55,7 +55,7 @@ def write_outputs(
         InputError: the folder is a file or may not be written, or the photograph is missing.
         AnymaskError: the disk is full or failed; the folder is as it was.
     """
-    from anymask.formats import find_format
+    from anymask.formats.registry import find_format
 
     folder = Path(out_dir)
     files = [f"mask_{index:03d}.png" for index in range(len(masks))] if pictures else []

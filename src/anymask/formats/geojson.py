@@ -15,16 +15,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.atomic import write_file
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._outlines import check_tolerance, checked_ring, parts_of
-from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, text, with_image
-from anymask.mask import ImageRecord, Mask, MaskSet
-from anymask.polygon import polygons_to_mask, signed_area
+from anymask.formats.helpers.outlines import check_tolerance, checked_ring, parts_of
+from anymask.formats.helpers.validation import (
+    listed,
+    load_json,
+    mapped,
+    number,
+    picture_size,
+    reading,
+    text,
+    with_image,
+)
+from anymask.io.atomic import write_file
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.polygons import polygons_to_mask, signed_area
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "GeoJSON polygons with holes and parts, in pixels or in the CRS of a GeoTIFF"
 EXTENSIONS = (".geojson",)
@@ -101,7 +112,7 @@ def _closed(ring: NDArray[np.float64], affine: Affine | None, outer: bool) -> li
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read features as masks; see `anymask.formats.Format`.
+    """Read features as masks; see `anymask.formats.registry.Format`.
 
     Files of other programs do not say how large the picture is: for them ``image`` is needed, and if it is a GeoTIFF,
     their coordinates are taken to be of its CRS where they name one.

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.atomic import write_file
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._labels import labelled
-from anymask.formats._reading import reading, stored_picture, with_image
-from anymask.mask import MaskSet
-from anymask.run import ImageRecord
+from anymask.formats.helpers.label_images import labelled
+from anymask.formats.helpers.validation import reading, stored_picture, with_image
+from anymask.io.atomic import write_file
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "one 16-bit PNG for all masks, pixel value n is mask n - 1"
 EXTENSIONS = ()
@@ -43,7 +43,7 @@ def label_map(masks: MaskSet) -> NDArray[np.uint16]:
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write the PNG; see `anymask.formats.Format`."""
+    """Write the PNG; see `anymask.formats.registry.Format`."""
     import cv2
 
     write_file(path, cv2.imencode(".png", label_map(masks))[1].tobytes())

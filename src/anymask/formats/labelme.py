@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.atomic import write_file
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._outlines import bridge_holes, check_tolerance, filled, parts_of
-from anymask.formats._reading import (
+from anymask.formats.helpers.outlines import bridge_holes, check_tolerance, filled, parts_of
+from anymask.formats.helpers.validation import (
     listed,
     load_json,
     mapped,
@@ -29,10 +27,14 @@ from anymask.formats._reading import (
     stored_picture,
     with_image,
 )
-from anymask.mask import ImageRecord, Mask, MaskSet
+from anymask.io.atomic import write_file
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "LabelMe JSON: polygons, holes joined by bridges, parts by group_id; or exact mask shapes"
 EXTENSIONS = ()

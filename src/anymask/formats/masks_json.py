@@ -11,16 +11,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.atomic import write_file
-from anymask.budget import one_by_one
-from anymask.calls import Call
 from anymask.errors import InputError
-from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, text, with_image
-from anymask.mask import ImageRecord, Mask, MaskSet, Run, Satisfaction
+from anymask.formats.helpers.validation import (
+    listed,
+    load_json,
+    mapped,
+    number,
+    picture_size,
+    reading,
+    text,
+    with_image,
+)
+from anymask.io.atomic import write_file
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.prompt_check import Satisfaction
+from anymask.structures.provenance import Call, ImageRecord, Run
 
 if TYPE_CHECKING:
-    from anymask.image import Image
-    from anymask.prompt import Prompt
+    from anymask.io.image import Image
+    from anymask.structures.prompt import Prompt
 
 SUMMARY = "all masks as COCO RLE with prompts, scores and what ran; written and read without loss"
 EXTENSIONS = (".json",)
@@ -168,7 +179,7 @@ def _satisfied(entry: Mapping[str, Any]) -> Satisfaction | None:
 
 
 def _prompt(entry: Mapping[str, Any]) -> Prompt:
-    from anymask.prompt import Prompt
+    from anymask.structures.prompt import Prompt
 
     return Prompt(
         points=_finite(entry.get("points") or []),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.atomic import write_file
 from anymask.errors import InputError
+from anymask.io.atomic import write_file
 
 if TYPE_CHECKING:
-    from anymask.image import Image
-    from anymask.mask import MaskSet
+    from anymask.io.image import Image
+    from anymask.structures.mask_set import MaskSet
 
 SUMMARY = "a binary PNG (0 and 255) per mask, in the photo's size"
 EXTENSIONS = (".png",)
@@ -76,9 +76,11 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     Raises:
         InputError: not a picture, of another size than the photograph or the other masks, or a folder without masks.
     """
-    from anymask import rle
-    from anymask.formats._reading import with_image
-    from anymask.mask import ImageRecord, Mask, MaskSet
+    from anymask.formats.helpers.validation import with_image
+    from anymask.structures import rle
+    from anymask.structures.mask import Mask
+    from anymask.structures.mask_set import MaskSet
+    from anymask.structures.provenance import ImageRecord
 
     files = sorted(path.glob("mask_*.png")) if path.is_dir() else [path]
     if not files:
@@ -88,7 +90,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def _read_grey(file: Path) -> NDArray[np.uint8]:
-    from anymask.formats._reading import reading, stored_picture
+    from anymask.formats.helpers.validation import reading, stored_picture
 
     with reading(file, "a mask picture"):
         return np.asarray(stored_picture(file).convert("L"))

@@ -11,21 +11,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.atomic import write_file
-from anymask.budget import one_by_one
-from anymask.formats._reading import listed, load_json, mapped, number, picture_size, reading, text, with_image
-from anymask.mask import Mask, MaskSet
-from anymask.run import ImageRecord
+from anymask.formats.helpers.validation import (
+    listed,
+    load_json,
+    mapped,
+    number,
+    picture_size,
+    reading,
+    text,
+    with_image,
+)
+from anymask.io.atomic import write_file
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "Meta's SA-1B JSON: RLE, point, predicted IoU and stability of each mask"
 EXTENSIONS = ()
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write one file; see `anymask.formats.Format`."""
+    """Write one file; see `anymask.formats.registry.Format`."""
     record = masks.record
     image = {"width": record.width, "height": record.height, "file_name": Path(record.path).name if record.path else ""}
     annotations = [_annotation(masks, mask, number) for number, mask in enumerate(one_by_one(masks), start=1)]
@@ -50,7 +60,7 @@ def _annotation(masks: MaskSet, mask: Mask, number: int) -> dict[str, Any]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a file of SA-1B or of the official generator; see `anymask.formats.Format`.
+    """Read a file of SA-1B or of the official generator; see `anymask.formats.registry.Format`.
 
     Raises:
         InputError: the file is not of this format.

@@ -15,12 +15,10 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.atomic import publish, staged_folder, write_file
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._labels import labelled
-from anymask.formats._names import PhotoNames
-from anymask.formats._reading import (
+from anymask.formats.helpers.label_images import labelled
+from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.validation import (
     load_xml,
     only,
     picture_size,
@@ -30,10 +28,13 @@ from anymask.formats._reading import (
     stored_picture,
     with_image,
 )
-from anymask.mask import Mask, MaskSet
+from anymask.io.atomic import publish, staged_folder, write_file
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)"
 EXTENSIONS = ()
@@ -167,7 +168,7 @@ def _label_map(classes: dict[str, int]) -> str:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a dataset of one photo; see `anymask.formats.Format`."""
+    """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
     return with_image(only(read_dataset(path), path), image)
 
 

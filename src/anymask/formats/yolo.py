@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anymask.atomic import publish, staged_folder, write_file
-from anymask.budget import one_by_one
 from anymask.errors import InputError
-from anymask.formats._names import PhotoNames
-from anymask.formats._outlines import bridge_holes, bridge_parts, check_tolerance, filled, parts_of
-from anymask.formats._reading import (
+from anymask.formats.helpers.outlines import bridge_holes, bridge_parts, check_tolerance, filled, parts_of
+from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.validation import (
     MOST_PIXELS,
     mapped,
     only,
@@ -29,10 +27,14 @@ from anymask.formats._reading import (
     safe_name,
     with_image,
 )
-from anymask.mask import ImageRecord, Mask, MaskSet
+from anymask.io.atomic import publish, staged_folder, write_file
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.memory import one_by_one
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
-    from anymask.image import Image
+    from anymask.io.image import Image
 
 SUMMARY = "YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges"
 EXTENSIONS = ()
@@ -109,7 +111,7 @@ def _data_yaml(classes: dict[str, int]) -> str:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a dataset of one photo; see `anymask.formats.Format`."""
+    """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
     return with_image(only(read_dataset(path), path), image)
 
 
@@ -173,7 +175,7 @@ def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
 
 def _picture_size(picture: Path) -> tuple[int, int]:
     """(width, height) as displayed, from the file's head."""
-    from anymask.decoding import displayed_size
+    from anymask.io.decoding import displayed_size
 
     with reading(picture, "photo"), picture.open("rb") as file:
         return displayed_size(file, MOST_PIXELS)

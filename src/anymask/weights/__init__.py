@@ -9,15 +9,14 @@ files["encoder.onnx"]  # a path whose bytes have the catalogue's sha256
 """
 
 from anymask.weights.catalogue import all_models, default_model, find_model, unpinned_models
-from anymask.weights.entry import ModelEntry, Source, WeightFile
-from anymask.weights.fetch import ensure
-from anymask.weights.integrity import sha256_of
+from anymask.weights.download import ensure
 from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to, remove
 from anymask.weights.licences import licence_line, require_allowed
-from anymask.weights.own import add_model
-from anymask.weights.places import cache_root
+from anymask.weights.locations import cache_root
+from anymask.weights.model_entry import ModelEntry, Source, WeightFile, sha256_of
 from anymask.weights.progress import Progress
-from anymask.weights.unpinned import UnpinnedModel
+from anymask.weights.unverified import UnpinnedModel
+from anymask.weights.user_models import add_model
 
 __all__ = [
     "FileState",

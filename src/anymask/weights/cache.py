@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anymask.errors import WeightsError
-from anymask.weights.entry import ModelEntry, WeightFile
-from anymask.weights.integrity import fault
-from anymask.weights.places import models_cache
+from anymask.weights.locations import models_cache
+from anymask.weights.model_entry import ModelEntry, WeightFile, fault
 from anymask.weights.progress import Progress
+from anymask.weights.sources.errors import SourceError
 from anymask.weights.sources.members import SCRATCH_PREFIX
-from anymask.weights.sources.reason import SourceError
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 

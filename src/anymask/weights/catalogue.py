@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import ModelError
-from anymask.weights.entry import ModelEntry, parse_entry
-from anymask.weights.places import bundle, data_root
-from anymask.weights.unpinned import UnpinnedModel, parse_unpinned
+from anymask.weights.locations import bundle, data_root
+from anymask.weights.model_entry import ModelEntry, parse_entry
+from anymask.weights.unverified import UnpinnedModel, parse_unpinned
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,11 +8,10 @@ from pathlib import Path
 from anymask.errors import WeightsError
 from anymask.weights.cache import disk_errors_told, model_folder, model_lock
 from anymask.weights.catalogue import BUNDLE_CATALOGUE, built_in_models, find_model, user_catalogue
-from anymask.weights.entry import ModelEntry, WeightFile
-from anymask.weights.fetch import ensure, place_of
-from anymask.weights.integrity import fault
-from anymask.weights.own import copy_entry, forget_model
+from anymask.weights.download import ensure, place_of
+from anymask.weights.model_entry import ModelEntry, WeightFile, fault
 from anymask.weights.progress import Progress
+from anymask.weights.user_models import copy_entry, forget_model
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 
 from anymask.errors import InputError, WeightsError
-from anymask.weights.entry import ModelEntry
+from anymask.weights.model_entry import ModelEntry
 
 _ASKED_ABOUT = ("agpl",)
 

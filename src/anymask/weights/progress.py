@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anymask.weights.entry import ModelEntry
+    from anymask.weights.model_entry import ModelEntry
 
 
 class Progress:

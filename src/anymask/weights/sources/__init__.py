@@ -1,7 +1,7 @@
 """Where weights come from: one small module per kind of source.
 
 Each module has a function `fetch(source, wanted, folder, progress)` that yields `(file, path)` for every file as it
-arrives, `path` being a temporary file in `folder`. A source promises nothing about the bytes: `anymask.weights.fetch`
+arrives, `path` being a temporary file in `folder`. A source promises nothing about the bytes: `anymask.weights.download`
 checks them and moves them into place. A source that cannot deliver raises `SourceError` with the reason in short.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Generator, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from anymask.weights.entry import Source, WeightFile
+from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
-from anymask.weights.sources.reason import SourceError
+from anymask.weights.sources.errors import SourceError
 
 __all__ = ["SourceError", "fetch_from"]
 
@@ -33,5 +33,7 @@ def fetch_from(
     listed = [file for file in wanted if file.name in source.files]
     if not listed:
         raise SourceError("it does not have the missing files")
+    if source.kind == "file":  # used where it lies, so it is fetched only when it is gone
+        raise SourceError(f"{', '.join(source.files[file.name] for file in listed)} is not there any more")
     module = import_module(f"anymask.weights.sources.{source.kind}")
     yield from module.fetch(source, listed, folder, progress)

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from anymask.weights.entry import Source, WeightFile
-from anymask.weights.integrity import fault
+from anymask.weights.model_entry import Source, WeightFile, fault
 from anymask.weights.progress import Progress
+from anymask.weights.sources.errors import SourceError
 from anymask.weights.sources.https import download
 from anymask.weights.sources.members import extract
-from anymask.weights.sources.reason import SourceError
 
 
 def fetch(

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.weights.entry import Source, WeightFile
-from anymask.weights.integrity import fault
+from anymask.weights.model_entry import Source, WeightFile, fault
 from anymask.weights.progress import Progress
-from anymask.weights.sources.reason import SourceError, in_short
+from anymask.weights.sources.errors import SourceError, in_short
 
 if TYPE_CHECKING:
     import httpx

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from anymask.weights.entry import WeightFile
-from anymask.weights.sources.reason import SourceError
+from anymask.weights.model_entry import WeightFile
+from anymask.weights.sources.errors import SourceError
 
 SCRATCH_PREFIX = ".fetching-"
 """Begins the name of every temporary folder, so that those of a killed process can be told and removed."""

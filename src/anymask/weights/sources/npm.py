@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from anymask.weights.entry import Source, WeightFile
+from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
-from anymask.weights.sources.client import run_client
+from anymask.weights.sources.errors import SourceError, in_short
 from anymask.weights.sources.members import SCRATCH_PREFIX, extract
-from anymask.weights.sources.reason import SourceError, in_short
+from anymask.weights.sources.subprocess_client import run_client
 
 _ANSWER_SECONDS = 15
 _TRANSFER_SECONDS = 3600

@@ -1,0 +1,155 @@
+"""Many photos: `anymask batch` with boxes from a file and with --everything, next to a plain loop of official code.
+
+What is timed of anymask is a long job: a worker with a thread for each core, photo after photo once all have started,
+JPEGs read and results written. The official loop does the same photos one by one, with all threads.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco
+
+from anymask.batch.cpu_affinity import available_cores
+from anymask.batch.inputs import Inputs
+from anymask.batch.job import Job, Status, resolved, run_batch
+from anymask.batch.tasks import Work
+from benchmarks.official import Peers
+from benchmarks.speed.boxes import ten_boxes
+from benchmarks.speed.everything import official_seconds
+from benchmarks.speed.pairs import Comparison, seconds_of
+from benchmarks.speed.photos import LARGE, SMALL, pixels
+
+PHOTOS = 20
+STARTED = 8
+"""The pace is taken from the end of this photo on: by then each worker has loaded its model and done a photo."""
+
+OFFICIAL_PHOTOS = 3
+"""The official loop does so many, and is scaled: it has no start-up to spread over the rest."""
+
+TURNS = 2
+FEW = 8
+FEW_STARTED = 2
+
+
+def compare(peers: Peers) -> Iterator[Comparison]:
+    """Ten boxes a photo, small and large; one box a photo; one worker against all; and everything."""
+    with tempfile.TemporaryDirectory() as name:
+        small, large = (_photos(Path(name), size) for size in (SMALL, LARGE))
+        long_job = _settled(peers, Work("prompts", {"select": "object"}, threads=1))
+        plain = _settled(peers, Work("prompts", {"select": "object", "refine": "off"}, threads=1))
+        ten, one = _with_boxes(small, SMALL, 10), _with_boxes(small, SMALL, 1)
+        yield _against_official(peers, ten, long_job, "1024×684, ten boxes")
+        yield _against_official(peers, _with_boxes(large, LARGE, 10), long_job, "4078×2724, ten boxes")
+        yield _against_official(peers, one, plain, "1024×684, one box, --refine off")
+        yield _against_official(peers, one, long_job, "1024×684, one box, looked at again")
+        cores = available_cores()
+        all_of_them, alone = (_seconds_each(ten, long_job, workers) for workers in (cores, 1))
+        yield Comparison(
+            f"1024×684, ten boxes, {cores} workers against one", [all_of_them], [alone],
+            ("a thread each; in the column 'official': one worker",),
+        )  # fmt: skip
+        few = Inputs([str(path) for path in sorted(small.iterdir())[:FEW]])
+        ours = _seconds_each(few, _settled(peers, Work("everything", threads=1)), cores, FEW, FEW_STARTED)
+        official = official_seconds(peers, pixels(SMALL))
+        note = "the official generator is scaled from a part of its grid"
+        yield Comparison("1024×684, --everything", [ours], [official], (*_paces(ours, official), note))
+
+
+def _against_official(peers: Peers, inputs: Inputs, settled: tuple[Work, Any], what: str) -> Comparison:
+    """Seconds for each photo of a job with prompts, both peers in turns."""
+    ours, official = [], []
+    for _ in range(TURNS):
+        ours.append(_seconds_each(inputs, settled, available_cores()))
+        official.append(seconds_of(lambda: _official_boxes(peers, inputs)) / OFFICIAL_PHOTOS)
+    return Comparison(what, ours, official, _paces(median(ours), median(official)))
+
+
+def _seconds_each(
+    inputs: Inputs, settled: tuple[Work, Any], workers: int, photos: int = PHOTOS, started: int = STARTED
+) -> float:
+    """Seconds for each photo, once so many are done."""
+    ends: dict[int, float] = {}
+
+    def note(status: Status) -> None:
+        ends.setdefault(status.counts.done, time.perf_counter())
+
+    work, segmenter = settled
+    with tempfile.TemporaryDirectory() as out:
+        summary = run_batch(Job(inputs, work, out, workers), segmenter, note)
+    assert summary.counts.done == photos
+    return (ends[photos] - ends[started]) / (photos - started)
+
+
+def _photos(folder: Path, size: tuple[int, int]) -> Path:
+    """Different views of one photograph, as JPEG of this (width, height)."""
+    made = folder / f"{size[0]}x{size[1]}"
+    made.mkdir()
+    source = Image.fromarray(pixels(size))
+    width, height = size
+    for number in range(PHOTOS):
+        view = (number * 4, number * 3, width - number * 4, height - number * 3)
+        source.crop(view).resize(size).save(made / f"photo_{number}.jpg", quality=90)
+    return made
+
+
+def _with_boxes(photos: Path, size: tuple[int, int], count: int) -> Inputs:
+    """A folder of photos with so many boxes each, in a COCO file beside it."""
+    images = [{"id": number, "file_name": f"photo_{number}.jpg"} for number in range(PHOTOS)]
+    boxes = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in ten_boxes(size)[:count].tolist()]
+    each = [(image["id"], box) for image in images for box in boxes]
+    annotations = [{"id": number, "image_id": image, "bbox": box} for number, (image, box) in enumerate(each)]
+    path = photos.parent / f"{photos.name}_{count}.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return Inputs([str(photos)], str(path))
+
+
+def _settled(peers: Peers, work: Work) -> tuple[Work, Any]:
+    from dataclasses import replace
+
+    settings = peers.settings
+    threads = work.threads or settings.threads
+    return resolved(replace(work, engine=settings.engine, precision=settings.precision, threads=threads))
+
+
+def _official_boxes(peers: Peers, inputs: Inputs) -> None:
+    """Photo by photo, box by box: what the official example does, with RLE in a JSON for each photo."""
+    import torch
+
+    photos = Path(inputs.named[0])
+    content = json.loads(Path(str(inputs.prompts)).read_text())
+    with torch.inference_mode():
+        for image in content["images"][:OFFICIAL_PHOTOS]:
+            with Image.open(photos / image["file_name"]) as photo:
+                shown = np.asarray(photo.convert("RGB"))
+            predictor = peers.official_predictor(shown)
+            entries = []
+            for each in content["annotations"]:
+                if each["image_id"] == image["id"]:
+                    x, y, width, height = each["bbox"]
+                    box = np.array([x, y, x + width, y + height])
+                    masks, scores, _ = predictor.predict(box=box, multimask_output=False)
+                    entries.append({"rle": _rle(masks[0]), "score": float(scores[0])})
+            (photos.parent / f"{image['file_name']}.json").write_text(json.dumps(entries))
+
+
+def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    runs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": runs["size"], "counts": runs["counts"].decode()}
+
+
+def _paces(ours: float, official: float) -> tuple[str, ...]:
+    cores = available_cores()
+    return tuple(
+        f"{name}: {1 / seconds:.2f} photos/s, {1 / seconds / cores:.2f} per core"
+        for name, seconds in (("anymask", ours), ("official", official))
+    )

@@ -1,0 +1,1 @@
+"""Automatic mask generation: every object of an image, without a prompt."""

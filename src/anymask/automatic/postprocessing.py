@@ -1,0 +1,46 @@
+"""Clean all masks of a photo, then drop what has become a duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anymask.automatic.mask_data import suppress
+from anymask.structures.mask import Mask
+
+
+def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: float = 0.7) -> list[Mask]:
+    """Clean masks and drop what has become a duplicate (`postprocess_small_regions` of segment-anything).
+
+    Holes and islands below `min_area` go. Of masks whose boxes then overlap too much, one that was clean already stays.
+
+    Args:
+        masks: of one photo.
+        min_area: the reference's `min_mask_region_area`, in pixels; 0 cleans nothing.
+        nms_thresh: the larger of `box_nms_thresh` and `crop_nms_thresh` in the reference.
+
+    Returns:
+        Those that stay, in their order; the cleaned ones are held as run lengths.
+    """
+    if min_area <= 0 or not masks:
+        return list(masks)
+    cleaned = [_cleaned(mask, min_area) for mask in masks]
+    unchanged = np.array([new is old for new, old in zip(cleaned, masks, strict=True)], np.float64)
+    # The reference measures boxes to the last pixel inside.
+    boxes = np.array([mask.box for mask in cleaned], np.float64) - (0, 0, 1, 1)
+    return [cleaned[i] for i in np.sort(suppress(boxes, unchanged, nms_thresh))]
+
+
+def _cleaned(mask: Mask, min_area: float) -> Mask:
+    """Clean one mask, leaving no full-size array behind."""
+    was_rendered = mask.is_rendered
+    new = mask.clean(min_area, min_area)
+    if new is mask:
+        _ = mask.box  # measured while the array is there
+    else:
+        about = {name: getattr(new, name) for name in ("score", "stability", "logits", "label", "detector_score")}
+        new = Mask.from_rle(new.rle, **about, satisfied=new.satisfied, prompt=new.prompt, clean_up=new.clean_up)
+    if not was_rendered:
+        mask.release()
+    return new

@@ -1,0 +1,65 @@
+"""One dataset from all results of a job: photo after photo is read and written on, in the job's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymask.batch.results_folder import Results
+from anymask.formats.registry import find_format, is_dataset
+
+if TYPE_CHECKING:
+    from anymask.batch.manifest import Manifest
+    from anymask.structures.mask_set import MaskSet
+
+
+def collect(manifest: Manifest, results: Results, formats: Sequence[str], renew: bool) -> list[str]:
+    """Write all results in the formats that hold many photos.
+
+    Args:
+        manifest: of the job.
+        results: its folder.
+        formats: as asked for; those of single photos are passed over.
+        renew: write also what is there already.
+
+    Returns:
+        Paths or addresses of the files or folders made.
+
+    Raises:
+        InputError: masks that a format cannot hold.
+        AnymaskError: the disk is full or failed.
+    """
+    made = []
+    for name in formats:
+        if not is_dataset(name):
+            continue
+        target = f"{name}{getattr(find_format(name), 'SUFFIX', '')}"
+        if renew or not results.has(target):
+            with results.draft() as stage:
+                writer: Any = find_format(name)
+                writer.write_dataset(_all_masks(manifest, results, stage), stage / target)
+                (stage / _PAGE).unlink(missing_ok=True)
+                results.publish(stage, last=target)
+            made.append(f"{results.out.rstrip('/')}/{target}")
+    return made
+
+
+_PAGE = ".page.json"
+
+
+def _all_masks(manifest: Manifest, results: Results, stage: Path) -> Iterator[MaskSet]:
+    """The masks of every photo that is done, in order, under the photo's name within the job."""
+    from dataclasses import replace
+
+    from anymask.formats import masks_json
+    from anymask.structures.mask_set import MaskSet
+
+    for key, result in manifest.results():
+        content = results.read(result)
+        if content is None:
+            continue  # gone since the run began; the next run misses it and makes it again
+        page = stage / _PAGE
+        page.write_bytes(content)
+        masks = masks_json.read(page)
+        yield MaskSet(masks, image=replace(masks.record, path=key), prompts=masks.prompts, run=masks.run)

@@ -1,0 +1,132 @@
+"""A crew of processes on this machine, each with its own model: for many cores, and for photos that kill a process.
+
+Workers write the results; what they tell the first process goes through a pipe. When that process dies in whatever
+way, the pipe ends, and they end at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from anymask.batch.cpu_affinity import claim_cores
+from anymask.batch.results_folder import results_at
+from anymask.batch.scheduler import LANES, MAX_FALSE_STARTS, Death, start_failed
+from anymask.batch.tasks import Outcome, Task, Work
+from anymask.batch.worker import Worker
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+_READY = "ready"
+
+
+class Processes:
+    """See `anymask.batch.scheduler.Crew`."""
+
+    def __init__(self, work: Work, out: str, workers: int, lanes: int = LANES) -> None:
+        self.workers = workers
+        self.lanes = lanes
+        self._work, self._out = work, out
+        self._members = [self._started() for _ in range(workers)]
+        self._ready: set[int] = set()
+        self._false_starts = 0
+
+    def _started(self) -> tuple[SpawnProcess, Connection]:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, self._work, self._out, self.lanes), daemon=True)
+        process.start()
+        there.close()
+        return process, here
+
+    def give(self, worker: int, task: Task) -> None:
+        """Send a photo; a worker that is gone is noticed by `news`."""
+        with contextlib.suppress(OSError):
+            self._members[worker][1].send(task)
+
+    def news(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
+        """Wait for outcomes or deaths."""
+        by_pipe = {id(pipe): number for number, (_, pipe) in enumerate(self._members)}
+        told: list[tuple[int, Outcome | Death]] = []
+        for pipe in multiprocessing.connection.wait([pipe for _, pipe in self._members], seconds):
+            worker = by_pipe[id(pipe)]
+            try:
+                message = self._members[worker][1].recv()
+            except (EOFError, OSError):
+                told.append((worker, self._death(worker)))
+                continue
+            if message == _READY:
+                self._ready.add(worker)
+                self._false_starts = 0
+            elif isinstance(message, str):
+                raise start_failed(message)
+            else:
+                told.append((worker, message))
+        return told
+
+    def _death(self, worker: int) -> Death:
+        process = self._members[worker][0]
+        process.join(5)
+        code = process.exitcode
+        by_signal = code is not None and code < 0
+        reason = f"by signal {signal.Signals(-code).name}" if by_signal and code else f"with exit code {code}"
+        if worker in self._ready:
+            return Death(reason)
+        self._false_starts += 1
+        if self._false_starts >= MAX_FALSE_STARTS:
+            raise start_failed(f"{MAX_FALSE_STARTS} ended before they were ready, the last one {reason}")
+        return Death(reason, blameless=True)
+
+    def replace(self, worker: int) -> None:
+        """Start another process."""
+        self._members[worker][1].close()
+        self._ready.discard(worker)
+        self._members[worker] = self._started()
+
+    def stop(self) -> None:
+        """End all processes."""
+        for process, pipe in self._members:
+            pipe.close()
+            process.terminate()
+        for process, _ in self._members:
+            process.join(5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _serve(pipe: Connection, work: Work, out: str, lanes: int) -> None:
+    """What a worker process does: photos, until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which then ends this one
+    lock = threading.Lock()
+
+    def tell(message: Any) -> None:
+        with lock, contextlib.suppress(OSError):  # nobody is there any more; the main thread sees that too
+            pipe.send(message)
+
+    try:
+        if work.threads:
+            claim_cores(work.threads)
+        worker = Worker(work, results_at(out))
+    except Exception as error:
+        tell(f"{error}" or type(error).__name__)
+        return
+    tell(_READY)
+    pool = ThreadPoolExecutor(lanes, thread_name_prefix="photo")
+
+    def do(task: Task) -> None:
+        tell(worker.do(task))
+
+    try:
+        while True:
+            pool.submit(do, pipe.recv())
+    except (EOFError, OSError):
+        os._exit(0)  # at once: a photo in hand is the next run's

@@ -1,0 +1,282 @@
+"""Make the masks of an earlier result again, from what the result itself records, and compare them with it.
+
+On the same engine and precision they are the same bit for bit; on another the overlap is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anymask.batch.results_folder import RESULTS
+from anymask.batch.sources import natural
+from anymask.batch.worker import opened
+from anymask.engines.base import PRECISIONS
+from anymask.errors import InputError
+
+if TYPE_CHECKING:
+    from anymask.io.image import Image
+    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.segmenter import Segmenter
+    from anymask.structures.mask_set import MaskSet
+    from anymask.structures.provenance import Run
+    from anymask.weights import Progress
+
+INDEX = "masks.json"
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A result and its twin.
+
+    Attributes:
+        file: the earlier result.
+        before, now: its masks, and those made again.
+        ious: of each earlier mask, the overlap with the one made again in its place, or with the most similar one
+            where a search found them; 0 for a mask that was not found again.
+        same: whether all masks are the same, pixel for pixel, in the same order.
+        alike: whether engine, its version, precision and device are those of the earlier run.
+    """
+
+    file: Path
+    before: MaskSet
+    now: MaskSet
+    ious: tuple[float, ...]
+    same: bool
+    alike: bool
+
+    @property
+    def least(self) -> float:
+        """The least overlap; 1 without masks on either side."""
+        return min(self.ious, default=1.0 if not len(self.now) else 0.0)
+
+    @property
+    def extra(self) -> int:
+        """How many more masks there are now."""
+        return max(0, len(self.now) - len(self.before))
+
+
+@dataclass
+class Replayer:
+    """Makes results again; loads each model once.
+
+    Attributes:
+        engine, precision: instead of the recorded ones.
+        threads: CPU threads; None takes the recorded number as far as there are cores.
+        image: the photo, or the folder it now lies in; None looks where the result says.
+        detector, classes: instead of the recorded detector, for one that is a file.
+        progress: told about downloads.
+    """
+
+    engine: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    image: Path | None = None
+    detector: str | None = None
+    classes: str | None = None
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        self._loaded: dict[tuple[Any, ...], Segmenter] = {}
+
+    def __call__(self, file: Path) -> Replayed:
+        """Make one result again.
+
+        Raises:
+            InputError: the file tells too little, the photo is missing or another one, or the weights are.
+        """
+        from anymask.formats import masks_json
+
+        before = masks_json.read(file)
+        content = json.loads(file.read_bytes())
+        _check_repeatable(file, before.run, content)
+        image = self._photo(file, content)
+        segmenter = self._segmenter(file, before.run)
+        now = self._made_again(segmenter, image, before, content)
+        return _compared(file, before, now)
+
+    # ------------------------------------------------------------ what it takes
+
+    def _segmenter(self, file: Path, run: Run) -> Segmenter:
+        from anymask.batch.cpu_affinity import available_cores
+        from anymask.prediction.segmenter import load
+
+        threads = self.threads or min(run.threads or available_cores(), available_cores())
+        engine, precision = self.engine or run.engine, self.precision or run.precision
+        device = "auto" if self.engine else run.device or "auto"
+        key = (run.model, engine, precision, device, threads)
+        if key not in self._loaded:
+            self._loaded[key] = load(
+                run.model, engine=engine, precision=precision, device=device, threads=threads, store=False,
+                progress=self.progress,
+            )  # fmt: skip
+        segmenter = self._loaded[key]
+        if segmenter.weights != run.weights:
+            raise InputError(
+                f"{file} was made with other weights of {run.model}: sha256 {run.weights[:12]}…, here it is "
+                f"{segmenter.weights[:12]}…"
+            )
+        return segmenter
+
+    def _photo(self, file: Path, content: Mapping[str, Any]) -> Image:
+        about = content["image"]
+        source = self._source(file, about.get("path"), content.get("batch", {}).get("photo"))
+        image = opened(source)
+        wanted = about.get("sha256")
+        if wanted not in (image.file_sha256, image.pixel_hash):
+            seen = image.file_sha256 or image.pixel_hash
+            raise InputError(
+                f"{source} is not the photo that {file} was made from: its sha256 is {seen[:12]}…, not {wanted[:12]}…"
+                if wanted
+                else f"{file} does not tell which photo it was made from"
+            )
+        return replace(image, path=about.get("path") or image.path)
+
+    def _source(self, file: Path, path: str | None, key: str | None) -> str:
+        """Where the photo lies: as named, as recorded, or as recorded from a folder around the result."""
+        if self.image is not None and not self.image.is_dir():
+            return str(self.image)
+        if path is None and key is None:
+            raise InputError(f"{file} was made from a picture in memory: name its file with --image")
+        places = [Path(part) for part in (key, path) if part is not None]
+        if self.image is not None:
+            tried = [self.image / place for place in (*places, Path(places[-1].name))]
+        elif "://" in str(path):
+            return str(path)
+        else:
+            tried = [folder / str(path) for folder in (Path(), *file.resolve().parents)]
+        for place in tried:
+            if place.is_file():
+                return str(place)
+        raise InputError(f"the photo {path} of {file} is not there: name it, or the folder it is in, with --image")
+
+    # ------------------------------------------------------------ masks
+
+    def _made_again(self, segmenter: Segmenter, image: Image, before: MaskSet, content: Mapping[str, Any]) -> MaskSet:
+        call = before.run.call
+        options = dict(call.options)
+        if call.name in ("text", "find_similar"):
+            return self._by_words(segmenter, image, call.name, options, before.run.detector)
+        if call.name == "segment" and not before.prompts:
+            return before[:0]
+        scene = segmenter.encode(image)
+        if call.name == "segment":
+            return scene.segment(**({} if "group" in options else _prompts(before)), **options)
+        if call.name == "steps":
+            from anymask.prediction.prompt_log import follow_all
+
+            return follow_all(scene, options["objects"], options["names"])
+        result: Any = _search(scene, options)
+        for name, changes in call.then:
+            if name == "refilter":
+                result = result.refilter(**changes)
+            else:
+                from anymask.structures.mask_set import MaskSet
+
+                pieces = result.partition(**changes).masks()
+                result = MaskSet(pieces, image=image, prompts=result.prompts, run=result.run)
+        found: MaskSet = result
+        return found
+
+    def _by_words(
+        self, segmenter: Segmenter, image: Image, name: str, options: dict[str, Any], detector: str
+    ) -> MaskSet:
+        from anymask.detection.loading import load_detector
+        from anymask.detection.search import Search
+        from anymask.prediction.grounded import Pipeline
+
+        text, search = options.pop("text"), Search(**options.pop("search"))
+        similar = {each: options.pop(each) for each in ("box", "label", "threshold") if name == "find_similar"}
+        precision = segmenter.precision if segmenter.precision in PRECISIONS else "auto"
+        found_by = load_detector(
+            self.detector or detector, classes=self.classes, engine=segmenter.engine, precision=precision,
+            threads=segmenter.threads, device=segmenter.device, progress=self.progress,
+        )  # fmt: skip
+        pipeline = Pipeline(segmenter, found_by, search=search, **options)
+        return pipeline.find_similar(image, **similar) if similar else pipeline(image, text)
+
+
+def results_in(path: Path) -> list[Path]:
+    """The results that a path means: a masks.json, a folder with one, or the folder of a batch.
+
+    Raises:
+        InputError: there is none.
+    """
+    if path.is_file():
+        return [path]
+    if (path / INDEX).is_file():
+        return [path / INDEX]
+    found = sorted((path / RESULTS).rglob("*.json"), key=lambda each: natural(each.as_posix()))
+    if not found:
+        raise InputError(f"there is no result in {path}: name a masks.json, a folder with one, or a batch's folder")
+    return found
+
+
+def _check_repeatable(file: Path, run: Run, content: Mapping[str, Any]) -> None:
+    """Refuse what tells too little to be made again."""
+    call = run.call
+    if not (run.model and run.weights and call.name):
+        raise InputError(f"{file} does not tell how it was made: which weights, and which call with which options")
+    if call.name not in ("segment", "everything", "text", "find_similar", "steps"):
+        raise InputError(f"{file} was made by {call.name!r}, which this version of anymask does not know")
+    if any(prompt.get("mask_input") for prompt in content.get("prompts", ())):
+        raise InputError(f"{file} was made from an earlier mask, which it does not hold: make it again step by step")
+    for name, value in call.options.items():
+        if isinstance(value, Mapping) and "unrepeatable" in value:
+            raise InputError(f"{file} cannot be made again: its option {name} was a {value['unrepeatable']}")
+
+
+def _prompts(before: MaskSet) -> dict[str, Any]:
+    """The recorded prompts as arguments of `Scene.segment`: the same objects in the same order and batches."""
+    prompts = before.prompts
+    asked: dict[str, Any] = {
+        "points": [prompt.points.tolist() for prompt in prompts],
+        "labels": [prompt.labels.tolist() for prompt in prompts],
+    }
+    if any(prompt.box is not None for prompt in prompts):
+        asked["boxes"] = [None if prompt.box is None else prompt.box.tolist() for prompt in prompts]
+    return asked
+
+
+def _search(scene: Scene, options: dict[str, Any]) -> MaskSet:
+    """Everything mode; a search that a budget ended asks as many prompts again, however long they take."""
+    asked = options.pop("stopped_after", None)
+    if asked is None:
+        return scene.everything(**options)
+    so_far = 0
+
+    def count(status: Any) -> None:
+        nonlocal so_far
+        so_far = status.asked
+
+    unlimited = {**options, "max_seconds": None, "max_memory": None}
+    return scene.everything(**unlimited, stop=lambda: so_far >= asked, progress=count)
+
+
+def _compared(file: Path, before: MaskSet, now: MaskSet) -> Replayed:
+    same = [mask.rle for mask in before] == [mask.rle for mask in now]
+    names = ("engine", "engine_version", "precision", "device")
+    alike = all(getattr(before.run, name) == getattr(now.run, name) for name in names)
+    return Replayed(file, before, now, tuple(_overlaps(before, now, same)), same, alike)
+
+
+def _overlaps(before: MaskSet, now: MaskSet, same: bool) -> Iterator[float]:
+    from pycocotools import mask as coco
+
+    if same or not len(before):
+        yield from (1.0 for _ in before)
+        return
+    if not len(now):
+        yield from (0.0 for _ in before)
+        return
+    table = np.asarray(coco.iou([each.rle for each in now], [each.rle for each in before], [0] * len(before)))
+    in_place = before.run.call.name in ("segment", "steps") and len(now) == len(before)
+    best = np.diagonal(table) if in_place else table.max(axis=0)
+    for old, overlap, place in zip(before, best, range(len(before)), strict=True):
+        both_empty = not old.area and in_place and not now[place].area
+        yield 1.0 if both_empty else float(overlap)

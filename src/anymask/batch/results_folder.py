@@ -1,0 +1,215 @@
+"""The folder of results, on disk or at an address of fsspec: what is published there is whole, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from anymask.batch.sources import filesystem, is_address
+from anymask.errors import AnymaskError, InputError
+
+RESULTS = "results"
+"""The folder, below that of a job, with a `masks.json` for each photo."""
+
+_STAGE = ".stage"
+
+
+class WriteError(AnymaskError):
+    """Results cannot be written: the disk is full or failed. No photo is to blame, and the job can go on later."""
+
+
+class Results:
+    """A folder of results on disk.
+
+    Attributes:
+        out: path or address, as given.
+        home: the local folder where the manifest and the lock lie.
+    """
+
+    def __init__(self, out: str) -> None:
+        self.out = out
+        self.home = Path(out)
+
+    def open(self) -> None:
+        """Clear away what a killed process was working on. The caller holds the job's lock."""
+        shutil.rmtree(self.home / _STAGE, ignore_errors=True)
+
+    def make_home(self) -> None:
+        """Make the local folder.
+
+        Raises:
+            InputError: it is a file, or may not be written.
+            WriteError: the disk is full or failed.
+        """
+        if self.home.exists() and not self.home.is_dir():
+            raise InputError(f"cannot write into {self.home}: it is a file; give a folder")
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            probe = self.home / f".anymask-{uuid.uuid4().hex[:8]}"
+            probe.mkdir()
+            probe.rmdir()
+        except OSError as error:
+            mistakes = (PermissionError, NotADirectoryError, FileExistsError)
+            kind = InputError if isinstance(error, mistakes) else WriteError
+            raise kind(f"cannot write {self.home}: {(error.strerror or str(error)).lower()}") from None
+
+    def has(self, name: str) -> bool:
+        """Whether a file or a folder has been published here."""
+        return (self.home / name).exists()
+
+    def size_of(self, name: str) -> int | None:
+        """Bytes of a published file, None if there is none."""
+        try:
+            return (self.home / name).stat().st_size
+        except OSError:
+            return None
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a published file, None if there is none."""
+        try:
+            return (self.home / name).read_bytes()
+        except OSError:
+            return None
+
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[Path]:
+        """A scratch folder to write files into, under the names they are to have, before `publish`."""
+        with self._explained(self.out):
+            stage = self._scratch()
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def _scratch(self) -> Path:
+        stage = self.home / _STAGE / uuid.uuid4().hex
+        stage.mkdir(parents=True)
+        return stage
+
+    def publish(self, stage: Path, last: str) -> None:
+        """Move the files of a draft to where they belong, so that they survive a power cut once this returns.
+
+        Args:
+            stage: of `draft`.
+            last: the file that appears after all others, and by its presence vouches for them.
+
+        Raises:
+            WriteError: the disk is full or failed.
+        """
+        with self._explained(last):
+            files = sorted(path for path in stage.rglob("*") if path.is_file())
+            files.sort(key=lambda path: path.relative_to(stage).as_posix() == last)
+            for path in files:
+                self._place(path, path.relative_to(stage).as_posix())
+
+    def _place(self, path: Path, name: str) -> None:
+        target = self.home / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        path.replace(target)
+        _sync_folder(target.parent)
+
+    def keep(self, manifest: Path) -> None:
+        """Put a copy of the manifest where the results are, if it is not there anyway."""
+
+    @contextlib.contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise WriteError(f"cannot write {name}: {(error.strerror or str(error)).lower()}") from None
+
+
+class RemoteResults(Results):
+    """Results at an address of fsspec. An object there appears whole once it is uploaded, as object stores promise.
+
+    The manifest lies on this machine, below the cache, and copies of it beside the results.
+    """
+
+    def __init__(self, out: str, cache: Path) -> None:
+        super().__init__(out)
+        self.home = cache / "jobs" / hashlib.sha256(out.rstrip("/").encode()).hexdigest()[:24]
+        self._files, self._root = filesystem(out)
+        self._sizes: dict[str, int] | None = None
+
+    def open(self) -> None:
+        """Take the copy of the manifest from beside the results if this machine has none."""
+        if not (self.home / NAME).exists() and (content := self.read(NAME)) is not None:
+            (self.home / NAME).write_bytes(content)
+
+    def has(self, name: str) -> bool:
+        """See `Results.has`."""
+        return bool(self._files.exists(self._at(name)))
+
+    def size_of(self, name: str) -> int | None:
+        """See `Results.size_of`; the store is listed once, for all of them."""
+        if self._sizes is None:
+            with contextlib.suppress(OSError):
+                listing: dict[str, Any] = self._files.find(self._root, detail=True)
+                self._sizes = {path: int(about["size"]) for path, about in listing.items()}
+        return (self._sizes or {}).get(self._at(name))
+
+    def read(self, name: str) -> bytes | None:
+        """See `Results.read`."""
+        try:
+            content: bytes = self._files.cat_file(self._at(name))
+        except OSError:
+            return None
+        return content
+
+    def _scratch(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="anymask-"))
+
+    def _place(self, path: Path, name: str) -> None:
+        target = self._at(name)
+        draft = f"{target}.{uuid.uuid4().hex[:8]}.part"
+        self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        if not self._has_files_on_disk():
+            self._files.pipe_file(target, path.read_bytes())
+            return
+        self._files.pipe_file(draft, path.read_bytes())  # a shared disk shows half a file, an object store does not
+        self._files.mv(draft, target)
+
+    def _has_files_on_disk(self) -> bool:
+        protocols = self._files.protocol if isinstance(self._files.protocol, tuple | list) else (self._files.protocol,)
+        return bool({"file", "local", "sftp", "ssh", "smb", "hdfs", "webhdfs"} & set(protocols))
+
+    def _at(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    def keep(self, manifest: Path) -> None:
+        """See `Results.keep`."""
+        with self._explained(manifest.name):
+            self._place(manifest, manifest.name)
+
+
+def results_at(out: str) -> Results:
+    """The folder of results at a path or an address.
+
+    Raises:
+        InputError, AnymaskError: an address that fsspec cannot reach.
+    """
+    from anymask.weights import cache_root
+
+    return RemoteResults(out, cache_root()) if is_address(out) else Results(out)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut; some systems cannot, and need not."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+NAME = "manifest.sqlite"

@@ -1,0 +1,41 @@
+"""A crew of one worker in this process, which has several photos in hand at once, each in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+from concurrent.futures import ThreadPoolExecutor
+
+from anymask.batch.scheduler import LANES, Death
+from anymask.batch.tasks import Outcome, Task
+from anymask.batch.worker import Worker
+
+
+class Lanes:
+    """See `anymask.batch.scheduler.Crew`."""
+
+    workers = 1
+
+    def __init__(self, worker: Worker, lanes: int = LANES) -> None:
+        self.lanes = lanes
+        self._worker = worker
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="photo")
+        self._news: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+
+    def give(self, worker: int, task: Task) -> None:
+        """Start on a photo."""
+        self._pool.submit(lambda: self._news.put(self._worker.do(task)))
+
+    def news(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
+        """Wait for the next outcome."""
+        try:
+            return [(0, self._news.get(timeout=seconds))]
+        except queue.Empty:
+            return []
+
+    def replace(self, worker: int) -> None:
+        """Threads do not die alone."""
+
+    def stop(self) -> None:
+        """Drop what is in hand at the next step, and wait for that."""
+        self._worker.stopping.set()
+        self._pool.shutdown(cancel_futures=True)

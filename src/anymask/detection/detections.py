@@ -1,0 +1,125 @@
+"""What a detector answers: labelled boxes with scores, in the picture's own frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.detection.phrases import nothing_found, taken_as
+from anymask.errors import InputError
+
+
+class Detection(NamedTuple):
+    """One found object: its label, score 0 to 1, and box [x_min, y_min, x_max, y_max] in pixels."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Boxes found in one picture; may be empty, which is an answer too.
+
+    ```python
+    for label, score, box in detections: ...
+    ```
+
+    Attributes:
+        boxes: float64 [N, 4], [x_min, y_min, x_max, y_max] in pixels of the displayed picture.
+        scores: float32 [N], the detector's own confidence, 0 to 1.
+        labels: N labels, as the detector names them.
+        phrases: N phrases that were asked and led to each box; the labels where they are the same.
+    """
+
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    labels: tuple[str, ...]
+    phrases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        boxes, scores = _as_array(self.boxes, np.float64, "boxes"), _as_array(self.scores, np.float32, "scores")
+        boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise InputError(f"boxes have shape {list(boxes.shape)}: a detector gives [N, 4]")
+        if scores.shape != (len(boxes),) or len(self.labels) != len(boxes):
+            raise InputError(
+                f"{len(boxes)} boxes came with scores of shape {list(scores.shape)} and {len(self.labels)} labels: "
+                "each box takes one of both"
+            )
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise InputError("boxes and scores of a detector must be finite numbers")
+        object.__setattr__(self, "boxes", boxes)
+        object.__setattr__(self, "scores", scores)
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "phrases", tuple(self.phrases) or self.labels)
+
+    @classmethod
+    def none(cls) -> Detections:
+        """The answer of a detector that found nothing."""
+        return cls(np.zeros((0, 4)), np.zeros(0, np.float32), ())
+
+    @classmethod
+    def joined(cls, parts: Sequence[Detections]) -> Detections:
+        """All boxes of several answers about one picture, in their order."""
+        if not parts:
+            return cls.none()
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            tuple(label for part in parts for label in part.labels),
+            tuple(phrase for part in parts for phrase in part.phrases),
+        )
+
+    def take(self, indices: NDArray[Any] | Sequence[int]) -> Detections:
+        """The boxes at these indices (or where this mask is true), in this order."""
+        chosen = np.arange(len(self))[np.asarray(indices)] if len(self) else np.zeros(0, np.int64)
+        return replace(
+            self,
+            boxes=self.boxes[chosen],
+            scores=self.scores[chosen],
+            labels=tuple(self.labels[i] for i in chosen),
+            phrases=tuple(self.phrases[i] for i in chosen),
+        )
+
+    def best_first(self) -> Detections:
+        """The same boxes in order of falling score; equal scores keep their order."""
+        return self.take(np.argsort(-self.scores, kind="stable"))
+
+    def moved(self, x: float, y: float) -> Detections:
+        """The same boxes in a frame whose origin lies `x` to the left and `y` above."""
+        return replace(self, boxes=self.boxes + np.array([x, y, x, y], np.float64))
+
+    def clipped(self, size: tuple[int, int]) -> Detections:
+        """The boxes cut at the edges of a picture of (width, height); those less than a pixel wide or high go."""
+        boxes = np.clip(self.boxes, 0, np.array([*size, *size], np.float64))
+        clipped = replace(self, boxes=boxes)
+        return clipped.take((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1)
+
+    def remarks(self, asked: Sequence[str]) -> list[str]:
+        """What to say about phrases that were taken as something else, or that led to nothing; a line each."""
+        taken = [taken_as(phrase, label) for phrase, label in zip(self.phrases, self.labels, strict=True)]
+        missing = [phrase for phrase in asked if phrase not in self.phrases]
+        return [remark for remark in (*dict.fromkeys(taken), nothing_found(missing) if missing else "") if remark]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __iter__(self) -> Iterator[Detection]:
+        for label, score, (x0, y0, x1, y1) in zip(self.labels, self.scores, self.boxes.tolist(), strict=True):
+            yield Detection(label, float(score), (x0, y0, x1, y1))
+
+    def __repr__(self) -> str:
+        counts = {label: self.labels.count(label) for label in dict.fromkeys(self.labels)}
+        return f"<Detections: {', '.join(f'{count} {label}' for label, count in counts.items()) or 'nothing'}>"
+
+
+def _as_array(values: ArrayLike, dtype: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values, dtype)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} of a detector must be numbers, not {type(values).__name__}") from None

@@ -1,0 +1,102 @@
+"""Which of its things a detector with a fixed list means by a phrase."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import resources
+
+from anymask.detection.phrases import listed
+from anymask.errors import PromptError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_ARTICLE = re.compile(r"^(?:a|an|the|all|every|any|some|my|our|his|her|their|both|each) (?=.)")
+_ES = re.compile(r"(?:ch|sh|s|x|z)es$")
+
+
+class Vocabulary:
+    """The things that a detector was trained on, each under an id, and the words for them."""
+
+    def __init__(self, names: Mapping[int, str], also: Mapping[int, Sequence[str]] | None = None) -> None:
+        self.names = dict(names)
+        self._ids: dict[str, int] = {}
+        for number, words in (also or {}).items():
+            self._ids.update({_plain(word): number for word in words})
+        # Names last: where one thing's name is another's synonym, the name wins.
+        self._ids.update({_plain(name): number for number, name in self.names.items()})
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def find(self, phrase: str) -> int | None:
+        """Return the id of the thing that a phrase means: its name, a plural or a synonym; None for any other."""
+        plain = _plain(phrase)
+        return next((self._ids[form] for form in _singulars(plain) if form in self._ids), None)
+
+    def words_for(self, number: int) -> tuple[str, ...]:
+        """Return every word for a thing, its name included."""
+        return tuple(word for word, known in self._ids.items() if known == number)
+
+    def require(self, phrases: Sequence[str], detector: str, advice: str) -> dict[str, int]:
+        """Return the id of each phrase.
+
+        Args:
+            phrases: as asked.
+            detector: its name, for the message.
+            advice: what to do about a phrase that is none of the things.
+
+        Raises:
+            PromptError: phrases that are none of the things; one line that names the first of them and near things.
+        """
+        found = {phrase: self.find(phrase) for phrase in phrases}
+        unknown = [phrase for phrase, number in found.items() if number is None]
+        if unknown:
+            raise PromptError(self._complaint(unknown, detector, advice))
+        return {phrase: number for phrase, number in found.items() if number is not None}
+
+    def _complaint(self, unknown: Sequence[str], detector: str, advice: str) -> str:
+        near = self._near(unknown[0])
+        nearest = f", the nearest being {' and '.join(map(repr, near))}" if near else ""
+        return f"{detector} knows {len(self)} things{nearest}, but not {listed(unknown)}; {advice}"
+
+    def _near(self, phrase: str) -> list[str]:
+        """Return names that one of the phrase's words means, or else names spelt alike."""
+        plain = _plain(phrase)
+        meant = [self.names[number] for word in plain.split() if (number := self.find(word)) is not None]
+        close = [self.names[self._ids[word]] for word in get_close_matches(plain, self._ids, n=2, cutoff=0.75)]
+        return list(dict.fromkeys([*meant, *close]))[:2]
+
+
+@lru_cache(maxsize=1)
+def coco_vocabulary() -> Vocabulary:
+    """Return the 80 things of COCO under their category ids (1 to 90)."""
+    text = resources.files("anymask.detection").joinpath("coco.toml").read_text("utf-8")
+    things = tomllib.loads(text)["things"]
+    return Vocabulary(
+        {thing["id"]: thing["name"] for thing in things}, {thing["id"]: thing.get("also", ()) for thing in things}
+    )
+
+
+def _plain(phrase: str) -> str:
+    """Return a phrase in lower case, without article and punctuation, its words one blank apart."""
+    words = " ".join(re.sub(r"[^\w']|_", " ", phrase.casefold()).split())
+    return _ARTICLE.sub("", words)
+
+
+def _singulars(plain: str) -> list[str]:
+    """Return a phrase and what it could be the regular plural of."""
+    forms = [plain]
+    if plain.endswith("ies"):
+        forms.append(plain[:-3] + "y")
+    if _ES.search(plain):
+        forms.append(plain[:-2])
+    if plain.endswith("s"):
+        forms.append(plain[:-1])
+    return forms

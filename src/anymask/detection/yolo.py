@@ -1,0 +1,179 @@
+"""YOLO detectors by file: ONNX exports of version 8 and later, with a list of their classes.
+
+Two layouts of the answer are read. Version 8, 9, 11 and 12: [1, 4 + classes, N], centre and size in pixels of the
+input, then one score per class. Version 10 and exports "with NMS": [1, N, 6], corners, score, class number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.detection.detections import Detections
+from anymask.detection.vocabulary import Vocabulary, coco_vocabulary
+from anymask.errors import InputError, ModelError
+from anymask.models.yolo_export import (
+    corners,
+    dimensions,
+    listed_names,
+    open_export,
+    picture_input,
+    told,
+    with_fixed_input,
+    written_in,
+)
+from anymask.structures.transforms import Letterbox
+
+if TYPE_CHECKING:
+    import onnx
+
+    from anymask.engines.base import CompiledGraph, Engine
+
+ADVICE = "name one of its classes, or take a detector for any words: owlv2-base or owlvit-base"
+
+_DEFAULT_SIDE = 640
+
+
+class Yolo:
+    """See `anymask.detection.base.Detector`. Computes in f32 whatever the engine's precision.
+
+    Args:
+        path: the ONNX export.
+        engine: runs it.
+        classes: names in the order of training; None reads them from the export, where Ultralytics writes them.
+        name: shown in results; None takes the file's.
+
+    Raises:
+        ModelError: no ONNX file, no detection export of version 8 or later, or classes that do not fit it.
+    """
+
+    threshold = 0.25
+    precision = "f32"
+
+    def __init__(
+        self, path: Path, engine: Engine, classes: Sequence[str] | None = None, name: str | None = None
+    ) -> None:
+        model = open_export(path)
+        self.name = name or path.stem
+        self.engine = engine.name
+        self._runtime = engine
+        self._path = path
+        self._input, (width, height) = picture_input(model, path)
+        self._sides = (width or _DEFAULT_SIDE, height or _DEFAULT_SIDE)
+        self._names = list(classes) if classes is not None else _names_inside(model)
+        if not self._names:
+            raise ModelError(f"{path} does not say what its classes are: give a file with one name per line")
+        _check_layout([dimensions(output) for output in model.graph.output], path, len(self._names))
+        self._vocabulary = _vocabulary(self._names)
+        self._lock = threading.Lock()
+        self._graph: CompiledGraph | None = None
+
+    def check(self, phrases: Sequence[str]) -> None:
+        """Refuse phrases that are none of the classes.
+
+        Raises:
+            PromptError: one line that names them and near classes.
+        """
+        self._vocabulary.require(phrases, self.name, ADVICE)
+
+    def detect(
+        self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
+    ) -> list[Detections]:
+        """Find the classes that phrases mean; see `anymask.detection.base.Detector`."""
+        asked = self._vocabulary.require(phrases, self.name, ADVICE)
+        return [self._detect(pixels, asked, threshold) for pixels in pictures]
+
+    def _detect(self, pixels: NDArray[np.uint8], asked: Mapping[str, int], threshold: float) -> Detections:
+        frame = Letterbox((pixels.shape[1], pixels.shape[0]), self._sides)
+        answer = next(iter(self._compiled()(**{self._input: frame.picture(pixels, average=True)}).values()))
+        _check_layout([answer.shape], self._path, len(self._names))
+        boxes, scores, classes = _read(answer, len(self._names))
+        wanted = np.isin(classes, list(asked.values())) & (scores >= threshold)
+        phrases = {number: phrase for phrase, number in reversed(list(asked.items()))}
+        numbers = classes[wanted].tolist()
+        return Detections(
+            frame.to_photo(boxes[wanted]),
+            scores[wanted],
+            tuple(self._names[number] for number in numbers),
+            tuple(phrases[number] for number in numbers),
+        )
+
+    def _compiled(self) -> CompiledGraph:
+        with self._lock:
+            if self._graph is None:
+                digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
+                # Boxes come in pixels of the input, which bf16 rounds to 4 from 512 on.
+                self._graph = self._runtime.compile(f"{digest}/yolo/{self._sides}", self._build, exact=True)
+            return self._graph
+
+    def _build(self) -> onnx.ModelProto:
+        return with_fixed_input(open_export(self._path), self._input, self._sides)
+
+
+def read_classes(path: Path) -> list[str]:
+    """Read class names from a file: one per line, a JSON list, or a JSON object of number → name.
+
+    Raises:
+        InputError: it cannot be read, or holds no names.
+    """
+    try:
+        text = path.read_text("utf-8")
+        names = listed_names(json.loads(text)) if path.suffix.lower() == ".json" else text.splitlines()
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} cannot be read as a list of classes: {error}") from error
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise InputError(f"{path} holds no class names; one per line is expected")
+    return names
+
+
+def _read(answer: NDArray[np.float32], classes: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.int64]]:
+    """Return boxes [N, 4] as corners in the frame, best scores [N] and class numbers [N].
+
+    Args:
+        answer: [1, 4 + classes, N] or [1, N, 6].
+        classes: how many there are.
+    """
+    if answer.shape[1] == 4 + classes:
+        rows = answer[0].T
+        return corners(rows), rows[:, 4:].max(axis=1), rows[:, 4:].argmax(axis=1)
+    rows = answer[0]
+    return rows[:, :4].astype(np.float64), rows[:, 4], np.rint(rows[:, 5]).astype(np.int64)
+
+
+def _check_layout(shapes: Sequence[Sequence[int]], path: Path, classes: int) -> None:
+    """Check that an answer can be read; sides of 0 are open and fit anything."""
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        raise ModelError(
+            f"{path} answers with {told(shapes)}: a YOLO detection export of "
+            "version 8 or later answers with one [1, 4 + classes, N] or [1, N, 6]"
+        )
+    _, rows, columns = shapes[0]
+    if columns == 6 or rows in (0, 4 + classes):
+        return
+    if columns == 5 + classes:
+        raise ModelError(f"{path} is a YOLO export of version 5 or 7; exports of version 8 and later are read")
+    raise ModelError(f"{path} answers for {rows - 4} classes, and {classes} names are known for them")
+
+
+def _names_inside(model: onnx.ModelProto) -> list[str]:
+    """Return the classes that Ultralytics writes into its exports, none if there are none."""
+    try:
+        return listed_names(written_in(model, "names") or [])
+    except (ValueError, TypeError):
+        return []
+
+
+def _vocabulary(names: Sequence[str]) -> Vocabulary:
+    """Return the classes as a vocabulary, with other words for those that COCO has under the same name."""
+    coco = coco_vocabulary()
+    ids = {name: number for number, name in coco.names.items()}
+    also = {n: coco.words_for(ids[name.casefold()]) for n, name in enumerate(names) if name.casefold() in ids}
+    return Vocabulary(dict(enumerate(names)), also)

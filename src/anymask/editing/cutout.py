@@ -1,0 +1,228 @@
+"""An object without its background, at the photograph's full resolution: transparent, or on something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.editing.backgrounds import covering, in_colors_of, out_of_focus
+from anymask.editing.edges import Box, Matte, hard_edges, smooth_edges
+from anymask.editing.effects import Outline, Shadow
+from anymask.editing.matting import Band, can_matte, matte
+from anymask.editing.saving import save_picture
+from anymask.errors import InputError
+from anymask.io.image import Image, open_image
+from anymask.structures.overlap import tight_box
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from anymask.structures.mask import Mask
+    from anymask.structures.mask_set import MaskSet
+
+Edges = Literal["auto", "matte", "smooth", "hard"]
+Color = tuple[int, int, int]
+EDGES = ("auto", "matte", "smooth", "hard")
+
+
+@dataclass(frozen=True)
+class Blur:
+    """The photograph itself as background, out of focus.
+
+    Attributes:
+        sigma: of the blur, in pixels; 1.5 % of the photograph's long side if None.
+    """
+
+    sigma: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cutout:
+    """A finished cut-out.
+
+    Attributes:
+        pixels: uint8 [h, w, 4], RGBA with straight alpha, or [h, w, 3], RGB, if it got a background.
+        box: [x_min, y_min, x_max, y_max] of the photograph that it shows; may reach beyond it.
+        edges: "matte", "smooth" or "hard": how the edges were made.
+        icc_profile: the photograph's colour profile, or None.
+    """
+
+    pixels: NDArray[np.uint8] = field(repr=False)
+    box: Box
+    edges: str
+    icc_profile: bytes | None = field(default=None, repr=False)
+
+    @property
+    def picture(self) -> PIL.Image.Image:
+        """As a Pillow image, RGBA or RGB, with its colour profile."""
+        import PIL.Image
+
+        picture = PIL.Image.fromarray(self.pixels)
+        if self.icc_profile is not None:
+            picture.info["icc_profile"] = self.icc_profile
+        return picture
+
+    def save(self, path: str | Path, quality: int | None = None) -> Path:
+        """Write it as PNG, WebP, TIFF or (with a background) JPEG, see `anymask.editing.saving.save_picture`."""
+        return save_picture(Path(path), self.pixels, self.icc_profile, quality)
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self.picture._repr_png_() or b"")
+
+
+def cut_out(
+    source: Any,
+    mask: Mask | MaskSet | NDArray[np.bool_],
+    *,
+    edges: Edges = "auto",
+    band: Band | None = None,
+    crop: bool = False,
+    margin: float = 0,
+    background: Color | Blur | Image | None = None,
+    shadow: Shadow | bool = False,
+    outline: Outline | None = None,
+) -> Cutout:
+    """Cut an object out of its photograph.
+
+    ```python
+    result = scene.segment(points=[(350, 450)])
+    cut_out(result.image, result).save("dog.png")
+    cut_out(result.image, result, crop=True, margin=20, background=(255, 255, 255), shadow=True).save("dog.jpg")
+    ```
+
+    Args:
+        source: the photograph: an `Image`, or anything `anymask.open_image` takes.
+        mask: the object; of a `MaskSet` everything that it covers.
+        edges: "matte" asks the photograph about every pixel of a narrow band (needs `pymatting`), "smooth" softens the
+            mask's own border, "hard" takes the mask as it is; "auto" is "matte" if that is installed, else "smooth".
+            What was done is in `Cutout.edges`.
+        band: where to ask, for "matte".
+        crop: show the object with what was drawn around it, rather than the whole photograph's frame.
+        margin: room around a cropped object, in pixels.
+        background: RGB, `Blur()`, or another picture, which is scaled to cover; transparent if None.
+        shadow: what it throws; True takes one that suits its size.
+        outline: a rim, as stickers have it.
+
+    Raises:
+        InputError: an empty mask, one of another size, a negative margin, or an unknown kind of edges.
+        AnymaskError: "matte" was asked for and `pymatting` is not installed.
+    """
+    image = open_image(source)
+    if not margin >= 0:
+        raise InputError(f"a margin must be 0 or more pixels, got {margin}")
+    lifted = _lift(image, as_array(mask), edges, band)
+    if shadow is True:
+        shadow = Shadow.of((lifted.box[2] - lifted.box[0], lifted.box[3] - lifted.box[1]))
+    layers, frame = _layers(lifted, outline, shadow or None)
+    if crop:
+        x0, y0, x1, y1 = _visible(layers, frame)
+        room = round(margin)
+        canvas = x0 - room, y0 - room, x1 + room, y1 + room
+    else:
+        canvas = (0, 0, *image.size)
+    pixels = _stacked(layers, frame, canvas, _ground(image, lifted, canvas, background))
+    return Cutout(pixels, canvas, lifted.edges, image.icc_profile)
+
+
+def as_array(mask: Any) -> NDArray[np.bool_]:
+    """A Mask, what a MaskSet covers, or an array, as bool [H, W]."""
+    if hasattr(mask, "union"):
+        return np.asarray(mask.union())
+    array = np.asarray(mask.array if hasattr(mask, "array") else mask)
+    if array.ndim != 2 or array.dtype != np.bool_:
+        raise InputError(f"a mask needs a bool array [height, width], got {array.dtype} {list(array.shape)}")
+    return array
+
+
+def _lift(image: Image, mask: NDArray[np.bool_], edges: str, band: Band | None) -> Matte:
+    if edges not in EDGES:
+        raise InputError(f"edges are {edges!r}: they can be {', '.join(EDGES)}")
+    if edges == "auto":
+        edges = "matte" if can_matte() else "smooth"
+    if edges == "matte":
+        return matte(image.pixels, mask, band)
+    return (hard_edges if edges == "hard" else smooth_edges)(image.pixels, mask)
+
+
+Layer = tuple[NDArray[np.float32], "NDArray[np.uint8] | Color"]
+
+
+def _layers(matte: Matte, outline: Outline | None, shadow: Shadow | None) -> tuple[list[Layer], Box]:
+    """Shadow, rim and object, from the bottom to the top, in one frame of the photograph."""
+    room = (outline.reach if outline else 0) + (shadow.reach if shadow else 0)
+    x0, y0, x1, y1 = matte.box
+    frame = x0 - room, y0 - room, x1 + room, y1 + room
+    alpha = np.pad(matte.alpha, room) if room else matte.alpha
+    colors = np.pad(matte.colors, ((room, room), (room, room), (0, 0))) if room else matte.colors
+    layers: list[Layer] = [(alpha, colors)]
+    whole = alpha
+    if outline:
+        whole = outline.alpha(alpha)
+        layers.insert(0, (whole, outline.color))
+    if shadow:
+        layers.insert(0, (shadow.alpha(whole), shadow.color))
+    return layers, frame
+
+
+def _visible(layers: list[Layer], frame: Box) -> Box:
+    """Tight box of everything that shows, in the photograph."""
+    seen = np.maximum.reduce([alpha for alpha, _ in layers]) > 1 / 255
+    x0, y0, x1, y1 = tight_box(seen)
+    return frame[0] + x0, frame[1] + y0, frame[0] + x1, frame[1] + y1
+
+
+def _ground(
+    image: Image, matte: Matte, canvas: Box, background: Color | Blur | Image | None
+) -> NDArray[np.uint8] | None:
+    """What lies below everything, uint8 [h, w, 3]; None for nothing."""
+    size = canvas[2] - canvas[0], canvas[3] - canvas[1]
+    if background is None:
+        return None
+    if isinstance(background, Blur):
+        sigma = background.sigma if background.sigma is not None else max(2.0, max(image.size) * 0.015)
+        return out_of_focus(image.pixels, matte, canvas, sigma)
+    if isinstance(background, Image):
+        return covering(in_colors_of(background, image.icc_profile), size)
+    levels = np.asarray(background)
+    if levels.shape != (3,) or levels.min() < 0 or levels.max() > 255:
+        raise InputError(f"a background colour is (red, green, blue), each 0 to 255, got {background!r}")
+    return np.full((size[1], size[0], 3), levels, np.uint8)
+
+
+def _stacked(layers: list[Layer], frame: Box, canvas: Box, ground: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Lay the layers over each other and over the ground; only where they are is anything computed."""
+    size = canvas[3] - canvas[1], canvas[2] - canvas[0]
+    pixels = np.zeros((*size, 4), np.uint8) if ground is None else np.array(ground)
+    x0, y0 = max(frame[0], canvas[0]), max(frame[1], canvas[1])
+    x1, y1 = min(frame[2], canvas[2]), min(frame[3], canvas[3])
+    inner = slice(y0 - frame[1], y1 - frame[1]), slice(x0 - frame[0], x1 - frame[0])
+    outer = slice(y0 - canvas[1], y1 - canvas[1]), slice(x0 - canvas[0], x1 - canvas[0])
+    for top in range(0, y1 - y0, _STRIP):  # strips, so that no float copy of twelve megapixels is made
+        part = slice(inner[0].start + top, min(inner[0].start + top + _STRIP, inner[0].stop))
+        place = slice(outer[0].start + top, min(outer[0].start + top + _STRIP, outer[0].stop))
+        strip = pixels[place, outer[1]]
+        for alpha, colors in layers:
+            color = colors[part, inner[1]] if isinstance(colors, np.ndarray) else np.array(colors, np.uint8)
+            _over(strip, alpha[part, inner[1]], color)
+    return pixels
+
+
+_STRIP = 256
+
+
+def _over(below: NDArray[np.uint8], alpha: NDArray[np.float32], colors: NDArray[np.uint8]) -> None:
+    """Put a layer over pixels, RGB or RGBA with straight alpha, in place; opaque pixels keep their exact colour."""
+    share = alpha[..., None]
+    if below.shape[2] == 3:
+        below[:] = np.round(colors * share + below * (1 - share))
+        return
+    behind = below[..., 3:] / np.float32(255) * (1 - share)
+    total = share + behind
+    mixed = (colors * share + below[..., :3] * behind) / np.maximum(total, 1e-6)
+    # Colours just outside the object are there for those who scale the picture: no dark rim then.
+    below[..., :3] = np.where(total > 0, np.round(mixed), colors)
+    below[..., 3] = np.round(total[..., 0] * 255)

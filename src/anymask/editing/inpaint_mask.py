@@ -1,0 +1,226 @@
+"""Where a photograph is repainted: the mask grown over rims and shadows, softened, and the crops that are worked on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.editing.edges import Box, depth
+from anymask.errors import InputError
+from anymask.structures.overlap import tight_box
+
+
+@dataclass(frozen=True, eq=False)
+class Hole:
+    """What is to be repainted.
+
+    Attributes:
+        box: [x_min, y_min, x_max, y_max] of the photograph, tight around everything that may change.
+        weights: float32 [h, w], over the box: 1 repainted, 0 untouched, between them a blend.
+        size: (width, height) of the photograph.
+    """
+
+    box: Box
+    weights: NDArray[np.float32]
+    size: tuple[int, int]
+
+    def inside(self, box: Box) -> NDArray[np.float32]:
+        """The weights over another part of the photograph, which may reach beyond it, float32 [h, w]."""
+        part = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+        x0, y0 = max(box[0], self.box[0]), max(box[1], self.box[1])
+        x1, y1 = min(box[2], self.box[2]), min(box[3], self.box[3])
+        if x0 < x1 and y0 < y1:
+            own = self.weights[y0 - self.box[1] : y1 - self.box[1], x0 - self.box[0] : x1 - self.box[0]]
+            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] = own
+        return part
+
+
+def make_hole(
+    mask: NDArray[np.bool_],
+    grow: float | None = None,
+    feather: float | None = None,
+    shadow: float = 0,
+    keep: bool = False,
+) -> Hole:
+    """Grow and soften a mask into a hole.
+
+    Args:
+        mask: bool [H, W], what to repaint, or with ``keep`` what to keep.
+        grow: pixels added all around, since a rim of the object would betray it. None takes 2.5 % of the object's
+            size, at least 4; 0 with ``keep``.
+        feather: pixels beyond that in which old and new blend. None takes half of the growth, at least 2.
+        shadow: pixels added around the object's foot, where it stands and throws its shadow: so many to both sides
+            and half as many below.
+        keep: repaint everything but the mask.
+
+    Raises:
+        InputError: an empty mask, nothing left to keep, or a negative number.
+    """
+    target = ~mask if keep else mask
+    x0, y0, x1, y1 = tight_box(target)
+    if x0 == x1:
+        raise InputError(
+            "there is nothing to repaint: " + ("the objects cover it all" if keep else "the mask is empty")
+        )
+    if grow is None:
+        grow = 0.0 if keep else max(4.0, 0.025 * float(np.hypot(x1 - x0, y1 - y0)))
+    if feather is None:
+        feather = max(2.0, grow / 2)
+    if min(grow, feather, shadow) < 0:
+        raise InputError(f"grow, feather and shadow must be 0 or more pixels, got {grow}, {feather} and {shadow}")
+    height, width = mask.shape
+    room = int(np.ceil(grow + feather + shadow)) + 2
+    window = max(0, x0 - room), max(0, y0 - room), min(width, x1 + room), min(height, y1 + room)
+    inside = target[window[1] : window[3], window[0] : window[2]]
+    if shadow:
+        inside = inside | _foot(inside, shadow)
+    away = depth(~inside)
+    # A cosine has no corner where the blend begins or ends; none of it reaches further than grow + feather.
+    fade = np.clip((away - grow) / (feather + 1e-6), 0, 1) if feather else (away > grow).astype(np.float32)
+    weights = (0.5 + 0.5 * np.cos(np.pi * fade)).astype(np.float32)
+    weights[weights < 1 / 512] = 0
+    bx0, by0, bx1, by1 = tight_box(weights > 0)
+    box = window[0] + bx0, window[1] + by0, window[0] + bx1, window[1] + by1
+    return Hole(box, weights[by0:by1, bx0:bx1], (width, height))
+
+
+def _foot(inside: NDArray[np.bool_], shadow: float) -> NDArray[np.bool_]:
+    """The ground around the lower third of every part of a mask, bool [h, w]."""
+    import cv2
+
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(inside).view(np.uint8), connectivity=8)
+    bottom = stats[:, cv2.CC_STAT_TOP] + stats[:, cv2.CC_STAT_HEIGHT]
+    starts = bottom - np.maximum(1, stats[:, cv2.CC_STAT_HEIGHT] // 3)
+    starts[0] = inside.shape[0]
+    low = np.arange(inside.shape[0])[:, None] >= starts[parts]
+    across, down = 2 * round(shadow) + 1, 2 * max(1, round(shadow / 2)) + 1
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, down))
+    return np.asarray(cv2.dilate((low & inside).view(np.uint8), ellipse)) > 0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What sizes of pictures a painter takes.
+
+    Attributes:
+        grid: width and height are multiples of this.
+        least: neither is smaller, where the photograph allows.
+        most: neither is larger; a larger crop is painted at a smaller scale. None takes any.
+        fixed: (width, height), the only size it takes; None if it has none.
+    """
+
+    grid: int = 1
+    least: int = 0
+    most: int | None = None
+    fixed: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.grid < 1 or (self.most is not None and self.most < self.grid):
+            raise InputError(f"a grid needs at least 1 pixel, and the largest side one step of it, got {self}")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of the photograph to be painted, and at what size.
+
+    Attributes:
+        box: [x_min, y_min, x_max, y_max] of the photograph; where it is smaller than the painter's grid, beyond it.
+        size: (width, height) for the painter: that of the box, unless that is more than it takes.
+    """
+
+    box: Box
+    size: tuple[int, int]
+
+    @property
+    def native(self) -> bool:
+        """Whether it is painted at the photograph's own scale."""
+        return self.size == (self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+def make_crop(box: Box, photo: tuple[int, int], sizes: Sizes, context: float | None = None) -> Crop:
+    """Lay a crop around a hole: as much of its surroundings as a painter needs, in a size that it takes.
+
+    Args:
+        box: of the hole.
+        photo: (width, height).
+        sizes: of the painter.
+        context: pixels to see on every side; None takes half of the hole's longer side, at least 32.
+    """
+    wide, high = box[2] - box[0], box[3] - box[1]
+    room = round(max(32.0, max(wide, high) / 2) if context is None else max(0.0, context))
+    need = wide + 2 * room, high + 2 * room
+    if sizes.fixed is not None:
+        fit_x, fit_y = sizes.fixed
+        # What does not fit is scaled down, both ways alike; the crop's shape is the painter's.
+        scale = max(
+            1.0, *(least / fit for least, fit in zip(_within(need, photo, (wide, high)), sizes.fixed, strict=True))
+        )
+        spans = round(fit_x * scale), round(fit_y * scale)
+        return Crop(_laid(box, spans, photo), sizes.fixed)
+    shown = _within((max(need[0], sizes.least), max(need[1], sizes.least)), photo, (wide, high))
+    spans = _up(shown[0], sizes.grid), _up(shown[1], sizes.grid)
+    size = spans
+    if sizes.most is not None and max(spans) > sizes.most:
+        scale = sizes.most / max(spans)
+        size = _down(spans[0] * scale, sizes.grid), _down(spans[1] * scale, sizes.grid)
+    return Crop(_laid(box, spans, photo), size)
+
+
+def _within(need: tuple[int, int], photo: tuple[int, int], hole: tuple[int, int]) -> tuple[int, int]:
+    """No more than the photograph has, no less than the hole."""
+    return max(hole[0], min(need[0], photo[0])), max(hole[1], min(need[1], photo[1]))
+
+
+def _up(length: float, grid: int) -> int:
+    return int(-(-length // grid)) * grid
+
+
+def _down(length: float, grid: int) -> int:
+    return max(1, int(length // grid)) * grid
+
+
+def _laid(box: Box, spans: tuple[int, int], photo: tuple[int, int]) -> Box:
+    """A box of that size around another, shifted into the photograph as far as it has room."""
+    starts = []
+    for low, high, span, length in zip(box[:2], box[2:], spans, photo, strict=True):
+        start = (low + high - span) // 2
+        starts.append(max(0, min(start, length - span)) if span <= length else 0)
+    return starts[0], starts[1], starts[0] + spans[0], starts[1] + spans[1]
+
+
+def groups(hole: Hole, context: float | None = None) -> list[Box]:
+    """Boxes of the parts of a hole that are painted one by one: parts near each other go together."""
+    import cv2
+
+    count, _, stats, _ = cv2.connectedComponentsWithStats((hole.weights > 0).view(np.uint8), connectivity=8)
+    left, top = hole.box[:2]
+    boxes = [
+        (left + x, top + y, left + x + w, top + y + h) for x, y, w, h in stats[1:count, :4].tolist()
+    ]  # one loop per part: there are few
+    merged: list[Box] = []
+    for box in sorted(boxes):
+        while True:
+            near = [other for other in merged if _touch(_seen(box, context), other)]
+            if not near:
+                break
+            merged = [other for other in merged if other not in near]
+            box = _around([box, *near])
+        merged.append(box)
+    return merged
+
+
+def _seen(box: Box, context: float | None) -> Box:
+    room = round(max(32.0, max(box[2] - box[0], box[3] - box[1]) / 2) if context is None else context)
+    return box[0] - room, box[1] - room, box[2] + room, box[3] + room
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _around(boxes: list[Box]) -> Box:
+    corners = np.array(boxes)
+    low, high = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
+    return low[0], low[1], high[0], high[1]

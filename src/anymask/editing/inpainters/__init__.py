@@ -1,0 +1,73 @@
+"""What fills a hole: one module per kind of painter.
+
+A painter gets a crop of the photograph and says what it looks like without the hole; which of its pixels are used is
+none of its business (see `anymask.editing.inpainting`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.editing.inpaint_mask import Sizes
+from anymask.errors import InputError
+
+METHODS = ("telea", "ns", "diffusers", "onnx")
+
+
+class Painter(Protocol):
+    """What fills holes.
+
+    Attributes:
+        name: for records, such as "telea" or "onnx lama.onnx".
+        sizes: the sizes of pictures that it takes.
+    """
+
+    name: str
+    sizes: Sizes
+
+    def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Paint a crop.
+
+        Args:
+            pixels: uint8 [h, w, 3], RGB, of a size that `sizes` allows.
+            hole: bool [h, w], where to paint.
+
+        Returns:
+            uint8 [h, w, 3], RGB; outside the hole it may hold anything.
+        """
+        ...
+
+
+def load_painter(method: str = "telea", model: str | None = None, **options: Any) -> Painter:
+    """Get a painter ready.
+
+    Args:
+        method: "telea" or "ns" (OpenCV, for small holes and plain surroundings), "diffusers" or "onnx".
+        model: for "diffusers" a folder, a file or a name that diffusers knows, for "onnx" a file.
+        options: of the painter's class: `radius` for OpenCV, `prompt`, `steps`, `seed` … for diffusers,
+            `white` and `device` for ONNX.
+
+    Raises:
+        InputError: an unknown method, a missing model or one where none is used, or a model that cannot be read.
+        AnymaskError: a library that it needs is not installed.
+    """
+    if method not in METHODS:
+        raise InputError(f"method is {method!r}: it can be {', '.join(METHODS)}")
+    if method in ("telea", "ns"):
+        from anymask.editing.inpainters.opencv import OpenCvPainter
+
+        if model is not None:
+            raise InputError(f"method {method!r} takes no model")
+        return OpenCvPainter(method, **options)
+    if model is None:
+        raise InputError(f"method {method!r} needs a model")
+    if method == "onnx":
+        from anymask.editing.inpainters.onnx import OnnxPainter
+
+        return OnnxPainter(model, **options)
+    from anymask.editing.inpainters.diffusion import DiffusionPainter
+
+    return DiffusionPainter(model, **options)

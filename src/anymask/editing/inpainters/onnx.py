@@ -1,0 +1,159 @@
+"""Inpainters in an ONNX file: LaMa, MI-GAN and others that take a picture and a mask and answer with a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.editing.inpaint_mask import Sizes
+from anymask.errors import EngineError, InputError
+
+_GRID = 8
+"""Networks that take any size halve it three times, as LaMa does."""
+
+
+class OnnxPainter:
+    """See `anymask.editing.inpainters.Painter`.
+
+    Reads from the file what it wants: which input is the mask (one channel, or a name with "mask"), channels first or
+    last, floats 0 to 1 or bytes 0 to 255, one size or any. Whether the answer counts to 1 or to 255 is seen by
+    comparing it with the picture outside the hole.
+    """
+
+    def __init__(
+        self, model: str | Path, white: str = "repaint", device: str = "cpu", threads: int | None = None
+    ) -> None:
+        """Open a file.
+
+        Args:
+            model: the file.
+            white: what the mask's ones mean to this network: "repaint" (LaMa) or "keep" (MI-GAN).
+            device: "cpu", "cuda" or "coreml"; "auto" is the CPU.
+            threads: CPU threads; None leaves it to ONNX Runtime.
+
+        Raises:
+            InputError: no such file, not an ONNX network, or one with other inputs than a picture and a mask.
+            EngineError: the device cannot be used.
+        """
+        if white not in ("repaint", "keep"):
+            raise InputError(f"white is {white!r}: it can be 'repaint' or 'keep'")
+        path = Path(model)
+        if not path.is_file():
+            raise InputError(f"there is no file {path}")
+        self.name = f"onnx {path.name}"
+        self._session = _session(path, device, threads)
+        self._white_keeps = white == "keep"
+        inputs = self._session.get_inputs()
+        if len(inputs) != 2:
+            names = ", ".join(each.name for each in inputs)
+            raise InputError(
+                f"{path.name} takes {len(inputs)} inputs ({names}): an inpainter takes a picture and a mask"
+            )
+        masks = [each for each in inputs if "mask" in each.name.lower()] or [
+            each for each in inputs if _channels(each) == 1
+        ]
+        if len(masks) != 1:
+            raise InputError(f"{path.name}: cannot tell the mask among {', '.join(each.name for each in inputs)}")
+        self._mask = masks[0]
+        self._picture = next(each for each in inputs if each is not self._mask)
+        if _channels(self._picture) not in (3, None):
+            raise InputError(
+                f"{path.name}: {self._picture.name} has the shape {self._picture.shape}: it needs 3 channels"
+            )
+        self.sizes = _sizes(self._picture)
+
+    def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Run the network once."""
+        marked = (~hole if self._white_keeps else hole)[..., None].view(np.uint8)
+        fed = {
+            self._picture.name: _fed(self._picture, pixels, 255),
+            self._mask.name: _fed(self._mask, marked, 1),
+        }
+        try:
+            answer = self._session.run(None, fed)[0]
+        except Exception as error:  # ONNX Runtime's exceptions have no narrower base class
+            raise EngineError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
+        return _levels(_channels_last(np.asarray(answer), pixels.shape), pixels, hole)
+
+
+def _session(path: Path, device: str, threads: int | None) -> Any:
+    import onnxruntime
+
+    from anymask.engines.providers import choose_provider, require_device
+
+    name = "cpu" if device == "auto" else device
+    provider = choose_provider(name, onnxruntime.get_available_providers())
+    if name != "cpu":
+        require_device(name, provider)
+    options = onnxruntime.SessionOptions()
+    if threads:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # as above
+        raise InputError(f"{path.name} is no ONNX network that can be run: {str(error).splitlines()[0]}") from None
+
+
+def _first(tensor: Any) -> bool:
+    """Whether channels come before rows and columns."""
+    shape = tensor.shape
+    return not (len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3))
+
+
+def _channels(tensor: Any) -> int | None:
+    if len(tensor.shape) != 4:
+        return None
+    count = tensor.shape[1 if _first(tensor) else 3]
+    return count if isinstance(count, int) else None
+
+
+def _sizes(picture: Any) -> Sizes:
+    rows, columns = picture.shape[2:4] if _first(picture) else picture.shape[1:3]
+    if isinstance(rows, int) and isinstance(columns, int):
+        return Sizes(fixed=(columns, rows))
+    return Sizes(grid=_GRID, most=2048)
+
+
+def _fed(tensor: Any, values: NDArray[np.uint8], highest: int) -> NDArray[Any]:
+    """Values [h, w, c] of 0 to ``highest`` as the input wants them, [1, c, h, w] or [1, h, w, c]."""
+    kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+    if tensor.type in kinds:
+        prepared = (values / highest).astype(kinds[tensor.type])
+    elif tensor.type == "tensor(bool)":
+        prepared = values > 0
+    else:
+        prepared = (values * (255 // highest)).astype(np.uint8 if tensor.type == "tensor(uint8)" else np.int64)
+    ordered = prepared.transpose(2, 0, 1) if _first(tensor) else prepared
+    return np.ascontiguousarray(ordered[None] if len(tensor.shape) == 4 else ordered)
+
+
+def _channels_last(answer: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The answer as [h, w, 3].
+
+    Raises:
+        InputError: it is of another size.
+    """
+    squeezed: NDArray[Any] = answer[0] if answer.ndim == 4 else answer
+    if squeezed.shape == (3, *shape[:2]):
+        squeezed = squeezed.transpose(1, 2, 0)
+    if squeezed.shape == shape:
+        return squeezed
+    raise InputError(f"the network answers with the shape {list(answer.shape)} to a picture {list(shape)}")
+
+
+def _levels(answer: NDArray[Any], pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The answer as bytes, whether it counts to 1 or to 255."""
+    if answer.dtype == np.uint8:
+        return answer
+    values = np.nan_to_num(answer.astype(np.float32))
+    if hole.all():
+        scale = 255.0 if float(np.abs(values).max()) <= 2 else 1.0
+    else:
+        known = pixels[~hole].astype(np.float32)
+        told = values[~hole]
+        scale = 255.0 if np.abs(told * 255 - known).mean() < np.abs(told - known).mean() else 1.0
+    levels: NDArray[np.uint8] = np.clip(np.round(values * scale), 0, 255).astype(np.uint8)
+    return levels

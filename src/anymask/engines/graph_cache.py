@@ -1,0 +1,77 @@
+"""Files that several processes may read while another one writes them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from anymask.io.cache_folder import make_room, write_atomically
+
+if TYPE_CHECKING:
+    import onnx
+
+Opened = TypeVar("Opened")
+
+GRAPHS_CAP = 2 * 1024**3
+"""Bytes that the folder of graphs may hold: a model at one precision takes 55 MB, the largest detector 600 MB."""
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def graph_path(folder: Path, *identity: object) -> Path:
+    """Where the graph that these things identify is kept."""
+    return folder / f"{hashlib.sha256(repr(identity).encode()).hexdigest()[:32]}.graph"
+
+
+def keep_graph(path: Path, content: bytes) -> None:
+    """Write a graph and its sha256, and let those go that were used longest ago, as those of earlier versions are."""
+    write_atomically(path, content, hashlib.sha256(content).digest())
+    make_room(path.parent, GRAPHS_CAP)
+
+
+def read_graph(path: Path) -> bytes:
+    """Read what `keep_graph` wrote, without its sha256, and mark it as used.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(max(0, os.fstat(file.fileno()).st_size - _DIGEST_BYTES))
+    with contextlib.suppress(OSError):  # a cache that only an administrator may write
+        os.utime(path)
+    return content
+
+
+def graph_is_whole(path: Path) -> bool:
+    """Whether a graph is as `keep_graph` wrote it; takes a second per gigabyte, and loads nothing.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    return hashlib.sha256(memoryview(content)[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]
+
+
+def open_model(
+    folder: Path | None, key: str, emit: Callable[[], onnx.ModelProto], open_: Callable[[bytes], Opened]
+) -> Opened:
+    """Open an ONNX model without weights that is kept on disk, or emit, keep and open it.
+
+    Args:
+        folder: where it is kept; None keeps nothing.
+        key: identifies the graph; same key, same graph, whatever the engine.
+        emit: makes the model, if it is not there or damaged.
+        open_: gives the model's bytes to the engine.
+    """
+    path = graph_path(folder, "detached", key) if folder else None
+    if path is not None:
+        with contextlib.suppress(Exception):  # engines have no narrower base class for a damaged file
+            return open_(read_graph(path))
+    model = emit().SerializeToString()
+    if path is not None:
+        keep_graph(path, model)
+    return open_(model)

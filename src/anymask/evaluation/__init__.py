@@ -1,0 +1,26 @@
+"""Measure masks against ground truth, and one way of asking against another.
+
+```python
+from anymask.evaluate import Contestant, Setting, differences, measure, read_dataset, summary
+
+photographs = read_dataset("my-photos", most=10)
+ours, theirs = (Contestant(Setting("clicks", {"select": select}), anymask.load()) for select in ("object", "official"))
+measure(photographs, [ours, theirs], clicks=5)
+summary(ours.found, "clicks", 5)
+[f"{each.name}: {each.words}" for each in differences(ours.found, theirs.found, "clicks", 5)]
+```
+"""
+
+from anymask.evaluation.compare import Interval, differences, intervals
+from anymask.evaluation.datasets.ground_truth import Object, Photograph
+from anymask.evaluation.datasets.read import read_dataset
+from anymask.evaluation.metrics import boundary_iou, mask_iou
+from anymask.evaluation.record import Record
+from anymask.evaluation.runner import Contestant, measure
+from anymask.evaluation.settings import PROTOCOLS, Setting
+from anymask.evaluation.summary import summary
+
+__all__ = [
+    "PROTOCOLS", "Contestant", "Interval", "Object", "Photograph", "Record", "Setting", "boundary_iou", "differences",
+    "intervals", "mask_iou", "measure", "read_dataset", "summary",
+]  # fmt: skip

@@ -1,0 +1,173 @@
+"""COCO's layout: a JSON of instances, with polygons or run lengths, beside a folder of pictures.
+
+Polygons are filled by `pycocotools`, so that figures are those of COCO's own evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import InputError
+from anymask.evaluation.datasets.ground_truth import SMALLEST, Object, Photograph, drawn
+from anymask.formats.helpers.outlines import checked_ring
+from anymask.formats.helpers.validation import listed, load_json, mapped, picture_size, reading, safe_name
+from anymask.structures import rle as runs
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The annotations of one photograph; see `anymask.evaluation.datasets.ground_truth.Segmentation`.
+
+    Attributes:
+        source: the JSON.
+        photograph: its name there.
+        size: (width, height) as stated there.
+        entries: as they stand there.
+        categories: id → name, of the whole dataset.
+    """
+
+    source: Path
+    photograph: str
+    size: tuple[int, int]
+    entries: tuple[dict[str, Any], ...]
+    categories: dict[Any, str]
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """All categories of the dataset: absent ones were looked for, too."""
+        return list(self.categories.values())
+
+    def objects(self) -> Iterator[Object]:
+        """All annotations, crowds included."""
+        return map(self._object, self.entries)
+
+    def asked(self, most: int | None, seed: int) -> Iterator[Object]:
+        """Those to ask about."""
+        counted = [entry for entry in self.entries if not entry.get("iscrowd")]
+        large = [entry for entry in counted if runs.area(self._runs(entry)) >= SMALLEST]
+        return (self._object(large[index]) for index in drawn(len(large), most, self.photograph, seed))
+
+    def content(self) -> bytes:
+        """The annotations, in one spelling."""
+        told = [self.size, self.entries, list(self.categories.items())]
+        return json.dumps(told, sort_keys=True).encode()
+
+    def _object(self, entry: dict[str, Any]) -> Object:
+        mask = runs.decode(self._runs(entry))
+        area = entry.get("area")
+        return Object(
+            f"{Path(self.photograph).stem}#{entry['id']}",
+            mask,
+            np.zeros(mask.shape, np.bool_),
+            self.categories[entry["category_id"]],
+            bool(entry.get("iscrowd")),
+            float(area) if isinstance(area, int | float) else None,
+        )
+
+    def _runs(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Run lengths of one annotation, checked.
+
+        Raises:
+            InputError: no polygon, no run lengths, or those of another picture.
+        """
+        from pycocotools import mask as coco
+
+        width, height = self.size
+        shape = entry.get("segmentation")
+        with reading(self.source, f"COCO, annotation {entry.get('id')!r}"):
+            if isinstance(shape, list) and shape:
+                rings: list[NDArray[np.float64]] = [checked_ring(ring, self.size) for ring in shape]
+                filled = coco.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
+                return dict(coco.merge(filled))
+            if not isinstance(shape, dict):
+                raise InputError("it has no segmentation")
+            if runs.rle_size(shape) != (height, width):
+                raise InputError(f"its mask is {shape['size'][::-1]}, the JSON states {[width, height]} pixels")
+            runs.run_lengths(shape)
+            return shape
+
+
+def annotation_file(dataset: Path) -> Path | None:
+    """The JSON of instances of a dataset; None if there is none.
+
+    Raises:
+        InputError: there are several, or the file that was named is none.
+    """
+    if dataset.is_file():
+        if not _holds_instances(dataset):
+            raise InputError(f"{dataset} is no COCO annotation file: it takes a JSON with images and annotations")
+        return dataset
+    candidates = [*sorted(dataset.glob("*.json")), *sorted(dataset.glob("annotations/*.json"))]
+    named = [path for path in candidates if path.name.startswith("instances")]
+    found = [path for path in named or candidates if _holds_instances(path)]
+    if len(found) > 1:
+        raise InputError(
+            f"{dataset} holds {len(found)} annotation files, such as {found[0].name} and {found[1].name}: name the one "
+            f"to use, for example {found[0]}"
+        )
+    return found[0] if found else None
+
+
+def _holds_instances(path: Path) -> bool:
+    if path.suffix.lower() != ".json":
+        return False
+    with reading(path, "COCO"):
+        content = json.loads(path.read_bytes())
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+
+
+def read_coco(path: Path, images: Path | None = None) -> list[Photograph]:
+    """List the photographs of a COCO dataset, in the order of its `images`, those without annotations included.
+
+    Args:
+        path: the JSON.
+        images: the folder that file names count from; found beside the JSON if None.
+
+    Raises:
+        InputError: a damaged file, or a photograph that is not there.
+    """
+    with reading(path, "COCO"):
+        content = load_json(path)
+        categories = {
+            entry["id"]: str(entry["name"])
+            for entry in (mapped(each, "categories") for each in listed(content.get("categories", []), "categories"))
+        }
+        pictures = [mapped(each, "images") for each in listed(content["images"], "images")]
+        entries: dict[Any, list[dict[str, Any]]] = {picture["id"]: [] for picture in pictures}
+        if len(entries) != len(pictures):
+            raise InputError("two images have the same id")
+        for entry in (mapped(each, "annotations") for each in listed(content["annotations"], "annotations")):
+            if entry["image_id"] not in entries:
+                raise InputError(f"annotation {entry['id']!r} is about image {entry['image_id']!r}, which is not there")
+            if entry["category_id"] not in categories:
+                raise InputError(f"annotation {entry['id']!r} has the category {entry['category_id']!r}, which is none")
+            entries[entry["image_id"]].append(entry)
+        folders = _picture_folders(path) if images is None else [images]
+        photographs = []
+        for picture in pictures:
+            name = safe_name(picture["file_name"])
+            size = picture_size(picture["width"], picture["height"])
+            own = Annotations(path, name, size, tuple(entries[picture["id"]]), categories)
+            photographs.append(Photograph(_found(name, folders, path), name, (own,)))
+    return photographs
+
+
+def _picture_folders(path: Path) -> list[Path]:
+    """Where pictures lie in COCO datasets as people keep them: beside the JSON, or in a folder named as its part."""
+    part = path.stem.removeprefix("instances_")
+    roots = [path.parent, path.parent.parent] if path.parent.name == "annotations" else [path.parent]
+    return [root / below for root in roots for below in ("", "images", part, f"images/{part}")]
+
+
+def _found(name: str, folders: Sequence[Path], source: Path) -> Path:
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{source} names {name!r}, which is not there: tell the folder of the pictures with --images")

@@ -1,0 +1,137 @@
+"""Examine the installation; the result is plain data that `anymask doctor` prints."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from anymask import __version__, weights
+from anymask.errors import AnymaskError, EngineError
+from anymask.evaluation.doctor.cache_health import look_at_cache
+from anymask.evaluation.doctor.known_photo import Agreement, measure
+from anymask.prediction.segmenter import load
+
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "openvino", "pillow")
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
+RUNS = (
+    ("openvino", "f32"), ("openvino", "bf16"), ("openvino", "int8"), ("onnxruntime", "f32"), ("onnxruntime", "int8"),
+)  # fmt: skip
+
+
+def examine(threads: int | None = None, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Examine versions, processor, weights, cache, and the answers of every engine and precision.
+
+    Args:
+        threads: CPU threads for each run; None leaves it to the engine.
+        say: told what is being done.
+
+    Returns:
+        What was found, of types that JSON has; "wrong" lists in words what must be mended, "advice" the rest.
+    """
+    wrong: list[str] = []
+    say("looking at the weights")
+    states = _weights(wrong)
+    say("looking at the cache")
+    cache = look_at_cache(weights.cache_root())
+    wrong += [f"{path} is damaged: {fault}; remove it, it is made again" for path, fault in cache["damaged"].items()]
+    runs: list[Agreement] = []
+    absent: dict[str, str] = {}
+    for engine, precision in () if wrong and _unusable(states) else RUNS:
+        say(f"asking about a known photo: {engine} {precision}")
+        try:
+            agreement = measure(load(engine=engine, precision=precision, threads=threads, device="cpu", store=False))
+        except EngineError as error:
+            absent[f"{engine} {precision}"] = str(error)
+        except AnymaskError as error:
+            wrong.append(f"{engine} {precision}: {error}")
+        else:
+            runs.append(agreement)
+            if not agreement.good:
+                wrong.append(
+                    f"{engine} {precision} differs from the official answers: embedding cosine "
+                    f"{agreement.cosine:.5f}, worst mask IoU {agreement.least_iou:.3f}"
+                )
+    if absent and not runs:
+        wrong.append("no engine runs: pip install openvino")
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "cpu": {"features": _cpu_features()},
+        "weights": states,
+        "cache": cache,
+        "runs": [{**asdict(run), "good": run.good} for run in runs],
+        "cannot_run": absent,
+        "wrong": wrong,
+        "advice": advice(runs),
+    }
+
+
+def advice(runs: list[Agreement]) -> list[str]:
+    """Say in words which of the runs to prefer."""
+    by = {(run.engine, run.precision): run for run in runs if run.good}
+    lines = []
+    plain, native = by.get(("openvino", "f32")), by.get(("openvino", "bf16"))
+    if plain and native:
+        lines.append(f"bf16 is native here: {_pace(native, plain)}, mask IoU {native.mean_iou:.3f}")
+    elif plain:
+        lines.append("bf16 is not native here: f32 is what --precision auto takes")
+    small, auto = by.get(("openvino", "int8")), native or plain
+    if small and auto:
+        lines.append(
+            f"int8, if asked for: {_pace(small, auto)}, mask IoU {small.mean_iou:.3f} (worst {small.least_iou:.3f}); "
+            f"--precision auto does not take it"
+        )
+    if by:
+        best = min(by.values(), key=lambda run: run.encode)
+        lines.append(f"fastest here: --engine {best.engine} --precision {best.precision}, {best.threads} threads")
+    return lines
+
+
+def _pace(run: Agreement, other: Agreement) -> str:
+    """How the encoding of one run compares with that of another."""
+    ratio = other.encode / run.encode
+    pace = f"{ratio:.1f}× faster" if ratio > 1 else f"{1 / ratio:.1f}× slower"
+    return f"{pace} than {other.precision}"
+
+
+def _weights(wrong: list[str]) -> dict[str, dict[str, str]]:
+    """Hash every file that is here; of the default model a file may be absent, it is then fetched."""
+    states: dict[str, dict[str, str]] = {}
+    for entry in weights.all_models().values():
+        found = weights.inspect_files(entry, thorough=True)
+        if all(state.fault == "absent" for state in found):
+            continue
+        states[entry.name] = {state.file.name: state.fault or "exact" for state in found}
+        wrong += [
+            f"weights {entry.name}/{state.file.name}: {state.fault}; run: anymask models pull {entry.name}"
+            for state in found
+            if state.fault
+        ]
+    return states
+
+
+def _unusable(states: dict[str, dict[str, str]]) -> bool:
+    """Whether the default model's weights are damaged: a run would mend them in silence, or fail."""
+    return any(state != "exact" for state in states.get(weights.default_model(), {}).values())
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_features() -> list[str]:
+    """Those of `CPU_FEATURES` that the kernel reports; none where there is no such report."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as report:  # noqa: PTH123 - not a path of ours
+            words = set(report.read().split())
+    except OSError:
+        return []
+    return [feature for feature in CPU_FEATURES if feature in words]

@@ -1,0 +1,101 @@
+"""A photo whose official answers are known, asked on one engine at one precision."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.io.image import open_image
+
+if TYPE_CHECKING:
+    from anymask.prediction.segmenter import Segmenter
+
+PROMPTS: dict[str, dict[str, Any]] = {
+    "click on the saucer": {"points": [(88, 240)], "labels": [1]},
+    "click on the cup": {"points": [(240, 184)], "labels": [1]},
+    "box around the spoon": {"box": [252, 52, 344, 264]},
+}
+"""What is asked, as `Scene.candidates` takes it, in pixels of the photo of 480×320."""
+
+EMBEDDING_KEPT = np.s_[:, ::4, ::8, ::8]
+STABLE = 0.9
+"""Masks whose official answer is less stable than this hang on a hair in any arithmetic, and are not compared."""
+
+BOUNDS = {"f32": (0.9999, 0.995), "bf16": (0.999, 0.98), "int8": (0.9995, 0.95)}
+"""Precision → least embedding cosine and least mask IoU: what `tests/reference` holds the code to."""
+
+_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How one engine at one precision answers the known photo.
+
+    Attributes:
+        cosine: of the embedding with the official one.
+        least_iou, mean_iou: over all stable masks.
+        encode, decode: seconds for the photo and for one click, medians of three.
+    """
+
+    engine: str
+    precision: str
+    threads: int
+    cosine: float
+    least_iou: float
+    mean_iou: float
+    encode: float
+    decode: float
+
+    @property
+    def good(self) -> bool:
+        """Whether it is as close to the official answers as this precision promises."""
+        cosine, iou = BOUNDS[self.precision]
+        return self.cosine >= cosine and self.least_iou >= iou
+
+
+def measure(segmenter: Segmenter) -> Agreement:
+    """Encode the known photo, ask every prompt, and compare with the official answers."""
+    image = open_image((files("anymask.evaluation.doctor") / "coffee.jpg").read_bytes())
+    segmenter.encode(image)  # the first one compiles
+    encode, decode = [], []
+    for _ in range(_RUNS):
+        started = time.perf_counter()
+        scene = segmenter.encode(image)
+        encode.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        scene.candidates(**PROMPTS["click on the cup"])
+        decode.append(time.perf_counter() - started)
+    known = np.load(io.BytesIO((files("anymask.evaluation.doctor") / "coffee.npz").read_bytes()), allow_pickle=False)
+    ious = []
+    for index, prompt in enumerate(PROMPTS.values()):
+        official = np.unpackbits(known[f"masks_{index}"], axis=-1, count=image.size[0]).astype(bool)
+        ours = scene.candidates(**prompt).masks
+        stable = known[f"stabilities_{index}"] >= STABLE
+        ious += [_iou(a, b) for a, b in zip(ours[stable], official[stable], strict=True)]
+    return Agreement(
+        segmenter.engine,
+        segmenter.precision,
+        segmenter.threads,
+        _cosine(scene.embedding[EMBEDDING_KEPT], known["embedding"]),
+        min(ious),
+        float(np.mean(ious)),
+        median(encode),
+        median(decode),
+    )
+
+
+def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    union = np.count_nonzero(a | b)
+    return float(np.count_nonzero(a & b) / union) if union else 1.0
+
+
+def _cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
+    left, right = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
+    return float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))

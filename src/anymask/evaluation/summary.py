@@ -1,0 +1,110 @@
+"""From what was measured to figures: one number for each object, and their means over a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from anymask.evaluation.average_precision import average_precision, false_alarms
+from anymask.evaluation.matching import AREAS, PROPOSALS
+from anymask.evaluation.protocols import MOST_CLICKS, Found, Row
+
+TARGETS = (0.85, 0.90, 0.95)
+FEW_CLICKS = (2, 3, 5)
+FALSE_ALARMS = "false alarms per photograph"
+
+Figures = dict[str, float]
+"""Name → value. Higher is better, but for `lower_is_better`."""
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether less of a figure is better."""
+    return name.startswith(("clicks to", "never", "seconds", FALSE_ALARMS))
+
+
+def of_object(row: Row, protocol: str, most_clicks: int = MOST_CLICKS) -> Figures:
+    """The figures of one object whose means over all objects are those of the dataset.
+
+    For clicks: IoU and boundary IoU of the first click, IoU after some more, the clicks until an IoU is reached (those
+    never reached count as the most allowed), and 1 for those never reached. For boxes: IoU and boundary IoU of the
+    tight and of the jittered box. For everything: the share of COCO's IoU thresholds at which one of the best 100 or
+    1,000 answers is matched with the object, whose mean is COCO's average recall. For text and everything, `covered` is
+    the IoU of the best answer.
+    """
+    if protocol == "clicks":
+        return _of_clicks(row, most_clicks)
+    if protocol == "boxes":
+        return {
+            "box": row["iou"], "box, boundary": row["boundary"],
+            "jittered box": row["iou_jittered"], "jittered box, boundary": row["boundary_jittered"],
+        }  # fmt: skip
+    figures = {"covered": row["iou"]}
+    if protocol == "everything":
+        for area in AREAS:
+            if area in row["ranks"]:
+                for most in PROPOSALS:
+                    name = f"AR@{most}" + ("" if area == "all" else f" {area}")
+                    figures[name] = float(np.mean([rank is not None and rank < most for rank in row["ranks"][area]]))
+    return figures
+
+
+def _of_clicks(row: Row, most: int) -> Figures:
+    ious = row["iou"]
+    figures = {"first click": ious[0], "first click, boundary": row["boundary"][0]}
+    if "best" in row:
+        figures["best of three"] = row["best"]
+    for clicks in FEW_CLICKS:
+        if most >= clicks:
+            figures[f"{clicks} clicks"] = ious[min(clicks, len(ious)) - 1]
+    for target in TARGETS:
+        figures[f"clicks to {target:.2f}"] = float(clicks_to(ious, target, most))
+        figures[f"never {target:.2f}"] = float(max(ious) < target)
+    return figures
+
+
+def clicks_to(ious: Sequence[float], target: float, most: int) -> int:
+    """Number of clicks until an IoU is reached; `most` if it never was."""
+    reached = np.flatnonzero(np.asarray(ious) >= target)
+    return int(reached[0]) + 1 if len(reached) else most
+
+
+def summary(found: Mapping[str, Found], protocol: str, most_clicks: int = MOST_CLICKS) -> Figures:
+    """The figures of a dataset: means over its objects, average precision, and the median time of one answer.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    rows = [row for each in found.values() for row in each.rows]
+    if not rows:
+        raise ValueError("nothing was measured")
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in of_object(row, protocol, most_clicks).items():
+            values.setdefault(name, []).append(value)
+    means = {name: float(np.mean(own)) for name, own in _in_order(values).items()}
+    figures: Figures = {"photographs": len(found), "objects": len(rows)}
+    if protocol == "text":
+        figures |= average_precision([each.entries for each in found.values()])
+        figures[FALSE_ALARMS] = float(np.mean([false_alarms(each.entries) for each in found.values()]))
+    if protocol == "everything":
+        answers = [each.rows[0]["answers"] for each in found.values() if each.rows]
+        figures["masks per photograph"] = float(np.mean(answers))
+    return {**figures, **means, **_seconds(found, protocol)}
+
+
+def _in_order(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Recalls of all sizes first, then by size, in the same order whichever object came first."""
+    sizes = {area: place for place, area in enumerate(AREAS)}
+    return dict(sorted(values.items(), key=lambda item: sizes.get(item[0].rpartition(" ")[2], 0)))
+
+
+def _seconds(found: Mapping[str, Found], protocol: str) -> Figures:
+    if protocol == "clicks":
+        every = [second for each in found.values() for row in each.rows for second in row["seconds"]]
+        return {"seconds per click": float(np.median(every))}
+    if protocol == "boxes":
+        return {"seconds per box": float(np.median([row["seconds"] for each in found.values() for row in each.rows]))}
+    return {
+        "seconds per photograph": float(np.median([each.rows[0]["seconds"] for each in found.values() if each.rows]))
+    }

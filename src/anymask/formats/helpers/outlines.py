@@ -1,0 +1,170 @@
+"""Outlines for formats that know no holes or no parts: bridges of no width keep the shape in a single ring.
+
+A bridge runs there and back along the same line, so it encloses nothing. It follows pixel edges and meets no pixel's
+centre, so that filling the ring again by centres gives the same mask, pixel for pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import InputError
+from anymask.structures.polygons import Ring, polygons_to_mask
+
+if TYPE_CHECKING:
+    from anymask.structures.mask import Mask
+
+_MOST_PAIRS = 1_000_000
+
+
+def parts_of(mask: Mask, tolerance: float = 0) -> list[list[Ring]]:
+    """A mask's outlines: per part the outer ring, then its holes.
+
+    Args:
+        mask: of any shape; an empty one has no parts.
+        tolerance: how far, in pixels, an outline may leave the pixels' edges; 0 keeps every corner.
+
+    Raises:
+        InputError: a tolerance that is no number of at least 0.
+    """
+    check_tolerance(tolerance)
+    parts = mask.polygons
+    if not tolerance:
+        return parts
+    return [[_simplified(ring, tolerance) for ring in part] for part in parts]
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that is no finite number of at least 0."""
+    if not (np.isfinite(tolerance) and tolerance >= 0):
+        raise InputError(f"tolerance is {tolerance!r}: it takes a number of pixels from 0")
+
+
+def _simplified(ring: Ring, tolerance: float) -> Ring:
+    """Leave out corners (Douglas and Peucker 1973); a ring that would collapse stays as it is."""
+    import cv2
+
+    fewer: NDArray[Any] = cv2.approxPolyDP(ring.astype(np.float32), tolerance, True).reshape(-1, 2)
+    return fewer.astype(np.float64) if len(fewer) >= 3 else ring
+
+
+def bridge_holes(part: Sequence[Ring]) -> Ring:
+    """One ring for a part with holes.
+
+    From the top of each hole a bridge goes straight up to the ring above it; holes are taken from the top down, so
+    that this ring is already joined.
+
+    Args:
+        part: the outer ring, then its holes, each float64 [N, 2].
+
+    Returns:
+        float64 [N, 2]; `anymask.structures.polygons.polygons_to_mask([[ring]], size)` fills the same pixels as the part.
+    """
+    merged = part[0]
+    for hole in sorted(part[1:], key=lambda ring: float(ring[:, 1].min())):
+        start = int(np.lexsort((hole[:, 0], hole[:, 1]))[0])
+        loop = np.concatenate([hole[start:], hole[: start + 1]])
+        merged = _insert(merged, *_landing_above(merged, hole[start]), loop)
+    return merged
+
+
+def _landing_above(ring: Ring, point: NDArray[np.float64]) -> tuple[int, Ring]:
+    """Where a line straight up from a point meets the ring: the corner before that place, and the way to the point."""
+    x, y = point
+    after = np.roll(ring, -1, axis=0)
+    low, high = np.minimum(ring[:, 0], after[:, 0]), np.maximum(ring[:, 0], after[:, 0])
+    width = np.where(high > low, after[:, 0] - ring[:, 0], 1)
+    crossing = ring[:, 1] + (x - ring[:, 0]) / width * (after[:, 1] - ring[:, 1])
+    reached = np.flatnonzero((low <= x) & (x <= high) & (high > low) & (crossing <= y))
+    if reached.size:
+        edge = int(reached[np.argmax(crossing[reached])])
+        return edge, np.array([[x, crossing[edge]]])
+    nearest = int(np.argmin(((ring - point) ** 2).sum(axis=1)))
+    return nearest, _corner_way(ring[nearest], point)
+
+
+def _corner_way(start: NDArray[np.float64], end: NDArray[np.float64]) -> Ring:
+    """The way from a corner to another along pixel edges, without its end."""
+    return np.array([start, [end[0], start[1]]])
+
+
+def _insert(ring: Ring, index: int, way: Ring, loop: Ring) -> Ring:
+    """Leave a ring after one corner, go the way, round the loop, and back the same way."""
+    return np.concatenate([ring[: index + 1], way, loop, way[::-1], ring[index + 1 :]])
+
+
+def bridge_parts(rings: Sequence[Ring]) -> Ring:
+    """One ring for several, each joined to the nearest corner of those before it.
+
+    Args:
+        rings: at least one, float64 [N, 2], not overlapping.
+
+    Returns:
+        float64 [N, 2], filling the same pixels as all of them.
+    """
+    merged = rings[0]
+    for ring in rings[1:]:
+        # Looking at every n-th corner is enough: the nearest pair makes the bridge short, not the shape right.
+        step = (
+            max(1, int(np.sqrt(len(merged) * len(ring) / _MOST_PAIRS)) + 1)
+            if len(ring) * len(merged) > _MOST_PAIRS
+            else 1
+        )
+        here, there = merged[::step], ring[::step]
+        distances = ((here[:, None] - there[None]) ** 2).sum(axis=2)
+        first, second = np.unravel_index(int(np.argmin(distances)), distances.shape)
+        index, start = int(first) * step, int(second) * step
+        loop = np.concatenate([ring[start:], ring[: start + 1]])
+        merged = _insert(merged, index, _corner_way(merged[index], ring[start]), loop)
+    return merged
+
+
+def fill(rings: Iterable[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Fill single rings, each a flat list x, y, x, y … or a list of [x, y], and unite them: bool [H, W].
+
+    Raises:
+        InputError: a ring that is no list of at least 3 corners, or one that lies outside the picture altogether.
+    """
+    checked = [checked_ring(ring, size) for ring in rings]
+    return polygons_to_mask([[ring] for ring in checked], size)
+
+
+def filled(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
+    """The same as a Mask: rings are checked now, and filled when somebody looks at it.
+
+    A file of a few bytes can speak of many large masks; made at once, they would not fit the memory.
+
+    Raises:
+        InputError: as `fill`.
+    """
+    from anymask.structures.mask import Mask
+
+    checked = [checked_ring(ring, size) for ring in rings]
+    return Mask(partial(polygons_to_mask, [[ring] for ring in checked], size), size, **about)
+
+
+def checked_ring(ring: Any, size: tuple[int, int]) -> Ring:
+    """A ring read from a file, as float64 [N, 2]; a corner may lie up to one picture's size outside.
+
+    Raises:
+        InputError: not at least 3 corners of finite numbers, or a polygon outside the picture.
+    """
+    try:
+        corners = np.asarray(ring, np.float64)
+        corners = corners.reshape(-1, 2)
+    except (TypeError, ValueError):
+        raise InputError("a polygon is no list of x, y pairs of numbers") from None
+    if len(corners) < 3 or not np.isfinite(corners).all():
+        raise InputError(f"a polygon needs at least 3 corners of finite numbers, it has {len(corners)}")
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    if (high <= 0).any() or (low >= size).any() or (low < -np.array(size)).any() or (high > 2 * np.array(size)).any():
+        raise InputError(
+            f"a polygon from {low.round(2).tolist()} to {high.round(2).tolist()} lies outside the picture of "
+            f"{size[0]}x{size[1]} pixels"
+        )
+    return corners

@@ -1,0 +1,157 @@
+"""Reading files that may come from anybody: what is wrong with one is said in a line that names it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from anymask.errors import InputError
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.provenance import ImageRecord
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, ElementTree.ParseError)
+"""What damaged files make Python's own readers raise; LookupError is an encoding of that name, too."""
+
+MOST_PIXELS = 2**30
+"""Of a picture that a file speaks of: beyond, a single mask would not fit the memory of ordinary machines."""
+
+
+@contextlib.contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes Python say into one InputError that names file and format."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        if str(path) in text:
+            raise
+        raise InputError(f"cannot read {path} as {kind}: {text}") from None
+    except RecursionError:
+        raise InputError(f"cannot read {path} as {kind}: it is nested too deeply") from None
+    except KeyError as error:
+        raise InputError(f"cannot read {path} as {kind}: {error} is missing") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path} as {kind}: {(error.strerror or str(error)).lower()}") from None
+    except _DAMAGE as error:
+        raise InputError(f"cannot read {path} as {kind}: {' '.join(str(error).split())}") from None
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; call it within `reading`."""
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict):
+        raise InputError(f"it holds no JSON object but a {type(content).__name__}")
+    return content
+
+
+def load_xml(path: Path) -> ElementTree.Element:
+    """An XML file without entities of its own, which can grow without bounds; call it within `reading`."""
+    content = path.read_bytes()
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise InputError("it declares a document type, which annotation files have no use for")
+    return ElementTree.fromstring(content)
+
+
+def listed(value: Any, name: str) -> list[Any]:
+    """A value that has to be a list."""
+    if not isinstance(value, list):
+        raise InputError(f"{name!r} has to be a list, got {type(value).__name__}")
+    return value
+
+
+def mapped(value: Any, name: str) -> dict[str, Any]:
+    """A value that has to be an object."""
+    if not isinstance(value, dict):
+        raise InputError(f"{name!r} has to be an object, got {type(value).__name__}")
+    return value
+
+
+def number(value: Any) -> float | None:
+    """A score from a file, or None if there is none."""
+    return None if value is None or value == "" else float(value)
+
+
+def text(value: Any) -> str | None:
+    """A name from a file, or None if there is none."""
+    return None if value is None else str(value)
+
+
+def stored_picture(file: Path | bytes) -> PIL.Image.Image:
+    """A picture whose values are numbers, decoded but not turned or converted; call it within `reading`.
+
+    Raises:
+        InputError: damaged, no picture, or of more pixels than `MOST_PIXELS`.
+    """
+    from anymask.io.decoding import load_stored
+
+    content = file if isinstance(file, bytes) else file.read_bytes()
+    return load_stored(io.BytesIO(content), MOST_PIXELS)
+
+
+def picture_size(width: Any, height: Any) -> tuple[int, int]:
+    """(width, height) that a file states, as whole numbers within bounds."""
+    try:
+        size = int(width), int(height)
+        whole = float(width) == size[0] and float(height) == size[1]
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"the picture's size is {width!r} x {height!r}: it takes two whole numbers") from None
+    if not whole or min(size) < 1 or size[0] * size[1] > MOST_PIXELS:
+        raise InputError(
+            f"the picture's size is {width} x {height}: it takes whole numbers from 1, and at most "
+            f"{MOST_PIXELS:,} pixels in all"
+        )
+    return size
+
+
+def safe_name(name: Any) -> str:
+    """A photo's name in a dataset, with / between folders, that stays below the dataset's folder.
+
+    Raises:
+        InputError: no text, an absolute path, or one that climbs out with "..".
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise InputError(f"a photo's file name has to be text, got {name!r:.60}")
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or PureWindowsPath(name).drive or ".." in parts.parts:
+        raise InputError(f"the photo's file name {name!r:.200} leads out of the dataset")
+    return str(parts)
+
+
+def record_of(name: Any, size: tuple[int, int], sha256: Any = None) -> ImageRecord:
+    """The record of a photo in a dataset."""
+    return ImageRecord(*size, safe_name(name) if name else None, sha256 if isinstance(sha256, str) else None)
+
+
+def only(sets: Iterator[MaskSet], path: Path) -> MaskSet:
+    """The one photo of a file that could hold several.
+
+    Raises:
+        InputError: it holds none, or several.
+    """
+    first = next(sets, None)
+    if first is None:
+        raise InputError(f"there is no photo in {path}")
+    if next(sets, None) is not None:
+        raise InputError(f"{path} holds several photos; read it with anymask.formats.read_dataset")
+    return first
+
+
+def with_image(masks: MaskSet, image: Any) -> MaskSet:
+    """The same masks with their photograph.
+
+    Raises:
+        InputError: the photograph has another size.
+    """
+    if image is None:
+        return masks
+    if image.size != masks.size:
+        raise InputError(f"the photograph is {image.size}, the masks are for {masks.size}")
+    return MaskSet(masks, image=image, prompts=masks.prompts, run=masks.run)

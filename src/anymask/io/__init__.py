@@ -1,0 +1,1 @@
+"""Images in, files out: decoding, orientation, intensity windows, atomic writes, the cache folder."""

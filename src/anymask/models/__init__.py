@@ -1,0 +1,1 @@
+"""The networks of each model family, and what a Segmenter needs of them."""

@@ -1,0 +1,1 @@
+"""FastSAM: one YOLO segmentation pass finds every object; prompts select among them."""

@@ -1,0 +1,184 @@
+"""FastSAM: one convolutional pass finds every segment of a photo, and prompts choose among them afterwards.
+
+Input is the ONNX export of a FastSAM checkpoint (a YOLOv8 segmentation network with one class). Decoding, suppression,
+masks and the meaning of prompts are written here from the papers (FastSAM, arXiv 2306.12156; YOLACT, 1904.02689);
+nothing of the AGPL-3.0 code around these networks is used. The weights themselves are AGPL-3.0, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.engines.base import CompiledGraph, Engine
+from anymask.errors import ModelError
+from anymask.models.fastsam.output import Pass
+from anymask.models.fastsam.settings import Settings
+from anymask.models.yolo_export import dimensions, open_export, picture_input, told, with_fixed_input, written_in
+from anymask.structures.prompt import Prompt
+from anymask.structures.transforms import Frame, Letterbox
+
+if TYPE_CHECKING:
+    import onnx
+
+    from anymask.prediction.encoded_image import Scene
+
+STRIDE = 32
+"""Sides of the frame are multiples of this: the coarsest cells of the network."""
+
+_DEFAULT_SIDE = 1024
+_PROTOTYPES = 32
+_LAYOUT = f"[1, 5 + {_PROTOTYPES}, N] and [1, {_PROTOTYPES}, H/4, W/4]"
+_SHAPES_KEPT = 4
+
+
+class FastSam:
+    """A FastSAM model on an engine; see `anymask.models.base.Family`. Computes in f32 whatever the engine's precision.
+
+    Args:
+        files: one ONNX export.
+        key: identifies the weights in caches.
+        engine: runs the network.
+        imgsz: long side of what the network sees, in pixels; None takes the export's. An export with a fixed input
+            takes its own size only. One with an open input sees the smallest frame around the photo.
+        conf, iou, max_det: see `Settings`; they can be changed again in every call.
+
+    Raises:
+        ModelError: no such export, or an `imgsz` that it cannot take.
+        PromptError: a setting out of its range.
+    """
+
+    precision = "f32"
+    lanes = 1
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        key: str,
+        engine: Engine,
+        *,
+        imgsz: int | None = None,
+        conf: float | None = None,
+        iou: float | None = None,
+        max_det: int | None = None,
+    ) -> None:
+        self.settings = Settings().changed(conf=conf, iou=iou, max_det=max_det)
+        self._path = _export_among(files)
+        model = open_export(self._path)
+        self._input, fixed = picture_input(model, self._path)
+        self._rows, self._prototypes = _answers_of(model, self._path)
+        self._fixed = fixed if all(fixed) else None
+        self.imgsz = _checked_side(imgsz, self._fixed, written_in(model, "imgsz"), self._path)
+        self._key = key
+        self._engine = engine
+        self._graphs: OrderedDict[tuple[int, int], CompiledGraph] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """What besides the weights decides about a pass."""
+        return (f"imgsz {self.imgsz}",)
+
+    def scene_type(self) -> type[Scene]:
+        """Scenes that choose among segments."""
+        from anymask.prediction.fastsam import FastSamScene
+
+        return FastSamScene
+
+    def prepare(self) -> None:
+        """Nothing: prompts need no network."""
+
+    def release(self) -> None:
+        """Give back what only a run needs."""
+        with self._lock:
+            for graph in self._graphs.values():
+                graph.release()
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the one pass on a photo: uint8 [H, W, 3] RGB → a `Pass`, packed into one vector."""
+        frame = Letterbox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))
+        answers = self._graph(frame.sides)(**{self._input: frame.picture(pixels)})
+        rows, prototypes = answers[self._rows], answers[self._prototypes]
+        _check_shapes(rows.shape, prototypes.shape, self._path)
+        return Pass.read(frame, rows, prototypes).packed()
+
+    def decode(
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Refuse: FastSAM has whole segments and no logits.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("FastSAM finds whole segments and gives no logits; ask its Scene for masks")
+
+    def _sides(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the frame for a photo: the export's own, or the smallest in steps of the stride."""
+        if self._fixed:
+            return self._fixed
+        square = Letterbox((width, height), (self.imgsz, self.imgsz))
+        across, down = (-(-side // STRIDE) * STRIDE for side in square.fitted)
+        return across, down
+
+    def _graph(self, sides: tuple[int, int]) -> CompiledGraph:
+        """Compile for one frame, and keep the last few: photos of one camera have few shapes."""
+        with self._lock:
+            graph = self._graphs.pop(sides, None)
+            if graph is None:
+                # Boxes come in pixels of the frame, which bf16 rounds to 4 from 512 on.
+                graph = self._engine.compile(f"{self._key}/fastsam/{sides}", lambda: self._build(sides), exact=True)
+            self._graphs[sides] = graph
+            while len(self._graphs) > _SHAPES_KEPT:
+                self._graphs.popitem(last=False)
+            return graph
+
+    def _build(self, sides: tuple[int, int]) -> onnx.ModelProto:
+        return with_fixed_input(open_export(self._path), self._input, sides)
+
+
+def _export_among(files: Sequence[Path]) -> Path:
+    exports = [file for file in files if file.suffix.lower() == ".onnx"]
+    if len(exports) != 1:
+        names = ", ".join(file.name for file in files)
+        raise ModelError(
+            f"FastSAM takes one ONNX export, not {names}: export a .pt with "
+            "'yolo export model=FastSAM-s.pt format=onnx dynamic=True'"
+        )
+    return exports[0]
+
+
+def _answers_of(model: onnx.ModelProto, path: Path) -> tuple[str, str]:
+    """Names of the answer with boxes and of that with prototypes, told apart by their rank."""
+    by_rank = {len(dimensions(output)): output for output in model.graph.output}
+    if len(model.graph.output) != 2 or set(by_rank) != {3, 4}:
+        seen = told([dimensions(output) for output in model.graph.output])
+        raise ModelError(f"{path} is no FastSAM export: it answers with {seen}, and {_LAYOUT} are expected")
+    return by_rank[3].name, by_rank[4].name
+
+
+def _check_shapes(rows: tuple[int, ...], prototypes: tuple[int, ...], path: Path) -> None:
+    mixed = prototypes[1]
+    if rows[0] != 1 or prototypes[0] != 1 or (rows[2] != 6 + mixed and rows[1] < 5 + mixed):
+        raise ModelError(f"{path} is no FastSAM export: it answers with {told([rows, prototypes])}, not {_LAYOUT}")
+
+
+def _checked_side(imgsz: Any, fixed: tuple[int, int] | None, written: Any, path: Path) -> int:
+    """The long side to use, of those asked for, fixed and recommended by the export."""
+    if fixed is not None:
+        if imgsz not in (None, max(fixed)):
+            raise ModelError(
+                f"{path} takes {fixed[0]}x{fixed[1]} only: imgsz={imgsz} needs an export with dynamic=True"
+            )
+        return max(fixed)
+    if imgsz is None:
+        sides = written if isinstance(written, list | tuple) else [written]
+        return max((side for side in sides if isinstance(side, int) and side >= STRIDE), default=_DEFAULT_SIDE)
+    if isinstance(imgsz, bool) or not isinstance(imgsz, int) or imgsz % STRIDE or not STRIDE <= imgsz <= 4096:
+        raise ModelError(f"imgsz must be a multiple of {STRIDE} from {STRIDE} to 4096, not {imgsz!r}")
+    return imgsz

@@ -1,0 +1,1 @@
+"""Segment Anything: image encoders, prompt encoder and mask decoder as ONNX graphs."""

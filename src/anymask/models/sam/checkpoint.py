@@ -1,0 +1,82 @@
+"""Which parameters make a SAM model, and which image encoder a checkpoint has.
+
+A checkpoint may hold more than SAM: adapters, a second decoder, high-quality tokens. Its masks would be wrong without
+them, and nobody would notice; so what is not known is refused.
+"""
+
+from __future__ import annotations
+
+import re
+
+from anymask.errors import ModelError
+from anymask.weights.checkpoints.state_dict import Parameters
+
+_WB = r"\.(?:weight|bias)"
+_PROMPTS_AND_MASKS = (
+    r"pixel_(?:mean|std)",
+    r"prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix",
+    r"prompt_encoder\.(?:point_embeddings\.[0-3]|not_a_point_embed|no_mask_embed)\.weight",
+    rf"prompt_encoder\.mask_downscaling\.[01346]{_WB}",
+    r"mask_decoder\.(?:iou_token|mask_tokens)\.weight",
+    rf"mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.[0-3])\.layers\.[0-2]{_WB}",
+    rf"mask_decoder\.output_upscaling\.[013]{_WB}",
+    rf"mask_decoder\.transformer\.layers\.[01]\.(?:self_attn|cross_attn_\w+)\.(?:[qkv]|out)_proj{_WB}",
+    rf"mask_decoder\.transformer\.final_attn_token_to_image\.(?:[qkv]|out)_proj{_WB}",
+    rf"mask_decoder\.transformer\.(?:layers\.[01]\.(?:norm[1-4]|mlp\.lin[12])|norm_final_attn){_WB}",
+    rf"image_encoder\.neck\.[0-3]{_WB}",
+)
+_NORM = r"(?:weight|bias|running_mean|running_var|num_batches_tracked)"
+_ENCODERS = {
+    "vit": (
+        r"image_encoder\.pos_embed",
+        rf"image_encoder\.patch_embed\.proj{_WB}",
+        rf"image_encoder\.blocks\.\d+\.(?:norm[12]|attn\.(?:qkv|proj)|mlp\.lin[12]){_WB}",
+        r"image_encoder\.blocks\.\d+\.attn\.rel_pos_[hw]",
+    ),
+    "tinyvit": (
+        rf"image_encoder\.patch_embed\.seq\.\d+\.(?:c{_WB}|bn\.{_NORM})",
+        rf"image_encoder\.layers\.\d+\.(?:blocks\.\d+|downsample)\.(?:conv[1-3]|local_conv)\.(?:c{_WB}|bn\.{_NORM})",
+        rf"image_encoder\.layers\.\d+\.blocks\.\d+\.(?:attn\.(?:norm|qkv|proj)|mlp\.(?:norm|fc1|fc2)){_WB}",
+        r"image_encoder\.layers\.\d+\.blocks\.\d+\.attn\.attention_bias(?:es|_idxs)",
+        rf"image_encoder\.(?:norm_head|head){_WB}",  # of the classifier it was pre-trained as
+    ),
+}
+_MARKS = {"vit": "image_encoder.blocks.0.attn.qkv.weight", "tinyvit": "image_encoder.patch_embed.seq.0.c.weight"}
+_SHAPES = {
+    "image_encoder.neck.2.weight": (256, 256, 3, 3),
+    "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix": (2, 128),
+    "mask_decoder.mask_tokens.weight": (4, 256),
+    "mask_decoder.transformer.final_attn_token_to_image.q_proj.weight": (128, 256),
+}
+
+
+def encoder_of(parameters: Parameters) -> str:
+    """Return which image encoder a checkpoint has: "vit" or "tinyvit".
+
+    Raises:
+        ModelError: neither, or more than one.
+    """
+    found = [encoder for encoder, mark in _MARKS.items() if mark in parameters]
+    if len(found) != 1:
+        raise ModelError(f"{parameters.source} has no image encoder that this version knows: {' or '.join(_MARKS)}")
+    return found[0]
+
+
+def check_checkpoint(parameters: Parameters) -> None:
+    """Make sure that a checkpoint has all parts of SAM, of SAM's size, and nothing else.
+
+    Raises:
+        ModelError: it has not.
+    """
+    known = re.compile("|".join((*_PROMPTS_AND_MASKS, *_ENCODERS[encoder_of(parameters)])))
+    unknown = [name for name in parameters if not known.fullmatch(name) and "::" not in name]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise ModelError(
+            f"{parameters.source} is more than SAM: it has {unknown[0]}{more}, without which its masks would be wrong"
+        )
+    for name, shape in _SHAPES.items():
+        if parameters[name].shape != shape:
+            raise ModelError(
+                f"{parameters.source} is of another size than SAM: {name} is {parameters[name].shape}, not {shape}"
+            )

@@ -1,0 +1,308 @@
+"""Segment Anything and the models that share its prompt encoder and mask decoder (SAM, MobileSAM)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.engines.base import CompiledGraph, Engine
+from anymask.errors import ModelError
+from anymask.models.sam.constants import (
+    ABSENT,
+    BOTTOM_RIGHT,
+    CODE_VERSION,
+    NOT_A_POINT,
+    TOP_LEFT,
+    stem_side,
+    tokens_apart,
+)
+from anymask.structures.prompt import Prompt
+from anymask.structures.transforms import MODEL_SIDE, Frame
+
+if TYPE_CHECKING:
+    import onnx
+
+    from anymask.engines.external_weights import DetachedGraph
+    from anymask.models.sam.quantization import Ranges
+    from anymask.prediction.encoded_image import Scene
+    from anymask.weights.checkpoints.state_dict import Parameters
+
+PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
+BATCH = 16
+"""Prompts per run of the decoder: more gain nothing on a CPU and cost 5 MB of memory each."""
+
+LANES = 8
+"""Runs of the search decoder at once, at most: with more, each would have too few prompts of a batch."""
+
+_LARGE = 3 * 2048 * 1024
+"""Values of a photo from which sharing the work of resizing is worth the threads."""
+_BAND = 8 * 2**20
+"""Values that one thread resizes at once: Pillow copies them, to four bytes a pixel."""
+
+
+class Sam:
+    """A SAM model on an engine. Graphs are compiled when first needed; see `anymask.models.base.Family`."""
+
+    variant: tuple[str, ...] = ()
+
+    def __init__(self, files: Sequence[Path], key: str, engine: Engine) -> None:
+        self._files = tuple(files)
+        self._key = key
+        self._engine = engine
+        self.precision = engine.precision
+        self._ranges = _int8_ranges(key) if engine.precision == "int8" else None
+        self._graphs: dict[str, CompiledGraph] = {}
+        self._locks = {name: threading.Lock() for name in _GRAPHS}
+        if not any(file.suffix.lower() == ".onnx" for file in self._files):
+            _parameters(key, self._files)  # it takes milliseconds, and what is no SAM is refused before any work
+
+    @property
+    def lanes(self) -> int:
+        """How many calls of `decode` for a search pay off at once."""
+        return self._graph("search_decoder").lanes
+
+    def scene_type(self) -> type[Scene]:
+        """Scenes that ask the decoder."""
+        from anymask.prediction.encoded_image import Scene
+
+        return Scene
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
+        encoder = self._graph("encoder")
+        if "features" not in encoder.inputs:
+            return encoder(image=preprocess(pixels, self._engine.threads))["embedding"]
+        columns, rows = (stem_side(side) for side in Frame(pixels.shape[1], pixels.shape[0]).resized)
+        features = self._graph("stem")(image=preprocess(pixels, self._engine.threads, (rows, columns)))
+        return encoder(**features)["embedding"]
+
+    def decode(
+        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts.
+
+        With `searching` see `anymask.models.sam.mask_decoder.search_decoder`: logits [B, 4, rows, columns].
+        """
+        if searching:
+            parts = [
+                self._decode("search_decoder", embedding, frame, prompts[start : start + BATCH])
+                for start in range(0, len(prompts), BATCH)
+            ]
+            return _joined(parts, "logits"), _joined(parts, "scores")
+        logits = np.empty((len(prompts), 4, 256, 256), np.float32)
+        scores = np.empty((len(prompts), 4), np.float32)
+        with_mask = np.array([prompt.mask_input is not None for prompt in prompts], bool)
+        for graph, members in (("decoder", ~with_mask), ("mask_decoder", with_mask)):
+            indices = np.flatnonzero(members)
+            for start in range(0, len(indices), BATCH):
+                chunk = indices[start : start + BATCH]
+                answer = self._decode(graph, embedding, frame, [prompts[i] for i in chunk])
+                logits[chunk], scores[chunk] = answer["logits"], answer["scores"]
+        return logits, scores
+
+    def prepare(self) -> None:
+        """Compile what `decode` needs for points and boxes."""
+        for name in ("prompt_encoder", "decoder"):
+            self._graph(name)
+
+    def release(self) -> None:
+        """Give back what only a run needs: 75 MB after `encode` and 200 MB after a full batch in `decode`, in bf16."""
+        for graph in list(self._graphs.values()):
+            graph.release()
+
+    def _decode(
+        self, graph: str, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
+    ) -> dict[str, NDArray[np.float32]]:
+        points, labels = sparse_prompts(frame, prompts)
+        inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
+        if graph == "mask_decoder":
+            inputs["mask_input"] = np.stack([p.mask_input for p in prompts if p.mask_input is not None])[:, None]
+        if graph == "search_decoder":
+            columns, rows = frame.valid_logits()
+            inputs["seen"] = np.array([tokens_apart(rows), tokens_apart(columns)])
+        return self._graph(graph)(**inputs)
+
+    def _graph(self, name: str) -> CompiledGraph:
+        with self._locks[name]:
+            if name not in self._graphs:
+                build, exact, lanes = _GRAPHS[name]
+                key = f"{self._key}/{name}/{CODE_VERSION}"
+                if name == "encoder" and self._ranges is not None:
+                    build, key = partial(_build_encoder, ranges=self._ranges), f"{key}/int8"
+                self._graphs[name] = self._engine.compile(
+                    key, lambda: build(_parameters(self._key, self._files)), exact=exact, lanes=lanes
+                )
+            return self._graphs[name]
+
+
+def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) -> NDArray[np.float32]:
+    return parts[0][name] if len(parts) == 1 else np.concatenate([part[name] for part in parts])
+
+
+def preprocess(
+    pixels: NDArray[np.uint8], threads: int = 1, padded_to: tuple[int, int] = (MODEL_SIDE, MODEL_SIDE)
+) -> NDArray[np.float32]:
+    """Resize, normalise and pad a photo as `SamPredictor.set_image` does.
+
+    Args:
+        pixels: uint8 [H, W, 3], RGB.
+        threads: how many a large photo is shared among; the result is the same.
+        padded_to: (rows, columns) of the result; SAM's is the square.
+
+    Returns:
+        float32 [1, 3, rows, columns]; the padding at the bottom and right is zero *after* normalising.
+    """
+    height, width = pixels.shape[:2]
+    columns, rows = Frame(width, height).resized
+    resized = _resize(pixels, columns, rows, threads)
+    padded = np.zeros((1, 3, *padded_to), np.float32)
+    for channel in range(3):
+        plane = padded[0, channel, :rows, :columns]
+        np.subtract(resized[..., channel], PIXEL_MEAN[channel], out=plane)
+        plane /= PIXEL_DEVIATION[channel]
+    return padded
+
+
+def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) -> NDArray[np.uint8]:
+    """Resize uint8 [H, W, 3] as Pillow does, and of a large photo several bands at once.
+
+    Pillow resizes along x, rounds, and then resizes along y; so the first step, which is nearly all of the work on a
+    large photo, can be done for each band of rows by itself, without a copy of the whole. (Pillow 13 begins with y
+    where a photo is more than twice as high as wide.)
+    """
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    if pixels.size < _LARGE or height > 1.8 * width:
+        return np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
+
+    def narrow(band: NDArray[np.uint8]) -> Image.Image:
+        return Image.fromarray(band).resize((columns, len(band)), Image.Resampling.BILINEAR)
+
+    narrowed, top = Image.new("RGB", (columns, height)), 0
+    bands = max(threads, -(-pixels.size // _BAND))
+    with ThreadPoolExecutor(threads) as pool:
+        for band in pool.map(narrow, np.array_split(pixels, bands)):
+            narrowed.paste(band, (0, top))
+            top += band.height
+    return np.asarray(narrowed.resize((columns, rows), Image.Resampling.BILINEAR))
+
+
+def sparse_prompts(frame: Frame, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Turn points and boxes into the rectangular input of the prompt encoder.
+
+    As in the reference, a prompt without a box carries one "not a point", and a box follows its points. Shorter
+    prompts are filled up with absent points, which the decoder ignores.
+
+    Returns:
+        points float32 [B, N, 2] in the 1,024 frame and labels int64 [B, N].
+    """
+    rows = [_sparse_prompt(frame, prompt) for prompt in prompts]
+    longest = max(len(labels) for _, labels in rows)
+    points = np.zeros((len(rows), longest, 2), np.float32)
+    labels = np.full((len(rows), longest), ABSENT, np.int64)
+    for i, (row_points, row_labels) in enumerate(rows):
+        points[i, : len(row_points)] = row_points
+        labels[i, : len(row_labels)] = row_labels
+    return points, labels
+
+
+def _sparse_prompt(frame: Frame, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    points = frame.to_model(prompt.points)
+    if prompt.box is None:
+        # Without any point the reference passes no padding either: the mask input stands alone.
+        padding = 1 if len(points) else 0
+        return (
+            np.concatenate([points, np.zeros((padding, 2), np.float32)]),
+            np.concatenate([prompt.labels, np.full(padding, NOT_A_POINT, np.int64)]),
+        )
+    corners = frame.to_model(prompt.box.reshape(2, 2))
+    return (
+        np.concatenate([points, corners]),
+        np.concatenate([prompt.labels, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int64)]),
+    )
+
+
+@lru_cache(maxsize=1)
+def _parameters(key: str, files: tuple[Path, ...]) -> Parameters:
+    """Read and check a model's parameters; `key` tells apart what may lie at the same paths at another time."""
+    from anymask.models.sam.checkpoint import check_checkpoint
+    from anymask.weights.checkpoints.state_dict import read_parameters
+
+    parameters = read_parameters(files)
+    check_checkpoint(parameters)
+    return parameters
+
+
+def _int8_ranges(key: str) -> Ranges:
+    from anymask.models.sam.quantization import known_ranges
+
+    ranges = known_ranges(key)
+    if ranges is None:
+        raise ModelError(
+            "int8 has been measured for mobile-sam only: with these weights use precision auto, bf16 or f32"
+        )
+    return ranges
+
+
+def _build_encoder(parameters: Parameters, ranges: Ranges | None = None) -> onnx.ModelProto | DetachedGraph:
+    from anymask.models.sam.checkpoint import encoder_of
+
+    if encoder_of(parameters) == "vit":
+        from anymask.engines.external_weights import DetachedGraph
+        from anymask.models.sam.vit import vit_encoder
+
+        return DetachedGraph(partial(vit_encoder, parameters), parameters)
+    from anymask.models.sam.quantization import Int8
+    from anymask.models.sam.tiny_vit import tinyvit_trunk
+
+    return tinyvit_trunk(parameters, None if ranges is None else Int8(ranges))
+
+
+def _build_stem(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.models.sam.tiny_vit import tinyvit_stem
+
+    return tinyvit_stem(parameters)
+
+
+def _build_prompt_encoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.models.sam.prompt_encoder import sparse_prompt_encoder
+
+    return sparse_prompt_encoder(parameters)
+
+
+def _build_decoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.models.sam.mask_decoder import mask_decoder
+
+    return mask_decoder(parameters)
+
+
+def _build_search_decoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.models.sam.mask_decoder import search_decoder
+
+    return search_decoder(parameters)
+
+
+def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
+    from anymask.models.sam.mask_decoder import mask_decoder
+
+    return mask_decoder(parameters, with_mask_input=True)
+
+
+_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph], bool, int]] = {
+    "stem": (_build_stem, False, 1),
+    "encoder": (_build_encoder, False, 1),
+    "prompt_encoder": (_build_prompt_encoder, True, 1),  # sines of large angles: never in bf16
+    "decoder": (_build_decoder, False, 1),
+    "mask_decoder": (_build_mask_decoder, False, 1),
+    "search_decoder": (_build_search_decoder, False, LANES),
+}
+"""How each graph is built, whether it must be computed in f32 at any precision, and in how many lanes at most."""

@@ -1,0 +1,1 @@
+"""Promptable prediction: an image is encoded once, then answers points, boxes and text in milliseconds."""

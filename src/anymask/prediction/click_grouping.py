@@ -1,0 +1,214 @@
+"""Which clicks mean the same object, told from what the model answers to each of them alone.
+
+A click on a dog has candidates from its nose to both dogs of the photo, and the widest often scores highest. So two
+clicks are told apart by what they can be asked for separately: they are on different objects if each has a fair
+candidate that leaves the other click out, the two hardly overlap, and neither is a mere detail of what has both.
+
+Measured with MobileSAM: of 42 pairs of clicks inside one hand-made mask and 50 across its border, 71 % and 96 % are
+told rightly. Asking whether either click's best answer has the other one in it tells 86 % and 95 %, but never tells
+apart two animals that sit close together, which is what the question is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.automatic.mask_data import mask_overlaps
+from anymask.errors import PromptError
+from anymask.prediction.prompting import Answer, Decode
+from anymask.prediction.selection import SINGLE, satisfaction
+from anymask.structures.candidates import stability_score
+from anymask.structures.mask import Mask
+from anymask.structures.prompt import Prompt
+from anymask.structures.transforms import Frame
+
+Group = Literal["one", "auto"]
+
+FAIR_SCORE = 0.7
+"""The least predicted IoU at which a candidate may tell two clicks apart: that of a part in `anymask.prediction.selection`."""
+WHOLE_SCORE = 0.6
+"""The same for being the whole of an object: what is hard to tell from its neighbour scores lower than its parts."""
+APART = 0.2
+"""The share of the smaller candidate that two may have in common and still be different objects."""
+DETAIL = 0.2
+"""The share of the mask that has both clicks below which a candidate is a detail of it and no object."""
+
+ACROSS = 4.0
+"""How much, in logarithms of area, it counts against two candidates that the box of one has all of the other's."""
+
+
+def check_group(group: str, alone: bool) -> None:
+    """Refuse an unknown way of grouping, and "auto" for anything but plain points.
+
+    Args:
+        group: as given.
+        alone: whether points and labels are all that was asked.
+
+    Raises:
+        PromptError: one line.
+    """
+    if group not in get_args(Group):
+        raise PromptError(f"group must be one of {', '.join(get_args(Group))}, not {group!r}")
+    if group == "auto" and not alone:
+        raise PromptError("group='auto' takes points and labels only: without each, boxes, text or an earlier mask")
+
+
+def told_apart(inside: NDArray[np.bool_], scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pairs of clicks are on different objects.
+
+    Args:
+        inside: [P, K, P], whether candidate k of click i has click j inside.
+        scores: float32 [P, K], predicted IoU.
+        masks: bool [P, K, rows, columns], the candidates at any resolution.
+
+    Returns:
+        bool [P, P], symmetric.
+    """
+    count, levels = scores.shape
+    shared, areas, _ = mask_overlaps(*(masks.reshape(count * levels, *masks.shape[2:]),) * 2)
+    apart = np.zeros((count, count), np.bool_)
+    for i in range(count):
+        for j in range(i + 1, count):
+            both = np.concatenate([inside[i, :, i] & inside[i, :, j], inside[j, :, i] & inside[j, :, j]])
+            places = np.concatenate([i * levels + np.arange(levels), j * levels + np.arange(levels)])
+            whole = areas[places[np.where(both, scores[[i, j]].ravel(), -np.inf).argmax()]] if both.any() else 0.0
+            first = _fair(inside[i, :, i] & ~inside[i, :, j], scores[i]) + i * levels
+            second = _fair(inside[j, :, j] & ~inside[j, :, i], scores[j]) + j * levels
+            smaller = np.minimum(areas[first][:, None], areas[second][None])
+            separate = shared[np.ix_(first, second)] < APART * np.maximum(smaller, 1)
+            apart[i, j] = apart[j, i] = bool((separate & (smaller > DETAIL * whole)).any())
+    return apart
+
+
+def groups_of(apart: NDArray[np.bool_]) -> list[list[int]]:
+    """Put clicks together that are not told apart: bool [P, P] → lists of indices.
+
+    A click joins the first group none of whose clicks it is told apart from.
+    """
+    groups: list[list[int]] = []
+    for index in range(len(apart)):
+        home = next((group for group in groups if not apart[index, group].any()), None)
+        if home is None:
+            groups.append([index])
+        else:
+            home.append(index)
+    return groups
+
+
+def one_prompt_per_group(prompt: Prompt, groups: list[list[int]]) -> list[Prompt]:
+    """Ask for each object by its own clicks; the clicks on other objects are excluded like the excluded ones.
+
+    Args:
+        prompt: points and labels, as asked.
+        groups: indices among the included points.
+    """
+    if len(groups) == 1:
+        return [prompt]
+    included, excluded = prompt.points[prompt.labels == 1], prompt.points[prompt.labels == 0]
+    prompts = []
+    for group in groups:
+        others = [index for other in groups if other is not group for index in other]
+        points = np.concatenate([included[group], excluded, included[others]])
+        labels = np.arange(len(points)) < len(group)
+        prompts.append(Prompt(points, labels.astype(np.int64), notes=prompt.notes))
+    return prompts
+
+
+def as_asked(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mask], list[Prompt]]:
+    """Leave only the person's own words in the record of a result: no clicks on other objects as excluded ones.
+
+    Args:
+        masks: answers to `prompts`, in their order.
+        prompts: of `one_prompt_per_group`, for several groups.
+    """
+    included = sum(int(np.count_nonzero(prompt.labels == 1)) for prompt in prompts)
+    kept, asked = [], []
+    for mask, prompt in zip(masks, prompts, strict=True):
+        own = len(prompt.labels) - (included - int(np.count_nonzero(prompt.labels == 1)))
+        asked.append(Prompt(prompt.points[:own], prompt.labels[:own], notes=prompt.notes))
+        known = mask.satisfied
+        kept.append(mask.replace(satisfied=None if known is None else replace(known, points=known.points[:own])))
+    return kept, asked
+
+
+def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[Answer] | None:
+    """Answer prompts that exclude each other's points, each object as whole as the others allow.
+
+    What is outside can be said too clearly: both dogs but for a patch around the excluded click. So what each object's
+    own points alone are answered with takes part in the choice, and the boxes of what was chosen are asked about.
+
+    Args:
+        decode: asks the model.
+        frame: the photo's geometry.
+        prompts: one per object, of `one_prompt_per_group`.
+
+    Returns:
+        One answer per prompt; None if an object has no fair answer that keeps its points.
+    """
+    own = [Prompt(each.points[each.labels == 1], each.labels[each.labels == 1]) for each in prompts]
+    logits, scores = (np.concatenate(np.split(each, 2), axis=1) for each in decode([*prompts, *own]))
+    keeping = np.array(
+        [[bool(satisfaction(frame, one, prompt)) for one in row] for row, prompt in zip(logits, prompts, strict=True)]
+    )
+    boxes = np.array([[frame.box_above(one) for one in row] for row in logits], np.float64)
+    columns, rows = frame.valid_logits()
+    chosen = as_whole_as_possible(logits[:, :, :rows, :columns] > 0, boxes, scores, keeping)
+    if chosen is None:
+        return None
+    framed = [Prompt(each.points, each.labels, boxes[i, chosen[i]], notes=each.notes) for i, each in enumerate(prompts)]
+    again, again_scores = decode(framed)
+    found = []
+    for i, prompt in enumerate(framed):
+        answer, score = again[i, SINGLE], again_scores[i, SINGLE]
+        if not satisfaction(frame, answer, prompt):
+            answer, score = logits[i, chosen[i]], scores[i, chosen[i]]
+        stability = float(stability_score(frame, answer[None])[0])
+        found.append(Answer(answer, float(score), stability, satisfaction(frame, answer, prompts[i])))
+    return found
+
+
+def as_whole_as_possible(
+    masks: NDArray[np.bool_], boxes: NDArray[np.float64], scores: NDArray[np.float32], keeping: NDArray[np.bool_]
+) -> list[int] | None:
+    """Choose one candidate for each of several objects so that all of them are large and keep out of each other.
+
+    Each object takes the candidate that does best with the best partners it leaves to the others. To be large is
+    measured by the product of the boxes' areas, so that no object grows at the cost of another; boxes that share much
+    count less: one object seldom lies across another one.
+
+    Args:
+        masks: bool [G, K, rows, columns], candidates at any resolution.
+        boxes: float64 [G, K, 4], their tight boxes.
+        scores: float32 [G, K], predicted IoU.
+        keeping: bool [G, K], whether a candidate has its own clicks inside and the others outside.
+
+    Returns:
+        One index for each object; None if one has no fair candidate that keeps its clicks.
+    """
+    count, levels = scores.shape
+    shared, areas, _ = mask_overlaps(*(masks.reshape(count * levels, *masks.shape[2:]),) * 2)
+    usable = (keeping & (scores >= WHOLE_SCORE)).ravel() & (areas > 0)
+    if not usable.reshape(count, levels).any(axis=1).all():
+        return None
+    corners = boxes.reshape(-1, 4)
+    extents = np.maximum(np.prod(corners[:, 2:] - corners[:, :2], axis=1), 1)
+    low = np.maximum(corners[:, None, :2], corners[None, :, :2])
+    high = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=2) / np.minimum(extents[:, None], extents[None])
+    worth = np.log(extents)[:, None] + np.log(extents)[None] - ACROSS * common
+    apart = shared < APART * np.minimum(areas[:, None], areas[None])
+    worth = np.where(apart & usable[None], worth, 0.0)
+    best = worth.reshape(count * levels, count, levels).max(axis=2)  # of each candidate with each object's best
+    best[np.arange(count * levels), np.repeat(np.arange(count), levels)] = 0
+    total = np.where(usable, best.sum(axis=1), -np.inf).reshape(count, levels)
+    return [int(row.argmax()) for row in total]
+
+
+def _fair(separate: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Indices of fair candidates among those that leave the other click out."""
+    return np.flatnonzero(separate & (scores >= FAIR_SCORE))

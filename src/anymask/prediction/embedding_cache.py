@@ -1,0 +1,79 @@
+"""Embeddings on disk: encode a photo once, prompt it from any process afterwards.
+
+One file per photo, model, graph version, engine and precision. The folder is capped; the least recently used files
+go first. A store that cannot be read or written costs time, never the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.io.cache_folder import make_room, write_atomically
+
+DEFAULT_CAP = 2 * 1024**3
+_SUFFIX = ".embedding.npy"
+_CAP_FILE = "cap"
+_PUTS_BETWEEN_LOOKS = 16
+"""While the folder is far from its cap, it is listed once in so many times: a listing of 100,000 files takes 0.3 s."""
+
+
+class EmbeddingStore:
+    """A capped folder of embeddings.
+
+    Attributes:
+        folder: where the files lie; made when first written.
+    """
+
+    def __init__(self, folder: Path, cap: int | None = None) -> None:
+        """Use a folder; `cap` is for this object only, see `cap`."""
+        self.folder = folder
+        self._cap = cap
+        self._puts_until_look = 0
+
+    @property
+    def cap(self) -> int:
+        """Bytes the folder may hold: as given to this object, else as kept in the folder, else `DEFAULT_CAP`."""
+        if self._cap is not None:
+            return self._cap
+        try:
+            return int((self.folder / _CAP_FILE).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return DEFAULT_CAP
+
+    def keep_cap(self, cap: int) -> None:
+        """Let the folder hold so many bytes from now on, whichever process writes it."""
+        write_atomically(self.folder / _CAP_FILE, str(cap).encode())
+
+    def get(self, *key: str) -> NDArray[np.float32] | None:
+        """Return the embedding stored under a key, or None; marks it as recently used."""
+        path = self.path(*key)
+        try:
+            embedding = np.load(path, allow_pickle=False)
+            os.utime(path)
+        except (OSError, ValueError, EOFError):
+            return None
+        return embedding if embedding.dtype == np.float32 else None
+
+    def put(self, embedding: NDArray[np.float32], *key: str) -> None:
+        """Store an embedding, then make room if the folder has outgrown its cap."""
+        content = io.BytesIO()
+        np.save(content, embedding, allow_pickle=False)
+        write_atomically(self.path(*key), content.getvalue())
+        self._make_room()
+
+    def path(self, *key: str) -> Path:
+        """Where the embedding of a key lies, or would lie."""
+        return self.folder / f"{hashlib.sha256('/'.join(key).encode()).hexdigest()[:40]}{_SUFFIX}"
+
+    def _make_room(self) -> None:
+        self._puts_until_look -= 1
+        if self._puts_until_look > 0:
+            return
+        excess, largest = make_room(self.folder, self.cap, _SUFFIX)
+        self._puts_until_look = _PUTS_BETWEEN_LOOKS if excess + 4 * _PUTS_BETWEEN_LOOKS * largest < 0 else 0

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.prediction.prompting import Decode
+from anymask.structures.prompt import Prompt
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+
+
+def through_mirror(mirror: Callable[[], Decode], frame: Frame) -> Decode:
+    """Ask about the mirrored photo, with prompts and answers in the frame of the photo itself.
+
+    Args:
+        mirror: asks about the photo flipped left to right; it is called when the first question comes.
+        frame: the photo's geometry.
+    """
+
+    def decode(prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, scores = mirror()([flip_prompt(prompt, frame) for prompt in prompts])
+        return np.stack([flip_logits(each, frame) for each in logits]), scores
+
+    return decode
+
+
+def flip_prompt(prompt: Prompt, frame: Frame) -> Prompt:
+    """The same prompt about the mirrored photo."""
+    points, box = prompt.points.copy(), prompt.box
+    points[:, 0] = frame.width - points[:, 0]
+    if box is not None:
+        box = np.array([frame.width - box[2], box[1], frame.width - box[0], box[3]])
+    mask_input = None if prompt.mask_input is None else flip_logits(prompt.mask_input, frame)
+    return replace(prompt, points=points, box=box, mask_input=mask_input)
+
+
+def flip_logits(logits: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    """Turn answers about the mirrored photo round: float32 [..., 256, 256]; beyond the photo they repeat its edge."""
+    cells = frame.resized[0] / (MODEL_SIDE // LOGIT_SIDE)
+    at = np.clip(cells - 1 - np.arange(LOGIT_SIDE), 0, None)
+    low = np.floor(at).astype(np.int64)
+    share = (at - low).astype(np.float32)
+    high = np.minimum(low + 1, LOGIT_SIDE - 1)
+    turned: NDArray[np.float32] = (logits[..., low] * (1 - share) + logits[..., high] * share).astype(np.float32)
+    columns = frame.valid_logits()[0]
+    turned[..., columns:] = turned[..., columns - 1 : columns]
+    return turned

@@ -1,0 +1,175 @@
+"""How likely each answer is to be the object that a person pointed at.
+
+The model's predicted IoU says how well an answer follows *some* object; it does not say which of the head, the dog
+and both dogs was meant. What helps is how a click lies in an answer (people click the middle of what they mean), its
+size and borders, and how the answers relate to each other. `ranking.json` weighs these; `python -m
+training.ranking` made it, and prints how well it does on photographs that it was not made from.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.structures.overlap import pairwise_iou
+from anymask.structures.prompt import Prompt
+from anymask.structures.prompt_check import points_kept
+from anymask.structures.transforms import Frame
+
+EVIDENCE = (
+    "size", "score", "stability", "largest", "smallest", "same_as_0", "same_as_1", "same_as_2", "same_as_3",
+    "border", "sides", "left_right", "depth", "off_centre", "filled", "convex", "one_piece", "pieces", "extent",
+    "again",
+)  # fmt: skip
+"""What is looked at, in the order of the columns of `evidence`."""
+
+FURTHER = ("score", "stability", "same_as_before", "kept", "single", "single_later", "size")
+"""What is looked at for a further click, in the order of the columns of `further_evidence`."""
+
+_LATE = 5
+"""The click from which on nothing changes any more: sequences of five were learned from."""
+
+_CLIP = 4.0
+"""Evidence counts at most this many standard deviations, so that a strange picture cannot turn the scales."""
+
+
+def worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weigh the evidence for each answer: float64 [K, 20] → [K]; only differences mean anything; NaN weighs nothing."""
+    return _weighed(evidence, "evidence")
+
+
+def further_worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same for a further click: float64 [K, 7] → [K]."""
+    return _weighed(evidence, "further")
+
+
+def _weighed(evidence: NDArray[np.float64], section: str) -> NDArray[np.float64]:
+    mean, deviation, weight = _weights(section)
+    weighed: NDArray[np.float64] = np.nan_to_num(np.clip((evidence - mean) / deviation, -_CLIP, _CLIP)) @ weight
+    return weighed
+
+
+def further_evidence(
+    frame: Frame, logits: NDArray[np.float32], scores: NDArray[np.float32], prompt: Prompt
+) -> NDArray[np.float64]:
+    """Gather what speaks for each of K answers to one more click on an earlier mask.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [K, 256, 256], K a multiple of 4, the single-mask answer first in each four.
+        scores: float32 [K].
+        prompt: all clicks so far, and the earlier mask's logits.
+
+    Returns:
+        float64 [K, 7], columns as in `FURTHER`.
+    """
+    assert prompt.mask_input is not None
+    columns, rows = frame.valid_logits()
+    seen = logits[:, :rows, :columns]
+    before = prompt.mask_input.reshape(logits.shape[1:])[:rows, :columns] > 0
+    masks = seen > 0
+    areas, shared = masks.sum((1, 2)), (masks & before).sum((1, 2))
+    single = (np.arange(len(logits)) % 4 == 0).astype(np.float64)
+    late = float(np.clip(len(prompt.points), 2, _LATE) - 2)
+    return np.stack(
+        [
+            scores.astype(np.float64),
+            (seen > 1).sum((1, 2)) / np.maximum((seen > -1).sum((1, 2)), 1),
+            shared / np.maximum(areas + int(before.sum()) - shared, 1),
+            points_kept(frame, logits, prompt).mean(1),
+            single,
+            single * late,
+            np.log(np.maximum(areas, 1)),
+        ],
+        axis=1,
+    )
+
+
+def evidence(
+    frame: Frame,
+    logits: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    points: NDArray[np.float64],
+    first: NDArray[np.float32],
+    again: bool,
+    kept: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Gather what speaks for each of K answers.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [K, 256, 256].
+        scores: float32 [K].
+        points: [N, 2], N ≥ 1, the included points, in pixels of the photo.
+        first: float32 [4, 256, 256], the answers to the click itself, single-mask one first.
+        again: whether these are answers to the box of an earlier answer.
+        kept: bool [4], which of `first` keep the prompt; None for all. To be like one that breaks it says nothing.
+
+    Returns:
+        float64 [K, 20], columns as in `EVIDENCE`; NaN where there is nothing to say.
+    """
+    columns, rows = frame.valid_logits()
+    seen = logits[:, :rows, :columns]
+    masks = seen > 0
+    compared = first[:, :rows, :columns] > 0
+    cells = frame.to_model(points) / 4
+    at = np.clip(cells.astype(np.int64), 0, [columns - 1, rows - 1])
+    flat, flat_compared = masks.reshape(len(masks), -1), compared.reshape(len(compared), -1)
+    areas, compared_areas = flat.sum(1), flat_compared.sum(1)
+    same = pairwise_iou(masks, compared)
+    shares, multimask = areas / flat.shape[1], compared_areas[1:] / flat.shape[1]
+    least = np.maximum(shares, 1e-4)
+    table = np.empty((len(masks), len(EVIDENCE)))
+    table[:, 0] = np.sqrt(shares)
+    table[:, 1] = scores
+    table[:, 2] = (seen > 4).sum((1, 2)) / np.maximum((seen > -4).sum((1, 2)), 1)
+    table[:, 3] = np.log(multimask.max() / least + 1e-3)
+    table[:, 4] = np.log(multimask.min() / least + 1e-3)
+    table[:, 5:9] = same if kept is None else np.where(kept, same, np.nan)
+    edges = np.stack([masks[:, 0].mean(1), masks[:, -1].mean(1), masks[:, :, 0].mean(1), masks[:, :, -1].mean(1)], 1)
+    table[:, 9] = (edges[:, :2].sum(1) * columns + edges[:, 2:].sum(1) * rows) / (2 * (rows + columns))
+    table[:, 10] = (edges > 0.02).sum(1)
+    table[:, 11] = edges[:, 2:].mean(1)
+    for row, mask in zip(table, masks, strict=True):
+        row[12:19] = _shape(mask, at)
+    table[:, 19] = again
+    return table
+
+
+def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
+    """The columns from "depth" to "extent" of one mask, bool [rows, columns], clicked at cells [N, 2]."""
+    import cv2
+
+    area = int(np.count_nonzero(mask))
+    if not area:
+        return 0.0, 4.0, 1.0, 1.0, 1.0, 0.0, 0.0
+    picture = np.pad(mask.view(np.uint8), 1)  # what lies outside the photo is not the object
+    x, y, width, height = cv2.boundingRect(picture)
+    picture = np.ascontiguousarray(picture[y - 1 : y + height + 1, x - 1 : x + width + 1])
+    inner = at - [x - 2, y - 2]
+    held = np.all((inner >= 0) & (inner < [width + 2, height + 2]), axis=1)
+    depths = cv2.distanceTransform(picture, cv2.DIST_L2, 5)
+    depth = np.where(held, depths[tuple(np.where(held[:, None], inner, 0).T[::-1])], 0.0).mean() / max(depths.max(), 1)
+    moments = cv2.moments(picture, binaryImage=True)
+    centre = np.array([moments["m10"], moments["m01"]]) / area
+    off = np.hypot(*(centre - inner).mean(0)) / np.sqrt(area)
+    outlines, _ = cv2.findContours(picture, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
+    parts, _, stats, _ = cv2.connectedComponentsWithStats(picture)
+    largest = int(stats[1:, cv2.CC_STAT_AREA].max())
+    return (
+        float(depth), float(off), area / (width * height), area / max(hull, area), largest / area,
+        float(np.log(parts)), float(np.sqrt(width * height / mask.size)),
+    )  # fmt: skip
+
+
+@cache
+def _weights(section: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    table = json.loads((files("anymask.prediction") / "ranking.json").read_text(encoding="utf-8"))
+    rows = np.array([table[section][name] for name in (EVIDENCE if section == "evidence" else FURTHER)], np.float64)
+    return cast("tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]", tuple(rows.T))

@@ -1,0 +1,148 @@
+"""A `Segmenter` is a model that is ready to look at photos."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask import __version__
+from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
+from anymask.engines.base import Engine
+from anymask.engines.loading import load_engine
+from anymask.errors import ModelError
+from anymask.io.image import Image, Source, open_image
+from anymask.models.base import Family, load_family
+from anymask.models.sam.constants import CODE_VERSION
+from anymask.prediction.embedding_cache import EmbeddingStore
+from anymask.prediction.encoded_image import Scene
+from anymask.structures.provenance import Run
+from anymask.weights import Progress, cache_root, ensure, find_model
+
+
+def load(
+    model: str = "mobile-sam",
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    device: str = "auto",
+    store: bool = True,
+    allow: str | Sequence[str] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Segmenter:
+    """Get a model ready: fetch and verify its weights if needed, and set up an engine.
+
+    ```python
+    segmenter = anymask.load("mobile-sam")
+    ```
+
+    Args:
+        model: a name of `anymask models list`.
+        engine: "openvino", "onnxruntime", or "auto".
+        precision: "f32", "bf16", "int8" (the encoder of mobile-sam), or "auto": bf16 where the CPU has it.
+        threads: CPU threads for one call; None leaves it to the engine.
+        device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime has and can use one,
+            else the CPU. A device that was named is used or refused, never swapped.
+        store: keep embeddings on disk, so that a photo is encoded once for all processes.
+        allow: licences of weights that may be used; None asks the variable ANYMASK_ALLOW.
+        progress: told about downloads.
+        options: of the model's family; FastSAM takes `imgsz`, `conf`, `iou` and `max_det`, see
+            `anymask.models.fastsam.model`, and SAM takes none.
+
+    Raises:
+        ModelError: unknown model, engine, precision, device or option.
+        WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
+        EngineError: the engine is missing or cannot do this.
+    """
+    started = time.perf_counter()
+    entry = find_model(model)
+    if entry.family in DETECTOR_FAMILIES:
+        raise ModelError(f"{entry.name} finds boxes and makes no masks; name it as the detector")
+    runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
+    files = ensure(entry, allow=allow, progress=progress)
+    key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
+    family = load_family(entry.family, files, key, runtime, **options)
+    embeddings = EmbeddingStore(cache_root() / "embeddings") if store else None
+    return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
+
+
+class Segmenter:
+    """A model that is ready to look at photos. Holds no photo; safe to use from several threads at once.
+
+    Attributes:
+        model: its name.
+        engine, precision, device, threads: what really runs.
+        weights: sha256 over those of the model's files.
+    """
+
+    def __init__(
+        self, model: str, key: str, family: Family, engine: Engine, store: EmbeddingStore | None, seconds: float
+    ) -> None:
+        self.model = model
+        self.engine = engine.name
+        self.precision = family.precision
+        self.device = engine.device
+        self.threads = engine.threads
+        self.weights = key
+        self._key = (
+            key, str(CODE_VERSION), engine.name, engine.version, family.precision, engine.device, *family.variant
+        )  # fmt: skip
+        self._family = family
+        self._store = store
+        self._load_seconds = seconds
+
+    def encode(self, source: Source | Image, **options: Any) -> Scene:
+        """Look at a photo once, so that any number of prompts can be answered in milliseconds.
+
+        Args:
+            source: a path, bytes, a file, a PIL image, an array [H, W, 3] of uint8 RGB, or an opened `Image`.
+            options: of `anymask.open_image`, for example `window` for 16-bit pictures.
+
+        Raises:
+            ImageError: the picture cannot be read, or breaks a limit.
+        """
+        image = source if isinstance(source, Image) else open_image(source, **options)
+        started = time.perf_counter()
+        embedding = self._stored(image)
+        if embedding is None:
+            with ThreadPoolExecutor(
+                1
+            ) as beside:  # graphs load on one core, and the encoder's own loading leaves the other idle
+                ready = beside.submit(self._family.prepare)
+                embedding = self._family.encode(image.pixels)
+                ready.result()
+            if self._store is not None:
+                self._store.put(embedding, image.pixel_hash, *self._key)
+        embedding.setflags(write=False)
+        return self._family.scene_type()(self, image, embedding, time.perf_counter() - started)
+
+    def embedding_path(self, image: Image) -> Path | None:
+        """Where the embedding of a picture is kept on disk, whether it is there or not; None without a store."""
+        return None if self._store is None else self._store.path(image.pixel_hash, *self._key)
+
+    def _stored(self, image: Image) -> NDArray[np.float32] | None:
+        return None if self._store is None else self._store.get(image.pixel_hash, *self._key)
+
+    def _run(self, encode: float, decode: float) -> Run:
+        return Run(
+            model=self.model,
+            engine=self.engine,
+            precision=self.precision,
+            device=self.device,
+            threads=self.threads,
+            version=__version__,
+            weights=self.weights,
+            engine_version=self._key[3],
+            seconds={"load": self._load_seconds, "encode": encode, "decode": decode},
+        )
+
+    def __repr__(self) -> str:
+        return f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {self.threads} threads>"

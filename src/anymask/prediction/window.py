@@ -1,0 +1,130 @@
+"""Windows of an image: which part to encode by itself, and how its logits and the image's fit together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import PromptError
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+
+Window = tuple[int, int, int, int]
+"""(x_min, y_min, x_max, y_max) in pixels of the photo, maxima exclusive."""
+
+
+LEAST_SIDE = 768
+"""Windows are at least this long: of fewer pixels the model would be shown an enlargement, which it reads worse."""
+
+
+SNAP = 128
+"""Sides of the smallest windows lie on a grid of so many pixels; small moves of the view keep the window."""
+
+
+_SEAM_CELLS = 12
+"""Logit cells over which the two are blended at a side where the window cuts the image."""
+
+
+def window_for(size: tuple[int, int], visible: Sequence[float]) -> Window | None:
+    """Find the window to look at for what is visible.
+
+    Args:
+        size: (width, height) of the photo.
+        visible: [x_min, y_min, x_max, y_max] in pixels of the photo; what lies outside is cut off.
+
+    Returns:
+        A window that holds all that is visible; None if it would not show the photo `DETAIL` times as fine as the model
+        saw it whole.
+
+    Raises:
+        PromptError: four numbers that enclose nothing of the photo.
+    """
+    low = [max(0.0, visible[axis]) for axis in (0, 1)]
+    high = [min(float(size[axis]), visible[axis + 2]) for axis in (0, 1)]
+    if not all(a < b for a, b in zip(low, high, strict=True)):
+        shown = [round(edge, 2) for edge in visible]
+        raise PromptError(f"the window {shown} shows nothing of the photo, which is {size[0]}x{size[1]}")
+    longest = max(LEAST_SIDE, high[0] - low[0], high[1] - low[1])
+    step = SNAP * 2 ** int(math.log2(longest / LEAST_SIDE))
+    sides = []
+    for axis in (0, 1):
+        more = max(0.0, LEAST_SIDE - (high[axis] - low[axis])) / 2
+        start = math.floor(max(0.0, low[axis] - more) / step) * step
+        end = math.ceil(min(size[axis], high[axis] + more) / step) * step
+        sides.append((start, min(end, size[axis])))
+    (x0, x1), (y0, y1) = sides
+    if max(size) / max(x1 - x0, y1 - y0, MODEL_SIDE) < DETAIL:
+        return None
+    return x0, y0, x1, y1
+
+
+def seam_ramp(frame: Frame, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
+    """0 at the sides at which the window cuts the photo, 1 a few cells further in: float32 [256, 256]."""
+    sides = []
+    for axis, count in enumerate(frame.valid_logits()):
+        at = np.arange(LOGIT_SIDE, dtype=np.float32)
+        along = np.ones(LOGIT_SIDE, np.float32)
+        if window[axis] > 0:
+            along = np.minimum(along, at / _SEAM_CELLS)
+        if window[axis + 2] < size[axis]:
+            along = np.minimum(along, np.maximum(count - 1 - at, 0) / _SEAM_CELLS)
+        sides.append(along)
+    ramp: NDArray[np.float32] = np.minimum(sides[0][None, :], sides[1][:, None])
+    return ramp
+
+
+DETAIL = 2.0
+"""How many times more of the photo's pixels per cell than before a window must show to be looked at after a click."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """What was seen of an object in a window of the photo.
+
+    Attributes:
+        window: (x_min, y_min, x_max, y_max) in pixels of the photo.
+        frame: geometry of the window in the model.
+        logits: float32 [256, 256], in the window's own padded frame.
+    """
+
+    window: tuple[int, int, int, int]
+    frame: Frame
+    logits: NDArray[np.float32]
+
+
+def render(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.bool_]:
+    """Make the mask in full size, bool [H, W], with its detail in the window's place."""
+    mask = frame.upscale(logits)
+    if detail is not None:
+        x0, y0, x1, y1 = detail.window
+        mask[y0:y1, x0:x1] = detail.frame.upscale(detail.logits)
+    return mask
+
+
+def render_logits(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.float32]:
+    """Make the logits in full size, float32 [H, W], with their detail in the window's place."""
+    full = frame.interpolate(logits)
+    if detail is not None:
+        x0, y0, x1, y1 = detail.window
+        full[y0:y1, x0:x1] = detail.frame.interpolate(detail.logits)
+    return full
+
+
+def resample(
+    logits: NDArray[np.float32], frame: Frame, window_frame: Frame, window: tuple[int, int, int, int]
+) -> NDArray[np.float32]:
+    """See an answer about the photo as if it were about a window: float32 [256, 256] in the window's frame."""
+    import cv2
+
+    cell = MODEL_SIDE // LOGIT_SIDE
+    rows_columns = []
+    for axis, (start, size) in enumerate(((window[0], window[2] - window[0]), (window[1], window[3] - window[1]))):
+        photo_scale = frame.resized[axis] / (frame.width, frame.height)[axis] / cell
+        pixels = (np.arange(LOGIT_SIDE) + 0.5) * cell * size / window_frame.resized[axis] + start
+        rows_columns.append((pixels * photo_scale - 0.5).astype(np.float32))
+    across, down = np.meshgrid(*rows_columns)
+    seen: NDArray[np.float32] = cv2.remap(logits, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return seen

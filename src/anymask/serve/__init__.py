@@ -1,4 +1,0 @@
-"""The HTTP server: photos in, masks out, for several people at once. Needs the extra `server`.
-
-`anymask.serve.app.create_app` makes the application, `anymask.serve.server.serve` runs it until it is told to stop.
-"""

@@ -1,0 +1,71 @@
+"""The application: routes, guard, and the browser's files, around one model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+
+from anymask import __version__
+from anymask.prediction.segmenter import Segmenter
+from anymask.server import problems
+from anymask.server.middleware import Guard
+from anymask.server.routes import about, images, jobs, prompts
+from anymask.server.service import Service, Settings
+from anymask.server.static_files import WebFiles
+
+
+def create_app(segmenter: Segmenter, settings: Settings) -> FastAPI:
+    """Make the ASGI application of a server.
+
+    Args:
+        segmenter: the model that answers; its embedding store is used and filled.
+        settings: see `Settings`.
+    """
+    service = Service(segmenter, settings)
+    app = FastAPI(
+        title="anymask",
+        summary="Exact object masks from clicks, boxes or words.",
+        version=__version__,
+        docs_url=None,  # both pages load scripts from other sites
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.service = service
+    problems.install(app)
+    bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
+    for each in (images, prompts, jobs):
+        app.include_router(each.router, dependencies=[bearer])  # described here, checked by the guard
+    app.include_router(about.router)
+    app.mount("/", WebFiles(), "web")
+    app.add_middleware(Guard, limits=settings.limits, token=settings.token, hosts=tuple(settings.hosts))
+    app.add_middleware(_Counting, service=service)
+    return app
+
+
+class _Counting:
+    """The outermost layer: counts what the guard refuses, too."""
+
+    def __init__(self, app: Any, service: Service) -> None:
+        self._app = service.metrics.counting(app)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    sweeping = asyncio.create_task(service.sweep_forever())
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeping
+        await service.stop()
+        await asyncio.to_thread(service.close)

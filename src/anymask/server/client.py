@@ -1,0 +1,413 @@
+"""A client of `anymask serve` with the calls of a Segmenter and a Scene; the model runs on the server.
+
+```python
+client = anymask.Client("http://localhost:8000")
+scene = client.encode("photo.jpg")
+mask = scene.segment(points=[(350, 450)])[0]
+```
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.automatic.budget import Status
+from anymask.errors import AnymaskError, InputError, PromptError
+from anymask.formats import masks_json
+from anymask.io.image import Image, Source, open_image
+from anymask.prediction.click_grouping import Group, check_group
+from anymask.structures.coordinates import BoxFormat, FrameName
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt import Prompt, make_prompts
+from anymask.structures.provenance import Run
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class ServerError(AnymaskError):
+    """The server refused, failed, or cannot be reached.
+
+    Attributes:
+        status: the HTTP status, 0 if there was no answer.
+        kind: the last part of the problem's type, such as "queue-full".
+        retry_after: seconds after which to try again, None if the server did not say.
+    """
+
+    def __init__(self, line: str, status: int = 0, kind: str = "", retry_after: float | None = None) -> None:
+        super().__init__(line)
+        self.status, self.kind, self.retry_after = status, kind, retry_after
+
+
+class RemoteMask(Mask):
+    """A mask that a server made.
+
+    Attributes:
+        reference: under which the server keeps it, with its logits, for `previous=`.
+        parent: index of the mask that it is a part of, in a result of `everything`; None for none.
+        window: [x_min, y_min, x_max, y_max] of the photo that it was seen in; None for the photo as a whole.
+    """
+
+    reference: str | None = None
+    parent: int | None = None
+    window: list[int] | None = None
+
+
+class Client:
+    """Talks to one server. Safe to use from several threads at once; also a context manager.
+
+    Args:
+        address: of the server, such as "http://localhost:8000".
+        token: that the server printed; None takes the variable ANYMASK_TOKEN.
+        timeout: seconds to wait for an answer.
+
+    Raises:
+        InputError: no address of a server.
+    """
+
+    def __init__(
+        self, address: str = "http://localhost:8000", *, token: str | None = None, timeout: float = 120.0
+    ) -> None:
+        import httpx
+
+        token = token or os.environ.get("ANYMASK_TOKEN") or None
+        if not address.startswith(("http://", "https://")):
+            raise InputError(f"the server's address is {address!r}: it takes http:// or https://, a name and a port")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            self._http = httpx.Client(base_url=address.rstrip("/"), headers=headers, timeout=timeout)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise InputError(f"the server's address is {address!r}: {error}") from None
+
+    def encode(self, source: Source | Image) -> RemoteScene:
+        """Bring a photo to the server, which encodes it.
+
+        A file or bytes travel as they are; arrays, Pillow images and opened images as PNG.
+
+        Args:
+            source: as for `Segmenter.encode`.
+
+        Raises:
+            ImageError: it cannot be read here.
+            ServerError: the server does not take it.
+        """
+        image, encoded = _read(source)
+        answer = self.request("POST", "/v1/images", files={"file": ("photo", encoded)}).json()
+        return RemoteScene(self, answer, image)
+
+    def open(self, id: str) -> RemoteScene:
+        """A photo that the server has already, by its id (`Image.pixel_hash`).
+
+        Raises:
+            ServerError: unknown or forgotten there.
+        """
+        return RemoteScene(self, self.request("GET", f"/v1/images/{id}").json(), None)
+
+    def models(self) -> dict[str, Any]:
+        """What answers there, the formats of exports, and the limits."""
+        return cast("dict[str, Any]", self.request("GET", "/v1/models").json())
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask the server.
+
+        Raises:
+            InputError: it says that the request is at fault.
+            ServerError: it refuses for another reason, fails, or does not answer.
+        """
+        import httpx
+
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise ServerError(f"no answer from {self._http.base_url}: {str(error) or type(error).__name__}") from None
+        _check(answer)
+        return answer
+
+    def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Server-sent events: name and data, until the server ends the stream.
+
+        Raises:
+            ServerError: as `request`.
+        """
+        import httpx
+
+        try:
+            with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    answer.read()
+                    _check(answer)
+                name = ""
+                for line in answer.iter_lines():
+                    field, _, value = line.partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, json.loads(value)
+        except httpx.HTTPError as error:
+            raise ServerError(f"the connection to {self._http.base_url} broke: {error}") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class RemoteScene:
+    """A photo on a server: answers what a `Scene` answers, with the same arguments.
+
+    Attributes:
+        id: of the photo there, its pixel hash.
+        size: (width, height) as displayed.
+    """
+
+    def __init__(self, client: Client, answer: Mapping[str, Any], image: Image | None) -> None:
+        self.id: str = answer["id"]
+        self.size: tuple[int, int] = (answer["width"], answer["height"])
+        self._client = client
+        self._image = image
+        self._path = f"/v1/images/{self.id}"
+
+    @property
+    def source(self) -> Image:
+        """The opened photo; fetched from the server if it was not brought from here."""
+        if self._image is None:
+            answer = self._client.request("GET", f"{self._path}/picture", params={"format": "png"})
+            self._image = open_image(answer.content)
+        return self._image
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The photo's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
+        return self.source.pixels
+
+    def segment(
+        self,
+        points: Any = None,
+        labels: Any = None,
+        box: ArrayLike | None = None,
+        *,
+        boxes: ArrayLike | None = None,
+        mask_input: Any = None,
+        each: bool = False,
+        group: Group = "one",
+        previous: Mask | None = None,
+        text: str | Sequence[str] | None = None,
+        frame: FrameName = "pixels",
+        box_format: BoxFormat = "xyxy",
+        **options: Any,
+    ) -> MaskSet:
+        """Ask for one or several objects; see `Scene.segment`.
+
+        Prompts are checked here, so that mistakes are told without asking the server.
+
+        Args:
+            points: as there, like all that follows.
+            labels: 1 include, 0 exclude.
+            box: one box.
+            boxes: one object each.
+            mask_input: a mask of the photo's size; an earlier answer goes into `previous`.
+            each: every point is an object of its own.
+            group: "auto": points on different objects ask for one mask each.
+            text: words for objects.
+            frame: "pixels", "unit" or "percent".
+            box_format: "xyxy", "xywh" or "cxcywh".
+            previous: an earlier answer of the same server.
+            options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``; ``window=``, what is looked at, in
+                pixels: where it shows more than the photo as a whole, the server asks there (`RemoteMask.window`);
+                ``quick=True`` for an answer from one look alone.
+
+        Raises:
+            PromptError: a value that cannot be right.
+            ServerError: the server refuses or fails.
+        """
+        if text is not None:
+            if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
+                raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
+            words = text if isinstance(text, str) else ", ".join(text)
+            return self._answer([{"text": words}], (), options)
+        if previous is not None and mask_input is not None:
+            raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
+        prompts = make_prompts(
+            self.size, points=points, labels=labels, box=box, boxes=boxes, each=each, frame=frame, box_format=box_format
+        )
+        if len(prompts) > 1 and (previous is not None or mask_input is not None):
+            raise PromptError("an earlier mask goes with a prompt about one object")
+        check_group(group, not each and all(given is None for given in (box, boxes, mask_input, previous)))
+        if group == "auto" and len(prompts) == 1:
+            return self._answer([_body(prompts[0])], (), {**options, "group": "auto"})
+        earlier = {**_reference(previous), **_drawn(mask_input)}
+        return self._answer([{**_body(prompt), **earlier} for prompt in prompts], prompts, options)
+
+    def _answer(self, bodies: list[dict[str, Any]], prompts: Sequence[Prompt], options: dict[str, Any]) -> MaskSet:
+        answer = self._client.request("POST", f"{self._path}/segment", json={"prompts": bodies, **options}).json()
+        masks = [_mask(entry) for entry in answer["masks"]]
+        if options.get("group") == "auto":  # as the library: a prompt for each object, with its own points
+            notes = tuple(answer["prompts"][0].get("notes", ()))
+            prompts = [
+                Prompt(np.array(each["points"], np.float64), np.array(each["labels"], np.int64), notes=notes)
+                for each in answer["masks"]
+            ]
+            masks = [cast("RemoteMask", mask.replace(prompt=index)) for index, mask in enumerate(masks)]
+        elif not prompts:
+            prompts = [Prompt(text=each["text"], notes=tuple(each.get("notes", ()))) for each in answer["prompts"]]
+        return MaskSet(masks, image=self.source, prompts=prompts, run=_run(answer))
+
+    def candidates(
+        self, points: ArrayLike | None = None, labels: ArrayLike | None = None, box: ArrayLike | None = None
+    ) -> MaskSet:
+        """The model's three answers to one prompt, as masks with scores; see `Scene.candidates`."""
+        prompts = make_prompts(self.size, points=points, labels=labels, box=box)
+        body = {"prompts": [_body(prompt) for prompt in prompts], "candidates": True, "refine": "off"}
+        answer = self._client.request("POST", f"{self._path}/segment", json=body).json()
+        masks = [_mask(entry) for entry in answer["masks"][0]["candidates"]]
+        return MaskSet(masks, image=self.source, prompts=prompts, run=_run(answer))
+
+    def choices(
+        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
+    ) -> MaskSet:
+        """What a click may mean: distinct answers, the best first; see `Scene.choices`."""
+        (prompt,) = make_prompts(
+            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
+        )
+        asked = prompt.as_dict()
+        body = {"points": asked["points"], "labels": asked["labels"], "most": most}
+        answer = self._client.request("POST", f"{self._path}/choices", json=body).json()
+        return MaskSet([_mask(e) for e in answer["masks"]], image=self.source, prompts=(prompt,), run=_run(answer))
+
+    def detect(self, text: str, **options: Any) -> list[dict[str, Any]]:
+        """Boxes of what words name: label, score and box each.
+
+        Args:
+            text: phrases, with commas between them.
+            options: ``threshold``, ``max_per_label``, ``zoom``.
+        """
+        answer = self._client.request("POST", f"{self._path}/detect", json={"text": text, **options}).json()
+        return cast("list[dict[str, Any]]", answer["detections"])
+
+    def everything(
+        self,
+        *,
+        progress: Callable[[Status], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+        **parameters: Any,
+    ) -> MaskSet:
+        """Find all objects; see `Scene.everything`. Each mask's `parent` tells what it is a part of.
+
+        Args:
+            progress: told how far the server is.
+            stop: asked after each report of progress; true ends the search with what was found.
+            parameters: as there.
+
+        Raises:
+            ServerError: the server refuses or fails, or goes down before it found anything.
+        """
+        started = self._client.request("POST", f"{self._path}/everything", json=parameters).json()
+        ended: dict[str, Any] = {}
+        try:
+            for name, data in self._client.events(started["events"]):
+                if name == "progress" and "asked" in data and progress is not None:
+                    progress(Status(data["asked"], data["planned"], data["found"], data["seconds"]))
+                if stop is not None and name == "progress" and stop():
+                    self._client.request("DELETE", started["state"])
+                ended = data
+        except BaseException:
+            with suppress(AnymaskError):  # Ctrl-C here is to end the work there, too
+                self._client.request("DELETE", started["state"])
+            raise
+        result = ended.get("result")
+        if result is None:
+            problem = ended.get("problem") or {"detail": f"the job ended as {ended.get('state', 'unknown')}"}
+            raise ServerError(str(problem["detail"]), int(problem.get("status", 0)))
+        prompts = [Prompt(points=np.array([entry["point"]]), labels=np.ones(1, np.int64)) for entry in result["masks"]]
+        masks = [_mask(entry).replace(prompt=index) for index, entry in enumerate(result["masks"])]
+        found = MaskSet(masks, image=self.source, prompts=prompts, run=_run(result))
+        found.shows_prompts = False
+        return found
+
+    def forget(self) -> None:
+        """Have the server forget the photo."""
+        self._client.request("DELETE", self._path)
+
+    def __repr__(self) -> str:
+        return f"<RemoteScene {self.size[0]}×{self.size[1]} on {self._client._http.base_url}>"
+
+
+def _read(source: Source | Image) -> tuple[Image, bytes]:
+    """The opened picture, and the bytes that the server is to decode to the same pixels."""
+    if isinstance(source, (str, os.PathLike)):
+        image = open_image(source)
+        return image, Path(os.fspath(source)).read_bytes()
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return open_image(source), bytes(source)
+    import PIL.Image
+
+    image = open_image(source)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(image.pixels).save(buffer, "png", compress_level=1)
+    return image, buffer.getvalue()
+
+
+def _body(prompt: Prompt) -> dict[str, Any]:
+    asked = prompt.as_dict()
+    return {
+        "points": asked["points"] or None,
+        "labels": asked["labels"] if asked["points"] else None,
+        "box": asked["box"],
+    }
+
+
+def _reference(previous: Mask | None) -> dict[str, Any]:
+    if previous is None:
+        return {}
+    reference = getattr(previous, "reference", None)
+    if reference is None:
+        raise PromptError("the previous mask is none of this server's answers; pass it as mask_input instead")
+    return {"logits": reference}
+
+
+def _drawn(mask_input: Any) -> dict[str, Any]:
+    if mask_input is None:
+        return {}
+    mask = mask_input if isinstance(mask_input, Mask) else Mask.from_array(mask_input)
+    return {"mask": mask.rle}
+
+
+def _mask(entry: Mapping[str, Any]) -> RemoteMask:
+    mask = cast("RemoteMask", RemoteMask.from_rle(entry["rle"], **masks_json.about_mask(entry)))
+    mask.reference, mask.parent, mask.window = entry.get("logits"), entry.get("parent"), entry.get("window")
+    return mask
+
+
+def _run(answer: Mapping[str, Any]) -> Run:
+    names = ("model", "engine", "precision", "device", "version")
+    told: dict[str, Any] = {name: answer.get(name) or "" for name in names}
+    return Run(**told, seconds=answer.get("seconds") or {})
+
+
+def _check(answer: httpx.Response) -> None:
+    if not answer.is_error:
+        return
+    try:
+        problem = answer.json()
+        line, kind = str(problem["detail"]), str(problem["type"]).rpartition(":")[2]
+    except (ValueError, KeyError, TypeError):
+        line, kind = f"the server answered {answer.status_code} {answer.reason_phrase}", ""
+    if answer.status_code == 422:
+        raise PromptError(line)
+    wait = answer.headers.get("Retry-After", "")
+    raise ServerError(line, answer.status_code, kind, float(wait) if wait.isdigit() else None)

@@ -1,0 +1,122 @@
+"""Masks as a file to download, in any format of the registry."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from anymask.errors import InputError
+from anymask.formats.registry import find_format
+from anymask.io.image import Image
+from anymask.server.image_store import Photo
+from anymask.server.schemas.requests import CutoutBody, ExportBody, MaskBody
+from anymask.server.segment_handler import mask_of_runs
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+
+KINDS = {
+    ".json": "application/json",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+    ".xml": "application/xml",
+    ".svg": "image/svg+xml",
+    ".zip": "application/zip",
+    ".geojson": "application/geo+json",
+}
+_EXTENSIONS = {"label-map": ".png", "folder": "", "yolo": "", "cvat": ".xml"}
+"""Of formats that say none themselves; a folder has none, and all others of that kind are JSON."""
+
+
+def exported(
+    opened: Callable[[], Image], photo: Photo, body: ExportBody, earlier: Callable[[str], Mask]
+) -> tuple[str, str, bytes]:
+    """Write masks into a scratch folder and take the file, or a .zip of the files, from there.
+
+    Args:
+        opened: decodes the photo.
+        photo: what is known of it.
+        body: which masks, and the format.
+        earlier: finds the mask behind a reference.
+
+    Returns:
+        File name, media type, content. The name has nothing of the client's but letters, digits and dashes.
+
+    Raises:
+        InputError: an unknown format, or masks that do not suit it.
+        Problem: 404, an unknown reference.
+    """
+    format = find_format(body.format)
+    masks = [_mask(each, photo.size, earlier) for each in body.masks]
+    told = Path(body.name.replace("\\", "/"))
+    stem, suffix = _plain(told.stem)[:60] or "photo", _plain(told.suffix)[:8] or "jpg"
+    image = replace(opened(), path=f"{stem}.{suffix}")
+    result = MaskSet(masks, image=image)
+    result.shows_prompts = False
+    with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
+        written = format.write(result, Path(folder) / f"{stem}{_extension(body.format, len(masks))}")
+        if not written:
+            raise InputError(f"the format {body.format} writes nothing for these masks")
+        if len(written) == 1:
+            name, content = written[0].name, written[0].read_bytes()
+        else:
+            name, content = f"{stem}.zip", _zipped(Path(folder), written)
+    return name, KINDS.get(Path(name).suffix, "application/octet-stream"), content
+
+
+def cut_out_png(opened: Callable[[], Image], photo: Photo, body: CutoutBody, earlier: Callable[[str], Mask]) -> bytes:
+    """Lift objects off their background, as a PNG; the other arguments are those of `exported`.
+
+    Raises:
+        InputError: an empty mask.
+        Problem: 404, an unknown reference.
+    """
+    from anymask.editing.cutout import Blur, cut_out
+    from anymask.editing.effects import Outline
+
+    image = opened()
+    masks = MaskSet([_mask(each, photo.size, earlier) for each in body.masks], image=image)
+    ground = body.background
+    cutout = cut_out(
+        image,
+        masks,
+        edges=body.edges,
+        crop=body.crop or body.margin > 0,
+        margin=body.margin,
+        background=Blur() if ground == "blur" else None if ground is None else (ground[0], ground[1], ground[2]),
+        shadow=body.shadow,
+        outline=None if body.outline is None else Outline(body.outline),
+    )
+    buffer = io.BytesIO()
+    cutout.picture.save(buffer, "png", compress_level=1, icc_profile=cutout.icc_profile)
+    return buffer.getvalue()
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")
+
+
+def _extension(name: str, count: int) -> str:
+    extensions = find_format(name).EXTENSIONS
+    return _EXTENSIONS.get(name.replace("_", "-"), extensions[0] if extensions else ".json")
+
+
+def _mask(body: MaskBody, size: tuple[int, int], earlier: Callable[[str], Mask]) -> Mask:
+    if (body.id is None) == (body.rle is None):
+        raise InputError("each mask takes either id or rle")
+    mask = earlier(body.id) if body.id is not None else mask_of_runs(body.rle.model_dump() if body.rle else {}, size)
+    return mask.replace(
+        label=mask.label if body.label is None else body.label, score=mask.score if body.score is None else body.score
+    )
+
+
+def _zipped(folder: Path, files: list[Path]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.relative_to(folder).as_posix())
+    return buffer.getvalue()

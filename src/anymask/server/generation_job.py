@@ -1,0 +1,100 @@
+"""Everything mode as a job: masks are told as they are found, the tree of parts and wholes at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.automatic.budget import Status
+from anymask.automatic.result import EverythingResult
+from anymask.formats import masks_json
+from anymask.prediction.encoded_image import Scene
+from anymask.server.jobs import Job
+from anymask.structures.mask import Mask
+from anymask.structures.overlap import tight_box
+
+Shown = Callable[[Mask], dict[str, Any]]
+"""Words a mask for the client, and keeps it for later requests."""
+
+_SAME = 0.7
+_TELL_EVERY = 0.1
+
+
+def find_everything(
+    scene: Scene, parameters: dict[str, Any], shown: Shown, job: Job, tell: Callable[..., None]
+) -> dict[str, Any]:
+    """Search a scene, on the jobs' thread.
+
+    Args:
+        scene: the picture.
+        parameters: of `Scene.everything`.
+        shown: words the masks.
+        job: asked whether to stop.
+        tell: told about progress.
+
+    Raises:
+        PromptError: a parameter out of its range.
+    """
+    partial = _Partial(scene.size, shown, tell)
+    result = scene.everything(**parameters, stop=lambda: job.is_told_to_stop, progress=partial.tell)
+    return _content(result, shown)
+
+
+def _content(result: EverythingResult, shown: Shown) -> dict[str, Any]:
+    parents, levels = result.tree.parents.tolist(), result.tree.levels.tolist()
+    entries = [
+        {**shown(mask), "point": masks_json.prompt_to_dict(result.prompts[mask.prompt])["points"][0]} for mask in result
+    ]
+    for entry, parent, level in zip(entries, parents, levels, strict=True):
+        entry |= {"parent": parent if parent >= 0 else None, "level": level}
+    return {
+        "masks": entries,
+        "skipped": result.skipped,
+        "asked": result.found.asked,
+        **{name: getattr(result.run, name) for name in ("model", "engine", "precision", "device", "version")},
+        "seconds": {step: round(seconds, 4) for step, seconds in result.run.seconds.items()},
+    }
+
+
+class _Partial:
+    """Tells new masks once; which of two alike is better is decided only at the end of the search."""
+
+    def __init__(self, size: tuple[int, int], shown: Shown, tell: Callable[..., None]) -> None:
+        self._size = size
+        self._shown = shown
+        self._tell = tell
+        self._boxes = np.zeros((0, 4))
+        self._last = 0.0
+
+    def tell(self, status: Status) -> None:
+        fresh = [mask for mask in status.latest() if mask.size == self._size and self._is_new(mask)]
+        progress = {
+            "asked": status.asked,
+            "planned": status.planned,
+            "found": status.found,
+            "seconds": round(status.seconds, 2),
+        }
+        if fresh or time.monotonic() - self._last > _TELL_EVERY:
+            self._last = time.monotonic()
+            self._tell(progress=progress, found=[self._shown(mask) for mask in fresh])
+
+    def _is_new(self, mask: Mask) -> bool:
+        assert mask.logits is not None
+        box = np.asarray(tight_box(mask.logits > 0), np.float64)
+        if _overlaps(box, self._boxes).max(initial=0.0) > _SAME:
+            return False
+        self._boxes = np.vstack([self._boxes, box])
+        return True
+
+
+def _overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU of one box with [N, 4] others."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    union: NDArray[np.float64] = shared / np.maximum(areas + np.prod(box[2:] - box[:2]) - shared, 1)
+    return union

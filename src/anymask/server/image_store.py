@@ -1,0 +1,258 @@
+"""The photos that clients brought, on disk: a folder each, named by the hash of the pixels, forgotten when idle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from anymask.io.atomic import write_file
+from anymask.io.image import Image, open_image
+from anymask.server.limits import Limits
+from anymask.server.problems import Problem
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_SESSION = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_PHOTO, _RECORD = "photo", "record.json"
+_RECENT = 900.0
+"""Seconds for which a photo is not given up to make room for another."""
+_TOUCH = 60.0
+
+
+@dataclass
+class Photo:
+    """What is known of one photo.
+
+    Attributes:
+        id: hash of its pixels.
+        size: (width, height) as displayed.
+        stored: bytes on disk.
+        notes: remarks of the reader.
+        used: when somebody last asked about it, seconds since 1970.
+        clients: who brought it.
+    """
+
+    id: str
+    size: tuple[int, int]
+    stored: int
+    notes: tuple[str, ...]
+    used: float
+    clients: set[str] = field(default_factory=set)
+    written: float = 0.0
+
+
+class ImageStore:
+    """Photos by id. Safe to use from several threads at once.
+
+    Nothing in a path comes from a client but an id of exactly 64 hexadecimal digits, and a session key of letters and
+    digits.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, forgotten: Callable[[str], None] = lambda _: None) -> None:
+        """Take up the photos that an earlier server left in a folder.
+
+        Args:
+            folder: made if missing, for its owner only.
+            limits: how many, how much, how long.
+            forgotten: told the id of every photo that goes.
+        """
+        self.folder = folder
+        self._limits = limits
+        self._forgotten = forgotten
+        self._lock = threading.RLock()
+        self._photos: dict[str, Photo] = {}
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for record in folder.glob(f"*/{_RECORD}"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                photo = _read_record(record)
+                self._photos[photo.id] = photo
+        self.sweep()
+
+    def add(self, encoded: bytes, client: str) -> Photo:
+        """Decode a picture and keep it.
+
+        Raises:
+            ImageError: it is none, or too large.
+            Problem: 429, this client or the server has as many as it may.
+        """
+        image = open_image(encoded, max_pixels=self._limits.pixels)
+        with self._lock:
+            photo = self._photos.get(image.pixel_hash)
+            if photo is None or _hidden(client) not in photo.clients:
+                self._check_count(client)
+            if photo is None:
+                self._make_room(len(encoded))
+                photo = Photo(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
+                write_file(self._place(photo.id) / _PHOTO, encoded)
+                self._photos[photo.id] = photo
+            photo.clients.add(_hidden(client))
+            photo.used = time.time()
+            self._write_record(photo)
+            return photo
+
+    def get(self, id: str) -> Photo:
+        """A photo that is here; this counts as using it.
+
+        Raises:
+            Problem: 404, unknown or forgotten.
+        """
+        with self._lock:
+            photo = self._photos.get(id)
+            if photo is None or self._is_idle(photo):
+                raise Problem(404, "unknown-image", "no such image: its id is wrong, or it was idle for too long")
+            photo.used = time.time()
+            if photo.used - photo.written > _TOUCH:
+                self._write_record(photo)
+            return photo
+
+    def open(self, id: str) -> Image:
+        """Decode a photo anew.
+
+        Raises:
+            Problem: 404, unknown or forgotten.
+        """
+        self.get(id)
+        try:
+            encoded = (self._place(id) / _PHOTO).read_bytes()
+        except OSError:
+            self._drop(id)
+            raise Problem(404, "unknown-image", "no such image: it was removed from the server's disk") from None
+        return open_image(encoded, max_pixels=self._limits.pixels)
+
+    def remove(self, id: str, client: str) -> None:
+        """Forget a photo for one client, and altogether when no other client brought it."""
+        with self._lock:
+            photo = self.get(id)
+            photo.clients.discard(_hidden(client))
+            if photo.clients:
+                self._write_record(photo)
+            else:
+                self._drop(id)
+
+    def expires(self, photo: Photo) -> str:
+        """When a photo will be forgotten if nobody asks about it, ISO 8601 in UTC."""
+        moment = datetime.fromtimestamp(photo.used + self._limits.idle_seconds, timezone.utc)
+        return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def sweep(self) -> None:
+        """Forget what was idle for too long, and what is left of photos that never were whole."""
+        with self._lock:
+            for photo in [each for each in self._photos.values() if self._is_idle(each)]:
+                self._drop(photo.id)
+            for folder in self.folder.iterdir():
+                if _ID.fullmatch(folder.name) and folder.name not in self._photos:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def save_state(self, id: str, session: str, state: bytes) -> None:
+        """Keep what a browser wants to find again, for as long as the photo."""
+        with self._lock:
+            photo, place = self.get(id), self._state_place(id, session)
+            self._make_room(len(state), spare=id)
+            write_file(place, state)
+            states = sorted(place.parent.glob("state-*.json"), key=lambda each: each.stat().st_mtime)
+            for oldest in states[: -self._limits.sessions]:
+                oldest.unlink(missing_ok=True)
+            photo.stored = sum(each.stat().st_size for each in place.parent.iterdir() if each.name != _RECORD)
+            self._write_record(photo)
+
+    def read_state(self, id: str, session: str) -> bytes:
+        """What `save_state` kept.
+
+        Raises:
+            Problem: 404, nothing was.
+        """
+        self.get(id)
+        try:
+            return self._state_place(id, session).read_bytes()
+        except FileNotFoundError:
+            raise Problem(404, "no-state", "nothing was saved for this image under this session") from None
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all photos on disk."""
+        with self._lock:
+            return sum(photo.stored for photo in self._photos.values())
+
+    def _place(self, id: str) -> Path:
+        if not _ID.fullmatch(id):
+            raise Problem(404, "unknown-image", "an image's id has 64 hexadecimal digits")
+        return self.folder / id
+
+    def _state_place(self, id: str, session: str) -> Path:
+        if not _SESSION.fullmatch(session):
+            raise Problem(422, "bad-input", "a session is 8 to 64 letters, digits, - and _")
+        return self._place(id) / f"state-{_hidden(session)}.json"
+
+    def _is_idle(self, photo: Photo) -> bool:
+        return time.time() - photo.used > self._limits.idle_seconds
+
+    def _check_count(self, client: str) -> None:
+        mine = [photo for photo in self._photos.values() if _hidden(client) in photo.clients]
+        if len(mine) >= self._limits.images_per_client:
+            oldest = min(photo.used for photo in mine)
+            wait = max(1.0, oldest + self._limits.idle_seconds - time.time())
+            line = f"{len(mine)} images are kept for you, which is the limit; DELETE one"
+            raise Problem(429, "too-many-images", line, retry_after=min(wait, 3600))
+
+    def _make_room(self, needed: int, spare: str = "") -> None:
+        """Forget the photos idle for longest, as far as they are not in use, until something new fits."""
+        excess = self.stored_bytes + needed - self._limits.stored_bytes
+        for photo in sorted(self._photos.values(), key=lambda each: each.used):
+            if excess <= 0:
+                return
+            if time.time() - photo.used < _RECENT or photo.id == spare:
+                break
+            excess -= photo.stored
+            self._drop(photo.id)
+        if excess > 0:
+            raise Problem(429, "server-full", "the server keeps as many images as it may", retry_after=_RECENT)
+
+    def _drop(self, id: str) -> None:
+        with self._lock:
+            self._photos.pop(id, None)
+            shutil.rmtree(self._place(id), ignore_errors=True)
+        self._forgotten(id)
+
+    def _write_record(self, photo: Photo) -> None:
+        photo.written = time.time()
+        record: dict[str, Any] = {
+            "id": photo.id,
+            "size": list(photo.size),
+            "stored": photo.stored,
+            "notes": list(photo.notes),
+            "used": photo.used,
+            "clients": sorted(photo.clients),
+        }
+        write_file(self._place(photo.id) / _RECORD, json.dumps(record).encode())
+
+
+def _read_record(path: Path) -> Photo:
+    record = json.loads(path.read_bytes())
+    if record["id"] != path.parent.name or not (path.parent / _PHOTO).is_file():
+        raise ValueError("the folder was moved or is not whole")
+    width, height = record["size"]
+    return Photo(
+        record["id"],
+        (int(width), int(height)),
+        int(record["stored"]),
+        tuple(record["notes"]),
+        float(record["used"]),
+        set(record["clients"]),
+    )
+
+
+def _hidden(name: str) -> str:
+    """Stand in for an address or a session key, so that the disk does not tell who was here."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -1,0 +1,249 @@
+"""Work that takes longer than a request: everything mode, with progress, partial results and a way to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from anymask.io.atomic import write_file
+from anymask.server.limits import Limits
+from anymask.server.problems import Problem, problem_of
+
+State = Literal["queued", "running", "done", "cancelled", "stopped", "failed"]
+ENDED = ("done", "cancelled", "stopped", "failed")
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+@dataclass(eq=False)
+class Job:
+    """One job while it is in memory; its threads write, the event loop reads.
+
+    Attributes:
+        id: unguessable.
+        image: that it is about.
+        client: who asked for it.
+        state: how far it is; "stopped" means that the server went down.
+        progress: asked, planned, found, seconds.
+        partial: masks found so far, as they go to the client; a later result takes their place.
+        result: of a job that ended with one.
+        problem: why it failed, as problem+json.
+    """
+
+    id: str
+    image: str
+    client: str
+    state: State = "queued"
+    progress: dict[str, Any] = field(default_factory=dict)
+    partial: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
+    reason: State | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self, reason: State) -> None:
+        """Ask it to end early; the first reason counts."""
+        self.reason = self.reason or reason
+
+    @property
+    def is_told_to_stop(self) -> bool:
+        """Whether somebody asked it to end early."""
+        return self.reason is not None
+
+    def as_dict(self, masks: bool = True) -> dict[str, Any]:
+        """What a client is shown."""
+        shown: dict[str, Any] = {
+            "job": self.id, "image": self.image, "state": self.state, "progress": self.progress,
+        }  # fmt: skip
+        if self.problem is not None:
+            shown["problem"] = self.problem
+        if masks:
+            shown |= {"result": self.result} if self.result is not None else {"masks": self.partial}
+        return shown
+
+
+Work = Callable[[Job, Callable[..., None]], dict[str, Any]]
+"""Does a job on a thread: gets the job and a function that reports progress; returns the result."""
+
+
+class Jobs:
+    """All jobs of a server. One runs at a time; the others wait in order.
+
+    Ended jobs lie on disk until they are as old as an idle image may be, so that a restart keeps them.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._jobs: dict[str, Job] = {}
+        self._pool = ThreadPoolExecutor(1, "anymask-job")
+        self._stopping = threading.Event()
+        self._listeners = 0
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.sweep()
+
+    def start(self, image: str, client: str, work: Work) -> Job:
+        """Queue a job; to be called on the event loop's thread.
+
+        Raises:
+            Problem: 429, this client or the server has as many as it may, or the server is going down.
+        """
+        unfinished = [job for job in self._jobs.values() if job.state not in ENDED]
+        if sum(job.client == client for job in unfinished) >= self._limits.jobs_per_client:
+            raise Problem(429, "too-many-jobs", "you have as many jobs as you may; wait or DELETE one", retry_after=10)
+        if len(unfinished) >= self._limits.jobs or self._stopping.is_set():
+            raise Problem(429, "queue-full", "the server has as many jobs as it takes; try again", retry_after=30)
+        job = Job(secrets.token_urlsafe(16), image, client)
+        self._jobs[job.id] = job
+        loop = asyncio.get_running_loop()
+
+        def tell(**changes: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed when a server was told twice to go down
+                loop.call_soon_threadsafe(self._told, job, changes)
+
+        self._pool.submit(self._run, job, work, tell)
+        return job
+
+    def _run(self, job: Job, work: Work, tell: Callable[..., None]) -> None:
+        if job.is_told_to_stop:
+            tell(state=job.reason, ended=True)
+            return
+        tell(state="running")
+        try:
+            result = work(job, tell)
+            tell(state=job.reason or "done", result=result, ended=True)
+        except Exception as error:
+            problem = problem_of(error)
+            tell(state="failed", problem=json.loads(bytes(problem.response().body)), ended=True)
+
+    def _told(self, job: Job, changes: Mapping[str, Any]) -> None:
+        for name, value in changes.items():
+            if name == "found":
+                job.partial += value
+            elif name != "ended":
+                setattr(job, name, value)
+        if "ended" in changes:
+            with suppress(Exception):  # a full disk loses the record of a job, not the server
+                write_file(self._folder / f"{job.id}.json", json.dumps(job.as_dict()).encode())
+                self._drop_oldest()
+            self._jobs.pop(job.id, None)
+        job.changed.set()
+        job.changed = asyncio.Event()
+
+    def get(self, id: str) -> dict[str, Any]:
+        """A job as a client is shown it.
+
+        Raises:
+            Problem: 404, unknown or forgotten.
+        """
+        job = self._jobs.get(id)
+        return job.as_dict() if job is not None else self._read(id)
+
+    def cancel(self, id: str, reason: State = "cancelled") -> dict[str, Any]:
+        """Ask a job to end; it keeps what it found. A job that ended stays as it is.
+
+        Raises:
+            Problem: 404, unknown or forgotten.
+        """
+        job = self._jobs.get(id)
+        if job is None:
+            return self._read(id)
+        job.stop(reason)
+        return job.as_dict(masks=False)
+
+    async def events(self, id: str, skip: int = 0) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
+        """What happens to a job, from its beginning: (event, number of masks told, data), until it ends.
+
+        Args:
+            id: of the job.
+            skip: masks that the client knows already, when it comes back after a broken connection.
+
+        Raises:
+            Problem: 404, unknown or forgotten.
+        """
+        job = self._jobs.get(id)
+        if job is not None:
+            self._listeners += 1
+            try:
+                async for name, skip, data in _happenings(job, skip):  # noqa: B020 - it goes on from there
+                    yield name, skip, data
+            finally:
+                self._listeners -= 1
+        ended = job.as_dict() if job is not None else self._read(id)
+        yield ended["state"], skip, ended
+
+    async def stop(self, reason: State = "stopped") -> None:
+        """Take no more jobs, end those that run with what they found, and wait until all have said so."""
+        self._stopping.set()
+        for job in self._jobs.values():
+            job.stop(reason)
+        until = time.monotonic() + 20
+        while self._jobs and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def check_streams(self) -> None:
+        """Refuse a further listener when there are as many as may be.
+
+        Raises:
+            Problem: 429.
+        """
+        if self._listeners >= self._limits.streams:
+            raise Problem(429, "too-many-streams", "too many listen to events; ask for the state", retry_after=10)
+
+    def _drop_oldest(self) -> None:
+        records = sorted(self._folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
+        for oldest in records[: -self._limits.kept_jobs]:
+            oldest.unlink(missing_ok=True)
+
+    def forget_image(self, image: str) -> None:
+        """End the jobs of an image that was forgotten."""
+        for job in list(self._jobs.values()):
+            if job.image == image:
+                job.stop("cancelled")
+
+    def sweep(self) -> None:
+        """Remove records that are as old as an idle image may be."""
+        oldest = time.time() - self._limits.idle_seconds
+        for record in self._folder.glob("*.json"):
+            with suppress(OSError):
+                if record.stat().st_mtime < oldest:
+                    record.unlink()
+
+    def counts(self) -> dict[str, int]:
+        """Unfinished jobs by state."""
+        states = [job.state for job in self._jobs.values()]
+        return {state: states.count(state) for state in ("queued", "running")}
+
+    def _read(self, id: str) -> dict[str, Any]:
+        if _ID.fullmatch(id):
+            with suppress(OSError, ValueError):
+                record: dict[str, Any] = json.loads((self._folder / f"{id}.json").read_bytes())
+                return record
+        raise Problem(404, "unknown-job", "no such job: its id is wrong, or it is long gone")
+
+
+async def _happenings(job: Job, skip: int) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
+    """What happens to a job until it ends; an event without a name every 15 seconds keeps the line open."""
+    told: Any = None
+    while job.state not in ENDED:
+        changed = job.changed
+        if len(job.partial) > skip:
+            fresh, skip = job.partial[skip:], len(job.partial)
+            yield "masks", skip, {"masks": fresh}
+        if (shown := (job.state, dict(job.progress))) != told:
+            told = shown
+            yield "progress", skip, {"state": job.state, **job.progress}
+        try:
+            await asyncio.wait_for(changed.wait(), 15)
+        except asyncio.TimeoutError:
+            yield "", skip, {}

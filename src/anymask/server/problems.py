@@ -1,0 +1,109 @@
+"""Errors as `application/problem+json` (RFC 9457): a type to act on, and one line for the person."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from anymask.errors import AnymaskError, ImageError, InputError, PictureTooLargeError
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:anymask:problem:"
+_log = logging.getLogger("anymask.server")
+
+
+class Problem(HTTPException):
+    """A request that cannot be answered.
+
+    Args:
+        status: the HTTP status.
+        kind: what went wrong, as a word for programs: the last part of `type`.
+        detail: one line for the person.
+        retry_after: seconds after which to try again.
+        headers: further ones.
+        more: further members of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        extra = dict(headers or {})
+        if retry_after is not None:
+            extra["Retry-After"] = str(max(1, round(retry_after)))
+        super().__init__(status, detail, extra)
+        self.kind = kind
+        self.more = dict(more or {})
+
+    def response(self) -> Response:
+        """The answer."""
+        return _answer(self.status_code, self.kind, str(self.detail), self.headers, self.more)
+
+
+def answer_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON; pure ASCII, so that text no encoding knows (a lone surrogate) travels as it came."""
+    body = json.dumps(content, separators=(",", ":")).encode("ascii")
+    return Response(body, status, dict(headers or {}), "application/json")
+
+
+def _answer(
+    status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
+) -> Response:
+    content = {"type": _TYPE + kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = json.dumps({**content, **(more or {})}).encode("ascii")
+    return Response(body, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to tell about an error of the library; anything else is a fault of the server."""
+    if isinstance(error, Problem):
+        return error
+    line = " ".join(str(error).split())
+    if isinstance(error, PictureTooLargeError):
+        return Problem(413, "too-many-pixels", line)
+    if isinstance(error, ImageError):
+        return Problem(415, "not-a-picture", line)
+    if isinstance(error, InputError):
+        return Problem(422, "bad-input", line)
+    _log.error("request failed", exc_info=error)
+    if isinstance(error, AnymaskError):
+        return Problem(500, "failure", line)
+    return Problem(500, "internal-error", "the server failed at this request; its log says why")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an application in this way."""
+
+    async def problem(request: Request, error: Exception) -> Response:
+        return problem_of(error).response()
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return _answer(error.status_code, kind, str(error.detail), error.headers)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        places = [{"at": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()[:20]]
+        detail = f"{places[0]['at']}: {places[0]['problem']}" if places else "the request is not as described"
+        return _answer(422, "bad-input", detail, more={"errors": places})
+
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(AnymaskError, problem)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, problem)

@@ -1,0 +1,88 @@
+"""The server itself: models, signs of life, figures, and the way in for a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from anymask import __version__
+from anymask.formats.registry import find_format, format_names
+from anymask.server.auth import COOKIE, same_token
+from anymask.server.problems import Problem, answer_json
+from anymask.server.routes.dependencies import service_of
+from anymask.server.schemas.requests import Body
+from anymask.server.schemas.responses import content, problems
+
+router = APIRouter(tags=["server"])
+
+
+class SessionBody(Body):
+    """The token that the server printed."""
+
+    token: Annotated[str, Field(max_length=500)]
+
+
+@router.post("/v1/session", status_code=204, responses=problems(422))
+async def session(request: Request, body: SessionBody) -> Response:
+    """Exchange the token for a cookie, for browsers: pictures and event streams cannot carry a header."""
+    token = service_of(request).settings.token
+    if token is not None and not same_token(token, body.token):
+        raise Problem(401, "token", "that is not this server's token")
+    response = Response(status_code=204)
+    if token is not None:
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
+    return response
+
+
+@router.get("/v1/models", response_model=dict[str, Any], responses=problems())
+async def models(request: Request) -> Response:
+    """What answers here, what else is on this machine, the formats of exports, and the limits."""
+    from anymask.weights import all_models, is_here
+
+    service = service_of(request)
+    segmenter = service.segmenter
+    here = [
+        {"name": entry.name, "family": entry.family, "licence": entry.weights_licence, "here": is_here(entry)}
+        for entry in all_models().values()
+    ]
+    return answer_json(
+        {
+            "model": segmenter.model,
+            "engine": segmenter.engine,
+            "precision": segmenter.precision,
+            "device": segmenter.device,
+            "threads": segmenter.threads,
+            "version": __version__,
+            "detector": service.settings.detector,
+            "models": here,
+            "formats": [{"name": name, "summary": find_format(name).SUMMARY} for name in format_names()],
+            "urls": service.settings.allow_urls,
+            "limits": vars(service.limits),
+        }
+    )
+
+
+@router.get("/healthz", response_model=dict[str, str])
+async def alive() -> Response:
+    """The process answers."""
+    return answer_json({"status": "ok"})
+
+
+@router.get("/readyz", response_model=dict[str, str], responses={503: {"description": "going down"}})
+async def ready(request: Request) -> Response:
+    """Requests will be served; 503 while the server goes down."""
+    if service_of(request).is_stopping:
+        return Problem(503, "going-down", "the server is going down").response()
+    return answer_json({"status": "ready"})
+
+
+@router.get("/metrics", response_class=Response, responses=content("text/plain") | problems())
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    from prometheus_client import CONTENT_TYPE_LATEST
+
+    return Response(service_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

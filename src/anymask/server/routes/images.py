@@ -1,0 +1,187 @@
+"""Photos: bring, look at, forget; and what the browser saves about them."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from anymask.server.image_store import Photo
+from anymask.server.problems import Problem, answer_json
+from anymask.server.routes.dependencies import ImageId, client_of, service_of
+from anymask.server.schemas.requests import UrlBody
+from anymask.server.schemas.responses import ImageAnswer, content, problems
+from anymask.server.service import Service
+from anymask.server.worker_pool import too_slow
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+Session = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{8,64}$", description="a random key of the browser's own")]
+
+
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"url": {"type": "string", "format": "uri", "maxLength": 2000}},
+                    "required": ["url"],
+                    "additionalProperties": False,
+                }
+            },
+        },
+    }
+}
+_STATE: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+}
+
+
+@router.post("", status_code=201, response_model=ImageAnswer, responses=problems(415, 422, 429), openapi_extra=_UPLOAD)
+async def upload(request: Request) -> Response:
+    """Bring a photo. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
+    service = service_of(request)
+    encoded = await _uploaded(request, service)
+    photo = await service.add_image(encoded, client_of(request))
+    return answer_json(_told(service, photo), 201, {"Location": f"/v1/images/{photo.id}"})
+
+
+async def _uploaded(request: Request, service: Service) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return await _fetched(request, service)
+    if kind != "multipart/form-data":
+        raise Problem(415, "not-a-picture", "send the photo as multipart/form-data, in the field `file`")
+    async with request.form(max_files=1, max_fields=8, max_part_size=1 << 16) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise Problem(422, "bad-input", "the field `file` with the photo is missing")
+        return await file.read()
+
+
+async def _fetched(request: Request, service: Service) -> bytes:
+    from pydantic import ValidationError
+
+    if not service.settings.allow_urls:
+        raise Problem(403, "urls-not-allowed", "this server fetches no addresses; it was started without --allow-urls")
+    try:
+        body = UrlBody.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise Problem(422, "bad-input", f"url: {error.errors()[0]['msg']}") from None
+    from anymask.server.url_fetch import fetch
+
+    return await fetch(body.url, service.limits)
+
+
+@router.get("/{id}", response_model=ImageAnswer, responses=problems(404, 415, 422, 429))
+async def info(
+    request: Request,
+    id: ImageId,
+    wait: Annotated[float, Query(ge=0, le=30, description="seconds to wait until it is encoded")] = 0,
+) -> Response:
+    """Size, expiry, and whether prompts will be answered at once."""
+    service = service_of(request)
+    photo = service.images.get(id)
+    if wait and not service.scenes.is_ready(id):
+        try:
+            await service.scene(id, client_of(request), time.perf_counter() + wait)
+        except Problem as problem:
+            if problem.status_code != too_slow().status_code:
+                raise
+    return answer_json(_told(service, photo))
+
+
+@router.delete("/{id}", status_code=204, responses=problems(404, 422))
+async def forget(request: Request, id: ImageId) -> Response:
+    """Forget a photo and all that belongs to it, unless another client brought it, too."""
+    service_of(request).images.remove(id, client_of(request))
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{id}/picture",
+    response_class=Response,
+    responses=content("image/jpeg", "image/png", "image/webp") | problems(404, 415, 422, 429),
+)
+async def picture(
+    request: Request,
+    id: ImageId,
+    max_side: Annotated[int | None, Query(ge=16, le=16384, description="of the longer side, in pixels")] = None,
+    format: Literal["jpeg", "png", "webp"] = "jpeg",
+) -> Response:
+    """The photo as the model sees it: upright, and in the frame that points and boxes count in."""
+    service = service_of(request)
+    service.images.get(id)
+    tag = f'"{id[:16]}-{max_side}-{format}"'
+    headers = {"ETag": tag, "Cache-Control": "private, max-age=86400, immutable"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    with service.encoding.place(client_of(request)):
+        encoded = await service.encoding.run(
+            partial(_picture, service, id, max_side, format), service.deadline()
+        )  # not from the scene: it may still be under way
+    return Response(encoded, media_type=f"image/{format}", headers=headers)
+
+
+def _picture(service: Service, id: str, max_side: int | None, format: str) -> bytes:
+    import PIL.Image
+
+    image = service.images.open(id)
+    shown = PIL.Image.fromarray(image.pixels)
+    if max_side is not None:
+        shown.thumbnail((max_side, max_side), PIL.Image.Resampling.LANCZOS)
+    options: dict[str, Any] = {
+        "jpeg": {"quality": 95, "subsampling": 0},
+        "png": {"compress_level": 1},
+        "webp": {"quality": 90, "method": 2},
+    }[format]
+    buffer = io.BytesIO()
+    shown.save(buffer, format, icc_profile=image.icc_profile, **options)
+    return buffer.getvalue()
+
+
+@router.get("/{id}/state", response_model=dict[str, Any], responses=problems(404, 422))
+async def read_state(request: Request, id: ImageId, session: Session) -> Response:
+    """What this browser saved about the photo."""
+    return Response(service_of(request).images.read_state(id, session), media_type="application/json")
+
+
+@router.put("/{id}/state", status_code=204, responses=problems(404, 422), openapi_extra=_STATE)
+async def save_state(request: Request, id: ImageId, session: Session) -> Response:
+    """Save any JSON object with the photo, for as long as the photo is kept."""
+    service = service_of(request)
+    body = await request.body()
+    if len(body) > service.limits.state_bytes:
+        raise Problem(413, "body-too-large", f"a state takes up to {service.limits.state_bytes:,} bytes")
+    try:
+        if not isinstance(json.loads(body), dict):
+            raise ValueError("it is no object")
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "bad-input", f"a state is a JSON object: {error}") from None
+    service.images.save_state(id, session, body)
+    return Response(status_code=204)
+
+
+def _told(service: Service, photo: Photo) -> dict[str, Any]:
+    return {
+        "id": photo.id,
+        "width": photo.size[0],
+        "height": photo.size[1],
+        "expires": service.images.expires(photo),
+        "encoded": service.scenes.is_ready(photo.id),
+        "notes": list(photo.notes),
+    }

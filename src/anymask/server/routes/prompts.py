@@ -1,0 +1,127 @@
+"""Questions about a photo: masks from prompts, boxes from words, files from masks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from anymask.formats import png
+from anymask.server.exports import KINDS, cut_out_png, exported
+from anymask.server.problems import Problem, answer_json
+from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
+from anymask.server.schemas.requests import (
+    ChoicesBody,
+    CutoutBody,
+    DetectBody,
+    EverythingBody,
+    ExportBody,
+    SegmentBody,
+    WindowBody,
+)
+from anymask.server.schemas.responses import (
+    ChoicesAnswer,
+    DetectAnswer,
+    SegmentAnswer,
+    StartedAnswer,
+    WindowAnswer,
+    content,
+    problems,
+)
+
+router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
+
+
+@router.post("/segment", response_model=SegmentAnswer, responses=problems(404, 422, 429))
+async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
+    """One mask for each prompt; for words, and points on several objects, as many as there are."""
+    service = service_of(request)
+    if len(body.prompts) > service.limits.prompts:
+        raise Problem(422, "too-many-prompts", f"a request takes up to {service.limits.prompts} prompts")
+    for index, prompt in enumerate(body.prompts):
+        _check_points(len(prompt.points or ()), service.limits.points, f"prompt {index}")
+    return answer_json(await service.segment(id, body, client_of(request)))
+
+
+@router.post("/choices", response_model=ChoicesAnswer, responses=problems(404, 422, 429))
+async def choices(request: Request, id: ImageId, body: ChoicesBody) -> Response:
+    """What a click may mean: distinct masks from several prompts, parts and wholes around it among them."""
+    service = service_of(request)
+    _check_points(len(body.points), service.limits.points, "choices")
+    return answer_json(await service.choices(id, body, client_of(request)))
+
+
+@router.post("/window", response_model=WindowAnswer, responses=problems(404, 422, 429))
+async def window(request: Request, id: ImageId, body: WindowBody) -> Response:
+    """Look closer at a part of the picture, so that prompts about it with this `window` are answered at once."""
+    found = await service_of(request).look(id, body.window, client_of(request))
+    return answer_json({"window": None if found is None else list(found)})
+
+
+def _check_points(count: int, most: int, where: str) -> None:
+    if count > most:
+        raise Problem(422, "too-many-points", f"{where}: it takes up to {most} points")
+
+
+@router.post("/everything", status_code=202, response_model=StartedAnswer, responses=problems(404, 422, 429))
+async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
+    """Look for all objects of the photo, as a job."""
+    job = await service_of(request).everything(id, body, client_of(request))
+    path = f"/v1/jobs/{job.id}"
+    return answer_json({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
+
+
+@router.post("/detect", response_model=DetectAnswer, responses=problems(404, 422, 429))
+async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
+    """Boxes of what words name."""
+    from anymask.server.words import detections
+
+    service = service_of(request)
+    deadline = service.deadline()
+    with service.prompting.place(client_of(request)):
+        image = service.images.open(id)
+        work = partial(detections, service.segmenter, service.settings.detector, image, body)
+        return answer_json(await service.prompting.run(work, deadline))
+
+
+@router.get(
+    "/masks/{n}.png",
+    response_class=Response,
+    responses=content("image/png") | problems(404, 422, 429),
+)
+async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
+    """One mask as a black and white picture of the photo's size."""
+    service = service_of(request)
+    service.images.get(id)
+    mask = service.references.get(id, n)
+    with service.prompting.place(client_of(request)):
+        encoded = await service.prompting.run(lambda: png.encode(mask.array), service.deadline())
+    mask.release()
+    headers = {"Cache-Control": "private, max-age=3600, immutable"}
+    return Response(encoded, media_type="image/png", headers=headers)
+
+
+@router.post("/cutout", response_class=Response, responses=content("image/png") | problems(404, 415, 422, 429))
+async def cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
+    """Objects without their background, as a PNG of the photo's full resolution."""
+    service = service_of(request)
+    photo = service.images.get(id)
+    with service.encoding.place(client_of(request)):
+        work = partial(cut_out_png, partial(service.images.open, id), photo, body, partial(service.references.get, id))
+        return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
+
+
+@router.post(
+    "/export",
+    response_class=Response,
+    responses=content(*sorted({*KINDS.values(), "application/octet-stream"})) | problems(404, 422, 429),
+)
+async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
+    """Masks in a file of any format; several files come as one .zip."""
+    service = service_of(request)
+    photo = service.images.get(id)
+    with service.prompting.place(client_of(request)):
+        work = partial(exported, partial(service.images.open, id), photo, body, partial(service.references.get, id))
+        name, kind, content = await service.prompting.run(work, service.deadline())
+    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

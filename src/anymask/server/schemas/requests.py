@@ -1,0 +1,177 @@
+"""What requests may contain; FastAPI checks it and describes it in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2, description="[x, y]")]
+Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description="[x_min, y_min, x_max, y_max]")]
+_SMALL = "TW^2d0l;00000lbj4"
+"""Runs of a small box in a picture of 600x400, for examples."""
+
+Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier answer")]
+Label = Annotated[str, Field(max_length=200)]
+Color = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Body(BaseModel):
+    """A request's content; unknown members are refused, so that a typing error is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Runs(Body):
+    """A mask as COCO run lengths."""
+
+    size: Annotated[list[int], Field(min_length=2, max_length=2, description="[height, width]")]
+    counts: str
+
+
+class PromptBody(Body):
+    """One object: points, a box, an earlier answer, in any combination; or words for several."""
+
+    points: list[Point] | None = None
+    labels: list[Literal[0, 1]] | None = Field(
+        None, description="for each point 1 include, 0 exclude; all 1 if left out"
+    )
+    box: Box | None = None
+    text: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    logits: Reference | None = Field(None, description="the earlier answer's reference: its logits are fed back")
+    mask: Runs | None = Field(None, description="a drawn mask of the picture's size, in the place of `logits`")
+    label: Label | None = Field(None, description="name for the masks that answer this")
+
+
+class SegmentBody(Body):
+    """What to cut out, and how to answer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"prompts": [{"points": [[110, 300]], "labels": [1]}]},
+                {"prompts": [{"box": [170, 14, 412, 264]}], "candidates": True, "format": "polygons"},
+            ]
+        },
+    )
+
+    prompts: list[PromptBody] = Field(min_length=1)
+    group: Literal["one", "auto"] = Field(
+        "one",
+        description='"auto": included points on different objects ask for a mask each; for prompts of points alone',
+    )
+    candidates: bool = Field(False, description="also the model's three answers to each prompt")
+    format: Literal["rle", "polygons", "png"] = "rle"
+    select: Literal["object", "part", "score"] = "object"
+    refine: Literal["auto", "off", "max"] = "auto"
+    frame: Literal["pixels", "unit", "percent"] = "pixels"
+    max_hole_area: Annotated[int, Field(ge=0)] = 0
+    max_island_area: Annotated[int, Field(ge=0)] = 0
+    keep: bool = Field(True, description="false: nobody will refer to the answers, for previews under the cursor")
+    quick: bool = Field(
+        False, description="one look alone, in a third of the time: without `refine`, in a `window` only if it is ready"
+    )
+    window: Box | None = Field(
+        None,
+        description="what is being looked at, in pixels: where it shows twice as fine as the picture was seen whole, "
+        "it is encoded by itself and the prompts are answered there; `window` of each mask says so",
+    )
+
+
+class ChoicesBody(Body):
+    """A click whose meanings are wanted."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"points": [[110, 300]], "most": 4}]})
+
+    points: list[Point] = Field(min_length=1)
+    labels: list[Literal[0, 1]] | None = Field(None, description="1 include, 0 exclude; all 1 if left out")
+    most: Annotated[int, Field(ge=1, le=12)] = 6
+    format: Literal["rle", "polygons", "png"] = "rle"
+    frame: Literal["pixels", "unit", "percent"] = "pixels"
+    window: Box | None = Field(None, description="as for `segment`: what lies in it whole is offered as seen there")
+    keep: bool = True
+
+
+class WindowBody(Body):
+    """A part of a picture that somebody looks at."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"window": [100, 50, 400, 250]}]})
+
+    window: Box
+
+
+class EverythingBody(Body):
+    """Parameters of `Scene.everything`."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"max_seconds": 10}]})
+
+    sampling: Literal["adaptive", "grid"] = "adaptive"
+    points_per_side: Annotated[int, Field(ge=1, le=128)] = 32
+    points_per_batch: Annotated[int, Field(ge=1, le=64)] = 16
+    pred_iou_thresh: Annotated[float, Field(ge=-100, le=100)] = 0.88
+    stability_score_thresh: Share = 0.95
+    stability_score_offset: Annotated[float, Field(ge=0, le=100)] = 1.0
+    box_nms_thresh: Share = 0.7
+    crop_n_layers: Annotated[int, Field(ge=0, le=3)] = 0
+    crop_nms_thresh: Share = 0.7
+    crop_overlap_ratio: Annotated[float, Field(ge=0, lt=1)] = 512 / 1500
+    crop_n_points_downscale_factor: Annotated[int, Field(ge=1, le=16)] = 1
+    min_mask_region_area: Annotated[FiniteFloat, Field(ge=0)] = 0
+    min_area: Annotated[FiniteFloat, Field(ge=0)] = 0
+    max_area: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    roi: Box | None = None
+    tile: Annotated[int, Field(ge=256, le=65536)] | None = None
+    max_seconds: Annotated[FiniteFloat, Field(gt=0)] | None = None
+
+
+class DetectBody(Body):
+    """Words to find boxes for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"text": "cup"}]})
+
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    threshold: Share | None = None
+    max_per_label: Annotated[int, Field(ge=1)] | None = None
+    zoom: Annotated[int, Field(ge=1, le=4)] = 1
+
+
+class MaskBody(Body):
+    """A mask to write: by reference, or by its runs."""
+
+    id: Reference | None = None
+    rle: Runs | None = None
+    label: Label | None = None
+    score: FiniteFloat | None = None
+
+
+class CutoutBody(Body):
+    """Objects to lift off their background; see `anymask.editing.cutout.cut_out`."""
+
+    masks: list[MaskBody] = Field(min_length=1, max_length=64)
+    edges: Literal["auto", "matte", "smooth", "hard"] = "auto"
+    crop: bool = False
+    margin: Annotated[FiniteFloat, Field(ge=0, le=2000)] = 0
+    background: Literal["blur"] | Color | None = Field(None, description="[red, green, blue]; transparent if left out")
+    shadow: bool = False
+    outline: Annotated[float, Field(gt=0, le=200)] | None = Field(None, description="width of a white rim, in pixels")
+
+
+class ExportBody(Body):
+    """Masks to write into a file."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"format": "png", "masks": [{"rle": {"size": [400, 600], "counts": _SMALL}}]}]},
+    )
+
+    format: Annotated[str, Field(max_length=40, description="a name of GET /v1/models, `formats`")]
+    masks: list[MaskBody] = Field(min_length=1, max_length=2000)
+    name: Annotated[str, Field(max_length=200)] = Field("photo.jpg", description="of the picture, for the file's text")
+
+
+class UrlBody(Body):
+    """A picture to fetch, where the server was started with --allow-urls."""
+
+    url: Annotated[str, Field(max_length=2000)]

@@ -1,0 +1,140 @@
+"""Running the application until it is told to stop, and stopping without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from anymask.errors import InputError
+from anymask.server.service import Service
+
+_GRACE_SECONDS = 30
+
+
+class _Timed(H11Protocol):
+    """One connection: closed when the headers of a request take too long, however steadily they drip in."""
+
+    header_seconds = 10.0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self.header_seconds, self._late)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_serving():
+            self._cancel()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.header_seconds, self._late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _is_serving(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _late(self) -> None:
+        self._timer = None
+        if not self._is_serving():
+            self.transport.close()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that ends jobs first: their event streams would otherwise keep it from going down."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking connections, let jobs say that they were stopped, finish running requests."""
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        service: Service = app.state.service
+        for each in self.servers:
+            each.close()
+        await service.stop()
+        await super().shutdown(sockets)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Listen at an address.
+
+    Args:
+        host: a name or address of this machine.
+        port: 0 takes any that is free.
+
+    Raises:
+        InputError: not an address of this machine, or taken.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, proto)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot listen at {host} port {port}: {reason}") from None
+    return bound
+
+
+def configuration(app: FastAPI, proxies: str = "127.0.0.1,::1") -> uvicorn.Config:
+    """How uvicorn runs the application.
+
+    Args:
+        app: of `create_app`.
+        proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    """
+    service: Service = app.state.service
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=proxies,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        h11_max_incomplete_event_size=32 << 10,
+        http=type("Timed", (_Timed,), {"header_seconds": service.limits.header_seconds}),
+        ws="none",
+    )
+
+
+def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; returns after SIGTERM, raises KeyboardInterrupt after SIGINT.
+
+    Args:
+        app: of `create_app`.
+        bound: of `bound_socket`.
+        started: called when requests are answered.
+    """
+    server = Server(configuration(app))
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn hands the signal back after its own work
+    try:
+        asyncio.run(_serve(server, bound, started))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def _serve(server: Server, bound: socket.socket, started: Callable[[], None]) -> None:
+    async def tell() -> None:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        started()
+
+    telling = asyncio.create_task(tell())
+    try:
+        await server.serve([bound])
+    finally:
+        telling.cancel()

@@ -1,0 +1,224 @@
+"""Everything a server holds: the model, the photos, the jobs, and the queues in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from anymask.prediction.encoded_image import Scene
+from anymask.prediction.segmenter import Segmenter
+from anymask.prediction.window import Window, window_for
+from anymask.prediction.zoom import CloseUp, can_look_closer
+from anymask.server.choices import choices_of
+from anymask.server.embedding_pool import Scenes
+from anymask.server.generation_job import find_everything
+from anymask.server.image_store import ImageStore, Photo
+from anymask.server.jobs import Job, Jobs
+from anymask.server.limits import Limits
+from anymask.server.mask_store import References
+from anymask.server.metrics import Metrics, gauge
+from anymask.server.schemas.requests import ChoicesBody, EverythingBody, SegmentBody
+from anymask.server.segment_handler import Reply
+from anymask.server.worker_pool import Workers
+from anymask.server.zoom_pool import CloseUps
+from anymask.structures.mask import Mask
+
+_SWEEP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server behaves.
+
+    Attributes:
+        folder: for photos and ended jobs.
+        limits: what requests and clients may use.
+        token: that requests have to carry; None for a server that only this machine can reach.
+        hosts: further names that a server without a token answers to.
+        allow_urls: whether pictures may be fetched from addresses that clients name.
+        detector: that turns words into boxes.
+        workers: prompts that are answered at once.
+    """
+
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+    token: str | None = None
+    hosts: Sequence[str] = ()
+    allow_urls: bool = False
+    detector: str = "auto"
+    workers: int = 2
+
+
+class Service:
+    """The parts of a server, and what requests need of several of them."""
+
+    def __init__(self, segmenter: Segmenter, settings: Settings) -> None:
+        self.segmenter = segmenter
+        self.settings = settings
+        self.limits = settings.limits
+        self.metrics = Metrics()
+        self.metrics.watch(_Gauges(self))
+        self.encoding = Workers(1, self.limits.waiting)
+        self.prompting = Workers(settings.workers, self.limits.waiting)
+        self.references = References(self.limits.mask_bytes)
+        self.images = ImageStore(settings.folder / "images", self.limits, self._forgotten)
+        self.scenes = Scenes(segmenter, self.images, self.encoding, self.limits.scene_bytes)
+        self.closeups = CloseUps(self.encoding, self.limits.window_bytes)
+        self.jobs = Jobs(settings.folder / "jobs", self.limits)
+        self.is_stopping = False
+
+    def _forgotten(self, id: str) -> None:
+        self.references.forget(id)
+        if hasattr(self, "jobs"):  # photos that expired while no server ran go before there are scenes and jobs
+            self.scenes.forget(id)
+            self.closeups.forget(id)
+            self.jobs.forget_image(id)
+
+    def deadline(self) -> float:
+        """When a request that begins now has to be answered, of `time.perf_counter`."""
+        return time.perf_counter() + self.limits.request_seconds
+
+    async def add_image(self, encoded: bytes, client: str) -> Photo:
+        """Take in a picture, and begin to encode it."""
+        with self.encoding.place(client):
+            photo = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
+        if not self.scenes.is_ready(photo.id):
+            self.scenes.start(photo.id)
+        return photo
+
+    async def scene(self, id: str, client: str, deadline: float | None = None) -> Scene:
+        """The scene of an image, encoded if it is not yet."""
+        if self.scenes.is_ready(id):
+            return await self.scenes.get(id, deadline or self.deadline())
+        self.images.get(id)
+        with self.encoding.place(client):
+            return await self.scenes.get(id, deadline or self.deadline())
+
+    async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
+        """Answer prompts about an image."""
+        deadline = self.deadline()
+        with self.prompting.place(client):
+            started = time.perf_counter()
+            scene = await self.scene(id, client, deadline)
+            closeup = await self.closeup(id, scene, body.window, client, deadline, wait=not body.quick)
+            ready = time.perf_counter()
+            reply = Reply(
+                scene,
+                id,
+                body,
+                closeup,
+                earlier=partial(self.references.get, id),
+                keep=partial(self.references.put, id, client),
+                detector=self.settings.detector,
+                deadline=deadline,
+            )
+            content = await self.prompting.run(reply.content, deadline)
+        content["seconds"] |= {
+            "encode": round(ready - started, 4),
+            "total": round(time.perf_counter() - started, 4),
+        }
+        return content
+
+    async def choices(self, id: str, body: ChoicesBody, client: str) -> dict[str, Any]:
+        """Offer what a click about an image may mean."""
+        deadline = self.deadline()
+        with self.prompting.place(client):
+            scene = await self.scene(id, client, deadline)
+            closeup = await self.closeup(id, scene, body.window, client, deadline)
+            keep = partial(self.references.put, id, client) if body.keep else None
+            return await self.prompting.run(partial(choices_of, scene, id, body, closeup, keep), deadline)
+
+    async def look(self, id: str, visible: Sequence[float], client: str) -> Window | None:
+        """Encode what is being looked at, so that prompts about it are answered at once."""
+        deadline = self.deadline()
+        scene = await self.scene(id, client, deadline)
+        closeup = await self.closeup(id, scene, visible, client, deadline)
+        return None if closeup is None else closeup.window
+
+    async def closeup(
+        self, id: str, scene: Scene, visible: Sequence[float] | None, client: str, deadline: float, wait: bool = True
+    ) -> CloseUp | None:
+        """The close-up for what is visible; None if it would show nothing more, or is not here and not waited for."""
+        if visible is None or not can_look_closer(scene):
+            return None
+        window = window_for(scene.size, visible)
+        if window is None:
+            return None
+        if not wait:
+            return self.closeups.ready(id, window)
+        return await self.closeups.get(id, scene, window, client, deadline)
+
+    async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
+        """Start to look for everything in an image."""
+        scene = await self.scene(id, client)
+        parameters = body.model_dump()
+        most = self.limits.job_seconds
+        parameters["max_seconds"] = min(parameters["max_seconds"] or most, most)
+
+        def work(job: Job, tell: Any) -> dict[str, Any]:
+            return find_everything(scene, parameters, partial(self._shown, id, client), job, tell)
+
+        return self.jobs.start(id, client, work)
+
+    def _shown(self, id: str, client: str, mask: Mask) -> dict[str, Any]:
+        from anymask.formats import masks_json
+
+        entry = masks_json.mask_to_dict(mask)
+        reference = self.references.put(id, client, mask, logits=False)
+        mask.release()
+        return {**entry, "file": f"/v1/images/{id}/masks/{reference}.png", "id": reference, "logits": reference}
+
+    async def sweep_forever(self) -> None:
+        """Forget what is idle, from time to time."""
+        while True:
+            await asyncio.sleep(min(_SWEEP_SECONDS, self.limits.idle_seconds))
+            with suppress(OSError):
+                await asyncio.to_thread(self.images.sweep)
+                await asyncio.to_thread(self.jobs.sweep)
+
+    async def stop(self) -> None:
+        """Begin to go down: jobs end with what they found and say that they were stopped."""
+        self.is_stopping = True
+        await self.jobs.stop()
+
+    def close(self) -> None:
+        """Finish what runs."""
+        self.prompting.close()
+        self.encoding.close()
+
+
+class _Gauges(Collector):
+    """What is here now."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: figures are only known when asked for."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read every figure."""
+        service = self._service
+        yield gauge("images", "Photos kept.", len(service.images))
+        yield gauge("image_bytes", "Bytes of photos on disk.", service.images.stored_bytes)
+        yield gauge("scenes", "Photos in memory, ready for prompts.", len(service.scenes))
+        yield gauge("scene_bytes", "Memory of the photos that are ready.", service.scenes.nbytes)
+        yield gauge("windows", "Windows of photos that are ready.", len(service.closeups))
+        yield gauge("window_bytes", "Memory of these windows.", service.closeups.nbytes)
+        yield gauge("mask_bytes", "Memory of answers that may be referred to.", service.references.nbytes)
+        yield gauge("prompts_running", "Prompts being answered.", service.prompting.running)
+        yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
+        yield gauge("encodings_running", "Photos being decoded or encoded.", service.encoding.running)
+        yield gauge("encodings_waiting", "Photos waiting for that.", service.encoding.waiting)
+        for state, count in service.jobs.counts().items():
+            yield gauge(f"jobs_{state}", f"Jobs that are {state}.", count)

@@ -1,0 +1,235 @@
+/** The application's heart: the photo, what the person did, and the masks that follow; no elements of the page. */
+
+import { say, sayFailure } from "./ui/live_region.js";
+import { Answers, promptOf } from "./mask_cache.js";
+import { factsOf } from "./panels/active_object.js";
+import { nameOf } from "./panels/object_list.js";
+import { activeObject, canSplit, reduce, start } from "./core/state.js";
+import { loadPhoto, loadSession, savePhoto, saveSession } from "./net/storage.js";
+import { S } from "./ui/strings.js";
+
+const EXACT = 4e6; // pixels up to which the photo is shown without compression
+
+export class App {
+  /**
+   * @param {import("./net/api.js").Api} api
+   * @param {object} told what the page does when something changes: changed(), photo(photo), progress(text, share),
+   *   glimpsed(), which lasts until that is seen
+   * @param {import("./canvas/zoom_window.js").Closer} closer
+   */
+  constructor(api, told, closer) {
+    this.api = api;
+    this.told = told;
+    this.closer = closer;
+    this.photo = null;
+    this.file = null;
+    this.history = start();
+    this.answers = null;
+    this.busy = 0;
+    this.opening = 0;
+  }
+
+  get state() {
+    return this.history.present;
+  }
+
+  get active() {
+    return activeObject(this.state);
+  }
+
+  /** Read, send and encode a photo; objects of the one before are put away. @param {File} file */
+  async open(file, history = start()) {
+    const turn = ++this.opening;
+    try {
+      this.told.progress(S.reading(file.name), null);
+      const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
+      if (turn !== this.opening) return false;
+      if (glimpse)
+        this.told.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
+      const about = await this.api.upload(
+        file,
+        (share) => turn === this.opening && this.told.progress(S.sending(share), share),
+      );
+      if (turn !== this.opening) return false;
+      await savePhoto(about.id, file).catch(() => say(S.storageFull));
+      await this.#take({ ...about, name: file.name }, file, history, turn);
+      return true;
+    } catch (error) {
+      if (turn === this.opening) {
+        this.told.progress(null);
+        this.told.photo(this.photo);
+        sayFailure(error);
+      }
+      return false;
+    }
+  }
+
+  /** Bring back what was here before the page was left. @returns {Promise<boolean>} */
+  async restore() {
+    const session = loadSession();
+    if (!session?.photo) return false;
+    const { photo, history } = session;
+    const turn = ++this.opening;
+    try {
+      this.told.progress(S.reading(photo.name), null);
+      const about = await this.api.image(photo.id);
+      const file = await loadPhoto(photo.id);
+      await this.#take({ ...about, name: photo.name }, file, history, turn);
+    } catch (error) {
+      const file = error.lostImage ? await loadPhoto(photo.id) : null;
+      if (file) return this.open(file, history);
+      this.told.progress(null);
+      if (!error.lostImage) sayFailure(error);
+      return false;
+    }
+    if (this.state.objects.length) say(S.restored(this.state.objects.length));
+    return true;
+  }
+
+  /** Do something that can be undone. */
+  act(action) {
+    const before = this.history;
+    this.history = reduce(before, action);
+    if (this.history === before) return false;
+    this.#announce(action, before.present);
+    this.#save();
+    this.refresh();
+    return true;
+  }
+
+  /** Ask for what is not known yet, and show what is. */
+  refresh() {
+    this.told.changed();
+    if (!this.photo) return;
+    for (const object of this.state.objects) {
+      if (!this.answers.known(object)) this.#fetch(object);
+      else if (object.id === this.state.active) this.#speak(object);
+    }
+  }
+
+  async #fetch(object) {
+    const { answers } = this;
+    this.busy++;
+    try {
+      // What one look gives is drawn at once; the answer itself may take several, and the encoder.
+      const last = object.steps[object.steps.length - 1];
+      if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
+        await answers.glimpse(object.steps).catch(() => null);
+        if (answers !== this.answers) return;
+        await this.told.glimpsed(); // the full question would take the processor from the picture
+      }
+      await answers.of(object);
+      if (answers !== this.answers) return;
+      this.told.changed();
+      if (this.active === object) this.#speak(object);
+    } catch (error) {
+      if (answers === this.answers) sayFailure(error);
+    } finally {
+      this.busy--;
+    }
+  }
+
+  /** Say what is selected now. */
+  #speak(object) {
+    const answer = this.answers.known(object);
+    if (!answer || !(object.steps.length || object.edits.length)) return;
+    const spoken = JSON.stringify([object.id, object.steps, object.edits]);
+    if (spoken === this.spoken) return;
+    this.spoken = spoken;
+    say(S.said.selected(nameOf(object), factsOf(answer)) + (answer.satisfied === false ? S.said.broken : ""));
+  }
+
+  #announce(action, before) {
+    const object = before.objects.find((each) => each.id === (action.id ?? before.active));
+    const line = {
+      undo: () => S.said.undone,
+      redo: () => S.said.redone,
+      accept: () => S.said.accepted(nameOf(object)),
+      clear: () => S.said.cleared,
+      open: () => S.said.reopened(nameOf(object)),
+      remove: () => S.said.removed(nameOf(object)),
+    }[action.type];
+    this.spoken = null;
+    if (line) say(line());
+  }
+
+  async #take(photo, file, history, turn) {
+    this.told.progress(S.encoding, null);
+    const ready = this.api.ready(photo.id);
+    const exact = photo.width * photo.height <= EXACT;
+    const picture = await createImageBitmap(await this.api.picture(photo.id, exact ? "png" : "jpeg"));
+    if (turn !== this.opening) return;
+    this.photo = { ...photo, picture };
+    this.file = file;
+    this.history = history;
+    const server = {
+      segment: (prompt, options) => this.#ask(photo.id, prompt, options),
+      choices: (...asked) => this.#patiently(() => this.api.choices(photo.id, ...asked)),
+      apart: (...asked) => this.#patiently(() => this.api.apart(photo.id, ...asked)),
+    };
+    this.answers = new Answers(this.photo, server, () => this.state.objects);
+    this.told.photo(this.photo);
+    await ready;
+    if (turn !== this.opening) return;
+    this.told.progress(null);
+    say(S.ready(photo.name, photo.width, photo.height));
+    this.#save();
+    this.refresh();
+  }
+
+  /** Ask; if the server has forgotten the photo, send it again first: its name is the same. */
+  async #ask(id, prompt, options) {
+    try {
+      return await this.api.segment(id, prompt, options);
+    } catch (error) {
+      if (options.keep === false || options.quick || !(await this.sendAgain(error))) throw error;
+      if (!prompt.logits) return this.api.segment(id, prompt, options);
+      throw Object.assign(new Error(error.message), { known: true, lostLogits: true });
+    }
+  }
+
+  async #patiently(ask) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (await this.sendAgain(error)) return ask();
+      throw error;
+    }
+  }
+
+  /** Make an object of its own for each thing that the active object's clicks are on. */
+  async split() {
+    const object = this.active;
+    if (!object || !canSplit(object)) return say(S.said.nothingToSplit);
+    const { points, labels } = promptOf(object.steps);
+    try {
+      const members = await this.answers.apart({ points, labels });
+      if (this.active !== object) return;
+      if (members.length < 2) return say(S.said.oneObject);
+      const objects = members.map(({ points: own, labels: about }, member) => ({
+        steps: [{ kind: "member", points, labels, member, own: { points: own, labels: about } }],
+      }));
+      this.act({ type: "split", objects });
+      say(S.said.split(members.length));
+    } catch (error) {
+      sayFailure(error);
+    }
+  }
+
+  /** Send the photo again if an error says that the server has forgotten it. @returns {Promise<boolean>} */
+  async sendAgain(error) {
+    if (!error.lostImage || !this.file) return false;
+    this.resending ??= this.api.upload(this.file, () => {}).finally(() => (this.resending = null));
+    await this.resending;
+    return true;
+  }
+
+  #save() {
+    if (this.photo && !saveSession(this.photo, this.history)) say(S.storageFull);
+  }
+}
+
+/** Whether a step leaves its answer to the model. */
+function isOpen({ candidate, choice }) {
+  return typeof candidate !== "number" && typeof choice !== "number";
+}

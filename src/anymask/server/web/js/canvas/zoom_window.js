@@ -1,0 +1,52 @@
+/** Looking closer: where somebody has zoomed in on a large photo, the server encodes what is visible by itself. */
+
+import { S } from "../ui/strings.js";
+import { toPhoto } from "../core/viewport.js";
+
+const REST = 250; // milliseconds that the view has to stand still
+const FINER = 2; // how many times as fine as the whole photo it has to be; the server's rule, too
+const MODEL_SIDE = 1024;
+
+export class Closer {
+  /** @param {HTMLElement} sign says what is going on */
+  constructor(sign) {
+    this.sign = sign;
+    this.visible = null; // [x0, y0, x1, y1], whole pixels, or null where that would show nothing more
+    this.timer = 0;
+    this.turn = 0;
+  }
+
+  /**
+   * The view has changed.
+   *
+   * @param {object} stage photo, viewport and size
+   * @param {(window: number[]) => Promise<number[] | null>} look asks the server
+   */
+  at(stage, look) {
+    clearTimeout(this.timer);
+    const turn = ++this.turn;
+    this.visible = visibleOf(stage);
+    this.#say("");
+    if (!this.visible) return;
+    this.timer = setTimeout(async () => {
+      this.#say(S.lookingCloser);
+      const seen = await look(this.visible).catch(() => null); // a click asks again, and says what is wrong
+      if (turn === this.turn) this.#say(seen ? S.seenCloser : "");
+    }, REST);
+  }
+
+  #say(text) {
+    this.sign.textContent = text;
+    this.sign.hidden = !text;
+  }
+}
+
+function visibleOf({ photo, viewport, size }) {
+  if (!photo) return null;
+  const [low, high] = [toPhoto(viewport, { x: 0, y: 0 }), toPhoto(viewport, { x: size.width, y: size.height })];
+  const [x0, y0] = [Math.max(0, Math.floor(low.x)), Math.max(0, Math.floor(low.y))];
+  const [x1, y1] = [Math.min(photo.width, Math.ceil(high.x)), Math.min(photo.height, Math.ceil(high.y))];
+  if (x1 <= x0 || y1 <= y0) return null;
+  const longest = Math.max(x1 - x0, y1 - y0, MODEL_SIDE);
+  return Math.max(photo.width, photo.height) >= FINER * longest ? [x0, y0, x1, y1] : null;
+}

@@ -1,0 +1,139 @@
+/** The same masks without the browser: as Python and as a command line, word for word what is on the screen. */
+
+import { nameOf } from "../panels/object_list.js";
+
+/** Steps as `anymask.prediction.prompt_log` and `--steps` take them. */
+function stepsOf(object) {
+  const steps = object.steps.map((step) => {
+    const picked = {
+      ...(typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {}),
+      ...(typeof step.choice === "number" ? { choice: step.choice + 1 } : {}),
+      ...(step.window ? { window: step.window } : {}),
+    };
+    if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...picked };
+    if (step.kind === "box") return { box: step.box, ...picked };
+    if (step.kind === "member") {
+      return { points: step.points, include: step.labels.map((label) => label === 1), member: step.member + 1 };
+    }
+    return { mask: step.rle };
+  });
+  const edits = object.edits.map((edit) => {
+    if (edit.kind === "clean") return { clean: { holes: edit.holes, islands: edit.islands } };
+    return { [edit.kind]: edit.path, size: edit.size };
+  });
+  return [...steps, ...edits];
+}
+
+/** Everything that was asked, for a file. */
+export function promptLog(photo, model, objects) {
+  return {
+    image: { path: photo.name, width: photo.width, height: photo.height, pixels: photo.id },
+    ...model,
+    objects: objects.map((object) => ({ name: nameOf(object), steps: stepsOf(object) })),
+  };
+}
+
+/** Python that makes `masks`: a dict of names. @param {{model: string, engine?: string, precision?: string}} model */
+export function asPython(photo, model, objects) {
+  const options = Object.entries(model)
+    .filter(([, value]) => value)
+    .map(([key, value]) => (key === "model" ? quotePython(value) : `${key}=${quotePython(value)}`));
+  const lines = ["import anymask"];
+  const plain = objects.every(isPlain);
+  if (!plain) lines.push("from anymask.prediction.prompt_log import follow");
+  lines.push(
+    "",
+    `segmenter = anymask.load(${options.join(", ")})`,
+    `scene = segmenter.encode(${quotePython(photo.name)})`,
+    "masks = {}",
+  );
+  const names = uniqueNames(objects);
+  objects.forEach((object, index) => {
+    const target = `masks[${quotePython(names[index])}]`;
+    if (isPlain(object)) lines.push(`${target} = scene.segment(${plainArguments(object)})[0]`);
+    else lines.push(`${target} = follow(scene, ${toPython(stepsOf(object))})`);
+  });
+  return `${lines.join("\n")}\n`;
+}
+
+/** One command for each object. */
+export function asShell(photo, model, objects) {
+  const runtime = Object.entries(model)
+    .filter(([, value]) => value)
+    .map(([key, value]) => ` --${key} ${quoteShell(value)}`)
+    .join("");
+  const names = uniqueNames(objects);
+  return objects
+    .map((object, index) => {
+      const asked = isPlain(object) ? plainOptions(object) : ` --steps ${quoteShell(JSON.stringify(stepsOf(object)))}`;
+      const out = `anymask-out/${fileName(names[index])}`;
+      return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${asked}${runtime} --out ${quoteShell(out)}\n`;
+    })
+    .join("");
+}
+
+/** One question, the answer that the library would choose itself, nothing done by hand. */
+function isPlain(object) {
+  const [step] = object.steps;
+  if (object.steps.length !== 1 || !["point", "box"].includes(step.kind) || step.window) return false;
+  if (typeof step.candidate === "number" || typeof step.choice === "number") return false;
+  return object.edits.every((edit) => edit.kind === "clean") && object.edits.length < 2;
+}
+
+function plainArguments(object) {
+  const [step] = object.steps;
+  const asked =
+    step.kind === "box" ? `box=[${step.box.join(", ")}]` : `points=[(${step.x}, ${step.y})], labels=[${step.label}]`;
+  const [clean] = object.edits;
+  if (!clean) return asked;
+  return `${asked}, max_hole_area=${clean.holes}, max_island_area=${clean.islands}`;
+}
+
+function plainOptions(object) {
+  const [step] = object.steps;
+  const point = `${step.x},${step.y}`;
+  const asked =
+    step.kind === "box" ? ` --box ${step.box.join(",")}` : ` --${step.label ? "point" : "not-point"} ${point}`;
+  const [clean] = object.edits;
+  return clean ? `${asked} --fill-holes ${clean.holes} --drop-islands ${clean.islands}` : asked;
+}
+
+function uniqueNames(objects) {
+  const seen = new Set();
+  return objects.map((object) => {
+    let name = nameOf(object);
+    for (let n = 2; seen.has(name); n++) name = `${nameOf(object)} ${n}`;
+    seen.add(name);
+    return name;
+  });
+}
+
+/** A name that every file system takes. */
+export function fileName(name) {
+  return (
+    name
+      .normalize("NFKD")
+      .replace(/[^\p{L}\p{N}._-]+/gu, "-")
+      .replace(/^[-.]+|[-.]+$/g, "")
+      .slice(0, 60) || "object"
+  );
+}
+
+function quotePython(text) {
+  return JSON.stringify(String(text)); // JSON's escapes are Python's too
+}
+
+function toPython(value) {
+  if (Array.isArray(value)) return `[${value.map(toPython).join(", ")}]`;
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "object")
+    return `{${Object.entries(value)
+      .map(([key, each]) => `${quotePython(key)}: ${toPython(each)}`)
+      .join(", ")}}`;
+  return typeof value === "string" ? quotePython(value) : String(value);
+}
+
+function quoteShell(text) {
+  return /^[\w@%+=:,./-]+$/.test(text) && !text.startsWith("-") ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
+}

@@ -1,0 +1,180 @@
+/** Everything mode: regions come in while the server searches; one is highlighted, a click takes it. */
+
+import { say, sayFailure } from "./ui/live_region.js";
+import { iou } from "./core/bitmap.js";
+import { byId } from "./ui/dom.js";
+import { Regions } from "./core/regions.js";
+import { S } from "./ui/strings.js";
+
+const SAME = 0.999; // what a prompt must give to stand for a region
+
+export class Everything {
+  /** @param {import("./app.js").App} app @param {() => void} draw */
+  constructor(app, draw) {
+    this.app = app;
+    this.draw = draw;
+    this.on = false;
+    this.regions = null;
+    this.job = null;
+    this.running = false;
+    this.place = null;
+    byId("regions-stop").onclick = () => this.stop();
+    byId("regions-all").onclick = () => this.takeAll();
+    byId("regions-close").onclick = () => this.leave();
+  }
+
+  /** Enter, or leave. */
+  toggle() {
+    if (this.on) this.leave();
+    else this.enter();
+  }
+
+  enter() {
+    if (!this.app.photo) return;
+    this.on = true;
+    this.app.act({ type: "accept" });
+    this.#show();
+    if (!this.regions) this.#search();
+  }
+
+  leave() {
+    this.on = false;
+    this.place = null;
+    this.#show();
+  }
+
+  /** Forget the regions of the photo before. */
+  reset() {
+    this.stop();
+    this.regions = null;
+    this.leave();
+  }
+
+  stop() {
+    if (this.running && this.job) this.app.api.cancel(this.job).catch(sayFailure);
+  }
+
+  /** The region at the cursor, or null. */
+  get current() {
+    return this.on && this.place && this.regions ? this.regions.at(this.place) : null;
+  }
+
+  hover(place) {
+    this.place = place;
+    this.draw();
+  }
+
+  /** Towards parts (-1) or wholes (1). */
+  walk(by, place = this.place) {
+    if (!place || !this.regions) return;
+    this.place = place;
+    this.regions.walk(by, place);
+    this.#speak();
+    this.draw();
+  }
+
+  /** Make the region at a place an object. */
+  async take(place) {
+    this.place = place;
+    const found = this.current;
+    if (!found) return;
+    const object = await this.#objectOf(found.region);
+    this.app.act({ type: "add", objects: [object] });
+    this.#speak();
+  }
+
+  async takeAll() {
+    const objects = this.regions.all.map((region) => ({ steps: [asStep(region)] }));
+    if (objects.length) this.app.act({ type: "add", objects });
+    this.leave();
+  }
+
+  #speak() {
+    const found = this.current;
+    if (!found) return;
+    const { bitmap, score } = found.region;
+    say(S.region(bitmap.area / (bitmap.width * bitmap.height), score, found.level, found.levels));
+  }
+
+  /** A region as the prompt that gives the very same mask, so that it stays editable; else as it is. */
+  async #objectOf(region) {
+    if (!region.point) return { steps: [asStep(region)] };
+    const [x, y] = region.point.map(Math.floor);
+    const step = { kind: "point", x, y, label: 1, candidate: null };
+    try {
+      const all = await this.app.answers.candidates([step]);
+      const index = all.findIndex((answer) => iou(answer.bitmap, region.bitmap) >= SAME);
+      if (index >= 0) return { steps: [{ ...step, candidate: index }] };
+    } catch (error) {
+      sayFailure(error);
+    }
+    return { steps: [asStep(region)] };
+  }
+
+  async #search() {
+    const { app } = this;
+    const { photo } = app;
+    const regions = (this.regions = new Regions(photo));
+    this.running = true;
+    this.progress = null;
+    this.#show();
+    let masks = [];
+    try {
+      const { job } = await this.#start(photo.id);
+      this.job = job;
+      await app.api.events(job, (name, data) => {
+        if (this.regions !== regions) return;
+        if (name === "masks") regions.set((masks = [...masks, ...data.masks.map(regionOf)]));
+        else if (name === "progress") this.progress = data.planned ? data.asked / data.planned : null;
+        else if (data.result)
+          regions.set(
+            data.result.masks.map(regionOf),
+            data.result.masks.map((mask) => mask.parent ?? -1),
+          );
+        this.ended = name;
+        this.#show();
+        if (name === "failed") sayFailure(Object.assign(new Error(data.problem.detail), { known: true }));
+      });
+    } catch (error) {
+      if (this.regions === regions) this.regions = null;
+      sayFailure(error);
+    }
+    if (this.regions !== regions && this.regions) return;
+    this.running = false;
+    this.#show();
+    if (this.regions && this.on) say(byId("regions-text").textContent);
+  }
+
+  async #start(id) {
+    try {
+      return await this.app.api.everything(id);
+    } catch (error) {
+      if (await this.app.sendAgain(error)) return this.app.api.everything(id);
+      throw error;
+    }
+  }
+
+  #show() {
+    const { on, running } = this;
+    const count = this.regions?.all.length ?? 0;
+    byId("regions").hidden = !on;
+    byId("current").hidden = on;
+    byId("tool-everything")?.setAttribute("aria-pressed", String(on));
+    const done = this.ended === "cancelled" || this.ended === "stopped" ? S.everythingStopped : S.everythingDone;
+    byId("regions-text").textContent = running ? S.everythingRunning(count) : done(count);
+    const bar = byId("regions-bar");
+    if (running && this.progress === null) bar.removeAttribute("value");
+    else bar.value = running ? this.progress : 1;
+    byId("regions-stop").disabled = !running;
+    byId("regions-all").disabled = running || !count;
+    this.draw();
+  }
+}
+
+function regionOf({ rle, score, stability, point }) {
+  return { rle, score, stability, point: point ?? null };
+}
+
+function asStep({ rle, score, stability }) {
+  return { kind: "mask", rle, score, stability };
+}

@@ -1,0 +1,237 @@
+/** The server's HTTP interface: the only place that knows its addresses. */
+
+import { S } from "../ui/strings.js";
+
+const TOKEN = "anymask.token";
+const PATIENCE = 4; // tries while the server is busy
+
+/** A refusal of the server, in its own words. */
+class Refusal extends Error {
+  constructor(status, problem, retryAfter) {
+    super(problem.detail || problem.title || `HTTP ${status}`);
+    this.known = true;
+    this.status = status;
+    this.kind = (problem.type ?? "").split(":").pop();
+    this.retryAfter = retryAfter;
+  }
+
+  get lostImage() {
+    return this.status === 404 && this.kind === "unknown-image";
+  }
+
+  get lostLogits() {
+    return this.status === 404 && this.kind === "unknown-mask";
+  }
+}
+
+export class Api {
+  /**
+   * @param {() => Promise<string>} askForToken called when the server wants a token
+   * @param {(seconds: number) => void} waiting told when the server is busy
+   */
+  constructor(askForToken, waiting) {
+    this.askForToken = askForToken;
+    this.waiting = waiting;
+    this.token = sessionStorage.getItem(TOKEN) ?? "";
+    this.#takeTokenFromAddress();
+  }
+
+  /** Send a photo. @param {(share: number) => void} progress @returns {Promise<{id, width, height, expires}>} */
+  async upload(file, progress) {
+    return this.#withToken(
+      () =>
+        new Promise((resolve, reject) => {
+          const request = new XMLHttpRequest();
+          request.open("POST", "v1/images");
+          for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
+          request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+          request.onload = () => {
+            const body = parsed(request.responseText);
+            if (request.status < 300) resolve(body);
+            else reject(new Refusal(request.status, body, Number(request.getResponseHeader("Retry-After")) || 0));
+          };
+          request.onerror = () => reject(offline());
+          const form = new FormData();
+          form.append("file", file, file.name);
+          request.send(form);
+        }),
+    );
+  }
+
+  /** Wait until the model has looked at a photo. */
+  async ready(id) {
+    while (!(await this.#json("GET", `v1/images/${id}?wait=20`)).encoded);
+  }
+
+  /** What the server knows of a photo. */
+  image(id) {
+    return this.#json("GET", `v1/images/${id}`);
+  }
+
+  /** The photo as displayed. @param {"png" | "jpeg"} format @returns {Promise<Blob>} */
+  async picture(id, format) {
+    return (await this.#request("GET", `v1/images/${id}/picture?format=${format}`)).blob();
+  }
+
+  /**
+   * One prompt: the mask.
+   *
+   * @param {object} options `candidates`: also all answers and which of them the mask is; `window`: what is visible;
+   *   `quick`: from one look alone; `refine`, and `keep`: whether a later click may build on it
+   */
+  async segment(id, prompt, { candidates = false, window = null, quick = false, refine = "auto", keep = !quick } = {}) {
+    const body = { prompts: [prompt], candidates, window, quick, refine, keep };
+    const answer = await this.#json("POST", `v1/images/${id}/segment`, body);
+    return answer.masks[0];
+  }
+
+  /** Points that may be on several objects: a mask for each, with its own points. @returns {Promise<object[]>} */
+  async apart(id, points, labels) {
+    const body = { prompts: [{ points, labels }], group: "auto" };
+    return (await this.#json("POST", `v1/images/${id}/segment`, body)).masks;
+  }
+
+  /** What clicks may mean: masks, the best first. @returns {Promise<object[]>} */
+  async choices(id, points, labels, window = null) {
+    return (await this.#json("POST", `v1/images/${id}/choices`, { points, labels, window })).masks;
+  }
+
+  /** Have the server look closer at what is visible. @returns {Promise<number[] | null>} what it looked at */
+  async look(id, window) {
+    return (await this.#json("POST", `v1/images/${id}/window`, { window })).window;
+  }
+
+  /** Boxes of what words name. @returns {Promise<{detections: {box, label, score}[]}>} */
+  detect(id, text) {
+    return this.#json("POST", `v1/images/${id}/detect`, { text });
+  }
+
+  /** Start to look for everything. @returns {Promise<{job: string}>} */
+  everything(id, options = {}) {
+    return this.#json("POST", `v1/images/${id}/everything`, options);
+  }
+
+  /** Stop a job. */
+  cancel(job) {
+    return this.#request("DELETE", `v1/jobs/${job}`);
+  }
+
+  /** Events of a job, as they come. @param {(name: string, data: any) => void} told */
+  async events(job, told, signal) {
+    const answer = await this.#request("GET", `v1/jobs/${job}/events`, undefined, signal);
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const blocks = (text + value).split(/\r?\n\r?\n/);
+      text = blocks.pop();
+      for (const block of blocks) tellEvent(block, told);
+    }
+  }
+
+  /** A file of masks in a format. @returns {Promise<{blob: Blob, name: string}>} */
+  async export(id, format, masks, name) {
+    const answer = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name });
+    const disposition = answer.headers.get("Content-Disposition") ?? "";
+    return { blob: await answer.blob(), name: /filename="?([^";]+)"?/.exec(disposition)?.[1] ?? null };
+  }
+
+  /** What the server runs. */
+  models() {
+    return this.#json("GET", "v1/models");
+  }
+
+  async #json(method, path, body, signal) {
+    return (await this.#request(method, path, body, signal)).json();
+  }
+
+  #request(method, path, body, signal) {
+    return this.#withToken(() =>
+      this.#patiently(async () => {
+        const headers = this.#headers();
+        if (body !== undefined) headers["Content-Type"] = "application/json";
+        let answer;
+        try {
+          answer = await fetch(path, {
+            method,
+            headers,
+            signal,
+            body: body === undefined ? undefined : JSON.stringify(body),
+          });
+        } catch (error) {
+          throw error.name === "AbortError" ? error : offline();
+        }
+        if (answer.ok) return answer;
+        throw new Refusal(answer.status, parsed(await answer.text()), Number(answer.headers.get("Retry-After")) || 0);
+      }),
+    );
+  }
+
+  /** Ask for a token where one is missing, and go on. */
+  async #withToken(send) {
+    for (;;) {
+      try {
+        return await send();
+      } catch (error) {
+        if (error.status !== 401) throw error;
+        this.asking ??= this.askForToken(Boolean(this.token)).finally(() => (this.asking = null));
+        this.token = await this.asking;
+        sessionStorage.setItem(TOKEN, this.token);
+      }
+    }
+  }
+
+  /** Wait and try again while the server is busy, as long as it asks for seconds only. */
+  async #patiently(send) {
+    for (let left = PATIENCE; ; left--) {
+      try {
+        return await send();
+      } catch (error) {
+        const seconds = Math.max(1, error.retryAfter ?? 1);
+        if (![429, 503].includes(error.status) || left <= 1 || seconds > 10) throw error;
+        this.waiting(seconds);
+        await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+      }
+    }
+  }
+
+  #headers() {
+    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+  }
+
+  /** The address that the server prints carries the token; it is taken out of sight at once. */
+  #takeTokenFromAddress() {
+    const address = new URL(location.href);
+    const inHash = new URLSearchParams(address.hash.slice(1)).get("token");
+    const given = inHash ?? address.searchParams.get("token");
+    if (!given) return;
+    this.token = given;
+    sessionStorage.setItem(TOKEN, given);
+    address.searchParams.delete("token");
+    address.hash = "";
+    history.replaceState(null, "", address.href.replace(/#$/, ""));
+  }
+}
+
+function tellEvent(block, told) {
+  let name = "message";
+  const data = [];
+  for (const line of block.split(/\r?\n/)) {
+    if (line.startsWith("event:")) name = line.slice(6).trim();
+    if (line.startsWith("data:")) data.push(line.slice(5).trim());
+  }
+  if (data.length) told(name, JSON.parse(data.join("\n")));
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {}; // not from anymask: a proxy's page, for instance
+  }
+}
+
+function offline() {
+  return Object.assign(new Error(S.offline), { known: true, offline: true });
+}

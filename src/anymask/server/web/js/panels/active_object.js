@@ -1,0 +1,277 @@
+/** The object at hand: its name, its share and score, its other answers, its prompts, its clean-up. */
+
+import { el, iconButton } from "../ui/dom.js";
+import { PLACES } from "../core/alternatives.js";
+import { COLOURS } from "../core/palette.js";
+import { canSplit } from "../core/state.js";
+import { S } from "../ui/strings.js";
+import { tint } from "../canvas/tint.js";
+
+const SIZES = [0, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000];
+
+export class Current {
+  /**
+   * @param {HTMLElement} body
+   * @param {(action: object) => void} act
+   * @param {object} shown what else to show on the stage: clean({holes, islands} | null) what cleaning would do,
+   *   answering {filled, dropped}; answer(answer | null) one of the other answers
+   * @param {() => void} split
+   */
+  constructor(body, act, shown, split) {
+    this.body = body;
+    this.act = act;
+    this.shown = shown;
+    this.split = split;
+    this.clean = { open: false, holes: 4, islands: 4 };
+    this.shownId = null;
+    this.offers = []; // what 1, 2, 3 … stand for
+    this.wanted = null; // a place that was asked for before they were here
+    this.object = null;
+  }
+
+  /** Draw anew. @param {object | null} object @param {object | null} answer its mask, if known */
+  show(object, answer, photo) {
+    if (object?.id !== this.shownId) {
+      this.shownId = object?.id ?? null;
+      this.clean.open = false;
+    }
+    if (!object) {
+      const touch = matchMedia("(pointer: coarse)").matches;
+      this.body.replaceChildren(el("p", { class: "hint" }, touch ? S.currentHintTouch : S.currentHint));
+      return;
+    }
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.part : null;
+    this.offers = [];
+    if (object !== this.object) this.wanted = null;
+    this.object = object;
+    this.body.replaceChildren(
+      this.#name(object),
+      el("p", { class: "facts", id: "facts" }, answer ? factsOf(answer) : ""),
+      this.#candidates(object.steps[object.steps.length - 1]),
+      this.#chips(object),
+      this.#cleaning(answer),
+      el(
+        "div",
+        { class: "row" },
+        el(
+          "button",
+          {
+            type: "button",
+            class: "button primary",
+            id: "accept",
+            "data-part": "accept",
+            click: () => this.act({ type: "accept" }),
+          },
+          S.accept,
+        ),
+        el(
+          "button",
+          {
+            type: "button",
+            class: "button",
+            id: "clear",
+            "data-part": "clear",
+            click: () => this.act({ type: "clear" }),
+          },
+          S.clear,
+        ),
+        canSplit(object)
+          ? el(
+              "button",
+              { type: "button", class: "button", id: "split", title: S.splitTitle, "data-part": "split", click: this.split },
+              S.split,
+            )
+          : null,
+      ),
+    );
+    if (focused) this.body.querySelector(`[data-part="${focused}"]`)?.focus();
+  }
+
+  /** Put the answers that can be picked into their places. @param {import("../core/alternatives.js").Offer[]} offers */
+  offer(offers, object, photo) {
+    this.offers = offers;
+    if (this.wanted !== null) return this.pick(this.wanted);
+    this.body.querySelectorAll(".candidate").forEach((button, index) => {
+      const offer = offers[index];
+      button.disabled = !offer;
+      button.setAttribute("aria-checked", String(Boolean(offer?.picked)));
+      if (!offer) return;
+      const { bitmap } = offer.answer;
+      const label = S.candidate(index + 1, bitmap.area / (bitmap.width * bitmap.height), offer.answer.score);
+      button.setAttribute("aria-label", label);
+      button.title = label;
+      button.querySelector("span").textContent = S.candidateShort(index + 1, offer.answer.score);
+      drawThumbnail(button.querySelector("canvas"), photo, bitmap, COLOURS[object.colour % COLOURS.length]);
+    });
+  }
+
+  /** Pick one of the offers by its place. */
+  pick(index) {
+    this.wanted = this.offers.length ? null : index; // a key that is pressed before they are here
+    const offer = this.offers[index];
+    if (offer) this.act({ type: "choose", pick: offer.picked ? {} : offer.pick });
+  }
+
+  /** Pick the next offer (1) or the one before (-1). */
+  cycle(by) {
+    const at = this.offers.findIndex((offer) => offer.picked);
+    const next = this.offers[(at + by + this.offers.length) % this.offers.length];
+    if (next) this.act({ type: "choose", pick: next.pick });
+  }
+
+  #name(object) {
+    return el("input", {
+      class: "field",
+      id: "current-name",
+      value: object.name,
+      placeholder: S.unnamed(object.id),
+      maxLength: 80,
+      "aria-label": S.name,
+      "data-part": "name",
+      change: (event) => this.act({ type: "rename", id: object.id, name: event.target.value.trim() }),
+      keydown: (event) => event.key === "Enter" && (event.target.blur(), document.getElementById("canvas").focus()),
+    });
+  }
+
+  #candidates(last) {
+    const group = el("div", { class: "candidates", role: "radiogroup", "aria-label": S.candidates });
+    if (!last || !["point", "box"].includes(last.kind)) return group;
+    for (let index = 0; index < PLACES; index++) {
+      const look = () => this.shown.answer(this.offers[index]?.answer ?? null);
+      const away = () => this.shown.answer(null);
+      const about = {
+        type: "button",
+        class: "candidate",
+        role: "radio",
+        "aria-checked": "false",
+        disabled: true,
+        "data-part": `candidate-${index}`,
+      };
+      group.append(
+        el(
+          "button",
+          {
+            ...about,
+            "aria-label": S.candidates,
+            click: () => this.pick(index),
+            pointerenter: (event) => event.pointerType !== "touch" && look(),
+            pointerleave: away,
+            blur: away,
+          },
+          el("canvas", { width: 1, height: 1 }),
+          el("span"),
+        ),
+      );
+    }
+    return group;
+  }
+
+  #chips(object) {
+    const list = el("ul", { class: "chips", "aria-label": S.prompts });
+    const chip = (kind, label, remove) =>
+      list.append(
+        el("li", { class: `chip ${kind}` }, label, iconButton("remove", S.removeStep(label), remove, { class: "" })),
+      );
+    object.steps.forEach((step, index) => {
+      const { kind, label } = describe(step);
+      chip(kind, label, () => this.act({ type: "removeStep", index }));
+    });
+    object.edits.forEach((edit, index) =>
+      chip(edit.kind, S.step[edit.kind], () => this.act({ type: "removeEdit", index })),
+    );
+    return list;
+  }
+
+  #cleaning(answer) {
+    const facts = el("p", { class: "facts", id: "clean-facts" });
+    const look = () => {
+      const { holes, islands } = this.#sizes();
+      const { filled, dropped } = this.shown.clean(this.clean.open ? { holes, islands } : null);
+      facts.textContent = S.cleanPreview(filled, dropped);
+      apply.disabled = !filled.length && !dropped.length;
+    };
+    const slider = (name, label) => {
+      const output = el("output", {}, S.pixels(SIZES[this.clean[name]]));
+      const input = el("input", {
+        type: "range",
+        min: 0,
+        max: SIZES.length - 1,
+        value: this.clean[name],
+        id: `clean-${name}`,
+        "data-part": `clean-${name}`,
+        input: (event) => {
+          this.clean[name] = Number(event.target.value);
+          output.textContent = S.pixels(SIZES[this.clean[name]]);
+          event.target.setAttribute("aria-valuetext", output.textContent);
+          look();
+        },
+        "aria-valuetext": S.pixels(SIZES[this.clean[name]]),
+      });
+      return el("label", {}, label, output, input);
+    };
+    const apply = el(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        id: "clean-apply",
+        "data-part": "clean-apply",
+        click: () => this.act({ type: "edit", edit: { kind: "clean", ...this.#sizes() } }),
+      },
+      S.apply,
+    );
+    const details = el(
+      "details",
+      {
+        class: "clean",
+        open: this.clean.open,
+        toggle: () => {
+          this.clean.open = details.open;
+          look();
+        },
+      },
+      el("summary", { "data-part": "clean" }, S.clean),
+      slider("holes", S.holes),
+      slider("islands", S.islands),
+      facts,
+      apply,
+    );
+    if (answer && this.clean.open) look();
+    return details;
+  }
+
+  #sizes() {
+    return { holes: SIZES[this.clean.holes], islands: SIZES[this.clean.islands] };
+  }
+}
+
+/** Share and score in words; a mask that was painted has no score of the model's any more. */
+export function factsOf({ bitmap, score, byHand }) {
+  return S.facts(bitmap.area / (bitmap.width * bitmap.height), byHand ? null : score);
+}
+
+function describe(step) {
+  if (step.kind === "box") return { kind: "box", label: S.step.box(step.box) };
+  if (step.kind === "mask") return { kind: "mask", label: S.step.mask };
+  if (step.kind === "member") return { kind: "include", label: S.step.member(step.own.points.length) };
+  const kind = step.label ? "include" : "exclude";
+  return { kind, label: S.step[kind](step.x, step.y) };
+}
+
+function drawThumbnail(canvas, photo, bitmap, colour) {
+  const scale = Math.min(1, 220 / photo.width, 165 / photo.height);
+  canvas.width = Math.max(1, Math.round(photo.width * scale));
+  canvas.height = Math.max(1, Math.round(photo.height * scale));
+  const context = canvas.getContext("2d");
+  context.drawImage(photo.picture, 0, 0, canvas.width, canvas.height);
+  context.fillStyle = "rgb(0 0 0 / 0.45)";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  if (!bitmap.columns) return;
+  context.drawImage(
+    tint(bitmap, colour, 0.8),
+    bitmap.x * scale,
+    bitmap.y * scale,
+    bitmap.columns * scale,
+    bitmap.rows * scale,
+  );
+}

@@ -1,0 +1,51 @@
+/** Ways a photo comes in: dropped, pasted, picked, taken. */
+
+import { byId } from "../ui/dom.js";
+
+/** @param {(file: File) => void} take */
+export function listenForPhotos(take) {
+  for (const [button, input] of [
+    ["open", "file"],
+    ["welcome-open", "file"],
+    ["camera", "camera-file"],
+  ]) {
+    byId(button).addEventListener("click", () => byId(input).click());
+  }
+  for (const input of [byId("file"), byId("camera-file")]) {
+    input.addEventListener("change", () => {
+      if (input.files[0]) take(input.files[0]);
+      input.value = "";
+    });
+  }
+  document.addEventListener("paste", (event) => {
+    const file = pictureIn(event.clipboardData);
+    if (!file) return;
+    event.preventDefault();
+    take(file);
+  });
+  listenForDrops(take);
+}
+
+function listenForDrops(take) {
+  const cover = byId("drop");
+  let depth = 0;
+  const show = (by) => {
+    depth = Math.max(0, depth + by);
+    cover.hidden = depth === 0;
+  };
+  const hasFile = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragenter", (event) => hasFile(event) && show(1));
+  document.addEventListener("dragleave", (event) => hasFile(event) && show(-1));
+  document.addEventListener("dragover", (event) => hasFile(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!hasFile(event)) return;
+    event.preventDefault();
+    show(-depth);
+    const file = event.dataTransfer.files[0];
+    if (file) take(file);
+  });
+}
+
+function pictureIn(clipboard) {
+  return [...(clipboard?.files ?? [])].find((file) => file.type.startsWith("image/"));
+}

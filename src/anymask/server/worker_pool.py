@@ -1,0 +1,110 @@
+"""A bounded pool for work that keeps a core busy, so that many clients wait in a short queue and not in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from anymask.server.problems import Problem
+
+T = TypeVar("T")
+
+
+class Workers:
+    """Threads that run the model, and the places in front of them.
+
+    Args:
+        count: calls that run at once.
+        waiting: requests that may wait besides; the next is refused with 429.
+    """
+
+    def __init__(self, count: int, waiting: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count, "anymask-model")
+        self._places = count + waiting
+        self._share = (self._places + 1) // 2
+        self._holders: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._running = 0
+        self._typical = 0.05
+
+    @property
+    def waiting(self) -> int:
+        """Requests that hold a place and do not run."""
+        return max(0, self._taken - self._running)
+
+    @property
+    def running(self) -> int:
+        """Calls that run now."""
+        return self._running
+
+    @contextlib.contextmanager
+    def place(self, client: str) -> Iterator[None]:
+        """Hold one of the places for the length of a request.
+
+        Raises:
+            Problem: 429, all are taken, or this client has half of them.
+        """
+        with self._lock:
+            if self._taken >= self._places or self._holders[client] >= self._share:
+                whose = "all places in the queue are taken" if self._taken >= self._places else "you wait often enough"
+                seconds = self._taken * self._typical / self.count
+                raise Problem(429, "queue-full", f"{whose}; try again", retry_after=seconds)
+            self._taken += 1
+            self._holders[client] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= 1
+                self._holders[client] -= 1
+                if not self._holders[client]:
+                    del self._holders[client]
+
+    async def run(self, work: Callable[[], T], deadline: float) -> T:
+        """Run something on a worker thread.
+
+        Args:
+            work: what to do; to be called while holding a place.
+            deadline: of `time.perf_counter`. Work that has not begun by then never does.
+
+        Raises:
+            Problem: 408, the deadline passed.
+        """
+        future = self._pool.submit(self._timed, work)
+        try:
+            left = deadline - time.perf_counter()
+            return await asyncio.wait_for(asyncio.wrap_future(future), max(left, 0))
+        except asyncio.TimeoutError:
+            raise too_slow() from None
+
+    def start(self, work: Callable[[], T]) -> Future[T]:
+        """Run something that nobody waits for."""
+        return self._pool.submit(self._timed, work)
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        with self._lock:
+            self._running += 1
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._typical = 0.9 * self._typical + 0.1 * (time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Finish what runs, drop what waits."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def too_slow() -> Problem:
+    """What to say when the time for a request is used up."""
+    return Problem(408, "out-of-time", "this took longer than a request may; ask for less at once, or later")

@@ -1,0 +1,1 @@
+"""Data types and pure geometry: prompts, masks, boxes, polygons, transforms, overlap, NMS."""

@@ -1,0 +1,62 @@
+"""What the model answers to one prompt, before anything is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.structures.transforms import Frame
+
+STABILITY_OFFSET = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """K answers to one prompt, as the official predictor returns them.
+
+    Attributes:
+        frame: the photo's geometry.
+        logits: float32 [K, 256, 256], before the sigmoid, in the padded 1024 frame divided by 4.
+        scores: float32 [K], the IoU that the model predicts for each answer.
+    """
+
+    frame: Frame
+    logits: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """Bool [K, H, W], the answers in full size (`Sam.postprocess_masks`, threshold 0); made when first read."""
+        masks = np.zeros((len(self.logits), self.frame.height, self.frame.width), np.bool_)
+        for logits, mask in zip(self.logits, masks, strict=True):
+            self.frame.upscale(logits, out=mask)
+        return masks
+
+    @cached_property
+    def stability(self) -> NDArray[np.float32]:
+        """float32 [K], see `stability_score`."""
+        return stability_score(self.frame, self.logits)
+
+
+def stability_score(frame: Frame, logits: NDArray[np.float32], offset: float = STABILITY_OFFSET) -> NDArray[np.float32]:
+    """IoU between each mask cut at +offset and at -offset (`calculate_stability_score` of segment-anything).
+
+    Counted in logit cells that look at the photo, not in pixels of the photo.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [K, 256, 256].
+        offset: the reference's `stability_score_offset`.
+
+    Returns:
+        float32 [K]; 0 for an answer that is empty at both cuts.
+    """
+    columns, rows = frame.valid_logits()
+    seen = logits[:, :rows, :columns]
+    inner = np.count_nonzero(seen > offset, axis=(1, 2))
+    outer = np.count_nonzero(seen > -offset, axis=(1, 2))
+    scores: NDArray[np.float32] = (inner / np.maximum(outer, 1)).astype(np.float32)
+    return scores

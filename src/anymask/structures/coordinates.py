@@ -1,0 +1,220 @@
+"""What the numbers of a prompt count in, and their conversion to pixels of the displayed picture.
+
+    frame          pixels    0 <= x < width          0 <= y < height
+                   unit      0 <= x < 1              0 <= y < 1
+                   percent   0 <= x < 100            0 <= y < 100
+    box_format     xyxy      x_min, y_min, x_max, y_max
+                   xywh      x_min, y_min, width, height
+                   cxcywh    x_centre, y_centre, width, height
+
+A point names the pixel it lies in, so the far edge itself is outside. A box names edges and may end on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from anymask.errors import PromptError
+from anymask.io.exif import displayed_boxes, displayed_points, turned_size
+
+FrameName = Literal["pixels", "unit", "percent"]
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+Outside = Literal["refuse", "allow"]
+Floats = npt.NDArray[np.float64]
+
+_BOX_NUMBERS = {
+    "xyxy": "x_min, y_min, x_max, y_max",
+    "xywh": "x_min, y_min, width, height",
+    "cxcywh": "x_centre, y_centre, width, height",
+}
+
+
+def check_choice(name: str, value: str, kind: Any) -> None:
+    """Refuse a value that is none of the strings of a Literal type.
+
+    Raises:
+        PromptError: with the value and the choices.
+    """
+    choices = get_args(kind)
+    if value not in choices:
+        raise PromptError(f"{name} is {value!r}: it takes {', '.join(choices)}")
+
+
+def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> npt.NDArray[Any]:
+    """See values as an array of finite real numbers.
+
+    Args:
+        values: anything NumPy can make such an array of.
+        name: what the values are, for the message.
+        takes: what they should be, for the message.
+        kinds: NumPy's letters for the types allowed: i, u, f and perhaps b.
+
+    Raises:
+        PromptError: ragged, text, complex, NaN, infinite, …
+    """
+    try:
+        array = np.asarray(values)
+    except Exception:  # NumPy, or another library's array, may raise anything here.
+        raise PromptError(f"{name} is {_shown(values)}: it takes {takes}") from None
+    if array.size and array.dtype.kind not in kinds:
+        raise PromptError(f"{name} is {_shown(values)}: it takes {takes}")
+    array = array if array.size else array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise PromptError(f"{name} is {_shown(values)}: NaN and infinity are no place in a picture")
+    return array
+
+
+def formatted(numbers: npt.ArrayLike) -> str:
+    """Show coordinates in a message: whole numbers without a fraction, others as short as they allow."""
+    return ", ".join(f"{number:.10g}" for number in np.asarray(numbers, np.float64).ravel())
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """How to read a prompt's numbers.
+
+    Attributes:
+        size: (width, height) of the picture as displayed.
+        frame: what the numbers count in.
+        box_format: what a box's four numbers are.
+        outside: "refuse" what lies outside the picture and clip boxes that lie partly outside, or "allow" it all, as
+            the official predictor does.
+        orientation: EXIF orientation of the frame the numbers were measured in: 1 for the displayed picture, the
+            picture's own `orientation` for its stored pixels.
+    """
+
+    size: tuple[int, int]
+    frame: FrameName = "pixels"
+    box_format: BoxFormat = "xyxy"
+    outside: Outside = "refuse"
+    orientation: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("frame", self.frame, FrameName)
+        check_choice("box_format", self.box_format, BoxFormat)
+        check_choice("outside", self.outside, Outside)
+        if self.orientation not in range(1, 9):
+            raise PromptError(f"orientation is {self.orientation!r}: EXIF knows 1 to 8")
+
+    @property
+    def measured_size(self) -> tuple[int, int]:
+        """(width, height) in pixels of the frame that the numbers were measured in."""
+        return turned_size(self.size, self.orientation)
+
+    @property
+    def extent(self) -> Floats:
+        """The far edges of the picture, float64 [2] (x, y), in the unit of the numbers."""
+        if self.frame == "pixels":
+            return np.array(self.measured_size, np.float64)
+        return np.full(2, 1.0 if self.frame == "unit" else 100.0)
+
+    def points(self, values: Any, where: str = "") -> Floats:
+        """Convert points to pixels.
+
+        Args:
+            values: [N, 2] (x, y), a single pair, or nothing at all (N = 0).
+            where: begins the message, such as "object 2: ".
+
+        Returns:
+            float64 [N, 2], pixels of the displayed picture.
+
+        Raises:
+            PromptError: wrong shape, not numbers, or outside the picture.
+        """
+        takes = "pairs of x and y, [N, 2]"
+        measured = as_numbers(values, f"{where}points", takes).astype(np.float64)
+        if measured.size == 0:
+            return np.empty((0, 2))
+        if measured.shape == (2,):
+            measured = measured[None]
+        if measured.ndim != 2 or measured.shape[1] != 2:
+            raise PromptError(f"{where}points have shape {measured.shape}: they take {takes}")
+        if self.outside == "refuse":
+            self._refuse_outside(measured, where)
+        pixels = displayed_points(measured * self._scale, self.measured_size, self.orientation)
+        if self.outside == "refuse":
+            # Scaling 0.999… may round up onto the edge, and turning a fraction of the last pixel lands before 0.
+            pixels = np.clip(pixels, 0, np.nextafter(np.array(self.size, np.float64), 0))
+        return pixels
+
+    def box(self, values: Any, where: str = "") -> tuple[Floats, str | None]:
+        """Convert a box to pixels.
+
+        Args:
+            values: four numbers in `box_format`.
+            where: begins the message, such as "object 2: ".
+
+        Returns:
+            float64 [4] as [x_min, y_min, x_max, y_max] in pixels of the displayed picture, and a remark if the box
+            was clipped.
+
+        Raises:
+            PromptError: wrong shape, not numbers, reversed, empty, or wholly outside the picture.
+        """
+        numbers = _BOX_NUMBERS[self.box_format]
+        measured = as_numbers(values, f"{where}box", f"four numbers, {numbers}").astype(np.float64)
+        if measured.shape == (1, 4):
+            measured = measured[0]
+        if measured.shape != (4,):
+            hint = "; several boxes go into boxes" if measured.ndim == 2 and measured.shape[1:] == (4,) else ""
+            raise PromptError(f"{where}box has shape {measured.shape}: it takes four numbers, {numbers}{hint}")
+        shown = f"{where}box [{formatted(measured)}]"
+        corners = self._corners(measured, shown)
+        clipped = corners
+        if self.outside == "refuse":
+            clipped = np.clip(corners, 0, np.tile(self.extent, 2))
+            if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+                raise PromptError(f"{shown} is outside the picture: {self._range('<=')}")
+        note = None
+        if (clipped != corners).any():
+            note = f"{shown} reaches beyond the picture: clipped to [{formatted(clipped)}]"
+        pixels = displayed_boxes(clipped * np.tile(self._scale, 2), self.measured_size, self.orientation)[0]
+        if (pixels[:2] >= pixels[2:]).any():
+            raise PromptError(f"{shown} is empty: it covers no part of a pixel")
+        return pixels, note
+
+    @property
+    def _scale(self) -> Floats:
+        return np.array(self.measured_size, np.float64) / self.extent
+
+    def _range(self, upper: str) -> str:
+        width, height = self.extent
+        unit = "pixels" if self.frame == "pixels" else f"frame={self.frame!r}"
+        return f"0 <= x {upper} {width:g}, 0 <= y {upper} {height:g} in {unit}"
+
+    def _refuse_outside(self, measured: Floats, where: str) -> None:
+        outside = ((measured < 0) | (measured >= self.extent)).any(axis=1)
+        if outside.any():
+            point = formatted(measured[outside.argmax()])
+            raise PromptError(f"{where}point ({point}) is outside the picture: {self._range('<')}")
+
+    def _corners(self, measured: Floats, shown: str) -> Floats:
+        """Convert four finite numbers in `box_format` to x_min, y_min, x_max, y_max of the same unit."""
+        first, second = measured[:2], measured[2:]
+        if self.box_format != "xyxy" and (second <= 0).any():
+            raise PromptError(
+                f"{shown} ({self.box_format}) has width {second[0]:g} and height {second[1]:g}: both are above 0"
+            )
+        with np.errstate(over="ignore"):
+            if self.box_format == "xywh":
+                second = first + second
+            elif self.box_format == "cxcywh":
+                first, second = first - second / 2, first + second / 2
+        corners = np.concatenate([first, second])
+        if not np.isfinite(corners).all():
+            raise PromptError(f"{shown} ({self.box_format}) is too large to compute with")
+        if (first >= second).any():
+            cause = "empty" if (first <= second).all() else "reversed"
+            hint = ", not a corner and a size" if self.box_format == "xyxy" and (second > 0).all() else ""
+            raise PromptError(f"{shown} is {cause}: it takes {_BOX_NUMBERS['xyxy']} with min below max{hint}")
+        return corners
+
+
+def _shown(values: Any) -> str:
+    """Show a value in one short line."""
+    line = " ".join(repr(values).split())
+    return line if len(line) <= 60 else line[:57] + "..."

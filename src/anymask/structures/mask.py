@@ -1,0 +1,286 @@
+"""`Mask`: one object's mask."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import InputError
+from anymask.structures.overlap import tight_box
+from anymask.structures.prompt_check import Satisfaction
+
+if TYPE_CHECKING:
+    from anymask.structures.polygons import Ring
+    from anymask.structures.prompt import Prompt
+    from anymask.structures.rle import Rle
+
+_ABOUT = ("score", "stability", "logits", "label", "detector_score", "satisfied", "prompt", "clean_up")
+
+
+class Mask:
+    """One object's mask, made in full size only when somebody looks at it.
+
+    ```python
+    mask = result[0]
+    mask.array, mask.area, mask.box, mask.score, mask.rle, mask.polygons
+    ```
+
+    A Mask never changes, and may be read from several threads.
+
+    Attributes:
+        size: (width, height) in pixels of the photo as displayed.
+        score: IoU with the object that the model predicts; can exceed 1 a little; None if no model made the mask.
+        stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
+        logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
+        label: name of what it shows; None if nobody said.
+        detector_score: 0 to 1, how sure the detector was that found it by words; None if none did.
+        satisfied: how it keeps its prompt (true if it keeps all); None if the prompt promises nothing or it is unknown.
+        prompt: index of the prompt it answers, in the result's prompts.
+        clean_up: what was filled and dropped since the model answered, one remark each.
+    """
+
+    def __init__(
+        self,
+        render: Callable[[], NDArray[np.bool_]] | NDArray[np.bool_],
+        size: tuple[int, int],
+        *,
+        score: float | None = None,
+        stability: float | None = None,
+        logits: NDArray[np.float32] | None = None,
+        label: str | None = None,
+        detector_score: float | None = None,
+        satisfied: Satisfaction | None = None,
+        prompt: int = 0,
+        clean_up: Sequence[str] = (),
+        full_logits: Callable[[], NDArray[np.float32]] | None = None,
+    ) -> None:
+        """Wrap a mask, bool [H, W], or the function that makes one; everything else is described at the class.
+
+        The function is called when the pixels are first wanted, and again only after `release`. `full_logits` makes
+        logits in full size, float32 [H, W], where they are more than `logits` enlarged.
+
+        Raises:
+            InputError: an array that is not bool or not of that size.
+        """
+        self.size = (int(size[0]), int(size[1]))
+        self.score, self.stability, self.logits = score, stability, logits
+        self.label, self.detector_score = label, detector_score
+        self.satisfied, self.prompt, self.clean_up = satisfied, prompt, tuple(clean_up)
+        self._lock = threading.Lock()
+        self._render, self._full_logits = render if callable(render) else None, full_logits
+        self._array = None if callable(render) else self._checked(render)
+        self._area: int | None = None
+        self._box: list[int] | None = None
+        self._rle: Rle | None = None
+        self._polygons: list[list[Ring]] | None = None
+
+    @classmethod
+    def from_array(cls, array: ArrayLike, **about: Any) -> Mask:
+        """Make a Mask from a picture of it: bool [H, W], or whole numbers where anything but 0 is inside.
+
+        Args:
+            array: the mask; a bool array is not copied.
+            about: score, stability, label … as for the class.
+
+        Raises:
+            InputError: not two-dimensional, empty, or of real numbers.
+        """
+        pixels = np.asarray(array)
+        if pixels.ndim != 2 or 0 in pixels.shape:
+            raise InputError(f"a mask needs the shape [height, width], got {list(pixels.shape)}")
+        if pixels.dtype != np.bool_ and not np.issubdtype(pixels.dtype, np.integer):
+            raise InputError(f"a mask needs bool or whole numbers, got {pixels.dtype}; compare with a threshold first")
+        return cls(pixels.astype(np.bool_, copy=False), (pixels.shape[1], pixels.shape[0]), **about)
+
+    @classmethod
+    def from_rle(cls, rle: Mapping[str, Any], **about: Any) -> Mask:
+        """Make a Mask from COCO RLE (compressed or not); it is decoded when somebody looks at the pixels.
+
+        Args:
+            rle: {"size": [height, width], "counts": str, bytes or list of int}.
+            about: score, stability, label … as for the class.
+
+        Raises:
+            InputError: runs that are malformed or do not add up to the picture.
+        """
+        from anymask.structures import rle as runs
+
+        height, width = runs.rle_size(rle)
+        own = dict(rle)
+        mask = cls(lambda: runs.decode(own), (width, height), **about)
+        mask._area, mask._box = runs.area(own), runs.box(own)
+        if isinstance(own["counts"], str):
+            mask._rle = {"size": [height, width], "counts": own["counts"]}
+        return mask
+
+    def _checked(self, array: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        width, height = self.size
+        if not isinstance(array, np.ndarray) or array.dtype != np.bool_ or array.shape != (height, width):
+            seen = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise InputError(f"a mask of size {width}x{height} needs a bool array [{height}, {width}], got {seen}")
+        view: NDArray[np.bool_] = np.ascontiguousarray(array).view()
+        view.setflags(write=False)
+        return view
+
+    @property
+    def array(self) -> NDArray[np.bool_]:
+        """The mask in full size, bool [H, W], read-only."""
+        array = self._array
+        if array is None:
+            with self._lock:
+                if self._array is None:
+                    assert self._render is not None
+                    self._array = self._checked(self._render())
+                array = self._array
+        return array
+
+    @property
+    def probabilities(self) -> NDArray[np.float32] | None:
+        """The soft mask: float32 [H, W], 0 to 1, how likely each pixel is inside; None where `logits` is None.
+
+        Above 0.5 exactly where `array` is. Made each time it is read, for it takes four bytes per pixel.
+        """
+        if self.logits is None:
+            return None
+        from anymask.structures.transforms import Frame
+
+        full = self._full_logits() if self._full_logits is not None else Frame(*self.size).interpolate(self.logits)
+        return probabilities(full, self.array)
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the full-size array is in memory."""
+        return self._array is not None
+
+    def release(self) -> None:
+        """Forget the full-size array, to save memory, if it can be made again when next wanted."""
+        if self._render is not None:
+            self._array = None
+
+    @property
+    def area(self) -> int:
+        """Number of pixels inside."""
+        if self._area is None:
+            self._area = int(np.count_nonzero(self.array))
+        return self._area
+
+    @property
+    def box(self) -> list[int]:
+        """Tight box ``[x_min, y_min, x_max, y_max]`` in pixel edges; zeros for an empty mask.
+
+        The maxima are exclusive: width is ``x_max - x_min``, and ``array[y_min:y_max, x_min:x_max]`` is the object.
+        """
+        if self._box is None:
+            self._box = tight_box(self.array)
+        return list(self._box)
+
+    @property
+    def rle(self) -> Rle:
+        """COCO RLE ``{"size": [height, width], "counts": str}``, as ``pycocotools`` writes and reads it."""
+        if self._rle is None:
+            from anymask.structures import rle as runs
+
+            self._rle = runs.encode(self.array)
+        return {"size": list(self._rle["size"]), "counts": self._rle["counts"]}
+
+    @property
+    def polygons(self) -> list[list[Ring]]:
+        """Exact outlines: per part (largest first) the outer ring, then its holes; see `anymask.structures.polygons`.
+
+        Rings are float64 [N, 2] of (x, y) along pixel edges; `anymask.structures.polygons.polygons_to_mask` gives the same mask.
+        """
+        if self._polygons is None:
+            from anymask.structures.polygons import mask_to_polygons
+
+            self._polygons = mask_to_polygons(self.array)
+        return [list(part) for part in self._polygons]
+
+    def replace(self, **changes: Any) -> Mask:
+        """The same mask with another score, label, satisfied … (any attribute but the size).
+
+        Raises:
+            InputError: a name that is none of these.
+        """
+        if unknown := changes.keys() - set(_ABOUT):
+            raise InputError(f"a mask has no {', '.join(sorted(unknown))} to replace")
+        twin = copy.copy(self)
+        twin._lock = threading.Lock()
+        for name, value in changes.items():
+            setattr(twin, name, tuple(value) if name == "clean_up" else value)
+        return twin
+
+    def clean(self, max_hole_area: float = 0, max_island_area: float = 0, prompt: Prompt | None = None) -> Mask:
+        """Fill holes, then drop islands, of fewer pixels than these; 0 leaves them.
+
+        Same meaning as ``min_mask_region_area`` of segment-anything (8-connected; the largest island always stays).
+        What was done is in `clean_up`. Score, stability and logits stay those of the model's answer.
+
+        Args:
+            max_hole_area: in pixels.
+            max_island_area: in pixels.
+            prompt: what was asked, so that `satisfied` can be told anew; without it, `satisfied` of a changed mask
+                is None, because filling a hole can swallow an excluded point.
+
+        Returns:
+            A new Mask, or this one if there was nothing to clean.
+
+        Raises:
+            InputError: an area below 0.
+        """
+        from anymask.structures.small_regions import clean
+
+        if not (max_hole_area >= 0 and max_island_area >= 0):
+            raise InputError(f"areas to clean must be 0 or more pixels, got {max_hole_area} and {max_island_area}")
+        cleaned, done = clean(self.array, max_hole_area, max_island_area)
+        if not done:
+            return self
+        satisfied = None if prompt is None else Satisfaction.of(cleaned, prompt)
+        about = {name: getattr(self, name) for name in _ABOUT} | {"full_logits": self._full_logits}
+        return Mask(cleaned, self.size, **{**about, "satisfied": satisfied, "clean_up": (*self.clean_up, *done)})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as run lengths: a few kilobytes, where the array has a byte for every pixel."""
+        return partial(type(self).from_rle, **{name: getattr(self, name) for name in _ABOUT}), (self.rle,)
+
+    def __repr__(self) -> str:
+        about = [f"{self.size[0]}x{self.size[1]}"]
+        if self._area is not None or self.is_rendered:
+            about.append(f"area {self.area}, box {self.box}")
+        about += [f"score {self.score:.3f}"] if self.score is not None else []
+        about += [f"label {self.label!r}"] if self.label is not None else []
+        about += [f"satisfied {bool(self.satisfied)}"] if self.satisfied is not None else []
+        return f"<Mask {', '.join([*about, *self.clean_up])}>"
+
+
+_JUST_INSIDE = np.nextafter(np.float32(0.5), np.float32(1))
+
+
+def probabilities(logits: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Turn logits into probabilities, above 0.5 exactly inside the mask.
+
+    A mask that was cleaned up or refined may differ from its logits; there the mask is right, and the probability is
+    moved to its side of 0.5.
+
+    Args:
+        logits: float32 [H, W]; overwritten.
+        mask: bool [H, W].
+
+    Returns:
+        float32 [H, W], 0 to 1.
+    """
+    import cv2
+
+    np.clip(logits, -80, 80, out=logits)  # beyond that the exponential overflows
+    np.negative(logits, out=logits)
+    cv2.exp(logits, logits)
+    logits += 1
+    soft = np.reciprocal(logits, out=logits)
+    np.maximum(soft, _JUST_INSIDE, out=soft, where=mask)
+    np.minimum(soft, np.float32(0.5), out=soft, where=~mask)
+    return soft

@@ -1,0 +1,180 @@
+"""`MaskSet`: the masks that one call returns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import InputError
+from anymask.structures.memory import one_by_one
+from anymask.structures.provenance import ImageRecord, Run
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from anymask.io.image import Image
+    from anymask.structures.prompt import Prompt
+from anymask.structures.mask import Mask
+
+
+class MaskSet(Sequence[Mask]):
+    """All the masks that one call answered with, best first within an object; slices are MaskSets too.
+
+    ```python
+    result = scene.segment(boxes=[...])
+    result[0].area, result.union(), result.draw().show(), result.save("out.json")
+    ```
+
+    Attributes:
+        prompts: what was asked; `Mask.prompt` is an index into it.
+        run: what ran, and for how long; a blank `Run` if that is unknown.
+        places: where each mask stood in the whole result; a slice's masks keep the colours they had there.
+    """
+
+    shows_prompts = True
+    """Whether pictures of the result show what was asked; hundreds of automatic points would hide the photo."""
+
+    def __init__(
+        self,
+        masks: Iterable[Mask],
+        *,
+        image: Image | ImageRecord,
+        prompts: Sequence[Prompt] = (),
+        run: Run | None = None,
+    ) -> None:
+        """Gather masks of one picture, which is given, or as much as is known of it.
+
+        Raises:
+            InputError: a mask of another size than the picture.
+        """
+        self._masks = tuple(masks)
+        self.prompts = tuple(prompts)
+        self.run = run or Run()
+        self._image = None if isinstance(image, ImageRecord) else image
+        self._record = image if isinstance(image, ImageRecord) else None
+        self.places = tuple(range(len(self._masks)))
+        for mask in self._masks:
+            if mask.size != self.size:
+                raise InputError(f"a mask of {mask.size} pixels does not belong to a picture of {self.size}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture as displayed, also when there are no masks."""
+        return (self.record.width, self.record.height) if self._image is None else self._image.size
+
+    @property
+    def has_image(self) -> bool:
+        """Whether the photograph itself is at hand, so that the masks can be drawn on it."""
+        return self._image is not None
+
+    @property
+    def image(self) -> Image:
+        """The photograph.
+
+        Raises:
+            InputError: the masks were read from a file and the photograph was not given.
+        """
+        if self._image is None:
+            raise InputError("these masks came without their photograph; read them with image=open_image(...)")
+        return self._image
+
+    @property
+    def record(self) -> ImageRecord:
+        """Which photograph this is about; hashes the pixels of a picture that never was a file."""
+        if self._record is None:
+            image = self.image
+            sha256 = image.file_sha256 or image.pixel_hash
+            self._record = ImageRecord(*image.size, image.path, sha256, tuple(image.notes))
+        return self._record
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    @overload
+    def __getitem__(self, index: int) -> Mask: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> MaskSet: ...
+
+    def __getitem__(self, index: int | slice) -> Mask | MaskSet:
+        if not isinstance(index, slice):
+            return self._masks[index]
+        part = copy.copy(self)
+        part._masks, part.places = self._masks[index], self.places[index]
+        return part
+
+    def union(self) -> NDArray[np.bool_]:
+        """Everything that any of the masks covers, bool [H, W]; all False without masks."""
+        width, height = self.size
+        union = np.zeros((height, width), np.bool_)
+        for mask in one_by_one(self._masks):
+            x0, y0, x1, y1 = mask.box
+            union[y0:y1, x0:x1] |= mask.array[y0:y1, x0:x1]
+        return union
+
+    def save(self, path: str | Path, format: str | None = None, **options: Any) -> list[Path]:
+        """Write the masks into a file, or files, in any known format.
+
+        Args:
+            path: the file; for formats with one file per mask, also a folder.
+            format: such as "masks-json" or "png"; told by the extension if left out.
+            options: of the format's `write`, such as ``polygons=True`` for "coco".
+
+        Returns:
+            The files written.
+
+        Raises:
+            InputError: an unknown format, extension or option, or a path that cannot be written.
+        """
+        from anymask.formats.registry import check_options, find_format
+
+        chosen = find_format(format, path)
+        check_options(chosen, options)
+        return chosen.write(self, Path(path), **options)
+
+    def draw(self, **options: Any) -> PIL.Image.Image:
+        """Picture the result: translucent masks, green ★ include, red ★ exclude, boxes.
+
+        Args:
+            options: fields of `anymask.visualization.overlay.Style`, such as ``opacity``, ``colors``, ``max_side``.
+
+        Raises:
+            InputError: the photograph is not at hand.
+        """
+        from anymask.visualization.overlay import draw
+
+        return draw(self.image.pixels, self, self.prompts if self.shows_prompts else (), **options)
+
+    def to_supervision(self) -> Any:
+        """The masks as ``supervision.Detections``, see `anymask.formats.supervision`.
+
+        Raises:
+            AnymaskError: supervision is not installed.
+        """
+        from anymask.formats.supervision import to_supervision
+
+        return to_supervision(self._masks)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        about = [f"{len(self)} mask{'s' * (len(self) != 1)} of {width}x{height}"]
+        if self.run.model:
+            about.append(f"{self.run.model} on {self.run.engine} {self.run.precision}")
+        if scores := [mask.score for mask in self._masks if mask.score is not None]:
+            about.append(f"scores {max(scores):.3f} to {min(scores):.3f}")
+        broken = sum(mask.satisfied is not None and not mask.satisfied for mask in self._masks)
+        return f"<MaskSet: {', '.join(about)}{f', {broken} not keeping the prompt' if broken else ''}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows."""
+        if self._image is None:
+            return None
+        buffer = BytesIO()
+        self.draw(max_side=1024).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()

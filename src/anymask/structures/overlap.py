@@ -1,0 +1,79 @@
+"""How masks and boxes overlap. Boxes are `[x_min, y_min, x_max, y_max]` in pixel edges, maxima exclusive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import InputError
+
+if TYPE_CHECKING:
+    from anymask.structures.mask import Mask
+
+
+def iou(a: Mask | NDArray[np.bool_], b: Mask | NDArray[np.bool_]) -> float:
+    """Intersection over union of two masks of one picture; 1.0 exactly if they are equal, also if both are empty.
+
+    Args:
+        a: a Mask, or bool [H, W].
+        b: the same.
+
+    Raises:
+        InputError: different sizes.
+    """
+    first, second = (m if isinstance(m, np.ndarray) else m.array for m in (a, b))
+    if first.shape != second.shape:
+        raise InputError(f"masks of different pictures: shapes {list(first.shape)} and {list(second.shape)}")
+    union = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / union if union else 1.0
+
+
+def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count the cells that each of a few masks shares with each of a few others: int64 [N, M].
+
+    Bits are counted: 0.1 ms for four masks of logits. A matrix product takes 0.2 ms, and where an engine has the
+    cores it waits several for the threads of the BLAS.
+
+    Args:
+        masks: bool [N, rows, columns].
+        others: bool [M, rows, columns].
+    """
+    first, second = (_bits(each) for each in (masks, others))
+    return np.stack([np.bitwise_count(second & each).sum(axis=1, dtype=np.int64) for each in first])
+
+
+def pairwise_iou(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """IoU of each of a few masks with each of a few others, float64 [N, M]; 0 if both are empty.
+
+    Args:
+        masks: bool [N, rows, columns].
+        others: bool [M, rows, columns].
+    """
+    shared = shared_cells(masks, others)
+    areas, other_areas = (np.bitwise_count(_bits(each)).sum(axis=1, dtype=np.int64) for each in (masks, others))
+    likeness: NDArray[np.float64] = shared / np.maximum(areas[:, None] + other_areas - shared, 1)
+    return likeness
+
+
+def _bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Each mask as a row of 64-bit words, the last one filled up with zeros."""
+    packed = np.packbits(masks.reshape(len(masks), -1), axis=1)
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
+
+
+def box_iou(a: ArrayLike, b: ArrayLike) -> float:
+    """Intersection over union of two boxes ``[x_min, y_min, x_max, y_max]``; 0 if both are empty."""
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    overlap = np.prod(np.maximum(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0))
+    union = np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - overlap
+    return float(overlap / union) if union > 0 else 0.0
+
+
+def tight_box(mask: NDArray[np.bool_]) -> list[int]:
+    """The smallest box around a mask, bool [H, W]; zeros for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return [0, 0, 0, 0]
+    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]

@@ -1,0 +1,333 @@
+"""What a person points at, checked and in pixels of the displayed picture, for one object or for many.
+
+make_prompts((800, 534), points=[(400, 300), (120, 80)], labels=[1, 0])      # one object
+make_prompts((800, 534), boxes=[[100, 100, 500, 500], [10, 20, 90, 80]])     # one object per box
+make_prompts((800, 534), points=[(400, 300), (120, 80)], each=True)          # one object per point
+make_prompts((800, 534), points=[[(400, 300)], [(120, 80), (130, 90)]])      # one object per list of points
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from anymask.errors import PromptError
+from anymask.structures.coordinates import BoxFormat, Coordinates, FrameName, Outside, as_numbers, formatted
+from anymask.structures.mask_input import as_mask_input
+
+_ONLY_EXCLUDE = "only excluded points: nothing says what to include, so the model guesses"
+_ONLY_MASK = "only a mask: the model was trained on masks together with points or a box, so it may not follow it"
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What is asked about ONE object, in pixels of the displayed picture.
+
+    Made by `make_prompts`, which checks against the picture. Made by hand, it is taken as it is, apart from shapes:
+    that is the way to ask what the checks refuse. All arrays are copied and read-only.
+
+    Attributes:
+        points: float64 [N, 2], (x, y).
+        labels: int64 [N], 1 include, 0 exclude.
+        box: float64 [4], [x_min, y_min, x_max, y_max], or None.
+        mask_input: float32 [256, 256], low-resolution logits of an earlier or a drawn mask, or None.
+        text: the words that led here, or None.
+        notes: one-line remarks, such as a box that was clipped.
+    """
+
+    points: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    labels: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    box: npt.NDArray[np.float64] | None = None
+    mask_input: npt.NDArray[np.float32] | None = None
+    text: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._freeze("points", np.float64, (-1, 2))
+        self._freeze("labels", np.int64, (-1,))
+        self._freeze("box", np.float64, (4,))
+        self._freeze("mask_input", np.float32, (256, 256))
+        if len(self.points) != len(self.labels):
+            raise PromptError(f"{len(self.points)} points but {len(self.labels)} labels: each point takes one")
+
+    def _freeze(self, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        try:
+            array = np.array(value, dtype=dtype).reshape(shape)
+        except (TypeError, ValueError):
+            raise PromptError(
+                f"{name} has shape {np.shape(value)}: it takes {list(shape)} of {dtype.__name__}"
+            ) from None
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what was asked as plain JSON values, whole pixels as whole numbers; mask input is left out."""
+        return {
+            "points": [_plain(point) for point in self.points],
+            "labels": self.labels.tolist(),
+            "box": None if self.box is None else _plain(self.box),
+            "text": self.text,
+        }
+
+
+def make_prompts(
+    size: tuple[int, int],
+    *,
+    points: Any = None,
+    labels: Any = None,
+    box: Any = None,
+    boxes: Any = None,
+    mask_input: Any = None,
+    text: str | None = None,
+    each: bool = False,
+    frame: FrameName = "pixels",
+    box_format: BoxFormat = "xyxy",
+    outside: Outside = "refuse",
+    orientation: int = 1,
+) -> list[Prompt]:
+    """Check what was asked and turn it into one Prompt per object.
+
+    One object: `points` with `labels`, a `box`, a `mask_input`, in any combination. Several objects: `boxes`; or
+    `points` as a list of lists; or both, one list of points per box (`[]` where a box needs none); or `each=True`,
+    one object per included point, the excluded points counting for every one of them. With several objects `labels`
+    and `mask_input` are lists with one entry per object, and an entry may be None.
+
+    Points alone that all exclude, and a mask alone, are allowed as the official predictor allows them; a note says
+    what to expect.
+
+    Args:
+        size: (width, height) of the picture as displayed.
+        points: [N, 2] (x, y); or one such list per object.
+        labels: [N], 1 include, 0 exclude; all 1 if left out.
+        box: four numbers in `box_format`, of the one object.
+        boxes: [M, 4], one object each, answered in this order.
+        mask_input: logits [1, 256, 256] or a mask picture, see `anymask.structures.mask_input.as_mask_input`.
+        text: words; alone it is a prompt of its own, otherwise every object carries it along.
+        each: one object per point.
+        frame: what all numbers count in: "pixels", "unit" (0 to 1) or "percent" (0 to 100), of width and of height.
+        box_format: "xyxy" (corners), "xywh" (corner and size) or "cxcywh" (centre and size).
+        outside: "refuse" points and boxes outside the picture and clip boxes partly outside; or "allow" them all.
+        orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed picture, and
+            `image.orientation` stands for its stored pixels.
+
+    Returns:
+        The prompts, in the order asked.
+
+    Raises:
+        PromptError: with the value seen and what would be right.
+    """
+    coordinates = Coordinates(size, frame, box_format, outside, orientation)
+    if each:
+        questions = _one_per_point(points, labels, box, boxes, mask_input)
+    elif boxes is not None or _is_nested(points):
+        questions = _one_per_entry(points, labels, box, boxes, mask_input)
+    else:
+        questions = [_Question(points, labels, box, mask_input, "")]
+    return [_prompt(question, coordinates, text) for question in questions]
+
+
+def make_prompt(
+    size: tuple[int, int],
+    *,
+    points: Any = None,
+    labels: Any = None,
+    box: Any = None,
+    mask_input: Any = None,
+    text: str | None = None,
+    frame: FrameName = "pixels",
+    box_format: BoxFormat = "xyxy",
+    outside: Outside = "refuse",
+    orientation: int = 1,
+) -> Prompt:
+    """Check what was asked about one object; the arguments mean what they mean in `make_prompts`.
+
+    Raises:
+        PromptError: with the value seen and what would be right; also for points given as one list per object.
+    """
+    coordinates = Coordinates(size, frame, box_format, outside, orientation)
+    return _prompt(_Question(points, labels, box, mask_input, ""), coordinates, text)
+
+
+def parse_point(text: str, size: tuple[int, int] | None = None) -> tuple[float, float]:
+    """Read a point as typed on a command line: "350,450", or "50%,25%" of the picture's width and height.
+
+    Args:
+        text: two numbers.
+        size: (width, height); needed only for percent.
+
+    Raises:
+        PromptError: anything else.
+    """
+    x, y = _parsed(text, size, "point", ("X", "Y"))
+    return x, y
+
+
+def parse_box(text: str, size: tuple[int, int] | None = None) -> tuple[float, float, float, float]:
+    """Read a box as typed on a command line: "10,20,300,400" or "5%,5%,50%,100%", corners first and last.
+
+    Args:
+        text: four numbers, x_min, y_min, x_max, y_max.
+        size: (width, height); needed only for percent.
+
+    Raises:
+        PromptError: anything else.
+    """
+    x0, y0, x1, y1 = _parsed(text, size, "box", ("X0", "Y0", "X1", "Y1"))
+    return x0, y0, x1, y1
+
+
+class _Question(NamedTuple):
+    """One object's share of what was asked, not yet checked; `where` begins every message about it."""
+
+    points: Any
+    labels: Any
+    box: Any
+    mask_input: Any
+    where: str
+
+
+def _prompt(question: _Question, coordinates: Coordinates, text: str | None) -> Prompt:
+    if text is not None and not (isinstance(text, str) and text.strip()):
+        raise PromptError(f"text is {text!r}: it takes words")
+    points = coordinates.points([] if question.points is None else question.points, question.where)
+    labels = _checked_labels(question.labels, len(points), question.where)
+    notes: list[str] = []
+    box = mask_input = None
+    if question.box is not None:
+        box, note = coordinates.box(question.box, question.where)
+        notes += [note] if note else []
+    if question.mask_input is not None:
+        mask_input = _placed(question.where, question.mask_input, coordinates)
+    if not len(points) and box is None:
+        if mask_input is not None:
+            notes.append(question.where + _ONLY_MASK)
+        elif text is None:
+            raise PromptError(f"{question.where}nothing to look for: give points, a box, a mask or text")
+    elif box is None and mask_input is None and not labels.any():
+        notes.append(question.where + _ONLY_EXCLUDE)
+    return Prompt(points, labels, box, mask_input, text, tuple(notes))
+
+
+def _placed(where: str, mask_input: Any, coordinates: Coordinates) -> npt.NDArray[np.float32]:
+    try:
+        return as_mask_input(mask_input, coordinates.size, coordinates.orientation)
+    except PromptError as problem:
+        raise PromptError(f"{where}{problem}") from problem.__cause__
+
+
+def _checked_labels(labels: Any, count: int, where: str) -> npt.NDArray[np.int64]:
+    if labels is None:
+        return np.ones(count, np.int64)
+    array = np.atleast_1d(as_numbers(labels, f"{where}labels", "0 or 1 for each point", kinds="biuf"))
+    if array.ndim != 1 or len(array) != count:
+        seen = f"{len(array)} labels" if array.ndim == 1 else f"labels of shape {array.shape}"
+        raise PromptError(f"{where}{count} points but {seen}: each point takes one")
+    wrong = (array != 0) & (array != 1)
+    if wrong.any():
+        raise PromptError(f"{where}label is {formatted(array[wrong][0])}: it takes 1 (include) or 0 (exclude)")
+    return array.astype(np.int64)
+
+
+def _one_per_point(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Question]:
+    if box is not None or boxes is not None or mask_input is not None:
+        raise PromptError("each=True makes every point an object of its own: it takes points and labels only")
+    takes = "pairs of x and y, [N, 2]"
+    flat = as_numbers([] if points is None else points, "points", takes)
+    flat = flat[None] if flat.shape == (2,) else flat
+    if flat.ndim != 2 or flat.shape[1] != 2:
+        raise PromptError(f"points have shape {flat.shape}: each=True takes {takes}")
+    marks = _checked_labels(labels, len(flat), "")
+    if not marks.any():
+        raise PromptError("each=True needs at least one included point: all labels are 0")
+    excluded = flat[marks == 0]
+    shared = [0] * len(excluded)
+    return [
+        _Question(np.concatenate([point[None], excluded]), [1, *shared], None, None, f"object {index}: ")
+        for index, point in enumerate(flat[marks == 1])
+    ]
+
+
+def _one_per_entry(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Question]:
+    if box is not None:
+        other = "boxes" if boxes is not None else "points in one list per object"
+        raise PromptError(f"box is for one object and does not go with {other}: put every box into boxes")
+    if points is not None and not _is_nested(points):
+        raise PromptError("boxes take points as one list per box, [] where a box needs none; for one object use box")
+    rows = _rows(points if boxes is None else boxes, "points" if boxes is None else "boxes")
+    if boxes is not None and rows and not hasattr(rows[0], "__len__") and rows[0] is not None:
+        raise PromptError(f"boxes is {boxes!r}: it takes a list of boxes, [M, 4]; a single one goes into box")
+    if not rows:
+        raise PromptError("nothing to look for: boxes is empty")
+    return [
+        _Question(*asked, f"object {index}: ")
+        for index, asked in enumerate(
+            zip(
+                _per_object(points, len(rows), "points"),
+                _per_object(labels, len(rows), "labels"),
+                _per_object(boxes, len(rows), "boxes"),
+                _per_object(mask_input, len(rows), "mask_input"),
+                strict=True,
+            )
+        )
+    ]
+
+
+def _rows(values: Any, name: str) -> list[Any]:
+    if isinstance(values, (list, tuple)):
+        return list(values)
+    if getattr(values, "ndim", 0) and hasattr(values, "__array__"):
+        return list(values)
+    raise PromptError(f"{name} is a {type(values).__name__}: it takes a list with one entry per object")
+
+
+def _per_object(values: Any, count: int, name: str) -> list[Any]:
+    if values is None:
+        return [None] * count
+    rows = _rows(values, name)
+    if len(rows) != count:
+        raise PromptError(f"{count} objects but {name} has {len(rows)} entries: it takes one per object")
+    return rows
+
+
+def _is_nested(points: Any) -> bool:
+    """Whether points come as one list per object rather than as pairs."""
+    if not isinstance(points, (list, tuple)):
+        return getattr(points, "ndim", 0) == 3
+    return any(entry is None or _is_list_of_points(entry) for entry in points)
+
+
+def _is_list_of_points(entry: Any) -> bool:
+    if not isinstance(entry, (list, tuple)):
+        return getattr(entry, "ndim", 0) == 2
+    return not entry or hasattr(entry[0], "__len__")
+
+
+def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str, ...]) -> list[float]:
+    fields = [field.strip() for field in text.split(",")]
+    example = f"it takes {','.join(names)}, for example {'350,450' if what == 'point' else '60,90,300,400'}"
+    if len(fields) != len(names):
+        raise PromptError(f"{what} {text!r} has {len(fields)} numbers: {example}")
+    numbers = []
+    for index, entry in enumerate(fields):
+        try:
+            number = float(entry.removesuffix("%"))
+        except ValueError:
+            raise PromptError(f"{what} {text!r}: {entry!r} is not a number: {example}") from None
+        if entry.endswith("%"):
+            if size is None:
+                raise PromptError(f"{what} {text!r}: percent needs the picture's size, give pixels")
+            number *= size[index % 2] / 100
+        if not np.isfinite(number):
+            raise PromptError(f"{what} {text!r}: {entry} is no place in a picture: {example}")
+        numbers.append(number)
+    return numbers
+
+
+def _plain(numbers: npt.NDArray[np.float64]) -> list[float]:
+    return [int(number) if number.is_integer() else number for number in numbers.tolist()]

@@ -1,0 +1,78 @@
+"""Whether a mask keeps what its prompt asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.structures.overlap import box_iou, tight_box
+
+if TYPE_CHECKING:
+    from anymask.structures.prompt import Prompt
+    from anymask.structures.transforms import Frame
+
+BOX_FIT = 0.5
+"""The least IoU between a mask's tight box and the box asked for at which the box counts as kept.
+
+0.5 is the usual bound for "the same box" in detection (PASCAL VOC); a roughly drawn box around the right object
+stays above it, the box of a part or of a neighbour falls below."""
+
+
+def points_kept(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.bool_]:
+    """Whether an included point is inside the full-size mask and an excluded one outside.
+
+    Args:
+        frame: the photo's geometry.
+        logits: float32 [..., 256, 256], of one answer or several.
+        prompt: what was asked.
+
+    Returns:
+        bool [..., N], in the order of the prompt's N points.
+    """
+    kept: NDArray[np.bool_] = (frame.logits_at(logits, prompt.points) > 0) == (prompt.labels == 1)
+    return kept
+
+
+@dataclass(frozen=True)
+class Satisfaction:
+    """How a mask keeps what its prompt asked; true if it keeps all of it.
+
+    Attributes:
+        points: per point, in the prompt's order: an included point is inside, an excluded one outside.
+        box: IoU of the mask's tight box with the prompt's box, 0 to 1; None without a box.
+        box_share: share of the mask's pixels that lie inside the prompt's box, 0 to 1; None if it was not measured.
+    """
+
+    points: tuple[bool, ...] = ()
+    box: float | None = None
+    box_share: float | None = None
+
+    def __bool__(self) -> bool:
+        return all(self.points) and (self.box is None or self.box >= BOX_FIT)
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], prompt: Prompt) -> Satisfaction | None:
+        """Check a full-size mask against its prompt, to the pixel.
+
+        Args:
+            mask: bool [H, W].
+            prompt: what was asked, in pixels of the same picture.
+
+        Returns:
+            None if the prompt has neither points nor a box, and so promises nothing.
+        """
+        if not len(prompt.points) and prompt.box is None:
+            return None
+        height, width = mask.shape
+        columns = np.clip(np.floor(prompt.points[:, 0]).astype(int), 0, width - 1)
+        rows = np.clip(np.floor(prompt.points[:, 1]).astype(int), 0, height - 1)
+        points = tuple(bool(kept) for kept in mask[rows, columns] == (prompt.labels == 1))
+        if prompt.box is None:
+            return cls(points)
+        x0, y0, x1, y1 = (round(float(edge)) for edge in prompt.box)
+        inside = int(np.count_nonzero(mask[max(y0, 0) : y1, max(x0, 0) : x1]))
+        share = inside / max(1, int(np.count_nonzero(mask)))
+        return cls(points, box_iou(tight_box(mask), prompt.box), share)

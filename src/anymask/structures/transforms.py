@@ -1,0 +1,290 @@
+"""Where a pixel of the photo lies in the model's picture, and back.
+
+SAM resizes the photo so that its long side is 1,024 pixels, pads it bottom and right to a square, and answers with
+256×256 logits over that square. Everything that converts between the two lives here, so that clicks, boxes and
+masks cannot disagree (`ResizeLongestSide` and `Sam.postprocess_masks` of segment-anything).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODEL_SIDE = 1024
+LOGIT_SIDE = 256
+_TILE_CELLS = 4
+"""Edge of a tile in logit cells. Tiles without a boundary are filled; 4 was the fastest of 2, 4, 8 at 11 megapixels."""
+_TILE_PIXELS = 32
+_MEASURED_SIDE = 4096
+_RUN_TILES = 4
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The geometry of one photo in the model.
+
+    Attributes:
+        width, height: of the photo as displayed, in pixels.
+    """
+
+    width: int
+    height: int
+
+    @cached_property
+    def resized(self) -> tuple[int, int]:
+        """(width, height) inside the 1,024 square, rounded as the reference rounds."""
+        scale = MODEL_SIDE / max(self.width, self.height)
+        return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
+
+    @cached_property
+    def measured(self) -> Frame:
+        """The same photo with at most 4,096 pixels on its long side, to count in where more show no more detail."""
+        scale = min(1.0, _MEASURED_SIDE / max(self.width, self.height))
+        return self if scale == 1 else Frame(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
+
+    def to_model(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map (x, y) of the photo to (x, y) of the 1,024 square: [..., 2] → float32 [..., 2]."""
+        scale = np.array(self.resized, np.float64) / (self.width, self.height)
+        return (np.asarray(points, np.float64) * scale).astype(np.float32)
+
+    def valid_logits(self) -> tuple[int, int]:
+        """(columns, rows) of the logits that look at the photo rather than at padding."""
+        width, height = self.resized
+        cell = MODEL_SIDE // LOGIT_SIDE
+        return -(-width // cell), -(-height // cell)
+
+    def logits_at(self, logits: NDArray[np.float32], points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Value of the full-size mask logits at pixels of the photo.
+
+        Args:
+            logits: float32 [..., 256, 256].
+            points: [N, 2] (x, y) in pixels; the pixel that contains the point is read.
+
+        Returns:
+            float32 [..., N]; positive means that `upscale` puts this pixel inside the mask.
+        """
+        columns = np.clip(np.floor(points[:, 0]).astype(int), 0, self.width - 1)
+        rows = np.clip(np.floor(points[:, 1]).astype(int), 0, self.height - 1)
+        along_y = _weights(self.height, self.resized[1]).matrix[rows]
+        along_x = _weights(self.width, self.resized[0]).matrix[columns]
+        values: NDArray[np.float32] = np.einsum("nr,...rc,nc->...n", along_y, logits, along_x, optimize=True)
+        return values
+
+    def upscale(
+        self, logits: NDArray[np.float32], threshold: float = 0.0, out: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """Full-size mask of one answer: `postprocess_masks` followed by `> threshold`.
+
+        The reference interpolates bilinearly to 1,024, crops the padding, and interpolates again to the photo. Both
+        steps are averages of neighbouring cells with positive weights, so where all cells around a pixel lie on the
+        same side of the threshold, so does the pixel. Only tiles that a boundary crosses are interpolated.
+
+        Args:
+            logits: float32 [256, 256].
+            threshold: the reference's `mask_threshold`, 0.
+            out: bool [height, width], all False, to write into.
+
+        Returns:
+            bool [height, width].
+        """
+        mask = np.zeros((self.height, self.width), np.bool_) if out is None else out
+        rows, columns, inside, mixed = self._tiles_by_side(logits, threshold)
+        for i in np.flatnonzero(inside.any(axis=1)):
+            mask[rows[i, 0] : rows[i, 1]] = np.repeat(inside[i], columns[:, 1] - columns[:, 0])
+        for (y0, y1, x0, x1), values in self._interpolated(logits, rows, columns, mixed):
+            np.greater(values, threshold, out=mask[y0:y1, x0:x1])
+        return mask
+
+    def interpolate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits in full size, what `upscale` compares with its threshold: float32 [256, 256] → [height, width]."""
+        rows, columns = _weights(self.height, self.resized[1]).matrix, _weights(self.width, self.resized[0]).transposed
+        full: NDArray[np.float32] = rows @ logits.astype(np.float32, copy=False) @ columns
+        return full
+
+    def count_above(self, logits: NDArray[np.float32], threshold: float) -> int:
+        """Number of pixels that `upscale` puts inside the mask, without making it.
+
+        Args:
+            logits: float32 [256, 256].
+            threshold: in logits.
+        """
+        rows, columns, inside, mixed = self._tiles_by_side(logits, threshold)
+        heights, widths = rows[:, 1] - rows[:, 0], columns[:, 1] - columns[:, 0]
+        whole = int(heights @ inside.astype(np.int64) @ widths)
+        tiles = self._interpolated(logits, rows, columns, mixed)
+        return whole + sum(int(np.count_nonzero(values > threshold)) for _, values in tiles)
+
+    def box_above(self, logits: NDArray[np.float32], threshold: float = 0.0) -> tuple[int, int, int, int]:
+        """Tight box of what `upscale` puts inside the mask, without making it.
+
+        Args:
+            logits: float32 [256, 256].
+            threshold: in logits.
+
+        Returns:
+            (x_min, y_min, x_max, y_max) in pixels, maxima exclusive; zeros for an empty mask.
+        """
+        rows, columns, inside, mixed = self._tiles_by_side(logits, threshold)
+        filled_x, filled_y = np.zeros(self.width, np.bool_), np.zeros(self.height, np.bool_)
+        for (start, end, *_), some in zip(columns.tolist(), np.any(inside, axis=0).tolist(), strict=True):
+            filled_x[start:end] = some
+        for (start, end, *_), some in zip(rows.tolist(), np.any(inside, axis=1).tolist(), strict=True):
+            filled_y[start:end] = some
+        for (y0, y1, x0, x1), values in self._interpolated(logits, rows, columns, mixed):
+            above = values > threshold
+            filled_x[x0:x1] |= above.any(axis=0)
+            filled_y[y0:y1] |= above.any(axis=1)
+        x, y = np.flatnonzero(filled_x), np.flatnonzero(filled_y)
+        return (int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1) if len(x) else (0, 0, 0, 0)
+
+    def _tiles_by_side(self, logits: NDArray[np.float32], threshold: float) -> tuple[NDArray[Any], ...]:
+        """Tiles of both axes, and which of them lie inside the mask or are crossed by its boundary."""
+        rows, columns = _tiles(self.height, self.resized[1]), _tiles(self.width, self.resized[0])
+        return rows, columns, *_classify(logits > threshold, rows, columns)
+
+    def _interpolated(
+        self, logits: NDArray[np.float32], rows: NDArray[Any], columns: NDArray[Any], mixed: NDArray[np.bool_]
+    ) -> Iterator[tuple[tuple[int, int, int, int], NDArray[np.float32]]]:
+        """Runs of tiles that a boundary crosses: (y0, y1, x0, x1) in pixels, and the interpolated logits there."""
+        along_y = _weights(self.height, self.resized[1]).matrix
+        along_x = _weights(self.width, self.resized[0]).transposed
+        for i in np.flatnonzero(mixed.any(axis=1)):
+            y0, y1, r0, r1 = rows[i].tolist()
+            band = along_y[y0:y1, r0:r1] @ logits[r0:r1]
+            for first, last in _runs(mixed[i]):
+                (x0, _, c0, _), (_, x1, _, c1) = columns[first].tolist(), columns[last].tolist()
+                yield (y0, y1, x0, x1), np.matmul(band[:, c0:c1], along_x[c0:c1, x0:x1], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Interpolation weights of one axis, both steps of the reference in one matrix.
+
+    Attributes:
+        matrix: float32 [pixels, 256].
+        first, last: int64 [pixels], the logit cells a pixel depends on (end exclusive).
+    """
+
+    matrix: NDArray[np.float32]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    @cached_property
+    def transposed(self) -> NDArray[np.float32]:
+        return np.ascontiguousarray(self.matrix.T)
+
+
+@lru_cache(maxsize=16)
+def _weights(size: int, resized: int) -> _Weights:
+    low, high, fraction = bilinear_taps(size, resized)
+    inner_low, inner_high, inner_fraction = bilinear_taps(MODEL_SIDE, LOGIT_SIDE)
+    matrix = np.zeros((size, LOGIT_SIDE), np.float32)
+    at = np.arange(size)
+    for tap, share in ((low, 1 - fraction), (high, fraction)):
+        matrix[at, inner_low[tap]] += (share * (1 - inner_fraction[tap])).astype(np.float32)
+        matrix[at, inner_high[tap]] += (share * inner_fraction[tap]).astype(np.float32)
+    return _Weights(matrix, inner_low[low], inner_high[high] + 1)
+
+
+def bilinear_taps(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Taps of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis."""
+    position = np.maximum((np.arange(size) + 0.5) * (source / size) - 0.5, 0)
+    low = np.minimum(position.astype(np.int64), source - 1)
+    return low, np.minimum(low + 1, source - 1), position - low
+
+
+@lru_cache(maxsize=16)
+def _tiles(size: int, resized: int) -> NDArray[np.int64]:
+    """Cut one axis into tiles: [tiles, 4] of first and last pixel, first and last logit cell (ends exclusive)."""
+    weights = _weights(size, resized)
+    cells = resized / (MODEL_SIDE // LOGIT_SIDE)
+    step = max(_TILE_PIXELS, round(_TILE_CELLS * size / cells))
+    starts = np.arange(0, size, step)
+    ends = np.minimum(starts + step, size)
+    return np.stack([starts, ends, weights.first[starts], weights.last[ends - 1]], axis=1)
+
+
+def _classify(
+    positive: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which tiles lie wholly inside the mask, and which a boundary crosses: two bool [rows, columns]."""
+    import cv2
+
+    counts = cv2.integral(positive.view(np.uint8))  # int32 [257, 257]
+    r0, r1 = rows[:, 2, None], rows[:, 3, None]
+    c0, c1 = columns[None, :, 2], columns[None, :, 3]
+    count = counts[r1, c1] - counts[r0, c1] - counts[r1, c0] + counts[r0, c0]
+    inside = count == (r1 - r0) * (c1 - c0)
+    return inside, (count > 0) & ~inside
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last index of each run of set flags, cut to `_RUN_TILES` so that the products stay small."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    return [
+        (start, min(start + _RUN_TILES, end) - 1)
+        for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        for start in range(first, end, _RUN_TILES)
+    ]
+
+
+GREY = 114
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """The geometry of one photo in one frame.
+
+    Attributes:
+        size: (width, height) of the photo, in pixels.
+        sides: (width, height) of the frame, in pixels.
+    """
+
+    size: tuple[int, int]
+    sides: tuple[int, int]
+
+    @cached_property
+    def fitted(self) -> tuple[int, int]:
+        """(width, height) that the photo has in the frame."""
+        scale = min(self.sides[0] / self.size[0], self.sides[1] / self.size[1])
+        return max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale))
+
+    @cached_property
+    def origin(self) -> tuple[int, int]:
+        """(x, y) of the photo's top left corner in the frame."""
+        return (self.sides[0] - self.fitted[0]) // 2, (self.sides[1] - self.fitted[1]) // 2
+
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """Pixels of the frame per pixel of the photo, along x and along y: rounding makes them differ a little."""
+        return self.fitted[0] / self.size[0], self.fitted[1] / self.size[1]
+
+    def picture(self, pixels: NDArray[np.uint8], *, average: bool = False) -> NDArray[np.float32]:
+        """Put a photo into the frame.
+
+        Args:
+            pixels: uint8 [H, W, 3], RGB, of `size`.
+            average: shrink by averaging all pixels; otherwise bilinearly, as in training.
+
+        Returns:
+            float32 [1, 3, height, width] of the frame, 0 to 1.
+        """
+        import cv2
+
+        shrinks = self.fitted[0] < self.size[0] or self.fitted[1] < self.size[1]
+        interpolation = cv2.INTER_AREA if average and shrinks else cv2.INTER_LINEAR
+        frame = np.full((self.sides[1], self.sides[0], 3), GREY, np.uint8)
+        (left, top), (width, height) = self.origin, self.fitted
+        frame[top : top + height, left : left + width] = cv2.resize(pixels, self.fitted, interpolation=interpolation)
+        planes = frame.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        return np.ascontiguousarray(planes)
+
+    def to_photo(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Map boxes of the frame, [N, 4] as corners, to pixels of the photo: float64 [N, 4], not clipped."""
+        mapped: NDArray[np.float64] = (np.asarray(boxes, np.float64) - self.origin * 2) / (self.scale * 2)
+        return mapped

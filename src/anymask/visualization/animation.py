@@ -1,0 +1,109 @@
+"""A mask growing click by click, as an animated GIF or WebP."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import ArrayLike
+
+from anymask.errors import InputError, PromptError
+from anymask.io.atomic import write_file
+from anymask.structures.mask_set import MaskSet
+from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
+
+if TYPE_CHECKING:
+    from anymask.prediction.encoded_image import Scene
+
+SIDE = 640
+CLICK, ANSWER, LAST = 500, 1100, 2600
+"""Milliseconds that a click is shown before its answer, that an answer is shown, and that the last one is."""
+
+
+def click_frames(
+    scene: Scene, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
+) -> tuple[list[PIL.Image.Image], list[int]]:
+    """Ask with one click more each time, and picture every click and every answer.
+
+    ```python
+    frames, milliseconds = click_frames(scene, [(290, 215), (362, 285)], [1, 0])
+    save_animation(Path("clicks.gif"), frames, milliseconds)
+    ```
+
+    Args:
+        scene: the encoded photograph.
+        points: [N, 2], (x, y) in pixels, in the order of the clicks.
+        labels: [N], 1 include, 0 exclude; all 1 if left out.
+        style: fields of `anymask.visualization.overlay.Style`.
+
+    Returns:
+        The frames, all of one size, and how long to show each, in milliseconds.
+
+    Raises:
+        PromptError: no point, or none that is included.
+    """
+    options = {"max_side": SIDE, **style}
+    clicks = np.asarray(points, np.float64).reshape(-1, 2)
+    marks = np.ones(len(clicks), np.int64) if labels is None else np.asarray(labels).reshape(-1)
+    if not len(clicks) or not (marks == 1).any():
+        raise PromptError("an animation needs at least one included point")
+    photo = scene.source.pixels
+    frames, durations = [draw(photo, (), (), **options)], [CLICK]
+    answer: Sequence[Any] | MaskSet = ()
+    for count in range(1, len(clicks) + 1):
+        if not (marks[:count] == 1).any():
+            continue  # nothing can be asked until something is included
+        result = scene.segment(points=clicks[:count], labels=marks[:count])
+        frames.append(draw(photo, [mask.replace(prompt=0) for mask in answer], result.prompts, **options))
+        frames.append(draw(photo, result, result.prompts, **options))
+        durations += [CLICK, ANSWER]
+        answer = result
+    durations[-1] = LAST
+    return frames, durations
+
+
+def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: Sequence[int]) -> Path:
+    """Write frames as an endless animation, in one step.
+
+    Args:
+        path: ends with .gif or .webp.
+        frames: all of one size.
+        milliseconds: how long to show each.
+
+    Raises:
+        InputError: another ending, no frames, frames of several sizes, or another number of durations.
+    """
+    kind = path.suffix.lower()
+    if kind not in (".gif", ".webp"):
+        raise InputError(f"{path.name}: an animation ends with .gif or .webp")
+    if not frames or len(frames) != len(milliseconds) or len({frame.size for frame in frames}) != 1:
+        raise InputError(f"an animation needs frames of one size with a duration each, got {len(frames)} frames")
+    buffer = io.BytesIO()
+    timing: dict[str, Any] = {"save_all": True, "duration": list(milliseconds), "loop": 0}
+    if kind == ".gif":
+        # One palette for all frames: with one each, colours of the photograph would flicker.
+        indexed = _indexed(frames)
+        indexed[0].save(buffer, "GIF", append_images=indexed[1:], optimize=False, **timing)
+    else:
+        first, *rest = frames
+        first.save(buffer, "WEBP", append_images=rest, quality=80, method=4, **timing)
+    write_file(path, buffer.getvalue())
+    return path
+
+
+def _indexed(frames: Sequence[PIL.Image.Image]) -> list[PIL.Image.Image]:
+    """Frames in 256 common colours; those of stars have a place of their own, for all that they cover little."""
+    width, height = frames[0].size
+    few = [frame.resize((max(1, width // 2), max(1, height // 2))) for frame in (frames[0], frames[-1])]
+    both = PIL.Image.new("RGB", (few[0].width, few[0].height * 2))
+    for index, frame in enumerate(few):
+        both.paste(frame, (0, index * frame.height))
+    own = [level for color in (INCLUDE, EXCLUDE, WHITE, INK) for level in color]
+    common = both.quantize(256 - len(own) // 3, PIL.Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = PIL.Image.new("P", (1, 1))
+    palette.putpalette([*own, *common][:768])
+    return [frame.quantize(palette=palette, dither=PIL.Image.Dither.FLOYDSTEINBERG) for frame in frames]

@@ -1,0 +1,132 @@
+"""Several views of one result in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+
+from anymask.errors import InputError
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.visualization.contact_sheet import row
+from anymask.visualization.overlay import draw
+
+if TYPE_CHECKING:
+    from anymask.io.image import Image
+    from anymask.structures.candidates import Candidates
+    from anymask.structures.mask_hierarchy import Tree
+    from anymask.structures.prompt import Prompt
+
+SIDE = 1024
+"""Panels of larger photographs are drawn at this long side."""
+_TREE_SIDE = 512
+
+
+def side_by_side(result: MaskSet, **style: Any) -> PIL.Image.Image:
+    """The photograph, and beside it the result drawn over it.
+
+    Args:
+        result: with its photograph at hand.
+        style: fields of `anymask.visualization.overlay.Style`.
+
+    Raises:
+        InputError: the photograph is not at hand.
+    """
+    options = {"max_side": SIDE, **style}
+    plain = draw(result.image.pixels, (), (), max_side=options["max_side"])
+    return row([plain, draw(result.image.pixels, result, _prompts(result), **options)], ["photo", _count(len(result))])
+
+
+def binary(mask: Mask, title: str | None = None, max_side: int = SIDE) -> PIL.Image.Image:
+    """One mask in white on black, with its score over it.
+
+    Args:
+        mask: the mask.
+        title: another line over it.
+        max_side: larger ones are shown at this long side.
+    """
+    picture = PIL.Image.fromarray(mask.array.view(np.uint8) * np.uint8(255))
+    picture.thumbnail((max_side, max_side), PIL.Image.Resampling.BOX)
+    return row([picture], [_score(mask.label, mask.score) if title is None else title])
+
+
+def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None = None, **style: Any) -> PIL.Image.Image:
+    """All answers of the model to one prompt, side by side, each with its score.
+
+    ```python
+    candidates_row(scene.source, scene.candidates(points=[(350, 450)]))
+    ```
+
+    Args:
+        image: the photograph.
+        candidates: of `Scene.candidates`.
+        prompt: what was asked, to be drawn, too.
+        style: fields of `anymask.visualization.overlay.Style`.
+    """
+    options = {"max_side": SIDE, **style}
+    prompts = () if prompt is None else (prompt,)
+    panels, titles = [], []
+    for index, (array, score) in enumerate(zip(candidates.masks, candidates.scores, strict=True)):
+        panels.append(draw(image.pixels, [Mask.from_array(array)], prompts, **options))
+        titles.append(f"candidate {index}, score {score:.3f}")
+    return row(panels, titles)
+
+
+def levels(result: MaskSet, most: int = 4, **style: Any) -> PIL.Image.Image:
+    """Wholes, their parts, and the parts of these, in a panel each; every mask in the colour that it always has.
+
+    Args:
+        result: of everything mode, or any other with parts and wholes.
+        most: panels at most; deeper levels share the last one.
+        style: fields of `anymask.visualization.overlay.Style`.
+
+    Raises:
+        InputError: no masks, or the photograph is not at hand.
+    """
+    if not len(result):
+        raise InputError("there are no masks, so there are no levels of parts")
+    options = {"max_side": SIDE, "labels": False, **style}
+    depth = np.minimum(_tree(result).levels, most - 1)
+    panels, titles = [], []
+    for level in range(int(depth.max()) + 1):
+        chosen = np.flatnonzero(depth == level).tolist()
+        panels.append(draw(result.image.pixels, _Chosen(result, chosen), (), **options))
+        name = "wholes" if level == 0 else "parts" if level == 1 else f"parts of level {level}"
+        titles.append(f"{len(chosen)} {name}")
+    return row(panels, titles)
+
+
+class _Chosen(list[Mask]):
+    """Some masks of a result, with the places that give them their colours."""
+
+    def __init__(self, result: MaskSet, indices: Sequence[int]) -> None:
+        super().__init__(result[index] for index in indices)
+        self.places = tuple(result.places[index] for index in indices)
+
+
+def _tree(result: MaskSet) -> Tree:
+    """The tree that a result of everything mode carries, or one from the masks alone."""
+    tree: Tree | None = getattr(result, "tree", None)
+    if tree is not None:
+        return tree
+    from anymask.structures.mask_hierarchy import part_whole_tree
+    from anymask.structures.memory import one_by_one
+
+    step = max(1, max(result.size) // _TREE_SIDE)
+    coarse = [mask.array[step // 2 :: step, step // 2 :: step] for mask in one_by_one(result)]
+    return part_whole_tree(np.stack(coarse), np.array([mask.area for mask in result], np.float64))
+
+
+def _prompts(result: MaskSet) -> Sequence[Prompt]:
+    return result.prompts if result.shows_prompts else ()
+
+
+def _count(masks: int) -> str:
+    return "1 mask" if masks == 1 else f"{masks} masks"
+
+
+def _score(label: str | None, score: float | None) -> str:
+    return " ".join([*([label] if label else []), *([f"score {score:.3f}"] if score is not None else [])])

@@ -1,0 +1,518 @@
+"""Everything mode: thresholds, order of asking and budgets on made-up answers, and the real model on a small grid."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anymask.automatic.budget import Budget
+from anymask.automatic.crops import Crops
+from anymask.automatic.generator import Sampling, find
+from anymask.automatic.learned_sampling import MostPromising
+from anymask.automatic.mask_data import logit_shape, measure, suppress
+from anymask.automatic.point_sampling import FarthestFirst, grid
+from anymask.automatic.run import find_objects, lone_points
+from anymask.automatic.thresholds import Thresholds, keep
+from anymask.errors import ModelError, PromptError
+from anymask.structures.prompt import Prompt
+from anymask.structures.transforms import Frame
+
+FRAME = Frame(256, 128)
+
+
+def squares(*corners, height=10.0):
+    """Logits of axis-aligned squares (x, y, side) in a 256×128 photo, one cell per pixel."""
+    logits = np.full((len(corners), 1, 256, 256), -height, np.float32)
+    for image, (x, y, side) in zip(logits, corners, strict=True):
+        image[0, y : y + side, x : x + side] = height
+    return logits
+
+
+def answers_of(*corners, scores=None):
+    logits = squares(*corners)
+    scores = np.full((len(corners), 1), 0.95, np.float32) if scores is None else np.array(scores, np.float32)[:, None]
+    points = np.array([(x + side / 2, y + side / 2) for x, y, side in corners], np.float64).reshape(-1, 2)
+    return measure(FRAME, points, logits, scores, [1])
+
+
+class FakeModel:
+    """Knows where the objects are: answers a point with the square it lies in, or with an empty mask."""
+
+    def __init__(self, corners):
+        self.corners = corners
+        self.asked = []
+
+    def __call__(self, points):
+        self.asked.extend(map(tuple, points))
+        logits = np.full((len(points), 4, 256, 256), -10, np.float32)
+        scores = np.full((len(points), 4), 0.1, np.float32)
+        for image, score, (px, py) in zip(logits, scores, points, strict=True):
+            for x, y, side in self.corners:
+                if x <= px < x + side and y <= py < y + side:
+                    image[1, y : y + side, x : x + side] = 10
+                    score[1] = 0.97
+        return logits, scores
+
+
+def search(model, budget=None, **sampling):
+    embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
+    asked = Sampling(**({"method": "grid", "points_per_side": 16} | sampling))
+    return find(FRAME, embedding, model, asked, Thresholds(), budget or Budget())
+
+
+@pytest.mark.parametrize("method", ["grid", "adaptive"])
+@pytest.mark.parametrize("lanes", [2, 3, 16])
+def test_a_batch_asked_in_parts_at_once_answers_as_one(method, lanes):
+    embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
+    corners = [(8 * i, 10 + 3 * i, 7 + i) for i in range(25)]
+    sampling = Sampling(method, points_per_side=16, points_per_batch=10)
+
+    class Uneven(FakeModel):
+        def __call__(self, places):
+            time.sleep(0.002 * (places[0, 0] % 3))  # later parts are often done first
+            logits, scores = super().__call__(places[:, :2])
+            odd = places[:, 0] // 16 % 2 == 1
+            scores[odd, 2] = 0.85  # asked again, with a box
+            logits[odd, 2, 10:90, 20:200] = 10
+            return logits, scores
+
+    one, parts = (
+        find(FRAME, embedding, Uneven(corners), sampling, Thresholds(), Budget(), lanes) for lanes in (1, lanes)
+    )
+    assert parts.asked == one.asked > 64
+    assert np.array_equal(parts.kept, one.kept)
+    for name in ("points", "levels", "scores", "stability", "areas", "boxes", "fitted", "refined", "logits"):
+        assert np.array_equal(getattr(parts.answers, name), getattr(one.answers, name)), name
+
+
+def test_what_goes_wrong_in_a_part_is_raised():
+    def broken(points):
+        raise ModelError("no such graph")
+
+    embedding = np.zeros((1, 4096, 256), np.float32)
+    with pytest.raises(ModelError, match="no such graph"):
+        find(FRAME, embedding, broken, Sampling("grid", 4), Thresholds(), Budget(), 2)
+
+
+class TestMeasure:
+    def test_area_box_and_stability_of_a_square(self):
+        answers = answers_of((40, 20, 30))
+        assert answers.areas[0] == 900
+        assert answers.boxes[0] == pytest.approx([40, 20, 70, 50], abs=0.6)
+        assert answers.stability[0] > 0.9
+        assert np.array_equal(answers.mask(0).array, FRAME.upscale(squares((40, 20, 30))[0, 0]))
+
+    def test_refined_stability_counts_pixels_of_the_photo(self):
+        frame = Frame(1000, 700)
+        rng = np.random.default_rng(1)
+        logits = np.cumsum(np.cumsum(rng.standard_normal((3, 1, 256, 256)), 2), 3).astype(np.float32) / 60
+        answers = measure(frame, np.zeros((3, 2)), logits, np.ones((3, 1), np.float32), [1])
+        answers.refine(np.array([True, False, True]))
+        for index in (0, 2):
+            kept = answers.full_logits(index)
+            inner, outer = (np.count_nonzero(frame.upscale(kept, t)) for t in (1.0, -1.0))
+            assert answers.stability[index] == pytest.approx(inner / max(1, outer))
+        assert answers.refined.tolist() == [True, False, True]
+
+    def test_very_large_photos_are_counted_in_coarser_pixels(self):
+        frame = Frame(13000, 9000)
+        assert (frame.measured.width, frame.measured.height) == (4096, 2836)
+        assert FRAME.measured is FRAME
+        rng = np.random.default_rng(2)
+        logits = np.cumsum(np.cumsum(rng.standard_normal((1, 1, 256, 256)), 2), 3).astype(np.float32) / 60
+        answers = measure(frame, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        answers.refine(np.ones(1, bool))
+        answers.fit_boxes(np.ones(1, bool))
+        kept = answers.full_logits(0)
+        assert answers.boxes[0] == pytest.approx(frame.box_above(kept), abs=4)
+        exact = frame.count_above(kept, 1.0) / frame.count_above(kept, -1.0)
+        assert answers.stability[0] == pytest.approx(exact, abs=1e-3)
+
+    def test_what_is_on_padding_does_not_count(self):
+        logits = squares((10, 200, 20))  # below the photo's last row
+        answers = measure(FRAME, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        assert answers.areas[0] == 0
+        assert answers.boxes[0].tolist() == [0, 0, 0, 0]
+        assert not answers.mask(0).array.any()
+
+
+class TestThresholds:
+    def test_duplicates_go_and_the_better_one_stays(self):
+        answers = answers_of((10, 10, 40), (11, 11, 40), (100, 10, 40), scores=[0.9, 0.95, 0.93])
+        assert keep(answers, Thresholds(box_nms_thresh=0.7)).tolist() == [1, 2]
+
+    def test_size_and_region(self):
+        answers = answers_of((10, 10, 10), (60, 10, 40), (150, 10, 100))
+        assert sorted(keep(answers, Thresholds(min_area=500))) == [1, 2]
+        assert sorted(keep(answers, Thresholds(max_area=2000))) == [0, 1]
+        assert sorted(keep(answers, Thresholds(roi=(0, 0, 50, 50)))) == [0]
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"stability_score_thresh": 2}, {"box_nms_thresh": -1}, {"min_area": 5, "max_area": 4}, {"min_area": -1}],
+    )
+    def test_impossible_thresholds(self, wrong):
+        with pytest.raises(PromptError):
+            Thresholds(**wrong)
+
+    @settings(max_examples=15)
+    @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+    def test_refilter_equals_a_fresh_run(self, score, stability, overlap):
+        model = FakeModel([(10, 10, 20), (50, 30, 60), (52, 32, 58), (160, 5, 90)])
+        thresholds = Thresholds(score, stability, overlap)
+        embedding = np.zeros((1, 4096, 256), np.float32)
+        sampling = Sampling("grid", points_per_side=6)
+        first = find(FRAME, embedding, model, sampling, Thresholds(), Budget()).refilter(thresholds)
+        fresh = find(FRAME, embedding, model, sampling, thresholds, Budget())
+        assert first.kept.tolist() == fresh.kept.tolist()
+
+    @given(st.lists(st.tuples(*[st.integers(0, 40)] * 4), max_size=25), st.floats(0, 1), st.integers(0, 99))
+    def test_suppression_is_the_greedy_one(self, corners, threshold, seed):
+        boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in corners], np.float64).reshape(-1, 4)
+        scores = np.random.default_rng(seed).random(len(boxes))
+        expected = []
+        for i in np.argsort(-scores, kind="stable"):
+            if all(overlap(boxes[i], boxes[j]) <= threshold for j in expected):
+                expected.append(i)
+        assert suppress(boxes, scores, threshold).tolist() == expected
+
+
+def overlap(a, b):
+    shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / union if union else 0.0
+
+
+class TestSampling:
+    @pytest.mark.parametrize("size", [(300, 100), (1920, 1080), (7, 700)])
+    def test_grid_points_lie_in_the_picture_whatever_its_shape(self, size):
+        """T7: a grid over the padded square wastes half of its points on padding.
+
+        https://github.com/ultralytics/ultralytics/issues/26129
+        """
+        points = grid(32) * size
+        assert len(points) == 1024
+        assert ((points > 0) & (points < size)).all()
+
+    @given(st.integers(1, 12), st.integers(1, 12))
+    def test_farthest_first_hands_out_every_point_once(self, side, batch):
+        embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
+        points = grid(side) * (256, 128)
+        order, seen = FarthestFirst(points, embedding, FRAME), []
+        while len(found := order.next(batch)):
+            seen.extend(map(tuple, found))
+        assert sorted(seen) == sorted(map(tuple, points))
+
+    def test_skipped_points_are_never_handed_out(self):
+        points = grid(4) * (256, 128)
+        order = FarthestFirst(points, np.zeros((1, 4096, 256), np.float32), FRAME)
+        order.skip(points[:, 0] < 128)
+        assert order.remaining == 8
+        assert (order.next(16)[:, 0] > 128).all()
+
+    @given(st.integers(1, 12), st.integers(1, 12))
+    def test_the_most_promising_order_hands_out_every_point_once(self, side, batch):
+        embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
+        points = grid(side) * (256, 128)
+        order, seen = MostPromising(points, embedding, FRAME), []
+        while len(found := order.next(batch)):
+            seen.extend(map(tuple, found))
+            order.tell(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
+        assert sorted(seen) == sorted(map(tuple, points))
+
+    def test_points_in_a_mask_that_explains_them_promise_less(self):
+        embedding = np.zeros((1, 4096, 256), np.float32)
+        points = grid(16) * (256, 128)
+        order = MostPromising(points, embedding, FRAME)
+        asked = order.next(1)[0]
+        before = order.evidence()
+        x, y = (asked - 12).astype(int).clip(0)
+        order.tell(answers_of((x, y, 24)), np.ones(1, bool))
+        inside = np.all((points >= (x, y)) & (points < (x + 24, y + 24)), axis=1)
+        promise = order._weights.new_masks(order.evidence())
+        near = np.abs(points - asked).max(axis=1) < 40
+        assert 1 < inside.sum() < near.sum()
+        assert promise[inside].max() < promise[near & ~inside].max()
+        assert not np.array_equal(before, order.evidence())
+
+    @pytest.mark.parametrize(
+        "wrong", [{"method": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
+    )
+    def test_impossible_sampling(self, wrong):
+        with pytest.raises(PromptError):
+            Sampling(**wrong)
+
+    @pytest.mark.parametrize("points", [np.zeros((0, 2)), [[0.5, 1.5]], [[np.nan, 0.5]]])
+    def test_impossible_point_grids(self, points):
+        with pytest.raises(PromptError, match="point_grids"):
+            Sampling(point_grids=points).unit_points()
+
+    @pytest.mark.parametrize("batch", [1, 7, 16, 64])
+    def test_an_odd_last_batch_loses_no_point(self, batch):
+        """T15: a last chunk that is only recognised when the grid divides evenly.
+
+        https://github.com/huggingface/transformers/issues/35530
+        """
+        model = FakeModel([(10, 10, 60)])
+        found = search(model, points_per_side=5, points_per_batch=batch)
+        assert found.asked == len(model.asked) == 25
+        assert len(found.kept) == 1
+
+    def test_adaptive_asks_less_and_finds_the_same_objects(self):
+        corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
+        full, fewer = FakeModel(corners), FakeModel(corners)
+        assert len(search(full).kept) == len(search(fewer, method="adaptive").kept) == 3
+        assert len(fewer.asked) < 0.6 * len(full.asked)
+
+
+class TestNearMisses:
+    class Hesitant(FakeModel):
+        """Says of what it is pointed at that it is not quite sure, and is sure when it is shown a box."""
+
+        def __call__(self, places):
+            if places.shape[1] == 2:
+                logits, scores = super().__call__(places)
+                return logits, np.minimum(scores, 0.85)
+            logits = np.full((len(places), 4, 256, 256), -10, np.float32)
+            for image, (x0, y0, x1, y1) in zip(logits, places.round().astype(int), strict=True):
+                image[1, y0:y1, x0:x1] = 10
+                image[2] = 10
+            return logits, np.full((len(places), 4), 0.97, np.float32)
+
+    def test_what_nearly_passed_is_asked_with_a_box_and_only_the_same_object_is_kept(self):
+        corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
+        found = search(self.Hesitant(corners), method="adaptive")
+        kept = found.answers.take(found.kept)
+        assert sorted(kept.boxes.round().tolist()) == [[x, y, x + side, y + side] for x, y, side in corners]
+        for point, (x0, y0, x1, y1) in zip(kept.points, kept.boxes, strict=True):
+            assert x0 <= point[0] <= x1
+            assert y0 <= point[1] <= y1
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only models move: seconds pass where `clock.seconds` is raised."""
+    clock = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr("time.perf_counter", lambda: clock.seconds)
+    return clock
+
+
+class ThousandsOfSmallThings(FakeModel):
+    """2,048 objects of 4×4 pixels, each answered with all three candidates, at a tenth of a second a batch."""
+
+    def __init__(self, clock):
+        super().__init__([(x, y, 3) for x in range(0, 256, 4) for y in range(0, 128, 4)])
+        self.clock = clock
+
+    def __call__(self, points):
+        self.clock.seconds += 0.1
+        self.asked.extend(map(tuple, points))
+        logits = np.full((len(points), 4, 256, 256), -10, np.float32)
+        for image, (x, y) in zip(logits, (points[:, :2] // 4 * 4).astype(int), strict=True):
+            image[:, y : y + 3, x : x + 3] = 10
+        return logits, np.full((len(points), 4), 0.97, np.float32)
+
+
+class TestBudgetsOnThousandsOfSmallThings:
+    @given(st.floats(0.3, 2))
+    @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_no_batch_begins_that_would_end_too_late(self, clock, max_seconds):
+        started = clock.seconds
+        model = ThousandsOfSmallThings(clock)
+        found = search(model, Budget.of(started, max_seconds, None, None, None), points_per_side=32)
+        assert clock.seconds - started <= max_seconds
+        assert found.stopped == "out of time"
+        assert found.asked == len(model.asked) < found.planned == 1024
+        assert 0 < len(found.kept) <= found.asked
+
+    @pytest.mark.parametrize("method", ["grid", "adaptive"])
+    @pytest.mark.parametrize("megabytes", [4, 11.5])
+    def test_answers_never_take_more_than_allowed(self, clock, method, megabytes):
+        budget = Budget.of(0, None, megabytes, None, None)
+        found = search(ThousandsOfSmallThings(clock), budget, points_per_side=32, method=method)
+        batch = 16 * 3 * 129 * 256 * 2
+        assert megabytes * 1e6 - batch < found.answers.nbytes() <= megabytes * 1e6
+        assert found.stopped == "out of memory allowed"
+
+    def test_the_best_of_what_was_found_comes_first(self, clock):
+        found = search(ThousandsOfSmallThings(clock), Budget.of(0, 1, None, None, None), points_per_side=32)
+        scores = found.answers.scores[found.kept]
+        assert np.array_equal(scores, np.sort(scores)[::-1])
+
+
+class TestEstimate:
+    def test_says_beforehand_what_a_search_will_take(self, clock):
+        told = []
+        model = ThousandsOfSmallThings(clock)
+        family = SimpleNamespace(decode=lambda embedding, frame, prompts, searching: model(
+            np.array([prompt.points[0] for prompt in prompts])), release=lambda: None, lanes=1)  # fmt: skip
+
+        def before(estimate):
+            told.append((estimate, clock.seconds))
+
+        budget = Budget.of(0, 2, None, None, None)
+        asked = Sampling("grid", points_per_side=32)
+        find_objects(FRAME, np.zeros((128, 256, 3), np.uint8), np.zeros((1, 4096, 256), np.float32), family, asked,
+                     Thresholds(), budget, Crops(), before)  # fmt: skip
+        ((estimate, when),) = told
+        assert when == pytest.approx(0.2)
+        assert (estimate.prompts, estimate.parts) == (1024, 1)
+        assert estimate.seconds == pytest.approx(6.4)
+        assert estimate.megabytes == pytest.approx(1024 * 3 * 129 * 256 * 2 / 1e6)
+        assert estimate.reached == round(1024 * (0.9 * 2 - 0.2) / 6.4)
+        said = "up to 1,024 prompts: about 6.4 s, answers of 203 MB; the budget will end it after about 256"
+        assert str(estimate) == said
+
+    def test_counts_the_prompts_of_crops(self, coffee):
+        told = []
+        result = coffee.everything(points_per_side=4, crop_n_layers=1, estimate=told.append, max_seconds=0.01)
+        assert (told[0].prompts, told[0].parts) == (result.found.planned, 5)
+        assert told[0].reached == 0
+        assert "among them all of 5 parts of the photo" in result.skipped
+
+
+class TestBudgets:
+    def test_a_cancelled_run_finds_a_subset(self):
+        corners = [(x, y, 14) for x in range(0, 240, 16) for y in range(0, 112, 16)]
+        whole = search(FakeModel(corners))
+        checks = iter([False] * 3 + [True] * 99)
+        part = search(FakeModel(corners), Budget(stop=lambda: next(checks)))
+        assert part.stopped == "interrupted"
+        assert part.asked == 48 < part.planned == 256
+        boxes = {tuple(box) for box in whole.answers.boxes[whole.kept]}
+        assert {tuple(box) for box in part.answers.boxes[part.kept]} <= boxes
+        assert 0 < len(part.kept) < len(whole.kept)
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 200), st.integers(0, 80), st.integers(8, 40)), min_size=1, max_size=12),
+        st.integers(1, 6),
+        st.sampled_from(["grid", "adaptive"]),
+    )
+    @settings(max_examples=10)
+    def test_what_a_cancelled_run_keeps_the_whole_run_keeps_or_has_better(self, corners, batches, method):
+        whole = search(FakeModel(corners), method=method, points_per_side=10)
+        checks = iter([False] * batches)
+        part = search(FakeModel(corners), Budget(stop=lambda: next(checks, True)), method=method, points_per_side=10)
+        assert part.asked <= whole.asked
+        better = {tuple(box): score for box, score in zip(whole.answers.boxes, whole.answers.scores, strict=True)}
+        kept = [(whole.answers.boxes[i], whole.answers.scores[i]) for i in whole.kept]
+        for index in part.kept:
+            box, score = part.answers.boxes[index], part.answers.scores[index]
+            assert tuple(box) in better
+            assert any(overlap(box, other) > 0.69 and theirs >= score for other, theirs in kept)
+
+    def test_a_deadline_is_kept(self):
+        class Slow(FakeModel):
+            def __call__(self, points):
+                time.sleep(0.05)
+                return super().__call__(points)
+
+        started = time.perf_counter()
+        found = search(Slow([(10, 10, 60)]), Budget.of(started, 0.6, None, None, None))
+        assert found.stopped == "out of time"
+        assert 0 < found.asked < 256
+
+    def test_memory_is_kept(self):
+        found = search(FakeModel([(10, 10, 60)]), Budget.of(0, None, 5, None, None))
+        assert found.stopped == "out of memory allowed"
+        assert found.answers.nbytes() < 5e6 + 16 * 3 * 256 * 256 * 2
+
+    def test_memory_for_less_than_one_batch_is_refused_before_anything_is_asked(self):
+        model = FakeModel([(10, 10, 60)])
+        with pytest.raises(PromptError, match=r"at least 3\.2 MB"):
+            search(model, Budget.of(0, None, 1, None, None))
+        assert model.asked == []
+
+    def test_no_time_at_all_is_an_empty_result(self):
+        found = search(FakeModel([(10, 10, 60)]), Budget(deadline=0))
+        assert (found.asked, len(found.kept), found.stopped) == (0, 0, "out of time")
+
+    def test_progress_is_told_after_each_batch(self):
+        told = []
+        search(FakeModel([(10, 10, 60)]), Budget(progress=told.append), points_per_side=8)
+        assert [status.asked for status in told] == [16, 32, 48, 64]
+        assert told[-1].planned == 64
+        assert told[-1].found > 0
+
+    @pytest.mark.parametrize("wrong", [{"max_seconds": 0}, {"max_memory": -5}])
+    def test_impossible_budgets(self, coffee, wrong):
+        with pytest.raises(PromptError, match="above 0"):
+            coffee.everything(**wrong)
+
+
+@pytest.fixture(scope="module")
+def result(coffee):
+    return coffee.everything(sampling="grid", points_per_side=6)
+
+
+class TestRealModel:
+    def test_the_order_of_asking_was_learned_from_embeddings_like_these(self, coffee):
+        assert MostPromising.knows(coffee._embedding)
+        assert not MostPromising.knows(10 * coffee._embedding)
+        assert not MostPromising.knows(np.zeros_like(coffee._embedding))
+
+    def test_adaptive_ends_early_where_little_more_is_to_be_expected(self, coffee):
+        """The whole grid finds 14 masks on this photo, with 1,024 questions."""
+        found = coffee.everything()
+        assert found.found.asked <= 256
+        assert found.skipped == ""
+        assert len(found) >= 12
+
+    @pytest.mark.parametrize("shape", ["wide", "tall", "square"])
+    def test_merging_the_padding_changes_sure_answers_by_less_than_rounding(self, coffee, shape):
+        """And logits beyond the photo are not made. In f32, so that nothing else is in the difference."""
+        pixels = {"wide": coffee.image, "tall": coffee.image.transpose(1, 0, 2), "square": coffee.image[:, :400]}[shape]
+        scene = coffee._segmenter.encode(np.ascontiguousarray(pixels))
+        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(grid(4) * scene.size)]
+        family, frame = scene._segmenter._family, scene._frame
+        logits, scores = family.decode(scene._embedding, frame, prompts)
+        seen, near_scores = family.decode(scene._embedding, frame, prompts, searching=True)
+        rows, columns = seen.shape[2:]
+        assert (rows, columns) == {"wide": (176, 256), "tall": (256, 176), "square": (256, 256)}[shape]
+        assert (rows, columns) >= logit_shape(frame)
+        shown = frame.valid_logits()
+        exact, near = (part[:, :, : shown[1], : shown[0]] for part in (logits, seen))
+        sure = (exact > 1).sum((2, 3)) / np.maximum((exact > -1).sum((2, 3)), 1) >= 0.9
+        overlap = ((exact > 0) & (near > 0)).sum((2, 3)) / np.maximum(((exact > 0) | (near > 0)).sum((2, 3)), 1)
+        assert sure.sum() >= 10
+        assert overlap[sure].min() >= 0.97
+        assert np.abs(scores - near_scores)[sure].max() <= 0.02
+        if shape == "square":
+            assert np.allclose(near, exact, atol=1e-3)
+
+    def test_finds_the_things_on_the_table(self, coffee, result):
+        assert len(result) >= 4
+        saucer = coffee.segment(points=[(110, 300)])[0].array
+        assert max((m.array & saucer).sum() / (m.array | saucer).sum() for m in result) > 0.8
+        assert result.skipped == ""
+        assert [mask.score for mask in result] == sorted((mask.score for mask in result), reverse=True)
+
+    def test_the_tree_holds_parts_in_wholes(self, result):
+        tree = result.tree
+        assert len(tree.parents) == len(result)
+        for child, parent in enumerate(tree.parents):
+            if parent >= 0:
+                part, whole = result[child].array, result[int(parent)].array
+                assert (part & whole).sum() >= 0.85 * part.sum()
+
+    def test_the_partition_sums_to_the_picture(self, result):
+        parts = result.partition()
+        assert parts.labels.min() >= 1
+        assert sum(mask.area for mask in parts.masks()) == 600 * 400
+
+    def test_refilter_asks_nothing(self, coffee, result, monkeypatch):
+        monkeypatch.setattr(coffee._segmenter._family, "decode", None)
+        loose = result.refilter(pred_iou_thresh=0.5, stability_score_thresh=0.7)
+        assert len(loose) > len(result)
+        assert [m.area for m in loose.refilter(pred_iou_thresh=0.88, stability_score_thresh=0.95)] == [
+            m.area for m in result
+        ]
+
+    def test_region_of_interest(self, coffee):
+        result = coffee.everything(points_per_side=6, roi=[300, 60, 440, 340], max_area=30000)
+        for mask in result:
+            assert 300 <= (mask.box[0] + mask.box[2]) / 2 <= 440
+            assert mask.area <= 31000

@@ -1,0 +1,147 @@
+"""What a person names, and the photos that come of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anymask import InputError
+from anymask.batch.inputs import Inputs, Photo
+from anymask.batch.prompt_files import read_prompts
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pictures, other files, hidden ones, a link back to itself, and earlier results."""
+    for name in ("b/frame_10.JPG", "b/frame_2.jpg", "a.png", "notes.md", ".hidden.jpg", "b/.trash/old.jpg"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "photos" / "out" / "png").mkdir(parents=True)
+    (tmp_path / "photos" / "out" / "png" / "mask_000.png").write_bytes(b"x")
+    (tmp_path / "photos" / "b" / "round").symlink_to(tmp_path / "photos", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def keys(*named: str, **more: Any) -> list[str]:
+    return [photo.key for photo in Inputs(named, **more)]
+
+
+def test_a_folder_is_walked_in_natural_order_without_hidden_files_links_back_and_results(tree: Path) -> None:
+    assert keys("photos", without="photos/out") == ["a.png", "b/frame_2.jpg", "b/frame_10.JPG"]
+    assert keys("photos/", without=str(tree / "photos" / "out")) == keys("photos", without="photos/out")
+
+
+def test_patterns_lists_and_single_photos(tree: Path) -> None:
+    assert keys("photos/b/*.[jJ]*") == ["frame_2.jpg", "frame_10.JPG"]
+    (tree / "photos" / "out" / "png" / "mask_000.png").unlink()
+    assert keys("photos/**/frame*") == ["b/frame_2.jpg", "b/frame_10.JPG"]
+    (tree / "photos" / "list.txt").write_text("# chosen\nb/frame_10.JPG\n\n  a.png \nmissing.png\nphotos/a.png\n")
+    listed = list(Inputs(["photos/list.txt"]))
+    assert [photo.key for photo in listed] == ["b/frame_10.JPG", "a.png", "missing.png", "photos/a.png"]
+    assert [bool(photo.stamp) for photo in listed] == [True, True, False, True]
+    assert keys("photos/a.png") == ["a.png"]
+    assert keys("photos/a.png", "photos/b/frame_2.jpg") == ["photos/a.png", "photos/b/frame_2.jpg"]
+
+
+def test_a_pattern_sign_in_a_real_name_is_no_pattern(tree: Path) -> None:
+    (tree / "odd[1].jpg").write_bytes(b"x")
+    assert keys("odd[1].jpg") == ["odd[1].jpg"]
+
+
+@pytest.mark.parametrize("name", ["../../etc/x.jpg", "/abs/x.jpg", "a/../../x.jpg", "./x.jpg"])
+def test_no_name_leads_out_of_the_results(tree: Path, name: str) -> None:
+    (tree / "list.txt").write_text(name + "\n")
+    (key,) = keys("list.txt")
+    assert not key.startswith(("/", "."))
+    assert ".." not in key.split("/")
+
+
+def test_what_is_not_there_is_refused(tree: Path) -> None:
+    with pytest.raises(InputError, match="there is no nowhere"):
+        Inputs(["nowhere"])
+    with pytest.raises(InputError, match=r"there is no p\.csv"):
+        Inputs(["photos"], prompts="p.csv")
+
+
+COCO = {
+    "images": [{"id": 7, "file_name": "frame_2.jpg"}, {"id": 8, "file_name": "a.png"}, {"id": 9, "file_name": "z.jpg"}],
+    "categories": [{"id": 3, "name": "dog"}],
+    "annotations": [
+        {"id": 1, "image_id": 8, "bbox": [10, 20, 30.5, 40], "category_id": 3},
+        {"id": 2, "image_id": 7, "bbox": [1, 2, 3, 4], "category_id": 3, "iscrowd": 0},
+        {"id": 3, "image_id": 8, "bbox": [5, 5, 5, 5], "category_id": 3, "iscrowd": 1},
+        {"id": 4, "image_id": 8, "bbox": [0, 0, 9, 9]},
+    ],
+}
+
+
+def test_boxes_of_a_coco_file_find_their_photos_by_path_or_by_name(tree: Path) -> None:
+    Path("boxes.json").write_text(json.dumps(COCO))
+    inputs = Inputs(["photos"], prompts="boxes.json", without="photos/out")
+    found: dict[str, Photo] = {photo.key: photo for photo in inputs}
+    assert list(found) == ["b/frame_2.jpg", "a.png", "z.jpg"]
+    assert found["a.png"].questions == (
+        {"points": [], "labels": [], "box": [10, 20, 40.5, 60], "name": "dog"},
+        {"points": [], "labels": [], "box": [0, 0, 9, 9], "name": None},
+    )
+    assert found["z.jpg"].questions == ()
+    assert (found["b/frame_2.jpg"].stamp != "", found["z.jpg"].stamp) == (True, "")
+    assert inputs.notes == [
+        "1 crowd annotations are left out: their boxes surround many objects",
+        "1 photos are not in boxes.json and are left out, such as b/frame_10.JPG",
+    ]
+    alone = Inputs(["boxes.json"], images="photos")
+    assert [photo.source for photo in alone] == ["photos/frame_2.jpg", "photos/a.png", "photos/z.jpg"]
+
+
+def test_a_table_groups_points_and_boxes_into_objects(tree: Path) -> None:
+    Path("p.csv").write_text(
+        "\ufeffPhoto;X;Y;Label;Object;Class;xmin;ymin;xmax;ymax\n"
+        "a.png;1;2;;dog;brown;0;0;9;9\n"
+        "a.png;3.5;4;0;dog;;;;;\n"
+        "a.png;5;6;include;;;;;;\n"
+        "b.png;;;;;;1;1;2;2\n\n"
+    )
+    assert read_prompts("p.csv").questions == {
+        "a.png": [
+            {"points": [[1, 2], [3.5, 4]], "labels": [1, 0], "box": [0, 0, 9, 9], "name": "brown"},
+            {"points": [[5, 6]], "labels": [1], "box": None, "name": None},
+        ],
+        "b.png": [{"points": [], "labels": [], "box": [1, 1, 2, 2], "name": None}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("p.csv", "image,x,y\na.png,1,two\n", r"p\.csv, line 2: y is 'two'"),
+        ("p.csv", "image,x,y\na.png,1,\n", "line 2: y is ''"),
+        ("p.csv", "image,x,y,label\na.png,1,2,3\n", "label is '3'"),
+        ("p.csv", "image,x,y\na.png,nan,2\n", "x is 'nan'"),
+        ("p.csv", "image,x,y\n,1,2\n", "no photo is named"),
+        ("p.csv", "image,x,y,object,x0,y0,x1,y1\na.png,,,1,0,0,1,1\na.png,,,1,0,0,2,2\n", "has a box already"),
+        ("p.csv", "name,where\na,b\n", "is no table of prompts"),
+        ("p.csv", "", "is no table of prompts"),
+        ("p.csv", b"\xff\xfe\x00\x01", "no text in UTF-8"),
+        ("p.json", "{", "is no JSON"),
+        ("p.json", "[]", "is no COCO dataset"),
+        ("p.json", '{"images": [{"id": 1}]}', "lacks 'file_name'"),
+        ("p.json", '{"images": [], "annotations": [{"id": 5, "image_id": 1}]}', "annotation 5: its image"),
+        (
+            "p.json",
+            '{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"id": 5, "image_id": 1, "bbox": [1, 2]}]}',
+            r"annotation 5: bbox is \[1, 2\]",
+        ),
+    ],
+)
+def test_a_file_of_prompts_that_cannot_be_right_says_where(
+    tree: Path, name: str, content: str | bytes, words: str
+) -> None:
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=words):
+        read_prompts(name)

@@ -1,0 +1,96 @@
+"""A real Ray on this machine: the same results as in one process, also when a worker is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from anymask import AnymaskError, Segmenter
+from anymask.batch.inputs import Inputs
+from anymask.batch.job import Job, Status, resolved, run_batch
+from anymask.batch.tasks import Work
+from tests.support.tiny_images import results_of
+
+
+@pytest.fixture(scope="module")
+def settled() -> tuple[Work, Segmenter]:
+    return resolved(Work("prompts", {"select": "object"}, threads=1))
+
+
+@pytest.fixture(autouse=True)
+def _no_ray_stays() -> Iterator[None]:
+    yield
+    ray.shutdown()
+
+
+def job(folder: Path, out: str, work: Work, **more: object) -> Job:
+    return Job(Inputs([str(folder)], str(folder.parent / "prompts.csv")), work, out, **more)  # type: ignore[arg-type]
+
+
+def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
+    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[Work, Segmenter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anymask.batch.ray import Actors
+
+    work, segmenter = settled
+    folder = photos(8)
+    crews: list[Actors] = []
+    start = Actors.__init__
+
+    def noted(self: Actors, *arguments: object, **options: object) -> None:
+        start(self, *arguments, **options)  # type: ignore[arg-type]
+        crews.append(self)
+
+    monkeypatch.setattr(Actors, "__init__", noted)
+    killed: list[int] = []
+    outcomes: list[int] = []
+
+    def watch(status: Status) -> None:
+        outcomes.append(status.counts.done)
+        if status.counts.done == 2 and not killed:
+            _, process = crews[0].process_ids()[0]
+            killed.append(process)
+            os.kill(process, signal.SIGKILL)
+
+    summary = run_batch(job(folder, str(tmp_path / "out"), work, workers=2, runner="ray"), progress=watch)
+    assert len(killed) == 1
+    assert (summary.counts.done, summary.counts.failed, summary.counts.masks) == (8, 0, 8)
+    assert summary.now + summary.found_ready == 8
+    assert sorted(outcomes) == outcomes
+    assert not ray.is_initialized()
+    run_batch(job(folder, str(tmp_path / "alone"), work), segmenter)
+    assert results_of(tmp_path / "out") == results_of(tmp_path / "alone")
+
+
+def test_photos_and_results_may_be_at_addresses(
+    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[Work, Segmenter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, _ = settled
+    folder = photos(4)
+    out = f"file://{tmp_path}/out"
+    (folder / "photo_2.png").write_bytes(b"not a picture")
+    placed = Inputs([f"file://{folder}"], f"file://{tmp_path}/prompts.csv")
+    summary = run_batch(Job(placed, work, out, workers=1, runner="ray"))
+    assert (summary.counts.done, summary.counts.failed) == (3, 1)
+    (failure,) = summary.failures
+    assert failure[0] == "photo_2.png"
+    assert f"file://{folder}/photo_2.png" in failure[1]
+    found = results_of(tmp_path / "out")
+    assert list(found) == ["deep/photo_3.png", "photo_1.png", "photo_4.png"]
+    assert found["photo_1.png"]["image"]["path"] == f"file://{folder}/photo_1.png"
+    assert (tmp_path / "out" / "manifest.sqlite").is_file()
+    again = run_batch(Job(Inputs(placed.named, placed.prompts), work, out, workers=1, runner="ray"))
+    assert again.now == 0
+
+
+def test_a_cluster_that_is_not_there_is_one_line(
+    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[Work, Segmenter]
+) -> None:
+    asked = job(photos(1), str(tmp_path / "out"), settled[0], runner="ray", ray_address="127.0.0.1:1")
+    with pytest.raises(AnymaskError, match=r"Ray.*127\.0\.0\.1:1"):
+        run_batch(asked)

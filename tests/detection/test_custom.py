@@ -1,0 +1,82 @@
+"""Functions as detectors."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anymask import InputError
+from anymask.detection.base import Detector
+from anymask.detection.detections import Detections
+from anymask.detection.loading import load_detector
+from anymask.detection.search import find
+
+PICTURE = np.zeros((100, 100, 3), np.uint8)
+BOXES = np.array([[10, 10, 40, 40], [50, 50, 90, 90]])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (BOXES, ["dog", "dog"], [0.9, 0.8]),
+        (BOXES.tolist(), ("dog", "dog"), np.array([0.9, 0.8])),
+        {"boxes": BOXES, "labels": ["dog", "dog"], "scores": [0.9, 0.8]},
+        {"boxes": BOXES, "scores": [0.9, 0.8]},
+        Detections(BOXES, np.array([0.9, 0.8]), ("dog", "dog")),
+    ],
+)
+def test_any_of_the_described_answers_works(answer: Any) -> None:
+    found = find(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")
+    assert found.labels == ("dog", "dog")
+    assert found.boxes.tolist() == BOXES.tolist()
+    assert found.scores.tolist() == pytest.approx([0.9, 0.8])
+
+
+@pytest.mark.parametrize("answer", [BOXES, BOXES.tolist(), {"boxes": BOXES}])
+def test_boxes_alone_are_the_one_phrase_asked(answer: Any) -> None:
+    found = find(load_detector(lambda pixels, phrases: answer), PICTURE, "face")
+    assert found.labels == ("face", "face")
+    assert found.scores.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("answer", [None, [], (), np.zeros((0, 4)), ([], [], []), Detections.none()])
+def test_nothing_in_any_form(answer: Any) -> None:
+    assert len(find(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (BOXES, "returned boxes without labels, and 2 phrases were asked"),
+        ("dogs", "returned str: it takes Detections"),
+        ({"box": BOXES}, "mapping without 'boxes'"),
+        ((BOXES, ["dog"], [0.5, 0.5]), "2 boxes came with scores"),
+        (([1, 2, 3, float("inf")], ["dog"], [1]), "finite"),
+    ],
+)
+def test_other_answers_are_refused_with_the_functions_name(answer: Any, reason: str) -> None:
+    def broken(pixels: Any, phrases: Any) -> Any:
+        return answer
+
+    with pytest.raises(InputError, match=reason):
+        find(load_detector(broken), PICTURE, "dog, cat")
+
+
+def test_a_function_sees_pixels_and_phrases_and_gives_its_name() -> None:
+    seen = SimpleNamespace()
+
+    def faces(pixels: Any, phrases: Any) -> None:
+        seen.shape, seen.phrases = pixels.shape, phrases
+
+    detector = load_detector(faces)
+    find(detector, PICTURE, "face, nose")
+    assert (seen.shape, seen.phrases, detector.name) == ((100, 100, 3), ("face", "nose"), "faces")
+
+
+def test_a_detector_is_taken_as_it_is() -> None:
+    own = load_detector(lambda pixels, phrases: None)
+    assert isinstance(own, Detector)
+    assert load_detector(own) is own

@@ -1,0 +1,67 @@
+"""What detectors answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymask import InputError
+from anymask.detection.detections import Detections
+from tests.support.fake_detectors import detections
+
+THREE = detections([("dog", 0.5, (0, 0, 10, 10)), ("cat", 0.9, (5, 5, 20, 25)), ("dog", 0.5, (-4, 90, 300, 130))])
+
+
+def test_iterates_as_label_score_and_box() -> None:
+    first = next(iter(THREE))
+    assert (first.label, first.score, first.box) == ("dog", 0.5, (0, 0, 10, 10))
+    assert len(list(THREE)) == len(THREE) == 3
+    assert repr(THREE) == "<Detections: 2 dog, 1 cat>"
+
+
+def test_best_first_keeps_the_order_of_equals() -> None:
+    assert [(each.label, each.box[0]) for each in THREE.best_first()] == [("cat", 5), ("dog", 0), ("dog", -4)]
+
+
+def test_boxes_are_clipped_to_the_picture_and_slivers_go() -> None:
+    clipped = detections(
+        [("a", 1, (-5, -5, 50, 200)), ("b", 1, (99.5, 0, 130, 50)), ("c", 1, (200, 0, 300, 9))]
+    ).clipped((100, 80))
+    assert [(each.label, each.box) for each in clipped] == [("a", (0, 0, 50, 80))]
+
+
+def test_nothing_is_an_answer_that_goes_through_everything() -> None:
+    nothing = Detections.none()
+    assert len(nothing.clipped((10, 10)).best_first().moved(3, 4).take([])) == 0
+    assert Detections.joined([]).boxes.shape == Detections.joined([nothing, nothing]).boxes.shape == (0, 4)
+    assert repr(nothing) == "<Detections: nothing>"
+
+
+def test_joining_keeps_all_in_order() -> None:
+    joined = Detections.joined([THREE, Detections.none(), THREE.moved(100, 0)])
+    assert joined.labels == (*THREE.labels, *THREE.labels)
+    assert joined.boxes[3].tolist() == [100, 0, 110, 10]
+
+
+def test_remarks_tell_what_was_taken_as_what_and_what_was_not_found() -> None:
+    found = Detections(np.zeros((2, 4)), np.ones(2), ("dog", "dog"), ("puppy", "puppy"))
+    assert found.remarks(["puppy", "cat", "bird"]) == [
+        "'puppy' is taken as 'dog'",
+        "nothing was found for 'cat', 'bird'",
+    ]
+    assert THREE.remarks(["dog", "cat"]) == []
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores", "labels", "reason"),
+    [
+        ([[0, 0, 1]], [1], ("a",), r"boxes have shape \[1, 3\]"),
+        ([[0, 0, 1, 1]], [1, 1], ("a",), "1 boxes came with scores of shape"),
+        ([[0, 0, 1, 1]], [1], ("a", "b"), "and 2 labels"),
+        ([[0, 0, 1, float("nan")]], [1], ("a",), "finite"),
+        ("dog", [1], ("a",), "must be numbers"),
+    ],
+)
+def test_malformed_answers_are_refused(boxes: object, scores: object, labels: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Detections(boxes, scores, labels)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""What README and documentation say one writes does run: Python is executed, command lines are at least parsed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+import anymask
+from anymask import Scene, Segmenter, cli
+from anymask.structures.mask import Mask
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = {
+    path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
+}
+PROGRAMS = {
+    name: blocks for name, page in PAGES.items() if (blocks := re.findall(r"^```python\n(.*?)^```", page, re.S | re.M))
+}
+ELSEWHERE = {"server.md", "evaluation.md"}
+"""One talks to a server: `tests/server/test_client.py` asks one the same; one needs ground truth, and
+`tests/evaluation/test_report.py` runs it."""
+NOT_HERE = re.compile(r'allow="agpl-3.0"|"fastsam|diffusers|conf=')
+"""Weights that nobody here may bring, and PyTorch."""
+RUN = {"prompts.md": "segment", "text.md": "detect", "automatic.md": "everything"}
+"""Pages whose first command of this kind is run for real."""
+
+
+def command_lines() -> Iterator[Any]:
+    """Every command line of the pages, one parameter each."""
+    for name, page in PAGES.items():
+        for block in re.findall(r"^```\w*\n(.*?)^```", page, re.S | re.M):
+            for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+                if line.startswith("anymask ") and "IN --to FORMAT" not in line:
+                    line = re.split(r"\s{2,}|\s+#\s", line)[0]
+                    yield pytest.param(line, id=f"{name}: {line}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, citrus_photo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader would be: with a photo, and files under the names that the pages use."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo", "cup", "cat", "dog", "dogs", "coffee", "beach", "sofa", "fruit", "street"):
+        shutil.copy(citrus_photo, f"{name}.jpg")
+    (tmp_path / "photos").mkdir()
+    for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
+                 "FastSAM-s.onnx", "best.onnx", "classes.txt", "boxes.json", "points.csv", "answer.png",
+                 "lama.onnx"):  # fmt: skip
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
+    """One model for all pages, few points for everything mode: what is tested is the pages."""
+    everything = Scene.everything
+
+    def with_few_points(self: Scene, *given: Any, **options: Any) -> Any:
+        return everything(self, *given, **{**options, "points_per_side": 4})
+
+    monkeypatch.setattr(Scene, "everything", with_few_points)
+    monkeypatch.setattr(anymask, "load", lambda *_, **__: segmenter, raising=False)
+
+
+@pytest.mark.parametrize("page", sorted(set(PROGRAMS) - ELSEWHERE))
+def test_the_python_on_a_page_runs_from_top_to_bottom(
+    page: str, folder: Path, quick: None, segmenter: Segmenter, coffee_photo: Path
+) -> None:
+    if page == "everything.md":  # a smaller one has fewer crops and tiles
+        shutil.copy(coffee_photo, "photo.jpg")
+    scene = segmenter.encode("photo.jpg")
+    known: dict[str, Any] = {
+        "anymask": anymask, "np": np, "segmenter": segmenter, "scene": scene,
+        "result": scene.segment(points=[(300, 200)]),
+    }  # fmt: skip
+    known |= {"mask": known["result"][0], "results": [known["result"]] * 2, "names": ["a", "b"], "Path": Path}
+    ran = 0
+    for block in PROGRAMS[page]:
+        statements = [line for line in block.split("\n") if not NOT_HERE.search(line)]
+        if len(statements) < len(block.split("\n")):
+            statements = [line for line in statements if "..." not in line]
+        code = "\n".join(statements).replace("boxes=[...]", "boxes=[[60, 90, 300, 400], [530, 180, 780, 600]]")
+        exec(compile(code, f"{page}, block {ran + 1}", "exec"), known)
+        ran += 1
+    assert ran == len(PROGRAMS[page])
+    assert isinstance(known["mask"], Mask)
+
+
+@pytest.mark.parametrize("line", list(command_lines()))
+def test_each_command_line_is_one_that_the_command_takes(line: str, folder: Path) -> None:
+    words = shlex.split(line)[1:]
+    command: Any = cli.group
+    context = click.Context(command, info_name="anymask")
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, name
+        command, context = found, click.Context(found, info_name=name, parent=context)
+    command.make_context(context.info_name, words, parent=context.parent).close()
+
+
+@pytest.mark.parametrize(("page", "kind"), RUN.items())
+def test_the_first_command_of_a_guide_does_what_it_says(page: str, kind: str, folder: Path, coffee_photo: Path) -> None:
+    shutil.copy(coffee_photo, "photo.jpg")
+    line = next(line for line in PAGES[page].splitlines() if line.startswith(f"anymask {kind} photo.jpg"))
+    more = {"everything": ["--points-per-side", "4"]}.get(kind, [])
+    words = [*shlex.split(line)[1:], "--quiet", *more]
+    words = ["110,300" if word in ("350,450", "400,220") else word for word in words]
+    assert cli.main(words if kind != "segment" else [*words[:4], "--quiet"]) == 0
+
+
+def test_every_page_is_in_the_navigation_and_every_picture_is_there() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for name, page in PAGES.items():
+        assert name == "README.md" or f" {name}\n" in navigation
+        for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page):
+            assert (ROOT / ("docs" if name != "README.md" else "") / picture).is_file(), (name, picture)
+
+
+def test_the_interface_has_every_public_name() -> None:
+    described = re.findall(r"^::: (\S+)$", PAGES["interface.md"], re.M)
+    homes = {name: f"{module}.{name}" for name, module in anymask._NAMES.items()}
+    missing = [
+        name
+        for name, place in homes.items()
+        if place not in described
+        and not any(each.startswith(f"{anymask._NAMES[name]}.") and each.endswith(f".{name}") for each in described)
+        and anymask._NAMES[name] not in described
+    ]
+    assert missing == []

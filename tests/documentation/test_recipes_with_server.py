@@ -1,0 +1,61 @@
+"""The recipes that talk to a server, against the one that the web page's recipe starts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import PIL.Image
+import pytest
+
+from anymask import Client, Scene
+from anymask.server.client import ServerError
+from tests.support.recipe_server import RECIPES, page_of_your_own
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with page_of_your_own(tmp_path_factory.mktemp("page")) as found:
+        yield found
+
+
+def test_the_client_brings_back_a_mask_for_every_photo(
+    address: str, coffee_photo: Path, chelsea_photo: Path, coffee: Scene, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_photo), str(chelsea_photo)]
+    done = subprocess.run(
+        [*command, "--server", address, "--point", "50,50", "--out", str(tmp_path)],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["coffee.jpg", "chelsea.jpg"]
+    with PIL.Image.open(tmp_path / "coffee.png") as mask:
+        inside = np.asarray(mask) > 127
+    expected = coffee.segment(points=[(50, 50)], frame="percent")[0].array
+    assert (inside & expected).sum() / (inside | expected).sum() > 0.98  # the server takes bf16 where the CPU has it
+    with Client(address) as client, pytest.raises(ServerError, match="no such image"):
+        client.open(coffee.source.pixel_hash)
+
+
+def test_a_server_that_is_not_there_is_one_line(coffee_photo: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_photo), "--server", "http://127.0.0.1:9"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("api_client: no answer from http://127.0.0.1:9")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_page_comes_with_all_it_names_and_the_interface_beside_it(address: str) -> None:
+    page = httpx.get(f"{address}/mine/")
+    assert page.headers["content-type"].startswith("text/html")
+    named = re.findall(r'(?:src|href)="((?!data:)[^"]+)"', page.text)
+    assert sorted(named) == ["page.css", "page.js"]
+    for name in named:
+        assert httpx.get(f"{address}/mine/{name}").status_code == 200
+    assert "://" not in page.text + (RECIPES / "web_page" / "page" / "page.js").read_text()
+    assert httpx.get(f"{address}/v1/models").status_code == 200

@@ -1,0 +1,183 @@
+"""Outside the grown and feathered mask a repainted photograph is the photograph, byte for byte; inside it is new."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto
+
+from anymask.editing.inpaint_mask import Sizes, make_hole
+from anymask.editing.inpainters import load_painter
+from anymask.editing.inpainting import inpaint, marked, taken
+from anymask.errors import EngineError, InputError
+from anymask.io.image import open_image
+from tests.support.small_inpainters import FILL, lama_like
+
+NEW = np.round(np.array(FILL) * 255)
+
+
+class FakePainter:
+    """Paints everything pink, also what it was not asked to, in whatever sizes the test wants."""
+
+    name = "pink"
+
+    def __init__(self, sizes):
+        self.sizes = sizes
+        self.seen = []
+
+    def __call__(self, pixels, hole):
+        self.seen.append((pixels, hole))
+        return np.full(pixels.shape, (255, 0, 128), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def photo(coffee_photo):
+    return open_image(coffee_photo)
+
+
+def block(shape, window=np.s_[120:180, 200:290]):
+    mask = np.zeros(shape, bool)
+    mask[window] = True
+    return mask
+
+
+def unchanged(done, photo):
+    weights = done.hole.inside((0, 0, *photo.size))
+    return np.array_equal(done.pixels[weights == 0], photo.pixels[weights == 0])
+
+
+@pytest.mark.parametrize("method", ["telea", "ns"])
+def test_opencv_fills_the_hole_and_nothing_else(photo, method):
+    mask = block(photo.pixels.shape[:2])
+    done = inpaint(photo, mask, method)
+    assert unchanged(done, photo)
+    assert not np.array_equal(done.pixels[mask], photo.pixels[mask])
+    assert done.painter == method
+    assert done.icc_profile == photo.icc_profile
+
+
+@given(
+    x=st.integers(0, 440), y=st.integers(0, 290), w=st.integers(1, 90), h=st.integers(1, 90),
+    sizes=st.sampled_from([Sizes(), Sizes(8), Sizes(64, 512), Sizes(64, most=128), Sizes(fixed=(96, 64))]),
+    grow=st.floats(0, 12), feather=st.floats(0, 12), keep=st.booleans(),
+)  # fmt: skip
+def test_no_byte_changes_outside_whatever_the_painter_does(chelsea_photo, x, y, w, h, sizes, grow, feather, keep):
+    image = open_image(chelsea_photo)
+    mask = block(image.pixels.shape[:2], np.s_[y : y + h, x : x + w])
+    painter = FakePainter(sizes)
+    done = inpaint(image, mask, painter, grow=grow, feather=feather, keep=keep)
+    assert unchanged(done, image)
+    full = done.hole.inside((0, 0, *image.size)) == 1
+    assert full[~mask if keep else mask].all()
+    assert (done.pixels[full] == (255, 0, 128)).all()
+    for pixels, hole in painter.seen:
+        assert pixels.shape[:2] == hole.shape
+        assert hole.shape[0] % sizes.grid == hole.shape[1] % sizes.grid == 0
+
+
+def test_the_blend_runs_from_new_to_old_without_a_step(photo):
+    done = inpaint(np.full_like(photo.pixels, 100), block((400, 600)), FakePainter(Sizes()), grow=5, feather=20)
+    profile = done.pixels[150, 289:330, 0].astype(int)
+    assert profile[0] == 255
+    assert profile[-1] == 100
+    assert (np.diff(profile) <= 0).all()
+    assert np.abs(np.diff(profile)).max() < 25
+
+
+def test_crops_have_the_photos_own_scale(photo):
+    painter = FakePainter(Sizes(64))
+    (crop,) = inpaint(photo, block(photo.pixels.shape[:2]), painter).crops
+    x0, y0, x1, y1 = crop.box
+    assert crop.native
+    assert np.array_equal(painter.seen[0][0], photo.pixels[y0:y1, x0:x1])
+
+
+def test_beyond_a_small_photo_both_picture_and_mask_are_mirrored(chelsea_photo):
+    image = open_image(chelsea_photo)
+    hole = make_hole(block(image.pixels.shape[:2], np.s_[200:, 100:200]), 4, 4)
+    painter = FakePainter(Sizes(64, 512))
+    (crop,) = inpaint(image, block(image.pixels.shape[:2], np.s_[200:, 100:200]), painter, grow=4, feather=4).crops
+    assert crop.box == (0, 0, 512, 320)
+    pixels, inside = taken(image.pixels, crop), marked(hole, crop)
+    assert np.array_equal(pixels[300:320, :451], image.pixels[299:279:-1])
+    assert np.array_equal(inside[300:320], inside[299:279:-1])
+
+
+def test_what_is_kept_stays_and_all_else_is_new(photo):
+    mask = block(photo.pixels.shape[:2])
+    done = inpaint(photo, mask, FakePainter(Sizes(8)), keep=True, feather=3)
+    assert np.array_equal(done.pixels[125:175, 205:285], photo.pixels[125:175, 205:285])
+    assert (done.pixels[~mask] == (255, 0, 128)).all()
+
+
+# ---------------------------------------------------------------- ONNX
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"highest": 255.0},
+        {"side": 256},
+        {"side": 64, "highest": 255.0},
+        {"channels_last": True},
+        {"kind": TensorProto.UINT8},
+        {"kind": TensorProto.FLOAT16},
+        {"names": ("x", "y")},
+    ],
+)
+def test_onnx_inpainters_of_every_form_paint_the_hole(photo, tmp_path, form):
+    model = lama_like(tmp_path / "small.onnx", **form)
+    mask = block(photo.pixels.shape[:2])
+    done = inpaint(photo, mask, "onnx", model=model, threads=1)
+    assert np.abs(done.pixels[mask] - NEW).max() <= 2
+    assert unchanged(done, photo)
+    assert done.painter == "onnx small.onnx"
+
+
+def test_onnx_inpainters_whose_white_means_to_keep(photo, tmp_path):
+    model = lama_like(tmp_path / "small.onnx", white_keeps=True)
+    mask = block(photo.pixels.shape[:2])
+    done = inpaint(photo, mask, "onnx", model=model, white="keep", threads=1)
+    assert np.abs(done.pixels[mask] - NEW).max() <= 2
+
+
+def test_files_that_are_no_inpainters_are_refused(tmp_path):
+    from onnx import helper
+
+    (tmp_path / "words.onnx").write_text("hello")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 8, 8]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (tmp_path / "one.onnx").write_bytes(model.SerializeToString())
+    for name, words in (("none.onnx", "no file"), ("words.onnx", "no ONNX"), ("one.onnx", "1 input")):
+        with pytest.raises(InputError, match=words):
+            load_painter("onnx", tmp_path / name)
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(EngineError, match="coreml"):
+        load_painter("onnx", lama_like(tmp_path / "small.onnx"), device="coreml")
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": "magic"}, "magic"),
+        ({"method": "telea", "model": "lama.onnx"}, "no model"),
+        ({"method": "onnx"}, "needs a model"),
+        ({"method": "telea", "radius": 0}, "radius"),
+        ({"grow": -1}, "0 or more"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(photo, options, words):
+    with pytest.raises(InputError, match=words):
+        inpaint(photo, block(photo.pixels.shape[:2]), **options)
+
+
+def test_a_mask_of_another_photo_is_refused(photo):
+    with pytest.raises(InputError, match="belong"):
+        inpaint(photo, block((50, 60)))

@@ -1,0 +1,109 @@
+"""How is asked, and how near an answer is: clicks in the middle of errors, boxes, boundary IoU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from anymask import InputError, Segmenter
+from anymask.evaluation import Contestant, Object, Setting, boundary_iou, mask_iou, measure, read_dataset, summary
+from anymask.evaluation.protocols import jittered, next_click
+from anymask.evaluation.summary import clicks_to
+from tests.support.made_datasets import box_mask, box_object, index_dataset
+
+NOTHING = np.zeros((60, 80), bool)
+
+
+def test_the_first_click_is_in_the_middle_of_the_object() -> None:
+    x, y, label = next_click(NOTHING, box_object(10, 20, 51, 41))
+    assert label == 1
+    assert 20 <= x <= 41
+    assert y == 30.5
+
+
+def test_the_next_click_is_in_the_middle_of_the_largest_error() -> None:
+    truth = box_object(10, 10, 30, 30)
+    x, y, label = next_click(truth.mask | box_mask(40, 10, 70, 40), truth)
+    assert label == 0
+    assert (abs(x - 55) <= 1, abs(y - 25) <= 1) == (True, True)
+    ignored = Object("box", truth.mask, box_mask(40, 10, 70, 40))
+    assert next_click(box_mask(10, 10, 30, 20), ignored)[2] == 1
+
+
+def test_no_pixel_is_clicked_twice() -> None:
+    truth = box_object(10, 10, 12, 11)
+    first = next_click(NOTHING, truth)
+    assert next_click(NOTHING, truth, [first])[:2] != first[:2]
+
+
+@given(st.integers(0, 60), st.integers(0, 40), st.integers(1, 20), st.integers(1, 20))
+def test_a_mask_agrees_wholly_with_itself(x: int, y: int, width: int, height: int) -> None:
+    mask = box_mask(x, y, x + width, y + height)
+    assert mask_iou(mask, mask) == boundary_iou(mask, mask) == 1
+
+
+def test_ignored_pixels_count_on_neither_side() -> None:
+    truth, ignored = box_mask(10, 10, 30, 30), box_mask(30, 10, 40, 30)
+    assert mask_iou(box_mask(10, 10, 40, 30), truth, ignored) == 1
+    assert mask_iou(box_mask(10, 10, 40, 30), truth) < 0.7
+    assert boundary_iou(box_mask(10, 10, 40, 30), truth, ignored) == 1
+
+
+def test_boundary_iou_counts_a_fraying_edge_more_than_iou() -> None:
+    truth = box_mask(10, 5, 70, 55)
+    frayed = truth & ~box_mask(68, 5, 70, 55)
+    assert boundary_iou(frayed, truth) < mask_iou(frayed, truth) - 0.1
+
+
+def test_a_jittered_box_is_the_same_for_everybody_and_stays_in_the_picture() -> None:
+    first, second = (jittered((5, 5, 75, 55), (80, 60), "cup") for _ in range(2))
+    assert first == second != [5, 5, 75, 55]
+    assert min(first) >= 0
+    assert first[2] <= 80
+
+
+def test_clicks_to_a_target() -> None:
+    assert clicks_to([0.5, 0.86, 0.7, 0.93], 0.85, 20) == 2
+    assert clicks_to([0.5, 0.86], 0.9, 20) == 20
+
+
+@pytest.mark.parametrize("protocol", ["clicks", "boxes", "everything"])
+def test_drawn_discs_are_found_by_every_way_of_asking(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
+    photographs = read_dataset(index_dataset(tmp_path, 1))
+    grid = {"sampling": "grid", "points_per_side": 12}
+    values = grid if protocol == "everything" else {"select": "object", "refine": "off"}
+    contestant = Contestant(Setting(protocol, values), segmenter)
+    measure(photographs, [contestant], clicks=2)
+    figures = summary(contestant.found, protocol, 2)
+    assert (figures["photographs"], figures["objects"]) == (1, 2)
+    if protocol == "clicks":
+        assert figures["first click"] > 0.9
+        assert figures["clicks to 0.85"] == 1
+        assert figures["never 0.85"] == 0
+    elif protocol == "boxes":
+        assert figures["box"] > 0.9
+        assert figures["jittered box"] > 0.85
+    else:  # one disc is small by COCO's measure, the other medium
+        assert figures["AR@100 small"] > 0.6
+        assert figures["AR@100 medium"] > 0.7
+        assert figures["AR@100"] == pytest.approx((figures["AR@100 small"] + figures["AR@100 medium"]) / 2, abs=0.1)
+        assert "AR@100 large" not in figures
+
+
+def test_the_official_answer_knows_the_best_of_its_three(tmp_path: Path, segmenter: Segmenter) -> None:
+    contestant = Contestant(Setting("clicks", {"select": "official"}), segmenter)
+    measure(read_dataset(index_dataset(tmp_path, 1)), [contestant], clicks=1)
+    figures = summary(contestant.found, "clicks", 1)
+    assert figures["best of three"] >= figures["first click"] > 0.5
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path: Path, segmenter: Segmenter) -> None:
+    folder = index_dataset(tmp_path, 1)
+    Image.fromarray(np.full((50, 50), 255, np.uint8)).save(folder / "mask0.png")
+    with pytest.raises(InputError, match=r"mask mask0 is \(50, 50\), its photograph \(240, 160\) pixels"):
+        measure(read_dataset(folder), [Contestant(Setting("boxes"), segmenter)])

@@ -1,0 +1,62 @@
+"""Settings as people write them."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from anymask import InputError, Scene
+from anymask.evaluation import Setting
+from anymask.evaluation.settings import _OPTIONS
+
+BASE = Setting("clicks", {"model": "mobile-sam", "precision": "auto", "select": "object", "refine": "auto"})
+
+
+def test_what_is_not_named_stays() -> None:
+    other = BASE.changed("refine=off precision=f32")
+    assert other.values == {**BASE.values, "refine": "off", "precision": "f32"}
+    assert other.runtime == {"model": "mobile-sam", "precision": "f32"}
+    assert other.options == {"select": "object", "refine": "off"}
+    assert (BASE.differing(other), other.differing(BASE)) == ("precision=auto refine=auto", "precision=f32 refine=off")
+
+
+def test_numbers_are_read_as_what_they_are() -> None:
+    asked = Setting("everything").changed("points-per-side=64 pred_iou_thresh=0.5 sampling=grid")
+    assert asked.options == {"points_per_side": 64, "pred_iou_thresh": 0.5, "sampling": "grid"}
+    assert Setting("text").changed("detector='my file.onnx' zoom=2").options == {"detector": "my file.onnx", "zoom": 2}
+
+
+def test_settings_of_everything_mode_are_its_own_parameters() -> None:
+    assert _OPTIONS["everything"].keys() <= inspect.signature(Scene.everything).parameters.keys()
+
+
+def test_the_official_habit_has_nothing_else_to_set() -> None:
+    official = BASE.changed("select=official")
+    assert official.official
+    assert official.options == {"select": "official"}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "text", "words"),
+    [
+        ("clicks", "refine", "'refine' is not NAME=VALUE"),
+        ("clicks", "  ", "a setting is empty"),
+        ("clicks", "points_per_side=3", "the protocol clicks has no setting 'points_per_side': it has model"),
+        ("clicks", "select=best", "best"),
+        ("clicks", "refine=much", "much"),
+        ("clicks", "threads=two", "threads is 'two': it takes a whole number"),
+        ("clicks", "refine='off", "cannot read the setting"),
+        ("text", "threshold=2", "threshold is 2.0: it takes 0 to 1"),
+        ("text", "select=official", "is for clicks and boxes"),
+        ("everything", "pred_iou_thresh=high", "it takes a number"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(protocol: str, text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words.replace("(", r"\(")):
+        Setting(protocol).changed(text)
+
+
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(InputError, match="protocol must be one of clicks, boxes, everything, text, not 'words'"):
+        Setting("words")

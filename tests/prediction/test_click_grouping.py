@@ -1,0 +1,121 @@
+"""Several objects from few clicks: which clicks mean the same object, and one whole mask for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anymask import PromptError, Scene, Segmenter
+from anymask.cli import main
+from anymask.prediction.click_grouping import as_whole_as_possible, groups_of, told_apart
+from anymask.structures.overlap import iou
+
+LEFT, RIGHT = (410, 470), (1050, 450)
+LEFT_BOX, RIGHT_BOX = [192, 262, 628, 674], [850, 236, 1264, 660]
+
+
+@pytest.fixture(scope="module")
+def citrus(segmenter: Segmenter) -> Scene:
+    return segmenter.encode(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
+
+
+def test_two_clicks_on_two_fruits_are_two_whole_fruits_where_one_prompt_mixes_them(citrus: Scene) -> None:
+    expected = citrus.segment(boxes=[LEFT_BOX, RIGHT_BOX])
+    result = citrus.segment(points=[LEFT, RIGHT], group="auto")
+    assert len(result) == 2
+    assert [iou(mask, whole) > 0.9 for mask, whole in zip(result, expected, strict=True)] == [True, True]
+    (mixed,) = citrus.segment(points=[LEFT, RIGHT])
+    assert max(iou(mixed, whole) for whole in expected) < 0.7
+    assert [prompt.as_dict()["points"] for prompt in result.prompts] == [[list(LEFT)], [list(RIGHT)]]
+    assert all(mask.satisfied and len(mask.satisfied.points) == 1 for mask in result)
+
+
+def test_two_clicks_on_one_fruit_are_one_object(citrus: Scene) -> None:
+    points = [(300, 400), (500, 560)]
+    result = citrus.segment(points=points, group="auto")
+    (one,) = citrus.segment(points=points)
+    assert len(result) == 1
+    assert iou(result[0], one) == 1.0
+
+
+def test_excluded_clicks_count_for_every_object(citrus: Scene) -> None:
+    result = citrus.segment(points=[LEFT, RIGHT, (60, 60)], labels=[1, 1, 0], group="auto")
+    assert len(result) == 2
+    for prompt, mask in zip(result.prompts, result, strict=True):
+        assert prompt.labels.tolist() == [1, 0]
+        assert not mask.array[60, 60]
+
+
+def test_a_lone_click_and_excluded_clicks_alone_stay_what_they_are(citrus: Scene) -> None:
+    assert len(citrus.segment(points=[LEFT], group="auto")) == 1
+    assert len(citrus.segment(points=[LEFT], labels=[0], group="auto")) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"points": [LEFT], "each": True},
+        {"points": [LEFT], "box": LEFT_BOX},
+        {"boxes": [LEFT_BOX]},
+        {"text": "fruit"},
+    ],
+)
+def test_grouping_is_for_plain_points(citrus: Scene, asked: dict[str, object]) -> None:
+    with pytest.raises(PromptError, match="group='auto' takes points and labels only"):
+        citrus.segment(**asked, group="auto")
+    with pytest.raises(PromptError, match="group must be one of one, auto, not 'both'"):
+        citrus.segment(points=[LEFT], group="both")  # type: ignore[arg-type]
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = str(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
+    asked = ["segment", photo, "--group", "auto", "--point", "410,470", "--point", "1050,450", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    assert [(tmp_path / f"mask_00{i}.png").exists() for i in range(3)] == [True, True, False]
+    for wrong in (["--each"], ["--box", "1,1,99,99"]):
+        capsys.readouterr()
+        assert main([*asked, *wrong]) == 2
+        assert "--group auto" in capsys.readouterr().err
+
+
+def squares(*places: tuple[int, int, int, int]) -> np.ndarray:
+    masks = np.zeros((len(places), 40, 40), bool)
+    for mask, (x0, y0, x1, y1) in zip(masks, places, strict=True):
+        mask[y0:y1, x0:x1] = True
+    return masks
+
+
+def test_a_detail_tells_no_clicks_apart() -> None:
+    """Two eyes of one face: each has a sure candidate of its own, but both are small in what has both."""
+    face, eyes = (5, 5, 35, 35), [(10, 10, 14, 14), (25, 10, 29, 14)]
+    masks = np.stack([squares(eye, face) for eye in eyes])
+    inside = np.array([[[True, False], [True, True]], [[False, True], [True, True]]])
+    scores = np.full((2, 2), 0.9, np.float32)
+    assert not told_apart(inside, scores, masks).any()
+    halves = np.stack([squares(half, face) for half in [(5, 5, 19, 35), (21, 5, 35, 35)]])
+    assert told_apart(inside, scores, halves).tolist() == [[False, True], [True, False]]
+    assert not told_apart(inside, np.float32([[0.5, 0.9], [0.9, 0.9]]), halves).any()
+
+
+def test_objects_do_not_grow_at_the_cost_of_each_other() -> None:
+    left, right, too_much = (0, 0, 19, 40), (21, 0, 40, 40), (0, 0, 40, 39)
+    masks = np.stack([squares((2, 2, 8, 8), left, too_much), squares((30, 30, 36, 36), right, (25, 25, 40, 40))])
+    boxes = np.array([[(2, 2, 8, 8), left, too_much], [(30, 30, 36, 36), right, (25, 25, 40, 40)]], float)
+    scores, keeping = np.full((2, 3), 0.9, np.float32), np.ones((2, 3), bool)
+    assert as_whole_as_possible(masks, boxes, scores, keeping) == [1, 1]
+    keeping[1] = False
+    assert as_whole_as_possible(masks, boxes, scores, keeping) is None
+
+
+@given(st.integers(0, 12).flatmap(lambda n: st.lists(st.booleans(), min_size=n * n, max_size=n * n)))
+def test_every_click_is_in_one_group_with_none_it_is_told_apart_from(flags: list[bool]) -> None:
+    count = int(len(flags) ** 0.5)
+    apart = np.array(flags, bool).reshape(count, count)
+    apart = (apart | apart.T) & ~np.eye(count, dtype=bool)
+    groups = groups_of(apart)
+    assert sorted(index for group in groups for index in group) == list(range(count))
+    assert not any(apart[np.ix_(group, group)].any() for group in groups)

@@ -1,0 +1,35 @@
+"""One look is enough for a preview: a single call of the decoder, often the mask that the whole answer gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from anymask import Scene
+from anymask.prediction.preview import glimpse
+from anymask.structures.overlap import iou
+from anymask.structures.prompt import Prompt, make_prompt
+
+
+def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: Scene) -> None:
+    asked: list[int] = []
+
+    def decode(prompts: Sequence[Prompt]) -> Any:
+        asked.append(len(prompts))
+        return coffee._decode(prompts)
+
+    prompts = [make_prompt(coffee.size, points=[(110, 300)]), make_prompt(coffee.size, box=[170, 14, 412, 264])]
+    answers = glimpse(decode, coffee._frame, prompts)
+    assert asked == [2]
+    assert all(answer.satisfied for answer in answers)
+
+
+def test_a_glimpse_often_shows_what_the_answer_will_be(coffee: Scene) -> None:
+    rng = np.random.default_rng(5)
+    points = rng.uniform([10, 10], [590, 390], (12, 2))
+    prompts = [make_prompt(coffee.size, points=[point]) for point in points]
+    seen = [answer.logits > 0 for answer in glimpse(coffee._decode, coffee._frame, prompts)]
+    whole = [coffee.segment(points=[point], refine="off")[0].logits > 0 for point in points]
+    assert np.mean([iou(a, b) > 0.8 for a, b in zip(seen, whole, strict=True)]) >= 0.5

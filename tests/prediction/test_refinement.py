@@ -1,0 +1,112 @@
+"""Looking again: in a mirror, and at an object alone in full resolution."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anymask import PromptError
+from anymask.prediction.flip_tta import flip_logits, flip_prompt
+from anymask.prediction.window import resample
+from anymask.structures.overlap import iou
+from anymask.structures.prompt import Prompt
+from anymask.structures.transforms import Frame
+
+
+def blob(frame, x, y, radius):
+    """Logits that fall off from (x, y), in pixels of the photo."""
+    scale = frame.resized[0] / frame.width / 4
+    rows, columns = np.mgrid[:256, :256] + 0.5
+    return (radius * scale - np.hypot(columns - x * scale, rows - y * scale)).astype(np.float32)
+
+
+@given(st.integers(40, 900), st.integers(40, 900), st.floats(0.2, 0.8), st.floats(0.2, 0.8))
+def test_an_answer_in_the_mirror_comes_back_to_its_place(width, height, across, down):
+    frame = Frame(width, height)
+    radius = 0.15 * max(width, height)
+    here = blob(frame, across * width, down * height, radius)
+    there = blob(frame, width - across * width, down * height, radius)
+    columns, rows = frame.valid_logits()
+    assert np.abs(flip_logits(there, frame) - here)[:rows, : columns - 1].max() < 1.0
+    assert iou(flip_logits(there, frame)[:rows, :columns] > 0, here[:rows, :columns] > 0) > 0.9
+
+
+@given(st.integers(40, 900), st.integers(40, 900), st.floats(0, 1), st.floats(0, 1))
+def test_a_question_put_to_the_mirror_twice_is_the_question(width, height, across, down):
+    frame, point = Frame(width, height), (across * width, down * height)
+    prompt = Prompt([point], [0], [point[0] / 2, 1, point[0] / 2 + 9, 20], blob(frame, *point, 20))
+    once = flip_prompt(prompt, frame)
+    assert once.points[0] == pytest.approx([width - point[0], point[1]])
+    twice = flip_prompt(once, frame)
+    assert twice.points == pytest.approx(prompt.points)
+    assert twice.box == pytest.approx(prompt.box)
+    assert once.box[2] - once.box[0] == pytest.approx(9)
+    assert twice.labels == prompt.labels
+
+
+@given(st.integers(0, 500), st.integers(0, 300), st.integers(200, 500), st.integers(200, 500))
+def test_an_answer_lies_at_the_same_place_in_a_window(x, y, width, height):
+    frame, window = Frame(1000, 800), (x, y, x + width, y + height)
+    seen = Frame(width, height)
+    middle = (x + width / 2, y + height / 2)
+    carried = resample(blob(frame, *middle, 80), frame, seen, window)
+    mask, expected = seen.upscale(carried), np.zeros((height, width), bool)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    expected = np.hypot(columns - width / 2, rows - height / 2) < 80
+    assert iou(mask, expected) > 0.93
+
+
+def drawn_wave(side=3000):
+    """A dark wavy line, 30 pixels thick, on a light ground, and its true mask."""
+    across = np.linspace(0, 1, 200)
+    points = np.stack([900 + 800 * across, 1200 + 250 * np.sin(9 * across)], axis=1).astype(np.int32)
+    canvas = np.zeros((side, side), np.uint8)
+    cv2.polylines(canvas, [points], False, 255, 30)
+    pixels = np.full((side, side, 3), 225, np.uint8)
+    pixels[canvas > 0] = (40, 45, 90)
+    noise = np.random.default_rng(0).integers(-6, 7, pixels.shape)
+    return np.clip(pixels + noise, 0, 255).astype(np.uint8), canvas > 0
+
+
+@pytest.fixture(scope="module")
+def wave(segmenter):
+    pixels, truth = drawn_wave()
+    return segmenter.encode(pixels), truth
+
+
+BOX = [880, 925, 1720, 1475]
+
+
+def test_a_thin_line_in_a_large_picture_is_seen_in_detail(wave):
+    scene, truth = wave
+    plain, near = (scene.segment(box=BOX, refine=how)[0].array for how in ("off", "auto"))
+    assert iou(near, truth) > iou(plain, truth) + 0.03
+    assert iou(near, truth) > 0.88
+
+
+def test_what_lies_outside_the_window_stays(wave):
+    scene, _ = wave
+    plain, near = (scene.segment(box=BOX, refine=how)[0].array for how in ("off", "max"))
+    margin = 300
+    outside = np.ones(plain.shape, bool)
+    outside[925 - margin : 1475 + margin, 880 - margin : 1720 + margin] = False
+    assert not (plain & outside & ~near).any()
+
+
+def test_refining_never_breaks_a_promise_that_was_kept(coffee):
+    for prompt in ({"points": [(290, 215), (362, 285)], "labels": [1, 0]}, {"box": [170, 14, 412, 264]}):
+        assert coffee.segment(**prompt, refine="off")[0].satisfied
+        assert coffee.segment(**prompt, refine="max")[0].satisfied
+
+
+def test_several_objects_cost_no_further_look(wave, monkeypatch):
+    scene, _ = wave
+    for name in ("_look", "_mirrored"):
+        monkeypatch.setattr(type(scene), name, lambda *_: pytest.fail("looked again"))
+    scene.segment(boxes=[BOX, [880, 925, 1300, 1475]])
+
+
+def test_an_unknown_way_to_refine_is_refused(coffee):
+    with pytest.raises(PromptError, match="refine must be one of auto, off, max, not 'sharp'"):
+        coffee.segment(points=[(290, 215)], refine="sharp")

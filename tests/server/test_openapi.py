@@ -1,0 +1,123 @@
+"""The OpenAPI document describes what the server does, and nothing that fits it or does not gets a 5xx."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from starlette.testclient import TestClient
+
+from anymask import Segmenter
+from anymask.server.limits import Limits
+from anymask.server.service import Settings
+from tests.support.running_servers import listening
+
+
+def document(api: TestClient) -> dict[str, Any]:
+    return api.get("/openapi.json").json()
+
+
+def test_every_route_of_the_interface_is_described(api: TestClient) -> None:
+    described = document(api)["paths"]
+    for path in (
+        "/v1/images",
+        "/v1/images/{id}/segment",
+        "/v1/images/{id}/everything",
+        "/v1/images/{id}/detect",
+        "/v1/images/{id}/cutout",
+        "/v1/images/{id}/masks/{n}.png",
+        "/v1/jobs/{job}",
+        "/v1/jobs/{job}/events",
+        "/v1/models",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ):
+        assert path in described
+
+
+def test_examples_are_answered(api: TestClient, coffee_id: str) -> None:
+    described = document(api)
+    tried = 0
+    for path, methods in described["paths"].items():
+        for method, route in methods.items():
+            body = route.get("requestBody", {}).get("content", {}).get("application/json", {})
+            name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            for example in described["components"]["schemas"].get(name, {}).get("examples", []):
+                answer = api.request(method, path.replace("{id}", coffee_id), json=example)
+                assert answer.is_success, (path, example, answer.text)
+                tried += 1
+    assert tried >= 5
+
+
+def test_answers_are_as_described(api: TestClient, coffee_id: str) -> None:
+    described = document(api)
+
+    def check(method: str, path: str, answer: Any) -> None:
+        content = described["paths"][path][method]["responses"][str(answer.status_code)]["content"]
+        schema = next(iter(content.values()))["schema"]
+        jsonschema.validate(answer.json(), {**schema, "components": described["components"]})
+
+    base = f"/v1/images/{coffee_id}"
+    prompts = {"prompts": [{"points": [[110, 300]]}, {"text": "cup"}], "candidates": True}
+    check("get", "/v1/images/{id}", api.get(base))
+    check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=prompts))
+    apart = {"prompts": [{"points": [[110, 300], [500, 200]]}], "group": "auto"}
+    check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=apart))
+    check("post", "/v1/images/{id}/choices", api.post(f"{base}/choices", json={"points": [[110, 300]]}))
+    check("post", "/v1/images/{id}/window", api.post(f"{base}/window", json={"window": [0, 0, 90, 90]}))
+    drawn = {"prompts": [{"box": [5, 5, 30, 30]}], "format": "polygons"}
+    check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=drawn))
+    check("post", "/v1/images/{id}/detect", api.post(f"{base}/detect", json={"text": "cup"}))
+    started = api.post(f"{base}/everything", json={"points_per_side": 4})
+    check("post", "/v1/images/{id}/everything", started)
+    check("get", "/v1/jobs/{job}", api.get(started.json()["state"]))
+    api.get(started.json()["events"])
+    check("get", "/v1/jobs/{job}", api.get(started.json()["state"]))
+
+
+@pytest.fixture(scope="module")
+def schema(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory, coffee_photo: Path) -> Any:
+    """The described interface of a server that has one photo, whose id every request names."""
+    limits = Limits(job_seconds=0.1, jobs=1000, jobs_per_client=1000)
+    settings = Settings(tmp_path_factory.mktemp("schema"), limits, detector="coco-ssd")
+    with listening(segmenter, settings) as address:
+        id = httpx.post(f"{address}/v1/images", files={"file": coffee_photo.read_bytes()}).json()["id"]
+        described = httpx.get(f"{address}/openapi.json").json()
+        for methods in described["paths"].values():
+            methods.pop("delete", None)  # the photo has to stay; test_lifetime deletes
+            for route in methods.values():
+                for parameter in route.get("parameters", []):
+                    if parameter["name"] == "id":
+                        parameter["schema"] = {"type": "string", "enum": [id]}
+        loaded = schemathesis.openapi.from_dict(described)
+        loaded.config.update(base_url=address)
+        yield loaded
+
+
+def test_nothing_gets_a_5xx_or_what_is_not_described(schema: Any) -> None:
+    """Requests that fit the description and requests that do not, for every route."""
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance]
+    tried = []
+    for mode in GenerationMode:
+        for operation in schema.get_all_operations():
+
+            @given(operation.ok().as_strategy(generation_mode=mode))
+            @settings(max_examples=6, suppress_health_check=list(HealthCheck), deadline=None)
+            def ask(case: Any) -> None:
+                tried.append(case.call_and_validate(checks=checks, timeout=60).status_code)
+
+            with contextlib.suppress(Unsatisfiable):  # a route without parameters cannot be asked wrongly
+                ask()
+    assert len(tried) > 100
+    assert {200, 422} <= set(tried)

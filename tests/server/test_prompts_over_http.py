@@ -1,0 +1,273 @@
+"""Answers over HTTP are the library's, in every form."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+
+import numpy as np
+import PIL.Image
+import pytest
+from starlette.testclient import TestClient
+
+from anymask import Mask, Scene
+from anymask.formats.registry import format_names
+from anymask.structures.polygons import polygons_to_mask
+
+SAUCER = {"points": [[110, 300]], "labels": [1]}
+CUP = {"box": [170, 14, 412, 264]}
+
+
+def segment(api: TestClient, id: str, *prompts: dict, **options: object) -> dict:
+    answer = api.post(f"/v1/images/{id}/segment", json={"prompts": list(prompts), **options})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def same(entry: dict, mask: Mask) -> bool:
+    return entry["rle"] == mask.rle
+
+
+def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    answer = segment(api, coffee_id, SAUCER, CUP)
+    # Of several objects none is looked at again, as in the library.
+    expected = [coffee.segment(points=[(110, 300)], refine="off")[0], coffee.segment(box=CUP["box"], refine="off")[0]]
+    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
+    assert [entry["prompt"] for entry in answer["masks"]] == [0, 1]
+    assert answer["masks"][0]["area"] == expected[0].area
+    assert answer["masks"][0]["box"] == expected[0].box
+    assert answer["masks"][1]["score"] == pytest.approx(expected[1].score, abs=1e-4)
+    assert answer["image"] == {"id": coffee.source.pixel_hash, "width": 600, "height": 400}
+
+
+def test_second_click_uses_the_first_ones_logits(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    first = segment(api, coffee_id, SAUCER)["masks"][0]
+    previous = coffee.segment(points=[(110, 300)])[0]
+    differs = []
+    for other in ([300, 150], [500, 200], [420, 330], [200, 250]):
+        clicks = {"points": [[110, 300], other], "labels": [1, 0]}
+        second = segment(api, coffee_id, {**clicks, "logits": first["logits"]})["masks"][0]
+        assert same(second, coffee.segment(**clicks, previous=previous)[0])
+        differs.append(second["rle"] != coffee.segment(**clicks)[0].rle)
+    assert any(differs), "these clicks do not show whether the logits were used"
+
+
+def test_all_forms_show_the_same_mask(api: TestClient, coffee_id: str) -> None:
+    runs = Mask.from_rle(segment(api, coffee_id, SAUCER)["masks"][0]["rle"]).array
+    drawn = segment(api, coffee_id, SAUCER, format="polygons")["masks"][0]
+    parts = [[np.asarray(ring) for ring in part] for part in drawn["polygons"]]
+    assert np.array_equal(polygons_to_mask(parts, (600, 400)), runs)
+    picture = segment(api, coffee_id, SAUCER, format="png")["masks"][0]
+    inline = PIL.Image.open(io.BytesIO(base64.b64decode(picture["png"])))
+    assert np.array_equal(np.asarray(inline) == 255, runs)
+    file = api.get(picture["file"])
+    assert file.headers["content-type"] == "image/png"
+    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(file.content))) == 255, runs)
+    assert "rle" not in drawn
+    assert "rle" not in picture
+
+
+def test_candidates_are_the_official_three_and_tell_which_was_chosen(
+    api: TestClient, coffee_id: str, coffee: Scene
+) -> None:
+    entry = segment(api, coffee_id, SAUCER, candidates=True, refine="off", select="score")["masks"][0]
+    expected = coffee.candidates(points=[(110, 300)])
+    for candidate, mask in zip(entry["candidates"], expected.masks, strict=True):
+        assert np.array_equal(Mask.from_rle(candidate["rle"]).array, mask)
+    assert entry["candidates"][entry["candidate"]]["rle"] == entry["rle"]
+    asked_again = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]
+    chosen = asked_again["candidate"]
+    assert chosen is None or asked_again["candidates"][chosen]["rle"] == asked_again["rle"]
+
+
+def test_a_candidate_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    candidates = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]["candidates"]
+    clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 1]}
+    answer = segment(api, coffee_id, {**clicks, "logits": candidates[2]["logits"]})["masks"][0]
+    logits = coffee.candidates(points=[(110, 300)]).logits[2:3]
+    assert same(answer, coffee.segment(points=clicks["points"], labels=clicks["labels"], mask_input=logits)[0])
+
+
+def test_drawn_mask_is_a_prompt(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    drawn = np.zeros((400, 600), bool)
+    drawn[60:200, 200:380] = True
+    runs = Mask.from_array(drawn).rle
+    answer = segment(api, coffee_id, {**CUP, "mask": runs})["masks"][0]
+    assert same(answer, coffee.segment(box=CUP["box"], mask_input=drawn)[0])
+
+
+def test_words_find_labelled_masks(api: TestClient, coffee_id: str) -> None:
+    answer = segment(api, coffee_id, SAUCER, {"text": "cup"})
+    worded = [entry for entry in answer["masks"] if entry["prompt"] == 1]
+    assert worded
+    assert {entry["label"] for entry in worded} == {"cup"}
+    assert worded[0]["detector_score"] > 0.5
+    boxes = api.post(f"/v1/images/{coffee_id}/detect", json={"text": "cup"}).json()["detections"]
+    assert boxes[0]["label"] == "cup"
+    assert boxes[0]["box"][0] == pytest.approx(173, abs=8)
+
+
+def test_labels_come_back_and_options_reach_the_library(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    entry = segment(api, coffee_id, {**SAUCER, "label": "saucer"}, select="part", max_hole_area=500)["masks"][0]
+    assert entry["label"] == "saucer"
+    assert same(entry, coffee.segment(points=[(110, 300)], select="part", max_hole_area=500)[0])
+
+
+def test_other_frames(api: TestClient, coffee_id: str) -> None:
+    percent = segment(api, coffee_id, {"points": [[110 / 6, 75]]}, frame="percent")
+    assert percent["masks"][0]["rle"] == segment(api, coffee_id, SAUCER)["masks"][0]["rle"]
+
+
+def test_previews_leave_nothing_behind(api: TestClient, coffee_id: str) -> None:
+    before = api.get("/metrics").text.split("anymask_mask_bytes ")[1].split()[0]
+    entry = segment(api, coffee_id, {"points": [[401, 120]]}, keep=False)["masks"][0]
+    assert (entry["id"], entry["logits"], entry["file"]) == (None, None, None)
+    assert api.get("/metrics").text.split("anymask_mask_bytes ")[1].split()[0] == before
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line"),
+    [
+        ({"points": [[700, 20]]}, "700"),
+        ({"points": [[10, 20]], "labels": [1, 0]}, "labels"),
+        ({"points": []}, "nothing to look for"),
+        ({"points": [[10, 20, 30]]}, "points"),
+        ({"points": [[10, "left"]]}, "points"),
+        ({"box": [10, 20, 10, 20]}, "box"),
+        ({"box": [10, 20, 30]}, "box"),
+        ({"text": "cup", "points": [[1, 1]]}, "text goes with no points"),
+        ({"text": "   "}, ""),
+        ({"text": "zebra crossing \ud800"}, ""),
+        ({"pionts": [[1, 1]]}, "pionts"),
+        ({"points": [[10, 20]], "mask": {"size": [4, 4], "counts": "0"}}, "4x4"),
+        ({"points": [[10, 20]], "mask": {"size": [400, 600], "counts": "~~~"}}, ""),
+    ],
+)
+def test_bad_prompts_get_one_line_that_says_why(api: TestClient, coffee_id: str, prompt: dict, line: str) -> None:
+    content = json.dumps({"prompts": [prompt]})
+    answer = api.post(f"/v1/images/{coffee_id}/segment", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == 422
+    assert line in problem["detail"]
+    assert "\n" not in problem["detail"]
+
+
+def test_unknown_references_are_404(api: TestClient, coffee_id: str) -> None:
+    prompt = {**SAUCER, "logits": "0" * 24}
+    answer = api.post(f"/v1/images/{coffee_id}/segment", json={"prompts": [prompt]})
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:anymask:problem:unknown-mask")
+    assert api.get(f"/v1/images/{coffee_id}/masks/{'0' * 24}.png").status_code == 404
+
+
+def test_cutout_is_transparent_around_the_object(api: TestClient, coffee_id: str) -> None:
+    mask = segment(api, coffee_id, CUP)["masks"][0]
+    answer = api.post(f"/v1/images/{coffee_id}/cutout", json={"masks": [{"id": mask["id"]}], "edges": "hard"})
+    assert answer.headers["content-type"] == "image/png"
+    alpha = np.asarray(PIL.Image.open(io.BytesIO(answer.content)))[:, :, 3]
+    assert np.array_equal(alpha > 0, Mask.from_rle(mask["rle"]).array)
+
+
+@pytest.mark.parametrize("format", ["masks-json", "sa1b", "label-map", "png"])
+def test_export_writes_a_file(api: TestClient, coffee_id: str, format: str) -> None:
+    mask = segment(api, coffee_id, CUP)["masks"][0]
+    body = {"format": format, "masks": [{"id": mask["id"], "label": "cup"}], "name": "../../etc/my cup.jpg"}
+    answer = api.post(f"/v1/images/{coffee_id}/export", json=body)
+    assert answer.status_code == 200, answer.text
+    name = answer.headers["content-disposition"]
+    assert name.startswith('attachment; filename="my-cup.')
+    if answer.headers["content-type"] == "image/png":
+        picture = np.asarray(PIL.Image.open(io.BytesIO(answer.content)))
+        assert np.array_equal(picture > 0, Mask.from_rle(mask["rle"]).array)
+    else:
+        text = answer.json()
+        entry = text["masks"][0]["rle"] if format == "masks-json" else text["annotations"][0]["segmentation"]
+        assert entry == mask["rle"]
+
+
+@pytest.mark.parametrize("format", format_names())
+def test_every_format_of_the_registry_can_be_downloaded(api: TestClient, coffee_id: str, format: str) -> None:
+    masks = [{**each, "label": "thing"} for each in ({"rle": segment(api, coffee_id, CUP)["masks"][0]["rle"]},)]
+    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.png"})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) > 50
+    assert 'filename="my-cup' in answer.headers["content-disposition"]
+
+
+def test_several_files_come_as_one_archive(api: TestClient, coffee_id: str) -> None:
+    masks = [{"id": entry["id"]} for entry in segment(api, coffee_id, SAUCER, CUP)["masks"]]
+    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": "png", "masks": masks})
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert len(archive.namelist()) == 2
+
+
+def test_unknown_format_is_told(api: TestClient, coffee_id: str) -> None:
+    runs = {"size": [400, 600], "counts": "PPYo10"}
+    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": "docx", "masks": [{"rle": runs}]})
+    assert answer.status_code == 422
+    assert "docx" in answer.json()["detail"]
+
+
+def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    points = [[110, 300], [500, 200]]
+    answer = segment(api, coffee_id, {"points": points, "label": "thing"}, group="auto")
+    expected = coffee.segment(points, group="auto")
+    assert len(expected) == 2
+    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
+    assert [entry["points"] for entry in answer["masks"]] == [[[110, 300]], [[500, 200]]]
+    assert {entry["label"] for entry in answer["masks"]} == {"thing"}
+    assert [entry["prompt"] for entry in answer["masks"]] == [0, 0]
+
+
+def test_choices_are_the_librarys_and_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+    answer = api.post(f"/v1/images/{coffee_id}/choices", json={"points": [[110, 300]], "most": 4}).json()
+    expected = coffee.choices([(110, 300)], most=4)
+    assert len(expected) > 1
+    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
+    clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 0]}
+    second = segment(api, coffee_id, {**clicks, "logits": answer["masks"][1]["logits"]})["masks"][0]
+    assert same(second, coffee.segment(**clicks, previous=expected[1])[0])
+
+
+def test_a_quick_answer_takes_one_call_of_the_decoder(
+    api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    decode = Scene._decode
+    monkeypatch.setattr(Scene, "_decode", lambda scene, prompts: calls.append(len(prompts)) or decode(scene, prompts))
+    entry = segment(api, coffee_id, SAUCER, quick=True, keep=False)["masks"][0]
+    assert calls == [1]
+    whole = segment(api, coffee_id, SAUCER)["masks"][0]
+    assert len(calls) > 2
+    a, b = (Mask.from_rle(each["rle"]).array for each in (entry, whole))
+    assert (a & b).sum() / (a | b).sum() > 0.8
+
+
+def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id: str) -> None:
+    looked = api.post(f"/v1/images/{coffee_id}/window", json={"window": [50, 250, 200, 350]})
+    assert (looked.status_code, looked.json()) == (200, {"window": None})
+    entry = segment(api, coffee_id, SAUCER, window=[50, 250, 200, 350])["masks"][0]
+    assert entry["window"] is None
+    assert entry["rle"] == segment(api, coffee_id, SAUCER)["masks"][0]["rle"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "line"),
+    [
+        ("choices", {"points": [[110, 300]], "labels": [0]}, "included point"),
+        ("choices", {"points": [[700, 300]]}, "700"),
+        ("choices", {"points": [[1, 1]] * 600}, "512 points"),
+        ("window", {"window": [700, 0, 900, 100]}, "shows nothing"),
+        ("window", {"window": [1e308, 0, -1e308, 100]}, "shows nothing"),
+        ("segment", {"prompts": [SAUCER], "window": [9, 9, 3, 3]}, "shows nothing"),
+        ("segment", {"prompts": [CUP], "group": "auto"}, "points and labels only"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_told(api: TestClient, coffee_id: str, path: str, body: dict, line: str) -> None:
+    answer = api.post(f"/v1/images/{coffee_id}/{path}", json=body)
+    assert answer.status_code == 422
+    assert line in answer.json()["detail"]

@@ -1,0 +1,89 @@
+"""Windows that somebody zoomed in on: encoded once, kept within their limit, forgotten with the photo."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+from starlette.testclient import TestClient
+
+from anymask import Segmenter
+from anymask.prediction.zoom import CloseUp
+from anymask.structures.prompt import make_prompt
+from tests.support.running_servers import Application, bring
+
+LEFT, RIGHT = [200, 200, 700, 600], [1700, 200, 2200, 600]
+CLICK = {"points": [[400, 400]]}
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    """2400x900: a small disc at either side."""
+    y, x = np.ogrid[:900, :2400]
+    shown = np.full((900, 2400, 3), 220, np.uint8)
+    for middle in (400, 1900):
+        shown[np.hypot(x - middle, y - 400) < 30] = [20, 60, 140]
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(shown).save(buffer, "png")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Windows that were encoded, in order."""
+    seen: list[tuple[int, ...]] = []
+    original = CloseUp.__init__
+
+    def counted(self: CloseUp, scene: object, window: tuple[int, int, int, int]) -> None:
+        seen.append(window)
+        original(self, scene, window)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CloseUp, "__init__", counted)
+    return seen
+
+
+def _ask(api: TestClient, id: str, **options: object) -> dict:
+    answer = api.post(f"/v1/images/{id}/segment", json={"prompts": [CLICK], **options})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["masks"][0]
+
+
+def test_a_window_is_encoded_once_and_answers_what_is_asked_in_it(
+    application: Application, segmenter: Segmenter, picture: bytes, encodings: list[tuple[int, ...]]
+) -> None:
+    api = application()
+    id = bring(api, picture).json()["id"]
+    assert _ask(api, id, window=LEFT, quick=True)["window"] is None, "a preview waits for no encoder"
+    assert not encodings
+    window = api.post(f"/v1/images/{id}/window", json={"window": LEFT}).json()["window"]
+    assert _ask(api, id, window=LEFT, quick=True)["window"] == window
+    entry = _ask(api, id, window=LEFT)
+    assert entry["window"] == window
+    assert encodings == [tuple(window)]
+    scene = segmenter.encode(np.asarray(PIL.Image.open(io.BytesIO(picture))))
+    mask = CloseUp(scene, tuple(window)).segment(make_prompt(scene.size, points=CLICK["points"]))
+    assert mask is not None
+    assert entry["rle"] == mask.rle
+    offered = api.post(f"/v1/images/{id}/choices", json={**CLICK, "window": LEFT}).json()["masks"]
+    assert offered[0]["window"] == window
+    assert "anymask_windows 1.0" in api.get("/metrics").text
+    api.delete(f"/v1/images/{id}")
+    assert "anymask_windows 0.0" in api.get("/metrics").text
+
+
+def test_the_window_asked_about_longest_ago_makes_room(
+    application: Application, picture: bytes, encodings: list[tuple[int, ...]]
+) -> None:
+    api = application(window_bytes=10 << 20)
+    id = bring(api, picture).json()["id"]
+    for visible in (LEFT, RIGHT, RIGHT, LEFT):
+        api.post(f"/v1/images/{id}/window", json={"window": visible})
+    assert len(encodings) == 3
+
+
+def test_what_is_not_in_the_window_is_answered_from_the_whole(application: Application, picture: bytes) -> None:
+    api = application()
+    id = bring(api, picture).json()["id"]
+    assert _ask(api, id, window=RIGHT) == _ask(api, id)

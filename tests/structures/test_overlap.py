@@ -1,0 +1,22 @@
+"""How masks overlap, counted two ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymask.structures.overlap import iou, pairwise_iou, shared_cells
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (8, 8), (171, 256)])
+def test_shared_cells_are_those_that_lie_in_both(shape: tuple[int, int]) -> None:
+    masks, others = (np.random.default_rng(seed).random((count, *shape)) > 0.4 for seed, count in ((0, 3), (1, 4)))
+    counted = [[np.count_nonzero(mask & other) for other in others] for mask in masks]
+    assert shared_cells(masks, others).tolist() == counted
+
+
+def test_pairwise_iou_is_the_iou_of_each_pair_and_zero_for_two_empty_masks() -> None:
+    masks, others = (np.random.default_rng(seed).random((count, 9, 13)) > 0.4 for seed, count in ((0, 3), (1, 4)))
+    assert pairwise_iou(masks, others).tolist() == [[iou(mask, other) for other in others] for mask in masks]
+    empty = np.zeros((1, 9, 13), np.bool_)
+    assert pairwise_iou(np.concatenate([masks, empty]), empty).ravel().tolist() == [0, 0, 0, 0]

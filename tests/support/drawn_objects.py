@@ -1,0 +1,83 @@
+"""Scenes whose objects are known: drawn masks, what an exact model would answer about them, and a fake model."""
+
+import math
+
+import numpy as np
+
+from anymask.automatic.crop_merging import Piece, Window
+from anymask.structures.transforms import Frame
+
+
+class FakeModel:
+    """Sees a picture whose pixels are object numbers, and answers a click with the object under it.
+
+    A click on number 0 finds nothing that would pass. Everything has the resolution of the real model: 256×256.
+    """
+
+    def __init__(self, blind_to_size=None):
+        self.encoded = []
+        self._blind_to_size = blind_to_size
+
+    def encode(self, pixels):
+        height, width = pixels.shape[:2]
+        self.encoded.append((width, height))
+        columns, rows = _pixels_of_cells(Frame(width, height))
+        seen = np.full((256, 256), -1.0, np.float32)
+        numbers = pixels[..., 0].astype(np.float32) * 256 + pixels[..., 1]
+        seen[: len(rows), : len(columns)] = numbers[np.ix_(rows, columns)]
+        embedding = np.zeros((1, 4096, 256), np.float32)
+        embedding.reshape(-1)[: 256 * 256] = seen.reshape(-1)
+        return embedding
+
+    def decode_for(self, embedding, frame):
+        seen = embedding.reshape(-1)[: 256 * 256].reshape(256, 256)
+
+        def decode(points):
+            cells = (frame.to_model(points) / 4).astype(int)
+            numbers = seen[cells[:, 1], cells[:, 0]]
+            masks = np.where(seen == numbers[:, None, None], 8.0, -8.0).astype(np.float32)
+            known = (numbers > 0) & ((frame.width, frame.height) != self._blind_to_size)
+            scores = np.zeros((len(points), 4), np.float32)
+            scores[:, 1] = np.where(known, 0.95, 0.1)
+            return np.repeat(masks[:, None], 4, axis=1), scores
+
+        return decode
+
+
+def _pixels_of_cells(frame):
+    """Columns and rows of the photo that the middles of the logit cells look at."""
+    for side, resized in ((frame.width, frame.resized[0]), (frame.height, frame.resized[1])):
+        middles = (np.arange(math.ceil(resized / 4)) * 4 + 2) * (side / resized)
+        yield np.minimum(middles.astype(int), side - 1)
+
+
+def picture(size, masks):
+    """Pixels that number the masks from 1."""
+    numbers = np.zeros(size[::-1], np.uint16)
+    for number, mask in enumerate(masks, 1):
+        numbers[mask] = number
+    return np.stack([numbers >> 8, numbers & 255, numbers * 0], axis=-1).astype(np.uint8)
+
+
+def rectangle(size, x0, y0, x1, y1):
+    mask = np.zeros(size[::-1], bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def piece(crop, mask, layer=1, score=0.95):
+    """What an exact model would answer about one crop of the photo-sized mask."""
+    x0, y0, x1, y1 = crop
+    frame = Frame(x1 - x0, y1 - y0)
+    columns, rows = _pixels_of_cells(frame)
+    cut = mask[y0:y1, x0:x1]
+    logits = np.where(cut[np.ix_(rows, columns)], 8, -8).astype(np.float16)
+    inside_y, inside_x = np.nonzero(cut)
+    box = np.array([inside_x.min() + x0, inside_y.min() + y0, inside_x.max() + x0 + 1, inside_y.max() + y0 + 1], float)
+    return Piece(crop, layer, Window.around(logits), box, float(cut.sum()), score, 0.99, (box[0], box[1]))
+
+
+def pieces_of(mask, crops, **about):
+    seen = [crop for crop in crops if mask[crop[1] : crop[3], crop[0] : crop[2]].any()]
+    pieces = [piece(crop, mask, **about) for crop in seen]
+    return [one for one in pieces if one.window.values.size]  # a sliver thinner than a logit cell has no answer
