@@ -27,7 +27,7 @@ BOXES = {  # name: centre, width, kind, lines
     "photo": (80, 90, 110, "", ("photo", "any picture file")),
     "open": (240, 90, 130, "once", ("open", "upright 8-bit RGB")),
     "encode": (415, 90, 140, "once", ("encode", "graphs on an engine")),
-    "scene": (600, 90, 140, "once", ("Scene", "embedding, on disk")),
+    "scene": (600, 90, 140, "once", ("EncodedImage", "embedding, on disk")),
     "words": (80, 225, 110, "", ("words", "“dog, cat”")),
     "detect": (240, 225, 130, "often", ("detect", "words to boxes")),
     "clicks": (80, 330, 110, "", ("clicks, boxes", "masks")),

@@ -15,7 +15,7 @@ import anymask
 from anymask.editing.cutout import Blur, Cutout
 from anymask.editing.effects import Outline
 from anymask.editing.inpaint_mask import Sizes, make_crop
-from anymask.editing.inpainting import marked, taken
+from anymask.editing.inpainting import mark_crop, take_crop
 from anymask.visualization.animation import click_frames, save_animation
 from anymask.visualization.contact_sheet import row
 from anymask.visualization.panels import binary, candidates_row, levels
@@ -38,15 +38,15 @@ def save(picture: PIL.Image.Image, name: str) -> None:
     picture.save(OUT / name, quality=88)
 
 
-def cut_outs(coffee: anymask.Scene, cat: anymask.Scene, fruits: anymask.Scene) -> None:
+def cut_outs(coffee: anymask.EncodedImage, cat: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None:
     """Four ways to show an object."""
     cup, face = coffee.segment(**CUP), cat.segment(points=[(220, 100), (320, 230)])
     slice_ = fruits.segment(box=[192, 262, 628, 674])
     panels = [
-        on_squares(anymask.cut_out(cat.source, face, crop=True)),
-        anymask.cut_out(coffee.source, cup, background=Blur(9)).picture,
-        on_squares(anymask.cut_out(fruits.source, slice_, crop=True, margin=12, shadow=True, outline=Outline(12))),
-        anymask.cut_out(coffee.source, cup, crop=True, margin=24, background=(246, 242, 236), shadow=True).picture,
+        on_squares(anymask.cutout(cat.source, face, crop=True)),
+        anymask.cutout(coffee.source, cup, background=Blur(9)).picture,
+        on_squares(anymask.cutout(fruits.source, slice_, crop=True, margin=12, shadow=True, outline=Outline(12))),
+        anymask.cutout(coffee.source, cup, crop=True, margin=24, background=(246, 242, 236), shadow=True).picture,
     ]
     save(
         row(panels, ["transparent", "--background blur", "--outline 3% --shadow", "--background … --shadow"], 240),
@@ -54,24 +54,24 @@ def cut_outs(coffee: anymask.Scene, cat: anymask.Scene, fruits: anymask.Scene) -
     )
 
 
-def inpainting(coffee: anymask.Scene) -> None:
+def inpainting(coffee: anymask.EncodedImage) -> None:
     """What is handed to a model, and what comes of it with OpenCV alone."""
     spoon = coffee.segment(box=[315, 65, 430, 330])
     done = anymask.inpaint(coffee.source, spoon)
     crop = make_crop(done.hole.box, coffee.size, Sizes(64), 40)
-    mask = PIL.Image.fromarray(marked(done.hole, crop).astype(np.uint8) * 255)
-    pair = PIL.Image.fromarray(taken(coffee.source.pixels, crop))
+    mask = PIL.Image.fromarray(mark_crop(done.hole, crop).astype(np.uint8) * 255)
+    pair = PIL.Image.fromarray(take_crop(coffee.source.pixels, crop))
     save(
         row([spoon.draw(), pair, mask, done.picture], ["spoon", "image.png", "mask.png", "--method telea"], 260),
         "inpainting.jpg",
     )
 
 
-def drawings(coffee: anymask.Scene, fruits: anymask.Scene) -> None:
+def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None:
     """Styles of drawing."""
     everything = coffee.everything(max_seconds=20)
     prompt = coffee.segment(points=[(290, 215)]).prompts[0]
-    save(candidates_row(coffee.source, coffee.candidates(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
+    save(candidates_row(coffee.source, coffee.predict(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
     save(levels(everything, most=3, max_side=320), "levels.jpg")
     named = fruits.segment(text="orange", detector="coco-ssd")
     views = [named.draw(max_side=640), named.draw(max_side=640, opacity=0, boxes=False), binary(named[0], max_side=640)]
@@ -80,7 +80,7 @@ def drawings(coffee: anymask.Scene, fruits: anymask.Scene) -> None:
     save_animation(OUT / "clicks.webp", frames, durations)
 
 
-def prompts(coffee: anymask.Scene) -> None:
+def prompts(coffee: anymask.EncodedImage) -> None:
     """The same photo asked in three ways; the first page's picture."""
     ways = {
         "--point": coffee.segment(points=[(300, 300)]),
@@ -92,7 +92,7 @@ def prompts(coffee: anymask.Scene) -> None:
     save(row([result.draw() for result in both], height=400), "coffee.jpg")
 
 
-def everything(fruits: anymask.Scene) -> None:
+def everything(fruits: anymask.EncodedImage) -> None:
     """All objects, and every pixel once."""
     result = fruits.everything(max_seconds=30)
     pieces = result.partition().masks()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from anymask import Scene, Segmenter, load
+from anymask import EncodedImage, Segmenter, load
 
 settings.register_profile("anymask", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("anymask")
@@ -81,6 +81,6 @@ def _once_per_picture(encode: Callable[[np.ndarray], np.ndarray]) -> Callable[[n
 
 
 @pytest.fixture(scope="session")
-def coffee(segmenter: Segmenter, coffee_photo: Path) -> Scene:
+def coffee(segmenter: Segmenter, coffee_photo: Path) -> EncodedImage:
     """The cup and the spoon, encoded."""
     return segmenter.encode(coffee_photo)

@@ -1,4 +1,4 @@
-"""Make the section "further" of `ranking.json`: which answers to one more click on an earlier mask count how much.
+"""Make the section "corrective_clicks" of `ranking.json`: which answers to one more click on an earlier mask count how much.
 
     python -m training.corrective_clicks FOLDER… [--write]
 
@@ -24,7 +24,7 @@ import anymask
 from anymask.evaluation import Object, mask_iou, read_dataset
 from anymask.evaluation.protocols import next_click
 from anymask.prediction.flip_tta import through_mirror
-from anymask.prediction.ranking import FURTHER, further_evidence
+from anymask.prediction.ranking import FURTHER, corrective_rank_features
 from anymask.structures.prompt import make_prompt
 from training.ranking import LABEL_MAPS, SINGLE_OBJECTS, Task, fit, fold_of, write_weights
 
@@ -44,31 +44,31 @@ def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Further]:
     for photograph in read_dataset(folder, PER_PICTURE):
         objects = list(photograph.objects())
         single = not any("#" in truth.name for truth in objects)
-        scene = segmenter.encode(photograph.path)
+        encoded = segmenter.encode(photograph.path)
         for truth in objects if single else objects[:PER_PICTURE]:
             share = SINGLE_OBJECTS if single else LABEL_MAPS
-            yield from _of_object(scene, truth, folder.name, f"{folder.name}/{photograph.path.name}", share)
+            yield from _of_object(encoded, truth, folder.name, f"{folder.name}/{photograph.path.name}", share)
 
 
-def _of_object(scene, truth: Object, folder: str, photograph: str, share: float) -> Iterator[Further]:
-    frame, mirrored = scene._frame, through_mirror(scene._mirrored, scene._frame)
+def _of_object(encoded, truth: Object, folder: str, photograph: str, share: float) -> Iterator[Further]:
+    frame, mirrored = encoded._frame, through_mirror(encoded._mirrored, encoded._frame)
     clicks = [next_click(np.zeros_like(truth.mask), truth)]
-    answer = scene.segment(points=[clicks[0][:2]])[0]
+    answer = encoded.segment(points=[clicks[0][:2]])[0]
     before = mask_iou(answer.array, truth.mask, truth.ignored)
     for number in range(2, CLICKS + 1):
         if before == 1:
             return
         clicks.append(next_click(answer.array, truth, clicks))
         points, labels = [click[:2] for click in clicks], [click[2] for click in clicks]
-        prompt = make_prompt(scene.size, points=points, labels=labels, mask_input=answer.logits)
+        prompt = make_prompt(encoded.size, points=points, labels=labels, mask_input=answer.logits)
         (logits, scores), (others, their_scores) = (
-            (a[0], b[0]) for a, b in (scene._decode([prompt]), mirrored([prompt]))
+            (a[0], b[0]) for a, b in (encoded._decode([prompt]), mirrored([prompt]))
         )
         logits, scores = np.concatenate([logits, others]), np.concatenate([scores, their_scores])
         ious = np.array([mask_iou(frame.upscale(each), truth.mask, truth.ignored) for each in logits])
-        seen = further_evidence(frame, logits, scores, prompt)
+        seen = corrective_rank_features(frame, logits, scores, prompt)
         yield Further(folder, photograph, share, seen, ious, number, before)
-        answer = scene.segment(points=points, labels=labels, previous=answer)[0]
+        answer = encoded.segment(points=points, labels=labels, previous=answer)[0]
         before = mask_iou(answer.array, truth.mask, truth.ignored)
 
 
@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> None:
             )
             print(f"{folder.name:12} {click:5}  {before:6.3f}  {single:11.3f}  {taken[own].mean():18.3f}  {best:13.3f}")
     if "--write" in arguments:
-        write_weights("further", FURTHER, mean, deviation, fit(found, mean, deviation))
+        write_weights("corrective_clicks", FURTHER, mean, deviation, fit(found, mean, deviation))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ that are in the public domain, crops and collages of them, and the PICTUREs name
 two microscope pictures of the Data Science Bowl 2018, CC0). The answers are kept in FOLDER, since they take minutes.
 
 1. How large the smallest mask at a point will be: ridge regression on what the embedding holds around the point.
-2. How many masks of the full grid a point will bring that are not yet found: Poisson regression on `EVIDENCE`, first on
+2. How many masks of the full grid a point will bring that are not yet found: Poisson regression on `SAMPLER_FEATURES`, first on
    searches that ask what is farthest, then twice on searches in the order learned so far. Sizes are predicted there by
    weights that never saw the picture, nor another crop of it.
 
@@ -29,12 +29,12 @@ from PIL import Image, ImageOps
 
 import anymask
 from anymask.automatic.generator import MULTIMASK
-from anymask.automatic.learned_sampling import EVIDENCE, MostPromising, Weights
-from anymask.automatic.mask_data import join, mask_overlaps, measure
-from anymask.automatic.point_sampling import grid, point_cells, point_tokens
+from anymask.automatic.learned_sampling import SAMPLER_FEATURES, LearnedPointSampler, SamplerWeights
+from anymask.automatic.mask_data import concat, mask_overlaps, measure_masks
+from anymask.automatic.point_sampling import build_point_grid, point_cells, point_tokens
 from anymask.automatic.run import lone_points
-from anymask.automatic.thresholds import Thresholds, keep, passes
-from anymask.structures.transforms import Frame
+from anymask.automatic.thresholds import Thresholds, filter_masks, passes_thresholds
+from anymask.structures.transforms import ResizeLongestSide
 from benchmarks.speed.photos import ROOT
 
 PUBLIC_DOMAIN = ("astronaut.png", "rocket.jpg", "camera.png", "coins.png", "hubble_deep_field.jpg")
@@ -70,7 +70,7 @@ class Answered:
 
     name: str
     embedding: NDArray[np.float32]
-    frame: Frame
+    frame: ResizeLongestSide
     points: NDArray[np.float64]
     inside_all: NDArray[np.bool_]
     areas: NDArray[np.float64]
@@ -79,7 +79,7 @@ class Answered:
     hits: NDArray[np.bool_]
 
     def of_points(self, chosen: NDArray[np.int64]) -> tuple[Answered, NDArray[np.bool_]]:
-        """The answers to some points, as `MostPromising.tell` takes them."""
+        """The answers to some points, as `LearnedPointSampler.tell` takes them."""
         rows = (chosen[:, None] * 3 + np.arange(3)).ravel()
         part = Answered(
             self.name, self.embedding, self.frame, self.points,
@@ -134,24 +134,24 @@ def _collage(parts: list[Image.Image]) -> NDArray[np.uint8]:
 def answer(name: str, pixels: NDArray[np.uint8], segmenter: anymask.Segmenter, kept: Path | None) -> Answered:
     """Ask every point of the grid, or take from `kept` what was answered before."""
     file = kept / f"{zlib.crc32(pixels.tobytes()):08x}.npz" if kept else None
-    frame = Frame(pixels.shape[1], pixels.shape[0])
-    points = grid(GRID) * (frame.width, frame.height)
+    frame = ResizeLongestSide(pixels.shape[1], pixels.shape[0])
+    points = build_point_grid(GRID) * (frame.width, frame.height)
     if file is None or not file.exists():
-        scene = segmenter.encode(pixels)
+        encoded = segmenter.encode(pixels)
         parts = []
         for start in range(0, len(points), BATCH):
             at = points[start : start + BATCH]
-            logits, scores = scene._decode(lone_points(at))
-            parts.append(measure(frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK))
-        answers = join(parts, np.concatenate([part.logits for part in parts]))
-        passing = passes(answers, Thresholds())
-        wanted = answers.take(keep(answers, Thresholds()))
+            logits, scores = encoded._decode(lone_points(at))
+            parts.append(measure_masks(frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK))
+        answers = concat(parts, np.concatenate([part.logits for part in parts]))
+        passing = passes_thresholds(answers, Thresholds())
+        wanted = answers.take(filter_masks(answers, Thresholds()))
         masks = answers.take(passing).masks()
         shared, areas, others = mask_overlaps(masks, wanted.masks())
         same = np.zeros((len(answers), len(wanted)), np.bool_)
         same[passing] = shared / np.maximum(areas[:, None] + others[None] - shared, 1) >= SAME
         found = {
-            "embedding": scene._embedding, "inside_all": answers.inside(point_cells(points, frame)),
+            "embedding": encoded._embedding, "inside_all": answers.inside(point_cells(points, frame)),
             "areas": answers.areas, "boxes": answers.boxes, "passing": passing,
             "hits": same.reshape(len(points), 3, -1).any(axis=1),
         }  # fmt: skip
@@ -189,12 +189,12 @@ def fit_promise(evidence: NDArray[np.float64], new: NDArray[np.int64]) -> tuple[
 
 
 def search(
-    each: Answered, weights: Weights, random: np.random.Generator | None = None
+    each: Answered, weights: SamplerWeights, random: np.random.Generator | None = None
 ) -> tuple[list[int], NDArray[np.float64], NDArray[np.int64]]:
     """Search a picture by its kept answers: the points in their order; with `random` evidence and truth at some."""
-    order = MostPromising(each.points, each.embedding, each.frame, weights)
+    order = LearnedPointSampler(each.points, each.embedding, each.frame, weights)
     asked: list[int] = []
-    evidence, new = [np.zeros((0, len(EVIDENCE)))], [np.zeros(0, np.int64)]
+    evidence, new = [np.zeros((0, len(SAMPLER_FEATURES)))], [np.zeros(0, np.int64)]
     while len(asked) < LIMIT:
         if random is not None:
             left = np.setdiff1d(np.arange(len(each.points)), asked)
@@ -208,9 +208,11 @@ def search(
     return asked, np.concatenate(evidence), np.concatenate(new)
 
 
-def train(answered: list[Answered]) -> Weights:
+def train(answered: list[Answered]) -> SamplerWeights:
     """Both regressions."""
-    farthest = np.stack([np.zeros(len(EVIDENCE)), np.ones(len(EVIDENCE)), np.eye(len(EVIDENCE))[0]])
+    farthest = np.stack(
+        [np.zeros(len(SAMPLER_FEATURES)), np.ones(len(SAMPLER_FEATURES)), np.eye(len(SAMPLER_FEATURES))[0]]
+    )
     promise, usual = farthest, 0.0
     searched = [each for each in answered if "+" not in each.name]
     unseen = [fit_size([other for other in answered if not each.shares_content(other)]) for each in searched]
@@ -218,11 +220,11 @@ def train(answered: list[Answered]) -> Weights:
     evidence, new = [], []
     for _ in range(3):
         for each, size in zip(searched, unseen, strict=True):
-            _, seen, brought = search(each, Weights(*size, promise, np.float64(usual)), random)
+            _, seen, brought = search(each, SamplerWeights(*size, promise, np.float64(usual)), random)
             evidence.append(seen)
             new.append(brought)
         promise, usual = fit_promise(np.concatenate(evidence), np.concatenate(new))
-    return Weights(*fit_size(answered), promise, np.float64(usual))
+    return SamplerWeights(*fit_size(answered), promise, np.float64(usual))
 
 
 def main() -> None:
@@ -245,7 +247,7 @@ def main() -> None:
         found = [each.hits[order[:count]].any(axis=0).mean() for count in counts]
         print(f"{each.name:40}" + "".join(f"{share:>7.3f}" for share in found), flush=True)
     weights = train(answered)
-    for name, weight in zip(EVIDENCE, weights.evidence[2], strict=True):
+    for name, weight in zip(SAMPLER_FEATURES, weights.evidence[2], strict=True):
         print(f"{name:>20} {weight:6.2f}")
     if asked.write:
         stored = {key: np.asarray(value, np.float32) for key, value in vars(weights).items()}

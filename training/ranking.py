@@ -26,7 +26,7 @@ import anymask
 from anymask.evaluation import Object, mask_iou, read_dataset
 from anymask.evaluation.protocols import next_click
 from anymask.prediction.prompting import ASKED_AGAIN
-from anymask.prediction.ranking import EVIDENCE, evidence
+from anymask.prediction.ranking import RANK_FEATURES, rank_features
 from anymask.structures.prompt import make_prompt
 
 PER_PICTURE = 6
@@ -43,13 +43,13 @@ class Task:
     folder: str
     photograph: str
     counts: float
-    evidence: NDArray[np.float64]
+    rank_features: NDArray[np.float64]
     ious: NDArray[np.float64]
 
     @property
     def official(self) -> float:
         """IoU of the answer with the highest score of the official three."""
-        scores = self.evidence[1:4, EVIDENCE.index("score")]
+        scores = self.evidence[1:4, RANK_FEATURES.index("score")]
         return float(self.ious[1 + int(scores.argmax())])
 
 
@@ -60,29 +60,29 @@ def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Task]:
         pixels = anymask.open_image(photograph.path).pixels
         random = np.random.default_rng(zlib.crc32(photograph.path.name.encode()))
         share = SINGLE_OBJECTS if single else LABEL_MAPS
-        scene, others = segmenter.encode(pixels), 4 if single else 1
-        yield from _of_picture(folder, photograph.path, scene, objects, share, MIDDLE, others, random)
+        encoded, others = segmenter.encode(pixels), 4 if single else 1
+        yield from _of_picture(folder, photograph.path, encoded, objects, share, MIDDLE, others, random)
         for _ in range(2 if single else 0):
             crop = _around(objects[0], random)
             cropped = [Object(each.name, each.mask[crop], each.ignored[crop]) for each in objects]
-            scene = segmenter.encode(np.ascontiguousarray(pixels[crop]))
-            yield from _of_picture(folder, photograph.path, scene, cropped, share, CROPPED, 2, random)
+            encoded = segmenter.encode(np.ascontiguousarray(pixels[crop]))
+            yield from _of_picture(folder, photograph.path, encoded, cropped, share, CROPPED, 2, random)
 
 
-def _of_picture(folder, path, scene, objects, share, middle, others, random) -> Iterator[Task]:
-    frame = scene._frame
+def _of_picture(folder, path, encoded, objects, share, middle, others, random) -> Iterator[Task]:
+    frame = encoded._frame
     for truth in objects:
         clicks = [(next_click(np.zeros_like(truth.mask), truth)[:2], middle)]
         clicks += [(click, ANYWHERE) for click in _inside(truth, random, others)]
-        logits, scores = scene._decode([make_prompt(scene.size, points=[click]) for click, _ in clicks])
+        logits, scores = encoded._decode([make_prompt(encoded.size, points=[click]) for click, _ in clicks])
         for (click, counts), first, first_scores in zip(clicks, logits, scores, strict=True):
             boxes = [frame.box_above(first[index]) for index in ASKED_AGAIN]
-            boxes = [box if box[2] > box[0] and box[3] > box[1] else (0, 0, *scene.size) for box in boxes]
-            again, again_scores = scene._decode([make_prompt(scene.size, box=box) for box in boxes])
+            boxes = [box if box[2] > box[0] and box[3] > box[1] else (0, 0, *encoded.size) for box in boxes]
+            again, again_scores = encoded._decode([make_prompt(encoded.size, box=box) for box in boxes])
             at = np.array([click])
             seen = [
-                evidence(frame, first, first_scores, at, first, again=False),
-                evidence(frame, again[:, 0], again_scores[:, 0], at, first, again=True),
+                rank_features(frame, first, first_scores, at, first, again=False),
+                rank_features(frame, again[:, 0], again_scores[:, 0], at, first, again=True),
             ]
             answers = np.concatenate([first, again[:, 0]])
             ious = [mask_iou(frame.upscale(answer), truth.mask, truth.ignored) for answer in answers]
@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> None:
         print(f"{folder.name:24} {official:8.3f}  {taken[own].mean():18.3f}  {best:13.3f}")
     if "--write" in arguments:
         weights = fit(found, mean, deviation)
-        write_weights("evidence", EVIDENCE, mean, deviation, weights)
+        write_weights("clicks", RANK_FEATURES, mean, deviation, weights)
 
 
 def write_weights(section: str, names: Sequence[str], *columns: NDArray[np.float64]) -> None:

@@ -71,12 +71,12 @@ def _kept(file: Path | None) -> dict[tuple[str, str], list[float]]:
 
 def _measure(segmenter: anymask.Segmenter, photo: Path, folder: Path, options: dict[str, Any]) -> list[float]:
     """One photograph at one setting, as in `COLUMNS`."""
-    scene = segmenter.encode(photo)
-    scene.everything(points_per_side=4)
+    encoded = segmenter.encode(photo)
+    encoded.everything(points_per_side=4)
     started = time.process_time()
-    result = scene.everything(**options)
+    result = encoded.everything(**options)
     seconds = time.process_time() - started
-    masks = np.stack([mask.array for mask in result]) if len(result) else np.zeros((0, *scene.size[::-1]), bool)
+    masks = np.stack([mask.array for mask in result]) if len(result) else np.zeros((0, *encoded.size[::-1]), bool)
     best = np.concatenate([_best(_segments(path), masks) for path in _annotations(folder, photo)])
     recalls = [float((best >= threshold).mean()) for threshold in THRESHOLDS]
     return [result.found.asked, len(result), seconds, recalls[0], float(np.mean(recalls))]

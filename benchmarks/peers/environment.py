@@ -24,7 +24,7 @@ from filelock import FileLock
 import anymask
 from anymask.errors import AnymaskError
 from anymask.weights import cache_root
-from anymask.weights.sources.errors import SourceError, in_short
+from anymask.weights.sources.errors import SourceError, shorten
 from anymask.weights.sources.subprocess_client import run_client
 from benchmarks.peers.peers import Peer
 
@@ -149,7 +149,7 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(ERROR|npm error|Error)\b", line) and " code E" not in line]
     said = (errors or lines or [f"exit code {done.returncode}"])[0]
-    return in_short(re.sub(r"^(ERROR:|npm error)\s*", "", said))
+    return shorten(re.sub(r"^(ERROR:|npm error)\s*", "", said))
 
 
 def folder_size(folder: Path, uncounted: Iterable[str] = ()) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.weights import ensure
-from anymask.weights.sources.errors import in_short
+from anymask.weights.sources.errors import shorten
 from benchmarks.peers.agreement import Agreement, compare
 from benchmarks.peers.environment import Environment, PeerError, is_prepared, prepare
 from benchmarks.peers.machine import allowed_cores, machine
@@ -243,5 +243,5 @@ def _whole_command(each: _Running, point: list[float]) -> float:
     seconds = time.perf_counter() - started
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
-        raise PeerError(f"its command failed: {in_short(said) or f'exit code {done.returncode}'}")
+        raise PeerError(f"its command failed: {shorten(said) or f'exit code {done.returncode}'}")
     return seconds

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.weights.sources.errors import in_short
+from anymask.weights.sources.errors import shorten
 from benchmarks.peers.environment import PeerError
 
 STEP_SECONDS = 600
@@ -109,7 +109,7 @@ class Worker:
             raise PeerError(f"it ended during {step!r}: {self._last_complaint()}")
         reply = json.loads(line)
         if "error" in reply:
-            raise PeerError(f"{step!r} failed: {in_short(reply['error'])}")
+            raise PeerError(f"{step!r} failed: {shorten(reply['error'])}")
         return Reply(reply["seconds"], reply["peak"], self._masks(reply), reply["scores"], reply["facts"])
 
     def _exchange(self, request: str) -> str:
@@ -134,7 +134,7 @@ class Worker:
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
-        return in_short(said[-1]) if said else f"exit code {self._process.wait()}"
+        return shorten(said[-1]) if said else f"exit code {self._process.wait()}"
 
     def close(self) -> None:
         """End the process: politely first, and after two seconds for certain."""

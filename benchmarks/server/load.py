@@ -253,7 +253,7 @@ def added(address: str, threads: int, pairs: int = 200) -> None:
     from anymask.formats import masks_json
 
     picture = photos(1)[0]
-    scene = load_model(threads=threads).encode(picture)
+    encoded = load_model(threads=threads).encode(picture)
     with httpx.Client(base_url=address, timeout=60) as http:
         id = http.post("/v1/images", files={"file": picture}).raise_for_status().json()["id"]
         http.get(f"/v1/images/{id}", params={"wait": 30})
@@ -261,7 +261,7 @@ def added(address: str, threads: int, pairs: int = 200) -> None:
         for index in range(pairs + 20):
             point = [100 + 4 * (index % 200), 340]
             started = time.perf_counter()
-            entry = masks_json.mask_to_dict(scene.segment(points=[point])[0])
+            entry = masks_json.mask_to_dict(encoded.segment(points=[point])[0])
             middle = time.perf_counter()
             answer = http.post(f"/v1/images/{id}/segment", json={"prompts": [{"points": [point]}]}).json()
             ended = time.perf_counter()

@@ -21,8 +21,8 @@ from pycocotools import mask as coco
 
 from anymask.batch.cpu_affinity import available_cores
 from anymask.batch.inputs import Inputs
-from anymask.batch.job import Job, Status, resolved, run_batch
-from anymask.batch.tasks import Work
+from anymask.batch.job import BatchJob, BatchStatus, resolved, run_batch
+from anymask.batch.tasks import TaskSettings
 from benchmarks.official import Peers
 from benchmarks.speed.boxes import ten_boxes
 from benchmarks.speed.everything import official_seconds
@@ -45,8 +45,8 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     """Ten boxes a photo, small and large; one box a photo; one worker against all; and everything."""
     with tempfile.TemporaryDirectory() as name:
         small, large = (_photos(Path(name), size) for size in (SMALL, LARGE))
-        long_job = _settled(peers, Work("prompts", {"select": "object"}, threads=1))
-        plain = _settled(peers, Work("prompts", {"select": "object", "refine": "off"}, threads=1))
+        long_job = _settled(peers, TaskSettings("prompts", {"select": "object"}, threads=1))
+        plain = _settled(peers, TaskSettings("prompts", {"select": "object", "refine": "off"}, threads=1))
         ten, one = _with_boxes(small, SMALL, 10), _with_boxes(small, SMALL, 1)
         yield _against_official(peers, ten, long_job, "1024×684, ten boxes")
         yield _against_official(peers, _with_boxes(large, LARGE, 10), long_job, "4078×2724, ten boxes")
@@ -59,13 +59,13 @@ def compare(peers: Peers) -> Iterator[Comparison]:
             ("a thread each; in the column 'official': one worker",),
         )  # fmt: skip
         few = Inputs([str(path) for path in sorted(small.iterdir())[:FEW]])
-        ours = _seconds_each(few, _settled(peers, Work("everything", threads=1)), cores, FEW, FEW_STARTED)
+        ours = _seconds_each(few, _settled(peers, TaskSettings("everything", threads=1)), cores, FEW, FEW_STARTED)
         official = official_seconds(peers, pixels(SMALL))
         note = "the official generator is scaled from a part of its grid"
         yield Comparison("1024×684, --everything", [ours], [official], (*_paces(ours, official), note))
 
 
-def _against_official(peers: Peers, inputs: Inputs, settled: tuple[Work, Any], what: str) -> Comparison:
+def _against_official(peers: Peers, inputs: Inputs, settled: tuple[TaskSettings, Any], what: str) -> Comparison:
     """Seconds for each photo of a job with prompts, both peers in turns."""
     ours, official = [], []
     for _ in range(TURNS):
@@ -75,17 +75,17 @@ def _against_official(peers: Peers, inputs: Inputs, settled: tuple[Work, Any], w
 
 
 def _seconds_each(
-    inputs: Inputs, settled: tuple[Work, Any], workers: int, photos: int = PHOTOS, started: int = STARTED
+    inputs: Inputs, settled: tuple[TaskSettings, Any], workers: int, photos: int = PHOTOS, started: int = STARTED
 ) -> float:
     """Seconds for each photo, once so many are done."""
     ends: dict[int, float] = {}
 
-    def note(status: Status) -> None:
+    def note(status: BatchStatus) -> None:
         ends.setdefault(status.counts.done, time.perf_counter())
 
     work, segmenter = settled
     with tempfile.TemporaryDirectory() as out:
-        summary = run_batch(Job(inputs, work, out, workers), segmenter, note)
+        summary = run_batch(BatchJob(inputs, work, out, workers), segmenter, note)
     assert summary.counts.done == photos
     return (ends[photos] - ends[started]) / (photos - started)
 
@@ -113,7 +113,7 @@ def _with_boxes(photos: Path, size: tuple[int, int], count: int) -> Inputs:
     return Inputs([str(photos)], str(path))
 
 
-def _settled(peers: Peers, work: Work) -> tuple[Work, Any]:
+def _settled(peers: Peers, work: TaskSettings) -> tuple[TaskSettings, Any]:
     from dataclasses import replace
 
     settings = peers.settings

@@ -19,12 +19,12 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     """Compare at both sizes; the official code takes the boxes as one batch."""
     for size in (LARGE, SMALL):
         photo = pixels(size)
-        scene = peers.segmenter.encode(photo)
+        encoded = peers.segmenter.encode(photo)
         predictor = peers.official_predictor(photo)
         boxes = ten_boxes(size)
         yield run_in_turns(
             f"ten boxes {size[0]}×{size[1]}, ten full-size masks",
-            ours=lambda scene=scene, boxes=boxes: [mask.array for mask in scene.segment(boxes=boxes)],
+            ours=lambda encoded=encoded, boxes=boxes: [mask.array for mask in encoded.segment(boxes=boxes)],
             official=lambda predictor=predictor, boxes=boxes: _official(predictor, boxes),
             pairs=peers.settings.pairs,
         )

@@ -18,12 +18,12 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     """Compare at both sizes."""
     for size in (LARGE, SMALL):
         photo = pixels(size)
-        scene = peers.segmenter.encode(photo)
+        encoded = peers.segmenter.encode(photo)
         predictor = peers.official_predictor(photo)
         ours_at, official_at = _places(size), _places(size)
 
-        def ours(scene=scene, places=ours_at) -> object:
-            return scene.candidates(points=[next(places)], labels=[1]).masks
+        def ours(encoded=encoded, places=ours_at) -> object:
+            return encoded.predict(points=[next(places)], labels=[1]).masks
 
         def official(predictor=predictor, places=official_at) -> object:
             point = np.array([next(places)])

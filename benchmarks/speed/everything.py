@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.mask_data import mask_overlaps
-from anymask.automatic.result import EverythingResult
+from anymask.automatic.result import GeneratedMasks
 from benchmarks.official import Peers
 from benchmarks.peers.workers.official import FEW, GRID, MORE, generate
 from benchmarks.speed.pairs import Comparison, seconds_of
@@ -21,7 +21,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     exact = peers.segmenters()[-1]
     for name, pixels in everything_photos():
 
-        def ours(pixels: NDArray[np.uint8] = pixels) -> EverythingResult:
+        def ours(pixels: NDArray[np.uint8] = pixels) -> GeneratedMasks:
             return peers.segmenter.encode(pixels).everything()
 
         result = ours()
@@ -35,7 +35,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
         yield Comparison(f"everything {name}", [statistics.median(times)], official, (note,))
 
 
-def found(wanted: EverythingResult, result: EverythingResult, least: float) -> float:
+def found(wanted: GeneratedMasks, result: GeneratedMasks, least: float) -> float:
     """Share of the wanted masks that a result has at this IoU or better."""
     if not len(wanted) or not len(result):
         return float(not len(wanted))

@@ -70,7 +70,7 @@ def run_in_turns(
         official: the same task done by the official code.
         pairs: how often each is timed.
         notes: for the reader of the numbers.
-        before_ours: sets the scene for `ours`, untimed.
+        before_ours: sets the encoded for `ours`, untimed.
     """
     before_ours()
     ours()

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask import Pipeline, Search
+from anymask import DetectionOptions, GroundedSegmenter
 from anymask.detection.base import Detector
 from anymask.detection.detections import Detections
 from anymask.detection.loading import load_detector
-from anymask.detection.search import find
+from anymask.detection.search import detect
 from benchmarks.official import Peers
 from benchmarks.speed.boxes import COUNT, ten_boxes
 from benchmarks.speed.pairs import Comparison, run_in_turns
 from benchmarks.speed.photos import LARGE, SMALL, pixels
 
-KEEP_ALL = Search(threshold=0, box_nms_thresh=1, label_nms_thresh=1)
+KEEP_ALL = DetectionOptions(threshold=0, box_nms_thresh=1, label_nms_thresh=1)
 
 
 def compare(peers: Peers) -> Iterator[Comparison]:
@@ -26,7 +26,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     for size in (LARGE, SMALL):
         photo = pixels(size)
         detector = TenBoxes(load_detector("coco-ssd"), ten_boxes(size))
-        pipeline = Pipeline(peers.segmenter, detector, search=KEEP_ALL, mask_nms_thresh=1)
+        pipeline = GroundedSegmenter(peers.segmenter, detector, search=KEEP_ALL, mask_nms_thresh=1)
         assert len(pipeline(photo, "dog")) == COUNT
         yield run_in_turns(
             f"words → {COUNT} masks {size[0]}×{size[1]}, from the photo",
@@ -57,6 +57,6 @@ class TenBoxes:
 
 def _official(peers: Peers, detector: Detector, photo: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
     """Detect, set the image, and ask for one box after another, as scripts that chain a detector and SAM do."""
-    found = find(detector, photo, "dog", KEEP_ALL)
+    found = detect(detector, photo, "dog", KEEP_ALL)
     predictor = peers.official_predictor(photo)
     return [predictor.predict(box=box, multimask_output=False)[0][0] for box in found.boxes]

@@ -3,7 +3,7 @@
     anymask serve                                                          in one terminal
     python api_client.py ../photos/*.jpg --point 50,50 --out masks         in another
 
-The calls are those of a Scene: see docs/guides/server.md. Without Python, see web_page/page/page.js, or curl.
+The calls are those of a EncodedImage: see docs/guides/server.md. Without Python, see web_page/page/page.js, or curl.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def mask_of(client: anymask.Client, photo: Path, point: tuple[float, float], out
     """
     scene = patiently(lambda: client.encode(photo))
     try:
-        result = patiently(lambda: scene.segment(points=[point], frame="percent"))
+        result = patiently(lambda: scene.segment(points=[point], coordinates="percent"))
     finally:
         scene.forget()
     result.save(out / f"{photo.stem}.png")

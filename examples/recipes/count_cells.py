@@ -53,7 +53,7 @@ def roundness(mask: anymask.Mask) -> float:
 
 
 def find_cells(
-    scene: anymask.Scene, smallest: float, largest: float, least_roundness: float, points_per_side: int
+    scene: anymask.EncodedImage, smallest: float, largest: float, least_roundness: float, points_per_side: int
 ) -> anymask.MaskSet:
     """All round things of the right size; what lies in another of them (a nucleus) is part of it, no further cell.
 
@@ -73,7 +73,7 @@ def find_cells(
         if any((mask.array & cell.array).sum() > mask.area / 2 for cell in cells):
             continue
         cells.append(mask)
-    return anymask.MaskSet(cells, image=scene.source, run=found.run)
+    return anymask.MaskSet(cells, image=scene.source, provenance=found.provenance)
 
 
 def main() -> None:

@@ -45,8 +45,8 @@ def main() -> None:
 
     scene = anymask.load("mobile-sam").encode(asked.photo)
     product = scene.segment(box=asked.box, max_hole_area=200)
-    plain = anymask.cut_out(scene.source, product, crop=True)
-    shaded = anymask.cut_out(scene.source, product, crop=True, shadow=True)
+    plain = anymask.cutout(scene.source, product, crop=True)
+    shaded = anymask.cutout(scene.source, product, crop=True, shadow=True)
 
     asked.out.mkdir(parents=True, exist_ok=True)
     plain.save(asked.out / f"{asked.photo.stem}.png")

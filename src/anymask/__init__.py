@@ -4,8 +4,8 @@
 import anymask
 
 segmenter = anymask.load("mobile-sam")
-scene = segmenter.encode("chelsea.jpg")
-mask = scene.segment(points=[(200, 150)])[0]
+encoded = segmenter.encode("chelsea.jpg")
+mask = encoded.segment(points=[(200, 150)])[0]
 ```
 """
 
@@ -30,12 +30,12 @@ _NAMES = {
     "Image": "anymask.io.image",
     "Mask": "anymask.structures.mask",
     "MaskSet": "anymask.structures.mask_set",
-    "Pipeline": "anymask.prediction.grounded",
+    "GroundedSegmenter": "anymask.prediction.grounded",
     "Prompt": "anymask.structures.prompt",
-    "Scene": "anymask.prediction.encoded_image",
-    "Search": "anymask.detection.search",
+    "EncodedImage": "anymask.prediction.encoded_image",
+    "DetectionOptions": "anymask.detection.search",
     "Segmenter": "anymask.prediction.segmenter",
-    "cut_out": "anymask.editing.cutout",
+    "cutout": "anymask.editing.cutout",
     "inpaint": "anymask.editing.inpainting",
     "load": "anymask.prediction.segmenter",
     "load_detector": "anymask.detection.loading",
@@ -54,8 +54,8 @@ __all__ = ["__version__", *_NAMES]
 if TYPE_CHECKING:
     from anymask.detection.detections import Detections as Detections
     from anymask.detection.loading import load_detector as load_detector
-    from anymask.detection.search import Search as Search
-    from anymask.editing.cutout import cut_out as cut_out
+    from anymask.detection.search import DetectionOptions as DetectionOptions
+    from anymask.editing.cutout import cutout as cutout
     from anymask.editing.inpainting import inpaint as inpaint
     from anymask.errors import AnymaskError as AnymaskError
     from anymask.errors import EngineError as EngineError
@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from anymask.errors import WeightsError as WeightsError
     from anymask.io.image import Image as Image
     from anymask.io.image import open_image as open_image
-    from anymask.prediction.encoded_image import Scene as Scene
-    from anymask.prediction.grounded import Pipeline as Pipeline
+    from anymask.prediction.encoded_image import EncodedImage as EncodedImage
+    from anymask.prediction.grounded import GroundedSegmenter as GroundedSegmenter
     from anymask.prediction.segmenter import Segmenter as Segmenter
     from anymask.prediction.segmenter import load as load
     from anymask.server.client import Client as Client

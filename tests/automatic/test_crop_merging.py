@@ -1,4 +1,4 @@
-"""Objects that crops cut are put together again, each once, on drawn scenes whose objects are known."""
+"""Objects that crops cut are put together again, each once, on drawn encoded_images whose objects are known."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anymask.automatic.crop_boxes import tiles
-from anymask.automatic.crop_merging import CroppedObject, Window, agreement_in_overlap, join_pieces
-from anymask.automatic.crops import CropAnswers, Crops, CropsFound
+from anymask.automatic.crop_merging import CroppedObject, CropWindow, agreement_in_overlap, join_pieces
+from anymask.automatic.crops import CropGeneratedData, CropMaskData, Crops
 from anymask.automatic.thresholds import Thresholds
 from anymask.structures.overlap import iou
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 from tests.support.drawn_objects import piece, pieces_of, rectangle
 
 # Answers kept small
@@ -21,12 +21,12 @@ from tests.support.drawn_objects import piece, pieces_of, rectangle
 def test_a_window_of_the_logits_gives_the_same_mask_to_the_pixel(width, height, seed, offset):
     coarse = np.random.default_rng(seed).standard_normal((9, 9)) * 20 + offset
     logits = np.kron(coarse, np.ones((29, 29)))[:256, :256].astype(np.float16)
-    frame = Frame(width, height)
+    frame = ResizeLongestSide(width, height)
     columns, rows = frame.valid_logits()
     seen = logits[: rows + 1, : columns + 1]
     full = np.full((256, 256), -32, np.float32)
     full[: seen.shape[0], : seen.shape[1]] = seen
-    assert np.array_equal(frame.upscale(Window.around(seen).logits()), frame.upscale(full))
+    assert np.array_equal(frame.upscale(CropWindow.around(seen).logits()), frame.upscale(full))
 
 
 def test_a_small_object_keeps_few_logits():
@@ -144,8 +144,8 @@ def found_in(truth, size, crops):
     for mask in truth:
         for one in pieces_of(mask, pieces):
             pieces[one.crop].append(one)
-    parts = tuple(CropAnswers(crop, tuple(inside)) for crop, inside in pieces.items())
-    return CropsFound(size, parts, (), Thresholds(), crops, True, 0, 0).refilter(Thresholds())
+    parts = tuple(CropMaskData(crop, tuple(inside)) for crop, inside in pieces.items())
+    return CropGeneratedData(size, parts, (), Thresholds(), crops, True, 0, 0).refilter(Thresholds())
 
 
 @settings(max_examples=20)

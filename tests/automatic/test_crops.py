@@ -1,4 +1,4 @@
-"""Runs over crops: on drawn scenes whose objects are known, and once on a real photo."""
+"""Runs over crops: on drawn encoded_images whose objects are known, and once on a real photo."""
 
 import dataclasses
 import time
@@ -8,20 +8,20 @@ import pytest
 
 from anymask.automatic.budget import Budget
 from anymask.automatic.crop_boxes import crop_boxes, tiles
-from anymask.automatic.crops import CropAnswers, Crops, CropsFound, find_in_crops
+from anymask.automatic.crops import CropGeneratedData, CropMaskData, Crops, find_in_crops
 from anymask.automatic.generator import Sampling, find
-from anymask.automatic.point_sampling import grid
+from anymask.automatic.point_sampling import build_point_grid
 from anymask.automatic.postprocessing import clean_small_regions
 from anymask.automatic.thresholds import Thresholds
 from anymask.errors import PromptError
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import make_prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 from tests.support.drawn_objects import FakeModel, picture, piece, rectangle
 
 
-def run(model, pixels, crops, method="grid", points=8, thresholds=None, budget=None, **options):
+def run(model, pixels, crops, method="build_point_grid", points=8, thresholds=None, budget=None, **options):
     sampling = Sampling(method, points_per_side=points)
     return find_in_crops(
         pixels,
@@ -47,9 +47,11 @@ CORNER = rectangle(SCENE, 540, 340, 600, 400)
 def test_without_layers_a_run_is_the_ordinary_one():
     model, pixels = FakeModel(), picture(SCENE, [WIDE, SMALL, CORNER])
     found = run(model, pixels, Crops())
-    frame = Frame(*SCENE)
+    frame = ResizeLongestSide(*SCENE)
     embedding = model.encode(pixels)
-    plain = find(frame, embedding, model.decode_for(embedding, frame), Sampling("grid", 8), Thresholds(), Budget())
+    plain = find(
+        frame, embedding, model.decode_for(embedding, frame), Sampling("build_point_grid", 8), Thresholds(), Budget()
+    )
     assert found.asked == plain.asked == found.planned
     masks = [frame.upscale(plain.answers.full_logits(i)) for i in plain.kept]
     assert len(masks) == 3
@@ -76,11 +78,11 @@ def test_what_the_whole_picture_overlooks_is_put_together_from_the_crops():
 def test_a_piece_without_continuation_is_dropped_or_kept_as_cut():
     size = (900, 500)
     left, right = tiles(size, 512, 100)
-    lonely = CropAnswers(left, (piece(left, rectangle(size, 300, 100, left[2], 250)),))
-    nothing = CropAnswers(right, ())
+    lonely = CropMaskData(left, (piece(left, rectangle(size, 300, 100, left[2], 250)),))
+    nothing = CropMaskData(right, ())
     for keep_cut in (False, True):
         crops = Crops(tile=512, halo=100, keep_cut=keep_cut)
-        found = CropsFound(size, (lonely, nothing), (), Thresholds(), crops, True, 0, 0).refilter(Thresholds())
+        found = CropGeneratedData(size, (lonely, nothing), (), Thresholds(), crops, True, 0, 0).refilter(Thresholds())
         assert [one.cut for one in found.objects] == [True] * keep_cut
 
 
@@ -126,7 +128,7 @@ def test_other_thresholds_afterwards_equal_a_fresh_run():
             fresh.refilter(Thresholds())
 
 
-@pytest.mark.parametrize("method", ["grid", "adaptive"])
+@pytest.mark.parametrize("method", ["build_point_grid", "adaptive"])
 def test_a_picture_of_nothing_has_no_objects(method):
     found = run(FakeModel(), picture(SCENE, []), Crops(n_layers=1), method=method)
     assert found.objects == ()
@@ -188,7 +190,7 @@ def test_small_holes_and_islands_go_and_duplicates_with_them():
     assert kept[0] is masks[1]  # the one that was clean already, though its score is lower
     assert np.array_equal(kept[1].array, rectangle(size, 10, 10, 30, 30))
     assert kept[1].label == "x"
-    assert kept[1].clean_up == ("dropped 1 island, 9 px",)
+    assert kept[1].edits == ("dropped 1 island, 9 px",)
     assert len(kept) == 2
 
 
@@ -213,8 +215,8 @@ def test_crops_of_a_real_photo_find_what_the_whole_finds_and_smaller_things(segm
         return lambda points: family.decode(embedding, frame, [make_prompt(size, points=[point]) for point in points])
 
     found = find_in_crops(
-        coffee.image, family.encode, decode_for, Sampling("grid"), Thresholds(), Budget(),
-        Crops(n_layers=1, point_grids=[grid(4), grid(3)]), embedding=coffee._embedding,
+        coffee.pixels, family.encode, decode_for, Sampling("build_point_grid"), Thresholds(), Budget(),
+        Crops(n_layers=1, point_grids=[build_point_grid(4), build_point_grid(3)]), embedding=coffee._embedding,
     )  # fmt: skip
     assert found.asked == 16 + 4 * 9
     layers = [one.layer for one in found.objects]

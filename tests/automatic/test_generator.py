@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from anymask.automatic.budget import Budget
 from anymask.automatic.crops import Crops
 from anymask.automatic.generator import Sampling, find
-from anymask.automatic.learned_sampling import MostPromising
-from anymask.automatic.mask_data import logit_shape, measure, suppress
-from anymask.automatic.point_sampling import FarthestFirst, grid
+from anymask.automatic.learned_sampling import LearnedPointSampler
+from anymask.automatic.mask_data import logit_shape, measure_masks, suppress
+from anymask.automatic.point_sampling import FarthestPointSampler, build_point_grid
 from anymask.automatic.run import find_objects, lone_points
-from anymask.automatic.thresholds import Thresholds, keep
+from anymask.automatic.thresholds import Thresholds, filter_masks
 from anymask.errors import ModelError, PromptError
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
-FRAME = Frame(256, 128)
+FRAME = ResizeLongestSide(256, 128)
 
 
 def squares(*corners, height=10.0):
@@ -35,7 +35,7 @@ def answers_of(*corners, scores=None):
     logits = squares(*corners)
     scores = np.full((len(corners), 1), 0.95, np.float32) if scores is None else np.array(scores, np.float32)[:, None]
     points = np.array([(x + side / 2, y + side / 2) for x, y, side in corners], np.float64).reshape(-1, 2)
-    return measure(FRAME, points, logits, scores, [1])
+    return measure_masks(FRAME, points, logits, scores, [1])
 
 
 class FakeModel:
@@ -59,11 +59,11 @@ class FakeModel:
 
 def search(model, budget=None, **sampling):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
-    asked = Sampling(**({"method": "grid", "points_per_side": 16} | sampling))
+    asked = Sampling(**({"method": "build_point_grid", "points_per_side": 16} | sampling))
     return find(FRAME, embedding, model, asked, Thresholds(), budget or Budget())
 
 
-@pytest.mark.parametrize("method", ["grid", "adaptive"])
+@pytest.mark.parametrize("method", ["build_point_grid", "adaptive"])
 @pytest.mark.parametrize("lanes", [2, 3, 16])
 def test_a_batch_asked_in_parts_at_once_answers_as_one(method, lanes):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
@@ -94,7 +94,7 @@ def test_what_goes_wrong_in_a_part_is_raised():
 
     embedding = np.zeros((1, 4096, 256), np.float32)
     with pytest.raises(ModelError, match="no such graph"):
-        find(FRAME, embedding, broken, Sampling("grid", 4), Thresholds(), Budget(), 2)
+        find(FRAME, embedding, broken, Sampling("build_point_grid", 4), Thresholds(), Budget(), 2)
 
 
 class TestMeasure:
@@ -106,10 +106,10 @@ class TestMeasure:
         assert np.array_equal(answers.mask(0).array, FRAME.upscale(squares((40, 20, 30))[0, 0]))
 
     def test_refined_stability_counts_pixels_of_the_photo(self):
-        frame = Frame(1000, 700)
+        frame = ResizeLongestSide(1000, 700)
         rng = np.random.default_rng(1)
         logits = np.cumsum(np.cumsum(rng.standard_normal((3, 1, 256, 256)), 2), 3).astype(np.float32) / 60
-        answers = measure(frame, np.zeros((3, 2)), logits, np.ones((3, 1), np.float32), [1])
+        answers = measure_masks(frame, np.zeros((3, 2)), logits, np.ones((3, 1), np.float32), [1])
         answers.refine(np.array([True, False, True]))
         for index in (0, 2):
             kept = answers.full_logits(index)
@@ -118,12 +118,12 @@ class TestMeasure:
         assert answers.refined.tolist() == [True, False, True]
 
     def test_very_large_photos_are_counted_in_coarser_pixels(self):
-        frame = Frame(13000, 9000)
+        frame = ResizeLongestSide(13000, 9000)
         assert (frame.measured.width, frame.measured.height) == (4096, 2836)
         assert FRAME.measured is FRAME
         rng = np.random.default_rng(2)
         logits = np.cumsum(np.cumsum(rng.standard_normal((1, 1, 256, 256)), 2), 3).astype(np.float32) / 60
-        answers = measure(frame, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        answers = measure_masks(frame, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
         answers.refine(np.ones(1, bool))
         answers.fit_boxes(np.ones(1, bool))
         kept = answers.full_logits(0)
@@ -133,7 +133,7 @@ class TestMeasure:
 
     def test_what_is_on_padding_does_not_count(self):
         logits = squares((10, 200, 20))  # below the photo's last row
-        answers = measure(FRAME, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        answers = measure_masks(FRAME, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
         assert answers.areas[0] == 0
         assert answers.boxes[0].tolist() == [0, 0, 0, 0]
         assert not answers.mask(0).array.any()
@@ -142,13 +142,13 @@ class TestMeasure:
 class TestThresholds:
     def test_duplicates_go_and_the_better_one_stays(self):
         answers = answers_of((10, 10, 40), (11, 11, 40), (100, 10, 40), scores=[0.9, 0.95, 0.93])
-        assert keep(answers, Thresholds(box_nms_thresh=0.7)).tolist() == [1, 2]
+        assert filter_masks(answers, Thresholds(box_nms_thresh=0.7)).tolist() == [1, 2]
 
     def test_size_and_region(self):
         answers = answers_of((10, 10, 10), (60, 10, 40), (150, 10, 100))
-        assert sorted(keep(answers, Thresholds(min_area=500))) == [1, 2]
-        assert sorted(keep(answers, Thresholds(max_area=2000))) == [0, 1]
-        assert sorted(keep(answers, Thresholds(roi=(0, 0, 50, 50)))) == [0]
+        assert sorted(filter_masks(answers, Thresholds(min_area=500))) == [1, 2]
+        assert sorted(filter_masks(answers, Thresholds(max_area=2000))) == [0, 1]
+        assert sorted(filter_masks(answers, Thresholds(roi=(0, 0, 50, 50)))) == [0]
 
     @pytest.mark.parametrize(
         "wrong",
@@ -164,7 +164,7 @@ class TestThresholds:
         model = FakeModel([(10, 10, 20), (50, 30, 60), (52, 32, 58), (160, 5, 90)])
         thresholds = Thresholds(score, stability, overlap)
         embedding = np.zeros((1, 4096, 256), np.float32)
-        sampling = Sampling("grid", points_per_side=6)
+        sampling = Sampling("build_point_grid", points_per_side=6)
         first = find(FRAME, embedding, model, sampling, Thresholds(), Budget()).refilter(thresholds)
         fresh = find(FRAME, embedding, model, sampling, thresholds, Budget())
         assert first.kept.tolist() == fresh.kept.tolist()
@@ -193,22 +193,22 @@ class TestSampling:
 
         https://github.com/ultralytics/ultralytics/issues/26129
         """
-        points = grid(32) * size
+        points = build_point_grid(32) * size
         assert len(points) == 1024
         assert ((points > 0) & (points < size)).all()
 
     @given(st.integers(1, 12), st.integers(1, 12))
     def test_farthest_first_hands_out_every_point_once(self, side, batch):
         embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
-        points = grid(side) * (256, 128)
-        order, seen = FarthestFirst(points, embedding, FRAME), []
+        points = build_point_grid(side) * (256, 128)
+        order, seen = FarthestPointSampler(points, embedding, FRAME), []
         while len(found := order.next(batch)):
             seen.extend(map(tuple, found))
         assert sorted(seen) == sorted(map(tuple, points))
 
     def test_skipped_points_are_never_handed_out(self):
-        points = grid(4) * (256, 128)
-        order = FarthestFirst(points, np.zeros((1, 4096, 256), np.float32), FRAME)
+        points = build_point_grid(4) * (256, 128)
+        order = FarthestPointSampler(points, np.zeros((1, 4096, 256), np.float32), FRAME)
         order.skip(points[:, 0] < 128)
         assert order.remaining == 8
         assert (order.next(16)[:, 0] > 128).all()
@@ -216,8 +216,8 @@ class TestSampling:
     @given(st.integers(1, 12), st.integers(1, 12))
     def test_the_most_promising_order_hands_out_every_point_once(self, side, batch):
         embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
-        points = grid(side) * (256, 128)
-        order, seen = MostPromising(points, embedding, FRAME), []
+        points = build_point_grid(side) * (256, 128)
+        order, seen = LearnedPointSampler(points, embedding, FRAME), []
         while len(found := order.next(batch)):
             seen.extend(map(tuple, found))
             order.tell(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
@@ -225,8 +225,8 @@ class TestSampling:
 
     def test_points_in_a_mask_that_explains_them_promise_less(self):
         embedding = np.zeros((1, 4096, 256), np.float32)
-        points = grid(16) * (256, 128)
-        order = MostPromising(points, embedding, FRAME)
+        points = build_point_grid(16) * (256, 128)
+        order = LearnedPointSampler(points, embedding, FRAME)
         asked = order.next(1)[0]
         before = order.evidence()
         x, y = (asked - 12).astype(int).clip(0)
@@ -328,7 +328,7 @@ class TestBudgetsOnThousandsOfSmallThings:
         assert found.asked == len(model.asked) < found.planned == 1024
         assert 0 < len(found.kept) <= found.asked
 
-    @pytest.mark.parametrize("method", ["grid", "adaptive"])
+    @pytest.mark.parametrize("method", ["build_point_grid", "adaptive"])
     @pytest.mark.parametrize("megabytes", [4, 11.5])
     def test_answers_never_take_more_than_allowed(self, clock, method, megabytes):
         budget = Budget.of(0, None, megabytes, None, None)
@@ -354,7 +354,7 @@ class TestEstimate:
             told.append((estimate, clock.seconds))
 
         budget = Budget.of(0, 2, None, None, None)
-        asked = Sampling("grid", points_per_side=32)
+        asked = Sampling("build_point_grid", points_per_side=32)
         find_objects(FRAME, np.zeros((128, 256, 3), np.uint8), np.zeros((1, 4096, 256), np.float32), family, asked,
                      Thresholds(), budget, Crops(), before)  # fmt: skip
         ((estimate, when),) = told
@@ -389,7 +389,7 @@ class TestBudgets:
     @given(
         st.lists(st.tuples(st.integers(0, 200), st.integers(0, 80), st.integers(8, 40)), min_size=1, max_size=12),
         st.integers(1, 6),
-        st.sampled_from(["grid", "adaptive"]),
+        st.sampled_from(["build_point_grid", "adaptive"]),
     )
     @settings(max_examples=10)
     def test_what_a_cancelled_run_keeps_the_whole_run_keeps_or_has_better(self, corners, batches, method):
@@ -445,14 +445,14 @@ class TestBudgets:
 
 @pytest.fixture(scope="module")
 def result(coffee):
-    return coffee.everything(sampling="grid", points_per_side=6)
+    return coffee.everything(sampling="build_point_grid", points_per_side=6)
 
 
 class TestRealModel:
     def test_the_order_of_asking_was_learned_from_embeddings_like_these(self, coffee):
-        assert MostPromising.knows(coffee._embedding)
-        assert not MostPromising.knows(10 * coffee._embedding)
-        assert not MostPromising.knows(np.zeros_like(coffee._embedding))
+        assert LearnedPointSampler.knows(coffee._embedding)
+        assert not LearnedPointSampler.knows(10 * coffee._embedding)
+        assert not LearnedPointSampler.knows(np.zeros_like(coffee._embedding))
 
     def test_adaptive_ends_early_where_little_more_is_to_be_expected(self, coffee):
         """The whole grid finds 14 masks on this photo, with 1,024 questions."""
@@ -464,12 +464,14 @@ class TestRealModel:
     @pytest.mark.parametrize("shape", ["wide", "tall", "square"])
     def test_merging_the_padding_changes_sure_answers_by_less_than_rounding(self, coffee, shape):
         """And logits beyond the photo are not made. In f32, so that nothing else is in the difference."""
-        pixels = {"wide": coffee.image, "tall": coffee.image.transpose(1, 0, 2), "square": coffee.image[:, :400]}[shape]
-        scene = coffee._segmenter.encode(np.ascontiguousarray(pixels))
-        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(grid(4) * scene.size)]
-        family, frame = scene._segmenter._family, scene._frame
-        logits, scores = family.decode(scene._embedding, frame, prompts)
-        seen, near_scores = family.decode(scene._embedding, frame, prompts, searching=True)
+        pixels = {"wide": coffee.pixels, "tall": coffee.pixels.transpose(1, 0, 2), "square": coffee.pixels[:, :400]}[
+            shape
+        ]
+        encoded = coffee._segmenter.encode(np.ascontiguousarray(pixels))
+        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(build_point_grid(4) * encoded.size)]
+        family, frame = encoded._segmenter._family, encoded._frame
+        logits, scores = family.decode(encoded._embedding, frame, prompts)
+        seen, near_scores = family.decode(encoded._embedding, frame, prompts, searching=True)
         rows, columns = seen.shape[2:]
         assert (rows, columns) == {"wide": (176, 256), "tall": (256, 176), "square": (256, 256)}[shape]
         assert (rows, columns) >= logit_shape(frame)

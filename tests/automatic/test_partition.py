@@ -152,9 +152,9 @@ def test_without_masks_the_whole_picture_is_one_unexplained_piece() -> None:
 
 
 def test_one_full_mask_is_the_partition_and_keeps_what_is_known_of_it() -> None:
-    mask = rectangle((30, 20), 0, 0, 30, 20, score=0.9, label="field", prompt=3)
+    mask = rectangle((30, 20), 0, 0, 30, 20, score=0.9, label="field", prompt_index=3)
     (piece,) = partition((30, 20), [mask]).masks()
-    assert (piece.score, piece.label, piece.prompt, piece.clean_up) == (0.9, "field", 3, ())
+    assert (piece.score, piece.label, piece.prompt_index, piece.edits) == (0.9, "field", 3, ())
     assert piece.array.all()
 
 
@@ -171,7 +171,7 @@ def test_a_hidden_mask_has_no_piece_and_a_cut_one_says_so() -> None:
     car, wheel = rectangle(size, 0, 0, 40, 40, label="car"), rectangle(size, 5, 5, 15, 15, label="wheel")
     pieces = partition(size, [car, wheel]).masks()
     assert [(piece.label, piece.area) for piece in pieces] == [("car", 1500), ("wheel", 100)]
-    assert pieces[0].clean_up == ("partition: 1500 of 1600 px",)
+    assert pieces[0].edits == ("partition: 1500 of 1600 px",)
     assert [piece.label for piece in partition(size, [car, wheel], "larger").masks()] == ["car"]
     better = [car.replace(score=0.8), wheel.replace(score=0.9)]
     assert [piece.label for piece in partition(size, better, "score").masks()] == ["car", "wheel"]

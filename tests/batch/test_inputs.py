@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anymask import InputError
-from anymask.batch.inputs import Inputs, Photo
+from anymask.batch.inputs import ImageInput, Inputs
 from anymask.batch.prompt_files import read_prompts
 
 
@@ -83,7 +83,7 @@ COCO = {
 def test_boxes_of_a_coco_file_find_their_photos_by_path_or_by_name(tree: Path) -> None:
     Path("boxes.json").write_text(json.dumps(COCO))
     inputs = Inputs(["photos"], prompts="boxes.json", without="photos/out")
-    found: dict[str, Photo] = {photo.key: photo for photo in inputs}
+    found: dict[str, ImageInput] = {photo.key: photo for photo in inputs}
     assert list(found) == ["b/frame_2.jpg", "a.png", "z.jpg"]
     assert found["a.png"].questions == (
         {"points": [], "labels": [], "box": [10, 20, 40.5, 60], "name": "dog"},

@@ -12,14 +12,14 @@ import ray
 
 from anymask import AnymaskError, Segmenter
 from anymask.batch.inputs import Inputs
-from anymask.batch.job import Job, Status, resolved, run_batch
-from anymask.batch.tasks import Work
+from anymask.batch.job import BatchJob, BatchStatus, resolved, run_batch
+from anymask.batch.tasks import TaskSettings
 from tests.support.tiny_images import results_of
 
 
 @pytest.fixture(scope="module")
-def settled() -> tuple[Work, Segmenter]:
-    return resolved(Work("prompts", {"select": "object"}, threads=1))
+def settled() -> tuple[TaskSettings, Segmenter]:
+    return resolved(TaskSettings("prompts", {"select": "object"}, threads=1))
 
 
 @pytest.fixture(autouse=True)
@@ -28,29 +28,32 @@ def _no_ray_stays() -> Iterator[None]:
     ray.shutdown()
 
 
-def job(folder: Path, out: str, work: Work, **more: object) -> Job:
-    return Job(Inputs([str(folder)], str(folder.parent / "prompts.csv")), work, out, **more)  # type: ignore[arg-type]
+def job(folder: Path, out: str, work: TaskSettings, **more: object) -> BatchJob:
+    return BatchJob(Inputs([str(folder)], str(folder.parent / "prompts.csv")), work, out, **more)  # type: ignore[arg-type]
 
 
 def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
-    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[Work, Segmenter], monkeypatch: pytest.MonkeyPatch
+    photos: Callable[[int], Path],
+    tmp_path: Path,
+    settled: tuple[TaskSettings, Segmenter],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from anymask.batch.ray import Actors
+    from anymask.batch.ray import RayWorkers
 
     work, segmenter = settled
     folder = photos(8)
-    crews: list[Actors] = []
-    start = Actors.__init__
+    crews: list[RayWorkers] = []
+    start = RayWorkers.__init__
 
-    def noted(self: Actors, *arguments: object, **options: object) -> None:
+    def noted(self: RayWorkers, *arguments: object, **options: object) -> None:
         start(self, *arguments, **options)  # type: ignore[arg-type]
         crews.append(self)
 
-    monkeypatch.setattr(Actors, "__init__", noted)
+    monkeypatch.setattr(RayWorkers, "__init__", noted)
     killed: list[int] = []
     outcomes: list[int] = []
 
-    def watch(status: Status) -> None:
+    def watch(status: BatchStatus) -> None:
         outcomes.append(status.counts.done)
         if status.counts.done == 2 and not killed:
             _, process = crews[0].process_ids()[0]
@@ -68,14 +71,17 @@ def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
 
 
 def test_photos_and_results_may_be_at_addresses(
-    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[Work, Segmenter], monkeypatch: pytest.MonkeyPatch
+    photos: Callable[[int], Path],
+    tmp_path: Path,
+    settled: tuple[TaskSettings, Segmenter],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     work, _ = settled
     folder = photos(4)
     out = f"file://{tmp_path}/out"
     (folder / "photo_2.png").write_bytes(b"not a picture")
     placed = Inputs([f"file://{folder}"], f"file://{tmp_path}/prompts.csv")
-    summary = run_batch(Job(placed, work, out, workers=1, runner="ray"))
+    summary = run_batch(BatchJob(placed, work, out, workers=1, runner="ray"))
     assert (summary.counts.done, summary.counts.failed) == (3, 1)
     (failure,) = summary.failures
     assert failure[0] == "photo_2.png"
@@ -84,12 +90,12 @@ def test_photos_and_results_may_be_at_addresses(
     assert list(found) == ["deep/photo_3.png", "photo_1.png", "photo_4.png"]
     assert found["photo_1.png"]["image"]["path"] == f"file://{folder}/photo_1.png"
     assert (tmp_path / "out" / "manifest.sqlite").is_file()
-    again = run_batch(Job(Inputs(placed.named, placed.prompts), work, out, workers=1, runner="ray"))
+    again = run_batch(BatchJob(Inputs(placed.named, placed.prompts), work, out, workers=1, runner="ray"))
     assert again.now == 0
 
 
 def test_a_cluster_that_is_not_there_is_one_line(
-    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[Work, Segmenter]
+    photos: Callable[[int], Path], tmp_path: Path, settled: tuple[TaskSettings, Segmenter]
 ) -> None:
     asked = job(photos(1), str(tmp_path / "out"), settled[0], runner="ray", ray_address="127.0.0.1:1")
     with pytest.raises(AnymaskError, match=r"Ray.*127\.0\.0\.1:1"):

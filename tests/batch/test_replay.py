@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from anymask import InputError, Pipeline, Scene, Segmenter
+from anymask import EncodedImage, GroundedSegmenter, InputError, Segmenter
 from anymask.batch.replay import Replayer, results_in
 from anymask.cli import main
 from anymask.formats import masks_json
@@ -23,26 +23,26 @@ def saved(result: MaskSet, tmp_path: Path) -> Path:
     return path
 
 
-def made(scene: Scene, kind: str) -> MaskSet:
+def made(encoded: EncodedImage, kind: str) -> MaskSet:
     if kind == "boxes and points":
-        return scene.segment(
+        return encoded.segment(
             boxes=[[170, 14, 412, 264], [315.5, 65, 430, 330], [0, 0, 900, 50]],
             points=[[(290, 60)], [], []], labels=[[0], None, None], select="part", max_hole_area=50,
         )  # fmt: skip
     if kind == "each point":
-        return scene.segment(points=[(290, 215), (362, 285), (60, 60)], labels=[1, 1, 0], each=True)
+        return encoded.segment(points=[(290, 215), (362, 285), (60, 60)], labels=[1, 1, 0], each=True)
     if kind == "groups":
-        return scene.segment(points=[(0.48, 0.54), (0.6, 0.71), (0.93, 0.15)], group="auto", frame="unit")
+        return encoded.segment(points=[(0.48, 0.54), (0.6, 0.71), (0.93, 0.15)], group="auto", coordinates="normalized")
     if kind == "everything":
-        return scene.everything(points_per_side=6, min_mask_region_area=20, roi=[0, 0, 400, 400])
+        return encoded.everything(points_per_side=6, min_mask_region_area=20, roi=[0, 0, 400, 400])
     if kind == "everything cut short":
         asked: list[int] = []
-        return scene.everything(
+        return encoded.everything(
             points_per_side=8, points_per_batch=4, stop=lambda: len(asked) >= 3, progress=lambda _: asked.append(1)
         )
     if kind == "refiltered":
-        return scene.everything(points_per_side=6).refilter(pred_iou_thresh=0.7)
-    return Pipeline(scene._segmenter, "coco-ssd", max_hole_area=9)(scene.source, "cup, spoon")
+        return encoded.everything(points_per_side=6).refilter(pred_iou_thresh=0.7)
+    return GroundedSegmenter(encoded._segmenter, "coco-ssd", max_hole_area=9)(encoded.source, "cup, spoon")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def replayer() -> Replayer:
 @pytest.mark.parametrize(
     "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "words"]
 )
-def test_the_same_masks_bit_for_bit(coffee: Scene, replayer: Replayer, tmp_path: Path, kind: str) -> None:
+def test_the_same_masks_bit_for_bit(coffee: EncodedImage, replayer: Replayer, tmp_path: Path, kind: str) -> None:
     before = made(coffee, kind)
     assert len(before)
     replayed = replayer(saved(before, tmp_path))
@@ -62,10 +62,10 @@ def test_the_same_masks_bit_for_bit(coffee: Scene, replayer: Replayer, tmp_path:
     assert replayed.same
     assert replayed.ious == (1.0,) * len(before)
     assert [mask.score for mask in replayed.now] == [mask.score for mask in before]
-    assert replayed.now.run.call == before.run.call
+    assert replayed.now.provenance.call == before.provenance.call
 
 
-def test_another_engine_is_measured(coffee: Scene, tmp_path: Path, capsys: Any) -> None:
+def test_another_engine_is_measured(coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
     path = saved(made(coffee, "each point"), tmp_path)
     options = ["--engine", "onnxruntime", "--precision", "f32"]
     assert main(["replay", str(path), *options, "--json"]) == 0
@@ -75,7 +75,7 @@ def test_another_engine_is_measured(coffee: Scene, tmp_path: Path, capsys: Any) 
     assert len(told["ious"]) == 2
 
 
-def test_masks_that_are_not_the_models_are_found_out(coffee: Scene, tmp_path: Path, capsys: Any) -> None:
+def test_masks_that_are_not_the_models_are_found_out(coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
     path = saved(made(coffee, "each point"), tmp_path)
     content = json.loads(path.read_text())
     content["masks"][0]["rle"], content["masks"][1]["rle"] = content["masks"][1]["rle"], content["masks"][0]["rle"]
@@ -84,7 +84,7 @@ def test_masks_that_are_not_the_models_are_found_out(coffee: Scene, tmp_path: Pa
     assert ", least 0." in capsys.readouterr().out
 
 
-def test_the_masks_can_be_written_again(coffee: Scene, tmp_path: Path) -> None:
+def test_the_masks_can_be_written_again(coffee: EncodedImage, tmp_path: Path) -> None:
     path = saved(made(coffee, "each point"), tmp_path)
     assert main(["replay", str(path), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     again = json.loads((tmp_path / "again" / "masks.json").read_text())

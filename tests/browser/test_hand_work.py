@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anymask.structures.brush import stroke
-from anymask.structures.small_regions import clean
+from anymask.structures.small_regions import remove_holes_and_islands
 from tests.support.browser_application import SAUCER, Application
 
 pytestmark = pytest.mark.browser
@@ -91,7 +91,7 @@ def test_cleaning_is_previewed_then_applied_as_the_library_does(app: Application
     app.page.click("#clean-apply")
     app.settle()
     edit = app.objects[0]["edits"][-1]
-    expected, done = clean(before, edit["holes"], edit["islands"])
+    expected, done = remove_holes_and_islands(before, edit["holes"], edit["islands"])
     assert len(done) == 2
     assert (app.mask() == expected).all()
     app.press("Control+z")

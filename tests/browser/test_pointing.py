@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anymask import Scene
-from anymask.prediction.preview import glimpse
+from anymask import EncodedImage
+from anymask.prediction.preview import preview
 from anymask.structures.prompt import make_prompt
 from tests.support.browser_application import CUP_BOX, SAUCER, SPOON, Application, iou
 
@@ -32,10 +32,10 @@ def _asked(app: Application) -> list[Any]:
     return [(step["kind"], step.get("label")) for step in app.objects[-1]["steps"]]
 
 
-def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: Scene) -> None:
+def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: EncodedImage) -> None:
     app.hover(SAUCER)
     app.wait_until("window.anymask.ui.hover.answer")
-    (seen,) = glimpse(coffee._decode, coffee._frame, [make_prompt(coffee.size, points=[SAUCER])])
+    (seen,) = preview(coffee._decode, coffee._frame, [make_prompt(coffee.size, points=[SAUCER])])
     assert iou(app.preview(), coffee._frame.upscale(seen.logits)) > ALIKE
     saucer = app.preview()
     assert saucer is not None
@@ -88,7 +88,7 @@ def test_a_moving_cursor_never_queues_questions(app: Application) -> None:
     assert app.page.evaluate("JSON.parse(window.anymask.ui.hover.wanted.key)[0]")["x"] == 540, "the last place is"
 
 
-def test_a_click_includes_and_says_what_was_selected(app: Application, coffee: Scene) -> None:
+def test_a_click_includes_and_says_what_was_selected(app: Application, coffee: EncodedImage) -> None:
     app.click(SAUCER)
     expected = coffee.segment(points=[SAUCER])[0]
     assert iou(app.mask(), expected.array) > ALIKE
@@ -108,7 +108,7 @@ def test_right_click_alt_click_and_the_toggle_exclude(app: Application, way: str
     assert not app.mask()[SPOON[1], SPOON[0]]
 
 
-def test_the_second_click_builds_on_the_first_answer(app: Application, coffee: Scene) -> None:
+def test_the_second_click_builds_on_the_first_answer(app: Application, coffee: EncodedImage) -> None:
     sent: list[dict[str, Any]] = []
     app.click(SAUCER)
     app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
@@ -121,7 +121,7 @@ def test_the_second_click_builds_on_the_first_answer(app: Application, coffee: S
     assert iou(app.mask(), second.array) > ALIKE
 
 
-def test_a_drag_is_a_box(app: Application, coffee: Scene) -> None:
+def test_a_drag_is_a_box(app: Application, coffee: EncodedImage) -> None:
     app.box(CUP_BOX)
     assert app.objects[-1]["steps"][0]["box"] == list(CUP_BOX)
     assert iou(app.mask(), coffee.segment(box=CUP_BOX)[0].array) > ALIKE
@@ -129,11 +129,11 @@ def test_a_drag_is_a_box(app: Application, coffee: Scene) -> None:
     assert [step["kind"] for step in app.objects[-1]["steps"]] == ["box"], "a second box takes the place of the first"
 
 
-def test_digits_switch_between_what_the_click_may_mean(app: Application, coffee: Scene) -> None:
+def test_digits_switch_between_what_the_click_may_mean(app: Application, coffee: EncodedImage) -> None:
     app.click(SAUCER)
     automatic = app.mask()
     app.wait_for_offers()
-    choices = coffee.choices([SAUCER])
+    choices = coffee.alternatives([SAUCER])
     seen = [automatic]
     offered = app.page.evaluate("document.querySelectorAll('.candidate:not(:disabled)').length")
     assert offered > 2
@@ -174,14 +174,14 @@ def test_an_answer_is_shown_while_somebody_points_at_its_picture(app: Applicatio
     assert (app.mask() == automatic).all()
 
 
-def test_a_box_offers_the_models_three_answers(app: Application, coffee: Scene) -> None:
+def test_a_box_offers_the_models_three_answers(app: Application, coffee: EncodedImage) -> None:
     app.box(CUP_BOX)
     app.wait_for_offers()
     app.page.keyboard.press("2")
     app.wait_until("typeof window.anymask.app.active.steps[0].candidate === 'number'")
     app.settle()
     candidate = app.objects[0]["steps"][0]["candidate"]
-    assert iou(app.mask(), coffee.candidates(box=CUP_BOX).masks[candidate]) > ALIKE
+    assert iou(app.mask(), coffee.predict(box=CUP_BOX).masks[candidate]) > ALIKE
 
 
 def test_one_look_is_drawn_at_once_and_the_answer_follows(app: Application) -> None:
@@ -205,7 +205,7 @@ def test_one_look_is_drawn_at_once_and_the_answer_follows(app: Application) -> N
 
 
 def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
-    app: Application, coffee: Scene
+    app: Application, coffee: EncodedImage
 ) -> None:
     sent: list[dict[str, Any]] = []
     app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
@@ -217,7 +217,7 @@ def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
     assert iou(app.preview(), coffee.segment(points=[SAUCER], refine="off")[0].array) > ALIKE
 
 
-def test_clicks_on_different_things_are_split_into_objects(app: Application, coffee: Scene) -> None:
+def test_clicks_on_different_things_are_split_into_objects(app: Application, coffee: EncodedImage) -> None:
     app.click(SAUCER)
     app.click(APART)
     assert len(app.objects) == 1

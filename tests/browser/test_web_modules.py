@@ -12,7 +12,7 @@ from pycocotools import mask as coco
 
 from anymask.structures.brush import stroke
 from anymask.structures.mask import Mask
-from anymask.structures.small_regions import clean
+from anymask.structures.small_regions import remove_holes_and_islands
 from tests.support.browser_application import Application
 
 pytestmark = pytest.mark.browser
@@ -92,7 +92,7 @@ def test_holes_and_islands_are_cleaned_as_the_library_does(empty: Application) -
     answers = empty.page.evaluate(script, {"rles": [_rle(each) for each in pictures], "sizes": sizes})
     for mask, answer in zip(pictures, answers, strict=True):
         for (holes, islands), seen in zip(sizes, answer, strict=True):
-            expected, done = clean(mask, holes, islands)
+            expected, done = remove_holes_and_islands(mask, holes, islands)
             assert seen["area"] == expected.sum()
             said = [f"{n} {word}" for word, (n, _) in (("hole", seen["filled"]), ("island", seen["dropped"])) if n]
             assert [" ".join(line.split()[1:3]).removesuffix("s,").removesuffix(",") for line in done] == said

@@ -52,8 +52,8 @@ def test_what_is_visible_is_asked_about_as_close_as_it_is(
     y, x = np.ogrid[:2000, :3000]
     ring = np.abs(np.hypot(x - MIDDLE[0], y - MIDDLE[1]) - 84) < 6
     assert iou(empty.mask(), ring) > 0.8
-    scene = segmenter.encode(wheel)
-    assert iou(empty.mask(), follow(scene, [{"point": list(rim), "window": visible}]).array) > 0.99
+    encoded = segmenter.encode(wheel)
+    assert iou(empty.mask(), follow(encoded, [{"point": list(rim), "window": visible}]).array) > 0.99
     empty.page.click("#copy-shell")
     command = empty.page.evaluate("navigator.clipboard.readText()")
     assert json.dumps(visible, separators=(",", ":")) in command, "the command repeats it"

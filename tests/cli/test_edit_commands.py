@@ -167,10 +167,10 @@ def test_outside_the_hole_every_byte_stays(coffee_photo, tmp_path, capsys, metho
     outside[y0:y1, x0:x1] = False
     assert np.array_equal(before[outside], after[outside])
     # Also within the box, further from the mask than growth and feather reach.
-    from anymask.editing.inpaint_mask import make_hole
+    from anymask.editing.inpaint_mask import make_inpaint_mask
     from anymask.structures.mask import Mask
 
-    hole = make_hole(Mask.from_rle(record["masks"][0]["rle"]).array)
+    hole = make_inpaint_mask(Mask.from_rle(record["masks"][0]["rle"]).array)
     untouched = hole.inside((0, 0, 600, 400)) == 0
     assert untouched[y0:y1, x0:x1].sum() > 5000
     assert np.array_equal(before[untouched], after[untouched])

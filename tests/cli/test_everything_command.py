@@ -114,10 +114,10 @@ def test_every_number_on_the_command_line_has_the_library_default():
     """
     import inspect
 
-    from anymask import Scene
+    from anymask import EncodedImage
     from anymask.cli.everything import command
 
-    parameters = inspect.signature(Scene.everything).parameters
+    parameters = inspect.signature(EncodedImage.everything).parameters
     options, context = {option.name: option for option in command.params}, click.Context(command)
     shared = [name for name in parameters if name in options]
     assert len(shared) >= 16

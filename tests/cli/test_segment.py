@@ -50,7 +50,7 @@ def test_json_and_nothing_else_on_standard_output(coffee_photo, tmp_path, capsys
     assert content["model"] == "mobile-sam"
     assert content["prompts"] == [{"points": [[290, 215]], "labels": [1], "box": None, "text": None}]
     (mask,) = content["masks"]
-    assert mask["satisfied"] is True
+    assert mask["follows_prompt"] is True
     assert mask["rle"]["size"] == [400, 600]
     assert mask["file"] == "mask_000.png"
     assert set(content["seconds"]) == {"load", "encode", "decode"}

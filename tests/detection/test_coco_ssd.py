@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymask import ModelError, PromptError, open_image
 from anymask.detection.base import Detector
 from anymask.detection.coco_ssd import CocoSsd
-from anymask.detection.search import Search, find
+from anymask.detection.search import DetectionOptions, detect
 from anymask.errors import EngineError
 from anymask.structures.nms import box_overlaps
 
@@ -34,7 +34,7 @@ def test_the_named_thing_is_found_where_it_is(
 ) -> None:
     picture = getattr(skimage.data, photo)()
     pixels = open_image(picture[0] if isinstance(picture, tuple) else picture).pixels
-    found = find(coco_ssd, pixels, words)
+    found = detect(coco_ssd, pixels, words)
     assert found.labels == (label,)
     assert found.phrases == (words,)
     assert box_overlaps(found.boxes, np.array([box], float))[0, 0] > 0.85
@@ -42,17 +42,17 @@ def test_the_named_thing_is_found_where_it_is(
 
 def test_scores_are_those_of_the_trained_network(coco_ssd: Detector, chelsea_photo: Path) -> None:
     # TensorFlow's own graph of the same weights, run by OpenVINO's TensorFlow frontend, gives 0.92 as well.
-    (cat,) = find(coco_ssd, open_image(chelsea_photo).pixels, "cat")
+    (cat,) = detect(coco_ssd, open_image(chelsea_photo).pixels, "cat")
     assert cat.score == pytest.approx(0.92, abs=0.01)
 
 
 def test_what_is_not_there_is_not_found(coco_ssd: Detector, astronaut: NDArray[np.uint8]) -> None:
-    assert len(find(coco_ssd, astronaut, "zebra, pizza, toaster")) == 0
-    assert len(find(coco_ssd, np.zeros((50, 80, 3), np.uint8), "dog, cat, person")) == 0
+    assert len(detect(coco_ssd, astronaut, "zebra, pizza, toaster")) == 0
+    assert len(detect(coco_ssd, np.zeros((50, 80, 3), np.uint8), "dog, cat, person")) == 0
 
 
 def test_one_object_under_two_words_is_one(coco_ssd: Detector, astronaut: NDArray[np.uint8]) -> None:
-    assert len(find(coco_ssd, astronaut, "person, woman, people")) == 1
+    assert len(detect(coco_ssd, astronaut, "person, woman, people")) == 1
 
 
 def test_a_batch_answers_as_one_by_one(coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_photo: Path) -> None:
@@ -71,16 +71,16 @@ def test_threads_get_the_answers_of_their_own_pictures(
     pictures = {"person": astronaut, "cup": open_image(coffee_photo).pixels}
     with ThreadPoolExecutor(4) as pool:
         asked = [label for _ in range(6) for label in pictures]
-        found = pool.map(lambda label: find(coco_ssd, pictures[label], "person, cup").labels, asked)
+        found = pool.map(lambda label: detect(coco_ssd, pictures[label], "person, cup").labels, asked)
         assert list(found) == [(label,) for label in asked]
 
 
 def test_a_small_thing_is_found_at_a_closer_look(coco_ssd: Detector, chelsea_photo: Path) -> None:
     cat = open_image(chelsea_photo).pixels
-    scene = np.full((2400, 3600, 3), (120, 150, 90), np.uint8)
-    scene[1500:1800, 2200:2651] = cat
-    assert len(find(coco_ssd, scene, "cat")) == 0
-    found = find(coco_ssd, scene, "cat", Search(zoom=4))
+    encoded = np.full((2400, 3600, 3), (120, 150, 90), np.uint8)
+    encoded[1500:1800, 2200:2651] = cat
+    assert len(detect(coco_ssd, encoded, "cat")) == 0
+    found = detect(coco_ssd, encoded, "cat", DetectionOptions(zoom=4))
     assert found.labels == ("cat",)
     assert box_overlaps(found.boxes, np.array([[2200, 1500, 2651, 1800.0]]))[0, 0] > 0.6
 
@@ -88,12 +88,12 @@ def test_a_small_thing_is_found_at_a_closer_look(coco_ssd: Detector, chelsea_pho
 @pytest.mark.parametrize("words", ["🐶", "", "unicorn", ["cat", "a happy dog"]])
 def test_bad_words_are_refused(coco_ssd: Detector, words: str | list[str], astronaut: NDArray[np.uint8]) -> None:
     with pytest.raises(PromptError):
-        find(coco_ssd, astronaut, words)
+        detect(coco_ssd, astronaut, words)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 900, 3), (700, 2, 3)])
 def test_odd_shapes_are_looked_at(coco_ssd: Detector, shape: tuple[int, ...]) -> None:
-    assert len(find(coco_ssd, np.full(shape, 90, np.uint8), "dog", Search(zoom=2))) == 0
+    assert len(detect(coco_ssd, np.full(shape, 90, np.uint8), "dog", DetectionOptions(zoom=2))) == 0
 
 
 def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:

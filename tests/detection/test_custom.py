@@ -12,7 +12,7 @@ from anymask import InputError
 from anymask.detection.base import Detector
 from anymask.detection.detections import Detections
 from anymask.detection.loading import load_detector
-from anymask.detection.search import find
+from anymask.detection.search import detect
 
 PICTURE = np.zeros((100, 100, 3), np.uint8)
 BOXES = np.array([[10, 10, 40, 40], [50, 50, 90, 90]])
@@ -29,7 +29,7 @@ BOXES = np.array([[10, 10, 40, 40], [50, 50, 90, 90]])
     ],
 )
 def test_any_of_the_described_answers_works(answer: Any) -> None:
-    found = find(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")
+    found = detect(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")
     assert found.labels == ("dog", "dog")
     assert found.boxes.tolist() == BOXES.tolist()
     assert found.scores.tolist() == pytest.approx([0.9, 0.8])
@@ -37,14 +37,14 @@ def test_any_of_the_described_answers_works(answer: Any) -> None:
 
 @pytest.mark.parametrize("answer", [BOXES, BOXES.tolist(), {"boxes": BOXES}])
 def test_boxes_alone_are_the_one_phrase_asked(answer: Any) -> None:
-    found = find(load_detector(lambda pixels, phrases: answer), PICTURE, "face")
+    found = detect(load_detector(lambda pixels, phrases: answer), PICTURE, "face")
     assert found.labels == ("face", "face")
     assert found.scores.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("answer", [None, [], (), np.zeros((0, 4)), ([], [], []), Detections.none()])
 def test_nothing_in_any_form(answer: Any) -> None:
-    assert len(find(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")) == 0
+    assert len(detect(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")) == 0
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_other_answers_are_refused_with_the_functions_name(answer: Any, reason: 
         return answer
 
     with pytest.raises(InputError, match=reason):
-        find(load_detector(broken), PICTURE, "dog, cat")
+        detect(load_detector(broken), PICTURE, "dog, cat")
 
 
 def test_a_function_sees_pixels_and_phrases_and_gives_its_name() -> None:
@@ -72,7 +72,7 @@ def test_a_function_sees_pixels_and_phrases_and_gives_its_name() -> None:
         seen.shape, seen.phrases = pixels.shape, phrases
 
     detector = load_detector(faces)
-    find(detector, PICTURE, "face, nose")
+    detect(detector, PICTURE, "face, nose")
     assert (seen.shape, seen.phrases, detector.name) == ((100, 100, 3), ("face", "nose"), "faces")
 
 

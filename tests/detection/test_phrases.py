@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anymask import PromptError
-from anymask.detection.phrases import MAX_PHRASES, checked_phrases, listed, taken_as
+from anymask.detection.phrases import MAX_PHRASES, checked_phrases, list_phrases, taken_as
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_five_hundred_phrases_are_fine() -> None:
 
 
 def test_messages_list_few_and_count_the_rest() -> None:
-    assert listed(["a", "b"]) == "'a', 'b'"
-    assert listed([str(i) for i in range(9)]) == "'0', '1', '2' and 6 more"
+    assert list_phrases(["a", "b"]) == "'a', 'b'"
+    assert list_phrases([str(i) for i in range(9)]) == "'0', '1', '2' and 6 more"
     assert taken_as("Dog", "dog") == ""
     assert taken_as("puppy", "dog") == "'puppy' is taken as 'dog'"

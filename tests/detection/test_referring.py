@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from anymask.detection.referring import Placed, pick, placed
+from anymask.detection.referring import ReferringPhrase, parse_referring, pick
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt
@@ -13,23 +13,23 @@ from anymask.structures.provenance import ImageRecord
 @pytest.mark.parametrize(
     ("phrase", "meant"),
     [
-        ("the person on the left", Placed("person", "left")),
-        ("a red car at the bottom", Placed("red car", "bottom")),
-        ("second cup from the right", Placed("cup", "right", 2)),
-        ("The Person On The Far Right Side", Placed("Person", "right")),
-        ("leftmost dog", Placed("dog", "left")),
-        ("the largest orange", Placed("orange", "largest")),
-        ("tree in the background", Placed("tree", "back")),
-        ("dog in the middle", Placed("dog", "middle")),
-        ("dog", Placed("dog")),
-        ("the dog", Placed("the dog")),
-        ("cup on the table", Placed("cup on the table")),
-        ("traffic light", Placed("traffic light")),
-        ("copyright sign", Placed("copyright sign")),
+        ("the person on the left", ReferringPhrase("person", "left")),
+        ("a red car at the bottom", ReferringPhrase("red car", "bottom")),
+        ("second cup from the right", ReferringPhrase("cup", "right", 2)),
+        ("The Person On The Far Right Side", ReferringPhrase("Person", "right")),
+        ("leftmost dog", ReferringPhrase("dog", "left")),
+        ("the largest orange", ReferringPhrase("orange", "largest")),
+        ("tree in the background", ReferringPhrase("tree", "back")),
+        ("dog in the middle", ReferringPhrase("dog", "middle")),
+        ("dog", ReferringPhrase("dog")),
+        ("the dog", ReferringPhrase("the dog")),
+        ("cup on the table", ReferringPhrase("cup on the table")),
+        ("traffic light", ReferringPhrase("traffic light")),
+        ("copyright sign", ReferringPhrase("copyright sign")),
     ],
 )
 def test_the_place_is_taken_off_the_phrase(phrase, meant):
-    assert placed(phrase) == meant
+    assert parse_referring(phrase) == meant
 
 
 def found(*objects):
@@ -38,7 +38,7 @@ def found(*objects):
     for index, (phrase, x, y, side) in enumerate(objects):
         array = np.zeros((100, 200), bool)
         array[y : y + side, x : x + side] = True
-        masks.append(Mask.from_array(array, label=phrase, prompt=index))
+        masks.append(Mask.from_array(array, label=phrase, prompt_index=index))
         prompts.append(Prompt(text=phrase))
     return MaskSet(masks, image=ImageRecord(200, 100), prompts=prompts)
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from anymask import PromptError
-from anymask.detection.search import Search, find, find_in_each
+from anymask.detection.search import DetectionOptions, detect, detect_batch
 from tests.support.fake_detectors import FakeDetector
 
 PICTURE = np.zeros((200, 400, 3), np.uint8)
 
 
-def boxes(detector: FakeDetector, search: Search | None = None) -> list[tuple[str, list[float]]]:
-    return [(each.label, list(each.box)) for each in find(detector, PICTURE, "dog, cat", search)]
+def boxes(detector: FakeDetector, search: DetectionOptions | None = None) -> list[tuple[str, list[float]]]:
+    return [(each.label, list(each.box)) for each in detect(detector, PICTURE, "dog, cat", search)]
 
 
 def test_nothing_found_is_an_answer() -> None:
@@ -23,7 +23,7 @@ def test_nothing_found_is_an_answer() -> None:
 def test_the_detectors_own_threshold_holds_unless_another_is_asked() -> None:
     detector = FakeDetector([("dog", 0.2, (0, 0, 50, 50)), ("dog", 0.3, (100, 0, 150, 50))])
     assert boxes(detector) == [("dog", [100, 0, 150, 50])]
-    assert len(boxes(detector, Search(threshold=0.1))) == 2
+    assert len(boxes(detector, DetectionOptions(threshold=0.1))) == 2
     assert detector.thresholds == [0.25, 0.1]
 
 
@@ -38,8 +38,8 @@ def test_same_label_and_other_labels_suppress_at_their_own_thresholds() -> None:
         ]
     )
     assert [label for label, _ in boxes(detector)] == ["dog", "cat", "cat"]
-    assert len(boxes(detector, Search(label_nms_thresh=1))) == 4
-    assert len(boxes(detector, Search(box_nms_thresh=1, label_nms_thresh=1))) == 5
+    assert len(boxes(detector, DetectionOptions(label_nms_thresh=1))) == 4
+    assert len(boxes(detector, DetectionOptions(box_nms_thresh=1, label_nms_thresh=1))) == 5
 
 
 def test_boxes_are_clipped_limited_and_of_the_size_asked() -> None:
@@ -53,9 +53,9 @@ def test_boxes_are_clipped_limited_and_of_the_size_asked() -> None:
         ]
     )
     assert boxes(detector)[0] == ("dog", [0, 0, 40, 40])
-    assert [label for label, _ in boxes(detector, Search(max_per_label=1))] == ["dog", "cat"]
-    assert [label for label, _ in boxes(detector, Search(min_area=0.01))] == ["dog", "dog", "dog", "cat"]
-    assert [label for label, _ in boxes(detector, Search(min_area=0.01, max_area=0.5))] == ["dog"] * 3
+    assert [label for label, _ in boxes(detector, DetectionOptions(max_per_label=1))] == ["dog", "cat"]
+    assert [label for label, _ in boxes(detector, DetectionOptions(min_area=0.01))] == ["dog", "dog", "dog", "cat"]
+    assert [label for label, _ in boxes(detector, DetectionOptions(min_area=0.01, max_area=0.5))] == ["dog"] * 3
 
 
 def test_a_closer_look_finds_what_the_first_misses_in_the_pictures_own_pixels() -> None:
@@ -69,15 +69,15 @@ def test_a_closer_look_finds_what_the_first_misses_in_the_pictures_own_pixels() 
         return [("dog", 0.9, (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))]
 
     detector = FakeDetector(only_if_large)
-    assert len(find(detector, picture, "dog")) == 0
-    assert [each.box for each in find(detector, picture, "dog", Search(zoom=2))] == [(310, 120, 316, 124)]
+    assert len(detect(detector, picture, "dog")) == 0
+    assert [each.box for each in detect(detector, picture, "dog", DetectionOptions(zoom=2))] == [(310, 120, 316, 124)]
     assert detector.batches[-2:] == [[(400, 200)], [(200, 100)] * 9]
 
 
 def test_a_batch_is_answered_in_order() -> None:
     detector = FakeDetector(lambda pixels: [("dog", 0.9, (0, 0, pixels.shape[1], pixels.shape[0]))])
     pictures = [np.zeros((side, 2 * side, 3), np.uint8) for side in (30, 10, 20)]
-    assert [next(iter(each)).box[3] for each in find_in_each(detector, pictures, "dog")] == [30, 10, 20]
+    assert [next(iter(each)).box[3] for each in detect_batch(detector, pictures, "dog")] == [30, 10, 20]
     assert len(detector.batches[0]) == 3
 
 
@@ -96,4 +96,4 @@ def test_a_batch_is_answered_in_order() -> None:
 )
 def test_values_out_of_range_are_refused(value: dict[str, float], reason: str) -> None:
     with pytest.raises(PromptError, match=reason):
-        Search(**value)  # type: ignore[arg-type]
+        DetectionOptions(**value)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from anymask import ModelError, PromptError, weights
 from anymask.detection.loading import load_detector
-from anymask.detection.search import find
+from anymask.detection.search import detect
 from anymask.detection.yolo import read_classes
 from anymask.errors import InputError
 
@@ -60,7 +60,7 @@ RED_BOX = [76, 40, 116, 60]
 def test_boxes_come_back_in_pixels_of_the_picture(tmp_path: Path, engine: str) -> None:
     path = export(tmp_path / "best.onnx", version_8(RED, (10, 10, 4, 4, 0.9, 0, 0)))
     detector = load_detector(path, classes=NAMES, engine=engine, precision="f32")
-    found = find(detector, PICTURE, "red square")
+    found = detect(detector, PICTURE, "red square")
     assert found.labels == ("red square",)
     assert found.scores.tolist() == pytest.approx([0.9])
     np.testing.assert_allclose(found.boxes, [RED_BOX], atol=1e-3)
@@ -69,21 +69,21 @@ def test_boxes_come_back_in_pixels_of_the_picture(tmp_path: Path, engine: str) -
 def test_names_inside_the_export_are_used_with_cocos_synonyms(tmp_path: Path) -> None:
     path = export(tmp_path / "best.onnx", version_8(RED, (10, 20, 8, 8, 0.8, 0, 0)), dict(enumerate(NAMES)))
     detector = load_detector(str(path))
-    assert find(detector, PICTURE, "people, puppies, red squares").labels == ("red square", "person")
+    assert detect(detector, PICTURE, "people, puppies, red squares").labels == ("red square", "person")
     with pytest.raises(PromptError, match=r"best knows 3 things, the nearest being 'dog', but not 'hot dog'"):
-        find(detector, PICTURE, "hot dog")
+        detect(detector, PICTURE, "hot dog")
 
 
 def test_the_end_to_end_layout_of_version_10(tmp_path: Path) -> None:
     answer = np.zeros((1, 300, 6), np.float32)
     answer[0, 0] = (38, 27, 58, 37, 0.8, 1)
-    found = find(load_detector(export(tmp_path / "ten.onnx", answer, NAMES)), PICTURE, "red square")
+    found = detect(load_detector(export(tmp_path / "ten.onnx", answer, NAMES)), PICTURE, "red square")
     np.testing.assert_allclose(found.boxes, [RED_BOX], atol=1e-3)
 
 
 def test_an_open_input_gets_a_size(tmp_path: Path) -> None:
     path = export(tmp_path / "open.onnx", version_8((320, 320, 640, 64, 0, 0.9, 0)), NAMES, ("n", 3, "h", "w"))
-    (found,) = find(load_detector(path), np.zeros((1280, 1280, 3), np.uint8), "red square")
+    (found,) = detect(load_detector(path), np.zeros((1280, 1280, 3), np.uint8), "red square")
     assert found.box == pytest.approx((0, 576, 1280, 704))
 
 
@@ -94,12 +94,12 @@ def test_an_export_added_to_the_catalogue_brings_its_classes(tmp_path: Path, mon
     weights.add_model("squares", [path, tmp_path / "classes.txt"], family="yolo")
     detector = load_detector("squares")
     assert detector.name == "squares"
-    assert find(detector, PICTURE, "red squares").labels == ("red square",)
+    assert detect(detector, PICTURE, "red squares").labels == ("red square",)
 
 
 def test_overlapping_answers_are_suppressed(tmp_path: Path) -> None:
     path = export(tmp_path / "best.onnx", version_8(RED, (48, 32, 20, 9, 0, 0.8, 0)), NAMES)
-    assert len(find(load_detector(path), PICTURE, "red square")) == 1
+    assert len(detect(load_detector(path), PICTURE, "red square")) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import anymask
-from anymask import Scene, Segmenter, cli
+from anymask import EncodedImage, Segmenter, cli
 from anymask.structures.mask import Mask
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,12 +60,12 @@ def folder(tmp_path: Path, citrus_photo: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
     """One model for all pages, few points for everything mode: what is tested is the pages."""
-    everything = Scene.everything
+    everything = EncodedImage.everything
 
-    def with_few_points(self: Scene, *given: Any, **options: Any) -> Any:
+    def with_few_points(self: EncodedImage, *given: Any, **options: Any) -> Any:
         return everything(self, *given, **{**options, "points_per_side": 4})
 
-    monkeypatch.setattr(Scene, "everything", with_few_points)
+    monkeypatch.setattr(EncodedImage, "everything", with_few_points)
     monkeypatch.setattr(anymask, "load", lambda *_, **__: segmenter, raising=False)
 
 
@@ -75,10 +75,10 @@ def test_the_python_on_a_page_runs_from_top_to_bottom(
 ) -> None:
     if page == "everything.md":  # a smaller one has fewer crops and tiles
         shutil.copy(coffee_photo, "photo.jpg")
-    scene = segmenter.encode("photo.jpg")
+    encoded = segmenter.encode("photo.jpg")
     known: dict[str, Any] = {
-        "anymask": anymask, "np": np, "segmenter": segmenter, "scene": scene,
-        "result": scene.segment(points=[(300, 200)]),
+        "anymask": anymask, "np": np, "segmenter": segmenter, "encoded": encoded,
+        "result": encoded.segment(points=[(300, 200)]),
     }  # fmt: skip
     known |= {"mask": known["result"][0], "results": [known["result"]] * 2, "names": ["a", "b"], "Path": Path}
     ran = 0

@@ -74,8 +74,8 @@ def test_a_missing_photo_is_one_line(tmp_path: Path) -> None:
 
 def test_cells_are_counted(segmenter: Segmenter) -> None:
     count_cells, number = recipe("count_cells"), 40
-    scene = segmenter.encode(count_cells.draw_cells(number, seed=1))
-    cells = count_cells.find_cells(scene, 24, 90, 0.7, 24)
+    encoded = segmenter.encode(count_cells.draw_cells(number, seed=1))
+    cells = count_cells.find_cells(encoded, 24, 90, 0.7, 24)
     assert abs(len(cells) - number) <= 0.05 * number
     assert all(iou(one.array, other.array) < 0.1 for one in cells for other in cells if one is not other)
 

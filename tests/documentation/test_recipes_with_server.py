@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from anymask import Client, Scene
+from anymask import Client, EncodedImage
 from anymask.server.client import ServerError
 from tests.support.recipe_server import RECIPES, page_of_your_own
 
@@ -25,7 +25,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_client_brings_back_a_mask_for_every_photo(
-    address: str, coffee_photo: Path, chelsea_photo: Path, coffee: Scene, tmp_path: Path
+    address: str, coffee_photo: Path, chelsea_photo: Path, coffee: EncodedImage, tmp_path: Path
 ) -> None:
     command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_photo), str(chelsea_photo)]
     done = subprocess.run(
@@ -36,7 +36,7 @@ def test_the_client_brings_back_a_mask_for_every_photo(
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["coffee.jpg", "chelsea.jpg"]
     with PIL.Image.open(tmp_path / "coffee.png") as mask:
         inside = np.asarray(mask) > 127
-    expected = coffee.segment(points=[(50, 50)], frame="percent")[0].array
+    expected = coffee.segment(points=[(50, 50)], coordinates="percent")[0].array
     assert (inside & expected).sum() / (inside | expected).sum() > 0.98  # the server takes bf16 where the CPU has it
     with Client(address) as client, pytest.raises(ServerError, match="no such image"):
         client.open(coffee.source.pixel_hash)

@@ -8,7 +8,7 @@ import PIL.ImageCms
 import pytest
 
 from anymask.editing.backgrounds import covering, parse_color
-from anymask.editing.cutout import Blur, cut_out
+from anymask.editing.cutout import Blur, cutout
 from anymask.editing.effects import Outline, Shadow
 from anymask.editing.saving import encoded, save_picture
 from anymask.errors import InputError
@@ -18,48 +18,48 @@ from tests.support.mask_shapes import disc
 
 
 @pytest.fixture(scope="module")
-def scene():
+def encoded():
     return hairy_disc()
 
 
-def test_a_transparent_cutout_has_the_photos_size_and_its_pixels(scene):
-    done = cut_out(scene.pixels, scene.mask, edges="hard")
+def test_a_transparent_cutout_has_the_photos_size_and_its_pixels(encoded):
+    done = cutout(encoded.pixels, encoded.mask, edges="hard")
     assert done.pixels.shape == (180, 220, 4)
-    assert np.array_equal(done.pixels[..., 3] == 255, scene.mask)
-    assert np.array_equal(done.pixels[scene.mask][:, :3], scene.pixels[scene.mask])
-    assert (done.pixels[~scene.mask] == 0).all()
+    assert np.array_equal(done.pixels[..., 3] == 255, encoded.mask)
+    assert np.array_equal(done.pixels[encoded.mask][:, :3], encoded.pixels[encoded.mask])
+    assert (done.pixels[~encoded.mask] == 0).all()
 
 
-def test_auto_says_what_it_did(scene, monkeypatch):
-    assert cut_out(scene.pixels, scene.mask).edges == "matte"
+def test_auto_says_what_it_did(encoded, monkeypatch):
+    assert cutout(encoded.pixels, encoded.mask).edges == "matte"
     monkeypatch.setattr("anymask.editing.cutout.can_matte", lambda: False)
-    assert cut_out(scene.pixels, scene.mask).edges == "smooth"
+    assert cutout(encoded.pixels, encoded.mask).edges == "smooth"
 
 
-def test_crop_is_tight_and_the_margin_is_all_around(scene):
-    done = cut_out(scene.pixels, scene.mask, edges="hard", crop=True, margin=7)
+def test_crop_is_tight_and_the_margin_is_all_around(encoded):
+    done = cutout(encoded.pixels, encoded.mask, edges="hard", crop=True, margin=7)
     rows, columns = np.nonzero(done.pixels[..., 3])
     height, width = done.pixels.shape[:2]
     assert (rows.min(), columns.min(), height - 1 - rows.max(), width - 1 - columns.max()) == (7, 7, 7, 7)
     x0, y0, x1, y1 = done.box
     assert (x1 - x0, y1 - y0) == (width, height)
-    assert scene.mask[y0 + 7 : y1 - 7, x0 + 7 : x1 - 7].sum() == scene.mask.sum()
+    assert encoded.mask[y0 + 7 : y1 - 7, x0 + 7 : x1 - 7].sum() == encoded.mask.sum()
 
 
-def test_a_margin_may_reach_beyond_the_photo(scene):
-    mask = np.zeros_like(scene.mask)
+def test_a_margin_may_reach_beyond_the_photo(encoded):
+    mask = np.zeros_like(encoded.mask)
     mask[:20, :20] = True
     for background in (None, (9, 8, 7), Blur(3)):
-        done = cut_out(scene.pixels, mask, edges="hard", crop=True, margin=10, background=background)
+        done = cutout(encoded.pixels, mask, edges="hard", crop=True, margin=10, background=background)
         assert done.pixels.shape[:2] == (40, 40)
         assert done.box == (-10, -10, 30, 30)
-        assert np.array_equal(done.pixels[10:30, 10:30, :3], scene.pixels[:20, :20])
+        assert np.array_equal(done.pixels[10:30, 10:30, :3], encoded.pixels[:20, :20])
 
 
-def test_on_a_colour_only_the_edge_is_mixed(scene):
-    done = cut_out(scene.pixels, scene.mask, edges="smooth", background=(250, 251, 252))
+def test_on_a_colour_only_the_edge_is_mixed(encoded):
+    done = cutout(encoded.pixels, encoded.mask, edges="smooth", background=(250, 251, 252))
     inner = disc(180, 220, 45)
-    assert np.array_equal(done.pixels[inner], scene.pixels[inner])
+    assert np.array_equal(done.pixels[inner], encoded.pixels[inner])
     assert (done.pixels[~disc(180, 220, 56)] == (250, 251, 252)).all()
 
 
@@ -67,7 +67,7 @@ def test_in_front_of_the_blurred_photo_no_halo_of_the_object_shines():
     pixels = np.full((200, 300, 3), 40, np.uint8)
     mask = disc(200, 300, 50)
     pixels[mask] = 250
-    done = cut_out(pixels, mask, edges="hard", background=Blur(12))
+    done = cutout(pixels, mask, edges="hard", background=Blur(12))
     around = disc(200, 300, 70) & ~disc(200, 300, 53)
     assert done.pixels[around].max() <= 60  # without care the blurred white disc would make it 140
     assert np.array_equal(done.pixels[mask], pixels[mask])
@@ -82,26 +82,26 @@ def test_a_picture_behind_covers_everything_unsquashed():
     assert covered[:, 44:].min() == 200
 
 
-def test_a_sticker_has_a_rim_of_its_width_all_around(scene):
-    done = cut_out(scene.pixels, scene.mask, edges="hard", outline=Outline(8, (255, 255, 255)))
-    y, x = np.indices(scene.mask.shape)
+def test_a_sticker_has_a_rim_of_its_width_all_around(encoded):
+    done = cutout(encoded.pixels, encoded.mask, edges="hard", outline=Outline(8, (255, 255, 255)))
+    y, x = np.indices(encoded.mask.shape)
     away = np.hypot(x - 110, y - 90)
     rim = done.pixels[(away > 52) & (away < 56)]
     assert (rim == 255).all()
     assert (done.pixels[(away > 61)][:, 3] == 0).all()
 
 
-def test_a_shadow_falls_where_it_is_sent_and_under_the_object(scene):
-    done = cut_out(scene.pixels, scene.mask, edges="hard", shadow=Shadow((20, 10), 2, 0.5))
-    assert np.array_equal(done.pixels[scene.mask][:, :3], scene.pixels[scene.mask])
+def test_a_shadow_falls_where_it_is_sent_and_under_the_object(encoded):
+    done = cutout(encoded.pixels, encoded.mask, edges="hard", shadow=Shadow((20, 10), 2, 0.5))
+    assert np.array_equal(done.pixels[encoded.mask][:, :3], encoded.pixels[encoded.mask])
     assert abs(int(done.pixels[105, 171, 3]) - 128) <= 2
     assert (done.pixels[105, 171, :3] == 0).all()
     assert done.pixels[70, 45, 3] == 0
 
 
-def test_crop_with_shadow_and_rim_loses_nothing_of_them(scene):
-    done = cut_out(
-        scene.pixels, scene.mask, edges="hard", crop=True, shadow=Shadow((300, 0), 4, 0.9), outline=Outline(5)
+def test_crop_with_shadow_and_rim_loses_nothing_of_them(encoded):
+    done = cutout(
+        encoded.pixels, encoded.mask, edges="hard", crop=True, shadow=Shadow((300, 0), 4, 0.9), outline=Outline(5)
     )
     assert done.pixels.shape[1] > 300 + 100
     assert done.pixels[:, -1, 3].max() < 40
@@ -123,7 +123,7 @@ def test_colour_profile_and_orientation_survive(ending, tmp_path):
     image = open_image(phone_photo(6, profile))
     assert image.size == (60, 90)
     mask = image.pixels[..., 0] > 128
-    path = cut_out(image, mask, edges="hard").save(tmp_path / f"cut{ending}")
+    path = cutout(image, mask, edges="hard").save(tmp_path / f"cut{ending}")
     with PIL.Image.open(path) as picture:
         assert picture.size == (60, 90)
         assert picture.info["icc_profile"] == profile
@@ -136,22 +136,22 @@ def test_a_background_picture_comes_in_the_photos_colours():
     srgb = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
     photo = open_image(phone_photo(1, srgb))
     plain = open_image(np.full((30, 30, 3), 90, np.uint8))
-    done = cut_out(photo, photo.pixels[..., 0] > 128, edges="hard", background=plain)
+    done = cutout(photo, photo.pixels[..., 0] > 128, edges="hard", background=plain)
     assert np.abs(done.pixels[0, 0].astype(int) - 90).max() <= 1
     assert done.icc_profile == srgb
 
 
-def test_jpeg_without_background_is_refused(scene, tmp_path):
+def test_jpeg_without_background_is_refused(encoded, tmp_path):
     with pytest.raises(InputError, match="transparency"):
-        cut_out(scene.pixels, scene.mask, edges="hard").save(tmp_path / "cut.jpg")
+        cutout(encoded.pixels, encoded.mask, edges="hard").save(tmp_path / "cut.jpg")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "words"), [("cut.bmp", ".bmp"), ("cut", "format"), ("folder.png", "directory")])
-def test_files_that_cannot_be_written_are_refused(scene, tmp_path, name, words):
+def test_files_that_cannot_be_written_are_refused(encoded, tmp_path, name, words):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match=words):
-        cut_out(scene.pixels, scene.mask, edges="hard").save(tmp_path / name)
+        cutout(encoded.pixels, encoded.mask, edges="hard").save(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
@@ -176,18 +176,18 @@ def test_exact_formats_are_exact_also_under_transparency(kind, quality):
         ({"background": Blur(0)}, "blur"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(scene, options, words):
+def test_options_that_make_no_sense_are_refused(encoded, options, words):
     with pytest.raises(InputError, match=words):
-        cut_out(scene.pixels, scene.mask, **{"edges": "hard", **options})
+        cutout(encoded.pixels, encoded.mask, **{"edges": "hard", **options})
 
 
-def test_masks_that_make_no_sense_are_refused(scene):
+def test_masks_that_make_no_sense_are_refused(encoded):
     with pytest.raises(InputError, match="empty"):
-        cut_out(scene.pixels, np.zeros_like(scene.mask))
+        cutout(encoded.pixels, np.zeros_like(encoded.mask))
     with pytest.raises(InputError, match="belong"):
-        cut_out(scene.pixels, scene.mask[:-1])
+        cutout(encoded.pixels, encoded.mask[:-1])
     with pytest.raises(InputError, match="bool"):
-        cut_out(scene.pixels, scene.mask.astype(float))
+        cutout(encoded.pixels, encoded.mask.astype(float))
 
 
 def test_colours_as_style_sheets_write_them():

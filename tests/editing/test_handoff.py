@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from anymask.editing.handoff import paste_back, read_pair, write_pair
-from anymask.editing.inpaint_mask import Sizes, make_hole
+from anymask.editing.inpaint_mask import Sizes, make_inpaint_mask
 from anymask.errors import InputError
 from anymask.io.image import open_image
 
@@ -21,7 +21,7 @@ def photo(coffee_photo):
 def hole(photo):
     mask = np.zeros(photo.pixels.shape[:2], bool)
     mask[150:200, 30:90] = True
-    return make_hole(mask, 6, 6)
+    return make_inpaint_mask(mask, 6, 6)
 
 
 def test_the_pair_is_what_every_stable_diffusion_interface_takes(tmp_path, photo, hole):

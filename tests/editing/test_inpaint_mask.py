@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.editing.inpaint_mask import Sizes, groups, make_crop, make_hole
+from anymask.editing.inpaint_mask import Sizes, groups, make_crop, make_inpaint_mask
 from anymask.errors import InputError
 
 
@@ -22,7 +22,7 @@ def block(height=120, width=160, window=np.s_[40:80, 60:100]):
 @given(grow=st.floats(0, 30), feather=st.floats(0, 20))
 def test_weights_are_one_in_the_grown_mask_and_zero_beyond_the_feather(grow, feather):
     mask = block()
-    weights = whole(make_hole(mask, grow, feather))
+    weights = whole(make_inpaint_mask(mask, grow, feather))
     y, x = np.indices(mask.shape)
     away = np.hypot(np.maximum(np.maximum(60 - x, x - 99), 0), np.maximum(np.maximum(40 - y, y - 79), 0))
     assert (weights[away <= grow] == 1).all()
@@ -31,16 +31,19 @@ def test_weights_are_one_in_the_grown_mask_and_zero_beyond_the_feather(grow, fea
 
 
 def test_growth_suits_the_object_and_is_nothing_for_what_is_kept():
-    small, large = make_hole(block(window=np.s_[50:54, 60:64])), make_hole(block(1200, 1600, np.s_[200:900, 300:1200]))
+    small, large = (
+        make_inpaint_mask(block(window=np.s_[50:54, 60:64])),
+        make_inpaint_mask(block(1200, 1600, np.s_[200:900, 300:1200])),
+    )
     assert small.box[0] < 60 - 4
     assert 300 - large.box[0] > 25
-    kept = whole(make_hole(block(), keep=True))
+    kept = whole(make_inpaint_mask(block(), keep=True))
     assert (kept[~block()] == 1).all()
     assert (kept[50:70, 70:90] == 0).all()
 
 
 def test_shadow_lies_at_the_foot_and_not_at_the_head():
-    plain, shaded = whole(make_hole(block(), 2, 2)), whole(make_hole(block(), 2, 2, shadow=20))
+    plain, shaded = whole(make_inpaint_mask(block(), 2, 2)), whole(make_inpaint_mask(block(), 2, 2, shadow=20))
     more = (shaded > 0) & (plain == 0)
     rows, columns = np.nonzero(more)
     assert rows.min() > 40 + 40 // 3
@@ -84,7 +87,7 @@ def test_small_holes_are_painted_at_native_scale_also_by_a_model_of_one_size():
 def test_objects_far_apart_are_painted_one_by_one_and_neighbours_together():
     mask = np.zeros((400, 900), bool)
     mask[50:80, 50:80] = mask[60:90, 95:120] = mask[300:340, 800:850] = True
-    boxes = groups(make_hole(mask, 2, 2))
+    boxes = groups(make_inpaint_mask(mask, 2, 2))
     assert len(boxes) == 2
     assert all(
         not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]) for a in boxes for b in boxes if a != b
@@ -94,11 +97,11 @@ def test_objects_far_apart_are_painted_one_by_one_and_neighbours_together():
 @pytest.mark.parametrize("bad", [{"grow": -1}, {"feather": -0.5}, {"shadow": -3}])
 def test_negative_lengths_are_refused(bad):
     with pytest.raises(InputError, match="0 or more"):
-        make_hole(block(), **bad)
+        make_inpaint_mask(block(), **bad)
 
 
 def test_nothing_to_repaint_is_refused():
     with pytest.raises(InputError, match="empty"):
-        make_hole(np.zeros((5, 5), bool))
+        make_inpaint_mask(np.zeros((5, 5), bool))
     with pytest.raises(InputError, match="cover"):
-        make_hole(np.ones((5, 5), bool), keep=True)
+        make_inpaint_mask(np.ones((5, 5), bool), keep=True)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto
 
-from anymask.editing.inpaint_mask import Sizes, make_hole
-from anymask.editing.inpainters import load_painter
-from anymask.editing.inpainting import inpaint, marked, taken
+from anymask.editing.inpaint_mask import Sizes, make_inpaint_mask
+from anymask.editing.inpainters import load_inpainter
+from anymask.editing.inpainting import inpaint, mark_crop, take_crop
 from anymask.errors import EngineError, InputError
 from anymask.io.image import open_image
 from tests.support.small_inpainters import FILL, lama_like
@@ -94,11 +94,11 @@ def test_crops_have_the_photos_own_scale(photo):
 
 def test_beyond_a_small_photo_both_picture_and_mask_are_mirrored(chelsea_photo):
     image = open_image(chelsea_photo)
-    hole = make_hole(block(image.pixels.shape[:2], np.s_[200:, 100:200]), 4, 4)
+    hole = make_inpaint_mask(block(image.pixels.shape[:2], np.s_[200:, 100:200]), 4, 4)
     painter = FakePainter(Sizes(64, 512))
     (crop,) = inpaint(image, block(image.pixels.shape[:2], np.s_[200:, 100:200]), painter, grow=4, feather=4).crops
     assert crop.box == (0, 0, 512, 320)
-    pixels, inside = taken(image.pixels, crop), marked(hole, crop)
+    pixels, inside = take_crop(image.pixels, crop), mark_crop(hole, crop)
     assert np.array_equal(pixels[300:320, :451], image.pixels[299:279:-1])
     assert np.array_equal(inside[300:320], inside[299:279:-1])
 
@@ -152,12 +152,12 @@ def test_files_that_are_no_inpainters_are_refused(tmp_path):
     (tmp_path / "one.onnx").write_bytes(model.SerializeToString())
     for name, words in (("none.onnx", "no file"), ("words.onnx", "no ONNX"), ("one.onnx", "1 input")):
         with pytest.raises(InputError, match=words):
-            load_painter("onnx", tmp_path / name)
+            load_inpainter("onnx", tmp_path / name)
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(EngineError, match="coreml"):
-        load_painter("onnx", lama_like(tmp_path / "small.onnx"), device="coreml")
+        load_inpainter("onnx", lama_like(tmp_path / "small.onnx"), device="coreml")
 
 
 # ---------------------------------------------------------------- refusals

@@ -19,33 +19,33 @@ def whole(answer, shape):
 
 
 @pytest.fixture(scope="module")
-def scene():
+def encoded():
     return hairy_disc()
 
 
 @pytest.fixture(scope="module")
-def matted(scene):
-    return matte(scene.pixels, scene.mask, Band(6, 30))
+def matted(encoded):
+    return matte(encoded.pixels, encoded.mask, Band(6, 30))
 
 
-def test_alpha_is_that_of_the_photograph_far_better_than_the_mask(scene, matted):
-    shape = scene.mask.shape
-    error = np.abs(whole(matted, shape) - scene.alpha).mean()
-    assert error < 0.3 * np.abs(whole(hard_edges(scene.pixels, scene.mask), shape) - scene.alpha).mean()
-    assert error < 0.3 * np.abs(whole(smooth_edges(scene.pixels, scene.mask), shape) - scene.alpha).mean()
+def test_alpha_is_that_of_the_photograph_far_better_than_the_mask(encoded, matted):
+    shape = encoded.mask.shape
+    error = np.abs(whole(matted, shape) - encoded.alpha).mean()
+    assert error < 0.3 * np.abs(whole(hard_edges(encoded.pixels, encoded.mask), shape) - encoded.alpha).mean()
+    assert error < 0.3 * np.abs(whole(smooth_edges(encoded.pixels, encoded.mask), shape) - encoded.alpha).mean()
 
 
-def test_hair_that_the_mask_missed_comes_with_the_object(scene, matted):
-    hair = (scene.alpha > 0.6) & ~scene.mask
+def test_hair_that_the_mask_missed_comes_with_the_object(encoded, matted):
+    hair = (encoded.alpha > 0.6) & ~encoded.mask
     assert hair.sum() > 300
-    assert (whole(matted, scene.mask.shape)[hair] > 0.4).mean() > 0.9
+    assert (whole(matted, encoded.mask.shape)[hair] > 0.4).mean() > 0.9
 
 
-def test_the_background_between_hairs_stays_out(scene, matted):
-    y, x = np.indices(scene.mask.shape)
+def test_the_background_between_hairs_stays_out(encoded, matted):
+    y, x = np.indices(encoded.mask.shape)
     ring = np.hypot(x - 110, y - 90)
-    between = (scene.alpha < 0.01) & (ring < 70)
-    assert (whole(matted, scene.mask.shape)[between] < 0.15).mean() > 0.95
+    between = (encoded.alpha < 0.01) & (ring < 70)
+    assert (whole(matted, encoded.mask.shape)[between] < 0.15).mean() > 0.95
 
 
 def test_colours_at_the_edge_are_those_of_the_object_alone(matted):
@@ -56,9 +56,9 @@ def test_colours_at_the_edge_are_those_of_the_object_alone(matted):
     assert to_background > 80
 
 
-def test_the_middle_stays_as_photographed_and_nothing_of_the_background_travels_along(scene, matted):
+def test_the_middle_stays_as_photographed_and_nothing_of_the_background_travels_along(encoded, matted):
     x0, y0, x1, y1 = matted.box
-    photo = scene.pixels[y0:y1, x0:x1]
+    photo = encoded.pixels[y0:y1, x0:x1]
     opaque = matted.alpha == 1
     assert opaque.sum() > 5000
     assert np.array_equal(matted.colors[opaque], photo[opaque])
@@ -67,9 +67,9 @@ def test_the_middle_stays_as_photographed_and_nothing_of_the_background_travels_
     assert (matted.colors[~near] == 0).all()
 
 
-def test_tiles_leave_no_seams(scene, matted, monkeypatch):
+def test_tiles_leave_no_seams(encoded, matted, monkeypatch):
     monkeypatch.setattr(matting, "TILE", 48)
-    tiled = matte(scene.pixels, scene.mask, Band(6, 30))
+    tiled = matte(encoded.pixels, encoded.mask, Band(6, 30))
     assert tiled.box == matted.box
     difference = np.abs(tiled.alpha - matted.alpha)
     assert difference.mean() < 0.01
@@ -109,10 +109,10 @@ def test_an_empty_mask_is_refused():
         matte(np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), bool))
 
 
-def test_without_pymatting_the_line_says_what_to_install(monkeypatch, scene):
+def test_without_pymatting_the_line_says_what_to_install(monkeypatch, encoded):
     monkeypatch.setattr(matting, "can_matte", lambda: False)
     with pytest.raises(AnymaskError, match=r"anymask\[edit\]"):
-        matte(scene.pixels, scene.mask)
+        matte(encoded.pixels, encoded.mask)
 
 
 @pytest.mark.parametrize("widths", [(-1, 5), (0, 0), (float("nan"), 3)])

@@ -9,15 +9,15 @@ from anymask import Mask
 from anymask.evaluation import differences
 from anymask.evaluation.compare import Interval, mean_interval
 from anymask.evaluation.matching import match_labelled
-from anymask.evaluation.protocols import Found
+from anymask.evaluation.protocols import ProtocolResult
 from tests.support.made_datasets import box_mask, box_object
 
 
-def boxes(ious: np.ndarray, per_photo: int = 1) -> dict[str, Found]:
+def boxes(ious: np.ndarray, per_photo: int = 1) -> dict[str, ProtocolResult]:
     """Photographs whose objects were answered with these IoUs."""
     names = ("iou", "boundary", "iou_jittered", "boundary_jittered", "seconds")
     rows = [{"object": str(i), **dict.fromkeys(names, float(iou))} for i, iou in enumerate(ious)]
-    return {str(i): Found(rows[i : i + per_photo]) for i in range(0, len(rows), per_photo)}
+    return {str(i): ProtocolResult(rows[i : i + per_photo]) for i in range(0, len(rows), per_photo)}
 
 
 def test_a_difference_that_is_the_same_everywhere_has_an_interval_of_no_width() -> None:
@@ -77,10 +77,10 @@ def test_a_handful_of_photographs_is_not_enough_to_tell() -> None:
 def test_precision_is_compared_by_photograph() -> None:
     truth = box_object(0, 0, 20, 20, label="cup")
 
-    def found(right: bool) -> Found:
+    def found(right: bool) -> ProtocolResult:
         answers = [Mask.from_array(box_mask(0, 0, 20, 20) if right else box_mask(40, 40, 50, 50), detector_score=0.9)]
         rows, entries = match_labelled([truth], answers, ["cup"], ["cup"])
-        return Found([{**row, "seconds": 1.0} for row in rows], entries)
+        return ProtocolResult([{**row, "seconds": 1.0} for row in rows], entries)
 
     good = {str(i): found(True) for i in range(12)}
     bad = {str(i): found(i % 3 > 0) for i in range(12)}

@@ -16,7 +16,7 @@ from anymask import Mask
 from anymask.evaluation import Object, summary
 from anymask.evaluation.average_precision import average_precision, false_alarms, weighted_precision
 from anymask.evaluation.matching import match_each, match_labelled
-from anymask.evaluation.protocols import Found
+from anymask.evaluation.protocols import ProtocolResult
 from anymask.structures import rle
 from tests.support.made_datasets import box_mask, box_object
 
@@ -85,7 +85,7 @@ def test_average_recall_is_that_of_coco_over_all_photographs(seed: int) -> None:
     found = {}
     for number, (objects, answers, _) in enumerate(photos):
         rows = [{**row, "answers": len(answers), "seconds": 0.0} for row in match_each(objects, answers)]
-        found[str(number)] = Found(rows)
+        found[str(number)] = ProtocolResult(rows)
     figures = summary(found, "everything")
     recall = coco_together(photos, False, [100, 1000]).eval["recall"]  # [IoU, category, area, answers]
     for place, area in enumerate(("", " small", " medium", " large")):
@@ -127,7 +127,7 @@ def test_recall_by_hand() -> None:
     assert rows[1]["ranks"]["all"] == [1, *[None] * 9]
     assert rows[1]["ranks"] == {"all": [1, *[None] * 9], "small": [1, *[None] * 9]}
     assert (rle.decode(rows[1]["answer"]) == answers[1]).all()
-    figures = summary({"a": Found([{**row, "answers": 3, "seconds": 1.0} for row in rows])}, "everything")
+    figures = summary({"a": ProtocolResult([{**row, "answers": 3, "seconds": 1.0} for row in rows])}, "everything")
     assert figures["AR@100"] == pytest.approx((1 + 0.1) / 2)
     assert figures["covered"] == 0.75
 
@@ -137,7 +137,7 @@ def test_only_the_best_hundred_answers_count_for_the_smaller_figure() -> None:
     others = [Mask.from_array(box_mask(40, 30, 60, 50), score=0.9) for _ in range(100)]
     (row,) = match_each(objects, [*others, Mask.from_array(box_mask(0, 0, 20, 20), score=0.1)])
     assert row["ranks"]["all"] == [100] * 10
-    figures = summary({"a": Found([{**row, "answers": 101, "seconds": 1.0}])}, "everything")
+    figures = summary({"a": ProtocolResult([{**row, "answers": 101, "seconds": 1.0}])}, "everything")
     assert (figures["AR@100"], figures["AR@1000"]) == (0, 1)
 
 
@@ -160,7 +160,7 @@ def test_answers_of_the_wrong_place_or_category_and_second_answers_to_an_object_
     rows, entries = match_labelled(objects, answers, ["cup", "cup", "cup", "spoon"], ["cup", "spoon"])
     assert false_alarms(entries) == 3
     without = match_labelled([], answers[:1], ["cup"], ["cup"])[1]
-    found = {"a": Found([{**row, "seconds": 1.0} for row in rows], entries), "b": Found([], without)}
+    found = {"a": ProtocolResult([{**row, "seconds": 1.0} for row in rows], entries), "b": ProtocolResult([], without)}
     assert summary(found, "text")["false alarms per photograph"] == 2
 
 

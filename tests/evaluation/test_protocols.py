@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anymask import InputError, Segmenter
-from anymask.evaluation import Contestant, Object, Setting, boundary_iou, mask_iou, measure, read_dataset, summary
+from anymask.evaluation import Object, Setting, Variant, boundary_iou, evaluate, mask_iou, read_dataset, summary
 from anymask.evaluation.protocols import jittered, next_click
 from anymask.evaluation.summary import clicks_to
 from tests.support.made_datasets import box_mask, box_object, index_dataset
@@ -77,8 +77,8 @@ def test_drawn_discs_are_found_by_every_way_of_asking(protocol: str, tmp_path: P
     photographs = read_dataset(index_dataset(tmp_path, 1))
     grid = {"sampling": "grid", "points_per_side": 12}
     values = grid if protocol == "everything" else {"select": "object", "refine": "off"}
-    contestant = Contestant(Setting(protocol, values), segmenter)
-    measure(photographs, [contestant], clicks=2)
+    contestant = Variant(Setting(protocol, values), segmenter)
+    evaluate(photographs, [contestant], clicks=2)
     figures = summary(contestant.found, protocol, 2)
     assert (figures["photographs"], figures["objects"]) == (1, 2)
     if protocol == "clicks":
@@ -96,8 +96,8 @@ def test_drawn_discs_are_found_by_every_way_of_asking(protocol: str, tmp_path: P
 
 
 def test_the_official_answer_knows_the_best_of_its_three(tmp_path: Path, segmenter: Segmenter) -> None:
-    contestant = Contestant(Setting("clicks", {"select": "official"}), segmenter)
-    measure(read_dataset(index_dataset(tmp_path, 1)), [contestant], clicks=1)
+    contestant = Variant(Setting("clicks", {"select": "official"}), segmenter)
+    evaluate(read_dataset(index_dataset(tmp_path, 1)), [contestant], clicks=1)
     figures = summary(contestant.found, "clicks", 1)
     assert figures["best of three"] >= figures["first click"] > 0.5
 
@@ -106,4 +106,4 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path, segmenter: Segmenter)
     folder = index_dataset(tmp_path, 1)
     Image.fromarray(np.full((50, 50), 255, np.uint8)).save(folder / "mask0.png")
     with pytest.raises(InputError, match=r"mask mask0 is \(50, 50\), its photograph \(240, 160\) pixels"):
-        measure(read_dataset(folder), [Contestant(Setting("boxes"), segmenter)])
+        evaluate(read_dataset(folder), [Variant(Setting("boxes"), segmenter)])

@@ -16,12 +16,12 @@ from PIL import Image
 
 from anymask import AnymaskError, InputError
 from anymask.cli import main
-from anymask.evaluation.protocols import Found
+from anymask.evaluation.protocols import ProtocolResult
 from anymask.evaluation.record import Record, other_records
 from tests.support.made_datasets import SIZE, index_dataset
 
 ABOUT = {"protocol": "clicks", "clicks": 3, "precision": "f32"}
-FOUND = Found([{"object": "a", "iou": [0.5, 0.75]}])
+FOUND = ProtocolResult([{"object": "a", "iou": [0.5, 0.75]}])
 QUICK = ("--protocol", "boxes", "--refine", "off", "--precision", "f32", "--against", "none")
 
 
@@ -38,10 +38,10 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
     assert again.get("a.jpg", "1") == FOUND
     assert again.get("a.jpg", "2") is None
     assert again.get("b.jpg", "1") is None
-    again.add("a.jpg", "2", Found())
+    again.add("a.jpg", "2", ProtocolResult())
     again.close()
     last = reopened(tmp_path)
-    assert last.get("a.jpg", "2") == Found()
+    assert last.get("a.jpg", "2") == ProtocolResult()
     assert len(last) == 1
     last.close()
 

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from anymask import InputError, Scene
+from anymask import EncodedImage, InputError
 from anymask.evaluation import Setting
 from anymask.evaluation.settings import _OPTIONS
 
@@ -28,7 +28,7 @@ def test_numbers_are_read_as_what_they_are() -> None:
 
 
 def test_settings_of_everything_mode_are_its_own_parameters() -> None:
-    assert _OPTIONS["everything"].keys() <= inspect.signature(Scene.everything).parameters.keys()
+    assert _OPTIONS["everything"].keys() <= inspect.signature(EncodedImage.everything).parameters.keys()
 
 
 def test_the_official_habit_has_nothing_else_to_set() -> None:

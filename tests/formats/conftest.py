@@ -13,8 +13,8 @@ from anymask.io.image import open_image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import make_prompts
-from anymask.structures.prompt_check import Satisfaction
-from anymask.structures.provenance import Run
+from anymask.structures.prompt_check import PromptCheck
+from anymask.structures.provenance import Provenance
 from tests.support.mask_shapes import SHAPES, disc
 
 
@@ -38,15 +38,15 @@ def result(photo: Path) -> MaskSet:
         *make_prompts((50, 40), box=[10, 5, 60, 30]),
     ]
     masks = [
-        Mask.from_array(SHAPES["disc"], score=0.9871234567, stability=0.97, satisfied=Satisfaction((True, True))),
+        Mask.from_array(SHAPES["disc"], score=0.9871234567, stability=0.97, follows_prompt=PromptCheck((True, True))),
         Mask.from_array(
             np.pad(disc(25, 40, 9), ((5, 10), (10, 0))),
             score=float("nan"),
             label="dög",
-            prompt=1,
-            satisfied=Satisfaction((), 0.31234567, 1.0),
-            clean_up=["filled 1 hole, 3 px"],
+            prompt_index=1,
+            follows_prompt=PromptCheck((), 0.31234567, 1.0),
+            edits=["filled 1 hole, 3 px"],
         ),
     ]
-    run = Run("mobile-sam", "openvino", "bf16", "CPU", 2, "0.1.0", {"load": 0.4, "encode": 0.21234567})
-    return MaskSet(masks, image=open_image(photo), prompts=prompts, run=run)
+    run = Provenance("mobile-sam", "openvino", "bf16", "CPU", 2, "0.1.0", {"load": 0.4, "encode": 0.21234567})
+    return MaskSet(masks, image=open_image(photo), prompts=prompts, provenance=run)

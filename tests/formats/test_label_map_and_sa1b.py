@@ -27,8 +27,8 @@ def rectangle(x0, y0, x1, y1, **about):
 
 @pytest.fixture
 def masks():
-    big = rectangle(0, 0, 30, 30, score=0.9, stability=0.95, prompt=0)
-    small = rectangle(10, 10, 20, 20, score=0.8, stability=0.97, prompt=1)
+    big = rectangle(0, 0, 30, 30, score=0.9, stability=0.95, prompt_index=0)
+    small = rectangle(10, 10, 20, 20, score=0.8, stability=0.97, prompt_index=1)
     prompts = [Prompt(points=[(5, 5)], labels=[1]), Prompt(points=[(15, 15)], labels=[1])]
     return MaskSet([big, small], image=ImageRecord(60, 40, "photo.jpg"), prompts=prompts)
 

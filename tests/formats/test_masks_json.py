@@ -16,8 +16,8 @@ from anymask.formats import masks_json
 from anymask.io.image import Image, open_image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.prompt_check import Satisfaction
-from anymask.structures.provenance import Run
+from anymask.structures.prompt_check import PromptCheck
+from anymask.structures.provenance import Provenance
 
 
 def content_of(result: MaskSet, tmp_path: Path) -> dict[str, Any]:
@@ -48,14 +48,14 @@ def test_the_keys_and_types_are_those_of_the_interface(
 
 def test_each_mask_tells_what_is_known_of_it(result: MaskSet, tmp_path: Path) -> None:
     first, second = content_of(result, tmp_path)["masks"]
-    assert {"prompt", "label", "score", "stability", "area", "box", "satisfied", "rle", "file"} <= first.keys()
+    assert {"prompt", "label", "score", "stability", "area", "box", "follows_prompt", "rle", "file"} <= first.keys()
     assert (first["prompt"], first["label"], first["score"]) == (0, None, 0.987123)
     assert (first["area"], first["box"]) == (result[0].area, result[0].box)
-    assert first["satisfied"] is True
+    assert first["follows_prompt"] is True
     assert np.array_equal(coco.decode(first["rle"]), result[0].array)
-    assert (second["prompt"], second["label"], second["satisfied"]) == (1, "dög", False)
-    assert second["satisfied_detail"] == {"points": [], "box_iou": 0.312346, "box_share": 1.0}
-    assert second["clean_up"] == ["filled 1 hole, 3 px"]
+    assert (second["prompt"], second["label"], second["follows_prompt"]) == (1, "dög", False)
+    assert second["prompt_check"] == {"points": [], "box_iou": 0.312346, "box_share": 1.0}
+    assert second["edits"] == ["filled 1 hole, 3 px"]
     assert second["score"] is None
     assert second["stability"] is None
 
@@ -63,9 +63,9 @@ def test_each_mask_tells_what_is_known_of_it(result: MaskSet, tmp_path: Path) ->
 def test_a_prompt_that_promises_nothing_is_null(tmp_path: Path) -> None:
     image = open_image(np.zeros((4, 5, 3), np.uint8))
     content = content_of(
-        MaskSet([Mask.from_array(np.ones((4, 5), bool))], image=image, run=Run("m", "e", "p")), tmp_path
+        MaskSet([Mask.from_array(np.ones((4, 5), bool))], image=image, provenance=Provenance("m", "e", "p")), tmp_path
     )
-    assert content["masks"][0]["satisfied"] is None
+    assert content["masks"][0]["follows_prompt"] is None
     assert content["image"]["path"] is None
     assert content["image"]["sha256"] == image.pixel_hash
 
@@ -76,13 +76,13 @@ def test_everything_comes_back(result: MaskSet, tmp_path: Path) -> None:
     assert [mask.rle for mask in back] == [mask.rle for mask in result]
     assert [mask.area for mask in back] == [mask.area for mask in result]
     assert not any(mask.is_rendered for mask in back)
-    assert (back[1].label, back[1].prompt) == ("dög", 1)
-    assert back[0].satisfied == Satisfaction((True, True))
-    assert back[1].satisfied == Satisfaction((), 0.312346, 1.0)
-    assert back[1].clean_up == result[1].clean_up
+    assert (back[1].label, back[1].prompt_index) == ("dög", 1)
+    assert back[0].follows_prompt == PromptCheck((True, True))
+    assert back[1].follows_prompt == PromptCheck((), 0.312346, 1.0)
+    assert back[1].edits == result[1].edits
     assert [prompt.as_dict() for prompt in back.prompts] == [prompt.as_dict() for prompt in result.prompts]
     assert back.record == result.record
-    assert (back.run.model, back.run.threads, back.size) == ("mobile-sam", 2, (50, 40))
+    assert (back.provenance.model, back.provenance.threads, back.size) == ("mobile-sam", 2, (50, 40))
 
 
 def test_writing_what_was_read_gives_the_same_file(result: MaskSet, tmp_path: Path) -> None:

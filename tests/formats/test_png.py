@@ -16,7 +16,7 @@ from tests.support.mask_shapes import SHAPES, BoolMask
 
 @pytest.mark.parametrize("mask", SHAPES.values(), ids=SHAPES)
 def test_a_mask_picture_is_grey_binary_and_of_the_photos_size(mask: BoolMask, tmp_path: Path) -> None:
-    (tmp_path / "mask.png").write_bytes(png.encode(mask))
+    (tmp_path / "mask.png").write_bytes(png.encode_png(mask))
     with PIL.Image.open(tmp_path / "mask.png") as picture:
         assert (picture.mode, picture.format) == ("L", "PNG")
         assert picture.size == mask.shape[::-1]

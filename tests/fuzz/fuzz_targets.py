@@ -159,7 +159,7 @@ def _scene() -> Any:
 
 
 class FakeScene:
-    """Answers as a Scene does, without a model: every prompt means a disc."""
+    """Answers as an EncodedImage does, without a model: every prompt means a disc."""
 
     size = (64, 48)
 
@@ -169,9 +169,9 @@ class FakeScene:
         self._segmenter = self
 
     def _run(self, *_: Any) -> Any:
-        from anymask.structures.provenance import Run
+        from anymask.structures.provenance import Provenance
 
-        return Run("fake", "none")
+        return Provenance("fake", "none")
 
     def segment(self, **asked: Any) -> list[Mask]:
         make_prompts(self.size, **asked)
@@ -296,11 +296,11 @@ def _server() -> Any:
 
     import anymask
     from anymask.server.app import create_app
-    from anymask.server.service import Settings
+    from anymask.server.service import ServerSettings
 
     photo = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
     segmenter = anymask.load("mobile-sam", threads=1)
-    app = create_app(segmenter, Settings(_folder() / "serve", detector="coco-ssd"))
+    app = create_app(segmenter, ServerSettings(_folder() / "serve", detector="coco-ssd"))
     client = TestClient(app, base_url="http://localhost", raise_server_exceptions=True)
     client.__enter__()
     id = client.post("/v1/images", files={"file": ("photo.jpg", photo.read_bytes())}).json()["id"]

@@ -16,7 +16,7 @@ import anymask
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import make_prompts
-from anymask.structures.prompt_check import Satisfaction
+from anymask.structures.prompt_check import PromptCheck
 from tests.fuzz.fuzz_targets import packed
 from tests.support.checkpoint_files import as_bfloat16, tensor, write_checkpoint, write_state_dict
 from tests.support.images import corners, encoded
@@ -32,8 +32,8 @@ def result() -> MaskSet:
     parts = np.zeros((17, 24), bool)
     parts[2:5, 18:22] = parts[10:15, 19:23] = True
     masks = [
-        Mask.from_array(ring, score=0.98, stability=0.9, satisfied=Satisfaction((True,))),
-        Mask.from_array(parts, score=0.5, label="dög", prompt=1, satisfied=Satisfaction((), 0.3, 1.0)),
+        Mask.from_array(ring, score=0.98, stability=0.9, follows_prompt=PromptCheck((True,))),
+        Mask.from_array(parts, score=0.5, label="dög", prompt_index=1, follows_prompt=PromptCheck((), 0.3, 1.0)),
     ]
     prompts = [*make_prompts((24, 17), points=[(9, 3)]), *make_prompts((24, 17), box=[17, 1, 24, 16])]
     image = anymask.open_image(np.zeros((17, 24, 3), np.uint8))
@@ -72,7 +72,7 @@ def asked() -> dict[str, dict[str, bytes]]:
     prompts = [
         {"points": [[350, 450], [400, 220.5]], "labels": [1, 0]},
         {"box": [60, 90, 300, 400], "points": [[100, 100]], "box_format": "xyxy", "frame": "pixels"},
-        {"boxes": [[0.1, 0.1, 0.5, 0.5], [0.2, 0.2, 0.3, 0.3]], "frame": "unit", "box_format": "cxcywh"},
+        {"boxes": [[0.1, 0.1, 0.5, 0.5], [0.2, 0.2, 0.3, 0.3]], "frame": "normalized", "box_format": "cxcywh"},
         {"points": [[[10, 20]], [[30, 40], [50, 60]]], "labels": [[1], [1, 0]], "outside": "allow"},
         {"points": [[1, 2], [3, 4]], "each": True, "text": "a dog"},
         {"mask_input": [[0, 1], [1, 0]], "points": [[1, 1]]},
@@ -102,7 +102,7 @@ def asked() -> dict[str, dict[str, bytes]]:
             "segment-box": b'segment\n{"prompts": [{"box": [170, 14, 412, 264], "label": "cup"}], "candidates": true, '
             b'"format": "polygons", "select": "part", "refine": "off", "max_hole_area": 9, "max_island_area": 9}',
             "segment-mask": b'segment\n{"prompts": [{"points": [[0.5, 0.5]], "mask": {"size": [400, 600], "counts": '
-            b'"TW^2d0l;00000lbj4"}}], "frame": "unit", "format": "png", "keep": false}',
+            b'"TW^2d0l;00000lbj4"}}], "frame": "normalized", "format": "png", "keep": false}',
             "everything": b'everything\n{"sampling": "grid", "points_per_side": 2, "max_seconds": 0.01, "tile": 256, '
             b'"roi": [1, 2, 300, 200], "min_area": 3, "max_area": 9999}',
             "cutout": b'cutout\n{"masks": [{"rle": {"size": [400, 600], "counts": "TW^2d0l;00000lbj4"}}], '

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto
 
 import anymask
-from anymask import ModelError, PromptError, Scene, WeightsError, weights
+from anymask import EncodedImage, ModelError, PromptError, WeightsError, weights
 from anymask.cli import main
 from anymask.models.fastsam.model import FastSam
 from tests.support.drawn_fastsam import drawn_fastsam
@@ -57,7 +57,7 @@ def loaded(path: Path, **options: Any) -> anymask.Segmenter:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, pixels: np.ndarray) -> Scene:
+def encoded(tmp_path: Path, pixels: np.ndarray) -> EncodedImage:
     return loaded(drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS)).encode(pixels)
 
 
@@ -81,93 +81,93 @@ def boxes_of(result: Any) -> list[list[int]]:
         ({"box": [0, 0, 160, 120]}, WHOLE),
     ],
 )
-def test_a_prompt_means_one_segment(scene: Scene, asked: dict[str, Any], expected: int) -> None:
-    (mask,) = scene.segment(**asked)
+def test_a_prompt_means_one_segment(encoded: EncodedImage, asked: dict[str, Any], expected: int) -> None:
+    (mask,) = encoded.segment(**asked)
     assert mask.box == BOXES[expected]
     assert mask.score == pytest.approx(SEGMENTS[expected][0])
     assert (mask.logits, mask.stability) == (None, None)
-    assert mask.satisfied
+    assert mask.follows_prompt
     assert mask.array.shape == (120, 160)
 
 
-def test_several_objects_come_in_the_order_asked(scene: Scene) -> None:
+def test_several_objects_come_in_the_order_asked(encoded: EncodedImage) -> None:
     order = [PLATE, CUP, HANDLE, CUP]
-    assert boxes_of(scene.segment(boxes=[BOXES[i] for i in order])) == [BOXES[i] for i in order]
-    assert boxes_of(scene.segment(points=[ON_RIGHT, ON_CUP], each=True)) == [BOXES[HANDLE], BOXES[CUP]]
-    ragged = scene.segment(boxes=[BOXES[CUP], BOXES[PLATE]], points=[[], [ON_RIGHT]])
+    assert boxes_of(encoded.segment(boxes=[BOXES[i] for i in order])) == [BOXES[i] for i in order]
+    assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_CUP], each=True)) == [BOXES[HANDLE], BOXES[CUP]]
+    ragged = encoded.segment(boxes=[BOXES[CUP], BOXES[PLATE]], points=[[], [ON_RIGHT]])
     assert boxes_of(ragged) == [BOXES[CUP], BOXES[HANDLE]]
 
 
-def test_points_come_before_the_box(scene: Scene) -> None:
+def test_points_come_before_the_box(encoded: EncodedImage) -> None:
     like_the_plate = [98, 30, 118, 50]
-    assert scene.segment(box=like_the_plate)[0].box == BOXES[PLATE]
-    (mask,) = scene.segment(box=like_the_plate, points=[ON_RIGHT])
+    assert encoded.segment(box=like_the_plate)[0].box == BOXES[PLATE]
+    (mask,) = encoded.segment(box=like_the_plate, points=[ON_RIGHT])
     assert mask.box == BOXES[HANDLE]
-    assert mask.satisfied.points == (True,)
-    assert not mask.satisfied
+    assert mask.follows_prompt.points == (True,)
+    assert not mask.follows_prompt
 
 
-def test_an_excluded_click_is_cut_out_where_no_segment_leaves_it_out(scene: Scene) -> None:
-    (mask,) = scene.segment(points=[ON_TABLE, ON_CUP], labels=[1, 0])
-    assert mask.satisfied
-    whole, cup = (scene.segment(points=[point])[0].array for point in (ON_TABLE, ON_CUP))
+def test_an_excluded_click_is_cut_out_where_no_segment_leaves_it_out(encoded: EncodedImage) -> None:
+    (mask,) = encoded.segment(points=[ON_TABLE, ON_CUP], labels=[1, 0])
+    assert mask.follows_prompt
+    whole, cup = (encoded.segment(points=[point])[0].array for point in (ON_TABLE, ON_CUP))
     assert np.array_equal(mask.array, whole & ~cup)
 
 
-def test_clicks_that_no_segment_has_together_join_theirs(scene: Scene) -> None:
-    (mask,) = scene.segment(points=[ON_CUP, ON_RIGHT, ON_TABLE], labels=[1, 1, 0])
-    cup, handle = (scene.segment(points=[point])[0].array for point in (ON_CUP, ON_RIGHT))
+def test_clicks_that_no_segment_has_together_join_theirs(encoded: EncodedImage) -> None:
+    (mask,) = encoded.segment(points=[ON_CUP, ON_RIGHT, ON_TABLE], labels=[1, 1, 0])
+    cup, handle = (encoded.segment(points=[point])[0].array for point in (ON_CUP, ON_RIGHT))
     assert np.array_equal(mask.array, cup | handle)
-    assert mask.satisfied
+    assert mask.follows_prompt
 
 
-def test_union_mode_joins_all_segments_under_included_points(scene: Scene) -> None:
-    (every,) = scene.segment(points=[ON_RIGHT_PART], mode="union")
+def test_union_mode_joins_all_segments_under_included_points(encoded: EncodedImage) -> None:
+    (every,) = encoded.segment(points=[ON_RIGHT_PART], mode="union")
     assert every.box == BOXES[WHOLE]
-    (some,) = scene.segment(points=[ON_RIGHT_PART, ON_TABLE], labels=[1, 0], mode="union")
+    (some,) = encoded.segment(points=[ON_RIGHT_PART, ON_TABLE], labels=[1, 0], mode="union")
     assert some.box == BOXES[HANDLE]
     with pytest.raises(PromptError, match="mode must be one of object, union, not 'all'"):
-        scene.segment(points=[ON_CUP], mode="all")
+        encoded.segment(points=[ON_CUP], mode="all")
 
 
-def test_clicks_are_grouped_by_segments(scene: Scene) -> None:
-    two = scene.segment(points=[ON_CUP, ON_RIGHT, ON_RIGHT_PART], group="auto")
+def test_clicks_are_grouped_by_segments(encoded: EncodedImage) -> None:
+    two = encoded.segment(points=[ON_CUP, ON_RIGHT, ON_RIGHT_PART], group="auto")
     assert boxes_of(two) == [BOXES[CUP], BOXES[HANDLE]]
     assert [len(prompt.points) for prompt in two.prompts] == [1, 2]
-    assert boxes_of(scene.segment(points=[ON_RIGHT, ON_RIGHT_PART], group="auto")) == [BOXES[HANDLE]]
+    assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_RIGHT_PART], group="auto")) == [BOXES[HANDLE]]
 
 
-def test_where_nothing_lies_the_answer_is_empty_and_says_so(scene: Scene) -> None:
+def test_where_nothing_lies_the_answer_is_empty_and_says_so(encoded: EncodedImage) -> None:
     for asked in ({"points": [OUTSIDE]}, {"box": [0, 110, 5, 119]}, {"points": [OUTSIDE], "mode": "union"}):
-        result = scene.segment(**asked)
-        assert (result[0].area, result[0].score, bool(result[0].satisfied)) == (0, 0.0, False)
+        result = encoded.segment(**asked)
+        assert (result[0].area, result[0].score, bool(result[0].follows_prompt)) == (0, 0.0, False)
         assert result.prompts[0].notes == ("no segment of sufficient confidence lies there; a lower conf finds more",)
-    (found,) = scene.segment(points=[(85, 115)], conf=0.1)
+    (found,) = encoded.segment(points=[(85, 115)], conf=0.1)
     assert found.box == BOXES[6]
 
 
-def test_everything_is_what_the_settings_leave_the_surest_first(scene: Scene) -> None:
-    result = scene.everything()
+def test_everything_is_what_the_settings_leave_the_surest_first(encoded: EncodedImage) -> None:
+    result = encoded.everything()
     assert boxes_of(result) == [BOXES[i] for i in (WHOLE, CUP, PLATE, HANDLE, SPECK)]
     assert [mask.score for mask in result] == sorted((mask.score for mask in result), reverse=True)
-    assert len(scene.everything(iou=1.0)) == 6
-    assert len(scene.everything(conf=0.1)) == 6
-    assert len(result.refilter(conf=0.75)) == len(scene.everything(conf=0.75)) == 3
-    assert len(scene.everything(max_det=2)) == 2
-    assert boxes_of(scene.everything(min_area=20, max_area=2000)) == [BOXES[CUP], BOXES[PLATE]]
-    assert boxes_of(scene.everything(roi=[90, 0, 159, 119], max_det=3)) == [BOXES[PLATE]]
+    assert len(encoded.everything(iou=1.0)) == 6
+    assert len(encoded.everything(conf=0.1)) == 6
+    assert len(result.refilter(conf=0.75)) == len(encoded.everything(conf=0.75)) == 3
+    assert len(encoded.everything(max_det=2)) == 2
+    assert boxes_of(encoded.everything(min_area=20, max_area=2000)) == [BOXES[CUP], BOXES[PLATE]]
+    assert boxes_of(encoded.everything(roi=[90, 0, 159, 119], max_det=3)) == [BOXES[PLATE]]
     assert result.tree.parents.tolist() == [-1, 0, 3, 0, 1]
     assert (result.partition().labels > 0).all()
-    assert result.run.call.options["conf"] == 0.4
+    assert result.provenance.call.options["conf"] == 0.4
 
 
 def test_settings_of_load_hold_for_every_call(tmp_path: Path, pixels: np.ndarray) -> None:
     path = drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS)
-    scene = loaded(path, conf=0.75, max_det=2).encode(pixels)
-    assert len(scene.everything()) == 2
-    assert scene.segment(points=[ON_RIGHT])[0].box == BOXES[WHOLE]
-    assert scene.segment(points=[ON_RIGHT], conf=0.4, max_det=9)[0].box == BOXES[HANDLE]
-    assert scene.segment(points=[ON_RIGHT])[0].box == BOXES[WHOLE]
+    encoded = loaded(path, conf=0.75, max_det=2).encode(pixels)
+    assert len(encoded.everything()) == 2
+    assert encoded.segment(points=[ON_RIGHT])[0].box == BOXES[WHOLE]
+    assert encoded.segment(points=[ON_RIGHT], conf=0.4, max_det=9)[0].box == BOXES[HANDLE]
+    assert encoded.segment(points=[ON_RIGHT])[0].box == BOXES[WHOLE]
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
@@ -192,25 +192,25 @@ def test_an_open_input_sees_the_smallest_frame(tmp_path: Path) -> None:
     assert loaded(path)._family.imgsz == 160  # what the export says
 
 
-def test_text_is_left_to_the_detector(scene: Scene) -> None:
+def test_text_is_left_to_the_detector(encoded: EncodedImage) -> None:
     def cups(pixels: np.ndarray, phrases: Any) -> Any:
         return [[24, 20, 64, 60], [25, 21, 64, 60], [96, 28, 140, 92]], ["cup", "cup", "cup"], [0.9, 0.8, 0.7]
 
-    result = scene.segment(text="cup", detector=cups)
+    result = encoded.segment(text="cup", detector=cups)
     assert boxes_of(result) == [BOXES[CUP], BOXES[HANDLE]]
     assert [mask.label for mask in result] == ["cup", "cup"]
 
 
-def test_what_it_cannot_do_is_refused_in_one_line(scene: Scene) -> None:
-    first = scene.segment(points=[ON_CUP])[0]
+def test_what_it_cannot_do_is_refused_in_one_line(encoded: EncodedImage) -> None:
+    first = encoded.segment(points=[ON_CUP])[0]
     refused = [
-        (lambda: scene.segment(points=[ON_CUP], previous=first), "drawn takes no mask as a prompt"),
-        (lambda: scene.segment(mask_input=np.zeros((1, 256, 256))), "drawn takes no mask as a prompt"),
-        (lambda: scene.candidates(points=[ON_CUP], mask_input=np.zeros((1, 256, 256))), "takes no mask as a prompt"),
-        (lambda: scene.candidates(points=[ON_CUP]).logits, "drawn has no logits"),
-        (lambda: scene.candidates(points=[ON_CUP]).stability, "drawn has no stability|drawn has no frame"),
-        (lambda: scene.embedding, "drawn has no embedding"),
-        (lambda: scene.everything(points_per_side=8), "takes no points_per_side: conf, iou and max_det"),
+        (lambda: encoded.segment(points=[ON_CUP], previous=first), "drawn takes no mask as a prompt"),
+        (lambda: encoded.segment(mask_input=np.zeros((1, 256, 256))), "drawn takes no mask as a prompt"),
+        (lambda: encoded.predict(points=[ON_CUP], mask_input=np.zeros((1, 256, 256))), "takes no mask as a prompt"),
+        (lambda: encoded.predict(points=[ON_CUP]).logits, "drawn has no logits"),
+        (lambda: encoded.predict(points=[ON_CUP]).stability, "drawn has no stability|drawn has no frame"),
+        (lambda: encoded.embedding, "drawn has no embedding"),
+        (lambda: encoded.everything(points_per_side=8), "takes no points_per_side: conf, iou and max_det"),
     ]
     for ask, words in refused:
         with pytest.raises(ModelError, match=words) as raised:
@@ -218,18 +218,18 @@ def test_what_it_cannot_do_is_refused_in_one_line(scene: Scene) -> None:
         assert "\n" not in str(raised.value)
     for settings in ({"conf": 0}, {"conf": 1.5}, {"iou": -0.1}, {"max_det": 0}, {"max_det": 1.5}, {"conf": "x"}):
         with pytest.raises(PromptError, match=f"{next(iter(settings))} must"):
-            scene.everything(**settings)
+            encoded.everything(**settings)
     with pytest.raises(TypeError, match="unexpected keyword argument 'points'"):
-        scene.everything(points=3)
+        encoded.everything(points=3)
 
 
-def test_candidates_are_the_segments_that_keep_the_prompt(scene: Scene) -> None:
-    found = scene.candidates(points=[ON_SPECK])
+def test_candidates_are_the_segments_that_keep_the_prompt(encoded: EncodedImage) -> None:
+    found = encoded.predict(points=[ON_SPECK])
     assert found.masks.shape == (3, 120, 160)
     assert found.scores.tolist() == pytest.approx([0.45, 0.85, 0.9])
     assert [int(mask.sum()) for mask in found.masks] == sorted(int(mask.sum()) for mask in found.masks)
-    assert len(scene.candidates(points=[ON_SPECK], multimask=False).scores) == 1
-    assert scene.candidates(box=BOXES[CUP]).scores[0] == pytest.approx(0.85)
+    assert len(encoded.predict(points=[ON_SPECK], multimask=False).scores) == 1
+    assert encoded.predict(box=BOXES[CUP]).scores[0] == pytest.approx(0.85)
 
 
 @pytest.mark.parametrize(

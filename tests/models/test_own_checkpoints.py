@@ -72,12 +72,12 @@ def pixels() -> np.ndarray:
 def embedding_of(files: list[Path], pixels: np.ndarray, engine: str = "onnxruntime") -> np.ndarray:
     weights.add_model("mine", files)
     try:
-        scene = anymask.load("mine", engine=engine, precision="f32", device="cpu", threads=2).encode(pixels)
+        encoded = anymask.load("mine", engine=engine, precision="f32", device="cpu", threads=2).encode(pixels)
     finally:
         weights.remove("mine")
-    mask = scene.segment(points=[(80, 60)])[0]
+    mask = encoded.segment(points=[(80, 60)])[0]
     assert mask.array.shape == (120, 160)
-    return scene.embedding
+    return encoded.embedding
 
 
 def transformers_name(name: str) -> str:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask import PromptError, Scene, Segmenter
+from anymask import EncodedImage, PromptError, Segmenter
 from anymask.cli import main
-from anymask.prediction.click_grouping import as_whole_as_possible, groups_of, told_apart
+from anymask.prediction.click_grouping import as_whole_as_possible, different_instances, groups_of
 from anymask.structures.overlap import iou
 
 LEFT, RIGHT = (410, 470), (1050, 450)
@@ -19,11 +19,11 @@ LEFT_BOX, RIGHT_BOX = [192, 262, 628, 674], [850, 236, 1264, 660]
 
 
 @pytest.fixture(scope="module")
-def citrus(segmenter: Segmenter) -> Scene:
+def citrus(segmenter: Segmenter) -> EncodedImage:
     return segmenter.encode(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
 
 
-def test_two_clicks_on_two_fruits_are_two_whole_fruits_where_one_prompt_mixes_them(citrus: Scene) -> None:
+def test_two_clicks_on_two_fruits_are_two_whole_fruits_where_one_prompt_mixes_them(citrus: EncodedImage) -> None:
     expected = citrus.segment(boxes=[LEFT_BOX, RIGHT_BOX])
     result = citrus.segment(points=[LEFT, RIGHT], group="auto")
     assert len(result) == 2
@@ -31,10 +31,10 @@ def test_two_clicks_on_two_fruits_are_two_whole_fruits_where_one_prompt_mixes_th
     (mixed,) = citrus.segment(points=[LEFT, RIGHT])
     assert max(iou(mixed, whole) for whole in expected) < 0.7
     assert [prompt.as_dict()["points"] for prompt in result.prompts] == [[list(LEFT)], [list(RIGHT)]]
-    assert all(mask.satisfied and len(mask.satisfied.points) == 1 for mask in result)
+    assert all(mask.follows_prompt and len(mask.follows_prompt.points) == 1 for mask in result)
 
 
-def test_two_clicks_on_one_fruit_are_one_object(citrus: Scene) -> None:
+def test_two_clicks_on_one_fruit_are_one_object(citrus: EncodedImage) -> None:
     points = [(300, 400), (500, 560)]
     result = citrus.segment(points=points, group="auto")
     (one,) = citrus.segment(points=points)
@@ -42,7 +42,7 @@ def test_two_clicks_on_one_fruit_are_one_object(citrus: Scene) -> None:
     assert iou(result[0], one) == 1.0
 
 
-def test_excluded_clicks_count_for_every_object(citrus: Scene) -> None:
+def test_excluded_clicks_count_for_every_object(citrus: EncodedImage) -> None:
     result = citrus.segment(points=[LEFT, RIGHT, (60, 60)], labels=[1, 1, 0], group="auto")
     assert len(result) == 2
     for prompt, mask in zip(result.prompts, result, strict=True):
@@ -50,7 +50,7 @@ def test_excluded_clicks_count_for_every_object(citrus: Scene) -> None:
         assert not mask.array[60, 60]
 
 
-def test_a_lone_click_and_excluded_clicks_alone_stay_what_they_are(citrus: Scene) -> None:
+def test_a_lone_click_and_excluded_clicks_alone_stay_what_they_are(citrus: EncodedImage) -> None:
     assert len(citrus.segment(points=[LEFT], group="auto")) == 1
     assert len(citrus.segment(points=[LEFT], labels=[0], group="auto")) == 1
 
@@ -64,7 +64,7 @@ def test_a_lone_click_and_excluded_clicks_alone_stay_what_they_are(citrus: Scene
         {"text": "fruit"},
     ],
 )
-def test_grouping_is_for_plain_points(citrus: Scene, asked: dict[str, object]) -> None:
+def test_grouping_is_for_plain_points(citrus: EncodedImage, asked: dict[str, object]) -> None:
     with pytest.raises(PromptError, match="group='auto' takes points and labels only"):
         citrus.segment(**asked, group="auto")
     with pytest.raises(PromptError, match="group must be one of one, auto, not 'both'"):
@@ -95,10 +95,10 @@ def test_a_detail_tells_no_clicks_apart() -> None:
     masks = np.stack([squares(eye, face) for eye in eyes])
     inside = np.array([[[True, False], [True, True]], [[False, True], [True, True]]])
     scores = np.full((2, 2), 0.9, np.float32)
-    assert not told_apart(inside, scores, masks).any()
+    assert not different_instances(inside, scores, masks).any()
     halves = np.stack([squares(half, face) for half in [(5, 5, 19, 35), (21, 5, 35, 35)]])
-    assert told_apart(inside, scores, halves).tolist() == [[False, True], [True, False]]
-    assert not told_apart(inside, np.float32([[0.5, 0.9], [0.9, 0.9]]), halves).any()
+    assert different_instances(inside, scores, halves).tolist() == [[False, True], [True, False]]
+    assert not different_instances(inside, np.float32([[0.5, 0.9], [0.9, 0.9]]), halves).any()
 
 
 def test_objects_do_not_grow_at_the_cost_of_each_other() -> None:

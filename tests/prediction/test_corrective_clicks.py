@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from anymask.prediction.corrective_clicks import obedient, obeys, reconsidered
-from anymask.prediction.prompting import ask
-from anymask.prediction.ranking import FURTHER, further_evidence, further_worth
+from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click, obeys
+from anymask.prediction.prompting import segment_prompts
+from anymask.prediction.ranking import FURTHER, corrective_rank_features, corrective_rank_scores
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
-FRAME = Frame(256, 256)
+FRAME = ResizeLongestSide(256, 256)
 CUP, SAUCER, TABLE, SPOON = (290, 215), (110, 300), (560, 380), (362, 285)
 
 discs = st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 120), st.floats(0.5, 20, width=32))
@@ -26,11 +26,11 @@ def disc(x, y, radius, height=10.0):
 @example((0, 0, 6, 1.0), [], (0, 0), 0, 30, 30)  # a pixel of the photo takes up eight cells
 @given(discs, st.lists(discs, max_size=4), places, st.integers(0, 1), st.integers(30, 900), st.integers(30, 900))
 def test_a_click_always_has_its_way_and_only_adds_or_only_takes_away(first, answers, place, label, width, height):
-    frame, before = Frame(width, height), disc(*first)
+    frame, before = ResizeLongestSide(width, height), disc(*first)
     point = (np.add(place, 0.5) / 256 * [width, height]).tolist()
     prompt = Prompt(points=[point], labels=[label], mask_input=before)
     others = np.stack([before, *(disc(*answer) for answer in answers)])
-    after = obedient(frame, before, others, prompt)
+    after = enforce_last_click(frame, before, others, prompt)
     assert obeys(frame, after, prompt)
     kept = before > 0 if label else before <= 0
     assert np.array_equal((after > 0)[kept], (before > 0)[kept])
@@ -39,7 +39,7 @@ def test_a_click_always_has_its_way_and_only_adds_or_only_takes_away(first, answ
 def test_the_part_around_the_click_of_the_answer_that_changes_least_is_taken_over():
     apart, huge = np.maximum(disc(60, 60, 12), disc(200, 200, 20)), disc(60, 60, 90)
     prompt = Prompt(points=[(60.5, 60.5)], labels=[1])
-    after = obedient(FRAME, disc(128, 128, 40), np.stack([huge, apart]), prompt)
+    after = enforce_last_click(FRAME, disc(128, 128, 40), np.stack([huge, apart]), prompt)
     assert after[60, 60] > 0
     assert after[60, 69] > 0
     assert after[128, 128] > 0
@@ -49,7 +49,7 @@ def test_the_part_around_the_click_of_the_answer_that_changes_least_is_taken_ove
 
 def test_where_others_would_change_too_much_only_a_spot_is_changed():
     before, huge = disc(128, 128, 40), disc(60, 60, 90)
-    after = obedient(FRAME, before, huge[None], Prompt(points=[(40.5, 40.5)], labels=[1]))
+    after = enforce_last_click(FRAME, before, huge[None], Prompt(points=[(40.5, 40.5)], labels=[1]))
     assert after[40, 40] > 0
     assert 20 < np.count_nonzero((after > 0) & (before <= 0)) < 120
 
@@ -63,18 +63,18 @@ def test_a_further_click_has_its_way_with_and_without_a_mirror(answers, first, p
         return lambda prompts: (np.stack([parts[name]] * len(prompts)), np.full((len(prompts), 4), 0.9, np.float32))
 
     prompt = Prompt(points=[np.add(first, 0.5), np.add(place, 0.5)], labels=[1, label], mask_input=disc(128, 128, 50))
-    (answer,) = ask(fake("own"), FRAME, [prompt], "object", fake("mirror") if with_mirror else None)
+    (answer,) = segment_prompts(fake("own"), FRAME, [prompt], "object", fake("mirror") if with_mirror else None)
     assert obeys(FRAME, answer.logits, prompt)
     assert answer.mirrored == with_mirror
-    seen = further_evidence(FRAME, logits, np.ones(8, np.float32), prompt)
+    seen = corrective_rank_features(FRAME, logits, np.ones(8, np.float32), prompt)
     assert seen.shape == (8, len(FURTHER))
-    assert np.isfinite(further_worth(seen)).all()
+    assert np.isfinite(corrective_rank_scores(seen)).all()
 
 
 def test_a_click_beside_an_accepted_object_leaves_the_object_there(coffee):
     cup = coffee.segment(box=[170, 14, 412, 264])[0]
     more = coffee.segment(points=[CUP, SAUCER], previous=cup)[0]
-    assert more.satisfied
+    assert more.follows_prompt
     assert (more.array & cup.array).sum() > 0.95 * cup.area
     less = coffee.segment(points=[CUP, TABLE], labels=[1, 0], previous=cup)[0]
     assert iou(less, cup) > 0.9
@@ -85,28 +85,28 @@ CLICKS = [(40.5, 40.5), (128.5, 128.5), (200.5, 200.5)]
 
 def test_two_clicks_are_answered_by_the_mean_alone():
     mean, single = disc(128, 128, 40), disc(40, 40, 10)
-    assert np.array_equal(reconsidered(FRAME, mean, single, Prompt(points=CLICKS[:2], labels=[1, 0])), mean)
+    assert np.array_equal(choose_single_or_blend(FRAME, mean, single, Prompt(points=CLICKS[:2], labels=[1, 0])), mean)
 
 
 def test_from_the_third_click_on_the_single_mask_answer_is_taken_where_it_keeps_more_clicks():
     mean, single = disc(128, 128, 100), disc(40, 40, 80)
     prompt = Prompt(points=CLICKS, labels=[1, 1, 0])
-    assert np.array_equal(reconsidered(FRAME, mean, single, prompt), mean)
+    assert np.array_equal(choose_single_or_blend(FRAME, mean, single, prompt), mean)
     prompt = Prompt(points=CLICKS, labels=[1, 0, 0])
-    assert np.array_equal(reconsidered(FRAME, mean, single, prompt), single)
+    assert np.array_equal(choose_single_or_blend(FRAME, mean, single, prompt), single)
 
 
 def test_clicks_that_leave_little_of_the_earlier_mask_get_the_much_smaller_answer():
     mean, small, similar = disc(40, 40, 60), disc(40, 40, 20), disc(40, 40, 50)
     prompt = Prompt(points=CLICKS, labels=[1, 0, 0])
-    assert np.array_equal(reconsidered(FRAME, mean, small, prompt), small)
-    assert np.array_equal(reconsidered(FRAME, mean, similar, prompt), mean)
-    assert np.array_equal(reconsidered(FRAME, disc(40, 40, 9), disc(40, 40, 6), prompt), disc(40, 40, 6))
+    assert np.array_equal(choose_single_or_blend(FRAME, mean, small, prompt), small)
+    assert np.array_equal(choose_single_or_blend(FRAME, mean, similar, prompt), mean)
+    assert np.array_equal(choose_single_or_blend(FRAME, disc(40, 40, 9), disc(40, 40, 6), prompt), disc(40, 40, 6))
 
 
 def test_clicks_that_mean_the_spoon_alone_end_with_the_spoon(coffee):
     saucer = coffee.segment(points=[SAUCER])[0]
     points, labels = [SPOON, SAUCER, CUP, TABLE], [1, 0, 0, 0]
     answer = coffee.segment(points=points, labels=labels, previous=saucer)[0]
-    assert answer.satisfied
+    assert answer.follows_prompt
     assert answer.area < 0.3 * saucer.area

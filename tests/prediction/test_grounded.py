@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 import skimage.data
 
-from anymask import ModelError, Pipeline, PromptError, Scene, Search, Segmenter, load, open_image
+from anymask import (
+    DetectionOptions,
+    EncodedImage,
+    GroundedSegmenter,
+    ModelError,
+    PromptError,
+    Segmenter,
+    load,
+    open_image,
+)
 from anymask.formats.registry import find_format
 from anymask.structures.overlap import iou
 from tests.support.fake_detectors import FakeDetector, detections
@@ -20,8 +29,8 @@ CUP, SPOON = (170, 14, 412, 240), (315, 65, 430, 330)
 
 
 @pytest.fixture(scope="module")
-def pipeline(segmenter: Segmenter) -> Pipeline:
-    return Pipeline(segmenter, "coco-ssd")
+def pipeline(segmenter: Segmenter) -> GroundedSegmenter:
+    return GroundedSegmenter(segmenter, "coco-ssd")
 
 
 # Points inside the thing and points of what lies beside it, looked at in the pictures.
@@ -36,7 +45,7 @@ def pipeline(segmenter: Segmenter) -> Pipeline:
     ],
 )
 def test_the_named_object_is_cut_out(
-    pipeline: Pipeline, photo: str, words: str, label: str, inside: list[Any], outside: list[Any]
+    pipeline: GroundedSegmenter, photo: str, words: str, label: str, inside: list[Any], outside: list[Any]
 ) -> None:
     picture = getattr(skimage.data, photo)()
     (mask,) = pipeline(picture[0] if isinstance(picture, tuple) else picture, words)
@@ -47,7 +56,7 @@ def test_the_named_object_is_cut_out(
     assert mask.detector_score > 0.5
     assert mask.score is not None
     assert mask.score > 0.8
-    assert mask.satisfied
+    assert mask.follows_prompt
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +67,7 @@ def dogs() -> Path:
     return photo
 
 
-def test_both_dogs_by_one_word(pipeline: Pipeline, dogs: Path) -> None:
+def test_both_dogs_by_one_word(pipeline: GroundedSegmenter, dogs: Path) -> None:
     result = pipeline(dogs, "dog")
     left, right = sorted(result, key=lambda mask: mask.box[0])
     assert left.label == right.label == "dog"
@@ -67,18 +76,18 @@ def test_both_dogs_by_one_word(pipeline: Pipeline, dogs: Path) -> None:
     assert iou(left, right) < 0.01
 
 
-def test_scene_takes_words(coffee: Scene) -> None:
+def test_scene_takes_words(coffee: EncodedImage) -> None:
     result = coffee.segment(text="mug, zebra", detector="coco-ssd")
     assert [mask.label for mask in result] == ["cup"]
     assert [prompt.text for prompt in result.prompts] == ["mug", "zebra"]
     assert result.prompts[0].notes == ("'mug' is taken as 'cup'",)
     assert result.prompts[1].notes == ("nothing was found for 'zebra'",)
-    assert result.run.detector == "coco-ssd"
-    assert result.run.seconds.keys() == {"load", "encode", "decode", "detect"}
-    assert result[0].prompt == 0
+    assert result.provenance.detector == "coco-ssd"
+    assert result.provenance.seconds.keys() == {"load", "encode", "decode", "detect"}
+    assert result[0].prompt_index == 0
 
 
-def test_words_give_the_masks_of_their_boxes(coffee: Scene) -> None:
+def test_words_give_the_masks_of_their_boxes(coffee: EncodedImage) -> None:
     detector = FakeDetector([("spoon", 0.6, SPOON), ("cup", 0.9, CUP)])
     named = coffee.segment(text="cup, spoon", detector=detector)
     boxed = coffee.segment(boxes=[CUP, SPOON])
@@ -91,16 +100,16 @@ def test_words_give_the_masks_of_their_boxes(coffee: Scene) -> None:
 
 
 def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_photo: Path) -> None:
-    scene = segmenter.encode(coffee_photo)
+    encoded = segmenter.encode(coffee_photo)
     asked = []
-    decode = scene._decode
-    scene._decode = lambda prompts: asked.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
+    decode = encoded._decode
+    encoded._decode = lambda prompts: asked.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
     rows = [("thing", 0.9 - i / 100, (40 * i, 30 * i, 40 * i + 60, 30 * i + 60)) for i in range(10)]
-    scene.segment(text="thing", detector=FakeDetector(rows))
+    encoded.segment(text="thing", detector=FakeDetector(rows))
     assert asked == [10]
 
 
-def test_nothing_found_is_a_result_that_every_format_takes(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_nothing_found_is_a_result_that_every_format_takes(pipeline: GroundedSegmenter, tmp_path: Path) -> None:
     result = pipeline(np.full((60, 90, 3), 128, np.uint8), "zebra")
     assert len(result) == 0
     assert result.size == (90, 60)
@@ -108,46 +117,46 @@ def test_nothing_found_is_a_result_that_every_format_takes(pipeline: Pipeline, t
     assert result.prompts[0].as_dict() == {"points": [], "labels": [], "box": None, "text": "zebra"}
     result.save(tmp_path / "none.json")
     again = find_format("masks-json").read(tmp_path / "none.json")
-    assert (len(again), again.prompts[0].text, again.run.detector) == (0, "zebra", "coco-ssd")
+    assert (len(again), again.prompts[0].text, again.provenance.detector) == (0, "zebra", "coco-ssd")
     assert result.draw().size == (90, 60)
 
 
 def test_nothing_is_encoded_where_nothing_is_found(segmenter: Segmenter, coffee_photo: Path) -> None:
     class Blind(Segmenter):
-        def encode(self, *arguments: Any, **options: Any) -> Scene:
+        def encode(self, *arguments: Any, **options: Any) -> EncodedImage:
             raise AssertionError("encoded a picture without anything in it")
 
     blind = Blind.__new__(Blind)
     blind.__dict__.update(segmenter.__dict__)
-    assert len(Pipeline(blind, FakeDetector([]))(coffee_photo, "dog")) == 0
+    assert len(GroundedSegmenter(blind, FakeDetector([]))(coffee_photo, "dog")) == 0
 
 
-def test_two_boxes_of_one_object_give_one_mask(coffee: Scene) -> None:
+def test_two_boxes_of_one_object_give_one_mask(coffee: EncodedImage) -> None:
     # Neither IoU of the boxes reaches its threshold: only the masks tell that both show the cup.
     loose = (140, 0, 420, 270)
     detector = FakeDetector([("cup", 0.9, CUP), ("mug", 0.8, loose)])
     masks = coffee.segment(boxes=[CUP, loose])
     assert iou(masks[0], masks[1]) > 0.8
     result = coffee.segment(text="cup, mug", detector=detector)
-    assert [(mask.label, mask.prompt) for mask in result] == [("cup", 0)]
-    kept = Pipeline(coffee._segmenter, detector, mask_nms_thresh=1).segment(coffee, "cup, mug")
-    assert [(mask.label, mask.prompt) for mask in kept] == [("cup", 0), ("mug", 1)]
+    assert [(mask.label, mask.prompt_index) for mask in result] == [("cup", 0)]
+    kept = GroundedSegmenter(coffee._segmenter, detector, mask_nms_thresh=1).segment(coffee, "cup, mug")
+    assert [(mask.label, mask.prompt_index) for mask in kept] == [("cup", 0), ("mug", 1)]
 
 
-def test_different_objects_in_one_box_are_kept(coffee: Scene) -> None:
+def test_different_objects_in_one_box_are_kept(coffee: EncodedImage) -> None:
     detector = FakeDetector([("cup", 0.9, CUP), ("spoon", 0.8, SPOON)])
     assert len(coffee.segment(text="cup, spoon", detector=detector)) == 2
 
 
-def test_limits_of_a_search_hold(segmenter: Segmenter, coffee: Scene) -> None:
+def test_limits_of_a_search_hold(segmenter: Segmenter, coffee: EncodedImage) -> None:
     rows = [("cup", 0.9, CUP), ("spoon", 0.8, SPOON), ("spoon", 0.7, (20, 20, 60, 60))]
     detector = FakeDetector(rows)
-    assert len(coffee.segment(text="x", detector=detector, search=Search(max_per_label=1))) == 2
-    assert len(coffee.segment(text="x", detector=detector, search=Search(threshold=0.85))) == 1
-    assert len(coffee.segment(text="x", detector=detector, search=Search(min_area=0.05))) == 2
+    assert len(coffee.segment(text="x", detector=detector, search=DetectionOptions(max_per_label=1))) == 2
+    assert len(coffee.segment(text="x", detector=detector, search=DetectionOptions(threshold=0.85))) == 1
+    assert len(coffee.segment(text="x", detector=detector, search=DetectionOptions(min_area=0.05))) == 2
 
 
-def test_scores_of_both_survive_being_saved(coffee: Scene, tmp_path: Path) -> None:
+def test_scores_of_both_survive_being_saved(coffee: EncodedImage, tmp_path: Path) -> None:
     result = coffee.segment(text="cup", detector="coco-ssd")
     result.save(tmp_path / "masks.json")
     (mask,) = find_format("masks-json").read(tmp_path / "masks.json")
@@ -157,14 +166,14 @@ def test_scores_of_both_survive_being_saved(coffee: Scene, tmp_path: Path) -> No
     assert iou(mask, result[0]) == 1
 
 
-def test_labels_reach_supervision(coffee: Scene) -> None:
+def test_labels_reach_supervision(coffee: EncodedImage) -> None:
     detections = coffee.segment(text="cup, table", detector="coco-ssd").to_supervision()
     assert list(detections.data["class_name"]) == ["cup", "dining table"]
     assert detections.mask.shape == (2, 400, 600)
 
 
 def test_many_pictures_are_answered_in_order(
-    pipeline: Pipeline, coffee_photo: Path, chelsea_photo: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: GroundedSegmenter, coffee_photo: Path, chelsea_photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anymask.prediction.grounded._BATCH", 2)
 
@@ -176,7 +185,7 @@ def test_many_pictures_are_answered_in_order(
     assert iou(results[0][0], results[2][0]) > 0.999
 
 
-def test_threads_share_a_pipeline(pipeline: Pipeline, coffee_photo: Path, chelsea_photo: Path) -> None:
+def test_threads_share_a_pipeline(pipeline: GroundedSegmenter, coffee_photo: Path, chelsea_photo: Path) -> None:
     photos = [coffee_photo, chelsea_photo] * 2
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda photo: pipeline(photo, "cat, cup"), photos))
@@ -184,7 +193,9 @@ def test_threads_share_a_pipeline(pipeline: Pipeline, coffee_photo: Path, chelse
     assert iou(results[0][0], results[2][0]) == iou(results[1][0], results[3][0]) == 1
 
 
-def test_a_turned_phone_photo_gives_the_mask_turned(pipeline: Pipeline, coffee_photo: Path, tmp_path: Path) -> None:
+def test_a_turned_phone_photo_gives_the_mask_turned(
+    pipeline: GroundedSegmenter, coffee_photo: Path, tmp_path: Path
+) -> None:
     import PIL.Image
 
     with PIL.Image.open(coffee_photo) as photo:
@@ -207,12 +218,14 @@ class FakeLookAlikes(FakeDetector):
 
 def test_more_things_like_the_one_in_a_box(segmenter: Segmenter, coffee_photo: Path) -> None:
     detector = FakeLookAlikes([])
-    result = Pipeline(segmenter, detector).find_similar(coffee_photo, [170, 14.4, 411.6, 240], label="crockery")
+    result = GroundedSegmenter(segmenter, detector).find_similar(
+        coffee_photo, [170, 14.4, 411.6, 240], label="crockery"
+    )
     assert [mask.label for mask in result] == ["crockery", "crockery"]
     assert detector.seen == ((226, 242, 3), 0.6)
 
 
-def test_a_detector_for_words_cannot_look_for_crops(pipeline: Pipeline, coffee_photo: Path) -> None:
+def test_a_detector_for_words_cannot_look_for_crops(pipeline: GroundedSegmenter, coffee_photo: Path) -> None:
     with pytest.raises(PromptError, match="coco-ssd takes words only; owlv2-base and owlvit-base"):
         pipeline.find_similar(coffee_photo, CUP)
 
@@ -231,14 +244,14 @@ def test_a_detector_for_words_cannot_look_for_crops(pipeline: Pipeline, coffee_p
         ({"text": "cup", "select": "best"}, "select must be one of"),
     ],
 )
-def test_bad_words_are_refused_in_one_line(coffee: Scene, asked: dict[str, Any], reason: str) -> None:
+def test_bad_words_are_refused_in_one_line(coffee: EncodedImage, asked: dict[str, Any], reason: str) -> None:
     with pytest.raises(PromptError) as refusal:
         coffee.segment(**{"detector": "coco-ssd", **asked})
     assert reason in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
 
 
-def test_segmenters_and_detectors_are_not_taken_for_each_other(coffee: Scene) -> None:
+def test_segmenters_and_detectors_are_not_taken_for_each_other(coffee: EncodedImage) -> None:
     with pytest.raises(ModelError, match="mobile-sam segments and does not detect"):
         coffee.segment(text="cup", detector="mobile-sam")
     with pytest.raises(ModelError, match="coco-ssd finds boxes and makes no masks"):
@@ -247,4 +260,4 @@ def test_segmenters_and_detectors_are_not_taken_for_each_other(coffee: Scene) ->
 
 def test_values_out_of_range_are_refused(segmenter: Segmenter) -> None:
     with pytest.raises(PromptError, match="mask_nms_thresh is 2: it takes 0 to 1"):
-        Pipeline(segmenter, "coco-ssd", mask_nms_thresh=2)
+        GroundedSegmenter(segmenter, "coco-ssd", mask_nms_thresh=2)

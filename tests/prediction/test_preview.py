@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from anymask import Scene
-from anymask.prediction.preview import glimpse
+from anymask import EncodedImage
+from anymask.prediction.preview import preview
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt
 
 
-def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: Scene) -> None:
+def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: EncodedImage) -> None:
     asked: list[int] = []
 
     def decode(prompts: Sequence[Prompt]) -> Any:
@@ -21,15 +21,15 @@ def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: Scene) -> None:
         return coffee._decode(prompts)
 
     prompts = [make_prompt(coffee.size, points=[(110, 300)]), make_prompt(coffee.size, box=[170, 14, 412, 264])]
-    answers = glimpse(decode, coffee._frame, prompts)
+    answers = preview(decode, coffee._frame, prompts)
     assert asked == [2]
-    assert all(answer.satisfied for answer in answers)
+    assert all(answer.follows_prompt for answer in answers)
 
 
-def test_a_glimpse_often_shows_what_the_answer_will_be(coffee: Scene) -> None:
+def test_a_glimpse_often_shows_what_the_answer_will_be(coffee: EncodedImage) -> None:
     rng = np.random.default_rng(5)
     points = rng.uniform([10, 10], [590, 390], (12, 2))
     prompts = [make_prompt(coffee.size, points=[point]) for point in points]
-    seen = [answer.logits > 0 for answer in glimpse(coffee._decode, coffee._frame, prompts)]
+    seen = [answer.logits > 0 for answer in preview(coffee._decode, coffee._frame, prompts)]
     whole = [coffee.segment(points=[point], refine="off")[0].logits > 0 for point in points]
     assert np.mean([iou(a, b) > 0.8 for a, b in zip(seen, whole, strict=True)]) >= 0.5

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask import Scene
+from anymask import EncodedImage
 from anymask.cli import main
 from anymask.errors import PromptError
 from anymask.prediction.prompt_log import follow, follow_all, read_steps
@@ -21,50 +21,50 @@ SAUCER = {"point": [110, 300], "include": True}
 SPOON = {"point": [470, 210], "include": False}
 
 
-def test_one_click_is_what_segment_answers(coffee: Scene) -> None:
+def test_one_click_is_what_segment_answers(coffee: EncodedImage) -> None:
     assert (follow(coffee, [SAUCER]).array == coffee.segment(points=[(110, 300)])[0].array).all()
 
 
-def test_a_second_click_builds_on_the_first(coffee: Scene) -> None:
+def test_a_second_click_builds_on_the_first(coffee: EncodedImage) -> None:
     first = coffee.segment(points=[(110, 300)])[0]
     second = coffee.segment(points=[(110, 300), (470, 210)], labels=[1, 0], previous=first)[0]
     assert (follow(coffee, [SAUCER, SPOON]).array == second.array).all()
 
 
-def test_a_chosen_candidate_is_that_candidate_and_feeds_the_next_click(coffee: Scene) -> None:
-    answers = coffee.candidates(points=[(110, 300)])
+def test_a_chosen_candidate_is_that_candidate_and_feeds_the_next_click(coffee: EncodedImage) -> None:
+    answers = coffee.predict(points=[(110, 300)])
     for place in range(3):
         mask = follow(coffee, [{**SAUCER, "candidate": place + 1}])
         assert (mask.array == answers.masks[place]).all()
         assert mask.score == pytest.approx(float(answers.scores[place]))
-    fed = coffee.candidates(points=[(110, 300), (470, 210)], labels=[1, 0], mask_input=answers.logits[2:3])
+    fed = coffee.predict(points=[(110, 300), (470, 210)], labels=[1, 0], mask_input=answers.logits[2:3])
     chained = follow(coffee, [{**SAUCER, "candidate": 3}, {**SPOON, "candidate": 1}])
     assert (chained.array == fed.masks[0]).all()
 
 
-def test_a_box_begins_anew_and_keeps_the_points(coffee: Scene) -> None:
+def test_a_box_begins_anew_and_keeps_the_points(coffee: EncodedImage) -> None:
     box = [170, 14, 412, 264]
     assert (follow(coffee, [{"box": box}]).array == coffee.segment(box=box)[0].array).all()
     both = coffee.segment(points=[(110, 300)], labels=[0], box=box)[0]
     assert (follow(coffee, [{"point": [110, 300], "include": False}, {"box": box}]).array == both.array).all()
 
 
-def test_a_given_mask_stays_as_it_is_and_can_be_clicked_on(coffee: Scene) -> None:
+def test_a_given_mask_stays_as_it_is_and_can_be_clicked_on(coffee: EncodedImage) -> None:
     saucer = follow(coffee, [SAUCER])
     step = {"mask": saucer.rle}
     assert (follow(coffee, [step]).array == saucer.array).all()
     more = follow(coffee, [step, SPOON])
-    assert more.satisfied is not None
+    assert more.follows_prompt is not None
     assert more.score is not None
 
 
-def test_edits_apply_in_order_and_are_remembered(coffee: Scene) -> None:
+def test_edits_apply_in_order_and_are_remembered(coffee: EncodedImage) -> None:
     steps = [SAUCER, {"brush": [[5, 5], [20, 5]], "size": 4}, {"erase": [[5, 5]], "size": 4}]
     plain, mask = follow(coffee, [SAUCER]), follow(coffee, steps)
     assert not mask.array[5, 5]
     assert mask.array[5, 15]
     assert (mask.array[50:] == plain.array[50:]).all()
-    assert len(mask.clean_up) == 2
+    assert len(mask.edits) == 2
     cleaned = follow(coffee, [*steps, {"clean": {"holes": 0, "islands": 500}}])
     assert not cleaned.array[5, 15]
 
@@ -113,23 +113,23 @@ def _squared_distance(p: tuple[int, int], a: tuple[int, int], b: tuple[int, int]
         [{"brush": [[1, 2]], "size": 3}, {"clean": 5}],
     ],
 )
-def test_steps_that_cannot_be_right_are_refused_with_one_line(coffee: Scene, steps: object) -> None:
+def test_steps_that_cannot_be_right_are_refused_with_one_line(coffee: EncodedImage, steps: object) -> None:
     with pytest.raises(PromptError) as problem:
         follow(coffee, steps)  # type: ignore[arg-type]
     assert "\n" not in str(problem.value)
 
 
-def test_a_prompt_log_makes_several_named_masks(coffee: Scene, tmp_path: Path) -> None:
+def test_a_prompt_log_makes_several_named_masks(coffee: EncodedImage, tmp_path: Path) -> None:
     log = {"image": {"path": "coffee.jpg"}, "objects": [{"name": "saucer", "steps": [SAUCER]}, {"steps": [SPOON]}]}
     file = tmp_path / "prompts.json"
     file.write_text(json.dumps(log))
     objects, names = read_steps(f"@{file}")
     result = follow_all(coffee, objects, names)
     assert [mask.label for mask in result] == ["saucer", None]
-    assert [mask.prompt for mask in result] == [0, 1]
+    assert [mask.prompt_index for mask in result] == [0, 1]
 
 
-def test_the_command_line_follows_steps(coffee: Scene, coffee_photo: Path, tmp_path: Path, capsys) -> None:
+def test_the_command_line_follows_steps(coffee: EncodedImage, coffee_photo: Path, tmp_path: Path, capsys) -> None:
     steps = [SAUCER, SPOON, {"brush": [[5, 5]], "size": 9}]
     command = ["segment", str(coffee_photo), "--steps", json.dumps(steps), "--precision", "f32", "--threads", "2"]
     assert main([*command, "--out", str(tmp_path), "--json"]) == 0
@@ -148,15 +148,15 @@ def test_the_command_line_refuses_bad_steps_with_one_line(
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_a_choice_is_one_of_the_scenes(coffee: Scene) -> None:
-    choices = coffee.choices([(110, 300)])
+def test_a_choice_is_one_of_the_scenes(coffee: EncodedImage) -> None:
+    choices = coffee.alternatives([(110, 300)])
     assert len(choices) > 1
     assert (follow(coffee, [{**SAUCER, "choice": 2}]).array == choices[1].array).all()
     with pytest.raises(PromptError, match=f"1 to {len(choices)}"):
         follow(coffee, [{**SAUCER, "choice": 9}])
 
 
-def test_a_member_is_one_of_the_objects_that_points_are_on_and_can_be_clicked_further(coffee: Scene) -> None:
+def test_a_member_is_one_of_the_objects_that_points_are_on_and_can_be_clicked_further(coffee: EncodedImage) -> None:
     points = [[110, 300], [500, 200]]
     found = coffee.segment(points, group="auto")
     assert len(found) == 2

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from anymask import PromptError
 from anymask.prediction.alternatives import _most_telling
-from anymask.prediction.ranking import EVIDENCE, evidence, worth
-from anymask.prediction.selection import choose_meant
+from anymask.prediction.ranking import RANK_FEATURES, rank_features, rank_scores
+from anymask.prediction.selection import select_by_rank
 from anymask.structures.candidates import Candidates
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
-FRAME = Frame(256, 256)
+FRAME = ResizeLongestSide(256, 256)
 CUP, SPOON, SAUCER = (290, 215), (362, 285), (110, 300)
 CUP_BOX = [170, 14, 412, 264]
 
@@ -26,25 +26,25 @@ def disc(x, y, radius, height=10.0):
 
 def test_the_choices_of_a_click_hold_the_part_and_the_whole(coffee):
     cup = coffee.segment(box=CUP_BOX)[0]
-    found = coffee.choices([CUP])
+    found = coffee.alternatives([CUP])
     assert max(iou(choice, cup) for choice in found) > 0.85
     assert max(choice.area for choice in found) > 1.5 * min(choice.area for choice in found)
 
 
 def test_no_choice_breaks_the_prompt_and_no_two_are_the_same(coffee):
-    found = coffee.choices([CUP, SPOON], [1, 0])
+    found = coffee.alternatives([CUP, SPOON], [1, 0])
     assert 1 <= len(found) <= 6
-    assert all(choice.satisfied for choice in found)
+    assert all(choice.follows_prompt for choice in found)
     shares = [iou(a, b) for i, a in enumerate(found) for b in found[:i]]
     assert all(share <= 0.95 for share in shares)
 
 
 def test_choices_can_be_limited_and_need_an_included_point(coffee):
-    assert len(coffee.choices([CUP], most=2)) == 2
+    assert len(coffee.alternatives([CUP], most=2)) == 2
     with pytest.raises(PromptError, match="at least one included point"):
-        coffee.choices([CUP], [0])
+        coffee.alternatives([CUP], [0])
     with pytest.raises(PromptError, match="most must be at least 1, not 0"):
-        coffee.choices([CUP], most=0)
+        coffee.alternatives([CUP], most=0)
 
 
 def test_the_second_choice_is_what_several_prompts_found_rather_than_a_variant_of_the_first():
@@ -56,7 +56,7 @@ def test_the_second_choice_is_what_several_prompts_found_rather_than_a_variant_o
 
 
 def test_choices_begin_with_what_segment_takes(coffee):
-    found, taken = coffee.choices([CUP]), coffee.segment(points=[CUP], refine="off")[0]
+    found, taken = coffee.alternatives([CUP]), coffee.segment(points=[CUP], refine="off")[0]
     assert iou(found[0], taken) == 1
 
 
@@ -70,7 +70,7 @@ def test_a_click_that_contradicts_the_answer_changes_it(coffee):
     first = coffee.segment(points=[SAUCER])[0]
     assert first.array[SPOON[1], SPOON[0]]
     second = coffee.segment(points=[SAUCER, SPOON], labels=[1, 0], previous=first)[0]
-    assert second.satisfied
+    assert second.follows_prompt
     assert not second.array[SPOON[1], SPOON[0]]
 
 
@@ -78,24 +78,26 @@ def test_what_is_excluded_takes_the_rest_of_its_object_with_it(coffee):
     """Each answer to the click on the saucer that is larger than it holds the cup, with at most a hole at the point."""
     cup = coffee.segment(box=CUP_BOX)[0]
     saucer = coffee.segment(points=[(120, 230), (290, 100)], labels=[1, 0])[0]
-    assert saucer.satisfied
+    assert saucer.follows_prompt
     assert (saucer.array & cup.array).sum() < 0.1 * cup.area
 
 
 def test_likeness_to_an_answer_that_breaks_the_prompt_says_nothing():
     logits = np.stack([disc(100, 128, 30), disc(100, 128, 15), disc(100, 128, 32), disc(128, 128, 90)])
     scores, points = np.full(4, 0.9, np.float32), np.array([[100.0, 128.0]])
-    seen = evidence(FRAME, logits, scores, points, logits, False, np.array([True, True, True, False]))
-    column = EVIDENCE.index("same_as_3")
+    seen = rank_features(FRAME, logits, scores, points, logits, False, np.array([True, True, True, False]))
+    column = RANK_FEATURES.index("same_as_3")
     assert np.isnan(seen[:, column]).all()
-    usual = np.where(np.isnan(seen), evidence(FRAME, disc(20, 20, 5)[None], scores[:1], points, logits, False), seen)
-    assert np.isfinite(worth(seen)).all()
-    assert not np.allclose(worth(seen), worth(usual))
+    usual = np.where(
+        np.isnan(seen), rank_features(FRAME, disc(20, 20, 5)[None], scores[:1], points, logits, False), seen
+    )
+    assert np.isfinite(rank_scores(seen)).all()
+    assert not np.allclose(rank_scores(seen), rank_scores(usual))
 
 
 def test_the_official_answer_can_be_had_unchanged(coffee):
     for point in (CUP, SPOON, SAUCER):
-        official = coffee.candidates(points=[point])
+        official = coffee.predict(points=[point])
         best = int(official.scores.argmax())
         mask = coffee.segment(points=[point], select="score", refine="off")[0]
         assert np.array_equal(mask.array, official.masks[best])
@@ -105,14 +107,14 @@ def test_the_official_answer_can_be_had_unchanged(coffee):
 def test_the_whole_in_whose_middle_the_click_is_beats_a_part_and_the_background():
     whole, part, ground = disc(128, 128, 60), disc(128, 160, 18), -disc(20, 20, 10)
     logits = np.stack([whole, part, whole, ground])
-    seen = evidence(FRAME, logits, np.full(4, 0.9, np.float32), np.array([[128.0, 128.0]]), logits, again=False)
-    assert worth(seen)[[0, 2]].min() > worth(seen)[[1, 3]].max()
+    seen = rank_features(FRAME, logits, np.full(4, 0.9, np.float32), np.array([[128.0, 128.0]]), logits, again=False)
+    assert rank_scores(seen)[[0, 2]].min() > rank_scores(seen)[[1, 3]].max()
 
 
 def test_an_answer_of_less_merit_is_taken_if_the_better_one_breaks_a_promise():
     found = Candidates(FRAME, np.stack([disc(128, 128, 90), disc(90, 128, 30)]), np.array([0.9, 0.5], np.float32))
     prompt = Prompt(points=[(90, 128), (180, 128)], labels=[1, 0])
-    assert choose_meant(found, prompt, np.array([5.0, 1.0]))[0] == 1
+    assert select_by_rank(found, prompt, np.array([5.0, 1.0]))[0] == 1
 
 
 @given(
@@ -127,7 +129,9 @@ def test_evidence_is_finite_for_any_answers_and_any_photo(discs, width, height, 
     logits = np.stack([disc(*each) for each in discs])
     points = np.array([[across * width, down * height]])
     first = np.stack([disc(128, 128, radius) for radius in (10, 0, 60, 300)])
-    seen = evidence(Frame(width, height), logits, np.ones(len(logits), np.float32), points, first, again=True)
-    assert seen.shape == (len(discs), len(EVIDENCE))
+    seen = rank_features(
+        ResizeLongestSide(width, height), logits, np.ones(len(logits), np.float32), points, first, again=True
+    )
+    assert seen.shape == (len(discs), len(RANK_FEATURES))
     assert np.isfinite(seen).all()
-    assert np.isfinite(worth(seen)).all()
+    assert np.isfinite(rank_scores(seen)).all()

@@ -11,7 +11,7 @@ from anymask.prediction.flip_tta import flip_logits, flip_prompt
 from anymask.prediction.window import resample
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 
 def blob(frame, x, y, radius):
@@ -23,7 +23,7 @@ def blob(frame, x, y, radius):
 
 @given(st.integers(40, 900), st.integers(40, 900), st.floats(0.2, 0.8), st.floats(0.2, 0.8))
 def test_an_answer_in_the_mirror_comes_back_to_its_place(width, height, across, down):
-    frame = Frame(width, height)
+    frame = ResizeLongestSide(width, height)
     radius = 0.15 * max(width, height)
     here = blob(frame, across * width, down * height, radius)
     there = blob(frame, width - across * width, down * height, radius)
@@ -34,7 +34,7 @@ def test_an_answer_in_the_mirror_comes_back_to_its_place(width, height, across, 
 
 @given(st.integers(40, 900), st.integers(40, 900), st.floats(0, 1), st.floats(0, 1))
 def test_a_question_put_to_the_mirror_twice_is_the_question(width, height, across, down):
-    frame, point = Frame(width, height), (across * width, down * height)
+    frame, point = ResizeLongestSide(width, height), (across * width, down * height)
     prompt = Prompt([point], [0], [point[0] / 2, 1, point[0] / 2 + 9, 20], blob(frame, *point, 20))
     once = flip_prompt(prompt, frame)
     assert once.points[0] == pytest.approx([width - point[0], point[1]])
@@ -47,8 +47,8 @@ def test_a_question_put_to_the_mirror_twice_is_the_question(width, height, acros
 
 @given(st.integers(0, 500), st.integers(0, 300), st.integers(200, 500), st.integers(200, 500))
 def test_an_answer_lies_at_the_same_place_in_a_window(x, y, width, height):
-    frame, window = Frame(1000, 800), (x, y, x + width, y + height)
-    seen = Frame(width, height)
+    frame, window = ResizeLongestSide(1000, 800), (x, y, x + width, y + height)
+    seen = ResizeLongestSide(width, height)
     middle = (x + width / 2, y + height / 2)
     carried = resample(blob(frame, *middle, 80), frame, seen, window)
     mask, expected = seen.upscale(carried), np.zeros((height, width), bool)
@@ -79,15 +79,15 @@ BOX = [880, 925, 1720, 1475]
 
 
 def test_a_thin_line_in_a_large_picture_is_seen_in_detail(wave):
-    scene, truth = wave
-    plain, near = (scene.segment(box=BOX, refine=how)[0].array for how in ("off", "auto"))
+    encoded, truth = wave
+    plain, near = (encoded.segment(box=BOX, refine=how)[0].array for how in ("off", "auto"))
     assert iou(near, truth) > iou(plain, truth) + 0.03
     assert iou(near, truth) > 0.88
 
 
 def test_what_lies_outside_the_window_stays(wave):
-    scene, _ = wave
-    plain, near = (scene.segment(box=BOX, refine=how)[0].array for how in ("off", "max"))
+    encoded, _ = wave
+    plain, near = (encoded.segment(box=BOX, refine=how)[0].array for how in ("off", "max"))
     margin = 300
     outside = np.ones(plain.shape, bool)
     outside[925 - margin : 1475 + margin, 880 - margin : 1720 + margin] = False
@@ -96,15 +96,15 @@ def test_what_lies_outside_the_window_stays(wave):
 
 def test_refining_never_breaks_a_promise_that_was_kept(coffee):
     for prompt in ({"points": [(290, 215), (362, 285)], "labels": [1, 0]}, {"box": [170, 14, 412, 264]}):
-        assert coffee.segment(**prompt, refine="off")[0].satisfied
-        assert coffee.segment(**prompt, refine="max")[0].satisfied
+        assert coffee.segment(**prompt, refine="off")[0].follows_prompt
+        assert coffee.segment(**prompt, refine="max")[0].follows_prompt
 
 
 def test_several_objects_cost_no_further_look(wave, monkeypatch):
-    scene, _ = wave
+    encoded, _ = wave
     for name in ("_look", "_mirrored"):
-        monkeypatch.setattr(type(scene), name, lambda *_: pytest.fail("looked again"))
-    scene.segment(boxes=[BOX, [880, 925, 1300, 1475]])
+        monkeypatch.setattr(type(encoded), name, lambda *_: pytest.fail("looked again"))
+    encoded.segment(boxes=[BOX, [880, 925, 1300, 1475]])
 
 
 def test_an_unknown_way_to_refine_is_refused(coffee):

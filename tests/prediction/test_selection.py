@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.errors import PromptError
-from anymask.prediction.selection import blend_meant, boxed_merits, choose, choose_meant, satisfaction
+from anymask.prediction.selection import blend_by_rank, box_rank_scores, check_logits, select_by_rank, select_mask
 from anymask.structures.candidates import Candidates, stability_score
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
-FRAME = Frame(256, 256)  # one pixel of the photo is one logit cell
+FRAME = ResizeLongestSide(256, 256)  # one pixel of the photo is one logit cell
 
 
 def disc(x, y, radius, height=10.0):
@@ -33,38 +33,38 @@ def test_the_highest_score_is_not_taken_when_it_holds_an_excluded_point():
     both, jacket, speck = disc(128, 128, 110), disc(100, 170, 40), disc(100, 170, 5)
     found = answers([speck, jacket, both, speck], [0.2, 0.959, 0.969, 0.5])
     prompt = clicks([(100, 170), (150, 60)], [1, 0])
-    assert choose(found, prompt, "score")[0] == 2
-    index, kept = choose(found, prompt)
+    assert select_mask(found, prompt, "score")[0] == 2
+    index, kept = select_mask(found, prompt)
     assert index == 1
     assert kept.points == (True, True)
 
 
 def test_a_lone_click_takes_the_best_scored_of_the_three():
     found = answers([disc(128, 128, 9), disc(128, 128, 10), disc(128, 128, 50), disc(128, 128, 90)], [2, 0.7, 0.9, 0.8])
-    assert choose(found, clicks([(128, 128)], [1]))[0] == 2
+    assert select_mask(found, clicks([(128, 128)], [1]))[0] == 2
 
 
 def test_a_part_is_the_smallest_fair_answer():
     found = answers(
         [disc(128, 128, 9), disc(128, 128, 10), disc(128, 128, 50), disc(128, 128, 90)], [0.9, 0.3, 0.9, 0.95]
     )
-    assert choose(found, clicks([(128, 128)], [1]), "part")[0] == 2
+    assert select_mask(found, clicks([(128, 128)], [1]), "part")[0] == 2
 
 
 def test_a_box_takes_the_answer_that_fills_it():
     box = [78, 78, 178, 178]
     found = answers([disc(128, 128, 48), disc(128, 128, 25), disc(128, 128, 20), disc(9, 9, 5)], [0.8, 0.99, 0.9, 0.9])
-    index, kept = choose_meant(found, clicks(np.empty((0, 2)), [], box), boxed_merits(found, box))
+    index, kept = select_by_rank(found, clicks(np.empty((0, 2)), [], box), box_rank_scores(found, box))
     assert index == 0
     assert kept.box > 0.9
     misfit = answers([disc(128, 128, 8), disc(128, 128, 50), *found.logits[2:]], [0.999, 0.9, 0.5, 0.5])
-    assert boxed_merits(misfit, box).argmax() == 1
+    assert box_rank_scores(misfit, box).argmax() == 1
 
 
 def test_answers_of_equal_merit_are_mixed_and_poor_ones_hardly_count():
     prompt = clicks(np.empty((0, 2)), [], [78, 78, 178, 178])
     found = answers([disc(128, 128, 50, 8.0), disc(128, 128, 40, 2.0), disc(128, 128, 100)], [0.9, 0.9, 0.9])
-    mixed, index, _ = blend_meant(found, prompt, np.array([2.0, 2.0, -8.0]), 0.1)
+    mixed, index, _ = blend_by_rank(found, prompt, np.array([2.0, 2.0, -8.0]), 0.1)
     assert index == 0
     assert mixed[128, 128] == pytest.approx(5.0, abs=0.01)
     assert np.count_nonzero(mixed > 0) == np.count_nonzero(found.logits[0] > 0)
@@ -73,21 +73,21 @@ def test_answers_of_equal_merit_are_mixed_and_poor_ones_hardly_count():
 def test_an_answer_that_breaks_a_promise_has_no_part_in_the_mixture():
     found = answers([disc(128, 128, 50, 2.0), disc(128, 128, 45, 9.0)], [0.9, 0.9])
     prompt = clicks([(128, 128), (175, 128)], [1, 1])
-    assert not satisfaction(FRAME, found.logits.mean(0), prompt)
-    mixed, index, kept = blend_meant(found, prompt, np.array([0.0, 1.0]), 1.0)
+    assert not check_logits(FRAME, found.logits.mean(0), prompt)
+    mixed, index, kept = blend_by_rank(found, prompt, np.array([0.0, 1.0]), 1.0)
     assert index == 0
     assert kept.points == (True, True)
     assert np.array_equal(mixed, found.logits[0])
 
 
 def test_satisfaction_names_the_broken_point():
-    kept = satisfaction(FRAME, disc(128, 128, 50), clicks([(128, 128), (10, 10), (130, 130)], [1, 1, 0]))
+    kept = check_logits(FRAME, disc(128, 128, 50), clicks([(128, 128), (10, 10), (130, 130)], [1, 1, 0]))
     assert kept.points == (True, False, False)
     assert not kept
 
 
 def test_a_mask_alone_promises_nothing():
-    assert satisfaction(FRAME, disc(128, 128, 50), Prompt(mask_input=disc(1, 1, 1))) is None
+    assert check_logits(FRAME, disc(128, 128, 50), Prompt(mask_input=disc(1, 1, 1))) is None
 
 
 @given(
@@ -98,9 +98,9 @@ def test_a_mask_alone_promises_nothing():
 def test_an_answer_that_breaks_a_point_is_never_taken_while_another_keeps_all(discs, scores, points):
     found = answers([disc(*each) for each in discs], scores)
     prompt = clicks([(x + 0.5, y + 0.5) for x, y, _ in points], [label for _, _, label in points])
-    keepers = {i for i, mask in enumerate(found.logits) if all(satisfaction(FRAME, mask, prompt).points)}
+    keepers = {i for i, mask in enumerate(found.logits) if all(check_logits(FRAME, mask, prompt).points)}
     for select in ("object", "part"):
-        index, kept = choose(found, prompt, select)
+        index, kept = select_mask(found, prompt, select)
         assert index in keepers or not keepers
         assert all(kept.points) == (index in keepers)
 
@@ -116,6 +116,6 @@ def test_stability_counts_only_what_looks_at_the_photo():
     """The lower half is padding on a 2:1 photo; whatever the model answers there must not count."""
     logits = np.full((1, 256, 256), 0.5, np.float32)  # undecided everywhere: unstable
     logits[0, :128] = 5
-    assert stability_score(Frame(200, 100), logits)[0] == 1
-    assert stability_score(Frame(200, 200), logits)[0] == pytest.approx(0.5)
+    assert stability_score(ResizeLongestSide(200, 100), logits)[0] == 1
+    assert stability_score(ResizeLongestSide(200, 200), logits)[0] == pytest.approx(0.5)
     assert stability_score(FRAME, np.full((1, 256, 256), -9, np.float32))[0] == 0

@@ -41,7 +41,7 @@ def segmenter(engine: str, precision: str) -> Any:
 
 
 @cache
-def scene(photo: Path, engine: str, precision: str) -> Any:
+def encoded(photo: Path, engine: str, precision: str) -> Any:
     return segmenter(engine, precision).encode(read_pixels(photo))
 
 
@@ -54,7 +54,7 @@ def answers_on(photo: Path) -> repository_answers.PhotoAnswer:
 def _memory_is_given_back() -> Iterator[None]:
     """Five models and their photographs hold 3.5 GB."""
     yield
-    scene.cache_clear()
+    encoded.cache_clear()
     segmenter.cache_clear()
 
 
@@ -70,13 +70,13 @@ class TestAnswersInTheRepository:
 
         https://github.com/wkentaro/osam/issues/87
         """
-        ours = scene(photo, engine, precision).embedding
+        ours = encoded(photo, engine, precision).embedding
         check_embedding(ours[repository_answers.EMBEDDING_KEPT], answers_on(photo).embedding, bounds)
 
     @pytest.mark.parametrize("name", repository_answers.PROMPT_NAMES)
     def test_prompt(self, photo: Path, engine: str, precision: str, bounds: Bounds, name: str) -> None:
         stored = answers_on(photo).prompts[name]
-        masks, scores, logits = _three_passes(scene(photo, engine, precision), name)
+        masks, scores, logits = _three_passes(encoded(photo, engine, precision), name)
         difference = np.abs(logits[repository_answers.LOGITS_KEPT] - stored.logits).max()
         assert bounds.logits is not None
         assert difference <= bounds.logits
@@ -88,28 +88,28 @@ class TestAnswersInTheRepository:
 @pytest.mark.parametrize("name", repository_answers.PROMPT_NAMES)
 def test_bf16_keeps_every_stable_mask_in_the_repository(photo: Path, name: str) -> None:
     stored = answers_on(photo).prompts[name]
-    masks, _, _ = _three_passes(scene(photo, "openvino", "bf16"), name)
+    masks, _, _ = _three_passes(encoded(photo, "openvino", "bf16"), name)
     check_masks(masks, stored.masks, stored.stabilities, BF16, name)
 
 
 @pytest.mark.parametrize("photo", example_photographs(), ids=lambda photo: photo.name)
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_int8_keeps_its_bounds_in_the_repository(photo: Path, engine: str) -> None:
-    found = scene(photo, engine, "int8")
+    found = encoded(photo, engine, "int8")
     check_embedding(found.embedding[repository_answers.EMBEDDING_KEPT], answers_on(photo).embedding, INT8)
     for name in repository_answers.PROMPT_NAMES:
         stored = answers_on(photo).prompts[name]
         check_masks(_three_passes(found, name)[0], stored.masks, stored.stabilities, INT8, name)
-    assert found.segment(points=[(9, 9)]).run.precision == "int8"
+    assert found.segment(points=[(9, 9)]).provenance.precision == "int8"
 
 
 def _three_passes(found: Any, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Masks, scores and logits of the three candidates, the single one and the refined one: [5, …] each."""
     prompt = PROMPTS_BY_NAME[name].in_pixels(found.size)
-    several = found.candidates(**prompt)
-    single = found.candidates(**prompt, multimask=False)
+    several = found.predict(**prompt)
+    single = found.predict(**prompt, multimask=False)
     best = several.logits[several.scores.argmax()][None]
-    refined = found.candidates(**prompt, mask_input=best, multimask=False)
+    refined = found.predict(**prompt, mask_input=best, multimask=False)
     passes = (several, single, refined)
     return (
         np.concatenate([each.masks for each in passes]),
@@ -131,25 +131,25 @@ def _answers_beside() -> list[Any]:
 class TestAnswersBesideTheRepository:
     def test_embedding(self, answer: StoredAnswer, engine: str) -> None:
         check_embedding(
-            scene(answer.photo, engine, "f32").embedding,
+            encoded(answer.photo, engine, "f32").embedding,
             answer.embedding.astype(np.float32),
             F32_AGAINST_FLOAT16,
         )
 
     def test_prompts(self, answer: StoredAnswer, engine: str) -> None:
-        found = scene(answer.photo, engine, "f32")
+        found = encoded(answer.photo, engine, "f32")
         compared = 0
         for prompt, stored, areas in zip(answer.prompts, answer.candidates, answer.areas, strict=True):
             if not _inside(prompt, found.size):
                 # The official predictor takes a click outside the photograph; this library refuses it.
                 with pytest.raises(PromptError):
-                    found.candidates(**prompt)
+                    found.predict(**prompt)
                 continue
             what = f"{answer.photo.name} {prompt}"
-            several = found.candidates(**prompt)
-            single = found.candidates(**prompt, multimask=False)
+            several = found.predict(**prompt)
+            single = found.predict(**prompt, multimask=False)
             best = several.logits[stored.scores.argmax()][None]
-            refined = found.candidates(**prompt, mask_input=best, multimask=False)
+            refined = found.predict(**prompt, mask_input=best, multimask=False)
             for ours, scores, logits in (
                 (several, stored.scores, stored.logits),
                 (single, stored.single_scores, stored.single_logits),
@@ -165,11 +165,11 @@ class TestAnswersBesideTheRepository:
 
 @pytest.mark.parametrize("answer", _answers_beside())
 def test_bf16_keeps_every_stable_mask(answer: StoredAnswer) -> None:
-    found = scene(answer.photo, "openvino", "bf16")
+    found = encoded(answer.photo, "openvino", "bf16")
     check_embedding(found.embedding, answer.embedding.astype(np.float32), BF16)
     for prompt, stored in zip(answer.prompts, answer.candidates, strict=True):
         if _inside(prompt, found.size):
-            check_logits(found.candidates(**prompt).logits, stored.logits, BF16, str(prompt))
+            check_logits(found.predict(**prompt).logits, stored.logits, BF16, str(prompt))
 
 
 def _inside(prompt: dict[str, Any], size: tuple[int, int]) -> bool:

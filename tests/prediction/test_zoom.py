@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anymask import Mask, Scene, Segmenter
+from anymask import EncodedImage, Mask, Segmenter
 from anymask.errors import PromptError
 from anymask.prediction.prompt_log import follow
 from anymask.prediction.window import window_for
-from anymask.prediction.zoom import CloseUp, distinct_choices
+from anymask.prediction.zoom import ZoomedView, zoom_alternatives
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import make_prompt
 from anymask.structures.transforms import MODEL_SIDE
@@ -35,7 +35,7 @@ def _ring() -> NDArray[np.bool_]:
 
 
 @pytest.fixture(scope="module")
-def wide(segmenter: Segmenter) -> Scene:
+def wide(segmenter: Segmenter) -> EncodedImage:
     """Six megapixels: a small wheel with spokes, and a large disc that every window cuts."""
     rng = np.random.default_rng(3)
     picture = (np.full((*SIZE[::-1], 3), 214) + rng.integers(-6, 7, (*SIZE[::-1], 1))).astype(np.uint8)
@@ -46,10 +46,10 @@ def wide(segmenter: Segmenter) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def closeup(wide: Scene) -> CloseUp:
+def closeup(wide: EncodedImage) -> ZoomedView:
     window = window_for(wide.size, VISIBLE)
     assert window is not None
-    return CloseUp(wide, window)
+    return ZoomedView(wide, window)
 
 
 @given(
@@ -81,11 +81,11 @@ def test_small_moves_of_the_view_keep_the_window() -> None:
     assert window_for((4000, 3000), (1010, 800, 1410, 1100)) == window_for((4000, 3000), (1030, 812, 1430, 1112))
 
 
-def test_a_thin_object_is_seen_as_close_as_it_is(wide: Scene, closeup: CloseUp) -> None:
+def test_a_thin_object_is_seen_as_close_as_it_is(wide: EncodedImage, closeup: ZoomedView) -> None:
     click = (RING[0] + 84, RING[1])
     mask = closeup.segment(make_prompt(SIZE, points=[click]))
     assert mask is not None
-    assert mask.satisfied
+    assert mask.follows_prompt
     whole = wide.segment(points=[click], refine="off")[0]
     assert iou(mask.array, _ring()) > iou(whole.array, _ring()) + 0.05
     x0, y0, x1, y1 = closeup.window
@@ -93,10 +93,10 @@ def test_a_thin_object_is_seen_as_close_as_it_is(wide: Scene, closeup: CloseUp) 
     assert inside, "an object that lies in the window whole has nothing outside"
 
 
-def test_an_object_that_the_window_cuts_goes_on_outside_without_a_seam(wide: Scene) -> None:
+def test_an_object_that_the_window_cuts_goes_on_outside_without_a_seam(wide: EncodedImage) -> None:
     window = window_for(SIZE, (1250, 700, 1750, 1300))
     assert window is not None
-    closeup = CloseUp(wide, window)
+    closeup = ZoomedView(wide, window)
     mask = closeup.segment(make_prompt(SIZE, points=[(1600, 1000)]))
     assert mask is not None
     y, x = np.ogrid[: SIZE[1], : SIZE[0]]
@@ -107,7 +107,7 @@ def test_an_object_that_the_window_cuts_goes_on_outside_without_a_seam(wide: Sce
         assert np.count_nonzero(before != after) <= 16, "no step where the window ends"
 
 
-def test_one_more_click_changes_nothing_outside_the_window(wide: Scene, closeup: CloseUp) -> None:
+def test_one_more_click_changes_nothing_outside_the_window(wide: EncodedImage, closeup: ZoomedView) -> None:
     drawn = _ring()
     drawn[1500:1600, 2500:2700] = True
     earlier = Mask.from_array(drawn)
@@ -120,12 +120,12 @@ def test_one_more_click_changes_nothing_outside_the_window(wide: Scene, closeup:
     assert not changed.any()
 
 
-def test_what_lies_outside_is_asked_of_the_whole_photo(closeup: CloseUp) -> None:
+def test_what_lies_outside_is_asked_of_the_whole_photo(closeup: ZoomedView) -> None:
     assert closeup.segment(make_prompt(SIZE, points=[(2000, 1000)])) is None
     assert closeup.segment(make_prompt(SIZE, box=[600, 500, 2600, 1600])) is None
 
 
-def test_logits_of_a_close_up_are_those_of_the_photo(wide: Scene, closeup: CloseUp) -> None:
+def test_logits_of_a_close_up_are_those_of_the_photo(wide: EncodedImage, closeup: ZoomedView) -> None:
     mask = closeup.segment(make_prompt(SIZE, points=[(RING[0] + 84, RING[1])]))
     assert mask is not None
     assert mask.logits is not None
@@ -135,16 +135,16 @@ def test_logits_of_a_close_up_are_those_of_the_photo(wide: Scene, closeup: Close
     assert iou(coarse, mask.array) > 0.3
 
 
-def test_choices_are_distinct_and_those_of_the_window_come_first(wide: Scene, closeup: CloseUp) -> None:
+def test_choices_are_distinct_and_those_of_the_window_come_first(wide: EncodedImage, closeup: ZoomedView) -> None:
     prompt = make_prompt(SIZE, points=[(RING[0] + 84, RING[1])])
-    found = distinct_choices(wide, prompt, 6, closeup)
+    found = zoom_alternatives(wide, prompt, 6, closeup)
     assert found[0][1]
     assert 1 < len(found) <= 6
     masks = [mask.array for mask, _ in found]
     assert all(iou(a, b) <= 0.95 for i, a in enumerate(masks) for b in masks[:i])
 
 
-def test_steps_repeat_a_close_up_exactly(wide: Scene, closeup: CloseUp) -> None:
+def test_steps_repeat_a_close_up_exactly(wide: EncodedImage, closeup: ZoomedView) -> None:
     click = [RING[0] + 84, RING[1]]
     first = closeup.segment(make_prompt(SIZE, points=[click]))
     assert first is not None

@@ -40,8 +40,8 @@ def official(official_model: Any) -> Predictors:
 
 
 @pytest.fixture(scope="session")
-def scenes() -> Scenes:
-    """(photograph, engine, precision) → this library's scene, encoded now and not taken from a store."""
+def encoded_images() -> Scenes:
+    """(photograph, engine, precision) → this library's encoded, encoded now and not taken from a store."""
 
     @cache
     def segmenter(engine: str, precision: str) -> Any:

@@ -187,7 +187,7 @@ Passes = list[tuple[str, dict[str, Any], tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def official_passes(predictor: Any, things: Iterable[Thing]) -> Passes:
-    """Ask the official predictor every prompt: the kind, arguments of `Scene.candidates`, and masks, scores, logits."""
+    """Ask the official predictor every prompt: the kind, arguments of `EncodedImage.predict`, and masks, scores, logits."""
     size = predictor.original_size[::-1]
     passes: Passes = []
     for prompt in (prompt for thing in things for prompt in thing.prompts()):
@@ -210,14 +210,14 @@ def compare(run: tuple[str, str, str], pairs: Iterable[tuple[Any, np.ndarray, Pa
 
     Args:
         run: model, engine, precision.
-        pairs: for each photograph this library's scene, the official embedding, and `official_passes`.
+        pairs: for each photograph this library's encoded, the official embedding, and `official_passes`.
     """
     seen: defaultdict[str, _Seen] = defaultdict(_Seen)
     cosines = []
-    for scene, embedding, passes in pairs:
-        cosines.append(cosine(scene.embedding, embedding))
+    for encoded, embedding, passes in pairs:
+        cosines.append(cosine(encoded.embedding, embedding))
         for kind, arguments, answer in passes:
-            seen[kind].add(scene.candidates(**arguments), *answer)
+            seen[kind].add(encoded.predict(**arguments), *answer)
     return [seen[kind].row(run, kind, min(cosines)) for kind in KINDS]
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.reference
 def test_the_official_worker_gives_the_masks_of_the_library(coffee_photo: Path, tmp_path: Path) -> None:
     environment = Environment(str(tmp_path), sys.executable, 0, {})
     files = weight_files("parameters", *encoder_and_decoder(), tmp_path)
-    scene = anymask.load("mobile-sam", precision="f32", store=False).encode(coffee_photo)
+    encoded = anymask.load("mobile-sam", precision="f32", store=False).encode(coffee_photo)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with Worker(environment.command("official"), variables, tmp_path) as worker:
         worker.ask("load", photo=str(coffee_photo), folder=str(tmp_path), threads=2, **files)
@@ -29,13 +29,13 @@ def test_the_official_worker_gives_the_masks_of_the_library(coffee_photo: Path, 
         click = worker.ask("click", keep=True, point=[110, 300])
         boxes = worker.ask("boxes", keep=True, boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])
         command = worker.ask("command", point=[110, 300], out=str(tmp_path / "out")).facts
-    ours = scene.candidates(points=[(110, 300)], labels=[1])
+    ours = encoded.predict(points=[(110, 300)], labels=[1])
     assert click.masks is not None
     assert click.best is not None
     assert click.masks.shape == ours.masks.shape
     assert iou(click.best, ours.masks[int(ours.scores.argmax())]) > 0.999
     assert boxes.masks is not None
-    (alone,) = scene.candidates(box=[170, 14, 412, 264], multimask=False).masks
+    (alone,) = encoded.predict(box=[170, 14, 412, 264], multimask=False).masks
     assert iou(boxes.masks[0], alone) > 0.999
     assert command["module"] == "official_command"
     assert (tmp_path / "mobile_sam.pth").is_file()

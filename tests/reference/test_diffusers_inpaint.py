@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
 from anymask.cli import main  # noqa: E402
-from anymask.editing.inpainters import load_painter  # noqa: E402
+from anymask.editing.inpainters import load_inpainter  # noqa: E402
 from anymask.editing.inpainting import inpaint  # noqa: E402
 from anymask.errors import AnymaskError, EngineError, InputError  # noqa: E402
 from anymask.io.image import open_image  # noqa: E402
@@ -71,7 +71,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def painter(model):
-    return load_painter("diffusers", str(model), prompt="a cat", steps=2, seed=7, device="cpu", threads=2)
+    return load_inpainter("diffusers", str(model), prompt="a cat", steps=2, seed=7, device="cpu", threads=2)
 
 
 def spoon(photo):
@@ -150,7 +150,7 @@ def test_the_command_line_runs_it(model, coffee_photo, tmp_path, capsys):
 def test_what_is_no_inpainting_model_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="cannot be loaded"):
-        load_painter("diffusers", str(tmp_path / "empty"))
+        load_inpainter("diffusers", str(tmp_path / "empty"))
 
 
 def test_a_picture_withheld_by_the_safety_checker_is_an_error(painter, monkeypatch):
@@ -171,7 +171,7 @@ def test_a_gpu_that_is_not_there_is_not_swapped_for_the_cpu(model):
     import torch
 
     if torch.cuda.is_available():
-        assert load_painter("diffusers", str(model), device="cuda").name
+        assert load_inpainter("diffusers", str(model), device="cuda").name
         return
     with pytest.raises(EngineError, match="cuda"):
-        load_painter("diffusers", str(model), device="cuda")
+        load_inpainter("diffusers", str(model), device="cuda")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 from tests.support.agreement import F32, check_logits, check_masks, check_scores, mask_iou
 from tests.support.photographs import all_photographs
 
@@ -23,10 +23,10 @@ CLEARLY_BEST = 4e-3
 @pytest.mark.parametrize("count", [1, 2, 17, 64])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 @pytest.mark.parametrize("photo", PHOTOS[:1])
-def test_batch_of_points(scenes: Any, official: Any, photo: Path, engine: str, count: int) -> None:
-    scene, predictor = scenes(photo, engine, "f32"), official(photo)
-    points = _inside(scene.size, count)
-    masks = scene.segment(points=points, each=True, select="score", refine="off")
+def test_batch_of_points(encoded_images: Any, official: Any, photo: Path, engine: str, count: int) -> None:
+    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+    points = _inside(encoded.size, count)
+    masks = encoded.segment(points=points, each=True, select="score", refine="off")
     assert len(masks) == count
     for mask, point in zip(masks, points, strict=True):
         _check_best(mask, predictor, point_coords=point[None], point_labels=np.array([1]))
@@ -35,11 +35,11 @@ def test_batch_of_points(scenes: Any, official: Any, photo: Path, engine: str, c
 @pytest.mark.parametrize("count", [1, 10])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 @pytest.mark.parametrize("photo", PHOTOS[:1])
-def test_batch_of_boxes(scenes: Any, official: Any, photo: Path, engine: str, count: int) -> None:
-    scene, predictor = scenes(photo, engine, "f32"), official(photo)
-    low = _inside(scene.size, count) * 0.6
-    boxes = np.round(np.concatenate([low, low + 0.3 * np.array(scene.size)], axis=1))
-    masks = scene.segment(boxes=boxes, select="score", refine="off")
+def test_batch_of_boxes(encoded_images: Any, official: Any, photo: Path, engine: str, count: int) -> None:
+    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+    low = _inside(encoded.size, count) * 0.6
+    boxes = np.round(np.concatenate([low, low + 0.3 * np.array(encoded.size)], axis=1))
+    masks = encoded.segment(boxes=boxes, select="score", refine="off")
     assert len(masks) == count
     for mask, box in zip(masks, boxes, strict=True):
         _check_best(mask, predictor, box=box)
@@ -48,12 +48,12 @@ def test_batch_of_boxes(scenes: Any, official: Any, photo: Path, engine: str, co
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 @pytest.mark.parametrize("photo", PHOTOS[:1])
 def test_batch_of_objects_with_different_numbers_of_points(
-    scenes: Any, official: Any, photo: Path, engine: str
+    encoded_images: Any, official: Any, photo: Path, engine: str
 ) -> None:
-    scene, predictor = scenes(photo, engine, "f32"), official(photo)
-    points = np.split(_inside(scene.size, 15), [1, 3, 6, 10])
+    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+    points = np.split(_inside(encoded.size, 15), [1, 3, 6, 10])
     labels = [np.array(row) for row in ([1], [1, 0], [1, 1, 0], [1, 0, 1, 1], [0, 1, 1, 0, 1])]
-    masks = scene.segment(
+    masks = encoded.segment(
         points=[each.tolist() for each in points],
         labels=[each.tolist() for each in labels],
         select="score",
@@ -71,7 +71,7 @@ def test_full_size_masks_from_the_same_logits(official_model: Any, official: Any
     import torch
 
     width, height = size
-    frame = Frame(width, height)
+    frame = ResizeLongestSide(width, height)
     input_size = frame.resized[::-1]
     for logits in _real_and_noisy_logits(official):
         tensor = torch.from_numpy(logits)[None, None]

@@ -44,10 +44,10 @@ def _questions() -> list[Any]:
 
 
 @pytest.fixture
-def pair(scenes: Any, official: Any, photo: Path, engine: str, precision: str) -> tuple[Any, Any]:
-    """This library's scene and the official predictor, on the same photograph."""
+def pair(encoded_images: Any, official: Any, photo: Path, engine: str, precision: str) -> tuple[Any, Any]:
+    """This library's encoded and the official predictor, on the same photograph."""
     try:
-        return scenes(photo, engine, precision), official(photo)
+        return encoded_images(photo, engine, precision), official(photo)
     except EngineError as error:
         pytest.skip(f"{engine} cannot run in {precision} on this machine: {error}")
 
@@ -55,17 +55,17 @@ def pair(scenes: Any, official: Any, photo: Path, engine: str, precision: str) -
 @pytest.mark.parametrize("photo", PHOTOS)
 @pytest.mark.parametrize(("engine", "precision", "bounds"), RUNS)
 def test_embedding(pair: tuple[Any, Any], bounds: Bounds) -> None:
-    scene, predictor = pair
-    check_embedding(scene.embedding, predictor.get_image_embedding().numpy(), bounds)
+    encoded, predictor = pair
+    check_embedding(encoded.embedding, predictor.get_image_embedding().numpy(), bounds)
 
 
 # The engines vary fastest, so that one set of official answers in the cache below serves all of them.
 @pytest.mark.parametrize(("engine", "precision", "bounds"), RUNS)
 @pytest.mark.parametrize(("photo", "prompt"), _questions())
 def test_candidates_and_their_refinement(pair: tuple[Any, Any], bounds: Bounds, prompt: RelativePrompt) -> None:
-    scene, predictor = pair
+    encoded, predictor = pair
     for what, more, (masks, scores, logits) in _official_passes(predictor, prompt):
-        ours = scene.candidates(**prompt.in_pixels(scene.size), **more)
+        ours = encoded.predict(**prompt.in_pixels(encoded.size), **more)
         check_scores(ours.scores, scores, bounds, what)
         check_logits(ours.logits, logits, bounds, what)
         check_masks(ours.masks, masks, stabilities(logits), bounds, f"{what} in full size")
@@ -91,11 +91,11 @@ def _official_passes(predictor: Any, prompt: RelativePrompt) -> list[tuple[str, 
 
 @pytest.mark.parametrize("photo", PHOTOS[:1])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_mask_input_without_points_or_box(scenes: Any, official: Any, photo: Path, engine: str) -> None:
-    scene, predictor = scenes(photo, engine, "f32"), official(photo)
-    width, height = scene.size
+def test_mask_input_without_points_or_box(encoded_images: Any, official: Any, photo: Path, engine: str) -> None:
+    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+    width, height = encoded.size
     mask = predictor.predict(point_coords=np.array([[width // 2, height // 2]]), point_labels=np.array([1]))[2][:1]
     _, scores, logits = predictor.predict(mask_input=mask)
-    ours = scene.candidates(mask_input=mask)
+    ours = encoded.predict(mask_input=mask)
     check_scores(ours.scores, scores, F32, "mask input alone")
     check_logits(ours.logits, logits, F32, "mask input alone")

@@ -30,7 +30,7 @@ def overlaps(official: list[dict[str, Any]], ours: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.fixture(scope="module")
-def scene() -> Any:
+def encoded() -> Any:
     return anymask.load("mobile-sam", precision="f32", threads=2, store=False).encode(PHOTO)
 
 
@@ -44,10 +44,10 @@ def scene() -> Any:
     ],
     ids=["defaults", "thresholds", "offset and clean-up", "crops"],
 )
-def test_grid_gives_the_official_masks(official_model: Any, scene: Any, options: dict[str, Any]) -> None:
-    pixels = np.ascontiguousarray(scene.image)
+def test_grid_gives_the_official_masks(official_model: Any, encoded: Any, options: dict[str, Any]) -> None:
+    pixels = np.ascontiguousarray(encoded.pixels)
     official = generator(official_model, **options).generate(pixels)
-    ours = scene.everything(sampling="grid", **options)
+    ours = encoded.everything(sampling="grid", **options)
     assert len(official) >= 5
     best = overlaps(official, ours)
     assert (best.max(axis=0) >= 0.9).mean() >= FOUND

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymask import ModelError, Scene, load, weights
+from anymask import EncodedImage, ModelError, load, weights
 from anymask.structures.overlap import box_iou, iou
 from tests.support.photographs import read_pixels
 
@@ -27,7 +27,7 @@ WHOLE = 0.9
 """And it makes boxes whose IoU with the whole picture is above this the whole picture."""
 
 Officials = Callable[[int], Any]
-Scenes = Callable[..., Scene]
+Scenes = Callable[..., EncodedImage]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,10 +78,10 @@ def official(network: Any) -> Officials:
 
 @pytest.fixture
 def scene_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenes:
-    """(export, pixels, options of load) → this library's scene, by way of the user's catalogue."""
+    """(export, pixels, options of load) → this library's encoded, by way of the user's catalogue."""
     monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
 
-    def make(export: Path, pixels: np.ndarray, engine: str = "openvino", **options: Any) -> Scene:
+    def make(export: Path, pixels: np.ndarray, engine: str = "openvino", **options: Any) -> EncodedImage:
         if "fastsam-s" not in weights.all_models():
             weights.add_model(
                 "fastsam-s", [export], family="fastsam", weights_licence="AGPL-3.0", code_licence="AGPL-3.0"
@@ -92,14 +92,16 @@ def scene_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenes:
     return make
 
 
-def check_agreement(scene: Scene, expected: tuple[np.ndarray, np.ndarray, np.ndarray], **settings: Any) -> None:
+def check_agreement(
+    encoded: EncodedImage, expected: tuple[np.ndarray, np.ndarray, np.ndarray], **settings: Any
+) -> None:
     """Compare boxes, scores, order and masks with the official ones."""
     boxes, scores, masks = expected
     assert len(boxes) > 50
     limit = settings.get("max_det", 300)
 
     def found(max_det: int) -> tuple[Any, list[int]]:
-        segments = scene._with("object", settings.get("conf"), settings.get("iou"), max_det)._segments()
+        segments = encoded._with("object", settings.get("conf"), settings.get("iou"), max_det)._segments()
         return segments, [i for i in range(len(segments)) if segments.area(i)]  # the official answer drops empty masks
 
     segments, seen = found(limit)
@@ -107,9 +109,9 @@ def check_agreement(scene: Scene, expected: tuple[np.ndarray, np.ndarray, np.nda
     np.testing.assert_allclose(segments.scores[seen], scores, atol=SCORES_WITHIN)
     segments, seen = found(limit + 8)  # what is tied with the last may be the official last
     order = [
-        seen[i] for i in in_official_order(segments.scores[seen], snapped(segments.boxes[seen], scene.size), boxes)
+        seen[i] for i in in_official_order(segments.scores[seen], snapped(segments.boxes[seen], encoded.size), boxes)
     ]
-    np.testing.assert_allclose(snapped(segments.boxes[order], scene.size), boxes, atol=BOXES_WITHIN)
+    np.testing.assert_allclose(snapped(segments.boxes[order], encoded.size), boxes, atol=BOXES_WITHIN)
     for index, mask in zip(order, masks, strict=True):
         assert iou(segments.render(index), mask) >= MASKS_AGREE
 
@@ -137,15 +139,15 @@ def snapped(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def test_boxes_masks_and_order_are_the_official_ones(
     exports: Any, official: Officials, scene_of: Scenes, pictures: dict[str, np.ndarray], imgsz: int, name: str
 ) -> None:
-    scene = scene_of(exports(dynamic=True), pictures[name], imgsz=imgsz)
-    check_agreement(scene, official(imgsz)(pictures[name]))
+    encoded = scene_of(exports(dynamic=True), pictures[name], imgsz=imgsz)
+    check_agreement(encoded, official(imgsz)(pictures[name]))
 
 
 def test_the_other_engine_agrees_too(
     exports: Any, official: Officials, scene_of: Scenes, pictures: dict[str, np.ndarray]
 ) -> None:
-    scene = scene_of(exports(dynamic=True), pictures["odd"], engine="onnxruntime", imgsz=640)
-    check_agreement(scene, official(640)(pictures["odd"]))
+    encoded = scene_of(exports(dynamic=True), pictures["odd"], engine="onnxruntime", imgsz=640)
+    check_agreement(encoded, official(640)(pictures["odd"]))
 
 
 def test_an_export_of_fixed_size_sees_the_whole_square(
@@ -170,9 +172,9 @@ def test_settings_mean_the_same(
 
     settings = {"conf": conf, "iou": iou, "max_det": max_det}
     expected = Official(deepcopy(network), imgsz=640, **settings)(pictures["landscape"])
-    scene = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
-    check_agreement(scene, expected, **settings)
-    assert len(scene.everything(**settings)) == len(expected[0])
+    encoded = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
+    check_agreement(encoded, expected, **settings)
+    assert len(encoded.everything(**settings)) == len(expected[0])
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_union_mode_is_the_official_answer_to_a_prompt(
     asked: dict[str, Any] | None,
 ) -> None:
     _, _, masks = official(640)(pictures["landscape"], **prompt)
-    scene = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
-    (mask,) = scene.segment(**(asked or prompt), mode="union")
+    encoded = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
+    (mask,) = encoded.segment(**(asked or prompt), mode="union")
     assert masks.any()
     assert iou(mask.array, masks.any(axis=0)) >= MASKS_AGREE

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anymask import ModelError, PromptError, open_image, weights
 from anymask.detection.loading import auto_detector, load_detector
 from anymask.detection.owlvit import OwlVit
-from anymask.detection.search import Search, find
+from anymask.detection.search import DetectionOptions, detect
 from anymask.engines.loading import load_engine
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_files_added_by_the_user_become_the_detector_that_auto_takes(
     assert auto_detector().name == "owlv2-base"
     detector = load_detector(precision="f32")
     assert (detector.name, detector.precision) == ("owlv2-base", "f32")
-    found = find(detector, open_image(coffee_photo).pixels, "a red cup", Search(max_per_label=3))
+    found = detect(detector, open_image(coffee_photo).pixels, "a red cup", DetectionOptions(max_per_label=3))
     assert len(found) <= 3
     assert set(found.labels) <= {"a red cup"}
 

@@ -63,14 +63,14 @@ def added(path: Path, engine: str = "openvino", precision: str = "f32") -> anyma
     return anymask.load(path.stem, engine=engine, precision=precision, threads=2, device="cpu", store=False)
 
 
-def check_scene(scene: Any, predictor: Any, bounds: Bounds) -> None:
+def check_scene(encoded: Any, predictor: Any, bounds: Bounds) -> None:
     """Compare the embedding, then every kind of prompt."""
-    check_embedding(scene.embedding, predictor.get_image_embedding().numpy(), bounds)
+    check_embedding(encoded.embedding, predictor.get_image_embedding().numpy(), bounds)
     for prompt in PROMPTS:
-        arguments = prompt.in_pixels(scene.size)
+        arguments = prompt.in_pixels(encoded.size)
         for multimask in (True, False):
             _, scores, logits = predictor.predict(**official_arguments(arguments), multimask_output=multimask)
-            found = scene.candidates(**arguments, multimask=multimask)
+            found = encoded.predict(**arguments, multimask=multimask)
             check_logits(found.logits, logits, bounds, prompt.name)
             check_scores(found.scores, scores, bounds, prompt.name)
 
@@ -79,8 +79,8 @@ def test_vit_b_checkpoint_answers_like_the_official_model(tmp_path: Path, pixels
     from tests.reference.official_vit import VIT_B, predictor_of, random_sam, save_checkpoint
 
     model = random_sam(VIT_B)
-    scene = added(save_checkpoint(model, tmp_path / "vit_b.pth")).encode(pixels)
-    check_scene(scene, predictor_of(model, pixels), F32)
+    encoded = added(save_checkpoint(model, tmp_path / "vit_b.pth")).encode(pixels)
+    check_scene(encoded, predictor_of(model, pixels), F32)
 
 
 LOAD = """
@@ -147,12 +147,12 @@ def test_safetensors_of_transformers_embed_like_transformers(tmp_path: Path) -> 
                 parameter.normal_(std=0.2)
     model.save_pretrained(tmp_path / "saved")
     square = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), np.uint8)
-    scene = added(tmp_path / "saved" / "model.safetensors").encode(square)
+    encoded = added(tmp_path / "saved" / "model.safetensors").encode(square)
     normalised = (square - np.float32([123.675, 116.28, 103.53])) / np.float32([58.395, 57.12, 57.375])
     with torch.no_grad():
         expected = model.get_image_embeddings(torch.from_numpy(normalised.transpose(2, 0, 1)[None].copy()))
-    assert np.abs(scene.embedding - expected.numpy()).max() < 1e-3
-    assert scene.segment(points=[(512, 512)])[0].array.shape == (1024, 1024)
+    assert np.abs(encoded.embedding - expected.numpy()).max() < 1e-3
+    assert encoded.segment(points=[(512, 512)])[0].array.shape == (1024, 1024)
 
 
 def test_mobile_sams_own_checkpoint_is_the_default_model(
@@ -160,11 +160,11 @@ def test_mobile_sams_own_checkpoint_is_the_default_model(
 ) -> None:
     from tests.reference.official_vit import save_checkpoint
 
-    scene = added(save_checkpoint(official_model, tmp_path / "mobile_sam.pt")).encode(pixels)
+    encoded = added(save_checkpoint(official_model, tmp_path / "mobile_sam.pt")).encode(pixels)
     default = anymask.load("mobile-sam", engine="openvino", precision="f32", threads=2, store=False).encode(pixels)
-    assert np.abs(scene.embedding - default.embedding).max() < 1e-3
+    assert np.abs(encoded.embedding - default.embedding).max() < 1e-3
     point = {"points": [(pixels.shape[1] // 2, pixels.shape[0] // 2)]}
-    assert np.abs(scene.candidates(**point).logits - default.candidates(**point).logits).max() < F32.logits
+    assert np.abs(encoded.predict(**point).logits - default.predict(**point).logits).max() < F32.logits
 
 
 @pytest.mark.filterwarnings("ignore")  # the exporter warns of what it traces

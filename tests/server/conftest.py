@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from anymask import Segmenter
 from anymask.server.app import create_app
 from anymask.server.limits import Limits
-from anymask.server.service import Settings
+from anymask.server.service import ServerSettings
 from tests.support.running_servers import Application, ServerProcess, bring
 
 
@@ -28,7 +28,9 @@ def application(segmenter: Segmenter, tmp_path: Path) -> Iterator[Application]:
 
         def make(*, folder: Path | None = None, client: str = "testclient", **given: Any) -> TestClient:
             limits = {name: given.pop(name) for name in list(given) if name in Limits.__dataclass_fields__}
-            settings = Settings(folder or tmp_path / "data", limits=Limits(**limits), detector="coco-ssd", **given)
+            settings = ServerSettings(
+                folder or tmp_path / "data", limits=Limits(**limits), detector="coco-ssd", **given
+            )
             app = create_app(segmenter, settings)
             host = TestClient(app, base_url="http://localhost", raise_server_exceptions=False, client=(client, 5000))
             return open_clients.enter_context(host)
@@ -39,7 +41,7 @@ def application(segmenter: Segmenter, tmp_path: Path) -> Iterator[Application]:
 @pytest.fixture(scope="module")
 def api(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A client of one application for a whole file of tests that leave it as it was."""
-    settings = Settings(tmp_path_factory.mktemp("serve"), detector="coco-ssd")
+    settings = ServerSettings(tmp_path_factory.mktemp("serve"), detector="coco-ssd")
     with TestClient(
         create_app(segmenter, settings), base_url="http://localhost", raise_server_exceptions=False
     ) as each:

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from anymask import Segmenter
 from anymask.server.limits import Limits
-from anymask.server.service import Settings
+from anymask.server.service import ServerSettings
 from tests.support.running_servers import Application, bring, listening
 
 NO_FILE = b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\ntext, no file\r\n--x--\r\n"
@@ -248,7 +248,7 @@ def test_picture_larger_than_the_limit_is_refused(application: Application, coff
 def impatient(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> object:
     """The address of a real server that waits half a second for headers and bodies."""
     limits = Limits(body_seconds=0.5, header_seconds=0.5, upload_bytes=200_000)
-    with listening(segmenter, Settings(tmp_path_factory.mktemp("impatient"), limits)) as address:
+    with listening(segmenter, ServerSettings(tmp_path_factory.mktemp("impatient"), limits)) as address:
         yield address
 
 

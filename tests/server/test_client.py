@@ -1,4 +1,4 @@
-"""`anymask.Client` answers what a Scene answers."""
+"""`anymask.Client` answers what an EncodedImage answers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import anymask
-from anymask import Client, Scene, Segmenter
+from anymask import Client, EncodedImage, Segmenter
 from anymask.errors import ImageError, InputError, PromptError
-from anymask.server.client import RemoteScene, ServerError
-from anymask.server.service import Settings
+from anymask.server.client import RemoteImage, ServerError
+from anymask.server.service import ServerSettings
 from tests.support.running_servers import listening
 
 FEW = {"points_per_side": 8, "points_per_batch": 4}
@@ -22,14 +22,14 @@ FEW = {"points_per_side": 8, "points_per_batch": 4}
 @pytest.fixture(scope="module")
 def client(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with (
-        listening(segmenter, Settings(tmp_path_factory.mktemp("client"), detector="coco-ssd")) as address,
+        listening(segmenter, ServerSettings(tmp_path_factory.mktemp("client"), detector="coco-ssd")) as address,
         Client(address) as each,
     ):
         yield each
 
 
 @pytest.fixture(scope="module")
-def remote(client: Client, coffee_photo: Path) -> RemoteScene:
+def remote(client: Client, coffee_photo: Path) -> RemoteImage:
     return client.encode(coffee_photo)
 
 
@@ -43,41 +43,41 @@ def remote(client: Client, coffee_photo: Path) -> RemoteScene:
         {"points": [(110, 300), (290, 120)], "each": True},
         {"points": [(110, 300), (500, 200), (20, 20)], "labels": [1, 1, 0], "group": "auto"},
         {"points": [(110, 300), (130, 320)], "group": "auto"},
-        {"points": [(0.2, 0.75)], "frame": "unit", "select": "part"},
+        {"points": [(0.2, 0.75)], "frame": "normalized", "select": "part"},
         {"box": [170, 14, 242, 250], "box_format": "xywh", "max_hole_area": 400},
     ],
 )
-def test_answers_are_the_scenes(remote: RemoteScene, coffee: Scene, asked: dict) -> None:
+def test_answers_are_the_scenes(remote: RemoteImage, coffee: EncodedImage, asked: dict) -> None:
     there, here = remote.segment(**asked), coffee.segment(**asked)
     assert [mask.rle for mask in there] == [mask.rle for mask in here]
-    assert [bool(mask.satisfied) for mask in there] == [bool(mask.satisfied) for mask in here]
+    assert [bool(mask.follows_prompt) for mask in there] == [bool(mask.follows_prompt) for mask in here]
     assert [mask.score for mask in there] == pytest.approx([mask.score for mask in here], abs=1e-5)
     assert [prompt.as_dict() for prompt in there.prompts] == [prompt.as_dict() for prompt in here.prompts]
-    assert there.run.model == here.run.model
+    assert there.provenance.model == here.provenance.model
 
 
-def test_one_more_click_uses_the_earlier_answer(remote: RemoteScene, coffee: Scene) -> None:
+def test_one_more_click_uses_the_earlier_answer(remote: RemoteImage, coffee: EncodedImage) -> None:
     first, second = {"points": [(110, 300)]}, {"points": [(110, 300), (300, 150)], "labels": [1, 0]}
     there = remote.segment(**second, previous=remote.segment(**first)[0])
     assert there[0].rle == coffee.segment(**second, previous=coffee.segment(**first)[0])[0].rle
 
 
-def test_candidates_words_and_boxes(remote: RemoteScene, coffee: Scene) -> None:
-    there, here = remote.candidates(points=[(110, 300)]), coffee.candidates(points=[(110, 300)])
+def test_candidates_words_and_boxes(remote: RemoteImage, coffee: EncodedImage) -> None:
+    there, here = remote.predict(points=[(110, 300)]), coffee.predict(points=[(110, 300)])
     assert all(np.array_equal(mask.array, array) for mask, array in zip(there, here.masks, strict=True))
     cups = remote.segment(text="cup")
     assert {mask.label for mask in cups} == {"cup"}
     assert remote.detect("cup", max_per_label=1)[0]["score"] == pytest.approx(cups[0].detector_score)
 
 
-def test_choices_are_the_scenes(remote: RemoteScene, coffee: Scene) -> None:
-    there, here = remote.choices([(110, 300)], most=3), coffee.choices([(110, 300)], most=3)
+def test_choices_are_the_scenes(remote: RemoteImage, coffee: EncodedImage) -> None:
+    there, here = remote.alternatives([(110, 300)], most=3), coffee.alternatives([(110, 300)], most=3)
     assert [mask.rle for mask in there] == [mask.rle for mask in here]
     with pytest.raises(PromptError, match="points and labels only"):
         remote.segment(box=[170, 14, 412, 264], points=[(300, 150)], group="auto")
 
 
-def test_everything_with_progress(remote: RemoteScene, coffee: Scene) -> None:
+def test_everything_with_progress(remote: RemoteImage, coffee: EncodedImage) -> None:
     told: list[int] = []
     there = remote.everything(**FEW, progress=lambda status: told.append(status.asked))
     assert [mask.rle for mask in there] == [mask.rle for mask in coffee.everything(**FEW)]
@@ -85,26 +85,26 @@ def test_everything_with_progress(remote: RemoteScene, coffee: Scene) -> None:
     assert told == sorted(told)
 
 
-def test_everything_can_be_stopped(remote: RemoteScene) -> None:
+def test_everything_can_be_stopped(remote: RemoteImage) -> None:
     found = remote.everything(sampling="grid", points_per_side=64, stop=lambda: True)
     assert found.size == remote.size
 
 
-def test_results_draw_and_save(remote: RemoteScene, tmp_path: Path) -> None:
+def test_results_draw_and_save(remote: RemoteImage, tmp_path: Path) -> None:
     result = remote.segment(points=[(110, 300)])
     assert result.draw().size == (600, 400)
     (written,) = result.save(tmp_path / "masks.json")
     assert written.is_file()
 
 
-def test_arrays_travel_exactly_and_photos_can_be_opened_by_id(client: Client, coffee: Scene) -> None:
-    scene = client.encode(coffee.image)
-    assert scene.id == coffee.source.pixel_hash
-    again = client.open(scene.id)
-    assert np.array_equal(again.image, coffee.image)
+def test_arrays_travel_exactly_and_photos_can_be_opened_by_id(client: Client, coffee: EncodedImage) -> None:
+    encoded = client.encode(coffee.pixels)
+    assert encoded.id == coffee.source.pixel_hash
+    again = client.open(encoded.id)
+    assert np.array_equal(again.image, coffee.pixels)
 
 
-def test_mistakes_are_told_as_by_the_library(client: Client, remote: RemoteScene, tmp_path: Path) -> None:
+def test_mistakes_are_told_as_by_the_library(client: Client, remote: RemoteImage, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="700"):
         remote.segment(points=[(700, 10)])
     with pytest.raises(PromptError, match="text goes with no"):
@@ -130,7 +130,7 @@ def test_servers_that_are_not_there_are_told() -> None:
 
 
 def test_token_is_sent(segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(segmenter, Settings(tmp_path, token="correct-horse-battery")) as address:
+    with listening(segmenter, ServerSettings(tmp_path, token="correct-horse-battery")) as address:
         assert Client(address, token="correct-horse-battery").models()["model"] == "mobile-sam"
         monkeypatch.setenv("ANYMASK_TOKEN", "correct-horse-battery")
         assert anymask.Client(address).models()["version"] == anymask.__version__
@@ -146,20 +146,20 @@ def test_many_clients_get_the_answers_of_one(
     random = np.random.default_rng(0)
     expected = []
     for photo in (coffee_photo, chelsea_photo):
-        scene = segmenter.encode(photo)
+        encoded = segmenter.encode(photo)
         for x, y in random.uniform((5, 5), (440, 290), (4, 2)).round(1).tolist():
-            first = scene.segment(points=[(x, y)])[0]
+            first = encoded.segment(points=[(x, y)])[0]
             then = {"points": [(x, y), (440 - x, 290 - y)], "labels": [1, 0]}
-            expected.append((photo, (x, y), first.rle, then, scene.segment(**then, previous=first)[0].rle))
+            expected.append((photo, (x, y), first.rle, then, encoded.segment(**then, previous=first)[0].rle))
 
     def work(number: int) -> int:
         with Client(str(client._http.base_url)) as own:
-            scenes = {photo: own.encode(photo) for photo in (coffee_photo, chelsea_photo)}
+            encoded_images = {photo: own.encode(photo) for photo in (coffee_photo, chelsea_photo)}
             order = np.random.default_rng(number).integers(0, len(expected), 4)
             for photo, point, rle, then, second in (expected[each] for each in order):
-                first = scenes[photo].segment(points=[point])[0]
+                first = encoded_images[photo].segment(points=[point])[0]
                 assert first.rle == rle
-                assert scenes[photo].segment(**then, previous=first)[0].rle == second
+                assert encoded_images[photo].segment(**then, previous=first)[0].rle == second
         return len(order)
 
     with ThreadPoolExecutor(8) as pool:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from anymask import Scene
+from anymask import EncodedImage
 from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
@@ -35,7 +35,7 @@ def events(api: TestClient, path: str, headers: dict[str, str] | None = None) ->
     return told
 
 
-def test_result_is_the_librarys_with_parts_and_wholes(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_result_is_the_librarys_with_parts_and_wholes(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     job = start(api, coffee_id, **FEW)
     name, _, ended = events(api, job["events"])[-1]
     assert (name, ended["state"]) == ("done", "done")

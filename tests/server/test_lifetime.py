@@ -19,7 +19,7 @@ from anymask import Segmenter
 from anymask.cli import main
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
-from anymask.server.service import Settings
+from anymask.server.service import ServerSettings
 from anymask.server.worker_pool import Workers
 from tests.support.running_servers import Application, ServerProcess, bring, listening
 
@@ -95,7 +95,7 @@ def test_memory_of_scenes_and_masks_is_bounded_and_answers_stay_the_same(
     first = api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0]
     for x in range(100, 140, 10):
         api.post(f"/v1/images/{ids[1]}/segment", json={"prompts": [{"points": [[x, 90]]}]})
-    assert len(service.scenes) == 1
+    assert len(service.encoded_images) == 1
     assert service.references.nbytes <= 400_000
     assert api.get(first["file"]).status_code == 404
     assert api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0] == first
@@ -176,7 +176,7 @@ def test_listeners_are_limited(application: Application) -> None:
 
 def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_path: Path, coffee_photo: Path) -> None:
     with (
-        listening(segmenter, Settings(tmp_path, Limits(waiting=1), workers=1)) as address,
+        listening(segmenter, ServerSettings(tmp_path, Limits(waiting=1), workers=1)) as address,
         httpx.Client(base_url=address, timeout=60) as client,
     ):
         id = bring(client, coffee_photo).json()["id"]

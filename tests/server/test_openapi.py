@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from anymask import Segmenter
 from anymask.server.limits import Limits
-from anymask.server.service import Settings
+from anymask.server.service import ServerSettings
 from tests.support.running_servers import listening
 
 
@@ -90,7 +90,7 @@ def test_answers_are_as_described(api: TestClient, coffee_id: str) -> None:
 def schema(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory, coffee_photo: Path) -> Any:
     """The described interface of a server that has one photo, whose id every request names."""
     limits = Limits(job_seconds=0.1, jobs=1000, jobs_per_client=1000)
-    settings = Settings(tmp_path_factory.mktemp("schema"), limits, detector="coco-ssd")
+    settings = ServerSettings(tmp_path_factory.mktemp("schema"), limits, detector="coco-ssd")
     with listening(segmenter, settings) as address:
         id = httpx.post(f"{address}/v1/images", files={"file": coffee_photo.read_bytes()}).json()["id"]
         described = httpx.get(f"{address}/openapi.json").json()

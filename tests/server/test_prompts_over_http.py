@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from starlette.testclient import TestClient
 
-from anymask import Mask, Scene
+from anymask import EncodedImage, Mask
 from anymask.formats.registry import format_names
 from anymask.structures.polygons import polygons_to_mask
 
@@ -30,7 +30,7 @@ def same(entry: dict, mask: Mask) -> bool:
     return entry["rle"] == mask.rle
 
 
-def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     answer = segment(api, coffee_id, SAUCER, CUP)
     # Of several objects none is looked at again, as in the library.
     expected = [coffee.segment(points=[(110, 300)], refine="off")[0], coffee.segment(box=CUP["box"], refine="off")[0]]
@@ -42,7 +42,7 @@ def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: Scene
     assert answer["image"] == {"id": coffee.source.pixel_hash, "width": 600, "height": 400}
 
 
-def test_second_click_uses_the_first_ones_logits(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_second_click_uses_the_first_ones_logits(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     first = segment(api, coffee_id, SAUCER)["masks"][0]
     previous = coffee.segment(points=[(110, 300)])[0]
     differs = []
@@ -70,10 +70,10 @@ def test_all_forms_show_the_same_mask(api: TestClient, coffee_id: str) -> None:
 
 
 def test_candidates_are_the_official_three_and_tell_which_was_chosen(
-    api: TestClient, coffee_id: str, coffee: Scene
+    api: TestClient, coffee_id: str, coffee: EncodedImage
 ) -> None:
     entry = segment(api, coffee_id, SAUCER, candidates=True, refine="off", select="score")["masks"][0]
-    expected = coffee.candidates(points=[(110, 300)])
+    expected = coffee.predict(points=[(110, 300)])
     for candidate, mask in zip(entry["candidates"], expected.masks, strict=True):
         assert np.array_equal(Mask.from_rle(candidate["rle"]).array, mask)
     assert entry["candidates"][entry["candidate"]]["rle"] == entry["rle"]
@@ -82,15 +82,15 @@ def test_candidates_are_the_official_three_and_tell_which_was_chosen(
     assert chosen is None or asked_again["candidates"][chosen]["rle"] == asked_again["rle"]
 
 
-def test_a_candidate_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_a_candidate_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     candidates = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]["candidates"]
     clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 1]}
     answer = segment(api, coffee_id, {**clicks, "logits": candidates[2]["logits"]})["masks"][0]
-    logits = coffee.candidates(points=[(110, 300)]).logits[2:3]
+    logits = coffee.predict(points=[(110, 300)]).logits[2:3]
     assert same(answer, coffee.segment(points=clicks["points"], labels=clicks["labels"], mask_input=logits)[0])
 
 
-def test_drawn_mask_is_a_prompt(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_drawn_mask_is_a_prompt(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     drawn = np.zeros((400, 600), bool)
     drawn[60:200, 200:380] = True
     runs = Mask.from_array(drawn).rle
@@ -109,14 +109,14 @@ def test_words_find_labelled_masks(api: TestClient, coffee_id: str) -> None:
     assert boxes[0]["box"][0] == pytest.approx(173, abs=8)
 
 
-def test_labels_come_back_and_options_reach_the_library(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_labels_come_back_and_options_reach_the_library(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     entry = segment(api, coffee_id, {**SAUCER, "label": "saucer"}, select="part", max_hole_area=500)["masks"][0]
     assert entry["label"] == "saucer"
     assert same(entry, coffee.segment(points=[(110, 300)], select="part", max_hole_area=500)[0])
 
 
 def test_other_frames(api: TestClient, coffee_id: str) -> None:
-    percent = segment(api, coffee_id, {"points": [[110 / 6, 75]]}, frame="percent")
+    percent = segment(api, coffee_id, {"points": [[110 / 6, 75]]}, coordinates="percent")
     assert percent["masks"][0]["rle"] == segment(api, coffee_id, SAUCER)["masks"][0]["rle"]
 
 
@@ -212,7 +212,7 @@ def test_unknown_format_is_told(api: TestClient, coffee_id: str) -> None:
     assert "docx" in answer.json()["detail"]
 
 
-def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     points = [[110, 300], [500, 200]]
     answer = segment(api, coffee_id, {"points": points, "label": "thing"}, group="auto")
     expected = coffee.segment(points, group="auto")
@@ -223,9 +223,11 @@ def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee
     assert [entry["prompt"] for entry in answer["masks"]] == [0, 0]
 
 
-def test_choices_are_the_librarys_and_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: Scene) -> None:
+def test_choices_are_the_librarys_and_can_be_clicked_further(
+    api: TestClient, coffee_id: str, coffee: EncodedImage
+) -> None:
     answer = api.post(f"/v1/images/{coffee_id}/choices", json={"points": [[110, 300]], "most": 4}).json()
-    expected = coffee.choices([(110, 300)], most=4)
+    expected = coffee.alternatives([(110, 300)], most=4)
     assert len(expected) > 1
     assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
     clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 0]}
@@ -237,8 +239,10 @@ def test_a_quick_answer_takes_one_call_of_the_decoder(
     api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    decode = Scene._decode
-    monkeypatch.setattr(Scene, "_decode", lambda scene, prompts: calls.append(len(prompts)) or decode(scene, prompts))
+    decode = EncodedImage._decode
+    monkeypatch.setattr(
+        EncodedImage, "_decode", lambda encoded, prompts: calls.append(len(prompts)) or decode(encoded, prompts)
+    )
     entry = segment(api, coffee_id, SAUCER, quick=True, keep=False)["masks"][0]
     assert calls == [1]
     whole = segment(api, coffee_id, SAUCER)["masks"][0]

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anymask import Segmenter
-from anymask.prediction.zoom import CloseUp
+from anymask.prediction.zoom import ZoomedView
 from anymask.structures.prompt import make_prompt
 from tests.support.running_servers import Application, bring
 
@@ -34,13 +34,13 @@ def picture() -> bytes:
 def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Windows that were encoded, in order."""
     seen: list[tuple[int, ...]] = []
-    original = CloseUp.__init__
+    original = ZoomedView.__init__
 
-    def counted(self: CloseUp, scene: object, window: tuple[int, int, int, int]) -> None:
+    def counted(self: ZoomedView, encoded: object, window: tuple[int, int, int, int]) -> None:
         seen.append(window)
-        original(self, scene, window)  # type: ignore[arg-type]
+        original(self, encoded, window)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(CloseUp, "__init__", counted)
+    monkeypatch.setattr(ZoomedView, "__init__", counted)
     return seen
 
 
@@ -62,8 +62,8 @@ def test_a_window_is_encoded_once_and_answers_what_is_asked_in_it(
     entry = _ask(api, id, window=LEFT)
     assert entry["window"] == window
     assert encodings == [tuple(window)]
-    scene = segmenter.encode(np.asarray(PIL.Image.open(io.BytesIO(picture))))
-    mask = CloseUp(scene, tuple(window)).segment(make_prompt(scene.size, points=CLICK["points"]))
+    encoded = segmenter.encode(np.asarray(PIL.Image.open(io.BytesIO(picture))))
+    mask = ZoomedView(encoded, tuple(window)).segment(make_prompt(encoded.size, points=CLICK["points"]))
     assert mask is not None
     assert entry["rle"] == mask.rle
     offered = api.post(f"/v1/images/{id}/choices", json={**CLICK, "window": LEFT}).json()["masks"]

@@ -16,13 +16,13 @@ from anymask.structures.coordinates import Coordinates
 SIZE = (800, 534)
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 shares = st.floats(0, 1, exclude_max=True)
-frames = st.sampled_from(["pixels", "unit", "percent"])
+frames = st.sampled_from(["pixels", "normalized", "percent"])
 orientations = st.integers(1, 8)
 
 
 def measure(pixels: np.ndarray, size: tuple[int, int], frame: str) -> np.ndarray:
     """Write pixel coordinates [..., 2] in a frame: the inverse of what is under test."""
-    return {"pixels": pixels, "unit": pixels / size, "percent": pixels / size * 100}[frame]
+    return {"pixels": pixels, "normalized": pixels / size, "percent": pixels / size * 100}[frame]
 
 
 @given(sizes, frames, st.lists(st.tuples(shares, shares), min_size=1, max_size=5))
@@ -106,7 +106,7 @@ def test_a_box_is_inside_the_picture_and_has_an_area_or_is_refused(
     assert (note is not None) == bool((wanted != measured).any())
 
 
-@pytest.mark.parametrize(("frame", "far"), [("pixels", (800, 534)), ("unit", (1, 1)), ("percent", (100, 100))])
+@pytest.mark.parametrize(("frame", "far"), [("pixels", (800, 534)), ("normalized", (1, 1)), ("percent", (100, 100))])
 def test_the_far_edge_is_outside_for_points_and_inside_for_boxes(frame: Any, far: tuple[float, float]) -> None:
     reading = Coordinates(SIZE, frame)
     for x, y in [(far[0], 0), (0, far[1])]:
@@ -118,7 +118,7 @@ def test_the_far_edge_is_outside_for_points_and_inside_for_boxes(frame: Any, far
 
 
 def test_a_share_just_below_one_stays_inside() -> None:
-    ((x, _),) = Coordinates((3, 3), "unit").points([(np.nextafter(1, 0), 0.5)])
+    ((x, _),) = Coordinates((3, 3), "normalized").points([(np.nextafter(1, 0), 0.5)])
     assert x < 3
 
 
@@ -177,10 +177,10 @@ def test_what_the_official_predictor_accepts_can_be_allowed() -> None:
         ([1, 2, 3, "4"], {}, "box is [1, 2, 3, '4']: it takes four numbers"),
         (
             [0.1, 0.1, 0.5, -0.5],
-            {"frame": "unit", "box_format": "xywh"},
+            {"frame": "normalized", "box_format": "xywh"},
             "has width 0.5 and height -0.5: both are above 0",
         ),
-        ([0.1, 0.1, 0, 0.5], {"frame": "unit", "box_format": "cxcywh"}, "has width 0 and height 0.5"),
+        ([0.1, 0.1, 0, 0.5], {"frame": "normalized", "box_format": "cxcywh"}, "has width 0 and height 0.5"),
         ([1e308, 0, 1e308, 5], {"box_format": "xywh"}, "is too large to compute with"),
         ([0, 0, 5, 5], {"frame": "inches"}, "frame is 'inches': it takes pixels, unit, percent"),
         ([0, 0, 5, 5], {"box_format": "yxyx"}, "box_format is 'yxyx': it takes xyxy, xywh, cxcywh"),

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.structures.transforms import GREY, Letterbox
+from anymask.structures.transforms import GREY, LetterBox
 
 sides = st.integers(1, 3000)
 
 
 def test_proportions_are_kept_and_the_rest_is_grey() -> None:
-    frame = Letterbox((192, 100), (96, 64))
+    frame = LetterBox((192, 100), (96, 64))
     picture = frame.picture(np.full((100, 192, 3), 255, np.uint8))
     assert (picture.shape, frame.scale, frame.origin) == ((1, 3, 64, 96), (0.5, 0.5), (0, 7))
     assert picture[0, 0, :7].max() == picture[0, 0, 57:].min() == np.float32(GREY / 255)
@@ -22,7 +22,7 @@ def test_proportions_are_kept_and_the_rest_is_grey() -> None:
 
 @given(st.tuples(sides, sides), st.sampled_from([(640, 640), (1024, 1024), (640, 384), (32, 1024)]))
 def test_the_fitted_picture_fills_the_photo(size: tuple[int, int], frame: tuple[int, int]) -> None:
-    box = Letterbox(size, frame)
+    box = LetterBox(size, frame)
     (left, top), (width, height) = box.origin, box.fitted
     assert left >= 0
     assert top >= 0

@@ -19,11 +19,11 @@ from anymask.formats.supervision import to_supervision
 from anymask.io.image import open_image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompts
-from anymask.structures.prompt_check import Satisfaction
-from anymask.structures.provenance import ImageRecord, Run
+from anymask.structures.prompt_check import PromptCheck
+from anymask.structures.provenance import ImageRecord, Provenance
 from tests.support.mask_shapes import BoolMask, disc, masks, ring
 
 
@@ -91,10 +91,10 @@ class TestMask:
 
     def test_masks_travel_between_processes_with_everything_known_of_them(self) -> None:
         logits = np.ones((256, 256), np.float32)
-        mask = Mask(lambda: disc(40, 60, 9), (60, 40), score=0.9, label="dog", logits=logits, clean_up=["filled"])
+        mask = Mask(lambda: disc(40, 60, 9), (60, 40), score=0.9, label="dog", logits=logits, edits=["filled"])
         twin = pickle.loads(pickle.dumps(mask))
         assert iou(mask, twin) == 1.0
-        assert (twin.score, twin.label, twin.clean_up) == (0.9, "dog", ("filled",))
+        assert (twin.score, twin.label, twin.edits) == (0.9, "dog", ("filled",))
         assert np.array_equal(twin.logits, logits)
 
     def test_whole_numbers_make_a_mask_and_real_numbers_do_not(self) -> None:
@@ -125,31 +125,31 @@ class TestMask:
 class TestClean:
     def test_a_clean_mask_is_returned_as_it_is(self) -> None:
         mask = Mask.from_array(ring(9, 12))
-        assert mask.clean() is mask
-        assert mask.clean(max_hole_area=3, max_island_area=3) is mask
+        assert mask.remove_small_regions() is mask
+        assert mask.remove_small_regions(holes=3, islands=3) is mask
 
     def test_what_was_done_is_told_and_satisfaction_is_not_carried_over(self) -> None:
-        kept = Satisfaction((True,))
-        mask = Mask.from_array(ring(9, 12), score=0.9, satisfied=kept)
-        cleaned = mask.clean(max_hole_area=1000)
+        kept = PromptCheck((True,))
+        mask = Mask.from_array(ring(9, 12), score=0.9, follows_prompt=kept)
+        cleaned = mask.remove_small_regions(holes=1000)
         assert cleaned.area == 9 * 12
-        assert cleaned.clean_up == ("filled 2 holes, 78 px",)
+        assert cleaned.edits == ("filled 2 holes, 78 px",)
         assert cleaned.score == 0.9
-        assert cleaned.satisfied is None
-        assert mask.satisfied is kept
+        assert cleaned.follows_prompt is None
+        assert mask.follows_prompt is kept
 
     def test_satisfaction_is_told_anew_when_a_filled_hole_swallows_an_excluded_point(self) -> None:
         array = np.pad(ring(9, 12), 30)
         (prompt,) = make_prompts((72, 69), points=[(31, 31), (36, 34)], labels=[1, 0])
-        assert Satisfaction.of(array, prompt)
-        cleaned = Mask.from_array(array).clean(max_hole_area=100, prompt=prompt)
-        assert cleaned.satisfied is not None
-        assert not cleaned.satisfied
-        assert cleaned.satisfied.points == (True, False)
+        assert PromptCheck.of(array, prompt)
+        cleaned = Mask.from_array(array).remove_small_regions(holes=100, prompt=prompt)
+        assert cleaned.follows_prompt is not None
+        assert not cleaned.follows_prompt
+        assert cleaned.follows_prompt.points == (True, False)
 
     def test_negative_areas_are_refused(self) -> None:
         with pytest.raises(InputError, match="-1"):
-            Mask.from_array(ring(9, 12)).clean(-1)
+            Mask.from_array(ring(9, 12)).remove_small_regions(-1)
 
 
 class TestSatisfaction:
@@ -157,7 +157,7 @@ class TestSatisfaction:
         mask = np.zeros((10, 10), bool)
         mask[4, 7] = True
         (prompt,) = make_prompts((10, 10), points=[(7.9, 4.9), (8, 4), (7, 5)], labels=[1, 0, 1])
-        kept = Satisfaction.of(mask, prompt)
+        kept = PromptCheck.of(mask, prompt)
         assert kept is not None
         assert kept.points == (True, True, False)
         assert not kept
@@ -166,7 +166,7 @@ class TestSatisfaction:
         mask = np.zeros((100, 100), bool)
         mask[20:60, 10:50] = True
         (close, far) = make_prompts((100, 100), boxes=[[12, 20, 50, 60], [40, 50, 90, 90]])
-        kept, broken = Satisfaction.of(mask, close), Satisfaction.of(mask, far)
+        kept, broken = PromptCheck.of(mask, close), PromptCheck.of(mask, far)
         assert kept
         assert kept.box == pytest.approx(38 / 40)
         assert kept.box_share == pytest.approx(38 / 40)
@@ -175,7 +175,7 @@ class TestSatisfaction:
         assert broken.box_share == pytest.approx(100 / 1600)
 
     def test_a_prompt_that_promises_nothing_is_neither_kept_nor_broken(self) -> None:
-        assert Satisfaction.of(np.ones((4, 4), bool), Prompt(text="dog")) is None
+        assert PromptCheck.of(np.ones((4, 4), bool), Prompt(text="dog")) is None
 
 
 class TestIou:
@@ -200,9 +200,10 @@ def three_masks() -> MaskSet:
     for i, array in enumerate(arrays):
         array[:20, 20 * i : 20 * i + 20] = True
     found = [
-        Mask.from_array(a, score=0.9 - i / 10, prompt=i, label=["cat", "dog", "cat"][i]) for i, a in enumerate(arrays)
+        Mask.from_array(a, score=0.9 - i / 10, prompt_index=i, label=["cat", "dog", "cat"][i])
+        for i, a in enumerate(arrays)
     ]
-    return MaskSet(found, image=image, prompts=prompts, run=Run("mobile-sam", "openvino", "f32"))
+    return MaskSet(found, image=image, prompts=prompts, provenance=Provenance("mobile-sam", "openvino", "f32"))
 
 
 class TestMaskSet:
@@ -214,7 +215,7 @@ class TestMaskSet:
         assert isinstance(part, MaskSet)
         assert list(part) == [result[1], result[2]]
         assert part.places == (1, 2)
-        assert (part.run, part.prompts, part.image) == (result.run, result.prompts, result.image)
+        assert (part.provenance, part.prompts, part.image) == (result.provenance, result.prompts, result.image)
 
     def test_the_union_covers_all_and_has_a_size_without_masks(self) -> None:
         result = three_masks()
@@ -248,7 +249,7 @@ class TestMaskSet:
 def test_walking_over_masks_keeps_memory_within_the_budget() -> None:
     made = [Mask(lambda: np.zeros((100, 100), bool), (100, 100)) for _ in range(6)]
     looked_at_before = made[5].array
-    for mask in one_by_one(made, kept_bytes=25_000):
+    for mask in iter_bounded(made, kept_bytes=25_000):
         assert mask.area == 0
     assert [mask.is_rendered for mask in made] == [True, True, False, False, False, True]
     assert made[5].array is looked_at_before

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anymask.cli import main
 from anymask.formats import png
 from anymask.structures.mask import Mask, probabilities
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 BOX = [170, 14, 412, 264]
 
@@ -37,7 +37,7 @@ def _file(content):
 
 @given(st.integers(20, 700), st.integers(20, 700), st.integers(0, 2**32 - 1))
 def test_full_size_logits_are_what_the_mask_is_cut_from(width, height, seed):
-    frame = Frame(width, height)
+    frame = ResizeLongestSide(width, height)
     logits = np.random.default_rng(seed).normal(size=(256, 256)).astype(np.float32)
     differ = (frame.interpolate(logits) > 0) != frame.upscale(logits)
     assert np.abs(frame.interpolate(logits)[differ]).max(initial=0) < 1e-5
@@ -51,7 +51,7 @@ def test_a_soft_mask_is_made_from_the_answer_and_sure_of_its_middle(coffee):
     assert soft[mask.array].mean() > 0.9
     assert soft[5, 5] < 0.01
     assert 0.001 < ((soft > 0.1) & (soft < 0.9)).mean() < 0.1
-    cleaned = mask.clean(max_hole_area=10_000, max_island_area=100)
+    cleaned = mask.remove_small_regions(holes=10_000, islands=100)
     assert np.array_equal(cleaned.probabilities > 0.5, cleaned.array)
     assert np.array_equal(pickle.loads(pickle.dumps(mask)).probabilities > 0.5, mask.array)
 

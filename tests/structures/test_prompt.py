@@ -154,7 +154,7 @@ def test_several_at_once_are_the_same_as_one_after_another(groups: list[list[tup
 
 
 def test_frames_and_formats_hold_for_every_object() -> None:
-    result = asked(boxes=[[50, 50, 50, 100]], points=[[(25, 50)]], frame="percent", box_format="cxcywh")
+    result = asked(boxes=[[50, 50, 50, 100]], points=[[(25, 50)]], coordinates="percent", box_format="cxcywh")
     assert result == [said([[200, 267]], [1], [200, 0, 600, 534])]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anymask.structures.overlap import tight_box
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 sizes = st.tuples(st.integers(1, 1500), st.integers(1, 1500))
 
@@ -49,25 +49,25 @@ def assert_same_mask(logits, frame):
 @settings(max_examples=40, deadline=None)
 @given(sizes, st.integers(0, 10**6), st.sampled_from([-30.0, -5.0, 0.0, 5.0, 30.0]))
 def test_full_size_mask_equals_the_reference_interpolation(size, seed, offset):
-    assert_same_mask(blobs(seed, offset), Frame(*size))
+    assert_same_mask(blobs(seed, offset), ResizeLongestSide(*size))
 
 
 @settings(max_examples=15, deadline=None)
 @given(sizes, st.integers(0, 10**6))
 def test_noise_with_a_boundary_in_every_cell_equals_the_reference_too(size, seed):
     noise = np.random.default_rng(seed).standard_normal((LOGIT_SIDE, LOGIT_SIDE)).astype(np.float32)
-    assert_same_mask(noise, Frame(*size))
+    assert_same_mask(noise, ResizeLongestSide(*size))
 
 
 @pytest.mark.parametrize("size", [(4078, 2724), (2724, 4078), (3000, 7), (1, 1), (1024, 1024), (333, 1999)])
 def test_full_size_mask_on_awkward_sizes(size):
-    assert_same_mask(blobs(7), Frame(*size))
+    assert_same_mask(blobs(7), ResizeLongestSide(*size))
 
 
 def test_one_positive_cell_survives_and_no_other_pixel_does():
     logits = np.full((LOGIT_SIDE, LOGIT_SIDE), -1e-3, np.float32)
     logits[100, 50] = 100
-    frame = Frame(4000, 4000)
+    frame = ResizeLongestSide(4000, 4000)
     assert_same_mask(logits, frame)
     y, x = np.nonzero(frame.upscale(logits))
     assert abs(x.mean() - 50.5 * 4000 / 256) < 2
@@ -77,7 +77,7 @@ def test_one_positive_cell_survives_and_no_other_pixel_does():
 @settings(max_examples=30, deadline=None)
 @given(sizes, st.integers(0, 10**6), st.lists(st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)), min_size=1))
 def test_logits_at_a_pixel_decide_as_the_mask_does(size, seed, unit_points):
-    frame, logits = Frame(*size), blobs(seed)
+    frame, logits = ResizeLongestSide(*size), blobs(seed)
     points = np.array(unit_points) * size
     values = frame.logits_at(logits, points)
     columns, rows = np.floor(points).astype(int).T
@@ -88,10 +88,10 @@ def test_logits_at_a_pixel_decide_as_the_mask_does(size, seed, unit_points):
 def test_logits_at_takes_a_stack_of_candidates():
     stack = np.stack([blobs(1), blobs(2), blobs(3)])
     points = np.array([[10.0, 20.0], [400.0, 300.0]])
-    values = Frame(640, 480).logits_at(stack, points)
+    values = ResizeLongestSide(640, 480).logits_at(stack, points)
     assert values.shape == (3, 2)
     for one, row in zip(stack, values, strict=True):
-        assert np.allclose(Frame(640, 480).logits_at(one, points), row, atol=1e-4)
+        assert np.allclose(ResizeLongestSide(640, 480).logits_at(one, points), row, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,16 @@ def test_logits_at_takes_a_stack_of_candidates():
     [((1800, 1200), (1024, 683)), ((333, 1999), (171, 1024)), ((5, 5), (1024, 1024)), ((9000, 1), (1024, 1))],
 )
 def test_resized_is_rounded_as_the_reference_rounds(size, resized):
-    assert Frame(*size).resized == resized
+    assert ResizeLongestSide(*size).resized == resized
 
 
 def test_points_scale_by_the_rounded_size_of_each_axis():
-    assert np.allclose(Frame(1800, 1200).to_model(np.array([[1800.0, 1200.0]])), [[1024, 683]])
+    assert np.allclose(ResizeLongestSide(1800, 1200).to_model(np.array([[1800.0, 1200.0]])), [[1024, 683]])
 
 
 def test_writing_into_a_given_array():
     out = np.zeros((48, 64), np.bool_)
-    frame = Frame(64, 48)
+    frame = ResizeLongestSide(64, 48)
     assert frame.upscale(blobs(3), out=out) is out
     assert np.array_equal(out, frame.upscale(blobs(3)))
 
@@ -116,7 +116,7 @@ def test_writing_into_a_given_array():
 @settings(max_examples=30, deadline=None)
 @given(sizes, st.integers(0, 10**6), st.sampled_from([-1.0, 0.0, 1.0]))
 def test_area_and_box_need_no_mask(size, seed, threshold):
-    frame, logits = Frame(*size), blobs(seed)
+    frame, logits = ResizeLongestSide(*size), blobs(seed)
     mask = frame.upscale(logits, threshold)
     assert frame.count_above(logits, threshold) == np.count_nonzero(mask)
     assert list(frame.box_above(logits, threshold)) == tight_box(mask)

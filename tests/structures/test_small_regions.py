@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anymask.structures.small_regions import clean
+from anymask.structures.small_regions import remove_holes_and_islands
 from tests.support.mask_shapes import BoolMask, masks
 
 
@@ -60,7 +60,7 @@ def test_clean_up_is_that_of_a_slow_flood_fill(mask: BoolMask, max_hole_area: in
 
     https://github.com/facebookresearch/sam2/issues/613
     """
-    cleaned, done = clean(mask, max_hole_area, max_island_area)
+    cleaned, done = remove_holes_and_islands(mask, max_hole_area, max_island_area)
     expected = slowly_cleaned(mask, max_hole_area, max_island_area)
     assert any(np.array_equal(cleaned, answer) for answer in expected)
     assert bool(done) == (not np.array_equal(cleaned, mask))
@@ -71,8 +71,8 @@ def test_a_region_of_exactly_the_area_stays() -> None:
     mask[1:7, 1:7] = True
     mask[3, 3:5] = False
     mask[9, 0:3] = True
-    assert np.array_equal(clean(mask, 2, 3)[0], mask)
-    cleaned, done = clean(mask, 3, 4)
+    assert np.array_equal(remove_holes_and_islands(mask, 2, 3)[0], mask)
+    cleaned, done = remove_holes_and_islands(mask, 3, 4)
     assert cleaned[3, 3:5].all()
     assert not cleaned[9].any()
     assert done == ["filled 1 hole, 2 px", "dropped 1 island, 3 px"]
@@ -81,6 +81,6 @@ def test_a_region_of_exactly_the_area_stays() -> None:
 def test_the_largest_island_stays_even_if_all_are_too_small() -> None:
     mask = np.zeros((8, 8), bool)
     mask[0, 0:2] = mask[4, 4:7] = True
-    cleaned, _ = clean(mask, 0, 100)
+    cleaned, _ = remove_holes_and_islands(mask, 0, 100)
     assert cleaned.sum() == 3
     assert cleaned[4, 4:7].all()

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from anymask.automatic.crop_merging import Piece, Window
-from anymask.structures.transforms import Frame
+from anymask.automatic.crop_merging import CropWindow, Piece
+from anymask.structures.transforms import ResizeLongestSide
 
 
 class FakeModel:
@@ -21,7 +21,7 @@ class FakeModel:
     def encode(self, pixels):
         height, width = pixels.shape[:2]
         self.encoded.append((width, height))
-        columns, rows = _pixels_of_cells(Frame(width, height))
+        columns, rows = _pixels_of_cells(ResizeLongestSide(width, height))
         seen = np.full((256, 256), -1.0, np.float32)
         numbers = pixels[..., 0].astype(np.float32) * 256 + pixels[..., 1]
         seen[: len(rows), : len(columns)] = numbers[np.ix_(rows, columns)]
@@ -68,13 +68,13 @@ def rectangle(size, x0, y0, x1, y1):
 def piece(crop, mask, layer=1, score=0.95):
     """What an exact model would answer about one crop of the photo-sized mask."""
     x0, y0, x1, y1 = crop
-    frame = Frame(x1 - x0, y1 - y0)
+    frame = ResizeLongestSide(x1 - x0, y1 - y0)
     columns, rows = _pixels_of_cells(frame)
     cut = mask[y0:y1, x0:x1]
     logits = np.where(cut[np.ix_(rows, columns)], 8, -8).astype(np.float16)
     inside_y, inside_x = np.nonzero(cut)
     box = np.array([inside_x.min() + x0, inside_y.min() + y0, inside_x.max() + x0 + 1, inside_y.max() + y0 + 1], float)
-    return Piece(crop, layer, Window.around(logits), box, float(cut.sum()), score, 0.99, (box[0], box[1]))
+    return Piece(crop, layer, CropWindow.around(logits), box, float(cut.sum()), score, 0.99, (box[0], box[1]))
 
 
 def pieces_of(mask, crops, **about):

@@ -25,7 +25,7 @@ class RelativePrompt:
     box: tuple[float, float, float, float] | None = None
 
     def in_pixels(self, size: tuple[int, int]) -> dict[str, Any]:
-        """The arguments `points`, `labels`, `box` of `Scene.candidates`, in pixels of a (width, height) photo.
+        """The arguments `points`, `labels`, `box` of `EncodedImage.predict`, in pixels of a (width, height) photo.
 
         Clicks lie on whole pixels except where the prompt's name says otherwise.
         """

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from anymask import Segmenter
 from anymask.server.app import create_app
 from anymask.server.server import Server, bound_socket, configuration
-from anymask.server.service import Settings
+from anymask.server.service import ServerSettings
 
 Application = Callable[..., TestClient]
 
@@ -28,7 +28,7 @@ def bring(client: Any, photo: Path | bytes) -> Any:
 
 
 @contextlib.contextmanager
-def listening(segmenter: Segmenter, settings: Settings) -> Iterator[str]:
+def listening(segmenter: Segmenter, settings: ServerSettings) -> Iterator[str]:
     """Run a server in a thread, at a free port; yields its address."""
     app = create_app(segmenter, settings)
     bound = bound_socket("127.0.0.1", 0)

@@ -17,7 +17,7 @@ from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import make_prompts
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 from anymask.visualization.notebook import (
     show_binary_mask,
     show_boxes,
@@ -130,7 +130,7 @@ def test_contours_run_along_the_border_and_the_hole_in_the_masks_colours(axes: A
 def test_candidates_are_plotted_in_a_row_with_scores_and_what_was_asked() -> None:
     logits = np.full((3, 256, 256), -5, np.float32)
     logits[:, 40:90, 40:90] = 5
-    candidates = Candidates(Frame(60, 80), logits, np.array([0.5, 0.9, 0.7], np.float32))
+    candidates = Candidates(ResizeLongestSide(60, 80), logits, np.array([0.5, 0.9, 0.7], np.float32))
     (prompt,) = make_prompts((60, 80), points=[(20, 30), (5, 5)], labels=[1, 0], box=[10, 10, 50, 60])
     figure = show_candidates(np.zeros((80, 60, 3), np.uint8), candidates, prompt)
     assert [axes.get_title() for axes in figure.axes] == [

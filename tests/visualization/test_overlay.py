@@ -98,7 +98,7 @@ def test_small_masks_stay_visible_on_large_ones_whatever_the_order() -> None:
 def test_an_object_keeps_its_colour_in_a_slice_and_other_objects_prompts_are_left_out() -> None:
     prompts = make_prompts((400, 300), points=[(60, 60), (300, 200)], each=True)
     arrays = [np.roll(disc(300, 400, 30), shift, axis=(0, 1)) for shift in ((-90, -140), (50, 100))]
-    masks = [Mask.from_array(array, prompt=i) for i, array in enumerate(arrays)]
+    masks = [Mask.from_array(array, prompt_index=i) for i, array in enumerate(arrays)]
     result = MaskSet(masks, image=open_image(grey(300, 400)), prompts=prompts)
     whole, part = np.asarray(result.draw()), np.asarray(result[1:].draw())
     assert (whole[180, 300] == part[180, 300]).all()

@@ -93,10 +93,10 @@ def test_binary_is_white_where_the_mask_is(parts):
 def test_candidates_stand_in_a_row_with_what_was_asked(coffee):
     asked = {"points": [(290, 215)]}
     result = coffee.segment(**asked)
-    picture = candidates_row(coffee.source, coffee.candidates(**asked), result.prompts[0])
+    picture = candidates_row(coffee.source, coffee.predict(**asked), result.prompts[0])
     assert picture.width > 3 * 600
     assert has(picture, (22, 190, 60))
-    single = candidates_row(coffee.source, coffee.candidates(**asked, multimask=False))
+    single = candidates_row(coffee.source, coffee.predict(**asked, multimask=False))
     assert single.width < 2 * 600
 
 

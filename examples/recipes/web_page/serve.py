@@ -14,7 +14,7 @@ from starlette.routing import Mount
 import anymask
 from anymask.server.app import create_app
 from anymask.server.server import bound_socket, serve
-from anymask.server.service import Settings
+from anymask.server.service import ServerSettings
 from anymask.server.static_files import WebFiles
 
 PAGE = Path(__file__).parent / "page"
@@ -28,7 +28,7 @@ def main() -> None:
     asked = parser.parse_args()
 
     bound = bound_socket("127.0.0.1", asked.port)
-    app = create_app(anymask.load("mobile-sam"), Settings(asked.data))
+    app = create_app(anymask.load("mobile-sam"), ServerSettings(asked.data))
     app.router.routes.insert(0, Mount("/mine", WebFiles(PAGE)))
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/mine/"
     serve(app, bound, started=lambda: print(f"open {address}", flush=True))

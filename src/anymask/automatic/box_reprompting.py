@@ -9,25 +9,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.mask_data import Answers
-from anymask.automatic.thresholds import Thresholds, keep, passes
+from anymask.automatic.mask_data import MaskData
+from anymask.automatic.thresholds import Thresholds, filter_masks, passes_thresholds
 from anymask.structures.overlap import iou
 
 _NEAR_SCORE, _NEAR_STABILITY, _SAME = 0.08, 0.1, 0.8
 
 
-def near_misses(answers: Answers, thresholds: Thresholds) -> Answers:
+def near_misses(answers: MaskData, thresholds: Thresholds) -> MaskData:
     """Answers that nearly passed and are not yet found otherwise, the nearest first."""
     near = (answers.scores > thresholds.pred_iou_thresh - _NEAR_SCORE) & (
         answers.stability > thresholds.stability_score_thresh - _NEAR_STABILITY
     )
-    near &= ~passes(answers, thresholds) & (answers.areas > 0)
+    near &= ~passes_thresholds(answers, thresholds) & (answers.areas > 0)
     candidates = np.flatnonzero(near)
     candidates = candidates[np.argsort(-(answers.scores + answers.stability)[candidates], kind="stable")]
-    return answers.take(np.array(_unlike(answers, candidates, keep(answers, thresholds)), np.int64))
+    return answers.take(np.array(_unlike(answers, candidates, filter_masks(answers, thresholds)), np.int64))
 
 
-def most_alike(answers: Answers, wanted: Answers) -> NDArray[np.int64]:
+def most_similar(answers: MaskData, wanted: MaskData) -> NDArray[np.int64]:
     """Of the answers to each box the one most like the answer [B] that the box was drawn around: int64 [B]."""
     masks = answers.masks().reshape(len(wanted), -1, *answers.masks().shape[1:])
     sought = wanted.masks()[:, None]
@@ -36,7 +36,7 @@ def most_alike(answers: Answers, wanted: Answers) -> NDArray[np.int64]:
     return best
 
 
-def _unlike(answers: Answers, candidates: NDArray[np.int64], kept: NDArray[np.int64]) -> list[int]:
+def _unlike(answers: MaskData, candidates: NDArray[np.int64], kept: NDArray[np.int64]) -> list[int]:
     """Those candidates that are no duplicate of a kept answer or of a better candidate, by their masks."""
     live: list[int] = kept.tolist()
     for index in candidates.tolist():

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from anymask.errors import PromptError
 from anymask.structures.mask import Mask
 
-Progress = Callable[["Status"], None]
+ProgressCallback = Callable[["GeneratorProgress"], None]
 
 
 @dataclass(frozen=True)
-class Status:
+class GeneratorProgress:
     """How far a run has come.
 
     Attributes:
@@ -48,7 +48,7 @@ class Budget:
     deadline: float | None = None
     answer_bytes: int | None = None
     stop: Callable[[], bool] | None = None
-    progress: Progress | None = None
+    progress: ProgressCallback | None = None
 
     @classmethod
     def of(
@@ -57,7 +57,7 @@ class Budget:
         max_seconds: float | None,
         max_memory: float | None,
         stop: Callable[[], bool] | None,
-        progress: Progress | None,
+        progress: ProgressCallback | None,
     ) -> Budget:
         """Make a budget of what a person says: seconds from `started` on, and megabytes.
 

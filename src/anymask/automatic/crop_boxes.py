@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import PromptError
 
-Box = tuple[int, int, int, int]
+CropBox = tuple[int, int, int, int]
 """[x_min, y_min, x_max, y_max] in pixels of the photo, maxima exclusive."""
 
 CROP_OVERLAP_RATIO = 512 / 1500
@@ -24,7 +24,7 @@ _HALO_SHARE = 8
 
 def crop_boxes(
     size: tuple[int, int], n_layers: int = 0, overlap_ratio: float = CROP_OVERLAP_RATIO
-) -> list[tuple[Box, int]]:
+) -> list[tuple[CropBox, int]]:
     """The official generator's crops (`generate_crop_boxes` of segment-anything).
 
     Args:
@@ -36,7 +36,7 @@ def crop_boxes(
         Boxes in pixels with their layers, in the reference's order: the whole picture (layer 0), then column by column.
     """
     width, height = size
-    boxes: list[tuple[Box, int]] = [((0, 0, width, height), 0)]
+    boxes: list[tuple[CropBox, int]] = [((0, 0, width, height), 0)]
     for layer in range(1, n_layers + 1):
         count = 2**layer
         overlap = int(overlap_ratio * min(size) * (2 / count))
@@ -62,7 +62,7 @@ def points_per_side(points: int, layer: int, downscale_factor: int = 1) -> int:
     return left
 
 
-def tiles(size: tuple[int, int], tile: int = 1024, halo: int | None = None) -> list[Box]:
+def tiles(size: tuple[int, int], tile: int = 1024, halo: int | None = None) -> list[CropBox]:
     """Cover a picture with tiles of equal size that overlap, row by row.
 
     Args:
@@ -92,7 +92,7 @@ def _starts(side: int, tile: int, halo: int) -> tuple[list[int], int]:
     return [i * (side - length) // max(1, count - 1) for i in range(count)], length
 
 
-def near_crop_edge(boxes: NDArray[np.float64], crop: Box, size: tuple[int, int]) -> NDArray[np.bool_]:
+def near_crop_edge(boxes: NDArray[np.float64], crop: CropBox, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which boxes come within 20 pixels of an edge of their crop that is not the photo's (`is_box_near_crop_edge`).
 
     Args:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.crop_boxes import Box
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.automatic.crop_boxes import CropBox
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 AGREEMENT = 0.75
 """Least IoU, inside the overlap of two crops, of two pieces of one object."""
@@ -31,7 +31,7 @@ _CONTINUED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class CropWindow:
     """The part of one answer's logits that its mask depends on.
 
     Attributes:
@@ -44,7 +44,7 @@ class Window:
     values: NDArray[np.float16]
 
     @classmethod
-    def around(cls, logits: NDArray[np.float16]) -> Window:
+    def around(cls, logits: NDArray[np.float16]) -> CropWindow:
         """Cut [rows, columns] of logits to what is positive and a margin; an empty mask gives an empty window."""
         positive = logits > 0
         rows, columns = np.flatnonzero(positive.any(axis=1)), np.flatnonzero(positive.any(axis=0))
@@ -77,9 +77,9 @@ class Piece:
         point: where the prompt pointed, (x, y) in pixels of the photo.
     """
 
-    crop: Box
+    crop: CropBox
     layer: int
-    window: Window
+    window: CropWindow
     box: NDArray[np.float64]
     area: float
     score: float
@@ -87,9 +87,9 @@ class Piece:
     point: tuple[float, float]
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> ResizeLongestSide:
         """Geometry of the crop."""
-        return Frame(self.crop[2] - self.crop[0], self.crop[3] - self.crop[1])
+        return ResizeLongestSide(self.crop[2] - self.crop[0], self.crop[3] - self.crop[1])
 
     @property
     def cell(self) -> float:
@@ -301,7 +301,7 @@ def _along(piece: Piece, side: int, steps: int = 1) -> tuple[NDArray[np.float64]
     return (line, along) if axis == 1 else (along, line)
 
 
-def _runs_through(side: int, at: float, crop: Box) -> bool:
+def _runs_through(side: int, at: float, crop: CropBox) -> bool:
     axis = side % 2
     return crop[axis] < at < crop[axis + 2]
 

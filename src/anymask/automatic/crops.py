@@ -15,14 +15,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.budget import Budget, Status
-from anymask.automatic.crop_boxes import CROP_OVERLAP_RATIO, Box, crop_boxes, near_crop_edge, points_per_side, tiles
-from anymask.automatic.crop_merging import CroppedObject, Piece, Window, join_pieces
-from anymask.automatic.generator import Decode, Sampling, find, prompt_bytes
-from anymask.automatic.mask_data import Answers, suppress
-from anymask.automatic.thresholds import Thresholds, keep
+from anymask.automatic.budget import Budget, GeneratorProgress
+from anymask.automatic.crop_boxes import CROP_OVERLAP_RATIO, CropBox, crop_boxes, near_crop_edge, points_per_side, tiles
+from anymask.automatic.crop_merging import CroppedObject, CropWindow, Piece, join_pieces
+from anymask.automatic.generator import DecodePlaces, Sampling, find, prompt_bytes
+from anymask.automatic.mask_data import MaskData, suppress
+from anymask.automatic.thresholds import Thresholds, filter_masks
 from anymask.errors import PromptError
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Pixels uint8 [H, W, 3] RGB → embedding float32 [1, 4096, 256]."""
@@ -76,7 +76,7 @@ class Crops:
                 f"point_grids must hold one grid for each of {layers} layers, not {len(self.point_grids)}"
             )
 
-    def boxes(self, size: tuple[int, int]) -> list[tuple[Box, int]]:
+    def boxes(self, size: tuple[int, int]) -> list[tuple[CropBox, int]]:
         """What is asked about in a photo of (width, height): boxes with their layers, the whole picture first."""
         if self.tile is None:
             return crop_boxes(size, self.n_layers, self.overlap_ratio)
@@ -100,7 +100,7 @@ class Crops:
 
 
 @dataclass(frozen=True, eq=False)
-class CropAnswers:
+class CropMaskData:
     """What one crop answered, kept small: the answers that reach score and stability, before any suppression.
 
     Attributes:
@@ -108,11 +108,11 @@ class CropAnswers:
         pieces: best first.
     """
 
-    crop: Box
+    crop: CropBox
     pieces: tuple[Piece, ...]
 
     @classmethod
-    def of(cls, crop: Box, layer: int, answers: Answers, thresholds: Thresholds) -> CropAnswers:
+    def of(cls, crop: CropBox, layer: int, answers: MaskData, thresholds: Thresholds) -> CropMaskData:
         """Keep of the answers about one crop those that reach score and stability, wherever and however large."""
         reach = Thresholds(thresholds.pred_iou_thresh, thresholds.stability_score_thresh, box_nms_thresh=1.0)
         x, y = crop[:2]
@@ -122,14 +122,14 @@ class CropAnswers:
                 Piece(
                     crop=crop,
                     layer=layer,
-                    window=Window.around(answers.logits[i]),
+                    window=CropWindow.around(answers.logits[i]),
                     box=answers.boxes[i] + (x, y, x, y),
                     area=float(answers.areas[i]),
                     score=float(answers.scores[i]),
                     stability=float(answers.stability[i]),
                     point=(float(answers.points[i, 0] + x), float(answers.points[i, 1] + y)),
                 )
-                for i in keep(answers, reach)
+                for i in filter_masks(answers, reach)
             ),
         )
 
@@ -151,7 +151,7 @@ class CropAnswers:
 
 
 @dataclass(frozen=True, eq=False)
-class CropsFound:
+class CropGeneratedData:
     """What a run over crops found.
 
     Attributes:
@@ -167,17 +167,17 @@ class CropsFound:
     """
 
     size: tuple[int, int]
-    parts: tuple[CropAnswers, ...]
+    parts: tuple[CropMaskData, ...]
     objects: tuple[CroppedObject, ...]
     thresholds: Thresholds
     crops: Crops
     merged: bool
     asked: int
     planned: int
-    skipped: tuple[Box, ...] = ()
+    skipped: tuple[CropBox, ...] = ()
     stopped: str = ""
 
-    def refilter(self, thresholds: Thresholds) -> CropsFound:
+    def refilter(self, thresholds: Thresholds) -> CropGeneratedData:
         """Apply other thresholds without decoding anything.
 
         Raises:
@@ -192,7 +192,7 @@ class CropsFound:
 
 
 def _objects(
-    parts: Sequence[CropAnswers], size: tuple[int, int], thresholds: Thresholds, crops: Crops, merge: bool
+    parts: Sequence[CropMaskData], size: tuple[int, int], thresholds: Thresholds, crops: Crops, merge: bool
 ) -> list[CroppedObject]:
     """Suppress within crops, put cut objects together, suppress between crops; best first."""
     pieces = [piece for part in parts for piece in part.kept(thresholds, size, merge)]
@@ -216,7 +216,7 @@ def _preference(objects: Sequence[CroppedObject], merge: bool) -> list[float]:
     return list(ranks)
 
 
-def _box_area(box: Box) -> int:
+def _box_area(box: CropBox) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
@@ -243,7 +243,7 @@ def _passes(found: Piece | CroppedObject, thresholds: Thresholds) -> bool:
 
 
 def _in_region(
-    sampling: Sampling, crop: Box, roi: tuple[float, float, float, float] | None, whole: bool
+    sampling: Sampling, crop: CropBox, roi: tuple[float, float, float, float] | None, whole: bool
 ) -> Sampling | None:
     """How to ask about a crop within a region of interest; None if nothing is to be asked.
 
@@ -271,7 +271,7 @@ def questions(sampling: Sampling) -> int:
 
 def planned_parts(
     size: tuple[int, int], sampling: Sampling, thresholds: Thresholds, crops: Crops
-) -> list[tuple[Box, int, Sampling]]:
+) -> list[tuple[CropBox, int, Sampling]]:
     """What is asked about in a photo of (width, height): boxes, the layer of each, and how it is asked."""
     merge = crops.merges(sampling)
     return [
@@ -284,7 +284,7 @@ def planned_parts(
 def find_in_crops(
     pixels: NDArray[np.uint8],
     encode: Encode,
-    decode_for: Callable[[NDArray[np.float32], Frame], Decode],
+    decode_for: Callable[[NDArray[np.float32], ResizeLongestSide], DecodePlaces],
     sampling: Sampling,
     thresholds: Thresholds,
     budget: Budget,
@@ -292,7 +292,7 @@ def find_in_crops(
     lanes: int = 1,
     *,
     embedding: NDArray[np.float32] | None = None,
-) -> CropsFound:
+) -> CropGeneratedData:
     """Find the objects of a photo in the whole and in crops of it, one crop after the other.
 
     Args:
@@ -313,7 +313,7 @@ def find_in_crops(
     for box, layer, part in planned:
         run.ask(pixels, box, layer, part, embedding if layer == 0 else None)
     objects = _objects(run.parts, size, thresholds, crops, merge)
-    return CropsFound(
+    return CropGeneratedData(
         size, tuple(run.parts), tuple(objects), thresholds, crops, merge,
         run.asked, run.planned if run.stopped else run.asked, tuple(run.skipped), run.stopped,
     )  # fmt: skip
@@ -325,7 +325,7 @@ class _CropRun:
     def __init__(
         self,
         encode: Encode,
-        decode_for: Callable[[NDArray[np.float32], Frame], Decode],
+        decode_for: Callable[[NDArray[np.float32], ResizeLongestSide], DecodePlaces],
         thresholds: Thresholds,
         budget: Budget,
         lanes: int,
@@ -333,8 +333,8 @@ class _CropRun:
     ) -> None:
         self.planned = planned
         self.asked = 0
-        self.parts: list[CropAnswers] = []
-        self.skipped: list[Box] = []
+        self.parts: list[CropMaskData] = []
+        self.skipped: list[CropBox] = []
         self.stopped = ""
         self._encode = encode
         self._decode_for = decode_for
@@ -349,14 +349,14 @@ class _CropRun:
     def ask(
         self,
         pixels: NDArray[np.uint8],
-        box: Box,
+        box: CropBox,
         layer: int,
         sampling: Sampling,
         embedding: NDArray[np.float32] | None,
     ) -> None:
         """Ask about one crop, or note that it is skipped."""
         x0, y0, x1, y1 = box
-        frame = Frame(x1 - x0, y1 - y0)
+        frame = ResizeLongestSide(x1 - x0, y1 - y0)
         budget = self._remaining(questions(sampling))
         batch = sampling.points_per_batch * prompt_bytes(frame)
         self.stopped = self.stopped or budget.spent(self._encoding, batch if self.parts else 0)
@@ -369,7 +369,7 @@ class _CropRun:
             self._encoding = max(self._encoding, time.perf_counter() - began)
         decode = self._decode_for(embedding, frame)
         found = find(frame, embedding, decode, sampling, self._thresholds, budget, self._lanes)
-        part = CropAnswers.of(box, layer, found.answers, self._thresholds)
+        part = CropMaskData.of(box, layer, found.answers, self._thresholds)
         self.parts.append(part)
         self.planned += found.planned - questions(sampling)
         self.asked += found.asked
@@ -380,11 +380,11 @@ class _CropRun:
         """The budget of the next crop: what is left of the memory, and progress that counts the whole run."""
         tell, left = self._budget.progress, self._budget.answer_bytes
 
-        def told(status: Status) -> None:
+        def told(status: GeneratorProgress) -> None:
             assert tell is not None
             planned = self.planned + status.planned - questions
             seconds = time.perf_counter() - self._started
-            tell(Status(self.asked + status.asked, planned, self._found + status.found, seconds))
+            tell(GeneratorProgress(self.asked + status.asked, planned, self._found + status.found, seconds))
 
         if left is not None:
             left -= sum(part.nbytes() for part in self.parts)

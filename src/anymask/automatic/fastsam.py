@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.postprocessing import clean_small_regions
-from anymask.automatic.result import EverythingResult
+from anymask.automatic.result import GeneratedMasks
 from anymask.errors import PromptError
 from anymask.io.image import Image
 from anymask.models.fastsam.output import Pass
 from anymask.models.fastsam.segments import Segments
-from anymask.models.fastsam.settings import Settings
+from anymask.models.fastsam.settings import FastSamSettings
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.provenance import Run
+from anymask.structures.provenance import Provenance
 
 Region = tuple[float, float, float, float]
 
@@ -32,7 +32,7 @@ class OnePass:
     stopped: str = ""
 
 
-class SegmentsResult(EverythingResult):
+class SegmentsResult(GeneratedMasks):
     """The segments of a photo, the surest first; see `anymask.EverythingResult`.
 
     Attributes:
@@ -42,16 +42,16 @@ class SegmentsResult(EverythingResult):
     def __init__(
         self,
         found: Pass,
-        settings: Settings,
+        settings: FastSamSettings,
         image: Image,
-        run: Run,
+        run: Provenance,
         *,
         min_area: float = 0,
         max_area: float | None = None,
         roi: Region | None = None,
         min_mask_region_area: float = 0,
     ) -> None:
-        """Make the masks; `min_area` to `min_mask_region_area` are those of `Scene.everything`.
+        """Make the masks; `min_area` to `min_mask_region_area` are those of `EncodedImage.everything`.
 
         Raises:
             PromptError: areas that exclude each other.
@@ -69,7 +69,7 @@ class SegmentsResult(EverythingResult):
         masks = _masks(Segments(found, settings), min_area, max_area, roi)
         if min_mask_region_area:
             masks = clean_small_regions(masks, min_mask_region_area, settings.iou)
-        MaskSet.__init__(self, masks, image=image, run=run)
+        MaskSet.__init__(self, masks, image=image, provenance=run)
 
     def refilter(self, **changes: Any) -> SegmentsResult:
         """Change `conf`, `iou` or `max_det` without running the network again.
@@ -79,7 +79,7 @@ class SegmentsResult(EverythingResult):
             TypeError: no such setting.
         """
         settings = replace(self.settings, **changes)
-        run = replace(self.run, call=self.run.call.followed_by("refilter", **changes))
+        run = replace(self.provenance, call=self.provenance.call.followed_by("refilter", **changes))
         return SegmentsResult(self._pass, settings, self.image, run, **self._limits)
 
 

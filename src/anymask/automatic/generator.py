@@ -16,24 +16,24 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.box_reprompting import most_alike, near_misses
-from anymask.automatic.budget import Budget, Status
-from anymask.automatic.learned_sampling import MostPromising
-from anymask.automatic.mask_data import Answers, join, logit_bytes, logit_shape, measure
-from anymask.automatic.point_sampling import FarthestFirst, Order, grid
-from anymask.automatic.thresholds import Thresholds, keep, passes, within
+from anymask.automatic.box_reprompting import most_similar, near_misses
+from anymask.automatic.budget import Budget, GeneratorProgress
+from anymask.automatic.learned_sampling import LearnedPointSampler
+from anymask.automatic.mask_data import MaskData, concat, logit_bytes, logit_shape, measure_masks
+from anymask.automatic.point_sampling import FarthestPointSampler, PointSampler, build_point_grid
+from anymask.automatic.thresholds import Thresholds, filter_masks, passes_thresholds, points_in_box
 from anymask.errors import PromptError
 from anymask.structures.mask import Mask
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 MULTIMASK = (1, 2, 3)
 
-Decode = Callable[[NDArray[np.float64]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+DecodePlaces = Callable[[NDArray[np.float64]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Points [B, 2] or boxes [B, 4] in pixels of the frame → logits [B, 4, rows, columns] and scores [B, 4].
 
 The rows and columns are the first of the 256, at least those of `anymask.automatic.mask_data.logit_shape`."""
 
-Batch = tuple[NDArray[np.float64], "Answers | None"]
+Batch = tuple[NDArray[np.float64], "MaskData | None"]
 """Points to ask, of which every answer is kept; or boxes, and the answers [B] that they were drawn around: of the
 answers to each box the one most like it is kept."""
 
@@ -63,7 +63,7 @@ class Sampling:
     reask: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.method not in ("adaptive", "grid"):
+        if self.method not in ("adaptive", "build_point_grid"):
             raise PromptError(f"sampling must be 'adaptive' or 'grid', not {self.method!r}")
         if self.point_grids is None and not 1 <= self.points_per_side <= 256:
             raise PromptError(f"points_per_side must lie between 1 and 256, not {self.points_per_side}")
@@ -72,17 +72,17 @@ class Sampling:
 
     def limit(self, points: int) -> int:
         """How many of so many points are asked at most."""
-        return points if self.method == "grid" else max(1, round(self.share * points))
+        return points if self.method == "build_point_grid" else max(1, round(self.share * points))
 
     def most_prompts(self, points: int) -> int:
         """How many prompts there are at most, near misses that are asked again included."""
         limit = self.limit(points)
-        return limit if self.method == "grid" else limit + round(self.reask * limit)
+        return limit if self.method == "build_point_grid" else limit + round(self.reask * limit)
 
     def unit_points(self) -> NDArray[np.float64]:
         """The points that may be asked, (x, y) in 0 to 1, [N, 2]."""
         if self.point_grids is None:
-            return grid(self.points_per_side)
+            return build_point_grid(self.points_per_side)
         points = np.asarray(self.point_grids, np.float64).reshape(-1, 2)
         if not len(points) or not np.isfinite(points).all() or points.min() < 0 or points.max() > 1:
             raise PromptError("point_grids must hold at least one (x, y) between 0 and 1")
@@ -90,7 +90,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class GeneratedData:
     """What a run found, before and after thresholds.
 
     Attributes:
@@ -100,54 +100,56 @@ class Found:
         stopped: why the run ended early, "" if it did not.
     """
 
-    answers: Answers
+    answers: MaskData
     kept: NDArray[np.int64]
     asked: int
     planned: int
     stopped: str = ""
 
-    def refilter(self, thresholds: Thresholds) -> Found:
+    def refilter(self, thresholds: Thresholds) -> GeneratedData:
         """Apply other thresholds to the same answers, without decoding anything."""
-        return replace(self, kept=keep(self.answers, thresholds))
+        return replace(self, kept=filter_masks(self.answers, thresholds))
 
 
 def find(
-    frame: Frame,
+    frame: ResizeLongestSide,
     embedding: NDArray[np.float32],
-    decode: Decode,
+    decode: DecodePlaces,
     sampling: Sampling,
     thresholds: Thresholds,
     budget: Budget,
     lanes: int = 1,
-) -> Found:
+) -> GeneratedData:
     """Ask about one encoded photo until the points, the budget or the new findings run out.
 
     With `lanes` each batch is asked and measured in so many parts at once. What is asked next waits for all of them, so
     nothing depends on which is first.
     """
-    points = asked_points(frame, sampling, thresholds)
+    points = candidate_points(frame, sampling, thresholds)
     with ThreadPoolExecutor(lanes) as pool:
         run = _Run(frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)), pool, lanes)
-        if sampling.method == "grid":
+        if sampling.method == "build_point_grid":
             stopped = run.ask_all((points[i : i + run.batch], None) for i in range(0, len(points), run.batch))
         else:
             stopped = _ask_adaptively(run, points, embedding, sampling.limit(len(points)))
     answers = run.all_answers()
-    return Found(answers, keep(answers, thresholds), run.asked, run.planned if stopped else run.asked, stopped)
+    return GeneratedData(
+        answers, filter_masks(answers, thresholds), run.asked, run.planned if stopped else run.asked, stopped
+    )
 
 
-def asked_points(frame: Frame, sampling: Sampling, thresholds: Thresholds) -> NDArray[np.float64]:
+def candidate_points(frame: ResizeLongestSide, sampling: Sampling, thresholds: Thresholds) -> NDArray[np.float64]:
     """The points that may be asked, [N, 2] in pixels of the frame."""
     points = sampling.unit_points() * (frame.width, frame.height)
-    return points if thresholds.roi is None else points[within(points, thresholds.roi)]
+    return points if thresholds.roi is None else points[points_in_box(points, thresholds.roi)]
 
 
-def prompt_bytes(frame: Frame) -> int:
+def prompt_bytes(frame: ResizeLongestSide) -> int:
     """Memory that the answers to one prompt take."""
     return len(MULTIMASK) * logit_bytes(frame)
 
 
-def check_memory(frame: Frame, sampling: Sampling, budget: Budget) -> None:
+def check_memory(frame: ResizeLongestSide, sampling: Sampling, budget: Budget) -> None:
     """Refuse, before anything is asked, a memory limit that does not hold the answers to one batch.
 
     Raises:
@@ -161,7 +163,7 @@ def check_memory(frame: Frame, sampling: Sampling, budget: Budget) -> None:
 
 
 def seconds_per_prompt(
-    frame: Frame, decode: Decode, sampling: Sampling, points: NDArray[np.float64], lanes: int = 1
+    frame: ResizeLongestSide, decode: DecodePlaces, sampling: Sampling, points: NDArray[np.float64], lanes: int = 1
 ) -> float:
     """Time a batch of points [N, 2], asking it twice: the first time everything is slower."""
     batch = points[:: max(1, len(points) // sampling.points_per_batch)][: sampling.points_per_batch]
@@ -188,8 +190,8 @@ class _Run:
 
     def __init__(
         self,
-        frame: Frame,
-        decode: Decode,
+        frame: ResizeLongestSide,
+        decode: DecodePlaces,
         sampling: Sampling,
         thresholds: Thresholds,
         budget: Budget,
@@ -210,7 +212,7 @@ class _Run:
         self._budget = budget
         self._pool = pool
         self._lanes = lanes
-        self._answers: list[Answers] = []
+        self._answers: list[MaskData] = []
         self._logits = _room(frame, planned, budget)
         self._count = 0
         self._found = 0
@@ -227,19 +229,19 @@ class _Run:
             self.ask(places, wanted)
         return ""
 
-    def ask(self, places: NDArray[np.float64], wanted: Answers | None = None) -> Answers:
+    def ask(self, places: NDArray[np.float64], wanted: MaskData | None = None) -> MaskData:
         """Ask one batch."""
         began = time.perf_counter()
         each = len(MULTIMASK) if wanted is None else 1
         room = self._logits[self._count : self._count + each * len(places)]
 
-        def answer(part: NDArray[np.int64]) -> tuple[Answers, NDArray[np.bool_]]:
+        def answer(part: NDArray[np.int64]) -> tuple[MaskData, NDArray[np.bool_]]:
             around = None if wanted is None else wanted.take(part)
             return self._answer(places[part], around, room[each * part[0] : each * (part[-1] + 1)])
 
         parts = [part for part in np.array_split(np.arange(len(places)), self._lanes) if len(part)]
         answered, found = zip(*self._pool.map(answer, parts), strict=True)
-        answers = join(answered, room)
+        answers = concat(answered, room)
         self._answers.append(answers)
         self._count += len(answers)
         self.asked += len(places)
@@ -252,35 +254,35 @@ class _Run:
             def latest() -> list[Mask]:
                 return [answers.mask(int(index)) for index in passing]
 
-            self._budget.progress(Status(self.asked, self.planned, self._found, now - self._started, latest))
+            self._budget.progress(GeneratorProgress(self.asked, self.planned, self._found, now - self._started, latest))
         return answers
 
     def _answer(
-        self, places: NDArray[np.float64], wanted: Answers | None, room: NDArray[np.float16]
-    ) -> tuple[Answers, NDArray[np.bool_]]:
+        self, places: NDArray[np.float64], wanted: MaskData | None, room: NDArray[np.float16]
+    ) -> tuple[MaskData, NDArray[np.bool_]]:
         """Ask a part of a batch; returns its answers, with logits in `room`, and which of them pass."""
         logits, scores = self._decode(places)
         at = places if wanted is None else wanted.points
-        answers = measure(self.frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK, self._offset)
+        answers = measure_masks(self.frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK, self._offset)
         if wanted is not None:
-            answers = answers.take(most_alike(answers, wanted))
+            answers = answers.take(most_similar(answers, wanted))
         room[:] = answers.logits
         answers = replace(answers, logits=room)
-        found = passes(answers, self._thresholds)
+        found = passes_thresholds(answers, self._thresholds)
         answers.fit_boxes(found)  # now, so that the end of the search is quick however many there are
         return answers, found
 
-    def all_answers(self) -> Answers:
+    def all_answers(self) -> MaskData:
         """Everything answered so far; joined once, so that what was measured finely stays measured."""
         if not self._answers:
             nothing = np.zeros((0, 3, 256, 256), np.float32)
-            return measure(self.frame, np.zeros((0, 2)), nothing, np.zeros((0, 3), np.float32), MULTIMASK)
+            return measure_masks(self.frame, np.zeros((0, 2)), nothing, np.zeros((0, 3), np.float32), MULTIMASK)
         if len(self._answers) > 1:
-            self._answers = [join(self._answers, self._logits[: self._count])]
+            self._answers = [concat(self._answers, self._logits[: self._count])]
         return self._answers[0]
 
     @property
-    def latest(self) -> Answers:
+    def latest(self) -> MaskData:
         """Answers to the latest batch."""
         return self._answers[-1]
 
@@ -294,8 +296,8 @@ _AT_LEAST = 64
 
 
 def _ask_adaptively(run: _Run, points: NDArray[np.float64], embedding: NDArray[np.float32], limit: int) -> str:
-    kind = MostPromising if MostPromising.knows(embedding) else FarthestFirst
-    order: Order = kind(points, embedding, run.frame)
+    kind = LearnedPointSampler if LearnedPointSampler.knows(embedding) else FarthestPointSampler
+    order: PointSampler = kind(points, embedding, run.frame)
 
     def batches() -> Iterator[Batch]:
         while run.asked < limit:
@@ -303,7 +305,7 @@ def _ask_adaptively(run: _Run, points: NDArray[np.float64], embedding: NDArray[n
             if not len(batch) or (run.asked >= _AT_LEAST and order.expected < run.enough):
                 return
             yield batch, None
-            order.tell(run.latest, passes(run.latest, run.thresholds))
+            order.tell(run.latest, passes_thresholds(run.latest, run.thresholds))
 
     if stopped := run.ask_all(batches()):
         return stopped
@@ -317,7 +319,7 @@ def _ask_near_misses(run: _Run) -> str:
     return run.ask_all((part.boxes, part) for part in parts)
 
 
-def _room(frame: Frame, prompts: int, budget: Budget) -> NDArray[np.float16]:
+def _room(frame: ResizeLongestSide, prompts: int, budget: Budget) -> NDArray[np.float16]:
     """One array for the logits of all answers, [N, rows, columns]; the system gives memory as it is filled."""
     most = len(MULTIMASK) * prompts
     if budget.answer_bytes is not None:

@@ -16,15 +16,15 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.mask_data import Answers
+from anymask.automatic.mask_data import MaskData
 from anymask.automatic.point_sampling import point_cells, point_features, point_tokens
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
-EVIDENCE = (
+SAMPLER_FEATURES = (
     "apart", "apart_squared", "steps", "size", "smaller", "explained", "explained_smaller", "masks", "alike",
     "recently", "asked",
 )  # fmt: skip
-"""What is looked at, in the order of the columns of `MostPromising.evidence`."""
+"""What is looked at, in the order of the columns of `LearnedPointSampler.evidence`."""
 
 _GRID = 32
 """Distance across the photo is counted in steps of the official grid."""
@@ -40,14 +40,14 @@ pictures) and its channels' means a cosine with the usual ones above this (0.80 
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class SamplerWeights:
     """Both regressions, as `promising.npz` holds them.
 
     Attributes:
         mean, deviation: float [768], of `anymask.automatic.point_sampling.point_tokens`.
         size: float [768], what each counts for the log of the size, once standardised.
         usual_size: log of the share of the photo.
-        evidence: float [3, 11], mean, deviation and weight of each piece of `EVIDENCE`.
+        evidence: float [3, 11], mean, deviation and weight of each piece of `SAMPLER_FEATURES`.
         usual_promise: log of the number of new masks.
     """
 
@@ -60,7 +60,7 @@ class Weights:
 
     @classmethod
     @cache
-    def shipped(cls) -> Weights:
+    def shipped(cls) -> SamplerWeights:
         """Those made by `python -m training.learned_sampling`."""
         with files("anymask.automatic").joinpath("learned_sampling.npz").open("rb") as file, np.load(file) as stored:
             return cls(**{each.name: stored[each.name].astype(np.float32) for each in fields(cls)})
@@ -79,8 +79,8 @@ class Weights:
         return promise
 
 
-class MostPromising:
-    """Hands out the points where most new masks are expected; an `anymask.automatic.point_sampling.Order`.
+class LearnedPointSampler:
+    """Hands out the points where most new masks are expected; an `anymask.automatic.point_sampling.PointSampler`.
 
     Args:
         points: float64 [N, 2], in pixels of the frame.
@@ -93,10 +93,10 @@ class MostPromising:
         self,
         points: NDArray[np.float64],
         embedding: NDArray[np.float32],
-        frame: Frame,
-        weights: Weights | None = None,
+        frame: ResizeLongestSide,
+        weights: SamplerWeights | None = None,
     ) -> None:
-        self._weights = weights or Weights.shipped()
+        self._weights = weights or SamplerWeights.shipped()
         self._points = points
         self._features = point_features(points, embedding, frame)
         self._cells = point_cells(points, frame)
@@ -119,7 +119,7 @@ class MostPromising:
     @staticmethod
     def knows(embedding: NDArray[np.float32]) -> bool:
         """Whether an embedding looks like those that the weights were made from."""
-        weights = Weights.shipped()
+        weights = SamplerWeights.shipped()
         tokens, usual = embedding.reshape(-1, 256), weights.mean[:256]
         spread = float(np.mean(((tokens - usual) / weights.deviation[:256]) ** 2))
         means = tokens.mean(axis=0)
@@ -144,7 +144,7 @@ class MostPromising:
         self._expected = float(promise[self._latest].mean()) if self._latest else 0.0
         return self._points[self._latest]
 
-    def tell(self, answers: Answers, passing: NDArray[np.bool_]) -> None:
+    def tell(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
         """Learn what the points handed out last found.
 
         Args:
@@ -169,7 +169,7 @@ class MostPromising:
             np.minimum(self._nearest, np.abs(self._steps - self._steps[point]).max(axis=1), out=self._nearest)
 
     def evidence(self) -> NDArray[np.float64]:
-        """What speaks for each point, float64 [N, 11], columns as in `EVIDENCE`."""
+        """What speaks for each point, float64 [N, 11], columns as in `SAMPLER_FEATURES`."""
         apart = np.log(self._apart + 1e-3)
         smaller = np.clip(self._smallest - self._size, -4, 6)
         explained = (self._smallest < 0).astype(np.float64)

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.structures.mask import Mask
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 _CELL = MODEL_SIDE // LOGIT_SIDE
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class MaskData:
     """N answers about one frame, as parallel arrays.
 
     Attributes:
@@ -38,7 +38,7 @@ class Answers:
         offset: the reference's `stability_score_offset`.
     """
 
-    frame: Frame
+    frame: ResizeLongestSide
     offset: float
     points: NDArray[np.float64]
     levels: NDArray[np.int64]
@@ -53,12 +53,12 @@ class Answers:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> Answers:
+    def take(self, indices: NDArray[np.integer] | NDArray[np.bool_]) -> MaskData:
         """Some of the answers, in the order of `indices`."""
-        return Answers(self.frame, self.offset, **{name: getattr(self, name)[indices] for name in _ARRAYS})
+        return MaskData(self.frame, self.offset, **{name: getattr(self, name)[indices] for name in _ARRAYS})
 
     def refine(self, needed: NDArray[np.bool_]) -> None:
-        """Count the stability of some answers in pixels of `Frame.measured`, as the reference does, where not done yet.
+        """Count the stability of some answers in pixels of `ResizeLongestSide.measured`, as the reference does, where not done yet.
 
         Counted in logit cells, every eighth mask of a photo with small objects falls on the wrong side of the
         threshold.
@@ -84,7 +84,7 @@ class Answers:
         return np.minimum(0.2, 2.8 / cells**0.75 + 0.005)
 
     def fit_boxes(self, needed: NDArray[np.bool_]) -> None:
-        """Measure some of the boxes on the pixels of `Frame.measured`, as the reference does, where not done yet.
+        """Measure some of the boxes on the pixels of `ResizeLongestSide.measured`, as the reference does, where not done yet.
 
         Args:
             needed: bool [N].
@@ -111,7 +111,7 @@ class Answers:
             score=float(self.scores[index]),
             stability=float(self.stability[index]),
             logits=logits,
-            prompt=prompt,
+            prompt_index=prompt,
         )
 
     def masks(self) -> NDArray[np.bool_]:
@@ -128,17 +128,17 @@ class Answers:
         return int(self.logits.nbytes)
 
 
-_ARRAYS = [each.name for each in fields(Answers) if each.name not in ("frame", "offset")]
+_ARRAYS = [each.name for each in fields(MaskData) if each.name not in ("frame", "offset")]
 
 
-def measure(
-    frame: Frame,
+def measure_masks(
+    frame: ResizeLongestSide,
     points: NDArray[np.float64],
     logits: NDArray[np.float32],
     scores: NDArray[np.float32],
     levels: Sequence[int],
     stability_score_offset: float = 1.0,
-) -> Answers:
+) -> MaskData:
     """Measure what the decoder answered to a batch of prompts.
 
     Args:
@@ -157,7 +157,7 @@ def measure(
     scale = np.array([frame.width, frame.height]) / np.array(frame.resized) * _CELL
     kept_rows, kept_columns = logit_shape(frame)
     kept = logits[:, :, :kept_rows, :kept_columns]
-    return Answers(
+    return MaskData(
         frame=frame,
         offset=stability_score_offset,
         points=np.repeat(points, count, axis=0),
@@ -172,7 +172,7 @@ def measure(
     )
 
 
-def logit_shape(frame: Frame) -> tuple[int, int]:
+def logit_shape(frame: ResizeLongestSide) -> tuple[int, int]:
     """(rows, columns) of the logits that are kept of an answer.
 
     One cell more than is seen: the last visible pixels are interpolated towards it.
@@ -181,13 +181,13 @@ def logit_shape(frame: Frame) -> tuple[int, int]:
     return min(rows + 1, LOGIT_SIDE), min(columns + 1, LOGIT_SIDE)
 
 
-def logit_bytes(frame: Frame) -> int:
+def logit_bytes(frame: ResizeLongestSide) -> int:
     """Memory that one answer takes."""
     rows, columns = logit_shape(frame)
     return rows * columns * np.dtype(np.float16).itemsize
 
 
-def join(parts: Sequence[Answers], logits: NDArray[np.float16]) -> Answers:
+def concat(parts: Sequence[MaskData], logits: NDArray[np.float16]) -> MaskData:
     """One after the other; all of one frame, and at least one.
 
     Args:
@@ -195,7 +195,7 @@ def join(parts: Sequence[Answers], logits: NDArray[np.float16]) -> Answers:
         logits: theirs, which lie one after the other already.
     """
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS if name != "logits"}
-    return Answers(parts[0].frame, parts[0].offset, logits=logits, **joined)
+    return MaskData(parts[0].frame, parts[0].offset, logits=logits, **joined)
 
 
 def suppress(boxes: NDArray[np.float64], scores: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
@@ -235,7 +235,9 @@ def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[
     return first @ second.T, first.sum(axis=1), second.sum(axis=1)
 
 
-def _tight_boxes(seen: NDArray[np.float32], frame: Frame, scale: NDArray[np.float64]) -> NDArray[np.float64]:
+def _tight_boxes(
+    seen: NDArray[np.float32], frame: ResizeLongestSide, scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Boxes of [N, rows, columns] logits in pixels; edges lie where the interpolated profile crosses zero."""
     x0, x1 = _extent(seen.max(axis=1))
     y0, y1 = _extent(seen.max(axis=2))

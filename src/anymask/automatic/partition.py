@@ -25,10 +25,10 @@ from anymask.automatic.unlabelled_regions import (
 )
 from anymask.errors import InputError
 from anymask.structures.mask import Mask
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.transforms import LOGIT_SIDE
 
-Order = Literal["smaller", "larger", "score"]
+OverlapOrder = Literal["smaller", "larger", "score"]
 """Which of two masks a pixel in both belongs to: the smaller one, the larger one, or that with the better score."""
 
 AskAgain = Callable[[NDArray[np.float64]], Sequence[Mask]]
@@ -95,16 +95,16 @@ class Partition:
         render = partial(_equal, self.labels, identity)
         if origin is None:
             return Mask(render, size, label=UNEXPLAINED)
-        clean_up = origin.clean_up
+        edits = origin.edits
         if area != origin.area:
-            clean_up = (*clean_up, f"partition: {area} of {origin.area} px")
-        return Mask(render, size, clean_up=clean_up, **{name: getattr(origin, name) for name in _PASSED_ON})
+            edits = (*edits, f"partition: {area} of {origin.area} px")
+        return Mask(render, size, edits=edits, **{name: getattr(origin, name) for name in _PASSED_ON})
 
 
 def partition(
     size: tuple[int, int],
     masks: Sequence[Mask],
-    order: Order = "smaller",
+    order: OverlapOrder = "smaller",
     ask_again: AskAgain | None = None,
     *,
     max_prompts: int = MAX_PROMPTS,
@@ -132,7 +132,7 @@ def partition(
     Raises:
         InputError: an unknown order, or a mask of another size.
     """
-    if order not in get_args(Order):
+    if order not in get_args(OverlapOrder):
         raise InputError(f"order must be 'smaller', 'larger' or 'score', not {order!r}")
     cell = max(size) / LOGIT_SIDE
     canvas = _Canvas(
@@ -154,7 +154,7 @@ class _Canvas:
     """Who owns which pixel: 0 nobody, k the k-th mask, counted from 1, first the given and then the added ones."""
 
     size: tuple[int, int]
-    order: Order
+    order: OverlapOrder
     sliver: float
     crack: int
     given: tuple[Mask, ...]
@@ -198,7 +198,7 @@ class _Canvas:
             keys = [np.inf if mask.score is None else -mask.score for mask in masks]
         else:
             sign = 1 if self.order == "smaller" else -1
-            keys = [float(sign * mask.area) for mask in one_by_one(masks, _KEPT_BYTES)]
+            keys = [float(sign * mask.area) for mask in iter_bounded(masks, _KEPT_BYTES)]
         return [int(index) for index in np.argsort(np.array(keys, np.float64), kind="stable")]
 
     def add(self, mask: Mask, new: NDArray[np.bool_]) -> None:

@@ -1,7 +1,7 @@
 """Where to point when nothing was pointed at.
 
-`grid` is the official way: a regular grid. The others hand out the same points in an order that finds more with fewer.
-`MostPromising` (`anymask.automatic.learned_sampling`) knows what MobileSAM's embeddings look like. `FarthestFirst` takes any embedding:
+`build_point_grid` is the official way: a regular grid. The others hand out the same points in an order that finds more with fewer.
+`MostPromising` (`anymask.automatic.learned_sampling`) knows what MobileSAM's embeddings look like. `FarthestPointSampler` takes any embedding:
 always the point whose place in it is farthest from everything asked so far, so that each region of the photo is asked
 once before any is asked twice; points inside a small object that was already found are skipped.
 """
@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.mask_data import Answers
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.automatic.mask_data import MaskData
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 _LOGIT_PIXELS = MODEL_SIDE // LOGIT_SIDE
 _TOKEN_SIDE = 64
@@ -26,13 +26,13 @@ _SMALL = 0.005
 """Share of the photo below which a found object is taken to have no parts worth asking about (0.5 %)."""
 
 
-class Order(Protocol):
+class PointSampler(Protocol):
     """Hands out points of a set in the order in which they are best asked."""
 
     def next(self, count: int) -> NDArray[np.float64]:
         """Up to `count` more points, [n, 2]; fewer, or none, when none is left."""
 
-    def tell(self, answers: Answers, passing: NDArray[np.bool_]) -> None:
+    def tell(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
         """Learn what the points handed out last found, and which of these answers [N] pass the thresholds."""
 
     @property
@@ -40,14 +40,14 @@ class Order(Protocol):
         """New masks expected of each point handed out last; infinite where nobody can tell."""
 
 
-def grid(points_per_side: int) -> NDArray[np.float64]:
+def build_point_grid(points_per_side: int) -> NDArray[np.float64]:
     """Evenly spaced (x, y) in 0 to 1, row by row, [n², 2] (`build_point_grid` of segment-anything)."""
     steps = (np.arange(points_per_side) + 0.5) / points_per_side
     x, y = np.meshgrid(steps, steps)
     return np.stack([x, y], axis=-1).reshape(-1, 2)
 
 
-class FarthestFirst:
+class FarthestPointSampler:
     """Hands out points of a set, farthest first in the embedding.
 
     Args:
@@ -56,7 +56,7 @@ class FarthestFirst:
         frame: of the photo.
     """
 
-    def __init__(self, points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> None:
+    def __init__(self, points: NDArray[np.float64], embedding: NDArray[np.float32], frame: ResizeLongestSide) -> None:
         self._points = points
         self._features = point_features(points, embedding, frame)
         self._cells = point_cells(points, frame)
@@ -77,7 +77,7 @@ class FarthestFirst:
             chosen.append(index)
         return self._points[chosen]
 
-    def tell(self, answers: Answers, passing: NDArray[np.bool_]) -> None:
+    def tell(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
         """Skip points inside small objects among the passing answers, bool [N]."""
         small = passing & (answers.areas < self._small)
         if small.any():
@@ -98,7 +98,9 @@ class FarthestFirst:
         return int(np.count_nonzero(self._open))
 
 
-def point_features(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+def point_features(
+    points: NDArray[np.float64], embedding: NDArray[np.float32], frame: ResizeLongestSide
+) -> NDArray[np.float32]:
     """Normalised embedding at each point (bilinear), with the position beside it: float32 [N, 258]."""
     tokens = embedding.reshape(_TOKEN_SIDE, _TOKEN_SIDE, -1)
     at = np.clip(frame.to_model(points) / _TOKEN_PIXELS - _FEATURE_CELLS, 0, _TOKEN_SIDE - 1.001)
@@ -113,14 +115,16 @@ def point_features(points: NDArray[np.float64], embedding: NDArray[np.float32], 
     return np.concatenate([features, position], axis=1).astype(np.float32)
 
 
-def point_cells(points: NDArray[np.float64], frame: Frame) -> NDArray[np.int64]:
+def point_cells(points: NDArray[np.float64], frame: ResizeLongestSide) -> NDArray[np.int64]:
     """The logit cell (column, row) of each point, int64 [N, 2]."""
     columns, rows = frame.valid_logits()
     cells: NDArray[np.int64] = np.floor(frame.to_model(points) / _LOGIT_PIXELS).astype(np.int64)
     return np.clip(cells, 0, (columns - 1, rows - 1))
 
 
-def point_tokens(points: NDArray[np.float64], embedding: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+def point_tokens(
+    points: NDArray[np.float64], embedding: NDArray[np.float32], frame: ResizeLongestSide
+) -> NDArray[np.float32]:
     """What the embedding holds at each point and around it, float32 [N, 768].
 
     First the token there, then how it differs from the mean of the 5×5 tokens around, then the size of this difference.

@@ -35,12 +35,14 @@ def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: floa
 def _cleaned(mask: Mask, min_area: float) -> Mask:
     """Clean one mask, leaving no full-size array behind."""
     was_rendered = mask.is_rendered
-    new = mask.clean(min_area, min_area)
+    new = mask.remove_small_regions(min_area, min_area)
     if new is mask:
         _ = mask.box  # measured while the array is there
     else:
         about = {name: getattr(new, name) for name in ("score", "stability", "logits", "label", "detector_score")}
-        new = Mask.from_rle(new.rle, **about, satisfied=new.satisfied, prompt=new.prompt, clean_up=new.clean_up)
+        new = Mask.from_rle(
+            new.rle, **about, follows_prompt=new.follows_prompt, prompt_index=new.prompt_index, edits=new.edits
+        )
     if not was_rendered:
         mask.release()
     return new

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.crops import CropsFound
-from anymask.automatic.generator import Found
-from anymask.automatic.partition import AskAgain, Order, Partition, partition
+from anymask.automatic.crops import CropGeneratedData
+from anymask.automatic.generator import GeneratedData
+from anymask.automatic.partition import AskAgain, OverlapOrder, Partition, partition
 from anymask.automatic.postprocessing import clean_small_regions
 from anymask.automatic.thresholds import Thresholds
 from anymask.io.image import Image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_hierarchy import Tree, part_whole_tree
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.overlap import box_iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.provenance import Run
+from anymask.structures.provenance import Provenance
 
 if TYPE_CHECKING:
     from anymask.detection.detections import Detections
@@ -34,7 +34,7 @@ LABEL_IOU = 0.5
 _TREE_SIDE = 512
 
 
-class EverythingResult(MaskSet):
+class GeneratedMasks(MaskSet):
     """The objects of a photo, best first: a MaskSet that remembers every answer.
 
     Attributes:
@@ -47,10 +47,10 @@ class EverythingResult(MaskSet):
 
     def __init__(
         self,
-        found: Found | CropsFound,
+        found: GeneratedData | CropGeneratedData,
         thresholds: Thresholds,
         image: Image,
-        run: Run,
+        run: Provenance,
         *,
         min_mask_region_area: float = 0,
         crop_nms_thresh: float = 0.7,
@@ -77,7 +77,7 @@ class EverythingResult(MaskSet):
             nms_thresh = max(thresholds.box_nms_thresh, crop_nms_thresh)
             masks = clean_small_regions(masks, min_mask_region_area, nms_thresh)
         prompts = [Prompt(points=point[None], labels=np.ones(1, np.int64)) for point in points]
-        super().__init__(masks, image=image, prompts=prompts, run=run)
+        super().__init__(masks, image=image, prompts=prompts, provenance=run)
 
     @property
     def skipped(self) -> str:
@@ -97,9 +97,9 @@ class EverythingResult(MaskSet):
     @cached_property
     def tree(self) -> Tree:
         """Parents, children and levels of the masks, by their index in this result."""
-        return part_whole_tree(_samples(self), np.array([mask.area for mask in one_by_one(self)], np.float64))
+        return part_whole_tree(_samples(self), np.array([mask.area for mask in iter_bounded(self)], np.float64))
 
-    def refilter(self, **changes: Any) -> EverythingResult:
+    def refilter(self, **changes: Any) -> GeneratedMasks:
         """Change thresholds without asking the model again.
 
         Args:
@@ -110,27 +110,27 @@ class EverythingResult(MaskSet):
             TypeError: no such threshold.
         """
         thresholds = replace(self.thresholds, **changes)
-        return EverythingResult(
+        return GeneratedMasks(
             self.found.refilter(thresholds),
             thresholds,
             self.image,
-            replace(self.run, call=self.run.call.followed_by("refilter", **changes)),
+            replace(self.provenance, call=self.provenance.call.followed_by("refilter", **changes)),
             min_mask_region_area=self.min_mask_region_area,
             crop_nms_thresh=self._crop_nms_thresh,
             ask=self._ask,
         )
 
-    def labelled(self, detections: Detections) -> EverythingResult:
+    def labelled(self, detections: Detections) -> GeneratedMasks:
         """Name the masks that a detector found too: the same result with `label` and `detector_score` where they fit.
 
         Each detection, the surest first, names the mask whose tight box is nearest to its own, if they share at least
         half of their union; a mask gets one name.
 
         Args:
-            detections: in pixels of the photo, as `anymask.detection.search.find` gives them.
+            detections: in pixels of the photo, as `anymask.detection.search.detect` gives them.
         """
         masks = list(self._masks)
-        boxes = [mask.box for mask in one_by_one(self._masks)]
+        boxes = [mask.box for mask in iter_bounded(self._masks)]
         for label, score, box in detections.best_first():
             fits = [0.0 if mask.label else box_iou(own, box) for mask, own in zip(masks, boxes, strict=True)]
             best = int(np.argmax(fits)) if fits else -1
@@ -140,7 +140,7 @@ class EverythingResult(MaskSet):
         twin._masks = tuple(masks)
         return twin
 
-    def partition(self, order: Order = "smaller", **options: Any) -> Partition:
+    def partition(self, order: OverlapOrder = "smaller", **options: Any) -> Partition:
         """Give every pixel of the photo exactly one id.
 
         Args:
@@ -150,11 +150,13 @@ class EverythingResult(MaskSet):
         return partition(self.size, list(self), order, ask_again=self._ask, **options)
 
 
-def _masks(found: Found | CropsFound, size: tuple[int, int]) -> tuple[list[Mask], list[NDArray[np.float64]]]:
+def _masks(
+    found: GeneratedData | CropGeneratedData, size: tuple[int, int]
+) -> tuple[list[Mask], list[NDArray[np.float64]]]:
     """The masks of what was kept, best first, and where each was pointed at."""
-    if isinstance(found, CropsFound):
+    if isinstance(found, CropGeneratedData):
         masks = [
-            Mask(partial(one.render, size), size, score=one.score, stability=one.stability, prompt=place)
+            Mask(partial(one.render, size), size, score=one.score, stability=one.stability, prompt_index=place)
             for place, one in enumerate(found.objects)
         ]
         return masks, [np.asarray(one.pieces[0].point) for one in found.objects]
@@ -168,4 +170,4 @@ def _samples(masks: Sequence[Mask]) -> NDArray[np.bool_]:
     if not masks:
         return np.zeros((0, 1, 1), np.bool_)
     step = max(1, max(masks[0].size) // _TREE_SIDE)
-    return np.stack([mask.array[step // 2 :: step, step // 2 :: step] for mask in one_by_one(masks)])
+    return np.stack([mask.array[step // 2 :: step, step // 2 :: step] for mask in iter_bounded(masks)])

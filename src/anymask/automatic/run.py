@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.budget import Budget, Estimate
-from anymask.automatic.crops import Crops, CropsFound, find_in_crops, planned_parts, questions
+from anymask.automatic.crops import CropGeneratedData, Crops, find_in_crops, planned_parts, questions
 from anymask.automatic.generator import (
-    Decode,
-    Found,
+    DecodePlaces,
+    GeneratedData,
     Sampling,
-    asked_points,
+    candidate_points,
     check_memory,
     find,
     prompt_bytes,
@@ -24,13 +24,13 @@ from anymask.automatic.thresholds import Thresholds
 from anymask.models.base import Family
 from anymask.structures.memory import return_freed_memory
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 _INCLUDE = np.ones(1, np.int64)
 
 
 def find_objects(
-    frame: Frame,
+    frame: ResizeLongestSide,
     pixels: NDArray[np.uint8],
     embedding: NDArray[np.float32],
     family: Family,
@@ -39,7 +39,7 @@ def find_objects(
     budget: Budget,
     crops: Crops,
     told: Callable[[Estimate], None] | None = None,
-) -> Found | CropsFound:
+) -> GeneratedData | CropGeneratedData:
     """Ask about a photo until the points, the budget or the new findings run out.
 
     Args:
@@ -56,7 +56,7 @@ def find_objects(
     searching = sampling.method == "adaptive"
     lanes = family.lanes if searching else 1
 
-    def decode_for(embedding: NDArray[np.float32], frame: Frame) -> Decode:
+    def decode_for(embedding: NDArray[np.float32], frame: ResizeLongestSide) -> DecodePlaces:
         return lambda places: family.decode(embedding, frame, _prompts(places), searching=searching)
 
     if told is not None:
@@ -75,9 +75,9 @@ def find_objects(
 
 
 def _estimate(
-    frame: Frame,
+    frame: ResizeLongestSide,
     pixels: NDArray[np.uint8],
-    decode: Decode,
+    decode: DecodePlaces,
     lanes: int,
     family: Family,
     sampling: Sampling,
@@ -89,8 +89,8 @@ def _estimate(
     check_memory(frame, sampling, budget)
     parts = planned_parts((frame.width, frame.height), sampling, thresholds, crops)
     prompts = [questions(part) for _, _, part in parts]
-    sizes = [Frame(box[2] - box[0], box[3] - box[1]) for box, _, _ in parts]
-    each = seconds_per_prompt(frame, decode, sampling, asked_points(frame, sampling, Thresholds()), lanes)
+    sizes = [ResizeLongestSide(box[2] - box[0], box[3] - box[1]) for box, _, _ in parts]
+    each = seconds_per_prompt(frame, decode, sampling, candidate_points(frame, sampling, Thresholds()), lanes)
     encoding = 0.0
     if len(parts) > 1:
         x0, y0, x1, y1 = parts[-1][0]

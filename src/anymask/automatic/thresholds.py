@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.mask_data import Answers, suppress
+from anymask.automatic.mask_data import MaskData, suppress
 from anymask.errors import PromptError
 
 
@@ -39,9 +39,9 @@ class Thresholds:
             raise PromptError(f"an object's area cannot lie between {self.min_area} and {self.max_area}")
 
 
-def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:
+def filter_masks(answers: MaskData, thresholds: Thresholds) -> NDArray[np.int64]:
     """Indices of the answers that pass the thresholds and are no duplicate of a better one, best first."""
-    found = passes(answers, thresholds)
+    found = passes_thresholds(answers, thresholds)
     answers.fit_boxes(found)
     passing = np.flatnonzero(found)
     last_pixels = answers.boxes[passing] - (0, 0, 1, 1)  # the reference measures boxes to the last pixel inside
@@ -52,7 +52,7 @@ def keep(answers: Answers, thresholds: Thresholds) -> NDArray[np.int64]:
     return kept
 
 
-def passes(answers: Answers, thresholds: Thresholds) -> NDArray[np.bool_]:
+def passes_thresholds(answers: MaskData, thresholds: Thresholds) -> NDArray[np.bool_]:
     """Whether each answer reaches the thresholds, bool [N]; what passes by a hair is measured finely first."""
     found = answers.scores > thresholds.pred_iou_thresh
     least = thresholds.stability_score_thresh
@@ -63,11 +63,11 @@ def passes(answers: Answers, thresholds: Thresholds) -> NDArray[np.bool_]:
         found &= answers.areas <= thresholds.max_area
     if thresholds.roi is not None:
         centres = (answers.boxes[:, :2] + answers.boxes[:, 2:]) / 2
-        found &= within(centres, thresholds.roi)
+        found &= points_in_box(centres, thresholds.roi)
     return found
 
 
-def within(points: NDArray[np.float64], box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+def points_in_box(points: NDArray[np.float64], box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
     """Which points (x, y), [N, 2], lie in a box: bool [N]."""
     inside: NDArray[np.bool_] = np.all((points >= box[:2]) & (points < box[2:]), axis=1)
     return inside

@@ -62,4 +62,4 @@ def _all_masks(manifest: Manifest, results: Results, stage: Path) -> Iterator[Ma
         page = stage / _PAGE
         page.write_bytes(content)
         masks = masks_json.read(page)
-        yield MaskSet(masks, image=replace(masks.record, path=key), prompts=masks.prompts, run=masks.run)
+        yield MaskSet(masks, image=replace(masks.record, path=key), prompts=masks.prompts, provenance=masks.provenance)

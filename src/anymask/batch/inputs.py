@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anymask.batch.prompt_files import PromptFile, Question, read_prompts
-from anymask.batch.sources import Found, is_address, is_folder, is_pattern, matching, pictures_in, read_bytes, stamp_of
+from anymask.batch.sources import (
+    FoundFile,
+    is_address,
+    is_folder,
+    is_pattern,
+    matching,
+    pictures_in,
+    read_bytes,
+    stamp_of,
+)
 from anymask.errors import InputError
 
 LISTS = (".txt", ".lst", ".list")
@@ -16,7 +25,7 @@ TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
-class Photo:
+class ImageInput:
     """One photo of a job.
 
     Attributes:
@@ -69,16 +78,16 @@ class Inputs:
         """Whether a file names photos together with what is asked about them."""
         return named.lower().endswith((".json", *TABLES))
 
-    def __iter__(self) -> Iterator[Photo]:
+    def __iter__(self) -> Iterator[ImageInput]:
         if self.prompts is None:
             for found in self._named():
-                yield Photo(_key(found.name), found.source, found.stamp)
+                yield ImageInput(_key(found.name), found.source, found.stamp)
             return
         file = read_prompts(self.prompts)
         self._note(file.notes)
         yield from self._asked(file)
 
-    def _named(self) -> Iterator[Found]:
+    def _named(self) -> Iterator[FoundFile]:
         """All photos that were named, by whatever way."""
         for each in self.named:
             if is_pattern(each):
@@ -91,11 +100,11 @@ class Inputs:
             elif is_folder(each):
                 prefix = "" if len(self.named) == 1 else f"{each.rstrip('/')}/"
                 for found in pictures_in(each, self.without):
-                    yield Found(prefix + found.name, found.source, found.stamp)
+                    yield FoundFile(prefix + found.name, found.source, found.stamp)
             else:
-                yield Found(each if len(self.named) > 1 else _last_part(each), each, stamp_of(each))
+                yield FoundFile(each if len(self.named) > 1 else _last_part(each), each, stamp_of(each))
 
-    def _listed(self, list_file: str) -> Iterator[Found]:
+    def _listed(self, list_file: str) -> Iterator[FoundFile]:
         try:
             lines = read_bytes(list_file).decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
@@ -105,17 +114,17 @@ class Inputs:
             if name and not name.startswith("#"):
                 yield self._placed(name, _folder_of(list_file))
 
-    def _placed(self, name: str, folder: str) -> Found:
+    def _placed(self, name: str, folder: str) -> FoundFile:
         """A photo that a file names: below `images`, else beside the file, else where the command runs."""
         if is_address(name) or Path(name).is_absolute():
-            return Found(name, name, stamp_of(name))
+            return FoundFile(name, name, stamp_of(name))
         beside = _joined(self.images or folder, name)
         stamp = stamp_of(beside)
         if not stamp and self.images is None and not is_address(folder) and Path(name).exists():
-            return Found(name, name, stamp_of(name))
-        return Found(name, beside, stamp)
+            return FoundFile(name, name, stamp_of(name))
+        return FoundFile(name, beside, stamp)
 
-    def _asked(self, file: PromptFile) -> Iterator[Photo]:
+    def _asked(self, file: PromptFile) -> Iterator[ImageInput]:
         """The photos that a file of prompts names, among those of the folder, list or pattern if there is one."""
         assert self.prompts is not None
         if list(self.named) == [self.prompts]:
@@ -131,7 +140,7 @@ class Inputs:
             key = _key(name)
             if key not in by_key and len(by_last.get(_last_part(key), ())) == 1:
                 key = by_last[_last_part(key)][0]
-            matched.append((by_key.get(key) or Found(key, _joined(self.named[0], name), ""), questions))
+            matched.append((by_key.get(key) or FoundFile(key, _joined(self.named[0], name), ""), questions))
         yield from _merged(matched)
         unasked = set(by_key) - {_key(found.name) for found, _ in matched}
         if unasked:
@@ -142,13 +151,13 @@ class Inputs:
         self.notes.extend(line for line in lines if line not in self.notes)
 
 
-def _merged(asked: Iterable[tuple[Found, list[Question]]]) -> Iterator[Photo]:
+def _merged(asked: Iterable[tuple[FoundFile, list[Question]]]) -> Iterator[ImageInput]:
     """One photo for each key, with the questions of all names that lead to it."""
-    photos: dict[str, Photo] = {}
+    photos: dict[str, ImageInput] = {}
     for found, questions in asked:
         key = _key(found.name)
         earlier = photos[key].questions or () if key in photos else ()
-        photos[key] = Photo(key, found.source, found.stamp, (*earlier, *questions))
+        photos[key] = ImageInput(key, found.source, found.stamp, (*earlier, *questions))
     yield from photos.values()
 
 

@@ -22,11 +22,11 @@ from anymask.batch.cpu_affinity import available_cores, best_workers
 from anymask.batch.dataset_export import collect
 from anymask.batch.inputs import Inputs
 from anymask.batch.manifest import Counts, Manifest
-from anymask.batch.processes import Processes
+from anymask.batch.processes import ProcessWorkers
 from anymask.batch.results_folder import NAME, RESULTS, Results, results_at
-from anymask.batch.scheduler import Crew, dispatch
-from anymask.batch.tasks import Outcome, Task, Work
-from anymask.batch.threads import Lanes
+from anymask.batch.scheduler import WorkerBackend, dispatch
+from anymask.batch.tasks import Outcome, Task, TaskSettings
+from anymask.batch.threads import ThreadWorkers
 from anymask.batch.worker import Worker, load_segmenter, same_content
 from anymask.errors import AnymaskError, InputError
 
@@ -43,7 +43,7 @@ _EMBEDDING_BYTES = 4096 * 256 * 4 + 128
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchJob:
     """What a person asks for.
 
     Attributes:
@@ -59,7 +59,7 @@ class Job:
     """
 
     inputs: Inputs
-    work: Work
+    work: TaskSettings
     out: str
     workers: int | None = None
     runner: str = "local"
@@ -76,7 +76,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Status:
+class BatchStatus:
     """How far a run is.
 
     Attributes:
@@ -120,7 +120,9 @@ class Stopped(AnymaskError):  # noqa: N818 - names the state of the job
     """The job stopped before its end, and can go on."""
 
 
-def resolved(work: Work, progress: Progress | None = None, allow: str | None = None) -> tuple[Work, Segmenter]:
+def resolved(
+    work: TaskSettings, progress: Progress | None = None, allow: str | None = None
+) -> tuple[TaskSettings, Segmenter]:
     """Load the model once, fetching it if needed, and state what "auto" stands for here.
 
     Args:
@@ -149,7 +151,7 @@ def resolved(work: Work, progress: Progress | None = None, allow: str | None = N
     return settled, segmenter
 
 
-def _check_options(segmenter: Segmenter, work: Work) -> None:
+def _check_options(segmenter: Segmenter, work: TaskSettings) -> None:
     """Ask about a blank picture, and stop at once: wrong options are refused once, and not for every photo."""
     import numpy as np
 
@@ -157,7 +159,7 @@ def _check_options(segmenter: Segmenter, work: Work) -> None:
     blank.everything(**{**work.options, "tile": None}, stop=lambda: True)
 
 
-def _resolved_detector(work: Work, progress: Progress | None, allow: str | None) -> tuple[str, str]:
+def _resolved_detector(work: TaskSettings, progress: Progress | None, allow: str | None) -> tuple[str, str]:
     """The detector's own name and the hash of its weights; its vocabulary is asked before any work is done."""
     from pathlib import Path
 
@@ -175,7 +177,7 @@ def _resolved_detector(work: Work, progress: Progress | None, allow: str | None)
 
 
 def run_batch(
-    job: Job, segmenter: Segmenter | None = None, progress: Callable[[Status], None] = lambda status: None
+    job: BatchJob, segmenter: Segmenter | None = None, progress: Callable[[BatchStatus], None] = lambda status: None
 ) -> Summary:
     """Do what of a job is not done yet.
 
@@ -198,7 +200,9 @@ def run_batch(
 class _Run:
     """One run of a job, with the manifest open and the lock held."""
 
-    def __init__(self, job: Job, results: Results, manifest: Manifest, progress: Callable[[Status], None]) -> None:
+    def __init__(
+        self, job: BatchJob, results: Results, manifest: Manifest, progress: Callable[[BatchStatus], None]
+    ) -> None:
         self._job, self._results, self._manifest, self._progress = job, results, manifest, progress
         self._notes: list[str] = []
         self._now = self._found_ready = 0
@@ -281,17 +285,17 @@ class _Run:
         except AnymaskError as error:
             self._stopped = str(error)
 
-    def _crew(self, segmenter: Segmenter | None) -> Crew:
+    def _crew(self, segmenter: Segmenter | None) -> WorkerBackend:
         job = self._job
         if job.runner == "ray":
-            from anymask.batch.ray import Actors
+            from anymask.batch.ray import RayWorkers
 
-            return Actors(job.work, job.out, job.workers, job.ray_address)
+            return RayWorkers(job.work, job.out, job.workers, job.ray_address)
         workers = job.workers or self._best_workers()
         if workers == 1:
-            return Lanes(Worker(job.work, self._results, segmenter))
+            return ThreadWorkers(Worker(job.work, self._results, segmenter))
         threads = job.work.threads or max(1, available_cores() // workers)
-        return Processes(replace(job.work, threads=threads), job.out, workers)
+        return ProcessWorkers(replace(job.work, threads=threads), job.out, workers)
 
     def _best_workers(self) -> int:
         from anymask.weights import find_model
@@ -325,9 +329,9 @@ class _Run:
             self._manifest.commit()
             self._results.keep(self._manifest.path)
 
-    def _status(self) -> Status:
+    def _status(self) -> BatchStatus:
         spent = self._ends[-1] - self._ends[0]
-        return Status(self._counts, (len(self._ends) - 1) / spent if spent > 0 else 0.0)
+        return BatchStatus(self._counts, (len(self._ends) - 1) / spent if spent > 0 else 0.0)
 
     def _finish(self) -> None:
         """Write the list of failures and a copy of the manifest; a disk that is full stays the reason given."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from anymask import __version__
-from anymask.batch.inputs import Photo
+from anymask.batch.inputs import ImageInput
 from anymask.batch.tasks import Outcome, Task
 from anymask.errors import AnymaskError, InputError
 
@@ -102,7 +102,7 @@ class Manifest:
 
     # ------------------------------------------------------------ the photos
 
-    def plan(self, photos: Iterable[Photo], same: Callable[[str, str], bool]) -> int:
+    def plan(self, photos: Iterable[ImageInput], same: Callable[[str, str], bool]) -> int:
         """Take in the list of photos: new ones wait, known ones keep their state unless their file has changed.
 
         Args:
@@ -128,7 +128,7 @@ class Manifest:
             )
         return repeated
 
-    def _take_in(self, photos: Iterable[Photo]) -> int:
+    def _take_in(self, photos: Iterable[ImageInput]) -> int:
         self._base.execute(
             "CREATE TEMP TABLE IF NOT EXISTS incoming "
             "(key TEXT PRIMARY KEY, position INTEGER, source TEXT, stamp TEXT, prompts TEXT)"

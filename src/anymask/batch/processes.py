@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.batch.cpu_affinity import claim_cores
 from anymask.batch.results_folder import results_at
-from anymask.batch.scheduler import LANES, MAX_FALSE_STARTS, Death, start_failed
-from anymask.batch.tasks import Outcome, Task, Work
+from anymask.batch.scheduler import IN_FLIGHT, MAX_FALSE_STARTS, Death, start_failed
+from anymask.batch.tasks import Outcome, Task, TaskSettings
 from anymask.batch.worker import Worker
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 _READY = "ready"
 
 
-class Processes:
-    """See `anymask.batch.scheduler.Crew`."""
+class ProcessWorkers:
+    """See `anymask.batch.scheduler.WorkerBackend`."""
 
-    def __init__(self, work: Work, out: str, workers: int, lanes: int = LANES) -> None:
+    def __init__(self, work: TaskSettings, out: str, workers: int, lanes: int = IN_FLIGHT) -> None:
         self.workers = workers
         self.lanes = lanes
         self._work, self._out = work, out
@@ -103,7 +103,7 @@ class Processes:
                 process.join()
 
 
-def _serve(pipe: Connection, work: Work, out: str, lanes: int) -> None:
+def _serve(pipe: Connection, work: TaskSettings, out: str, lanes: int) -> None:
     """What a worker process does: photos, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which then ends this one
     lock = threading.Lock()

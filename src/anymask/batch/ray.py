@@ -13,8 +13,8 @@ from typing import Any
 
 from anymask.batch.cpu_affinity import available_cores, claim_cores
 from anymask.batch.results_folder import results_at
-from anymask.batch.scheduler import LANES, MAX_FALSE_STARTS, Death, start_failed
-from anymask.batch.tasks import Outcome, Task, Work
+from anymask.batch.scheduler import IN_FLIGHT, MAX_FALSE_STARTS, Death, start_failed
+from anymask.batch.tasks import Outcome, Task, TaskSettings
 from anymask.batch.worker import Worker
 from anymask.errors import AnymaskError
 
@@ -22,8 +22,8 @@ _START_SECONDS = 300.0
 _ANSWER_SECONDS = 10.0
 
 
-class Actors:
-    """See `anymask.batch.scheduler.Crew`.
+class RayWorkers:
+    """See `anymask.batch.scheduler.WorkerBackend`.
 
     Args:
         work: what is done; every actor uses `work.threads` cores, 1 if that is None.
@@ -37,7 +37,7 @@ class Actors:
     """
 
     def __init__(
-        self, work: Work, out: str, workers: int | None, address: str | None = None, lanes: int = LANES
+        self, work: TaskSettings, out: str, workers: int | None, address: str | None = None, lanes: int = IN_FLIGHT
     ) -> None:
         self.lanes = lanes
         self._cores = work.threads or 1
@@ -114,7 +114,7 @@ class Actors:
 class _Actor:
     """What runs at the other end: one model."""
 
-    def __init__(self, work: Work, out: str, lanes: int) -> None:
+    def __init__(self, work: TaskSettings, out: str, lanes: int) -> None:
         claim_cores(work.threads or 1)
         self._worker = Worker(work, results_at(out))
 
@@ -153,7 +153,7 @@ def _check_reachable(address: str) -> None:
         raise AnymaskError(f"cannot reach Ray at {address}: {error}") from None
 
 
-def _with_threads(work: Work, threads: int) -> Work:
+def _with_threads(work: TaskSettings, threads: int) -> TaskSettings:
     from dataclasses import replace
 
     return replace(work, threads=threads)

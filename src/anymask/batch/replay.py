@@ -21,10 +21,10 @@ from anymask.errors import InputError
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
     from anymask.prediction.segmenter import Segmenter
     from anymask.structures.mask_set import MaskSet
-    from anymask.structures.provenance import Run
+    from anymask.structures.provenance import Provenance
     from anymask.weights import Progress
 
 INDEX = "masks.json"
@@ -94,15 +94,15 @@ class Replayer:
 
         before = masks_json.read(file)
         content = json.loads(file.read_bytes())
-        _check_repeatable(file, before.run, content)
+        _check_repeatable(file, before.provenance, content)
         image = self._photo(file, content)
-        segmenter = self._segmenter(file, before.run)
+        segmenter = self._segmenter(file, before.provenance)
         now = self._made_again(segmenter, image, before, content)
         return _compared(file, before, now)
 
     # ------------------------------------------------------------ what it takes
 
-    def _segmenter(self, file: Path, run: Run) -> Segmenter:
+    def _segmenter(self, file: Path, run: Provenance) -> Segmenter:
         from anymask.batch.cpu_affinity import available_cores
         from anymask.prediction.segmenter import load
 
@@ -158,20 +158,20 @@ class Replayer:
     # ------------------------------------------------------------ masks
 
     def _made_again(self, segmenter: Segmenter, image: Image, before: MaskSet, content: Mapping[str, Any]) -> MaskSet:
-        call = before.run.call
+        call = before.provenance.call
         options = dict(call.options)
         if call.name in ("text", "find_similar"):
-            return self._by_words(segmenter, image, call.name, options, before.run.detector)
+            return self._by_words(segmenter, image, call.name, options, before.provenance.detector)
         if call.name == "segment" and not before.prompts:
             return before[:0]
-        scene = segmenter.encode(image)
+        encoded = segmenter.encode(image)
         if call.name == "segment":
-            return scene.segment(**({} if "group" in options else _prompts(before)), **options)
+            return encoded.segment(**({} if "group" in options else _prompts(before)), **options)
         if call.name == "steps":
             from anymask.prediction.prompt_log import follow_all
 
-            return follow_all(scene, options["objects"], options["names"])
-        result: Any = _search(scene, options)
+            return follow_all(encoded, options["objects"], options["names"])
+        result: Any = _search(encoded, options)
         for name, changes in call.then:
             if name == "refilter":
                 result = result.refilter(**changes)
@@ -179,7 +179,7 @@ class Replayer:
                 from anymask.structures.mask_set import MaskSet
 
                 pieces = result.partition(**changes).masks()
-                result = MaskSet(pieces, image=image, prompts=result.prompts, run=result.run)
+                result = MaskSet(pieces, image=image, prompts=result.prompts, provenance=result.provenance)
         found: MaskSet = result
         return found
 
@@ -187,17 +187,17 @@ class Replayer:
         self, segmenter: Segmenter, image: Image, name: str, options: dict[str, Any], detector: str
     ) -> MaskSet:
         from anymask.detection.loading import load_detector
-        from anymask.detection.search import Search
-        from anymask.prediction.grounded import Pipeline
+        from anymask.detection.search import DetectionOptions
+        from anymask.prediction.grounded import GroundedSegmenter
 
-        text, search = options.pop("text"), Search(**options.pop("search"))
+        text, search = options.pop("text"), DetectionOptions(**options.pop("search"))
         similar = {each: options.pop(each) for each in ("box", "label", "threshold") if name == "find_similar"}
         precision = segmenter.precision if segmenter.precision in PRECISIONS else "auto"
         found_by = load_detector(
             self.detector or detector, classes=self.classes, engine=segmenter.engine, precision=precision,
             threads=segmenter.threads, device=segmenter.device, progress=self.progress,
         )  # fmt: skip
-        pipeline = Pipeline(segmenter, found_by, search=search, **options)
+        pipeline = GroundedSegmenter(segmenter, found_by, search=search, **options)
         return pipeline.find_similar(image, **similar) if similar else pipeline(image, text)
 
 
@@ -217,7 +217,7 @@ def results_in(path: Path) -> list[Path]:
     return found
 
 
-def _check_repeatable(file: Path, run: Run, content: Mapping[str, Any]) -> None:
+def _check_repeatable(file: Path, run: Provenance, content: Mapping[str, Any]) -> None:
     """Refuse what tells too little to be made again."""
     call = run.call
     if not (run.model and run.weights and call.name):
@@ -232,7 +232,7 @@ def _check_repeatable(file: Path, run: Run, content: Mapping[str, Any]) -> None:
 
 
 def _prompts(before: MaskSet) -> dict[str, Any]:
-    """The recorded prompts as arguments of `Scene.segment`: the same objects in the same order and batches."""
+    """The recorded prompts as arguments of `EncodedImage.segment`: the same objects in the same order and batches."""
     prompts = before.prompts
     asked: dict[str, Any] = {
         "points": [prompt.points.tolist() for prompt in prompts],
@@ -243,11 +243,11 @@ def _prompts(before: MaskSet) -> dict[str, Any]:
     return asked
 
 
-def _search(scene: Scene, options: dict[str, Any]) -> MaskSet:
+def _search(encoded: EncodedImage, options: dict[str, Any]) -> MaskSet:
     """Everything mode; a search that a budget ended asks as many prompts again, however long they take."""
     asked = options.pop("stopped_after", None)
     if asked is None:
-        return scene.everything(**options)
+        return encoded.everything(**options)
     so_far = 0
 
     def count(status: Any) -> None:
@@ -255,13 +255,13 @@ def _search(scene: Scene, options: dict[str, Any]) -> MaskSet:
         so_far = status.asked
 
     unlimited = {**options, "max_seconds": None, "max_memory": None}
-    return scene.everything(**unlimited, stop=lambda: so_far >= asked, progress=count)
+    return encoded.everything(**unlimited, stop=lambda: so_far >= asked, progress=count)
 
 
 def _compared(file: Path, before: MaskSet, now: MaskSet) -> Replayed:
     same = [mask.rle for mask in before] == [mask.rle for mask in now]
     names = ("engine", "engine_version", "precision", "device")
-    alike = all(getattr(before.run, name) == getattr(now.run, name) for name in names)
+    alike = all(getattr(before.provenance, name) == getattr(now.provenance, name) for name in names)
     return Replayed(file, before, now, tuple(_overlaps(before, now, same)), same, alike)
 
 
@@ -275,7 +275,7 @@ def _overlaps(before: MaskSet, now: MaskSet, same: bool) -> Iterator[float]:
         yield from (0.0 for _ in before)
         return
     table = np.asarray(coco.iou([each.rle for each in now], [each.rle for each in before], [0] * len(before)))
-    in_place = before.run.call.name in ("segment", "steps") and len(now) == len(before)
+    in_place = before.provenance.call.name in ("segment", "steps") and len(now) == len(before)
     best = np.diagonal(table) if in_place else table.max(axis=0)
     for old, overlap, place in zip(before, best, range(len(before)), strict=True):
         both_empty = not old.area and in_place and not now[place].area

@@ -19,7 +19,7 @@ MAX_DEATHS = 3
 MAX_FALSE_STARTS = 3
 """So many workers in a row that do not come up are no accident."""
 
-LANES = 3
+IN_FLIGHT = 3
 """Photos that one worker has in hand: while one is being encoded, another is decoded, and a third one is written."""
 
 
@@ -36,7 +36,7 @@ class Death:
     blameless: bool = False
 
 
-class Crew(Protocol):
+class WorkerBackend(Protocol):
     """Some workers of one kind.
 
     Attributes:
@@ -80,7 +80,10 @@ class _Place:
 
 
 def dispatch(
-    crew: Crew, tasks: Iterator[Task], tell: Callable[[Outcome], bool], pulse: Callable[[], None] = lambda: None
+    crew: WorkerBackend,
+    tasks: Iterator[Task],
+    tell: Callable[[Outcome], bool],
+    pulse: Callable[[], None] = lambda: None,
 ) -> None:
     """Have every task done once.
 
@@ -115,7 +118,7 @@ def dispatch(
         crew.stop()
 
 
-def _hand_out(crew: Crew, places: list[_Place], tasks: Iterator[Task], again: deque[Task]) -> None:
+def _hand_out(crew: WorkerBackend, places: list[_Place], tasks: Iterator[Task], again: deque[Task]) -> None:
     """Fill the workers up, one photo each in turn, so that the last ones are spread over all of them."""
     while True:
         free = [number for number, place in enumerate(places) if _has_room(place, crew.lanes, bool(again))]

@@ -22,7 +22,7 @@ PICTURES = frozenset({
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file that was found.
 
     Attributes:
@@ -110,7 +110,7 @@ def is_folder(source: str) -> bool:
     return bool(files.isdir(path))
 
 
-def pictures_in(folder: str, without: str | None = None) -> Iterator[Found]:
+def pictures_in(folder: str, without: str | None = None) -> Iterator[FoundFile]:
     """All pictures of a folder and its folders, in natural order.
 
     Args:
@@ -124,7 +124,7 @@ def pictures_in(folder: str, without: str | None = None) -> Iterator[Found]:
     yield from _local_pictures(folder, "", inside, set())
 
 
-def _local_pictures(folder: str, prefix: str, without: str | None, seen: set[tuple[int, int]]) -> Iterator[Found]:
+def _local_pictures(folder: str, prefix: str, without: str | None, seen: set[tuple[int, int]]) -> Iterator[FoundFile]:
     try:
         status = Path(folder).stat()
         with os.scandir(folder) as listing:
@@ -141,10 +141,10 @@ def _local_pictures(folder: str, prefix: str, without: str | None, seen: set[tup
             if without is None or os.path.realpath(entry.path) != without:
                 yield from _local_pictures(entry.path, f"{prefix}{entry.name}/", without, seen)
         elif is_picture(entry.name):
-            yield Found(prefix + entry.name, entry.path, stamp_of(entry.path))
+            yield FoundFile(prefix + entry.name, entry.path, stamp_of(entry.path))
 
 
-def _remote_pictures(folder: str) -> Iterator[Found]:
+def _remote_pictures(folder: str) -> Iterator[FoundFile]:
     files, root = filesystem(folder)
     try:
         listing = files.find(root, detail=True)
@@ -154,10 +154,10 @@ def _remote_pictures(folder: str) -> Iterator[Found]:
     for path in sorted(pictures, key=natural):
         name = path.removeprefix(root).lstrip("/")
         if not any(part.startswith(".") for part in name.split("/")):
-            yield Found(name, files.unstrip_protocol(path), _remote_stamp(listing[path]))
+            yield FoundFile(name, files.unstrip_protocol(path), _remote_stamp(listing[path]))
 
 
-def matching(pattern: str) -> Iterator[Found]:
+def matching(pattern: str) -> Iterator[FoundFile]:
     """All pictures that a pattern matches, in natural order; `**` stands for any number of folders.
 
     Names are below the last folder that the pattern spells out.
@@ -170,7 +170,7 @@ def matching(pattern: str) -> Iterator[Found]:
         paths = _each_once(path for path in glob.iglob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
     for source in sorted(paths, key=natural):
         if is_picture(source):
-            yield Found(source.replace(os.sep, "/").removeprefix(root).lstrip("/"), source, stamp_of(source))
+            yield FoundFile(source.replace(os.sep, "/").removeprefix(root).lstrip("/"), source, stamp_of(source))
 
 
 def _each_once(paths: Iterable[str]) -> Iterable[str]:

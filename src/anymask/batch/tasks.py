@@ -16,14 +16,14 @@ Kind = Literal["everything", "text", "prompts", "embed"]
 
 
 @dataclass(frozen=True)
-class Work:
+class TaskSettings:
     """What is done to every photo of a job, and with what. Plain values, so that it can travel to any worker.
 
     Attributes:
         kind: "everything", "text", "prompts" (each photo has its own), or "embed": only fill the embedding store.
-        options: of `Scene.everything`, or of `Scene.segment`.
+        options: of `EncodedImage.everything`, or of `EncodedImage.segment`.
         text: phrases, for "text".
-        search: fields of `anymask.Search`, for "text".
+        search: fields of `anymask.DetectionOptions`, for "text".
         detector: name or file, for "text".
         classes: names of a YOLO file's classes, a path.
         formats: written beside each `masks.json`, or once for all photos where a format holds many.

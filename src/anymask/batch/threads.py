@@ -5,17 +5,17 @@ from __future__ import annotations
 import queue
 from concurrent.futures import ThreadPoolExecutor
 
-from anymask.batch.scheduler import LANES, Death
+from anymask.batch.scheduler import IN_FLIGHT, Death
 from anymask.batch.tasks import Outcome, Task
 from anymask.batch.worker import Worker
 
 
-class Lanes:
-    """See `anymask.batch.scheduler.Crew`."""
+class ThreadWorkers:
+    """See `anymask.batch.scheduler.WorkerBackend`."""
 
     workers = 1
 
-    def __init__(self, worker: Worker, lanes: int = LANES) -> None:
+    def __init__(self, worker: Worker, lanes: int = IN_FLIGHT) -> None:
         self.lanes = lanes
         self._worker = worker
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="photo")

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.batch.results_folder import RESULTS, Results, WriteError
-from anymask.batch.tasks import Interrupted, Outcome, Task, Work
+from anymask.batch.tasks import Interrupted, Outcome, Task, TaskSettings
 from anymask.errors import AnymaskError, InputError
 from anymask.structures.provenance import Call, plain
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-    from anymask.prediction.grounded import Pipeline
+    from anymask.prediction.grounded import GroundedSegmenter
     from anymask.prediction.segmenter import Segmenter
     from anymask.structures.mask_set import MaskSet
 
@@ -32,7 +32,7 @@ class Worker:
         segmenter: the model; loaded if left out.
     """
 
-    def __init__(self, work: Work, results: Results, segmenter: Segmenter | None = None) -> None:
+    def __init__(self, work: TaskSettings, results: Results, segmenter: Segmenter | None = None) -> None:
         self.work = work
         self.results = results
         self.segmenter = segmenter or load_segmenter(work)
@@ -79,17 +79,17 @@ class Worker:
             return self.segmenter.encode(image).everything(**self.work.options, stop=self.stopping.is_set)
         return answer_questions(self.segmenter, image, task.questions or [], self.work.options)
 
-    def _with_detector(self) -> Pipeline:
+    def _with_detector(self) -> GroundedSegmenter:
         from anymask.detection.loading import load_detector
-        from anymask.detection.search import Search
-        from anymask.prediction.grounded import Pipeline
+        from anymask.detection.search import DetectionOptions
+        from anymask.prediction.grounded import GroundedSegmenter
 
         work = self.work
         detector = load_detector(
             work.detector, classes=work.classes, engine=work.engine, precision=work.precision, threads=work.threads,
             device=work.device,
         )  # fmt: skip
-        return Pipeline(self.segmenter, detector, search=Search(**work.search), **work.options)
+        return GroundedSegmenter(self.segmenter, detector, search=DetectionOptions(**work.search), **work.options)
 
     def _embedded(self, task: Task, image: Image) -> Outcome:
         path = self.segmenter.embedding_path(image)
@@ -149,7 +149,7 @@ class Worker:
         return Outcome(task.key, "done", "", name, len(text), sha256, masks, found_ready=True)
 
 
-def load_segmenter(work: Work) -> Segmenter:
+def load_segmenter(work: TaskSettings) -> Segmenter:
     """The model of a job; only "embed" fills the store, where four megabytes per photo have to be worth it."""
     from anymask.prediction.segmenter import load
 
@@ -171,7 +171,7 @@ def answer_questions(
 
     if not questions:
         run = replace(segmenter._run(0.0, 0.0), call=Call("segment", plain(options)))
-        return MaskSet([], image=image, run=run)
+        return MaskSet([], image=image, provenance=run)
     asked: dict[str, Any] = {
         "points": [question["points"] for question in questions],
         "labels": [question["labels"] for question in questions],
@@ -180,10 +180,12 @@ def answer_questions(
         asked["boxes"] = [question["box"] for question in questions]
     result = segmenter.encode(image).segment(**asked, **options)
     masks = [
-        mask.replace(label=questions[mask.prompt].get("name")) if questions[mask.prompt].get("name") else mask
+        mask.replace(label=questions[mask.prompt_index].get("name"))
+        if questions[mask.prompt_index].get("name")
+        else mask
         for mask in result
     ]
-    return MaskSet(masks, image=image, prompts=result.prompts, run=result.run)
+    return MaskSet(masks, image=image, prompts=result.prompts, provenance=result.provenance)
 
 
 def result_name(key: str) -> str:

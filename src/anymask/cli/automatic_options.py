@@ -1,4 +1,4 @@
-"""The options of everything mode, which several commands share; they are named as in `Scene.everything`."""
+"""The options of everything mode, which several commands share; they are named as in `EncodedImage.everything`."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from anymask.cli.text_options import phrases_of, word_options
 
 if TYPE_CHECKING:
     from anymask.batch.inputs import Inputs
-    from anymask.batch.job import Status, Summary
-    from anymask.batch.tasks import Work
+    from anymask.batch.job import BatchStatus, Summary
+    from anymask.batch.tasks import TaskSettings
 
 _FAILURES_SHOWN = 10
 _LINE_SECONDS = 30.0
@@ -78,7 +78,7 @@ def command(
     anymask batch photos --out masks --embed-only
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.inputs import Inputs
-    from anymask.batch.job import Job, resolved, run_batch
+    from anymask.batch.job import BatchJob, resolved, run_batch
     from anymask.cli.progress import shown_fetch
 
     if out is None:
@@ -88,7 +88,7 @@ def command(
     work = _work(listed, everything, text, embed_only, asked)
     with shown_fetch(quiet) as fetched:
         settled, segmenter = resolved(work, fetched, allow=allow)
-    job = Job(
+    job = BatchJob(
         listed, settled, folder, workers, runner, ray_address, fail_fast, retry_failed,
         store_bytes=None if store_gb is None else round(store_gb * 1e9),
     )  # fmt: skip
@@ -111,13 +111,15 @@ def _as_written(out: Path) -> str:
     return f"{scheme}://{root}{rest.lstrip('/')}"
 
 
-def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, asked: dict[str, Any]) -> Work:
+def _work(
+    listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, asked: dict[str, Any]
+) -> TaskSettings:
     """What is done to each photo; exactly one thing.
 
     Raises:
         InputError: nothing or several things are asked for.
     """
-    from anymask.batch.tasks import Work
+    from anymask.batch.tasks import TaskSettings
     from anymask.errors import InputError
     from anymask.formats.registry import find_format
 
@@ -133,27 +135,27 @@ def _work(listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: b
     with_what = {name: asked[name] for name in ("model", "engine", "precision", "device", "threads")}
     chosen = answering(asked["select"], asked["refine"], asked["fill_holes"], asked["drop_islands"])
     if embed_only:
-        return Work("embed", **with_what)
+        return TaskSettings("embed", **with_what)
     if everything:
-        return Work("everything", _search(asked), formats=asked["formats"], **with_what)
+        return TaskSettings("everything", _search(asked), formats=asked["formats"], **with_what)
     if by_file:
-        return Work("prompts", chosen, formats=asked["formats"], **with_what)
+        return TaskSettings("prompts", chosen, formats=asked["formats"], **with_what)
     classes = None if asked["classes"] is None else str(asked["classes"])
     search = {name: asked[name] for name in ("threshold", "max_per_label", "zoom")}
-    return Work(
+    return TaskSettings(
         "text", chosen, phrases_of(text), search, asked["detector"], classes, asked["formats"], **with_what
     )  # fmt: skip
 
 
 def _search(asked: dict[str, Any]) -> dict[str, Any]:
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
 
-    known = inspect.signature(Scene.everything).parameters
+    known = inspect.signature(EncodedImage.everything).parameters
     return {name: value for name, value in asked.items() if name in known}
 
 
 @contextmanager
-def _shown(quiet: bool) -> Iterator[Callable[[Status], None]]:
+def _shown(quiet: bool) -> Iterator[Callable[[BatchStatus], None]]:
     """Show how far the job is: a bar on a terminal, else a line now and then."""
     if quiet:
         yield lambda status: None
@@ -168,7 +170,7 @@ def _shown(quiet: bool) -> Iterator[Callable[[Status], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("")
 
-        def show(status: Status) -> None:
+        def show(status: BatchStatus) -> None:
             counts = status.counts
             bars.update(task, total=counts.photos, completed=counts.photos - counts.waiting, description=_pace(status))
 
@@ -181,7 +183,7 @@ class _Lines:
     def __init__(self) -> None:
         self._next = time.monotonic() + _LINE_SECONDS
 
-    def tell(self, status: Status) -> None:
+    def tell(self, status: BatchStatus) -> None:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _LINE_SECONDS
@@ -189,7 +191,7 @@ class _Lines:
         click.echo(f"{counts.photos - counts.waiting} of {counts.photos} photos: {_pace(status)}", err=True)
 
 
-def _pace(status: Status) -> str:
+def _pace(status: BatchStatus) -> str:
     parts = []
     if status.rate:
         parts.append(f"{status.rate:.2f} photos/s")

@@ -132,13 +132,13 @@ def _check(look: dict[str, Any]) -> None:
 
 
 def _cut(photo: Image, part: MaskSet, ground: Any, look: dict[str, Any]) -> Cutout:
-    from anymask.editing.cutout import cut_out
+    from anymask.editing.cutout import cutout
     from anymask.structures.overlap import tight_box
 
     mask = part.union()
     x0, y0, x1, y1 = tight_box(mask)
     side = max(x1 - x0, y1 - y0)
-    return cut_out(
+    return cutout(
         photo,
         mask,
         edges=look["edges"],

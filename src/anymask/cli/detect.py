@@ -58,7 +58,7 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
     from anymask.detection.report import DetectionRecord, write_detections
-    from anymask.detection.search import find
+    from anymask.detection.search import detect
     from anymask.errors import PromptError
     from anymask.io.image import open_image
 
@@ -71,7 +71,7 @@ def command(
     with shown_fetch(quiet) as progress:
         looker = load_named(detector, classes, progress, **runtime)
     loaded = time.perf_counter()
-    found = find(looker, opened.pixels, phrases, search)
+    found = detect(looker, opened.pixels, phrases, search)
     seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
     record = DetectionRecord(opened, looker, phrases, found, seconds)
     written = write_detections(record, out or Path("anymask-out") / image.stem)

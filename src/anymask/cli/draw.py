@@ -12,7 +12,7 @@ from anymask.cli.common_options import debug_option, quiet_option, runtime_optio
 if TYPE_CHECKING:
     import PIL.Image
 
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
     from anymask.structures.mask_set import MaskSet
     from anymask.structures.prompt import Prompt
 
@@ -121,7 +121,7 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
 
 def _shown(result: MaskSet) -> MaskSet:
     """Hide what everything mode asked: stars by the hundred would hide the photograph."""
-    result.shows_prompts = result.run.call.name != "everything"
+    result.shows_prompts = result.provenance.call.name != "everything"
     return result
 
 
@@ -160,10 +160,10 @@ def _drawn(
         panels = [binary(mask, max_side=look.get("max_side", 1024)) for mask in result]
         return row(panels) if panels else result.draw(**look)
     if style == "candidates":
-        prompt, scene = _asked_again(result, number, quiet, runtime)
+        prompt, encoded = _asked_again(result, number, quiet, runtime)
         points, box = (prompt.points if len(prompt.points) else None), prompt.box
         labels = prompt.labels if len(prompt.points) else None
-        return candidates_row(result.image, scene.candidates(points, labels, box), prompt, **look)
+        return candidates_row(result.image, encoded.predict(points, labels, box), prompt, **look)
     return result.draw(**look)
 
 
@@ -173,15 +173,15 @@ def _animate(
     from anymask.errors import InputError
     from anymask.visualization.animation import click_frames, save_animation
 
-    prompt, scene = _asked_again(result, number, quiet, runtime)
+    prompt, encoded = _asked_again(result, number, quiet, runtime)
     if not len(prompt.points):
         raise InputError(f"prompt {number} has no points to animate")
     # An animation of clicks shows them, and answers to clicks have no names.
     look = {name: value for name, value in look.items() if name not in ("points", "labels")}
-    save_animation(target, *click_frames(scene, prompt.points, prompt.labels, **look))
+    save_animation(target, *click_frames(encoded, prompt.points, prompt.labels, **look))
 
 
-def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, Scene]:
+def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:
     """A prompt of a result, and its photograph encoded by the model that answered it."""
     from anymask.cli.progress import shown_fetch
     from anymask.errors import InputError
@@ -194,7 +194,7 @@ def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, A
         raise InputError(f"prompt {number} has neither points nor a box, so the model cannot be asked it again")
     context = click.get_current_context()
     chosen = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
-    model = runtime["model"] if chosen or not result.run.model else result.run.model
+    model = runtime["model"] if chosen or not result.provenance.model else result.provenance.model
     with shown_fetch(quiet) as progress:
         segmenter = load(progress=progress, **{**runtime, "model": model})
     return prompt, segmenter.encode(result.image)

@@ -14,7 +14,7 @@ from anymask.cli.common_options import debug_option, json_option, out_option, qu
 from anymask.errors import InputError
 
 if TYPE_CHECKING:
-    from anymask.evaluation import Contestant, Setting
+    from anymask.evaluation import Setting, Variant
 
 PROTOCOLS = ("clicks", "boxes", "everything", "text")
 NOTHING = "none"
@@ -96,7 +96,7 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_count
     from anymask.cli.text_options import phrases_of
-    from anymask.evaluation import Setting, measure, read_dataset
+    from anymask.evaluation import Setting, evaluate, read_dataset
     from anymask.evaluation.html_report.page import write_page
     from anymask.evaluation.report import Evaluation
 
@@ -115,7 +115,7 @@ def command(
         _interruption_told(out),
         shown_count(quiet, len(photographs), "photographs") as seen,
     ):
-        measure(photographs, contestants, clicks=clicks, words=words, seen=seen)
+        evaluate(photographs, contestants, clicks=clicks, words=words, seen=seen)
     if not any(found.rows for found in contestants[0].found.values()):
         raise InputError(f"{dataset} has no object to measure in the {len(photographs)} photographs taken")
     evaluation = Evaluation(dataset, photographs, contestants, clicks, words, seed)
@@ -141,14 +141,14 @@ def _settings(setting: Setting, against: str | None) -> list[Setting]:
     return [setting]
 
 
-def _loaded(settings: list[Setting], allow: str | None, quiet: bool) -> list[Contestant]:
+def _loaded(settings: list[Setting], allow: str | None, quiet: bool) -> list[Variant]:
     """Load the model of each setting, one for both if they differ only in how it is asked, and say what really runs."""
     from anymask.cli.progress import shown_fetch
     from anymask.detection.loading import auto_detector
-    from anymask.evaluation import Contestant, Setting
+    from anymask.evaluation import Setting, Variant
     from anymask.prediction.segmenter import load
 
-    contestants: list[Contestant] = []
+    contestants: list[Variant] = []
     for setting in settings:
         same = [each.segmenter for each in contestants if settings[0].runtime == setting.runtime]
         with shown_fetch(quiet) as progress:
@@ -156,14 +156,14 @@ def _loaded(settings: list[Setting], allow: str | None, quiet: bool) -> list[Con
         runs = {name: getattr(segmenter, name) for name in ("model", "engine", "precision", "device")}
         if setting.protocol == "text" and setting.values.get("detector", "auto") == "auto":
             runs["detector"] = auto_detector().name
-        contestants.append(Contestant(Setting(setting.protocol, {**setting.values, **runs}), segmenter))
+        contestants.append(Variant(Setting(setting.protocol, {**setting.values, **runs}), segmenter))
     if len(contestants) == 2 and contestants[0].setting == contestants[1].setting:
         raise InputError(f"--against names the setting that is measured: {contestants[0].setting}")
     return contestants
 
 
 @contextmanager
-def _recorded(out: Path, contestants: list[Contestant], quiet: bool, **choice: Any) -> Iterator[None]:
+def _recorded(out: Path, contestants: list[Variant], quiet: bool, **choice: Any) -> Iterator[None]:
     """Give each contestant its record in the folder."""
     from anymask.evaluation.record import Record
     from anymask.evaluation.runner import about

@@ -17,8 +17,8 @@ from anymask.cli.common_options import common_options, settings_option
 from anymask.cli.text_options import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
-    from anymask.automatic.budget import Estimate, Status
-    from anymask.automatic.result import EverythingResult
+    from anymask.automatic.budget import Estimate, GeneratorProgress
+    from anymask.automatic.result import GeneratedMasks
     from anymask.detection.detections import Detections
 
 INTERRUPTED = 130
@@ -67,7 +67,7 @@ def command(
     anymask everything photo.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import shown_fetch
-    from anymask.detection.search import find
+    from anymask.detection.search import detect
     from anymask.errors import PromptError
     from anymask.io.image import open_image
     from anymask.prediction.segmenter import load
@@ -90,13 +90,13 @@ def command(
             found_by = load_named(detector, classes, fetched, **runtime)
             found_by.check(phrases)
         segmenter = load(model, progress=fetched, **settings, **runtime)
-    scene = segmenter.encode(opened)
+    encoded = segmenter.encode(opened)
     with _interruptible() as stopped, _shown(quiet) as progress:
-        result = scene.everything(
+        result = encoded.everything(
             **parameters, roi=region, stop=stopped, progress=progress, estimate=None if quiet else _tell
         )
     if phrases:
-        found = find(found_by, opened.pixels, phrases, search_of(threshold, max_per_label, zoom))
+        found = detect(found_by, opened.pixels, phrases, search_of(threshold, max_per_label, zoom))
         result = result.labelled(found)
         for remark in () if quiet else (*found.remarks(phrases), *_unmatched(found, result)):
             click.echo(f"anymask: {remark}", err=True)
@@ -115,20 +115,20 @@ def _tell(estimate: Estimate) -> None:
     click.echo(f"anymask: {estimate}", err=True)
 
 
-def _write(result: EverythingResult, folder: Path, partition: bool) -> list[Path]:
+def _write(result: GeneratedMasks, folder: Path, partition: bool) -> list[Path]:
     """Write the folder; with `partition` its pieces take the place of the overlapping masks."""
     from anymask.formats.folder import write_outputs
     from anymask.structures.mask_set import MaskSet
 
     shown: MaskSet = result
     if partition:
-        run = replace(result.run, call=result.run.call.followed_by("partition"))
-        shown = MaskSet(result.partition().masks(), image=result.image, prompts=result.prompts, run=run)
+        run = replace(result.provenance, call=result.provenance.call.followed_by("partition"))
+        shown = MaskSet(result.partition().masks(), image=result.image, prompts=result.prompts, provenance=run)
         shown.shows_prompts = False
     return write_outputs(shown, folder, pictures=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
 
 
-def _unmatched(found: Detections, result: EverythingResult) -> list[str]:
+def _unmatched(found: Detections, result: GeneratedMasks) -> list[str]:
     """A line for each label of which fewer masks could be named than things were found."""
     left = Counter(found.labels) - Counter(mask.label or "" for mask in result)
     return [
@@ -154,7 +154,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _shown(quiet: bool) -> Iterator[Callable[[Status], None] | None]:
+def _shown(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] | None]:
     """Show how far the search is, on a terminal only."""
     import sys
 
@@ -168,15 +168,15 @@ def _shown(quiet: bool) -> Iterator[Callable[[Status], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("looking")
 
-        def show(status: Status) -> None:
+        def show(status: GeneratorProgress) -> None:
             text = f"{status.found} answers kept"
             bars.update(task, completed=status.asked, total=status.planned, description=text)
 
         yield show
 
 
-def _report(result: EverythingResult, written: list[Path]) -> None:
-    seconds, run = result.run.seconds, result.run
+def _report(result: GeneratedMasks, written: list[Path]) -> None:
+    seconds, run = result.provenance.seconds, result.provenance
     roots = int((result.tree.parents < 0).sum())
     click.echo(
         f"{len(result)} objects, {len(result) - roots} of them parts of others; "

@@ -22,8 +22,8 @@ from anymask.cli.common_options import (
 from anymask.cli.object_options import length, object_options, objects, report
 
 if TYPE_CHECKING:
-    from anymask.editing.inpaint_mask import Hole, Sizes
-    from anymask.editing.inpainters import Painter
+    from anymask.editing.inpaint_mask import InpaintMask, Sizes
+    from anymask.editing.inpainters import Inpainter
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
@@ -180,13 +180,13 @@ def _check(look: dict[str, Any]) -> None:
             raise InputError(f"--{name} {look[name]}: it must be 0 or more pixels, or percent of the object")
 
 
-def _painter(look: dict[str, Any]) -> Painter:
-    from anymask.editing.inpainters import load_painter
+def _painter(look: dict[str, Any]) -> Inpainter:
+    from anymask.editing.inpainters import load_inpainter
 
     method = look["method"]
     names: tuple[str, ...] = (*_BELONGS[method], *(("device", "threads") if method in _WITH_MODEL else ()))
     options = {name.removeprefix("denoising_"): look[name] for name in names if look[name] is not None}
-    painter = load_painter(method, look.get("model"), **options)
+    painter = load_inpainter(method, look.get("model"), **options)
     painter.sizes = _sizes(painter.sizes, look)
     return painter
 
@@ -198,10 +198,10 @@ def _sizes(sizes: Sizes, look: dict[str, Any]) -> Sizes:
     return replace(sizes, grid=grid, most=max(look["max_side"], grid) if look["max_side"] else sizes.most)
 
 
-def _hole(found: MaskSet, look: dict[str, Any]) -> Hole:
-    from anymask.editing.inpaint_mask import make_hole
+def _hole(found: MaskSet, look: dict[str, Any]) -> InpaintMask:
+    from anymask.editing.inpaint_mask import make_inpaint_mask
 
-    return make_hole(found.union(), **_reach(found, look), keep=look["keep"])
+    return make_inpaint_mask(found.union(), **_reach(found, look), keep=look["keep"])
 
 
 def _reach(found: MaskSet, look: dict[str, Any]) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _side(found: MaskSet) -> int:
 
 
 def _paint(
-    out: Path, photo: Image, found: MaskSet, painter: Painter, look: dict[str, Any], quality: int | None
+    out: Path, photo: Image, found: MaskSet, painter: Inpainter, look: dict[str, Any], quality: int | None
 ) -> dict[str, Any]:
     from anymask.editing.inpainting import inpaint
     from anymask.editing.saving import is_exact
@@ -239,7 +239,7 @@ def _paint(
 _LOSSY = "this format compresses the whole picture anew, so all pixels change a little; .png keeps them byte for byte"
 
 
-def _hand_off(folder: Path, photo: Image, hole: Hole, look: dict[str, Any]) -> dict[str, Any]:
+def _hand_off(folder: Path, photo: Image, hole: InpaintMask, look: dict[str, Any]) -> dict[str, Any]:
     from anymask.editing.handoff import SIZES, write_pair
 
     side = max(hole.box[2] - hole.box[0], hole.box[3] - hole.box[1])

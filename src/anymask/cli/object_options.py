@@ -70,11 +70,11 @@ def _read(path: Path, image: Image) -> MaskSet:
 
 def _named(image: Image, quiet: bool, asked: dict[str, Any]) -> MaskSet:
     from anymask.cli.text_options import phrases_of
-    from anymask.detection.referring import pick, placed
+    from anymask.detection.referring import parse_referring, pick
     from anymask.errors import AnymaskError
 
     phrases = phrases_of(asked["text"])
-    found = answer(image, quiet=quiet, **{**asked, "text": tuple(placed(phrase).noun for phrase in phrases)})
+    found = answer(image, quiet=quiet, **{**asked, "text": tuple(parse_referring(phrase).noun for phrase in phrases)})
     chosen = pick(found, phrases)
     if len(found) and not len(chosen):
         raise AnymaskError(f"{len(found)} found, but none is {phrases[0]!r}")
@@ -87,7 +87,7 @@ def report(result: MaskSet) -> list[str]:
     for index, mask in enumerate(result):
         name = mask.label or f"object {index}"
         about = [f"score {mask.score:.3f}"] if mask.score is not None else []
-        about += ["it breaks the prompt"] if mask.satisfied is not None and not mask.satisfied else []
+        about += ["it breaks the prompt"] if mask.follows_prompt is not None and not mask.follows_prompt else []
         lines.append(f"{name}: {', '.join(about)}" if about else name)
     notes = dict.fromkeys(note for prompt in result.prompts for note in prompt.notes)
     return [*lines, *(f"note: {note}" for note in notes)]

@@ -48,7 +48,7 @@ _ANSWERING = (
         "--drop-islands", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Drop islands up to this size."
     ),
 )
-"""How to choose among answers, and what becomes of them; `answering` turns them into options of `Scene.segment`."""
+"""How to choose among answers, and what becomes of them; `answering` turns them into options of `EncodedImage.segment`."""
 
 _OPTIONS = (
     click.option(
@@ -96,7 +96,7 @@ def answering_options(command: Command) -> Command:
 
 
 def answering(select: str, refine: str, fill_holes: int, drop_islands: int) -> dict[str, Any]:
-    """Turn the values of `answering_options` into arguments of `Scene.segment`."""
+    """Turn the values of `answering_options` into arguments of `EncodedImage.segment`."""
     return {"select": select, "refine": refine, "max_hole_area": fill_holes, "max_island_area": drop_islands}
 
 
@@ -131,7 +131,7 @@ def answer(
     """
     from anymask.cli.progress import shown_fetch
     from anymask.errors import PromptError
-    from anymask.prediction.grounded import Pipeline
+    from anymask.prediction.grounded import GroundedSegmenter
     from anymask.prediction.segmenter import load
 
     if steps is not None:
@@ -149,7 +149,7 @@ def answer(
         segmenter = load(model, progress=progress, **{**settings, **runtime})
     if text:
         search = search_of(threshold, max_per_label, zoom)
-        return Pipeline(segmenter, found_by, search=search, **chosen)(image, asked["text"])
+        return GroundedSegmenter(segmenter, found_by, search=search, **chosen)(image, asked["text"])
     return segmenter.encode(image).segment(**asked, **chosen)
 
 
@@ -176,7 +176,7 @@ def _asked(
     each: bool,
     group: str,
 ) -> dict[str, Any]:
-    """Turn the options into the arguments of `Scene.segment`."""
+    """Turn the options into the arguments of `EncodedImage.segment`."""
     from anymask.errors import PromptError
     from anymask.structures.prompt import parse_box, parse_point
 

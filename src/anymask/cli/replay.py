@@ -77,7 +77,7 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
 
 
 def _line(replayed: Replayed) -> str:
-    run, before = replayed.now.run, replayed.before.run
+    run, before = replayed.now.provenance, replayed.before.provenance
     here = f"{run.engine} {run.precision}"
     count = f"{len(replayed.before)} masks"
     if replayed.same:
@@ -93,7 +93,7 @@ def _line(replayed: Replayed) -> str:
 
 
 def _as_json(replayed: Replayed) -> dict[str, Any]:
-    run = replayed.now.run
+    run = replayed.now.provenance
     return {
         "file": str(replayed.file),
         "same": replayed.same,

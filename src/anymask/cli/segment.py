@@ -48,13 +48,15 @@ def _report(result: MaskSet, written: list[Path]) -> None:
     width, height = result.image.size
     for index, mask in enumerate(result):
         share = mask.area / (width * height)
-        verdict = "" if mask.satisfied or mask.satisfied is None else ", but it breaks the prompt: see masks.json"
+        verdict = (
+            "" if mask.follows_prompt or mask.follows_prompt is None else ", but it breaks the prompt: see masks.json"
+        )
         found = "" if mask.detector_score is None else f"{mask.label}, found with {mask.detector_score:.2f}, "
         score = "no score" if mask.score is None else f"score {mask.score:.3f}"  # a painted mask has none
         click.echo(f"mask {index}: {found}{share:.1%} of the picture, {score}{verdict}")
     for note in dict.fromkeys(note for prompt in result.prompts for note in prompt.notes):
         click.echo(f"note: {note}")
-    run = result.run
+    run = result.provenance
     steps = [f"{step} {run.seconds[step]:.2f} s" for step in ("detect", "encode", "decode") if step in run.seconds]
     with_detector = f" and detector {run.detector}" if run.detector else ""
     click.echo(

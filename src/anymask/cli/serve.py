@@ -69,7 +69,7 @@ def command(
         from anymask.server.auth import token_for
         from anymask.server.limits import MB, Limits
         from anymask.server.server import bound_socket, serve
-        from anymask.server.service import Settings
+        from anymask.server.service import ServerSettings
     except ModuleNotFoundError as error:
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
     from anymask.weights import cache_root
@@ -80,7 +80,7 @@ def command(
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
     with shown_fetch(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
-    settings = Settings(data or cache_root() / "serve", limits, token, allow_host, allow_urls, detector, workers)
+    settings = ServerSettings(data or cache_root() / "serve", limits, token, allow_host, allow_urls, detector, workers)
     app = create_app(segmenter, settings)
 
     def tell() -> None:

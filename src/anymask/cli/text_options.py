@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
-    from anymask.detection.search import Search
+    from anymask.detection.search import DetectionOptions
     from anymask.weights import Progress
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,11 +62,11 @@ def phrases_of(text: Sequence[str]) -> tuple[str, ...]:
     return checked_phrases([phrase for words in text for phrase in checked_phrases(words)])
 
 
-def search_of(threshold: float | None, max_per_label: int | None, zoom: int) -> Search:
+def search_of(threshold: float | None, max_per_label: int | None, zoom: int) -> DetectionOptions:
     """Return the search that the options describe."""
-    from anymask.detection.search import Search
+    from anymask.detection.search import DetectionOptions
 
-    return Search(threshold=threshold, max_per_label=max_per_label, zoom=zoom)
+    return DetectionOptions(threshold=threshold, max_per_label=max_per_label, zoom=zoom)
 
 
 def load_named(detector: str, classes: Path | None, progress: Progress, **runtime: Any) -> Detector:

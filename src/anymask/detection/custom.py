@@ -16,7 +16,7 @@ FindBoxes = Callable[[NDArray[np.uint8], Sequence[str]], Any]
 _TAKES = "Detections, (boxes, labels, scores), a mapping of these names, or boxes [N, 4] where one phrase was asked"
 
 
-class OwnDetector:
+class CustomDetector:
     """A detector made of a function; see `anymask.detection.base.Detector`.
 
     ```python

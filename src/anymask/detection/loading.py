@@ -73,9 +73,9 @@ def load_detector(
     if isinstance(detector, Detector):
         return detector
     if callable(detector):
-        from anymask.detection.custom import OwnDetector
+        from anymask.detection.custom import CustomDetector
 
-        return OwnDetector(detector)
+        return CustomDetector(detector)
     graphs = cache_root() / "graphs"
     runtime = partial(load_engine, engine, precision=precision, threads=threads, cache=graphs, device=device)
     path = _file_of(detector)

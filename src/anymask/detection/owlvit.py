@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from anymask.detection import owlvit_graph as owl_export
 from anymask.detection.detections import Detections
 from anymask.detection.owlvit_preprocessing import padded, squashed
-from anymask.detection.phrases import shown
+from anymask.detection.phrases import quoted
 from anymask.errors import EngineError, ModelError, PromptError
 from anymask.structures.nms import box_overlaps, suppress
 
@@ -136,7 +136,7 @@ class OwlVit:
                 tokens = len(self._tokenizer.encode(text).ids)
                 if tokens > MAX_TOKENS:
                     raise PromptError(
-                        f"phrase {shown(phrase)} is too long for {self.name}: {text!r} makes {tokens} tokens and the "
+                        f"phrase {quoted(phrase)} is too long for {self.name}: {text!r} makes {tokens} tokens and the "
                         f"network reads {MAX_TOKENS}; take fewer words"
                     )
 
@@ -263,7 +263,7 @@ class OwlVit:
     def _known_cuts(self) -> owl_export.Cuts:
         with self._lock:
             if self._cuts is None:
-                self._cuts = owl_export.find_cuts(owl_export.opened(self._export), self._export)
+                self._cuts = owl_export.find_cuts(owl_export.open_model_file(self._export), self._export)
             return self._cuts
 
     def _graph(self, name: str, build: Callable[[], Any]) -> CompiledGraph:

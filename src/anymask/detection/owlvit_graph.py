@@ -49,7 +49,7 @@ class Cuts:
     side: int
 
 
-def opened(path: Path) -> onnx.ModelProto:
+def open_model_file(path: Path) -> onnx.ModelProto:
     """Read an ONNX file, with the weights that lie beside it.
 
     Raises:
@@ -101,14 +101,14 @@ def find_cuts(model: onnx.ModelProto, path: Path) -> Cuts:
 
 def phrase_graph(path: Path, cuts: Cuts) -> onnx.ModelProto:
     """Build the graph from token ids [Q, 16] (and their mask) to embedded phrases [Q, D] or [1, Q, D]."""
-    return _part(opened(path), {TOKENS: None, MASK: None}, [cuts.phrases])
+    return _part(open_model_file(path), {TOKENS: None, MASK: None}, [cuts.phrases])
 
 
 def picture_graph(path: Path, cuts: Cuts, side: int) -> onnx.ModelProto:
     """Build the graph from a picture [1, 3, side, side] to what `Cuts` and `BOXES` name."""
     wanted = [cuts.patches, cuts.shift, cuts.scale, BOXES]
     wanted += [cuts.objectness] if cuts.objectness else []
-    return _part(opened(path), {PIXELS: (1, 3, side, side)}, wanted)
+    return _part(open_model_file(path), {PIXELS: (1, 3, side, side)}, wanted)
 
 
 class _Links:

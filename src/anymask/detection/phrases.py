@@ -39,25 +39,25 @@ def checked_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
     return ordered
 
 
-def shown(phrase: str) -> str:
+def quoted(phrase: str) -> str:
     """Return a phrase in quotes, cut where it is too long for a message."""
     return repr(phrase if len(phrase) <= _SHOWN else phrase[: _SHOWN - 1] + "…")
 
 
-def listed(phrases: Sequence[str]) -> str:
+def list_phrases(phrases: Sequence[str]) -> str:
     """Return phrases in quotes for a message, the first few of them and how many more there are."""
-    first = ", ".join(shown(phrase) for phrase in phrases[:_LISTED])
+    first = ", ".join(quoted(phrase) for phrase in phrases[:_LISTED])
     return f"{first} and {len(phrases) - _LISTED} more" if len(phrases) > _LISTED else first
 
 
 def taken_as(phrase: str, label: str) -> str:
     """Return the remark that a phrase was taken as something else, empty where it was not."""
-    return "" if phrase.casefold() == label.casefold() else f"{shown(phrase)} is taken as {shown(label)}"
+    return "" if phrase.casefold() == label.casefold() else f"{quoted(phrase)} is taken as {quoted(label)}"
 
 
 def nothing_found(phrases: Sequence[str]) -> str:
     """Return the remark about phrases that led to nothing."""
-    return f"nothing was found for {listed(phrases)}"
+    return f"nothing was found for {list_phrases(phrases)}"
 
 
 def _parts(text: Sequence[str]) -> list[str]:
@@ -77,7 +77,7 @@ def _checked_phrase(part: str) -> str:
     if not phrase:
         raise PromptError("a phrase is empty: it takes words, such as 'dog'")
     if not any(unicodedata.category(character)[0] in "LN" for character in phrase):
-        raise PromptError(f"phrase {shown(phrase)} has no letter: say in words what to look for")
+        raise PromptError(f"phrase {quoted(phrase)} has no letter: say in words what to look for")
     if len(phrase) > MAX_LETTERS:
-        raise PromptError(f"phrase {shown(phrase)} has {len(phrase)} characters: at most {MAX_LETTERS} are read")
+        raise PromptError(f"phrase {quoted(phrase)} has {len(phrase)} characters: at most {MAX_LETTERS} are read")
     return phrase

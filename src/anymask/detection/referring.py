@@ -37,7 +37,7 @@ _BEFORE = re.compile(rf"^(?P<side>{'|'.join(_ADJECTIVES)})\s+(?P<noun>.+)$", re.
 
 
 @dataclass(frozen=True)
-class Placed:
+class ReferringPhrase:
     """A phrase without its place, and the place.
 
     Attributes:
@@ -51,7 +51,7 @@ class Placed:
     nth: int = 1
 
 
-def placed(phrase: str) -> Placed:
+def parse_referring(phrase: str) -> ReferringPhrase:
     """Take the place off a phrase; one without a place stays as it is.
 
     ```python
@@ -62,10 +62,10 @@ def placed(phrase: str) -> Placed:
     bare = _ARTICLE.sub("", phrase.strip())
     if match := _BEHIND.match(bare):
         nth = _ORDINALS[match["nth"].lower()] if match["nth"] else 1
-        return Placed(match["noun"], _SIDES[match["side"].lower()], nth)
+        return ReferringPhrase(match["noun"], _SIDES[match["side"].lower()], nth)
     if match := _BEFORE.match(bare):
-        return Placed(match["noun"], _ADJECTIVES[match["side"].lower()])
-    return Placed(phrase)
+        return ReferringPhrase(match["noun"], _ADJECTIVES[match["side"].lower()])
+    return ReferringPhrase(phrase)
 
 
 def pick(found: MaskSet, phrases: Sequence[str]) -> MaskSet:
@@ -82,7 +82,7 @@ def pick(found: MaskSet, phrases: Sequence[str]) -> MaskSet:
 
     chosen: list[Mask] = []
     for phrase in phrases:
-        wanted = placed(phrase)
+        wanted = parse_referring(phrase)
         named = [mask for mask in found if _text(found, mask) == wanted.noun.casefold()]
         if wanted.place is None:
             chosen += named
@@ -90,12 +90,15 @@ def pick(found: MaskSet, phrases: Sequence[str]) -> MaskSet:
             chosen.append(sorted(named, key=lambda mask: _rank(mask, wanted.place or ""))[wanted.nth - 1])
     distinct = list(dict.fromkeys(chosen))
     return MaskSet(
-        distinct, image=found.image if found.has_image else found.record, prompts=found.prompts, run=found.run
+        distinct,
+        image=found.image if found.has_image else found.record,
+        prompts=found.prompts,
+        provenance=found.provenance,
     )
 
 
 def _text(found: MaskSet, mask: Mask) -> str:
-    text = found.prompts[mask.prompt].text
+    text = found.prompts[mask.prompt_index].text
     return (text or mask.label or "").casefold()
 
 

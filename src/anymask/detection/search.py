@@ -24,7 +24,7 @@ _MAX_BOXES = 2000
 
 
 @dataclass(frozen=True)
-class Search:
+class DetectionOptions:
     """How to look for words in a picture, and which boxes to keep.
 
     Attributes:
@@ -62,11 +62,11 @@ class Search:
             raise PromptError(f"zoom is {self.zoom}: it takes a whole number from 1 to {MAX_ZOOM}")
 
 
-def find(
+def detect(
     detector: Detector,
     pixels: NDArray[np.uint8],
     text: str | Sequence[str],
-    search: Search | None = None,
+    search: DetectionOptions | None = None,
 ) -> Detections:
     """Find in one picture what the words name.
 
@@ -82,28 +82,30 @@ def find(
     Raises:
         PromptError: a phrase that cannot be used, or that the detector cannot know.
     """
-    return next(iter(find_in_each(detector, [pixels], text, search)))
+    return next(iter(detect_batch(detector, [pixels], text, search)))
 
 
-def find_in_each(
+def detect_batch(
     detector: Detector,
     pictures: Sequence[NDArray[np.uint8]],
     text: str | Sequence[str],
-    search: Search | None = None,
+    search: DetectionOptions | None = None,
 ) -> list[Detections]:
-    """Do the same for a batch of pictures; see `find`."""
-    search = search or Search()
+    """Do the same for a batch of pictures; see `detect`."""
+    search = search or DetectionOptions()
     phrases = checked_phrases(text)
     detector.check(phrases)
     threshold = detector.threshold if search.threshold is None else search.threshold
     first_looks = detector.detect(pictures, phrases, threshold)
     return [
-        kept(Detections.joined([look, *_closer(detector, pixels, phrases, threshold, search.zoom)]), pixels, search)
+        filter_detections(
+            Detections.joined([look, *_closer(detector, pixels, phrases, threshold, search.zoom)]), pixels, search
+        )
         for pixels, look in zip(pictures, first_looks, strict=True)
     ]
 
 
-def kept(found: Detections, pixels: NDArray[np.uint8], search: Search) -> Detections:
+def filter_detections(found: Detections, pixels: NDArray[np.uint8], search: DetectionOptions) -> Detections:
     """Clip boxes to the picture and leave those that a search wants, best first."""
     height, width = pixels.shape[:2]
     found = found.clipped((width, height)).best_first()

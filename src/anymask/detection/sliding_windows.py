@@ -15,11 +15,11 @@ OVERLAP = 0.25
 _CUT = 0.03
 """A box that comes this close (in shares of a window) to an edge inside the picture is taken as cut off there."""
 
-Window = tuple[int, int, int, int]
+DetectorTile = tuple[int, int, int, int]
 """(x_min, y_min, x_max, y_max) in whole pixels, maxima exclusive."""
 
 
-def windows(size: tuple[int, int], zoom: int) -> list[Window]:
+def windows(size: tuple[int, int], zoom: int) -> list[DetectorTile]:
     """Lay windows over a picture so that each shows it `zoom` times larger.
 
     Args:
@@ -35,7 +35,7 @@ def windows(size: tuple[int, int], zoom: int) -> list[Window]:
     return [(left, top, right, bottom) for top, bottom in rows for left, right in columns]
 
 
-def whole_boxes(found: Detections, window: Window, size: tuple[int, int]) -> NDArray[np.bool_]:
+def whole_boxes(found: Detections, window: DetectorTile, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Tell which boxes, in the picture's frame, a window shows entirely.
 
     An edge that is the picture's own edge cuts nothing off that a larger window would show.

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 
-from anymask.detection.phrases import listed
+from anymask.detection.phrases import list_phrases
 from anymask.errors import PromptError
 
 if sys.version_info >= (3, 11):
@@ -64,7 +64,7 @@ class Vocabulary:
     def _complaint(self, unknown: Sequence[str], detector: str, advice: str) -> str:
         near = self._near(unknown[0])
         nearest = f", the nearest being {' and '.join(map(repr, near))}" if near else ""
-        return f"{detector} knows {len(self)} things{nearest}, but not {listed(unknown)}; {advice}"
+        return f"{detector} knows {len(self)} things{nearest}, but not {list_phrases(unknown)}; {advice}"
 
     def _near(self, phrase: str) -> list[str]:
         """Return names that one of the phrase's words means, or else names spelt alike."""

@@ -29,7 +29,7 @@ from anymask.models.yolo_export import (
     with_fixed_input,
     written_in,
 )
-from anymask.structures.transforms import Letterbox
+from anymask.structures.transforms import LetterBox
 
 if TYPE_CHECKING:
     import onnx
@@ -91,7 +91,7 @@ class Yolo:
         return [self._detect(pixels, asked, threshold) for pixels in pictures]
 
     def _detect(self, pixels: NDArray[np.uint8], asked: Mapping[str, int], threshold: float) -> Detections:
-        frame = Letterbox((pixels.shape[1], pixels.shape[0]), self._sides)
+        frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides)
         answer = next(iter(self._compiled()(**{self._input: frame.picture(pixels, average=True)}).values()))
         _check_layout([answer.shape], self._path, len(self._names))
         boxes, scores, classes = _read(answer, len(self._names))

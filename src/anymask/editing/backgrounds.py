@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.editing.edges import Box, Matte
+from anymask.editing.edges import Matte, MatteBox
 from anymask.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def parse_color(text: str) -> Color:
     return levels[0], levels[1], levels[2]
 
 
-def out_of_focus(pixels: NDArray[np.uint8], matte: Matte, canvas: Box, sigma: float) -> NDArray[np.uint8]:
+def out_of_focus(pixels: NDArray[np.uint8], matte: Matte, canvas: MatteBox, sigma: float) -> NDArray[np.uint8]:
     """The photograph behind an object, blurred; nothing of the object shines around it.
 
     Args:
@@ -72,7 +72,7 @@ def out_of_focus(pixels: NDArray[np.uint8], matte: Matte, canvas: Box, sigma: fl
     return beyond(whole, canvas)
 
 
-def beyond(pixels: NDArray[Any], canvas: Box) -> NDArray[Any]:
+def beyond(pixels: NDArray[Any], canvas: MatteBox) -> NDArray[Any]:
     """A part of a picture that may reach beyond it: the pixels at its edge go on."""
     height, width = pixels.shape[:2]
     rows = np.clip(np.arange(canvas[1], canvas[3]), 0, height - 1)

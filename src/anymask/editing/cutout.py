@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.editing.backgrounds import covering, in_colors_of, out_of_focus
-from anymask.editing.edges import Box, Matte, hard_edges, smooth_edges
+from anymask.editing.edges import Matte, MatteBox, hard_edges, smooth_edges
 from anymask.editing.effects import Outline, Shadow
 from anymask.editing.matting import Band, can_matte, matte
 from anymask.editing.saving import save_picture
@@ -52,7 +52,7 @@ class Cutout:
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
-    box: Box
+    box: MatteBox
     edges: str
     icc_profile: bytes | None = field(default=None, repr=False)
 
@@ -74,7 +74,7 @@ class Cutout:
         return bytes(self.picture._repr_png_() or b"")
 
 
-def cut_out(
+def cutout(
     source: Any,
     mask: Mask | MaskSet | NDArray[np.bool_],
     *,
@@ -89,7 +89,7 @@ def cut_out(
     """Cut an object out of its photograph.
 
     ```python
-    result = scene.segment(points=[(350, 450)])
+    result = encoded.segment(points=[(350, 450)])
     cut_out(result.image, result).save("dog.png")
     cut_out(result.image, result, crop=True, margin=20, background=(255, 255, 255), shadow=True).save("dog.jpg")
     ```
@@ -151,7 +151,7 @@ def _lift(image: Image, mask: NDArray[np.bool_], edges: str, band: Band | None) 
 Layer = tuple[NDArray[np.float32], "NDArray[np.uint8] | Color"]
 
 
-def _layers(matte: Matte, outline: Outline | None, shadow: Shadow | None) -> tuple[list[Layer], Box]:
+def _layers(matte: Matte, outline: Outline | None, shadow: Shadow | None) -> tuple[list[Layer], MatteBox]:
     """Shadow, rim and object, from the bottom to the top, in one frame of the photograph."""
     room = (outline.reach if outline else 0) + (shadow.reach if shadow else 0)
     x0, y0, x1, y1 = matte.box
@@ -168,7 +168,7 @@ def _layers(matte: Matte, outline: Outline | None, shadow: Shadow | None) -> tup
     return layers, frame
 
 
-def _visible(layers: list[Layer], frame: Box) -> Box:
+def _visible(layers: list[Layer], frame: MatteBox) -> MatteBox:
     """Tight box of everything that shows, in the photograph."""
     seen = np.maximum.reduce([alpha for alpha, _ in layers]) > 1 / 255
     x0, y0, x1, y1 = tight_box(seen)
@@ -176,7 +176,7 @@ def _visible(layers: list[Layer], frame: Box) -> Box:
 
 
 def _ground(
-    image: Image, matte: Matte, canvas: Box, background: Color | Blur | Image | None
+    image: Image, matte: Matte, canvas: MatteBox, background: Color | Blur | Image | None
 ) -> NDArray[np.uint8] | None:
     """What lies below everything, uint8 [h, w, 3]; None for nothing."""
     size = canvas[2] - canvas[0], canvas[3] - canvas[1]
@@ -193,7 +193,9 @@ def _ground(
     return np.full((size[1], size[0], 3), levels, np.uint8)
 
 
-def _stacked(layers: list[Layer], frame: Box, canvas: Box, ground: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+def _stacked(
+    layers: list[Layer], frame: MatteBox, canvas: MatteBox, ground: NDArray[np.uint8] | None
+) -> NDArray[np.uint8]:
     """Lay the layers over each other and over the ground; only where they are is anything computed."""
     size = canvas[3] - canvas[1], canvas[2] - canvas[0]
     pixels = np.zeros((*size, 4), np.uint8) if ground is None else np.array(ground)

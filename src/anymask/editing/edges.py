@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.structures.overlap import tight_box
 
-Box = tuple[int, int, int, int]
+MatteBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Matte:
         edges: "matte", "smooth" or "hard": how alpha was made.
     """
 
-    box: Box
+    box: MatteBox
     alpha: NDArray[np.float32]
     colors: NDArray[np.uint8]
     edges: str
@@ -84,7 +84,7 @@ def depth(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def lifted(
     pixels: NDArray[np.uint8], mask: NDArray[np.bool_], margin: int
-) -> tuple[Box, NDArray[np.uint8], NDArray[np.bool_]]:
+) -> tuple[MatteBox, NDArray[np.uint8], NDArray[np.bool_]]:
     """The object's box with a margin, as far as the photograph goes, and copies of photograph and mask in it.
 
     Raises:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask import __version__
-from anymask.editing.inpaint_mask import Crop, Hole, Sizes, make_crop
-from anymask.editing.inpainting import Inpainted, marked, paste, taken
+from anymask.editing.inpaint_mask import Crop, InpaintMask, Sizes, make_crop
+from anymask.editing.inpainting import InpaintResult, mark_crop, paste, take_crop
 from anymask.editing.saving import encoded
 from anymask.errors import InputError
 from anymask.io.atomic import publish, staged_folder
@@ -41,11 +41,11 @@ class Pair:
     sha256: str | None
     pixel_hash: str
     crop: Crop
-    hole: Hole
+    hole: InpaintMask
 
 
 def write_pair(
-    folder: str | Path, source: Any, hole: Hole, sizes: Sizes = SIZES, context: float | None = None
+    folder: str | Path, source: Any, hole: InpaintMask, sizes: Sizes = SIZES, context: float | None = None
 ) -> list[Path]:
     """Write the pair and its note into a folder, together or not at all.
 
@@ -55,7 +55,7 @@ def write_pair(
     Args:
         folder: made if missing.
         source: the photograph.
-        hole: what is to be repainted, of `anymask.editing.inpaint_mask.make_hole`.
+        hole: what is to be repainted, of `anymask.editing.inpaint_mask.make_inpaint_mask`.
         sizes: that the model takes.
         context: pixels of surroundings on every side.
 
@@ -84,8 +84,8 @@ def write_pair(
         "blend": BLEND,
     }
     with staged_folder(Path(folder)) as stage:
-        (stage / PICTURE).write_bytes(encoded(taken(image.pixels, crop), "PNG", image.icc_profile))
-        (stage / MASK).write_bytes(_grey(marked(hole, crop).view(np.uint8) * np.uint8(255)))
+        (stage / PICTURE).write_bytes(encoded(take_crop(image.pixels, crop), "PNG", image.icc_profile))
+        (stage / MASK).write_bytes(_grey(mark_crop(hole, crop).view(np.uint8) * np.uint8(255)))
         (stage / BLEND).write_bytes(_grey(blend))
         (stage / NOTE).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return publish(stage, (PICTURE, MASK, BLEND, NOTE))
@@ -136,14 +136,14 @@ def _four(numbers: Any) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def _hole(blend: NDArray[np.uint8], box: tuple[int, int, int, int], size: tuple[int, int]) -> Hole:
+def _hole(blend: NDArray[np.uint8], box: tuple[int, int, int, int], size: tuple[int, int]) -> InpaintMask:
     """The hole that a blend picture describes, cut to the photograph."""
     x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(size[0], box[2]), min(size[1], box[3])
     inside = blend[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
-    return Hole((x0, y0, x1, y1), (inside / np.float32(255)).astype(np.float32), size)
+    return InpaintMask((x0, y0, x1, y1), (inside / np.float32(255)).astype(np.float32), size)
 
 
-def paste_back(pair: Pair, source: Any, answer: Any) -> Inpainted:
+def paste_back(pair: Pair, source: Any, answer: Any) -> InpaintResult:
     """Put a model's answer into the photograph; pixels outside the hole stay, byte for byte.
 
     Args:
@@ -164,7 +164,7 @@ def paste_back(pair: Pair, source: Any, answer: Any) -> Inpainted:
         )
     pixels = image.pixels.copy()
     paste(pixels, painted.pixels, pair.crop, pair.hole, pair.hole.box)
-    return Inpainted(pixels, pair.hole, (pair.crop,), "paste", image.icc_profile)
+    return InpaintResult(pixels, pair.hole, (pair.crop,), "paste", image.icc_profile)
 
 
 def _check_photo(pair: Pair, image: Image) -> None:

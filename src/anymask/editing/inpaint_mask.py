@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.editing.edges import Box, depth
+from anymask.editing.edges import MatteBox, depth
 from anymask.errors import InputError
 from anymask.structures.overlap import tight_box
 
 
 @dataclass(frozen=True, eq=False)
-class Hole:
+class InpaintMask:
     """What is to be repainted.
 
     Attributes:
@@ -22,11 +22,11 @@ class Hole:
         size: (width, height) of the photograph.
     """
 
-    box: Box
+    box: MatteBox
     weights: NDArray[np.float32]
     size: tuple[int, int]
 
-    def inside(self, box: Box) -> NDArray[np.float32]:
+    def inside(self, box: MatteBox) -> NDArray[np.float32]:
         """The weights over another part of the photograph, which may reach beyond it, float32 [h, w]."""
         part = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
         x0, y0 = max(box[0], self.box[0]), max(box[1], self.box[1])
@@ -37,13 +37,13 @@ class Hole:
         return part
 
 
-def make_hole(
+def make_inpaint_mask(
     mask: NDArray[np.bool_],
     grow: float | None = None,
     feather: float | None = None,
     shadow: float = 0,
     keep: bool = False,
-) -> Hole:
+) -> InpaintMask:
     """Grow and soften a mask into a hole.
 
     Args:
@@ -83,7 +83,7 @@ def make_hole(
     weights[weights < 1 / 512] = 0
     bx0, by0, bx1, by1 = tight_box(weights > 0)
     box = window[0] + bx0, window[1] + by0, window[0] + bx1, window[1] + by1
-    return Hole(box, weights[by0:by1, bx0:bx1], (width, height))
+    return InpaintMask(box, weights[by0:by1, bx0:bx1], (width, height))
 
 
 def _foot(inside: NDArray[np.bool_], shadow: float) -> NDArray[np.bool_]:
@@ -130,7 +130,7 @@ class Crop:
         size: (width, height) for the painter: that of the box, unless that is more than it takes.
     """
 
-    box: Box
+    box: MatteBox
     size: tuple[int, int]
 
     @property
@@ -139,7 +139,7 @@ class Crop:
         return self.size == (self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
-def make_crop(box: Box, photo: tuple[int, int], sizes: Sizes, context: float | None = None) -> Crop:
+def make_crop(box: MatteBox, photo: tuple[int, int], sizes: Sizes, context: float | None = None) -> Crop:
     """Lay a crop around a hole: as much of its surroundings as a painter needs, in a size that it takes.
 
     Args:
@@ -181,7 +181,7 @@ def _down(length: float, grid: int) -> int:
     return max(1, int(length // grid)) * grid
 
 
-def _laid(box: Box, spans: tuple[int, int], photo: tuple[int, int]) -> Box:
+def _laid(box: MatteBox, spans: tuple[int, int], photo: tuple[int, int]) -> MatteBox:
     """A box of that size around another, shifted into the photograph as far as it has room."""
     starts = []
     for low, high, span, length in zip(box[:2], box[2:], spans, photo, strict=True):
@@ -190,7 +190,7 @@ def _laid(box: Box, spans: tuple[int, int], photo: tuple[int, int]) -> Box:
     return starts[0], starts[1], starts[0] + spans[0], starts[1] + spans[1]
 
 
-def groups(hole: Hole, context: float | None = None) -> list[Box]:
+def groups(hole: InpaintMask, context: float | None = None) -> list[MatteBox]:
     """Boxes of the parts of a hole that are painted one by one: parts near each other go together."""
     import cv2
 
@@ -199,7 +199,7 @@ def groups(hole: Hole, context: float | None = None) -> list[Box]:
     boxes = [
         (left + x, top + y, left + x + w, top + y + h) for x, y, w, h in stats[1:count, :4].tolist()
     ]  # one loop per part: there are few
-    merged: list[Box] = []
+    merged: list[MatteBox] = []
     for box in sorted(boxes):
         while True:
             near = [other for other in merged if _touch(_seen(box, context), other)]
@@ -211,16 +211,16 @@ def groups(hole: Hole, context: float | None = None) -> list[Box]:
     return merged
 
 
-def _seen(box: Box, context: float | None) -> Box:
+def _seen(box: MatteBox, context: float | None) -> MatteBox:
     room = round(max(32.0, max(box[2] - box[0], box[3] - box[1]) / 2) if context is None else context)
     return box[0] - room, box[1] - room, box[2] + room, box[3] + room
 
 
-def _touch(one: Box, other: Box) -> bool:
+def _touch(one: MatteBox, other: MatteBox) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _around(boxes: list[Box]) -> Box:
+def _around(boxes: list[MatteBox]) -> MatteBox:
     corners = np.array(boxes)
     low, high = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
     return low[0], low[1], high[0], high[1]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.editing.cutout import as_array
-from anymask.editing.inpaint_mask import Crop, Hole, groups, make_crop, make_hole
-from anymask.editing.inpainters import Painter, load_painter
+from anymask.editing.inpaint_mask import Crop, InpaintMask, groups, make_crop, make_inpaint_mask
+from anymask.editing.inpainters import Inpainter, load_inpainter
 from anymask.editing.saving import save_picture
 from anymask.errors import InputError
 from anymask.io.image import open_image
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Inpainted:
+class InpaintResult:
     """A repainted photograph.
 
     Attributes:
@@ -36,7 +36,7 @@ class Inpainted:
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
-    hole: Hole = field(repr=False)
+    hole: InpaintMask = field(repr=False)
     crops: tuple[Crop, ...]
     painter: str
     icc_profile: bytes | None = field(default=None, repr=False)
@@ -62,7 +62,7 @@ class Inpainted:
 def inpaint(
     source: Any,
     mask: Mask | MaskSet | NDArray[np.bool_],
-    method: str | Painter = "telea",
+    method: str | Inpainter = "telea",
     *,
     grow: float | None = None,
     feather: float | None = None,
@@ -70,11 +70,11 @@ def inpaint(
     keep: bool = False,
     context: float | None = None,
     **options: Any,
-) -> Inpainted:
+) -> InpaintResult:
     """Repaint objects, or with ``keep`` everything else.
 
     ```python
-    result = scene.segment(points=[(350, 450)])
+    result = encoded.segment(points=[(350, 450)])
     inpaint(result.image, result).save("without.png")
     inpaint(result.image, result, "onnx", model="lama.onnx").save("without.png")
     ```
@@ -85,13 +85,13 @@ def inpaint(
     Args:
         source: the photograph: an `Image`, or anything `anymask.open_image` takes.
         mask: the objects; of a `MaskSet` everything that it covers.
-        method: "telea", "ns", "diffusers", "onnx", or a `Painter`.
-        grow: pixels around the mask that go with it, see `anymask.editing.inpaint_mask.make_hole`.
+        method: "telea", "ns", "diffusers", "onnx", or a `Inpainter`.
+        grow: pixels around the mask that go with it, see `anymask.editing.inpaint_mask.make_inpaint_mask`.
         feather: pixels of blending beyond that.
         shadow: pixels around its foot.
         keep: repaint everything but the mask.
         context: pixels of surroundings that the painter sees on every side.
-        options: of `anymask.editing.inpainters.load_painter`: model, prompt, seed, radius ….
+        options: of `anymask.editing.inpainters.load_inpainter`: model, prompt, seed, radius ….
 
     Raises:
         InputError: an empty mask, one of another size, or an option that cannot be used.
@@ -101,19 +101,19 @@ def inpaint(
     array = as_array(mask)
     if array.shape != image.pixels.shape[:2]:
         raise InputError(f"a mask {list(array.shape)} does not belong to a photograph {list(image.pixels.shape[:2])}")
-    hole = make_hole(array, grow, feather, shadow, keep)
-    painter = load_painter(method, **options) if isinstance(method, str) else method
+    hole = make_inpaint_mask(array, grow, feather, shadow, keep)
+    painter = load_inpainter(method, **options) if isinstance(method, str) else method
     pixels = image.pixels.copy()
     crops = []
     for box in groups(hole, context):
         crop = make_crop(box, image.size, painter.sizes, context)
-        painted = painter(taken(pixels, crop), marked(hole, crop))
+        painted = painter(take_crop(pixels, crop), mark_crop(hole, crop))
         paste(pixels, painted, crop, hole, box)
         crops.append(crop)
-    return Inpainted(pixels, hole, tuple(crops), painter.name, image.icc_profile)
+    return InpaintResult(pixels, hole, tuple(crops), painter.name, image.icc_profile)
 
 
-def taken(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+def take_crop(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     """A crop of the photograph at the painter's size, uint8 [h, w, 3]; beyond the photograph it is mirrored."""
     import cv2
 
@@ -123,7 +123,7 @@ def taken(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     return np.ascontiguousarray(part)
 
 
-def marked(hole: Hole, crop: Crop) -> NDArray[np.bool_]:
+def mark_crop(hole: InpaintMask, crop: Crop) -> NDArray[np.bool_]:
     """Where a painter may paint: everywhere that something of it will be seen, bool [h, w] at its size.
 
     Beyond the photograph the mask is mirrored like the photograph itself: no half of the object stays there.
@@ -155,7 +155,7 @@ def _reflected(start: int, stop: int, length: int) -> NDArray[np.int64]:
 
 
 def paste(
-    pixels: NDArray[np.uint8], painted: NDArray[np.uint8], crop: Crop, hole: Hole, box: tuple[int, int, int, int]
+    pixels: NDArray[np.uint8], painted: NDArray[np.uint8], crop: Crop, hole: InpaintMask, box: tuple[int, int, int, int]
 ) -> None:
     """Blend a painted crop into the photograph, in place; pixels without weight are not written.
 

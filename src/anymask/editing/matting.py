@@ -118,10 +118,10 @@ def _known(mask: NDArray[np.bool_], band: Band) -> NDArray[np.float32]:
     return known
 
 
-Window = tuple[slice, slice]
+MattingWindow = tuple[slice, slice]
 
 
-def _tiles(wanted: NDArray[np.bool_]) -> Iterator[tuple[Window, Window]]:
+def _tiles(wanted: NDArray[np.bool_]) -> Iterator[tuple[MattingWindow, MattingWindow]]:
     """Windows with context, and without, that together hold everything wanted, and little else."""
     height, width = wanted.shape
     for top in range(0, height, TILE):

@@ -16,11 +16,23 @@ from anymask.evaluation.datasets.ground_truth import Object, Photograph
 from anymask.evaluation.datasets.read import read_dataset
 from anymask.evaluation.metrics import boundary_iou, mask_iou
 from anymask.evaluation.record import Record
-from anymask.evaluation.runner import Contestant, measure
+from anymask.evaluation.runner import Variant, evaluate
 from anymask.evaluation.settings import PROTOCOLS, Setting
 from anymask.evaluation.summary import summary
 
 __all__ = [
-    "PROTOCOLS", "Contestant", "Interval", "Object", "Photograph", "Record", "Setting", "boundary_iou", "differences",
-    "intervals", "mask_iou", "measure", "read_dataset", "summary",
+    "PROTOCOLS",
+    "Interval",
+    "Object",
+    "Photograph",
+    "Record",
+    "Setting",
+    "Variant",
+    "boundary_iou",
+    "differences",
+    "evaluate",
+    "intervals",
+    "mask_iou",
+    "read_dataset",
+    "summary",
 ]  # fmt: skip

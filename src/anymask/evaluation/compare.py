@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.evaluation.average_precision import false_alarms, weighted_precision
-from anymask.evaluation.protocols import MOST_CLICKS, Found
+from anymask.evaluation.protocols import MOST_CLICKS, ProtocolResult
 from anymask.evaluation.summary import FALSE_ALARMS, lower_is_better, of_object, summary
 
 LEVEL = 0.95
@@ -70,15 +70,15 @@ def _signed(value: float) -> str:
 
 
 def intervals(
-    found: Mapping[str, Found], protocol: str, most_clicks: int = MOST_CLICKS, seed: int = 0
+    found: Mapping[str, ProtocolResult], protocol: str, most_clicks: int = MOST_CLICKS, seed: int = 0
 ) -> list[Interval]:
     """Each figure of one setting with its interval."""
     return _intervals(found, None, protocol, most_clicks, seed)
 
 
 def differences(
-    first: Mapping[str, Found],
-    second: Mapping[str, Found],
+    first: Mapping[str, ProtocolResult],
+    second: Mapping[str, ProtocolResult],
     protocol: str,
     most_clicks: int = MOST_CLICKS,
     seed: int = 0,
@@ -88,7 +88,11 @@ def differences(
 
 
 def _intervals(
-    first: Mapping[str, Found], second: Mapping[str, Found] | None, protocol: str, most: int, seed: int
+    first: Mapping[str, ProtocolResult],
+    second: Mapping[str, ProtocolResult] | None,
+    protocol: str,
+    most: int,
+    seed: int,
 ) -> list[Interval]:
     values: dict[str, list[tuple[int, float]]] = {}
     for place, image in enumerate(first):
@@ -127,7 +131,9 @@ def mean_interval(name: str, values: Sequence[tuple[int, float]], photographs: i
     return _interval(name, float(numbers.mean()), (drawn @ sums) / (drawn @ counts), len(sums))
 
 
-def _precision(first: Mapping[str, Found], second: Mapping[str, Found] | None, seed: int) -> list[Interval]:
+def _precision(
+    first: Mapping[str, ProtocolResult], second: Mapping[str, ProtocolResult] | None, seed: int
+) -> list[Interval]:
     """Average precision, which is no mean over objects: made again for each draw."""
     own = weighted_precision([found.entries for found in first.values()])
     other = None if second is None else weighted_precision([second[image].entries for image in first])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.rle import Rle, encode
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _indexed(coco: Any, annotations: list[dict[str, Any]], about: dict[str, Any]
 def _as_runs(answers: Sequence[Mask], ignored: NDArray[np.bool_] | None) -> Iterator[tuple[Rle, int, float]]:
     """RLE, area and score of each answer, without the pixels that are left out of account."""
     leave_out = ignored is not None and bool(ignored.any())
-    for mask in one_by_one(answers):
+    for mask in iter_bounded(answers):
         score = float(mask.detector_score if mask.detector_score is not None else mask.score or 0)
         if leave_out and ignored is not None:
             kept = np.ascontiguousarray(mask.array & ~ignored)

@@ -19,7 +19,7 @@ from anymask.structures.rle import encode
 if TYPE_CHECKING:
     from anymask.evaluation.datasets.ground_truth import Object, Photograph
     from anymask.evaluation.settings import Setting
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
 
 MOST_CLICKS = 20
 JITTER = 0.1
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Found:
+class ProtocolResult:
     """What was measured on one photograph; all of it can be written as JSON.
 
     Attributes:
@@ -40,7 +40,7 @@ class Found:
     entries: list[dict[str, Any]] = field(default_factory=list)
 
 
-Ask = Callable[["Scene", "Photograph", "Setting"], Found]
+Ask = Callable[["EncodedImage", "Photograph", "Setting"], ProtocolResult]
 
 
 def asking(protocol: str, clicks: int = MOST_CLICKS, words: Sequence[str] = ()) -> Ask:
@@ -54,18 +54,21 @@ def asking(protocol: str, clicks: int = MOST_CLICKS, words: Sequence[str] = ()) 
         clicks: how many at most.
         words: of "text": only these categories; all if none are named.
     """
-    one_by_one: dict[str, Callable[[Scene, Object, Setting], Row]] = {
-        "clicks": lambda scene, truth, setting: _by_clicks(scene, truth, setting, clicks),
+    one_by_one: dict[str, Callable[[EncodedImage, Object, Setting], Row]] = {
+        "clicks": lambda encoded, truth, setting: _by_clicks(encoded, truth, setting, clicks),
         "boxes": _by_boxes,
     }
     if protocol in one_by_one:
         ask = one_by_one[protocol]
-        return lambda scene, photograph, setting: Found(
-            [{"object": each.name, **ask(scene, each, setting)} for each in _of_its_size(scene, photograph.objects())]
+        return lambda encoded, photograph, setting: ProtocolResult(
+            [
+                {"object": each.name, **ask(encoded, each, setting)}
+                for each in _of_its_size(encoded, photograph.objects())
+            ]
         )
     if protocol == "everything":
         return _everything
-    return lambda scene, photograph, setting: _text(scene, photograph, setting, words)
+    return lambda encoded, photograph, setting: _text(encoded, photograph, setting, words)
 
 
 def measured_objects(photograph: Photograph, protocol: str, words: Sequence[str] = ()) -> Iterator[Object]:
@@ -119,7 +122,7 @@ def jittered(box: Sequence[float], size: tuple[int, int], name: str) -> list[flo
     return [float(value) for value in np.clip(moved, 0, [*size, *size])]
 
 
-def _by_clicks(scene: Scene, truth: Object, setting: Setting, most: int) -> Row:
+def _by_clicks(encoded: EncodedImage, truth: Object, setting: Setting, most: int) -> Row:
     """Click until `most` clicks are made.
 
     Row: `iou`, `boundary` and `seconds` after each click; `clicks`; `answer`, the RLE of the first; and for official
@@ -134,13 +137,13 @@ def _by_clicks(scene: Scene, truth: Object, setting: Setting, most: int) -> Row:
         points, labels = [click[:2] for click in clicks], [click[2] for click in clicks]
         started = time.perf_counter()
         if setting.official:
-            answers = scene.candidates(
+            answers = encoded.predict(
                 points, labels, mask_input=None if logits is None else logits[None], multimask=len(clicks) == 1
             )
             chosen = int(answers.scores.argmax())
             logits, mask = answers.logits[chosen], answers.masks[chosen]
         else:
-            answer = scene.segment(points=points, labels=labels, mask_input=logits, **setting.options)[0]
+            answer = encoded.segment(points=points, labels=labels, mask_input=logits, **setting.options)[0]
             logits, mask = answer.logits, answer.array
         row["seconds"].append(time.perf_counter() - started)
         if len(clicks) == 1:
@@ -154,20 +157,20 @@ def _by_clicks(scene: Scene, truth: Object, setting: Setting, most: int) -> Row:
     return row
 
 
-def _by_boxes(scene: Scene, truth: Object, setting: Setting) -> Row:
+def _by_boxes(encoded: EncodedImage, truth: Object, setting: Setting) -> Row:
     """Ask about both boxes.
 
     Row: `iou`, `boundary`, `seconds`, `box` and `answer`, its RLE, of the tight box; the same but for the answer of
     the jittered one, the names ending in `_jittered`.
     """
     row: Row = {}
-    for name, box in (("", truth.box), ("_jittered", jittered(truth.box, scene.size, truth.name))):
+    for name, box in (("", truth.box), ("_jittered", jittered(truth.box, encoded.size, truth.name))):
         started = time.perf_counter()
         if setting.official:
-            answers = scene.candidates(box=box)
+            answers = encoded.predict(box=box)
             mask = answers.masks[int(answers.scores.argmax())]
         else:
-            mask = scene.segment(box=box, **setting.options)[0].array
+            mask = encoded.segment(box=box, **setting.options)[0].array
         row["seconds" + name] = time.perf_counter() - started
         row["iou" + name] = mask_iou(mask, truth.mask, truth.ignored)
         row["boundary" + name] = boundary_iou(mask, truth.mask, truth.ignored)
@@ -177,37 +180,37 @@ def _by_boxes(scene: Scene, truth: Object, setting: Setting) -> Row:
     return row
 
 
-def _everything(scene: Scene, photograph: Photograph, setting: Setting) -> Found:
+def _everything(encoded: EncodedImage, photograph: Photograph, setting: Setting) -> ProtocolResult:
     """Ask about nothing, and match the answers with all objects; each person's segmentation is matched alone.
 
     Rows: see `anymask.evaluation.matching.match_each`; `answers` and `seconds` are those of the photograph.
     """
     started = time.perf_counter()
-    result = scene.everything(**setting.options)
+    result = encoded.everything(**setting.options)
     seconds = time.perf_counter() - started
-    found = Found()
+    found = ProtocolResult()
     for segmentation in photograph.segmentations:
-        objects = _of_its_size(scene, segmentation.objects())
+        objects = _of_its_size(encoded, segmentation.objects())
         for row in match_each(objects, result):
             found.rows.append({**row, "answers": len(result), "seconds": seconds})
     return found
 
 
-def _text(scene: Scene, photograph: Photograph, setting: Setting, words: Sequence[str]) -> Found:
+def _text(encoded: EncodedImage, photograph: Photograph, setting: Setting, words: Sequence[str]) -> ProtocolResult:
     """Ask about the dataset's categories, and match the answers within each.
 
     Rows and entries: see `anymask.evaluation.matching.match_labelled`; `seconds` are those of the photograph.
     """
     segmentation = photograph.segmentations[0]  # the layout with categories has one for each photograph
     categories = _categories(segmentation.labels, words)
-    objects = [each for each in _of_its_size(scene, segmentation.objects()) if each.label in categories]
+    objects = [each for each in _of_its_size(encoded, segmentation.objects()) if each.label in categories]
     how = {name: value for name, value in setting.options.items() if name in ("select", "refine", "detector")}
     started = time.perf_counter()
-    result = scene.segment(text=categories, search=setting.search(), **how)
+    result = encoded.segment(text=categories, search=setting.search(), **how)
     seconds = time.perf_counter() - started
-    labels = [_category_of(result.prompts[mask.prompt].text, categories) for mask in result]
+    labels = [_category_of(result.prompts[mask.prompt_index].text, categories) for mask in result]
     rows, entries = match_labelled(objects, result, labels, categories)
-    return Found([{**row, "seconds": seconds} for row in rows], entries)
+    return ProtocolResult([{**row, "seconds": seconds} for row in rows], entries)
 
 
 def _categories(known: Sequence[str], words: Sequence[str]) -> list[str]:
@@ -224,11 +227,11 @@ def _category_of(phrase: str | None, categories: Sequence[str]) -> str:
     return next(each for each in categories if " ".join(each.split()).casefold() == plain)
 
 
-def _of_its_size(scene: Scene, objects: Any) -> list[Object]:
+def _of_its_size(encoded: EncodedImage, objects: Any) -> list[Object]:
     """The objects, checked."""
     found: list[Object] = []
     for truth in objects:
-        if truth.mask.shape[::-1] != scene.size:
-            raise InputError(f"mask {truth.name} is {truth.mask.shape[::-1]}, its photograph {scene.size} pixels")
+        if truth.mask.shape[::-1] != encoded.size:
+            raise InputError(f"mask {truth.name} is {truth.mask.shape[::-1]}, its photograph {encoded.size} pixels")
         found.append(truth)
     return found

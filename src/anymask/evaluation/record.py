@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import AnymaskError, InputError
-from anymask.evaluation.protocols import Found
+from anymask.evaluation.protocols import ProtocolResult
 
 FOLDER = "records"
 
@@ -79,7 +79,7 @@ class Record:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def get(self, image: str, digest: str) -> Found | None:
+    def get(self, image: str, digest: str) -> ProtocolResult | None:
         """What was measured on a photograph; None if nothing was, or if it was another picture or ground truth."""
         known = self._lines.get(image)
         if known is None or known[0] != digest:
@@ -87,13 +87,13 @@ class Record:
         with self._explained():
             self._file.seek(known[1])
             content = json.loads(self._file.readline())
-        return Found(content["rows"], content["entries"])
+        return ProtocolResult(content["rows"], content["entries"])
 
     def __contains__(self, image: object) -> bool:
         """Whether it holds the photograph, or another one of that name."""
         return image in self._lines
 
-    def add(self, image: str, digest: str, found: Found) -> None:
+    def add(self, image: str, digest: str, found: ProtocolResult) -> None:
         """Write down what was measured on a photograph; it is on the disk when this returns."""
         with self._explained():
             self._lines[image] = (digest, self._file.seek(0, os.SEEK_END))

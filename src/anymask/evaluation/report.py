@@ -11,7 +11,7 @@ from typing import Any
 from anymask.evaluation.compare import Interval, differences, intervals
 from anymask.evaluation.datasets.ground_truth import Photograph
 from anymask.evaluation.protocols import MOST_CLICKS
-from anymask.evaluation.runner import Contestant
+from anymask.evaluation.runner import Variant
 from anymask.evaluation.summary import Figures, summary
 
 ROLES = ("measured", "against")
@@ -34,7 +34,7 @@ class Evaluation:
 
     dataset: Path
     photographs: Sequence[Photograph]
-    contestants: Sequence[Contestant]
+    contestants: Sequence[Variant]
     clicks: int = MOST_CLICKS
     words: Sequence[str] = ()
     seed: int = 0

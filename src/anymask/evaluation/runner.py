@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import Photograph
-from anymask.evaluation.protocols import MOST_CLICKS, Found, asking
+from anymask.evaluation.protocols import MOST_CLICKS, ProtocolResult, asking
 from anymask.evaluation.record import Record, code_digest
 from anymask.evaluation.settings import Setting
 from anymask.weights import find_model
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Contestant:
+class Variant:
     """A setting, and what was found with it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Contestant:
     setting: Setting
     segmenter: Segmenter
     record: Record | None = None
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, ProtocolResult] = field(default_factory=dict)
     changed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,9 +62,9 @@ def about(
     }  # fmt: skip
 
 
-def measure(
+def evaluate(
     photographs: Sequence[Photograph],
-    contestants: Sequence[Contestant],
+    contestants: Sequence[Variant],
     *,
     clicks: int = MOST_CLICKS,
     words: Sequence[str] = (),
@@ -85,14 +85,14 @@ def measure(
     asks = [asking(each.setting.protocol, clicks, words) for each in contestants]
     for done, photograph in enumerate(photographs, 1):
         digest = photograph.digest()
-        scenes: dict[int, Any] = {}
+        encoded_images: dict[int, Any] = {}
         for contestant, ask in zip(contestants, asks, strict=True):
             known = None if contestant.record is None else contestant.record.get(photograph.name, digest)
             if known is None:
                 segmenter = contestant.segmenter
-                if id(segmenter) not in scenes:
-                    scenes[id(segmenter)] = segmenter.encode(photograph.path)
-                known = ask(scenes[id(segmenter)], photograph, contestant.setting)
+                if id(segmenter) not in encoded_images:
+                    encoded_images[id(segmenter)] = segmenter.encode(photograph.path)
+                known = ask(encoded_images[id(segmenter)], photograph, contestant.setting)
                 if contestant.record is not None:
                     contestant.changed += photograph.name in contestant.record
                     contestant.record.add(photograph.name, digest, known)

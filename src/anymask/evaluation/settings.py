@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anymask.detection.search import Search
+from anymask.detection.search import DetectionOptions
 from anymask.errors import InputError
 from anymask.prediction.refinement import check_refine
 from anymask.prediction.selection import check_select
@@ -89,15 +89,15 @@ class Setting:
         asked = {name: value for name, value in self.values.items() if name not in _RUNTIME}
         return {"select": OFFICIAL} if self.official else asked
 
-    def search(self) -> Search:
+    def search(self) -> DetectionOptions:
         """How words are looked for; the threshold is low unless one is named.
 
         Raises:
             PromptError: a value outside its range.
         """
-        fields = Search.__dataclass_fields__
+        fields = DetectionOptions.__dataclass_fields__
         named = {name: value for name, value in self.options.items() if name in fields}
-        return Search(**{"threshold": THRESHOLD, **named})
+        return DetectionOptions(**{"threshold": THRESHOLD, **named})
 
     def changed(self, text: str) -> Setting:
         """The same setting but for what "NAME=VALUE NAME=VALUE …" names.

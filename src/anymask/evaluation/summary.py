@@ -8,7 +8,7 @@ import numpy as np
 
 from anymask.evaluation.average_precision import average_precision, false_alarms
 from anymask.evaluation.matching import AREAS, PROPOSALS
-from anymask.evaluation.protocols import MOST_CLICKS, Found, Row
+from anymask.evaluation.protocols import MOST_CLICKS, ProtocolResult, Row
 
 TARGETS = (0.85, 0.90, 0.95)
 FEW_CLICKS = (2, 3, 5)
@@ -69,7 +69,7 @@ def clicks_to(ious: Sequence[float], target: float, most: int) -> int:
     return int(reached[0]) + 1 if len(reached) else most
 
 
-def summary(found: Mapping[str, Found], protocol: str, most_clicks: int = MOST_CLICKS) -> Figures:
+def summary(found: Mapping[str, ProtocolResult], protocol: str, most_clicks: int = MOST_CLICKS) -> Figures:
     """The figures of a dataset: means over its objects, average precision, and the median time of one answer.
 
     Raises:
@@ -99,7 +99,7 @@ def _in_order(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
     return dict(sorted(values.items(), key=lambda item: sizes.get(item[0].rpartition(" ")[2], 0)))
 
 
-def _seconds(found: Mapping[str, Found], protocol: str) -> Figures:
+def _seconds(found: Mapping[str, ProtocolResult], protocol: str) -> Figures:
     if protocol == "clicks":
         every = [second for each in found.values() for row in each.rows for second in row["seconds"]]
         return {"seconds per click": float(np.median(every))}

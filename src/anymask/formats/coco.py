@@ -28,7 +28,7 @@ from anymask.formats.helpers.validation import (
 )
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -78,7 +78,7 @@ def write_dataset(
     with spooled_file(path, lists=2, separator=b",\n  ") as (target, (images, annotations)):
         for image_id, masks in enumerate(sets, start=1):
             entries = []
-            for mask in one_by_one(masks):
+            for mask in iter_bounded(masks):
                 count += 1
                 entry = _annotation(mask, polygons, tolerance, crowd)
                 category = categories.number(mask.label)

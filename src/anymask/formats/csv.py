@@ -21,7 +21,7 @@ from anymask.formats.helpers.validation import number, only, picture_size, readi
 from anymask.io.atomic import write_stream
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def write_dataset(
         for masks in sets:
             record = masks.record
             photo = {"photo": names.name(record), "width": record.width, "height": record.height}
-            rows = [{**photo, **measure(mask), "mask": index} for index, mask in enumerate(one_by_one(masks))]
+            rows = [{**photo, **measurements(mask), "mask": index} for index, mask in enumerate(iter_bounded(masks))]
             table.writerows(rows or [photo])
             if check is not None:
                 written = [{name: str(row.get(name, "")) for name in columns} for row in rows]
@@ -80,7 +80,7 @@ def write_dataset(
     return [path]
 
 
-def measure(mask: Mask) -> dict[str, Any]:
+def measurements(mask: Mask) -> dict[str, Any]:
     """The measurements of one mask, by column; blank where there is none."""
     x0, y0, x1, y1 = mask.box
     parts = mask.polygons

@@ -23,7 +23,7 @@ from anymask.formats.helpers.spool import spooled_file
 from anymask.formats.helpers.validation import load_xml, number, only, picture_size, reading, record_of, with_image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -57,7 +57,7 @@ def write_dataset(
         for count, masks in enumerate(sets):
             record = masks.record
             shapes = []
-            for mask in one_by_one(masks):
+            for mask in iter_bounded(masks):
                 if mask.area:
                     label, scores = UNNAMED if mask.label is None else mask.label, _scores(mask)
                     labels.setdefault(label, {}).update(dict.fromkeys(scores))

@@ -153,7 +153,7 @@ def _named(masks: MaskSet, name: str) -> MaskSet:
     if masks.record.path:
         return masks
     record = ImageRecord(*masks.size, name, masks.record.sha256, masks.record.notes)
-    return MaskSet(masks, image=record, prompts=masks.prompts, run=masks.run)
+    return MaskSet(masks, image=record, prompts=masks.prompts, provenance=masks.provenance)
 
 
 def recognise(path: Path) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from anymask.errors import InputError
 from anymask.formats import masks_json, png
 from anymask.io.atomic import publish, staged_folder
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.visualization.overlay import paint
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def write_outputs(
             drawing = pool.submit(_write_overlay, masks, stage) if overlay else None
             if drawing is not None and masks.size[0] * masks.size[1] > _LARGE:
                 drawing.result()
-            for mask, name in zip(one_by_one(masks) if files else (), files, strict=True):
-                (stage / name).write_bytes(png.encode(mask.array))
+            for mask, name in zip(iter_bounded(masks) if files else (), files, strict=True):
+                (stage / name).write_bytes(png.encode_png(mask.array))
                 mask.rle  # noqa: B018 - kept in the mask for masks.json, while its pixels are at hand
             for name, mask in soft_files.items():
                 probabilities = mask.probabilities

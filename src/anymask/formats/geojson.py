@@ -30,7 +30,7 @@ from anymask.formats.helpers.validation import (
 from anymask.io.atomic import write_file
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.polygons import polygons_to_mask, signed_area
 from anymask.structures.provenance import ImageRecord
 
@@ -59,7 +59,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, pixels: bool = Fa
     check_tolerance(tolerance)
     record = masks.record
     crs, affine = (None, None) if pixels else _georeference(record)
-    features = [_feature(mask, affine, tolerance) for mask in one_by_one(masks)]
+    features = [_feature(mask, affine, tolerance) for mask in iter_bounded(masks)]
     about = {"path": record.path, "width": record.width, "height": record.height, "sha256": record.sha256}
     content: dict[str, Any] = {"type": "FeatureCollection"}
     if crs is not None:

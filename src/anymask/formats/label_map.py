@@ -13,7 +13,7 @@ from anymask.formats.helpers.label_images import labelled
 from anymask.formats.helpers.validation import reading, stored_picture, with_image
 from anymask.io.atomic import write_file
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def label_map(masks: MaskSet) -> NDArray[np.uint16]:
         raise InputError(f"{len(masks)} masks do not fit a 16-bit label map, which holds {_MOST}")
     width, height = masks.size
     labels = np.zeros((height, width), np.uint16)
-    areas = [mask.area for mask in one_by_one(masks)]
+    areas = [mask.area for mask in iter_bounded(masks)]
     order = sorted(range(len(masks)), key=lambda i: -areas[i])
-    for index, mask in zip(order, one_by_one(masks[i] for i in order), strict=True):
+    for index, mask in zip(order, iter_bounded(masks[i] for i in order), strict=True):
         x0, y0, x1, y1 = mask.box
         labels[y0:y1, x0:x1][mask.array[y0:y1, x0:x1]] = index + 1
     return labels

@@ -30,7 +30,7 @@ from anymask.formats.helpers.validation import (
 from anymask.io.atomic import write_file
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
         raise InputError(f"shapes is {shapes!r}: it takes 'polygon' or 'mask'")
     record = masks.record
     entries: list[dict[str, Any]] = []
-    for group, mask in enumerate(one_by_one(masks), start=1):
+    for group, mask in enumerate(iter_bounded(masks), start=1):
         if mask.area:
             made = [_mask_shape(mask)] if shapes == "mask" else _polygon_shapes(mask, tolerance)
             about = _about(mask, group if len(made) > 1 else None)
@@ -99,7 +99,7 @@ def _mask_shape(mask: Mask) -> dict[str, Any]:
     from anymask.formats import png
 
     x0, y0, x1, y1 = mask.box
-    picture = png.encode(np.ascontiguousarray(mask.array[y0:y1, x0:x1]))
+    picture = png.encode_png(np.ascontiguousarray(mask.array[y0:y1, x0:x1]))
     corners = [[x0, y0], [x1 - 1, y1 - 1]]
     return {"shape_type": "mask", "points": corners, "mask": base64.b64encode(picture).decode()}
 

@@ -25,9 +25,9 @@ from anymask.formats.helpers.validation import (
 from anymask.io.atomic import write_file
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
-from anymask.structures.prompt_check import Satisfaction
-from anymask.structures.provenance import Call, ImageRecord, Run
+from anymask.structures.memory import iter_bounded
+from anymask.structures.prompt_check import PromptCheck
+from anymask.structures.provenance import Call, ImageRecord, Provenance
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -55,7 +55,7 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         masks: the result.
         files: the picture of each mask, relative to `masks.json`, where there is one.
     """
-    record, run = masks.record, masks.run
+    record, run = masks.record, masks.provenance
     names = files or [None] * len(masks)
     about: dict[str, Any] = {"path": record.path, "width": record.width, "height": record.height}
     about["sha256"] = record.sha256
@@ -68,7 +68,7 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         **{name: getattr(run, name) for name in _WHERE_KNOWN if getattr(run, name)},
         **({"call": run.call.as_dict()} if run.call.name else {}),
         "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
-        "masks": [mask_to_dict(mask, file) for mask, file in zip(one_by_one(masks), names, strict=True)],
+        "masks": [mask_to_dict(mask, file) for mask, file in zip(iter_bounded(masks), names, strict=True)],
         "seconds": {step: round(float(seconds), 4) for step, seconds in run.seconds.items()},
     }
 
@@ -76,23 +76,23 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
 def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
     """One entry of `masks`, as in `masks.json` and in the HTTP interface."""
     entry: dict[str, Any] = {
-        "prompt": mask.prompt,
+        "prompt": mask.prompt_index,
         "label": mask.label,
         **({} if mask.detector_score is None else {"detector_score": _rounded(mask.detector_score)}),
         "score": _rounded(mask.score),
         "stability": _rounded(mask.stability),
         "area": mask.area,
         "box": mask.box,
-        "satisfied": None if mask.satisfied is None else bool(mask.satisfied),
+        "follows_prompt": None if mask.follows_prompt is None else bool(mask.follows_prompt),
     }
-    if mask.satisfied is not None:
-        entry["satisfied_detail"] = {
-            "points": list(mask.satisfied.points),
-            "box_iou": _rounded(mask.satisfied.box),
-            "box_share": _rounded(mask.satisfied.box_share),
+    if mask.follows_prompt is not None:
+        entry["prompt_check"] = {
+            "points": list(mask.follows_prompt.points),
+            "box_iou": _rounded(mask.follows_prompt.box),
+            "box_share": _rounded(mask.follows_prompt.box_share),
         }
-    if mask.clean_up:
-        entry["clean_up"] = list(mask.clean_up)
+    if mask.edits:
+        entry["edits"] = list(mask.edits)
     return {**entry, "rle": mask.rle, "file": file}
 
 
@@ -146,7 +146,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             [_mask(mapped(entry, "masks")) for entry in listed(content["masks"], "masks")],
             image=record,
             prompts=[_prompt(mapped(entry, "prompts")) for entry in listed(content.get("prompts", []), "prompts")],
-            run=_run(content),
+            provenance=_run(content),
         )
         return with_image(masks, image)
 
@@ -163,19 +163,19 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: number(entry.get(name)) for name in ("score", "stability", "detector_score")},
         "label": text(entry.get("label")),
-        "satisfied": _satisfied(entry),
-        "prompt": prompt,
-        "clean_up": tuple(map(str, entry.get("clean_up") or ())),
+        "follows_prompt": _satisfied(entry),
+        "prompt_index": prompt,
+        "edits": tuple(map(str, entry.get("edits") or ())),
     }
 
 
-def _satisfied(entry: Mapping[str, Any]) -> Satisfaction | None:
-    detail = entry.get("satisfied_detail")
+def _satisfied(entry: Mapping[str, Any]) -> PromptCheck | None:
+    detail = entry.get("prompt_check")
     if detail is not None:
         points = tuple(map(bool, listed(detail["points"], "points")))
-        return Satisfaction(points, number(detail.get("box_iou")), number(detail.get("box_share")))
-    known = entry.get("satisfied")
-    return None if known is None else Satisfaction((bool(known),))
+        return PromptCheck(points, number(detail.get("box_iou")), number(detail.get("box_share")))
+    known = entry.get("follows_prompt")
+    return None if known is None else PromptCheck((bool(known),))
 
 
 def _prompt(entry: Mapping[str, Any]) -> Prompt:
@@ -197,10 +197,10 @@ def _finite(numbers: Any) -> NDArray[np.float64]:
     return array
 
 
-def _run(content: Mapping[str, Any]) -> Run:
+def _run(content: Mapping[str, Any]) -> Provenance:
     names = ("model", "engine", "precision", "device", "version", *_WHERE_KNOWN)
     threads, seconds = content.get("threads"), mapped(content.get("seconds") or {}, "seconds")
-    return Run(
+    return Provenance(
         **{name: str(content.get(name) or "") for name in names},
         threads=None if threads is None else int(threads),
         seconds={step: float(taken) for step, taken in seconds.items()},

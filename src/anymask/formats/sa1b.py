@@ -24,7 +24,7 @@ from anymask.formats.helpers.validation import (
 from anymask.io.atomic import write_file
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
     """Write one file; see `anymask.formats.registry.Format`."""
     record = masks.record
     image = {"width": record.width, "height": record.height, "file_name": Path(record.path).name if record.path else ""}
-    annotations = [_annotation(masks, mask, number) for number, mask in enumerate(one_by_one(masks), start=1)]
+    annotations = [_annotation(masks, mask, number) for number, mask in enumerate(iter_bounded(masks), start=1)]
     content = {"image": {"image_id": 1, **image}, "annotations": annotations}
     write_file(path, json.dumps(content).encode())
     return [path]
@@ -46,7 +46,7 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
 
 def _annotation(masks: MaskSet, mask: Mask, number: int) -> dict[str, Any]:
     x0, y0, x1, y1 = mask.box
-    points = masks.prompts[mask.prompt].points.tolist() if mask.prompt < len(masks.prompts) else []
+    points = masks.prompts[mask.prompt_index].points.tolist() if mask.prompt_index < len(masks.prompts) else []
     return {
         "id": number,
         "segmentation": mask.rle,

@@ -62,7 +62,7 @@ def from_supervision(detections: Any, image: Image | ImageRecord) -> MaskSet:
     from anymask.structures.mask_set import MaskSet
 
     if len(detections) and detections.mask is None:
-        raise InputError("these detections have boxes and no masks: scene.segment(boxes=detections.xyxy) makes them")
+        raise InputError("these detections have boxes and no masks: encoded.segment(boxes=detections.xyxy) makes them")
     names = detections.data.get("class_name")
     if names is None:
         names = [None] * len(detections) if detections.class_id is None else detections.class_id

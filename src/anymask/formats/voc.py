@@ -31,7 +31,7 @@ from anymask.formats.helpers.validation import (
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -86,7 +86,7 @@ def write_dataset(
 
 
 def _write_photo(masks: MaskSet, name: str, stem: str, stage: Path, classes: dict[str, int]) -> list[str]:
-    kept = [index for index, mask in enumerate(one_by_one(masks)) if mask.area]
+    kept = [index for index, mask in enumerate(iter_bounded(masks)) if mask.area]
     if len(kept) > _MOST:
         raise InputError(f"{name} has {len(kept)} objects; Pascal VOC numbers at most {_MOST}: use label-map or coco")
     width, height = masks.size

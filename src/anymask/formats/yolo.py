@@ -30,7 +30,7 @@ from anymask.formats.helpers.validation import (
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def write_dataset(
             for masks in sets:
                 record = masks.record
                 name = names.name(record)
-                text = "".join(_line(mask, classes, tolerance) for mask in one_by_one(masks) if mask.area)
+                text = "".join(_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area)
                 file = Path("labels") / Path(name).with_suffix(".txt")
                 write_file(stage / file, text.encode())
                 files.append(str(file))

@@ -15,7 +15,7 @@ import PIL.ImageFile
 
 from anymask.errors import ImageError, PictureTooLargeError
 from anymask.io.exif import displayed_array, turned_size
-from anymask.io.intensity import Window, eight_bits
+from anymask.io.intensity import IntensityWindow, eight_bits
 
 RGB = npt.NDArray[np.uint8]
 
@@ -100,10 +100,10 @@ def check_pixel_count(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def decode(
+def decode_image(
     picture: PIL.Image.Image,
     *,
-    window: Window | None,
+    window: IntensityWindow | None,
     background: tuple[int, int, int],
     encoded: Callable[[], bytes] | None = None,
 ) -> Decoded:
@@ -248,7 +248,7 @@ def _upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
 
 
 def _rgb_pixels(
-    picture: PIL.Image.Image, window: Window | None, background: tuple[int, int, int], notes: list[str]
+    picture: PIL.Image.Image, window: IntensityWindow | None, background: tuple[int, int, int], notes: list[str]
 ) -> RGB:
     if picture.mode == "F" or picture.mode.startswith("I"):
         picture = _grey_picture(picture, window, notes)
@@ -276,7 +276,7 @@ def _rgb_picture(picture: PIL.Image.Image) -> PIL.Image.Image:
     return ImageCms.buildTransform(lab, srgb, "LAB", "RGB").apply(picture)
 
 
-def _grey_picture(picture: PIL.Image.Image, window: Window | None, notes: list[str]) -> PIL.Image.Image:
+def _grey_picture(picture: PIL.Image.Image, window: IntensityWindow | None, notes: list[str]) -> PIL.Image.Image:
     """Bring one channel of 16-bit, 32-bit or float samples to 8 bits, keeping a transparent grey value transparent."""
     samples: npt.NDArray[Any] = np.asarray(picture)
     if picture.mode == "I" and picture.format in {"PPM", "PNG"}:
@@ -294,7 +294,9 @@ def _grey_picture(picture: PIL.Image.Image, window: Window | None, notes: list[s
     return shown
 
 
-def _deep_colour_pixels(encoded: bytes, orientation: int, window: Window, background: tuple[int, int, int]) -> RGB:
+def _deep_colour_pixels(
+    encoded: bytes, orientation: int, window: IntensityWindow, background: tuple[int, int, int]
+) -> RGB:
     """Decode 16-bit colour with OpenCV, which keeps all 16 bits, and apply the window to the colours only."""
     import cv2
 
@@ -306,7 +308,7 @@ def _deep_colour_pixels(encoded: bytes, orientation: int, window: Window, backgr
 
 def colour_pixels(
     samples: npt.NDArray[Any],
-    window: Window | None,
+    window: IntensityWindow | None,
     channels: str,
     background: tuple[int, int, int],
     notes: list[str],

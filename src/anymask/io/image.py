@@ -21,8 +21,8 @@ import numpy.typing as npt
 import PIL.Image
 
 from anymask.errors import ImageError
-from anymask.io.decoding import RGB, Decoded, check_pixel_count, colour_pixels, decode, identify
-from anymask.io.intensity import Window, checked_window
+from anymask.io.decoding import RGB, Decoded, check_pixel_count, colour_pixels, decode_image, identify
+from anymask.io.intensity import IntensityWindow, checked_window
 
 MAX_PIXELS = 200_000_000
 
@@ -64,16 +64,16 @@ class Image:
         return digest.hexdigest()
 
 
-Source: TypeAlias = (
+ImageSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | PIL.Image.Image | npt.NDArray[Any] | Image
 )
 
 
 def open_image(
-    source: Source,
+    source: ImageSource,
     *,
     max_pixels: int = MAX_PIXELS,
-    window: Window | None = None,
+    window: IntensityWindow | None = None,
     channels: Literal["rgb", "bgr"] = "rgb",
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> Image:
@@ -113,7 +113,7 @@ def open_image(
             raise ImageError("channels='bgr' is for arrays: files and Pillow images know their own order")
         if isinstance(source, PIL.Image.Image):
             check_pixel_count(source.size, max_pixels)
-            return _image(decode(source, window=window, background=background))
+            return _image(decode_image(source, window=window, background=background))
         if isinstance(source, (str, os.PathLike)):
             return _from_path(os.fspath(source), max_pixels, window, background)
         return _from_file(_encoded_file(source, max_pixels), max_pixels, window, background)
@@ -158,7 +158,7 @@ def _image(decoded: Decoded, path: str | None = None, file_sha256: str | None = 
 # ---------------------------------------------------------------- files
 
 
-def _from_path(path: str, max_pixels: int, window: Window | None, background: tuple[int, int, int]) -> Image:
+def _from_path(path: str, max_pixels: int, window: IntensityWindow | None, background: tuple[int, int, int]) -> Image:
     if not isinstance(path, str):
         raise ImageError(f"the path is {type(path).__name__}: it takes str")
     if not path:
@@ -188,7 +188,7 @@ def _from_path(path: str, max_pixels: int, window: Window | None, background: tu
 def _from_file(
     file: BinaryIO,
     max_pixels: int,
-    window: Window | None,
+    window: IntensityWindow | None,
     background: tuple[int, int, int],
     path: str | None = None,
 ) -> Image:
@@ -201,7 +201,7 @@ def _from_file(
         file.seek(0)
         return file.read()
 
-    decoded = decode(picture, window=window, background=background, encoded=encoded)
+    decoded = decode_image(picture, window=window, background=background, encoded=encoded)
     return _image(decoded, path, _sha256(file))
 
 
@@ -253,7 +253,7 @@ def _as_array(source: Any) -> npt.NDArray[Any] | None:
 def _from_array(
     array: npt.NDArray[Any],
     max_pixels: int,
-    window: Window | None,
+    window: IntensityWindow | None,
     channels: str,
     background: tuple[int, int, int],
 ) -> Image:

@@ -2,7 +2,7 @@
 
 Without a window: 8 bits stay, 1 bit becomes 0 and 255, 16 bits keep their high byte (the full scale 0 to 65535, as
 browsers and Pillow show them), and floats are taken as 0 to 1. Whatever has no scale of its own, such as wider
-integers or floats beyond 0 to 1, needs an explicit window: guessing from the values would show the same scene
+integers or floats beyond 0 to 1, needs an explicit window: guessing from the values would show the same encoded
 differently from picture to picture.
 """
 
@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from anymask.errors import ImageError
 
-Window = tuple[float, float]
+IntensityWindow = tuple[float, float]
 
 # Resizing in floating point overshoots 0 and 1 by rounding; that much is still a picture in 0 to 1.
 _UNIT_SLACK = 1e-6
 
 
-def checked_window(window: Window | None) -> Window | None:
+def checked_window(window: IntensityWindow | None) -> IntensityWindow | None:
     """Return `window` as two floats, or None.
 
     Raises:
@@ -38,7 +38,9 @@ def checked_window(window: Window | None) -> Window | None:
     return low, high
 
 
-def eight_bits(samples: npt.NDArray[Any], window: Window | None = None) -> tuple[npt.NDArray[np.uint8], str | None]:
+def eight_bits(
+    samples: npt.NDArray[Any], window: IntensityWindow | None = None
+) -> tuple[npt.NDArray[np.uint8], str | None]:
     """Bring samples to 8 bits.
 
     Args:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from anymask.engines.base import Engine
 from anymask.errors import ModelError
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 if TYPE_CHECKING:
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
 
 
 class Family(Protocol):
@@ -41,8 +41,8 @@ class Family(Protocol):
         """How many calls of `decode` for a search pay off at once."""
         ...
 
-    def scene_type(self) -> type[Scene]:
-        """The kind of Scene that asks this family: `anymask.Scene`, or one with the same calls."""
+    def scene_type(self) -> type[EncodedImage]:
+        """The kind of EncodedImage that asks this family: `anymask.EncodedImage`, or one with the same calls."""
         ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -58,7 +58,12 @@ class Family(Protocol):
         ...
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
+        self,
+        embedding: NDArray[np.float32],
+        frame: ResizeLongestSide,
+        prompts: Sequence[Prompt],
+        *,
+        searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Answer prompts about one photo: logits [B, 4, 256, 256] and predicted IoU [B, 4].
 

@@ -3,25 +3,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.prompting import Answer, Decode, _ask_again
-from anymask.prediction.ranking import evidence, worth
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, _ask_again
+from anymask.prediction.ranking import rank_features, rank_scores
 from anymask.prediction.selection import (
-    satisfaction,
+    check_logits,
 )
 from anymask.structures.candidates import Candidates
 from anymask.structures.overlap import pairwise_iou
 from anymask.structures.prompt import Prompt, make_prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 SAME = 0.9
 """IoU above which two answers are one choice."""
 
 
 UNDECIDED = 4
-"""How many further points are clicked for `choices`."""
+"""How many further points are clicked for `distinct_masks`."""
 
 
-def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Answer]:
+def distinct_masks(decode: DecodePrompts, frame: ResizeLongestSide, prompt: Prompt, most: int) -> list[SelectedMask]:
     """Gather distinct answers to a click, the best first, also from prompts that add a point of their own.
 
     What lies in the largest answer and not in the smaller ones is where the click leaves open what was meant: its
@@ -44,13 +44,15 @@ def choices(decode: Decode, frame: Frame, prompt: Prompt, most: int) -> list[Ans
     if further:
         added, added_scores = (part.reshape(-1, *part.shape[2:]) for part in decode(further))
         included = prompt.points[prompt.labels == 1]
-        merits = np.concatenate([merits, worth(evidence(frame, added, added_scores, included, logits, again=True))])
+        merits = np.concatenate(
+            [merits, rank_scores(rank_features(frame, added, added_scores, included, logits, again=True))]
+        )
         found = Candidates(frame, np.concatenate([found.logits, added]), np.concatenate([found.scores, added_scores]))
-    kept = [satisfaction(frame, each, prompt) for each in found.logits]
+    kept = [check_logits(frame, each, prompt) for each in found.logits]
     valid = np.flatnonzero([bool(each) for each in kept])
     order = valid[_most_telling(found.logits[valid] > 0, merits[valid], most)]
     return [
-        Answer(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
+        SelectedMask(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
         for index in order.tolist()
     ]
 

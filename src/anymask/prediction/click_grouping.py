@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from anymask.automatic.mask_data import mask_overlaps
 from anymask.errors import PromptError
-from anymask.prediction.prompting import Answer, Decode
-from anymask.prediction.selection import SINGLE, satisfaction
+from anymask.prediction.prompting import DecodePrompts, SelectedMask
+from anymask.prediction.selection import SINGLE, check_logits
 from anymask.structures.candidates import stability_score
 from anymask.structures.mask import Mask
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 Group = Literal["one", "auto"]
 
@@ -35,7 +35,7 @@ WHOLE_SCORE = 0.6
 """The same for being the whole of an object: what is hard to tell from its neighbour scores lower than its parts."""
 APART = 0.2
 """The share of the smaller candidate that two may have in common and still be different objects."""
-DETAIL = 0.2
+RESOLUTION_GAIN = 0.2
 """The share of the mask that has both clicks below which a candidate is a detail of it and no object."""
 
 ACROSS = 4.0
@@ -58,7 +58,9 @@ def check_group(group: str, alone: bool) -> None:
         raise PromptError("group='auto' takes points and labels only: without each, boxes, text or an earlier mask")
 
 
-def told_apart(inside: NDArray[np.bool_], scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def different_instances(
+    inside: NDArray[np.bool_], scores: NDArray[np.float32], masks: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Which pairs of clicks are on different objects.
 
     Args:
@@ -81,7 +83,7 @@ def told_apart(inside: NDArray[np.bool_], scores: NDArray[np.float32], masks: ND
             second = _fair(inside[j, :, j] & ~inside[j, :, i], scores[j]) + j * levels
             smaller = np.minimum(areas[first][:, None], areas[second][None])
             separate = shared[np.ix_(first, second)] < APART * np.maximum(smaller, 1)
-            apart[i, j] = apart[j, i] = bool((separate & (smaller > DETAIL * whole)).any())
+            apart[i, j] = apart[j, i] = bool((separate & (smaller > RESOLUTION_GAIN * whole)).any())
     return apart
 
 
@@ -131,12 +133,12 @@ def as_asked(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mas
     for mask, prompt in zip(masks, prompts, strict=True):
         own = len(prompt.labels) - (included - int(np.count_nonzero(prompt.labels == 1)))
         asked.append(Prompt(prompt.points[:own], prompt.labels[:own], notes=prompt.notes))
-        known = mask.satisfied
-        kept.append(mask.replace(satisfied=None if known is None else replace(known, points=known.points[:own])))
+        known = mask.follows_prompt
+        kept.append(mask.replace(follows_prompt=None if known is None else replace(known, points=known.points[:own])))
     return kept, asked
 
 
-def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[Answer] | None:
+def ask_apart(decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]) -> list[SelectedMask] | None:
     """Answer prompts that exclude each other's points, each object as whole as the others allow.
 
     What is outside can be said too clearly: both dogs but for a patch around the excluded click. So what each object's
@@ -153,7 +155,7 @@ def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[A
     own = [Prompt(each.points[each.labels == 1], each.labels[each.labels == 1]) for each in prompts]
     logits, scores = (np.concatenate(np.split(each, 2), axis=1) for each in decode([*prompts, *own]))
     keeping = np.array(
-        [[bool(satisfaction(frame, one, prompt)) for one in row] for row, prompt in zip(logits, prompts, strict=True)]
+        [[bool(check_logits(frame, one, prompt)) for one in row] for row, prompt in zip(logits, prompts, strict=True)]
     )
     boxes = np.array([[frame.box_above(one) for one in row] for row in logits], np.float64)
     columns, rows = frame.valid_logits()
@@ -165,10 +167,10 @@ def ask_apart(decode: Decode, frame: Frame, prompts: Sequence[Prompt]) -> list[A
     found = []
     for i, prompt in enumerate(framed):
         answer, score = again[i, SINGLE], again_scores[i, SINGLE]
-        if not satisfaction(frame, answer, prompt):
+        if not check_logits(frame, answer, prompt):
             answer, score = logits[i, chosen[i]], scores[i, chosen[i]]
         stability = float(stability_score(frame, answer[None])[0])
-        found.append(Answer(answer, float(score), stability, satisfaction(frame, answer, prompts[i])))
+        found.append(SelectedMask(answer, float(score), stability, check_logits(frame, answer, prompts[i])))
     return found
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.structures.prompt import Prompt
-from anymask.structures.prompt_check import points_kept
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.prompt_check import check_points
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 SMALL = 0.25
 """The share of the mask up to which a part of another answer is taken over."""
@@ -27,8 +27,8 @@ TINY = 120
 """Size of the single-mask answer, in logit cells, below which it is taken: so few cells seldom survive a mean."""
 
 
-def reconsidered(
-    frame: Frame, mean: NDArray[np.float32], single: NDArray[np.float32], prompt: Prompt
+def choose_single_or_blend(
+    frame: ResizeLongestSide, mean: NDArray[np.float32], single: NDArray[np.float32], prompt: Prompt
 ) -> NDArray[np.float32]:
     """Leave the earlier mask where several clicks ask for something else.
 
@@ -49,21 +49,21 @@ def reconsidered(
     """
     if len(prompt.points) < SURE:
         return mean
-    kept_by_mean, kept_by_single = points_kept(frame, np.stack([mean, single]), prompt).sum(axis=1)
+    kept_by_mean, kept_by_single = check_points(frame, np.stack([mean, single]), prompt).sum(axis=1)
     columns, rows = frame.valid_logits()
     size, single_size = (np.count_nonzero(each[:rows, :columns] > 0) for each in (mean, single))
     small = single_size < max(TINY, MUCH_SMALLER * size)
     return single if kept_by_single > kept_by_mean or (kept_by_single == kept_by_mean and small) else mean
 
 
-def obeys(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> bool:
+def obeys(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: Prompt) -> bool:
     """Say whether an answer, float32 [256, 256], keeps the newest point of a prompt."""
     inside = frame.logits_at(logits, prompt.points[-1:])[0] > 0
     return bool(inside == (prompt.labels[-1] == 1))
 
 
-def obedient(
-    frame: Frame, logits: NDArray[np.float32], others: NDArray[np.float32], prompt: Prompt
+def enforce_last_click(
+    frame: ResizeLongestSide, logits: NDArray[np.float32], others: NDArray[np.float32], prompt: Prompt
 ) -> NDArray[np.float32]:
     """Change an answer around the newest point, as little as needed, so that it keeps it.
 
@@ -86,7 +86,7 @@ def obedient(
 
 
 def _part(
-    frame: Frame, logits: NDArray[np.float32], other: NDArray[np.float32], prompt: Prompt
+    frame: ResizeLongestSide, logits: NDArray[np.float32], other: NDArray[np.float32], prompt: Prompt
 ) -> tuple[float, NDArray[np.float32]]:
     """The answer with the region around the newest point in which another one differs, and that region's size."""
     import cv2
@@ -104,7 +104,7 @@ def _part(
     return size, np.where(region, merged, logits).astype(np.float32)
 
 
-def _with_spot(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.float32]:
+def _with_spot(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.float32]:
     import cv2
 
     column, row = _cell(frame, prompt)
@@ -121,7 +121,7 @@ def _pick(prompt: Prompt) -> np.ufunc:
     return np.maximum if prompt.labels[-1] == 1 else np.minimum
 
 
-def _cell(frame: Frame, prompt: Prompt) -> tuple[int, int]:
+def _cell(frame: ResizeLongestSide, prompt: Prompt) -> tuple[int, int]:
     """Column and row of the logit cell in the middle of the newest point's pixel, which may be larger than a cell."""
     middle = np.floor(np.minimum(prompt.points[-1:], [frame.width - 1, frame.height - 1])) + 0.5
     cell = frame.to_model(middle)[0] / (MODEL_SIDE // LOGIT_SIDE)

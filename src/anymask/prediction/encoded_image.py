@@ -1,4 +1,4 @@
-"""A `Scene` is a photo that a Segmenter has looked at: it answers prompts in milliseconds."""
+"""A `EncodedImage` is a photo that a Segmenter has looked at: it answers prompts in milliseconds."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.automatic.budget import Budget, Estimate, Status
+from anymask.automatic.budget import Budget, Estimate, GeneratorProgress
 from anymask.automatic.crops import Crops
 from anymask.automatic.generator import MULTIMASK, Sampling
-from anymask.automatic.mask_data import measure
-from anymask.automatic.result import EverythingResult
+from anymask.automatic.mask_data import measure_masks
+from anymask.automatic.result import GeneratedMasks
 from anymask.automatic.run import find_objects, lone_points
-from anymask.automatic.thresholds import Thresholds, keep
+from anymask.automatic.thresholds import Thresholds, filter_masks
 from anymask.errors import PromptError
 from anymask.io.image import Image
-from anymask.prediction.alternatives import choices
+from anymask.prediction.alternatives import distinct_masks
 from anymask.prediction.click_grouping import (
     Group,
     as_asked,
     ask_apart,
     check_group,
+    different_instances,
     groups_of,
     one_prompt_per_group,
-    told_apart,
 )
 from anymask.prediction.flip_tta import through_mirror
-from anymask.prediction.prompting import Answer, Decode, ask
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.refinement import Refine, Refiner, check_refine
 from anymask.prediction.selection import Select, check_select
 from anymask.prediction.window import Detail, render, render_logits
 from anymask.structures.candidates import Candidates
-from anymask.structures.coordinates import BoxFormat, FrameName
+from anymask.structures.coordinates import BoxFormat, CoordinateName
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompt, make_prompts
 from anymask.structures.provenance import recorded
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 if TYPE_CHECKING:
-    from anymask.detection.search import Search
+    from anymask.detection.search import DetectionOptions
     from anymask.prediction.segmenter import Segmenter
 
 
-class Scene:
+class EncodedImage:
     """A photo that a Segmenter has looked at. Never changes; safe to prompt from several threads at once."""
 
     def __init__(self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
         self._segmenter = segmenter
         self._image = image
-        self._frame = Frame(*image.size)
+        self._frame = ResizeLongestSide(*image.size)
         self._embedding = embedding
         self._seconds = seconds
 
@@ -64,7 +64,7 @@ class Scene:
         return self._image.size
 
     @property
-    def image(self) -> NDArray[np.uint8]:
+    def pixels(self) -> NDArray[np.uint8]:
         """The photo's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
         return self._image.pixels
 
@@ -78,7 +78,7 @@ class Scene:
         """What the encoder saw, float32 [1, 256, 64, 64], as the official `get_image_embedding`."""
         return np.ascontiguousarray(self._embedding.reshape(64, 64, 256).transpose(2, 0, 1)[None])
 
-    def candidates(
+    def predict(
         self,
         points: ArrayLike | None = None,
         labels: ArrayLike | None = None,
@@ -89,9 +89,9 @@ class Scene:
         """Ask one question and get the model's raw answers: exactly `SamPredictor.predict`.
 
         Args:
-            points: [N, 2] (x, y) in pixels of `image`.
+            points: [N, 2] (x, y) in pixels of `pixels`.
             labels: [N], 1 include, 0 exclude; all 1 if left out.
-            box: [x_min, y_min, x_max, y_max] in pixels of `image`.
+            box: [x_min, y_min, x_max, y_max] in pixels of `pixels`.
             mask_input: float32 [1, 256, 256], `logits` of an earlier answer.
             multimask: three answers (for a lone click) or one.
 
@@ -103,8 +103,8 @@ class Scene:
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
 
-    def choices(
-        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
+    def alternatives(
+        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, coordinates: CoordinateName = "pixels"
     ) -> MaskSet:
         """What a click may mean: distinct answers, the best first, the parts and wholes around it among them.
 
@@ -114,7 +114,7 @@ class Scene:
             points: [N, 2] (x, y), all on one object.
             labels: [N], 1 include, 0 exclude; all 1 if left out.
             most: how many to return at most, from 1 on.
-            frame: what points count in, as for `segment`.
+            coordinates: what points count in, as for `segment`.
 
         Raises:
             PromptError: no included point, or a value that cannot be right.
@@ -122,15 +122,15 @@ class Scene:
         if most < 1:
             raise PromptError(f"most must be at least 1, not {most}")
         (prompt,) = make_prompts(
-            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
+            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], coordinates=coordinates
         )
         if not (prompt.labels == 1).any():
-            raise PromptError("choices need at least one included point")
+            raise PromptError("alternatives need at least one included point")
         started = time.perf_counter()
-        answers = choices(self._decode, self._frame, prompt, most)
+        answers = distinct_masks(self._decode, self._frame, prompt, most)
         masks = [self._mask(answer, None, 0) for answer in answers]
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
-        return MaskSet(masks, image=self._image, prompts=(prompt,), run=run)
+        return MaskSet(masks, image=self._image, prompts=(prompt,), provenance=run)
 
     @recorded
     def segment(
@@ -146,10 +146,10 @@ class Scene:
         previous: Mask | None = None,
         text: str | Sequence[str] | None = None,
         detector: Any = "auto",
-        search: Search | None = None,
+        search: DetectionOptions | None = None,
         select: Select = "object",
         refine: Refine = "auto",
-        frame: FrameName = "pixels",
+        coordinates: CoordinateName = "pixels",
         box_format: BoxFormat = "xyxy",
         max_hole_area: int = 0,
         max_island_area: int = 0,
@@ -157,12 +157,12 @@ class Scene:
         """Ask for one or several objects and get one mask for each.
 
         ```python
-        scene.segment(points=[(350, 450)])                            # one object
-        scene.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
-        scene.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
-        scene.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
-        scene.segment(points=[(350, 450), (620, 450)], group="auto")  # one object, or two if they are on two
-        scene.segment(text="dog, cat")                                # every dog and cat that a detector finds
+        encoded.segment(points=[(350, 450)])                            # one object
+        encoded.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
+        encoded.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
+        encoded.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
+        encoded.segment(points=[(350, 450), (620, 450)], group="auto")  # one object, or two if they are on two
+        encoded.segment(text="dog, cat")                                # every dog and cat that a detector finds
         ```
 
         Args:
@@ -185,7 +185,7 @@ class Scene:
                 click or an unstable answer (one more pass of the encoder, kept for all later prompts), and in a window
                 that shows the object larger (after a box) or at least twice as fine (one pass for each object). "max":
                 look again at every object in both ways. "off": never. See `anymask.prediction.refinement`.
-            frame: what points and boxes count in: "pixels", "unit" (0 to 1) or "percent".
+            coordinates: what points and boxes count in: "pixels", "normalized" (0 to 1) or "percent".
             box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
             max_hole_area: fill holes up to this many pixels.
             max_island_area: drop islands up to this many pixels.
@@ -210,7 +210,7 @@ class Scene:
             mask_input = _logits_of(previous, mask_input)
         prompts = make_prompts(
             self.size, points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
-            each=each, frame=frame, box_format=box_format,
+            each=each, coordinates=coordinates, box_format=box_format,
         )  # fmt: skip
         started = time.perf_counter()
         if group == "auto" and len(prompts) == 1:
@@ -222,9 +222,9 @@ class Scene:
         if apart:
             masks, prompts = as_asked(masks, prompts)
         if max_hole_area or max_island_area:
-            masks = [mask.clean(max_hole_area, max_island_area) for mask in masks]
+            masks = [mask.remove_small_regions(max_hole_area, max_island_area) for mask in masks]
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
-        return MaskSet(masks, image=self._image, prompts=tuple(prompts), run=run)
+        return MaskSet(masks, image=self._image, prompts=tuple(prompts), provenance=run)
 
     @recorded
     def everything(
@@ -250,14 +250,14 @@ class Scene:
         max_seconds: float | None = None,
         max_memory: float | None = None,
         stop: Callable[[], bool] | None = None,
-        progress: Callable[[Status], None] | None = None,
+        progress: Callable[[GeneratorProgress], None] | None = None,
         estimate: Callable[[Estimate], None] | None = None,
-    ) -> EverythingResult:
+    ) -> GeneratedMasks:
         """Find the objects of the photo without being told where they are.
 
         ```python
-        result = scene.everything()                     # adaptive: nearly the grid's masks from fewer prompts
-        result = scene.everything(sampling="grid")      # the official generator's masks
+        result = encoded.everything()                     # adaptive: nearly the grid's masks from fewer prompts
+        result = encoded.everything(sampling="grid")      # the official generator's masks
         result.tree, result.partition(), result.refilter(pred_iou_thresh=0.7)
         ```
 
@@ -304,11 +304,11 @@ class Scene:
         )
         budget = Budget.of(started, max_seconds, max_memory, stop, progress)
         found = find_objects(
-            self._frame, self.image, self._embedding, self._segmenter._family, asked, thresholds, budget, crops,
+            self._frame, self.pixels, self._embedding, self._segmenter._family, asked, thresholds, budget, crops,
             estimate,
         )  # fmt: skip
         run = self._segmenter._run(self._seconds, time.perf_counter() - started)
-        return EverythingResult(
+        return GeneratedMasks(
             found, thresholds, self._image, run,
             min_mask_region_area=min_mask_region_area, crop_nms_thresh=crop_nms_thresh, ask=self._masks_at,
         )  # fmt: skip
@@ -323,21 +323,23 @@ class Scene:
     def _masks_at(self, points: NDArray[np.float64]) -> list[Mask]:
         """What lone points, [B, 2], find under thresholds that a leftover region can meet."""
         logits, scores = self._decode(lone_points(points))
-        answers = measure(self._frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
-        kept = keep(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
+        answers = measure_masks(self._frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
+        kept = filter_masks(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
         return [answers.mask(index) for index in kept]
 
-    def _named(self, text: str | Sequence[str], detector: Any, search: Search | None, **answering: Any) -> MaskSet:
-        from anymask.prediction.grounded import Pipeline
+    def _named(
+        self, text: str | Sequence[str], detector: Any, search: DetectionOptions | None, **answering: Any
+    ) -> MaskSet:
+        from anymask.prediction.grounded import GroundedSegmenter
 
-        return Pipeline(self._segmenter, detector, search=search, **answering).segment(self, text)
+        return GroundedSegmenter(self._segmenter, detector, search=search, **answering).segment(self, text)
 
     def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
         """Which included points, [P, 2], are on the same object: lists of their indices."""
         logits, scores = self._decode(lone_points(points))
         inside = self._frame.logits_at(logits, points) > 0
         columns, rows = self._frame.valid_logits()
-        return groups_of(told_apart(inside, scores, logits[:, :, :rows, :columns] > 0))
+        return groups_of(different_instances(inside, scores, logits[:, :, :rows, :columns] > 0))
 
     def _answer_apart(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
         """The same for objects that must not run into each other, see `anymask.prediction.click_grouping`."""
@@ -345,51 +347,51 @@ class Scene:
         if answers is None:
             return self._answer(prompts, select, refine)
         return [
-            self._mask(Answer(each.logits, each.score, each.stability, each.satisfied), None, index)
+            self._mask(SelectedMask(each.logits, each.score, each.stability, each.follows_prompt), None, index)
             for index, each in enumerate(answers)
         ]
 
     def _answer(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
-        """One mask per prompt, in order; how a family's own kind of Scene answers."""
+        """One mask per prompt, in order; how a family's own kind of EncodedImage answers."""
         refine = "off" if refine == "auto" and len(prompts) > 1 else refine
         mirrored = through_mirror(self._mirrored, self._frame)
-        answers = ask(self._decode, self._frame, prompts, select, None if refine == "off" else mirrored)
-        refiner = Refiner(self.image, self._frame, mirrored, self._look)
+        answers = segment_prompts(self._decode, self._frame, prompts, select, None if refine == "off" else mirrored)
+        refiner = Refiner(self.pixels, self._frame, mirrored, self._look)
         return [
             self._mask(*refiner.refined(answer, prompt, refine), index)
             for index, (answer, prompt) in enumerate(zip(answers, prompts, strict=True))
         ]
 
-    def _mask(self, answer: Answer, detail: Detail | None, index: int) -> Mask:
+    def _mask(self, answer: SelectedMask, detail: Detail | None, index: int) -> Mask:
         return Mask(
             partial(render, self._frame, answer.logits, detail),
             self.size,
             score=answer.score,
             stability=answer.stability,
             logits=answer.logits,
-            satisfied=answer.satisfied,
-            prompt=index,
+            follows_prompt=answer.follows_prompt,
+            prompt_index=index,
             full_logits=partial(render_logits, self._frame, answer.logits, detail),
         )
 
-    def _mirrored(self) -> Decode:
+    def _mirrored(self) -> DecodePrompts:
         return self._mirror._decode
 
     @cached_property
-    def _mirror(self) -> Scene:
+    def _mirror(self) -> EncodedImage:
         """The photo flipped left to right."""
-        return self._segmenter.encode(np.ascontiguousarray(self.image[:, ::-1]))
+        return self._segmenter.encode(np.ascontiguousarray(self.pixels[:, ::-1]))
 
-    def _look(self, pixels: NDArray[np.uint8]) -> tuple[Decode, Frame]:
+    def _look(self, pixels: NDArray[np.uint8]) -> tuple[DecodePrompts, ResizeLongestSide]:
         """Encode a window of the photo."""
-        family, frame = self._segmenter._family, Frame(pixels.shape[1], pixels.shape[0])
+        family, frame = self._segmenter._family, ResizeLongestSide(pixels.shape[1], pixels.shape[0])
         return partial(family.decode, family.encode(pixels), frame), frame
 
     def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self._segmenter._family.decode(self._embedding, self._frame, prompts)
 
     def __repr__(self) -> str:
-        return f"<Scene {self.size[0]}×{self.size[1]} {Path(self._image.path).name if self._image.path else ''}>"
+        return f"<EncodedImage {self.size[0]}×{self.size[1]} {Path(self._image.path).name if self._image.path else ''}>"
 
 
 def _logits_of(previous: Mask, mask_input: Any) -> NDArray[np.float32]:

@@ -1,10 +1,10 @@
-"""A Scene whose segments were all found in one pass: prompts choose among them.
+"""A EncodedImage whose segments were all found in one pass: prompts choose among them.
 
 ```python
-scene = anymask.load("fastsam-s", imgsz=1024).encode("photo.jpg")
-scene.everything(conf=0.4, iou=0.9, max_det=300)
-scene.segment(points=[(350, 450)])                        # the smallest sensible segment there
-scene.segment(points=[(350, 450)], mode="union")          # as the original: every segment there, joined
+encoded = anymask.load("fastsam-s", imgsz=1024).encode("photo.jpg")
+encoded.everything(conf=0.4, iou=0.9, max_det=300)
+encoded.segment(points=[(350, 450)])                        # the smallest sensible segment there
+encoded.segment(points=[(350, 450)], mode="union")          # as the original: every segment there, joined
 ```
 """
 
@@ -27,9 +27,9 @@ from anymask.io.image import Image
 from anymask.models.fastsam.model import FastSam
 from anymask.models.fastsam.output import Pass
 from anymask.models.fastsam.segments import Segments
-from anymask.models.fastsam.settings import Settings
+from anymask.models.fastsam.settings import FastSamSettings
 from anymask.prediction.click_grouping import groups_of
-from anymask.prediction.encoded_image import Scene
+from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.fastsam_selection import Chosen, choose_segments, choose_union, matching
 from anymask.prediction.refinement import Refine
 from anymask.prediction.selection import Select
@@ -37,7 +37,7 @@ from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompt
-from anymask.structures.prompt_check import Satisfaction
+from anymask.structures.prompt_check import PromptCheck
 
 if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter
@@ -48,8 +48,8 @@ Result = TypeVar("Result", bound=MaskSet)
 _NOTHING_THERE = "no segment of sufficient confidence lies there; a lower conf finds more"
 
 
-class FastSamScene(Scene):
-    """A photo that FastSAM has looked at; see `anymask.Scene`.
+class FastSamImage(EncodedImage):
+    """A photo that FastSAM has looked at; see `anymask.EncodedImage`.
 
     What differs: masks have a confidence as their score and no logits and no stability, so no answer can be fed back
     (`previous`, `mask_input`) and there is no `embedding`.
@@ -63,7 +63,7 @@ class FastSamScene(Scene):
         self._imgsz = family.imgsz
         self._pass = Pass.unpacked(embedding)
         self._mode: Mode = "object"
-        self._chosen_by: dict[Settings, Segments] = {}
+        self._chosen_by: dict[FastSamSettings, Segments] = {}
         self._lock = threading.Lock()
 
     @property
@@ -75,7 +75,7 @@ class FastSamScene(Scene):
         """
         raise ModelError(f"{self._segmenter.model} has no embedding: it finds whole segments in one pass")
 
-    def candidates(
+    def predict(
         self,
         points: ArrayLike | None = None,
         labels: ArrayLike | None = None,
@@ -110,21 +110,21 @@ class FastSamScene(Scene):
         max_det: int | None = None,
         **asked: Any,
     ) -> MaskSet:
-        """Ask for one or several objects and get one mask for each; everything else is described at `Scene.segment`.
+        """Ask for one or several objects and get one mask for each; everything else is described at `EncodedImage.segment`.
 
         A click gives the smallest sensible segment under it (`select="part"`: the smallest, "score": the surest), a box
         the segment whose box is most like it. An answer that nothing was found for is an empty mask with score 0.
 
         Args:
-            points: as for `Scene.segment`.
-            labels: as for `Scene.segment`.
-            box: as for `Scene.segment`.
+            points: as for `EncodedImage.segment`.
+            labels: as for `EncodedImage.segment`.
+            box: as for `EncodedImage.segment`.
             mode: "object", or "union" as the original answers: all segments under any included point and under no
                 excluded one, joined; for a box the segment that fills it best.
-            conf: least confidence, see `anymask.models.fastsam.settings.Settings`; by default that of the segmenter.
+            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; by default that of the segmenter.
             iou: of overlapping boxes.
             max_det: at most so many segments.
-            asked: as for `Scene.segment`.
+            asked: as for `EncodedImage.segment`.
 
         Raises:
             PromptError: a value that cannot be right.
@@ -133,14 +133,14 @@ class FastSamScene(Scene):
         if mode not in get_args(Mode):
             raise PromptError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
         self._refuse_masks(asked.get("mask_input"), asked.get("previous"))
-        scene = self._with(mode, conf, iou, max_det)
-        result = super(FastSamScene, scene).segment(points, labels, box, **asked)
-        empty = {mask.prompt for mask in result if mask.score == 0.0}
+        encoded = self._with(mode, conf, iou, max_det)
+        result = super(FastSamImage, encoded).segment(points, labels, box, **asked)
+        empty = {mask.prompt_index for mask in result if mask.score == 0.0}
         result.prompts = tuple(
             replace(prompt, notes=(*prompt.notes, _NOTHING_THERE)) if index in empty else prompt
             for index, prompt in enumerate(result.prompts)
         )
-        return scene._told(result, {"mode": mode})
+        return encoded._told(result, {"mode": mode})
 
     def everything(
         self,
@@ -158,14 +158,14 @@ class FastSamScene(Scene):
 
         Args:
             unknown: none; options are named.
-            conf: least confidence, see `anymask.models.fastsam.settings.Settings`; by default that of the segmenter.
+            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; by default that of the segmenter.
             iou: of overlapping boxes.
             max_det: at most so many segments.
             min_area: least size of an object, in pixels.
             max_area: greatest size of an object, in pixels.
             roi: [x_min, y_min, x_max, y_max] in pixels: only objects whose centre lies in it.
             min_mask_region_area: remove holes and islands below this many pixels from each mask.
-            others: options of `Scene.everything` that steer a search, at their defaults only: there is no search here.
+            others: options of `EncodedImage.everything` that steer a search, at their defaults only: there is no search here.
 
         Raises:
             PromptError: a value out of its range.
@@ -173,14 +173,14 @@ class FastSamScene(Scene):
         """
         refuse_search_options(self._segmenter.model, unknown, others)
         started = time.perf_counter()
-        scene = self._with(self._mode, conf, iou, max_det)
+        encoded = self._with(self._mode, conf, iou, max_det)
         result = SegmentsResult(
-            scene._pass, scene._settings, self._image, self._segmenter._run(self._seconds, 0.0),
+            encoded._pass, encoded._settings, self._image, self._segmenter._run(self._seconds, 0.0),
             min_area=min_area, max_area=max_area, roi=self._region(roi), min_mask_region_area=min_mask_region_area,
         )  # fmt: skip
-        result.run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        result.provenance = self._segmenter._run(self._seconds, time.perf_counter() - started)
         limits = {"min_area": min_area, "max_area": max_area, "min_mask_region_area": min_mask_region_area}
-        return scene._told(result, {**limits, "roi": None if roi is None else np.asarray(roi).tolist()}, "everything")
+        return encoded._told(result, {**limits, "roi": None if roi is None else np.asarray(roi).tolist()}, "everything")
 
     def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
         """Points are on the same object if the segment of either has the other in it, too."""
@@ -210,12 +210,12 @@ class FastSamScene(Scene):
                 "refine: ask again with all points"
             )
 
-    def _with(self, mode: Mode, conf: float | None, iou: float | None, max_det: int | None) -> FastSamScene:
+    def _with(self, mode: Mode, conf: float | None, iou: float | None, max_det: int | None) -> FastSamImage:
         """The same photo under other settings; the pass is shared."""
         settings = self._settings.changed(conf=conf, iou=iou, max_det=max_det)
         if settings == self._settings and mode == self._mode:
             return self
-        twin = FastSamScene.__new__(FastSamScene)
+        twin = FastSamImage.__new__(FastSamImage)
         twin.__dict__.update(self.__dict__)
         twin._settings, twin._mode = settings, mode
         return twin
@@ -228,9 +228,9 @@ class FastSamScene(Scene):
 
     def _told(self, result: Result, options: Mapping[str, Any], name: str = "") -> Result:
         """Note in a result what decided about it besides the prompts."""
-        call = result.run.call
+        call = result.provenance.call
         known = {**call.options, "imgsz": self._imgsz, **asdict(self._settings), **options}
-        result.run = replace(result.run, call=replace(call, name=name or call.name, options=known))
+        result.provenance = replace(result.provenance, call=replace(call, name=name or call.name, options=known))
         return result
 
 
@@ -274,7 +274,7 @@ def refuse_search_options(model: str, positional: Sequence[Any], options: Mappin
     """
     import inspect
 
-    known = inspect.signature(Scene.everything).parameters
+    known = inspect.signature(EncodedImage.everything).parameters
     if unheard := set(options) - set(known):
         raise TypeError(f"everything() got an unexpected keyword argument {sorted(unheard)[0]!r}")
     harmless = ("stop", "progress", "estimate", "max_seconds", "max_memory")
@@ -288,7 +288,7 @@ def refuse_search_options(model: str, positional: Sequence[Any], options: Mappin
 
 def _mask(segments: Segments, chosen: Chosen, prompt: Prompt, index: int) -> Mask:
     render = partial(chosen.render, segments)
-    mask = Mask(render, segments.size, score=chosen.score, prompt=index)
-    mask = mask.replace(satisfied=Satisfaction.of(mask.array, prompt))
+    mask = Mask(render, segments.size, score=chosen.score, prompt_index=index)
+    mask = mask.replace(follows_prompt=PromptCheck.of(mask.array, prompt))
     mask.release()  # hundreds of boxes would keep hundreds of full-size masks
     return mask

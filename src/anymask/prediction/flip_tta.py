@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.prompting import Decode
+from anymask.prediction.prompting import DecodePrompts
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 
-def through_mirror(mirror: Callable[[], Decode], frame: Frame) -> Decode:
+def through_mirror(mirror: Callable[[], DecodePrompts], frame: ResizeLongestSide) -> DecodePrompts:
     """Ask about the mirrored photo, with prompts and answers in the frame of the photo itself.
 
     Args:
@@ -26,7 +26,7 @@ def through_mirror(mirror: Callable[[], Decode], frame: Frame) -> Decode:
     return decode
 
 
-def flip_prompt(prompt: Prompt, frame: Frame) -> Prompt:
+def flip_prompt(prompt: Prompt, frame: ResizeLongestSide) -> Prompt:
     """The same prompt about the mirrored photo."""
     points, box = prompt.points.copy(), prompt.box
     points[:, 0] = frame.width - points[:, 0]
@@ -36,7 +36,7 @@ def flip_prompt(prompt: Prompt, frame: Frame) -> Prompt:
     return replace(prompt, points=points, box=box, mask_input=mask_input)
 
 
-def flip_logits(logits: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+def flip_logits(logits: NDArray[np.float32], frame: ResizeLongestSide) -> NDArray[np.float32]:
     """Turn answers about the mirrored photo round: float32 [..., 256, 256]; beyond the photo they repeat its edge."""
     cells = frame.resized[0] / (MODEL_SIDE // LOGIT_SIDE)
     at = np.clip(cells - 1 - np.arange(LOGIT_SIDE), 0, None)

@@ -21,25 +21,25 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.detection.detections import Detections
 from anymask.detection.loading import shared_detector
 from anymask.detection.phrases import checked_phrases, nothing_found, taken_as
-from anymask.detection.search import Search, find, find_in_each, kept
+from anymask.detection.search import DetectionOptions, detect, detect_batch, filter_detections
 from anymask.errors import PromptError
-from anymask.io.image import Image, Source, open_image
+from anymask.io.image import Image, ImageSource, open_image
 from anymask.structures.coordinates import Coordinates
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt
-from anymask.structures.provenance import Call, Run, plain
+from anymask.structures.provenance import Call, Provenance, plain
 from anymask.structures.transforms import LOGIT_SIDE
 
 if TYPE_CHECKING:
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
     from anymask.prediction.segmenter import Segmenter
 
 MASK_NMS_THRESH = 0.8
 _BATCH = 8
 
 
-class Pipeline:
+class GroundedSegmenter:
     """A segmenter and a detector that work together. Safe to use from several threads at once.
 
     Args:
@@ -47,7 +47,7 @@ class Pipeline:
         detector: anything `anymask.detection.loading.load_detector` takes; it runs on the segmenter's engine.
         search: how to look, and which boxes to keep.
         mask_nms_thresh: of masks that overlap more than this IoU only the one found more surely is kept; 1 keeps all.
-        options: of `Scene.segment`, such as ``select``, ``max_hole_area`` and ``max_island_area``.
+        options: of `EncodedImage.segment`, such as ``select``, ``max_hole_area`` and ``max_island_area``.
 
     Raises:
         PromptError: a threshold outside 0 to 1.
@@ -59,7 +59,7 @@ class Pipeline:
         segmenter: Segmenter,
         detector: Any = "auto",
         *,
-        search: Search | None = None,
+        search: DetectionOptions | None = None,
         mask_nms_thresh: float = MASK_NMS_THRESH,
         **options: Any,
     ) -> None:
@@ -67,11 +67,11 @@ class Pipeline:
             raise PromptError(f"mask_nms_thresh is {mask_nms_thresh}: it takes 0 to 1")
         self.segmenter = segmenter
         self.detector = shared_detector(detector, segmenter)
-        self.search = search or Search()
+        self.search = search or DetectionOptions()
         self.mask_nms_thresh = mask_nms_thresh
         self._options = options
 
-    def __call__(self, source: Source | Image, text: str | Sequence[str], **options: Any) -> MaskSet:
+    def __call__(self, source: ImageSource | Image, text: str | Sequence[str], **options: Any) -> MaskSet:
         """Find in one picture what words name, and cut it out.
 
         Args:
@@ -88,21 +88,26 @@ class Pipeline:
         """
         image = open_image(source, **options)
         started = time.perf_counter()
-        found = find(self.detector, image.pixels, text, self.search)
+        found = detect(self.detector, image.pixels, text, self.search)
         return self._masks(image, found, text, time.perf_counter() - started, self._call(text))
 
-    def many(self, sources: Iterable[Source], text: str | Sequence[str], **options: Any) -> Iterator[MaskSet]:
+    def many(self, sources: Iterable[ImageSource], text: str | Sequence[str], **options: Any) -> Iterator[MaskSet]:
         """Do the same for many pictures, which the detector sees in batches; answers come in their order."""
         remaining = iter(sources)
         while batch := [open_image(source, **options) for source in islice(remaining, _BATCH)]:
             started = time.perf_counter()
-            found = find_in_each(self.detector, [image.pixels for image in batch], text, self.search)
+            found = detect_batch(self.detector, [image.pixels for image in batch], text, self.search)
             seconds = (time.perf_counter() - started) / len(batch)
             for image, each in zip(batch, found, strict=True):
                 yield self._masks(image, each, text, seconds, self._call(text))
 
     def find_similar(
-        self, source: Source | Image, box: ArrayLike, label: str = "similar", threshold: float = 0.6, **options: Any
+        self,
+        source: ImageSource | Image,
+        box: ArrayLike,
+        label: str = "similar",
+        threshold: float = 0.6,
+        **options: Any,
     ) -> MaskSet:
         """Find more things like the one in a box of the same picture, and cut them all out.
 
@@ -124,16 +129,18 @@ class Pipeline:
         left, top, right, bottom = (round(float(edge)) for edge in corners)
         started = time.perf_counter()
         crop = image.pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
-        found = kept(look_alikes(image.pixels, crop, threshold=threshold, label=label), image.pixels, self.search)
+        found = filter_detections(
+            look_alikes(image.pixels, crop, threshold=threshold, label=label), image.pixels, self.search
+        )
         options = {"box": corners.tolist(), "label": label, "threshold": threshold}
         call = Call("find_similar", {**options, **self._call(label).options})
         return self._masks(image, found, (label,), time.perf_counter() - started, call)
 
-    def segment(self, scene: Scene, text: str | Sequence[str]) -> MaskSet:
+    def segment(self, encoded: EncodedImage, text: str | Sequence[str]) -> MaskSet:
         """Do the same for a picture that the segmenter has seen already."""
         started = time.perf_counter()
-        found = find(self.detector, scene.image, text, self.search)
-        return self._cut_out(scene, found, text, time.perf_counter() - started, self._call(text))
+        found = detect(self.detector, encoded.pixels, text, self.search)
+        return self._cut_out(encoded, found, text, time.perf_counter() - started, self._call(text))
 
     def _masks(self, image: Image, found: Detections, text: str | Sequence[str], seconds: float, call: Call) -> MaskSet:
         """Encode the picture, unless nothing was found in it."""
@@ -142,12 +149,12 @@ class Pipeline:
         return self._cut_out(self.segmenter.encode(image), found, text, seconds, call)
 
     def _cut_out(
-        self, scene: Scene, found: Detections, text: str | Sequence[str], seconds: float, call: Call
+        self, encoded: EncodedImage, found: Detections, text: str | Sequence[str], seconds: float, call: Call
     ) -> MaskSet:
         """Turn boxes into masks, all of them in one batch, and leave one mask per object."""
         if not len(found):
-            return self._nothing(scene.source, text, seconds, call)
-        result = scene.segment(boxes=found.boxes, **self._options)
+            return self._nothing(encoded.source, text, seconds, call)
+        result = encoded.segment(boxes=found.boxes, **self._options)
         masks = [
             mask.replace(label=label, detector_score=float(score))
             for mask, label, score in zip(result, found.labels, found.scores, strict=True)
@@ -155,16 +162,16 @@ class Pipeline:
         distinct = distinct_masks(masks, self.mask_nms_thresh)
         prompts = [_named(result.prompts[index], found.phrases[index], found.labels[index]) for index in distinct]
         return MaskSet(
-            [masks[index].replace(prompt=place) for place, index in enumerate(distinct)],
-            image=scene.source,
+            [masks[index].replace(prompt_index=place) for place, index in enumerate(distinct)],
+            image=encoded.source,
             prompts=[*prompts, *_unanswered(text, found.phrases)],
-            run=self._run({**result.run.seconds, "detect": seconds}, call),
+            provenance=self._run({**result.provenance.seconds, "detect": seconds}, call),
         )
 
     def _nothing(self, image: Image, text: str | Sequence[str], seconds: float, call: Call) -> MaskSet:
-        return MaskSet([], image=image, prompts=_unanswered(text, ()), run=self._run({"detect": seconds}, call))
+        return MaskSet([], image=image, prompts=_unanswered(text, ()), provenance=self._run({"detect": seconds}, call))
 
-    def _run(self, seconds: Mapping[str, float], call: Call) -> Run:
+    def _run(self, seconds: Mapping[str, float], call: Call) -> Provenance:
         return replace(self.segmenter._run(0, 0), detector=self.detector.name, seconds=seconds, call=call)
 
     def _call(self, text: str | Sequence[str]) -> Call:

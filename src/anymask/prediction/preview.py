@@ -8,36 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anymask.prediction.prompting import Answer, Decode, meaning
-from anymask.prediction.ranking import evidence, worth
-from anymask.prediction.selection import Select, choose, choose_meant, exclusions_kept
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, prompt_kind
+from anymask.prediction.ranking import rank_features, rank_scores
+from anymask.prediction.selection import Select, exclusions_followed, select_by_rank, select_mask
 from anymask.structures.candidates import Candidates, stability_score
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 
-def glimpse(decode: Decode, frame: Frame, prompts: Sequence[Prompt], select: Select = "object") -> list[Answer]:
+def preview(
+    decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt], select: Select = "object"
+) -> list[SelectedMask]:
     """Answer prompts about one photo with a single call of the decoder.
 
     Args:
         decode: asks the model.
         frame: the photo's geometry.
         prompts: what was asked.
-        select: see `anymask.prediction.selection.choose`.
+        select: see `anymask.prediction.selection.select_mask`.
     """
     logits, scores = decode(prompts)
     answers = []
     for prompt, own, own_scores in zip(prompts, logits, scores, strict=True):
         found = Candidates(frame, own, own_scores)
-        if select == "object" and meaning(prompt) == "open":
+        if select == "object" and prompt_kind(prompt) == "open":
             included = prompt.points[prompt.labels == 1]
-            index, satisfied = choose_meant(
+            index, follows_prompt = select_by_rank(
                 found,
                 prompt,
-                worth(evidence(frame, own, own_scores, included, own, False, exclusions_kept(found, prompt))),
+                rank_scores(
+                    rank_features(frame, own, own_scores, included, own, False, exclusions_followed(found, prompt))
+                ),
             )
         else:
-            index, satisfied = choose(found, prompt, select)
+            index, follows_prompt = select_mask(found, prompt, select)
         stability = float(stability_score(frame, own[index][None])[0])
-        answers.append(Answer(own[index], float(own_scores[index]), stability, satisfied))
+        answers.append(SelectedMask(own[index], float(own_scores[index]), stability, follows_prompt))
     return answers

@@ -3,7 +3,7 @@
     [{"point": [110, 300], "include": true},             a click; each builds on the answer before it
      {"box": [60, 90, 300, 400]},                        a box begins anew
      {"point": [90, 30], "include": false, "candidate": 2},   of the model's three answers the second
-     {"point": [90, 30], "choice": 2},                   of all that the clicks may mean the second (`Scene.choices`)
+     {"point": [90, 30], "choice": 2},                   of all that the clicks may mean the second (`EncodedImage.choices`)
      {"point": [90, 30], "window": [60, 10, 140, 80]},   seen close up, see `anymask.prediction.zoom`
      {"points": [[90, 30], [300, 40]], "member": 2},     points on several objects, of these the second
      {"mask": {"size": [h, w], "counts": "…"}},          a mask as it is, COCO RLE
@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anymask.errors import InputError, PromptError
-from anymask.prediction.selection import satisfaction
-from anymask.prediction.window import Window, window_for
-from anymask.prediction.zoom import CloseUp, can_look_closer, distinct_choices
+from anymask.prediction.selection import check_logits
+from anymask.prediction.window import ImageWindow, window_for
+from anymask.prediction.zoom import ZoomedView, can_zoom, zoom_alternatives
 from anymask.structures.brush import stroke
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -36,7 +36,7 @@ from anymask.structures.prompt import Prompt, make_prompt
 from anymask.structures.provenance import Call, plain
 
 if TYPE_CHECKING:
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
 
 _PROMPTS = ("point", "box", "mask", "points")
 _EDITS = ("brush", "erase", "clean")
@@ -55,11 +55,11 @@ MOST_CHOICES = 6
 Step = Mapping[str, Any]
 
 
-def follow(scene: Scene, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
+def follow(encoded: EncodedImage, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
     """Make the mask that steps lead to.
 
     Args:
-        scene: the photo.
+        encoded: the photo.
         steps: see the module.
         prompt: what the mask's `prompt` is to be.
 
@@ -67,17 +67,17 @@ def follow(scene: Scene, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
         PromptError: a step that is none, an edit before a prompt, or a prompt that cannot be used.
     """
     asked, edits = _sorted(steps)
-    mask = Mask(np.zeros(scene.size[::-1], np.bool_), scene.size)
-    seen = _Close(scene)
+    mask = Mask(np.zeros(encoded.size[::-1], np.bool_), encoded.size)
+    seen = _Close(encoded)
     points: list[Any] = []
     labels: list[int] = []
     box: Any = None
     for place, (kind, step) in enumerate(asked):
         if kind == "mask":
-            mask = _given(step["mask"], scene.size)
+            mask = _given(step["mask"], encoded.size)
             continue
         if kind == "points":
-            mask, own = _member(scene, step)
+            mask, own = _member(encoded, step)
             points += own.points.tolist()
             labels += own.labels.tolist()
             continue
@@ -88,28 +88,28 @@ def follow(scene: Scene, steps: Sequence[Step], *, prompt: int = 0) -> Mask:
             box = step["box"]
         earlier = mask if place and kind == "point" else None
         given = {"points": points or None, "labels": labels or None, "box": box}
-        mask = _answer(scene, given, earlier, step, seen.through(step))
+        mask = _answer(encoded, given, earlier, step, seen.through(step))
     mask = mask.replace(prompt=prompt)
-    final = prompt_of(scene.size, steps) if edits else None
+    final = prompt_of(encoded.size, steps) if edits else None
     for kind, step in edits:
         mask = _edited(mask, kind, step, final)
     return mask
 
 
-def follow_all(scene: Scene, objects: Sequence[Sequence[Step]], names: Sequence[str | None] = ()) -> MaskSet:
+def follow_all(encoded: EncodedImage, objects: Sequence[Sequence[Step]], names: Sequence[str | None] = ()) -> MaskSet:
     """Make the masks of several objects.
 
     Args:
-        scene: the photo.
+        encoded: the photo.
         objects: steps of each.
         names: labels, for as many as have one.
     """
-    masks = [follow(scene, steps, prompt=index) for index, steps in enumerate(objects)]
+    masks = [follow(encoded, steps, prompt=index) for index, steps in enumerate(objects)]
     masks = [mask.replace(label=names[i]) if i < len(names) else mask for i, mask in enumerate(masks)]
-    prompts = [prompt_of(scene.size, steps) for steps in objects]
+    prompts = [prompt_of(encoded.size, steps) for steps in objects]
     call = Call("steps", {"objects": plain(objects), "names": list(names)})
-    run = replace(scene._segmenter._run(scene._seconds, 0.0), call=call)
-    return MaskSet(masks, image=scene._image, prompts=prompts, run=run)
+    run = replace(encoded._segmenter._run(encoded._seconds, 0.0), call=call)
+    return MaskSet(masks, image=encoded._image, prompts=prompts, provenance=run)
 
 
 def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:
@@ -199,11 +199,11 @@ def _given(rle: Any, size: tuple[int, int]) -> Mask:
 class _Close:
     """Windows that steps were made in; each is encoded once."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._seen: dict[Window, CloseUp] = {}
+    def __init__(self, encoded: EncodedImage) -> None:
+        self._scene = encoded
+        self._seen: dict[ImageWindow, ZoomedView] = {}
 
-    def through(self, step: Step) -> CloseUp | None:
+    def through(self, step: Step) -> ZoomedView | None:
         """The close-up that a step was made in; None for the photo as a whole."""
         visible = step.get("window")
         if visible is None:
@@ -215,10 +215,10 @@ class _Close:
         if corners.shape != (4,) or corners.dtype.kind not in "if" or not np.isfinite(corners).all():
             raise PromptError(f"a step's window is [x_min, y_min, x_max, y_max] in pixels, not {visible!r:.80}")
         window = window_for(self._scene.size, corners.tolist())
-        if window is None or not can_look_closer(self._scene):
+        if window is None or not can_zoom(self._scene):
             return None
         if window not in self._seen:
-            self._seen[window] = CloseUp(self._scene, window)
+            self._seen[window] = ZoomedView(self._scene, window)
         return self._seen[window]
 
 
@@ -233,42 +233,44 @@ def _includes(step: Step) -> list[int]:
     return [int(bool(each)) for each in given]
 
 
-def _member(scene: Scene, step: Step) -> tuple[Mask, Prompt]:
+def _member(encoded: EncodedImage, step: Step) -> tuple[Mask, Prompt]:
     """One of the objects that points are on, and its own points."""
-    found = scene.segment(step["points"], _includes(step), group="auto")
+    found = encoded.segment(step["points"], _includes(step), group="auto")
     member = step.get("member", 1)
     if not isinstance(member, int) or not 1 <= member <= len(found):
         raise PromptError(f"the points are on {len(found)} objects: member is 1 to {len(found)}, not {member!r}")
-    return found[member - 1], found.prompts[found[member - 1].prompt]
+    return found[member - 1], found.prompts[found[member - 1].prompt_index]
 
 
-def _answer(scene: Scene, asked: dict[str, Any], earlier: Mask | None, step: Step, closeup: CloseUp | None) -> Mask:
+def _answer(
+    encoded: EncodedImage, asked: dict[str, Any], earlier: Mask | None, step: Step, closeup: ZoomedView | None
+) -> Mask:
     if step.get("choice") is not None:
-        return _choice(scene, asked, step["choice"], closeup)
+        return _choice(encoded, asked, step["choice"], closeup)
     fed = None if earlier is None else earlier.array if earlier.logits is None else earlier.logits
     candidate = step.get("candidate")
     if candidate is None:
-        seen = None if closeup is None else closeup.segment(make_prompt(scene.size, **asked), earlier)
-        return seen or scene.segment(**asked, mask_input=fed)[0]
+        seen = None if closeup is None else closeup.segment(make_prompt(encoded.size, **asked), earlier)
+        return seen or encoded.segment(**asked, mask_input=fed)[0]
     if candidate not in (1, 2, 3):
         raise PromptError(f"candidate is 1, 2 or 3, not {candidate!r}")
-    prompt = make_prompt(scene.size, **asked, mask_input=fed)
+    prompt = make_prompt(encoded.size, **asked, mask_input=fed)
     mask_input = None if prompt.mask_input is None else prompt.mask_input[None]
-    answers = scene.candidates(asked["points"], asked["labels"], asked["box"], mask_input)
+    answers = encoded.predict(asked["points"], asked["labels"], asked["box"], mask_input)
     logits = answers.logits[candidate - 1]
     return Mask(
         partial(answers.frame.upscale, logits),
-        scene.size,
+        encoded.size,
         score=float(answers.scores[candidate - 1]),
         stability=float(answers.stability[candidate - 1]),
         logits=logits,
-        satisfied=satisfaction(answers.frame, logits, prompt),
+        follows_prompt=check_logits(answers.frame, logits, prompt),
     )
 
 
-def _choice(scene: Scene, asked: dict[str, Any], choice: Any, closeup: CloseUp | None) -> Mask:
-    prompt = make_prompt(scene.size, points=asked["points"], labels=asked["labels"])
-    found = distinct_choices(scene, prompt, MOST_CHOICES, closeup)
+def _choice(encoded: EncodedImage, asked: dict[str, Any], choice: Any, closeup: ZoomedView | None) -> Mask:
+    prompt = make_prompt(encoded.size, points=asked["points"], labels=asked["labels"])
+    found = zoom_alternatives(encoded, prompt, MOST_CHOICES, closeup)
     if not isinstance(choice, int) or not 1 <= choice <= len(found):
         raise PromptError(f"the clicks have {len(found)} choices: choice is 1 to {len(found)}, not {choice!r}")
     return found[choice - 1][0]
@@ -282,8 +284,8 @@ def _edited(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
         numbers = [areas.get(name, 0) for name in ("holes", "islands")]
         if not all(isinstance(number, (int, float)) for number in numbers):
             raise PromptError(f"a clean step counts in pixels, not in {numbers}")
-        return mask.clean(numbers[0], numbers[1], prompt)
+        return mask.remove_small_regions(numbers[0], numbers[1], prompt)
     painted = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
     changes = np.count_nonzero(painted != mask.array)
     done = f"{'painted' if kind == 'brush' else 'erased'} {changes} px by hand"
-    return Mask(painted, mask.size, label=mask.label, prompt=mask.prompt, clean_up=(*mask.clean_up, done))
+    return Mask(painted, mask.size, label=mask.label, prompt_index=mask.prompt_index, edits=(*mask.edits, done))

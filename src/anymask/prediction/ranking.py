@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 
 from anymask.structures.overlap import pairwise_iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.prompt_check import points_kept
-from anymask.structures.transforms import Frame
+from anymask.structures.prompt_check import check_points
+from anymask.structures.transforms import ResizeLongestSide
 
-EVIDENCE = (
+RANK_FEATURES = (
     "size", "score", "stability", "largest", "smallest", "same_as_0", "same_as_1", "same_as_2", "same_as_3",
     "border", "sides", "left_right", "depth", "off_centre", "filled", "convex", "one_piece", "pieces", "extent",
     "again",
 )  # fmt: skip
-"""What is looked at, in the order of the columns of `evidence`."""
+"""What is looked at, in the order of the columns of `rank_features`."""
 
 FURTHER = ("score", "stability", "same_as_before", "kept", "single", "single_later", "size")
-"""What is looked at for a further click, in the order of the columns of `further_evidence`."""
+"""What is looked at for a further click, in the order of the columns of `corrective_rank_features`."""
 
 _LATE = 5
 """The click from which on nothing changes any more: sequences of five were learned from."""
@@ -38,24 +38,24 @@ _CLIP = 4.0
 """Evidence counts at most this many standard deviations, so that a strange picture cannot turn the scales."""
 
 
-def worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+def rank_scores(features: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weigh the evidence for each answer: float64 [K, 20] → [K]; only differences mean anything; NaN weighs nothing."""
-    return _weighed(evidence, "evidence")
+    return _weighed(features, "clicks")
 
 
-def further_worth(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+def corrective_rank_scores(features: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same for a further click: float64 [K, 7] → [K]."""
-    return _weighed(evidence, "further")
+    return _weighed(features, "corrective_clicks")
 
 
-def _weighed(evidence: NDArray[np.float64], section: str) -> NDArray[np.float64]:
+def _weighed(features: NDArray[np.float64], section: str) -> NDArray[np.float64]:
     mean, deviation, weight = _weights(section)
-    weighed: NDArray[np.float64] = np.nan_to_num(np.clip((evidence - mean) / deviation, -_CLIP, _CLIP)) @ weight
+    weighed: NDArray[np.float64] = np.nan_to_num(np.clip((features - mean) / deviation, -_CLIP, _CLIP)) @ weight
     return weighed
 
 
-def further_evidence(
-    frame: Frame, logits: NDArray[np.float32], scores: NDArray[np.float32], prompt: Prompt
+def corrective_rank_features(
+    frame: ResizeLongestSide, logits: NDArray[np.float32], scores: NDArray[np.float32], prompt: Prompt
 ) -> NDArray[np.float64]:
     """Gather what speaks for each of K answers to one more click on an earlier mask.
 
@@ -81,7 +81,7 @@ def further_evidence(
             scores.astype(np.float64),
             (seen > 1).sum((1, 2)) / np.maximum((seen > -1).sum((1, 2)), 1),
             shared / np.maximum(areas + int(before.sum()) - shared, 1),
-            points_kept(frame, logits, prompt).mean(1),
+            check_points(frame, logits, prompt).mean(1),
             single,
             single * late,
             np.log(np.maximum(areas, 1)),
@@ -90,8 +90,8 @@ def further_evidence(
     )
 
 
-def evidence(
-    frame: Frame,
+def rank_features(
+    frame: ResizeLongestSide,
     logits: NDArray[np.float32],
     scores: NDArray[np.float32],
     points: NDArray[np.float64],
@@ -111,7 +111,7 @@ def evidence(
         kept: bool [4], which of `first` keep the prompt; None for all. To be like one that breaks it says nothing.
 
     Returns:
-        float64 [K, 20], columns as in `EVIDENCE`; NaN where there is nothing to say.
+        float64 [K, 20], columns as in `RANK_FEATURES`; NaN where there is nothing to say.
     """
     columns, rows = frame.valid_logits()
     seen = logits[:, :rows, :columns]
@@ -124,7 +124,7 @@ def evidence(
     same = pairwise_iou(masks, compared)
     shares, multimask = areas / flat.shape[1], compared_areas[1:] / flat.shape[1]
     least = np.maximum(shares, 1e-4)
-    table = np.empty((len(masks), len(EVIDENCE)))
+    table = np.empty((len(masks), len(RANK_FEATURES)))
     table[:, 0] = np.sqrt(shares)
     table[:, 1] = scores
     table[:, 2] = (seen > 4).sum((1, 2)) / np.maximum((seen > -4).sum((1, 2)), 1)
@@ -171,5 +171,5 @@ def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
 @cache
 def _weights(section: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     table = json.loads((files("anymask.prediction") / "ranking.json").read_text(encoding="utf-8"))
-    rows = np.array([table[section][name] for name in (EVIDENCE if section == "evidence" else FURTHER)], np.float64)
+    rows = np.array([table[section][name] for name in (RANK_FEATURES if section == "clicks" else FURTHER)], np.float64)
     return cast("tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]", tuple(rows.T))

@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
-from anymask.prediction.prompting import Answer, Decode, ask
-from anymask.prediction.selection import satisfaction
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
+from anymask.prediction.selection import check_logits
 from anymask.prediction.window import DETAIL, Detail, resample, seam_ramp
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt
-from anymask.structures.transforms import MODEL_SIDE, Frame
+from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide
 
 Refine = Literal["auto", "off", "max"]
-Look = Callable[[NDArray[np.uint8]], tuple[Decode, Frame]]
+Look = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestSide]]
 """Runs the encoder on pixels, uint8 [H, W, 3]."""
 
 UNSTABLE = 0.92
@@ -57,11 +57,11 @@ class Refiner:
     """
 
     pixels: NDArray[np.uint8]
-    frame: Frame
-    mirrored: Decode
+    frame: ResizeLongestSide
+    mirrored: DecodePrompts
     look: Look
 
-    def refined(self, answer: Answer, prompt: Prompt, refine: Refine) -> tuple[Answer, Detail | None]:
+    def refined(self, answer: SelectedMask, prompt: Prompt, refine: Refine) -> tuple[SelectedMask, Detail | None]:
         """Improve one answer by looking again.
 
         Args:
@@ -82,7 +82,7 @@ class Refiner:
             answer = self._in_the_mirror(answer, prompt)
         return answer, self._in_detail(answer, prompt, refine == "max" or prompt.box is not None)
 
-    def _in_the_mirror(self, answer: Answer, prompt: Prompt) -> Answer:
+    def _in_the_mirror(self, answer: SelectedMask, prompt: Prompt) -> SelectedMask:
         box = prompt.box if prompt.box is not None else self.frame.box_above(answer.logits)
         if not (box[2] > box[0] and box[3] > box[1]):
             return answer
@@ -90,10 +90,10 @@ class Refiner:
         if iou(seen > 0, answer.logits > 0) < _AGREEMENT:
             return answer
         mean: NDArray[np.float32] = (seen + answer.logits) / np.float32(2)
-        kept = satisfaction(self.frame, mean, prompt)
-        return answer if _worse(kept, answer.satisfied) else replace(answer, logits=mean, satisfied=kept)
+        kept = check_logits(self.frame, mean, prompt)
+        return answer if _worse(kept, answer.follows_prompt) else replace(answer, logits=mean, follows_prompt=kept)
 
-    def _in_detail(self, answer: Answer, prompt: Prompt, if_larger: bool) -> Detail | None:
+    def _in_detail(self, answer: SelectedMask, prompt: Prompt, if_larger: bool) -> Detail | None:
         width, height = self.frame.width, self.frame.height
         box = self.frame.box_above(answer.logits)
         x0, y0, x1, y1 = window = _window(box, (width, height))
@@ -103,14 +103,14 @@ class Refiner:
             return None
         decode, frame = self.look(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
         asked = self._asked_in(window, box, prompt)
-        (seen,) = ask(decode, frame, [asked], "object")
+        (seen,) = segment_prompts(decode, frame, [asked], "object")
         before = resample(answer.logits, self.frame, frame, window)
         if iou(seen.logits > 0, before > 0) < _DETAIL_AGREEMENT:
             return None
         trust = _TRUST_IN_DETAIL if finer >= DETAIL else _TRUST_IN_SIZE
         share = trust * seam_ramp(frame, window, (width, height))
         blended = (before + share * (seen.logits - before)).astype(np.float32)
-        if len(asked.points) and _worse(satisfaction(frame, blended, asked), answer.satisfied):
+        if len(asked.points) and _worse(check_logits(frame, blended, asked), answer.follows_prompt):
             return None
         return Detail(window, frame, blended)
 

@@ -17,12 +17,12 @@ from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
 from anymask.engines.base import Engine
 from anymask.engines.loading import load_engine
 from anymask.errors import ModelError
-from anymask.io.image import Image, Source, open_image
+from anymask.io.image import Image, ImageSource, open_image
 from anymask.models.base import Family, load_family
 from anymask.models.sam.constants import CODE_VERSION
 from anymask.prediction.embedding_cache import EmbeddingStore
-from anymask.prediction.encoded_image import Scene
-from anymask.structures.provenance import Run
+from anymask.prediction.encoded_image import EncodedImage
+from anymask.structures.provenance import Provenance
 from anymask.weights import Progress, cache_root, ensure, find_model
 
 
@@ -99,7 +99,7 @@ class Segmenter:
         self._store = store
         self._load_seconds = seconds
 
-    def encode(self, source: Source | Image, **options: Any) -> Scene:
+    def encode(self, source: ImageSource | Image, **options: Any) -> EncodedImage:
         """Look at a photo once, so that any number of prompts can be answered in milliseconds.
 
         Args:
@@ -131,8 +131,8 @@ class Segmenter:
     def _stored(self, image: Image) -> NDArray[np.float32] | None:
         return None if self._store is None else self._store.get(image.pixel_hash, *self._key)
 
-    def _run(self, encode: float, decode: float) -> Run:
-        return Run(
+    def _run(self, encode: float, decode: float) -> Provenance:
+        return Provenance(
             model=self.model,
             engine=self.engine,
             precision=self.precision,

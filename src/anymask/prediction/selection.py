@@ -17,8 +17,8 @@ from anymask.errors import PromptError
 from anymask.structures.candidates import Candidates
 from anymask.structures.overlap import box_iou, pairwise_iou, tight_box
 from anymask.structures.prompt import Prompt
-from anymask.structures.prompt_check import Satisfaction, points_kept
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.prompt_check import PromptCheck, check_points
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 Select = Literal["object", "part", "score"]
 
@@ -38,7 +38,7 @@ def check_select(select: str) -> None:
         raise PromptError(f"select must be one of {', '.join(get_args(Select))}, not {select!r}")
 
 
-def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") -> tuple[int, Satisfaction | None]:
+def select_mask(candidates: Candidates, prompt: Prompt, select: Select = "object") -> tuple[int, PromptCheck | None]:
     """Pick one of the four answers to a prompt.
 
     Args:
@@ -52,7 +52,7 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
     Returns:
         The index of the chosen candidate, and how it keeps the prompt (None where the prompt promises nothing).
     """
-    kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
+    kept = [check_logits(candidates.frame, logits, prompt) for logits in candidates.logits]
     if select == "score":
         pool = list(range(SINGLE + 1, len(kept)))
     else:
@@ -67,27 +67,27 @@ def choose(candidates: Candidates, prompt: Prompt, select: Select = "object") ->
     return index, kept[index]
 
 
-def choose_meant(
+def select_by_rank(
     candidates: Candidates, prompt: Prompt, merits: NDArray[np.floating]
-) -> tuple[int, Satisfaction | None]:
+) -> tuple[int, PromptCheck | None]:
     """Pick the answer of the greatest merit among those that break the fewest promises.
 
     Args:
         candidates: K answers from one prompt or several.
         prompt: what was asked.
-        merits: [K], see `anymask.prediction.ranking.worth`.
+        merits: [K], see `anymask.prediction.ranking.rank_scores`.
 
     Returns:
-        As `choose`.
+        As `select_mask`.
     """
-    kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
+    kept = [check_logits(candidates.frame, logits, prompt) for logits in candidates.logits]
     index = max(_keeping(kept), key=lambda i: float(merits[i]))
     return index, kept[index]
 
 
-def blend_meant(
+def blend_by_rank(
     candidates: Candidates, prompt: Prompt, merits: NDArray[np.floating], width: float
-) -> tuple[NDArray[np.float32], int, Satisfaction | None]:
+) -> tuple[NDArray[np.float32], int, PromptCheck | None]:
     """Mix the answers that break the fewest promises, each counting by its merit.
 
     Where good answers differ, the truth mostly lies between them. If the mixture breaks a promise that the best
@@ -96,24 +96,24 @@ def blend_meant(
     Args:
         candidates: K answers from one prompt or several.
         prompt: what was asked.
-        merits: [K], see `boxed_merits`.
+        merits: [K], see `box_rank_scores`.
         width: an answer whose merit is lower by this counts e times less.
 
     Returns:
         logits, float32 [256, 256]; the index of the best answer; and how the logits keep the prompt.
     """
-    kept = [satisfaction(candidates.frame, logits, prompt) for logits in candidates.logits]
+    kept = [check_logits(candidates.frame, logits, prompt) for logits in candidates.logits]
     pool = _keeping(kept)
     index = max(pool, key=lambda i: float(merits[i]))
     shares = np.exp((merits[pool] - merits[index]) / width)
-    mixed = mixture(candidates.logits[pool], shares / shares.sum())
-    mixed_kept = satisfaction(candidates.frame, mixed, prompt)
+    mixed = blend(candidates.logits[pool], shares / shares.sum())
+    mixed_kept = check_logits(candidates.frame, mixed, prompt)
     if _promises_broken(mixed_kept) > _promises_broken(kept[index]):
         return candidates.logits[index], index, kept[index]
     return mixed, index, mixed_kept
 
 
-def mixture(logits: NDArray[np.float32], shares: NDArray[np.floating]) -> NDArray[np.float32]:
+def blend(logits: NDArray[np.float32], shares: NDArray[np.floating]) -> NDArray[np.float32]:
     """Mix answers, [K, 256, 256] with shares [K] → float32 [256, 256].
 
     By NumPy's own loop: the product of a vector and a matrix of this size wakes all threads of the BLAS, and waits up
@@ -123,7 +123,7 @@ def mixture(logits: NDArray[np.float32], shares: NDArray[np.floating]) -> NDArra
     return mixed
 
 
-def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> Satisfaction | None:
+def check_logits(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: Prompt) -> PromptCheck | None:
     """Check one answer against its prompt.
 
     Args:
@@ -137,13 +137,13 @@ def satisfaction(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> S
     """
     if not len(prompt.points) and prompt.box is None:
         return None
-    points = tuple(points_kept(frame, logits, prompt).tolist()) if len(prompt.points) else ()
-    return Satisfaction(
+    points = tuple(check_points(frame, logits, prompt).tolist()) if len(prompt.points) else ()
+    return PromptCheck(
         points=points, box=None if prompt.box is None else box_iou(_tight_box(frame, logits), prompt.box)
     )
 
 
-def boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[np.float64]:
+def box_rank_scores(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[np.float64]:
     """How likely each answer is the object that a box was drawn around: float64 [K].
 
     The object fills its box, and where the box leaves little open the answers agree. Measured on three sets of
@@ -158,11 +158,11 @@ def boxed_merits(candidates: Candidates, box: NDArray[np.floating]) -> NDArray[n
     return merits
 
 
-def exclusions_kept(candidates: Candidates, prompt: Prompt) -> NDArray[np.bool_] | None:
+def exclusions_followed(candidates: Candidates, prompt: Prompt) -> NDArray[np.bool_] | None:
     """Which of K answers keep all points of a prompt that excludes one, bool [K]; None for a prompt that does not."""
     if not (prompt.labels == 0).any():
         return None
-    kept: NDArray[np.bool_] = np.all(points_kept(candidates.frame, candidates.logits, prompt), axis=1)
+    kept: NDArray[np.bool_] = np.all(check_points(candidates.frame, candidates.logits, prompt), axis=1)
     return kept
 
 
@@ -175,20 +175,20 @@ def _is_plain(prompt: Prompt) -> bool:
     return prompt.mask_input is not None or len(prompt.points) >= 3
 
 
-def _keeping(kept: Sequence[Satisfaction | None]) -> list[int]:
+def _keeping(kept: Sequence[PromptCheck | None]) -> list[int]:
     """The candidates that break the fewest promises: points first, then the box."""
     broken = [_promises_broken(each) for each in kept]
     least = min(broken)
     return [i for i, count in enumerate(broken) if count == least]
 
 
-def _promises_broken(kept: Satisfaction | None) -> tuple[int, bool]:
+def _promises_broken(kept: PromptCheck | None) -> tuple[int, bool]:
     if kept is None:
         return 0, False
     return sum(not point for point in kept.points), not kept
 
 
-def _tight_box(frame: Frame, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def _tight_box(frame: ResizeLongestSide, logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """The mask's tight box in pixels of the photo, to the logit cell; zeros for an empty mask."""
     columns, rows = frame.valid_logits()
     scale = np.array([frame.width, frame.height] * 2) / np.array(frame.resized * 2) * (MODEL_SIDE / LOGIT_SIDE)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
-Window = tuple[int, int, int, int]
+ImageWindow = tuple[int, int, int, int]
 """(x_min, y_min, x_max, y_max) in pixels of the photo, maxima exclusive."""
 
 
@@ -28,7 +28,7 @@ _SEAM_CELLS = 12
 """Logit cells over which the two are blended at a side where the window cuts the image."""
 
 
-def window_for(size: tuple[int, int], visible: Sequence[float]) -> Window | None:
+def window_for(size: tuple[int, int], visible: Sequence[float]) -> ImageWindow | None:
     """Find the window to look at for what is visible.
 
     Args:
@@ -61,7 +61,7 @@ def window_for(size: tuple[int, int], visible: Sequence[float]) -> Window | None
     return x0, y0, x1, y1
 
 
-def seam_ramp(frame: Frame, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
+def seam_ramp(frame: ResizeLongestSide, window: ImageWindow, size: tuple[int, int]) -> NDArray[np.float32]:
     """0 at the sides at which the window cuts the photo, 1 a few cells further in: float32 [256, 256]."""
     sides = []
     for axis, count in enumerate(frame.valid_logits()):
@@ -91,11 +91,11 @@ class Detail:
     """
 
     window: tuple[int, int, int, int]
-    frame: Frame
+    frame: ResizeLongestSide
     logits: NDArray[np.float32]
 
 
-def render(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.bool_]:
+def render(frame: ResizeLongestSide, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.bool_]:
     """Make the mask in full size, bool [H, W], with its detail in the window's place."""
     mask = frame.upscale(logits)
     if detail is not None:
@@ -104,7 +104,7 @@ def render(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> 
     return mask
 
 
-def render_logits(frame: Frame, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.float32]:
+def render_logits(frame: ResizeLongestSide, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.float32]:
     """Make the logits in full size, float32 [H, W], with their detail in the window's place."""
     full = frame.interpolate(logits)
     if detail is not None:
@@ -114,7 +114,10 @@ def render_logits(frame: Frame, logits: NDArray[np.float32], detail: Detail | No
 
 
 def resample(
-    logits: NDArray[np.float32], frame: Frame, window_frame: Frame, window: tuple[int, int, int, int]
+    logits: NDArray[np.float32],
+    frame: ResizeLongestSide,
+    window_frame: ResizeLongestSide,
+    window: tuple[int, int, int, int],
 ) -> NDArray[np.float32]:
     """See an answer about the photo as if it were about a window: float32 [256, 256] in the window's frame."""
     import cv2

@@ -6,8 +6,8 @@ answer is put into the whole photo's: an object that lies inside the window is t
 the window's sides goes on outside with what the whole photo says, blended at the sides so that no seam shows.
 
 ```python
-window = window_for(scene.size, (1200, 800, 1900, 1300))     # what is visible; None if it would show nothing finer
-mask = CloseUp(scene, window).segment(make_prompt(scene.size, points=[(1500, 1000)]))
+window = window_for(encoded.size, (1200, 800, 1900, 1300))     # what is visible; None if it would show nothing finer
+mask = CloseUp(encoded, window).segment(make_prompt(encoded.size, points=[(1500, 1000)]))
 ```
 """
 
@@ -19,18 +19,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.alternatives import SAME, choices
-from anymask.prediction.encoded_image import Scene
-from anymask.prediction.preview import glimpse
-from anymask.prediction.prompting import Answer, Decode, ask
+from anymask.prediction.alternatives import SAME, distinct_masks
+from anymask.prediction.encoded_image import EncodedImage
+from anymask.prediction.preview import preview
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.selection import Select
-from anymask.prediction.window import Detail, Window, render_logits, resample, seam_ramp
+from anymask.prediction.window import Detail, ImageWindow, render_logits, resample, seam_ramp
 from anymask.structures.mask import Mask
 from anymask.structures.mask_input import MASK_LOGIT, mask_logits
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.prompt_check import Satisfaction
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, Frame
+from anymask.structures.prompt_check import PromptCheck
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 _AGREEMENT = 0.7
 """The least IoU, inside the window, of the answer there and the one that is to go on outside."""
@@ -42,16 +42,16 @@ _FULL = 0.95
 """The share of the window from which on a mask fills it, so that nothing of its shape is seen there."""
 
 
-def can_look_closer(scene: Scene) -> bool:
-    """Whether the scene's model takes windows: one whose answers are logits."""
-    return type(scene) is Scene
+def can_zoom(encoded: EncodedImage) -> bool:
+    """Whether the encoded's model takes windows: one whose answers are logits."""
+    return type(encoded) is EncodedImage
 
 
-class CloseUp:
+class ZoomedView:
     """A window of a photo, encoded by itself. Never changes; safe to ask from several threads at once.
 
     Args:
-        scene: the whole photo; of a model with logits.
+        encoded: the whole photo; of a model with logits.
         window: of `window_for`.
 
     Attributes:
@@ -59,15 +59,17 @@ class CloseUp:
         nbytes: memory that it takes.
     """
 
-    def __init__(self, scene: Scene, window: Window) -> None:
+    def __init__(self, encoded: EncodedImage, window: ImageWindow) -> None:
         x0, y0, x1, y1 = window
-        family = scene._segmenter._family
-        embedding = family.encode(np.ascontiguousarray(scene.image[y0:y1, x0:x1]))
-        self.window, self.nbytes = window, embedding.nbytes + scene._embedding.nbytes
-        self._photo, self._frame = scene._frame, Frame(x1 - x0, y1 - y0)
-        self._decode: Decode = partial(family.decode, embedding, self._frame)
-        self._ask_photo: Decode = partial(family.decode, scene._embedding, scene._frame)  # the pixels are not kept
-        self._ramp = seam_ramp(self._frame, window, scene.size)
+        family = encoded._segmenter._family
+        embedding = family.encode(np.ascontiguousarray(encoded.pixels[y0:y1, x0:x1]))
+        self.window, self.nbytes = window, embedding.nbytes + encoded._embedding.nbytes
+        self._photo, self._frame = encoded._frame, ResizeLongestSide(x1 - x0, y1 - y0)
+        self._decode: DecodePrompts = partial(family.decode, embedding, self._frame)
+        self._ask_photo: DecodePrompts = partial(
+            family.decode, encoded._embedding, encoded._frame
+        )  # the pixels are not kept
+        self._ramp = seam_ramp(self._frame, window, encoded.size)
 
     def segment(
         self, prompt: Prompt, earlier: Mask | None = None, select: Select = "object", quick: bool = False
@@ -77,7 +79,7 @@ class CloseUp:
         Args:
             prompt: in pixels of the photo.
             earlier: the answer that this one is to build on, in the place of the prompt's `mask_input`.
-            select: as for `Scene.segment`.
+            select: as for `EncodedImage.segment`.
             quick: from one look alone, see `anymask.prediction.preview`.
 
         Returns:
@@ -87,10 +89,10 @@ class CloseUp:
         asked = self._inside(prompt, earlier)
         if asked is None:
             return None
-        answer = (glimpse if quick else ask)(self._decode, self._frame, [asked], select)[0]
+        answer = (preview if quick else segment_prompts)(self._decode, self._frame, [asked], select)[0]
         return self._put(answer, prompt, earlier)
 
-    def choices(self, prompt: Prompt, most: int) -> list[Mask]:
+    def alternatives(self, prompt: Prompt, most: int) -> list[Mask]:
         """What a click may mean of that which lies in the window whole: distinct answers, the best first.
 
         Args:
@@ -100,7 +102,7 @@ class CloseUp:
         asked = self._inside(prompt, None)
         if asked is None or asked.box is not None or not (asked.labels == 1).any():
             return []
-        found = choices(self._decode, self._frame, asked, most)
+        found = distinct_masks(self._decode, self._frame, asked, most)
         masks = [self._put(answer, prompt, None) for answer in found if not self._is_cut(answer.logits)]
         return [mask for mask in masks if mask is not None]
 
@@ -126,7 +128,7 @@ class CloseUp:
             mask_input=fed,
         )
 
-    def _put(self, answer: Answer, prompt: Prompt, earlier: Mask | None) -> Mask | None:
+    def _put(self, answer: SelectedMask, prompt: Prompt, earlier: Mask | None) -> Mask | None:
         """Put an answer of the window into the photo."""
         columns, rows = self._frame.valid_logits()
         filled = np.count_nonzero(answer.logits[:rows, :columns] > 0) / (rows * columns)
@@ -144,14 +146,16 @@ class CloseUp:
         before = resample(whole.logits, self._photo, self._frame, self.window)
         return self._made(answer, self._joined(answer.logits, before, _TRUST), whole, prompt)
 
-    def _made(self, answer: Answer, seen: NDArray[np.float32], outside: Mask | None, prompt: Prompt) -> Mask | None:
+    def _made(
+        self, answer: SelectedMask, seen: NDArray[np.float32], outside: Mask | None, prompt: Prompt
+    ) -> Mask | None:
         """The mask of the photo, with another one outside the window; None if it breaks the prompt."""
         x0, y0, x1, y1 = self.window
         size = self._photo.width, self._photo.height
         array = np.zeros(size[::-1], np.bool_) if outside is None else outside.array.copy()
         array[y0:y1, x0:x1] = self._frame.upscale(seen)
-        satisfied = Satisfaction.of(array, prompt)
-        if not satisfied:
+        follows_prompt = PromptCheck.of(array, prompt)
+        if not follows_prompt:
             return None
         logits = self._in_photo(seen, outside)
         return Mask(
@@ -160,7 +164,7 @@ class CloseUp:
             score=answer.score,
             stability=answer.stability,
             logits=logits,
-            satisfied=satisfied,
+            follows_prompt=follows_prompt,
             full_logits=partial(render_logits, self._photo, logits, Detail(self.window, self._frame, seen)),
         )
 
@@ -189,13 +193,13 @@ class CloseUp:
         columns, rows = self._frame.valid_logits()
         return bool(((logits > 0) & (self._ramp == 0))[:rows, :columns].any())
 
-    def _whole(self, answer: Answer, prompt: Prompt) -> Mask | None:
+    def _whole(self, answer: SelectedMask, prompt: Prompt) -> Mask | None:
         """The photo's answer that is most like what was seen in the window; None if none is."""
         columns, rows = self._frame.valid_logits()
         seen = answer.logits[:rows, :columns] > 0
         followed = replace(prompt, mask_input=self._in_photo(answer.logits, None))
         logits, scores = self._ask_photo([replace(prompt, mask_input=None), followed])
-        own = glimpse(lambda _: (logits[:1], scores[:1]), self._photo, [prompt])[0].logits
+        own = preview(lambda _: (logits[:1], scores[:1]), self._photo, [prompt])[0].logits
         whole = [own, *logits.reshape(-1, *logits.shape[2:])]
         fits = [iou(resample(each, self._photo, self._frame, self.window)[:rows, :columns] > 0, seen) for each in whole]
         best = whole[0 if fits[0] >= _LIKE else int(np.argmax(fits))]
@@ -233,13 +237,13 @@ class CloseUp:
         return np.where(held, put, around).astype(np.float32)
 
 
-def distinct_choices(
-    scene: Scene, prompt: Prompt, most: int, closeup: CloseUp | None = None
+def zoom_alternatives(
+    encoded: EncodedImage, prompt: Prompt, most: int, closeup: ZoomedView | None = None
 ) -> list[tuple[Mask, bool]]:
-    """What a click may mean: `Scene.choices`, and before them what lies in a window whole.
+    """What a click may mean: `EncodedImage.choices`, and before them what lies in a window whole.
 
     Args:
-        scene: the photo.
+        encoded: the photo.
         prompt: in pixels of it.
         most: how many at most.
         closeup: a window of it; None for the photo as a whole.
@@ -250,13 +254,13 @@ def distinct_choices(
     Raises:
         PromptError: no included point.
     """
-    found = [(mask, True) for mask in closeup.choices(prompt, most)] if closeup is not None else []
-    if can_look_closer(scene):
-        whole = list(scene.choices(prompt.points, prompt.labels, most))
+    found = [(mask, True) for mask in closeup.alternatives(prompt, most)] if closeup is not None else []
+    if can_zoom(encoded):
+        whole = list(encoded.alternatives(prompt.points, prompt.labels, most))
     else:  # a family whose candidates are whole segments
-        given = scene.candidates(prompt.points, prompt.labels)
+        given = encoded.predict(prompt.points, prompt.labels)
         whole = [
-            Mask(mask, scene.size, score=float(score)) for mask, score in zip(given.masks, given.scores, strict=True)
+            Mask(mask, encoded.size, score=float(score)) for mask, score in zip(given.masks, given.scores, strict=True)
         ]
     for mask in whole:
         if len(found) < most and not any(iou(mask, other) > SAME for other, _ in found):

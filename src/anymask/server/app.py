@@ -13,18 +13,18 @@ from fastapi.security import HTTPBearer
 from anymask import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
-from anymask.server.middleware import Guard
+from anymask.server.middleware import SecurityMiddleware
 from anymask.server.routes import about, images, jobs, prompts
-from anymask.server.service import Service, Settings
+from anymask.server.service import ServerSettings, Service
 from anymask.server.static_files import WebFiles
 
 
-def create_app(segmenter: Segmenter, settings: Settings) -> FastAPI:
+def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     """Make the ASGI application of a server.
 
     Args:
         segmenter: the model that answers; its embedding store is used and filled.
-        settings: see `Settings`.
+        settings: see `ServerSettings`.
     """
     service = Service(segmenter, settings)
     app = FastAPI(
@@ -42,7 +42,7 @@ def create_app(segmenter: Segmenter, settings: Settings) -> FastAPI:
         app.include_router(each.router, dependencies=[bearer])  # described here, checked by the guard
     app.include_router(about.router)
     app.mount("/", WebFiles(), "web")
-    app.add_middleware(Guard, limits=settings.limits, token=settings.token, hosts=tuple(settings.hosts))
+    app.add_middleware(SecurityMiddleware, limits=settings.limits, token=settings.token, hosts=tuple(settings.hosts))
     app.add_middleware(_Counting, service=service)
     return app
 

@@ -1,9 +1,9 @@
-"""A client of `anymask serve` with the calls of a Segmenter and a Scene; the model runs on the server.
+"""A client of `anymask serve` with the calls of a Segmenter and an EncodedImage; the model runs on the server.
 
 ```python
 client = anymask.Client("http://localhost:8000")
-scene = client.encode("photo.jpg")
-mask = scene.segment(points=[(350, 450)])[0]
+encoded = client.encode("photo.jpg")
+mask = encoded.segment(points=[(350, 450)])[0]
 ```
 """
 
@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.automatic.budget import Status
+from anymask.automatic.budget import GeneratorProgress
 from anymask.errors import AnymaskError, InputError, PromptError
 from anymask.formats import masks_json
-from anymask.io.image import Image, Source, open_image
+from anymask.io.image import Image, ImageSource, open_image
 from anymask.prediction.click_grouping import Group, check_group
-from anymask.structures.coordinates import BoxFormat, FrameName
+from anymask.structures.coordinates import BoxFormat, CoordinateName
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompts
-from anymask.structures.provenance import Run
+from anymask.structures.provenance import Provenance
 
 if TYPE_CHECKING:
     import httpx
@@ -89,7 +89,7 @@ class Client:
         except (httpx.InvalidURL, ValueError) as error:
             raise InputError(f"the server's address is {address!r}: {error}") from None
 
-    def encode(self, source: Source | Image) -> RemoteScene:
+    def encode(self, source: ImageSource | Image) -> RemoteImage:
         """Bring a photo to the server, which encodes it.
 
         A file or bytes travel as they are; arrays, Pillow images and opened images as PNG.
@@ -103,15 +103,15 @@ class Client:
         """
         image, encoded = _read(source)
         answer = self.request("POST", "/v1/images", files={"file": ("photo", encoded)}).json()
-        return RemoteScene(self, answer, image)
+        return RemoteImage(self, answer, image)
 
-    def open(self, id: str) -> RemoteScene:
+    def open(self, id: str) -> RemoteImage:
         """A photo that the server has already, by its id (`Image.pixel_hash`).
 
         Raises:
             ServerError: unknown or forgotten there.
         """
-        return RemoteScene(self, self.request("GET", f"/v1/images/{id}").json(), None)
+        return RemoteImage(self, self.request("GET", f"/v1/images/{id}").json(), None)
 
     def models(self) -> dict[str, Any]:
         """What answers there, the formats of exports, and the limits."""
@@ -167,8 +167,8 @@ class Client:
         self.close()
 
 
-class RemoteScene:
-    """A photo on a server: answers what a `Scene` answers, with the same arguments.
+class RemoteImage:
+    """A photo on a server: answers what a `EncodedImage` answers, with the same arguments.
 
     Attributes:
         id: of the photo there, its pixel hash.
@@ -191,7 +191,7 @@ class RemoteScene:
         return self._image
 
     @property
-    def image(self) -> NDArray[np.uint8]:
+    def pixels(self) -> NDArray[np.uint8]:
         """The photo's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
         return self.source.pixels
 
@@ -207,11 +207,11 @@ class RemoteScene:
         group: Group = "one",
         previous: Mask | None = None,
         text: str | Sequence[str] | None = None,
-        frame: FrameName = "pixels",
+        coordinates: CoordinateName = "pixels",
         box_format: BoxFormat = "xyxy",
         **options: Any,
     ) -> MaskSet:
-        """Ask for one or several objects; see `Scene.segment`.
+        """Ask for one or several objects; see `EncodedImage.segment`.
 
         Prompts are checked here, so that mistakes are told without asking the server.
 
@@ -224,7 +224,7 @@ class RemoteScene:
             each: every point is an object of its own.
             group: "auto": points on different objects ask for one mask each.
             text: words for objects.
-            frame: "pixels", "unit" or "percent".
+            coordinates: "pixels", "normalized" or "percent".
             box_format: "xyxy", "xywh" or "cxcywh".
             previous: an earlier answer of the same server.
             options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``; ``window=``, what is looked at, in
@@ -243,7 +243,14 @@ class RemoteScene:
         if previous is not None and mask_input is not None:
             raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
         prompts = make_prompts(
-            self.size, points=points, labels=labels, box=box, boxes=boxes, each=each, frame=frame, box_format=box_format
+            self.size,
+            points=points,
+            labels=labels,
+            box=box,
+            boxes=boxes,
+            each=each,
+            coordinates=coordinates,
+            box_format=box_format,
         )
         if len(prompts) > 1 and (previous is not None or mask_input is not None):
             raise PromptError("an earlier mask goes with a prompt about one object")
@@ -262,32 +269,34 @@ class RemoteScene:
                 Prompt(np.array(each["points"], np.float64), np.array(each["labels"], np.int64), notes=notes)
                 for each in answer["masks"]
             ]
-            masks = [cast("RemoteMask", mask.replace(prompt=index)) for index, mask in enumerate(masks)]
+            masks = [cast("RemoteMask", mask.replace(prompt_index=index)) for index, mask in enumerate(masks)]
         elif not prompts:
             prompts = [Prompt(text=each["text"], notes=tuple(each.get("notes", ()))) for each in answer["prompts"]]
-        return MaskSet(masks, image=self.source, prompts=prompts, run=_run(answer))
+        return MaskSet(masks, image=self.source, prompts=prompts, provenance=_run(answer))
 
-    def candidates(
+    def predict(
         self, points: ArrayLike | None = None, labels: ArrayLike | None = None, box: ArrayLike | None = None
     ) -> MaskSet:
-        """The model's three answers to one prompt, as masks with scores; see `Scene.candidates`."""
+        """The model's three answers to one prompt, as masks with scores; see `EncodedImage.predict`."""
         prompts = make_prompts(self.size, points=points, labels=labels, box=box)
         body = {"prompts": [_body(prompt) for prompt in prompts], "candidates": True, "refine": "off"}
         answer = self._client.request("POST", f"{self._path}/segment", json=body).json()
         masks = [_mask(entry) for entry in answer["masks"][0]["candidates"]]
-        return MaskSet(masks, image=self.source, prompts=prompts, run=_run(answer))
+        return MaskSet(masks, image=self.source, prompts=prompts, provenance=_run(answer))
 
-    def choices(
-        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, frame: FrameName = "pixels"
+    def alternatives(
+        self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, coordinates: CoordinateName = "pixels"
     ) -> MaskSet:
-        """What a click may mean: distinct answers, the best first; see `Scene.choices`."""
+        """What a click may mean: distinct answers, the best first; see `EncodedImage.alternatives`."""
         (prompt,) = make_prompts(
-            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], frame=frame
+            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], coordinates=coordinates
         )
         asked = prompt.as_dict()
         body = {"points": asked["points"], "labels": asked["labels"], "most": most}
         answer = self._client.request("POST", f"{self._path}/choices", json=body).json()
-        return MaskSet([_mask(e) for e in answer["masks"]], image=self.source, prompts=(prompt,), run=_run(answer))
+        return MaskSet(
+            [_mask(e) for e in answer["masks"]], image=self.source, prompts=(prompt,), provenance=_run(answer)
+        )
 
     def detect(self, text: str, **options: Any) -> list[dict[str, Any]]:
         """Boxes of what words name: label, score and box each.
@@ -302,11 +311,11 @@ class RemoteScene:
     def everything(
         self,
         *,
-        progress: Callable[[Status], None] | None = None,
+        progress: Callable[[GeneratorProgress], None] | None = None,
         stop: Callable[[], bool] | None = None,
         **parameters: Any,
     ) -> MaskSet:
-        """Find all objects; see `Scene.everything`. Each mask's `parent` tells what it is a part of.
+        """Find all objects; see `EncodedImage.everything`. Each mask's `parent` tells what it is a part of.
 
         Args:
             progress: told how far the server is.
@@ -321,7 +330,7 @@ class RemoteScene:
         try:
             for name, data in self._client.events(started["events"]):
                 if name == "progress" and "asked" in data and progress is not None:
-                    progress(Status(data["asked"], data["planned"], data["found"], data["seconds"]))
+                    progress(GeneratorProgress(data["asked"], data["planned"], data["found"], data["seconds"]))
                 if stop is not None and name == "progress" and stop():
                     self._client.request("DELETE", started["state"])
                 ended = data
@@ -334,8 +343,8 @@ class RemoteScene:
             problem = ended.get("problem") or {"detail": f"the job ended as {ended.get('state', 'unknown')}"}
             raise ServerError(str(problem["detail"]), int(problem.get("status", 0)))
         prompts = [Prompt(points=np.array([entry["point"]]), labels=np.ones(1, np.int64)) for entry in result["masks"]]
-        masks = [_mask(entry).replace(prompt=index) for index, entry in enumerate(result["masks"])]
-        found = MaskSet(masks, image=self.source, prompts=prompts, run=_run(result))
+        masks = [_mask(entry).replace(prompt_index=index) for index, entry in enumerate(result["masks"])]
+        found = MaskSet(masks, image=self.source, prompts=prompts, provenance=_run(result))
         found.shows_prompts = False
         return found
 
@@ -347,7 +356,7 @@ class RemoteScene:
         return f"<RemoteScene {self.size[0]}×{self.size[1]} on {self._client._http.base_url}>"
 
 
-def _read(source: Source | Image) -> tuple[Image, bytes]:
+def _read(source: ImageSource | Image) -> tuple[Image, bytes]:
     """The opened picture, and the bytes that the server is to decode to the same pixels."""
     if isinstance(source, (str, os.PathLike)):
         image = open_image(source)
@@ -393,10 +402,10 @@ def _mask(entry: Mapping[str, Any]) -> RemoteMask:
     return mask
 
 
-def _run(answer: Mapping[str, Any]) -> Run:
+def _run(answer: Mapping[str, Any]) -> Provenance:
     names = ("model", "engine", "precision", "device", "version")
     told: dict[str, Any] = {name: answer.get(name) or "" for name in names}
-    return Run(**told, seconds=answer.get("seconds") or {})
+    return Provenance(**told, seconds=answer.get("seconds") or {})
 
 
 def _check(answer: httpx.Response) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 
-from anymask.prediction.encoded_image import Scene
+from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.server.image_store import ImageStore
 from anymask.server.worker_pool import Workers, too_slow
@@ -25,31 +25,31 @@ class Scenes:
         self._workers = workers
         self._most = most_bytes
         self._lock = threading.Lock()
-        self._ready: OrderedDict[str, Scene] = OrderedDict()
-        self._coming: dict[str, asyncio.Future[Scene]] = {}
+        self._ready: OrderedDict[str, EncodedImage] = OrderedDict()
+        self._coming: dict[str, asyncio.Future[EncodedImage]] = {}
 
     def is_ready(self, id: str) -> bool:
         """Whether prompts about an image are answered at once."""
         return id in self._ready
 
-    async def get(self, id: str, deadline: float) -> Scene:
-        """The scene of an image; requests for one that is being encoded wait for the same encoding.
+    async def get(self, id: str, deadline: float) -> EncodedImage:
+        """The encoded of an image; requests for one that is being encoded wait for the same encoding.
 
         Raises:
             Problem: 404 unknown image, 408 the deadline passed.
         """
         self._images.get(id)
         with self._lock:
-            scene = self._ready.get(id)
-            if scene is not None:
+            encoded = self._ready.get(id)
+            if encoded is not None:
                 self._ready.move_to_end(id)
-                return scene
+                return encoded
         try:
             return await asyncio.wait_for(asyncio.shield(self.start(id)), max(deadline - time.perf_counter(), 0))
         except asyncio.TimeoutError:
             raise too_slow() from None
 
-    def start(self, id: str) -> asyncio.Future[Scene]:
+    def start(self, id: str) -> asyncio.Future[EncodedImage]:
         """Begin to encode an image, if nobody has yet."""
         if id not in self._coming:
             future = asyncio.wrap_future(self._workers.start(lambda: self._encode(id)))
@@ -57,11 +57,11 @@ class Scenes:
             self._coming[id] = future
         return self._coming[id]
 
-    def _encode(self, id: str) -> Scene:
-        scene = self._ready.get(id)
-        return scene or self._segmenter.encode(self._images.open(id))
+    def _encode(self, id: str) -> EncodedImage:
+        encoded = self._ready.get(id)
+        return encoded or self._segmenter.encode(self._images.open(id))
 
-    def _arrived(self, id: str, done: asyncio.Future[Scene]) -> None:
+    def _arrived(self, id: str, done: asyncio.Future[EncodedImage]) -> None:
         self._coming.pop(id, None)
         if done.cancelled() or done.exception() is not None:
             return
@@ -81,5 +81,5 @@ class Scenes:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the scenes take."""
-        return sum(scene.image.nbytes + scene._embedding.nbytes for scene in list(self._ready.values()))
+        """Memory that the encoded_images take."""
+        return sum(encoded.pixels.nbytes + encoded._embedding.nbytes for encoded in list(self._ready.values()))

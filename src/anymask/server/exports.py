@@ -13,7 +13,7 @@ from pathlib import Path
 from anymask.errors import InputError
 from anymask.formats.registry import find_format
 from anymask.io.image import Image
-from anymask.server.image_store import Photo
+from anymask.server.image_store import StoredImage
 from anymask.server.schemas.requests import CutoutBody, ExportBody, MaskBody
 from anymask.server.segment_handler import mask_of_runs
 from anymask.structures.mask import Mask
@@ -33,7 +33,7 @@ _EXTENSIONS = {"label-map": ".png", "folder": "", "yolo": "", "cvat": ".xml"}
 
 
 def exported(
-    opened: Callable[[], Image], photo: Photo, body: ExportBody, earlier: Callable[[str], Mask]
+    opened: Callable[[], Image], photo: StoredImage, body: ExportBody, earlier: Callable[[str], Mask]
 ) -> tuple[str, str, bytes]:
     """Write masks into a scratch folder and take the file, or a .zip of the files, from there.
 
@@ -68,20 +68,22 @@ def exported(
     return name, KINDS.get(Path(name).suffix, "application/octet-stream"), content
 
 
-def cut_out_png(opened: Callable[[], Image], photo: Photo, body: CutoutBody, earlier: Callable[[str], Mask]) -> bytes:
+def cut_out_png(
+    opened: Callable[[], Image], photo: StoredImage, body: CutoutBody, earlier: Callable[[str], Mask]
+) -> bytes:
     """Lift objects off their background, as a PNG; the other arguments are those of `exported`.
 
     Raises:
         InputError: an empty mask.
         Problem: 404, an unknown reference.
     """
-    from anymask.editing.cutout import Blur, cut_out
+    from anymask.editing.cutout import Blur, cutout
     from anymask.editing.effects import Outline
 
     image = opened()
     masks = MaskSet([_mask(each, photo.size, earlier) for each in body.masks], image=image)
     ground = body.background
-    cutout = cut_out(
+    result = cutout(
         image,
         masks,
         edges=body.edges,
@@ -92,7 +94,7 @@ def cut_out_png(opened: Callable[[], Image], photo: Photo, body: CutoutBody, ear
         outline=None if body.outline is None else Outline(body.outline),
     )
     buffer = io.BytesIO()
-    cutout.picture.save(buffer, "png", compress_level=1, icc_profile=cutout.icc_profile)
+    result.picture.save(buffer, "png", compress_level=1, icc_profile=result.icc_profile)
     return buffer.getvalue()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.budget import Status
-from anymask.automatic.result import EverythingResult
+from anymask.automatic.budget import GeneratorProgress
+from anymask.automatic.result import GeneratedMasks
 from anymask.formats import masks_json
-from anymask.prediction.encoded_image import Scene
+from anymask.prediction.encoded_image import EncodedImage
 from anymask.server.jobs import Job
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import tight_box
@@ -25,13 +25,13 @@ _TELL_EVERY = 0.1
 
 
 def find_everything(
-    scene: Scene, parameters: dict[str, Any], shown: Shown, job: Job, tell: Callable[..., None]
+    encoded: EncodedImage, parameters: dict[str, Any], shown: Shown, job: Job, tell: Callable[..., None]
 ) -> dict[str, Any]:
-    """Search a scene, on the jobs' thread.
+    """Search a encoded, on the jobs' thread.
 
     Args:
-        scene: the picture.
-        parameters: of `Scene.everything`.
+        encoded: the picture.
+        parameters: of `EncodedImage.everything`.
         shown: words the masks.
         job: asked whether to stop.
         tell: told about progress.
@@ -39,15 +39,16 @@ def find_everything(
     Raises:
         PromptError: a parameter out of its range.
     """
-    partial = _Partial(scene.size, shown, tell)
-    result = scene.everything(**parameters, stop=lambda: job.is_told_to_stop, progress=partial.tell)
+    partial = _Partial(encoded.size, shown, tell)
+    result = encoded.everything(**parameters, stop=lambda: job.is_told_to_stop, progress=partial.tell)
     return _content(result, shown)
 
 
-def _content(result: EverythingResult, shown: Shown) -> dict[str, Any]:
+def _content(result: GeneratedMasks, shown: Shown) -> dict[str, Any]:
     parents, levels = result.tree.parents.tolist(), result.tree.levels.tolist()
     entries = [
-        {**shown(mask), "point": masks_json.prompt_to_dict(result.prompts[mask.prompt])["points"][0]} for mask in result
+        {**shown(mask), "point": masks_json.prompt_to_dict(result.prompts[mask.prompt_index])["points"][0]}
+        for mask in result
     ]
     for entry, parent, level in zip(entries, parents, levels, strict=True):
         entry |= {"parent": parent if parent >= 0 else None, "level": level}
@@ -55,8 +56,8 @@ def _content(result: EverythingResult, shown: Shown) -> dict[str, Any]:
         "masks": entries,
         "skipped": result.skipped,
         "asked": result.found.asked,
-        **{name: getattr(result.run, name) for name in ("model", "engine", "precision", "device", "version")},
-        "seconds": {step: round(seconds, 4) for step, seconds in result.run.seconds.items()},
+        **{name: getattr(result.provenance, name) for name in ("model", "engine", "precision", "device", "version")},
+        "seconds": {step: round(seconds, 4) for step, seconds in result.provenance.seconds.items()},
     }
 
 
@@ -70,7 +71,7 @@ class _Partial:
         self._boxes = np.zeros((0, 4))
         self._last = 0.0
 
-    def tell(self, status: Status) -> None:
+    def tell(self, status: GeneratorProgress) -> None:
         fresh = [mask for mask in status.latest() if mask.size == self._size and self._is_new(mask)]
         progress = {
             "asked": status.asked,

@@ -29,7 +29,7 @@ _TOUCH = 60.0
 
 
 @dataclass
-class Photo:
+class StoredImage:
     """What is known of one photo.
 
     Attributes:
@@ -69,7 +69,7 @@ class ImageStore:
         self._limits = limits
         self._forgotten = forgotten
         self._lock = threading.RLock()
-        self._photos: dict[str, Photo] = {}
+        self._photos: dict[str, StoredImage] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for record in folder.glob(f"*/{_RECORD}"):
             with suppress(OSError, ValueError, KeyError, TypeError):
@@ -77,7 +77,7 @@ class ImageStore:
                 self._photos[photo.id] = photo
         self.sweep()
 
-    def add(self, encoded: bytes, client: str) -> Photo:
+    def add(self, encoded: bytes, client: str) -> StoredImage:
         """Decode a picture and keep it.
 
         Raises:
@@ -91,7 +91,7 @@ class ImageStore:
                 self._check_count(client)
             if photo is None:
                 self._make_room(len(encoded))
-                photo = Photo(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
+                photo = StoredImage(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
                 write_file(self._place(photo.id) / _PHOTO, encoded)
                 self._photos[photo.id] = photo
             photo.clients.add(_hidden(client))
@@ -99,7 +99,7 @@ class ImageStore:
             self._write_record(photo)
             return photo
 
-    def get(self, id: str) -> Photo:
+    def get(self, id: str) -> StoredImage:
         """A photo that is here; this counts as using it.
 
         Raises:
@@ -138,7 +138,7 @@ class ImageStore:
             else:
                 self._drop(id)
 
-    def expires(self, photo: Photo) -> str:
+    def expires(self, photo: StoredImage) -> str:
         """When a photo will be forgotten if nobody asks about it, ISO 8601 in UTC."""
         moment = datetime.fromtimestamp(photo.used + self._limits.idle_seconds, timezone.utc)
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -195,7 +195,7 @@ class ImageStore:
             raise Problem(422, "bad-input", "a session is 8 to 64 letters, digits, - and _")
         return self._place(id) / f"state-{_hidden(session)}.json"
 
-    def _is_idle(self, photo: Photo) -> bool:
+    def _is_idle(self, photo: StoredImage) -> bool:
         return time.time() - photo.used > self._limits.idle_seconds
 
     def _check_count(self, client: str) -> None:
@@ -225,7 +225,7 @@ class ImageStore:
             shutil.rmtree(self._place(id), ignore_errors=True)
         self._forgotten(id)
 
-    def _write_record(self, photo: Photo) -> None:
+    def _write_record(self, photo: StoredImage) -> None:
         photo.written = time.time()
         record: dict[str, Any] = {
             "id": photo.id,
@@ -238,12 +238,12 @@ class ImageStore:
         write_file(self._place(photo.id) / _RECORD, json.dumps(record).encode())
 
 
-def _read_record(path: Path) -> Photo:
+def _read_record(path: Path) -> StoredImage:
     record = json.loads(path.read_bytes())
     if record["id"] != path.parent.name or not (path.parent / _PHOTO).is_file():
         raise ValueError("the folder was moved or is not whole")
     width, height = record["size"]
-    return Photo(
+    return StoredImage(
         record["id"],
         (int(width), int(height)),
         int(record["stored"]),

@@ -71,7 +71,7 @@ class Job:
         return shown
 
 
-Work = Callable[[Job, Callable[..., None]], dict[str, Any]]
+JobFunction = Callable[[Job, Callable[..., None]], dict[str, Any]]
 """Does a job on a thread: gets the job and a function that reports progress; returns the result."""
 
 
@@ -91,7 +91,7 @@ class Jobs:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.sweep()
 
-    def start(self, image: str, client: str, work: Work) -> Job:
+    def start(self, image: str, client: str, work: JobFunction) -> Job:
         """Queue a job; to be called on the event loop's thread.
 
         Raises:
@@ -113,7 +113,7 @@ class Jobs:
         self._pool.submit(self._run, job, work, tell)
         return job
 
-    def _run(self, job: Job, work: Work, tell: Callable[..., None]) -> None:
+    def _run(self, job: Job, work: JobFunction, tell: Callable[..., None]) -> None:
         if job.is_told_to_stop:
             tell(state=job.reason, ended=True)
             return

@@ -15,7 +15,7 @@ _LEAST = 2048
 """Bytes that one reference is reckoned at besides its logits and runs."""
 
 
-class References:
+class MaskStore:
     """Masks by image and reference, as run lengths with their logits. Safe to use from several threads at once.
 
     A reference is a hash of the answer: whoever asks the same gets the same, and it tells nothing about other clients.

@@ -48,7 +48,7 @@ _UNREAD = 64 << 20
 _UNREAD_SECONDS = 10.0
 
 
-class Guard:
+class SecurityMiddleware:
     """Refuses what may not pass, and adds the security headers to every answer.
 
     Args:

@@ -12,10 +12,10 @@ import numpy as np
 
 from anymask.errors import PromptError
 from anymask.formats import masks_json, png
-from anymask.prediction.encoded_image import Scene
-from anymask.prediction.preview import glimpse
-from anymask.prediction.selection import satisfaction
-from anymask.prediction.zoom import CloseUp, can_look_closer
+from anymask.prediction.encoded_image import EncodedImage
+from anymask.prediction.preview import preview
+from anymask.prediction.selection import check_logits
+from anymask.prediction.zoom import ZoomedView, can_zoom
 from anymask.server.schemas.requests import PromptBody, SegmentBody
 from anymask.server.worker_pool import too_slow
 from anymask.structures.candidates import Candidates
@@ -35,31 +35,31 @@ class Answered(NamedTuple):
 
 
 class Reply:
-    """Answers one request about one scene, on a worker thread.
+    """Answers one request about one encoded, on a worker thread.
 
     Args:
-        scene: the picture.
+        encoded: the picture.
         image: its id.
         body: what was asked.
         closeup: the window that is being looked at; None for the picture as a whole.
         earlier: finds the mask behind a reference.
         keep: keeps the answers.
-        detector: finds words, see `anymask.prediction.grounded.Pipeline`.
+        detector: finds words, see `anymask.prediction.grounded.GroundedSegmenter`.
         deadline: of `time.perf_counter`.
     """
 
     def __init__(
         self,
-        scene: Scene,
+        encoded: EncodedImage,
         image: str,
         body: SegmentBody,
-        closeup: CloseUp | None,
+        closeup: ZoomedView | None,
         earlier: Callable[[str], Mask],
         keep: Keep,
         detector: Any,
         deadline: float,
     ) -> None:
-        self._scene, self._image, self._body, self._closeup = scene, image, body, closeup
+        self._scene, self._image, self._body, self._closeup = encoded, image, body, closeup
         self._earlier, self._keep, self._detector = earlier, keep, detector
         self._deadline = deadline
         self._seconds: dict[str, float] = {}
@@ -98,7 +98,7 @@ class Reply:
         rest = [index for index in indices if index not in {each.asked for each in closer}]
         if not rest:
             return closer
-        quick = self._body.quick and can_look_closer(self._scene)
+        quick = self._body.quick and can_zoom(self._scene)
         return closer + (self._glimpsed(rest) if quick else self._asked(rest))
 
     def _asked(self, indices: list[int]) -> list[Answered]:
@@ -113,16 +113,16 @@ class Reply:
             mask_input=inputs if any(each is not None for each in inputs) else None,
             **self._options(),
         )
-        self._count(result.run.seconds)
+        self._count(result.provenance.seconds)
         for index, prompt in zip(indices, result.prompts, strict=True):
             self._told[index] = masks_json.prompt_to_dict(prompt)
-        return [self._answered(indices[mask.prompt], mask) for mask in result]
+        return [self._answered(indices[mask.prompt_index], mask) for mask in result]
 
     def _glimpsed(self, indices: list[int]) -> list[Answered]:
         """The same from one look alone."""
         prompts = [self._prompt(index) for index in indices]
         started = time.perf_counter()
-        answers = glimpse(self._scene._decode, self._scene._frame, prompts, self._body.select)
+        answers = preview(self._scene._decode, self._scene._frame, prompts, self._body.select)
         self._count({"decode": time.perf_counter() - started})
         return [
             self._answered(index, self._cleaned(self._scene._mask(answer, None, index)), prompt)
@@ -151,13 +151,13 @@ class Reply:
         if any(given is not None for given in (asked.box, asked.logits, asked.mask)):
             raise PromptError(f"prompt {index}: group 'auto' takes points and labels only")
         result = self._scene.segment(asked.points or [], asked.labels, group="auto", **self._options())
-        self._count(result.run.seconds)
+        self._count(result.provenance.seconds)
         prompt = self._prompt(index)
         parts = [masks_json.prompt_to_dict(each) for each in result.prompts]
         return [
             self._answered(index, mask, prompt, points=part["points"], labels=part["labels"])
             for mask in result
-            for part in [parts[mask.prompt]]
+            for part in [parts[mask.prompt_index]]
         ]
 
     def _answered(self, index: int, mask: Mask, prompt: Prompt | None = None, **more: Any) -> Answered:
@@ -166,7 +166,7 @@ class Reply:
         return Answered(index, mask.replace(label=self._body.prompts[index].label), more)
 
     def _cleaned(self, mask: Mask) -> Mask:
-        return mask.clean(self._body.max_hole_area, self._body.max_island_area)
+        return mask.remove_small_regions(self._body.max_hole_area, self._body.max_island_area)
 
     def _worded(self, index: int) -> list[Answered]:
         asked = self._body.prompts[index]
@@ -175,7 +175,7 @@ class Reply:
                 f"prompt {index}: text goes with no points, boxes or masks; ask for them in prompts of their own"
             )
         result = self._scene.segment(text=asked.text, detector=self._detector, **self._options(words=True))
-        self._count(result.run.seconds)
+        self._count(result.provenance.seconds)
         notes = dict.fromkeys(note for prompt in result.prompts for note in prompt.notes)
         self._told[index] = masks_json.prompt_to_dict(Prompt(text=asked.text, notes=tuple(notes)))
         return [Answered(index, mask.replace(label=asked.label or mask.label), {}) for mask in result]
@@ -184,7 +184,7 @@ class Reply:
         body = self._body
         names = ("select", "refine", "max_hole_area", "max_island_area")
         options: dict[str, Any] = {name: getattr(body, name) for name in names}
-        return options if words else {**options, "frame": body.frame}
+        return options if words else {**options, "coordinates": body.coordinates}
 
     def _mask_input(self, asked: PromptBody) -> Any:
         if asked.logits is not None and asked.mask is not None:
@@ -215,7 +215,7 @@ class Reply:
     def _candidates(self, chosen: Mask, index: int) -> dict[str, Any]:
         """The model's three answers, and which of them was chosen; null if it was none of these."""
         prompt = self._prompt(index)
-        answers = self._scene.candidates(
+        answers = self._scene.predict(
             prompt.points if len(prompt.points) else None,
             prompt.labels if len(prompt.points) else None,
             prompt.box,
@@ -235,7 +235,7 @@ class Reply:
             labels=asked.labels,
             box=asked.box,
             mask_input=self._mask_input(asked),
-            frame=self._body.frame,
+            coordinates=self._body.coordinates,
         )
 
     def _candidate(self, answers: Candidates, k: int, prompt: Prompt) -> Mask:
@@ -246,7 +246,7 @@ class Reply:
             score=float(answers.scores[k]),
             stability=float(answers.stability[k]),
             logits=logits,
-            satisfied=satisfaction(answers.frame, logits, prompt),
+            follows_prompt=check_logits(answers.frame, logits, prompt),
         )
 
     def _count(self, seconds: Any) -> None:
@@ -267,7 +267,7 @@ def shown(mask: Mask, form: str, image: str, keep: Keep | None) -> dict[str, Any
     if form == "polygons":
         entry["polygons"] = [[ring.tolist() for ring in part] for part in mask.polygons]
     elif form == "png":
-        entry["png"] = base64.b64encode(png.encode(mask.array)).decode()
+        entry["png"] = base64.b64encode(png.encode_png(mask.array)).decode()
     if form != "rle":
         del entry["rle"]
     reference = keep(mask) if keep else None
@@ -276,9 +276,9 @@ def shown(mask: Mask, form: str, image: str, keep: Keep | None) -> dict[str, Any
     return {**entry, "file": file, "id": reference, "logits": reference}
 
 
-def about_run(scene: Scene) -> dict[str, Any]:
+def about_run(encoded: EncodedImage) -> dict[str, Any]:
     """What answered."""
-    run = scene._segmenter._run(0.0, 0.0)
+    run = encoded._segmenter._run(0.0, 0.0)
     return {name: getattr(run, name) for name in ("model", "engine", "precision", "device", "version")}
 
 

@@ -14,17 +14,17 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from anymask.prediction.encoded_image import Scene
+from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
-from anymask.prediction.window import Window, window_for
-from anymask.prediction.zoom import CloseUp, can_look_closer
+from anymask.prediction.window import ImageWindow, window_for
+from anymask.prediction.zoom import ZoomedView, can_zoom
 from anymask.server.choices import choices_of
 from anymask.server.embedding_pool import Scenes
 from anymask.server.generation_job import find_everything
-from anymask.server.image_store import ImageStore, Photo
+from anymask.server.image_store import ImageStore, StoredImage
 from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
-from anymask.server.mask_store import References
+from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
 from anymask.server.schemas.requests import ChoicesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import Reply
@@ -36,7 +36,7 @@ _SWEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """How a server behaves.
 
     Attributes:
@@ -61,7 +61,7 @@ class Settings:
 class Service:
     """The parts of a server, and what requests need of several of them."""
 
-    def __init__(self, segmenter: Segmenter, settings: Settings) -> None:
+    def __init__(self, segmenter: Segmenter, settings: ServerSettings) -> None:
         self.segmenter = segmenter
         self.settings = settings
         self.limits = settings.limits
@@ -69,17 +69,17 @@ class Service:
         self.metrics.watch(_Gauges(self))
         self.encoding = Workers(1, self.limits.waiting)
         self.prompting = Workers(settings.workers, self.limits.waiting)
-        self.references = References(self.limits.mask_bytes)
+        self.references = MaskStore(self.limits.mask_bytes)
         self.images = ImageStore(settings.folder / "images", self.limits, self._forgotten)
-        self.scenes = Scenes(segmenter, self.images, self.encoding, self.limits.scene_bytes)
+        self.encoded_images = Scenes(segmenter, self.images, self.encoding, self.limits.scene_bytes)
         self.closeups = CloseUps(self.encoding, self.limits.window_bytes)
         self.jobs = Jobs(settings.folder / "jobs", self.limits)
         self.is_stopping = False
 
     def _forgotten(self, id: str) -> None:
         self.references.forget(id)
-        if hasattr(self, "jobs"):  # photos that expired while no server ran go before there are scenes and jobs
-            self.scenes.forget(id)
+        if hasattr(self, "jobs"):  # photos that expired while no server ran go before there are encoded_images and jobs
+            self.encoded_images.forget(id)
             self.closeups.forget(id)
             self.jobs.forget_image(id)
 
@@ -87,32 +87,32 @@ class Service:
         """When a request that begins now has to be answered, of `time.perf_counter`."""
         return time.perf_counter() + self.limits.request_seconds
 
-    async def add_image(self, encoded: bytes, client: str) -> Photo:
+    async def add_image(self, encoded: bytes, client: str) -> StoredImage:
         """Take in a picture, and begin to encode it."""
         with self.encoding.place(client):
             photo = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
-        if not self.scenes.is_ready(photo.id):
-            self.scenes.start(photo.id)
+        if not self.encoded_images.is_ready(photo.id):
+            self.encoded_images.start(photo.id)
         return photo
 
-    async def scene(self, id: str, client: str, deadline: float | None = None) -> Scene:
-        """The scene of an image, encoded if it is not yet."""
-        if self.scenes.is_ready(id):
-            return await self.scenes.get(id, deadline or self.deadline())
+    async def encoded(self, id: str, client: str, deadline: float | None = None) -> EncodedImage:
+        """The encoded of an image, encoded if it is not yet."""
+        if self.encoded_images.is_ready(id):
+            return await self.encoded_images.get(id, deadline or self.deadline())
         self.images.get(id)
         with self.encoding.place(client):
-            return await self.scenes.get(id, deadline or self.deadline())
+            return await self.encoded_images.get(id, deadline or self.deadline())
 
     async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
         """Answer prompts about an image."""
         deadline = self.deadline()
         with self.prompting.place(client):
             started = time.perf_counter()
-            scene = await self.scene(id, client, deadline)
-            closeup = await self.closeup(id, scene, body.window, client, deadline, wait=not body.quick)
+            encoded = await self.encoded(id, client, deadline)
+            closeup = await self.closeup(id, encoded, body.window, client, deadline, wait=not body.quick)
             ready = time.perf_counter()
             reply = Reply(
-                scene,
+                encoded,
                 id,
                 body,
                 closeup,
@@ -132,40 +132,46 @@ class Service:
         """Offer what a click about an image may mean."""
         deadline = self.deadline()
         with self.prompting.place(client):
-            scene = await self.scene(id, client, deadline)
-            closeup = await self.closeup(id, scene, body.window, client, deadline)
+            encoded = await self.encoded(id, client, deadline)
+            closeup = await self.closeup(id, encoded, body.window, client, deadline)
             keep = partial(self.references.put, id, client) if body.keep else None
-            return await self.prompting.run(partial(choices_of, scene, id, body, closeup, keep), deadline)
+            return await self.prompting.run(partial(choices_of, encoded, id, body, closeup, keep), deadline)
 
-    async def look(self, id: str, visible: Sequence[float], client: str) -> Window | None:
+    async def look(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
         """Encode what is being looked at, so that prompts about it are answered at once."""
         deadline = self.deadline()
-        scene = await self.scene(id, client, deadline)
-        closeup = await self.closeup(id, scene, visible, client, deadline)
+        encoded = await self.encoded(id, client, deadline)
+        closeup = await self.closeup(id, encoded, visible, client, deadline)
         return None if closeup is None else closeup.window
 
     async def closeup(
-        self, id: str, scene: Scene, visible: Sequence[float] | None, client: str, deadline: float, wait: bool = True
-    ) -> CloseUp | None:
+        self,
+        id: str,
+        encoded: EncodedImage,
+        visible: Sequence[float] | None,
+        client: str,
+        deadline: float,
+        wait: bool = True,
+    ) -> ZoomedView | None:
         """The close-up for what is visible; None if it would show nothing more, or is not here and not waited for."""
-        if visible is None or not can_look_closer(scene):
+        if visible is None or not can_zoom(encoded):
             return None
-        window = window_for(scene.size, visible)
+        window = window_for(encoded.size, visible)
         if window is None:
             return None
         if not wait:
             return self.closeups.ready(id, window)
-        return await self.closeups.get(id, scene, window, client, deadline)
+        return await self.closeups.get(id, encoded, window, client, deadline)
 
     async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
         """Start to look for everything in an image."""
-        scene = await self.scene(id, client)
+        encoded = await self.encoded(id, client)
         parameters = body.model_dump()
         most = self.limits.job_seconds
         parameters["max_seconds"] = min(parameters["max_seconds"] or most, most)
 
         def work(job: Job, tell: Any) -> dict[str, Any]:
-            return find_everything(scene, parameters, partial(self._shown, id, client), job, tell)
+            return find_everything(encoded, parameters, partial(self._shown, id, client), job, tell)
 
         return self.jobs.start(id, client, work)
 
@@ -211,8 +217,8 @@ class _Gauges(Collector):
         service = self._service
         yield gauge("images", "Photos kept.", len(service.images))
         yield gauge("image_bytes", "Bytes of photos on disk.", service.images.stored_bytes)
-        yield gauge("scenes", "Photos in memory, ready for prompts.", len(service.scenes))
-        yield gauge("scene_bytes", "Memory of the photos that are ready.", service.scenes.nbytes)
+        yield gauge("encoded_images", "Photos in memory, ready for prompts.", len(service.encoded_images))
+        yield gauge("scene_bytes", "Memory of the photos that are ready.", service.encoded_images.nbytes)
         yield gauge("windows", "Windows of photos that are ready.", len(service.closeups))
         yield gauge("window_bytes", "Memory of these windows.", service.closeups.nbytes)
         yield gauge("mask_bytes", "Memory of answers that may be referred to.", service.references.nbytes)

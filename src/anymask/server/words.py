@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anymask.detection.loading import shared_detector
-from anymask.detection.search import Search, find
+from anymask.detection.search import DetectionOptions, detect
 from anymask.io.image import Image
 from anymask.prediction.segmenter import Segmenter
 from anymask.server.schemas.requests import DetectBody
@@ -18,8 +18,8 @@ def detections(segmenter: Segmenter, detector: str, image: Image, body: DetectBo
         PromptError: words that cannot be used, or that the detector cannot know.
     """
     finder = shared_detector(detector, segmenter)
-    search = Search(threshold=body.threshold, max_per_label=body.max_per_label, zoom=body.zoom)
-    found = find(finder, image.pixels, body.text, search)
+    search = DetectionOptions(threshold=body.threshold, max_per_label=body.max_per_label, zoom=body.zoom)
+    found = detect(finder, image.pixels, body.text, search)
     boxes = [
         {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box]}
         for label, score, box in found

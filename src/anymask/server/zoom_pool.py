@@ -7,12 +7,12 @@ import threading
 import time
 from collections import OrderedDict
 
-from anymask.prediction.encoded_image import Scene
-from anymask.prediction.window import Window
-from anymask.prediction.zoom import CloseUp
+from anymask.prediction.encoded_image import EncodedImage
+from anymask.prediction.window import ImageWindow
+from anymask.prediction.zoom import ZoomedView
 from anymask.server.worker_pool import Workers, too_slow
 
-Key = tuple[str, Window]
+Key = tuple[str, ImageWindow]
 
 
 class CloseUps:
@@ -27,10 +27,10 @@ class CloseUps:
         self._workers = workers
         self._most = most_bytes
         self._lock = threading.Lock()
-        self._ready: OrderedDict[Key, CloseUp] = OrderedDict()
-        self._coming: dict[Key, asyncio.Future[CloseUp]] = {}
+        self._ready: OrderedDict[Key, ZoomedView] = OrderedDict()
+        self._coming: dict[Key, asyncio.Future[ZoomedView]] = {}
 
-    def ready(self, id: str, window: Window) -> CloseUp | None:
+    def ready(self, id: str, window: ImageWindow) -> ZoomedView | None:
         """The close-up, if it is here."""
         with self._lock:
             found = self._ready.get((id, window))
@@ -38,7 +38,9 @@ class CloseUps:
                 self._ready.move_to_end((id, window))
             return found
 
-    async def get(self, id: str, scene: Scene, window: Window, client: str, deadline: float) -> CloseUp:
+    async def get(
+        self, id: str, encoded: EncodedImage, window: ImageWindow, client: str, deadline: float
+    ) -> ZoomedView:
         """The close-up, encoded if it is not yet; requests for one that is under way wait for the same encoding.
 
         Raises:
@@ -48,19 +50,19 @@ class CloseUps:
         if found is not None:
             return found
         with self._workers.place(client):
-            coming = self._coming.get((id, window)) or self._start(id, scene, window)
+            coming = self._coming.get((id, window)) or self._start(id, encoded, window)
             try:
                 return await asyncio.wait_for(asyncio.shield(coming), max(deadline - time.perf_counter(), 0))
             except asyncio.TimeoutError:
                 raise too_slow() from None
 
-    def _start(self, id: str, scene: Scene, window: Window) -> asyncio.Future[CloseUp]:
-        future = asyncio.wrap_future(self._workers.start(lambda: CloseUp(scene, window)))
+    def _start(self, id: str, encoded: EncodedImage, window: ImageWindow) -> asyncio.Future[ZoomedView]:
+        future = asyncio.wrap_future(self._workers.start(lambda: ZoomedView(encoded, window)))
         future.add_done_callback(lambda done: self._arrived((id, window), done))
         self._coming[id, window] = future
         return future
 
-    def _arrived(self, key: Key, done: asyncio.Future[CloseUp]) -> None:
+    def _arrived(self, key: Key, done: asyncio.Future[ZoomedView]) -> None:
         self._coming.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return

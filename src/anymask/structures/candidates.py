@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.structures.transforms import Frame
+from anymask.structures.transforms import ResizeLongestSide
 
 STABILITY_OFFSET = 1.0
 
@@ -23,7 +23,7 @@ class Candidates:
         scores: float32 [K], the IoU that the model predicts for each answer.
     """
 
-    frame: Frame
+    frame: ResizeLongestSide
     logits: NDArray[np.float32]
     scores: NDArray[np.float32]
 
@@ -41,7 +41,9 @@ class Candidates:
         return stability_score(self.frame, self.logits)
 
 
-def stability_score(frame: Frame, logits: NDArray[np.float32], offset: float = STABILITY_OFFSET) -> NDArray[np.float32]:
+def stability_score(
+    frame: ResizeLongestSide, logits: NDArray[np.float32], offset: float = STABILITY_OFFSET
+) -> NDArray[np.float32]:
     """IoU between each mask cut at +offset and at -offset (`calculate_stability_score` of segment-anything).
 
     Counted in logit cells that look at the photo, not in pixels of the photo.

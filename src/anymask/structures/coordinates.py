@@ -1,6 +1,6 @@
 """What the numbers of a prompt count in, and their conversion to pixels of the displayed picture.
 
-    frame          pixels    0 <= x < width          0 <= y < height
+    coordinates    pixels    0 <= x < width          0 <= y < height
                    unit      0 <= x < 1              0 <= y < 1
                    percent   0 <= x < 100            0 <= y < 100
     box_format     xyxy      x_min, y_min, x_max, y_max
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from anymask.errors import PromptError
 from anymask.io.exif import displayed_boxes, displayed_points, turned_size
 
-FrameName = Literal["pixels", "unit", "percent"]
+CoordinateName = Literal["pixels", "normalized", "percent"]
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 Outside = Literal["refuse", "allow"]
 Floats = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ class Coordinates:
 
     Attributes:
         size: (width, height) of the picture as displayed.
-        frame: what the numbers count in.
+        unit: what the numbers count in.
         box_format: what a box's four numbers are.
         outside: "refuse" what lies outside the picture and clip boxes that lie partly outside, or "allow" it all, as
             the official predictor does.
@@ -88,13 +88,13 @@ class Coordinates:
     """
 
     size: tuple[int, int]
-    frame: FrameName = "pixels"
+    unit: CoordinateName = "pixels"
     box_format: BoxFormat = "xyxy"
     outside: Outside = "refuse"
     orientation: int = 1
 
     def __post_init__(self) -> None:
-        check_choice("frame", self.frame, FrameName)
+        check_choice("coordinates", self.unit, CoordinateName)
         check_choice("box_format", self.box_format, BoxFormat)
         check_choice("outside", self.outside, Outside)
         if self.orientation not in range(1, 9):
@@ -108,9 +108,9 @@ class Coordinates:
     @property
     def extent(self) -> Floats:
         """The far edges of the picture, float64 [2] (x, y), in the unit of the numbers."""
-        if self.frame == "pixels":
+        if self.unit == "pixels":
             return np.array(self.measured_size, np.float64)
-        return np.full(2, 1.0 if self.frame == "unit" else 100.0)
+        return np.full(2, 1.0 if self.unit == "normalized" else 100.0)
 
     def points(self, values: Any, where: str = "") -> Floats:
         """Convert points to pixels.
@@ -183,7 +183,7 @@ class Coordinates:
 
     def _range(self, upper: str) -> str:
         width, height = self.extent
-        unit = "pixels" if self.frame == "pixels" else f"frame={self.frame!r}"
+        unit = "pixels" if self.unit == "pixels" else f"coordinates={self.unit!r}"
         return f"0 <= x {upper} {width:g}, 0 <= y {upper} {height:g} in {unit}"
 
     def _refuse_outside(self, measured: Floats, where: str) -> None:

@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import InputError
 from anymask.structures.overlap import tight_box
-from anymask.structures.prompt_check import Satisfaction
+from anymask.structures.prompt_check import PromptCheck
 
 if TYPE_CHECKING:
     from anymask.structures.polygons import Ring
     from anymask.structures.prompt import Prompt
     from anymask.structures.rle import Rle
 
-_ABOUT = ("score", "stability", "logits", "label", "detector_score", "satisfied", "prompt", "clean_up")
+_ABOUT = ("score", "stability", "logits", "label", "detector_score", "follows_prompt", "prompt_index", "edits")
 
 
 class Mask:
@@ -40,9 +40,9 @@ class Mask:
         logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
         label: name of what it shows; None if nobody said.
         detector_score: 0 to 1, how sure the detector was that found it by words; None if none did.
-        satisfied: how it keeps its prompt (true if it keeps all); None if the prompt promises nothing or it is unknown.
-        prompt: index of the prompt it answers, in the result's prompts.
-        clean_up: what was filled and dropped since the model answered, one remark each.
+        follows_prompt: how it keeps its prompt (true if it keeps all); None if the prompt promises nothing or it is unknown.
+        prompt_index: of the prompt it answers, in the result's prompts.
+        edits: what was filled and dropped since the model answered, one remark each.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Mask:
         logits: NDArray[np.float32] | None = None,
         label: str | None = None,
         detector_score: float | None = None,
-        satisfied: Satisfaction | None = None,
-        prompt: int = 0,
-        clean_up: Sequence[str] = (),
+        follows_prompt: PromptCheck | None = None,
+        prompt_index: int = 0,
+        edits: Sequence[str] = (),
         full_logits: Callable[[], NDArray[np.float32]] | None = None,
     ) -> None:
         """Wrap a mask, bool [H, W], or the function that makes one; everything else is described at the class.
@@ -71,7 +71,7 @@ class Mask:
         self.size = (int(size[0]), int(size[1]))
         self.score, self.stability, self.logits = score, stability, logits
         self.label, self.detector_score = label, detector_score
-        self.satisfied, self.prompt, self.clean_up = satisfied, prompt, tuple(clean_up)
+        self.follows_prompt, self.prompt_index, self.edits = follows_prompt, prompt_index, tuple(edits)
         self._lock = threading.Lock()
         self._render, self._full_logits = render if callable(render) else None, full_logits
         self._array = None if callable(render) else self._checked(render)
@@ -148,9 +148,13 @@ class Mask:
         """
         if self.logits is None:
             return None
-        from anymask.structures.transforms import Frame
+        from anymask.structures.transforms import ResizeLongestSide
 
-        full = self._full_logits() if self._full_logits is not None else Frame(*self.size).interpolate(self.logits)
+        full = (
+            self._full_logits()
+            if self._full_logits is not None
+            else ResizeLongestSide(*self.size).interpolate(self.logits)
+        )
         return probabilities(full, self.array)
 
     @property
@@ -212,18 +216,18 @@ class Mask:
         twin = copy.copy(self)
         twin._lock = threading.Lock()
         for name, value in changes.items():
-            setattr(twin, name, tuple(value) if name == "clean_up" else value)
+            setattr(twin, name, tuple(value) if name == "edits" else value)
         return twin
 
-    def clean(self, max_hole_area: float = 0, max_island_area: float = 0, prompt: Prompt | None = None) -> Mask:
+    def remove_small_regions(self, holes: float = 0, islands: float = 0, prompt: Prompt | None = None) -> Mask:
         """Fill holes, then drop islands, of fewer pixels than these; 0 leaves them.
 
         Same meaning as ``min_mask_region_area`` of segment-anything (8-connected; the largest island always stays).
-        What was done is in `clean_up`. Score, stability and logits stay those of the model's answer.
+        What was done is in `edits`. Score, stability and logits stay those of the model's answer.
 
         Args:
-            max_hole_area: in pixels.
-            max_island_area: in pixels.
+            holes: fill holes of fewer pixels.
+            islands: drop islands of fewer pixels.
             prompt: what was asked, so that `satisfied` can be told anew; without it, `satisfied` of a changed mask
                 is None, because filling a hole can swallow an excluded point.
 
@@ -233,16 +237,16 @@ class Mask:
         Raises:
             InputError: an area below 0.
         """
-        from anymask.structures.small_regions import clean
+        from anymask.structures.small_regions import remove_holes_and_islands
 
-        if not (max_hole_area >= 0 and max_island_area >= 0):
-            raise InputError(f"areas to clean must be 0 or more pixels, got {max_hole_area} and {max_island_area}")
-        cleaned, done = clean(self.array, max_hole_area, max_island_area)
+        if not (holes >= 0 and islands >= 0):
+            raise InputError(f"areas to clean must be 0 or more pixels, got {holes} and {islands}")
+        cleaned, done = remove_holes_and_islands(self.array, holes, islands)
         if not done:
             return self
-        satisfied = None if prompt is None else Satisfaction.of(cleaned, prompt)
+        follows_prompt = None if prompt is None else PromptCheck.of(cleaned, prompt)
         about = {name: getattr(self, name) for name in _ABOUT} | {"full_logits": self._full_logits}
-        return Mask(cleaned, self.size, **{**about, "satisfied": satisfied, "clean_up": (*self.clean_up, *done)})
+        return Mask(cleaned, self.size, **{**about, "follows_prompt": follows_prompt, "edits": (*self.edits, *done)})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as run lengths: a few kilobytes, where the array has a byte for every pixel."""
@@ -254,8 +258,8 @@ class Mask:
             about.append(f"area {self.area}, box {self.box}")
         about += [f"score {self.score:.3f}"] if self.score is not None else []
         about += [f"label {self.label!r}"] if self.label is not None else []
-        about += [f"satisfied {bool(self.satisfied)}"] if self.satisfied is not None else []
-        return f"<Mask {', '.join([*about, *self.clean_up])}>"
+        about += [f"follows_prompt {bool(self.follows_prompt)}"] if self.follows_prompt is not None else []
+        return f"<Mask {', '.join([*about, *self.edits])}>"
 
 
 _JUST_INSIDE = np.nextafter(np.float32(0.5), np.float32(1))

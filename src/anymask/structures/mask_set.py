@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.structures.memory import one_by_one
-from anymask.structures.provenance import ImageRecord, Run
+from anymask.structures.memory import iter_bounded
+from anymask.structures.provenance import ImageRecord, Provenance
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -27,13 +27,13 @@ class MaskSet(Sequence[Mask]):
     """All the masks that one call answered with, best first within an object; slices are MaskSets too.
 
     ```python
-    result = scene.segment(boxes=[...])
+    result = encoded.segment(boxes=[...])
     result[0].area, result.union(), result.draw().show(), result.save("out.json")
     ```
 
     Attributes:
         prompts: what was asked; `Mask.prompt` is an index into it.
-        run: what ran, and for how long; a blank `Run` if that is unknown.
+        provenance: what ran, and for how long; a blank `Provenance` if that is unknown.
         places: where each mask stood in the whole result; a slice's masks keep the colours they had there.
     """
 
@@ -46,7 +46,7 @@ class MaskSet(Sequence[Mask]):
         *,
         image: Image | ImageRecord,
         prompts: Sequence[Prompt] = (),
-        run: Run | None = None,
+        provenance: Provenance | None = None,
     ) -> None:
         """Gather masks of one picture, which is given, or as much as is known of it.
 
@@ -55,7 +55,7 @@ class MaskSet(Sequence[Mask]):
         """
         self._masks = tuple(masks)
         self.prompts = tuple(prompts)
-        self.run = run or Run()
+        self.provenance = provenance or Provenance()
         self._image = None if isinstance(image, ImageRecord) else image
         self._record = image if isinstance(image, ImageRecord) else None
         self.places = tuple(range(len(self._masks)))
@@ -113,7 +113,7 @@ class MaskSet(Sequence[Mask]):
         """Everything that any of the masks covers, bool [H, W]; all False without masks."""
         width, height = self.size
         union = np.zeros((height, width), np.bool_)
-        for mask in one_by_one(self._masks):
+        for mask in iter_bounded(self._masks):
             x0, y0, x1, y1 = mask.box
             union[y0:y1, x0:x1] |= mask.array[y0:y1, x0:x1]
         return union
@@ -164,11 +164,11 @@ class MaskSet(Sequence[Mask]):
     def __repr__(self) -> str:
         width, height = self.size
         about = [f"{len(self)} mask{'s' * (len(self) != 1)} of {width}x{height}"]
-        if self.run.model:
-            about.append(f"{self.run.model} on {self.run.engine} {self.run.precision}")
+        if self.provenance.model:
+            about.append(f"{self.provenance.model} on {self.provenance.engine} {self.provenance.precision}")
         if scores := [mask.score for mask in self._masks if mask.score is not None]:
             about.append(f"scores {max(scores):.3f} to {min(scores):.3f}")
-        broken = sum(mask.satisfied is not None and not mask.satisfied for mask in self._masks)
+        broken = sum(mask.follows_prompt is not None and not mask.follows_prompt for mask in self._masks)
         return f"<MaskSet: {', '.join(about)}{f', {broken} not keeping the prompt' if broken else ''}>"
 
     def _repr_png_(self) -> bytes | None:

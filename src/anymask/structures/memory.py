@@ -14,7 +14,7 @@ KEPT_BYTES = 256 * 2**20
 """Full-size masks that may stay in memory after a walk, in bytes: 24 of them at 4078×2724."""
 
 
-def one_by_one(masks: Iterable[Mask], kept_bytes: int = KEPT_BYTES) -> Iterator[Mask]:
+def iter_bounded(masks: Iterable[Mask], kept_bytes: int = KEPT_BYTES) -> Iterator[Mask]:
     """Walk over masks; those rendered on the way stay for the next walk only within a budget.
 
     Args:

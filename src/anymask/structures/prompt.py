@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anymask.errors import PromptError
-from anymask.structures.coordinates import BoxFormat, Coordinates, FrameName, Outside, as_numbers, formatted
+from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, formatted
 from anymask.structures.mask_input import as_mask_input
 
 _ONLY_EXCLUDE = "only excluded points: nothing says what to include, so the model guesses"
@@ -86,7 +86,7 @@ def make_prompts(
     mask_input: Any = None,
     text: str | None = None,
     each: bool = False,
-    frame: FrameName = "pixels",
+    coordinates: CoordinateName = "pixels",
     box_format: BoxFormat = "xyxy",
     outside: Outside = "refuse",
     orientation: int = 1,
@@ -110,7 +110,7 @@ def make_prompts(
         mask_input: logits [1, 256, 256] or a mask picture, see `anymask.structures.mask_input.as_mask_input`.
         text: words; alone it is a prompt of its own, otherwise every object carries it along.
         each: one object per point.
-        frame: what all numbers count in: "pixels", "unit" (0 to 1) or "percent" (0 to 100), of width and of height.
+        coordinates: what all numbers count in: "pixels", "normalized" (0 to 1) or "percent" (0 to 100), of width and of height.
         box_format: "xyxy" (corners), "xywh" (corner and size) or "cxcywh" (centre and size).
         outside: "refuse" points and boxes outside the picture and clip boxes partly outside; or "allow" them all.
         orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed picture, and
@@ -122,14 +122,14 @@ def make_prompts(
     Raises:
         PromptError: with the value seen and what would be right.
     """
-    coordinates = Coordinates(size, frame, box_format, outside, orientation)
+    reader = Coordinates(size, coordinates, box_format, outside, orientation)
     if each:
         questions = _one_per_point(points, labels, box, boxes, mask_input)
     elif boxes is not None or _is_nested(points):
         questions = _one_per_entry(points, labels, box, boxes, mask_input)
     else:
         questions = [_Question(points, labels, box, mask_input, "")]
-    return [_prompt(question, coordinates, text) for question in questions]
+    return [_prompt(question, reader, text) for question in questions]
 
 
 def make_prompt(
@@ -140,7 +140,7 @@ def make_prompt(
     box: Any = None,
     mask_input: Any = None,
     text: str | None = None,
-    frame: FrameName = "pixels",
+    coordinates: CoordinateName = "pixels",
     box_format: BoxFormat = "xyxy",
     outside: Outside = "refuse",
     orientation: int = 1,
@@ -150,8 +150,8 @@ def make_prompt(
     Raises:
         PromptError: with the value seen and what would be right; also for points given as one list per object.
     """
-    coordinates = Coordinates(size, frame, box_format, outside, orientation)
-    return _prompt(_Question(points, labels, box, mask_input, ""), coordinates, text)
+    reader = Coordinates(size, coordinates, box_format, outside, orientation)
+    return _prompt(_Question(points, labels, box, mask_input, ""), reader, text)
 
 
 def parse_point(text: str, size: tuple[int, int] | None = None) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from anymask.structures.overlap import box_iou, tight_box
 
 if TYPE_CHECKING:
     from anymask.structures.prompt import Prompt
-    from anymask.structures.transforms import Frame
+    from anymask.structures.transforms import ResizeLongestSide
 
 BOX_FIT = 0.5
 """The least IoU between a mask's tight box and the box asked for at which the box counts as kept.
@@ -21,7 +21,7 @@ BOX_FIT = 0.5
 stays above it, the box of a part or of a neighbour falls below."""
 
 
-def points_kept(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.bool_]:
+def check_points(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.bool_]:
     """Whether an included point is inside the full-size mask and an excluded one outside.
 
     Args:
@@ -37,7 +37,7 @@ def points_kept(frame: Frame, logits: NDArray[np.float32], prompt: Prompt) -> ND
 
 
 @dataclass(frozen=True)
-class Satisfaction:
+class PromptCheck:
     """How a mask keeps what its prompt asked; true if it keeps all of it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Satisfaction:
         return all(self.points) and (self.box is None or self.box >= BOX_FIT)
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], prompt: Prompt) -> Satisfaction | None:
+    def of(cls, mask: NDArray[np.bool_], prompt: Prompt) -> PromptCheck | None:
         """Check a full-size mask against its prompt, to the pixel.
 
         Args:

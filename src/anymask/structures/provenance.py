@@ -73,7 +73,7 @@ def recorded(method: Callable[Asked, Result]) -> Callable[Asked, Result]:
     @wraps(method)
     def call(*arguments: Asked.args, **named: Asked.kwargs) -> Result:
         result = method(*arguments, **named)
-        if not result.run.call.name:
+        if not result.provenance.call.name:
             bound = signature.bind(*arguments, **named)
             bound.apply_defaults()
             options = {
@@ -83,7 +83,7 @@ def recorded(method: Callable[Asked, Result]) -> Callable[Asked, Result]:
                 options |= {name: plain(bound.arguments[name]) for name in _BEFORE_GROUPING}
             if (asked := getattr(result, "stopped_after", None)) is not None:
                 options["stopped_after"] = asked
-            result.run = replace(result.run, call=Call(method.__name__, options))
+            result.provenance = replace(result.provenance, call=Call(method.__name__, options))
         return result
 
     return call
@@ -109,7 +109,7 @@ def plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Run:
+class Provenance:
     """What really ran to make a result; blank where that is unknown.
 
     Attributes:

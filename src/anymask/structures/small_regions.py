@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def clean(mask: NDArray[np.bool_], max_hole_area: float, max_island_area: float) -> tuple[NDArray[np.bool_], list[str]]:
+def remove_holes_and_islands(
+    mask: NDArray[np.bool_], max_hole_area: float, max_island_area: float
+) -> tuple[NDArray[np.bool_], list[str]]:
     """Fill holes, then drop islands, of fewer pixels than these.
 
     Returns:

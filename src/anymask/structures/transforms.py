@@ -25,7 +25,7 @@ _RUN_TILES = 4
 
 
 @dataclass(frozen=True)
-class Frame:
+class ResizeLongestSide:
     """The geometry of one photo in the model.
 
     Attributes:
@@ -42,10 +42,14 @@ class Frame:
         return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
 
     @cached_property
-    def measured(self) -> Frame:
+    def measured(self) -> ResizeLongestSide:
         """The same photo with at most 4,096 pixels on its long side, to count in where more show no more detail."""
         scale = min(1.0, _MEASURED_SIDE / max(self.width, self.height))
-        return self if scale == 1 else Frame(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
+        return (
+            self
+            if scale == 1
+            else ResizeLongestSide(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
+        )
 
     def to_model(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map (x, y) of the photo to (x, y) of the 1,024 square: [..., 2] → float32 [..., 2]."""
@@ -237,7 +241,7 @@ GREY = 114
 
 
 @dataclass(frozen=True)
-class Letterbox:
+class LetterBox:
     """The geometry of one photo in one frame.
 
     Attributes:

@@ -17,7 +17,7 @@ from anymask.structures.mask_set import MaskSet
 from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
 
 if TYPE_CHECKING:
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
 
 SIDE = 640
 CLICK, ANSWER, LAST = 500, 1100, 2600
@@ -25,17 +25,17 @@ CLICK, ANSWER, LAST = 500, 1100, 2600
 
 
 def click_frames(
-    scene: Scene, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
+    encoded: EncodedImage, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
 ) -> tuple[list[PIL.Image.Image], list[int]]:
     """Ask with one click more each time, and picture every click and every answer.
 
     ```python
-    frames, milliseconds = click_frames(scene, [(290, 215), (362, 285)], [1, 0])
+    frames, milliseconds = click_frames(encoded, [(290, 215), (362, 285)], [1, 0])
     save_animation(Path("clicks.gif"), frames, milliseconds)
     ```
 
     Args:
-        scene: the encoded photograph.
+        encoded: the encoded photograph.
         points: [N, 2], (x, y) in pixels, in the order of the clicks.
         labels: [N], 1 include, 0 exclude; all 1 if left out.
         style: fields of `anymask.visualization.overlay.Style`.
@@ -51,14 +51,14 @@ def click_frames(
     marks = np.ones(len(clicks), np.int64) if labels is None else np.asarray(labels).reshape(-1)
     if not len(clicks) or not (marks == 1).any():
         raise PromptError("an animation needs at least one included point")
-    photo = scene.source.pixels
+    photo = encoded.source.pixels
     frames, durations = [draw(photo, (), (), **options)], [CLICK]
     answer: Sequence[Any] | MaskSet = ()
     for count in range(1, len(clicks) + 1):
         if not (marks[:count] == 1).any():
             continue  # nothing can be asked until something is included
-        result = scene.segment(points=clicks[:count], labels=marks[:count])
-        frames.append(draw(photo, [mask.replace(prompt=0) for mask in answer], result.prompts, **options))
+        result = encoded.segment(points=clicks[:count], labels=marks[:count])
+        frames.append(draw(photo, [mask.replace(prompt_index=0) for mask in answer], result.prompts, **options))
         frames.append(draw(photo, result, result.prompts, **options))
         durations += [CLICK, ANSWER]
         answer = result

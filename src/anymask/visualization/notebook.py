@@ -120,12 +120,12 @@ def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | N
     """Plot all answers to one prompt in a row, each over the picture with its score as title.
 
     ```python
-    show_candidates(scene.image, scene.candidates(points=[(350, 450)]))
+    show_candidates(encoded.pixels, encoded.predict(points=[(350, 450)]))
     ```
 
     Args:
         image: uint8 [H, W, 3].
-        candidates: of `Scene.candidates`.
+        candidates: of `EncodedImage.predict`.
         prompt: what was asked: its points and its box are plotted, too.
 
     Returns:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -91,7 +91,7 @@ def draw(
     """Draw masks and prompts over a photograph, as a Pillow image.
 
     ```python
-    draw(scene.image, result, result.prompts, opacity=0.6, max_side=1024).save("overlay.png")
+    draw(encoded.pixels, result, result.prompts, opacity=0.6, max_side=1024).save("overlay.png")
     ```
 
     Args:
@@ -124,11 +124,11 @@ def paint(
     style = style or Style()
     canvas = Canvas(pixels, style.max_side)
     colors = colors_of(masks, style)
-    areas = [mask.area for mask in one_by_one(masks)]
+    areas = [mask.area for mask in iter_bounded(masks)]
     order = sorted(range(len(masks)), key=lambda i: -areas[i])
-    for index, mask in zip(order, one_by_one(masks[i] for i in order), strict=True):
+    for index, mask in zip(order, iter_bounded(masks[i] for i in order), strict=True):
         canvas.mask(mask.array, mask.box, colors[index], style.opacity, style.contours)
-    answered = {mask.prompt: color for mask, color in zip(reversed(masks), reversed(colors), strict=True)}
+    answered = {mask.prompt_index: color for mask, color in zip(reversed(masks), reversed(colors), strict=True)}
     asked = [(p, answered.get(i, WHITE)) for i, p in enumerate(prompts) if i in answered or not answered]
     for prompt, color in asked:
         if style.boxes and prompt.box is not None:

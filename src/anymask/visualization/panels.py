@@ -57,12 +57,12 @@ def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None =
     """All answers of the model to one prompt, side by side, each with its score.
 
     ```python
-    candidates_row(scene.source, scene.candidates(points=[(350, 450)]))
+    candidates_row(encoded.source, encoded.predict(points=[(350, 450)]))
     ```
 
     Args:
         image: the photograph.
-        candidates: of `Scene.candidates`.
+        candidates: of `EncodedImage.predict`.
         prompt: what was asked, to be drawn, too.
         style: fields of `anymask.visualization.overlay.Style`.
     """
@@ -113,10 +113,10 @@ def _tree(result: MaskSet) -> Tree:
     if tree is not None:
         return tree
     from anymask.structures.mask_hierarchy import part_whole_tree
-    from anymask.structures.memory import one_by_one
+    from anymask.structures.memory import iter_bounded
 
     step = max(1, max(result.size) // _TREE_SIDE)
-    coarse = [mask.array[step // 2 :: step, step // 2 :: step] for mask in one_by_one(result)]
+    coarse = [mask.array[step // 2 :: step, step // 2 :: step] for mask in iter_bounded(result)]
     return part_whole_tree(np.stack(coarse), np.array([mask.area for mask in result], np.float64))
 
 

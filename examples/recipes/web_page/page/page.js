@@ -57,7 +57,7 @@ async function segment() {
   show(mask);
   download.href = address;
   download.hidden = false;
-  const kept = masks[0].satisfied ? "" : " It does not keep all your clicks.";
+  const kept = masks[0].follows_prompt ? "" : " It does not keep all your clicks.";
   says.textContent = `${masks[0].area} pixels, score ${masks[0].score.toFixed(2)}.${kept}`;
 }
 

@@ -17,7 +17,7 @@ from anymask.errors import InputError
 METHODS = ("telea", "ns", "diffusers", "onnx")
 
 
-class Painter(Protocol):
+class Inpainter(Protocol):
     """What fills holes.
 
     Attributes:
@@ -41,7 +41,7 @@ class Painter(Protocol):
         ...
 
 
-def load_painter(method: str = "telea", model: str | None = None, **options: Any) -> Painter:
+def load_inpainter(method: str = "telea", model: str | None = None, **options: Any) -> Inpainter:
     """Get a painter ready.
 
     Args:
@@ -57,17 +57,17 @@ def load_painter(method: str = "telea", model: str | None = None, **options: Any
     if method not in METHODS:
         raise InputError(f"method is {method!r}: it can be {', '.join(METHODS)}")
     if method in ("telea", "ns"):
-        from anymask.editing.inpainters.opencv import OpenCvPainter
+        from anymask.editing.inpainters.opencv import OpenCvInpainter
 
         if model is not None:
             raise InputError(f"method {method!r} takes no model")
-        return OpenCvPainter(method, **options)
+        return OpenCvInpainter(method, **options)
     if model is None:
         raise InputError(f"method {method!r} needs a model")
     if method == "onnx":
-        from anymask.editing.inpainters.onnx import OnnxPainter
+        from anymask.editing.inpainters.onnx import OnnxInpainter
 
-        return OnnxPainter(model, **options)
-    from anymask.editing.inpainters.diffusion import DiffusionPainter
+        return OnnxInpainter(model, **options)
+    from anymask.editing.inpainters.diffusion import DiffusionInpainter
 
-    return DiffusionPainter(model, **options)
+    return DiffusionInpainter(model, **options)

@@ -19,8 +19,8 @@ _GRID = 64
 """Latents are an eighth of the picture, and the denoiser halves them three times."""
 
 
-class DiffusionPainter:
-    """See `anymask.editing.inpainters.Painter`."""
+class DiffusionInpainter:
+    """See `anymask.editing.inpainters.Inpainter`."""
 
     def __init__(
         self,

@@ -15,8 +15,8 @@ _GRID = 8
 """Networks that take any size halve it three times, as LaMa does."""
 
 
-class OnnxPainter:
-    """See `anymask.editing.inpainters.Painter`.
+class OnnxInpainter:
+    """See `anymask.editing.inpainters.Inpainter`.
 
     Reads from the file what it wants: which input is the mask (one channel, or a name with "mask"), channels first or
     last, floats 0 to 1 or bytes 0 to 255, one size or any. Whether the answer counts to 1 or to 255 is seen by

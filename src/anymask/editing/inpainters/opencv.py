@@ -13,8 +13,8 @@ from anymask.editing.inpaint_mask import Sizes
 from anymask.errors import InputError
 
 
-class OpenCvPainter:
-    """See `anymask.editing.inpainters.Painter`."""
+class OpenCvInpainter:
+    """See `anymask.editing.inpainters.Inpainter`."""
 
     def __init__(self, method: str = "telea", radius: float = 5) -> None:
         """Choose a method, "telea" or "ns".

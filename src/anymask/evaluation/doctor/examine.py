@@ -11,7 +11,7 @@ from typing import Any
 from anymask import __version__, weights
 from anymask.errors import AnymaskError, EngineError
 from anymask.evaluation.doctor.cache_health import look_at_cache
-from anymask.evaluation.doctor.known_photo import Agreement, measure
+from anymask.evaluation.doctor.known_photo import Agreement, measure_agreement
 from anymask.prediction.segmenter import load
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "openvino", "pillow")
@@ -42,7 +42,9 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
     for engine, precision in () if wrong and _unusable(states) else RUNS:
         say(f"asking about a known photo: {engine} {precision}")
         try:
-            agreement = measure(load(engine=engine, precision=precision, threads=threads, device="cpu", store=False))
+            agreement = measure_agreement(
+                load(engine=engine, precision=precision, threads=threads, device="cpu", store=False)
+            )
         except EngineError as error:
             absent[f"{engine} {precision}"] = str(error)
         except AnymaskError as error:

@@ -22,7 +22,7 @@ PROMPTS: dict[str, dict[str, Any]] = {
     "click on the cup": {"points": [(240, 184)], "labels": [1]},
     "box around the spoon": {"box": [252, 52, 344, 264]},
 }
-"""What is asked, as `Scene.candidates` takes it, in pixels of the photo of 480×320."""
+"""What is asked, as `EncodedImage.predict` takes it, in pixels of the photo of 480×320."""
 
 EMBEDDING_KEPT = np.s_[:, ::4, ::8, ::8]
 STABLE = 0.9
@@ -60,30 +60,30 @@ class Agreement:
         return self.cosine >= cosine and self.least_iou >= iou
 
 
-def measure(segmenter: Segmenter) -> Agreement:
+def measure_agreement(segmenter: Segmenter) -> Agreement:
     """Encode the known photo, ask every prompt, and compare with the official answers."""
     image = open_image((files("anymask.evaluation.doctor") / "coffee.jpg").read_bytes())
     segmenter.encode(image)  # the first one compiles
     encode, decode = [], []
     for _ in range(_RUNS):
         started = time.perf_counter()
-        scene = segmenter.encode(image)
+        encoded = segmenter.encode(image)
         encode.append(time.perf_counter() - started)
         started = time.perf_counter()
-        scene.candidates(**PROMPTS["click on the cup"])
+        encoded.predict(**PROMPTS["click on the cup"])
         decode.append(time.perf_counter() - started)
     known = np.load(io.BytesIO((files("anymask.evaluation.doctor") / "coffee.npz").read_bytes()), allow_pickle=False)
     ious = []
     for index, prompt in enumerate(PROMPTS.values()):
         official = np.unpackbits(known[f"masks_{index}"], axis=-1, count=image.size[0]).astype(bool)
-        ours = scene.candidates(**prompt).masks
+        ours = encoded.predict(**prompt).masks
         stable = known[f"stabilities_{index}"] >= STABLE
         ious += [_iou(a, b) for a, b in zip(ours[stable], official[stable], strict=True)]
     return Agreement(
         segmenter.engine,
         segmenter.precision,
         segmenter.threads,
-        _cosine(scene.embedding[EMBEDDING_KEPT], known["embedding"]),
+        _cosine(encoded.embedding[EMBEDDING_KEPT], known["embedding"]),
         min(ious),
         float(np.mean(ious)),
         median(encode),

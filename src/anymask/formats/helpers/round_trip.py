@@ -8,7 +8,7 @@ import numpy as np
 
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.memory import one_by_one
+from anymask.structures.memory import iter_bounded
 
 
 def kept_shapes(before: MaskSet, after: MaskSet) -> list[float]:
@@ -23,7 +23,7 @@ def kept_shapes(before: MaskSet, after: MaskSet) -> list[float]:
         found by their overlap, best first, and none counts twice.
     """
     if len(before) == len(after):
-        return [_iou(first, second) for first, second in zip(one_by_one(before), one_by_one(after), strict=True)]
+        return [_iou(first, second) for first, second in zip(iter_bounded(before), iter_bounded(after), strict=True)]
     kept = [0.0] * len(before)
     free = set(range(len(after)))
     pairs = sorted(_overlapping(before, after), reverse=True)
@@ -37,7 +37,7 @@ def kept_shapes(before: MaskSet, after: MaskSet) -> list[float]:
 def _overlapping(before: Sequence[Mask], after: Sequence[Mask]) -> list[tuple[float, int, int]]:
     boxes = np.array([mask.box for mask in after], np.int64).reshape(-1, 4)
     pairs = []
-    for first, mask in enumerate(one_by_one(before)):
+    for first, mask in enumerate(iter_bounded(before)):
         x0, y0, x1, y1 = mask.box
         near = (boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)
         pairs += [(_iou(mask, after[int(second)]), first, int(second)) for second in np.flatnonzero(near)]

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from anymask.engines.base import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.models.fastsam.output import Pass
-from anymask.models.fastsam.settings import Settings
+from anymask.models.fastsam.settings import FastSamSettings
 from anymask.models.yolo_export import dimensions, open_export, picture_input, told, with_fixed_input, written_in
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import Frame, Letterbox
+from anymask.structures.transforms import LetterBox, ResizeLongestSide
 
 if TYPE_CHECKING:
     import onnx
 
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
 
 STRIDE = 32
 """Sides of the frame are multiples of this: the coarsest cells of the network."""
@@ -47,7 +47,7 @@ class FastSam:
         engine: runs the network.
         imgsz: long side of what the network sees, in pixels; None takes the export's. An export with a fixed input
             takes its own size only. One with an open input sees the smallest frame around the photo.
-        conf, iou, max_det: see `Settings`; they can be changed again in every call.
+        conf, iou, max_det: see `FastSamSettings`; they can be changed again in every call.
 
     Raises:
         ModelError: no such export, or an `imgsz` that it cannot take.
@@ -68,7 +68,7 @@ class FastSam:
         iou: float | None = None,
         max_det: int | None = None,
     ) -> None:
-        self.settings = Settings().changed(conf=conf, iou=iou, max_det=max_det)
+        self.settings = FastSamSettings().changed(conf=conf, iou=iou, max_det=max_det)
         self._path = _export_among(files)
         model = open_export(self._path)
         self._input, fixed = picture_input(model, self._path)
@@ -85,11 +85,11 @@ class FastSam:
         """What besides the weights decides about a pass."""
         return (f"imgsz {self.imgsz}",)
 
-    def scene_type(self) -> type[Scene]:
+    def scene_type(self) -> type[EncodedImage]:
         """Scenes that choose among segments."""
-        from anymask.prediction.fastsam import FastSamScene
+        from anymask.prediction.fastsam import FastSamImage
 
-        return FastSamScene
+        return FastSamImage
 
     def prepare(self) -> None:
         """Nothing: prompts need no network."""
@@ -102,27 +102,32 @@ class FastSam:
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the one pass on a photo: uint8 [H, W, 3] RGB → a `Pass`, packed into one vector."""
-        frame = Letterbox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))
+        frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))
         answers = self._graph(frame.sides)(**{self._input: frame.picture(pixels)})
         rows, prototypes = answers[self._rows], answers[self._prototypes]
         _check_shapes(rows.shape, prototypes.shape, self._path)
         return Pass.read(frame, rows, prototypes).packed()
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
+        self,
+        embedding: NDArray[np.float32],
+        frame: ResizeLongestSide,
+        prompts: Sequence[Prompt],
+        *,
+        searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Refuse: FastSAM has whole segments and no logits.
 
         Raises:
             ModelError: always.
         """
-        raise ModelError("FastSAM finds whole segments and gives no logits; ask its Scene for masks")
+        raise ModelError("FastSAM finds whole segments and gives no logits; ask its EncodedImage for masks")
 
     def _sides(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the frame for a photo: the export's own, or the smallest in steps of the stride."""
         if self._fixed:
             return self._fixed
-        square = Letterbox((width, height), (self.imgsz, self.imgsz))
+        square = LetterBox((width, height), (self.imgsz, self.imgsz))
         across, down = (-(-side // STRIDE) * STRIDE for side in square.fitted)
         return across, down
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.models.yolo_export import corners
-from anymask.structures.transforms import Letterbox
+from anymask.structures.transforms import LetterBox
 
 LEAST_CONF = 0.001
 """Boxes below this confidence are forgotten at once: there are thousands, and none of them is an object."""
@@ -33,7 +33,7 @@ class Pass:
         suppressed: whether the export has removed overlapping boxes itself.
     """
 
-    frame: Letterbox
+    frame: LetterBox
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     coefficients: NDArray[np.float32]
@@ -41,7 +41,7 @@ class Pass:
     suppressed: bool
 
     @classmethod
-    def read(cls, frame: Letterbox, rows: NDArray[np.float32], prototypes: NDArray[np.float32]) -> Pass:
+    def read(cls, frame: LetterBox, rows: NDArray[np.float32], prototypes: NDArray[np.float32]) -> Pass:
         """Read the two answers of an export.
 
         Args:
@@ -86,7 +86,7 @@ class Pass:
         boxes, scores, coefficients, prototypes = (
             each.reshape(shape) for each, shape in zip(vectors, shapes, strict=True)
         )
-        frame = Letterbox((width, height), (columns, rows))
+        frame = LetterBox((width, height), (columns, rows))
         return cls(frame, boxes, scores, coefficients, prototypes, bool(suppressed))
 
 

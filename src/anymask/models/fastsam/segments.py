@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymask.automatic.mask_data import suppress
 from anymask.models.fastsam.output import Pass
-from anymask.models.fastsam.settings import Settings
+from anymask.models.fastsam.settings import FastSamSettings
 from anymask.structures.overlap import tight_box
 from anymask.structures.transforms import bilinear_taps
 
@@ -28,7 +28,7 @@ class Segments:
         scores: float32 [N], confidence, 0 to 1.
     """
 
-    def __init__(self, found: Pass, settings: Settings) -> None:
+    def __init__(self, found: Pass, settings: FastSamSettings) -> None:
         kept = _kept(found, settings)
         self.size = found.frame.size
         self.boxes = np.clip(found.frame.to_photo(found.boxes[kept]), 0, self.size * 2)
@@ -98,7 +98,7 @@ class Segments:
         return np.ceil(self.boxes).astype(np.int64)
 
 
-def _kept(found: Pass, settings: Settings) -> NDArray[np.int64]:
+def _kept(found: Pass, settings: FastSamSettings) -> NDArray[np.int64]:
     """Indices of the boxes that pass the settings, the surest first."""
     sure = np.flatnonzero(found.scores > settings.conf)
     if not found.suppressed:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
+class FastSamSettings:
     """Which segments count; the names and the meaning are those of the original.
 
     Attributes:
@@ -32,7 +32,7 @@ class Settings:
         if isinstance(self.max_det, bool) or not isinstance(self.max_det, int) or self.max_det < 1:
             raise PromptError(f"max_det must be a whole number from 1 on, not {self.max_det!r}")
 
-    def changed(self, **changes: Any) -> Settings:
+    def changed(self, **changes: Any) -> FastSamSettings:
         """The same with what is not None replaced.
 
         Raises:

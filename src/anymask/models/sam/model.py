@@ -24,14 +24,14 @@ from anymask.models.sam.constants import (
     tokens_apart,
 )
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import MODEL_SIDE, Frame
+from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide
 
 if TYPE_CHECKING:
     import onnx
 
     from anymask.engines.external_weights import DetachedGraph
     from anymask.models.sam.quantization import Ranges
-    from anymask.prediction.encoded_image import Scene
+    from anymask.prediction.encoded_image import EncodedImage
     from anymask.weights.checkpoints.state_dict import Parameters
 
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
@@ -39,7 +39,7 @@ PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 BATCH = 16
 """Prompts per run of the decoder: more gain nothing on a CPU and cost 5 MB of memory each."""
 
-LANES = 8
+PARALLEL_DECODES = 8
 """Runs of the search decoder at once, at most: with more, each would have too few prompts of a batch."""
 
 _LARGE = 3 * 2048 * 1024
@@ -69,23 +69,28 @@ class Sam:
         """How many calls of `decode` for a search pay off at once."""
         return self._graph("search_decoder").lanes
 
-    def scene_type(self) -> type[Scene]:
+    def scene_type(self) -> type[EncodedImage]:
         """Scenes that ask the decoder."""
-        from anymask.prediction.encoded_image import Scene
+        from anymask.prediction.encoded_image import EncodedImage
 
-        return Scene
+        return EncodedImage
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
         encoder = self._graph("encoder")
         if "features" not in encoder.inputs:
             return encoder(image=preprocess(pixels, self._engine.threads))["embedding"]
-        columns, rows = (stem_side(side) for side in Frame(pixels.shape[1], pixels.shape[0]).resized)
+        columns, rows = (stem_side(side) for side in ResizeLongestSide(pixels.shape[1], pixels.shape[0]).resized)
         features = self._graph("stem")(image=preprocess(pixels, self._engine.threads, (rows, columns)))
         return encoder(**features)["embedding"]
 
     def decode(
-        self, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt], *, searching: bool = False
+        self,
+        embedding: NDArray[np.float32],
+        frame: ResizeLongestSide,
+        prompts: Sequence[Prompt],
+        *,
+        searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts.
 
@@ -119,7 +124,7 @@ class Sam:
             graph.release()
 
     def _decode(
-        self, graph: str, embedding: NDArray[np.float32], frame: Frame, prompts: Sequence[Prompt]
+        self, graph: str, embedding: NDArray[np.float32], frame: ResizeLongestSide, prompts: Sequence[Prompt]
     ) -> dict[str, NDArray[np.float32]]:
         points, labels = sparse_prompts(frame, prompts)
         inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
@@ -161,7 +166,7 @@ def preprocess(
         float32 [1, 3, rows, columns]; the padding at the bottom and right is zero *after* normalising.
     """
     height, width = pixels.shape[:2]
-    columns, rows = Frame(width, height).resized
+    columns, rows = ResizeLongestSide(width, height).resized
     resized = _resize(pixels, columns, rows, threads)
     padded = np.zeros((1, 3, *padded_to), np.float32)
     for channel in range(3):
@@ -196,7 +201,9 @@ def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) ->
     return np.asarray(narrowed.resize((columns, rows), Image.Resampling.BILINEAR))
 
 
-def sparse_prompts(frame: Frame, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def sparse_prompts(
+    frame: ResizeLongestSide, prompts: Sequence[Prompt]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Turn points and boxes into the rectangular input of the prompt encoder.
 
     As in the reference, a prompt without a box carries one "not a point", and a box follows its points. Shorter
@@ -215,7 +222,7 @@ def sparse_prompts(frame: Frame, prompts: Sequence[Prompt]) -> tuple[NDArray[np.
     return points, labels
 
 
-def _sparse_prompt(frame: Frame, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _sparse_prompt(frame: ResizeLongestSide, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     points = frame.to_model(prompt.points)
     if prompt.box is None:
         # Without any point the reference passes no padding either: the mask input stands alone.
@@ -303,6 +310,6 @@ _GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph]
     "prompt_encoder": (_build_prompt_encoder, True, 1),  # sines of large angles: never in bf16
     "decoder": (_build_decoder, False, 1),
     "mask_decoder": (_build_mask_decoder, False, 1),
-    "search_decoder": (_build_search_decoder, False, LANES),
+    "search_decoder": (_build_search_decoder, False, PARALLEL_DECODES),
 }
 """How each graph is built, whether it must be computed in f32 at any precision, and in how many lanes at most."""

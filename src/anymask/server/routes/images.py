@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from anymask.server.image_store import Photo
+from anymask.server.image_store import StoredImage
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import ImageId, client_of, service_of
 from anymask.server.schemas.requests import UrlBody
@@ -96,9 +96,9 @@ async def info(
     """Size, expiry, and whether prompts will be answered at once."""
     service = service_of(request)
     photo = service.images.get(id)
-    if wait and not service.scenes.is_ready(id):
+    if wait and not service.encoded_images.is_ready(id):
         try:
-            await service.scene(id, client_of(request), time.perf_counter() + wait)
+            await service.encoded(id, client_of(request), time.perf_counter() + wait)
         except Problem as problem:
             if problem.status_code != too_slow().status_code:
                 raise
@@ -133,7 +133,7 @@ async def picture(
     with service.encoding.place(client_of(request)):
         encoded = await service.encoding.run(
             partial(_picture, service, id, max_side, format), service.deadline()
-        )  # not from the scene: it may still be under way
+        )  # not from the encoded: it may still be under way
     return Response(encoded, media_type=f"image/{format}", headers=headers)
 
 
@@ -176,12 +176,12 @@ async def save_state(request: Request, id: ImageId, session: Session) -> Respons
     return Response(status_code=204)
 
 
-def _told(service: Service, photo: Photo) -> dict[str, Any]:
+def _told(service: Service, photo: StoredImage) -> dict[str, Any]:
     return {
         "id": photo.id,
         "width": photo.size[0],
         "height": photo.size[1],
         "expires": service.images.expires(photo),
-        "encoded": service.scenes.is_ready(photo.id),
+        "encoded": service.encoded_images.is_ready(photo.id),
         "notes": list(photo.notes),
     }

@@ -96,7 +96,7 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     service.images.get(id)
     mask = service.references.get(id, n)
     with service.prompting.place(client_of(request)):
-        encoded = await service.prompting.run(lambda: png.encode(mask.array), service.deadline())
+        encoded = await service.prompting.run(lambda: png.encode_png(mask.array), service.deadline())
     mask.release()
     headers = {"Cache-Control": "private, max-age=3600, immutable"}
     return Response(encoded, media_type="image/png", headers=headers)

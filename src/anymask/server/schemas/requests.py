@@ -66,7 +66,7 @@ class SegmentBody(Body):
     format: Literal["rle", "polygons", "png"] = "rle"
     select: Literal["object", "part", "score"] = "object"
     refine: Literal["auto", "off", "max"] = "auto"
-    frame: Literal["pixels", "unit", "percent"] = "pixels"
+    coordinates: Literal["pixels", "normalized", "percent"] = "pixels"
     max_hole_area: Annotated[int, Field(ge=0)] = 0
     max_island_area: Annotated[int, Field(ge=0)] = 0
     keep: bool = Field(True, description="false: nobody will refer to the answers, for previews under the cursor")
@@ -89,7 +89,7 @@ class ChoicesBody(Body):
     labels: list[Literal[0, 1]] | None = Field(None, description="1 include, 0 exclude; all 1 if left out")
     most: Annotated[int, Field(ge=1, le=12)] = 6
     format: Literal["rle", "polygons", "png"] = "rle"
-    frame: Literal["pixels", "unit", "percent"] = "pixels"
+    coordinates: Literal["pixels", "normalized", "percent"] = "pixels"
     window: Box | None = Field(None, description="as for `segment`: what lies in it whole is offered as seen there")
     keep: bool = True
 
@@ -103,7 +103,7 @@ class WindowBody(Body):
 
 
 class EverythingBody(Body):
-    """Parameters of `Scene.everything`."""
+    """Parameters of `EncodedImage.everything`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"max_seconds": 10}]})
 
@@ -147,7 +147,7 @@ class MaskBody(Body):
 
 
 class CutoutBody(Body):
-    """Objects to lift off their background; see `anymask.editing.cutout.cut_out`."""
+    """Objects to lift off their background; see `anymask.editing.cutout.cutout`."""
 
     masks: list[MaskBody] = Field(min_length=1, max_length=64)
     edges: Literal["auto", "matte", "smooth", "hard"] = "auto"

@@ -68,9 +68,9 @@ class MaskAnswer(BaseModel):
     stability: float | None
     area: int
     box: list[int] = Field(description="[x_min, y_min, x_max, y_max]")
-    satisfied: bool | None = Field(description="whether it keeps its prompt")
-    satisfied_detail: dict[str, Any] | None = None
-    clean_up: list[str] | None = None
+    follows_prompt: bool | None = Field(description="whether it keeps its prompt")
+    prompt_check: dict[str, Any] | None = None
+    edits: list[str] | None = None
     rle: Runs | None = None
     polygons: list[list[list[list[float]]]] | None = Field(None, description="per part the outer ring, then its holes")
     png: str | None = Field(None, description="base64")

@@ -7,7 +7,7 @@ class SourceError(Exception):
     """A source failed. The text is the reason in short, to stand beside the source's name in one line."""
 
 
-def in_short(text: str) -> str:
+def shorten(text: str) -> str:
     """Return text on one line, cut where it grows too long for a list of reasons."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

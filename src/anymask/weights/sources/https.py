@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from anymask.weights.model_entry import Source, WeightFile, fault
 from anymask.weights.progress import Progress
-from anymask.weights.sources.errors import SourceError, in_short
+from anymask.weights.sources.errors import SourceError, shorten
 
 if TYPE_CHECKING:
     import httpx
@@ -66,9 +66,9 @@ def _download_whole(url: str, file: WeightFile, part: Path, progress: Progress) 
             except httpx.ConnectTimeout:
                 raise SourceError(f"no connection within {CONNECT_SECONDS:.0f} s") from None
             except httpx.ConnectError as error:
-                raise SourceError(f"no connection ({in_short(str(error))})") from error
+                raise SourceError(f"no connection ({shorten(str(error))})") from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                reason = f"the transfer broke off ({in_short(str(error)) or type(error).__name__})"
+                reason = f"the transfer broke off ({shorten(str(error)) or type(error).__name__})"
             if _usable_bytes(part, file) <= have:
                 raise SourceError(f"{file.name}: {reason}")
 
@@ -81,7 +81,7 @@ def _client() -> httpx.Client:
     try:
         return httpx.Client(timeout=timeout, follow_redirects=True)
     except (ImportError, ValueError, OSError) as error:
-        raise SourceError(f"proxy or certificate settings cannot be used ({in_short(str(error))})") from error
+        raise SourceError(f"proxy or certificate settings cannot be used ({shorten(str(error))})") from error
 
 
 def _usable_bytes(part: Path, file: WeightFile) -> int:

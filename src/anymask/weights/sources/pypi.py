@@ -13,7 +13,7 @@ from pathlib import Path
 
 from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
-from anymask.weights.sources.errors import SourceError, in_short
+from anymask.weights.sources.errors import SourceError, shorten
 from anymask.weights.sources.members import SCRATCH_PREFIX, extract
 from anymask.weights.sources.subprocess_client import run_client
 
@@ -65,4 +65,4 @@ def _pip() -> list[str]:
 
 def _complaint(stderr: str) -> str:
     errors = [line.removeprefix("ERROR:").strip() for line in stderr.splitlines() if line.startswith("ERROR:")]
-    return in_short(errors[0]) if errors else ""
+    return shorten(errors[0]) if errors else ""

@@ -136,7 +136,7 @@ export class App {
     const spoken = JSON.stringify([object.id, object.steps, object.edits]);
     if (spoken === this.spoken) return;
     this.spoken = spoken;
-    say(S.said.selected(nameOf(object), factsOf(answer)) + (answer.satisfied === false ? S.said.broken : ""));
+    say(S.said.selected(nameOf(object), factsOf(answer)) + (answer.follows_prompt === false ? S.said.broken : ""));
   }
 
   #announce(action, before) {

@@ -202,7 +202,7 @@ export class Answers {
       bitmap: emptyBitmap(this.photo.width, this.photo.height),
       score: null,
       stability: null,
-      satisfied: null,
+      follows_prompt: null,
       logits: null,
     };
     return this.nothing;
@@ -244,14 +244,14 @@ function answerOf(mask) {
     rle: null,
     score: mask.score,
     stability: mask.stability,
-    satisfied: mask.satisfied,
+    follows_prompt: mask.follows_prompt,
     logits: mask.logits ?? null,
   };
 }
 
 function regionOf(step) {
   const { rle, score = null, stability = null } = step;
-  return { bitmap: fromRle(rle), rle, score, stability, satisfied: null, logits: null };
+  return { bitmap: fromRle(rle), rle, score, stability, follows_prompt: null, logits: null };
 }
 
 const keyOf = (steps) => JSON.stringify(steps);
