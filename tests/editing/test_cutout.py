@@ -18,48 +18,48 @@ from tests.support.mask_shapes import disc
 
 
 @pytest.fixture(scope="module")
-def encoded():
+def composite():
     return hairy_disc()
 
 
-def test_a_transparent_cutout_has_the_photos_size_and_its_pixels(encoded):
-    done = cutout(encoded.pixels, encoded.mask, edges="hard")
+def test_a_transparent_cutout_has_the_photos_size_and_its_pixels(composite):
+    done = cutout(composite.pixels, composite.mask, edges="hard")
     assert done.pixels.shape == (180, 220, 4)
-    assert np.array_equal(done.pixels[..., 3] == 255, encoded.mask)
-    assert np.array_equal(done.pixels[encoded.mask][:, :3], encoded.pixels[encoded.mask])
-    assert (done.pixels[~encoded.mask] == 0).all()
+    assert np.array_equal(done.pixels[..., 3] == 255, composite.mask)
+    assert np.array_equal(done.pixels[composite.mask][:, :3], composite.pixels[composite.mask])
+    assert (done.pixels[~composite.mask] == 0).all()
 
 
-def test_auto_says_what_it_did(encoded, monkeypatch):
-    assert cutout(encoded.pixels, encoded.mask).edges == "matte"
+def test_auto_says_what_it_did(composite, monkeypatch):
+    assert cutout(composite.pixels, composite.mask).edges == "matte"
     monkeypatch.setattr("anymask.editing.cutout.can_matte", lambda: False)
-    assert cutout(encoded.pixels, encoded.mask).edges == "smooth"
+    assert cutout(composite.pixels, composite.mask).edges == "smooth"
 
 
-def test_crop_is_tight_and_the_margin_is_all_around(encoded):
-    done = cutout(encoded.pixels, encoded.mask, edges="hard", crop=True, margin=7)
+def test_crop_is_tight_and_the_margin_is_all_around(composite):
+    done = cutout(composite.pixels, composite.mask, edges="hard", crop=True, margin=7)
     rows, columns = np.nonzero(done.pixels[..., 3])
     height, width = done.pixels.shape[:2]
     assert (rows.min(), columns.min(), height - 1 - rows.max(), width - 1 - columns.max()) == (7, 7, 7, 7)
     x0, y0, x1, y1 = done.box
     assert (x1 - x0, y1 - y0) == (width, height)
-    assert encoded.mask[y0 + 7 : y1 - 7, x0 + 7 : x1 - 7].sum() == encoded.mask.sum()
+    assert composite.mask[y0 + 7 : y1 - 7, x0 + 7 : x1 - 7].sum() == composite.mask.sum()
 
 
-def test_a_margin_may_reach_beyond_the_photo(encoded):
-    mask = np.zeros_like(encoded.mask)
+def test_a_margin_may_reach_beyond_the_photo(composite):
+    mask = np.zeros_like(composite.mask)
     mask[:20, :20] = True
     for background in (None, (9, 8, 7), Blur(3)):
-        done = cutout(encoded.pixels, mask, edges="hard", crop=True, margin=10, background=background)
+        done = cutout(composite.pixels, mask, edges="hard", crop=True, margin=10, background=background)
         assert done.pixels.shape[:2] == (40, 40)
         assert done.box == (-10, -10, 30, 30)
-        assert np.array_equal(done.pixels[10:30, 10:30, :3], encoded.pixels[:20, :20])
+        assert np.array_equal(done.pixels[10:30, 10:30, :3], composite.pixels[:20, :20])
 
 
-def test_on_a_colour_only_the_edge_is_mixed(encoded):
-    done = cutout(encoded.pixels, encoded.mask, edges="smooth", background=(250, 251, 252))
+def test_on_a_colour_only_the_edge_is_mixed(composite):
+    done = cutout(composite.pixels, composite.mask, edges="smooth", background=(250, 251, 252))
     inner = disc(180, 220, 45)
-    assert np.array_equal(done.pixels[inner], encoded.pixels[inner])
+    assert np.array_equal(done.pixels[inner], composite.pixels[inner])
     assert (done.pixels[~disc(180, 220, 56)] == (250, 251, 252)).all()
 
 
@@ -82,26 +82,26 @@ def test_a_picture_behind_covers_everything_unsquashed():
     assert covered[:, 44:].min() == 200
 
 
-def test_a_sticker_has_a_rim_of_its_width_all_around(encoded):
-    done = cutout(encoded.pixels, encoded.mask, edges="hard", outline=Outline(8, (255, 255, 255)))
-    y, x = np.indices(encoded.mask.shape)
+def test_a_sticker_has_a_rim_of_its_width_all_around(composite):
+    done = cutout(composite.pixels, composite.mask, edges="hard", outline=Outline(8, (255, 255, 255)))
+    y, x = np.indices(composite.mask.shape)
     away = np.hypot(x - 110, y - 90)
     rim = done.pixels[(away > 52) & (away < 56)]
     assert (rim == 255).all()
     assert (done.pixels[(away > 61)][:, 3] == 0).all()
 
 
-def test_a_shadow_falls_where_it_is_sent_and_under_the_object(encoded):
-    done = cutout(encoded.pixels, encoded.mask, edges="hard", shadow=Shadow((20, 10), 2, 0.5))
-    assert np.array_equal(done.pixels[encoded.mask][:, :3], encoded.pixels[encoded.mask])
+def test_a_shadow_falls_where_it_is_sent_and_under_the_object(composite):
+    done = cutout(composite.pixels, composite.mask, edges="hard", shadow=Shadow((20, 10), 2, 0.5))
+    assert np.array_equal(done.pixels[composite.mask][:, :3], composite.pixels[composite.mask])
     assert abs(int(done.pixels[105, 171, 3]) - 128) <= 2
     assert (done.pixels[105, 171, :3] == 0).all()
     assert done.pixels[70, 45, 3] == 0
 
 
-def test_crop_with_shadow_and_rim_loses_nothing_of_them(encoded):
+def test_crop_with_shadow_and_rim_loses_nothing_of_them(composite):
     done = cutout(
-        encoded.pixels, encoded.mask, edges="hard", crop=True, shadow=Shadow((300, 0), 4, 0.9), outline=Outline(5)
+        composite.pixels, composite.mask, edges="hard", crop=True, shadow=Shadow((300, 0), 4, 0.9), outline=Outline(5)
     )
     assert done.pixels.shape[1] > 300 + 100
     assert done.pixels[:, -1, 3].max() < 40
@@ -141,17 +141,17 @@ def test_a_background_picture_comes_in_the_photos_colours():
     assert done.icc_profile == srgb
 
 
-def test_jpeg_without_background_is_refused(encoded, tmp_path):
+def test_jpeg_without_background_is_refused(composite, tmp_path):
     with pytest.raises(InputError, match="transparency"):
-        cutout(encoded.pixels, encoded.mask, edges="hard").save(tmp_path / "cut.jpg")
+        cutout(composite.pixels, composite.mask, edges="hard").save(tmp_path / "cut.jpg")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "words"), [("cut.bmp", ".bmp"), ("cut", "format"), ("folder.png", "directory")])
-def test_files_that_cannot_be_written_are_refused(encoded, tmp_path, name, words):
+def test_files_that_cannot_be_written_are_refused(composite, tmp_path, name, words):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match=words):
-        cutout(encoded.pixels, encoded.mask, edges="hard").save(tmp_path / name)
+        cutout(composite.pixels, composite.mask, edges="hard").save(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
@@ -176,18 +176,18 @@ def test_exact_formats_are_exact_also_under_transparency(kind, quality):
         ({"background": Blur(0)}, "blur"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(encoded, options, words):
+def test_options_that_make_no_sense_are_refused(composite, options, words):
     with pytest.raises(InputError, match=words):
-        cutout(encoded.pixels, encoded.mask, **{"edges": "hard", **options})
+        cutout(composite.pixels, composite.mask, **{"edges": "hard", **options})
 
 
-def test_masks_that_make_no_sense_are_refused(encoded):
+def test_masks_that_make_no_sense_are_refused(composite):
     with pytest.raises(InputError, match="empty"):
-        cutout(encoded.pixels, np.zeros_like(encoded.mask))
+        cutout(composite.pixels, np.zeros_like(composite.mask))
     with pytest.raises(InputError, match="belong"):
-        cutout(encoded.pixels, encoded.mask[:-1])
+        cutout(composite.pixels, composite.mask[:-1])
     with pytest.raises(InputError, match="bool"):
-        cutout(encoded.pixels, encoded.mask.astype(float))
+        cutout(composite.pixels, composite.mask.astype(float))
 
 
 def test_colours_as_style_sheets_write_them():

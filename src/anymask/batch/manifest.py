@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anymask import __version__
+from anymask._version import __version__
 from anymask.batch.inputs import ImageInput
 from anymask.batch.tasks import Outcome, Task
 from anymask.errors import AnymaskError, InputError

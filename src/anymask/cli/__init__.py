@@ -12,7 +12,7 @@ from importlib import import_module
 
 import click
 
-from anymask import __version__
+from anymask._version import __version__
 from anymask.cli.common_options import debug_option
 from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import AnymaskError, InputError

@@ -36,7 +36,7 @@ class DetectionRecord:
 
     def as_dict(self) -> dict[str, Any]:
         """The layout of `detections.json`."""
-        from anymask import __version__
+        from anymask._version import __version__
         from anymask.formats.masks_json import to_dict
         from anymask.structures.mask_set import MaskSet
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask import __version__
+from anymask._version import __version__
 from anymask.editing.inpaint_mask import Crop, InpaintMask, Sizes, make_crop
 from anymask.editing.inpainting import InpaintResult, mark_crop, paste, take_crop
 from anymask.editing.saving import encoded

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask import __version__
+from anymask._version import __version__
 from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
 from anymask.engines.base import Engine
 from anymask.engines.loading import load_engine

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from anymask import __version__
+from anymask._version import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
 from anymask.server.middleware import SecurityMiddleware

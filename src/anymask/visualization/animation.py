@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import PIL.Image
@@ -13,19 +13,30 @@ from numpy.typing import ArrayLike
 
 from anymask.errors import InputError, PromptError
 from anymask.io.atomic import write_file
+from anymask.io.image import Image
 from anymask.structures.mask_set import MaskSet
 from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
-
-if TYPE_CHECKING:
-    from anymask.prediction.encoded_image import EncodedImage
 
 SIDE = 640
 CLICK, ANSWER, LAST = 500, 1100, 2600
 """Milliseconds that a click is shown before its answer, that an answer is shown, and that the last one is."""
 
 
+class Promptable(Protocol):
+    """An encoded image, such as `anymask.EncodedImage`."""
+
+    @property
+    def source(self) -> Image:
+        """The opened image."""
+        ...
+
+    def segment(self, points: Any = None, labels: Any = None) -> MaskSet:
+        """One mask for points [N, 2] with labels [N]."""
+        ...
+
+
 def click_frames(
-    encoded: EncodedImage, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
+    encoded: Promptable, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
 ) -> tuple[list[PIL.Image.Image], list[int]]:
     """Ask with one click more each time, and picture every click and every answer.
 

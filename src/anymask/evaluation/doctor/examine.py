@@ -8,7 +8,8 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from anymask import __version__, weights
+from anymask import weights
+from anymask._version import __version__
 from anymask.errors import AnymaskError, EngineError
 from anymask.evaluation.doctor.cache_health import look_at_cache
 from anymask.evaluation.doctor.known_photo import Agreement, measure_agreement

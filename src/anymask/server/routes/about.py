@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from anymask import __version__
+from anymask._version import __version__
 from anymask.formats.registry import find_format, format_names
 from anymask.server.auth import COOKIE, same_token
 from anymask.server.problems import Problem, answer_json
