@@ -21,7 +21,7 @@ from anymask.structures.transforms import ResizeLongestSide
 from tests.support.drawn_objects import FakeModel, picture, piece, rectangle
 
 
-def run(model, pixels, crops, method="build_point_grid", points=8, thresholds=None, budget=None, **options):
+def run(model, pixels, crops, method="grid", points=8, thresholds=None, budget=None, **options):
     sampling = Sampling(method, points_per_side=points)
     return find_in_crops(
         pixels,
@@ -49,9 +49,7 @@ def test_without_layers_a_run_is_the_ordinary_one():
     found = run(model, pixels, Crops())
     frame = ResizeLongestSide(*SCENE)
     embedding = model.encode(pixels)
-    plain = find(
-        frame, embedding, model.decode_for(embedding, frame), Sampling("build_point_grid", 8), Thresholds(), Budget()
-    )
+    plain = find(frame, embedding, model.decode_for(embedding, frame), Sampling("grid", 8), Thresholds(), Budget())
     assert found.asked == plain.asked == found.planned
     masks = [frame.upscale(plain.answers.full_logits(i)) for i in plain.kept]
     assert len(masks) == 3
@@ -128,7 +126,7 @@ def test_other_thresholds_afterwards_equal_a_fresh_run():
             fresh.refilter(Thresholds())
 
 
-@pytest.mark.parametrize("method", ["build_point_grid", "adaptive"])
+@pytest.mark.parametrize("method", ["grid", "adaptive"])
 def test_a_picture_of_nothing_has_no_objects(method):
     found = run(FakeModel(), picture(SCENE, []), Crops(n_layers=1), method=method)
     assert found.objects == ()
@@ -215,7 +213,7 @@ def test_crops_of_a_real_photo_find_what_the_whole_finds_and_smaller_things(segm
         return lambda points: family.decode(embedding, frame, [make_prompt(size, points=[point]) for point in points])
 
     found = find_in_crops(
-        coffee.pixels, family.encode, decode_for, Sampling("build_point_grid"), Thresholds(), Budget(),
+        coffee.pixels, family.encode, decode_for, Sampling("grid"), Thresholds(), Budget(),
         Crops(n_layers=1, point_grids=[build_point_grid(4), build_point_grid(3)]), embedding=coffee._embedding,
     )  # fmt: skip
     assert found.asked == 16 + 4 * 9

@@ -59,11 +59,11 @@ class FakeModel:
 
 def search(model, budget=None, **sampling):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
-    asked = Sampling(**({"method": "build_point_grid", "points_per_side": 16} | sampling))
+    asked = Sampling(**({"method": "grid", "points_per_side": 16} | sampling))
     return find(FRAME, embedding, model, asked, Thresholds(), budget or Budget())
 
 
-@pytest.mark.parametrize("method", ["build_point_grid", "adaptive"])
+@pytest.mark.parametrize("method", ["grid", "adaptive"])
 @pytest.mark.parametrize("lanes", [2, 3, 16])
 def test_a_batch_asked_in_parts_at_once_answers_as_one(method, lanes):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
@@ -94,7 +94,7 @@ def test_what_goes_wrong_in_a_part_is_raised():
 
     embedding = np.zeros((1, 4096, 256), np.float32)
     with pytest.raises(ModelError, match="no such graph"):
-        find(FRAME, embedding, broken, Sampling("build_point_grid", 4), Thresholds(), Budget(), 2)
+        find(FRAME, embedding, broken, Sampling("grid", 4), Thresholds(), Budget(), 2)
 
 
 class TestMeasure:
@@ -164,7 +164,7 @@ class TestThresholds:
         model = FakeModel([(10, 10, 20), (50, 30, 60), (52, 32, 58), (160, 5, 90)])
         thresholds = Thresholds(score, stability, overlap)
         embedding = np.zeros((1, 4096, 256), np.float32)
-        sampling = Sampling("build_point_grid", points_per_side=6)
+        sampling = Sampling("grid", points_per_side=6)
         first = find(FRAME, embedding, model, sampling, Thresholds(), Budget()).refilter(thresholds)
         fresh = find(FRAME, embedding, model, sampling, thresholds, Budget())
         assert first.kept.tolist() == fresh.kept.tolist()
@@ -328,7 +328,7 @@ class TestBudgetsOnThousandsOfSmallThings:
         assert found.asked == len(model.asked) < found.planned == 1024
         assert 0 < len(found.kept) <= found.asked
 
-    @pytest.mark.parametrize("method", ["build_point_grid", "adaptive"])
+    @pytest.mark.parametrize("method", ["grid", "adaptive"])
     @pytest.mark.parametrize("megabytes", [4, 11.5])
     def test_answers_never_take_more_than_allowed(self, clock, method, megabytes):
         budget = Budget.of(0, None, megabytes, None, None)
@@ -354,7 +354,7 @@ class TestEstimate:
             told.append((estimate, clock.seconds))
 
         budget = Budget.of(0, 2, None, None, None)
-        asked = Sampling("build_point_grid", points_per_side=32)
+        asked = Sampling("grid", points_per_side=32)
         find_objects(FRAME, np.zeros((128, 256, 3), np.uint8), np.zeros((1, 4096, 256), np.float32), family, asked,
                      Thresholds(), budget, Crops(), before)  # fmt: skip
         ((estimate, when),) = told
@@ -389,7 +389,7 @@ class TestBudgets:
     @given(
         st.lists(st.tuples(st.integers(0, 200), st.integers(0, 80), st.integers(8, 40)), min_size=1, max_size=12),
         st.integers(1, 6),
-        st.sampled_from(["build_point_grid", "adaptive"]),
+        st.sampled_from(["grid", "adaptive"]),
     )
     @settings(max_examples=10)
     def test_what_a_cancelled_run_keeps_the_whole_run_keeps_or_has_better(self, corners, batches, method):
@@ -445,7 +445,7 @@ class TestBudgets:
 
 @pytest.fixture(scope="module")
 def result(coffee):
-    return coffee.everything(sampling="build_point_grid", points_per_side=6)
+    return coffee.everything(sampling="grid", points_per_side=6)
 
 
 class TestRealModel:

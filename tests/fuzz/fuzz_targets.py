@@ -125,7 +125,7 @@ def picture_window(data: bytes) -> None:
 @target("prompts")
 def prompts(data: bytes) -> None:
     asked = _json(data)
-    names = ("points", "labels", "box", "boxes", "mask_input", "text", "each", "frame", "box_format", "outside")
+    names = ("points", "labels", "box", "boxes", "mask_input", "text", "each", "coordinates", "box_format", "outside")
     known = {name: asked[name] for name in names if isinstance(asked, dict) and name in asked}
     for prompt in make_prompts((640, 480), **known):
         json.dumps(prompt.as_dict(), allow_nan=False)

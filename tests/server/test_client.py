@@ -43,7 +43,7 @@ def remote(client: Client, coffee_photo: Path) -> RemoteImage:
         {"points": [(110, 300), (290, 120)], "each": True},
         {"points": [(110, 300), (500, 200), (20, 20)], "labels": [1, 1, 0], "group": "auto"},
         {"points": [(110, 300), (130, 320)], "group": "auto"},
-        {"points": [(0.2, 0.75)], "frame": "normalized", "select": "part"},
+        {"points": [(0.2, 0.75)], "coordinates": "normalized", "select": "part"},
         {"box": [170, 14, 242, 250], "box_format": "xywh", "max_hole_area": 400},
     ],
 )

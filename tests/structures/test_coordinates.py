@@ -106,9 +106,9 @@ def test_a_box_is_inside_the_picture_and_has_an_area_or_is_refused(
     assert (note is not None) == bool((wanted != measured).any())
 
 
-@pytest.mark.parametrize(("frame", "far"), [("pixels", (800, 534)), ("normalized", (1, 1)), ("percent", (100, 100))])
-def test_the_far_edge_is_outside_for_points_and_inside_for_boxes(frame: Any, far: tuple[float, float]) -> None:
-    reading = Coordinates(SIZE, frame)
+@pytest.mark.parametrize(("unit", "far"), [("pixels", (800, 534)), ("normalized", (1, 1)), ("percent", (100, 100))])
+def test_the_far_edge_is_outside_for_points_and_inside_for_boxes(unit: Any, far: tuple[float, float]) -> None:
+    reading = Coordinates(SIZE, unit)
     for x, y in [(far[0], 0), (0, far[1])]:
         with pytest.raises(PromptError, match=f"0 <= x < {far[0]}, 0 <= y < {far[1]}"):
             reading.points([(x, y)])
@@ -177,12 +177,12 @@ def test_what_the_official_predictor_accepts_can_be_allowed() -> None:
         ([1, 2, 3, "4"], {}, "box is [1, 2, 3, '4']: it takes four numbers"),
         (
             [0.1, 0.1, 0.5, -0.5],
-            {"frame": "normalized", "box_format": "xywh"},
+            {"coordinates": "normalized", "box_format": "xywh"},
             "has width 0.5 and height -0.5: both are above 0",
         ),
-        ([0.1, 0.1, 0, 0.5], {"frame": "normalized", "box_format": "cxcywh"}, "has width 0 and height 0.5"),
+        ([0.1, 0.1, 0, 0.5], {"coordinates": "normalized", "box_format": "cxcywh"}, "has width 0 and height 0.5"),
         ([1e308, 0, 1e308, 5], {"box_format": "xywh"}, "is too large to compute with"),
-        ([0, 0, 5, 5], {"frame": "inches"}, "frame is 'inches': it takes pixels, unit, percent"),
+        ([0, 0, 5, 5], {"coordinates": "inches"}, "coordinates is 'inches': it takes pixels, normalized, percent"),
         ([0, 0, 5, 5], {"box_format": "yxyx"}, "box_format is 'yxyx': it takes xyxy, xywh, cxcywh"),
         ([0, 0, 5, 5], {"outside": "clip"}, "outside is 'clip': it takes refuse, allow"),
         ([0, 0, 5, 5], {"orientation": 0}, "orientation is 0: EXIF knows 1 to 8"),

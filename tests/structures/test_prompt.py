@@ -235,7 +235,7 @@ BOX = [1, 2, 30, 40]
         ({"each": True, "points": [(1, 2), (900, 1)]}, "object 1: point (900, 1) is outside"),
         ({"text": " "}, "text is ' ': it takes words"),
         ({"text": 5}, "text is 5"),
-        ({"points": [(1, 2)], "frame": "px"}, "frame is 'px'"),
+        ({"points": [(1, 2)], "coordinates": "px"}, "coordinates is 'px'"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(values: dict[str, Any], says: str) -> None:

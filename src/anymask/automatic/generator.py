@@ -63,7 +63,7 @@ class Sampling:
     reask: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.method not in ("adaptive", "build_point_grid"):
+        if self.method not in ("adaptive", "grid"):
             raise PromptError(f"sampling must be 'adaptive' or 'grid', not {self.method!r}")
         if self.point_grids is None and not 1 <= self.points_per_side <= 256:
             raise PromptError(f"points_per_side must lie between 1 and 256, not {self.points_per_side}")
@@ -72,12 +72,12 @@ class Sampling:
 
     def limit(self, points: int) -> int:
         """How many of so many points are asked at most."""
-        return points if self.method == "build_point_grid" else max(1, round(self.share * points))
+        return points if self.method == "grid" else max(1, round(self.share * points))
 
     def most_prompts(self, points: int) -> int:
         """How many prompts there are at most, near misses that are asked again included."""
         limit = self.limit(points)
-        return limit if self.method == "build_point_grid" else limit + round(self.reask * limit)
+        return limit if self.method == "grid" else limit + round(self.reask * limit)
 
     def unit_points(self) -> NDArray[np.float64]:
         """The points that may be asked, (x, y) in 0 to 1, [N, 2]."""
@@ -128,7 +128,7 @@ def find(
     points = candidate_points(frame, sampling, thresholds)
     with ThreadPoolExecutor(lanes) as pool:
         run = _Run(frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)), pool, lanes)
-        if sampling.method == "build_point_grid":
+        if sampling.method == "grid":
             stopped = run.ask_all((points[i : i + run.batch], None) for i in range(0, len(points), run.batch))
         else:
             stopped = _ask_adaptively(run, points, embedding, sampling.limit(len(points)))

@@ -45,7 +45,7 @@ MAX_PROMPTS = 64
 _ROUNDS = 4
 _BAND_PIXELS = 2**22
 _KEPT_BYTES = 256 * 2**20
-_PASSED_ON = ("score", "stability", "logits", "label", "detector_score", "prompt")
+_PASSED_ON = ("score", "stability", "logits", "label", "detector_score", "prompt_index")
 
 
 @dataclass(frozen=True, eq=False)

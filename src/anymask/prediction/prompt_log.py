@@ -89,7 +89,7 @@ def follow(encoded: EncodedImage, steps: Sequence[Step], *, prompt: int = 0) -> 
         earlier = mask if place and kind == "point" else None
         given = {"points": points or None, "labels": labels or None, "box": box}
         mask = _answer(encoded, given, earlier, step, seen.through(step))
-    mask = mask.replace(prompt=prompt)
+    mask = mask.replace(prompt_index=prompt)
     final = prompt_of(encoded.size, steps) if edits else None
     for kind, step in edits:
         mask = _edited(mask, kind, step, final)

@@ -23,13 +23,13 @@ Result = TypeVar("Result", bound="MaskSet")
 
 _TOLD_ELSEWHERE = {
     "points", "labels", "box", "boxes", "mask_input", "previous", "each", "group",  # are in the prompts,
-    "frame", "box_format",  # and these, in pixels
+    "coordinates", "box_format",  # and these, in pixels
     "text", "detector", "search",  # are in the call that a pipeline records
     "stop", "progress", "estimate",  # change no mask that is there in the end
 }  # fmt: skip
 
 
-_BEFORE_GROUPING = ("group", "points", "labels", "box", "boxes", "frame", "box_format")
+_BEFORE_GROUPING = ("group", "points", "labels", "box", "boxes", "coordinates", "box_format")
 """Told where points were put into groups: the prompts of such a result are those of the groups."""
 
 
