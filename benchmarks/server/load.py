@@ -97,14 +97,14 @@ class Asker:
             answer = self._request("info", "GET", path).json()
             return f"{answer['width']}x{answer['height']}"
         if question.kind == "choices":
-            answer = self._request("choices", "POST", f"{path}/choices", json=question.body["prompt"]).json()
+            answer = self._request("choices", "POST", f"{path}/alternatives", json=question.body["prompt"]).json()
             del answer["seconds"]
             return _digest([answer])
         options: dict[str, Any] = {"candidates": question.kind == "candidates"}
         if question.kind == "polygons":
             options["format"] = "polygons"
         if question.kind == "preview":
-            options |= {"quick": True, "keep": False}
+            options |= {"preview": True, "store": False}
         name = "click" if question.kind in ("second click", "mask picture") else question.kind
         first = self._segment(name, path, question.body["prompt"], **options)
         if question.kind == "second click":

@@ -113,7 +113,7 @@ def test_the_second_click_builds_on_the_first_answer(app: Application, coffee: E
     app.click(SAUCER)
     app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
     app.click((300, 100), button="right")
-    prompts = [body["prompts"][0] for body in sent if body.get("keep", True)]
+    prompts = [body["prompts"][0] for body in sent if body.get("store", True)]
     assert prompts
     assert all(prompt["logits"] for prompt in prompts)
     first = coffee.segment(points=[SAUCER])[0]
@@ -187,7 +187,7 @@ def test_a_box_offers_the_models_three_answers(app: Application, coffee: Encoded
 def test_one_look_is_drawn_at_once_and_the_answer_follows(app: Application) -> None:
     def slow(route: Any) -> None:
         body = route.request.post_data_json
-        if body["keep"]:
+        if body["store"]:
             held.append(route)
         else:
             route.continue_()
@@ -212,8 +212,8 @@ def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
     app.hover(SAUCER)
     app.wait_until("window.anymask.ui.hover.asked === 2 && !window.anymask.ui.hover.busy")
     app.page.wait_for_timeout(300)
-    assert [body["quick"] for body in sent] == [True, False]
-    assert not any(body["keep"] for body in sent)
+    assert [body["preview"] for body in sent] == [True, False]
+    assert not any(body["store"] for body in sent)
     assert iou(app.preview(), coffee.segment(points=[SAUCER], refine="off")[0].array) > ALIKE
 
 

@@ -75,7 +75,7 @@ def test_masks_of_a_large_photo_stay_known_when_many_answers_were_looked_at(empt
 def test_a_view_that_moves_is_not_encoded_at_every_step(empty: Application, wheel: Path) -> None:
     empty.open(wheel)
     asked: list[str] = []
-    empty.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/window") else None)
+    empty.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/zoom") else None)
     _zoom_in(empty)
     for _ in range(6):
         empty.page.keyboard.press("Control+ArrowRight")

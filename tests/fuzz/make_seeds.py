@@ -102,7 +102,7 @@ def asked() -> dict[str, dict[str, bytes]]:
             "segment-box": b'segment\n{"prompts": [{"box": [170, 14, 412, 264], "label": "cup"}], "candidates": true, '
             b'"format": "polygons", "select": "part", "refine": "off", "max_hole_area": 9, "max_island_area": 9}',
             "segment-mask": b'segment\n{"prompts": [{"points": [[0.5, 0.5]], "mask": {"size": [400, 600], "counts": '
-            b'"TW^2d0l;00000lbj4"}}], "coordinates": "normalized", "format": "png", "keep": false}',
+            b'"TW^2d0l;00000lbj4"}}], "coordinates": "normalized", "format": "png", "store": false}',
             "everything": b'everything\n{"sampling": "grid", "points_per_side": 2, "max_seconds": 0.01, "tile": 256, '
             b'"roi": [1, 2, 300, 200], "min_area": 3, "max_area": 9999}',
             "cutout": b'cutout\n{"masks": [{"rle": {"size": [400, 600], "counts": "TW^2d0l;00000lbj4"}}], '

@@ -74,8 +74,8 @@ def test_answers_are_as_described(api: TestClient, coffee_id: str) -> None:
     check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=prompts))
     apart = {"prompts": [{"points": [[110, 300], [500, 200]]}], "group": "auto"}
     check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=apart))
-    check("post", "/v1/images/{id}/choices", api.post(f"{base}/choices", json={"points": [[110, 300]]}))
-    check("post", "/v1/images/{id}/window", api.post(f"{base}/window", json={"window": [0, 0, 90, 90]}))
+    check("post", "/v1/images/{id}/alternatives", api.post(f"{base}/alternatives", json={"points": [[110, 300]]}))
+    check("post", "/v1/images/{id}/zoom", api.post(f"{base}/zoom", json={"window": [0, 0, 90, 90]}))
     drawn = {"prompts": [{"box": [5, 5, 30, 30]}], "format": "polygons"}
     check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=drawn))
     check("post", "/v1/images/{id}/detect", api.post(f"{base}/detect", json={"text": "cup"}))

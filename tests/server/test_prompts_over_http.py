@@ -122,7 +122,7 @@ def test_other_frames(api: TestClient, coffee_id: str) -> None:
 
 def test_previews_leave_nothing_behind(api: TestClient, coffee_id: str) -> None:
     before = api.get("/metrics").text.split("anymask_mask_bytes ")[1].split()[0]
-    entry = segment(api, coffee_id, {"points": [[401, 120]]}, keep=False)["masks"][0]
+    entry = segment(api, coffee_id, {"points": [[401, 120]]}, store=False)["masks"][0]
     assert (entry["id"], entry["logits"], entry["file"]) == (None, None, None)
     assert api.get("/metrics").text.split("anymask_mask_bytes ")[1].split()[0] == before
 
@@ -226,7 +226,7 @@ def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee
 def test_choices_are_the_librarys_and_can_be_clicked_further(
     api: TestClient, coffee_id: str, coffee: EncodedImage
 ) -> None:
-    answer = api.post(f"/v1/images/{coffee_id}/choices", json={"points": [[110, 300]], "most": 4}).json()
+    answer = api.post(f"/v1/images/{coffee_id}/alternatives", json={"points": [[110, 300]], "most": 4}).json()
     expected = coffee.alternatives([(110, 300)], most=4)
     assert len(expected) > 1
     assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
@@ -235,7 +235,7 @@ def test_choices_are_the_librarys_and_can_be_clicked_further(
     assert same(second, coffee.segment(**clicks, previous=expected[1])[0])
 
 
-def test_a_quick_answer_takes_one_call_of_the_decoder(
+def test_a_preview_takes_one_call_of_the_decoder(
     api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
@@ -243,7 +243,7 @@ def test_a_quick_answer_takes_one_call_of_the_decoder(
     monkeypatch.setattr(
         EncodedImage, "_decode", lambda encoded, prompts: calls.append(len(prompts)) or decode(encoded, prompts)
     )
-    entry = segment(api, coffee_id, SAUCER, quick=True, keep=False)["masks"][0]
+    entry = segment(api, coffee_id, SAUCER, preview=True, store=False)["masks"][0]
     assert calls == [1]
     whole = segment(api, coffee_id, SAUCER)["masks"][0]
     assert len(calls) > 2
@@ -252,7 +252,7 @@ def test_a_quick_answer_takes_one_call_of_the_decoder(
 
 
 def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id: str) -> None:
-    looked = api.post(f"/v1/images/{coffee_id}/window", json={"window": [50, 250, 200, 350]})
+    looked = api.post(f"/v1/images/{coffee_id}/zoom", json={"window": [50, 250, 200, 350]})
     assert (looked.status_code, looked.json()) == (200, {"window": None})
     entry = segment(api, coffee_id, SAUCER, window=[50, 250, 200, 350])["masks"][0]
     assert entry["window"] is None
@@ -262,11 +262,11 @@ def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id
 @pytest.mark.parametrize(
     ("path", "body", "line"),
     [
-        ("choices", {"points": [[110, 300]], "labels": [0]}, "included point"),
-        ("choices", {"points": [[700, 300]]}, "700"),
-        ("choices", {"points": [[1, 1]] * 600}, "512 points"),
-        ("window", {"window": [700, 0, 900, 100]}, "shows nothing"),
-        ("window", {"window": [1e308, 0, -1e308, 100]}, "shows nothing"),
+        ("alternatives", {"points": [[110, 300]], "labels": [0]}, "included point"),
+        ("alternatives", {"points": [[700, 300]]}, "700"),
+        ("alternatives", {"points": [[1, 1]] * 600}, "512 points"),
+        ("zoom", {"window": [700, 0, 900, 100]}, "shows nothing"),
+        ("zoom", {"window": [1e308, 0, -1e308, 100]}, "shows nothing"),
         ("segment", {"prompts": [SAUCER], "window": [9, 9, 3, 3]}, "shows nothing"),
         ("segment", {"prompts": [CUP], "group": "auto"}, "points and labels only"),
     ],

@@ -55,10 +55,10 @@ def test_a_window_is_encoded_once_and_answers_what_is_asked_in_it(
 ) -> None:
     api = application()
     id = bring(api, picture).json()["id"]
-    assert _ask(api, id, window=LEFT, quick=True)["window"] is None, "a preview waits for no encoder"
+    assert _ask(api, id, window=LEFT, preview=True)["window"] is None, "a preview waits for no encoder"
     assert not encodings
-    window = api.post(f"/v1/images/{id}/window", json={"window": LEFT}).json()["window"]
-    assert _ask(api, id, window=LEFT, quick=True)["window"] == window
+    window = api.post(f"/v1/images/{id}/zoom", json={"window": LEFT}).json()["window"]
+    assert _ask(api, id, window=LEFT, preview=True)["window"] == window
     entry = _ask(api, id, window=LEFT)
     assert entry["window"] == window
     assert encodings == [tuple(window)]
@@ -66,7 +66,7 @@ def test_a_window_is_encoded_once_and_answers_what_is_asked_in_it(
     mask = ZoomedView(encoded, tuple(window)).segment(make_prompt(encoded.size, points=CLICK["points"]))
     assert mask is not None
     assert entry["rle"] == mask.rle
-    offered = api.post(f"/v1/images/{id}/choices", json={**CLICK, "window": LEFT}).json()["masks"]
+    offered = api.post(f"/v1/images/{id}/alternatives", json={**CLICK, "window": LEFT}).json()["masks"]
     assert offered[0]["window"] == window
     assert "anymask_windows 1.0" in api.get("/metrics").text
     api.delete(f"/v1/images/{id}")
@@ -79,7 +79,7 @@ def test_the_window_asked_about_longest_ago_makes_room(
     api = application(window_bytes=10 << 20)
     id = bring(api, picture).json()["id"]
     for visible in (LEFT, RIGHT, RIGHT, LEFT):
-        api.post(f"/v1/images/{id}/window", json={"window": visible})
+        api.post(f"/v1/images/{id}/zoom", json={"window": visible})
     assert len(encodings) == 3
 
 

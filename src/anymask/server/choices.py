@@ -7,13 +7,13 @@ from typing import Any
 
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.zoom import ZoomedView, zoom_alternatives
-from anymask.server.schemas.requests import ChoicesBody
+from anymask.server.schemas.requests import AlternativesBody
 from anymask.server.segment_handler import Keep, about_run, shown
 from anymask.structures.prompt import make_prompt
 
 
 def choices_of(
-    encoded: EncodedImage, image: str, body: ChoicesBody, closeup: ZoomedView | None, keep: Keep | None
+    encoded: EncodedImage, image: str, body: AlternativesBody, closeup: ZoomedView | None, keep: Keep | None
 ) -> dict[str, Any]:
     """Ask what a click may mean, on a worker thread.
 

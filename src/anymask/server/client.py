@@ -229,7 +229,7 @@ class RemoteImage:
             previous: an earlier answer of the same server.
             options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``; ``window=``, what is looked at, in
                 pixels: where it shows more than the photo as a whole, the server asks there (`RemoteMask.window`);
-                ``quick=True`` for an answer from one look alone.
+                ``preview=True`` for masks from one pass of the decoder.
 
         Raises:
             PromptError: a value that cannot be right.
@@ -293,7 +293,7 @@ class RemoteImage:
         )
         asked = prompt.as_dict()
         body = {"points": asked["points"], "labels": asked["labels"], "most": most}
-        answer = self._client.request("POST", f"{self._path}/choices", json=body).json()
+        answer = self._client.request("POST", f"{self._path}/alternatives", json=body).json()
         return MaskSet(
             [_mask(e) for e in answer["masks"]], image=self.source, prompts=(prompt,), provenance=_run(answer)
         )

@@ -98,7 +98,7 @@ class Reply:
         rest = [index for index in indices if index not in {each.asked for each in closer}]
         if not rest:
             return closer
-        quick = self._body.quick and can_zoom(self._scene)
+        quick = self._body.preview and can_zoom(self._scene)
         return closer + (self._glimpsed(rest) if quick else self._asked(rest))
 
     def _asked(self, indices: list[int]) -> list[Answered]:
@@ -138,7 +138,7 @@ class Reply:
         for index in indices:
             prompt = self._prompt(index)
             earlier = self._earlier_mask(self._body.prompts[index])
-            mask = self._closeup.segment(prompt, earlier, self._body.select, self._body.quick)
+            mask = self._closeup.segment(prompt, earlier, self._body.select, self._body.preview)
             if mask is not None:
                 window = list(self._closeup.window)
                 found.append(self._answered(index, self._cleaned(mask), prompt, window=window))
@@ -210,7 +210,7 @@ class Reply:
         return entry
 
     def _shown(self, mask: Mask) -> dict[str, Any]:
-        return shown(mask, self._body.format, self._image, self._keep if self._body.keep else None)
+        return shown(mask, self._body.format, self._image, self._keep if self._body.store else None)
 
     def _candidates(self, chosen: Mask, index: int) -> dict[str, Any]:
         """The model's three answers, and which of them was chosen; null if it was none of these."""

@@ -26,7 +26,7 @@ from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
-from anymask.server.schemas.requests import ChoicesBody, EverythingBody, SegmentBody
+from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import Reply
 from anymask.server.worker_pool import Workers
 from anymask.server.zoom_pool import CloseUps
@@ -109,7 +109,7 @@ class Service:
         with self.prompting.place(client):
             started = time.perf_counter()
             encoded = await self.encoded(id, client, deadline)
-            closeup = await self.closeup(id, encoded, body.window, client, deadline, wait=not body.quick)
+            closeup = await self.closeup(id, encoded, body.window, client, deadline, wait=not body.preview)
             ready = time.perf_counter()
             reply = Reply(
                 encoded,
@@ -128,16 +128,16 @@ class Service:
         }
         return content
 
-    async def choices(self, id: str, body: ChoicesBody, client: str) -> dict[str, Any]:
+    async def alternatives(self, id: str, body: AlternativesBody, client: str) -> dict[str, Any]:
         """Offer what a click about an image may mean."""
         deadline = self.deadline()
         with self.prompting.place(client):
             encoded = await self.encoded(id, client, deadline)
             closeup = await self.closeup(id, encoded, body.window, client, deadline)
-            keep = partial(self.references.put, id, client) if body.keep else None
+            keep = partial(self.references.put, id, client) if body.store else None
             return await self.prompting.run(partial(choices_of, encoded, id, body, closeup, keep), deadline)
 
-    async def look(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
+    async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
         """Encode what is being looked at, so that prompts about it are answered at once."""
         deadline = self.deadline()
         encoded = await self.encoded(id, client, deadline)

@@ -12,20 +12,20 @@ from anymask.server.exports import KINDS, cut_out_png, exported
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
-    ChoicesBody,
+    AlternativesBody,
     CutoutBody,
     DetectBody,
     EverythingBody,
     ExportBody,
     SegmentBody,
-    WindowBody,
+    ZoomBody,
 )
 from anymask.server.schemas.responses import (
-    ChoicesAnswer,
+    AlternativesAnswer,
     DetectAnswer,
     SegmentAnswer,
     StartedAnswer,
-    WindowAnswer,
+    ZoomAnswer,
     content,
     problems,
 )
@@ -44,18 +44,18 @@ async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
     return answer_json(await service.segment(id, body, client_of(request)))
 
 
-@router.post("/choices", response_model=ChoicesAnswer, responses=problems(404, 422, 429))
-async def choices(request: Request, id: ImageId, body: ChoicesBody) -> Response:
+@router.post("/alternatives", response_model=AlternativesAnswer, responses=problems(404, 422, 429))
+async def alternatives(request: Request, id: ImageId, body: AlternativesBody) -> Response:
     """What a click may mean: distinct masks from several prompts, parts and wholes around it among them."""
     service = service_of(request)
-    _check_points(len(body.points), service.limits.points, "choices")
-    return answer_json(await service.choices(id, body, client_of(request)))
+    _check_points(len(body.points), service.limits.points, "alternatives")
+    return answer_json(await service.alternatives(id, body, client_of(request)))
 
 
-@router.post("/window", response_model=WindowAnswer, responses=problems(404, 422, 429))
-async def window(request: Request, id: ImageId, body: WindowBody) -> Response:
+@router.post("/zoom", response_model=ZoomAnswer, responses=problems(404, 422, 429))
+async def zoom(request: Request, id: ImageId, body: ZoomBody) -> Response:
     """Look closer at a part of the picture, so that prompts about it with this `window` are answered at once."""
-    found = await service_of(request).look(id, body.window, client_of(request))
+    found = await service_of(request).zoom(id, body.window, client_of(request))
     return answer_json({"window": None if found is None else list(found)})
 
 

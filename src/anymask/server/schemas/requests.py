@@ -69,8 +69,8 @@ class SegmentBody(Body):
     coordinates: Literal["pixels", "normalized", "percent"] = "pixels"
     max_hole_area: Annotated[int, Field(ge=0)] = 0
     max_island_area: Annotated[int, Field(ge=0)] = 0
-    keep: bool = Field(True, description="false: nobody will refer to the answers, for previews under the cursor")
-    quick: bool = Field(
+    store: bool = Field(True, description="false: no later request will refer to the masks, as for previews")
+    preview: bool = Field(
         False, description="one look alone, in a third of the time: without `refine`, in a `window` only if it is ready"
     )
     window: Box | None = Field(
@@ -80,7 +80,7 @@ class SegmentBody(Body):
     )
 
 
-class ChoicesBody(Body):
+class AlternativesBody(Body):
     """A click whose meanings are wanted."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"points": [[110, 300]], "most": 4}]})
@@ -91,10 +91,10 @@ class ChoicesBody(Body):
     format: Literal["rle", "polygons", "png"] = "rle"
     coordinates: Literal["pixels", "normalized", "percent"] = "pixels"
     window: Box | None = Field(None, description="as for `segment`: what lies in it whole is offered as seen there")
-    keep: bool = True
+    store: bool = True
 
 
-class WindowBody(Body):
+class ZoomBody(Body):
     """A part of a picture that somebody looks at."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"window": [100, 50, 400, 250]}]})

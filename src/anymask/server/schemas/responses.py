@@ -113,14 +113,14 @@ class SegmentAnswer(RunAnswer):
     masks: list[ChosenMaskAnswer]
 
 
-class ChoicesAnswer(RunAnswer):
+class AlternativesAnswer(RunAnswer):
     """Distinct masks, the best first."""
 
     image: dict[str, Any]
     masks: list[MaskAnswer]
 
 
-class WindowAnswer(BaseModel):
+class ZoomAnswer(BaseModel):
     """A window that is ready."""
 
     window: list[int] | None = Field(

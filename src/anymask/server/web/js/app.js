@@ -182,7 +182,7 @@ export class App {
     try {
       return await this.api.segment(id, prompt, options);
     } catch (error) {
-      if (options.keep === false || options.quick || !(await this.sendAgain(error))) throw error;
+      if (options.store === false || options.preview || !(await this.sendAgain(error))) throw error;
       if (!prompt.logits) return this.api.segment(id, prompt, options);
       throw Object.assign(new Error(error.message), { known: true, lostLogits: true });
     }

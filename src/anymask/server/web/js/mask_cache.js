@@ -110,7 +110,7 @@ export class Answers {
   preview(steps, thorough = false) {
     const key = keyOf(steps);
     const look = (async () => {
-      const options = { ...seenIn(steps), ...(thorough ? { refine: "off", keep: false } : { quick: true }) };
+      const options = { ...seenIn(steps), ...(thorough ? { refine: "off", store: false } : { preview: true }) };
       return answerOf(await this.server.segment(await this.#prompt(steps), options));
     })();
     const over = () => this.looking.get(key) === look && this.looking.delete(key);

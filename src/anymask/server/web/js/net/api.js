@@ -77,10 +77,10 @@ export class Api {
    * One prompt: the mask.
    *
    * @param {object} options `candidates`: also all answers and which of them the mask is; `window`: what is visible;
-   *   `quick`: from one look alone; `refine`, and `keep`: whether a later click may build on it
+   *   `preview`: from one look alone; `refine`, and `store`: whether a later click may build on it
    */
-  async segment(id, prompt, { candidates = false, window = null, quick = false, refine = "auto", keep = !quick } = {}) {
-    const body = { prompts: [prompt], candidates, window, quick, refine, keep };
+  async segment(id, prompt, { candidates = false, window = null, preview = false, refine = "auto", store = !preview } = {}) {
+    const body = { prompts: [prompt], candidates, window, preview, refine, store };
     const answer = await this.#json("POST", `v1/images/${id}/segment`, body);
     return answer.masks[0];
   }
@@ -93,12 +93,12 @@ export class Api {
 
   /** What clicks may mean: masks, the best first. @returns {Promise<object[]>} */
   async choices(id, points, labels, window = null) {
-    return (await this.#json("POST", `v1/images/${id}/choices`, { points, labels, window })).masks;
+    return (await this.#json("POST", `v1/images/${id}/alternatives`, { points, labels, window })).masks;
   }
 
   /** Have the server look closer at what is visible. @returns {Promise<number[] | null>} what it looked at */
   async look(id, window) {
-    return (await this.#json("POST", `v1/images/${id}/window`, { window })).window;
+    return (await this.#json("POST", `v1/images/${id}/zoom`, { window })).window;
   }
 
   /** Boxes of what words name. @returns {Promise<{detections: {box, label, score}[]}>} */
