@@ -84,7 +84,7 @@ def prompts(coffee: anymask.EncodedImage) -> None:
     """The same photo asked in three ways; the first page's picture."""
     ways = {
         "--point": coffee.segment(points=[(300, 300)]),
-        "--point --not-point": coffee.segment(points=[(300, 300), (362, 285)], labels=[1, 0]),
+        "--point --exclude-point": coffee.segment(points=[(300, 300), (362, 285)], labels=[1, 0]),
         "--box": coffee.segment(box=[170, 14, 412, 264]),
     }
     save(row([result.draw() for result in ways.values()], list(ways), 230), "prompts.jpg")

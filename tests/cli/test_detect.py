@@ -126,7 +126,7 @@ def test_bad_input_is_refused_in_one_line_with_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("other", [("--box", "1,2,30,40"), ("--point", "3,4"), ("--not-point", "3,4"), ("--each",)])
+@pytest.mark.parametrize("other", [("--box", "1,2,30,40"), ("--point", "3,4"), ("--exclude-point", "3,4"), ("--each",)])
 def test_words_go_with_no_other_prompt(
     other: tuple[str, ...], coffee_photo: Path, tmp_path: Path, capsys: Captured
 ) -> None:

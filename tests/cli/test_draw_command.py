@@ -21,7 +21,7 @@ def run(*arguments):
 def answers(coffee_photo, chelsea_photo, tmp_path_factory):
     """Two folders of `anymask segment`."""
     folder = tmp_path_factory.mktemp("answers")
-    clicks = ["--point", "290,215", "--point", "362,285", "--not-point", "100,250"]
+    clicks = ["--point", "290,215", "--point", "362,285", "--exclude-point", "100,250"]
     assert run("segment", coffee_photo, *clicks, "--quiet", "--out", folder / "coffee") == 0
     assert run("segment", chelsea_photo, "--point", "220,100", "--quiet", "--out", folder / "cat") == 0
     return folder

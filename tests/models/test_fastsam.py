@@ -291,9 +291,14 @@ def test_everything_from_the_command_line(
     told = json.loads(capsys.readouterr().out)
     assert len(told["masks"]) == 5
     assert all(mask["stability"] is None for mask in told["masks"])
-    assert main([*asked, "--json", "--set", "conf=0.75", "--set", "max_det=2"]) == 0
+    assert main([*asked, "--json", "--model-option", "conf=0.75", "--model-option", "max_det=2"]) == 0
     assert len(json.loads(capsys.readouterr().out)["masks"]) == 2
-    for wrong in (["--set", "conf"], ["--set", "conf=1", "--set", "conf=1"], ["--set", "shape=1"], ["--set", "conf=7"]):
+    for wrong in (
+        ["--model-option", "conf"],
+        ["--model-option", "conf=1", "--model-option", "conf=1"],
+        ["--model-option", "shape=1"],
+        ["--model-option", "conf=7"],
+    ):
         assert main([*asked, *wrong]) == 2
         assert capsys.readouterr().err.strip().count("\n") <= 3  # click's own usage lines
     assert main([*asked, "--points-per-side", "8"]) == 2

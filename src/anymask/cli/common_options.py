@@ -41,7 +41,7 @@ def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, 
 
 
 settings_option = click.option(
-    "--set",
+    "--model-option",
     "settings",
     multiple=True,
     callback=_settings,

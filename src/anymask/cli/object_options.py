@@ -23,7 +23,7 @@ _mask_option = click.option(
     metavar="FILE",
     help="Take these masks and ask nothing: masks.json, or a black and white picture of the photo's size.",
 )
-_PROMPTS = ("include", "exclude", "boxes", "text", "steps", "each")
+_PROMPTS = ("include", "exclude", "boxes", "text", "prompt_log", "each")
 
 
 def object_options(command: Command) -> Command:
@@ -45,7 +45,9 @@ def objects(image: Image, mask_file: Path | None, quiet: bool, **asked: Any) -> 
 
     if mask_file is not None:
         if given := [name for name in _PROMPTS if asked[name]]:
-            option = {"include": "point", "exclude": "not-point", "boxes": "box"}.get(given[0], given[0])
+            option = {"include": "point", "exclude": "exclude-point", "boxes": "box", "prompt_log": "prompt-log"}.get(
+                given[0], given[0]
+            )
             raise PromptError(f"--mask says where the objects are; it does not go with --{option}")
         found = _read(mask_file, image)
     elif asked["text"]:

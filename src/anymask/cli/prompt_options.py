@@ -54,7 +54,14 @@ _OPTIONS = (
     click.option(
         "--point", "include", multiple=True, metavar="X,Y", help="A point inside the object, e.g. 350,450 or 40%,50%."
     ),
-    click.option("--not-point", "exclude", multiple=True, metavar="X,Y", help="A point that must stay outside."),
+    click.option(
+        "--exclude-point",
+        "--not-point",
+        "exclude",
+        multiple=True,
+        metavar="X,Y",
+        help="A point that must stay outside.",
+    ),
     click.option(
         "--box",
         "boxes",
@@ -64,7 +71,8 @@ _OPTIONS = (
     ),
     word_options,
     click.option(
-        "--steps",
+        "--prompt-log",
+        "prompt_log",
         metavar="JSON|@FILE",
         help="An object as it was made in the browser, or its prompt log; see anymask.prediction.prompt_log.",
     ),
@@ -107,7 +115,7 @@ def answer(
     exclude: tuple[str, ...],
     boxes: tuple[str, ...],
     text: tuple[str, ...],
-    steps: str | None,
+    prompt_log: str | None,
     each: bool,
     group: str,
     settings: dict[str, float],
@@ -134,12 +142,12 @@ def answer(
     from anymask.prediction.grounded import GroundedSegmenter
     from anymask.prediction.segmenter import load
 
-    if steps is not None:
+    if prompt_log is not None:
         if include or exclude or boxes or text or each or group != "one" or fill_holes or drop_islands:
             raise PromptError(
-                "--steps says all that is asked: it goes with no other prompt, --each, --group or clean-up"
+                "--prompt-log says all that is asked: it goes with no other prompt, --each, --group or clean-up"
             )
-        return _followed(image, steps, model, quiet, {**settings, **runtime})
+        return _followed(image, prompt_log, model, quiet, {**settings, **runtime})
     asked = _asked(image.size, include, exclude, boxes, text, each, group)
     chosen = answering(select, refine, fill_holes, drop_islands)
     with shown_fetch(quiet) as progress:
@@ -153,13 +161,13 @@ def answer(
     return segmenter.encode(image).segment(**asked, **chosen)
 
 
-def _followed(image: Image, steps: str, model: str, quiet: bool, runtime: dict[str, Any]) -> MaskSet:
-    """Answer --steps; what is wrong with them is said before anything is loaded."""
+def _followed(image: Image, prompt_log: str, model: str, quiet: bool, runtime: dict[str, Any]) -> MaskSet:
+    """Answer --prompt-log; what is wrong with it is said before anything is loaded."""
     from anymask.cli.progress import shown_fetch
     from anymask.prediction.prompt_log import follow_all, prompt_of, read_steps
     from anymask.prediction.segmenter import load
 
-    objects, names = read_steps(steps)
+    objects, names = read_steps(prompt_log)
     for each in objects:
         prompt_of(image.size, each)
     with shown_fetch(quiet) as progress:
@@ -182,7 +190,9 @@ def _asked(
 
     if text:
         if include or exclude or boxes or each or group != "one":
-            raise PromptError("--text goes with no --point, --not-point, --box, --each or --group: run once for each")
+            raise PromptError(
+                "--text goes with no --point, --exclude-point, --box, --each or --group: run once for each"
+            )
         return {"text": phrases_of(text)}
     if not include and not exclude and not boxes:
         raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text WORDS")

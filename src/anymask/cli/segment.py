@@ -28,7 +28,7 @@ def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: boo
 
     \b
     anymask segment dogs.jpg --point 350,450
-    anymask segment dogs.jpg --point 350,450 --not-point 400,220
+    anymask segment dogs.jpg --point 350,450 --exclude-point 400,220
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment dogs.jpg --text dog
     """  # noqa: D301 - click wants the control character itself

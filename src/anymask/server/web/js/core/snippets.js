@@ -2,7 +2,7 @@
 
 import { nameOf } from "../panels/object_list.js";
 
-/** Steps as `anymask.prediction.prompt_log` and `--steps` take them. */
+/** Steps as `anymask.prediction.prompt_log` and `--prompt-log` take them. */
 function stepsOf(object) {
   const steps = object.steps.map((step) => {
     const picked = {
@@ -65,7 +65,7 @@ export function asShell(photo, model, objects) {
   const names = uniqueNames(objects);
   return objects
     .map((object, index) => {
-      const asked = isPlain(object) ? plainOptions(object) : ` --steps ${quoteShell(JSON.stringify(stepsOf(object)))}`;
+      const asked = isPlain(object) ? plainOptions(object) : ` --prompt-log ${quoteShell(JSON.stringify(stepsOf(object)))}`;
       const out = `anymask-out/${fileName(names[index])}`;
       return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${asked}${runtime} --out ${quoteShell(out)}\n`;
     })
@@ -93,7 +93,7 @@ function plainOptions(object) {
   const [step] = object.steps;
   const point = `${step.x},${step.y}`;
   const asked =
-    step.kind === "box" ? ` --box ${step.box.join(",")}` : ` --${step.label ? "point" : "not-point"} ${point}`;
+    step.kind === "box" ? ` --box ${step.box.join(",")}` : ` --${step.label ? "point" : "exclude-point"} ${point}`;
   const [clean] = object.edits;
   return clean ? `${asked} --fill-holes ${clean.holes} --drop-islands ${clean.islands}` : asked;
 }
