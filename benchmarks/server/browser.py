@@ -29,7 +29,7 @@ PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 SIDE = 1024
 
 _WATCH = """() => {
-  const { app, ui, stage } = window.anymask;
+  const { app, hover, stage } = window.anymask;
   const times = (window.times = { drawn: [], settled: [], hover: [] });
   let released = 0, moved = 0, drawn = false, seen = null;
   stage.canvas.addEventListener('pointerup', (event) => ([released, drawn] = [event.timeStamp, false]), true);
@@ -38,13 +38,13 @@ _WATCH = """() => {
     const { active } = app;
     const first = released && !drawn && active && app.answers.shown(active);
     const settled = released && active && app.answers.known(active);
-    const hovered = moved && ui.hover.answer && ui.hover.answered !== seen;
+    const hovered = moved && hover.answer && hover.answered !== seen;
     if (!first && !settled && !hovered) return;
     stage.context.getImageData(0, 0, 1, 1); // waits until everything was rasterised
     const now = performance.now();
     if (hovered) {
       times.hover.push(now - moved);
-      seen = ui.hover.answered;
+      seen = hover.answered;
       moved = 0;
     }
     if (first) times.drawn.push(now - released);
@@ -57,9 +57,9 @@ _WATCH = """() => {
 }"""
 
 _DONE = """(count) => new Promise((done) => {
-  const { app, ui } = window.anymask;
+  const { app, hover } = window.anymask;
   const look = () => {
-    const quiet = app.busy === 0 && !ui.hover.busy && !document.querySelector('.candidate').disabled;
+    const quiet = app.busy === 0 && !hover.busy && !document.querySelector('.candidate').disabled;
     if (window.times.settled.length >= count && quiet) done();
     else setTimeout(look, 5);
   };

@@ -33,7 +33,7 @@ def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
             break
     assert app.page.evaluate("document.activeElement.id") == "canvas", "the photo can be reached with Tab"
     _walk(app, SAUCER)
-    app.wait_until("window.anymask.ui.hover.answer !== null")
+    app.wait_until("window.anymask.hover.answer !== null")
     app.press("Space")
     x, y = _crosshair(app)
     assert [(step["x"], step["y"], step["label"]) for step in app.objects[0]["steps"]] == [(x, y, 1)]

@@ -34,20 +34,20 @@ def _asked(app: Application) -> list[Any]:
 
 def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: EncodedImage) -> None:
     app.hover(SAUCER)
-    app.wait_until("window.anymask.ui.hover.answer")
+    app.wait_until("window.anymask.hover.answer")
     (seen,) = preview(coffee._decode, coffee._frame, [make_prompt(coffee.size, points=[SAUCER])])
     assert iou(app.preview(), coffee._frame.upscale(seen.logits)) > ALIKE
     saucer = app.preview()
     assert saucer is not None
     app.hover(SPOON)
-    app.wait_until("!window.anymask.ui.hover.busy")
+    app.wait_until("!window.anymask.hover.busy")
     spoon = app.preview()
     assert spoon is not None
     assert spoon[SPOON[1], SPOON[0]]
     left = _inside(saucer & ~spoon)
     drawn_without = app.colour_at(left)
     app.hover(SAUCER)
-    app.wait_until("!window.anymask.ui.hover.busy")
+    app.wait_until("!window.anymask.hover.busy")
     assert app.colour_at(left) != drawn_without
     assert app.objects == []
     app.page.mouse.move(5, 5)
@@ -85,7 +85,7 @@ def test_a_moving_cursor_never_queues_questions(app: Application) -> None:
     app.page.wait_for_timeout(100)
     assert most == 1
     assert 1 <= len(asked) <= 4, "places that the cursor only passed are not asked about"
-    assert app.page.evaluate("JSON.parse(window.anymask.ui.hover.wanted.key)[0]")["x"] == 540, "the last place is"
+    assert app.page.evaluate("JSON.parse(window.anymask.hover.wanted.key)[0]")["x"] == 540, "the last place is"
 
 
 def test_a_click_includes_and_says_what_was_selected(app: Application, coffee: EncodedImage) -> None:
@@ -210,7 +210,7 @@ def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
     sent: list[dict[str, Any]] = []
     app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
     app.hover(SAUCER)
-    app.wait_until("window.anymask.ui.hover.asked === 2 && !window.anymask.ui.hover.busy")
+    app.wait_until("window.anymask.hover.asked === 2 && !window.anymask.hover.busy")
     app.page.wait_for_timeout(300)
     assert [body["preview"] for body in sent] == [True, False]
     assert not any(body["store"] for body in sent)

@@ -104,7 +104,7 @@ class Application:
     def settle(self) -> None:
         """Wait until every mask is here and the other answers too."""
         self.wait_until(
-            "window.anymask.app.busy === 0 && !window.anymask.ui.hover.busy"
+            "window.anymask.app.busy === 0 && !window.anymask.hover.busy"
             " && window.anymask.app.state.objects.every((o) => window.anymask.app.answers.known(o))"
         )
 
@@ -139,7 +139,7 @@ class Application:
         """The mask under the cursor."""
         script = """async () => {
           const { toRle } = await import('/js/core/bitmap.js');
-          const { answer } = window.anymask.ui.hover;
+          const { answer } = window.anymask.hover;
           return answer && toRle(answer.bitmap);
         }"""
         rle = self.page.evaluate(script)

@@ -11,7 +11,7 @@
      {"erase": [[90, 30]], "size": 5},                   take pixels out
      {"clean": {"holes": 100, "islands": 50}}]           as `Mask.clean`
 
-Edits come after all prompts. `serve/web/js/stroke.js` paints by the same rule to the pixel.
+Edits come after all prompts. `server/web/js/core/brush.js` paints by the same rule to the pixel.
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 
 import { say, sayFailure } from "./ui/live_region.js";
 import { Answers, promptOf } from "./mask_cache.js";
-import { factsOf } from "./panels/active_object.js";
-import { nameOf } from "./panels/object_list.js";
+import { factsOf, nameOf } from "./core/labels.js";
 import { activeObject, canSplit, reduce, start } from "./core/state.js";
 import { loadPhoto, loadSession, savePhoto, saveSession } from "./net/storage.js";
-import { S } from "./ui/strings.js";
+import { S } from "./core/strings.js";
 
 const EXACT = 4e6; // pixels up to which the photo is shown without compression
 

@@ -4,7 +4,7 @@ import { say, sayFailure } from "./ui/live_region.js";
 import { iou } from "./core/bitmap.js";
 import { byId } from "./ui/dom.js";
 import { Regions } from "./core/regions.js";
-import { S } from "./ui/strings.js";
+import { S } from "./core/strings.js";
 
 const SAME = 0.999; // what a prompt must give to stand for a region
 

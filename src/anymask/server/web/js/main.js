@@ -20,9 +20,10 @@ import { showObjects } from "./panels/object_list.js";
 import { offersOf } from "./core/alternatives.js";
 import { listenToPointers } from "./canvas/pointer.js";
 import { Stage } from "./canvas/stage.js";
-import { S } from "./ui/strings.js";
+import { S } from "./core/strings.js";
 import { Takeaway } from "./panels/export.js";
 import { nextTheme, startTheme } from "./ui/theme.js";
+import { ViewState } from "./core/view_state.js";
 import { makeToolbar } from "./panels/toolbar.js";
 import { findWords } from "./panels/text_search.js";
 
@@ -32,22 +33,7 @@ startTheme();
 fillTexts();
 byId("app").hidden = false;
 
-const ui = {
-  tool: "select",
-  exclude: false,
-  brushSize: 12,
-  pointer: null,
-  crosshair: null,
-  corner: null,
-  draft: null,
-  stroke: null,
-  grip: null,
-  drag: null,
-  clean: null,
-  peek: null,
-  hover: null,
-  showPlace,
-};
+const ui = new ViewState();
 const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
 const closer = new Closer(byId("closer"));
 const app = new App(
@@ -56,8 +42,8 @@ const app = new App(
   closer,
 );
 const canvas = byId("canvas");
-const stage = new Stage(canvas, () => gather(app, ui, everything));
-ui.hover = new Hover(
+const stage = new Stage(canvas, () => gather(app, ui, hover, everything));
+const hover = new Hover(
   (steps, thorough) => app.answers.preview(steps, thorough),
   () => stage.draw(),
 );
@@ -83,8 +69,8 @@ const current = new Current(
 );
 const takeaway = new Takeaway(app);
 
-listenToPointers(stage, gesturesOf(app, ui, stage, everything));
-listenToKeys(canvas, commandsOf(app, ui, stage, everything, act));
+listenToPointers(stage, gesturesOf(app, ui, hover, stage, everything, showPlace));
+listenToKeys(canvas, commandsOf(app, ui, hover, stage, everything, { ...act, showPlace }));
 listenForPhotos((file) => openPhoto(file));
 findWords(app, everything);
 stage.onView = ({ scale }) => {
@@ -97,11 +83,11 @@ byId("zoom-fit").onclick = () => stage.fit();
 byId("help").onclick = showHelp;
 byId("theme").onclick = () => say(S.themeNow(nextTheme()));
 canvas.addEventListener("blur", () => {
-  ui.hover.clear();
+  hover.clear();
   stage.draw();
 });
 // For measuring and for tests: the application as it is, nothing that a page of another site could reach.
-Object.assign(window, { anymask: { app, ui, stage, everything } });
+Object.assign(window, { anymask: { app, ui, hover, stage, everything } });
 
 changed();
 app.restore().catch(sayFailure);
@@ -110,8 +96,8 @@ takeaway.learn().catch(sayFailure);
 function openPhoto(file) {
   if (file.type && !file.type.startsWith("image/")) return say(S.notAPhoto);
   everything.reset();
-  ui.hover.clear();
-  Object.assign(ui, { crosshair: null, corner: null, draft: null, clean: null });
+  hover.clear();
+  ui.reset();
   return app.open(file);
 }
 
@@ -179,14 +165,14 @@ function lookCloser() {
   const { photo } = app;
   closer.at(stage, async (window) => {
     const seen = photo && photo === app.photo ? await api.look(photo.id, window) : null;
-    if (seen) ui.hover.again();
+    if (seen) hover.again();
     return seen;
   });
 }
 
 function setTool(tool) {
   ui.tool = tool;
-  if (tool !== "select") ui.hover.clear();
+  if (tool !== "select") hover.clear();
   ui.corner = ui.draft = null;
   canvas.dataset.tool = tool;
   say(S[tool]);
@@ -196,7 +182,7 @@ function setTool(tool) {
 
 function toggleExclude() {
   ui.exclude = !ui.exclude;
-  ui.hover.clear();
+  hover.clear();
   say(S.said.excluding(ui.exclude));
   toolbar.show(ui, app.history, app.photo !== null, everything.on);
 }

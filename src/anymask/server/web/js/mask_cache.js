@@ -1,17 +1,12 @@
 /** From steps to masks: asks the server, remembers, and applies edits. Undo needs no server: old answers are kept. */
 
-import { cleaned } from "./core/small_regions.js";
+import { undecided } from "./core/alternatives.js";
 import { emptyBitmap, fromRle } from "./core/bitmap.js";
-import { stroked } from "./core/brush.js";
+import { edited } from "./core/edits.js";
 
 const GLIMPSES = 8;
 
-/**
- * @typedef {object} Answer
- * @property {import("./core/bitmap.js").Bitmap} bitmap
- * @property {number | null} score @property {number | null} stability @property {boolean | null} satisfied
- * @property {string | null} logits the server's name for what the next click builds on
- */
+/** @typedef {import("./core/bitmap.js").ObjectMask} ObjectMask */
 
 export class Answers {
   static room = 160e6; // bytes of masks to remember
@@ -33,7 +28,7 @@ export class Answers {
     this.lastShown = new Map(); // by object id: what was drawn last, until there is anything newer
   }
 
-  /** The mask of an object with its edits, if it is known already. @returns {Answer | null} */
+  /** The mask of an object with its edits, if it is known already. @returns {ObjectMask | null} */
   known(object) {
     const answer = this.#look(object.steps);
     return answer ? this.#withEdits(answer, object.edits) : null;
@@ -47,12 +42,12 @@ export class Answers {
     return answer ?? this.lastShown.get(object.id) ?? null;
   }
 
-  /** The mask of an object with its edits. @returns {Promise<Answer>} */
+  /** The mask of an object with its edits. @returns {Promise<ObjectMask>} */
   async of(object) {
     return this.#withEdits(await this.to(object.steps), object.edits);
   }
 
-  /** The answer to steps. @returns {Promise<Answer>} */
+  /** The answer to steps. @returns {Promise<ObjectMask>} */
   async to(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
@@ -65,7 +60,7 @@ export class Answers {
     });
   }
 
-  /** What one look at the steps gives, to be shown until the answer is here. @returns {Promise<Answer>} */
+  /** What one look at the steps gives, to be shown until the answer is here. @returns {Promise<ObjectMask>} */
   async glimpse(steps) {
     const key = keyOf(steps);
     if (!this.glimpses.has(key)) this.sawAtAGlance(steps, await (this.looking.get(key) ?? this.preview(steps)));
@@ -78,7 +73,7 @@ export class Answers {
     if (this.glimpses.size > GLIMPSES) this.glimpses.delete(this.glimpses.keys().next().value);
   }
 
-  /** What the clicks may mean, the best first. @returns {Promise<Answer[]>} */
+  /** What the clicks may mean, the best first. @returns {Promise<ObjectMask[]>} */
   choices(steps) {
     const { points, labels } = promptOf(steps);
     const { window = null } = steps[steps.length - 1];
@@ -87,7 +82,7 @@ export class Answers {
     );
   }
 
-  /** A mask for each object that some points are on, with its points. @returns {Promise<Answer[]>} */
+  /** A mask for each object that some points are on, with its points. @returns {Promise<ObjectMask[]>} */
   apart({ points, labels }) {
     return this.#once(listKey("apart", [{ points, labels }]), async () =>
       (await this.server.apart(points, labels)).map((mask) => ({
@@ -98,7 +93,7 @@ export class Answers {
     );
   }
 
-  /** The model's answers to the last step, in its own order. @returns {Promise<Answer[]>} */
+  /** The model's answers to the last step, in its own order. @returns {Promise<ObjectMask[]>} */
   candidates(steps) {
     return this.#once(listKey("candidates", steps), async () => {
       const mask = await this.#request(undecided(steps), { candidates: true });
@@ -106,7 +101,7 @@ export class Answers {
     });
   }
 
-  /** What a click at the cursor would give, or one look at it; not remembered. @returns {Promise<Answer>} */
+  /** What a click at the cursor would give, or one look at it; not remembered. @returns {Promise<ObjectMask>} */
   preview(steps, thorough = false) {
     const key = keyOf(steps);
     const look = (async () => {
@@ -209,12 +204,6 @@ export class Answers {
   }
 }
 
-/** Apply one edit to a mask. */
-export function edited(bitmap, edit) {
-  if (edit.kind === "clean") return cleaned(bitmap, edit.holes, edit.islands).bitmap;
-  return stroked(bitmap, edit.path, edit.size, edit.kind === "brush" ? 1 : 0);
-}
-
 /** What the server is asked: all points and the box up to the last step. */
 export function promptOf(steps) {
   const points = [];
@@ -269,10 +258,4 @@ function listKey(list, steps) {
   if (list === "candidates") return `candidates ${keyOf(undecided(steps))}`;
   const { points, labels } = promptOf(steps);
   return `choices ${JSON.stringify([points, labels, last.window ?? null])}`;
-}
-
-/** The same steps, the last one's answer left to the model. */
-export function undecided(steps) {
-  const { choice: _, ...last } = steps[steps.length - 1];
-  return [...steps.slice(0, -1), { ...last, candidate: null }];
 }

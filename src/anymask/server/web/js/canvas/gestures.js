@@ -1,9 +1,9 @@
 /** What pointers mean under each tool: asking with clicks and boxes, painting, moving markers, taking regions. */
 
 import { say } from "../ui/live_region.js";
-import { edited } from "../mask_cache.js";
 import { emptyBitmap } from "../core/bitmap.js";
-import { S } from "../ui/strings.js";
+import { edited } from "../core/edits.js";
+import { S } from "../core/strings.js";
 import { toScreen } from "../core/viewport.js";
 
 const GRIP = 11; // screen pixels around a marker that count as the marker
@@ -15,8 +15,17 @@ export function pixelAt(photo, { x, y }) {
   return pixel.x >= 0 && pixel.y >= 0 && pixel.x < photo.width && pixel.y < photo.height ? pixel : null;
 }
 
-/** @returns the listeners of pointer.js for an application */
-export function gesturesOf(app, ui, stage, everything) {
+/**
+ * The listeners of pointer.js for an application.
+ *
+ * @param {import("../app.js").App} app
+ * @param {import("../core/view_state.js").ViewState} ui
+ * @param {import("./hover_preview.js").Hover} hover
+ * @param {import("./stage.js").Stage} stage
+ * @param {import("../everything.js").Everything} everything
+ * @param {(place: {x: number, y: number} | null) => void} showPlace
+ */
+export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
   const excludes = (event, right) => right || event.altKey || ui.exclude;
 
   const gesture = (place) => {
@@ -28,20 +37,20 @@ export function gesturesOf(app, ui, stage, everything) {
     return ui.grip === null ? "ask" : "drag";
   };
 
-  const hover = (place, event) => {
-    ui.showPlace(place);
+  const move = (place, event) => {
+    showPlace(place);
     ui.pointer = pixelAt(app.photo, place);
     if (event.pointerType !== "touch" && ui.crosshair) ui.crosshair = null;
     if (everything.on) return everything.hover(place);
     if (ui.tool !== "select") return stage.draw();
-    previewAt(app, ui, ui.pointer, excludes(event, false));
+    previewAt(app, ui, hover, ui.pointer, excludes(event, false));
   };
 
   const leave = () => {
     ui.pointer = null;
-    ui.hover.clear();
+    hover.clear();
     everything.hover(null);
-    ui.showPlace(null);
+    showPlace(null);
   };
 
   const click = (place, event, right) => {
@@ -49,7 +58,7 @@ export function gesturesOf(app, ui, stage, everything) {
     if (ui.tool !== "select" && !right) return;
     const pixel = pixelAt(app.photo, place);
     if (!pixel) return say(S.said.outside);
-    ask(app, ui, pixel, excludes(event, right));
+    ask(app, ui, hover, pixel, excludes(event, right));
   };
 
   const box = (from, to) => {
@@ -60,18 +69,18 @@ export function gesturesOf(app, ui, stage, everything) {
       say(S.said.boxGiven);
       return stage.draw();
     }
-    askBox(app, ui, corners);
+    askBox(app, hover, corners);
   };
 
   const boxDraft = (from, to) => {
-    ui.hover.clear();
+    hover.clear();
     ui.draft = from && ui.tool === "select" && !everything.on ? boxOf(app.photo, from, to) : null;
     stage.draw();
   };
 
   return {
     gesture,
-    hover,
+    hover: move,
     leave,
     click,
     box,
@@ -89,24 +98,24 @@ export function gesturesOf(app, ui, stage, everything) {
 }
 
 /** Preview what asking at a pixel would give. */
-export function previewAt(app, ui, pixel, exclude) {
-  if (!pixel || (exclude && !app.active)) return ui.hover.clear();
-  ui.hover.at([...(app.active?.steps ?? []), pointStep(app, pixel, exclude)]);
+export function previewAt(app, ui, hover, pixel, exclude) {
+  if (!pixel || (exclude && !app.active)) return hover.clear();
+  hover.at([...(app.active?.steps ?? []), pointStep(app, pixel, exclude)]);
 }
 
 /** Include or exclude a pixel. */
-export function ask(app, ui, pixel, exclude) {
+export function ask(app, ui, hover, pixel, exclude) {
   const step = pointStep(app, pixel, exclude);
   const steps = [...(app.active?.steps ?? []), step];
-  const guess = ui.hover.to(steps);
+  const guess = hover.to(steps);
   if (guess) app.answers.sawAtAGlance(steps, guess); // the preview of the same place stays in sight
   app.act({ type: "step", step });
-  ui.hover.clear();
+  hover.clear();
 }
 
 /** Ask with a box [x0, y0, x1, y1]. */
-export function askBox(app, ui, box) {
-  ui.hover.clear();
+export function askBox(app, hover, box) {
+  hover.clear();
   app.act({ type: "step", step: { kind: "box", box, candidate: null, ...closer(app) } });
 }
 

@@ -7,7 +7,7 @@ const REST = 120; // milliseconds
 
 export class Hover {
   /**
-   * @param {(steps: object[], thorough: boolean) => Promise<import("../mask_cache.js").Answer>} ask
+   * @param {(steps: object[], thorough: boolean) => Promise<import("../core/bitmap.js").ObjectMask>} ask
    * @param {() => void} changed told when there is another mask to draw
    */
   constructor(ask, changed) {

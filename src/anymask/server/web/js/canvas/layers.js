@@ -1,6 +1,7 @@
 /** What the stage shows at a moment, from bottom to top. */
 
 import { COLOURS } from "../core/palette.js";
+import { regionOverview } from "./tint.js";
 
 const GREEN = [20, 200, 70];
 const RED = [240, 40, 40];
@@ -8,10 +9,11 @@ const WHITE = [255, 255, 255];
 
 /**
  * @param {import("../app.js").App} app
- * @param {object} ui tool, hover, stroke, clean, draft, crosshair, pointer, brushSize
+ * @param {import("../core/view_state.js").ViewState} ui
+ * @param {import("./hover_preview.js").Hover} hover
  * @param {import("../everything.js").Everything} everything
  */
-export function gather(app, ui, everything) {
+export function gather(app, ui, hover, everything) {
   if (!app.photo || !app.answers) return { layers: [], markers: [], draft: null };
   const { active } = app;
   const shown = app.state.objects.filter((object) => object.visible && object !== active);
@@ -19,13 +21,13 @@ export function gather(app, ui, everything) {
   if (everything.on && everything.regions) {
     const found = everything.current;
     if (found) layers.push({ bitmap: found.region.bitmap, colour: WHITE, alpha: 0.35, strong: true });
-    return { layers, markers: [], overview: everything.regions.overview(), crosshair: ui.crosshair };
+    return { layers, markers: [], overview: regionOverview(everything.regions), crosshair: ui.crosshair };
   }
   if (active) layers.push(...activeLayers(app, ui, active));
   else if (ui.stroke) layers.push({ bitmap: ui.stroke.bitmap, colour: app.state.next - 1, strong: true });
-  if (ui.hover.answer && !ui.draft && !ui.stroke) {
+  if (hover.answer && !ui.draft && !ui.stroke) {
     const colour = COLOURS[(active?.colour ?? app.state.next - 1) % COLOURS.length];
-    layers.push({ bitmap: ui.hover.answer.bitmap, colour, alpha: active ? 0.2 : 0.35, strong: true });
+    layers.push({ bitmap: hover.answer.bitmap, colour, alpha: active ? 0.2 : 0.35, strong: true });
   }
   const painting = ui.tool === "brush" || ui.tool === "erase";
   return {

@@ -1,6 +1,9 @@
 /** Masks as coloured pictures of their own size, made once for each colour. */
 
+import { regionColour } from "../core/palette.js";
+
 const tinted = new WeakMap();
+const overviews = new WeakMap(); // by list of regions
 
 /** A canvas as large as the mask's box, its pixels in one colour. */
 export function tint(bitmap, [red, green, blue], alpha) {
@@ -34,7 +37,7 @@ function painted({ columns, rows, data }, colour, alpha) {
 }
 
 /** One picture of many masks, the smaller ones above, at most `limit` pixels large: an overview. */
-export function overview(photo, masks, colourOf, alpha, limit = 2e6) {
+function overview(photo, masks, colourOf, alpha, limit = 2e6) {
   const step = Math.max(1, Math.ceil(Math.sqrt((photo.width * photo.height) / limit)));
   const [width, height] = [Math.ceil(photo.width / step), Math.ceil(photo.height / step)];
   const canvas = document.createElement("canvas");
@@ -55,4 +58,13 @@ function paintSampled(pixels, width, step, { x, y, columns, rows, data }, value)
       if (data[base + column * step]) pixels[row * width + column] = value;
     }
   }
+}
+
+/** All regions of everything mode in one image, made once for each list. @param {import("../core/regions.js").Regions} regions */
+export function regionOverview({ photo, all }) {
+  if (!overviews.has(all)) {
+    const bitmaps = all.map((region) => region.bitmap);
+    overviews.set(all, overview(photo, bitmaps, regionColour, 0.5));
+  }
+  return overviews.get(all);
 }

@@ -1,6 +1,6 @@
 /** Looking closer: where somebody has zoomed in on a large photo, the server encodes what is visible by itself. */
 
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 import { toPhoto } from "../core/viewport.js";
 
 const REST = 250; // milliseconds that the view has to stand still

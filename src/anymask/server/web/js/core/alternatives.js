@@ -1,7 +1,6 @@
 /** What 1, 2, 3 … pick: first what anymask takes itself, then what else the last step may mean, each different. */
 
 import { iou } from "./bitmap.js";
-import { undecided } from "../mask_cache.js";
 
 /** As many are offered. */
 export const PLACES = 6;
@@ -9,12 +8,12 @@ const SAME = 0.9;
 
 /**
  * @typedef {object} Offer
- * @property {import("../mask_cache.js").Answer} answer
+ * @property {import("./bitmap.js").ObjectMask} answer
  * @property {object} pick what the step has to say to get it: {}, {choice} or {candidate}
  * @property {boolean} picked whether it is what the step says now
  */
 
-/** @param {import("../mask_cache.js").Answers} answers @param {object[]} steps @returns {Promise<Offer[]>} */
+/** @param {object} answers the cache of masks: to(steps), choices(steps), candidates(steps) @param {object[]} steps @returns {Promise<Offer[]>} */
 export async function offersOf(answers, steps) {
   const last = steps[steps.length - 1];
   const open = undecided(steps);
@@ -30,4 +29,10 @@ export async function offersOf(answers, steps) {
     if (new_ || picked) offers.push({ answer, pick: { [name]: index }, picked });
   });
   return offers.slice(0, PLACES);
+}
+
+/** The same steps, the last one's answer left to the model. */
+export function undecided(steps) {
+  const { choice: _, ...last } = steps[steps.length - 1];
+  return [...steps.slice(0, -1), { ...last, candidate: null }];
 }

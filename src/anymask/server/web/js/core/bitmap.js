@@ -14,6 +14,17 @@ import { formatCounts, parseCounts } from "./rle.js";
  * @property {number} area in pixels
  */
 
+/**
+ * @typedef {object} ObjectMask
+ * @property {Bitmap} bitmap
+ * @property {object | null} rle as the server sent it
+ * @property {number | null} score predicted IoU, 0 to 1
+ * @property {number | null} stability 0 to 1
+ * @property {boolean | null} follows_prompt whether the mask follows every click and the box
+ * @property {string | null} logits the server's id of the low-resolution mask, on which the next click builds
+ * @property {boolean} [byHand] whether an edit by hand changed it
+ */
+
 /** @returns {Bitmap} with nothing in it */
 export function emptyBitmap(width, height) {
   return { width, height, x: 0, y: 0, columns: 0, rows: 0, data: new Uint8Array(0), area: 0 };

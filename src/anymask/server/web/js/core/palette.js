@@ -16,3 +16,14 @@ export function css(index, alpha = 1) {
   const [red, green, blue] = COLOURS[index % COLOURS.length];
   return `rgb(${red} ${green} ${blue} / ${alpha})`;
 }
+
+/** The colour of a region of everything mode: hues step by the golden angle, in three brightnesses. */
+export function regionColour(index) {
+  const hue = (index * 137.508) % 360;
+  const light = [0.62, 0.78, 0.5][index % 3];
+  const part = (offset) => {
+    const k = (offset + hue / 30) % 12;
+    return Math.round(255 * (light - 0.75 * Math.min(light, 1 - light) * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
+  };
+  return [part(0), part(8), part(4)];
+}

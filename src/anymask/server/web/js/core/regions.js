@@ -1,7 +1,6 @@
 /** The regions of everything mode, and how they lie in each other: parts and wholes at a place. */
 
 import { fromRle, has } from "./bitmap.js";
-import { overview } from "../canvas/tint.js";
 
 export class Regions {
   constructor(photo) {
@@ -9,7 +8,6 @@ export class Regions {
     this.all = []; // {bitmap, rle, score, stability, point}
     this.parents = null;
     this.depth = 0; // 0 is the smallest part at a place, 1 what it is part of …
-    this.picture = null;
   }
 
   /** Take the masks known so far, in the place of the earlier ones. */
@@ -17,7 +15,6 @@ export class Regions {
     const known = new Map(this.all.map((region) => [region.rle.counts, region]));
     this.all = masks.map((mask) => known.get(mask.rle.counts) ?? { ...mask, bitmap: fromRle(mask.rle) });
     this.parents = parents;
-    this.picture = null;
   }
 
   /** Indices of the regions at a place, from the smallest part to the largest whole. */
@@ -44,26 +41,4 @@ export class Regions {
     const last = this.chain(place).length - 1;
     this.depth = Math.max(0, Math.min(last, Math.min(this.depth, last) + by));
   }
-
-  /** All regions in one picture. */
-  overview() {
-    this.picture ??= overview(
-      this.photo,
-      this.all.map((region) => region.bitmap),
-      colourOf,
-      0.5,
-    );
-    return this.picture;
-  }
-}
-
-/** Neighbouring regions differ: hues go round by the golden angle, in three brightnesses. */
-function colourOf(index) {
-  const hue = (index * 137.508) % 360;
-  const light = [0.62, 0.78, 0.5][index % 3];
-  const part = (offset) => {
-    const k = (offset + hue / 30) % 12;
-    return Math.round(255 * (light - 0.75 * Math.min(light, 1 - light) * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
-  };
-  return [part(0), part(8), part(4)];
 }

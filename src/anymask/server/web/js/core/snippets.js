@@ -1,6 +1,6 @@
 /** The same masks without the browser: as Python and as a command line, word for word what is on the screen. */
 
-import { nameOf } from "../panels/object_list.js";
+import { nameOf } from "./labels.js";
 
 /** Steps as `anymask.prediction.prompt_log` and `--prompt-log` take them. */
 function stepsOf(object) {

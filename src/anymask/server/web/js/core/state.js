@@ -1,6 +1,6 @@
 /** What the person did, and nothing else: objects with their steps, as plain values that never change in place.
  *
- * Masks are not part of it; they follow from the steps (see answers.js). So undo and redo are a matter of keeping old
+ * Masks are not part of it; they follow from the steps (see mask_cache.js). So undo and redo are a matter of keeping old
  * states, and the whole of it survives as JSON.
  *
  * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate}, {kind: "mask", rle, score} or

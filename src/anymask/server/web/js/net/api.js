@@ -1,6 +1,6 @@
 /** The server's HTTP interface: the only place that knows its addresses. */
 
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 
 const TOKEN = "anymask.token";
 const PATIENCE = 4; // tries while the server is busy

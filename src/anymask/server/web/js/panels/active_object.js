@@ -2,9 +2,10 @@
 
 import { el, iconButton } from "../ui/dom.js";
 import { PLACES } from "../core/alternatives.js";
+import { factsOf } from "../core/labels.js";
 import { COLOURS } from "../core/palette.js";
 import { canSplit } from "../core/state.js";
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 import { tint } from "../canvas/tint.js";
 
 const SIZES = [0, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000];
@@ -243,11 +244,6 @@ export class Current {
   #sizes() {
     return { holes: SIZES[this.clean.holes], islands: SIZES[this.clean.islands] };
   }
-}
-
-/** Share and score in words; a mask that was painted has no score of the model's any more. */
-export function factsOf({ bitmap, score, byHand }) {
-  return S.facts(bitmap.area / (bitmap.width * bitmap.height), byHand ? null : score);
 }
 
 function describe(step) {

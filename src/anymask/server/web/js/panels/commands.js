@@ -2,13 +2,20 @@
 
 import { say } from "../ui/live_region.js";
 import { ask, askBox, boxOf, pixelAt, previewAt } from "../canvas/gestures.js";
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 
 const STEP = 8; // screen pixels the crosshair moves at once
 const PAN = 80;
 
-/** @param {object} act undo, redo, setTool, choose, cycle, split, setBrush, exclude, help: of the page */
-export function commandsOf(app, ui, stage, everything, act) {
+/**
+ * @param {import("../app.js").App} app
+ * @param {import("../core/view_state.js").ViewState} ui
+ * @param {import("../canvas/hover_preview.js").Hover} hover
+ * @param {import("../canvas/stage.js").Stage} stage
+ * @param {import("../everything.js").Everything} everything
+ * @param {object} act what the page does: undo, redo, setTool, choose, cycle, split, setBrush, exclude, help, showPlace
+ */
+export function commandsOf(app, ui, hover, stage, everything, act) {
   const middle = () => {
     const { width, height } = stage.size;
     const place = {
@@ -27,12 +34,12 @@ export function commandsOf(app, ui, stage, everything, act) {
       : from;
     ui.crosshair = moved;
     stage.reveal(moved);
-    ui.showPlace(moved);
+    act.showPlace(moved);
     if (everything.on) everything.walk(0, { x: moved.x + 0.5, y: moved.y + 0.5 });
     else {
       say(S.said.at(moved.x, moved.y));
       if (ui.corner) ui.draft = boxOf(app.photo, ui.corner, { x: moved.x + 1, y: moved.y + 1 });
-      else if (ui.tool === "select") previewAt(app, ui, moved, ui.exclude);
+      else if (ui.tool === "select") previewAt(app, ui, hover, moved, ui.exclude);
     }
     stage.draw();
   };
@@ -42,7 +49,7 @@ export function commandsOf(app, ui, stage, everything, act) {
     if (!ui.crosshair) return crosshair(0, 0, 1);
     if (everything.on) return everything.take({ x: ui.crosshair.x + 0.5, y: ui.crosshair.y + 0.5 });
     if (ui.tool === "brush" || ui.tool === "erase") return dab();
-    ask(app, ui, ui.crosshair, exclude || ui.exclude);
+    ask(app, ui, hover, ui.crosshair, exclude || ui.exclude);
   };
 
   const dab = () => {
@@ -56,12 +63,12 @@ export function commandsOf(app, ui, stage, everything, act) {
     if (!ui.crosshair) crosshair(0, 0, 1);
     if (!ui.corner) {
       ui.corner = ui.crosshair;
-      ui.hover.clear();
+      hover.clear();
       return say(S.said.boxStarted);
     }
     const box = boxOf(app.photo, ui.corner, { x: ui.crosshair.x + 1, y: ui.crosshair.y + 1 });
     ui.corner = ui.draft = null;
-    if (box) askBox(app, ui, box);
+    if (box) askBox(app, hover, box);
     else say(S.said.boxGiven);
     stage.draw();
   };
@@ -72,7 +79,7 @@ export function commandsOf(app, ui, stage, everything, act) {
       return stage.draw();
     }
     if (everything.on) return everything.leave();
-    ui.hover.clear();
+    hover.clear();
     if (!app.act({ type: "clear" })) {
       ui.crosshair = null;
       stage.draw();

@@ -1,7 +1,7 @@
 /** The help, and the question for a token. */
 
 import { byId, el } from "../ui/dom.js";
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 
 /** Show what every key and gesture does. */
 export function showHelp() {

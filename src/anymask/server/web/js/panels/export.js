@@ -3,10 +3,10 @@
 import { say, sayFailure } from "../ui/live_region.js";
 import { toRle } from "../core/bitmap.js";
 import { byId, el } from "../ui/dom.js";
-import { nameOf } from "./object_list.js";
+import { nameOf } from "../core/labels.js";
 import { asPython, asShell, fileName, promptLog } from "../core/snippets.js";
 import { copy, download } from "../net/download.js";
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 import { tint } from "../canvas/tint.js";
 
 const OURS = ["png", "cutout", "coco", "labelme", "yolo", "sa1b", "masks-json"];

@@ -1,11 +1,9 @@
 /** The list of objects: names, colours, order, visibility, and the way back to their prompts. */
 
 import { el, iconButton } from "../ui/dom.js";
+import { nameOf } from "../core/labels.js";
 import { COLOURS, css } from "../core/palette.js";
-import { S } from "../ui/strings.js";
-
-/** How an object is called: by its name, or by its number. */
-export const nameOf = (object) => object.name || S.unnamed(object.id);
+import { S } from "../core/strings.js";
 
 /**
  * Draw the list anew, keeping the focus where it is.

@@ -2,7 +2,7 @@
 
 import { say, sayFailure } from "../ui/live_region.js";
 import { byId } from "../ui/dom.js";
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 
 /** @param {import("../app.js").App} app @param {import("../everything.js").Everything} everything */
 export function findWords(app, everything) {

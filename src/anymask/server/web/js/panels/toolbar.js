@@ -1,7 +1,7 @@
 /** The tools beside the photo. */
 
 import { byId, el, iconButton } from "../ui/dom.js";
-import { S } from "../ui/strings.js";
+import { S } from "../core/strings.js";
 
 const TOOLS = ["select", "brush", "erase", "pan"];
 

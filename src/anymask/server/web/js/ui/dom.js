@@ -1,7 +1,7 @@
 /** Making and finding elements. Texts come in through textContent and attributes only, never as HTML. */
 
 import { icon } from "./icons.js";
-import { S } from "./strings.js";
+import { S } from "../core/strings.js";
 
 /** The element of this id. @returns {any} */
 export const byId = (id) => document.getElementById(id);

@@ -1,7 +1,7 @@
 /** The line below the photo, which screen readers speak too. */
 
 import { byId } from "./dom.js";
-import { S } from "./strings.js";
+import { S } from "../core/strings.js";
 
 /** Say one line. */
 export function say(text) {
