@@ -101,7 +101,7 @@ def test_arrays_travel_exactly_and_photos_can_be_opened_by_id(client: Client, co
     encoded = client.encode(coffee.pixels)
     assert encoded.id == coffee.source.pixel_hash
     again = client.open(encoded.id)
-    assert np.array_equal(again.image, coffee.pixels)
+    assert np.array_equal(again.pixels, coffee.pixels)
 
 
 def test_mistakes_are_told_as_by_the_library(client: Client, remote: RemoteImage, tmp_path: Path) -> None:

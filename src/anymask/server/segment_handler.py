@@ -1,267 +1,249 @@
-"""Masks as answers: entries of `masks.json` with references, candidates and the form that was asked for."""
+"""Answers to requests about one image, on a worker thread: masks for prompts, alternatives, boxes for text."""
 
 from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from anymask.detection.loading import shared_detector
+from anymask.detection.search import DetectionOptions, detect
 from anymask.errors import PromptError
 from anymask.formats import masks_json, png
+from anymask.io.image import Image
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.preview import preview
+from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.selection import check_logits
-from anymask.prediction.zoom import ZoomedView, can_zoom
-from anymask.server.schemas.requests import PromptBody, SegmentBody
+from anymask.prediction.zoom import ZoomedView, can_zoom, zoom_alternatives
+from anymask.server.schemas.requests import AlternativesBody, DetectBody, PromptBody, SegmentBody
 from anymask.server.worker_pool import too_slow
 from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompt
 
-Keep = Callable[[Mask], str]
-"""Keeps a mask for later requests and returns its reference."""
+FindMask = Callable[[str], Mask]
+"""Finds the mask behind a reference; raises Problem 404 where there is none."""
+
+StoreMask = Callable[[Mask], str]
+"""Stores a mask for later requests and returns its reference."""
+
+_SAME_LOGITS = 0.25
+"""Largest difference between two logits of one mask: decoding in another batch changes the last digits."""
 
 
-class Answered(NamedTuple):
-    """A mask, the prompt that it answers, and what is to be told of it besides."""
+@dataclass(frozen=True)
+class PromptResult:
+    """What one prompt of a request led to.
 
-    asked: int
-    mask: Mask
-    more: dict[str, Any]
-
-
-class Reply:
-    """Answers one request about one encoded, on a worker thread.
-
-    Args:
-        encoded: the picture.
-        image: its id.
-        body: what was asked.
-        closeup: the window that is being looked at; None for the picture as a whole.
-        earlier: finds the mask behind a reference.
-        keep: keeps the answers.
-        detector: finds words, see `anymask.prediction.grounded.GroundedSegmenter`.
-        deadline: of `time.perf_counter`.
+    Attributes:
+        prompt: as the model was asked, with its notes.
+        masks: one; for text, and for points on several objects, as many as there are objects.
+        object_prompts: for points on several objects, the prompt of each mask; else empty.
+        window: (x_min, y_min, x_max, y_max) in pixels, where the mask was made; None for the whole image.
+        candidates: the model's own masks, with the label of the prompt; None where the request wants none.
+        seconds: spent in each step; a call about several prompts is divided among them.
     """
 
-    def __init__(
-        self,
-        encoded: EncodedImage,
-        image: str,
-        body: SegmentBody,
-        closeup: ZoomedView | None,
-        earlier: Callable[[str], Mask],
-        keep: Keep,
-        detector: Any,
-        deadline: float,
-    ) -> None:
-        self._scene, self._image, self._body, self._closeup = encoded, image, body, closeup
-        self._earlier, self._keep, self._detector = earlier, keep, detector
-        self._deadline = deadline
-        self._seconds: dict[str, float] = {}
-        self._told: dict[int, dict[str, Any]] = {}
+    prompt: Prompt
+    masks: Sequence[Mask]
+    object_prompts: Sequence[Prompt] = ()
+    window: Sequence[int] | None = None
+    candidates: Sequence[Mask] | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
-    def content(self) -> dict[str, Any]:
-        """Ask the model and word the answer.
 
-        Raises:
-            PromptError: a prompt that cannot be used.
-            Problem: 404 an unknown reference, 408 the deadline passed.
-        """
-        prompts = self._body.prompts
-        worded = [index for index, each in enumerate(prompts) if each.text is not None]
-        pointed = [index for index in range(len(prompts)) if index not in worded]
-        found = self._about_points(pointed) if pointed else []
-        for index in worded:
-            found += self._worded(index)
-        found.sort(key=lambda each: each.asked)
-        entries = [self._entry(each) for each in found]
-        return {
-            "image": {"id": self._image, "width": self._scene.size[0], "height": self._scene.size[1]},
-            **about_run(self._scene),
-            "prompts": [self._told[index] for index in range(len(prompts))],
-            "masks": entries,
-            "seconds": {step: round(seconds, 4) for step, seconds in self._seconds.items()},
-        }
+@dataclass(frozen=True)
+class _Request:
+    """One request and what its prompts need; nothing in it changes."""
 
-    def _about_points(self, indices: list[int]) -> list[Answered]:
-        """Prompts with points, boxes or masks."""
-        if self._body.group == "auto":
-            if self._closeup is not None:
-                raise PromptError("group 'auto' goes with no window: ask about the picture as a whole")
-            return [each for index in indices for each in self._grouped(index)]
-        closer = self._closer(indices)
-        rest = [index for index in indices if index not in {each.asked for each in closer}]
-        if not rest:
-            return closer
-        quick = self._body.preview and can_zoom(self._scene)
-        return closer + (self._glimpsed(rest) if quick else self._asked(rest))
+    encoded: EncodedImage
+    body: SegmentBody
+    view: ZoomedView | None
+    find_mask: FindMask
 
-    def _asked(self, indices: list[int]) -> list[Answered]:
-        """All of them in one call."""
-        asked = [self._body.prompts[index] for index in indices]
-        boxes: Any = [each.box for each in asked]
-        inputs = [self._mask_input(each) for each in asked]
-        result = self._scene.segment(
-            points=[each.points or [] for each in asked],
-            labels=[each.labels for each in asked],
-            boxes=boxes if any(each is not None for each in boxes) else None,
-            mask_input=inputs if any(each is not None for each in inputs) else None,
-            **self._options(),
-        )
-        self._count(result.provenance.seconds)
-        for index, prompt in zip(indices, result.prompts, strict=True):
-            self._told[index] = masks_json.prompt_to_dict(prompt)
-        return [self._answered(indices[mask.prompt_index], mask) for mask in result]
-
-    def _glimpsed(self, indices: list[int]) -> list[Answered]:
-        """The same from one look alone."""
-        prompts = [self._prompt(index) for index in indices]
-        started = time.perf_counter()
-        answers = preview(self._scene._decode, self._scene._frame, prompts, self._body.select)
-        self._count({"decode": time.perf_counter() - started})
-        return [
-            self._answered(index, self._cleaned(self._scene._mask(answer, None, index)), prompt)
-            for index, answer, prompt in zip(indices, answers, prompts, strict=True)
-        ]
-
-    def _closer(self, indices: list[int]) -> list[Answered]:
-        """What the window can tell."""
-        found: list[Answered] = []
-        if self._closeup is None:
-            return found
-        started = time.perf_counter()
-        for index in indices:
-            prompt = self._prompt(index)
-            earlier = self._earlier_mask(self._body.prompts[index])
-            mask = self._closeup.segment(prompt, earlier, self._body.select, self._body.preview)
-            if mask is not None:
-                window = list(self._closeup.window)
-                found.append(self._answered(index, self._cleaned(mask), prompt, window=window))
-        self._count({"decode": time.perf_counter() - started})
-        return found
-
-    def _grouped(self, index: int) -> list[Answered]:
-        """One mask for each object that the points of a prompt are on, with those points."""
-        asked = self._body.prompts[index]
-        if any(given is not None for given in (asked.box, asked.logits, asked.mask)):
-            raise PromptError(f"prompt {index}: group 'auto' takes points and labels only")
-        result = self._scene.segment(asked.points or [], asked.labels, group="auto", **self._options())
-        self._count(result.provenance.seconds)
-        prompt = self._prompt(index)
-        parts = [masks_json.prompt_to_dict(each) for each in result.prompts]
-        return [
-            self._answered(index, mask, prompt, points=part["points"], labels=part["labels"])
-            for mask in result
-            for part in [parts[mask.prompt_index]]
-        ]
-
-    def _answered(self, index: int, mask: Mask, prompt: Prompt | None = None, **more: Any) -> Answered:
-        if prompt is not None:
-            self._told[index] = masks_json.prompt_to_dict(prompt)
-        return Answered(index, mask.replace(label=self._body.prompts[index].label), more)
-
-    def _cleaned(self, mask: Mask) -> Mask:
-        return mask.remove_small_regions(self._body.max_hole_area, self._body.max_island_area)
-
-    def _worded(self, index: int) -> list[Answered]:
-        asked = self._body.prompts[index]
-        if any(given is not None for given in (asked.points, asked.labels, asked.box, asked.logits, asked.mask)):
-            raise PromptError(
-                f"prompt {index}: text goes with no points, boxes or masks; ask for them in prompts of their own"
-            )
-        result = self._scene.segment(text=asked.text, detector=self._detector, **self._options(words=True))
-        self._count(result.provenance.seconds)
-        notes = dict.fromkeys(note for prompt in result.prompts for note in prompt.notes)
-        self._told[index] = masks_json.prompt_to_dict(Prompt(text=asked.text, notes=tuple(notes)))
-        return [Answered(index, mask.replace(label=asked.label or mask.label), {}) for mask in result]
-
-    def _options(self, words: bool = False) -> dict[str, Any]:
-        body = self._body
-        names = ("select", "refine", "max_hole_area", "max_island_area")
-        options: dict[str, Any] = {name: getattr(body, name) for name in names}
-        return options if words else {**options, "coordinates": body.coordinates}
-
-    def _mask_input(self, asked: PromptBody) -> Any:
-        if asked.logits is not None and asked.mask is not None:
-            raise PromptError("give either logits or mask, not both: each takes the place of the other")
-        if asked.logits is not None:
-            mask = self._earlier(asked.logits)
-            return mask.array if mask.logits is None else mask.logits
-        return None if asked.mask is None else mask_of_runs(asked.mask.model_dump(), self._scene.size).array
-
-    def _earlier_mask(self, asked: PromptBody) -> Mask | None:
-        """The answer that a prompt builds on."""
-        if asked.logits is not None:
-            return self._earlier(asked.logits)
-        return None if asked.mask is None else mask_of_runs(asked.mask.model_dump(), self._scene.size)
-
-    def _entry(self, answered: Answered) -> dict[str, Any]:
-        if time.perf_counter() > self._deadline:
-            raise too_slow()
-        index, mask, more = answered
-        entry = {**self._shown(mask), "prompt": index, "window": None, **more}
-        if self._body.candidates and self._body.prompts[index].text is None:
-            entry |= self._candidates(mask, index)
-        return entry
-
-    def _shown(self, mask: Mask) -> dict[str, Any]:
-        return shown(mask, self._body.format, self._image, self._keep if self._body.store else None)
-
-    def _candidates(self, chosen: Mask, index: int) -> dict[str, Any]:
-        """The model's three answers, and which of them was chosen; null if it was none of these."""
-        prompt = self._prompt(index)
-        answers = self._scene.predict(
-            prompt.points if len(prompt.points) else None,
-            prompt.labels if len(prompt.points) else None,
-            prompt.box,
-            prompt.mask_input[None] if prompt.mask_input is not None else None,
-        )
-        masks = [self._candidate(answers, k, prompt) for k in range(len(answers.scores))]
-        same = [k for k, each in enumerate(answers.logits) if _alike(each, chosen)]
-        label = self._body.prompts[index].label
-        entries = [{**self._shown(mask.replace(label=label)), "prompt": index} for mask in masks]
-        return {"candidates": entries, "candidate": same[0] if same else None}
-
-    def _prompt(self, index: int) -> Prompt:
-        asked = self._body.prompts[index]
+    def prompt(self, index: int) -> Prompt:
+        body = self.body.prompts[index]
         return make_prompt(
-            self._scene.size,
-            points=asked.points,
-            labels=asked.labels,
-            box=asked.box,
-            mask_input=self._mask_input(asked),
-            coordinates=self._body.coordinates,
+            self.encoded.size,
+            points=body.points,
+            labels=body.labels,
+            box=body.box,
+            mask_input=self.mask_input(body),
+            coordinates=self.body.coordinates,
         )
 
-    def _candidate(self, answers: Candidates, k: int, prompt: Prompt) -> Mask:
-        logits = answers.logits[k]
-        return Mask(
-            partial(answers.frame.upscale, logits),
-            self._scene.size,
-            score=float(answers.scores[k]),
-            stability=float(answers.stability[k]),
-            logits=logits,
-            follows_prompt=check_logits(answers.frame, logits, prompt),
-        )
+    def mask_input(self, body: PromptBody) -> NDArray[Any] | None:
+        """Logits float32 [256, 256] of an earlier mask, or a mask bool [H, W]."""
+        if body.logits is not None and body.mask is not None:
+            raise PromptError("give either logits or mask, not both: each takes the place of the other")
+        mask = self.earlier_mask(body)
+        if mask is None:
+            return None
+        return mask.array if mask.logits is None else mask.logits
 
-    def _count(self, seconds: Any) -> None:
-        for step in ("detect", "decode"):
-            self._seconds[step] = self._seconds.get(step, 0.0) + float(seconds.get(step, 0.0))
+    def earlier_mask(self, body: PromptBody) -> Mask | None:
+        """The mask that a prompt corrects."""
+        if body.logits is not None:
+            return self.find_mask(body.logits)
+        return None if body.mask is None else mask_of_runs(body.mask.model_dump(), self.encoded.size)
+
+    def options(self) -> dict[str, Any]:
+        """Options of `EncodedImage.segment` that go with prompts of every kind."""
+        names = ("select", "refine", "max_hole_area", "max_island_area")
+        return {name: getattr(self.body, name) for name in names}
+
+    def cleaned(self, mask: Mask) -> Mask:
+        return mask.remove_small_regions(self.body.max_hole_area, self.body.max_island_area)
+
+    def label(self, index: int) -> str | None:
+        return self.body.prompts[index].label
 
 
-def shown(mask: Mask, form: str, image: str, keep: Keep | None) -> dict[str, Any]:
-    """One mask in the form asked for, with the reference under which it is kept.
+def answer_prompts(
+    encoded: EncodedImage,
+    body: SegmentBody,
+    view: ZoomedView | None,
+    find_mask: FindMask,
+    detector: Any,
+    deadline: float,
+) -> list[PromptResult]:
+    """Make the masks for all prompts of a request.
 
     Args:
-        mask: whose pixels are given up afterwards.
+        encoded: the image.
+        body: the request.
+        view: the window that is on the screen; None for the whole image.
+        find_mask: finds the masks that prompts refer to.
+        detector: finds the boxes for text, see `anymask.prediction.grounded.GroundedSegmenter`.
+        deadline: of `time.perf_counter`.
+
+    Returns:
+        One result for each prompt, in their order.
+
+    Raises:
+        PromptError: a prompt that cannot be used.
+        Problem: 404 an unknown reference, 408 the deadline passed.
+    """
+    request = _Request(encoded, body, view, find_mask)
+    with_text = [index for index, each in enumerate(body.prompts) if each.text is not None]
+    others = [index for index, each in enumerate(body.prompts) if each.text is None]
+    results = _answer_points(request, others) if others else {}
+    if body.candidates:
+        for index in others:
+            _check_deadline(deadline)
+            results[index] = replace(results[index], candidates=_candidates(request, index))
+    for index in with_text:
+        results[index] = _answer_text(request, index, detector)
+    return [results[index] for index in range(len(body.prompts))]
+
+
+def to_json(
+    results: Sequence[PromptResult],
+    encoded: EncodedImage,
+    image: str,
+    body: SegmentBody,
+    store: StoreMask,
+    deadline: float,
+) -> dict[str, Any]:
+    """The content of a response; stores the masks if the request wants that, and releases their pixels.
+
+    Args:
+        results: of `answer_prompts`.
+        encoded: the image.
+        image: its id.
+        body: the request.
+        store: stores masks for later requests.
+        deadline: of `time.perf_counter`.
+
+    Raises:
+        Problem: 408 the deadline passed.
+    """
+    entry_of = partial(mask_to_json, form=body.format, image=image, store=store if body.store else None)
+    masks: list[dict[str, Any]] = []
+    for index, result in enumerate(results):
+        for number, mask in enumerate(result.masks):
+            _check_deadline(deadline)
+            window = None if result.window is None else list(result.window)
+            entry = {**entry_of(mask), "prompt": index, "window": window}
+            if result.object_prompts:
+                own = masks_json.prompt_to_dict(result.object_prompts[number])
+                entry |= {"points": own["points"], "labels": own["labels"]}
+            if result.candidates is not None:
+                entry |= {
+                    "candidates": [{**entry_of(each), "prompt": index} for each in result.candidates],
+                    "candidate": _index_among(result.candidates, mask),
+                }
+            masks.append(entry)
+    seconds = {
+        step: round(sum(result.seconds.get(step, 0.0) for result in results), 4)
+        for step in ("detect", "decode")
+    }  # fmt: skip
+    return {
+        **_about(encoded, image),
+        "prompts": [masks_json.prompt_to_dict(result.prompt) for result in results],
+        "masks": masks,
+        "seconds": seconds,
+    }
+
+
+def answer_alternatives(
+    encoded: EncodedImage, image: str, body: AlternativesBody, view: ZoomedView | None, store: StoreMask | None
+) -> dict[str, Any]:
+    """Distinct masks for what a click may mean, as the content of a response.
+
+    Args:
+        encoded: the image.
+        image: its id.
+        body: the request.
+        view: the window that is on the screen; None for the whole image.
+        store: stores the masks; None if no later request refers to them.
+
+    Raises:
+        PromptError: no included point, or a value that cannot be right.
+    """
+    started = time.perf_counter()
+    prompt = make_prompt(encoded.size, points=body.points, labels=body.labels, coordinates=body.coordinates)
+    pairs = zoom_alternatives(encoded, prompt, body.most, view)
+    seconds = time.perf_counter() - started
+    masks = [
+        {**mask_to_json(mask, body.format, image, store), "window": list(view.window) if view and in_view else None}
+        for mask, in_view in pairs
+    ]
+    return {**_about(encoded, image), "masks": masks, "seconds": {"decode": round(seconds, 4)}}
+
+
+def answer_detect(segmenter: Segmenter, detector: str, image: Image, body: DetectBody) -> dict[str, Any]:
+    """Boxes for text, as the content of a response.
+
+    Raises:
+        PromptError: text that cannot be used, or that the detector cannot know.
+    """
+    model = shared_detector(detector, segmenter)
+    options = DetectionOptions(threshold=body.threshold, max_per_label=body.max_per_label, zoom=body.zoom)
+    detections = detect(model, image.pixels, body.text, options)
+    boxes = [
+        {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box]}
+        for label, score, box in detections
+    ]
+    return {"detector": model.name, "detections": boxes, "notes": detections.remarks([body.text])}
+
+
+def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None) -> dict[str, Any]:
+    """One mask in the form that the request names, with the reference under which it is stored.
+
+    Args:
+        mask: its pixels are released afterwards.
         form: "rle", "polygons" or "png".
-        image: id of its picture.
-        keep: None if nobody will refer to it.
+        image: id of its image.
+        store: None if no later request refers to it.
     """
     entry = masks_json.mask_to_dict(mask)
     if form == "polygons":
@@ -270,30 +252,167 @@ def shown(mask: Mask, form: str, image: str, keep: Keep | None) -> dict[str, Any
         entry["png"] = base64.b64encode(png.encode_png(mask.array)).decode()
     if form != "rle":
         del entry["rle"]
-    reference = keep(mask) if keep else None
+    reference = store(mask) if store else None
     file = f"/v1/images/{image}/masks/{reference}.png" if reference else None
     mask.release()
     return {**entry, "file": file, "id": reference, "logits": reference}
-
-
-def about_run(encoded: EncodedImage) -> dict[str, Any]:
-    """What answered."""
-    run = encoded._segmenter._run(0.0, 0.0)
-    return {name: getattr(run, name) for name in ("model", "engine", "precision", "device", "version")}
-
-
-def _alike(logits: Any, chosen: Mask) -> bool:
-    """Whether two answers are one; decoding in another batch may change the last digits."""
-    return chosen.logits is not None and bool(np.abs(chosen.logits - logits).max() < 0.25)
 
 
 def mask_of_runs(runs: dict[str, Any], size: tuple[int, int]) -> Mask:
     """A mask that a client sent.
 
     Raises:
-        InputError: damaged runs, or of another size than the picture; known before they are unrolled.
+        InputError: damaged runs, or of another size than the image; checked before they are unrolled.
     """
     height, width = runs["size"]
     if (width, height) != size:
         raise PromptError(f"the mask is for {width}x{height} pixels, the image has {size[0]}x{size[1]}")
     return Mask.from_rle(runs)
+
+
+def _answer_points(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
+    """Results for prompts with points, boxes or masks, by index."""
+    if request.body.group == "auto":
+        if request.view is not None:
+            raise PromptError("group 'auto' goes with no window: ask about the image as a whole")
+        return {index: _answer_grouped(request, index) for index in indices}
+    results = {} if request.view is None else _answer_in_view(request, request.view, indices)
+    rest = [index for index in indices if index not in results]
+    if not rest:
+        return results
+    as_preview = request.body.preview and can_zoom(request.encoded)
+    return {**results, **(_answer_preview(request, rest) if as_preview else _answer_whole(request, rest))}
+
+
+def _answer_whole(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
+    """In one call about the whole image."""
+    bodies = [request.body.prompts[index] for index in indices]
+    boxes: Any = [each.box for each in bodies]
+    inputs = [request.mask_input(each) for each in bodies]
+    masks = request.encoded.segment(
+        points=[each.points or [] for each in bodies],
+        labels=[each.labels for each in bodies],
+        boxes=boxes if any(each is not None for each in boxes) else None,
+        mask_input=inputs if any(each is not None for each in inputs) else None,
+        coordinates=request.body.coordinates,
+        **request.options(),
+    )
+    own: dict[int, list[Mask]] = {index: [] for index in indices}
+    for mask in masks:
+        index = indices[mask.prompt_index]
+        own[index].append(mask.replace(label=request.label(index)))
+    seconds = _share(masks, len(indices))
+    return {
+        index: PromptResult(prompt, own[index], seconds=seconds)
+        for index, prompt in zip(indices, masks.prompts, strict=True)
+    }
+
+
+def _answer_preview(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
+    """From one pass of the decoder, without refinement."""
+    encoded = request.encoded
+    prompts = [request.prompt(index) for index in indices]
+    started = time.perf_counter()
+    selected = preview(encoded._decode, encoded._frame, prompts, request.body.select)
+    seconds = {"decode": (time.perf_counter() - started) / len(indices)}
+    results = {}
+    for index, each, prompt in zip(indices, selected, prompts, strict=True):
+        mask = request.cleaned(encoded._mask(each, None, index)).replace(label=request.label(index))
+        results[index] = PromptResult(prompt, [mask], seconds=seconds)
+    return results
+
+
+def _answer_in_view(request: _Request, view: ZoomedView, indices: Sequence[int]) -> dict[int, PromptResult]:
+    """In the window on the screen; prompts that the window cannot answer are left out."""
+    results = {}
+    for index in indices:
+        started = time.perf_counter()
+        prompt = request.prompt(index)
+        earlier = request.earlier_mask(request.body.prompts[index])
+        mask = view.segment(prompt, earlier, request.body.select, request.body.preview)
+        if mask is not None:
+            mask = request.cleaned(mask).replace(label=request.label(index))
+            seconds = {"decode": time.perf_counter() - started}
+            results[index] = PromptResult(prompt, [mask], window=view.window, seconds=seconds)
+    return results
+
+
+def _answer_grouped(request: _Request, index: int) -> PromptResult:
+    """One mask for each object that the points of a prompt are on."""
+    body = request.body.prompts[index]
+    if any(value is not None for value in (body.box, body.logits, body.mask)):
+        raise PromptError(f"prompt {index}: group 'auto' takes points and labels only")
+    masks = request.encoded.segment(
+        body.points or [], body.labels, group="auto", coordinates=request.body.coordinates, **request.options()
+    )
+    own = [masks.prompts[mask.prompt_index] for mask in masks]
+    labelled = [mask.replace(label=body.label) for mask in masks]
+    return PromptResult(request.prompt(index), labelled, object_prompts=own, seconds=_share(masks, 1))
+
+
+def _answer_text(request: _Request, index: int, detector: Any) -> PromptResult:
+    body = request.body.prompts[index]
+    if any(value is not None for value in (body.points, body.labels, body.box, body.logits, body.mask)):
+        raise PromptError(
+            f"prompt {index}: text goes with no points, boxes or masks; send them as prompts of their own"
+        )
+    masks = request.encoded.segment(text=body.text, detector=detector, **request.options())
+    notes = dict.fromkeys(note for prompt in masks.prompts for note in prompt.notes)
+    labelled = [mask.replace(label=body.label or mask.label) for mask in masks]
+    return PromptResult(Prompt(text=body.text, notes=tuple(notes)), labelled, seconds=_share(masks, 1))
+
+
+def _candidates(request: _Request, index: int) -> list[Mask]:
+    """The model's own masks for a prompt, with its label."""
+    prompt = request.prompt(index)
+    has_points = len(prompt.points) > 0
+    candidates = request.encoded.predict(
+        prompt.points if has_points else None,
+        prompt.labels if has_points else None,
+        prompt.box,
+        prompt.mask_input[None] if prompt.mask_input is not None else None,
+    )
+    label, size = request.label(index), request.encoded.size
+    return [_candidate_mask(candidates, k, prompt, size).replace(label=label) for k in range(len(candidates.scores))]
+
+
+def _candidate_mask(candidates: Candidates, k: int, prompt: Prompt, size: tuple[int, int]) -> Mask:
+    logits = candidates.logits[k]
+    return Mask(
+        partial(candidates.frame.upscale, logits),
+        size,
+        score=float(candidates.scores[k]),
+        stability=float(candidates.stability[k]),
+        logits=logits,
+        follows_prompt=check_logits(candidates.frame, logits, prompt),
+    )
+
+
+def _index_among(candidates: Sequence[Mask], chosen: Mask) -> int | None:
+    """Which of the candidates a mask is; None if it is none of them."""
+    for k, each in enumerate(candidates):
+        if chosen.logits is None or each.logits is None:
+            continue
+        if np.abs(chosen.logits - each.logits).max() < _SAME_LOGITS:
+            return k
+    return None
+
+
+def _about(encoded: EncodedImage, image: str) -> dict[str, Any]:
+    """The image and what answers about it."""
+    run = encoded._segmenter._run(0.0, 0.0)
+    names = ("model", "engine", "precision", "device", "version")
+    return {
+        "image": {"id": image, "width": encoded.size[0], "height": encoded.size[1]},
+        **{name: getattr(run, name) for name in names},
+    }
+
+
+def _share(masks: MaskSet, prompts: int) -> dict[str, float]:
+    """Seconds of one call, for each of its prompts."""
+    return {step: masks.provenance.seconds.get(step, 0.0) / prompts for step in ("detect", "decode")}
+
+
+def _check_deadline(deadline: float) -> None:
+    if time.perf_counter() > deadline:
+        raise too_slow()

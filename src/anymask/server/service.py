@@ -18,7 +18,6 @@ from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom
-from anymask.server.choices import choices_of
 from anymask.server.embedding_pool import Scenes
 from anymask.server.generation_job import find_everything
 from anymask.server.image_store import ImageStore, StoredImage
@@ -27,10 +26,9 @@ from anymask.server.limits import Limits
 from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
-from anymask.server.segment_handler import Reply
+from anymask.server.segment_handler import answer_alternatives, answer_prompts, mask_to_json, to_json
 from anymask.server.worker_pool import Workers
 from anymask.server.zoom_pool import CloseUps
-from anymask.structures.mask import Mask
 
 _SWEEP_SECONDS = 30.0
 
@@ -111,17 +109,14 @@ class Service:
             encoded = await self.encoded(id, client, deadline)
             closeup = await self.closeup(id, encoded, body.window, client, deadline, wait=not body.preview)
             ready = time.perf_counter()
-            reply = Reply(
-                encoded,
-                id,
-                body,
-                closeup,
-                earlier=partial(self.references.get, id),
-                keep=partial(self.references.put, id, client),
-                detector=self.settings.detector,
-                deadline=deadline,
-            )
-            content = await self.prompting.run(reply.content, deadline)
+            store = partial(self.references.put, id, client)
+            find_mask = partial(self.references.get, id)
+
+            def work() -> dict[str, Any]:
+                results = answer_prompts(encoded, body, closeup, find_mask, self.settings.detector, deadline)
+                return to_json(results, encoded, id, body, store, deadline)
+
+            content = await self.prompting.run(work, deadline)
         content["seconds"] |= {
             "encode": round(ready - started, 4),
             "total": round(time.perf_counter() - started, 4),
@@ -134,8 +129,9 @@ class Service:
         with self.prompting.place(client):
             encoded = await self.encoded(id, client, deadline)
             closeup = await self.closeup(id, encoded, body.window, client, deadline)
-            keep = partial(self.references.put, id, client) if body.store else None
-            return await self.prompting.run(partial(choices_of, encoded, id, body, closeup, keep), deadline)
+            store = partial(self.references.put, id, client) if body.store else None
+            work = partial(answer_alternatives, encoded, id, body, closeup, store)
+            return await self.prompting.run(work, deadline)
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
         """Encode what is being looked at, so that prompts about it are answered at once."""
@@ -170,18 +166,13 @@ class Service:
         most = self.limits.job_seconds
         parameters["max_seconds"] = min(parameters["max_seconds"] or most, most)
 
+        store = partial(self.references.put, id, client, logits=False)
+        shown = partial(mask_to_json, form="rle", image=id, store=store)
+
         def work(job: Job, tell: Any) -> dict[str, Any]:
-            return find_everything(encoded, parameters, partial(self._shown, id, client), job, tell)
+            return find_everything(encoded, parameters, shown, job, tell)
 
         return self.jobs.start(id, client, work)
-
-    def _shown(self, id: str, client: str, mask: Mask) -> dict[str, Any]:
-        from anymask.formats import masks_json
-
-        entry = masks_json.mask_to_dict(mask)
-        reference = self.references.put(id, client, mask, logits=False)
-        mask.release()
-        return {**entry, "file": f"/v1/images/{id}/masks/{reference}.png", "id": reference, "logits": reference}
 
     async def sweep_forever(self) -> None:
         """Forget what is idle, from time to time."""

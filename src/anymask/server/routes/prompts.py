@@ -29,6 +29,7 @@ from anymask.server.schemas.responses import (
     content,
     problems,
 )
+from anymask.server.segment_handler import answer_detect
 
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
@@ -75,13 +76,11 @@ async def everything(request: Request, id: ImageId, body: EverythingBody) -> Res
 @router.post("/detect", response_model=DetectAnswer, responses=problems(404, 422, 429))
 async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
     """Boxes of what words name."""
-    from anymask.server.words import detections
-
     service = service_of(request)
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
         image = service.images.open(id)
-        work = partial(detections, service.segmenter, service.settings.detector, image, body)
+        work = partial(answer_detect, service.segmenter, service.settings.detector, image, body)
         return answer_json(await service.prompting.run(work, deadline))
 
 
