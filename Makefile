@@ -12,7 +12,7 @@ help:
 	@echo "make test       set up and run the tests (no PyTorch needed)"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
-	@echo "make bench      side-by-side speed against the official code, as ratios (installs torch)"
+	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       build the documentation into site/"
 	@echo "make pictures   make the documentation's pictures again"
@@ -38,6 +38,7 @@ browser: $(VENV)/.test $(VENV)/.browser
 
 bench: $(VENV)/.reference
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.peers
 
 lint: $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff check src tests benchmarks training release

@@ -29,7 +29,7 @@ SHELLS = {
 }  # fmt: skip
 """The lines of docs/index.md, and whether the shell knows completion for anymask afterwards."""
 PACKED = (
-    "src/anymask/py.typed", "src/anymask/ranking.json", "src/anymask/weights/catalogue.toml", "tests/conftest.py",
+    "src/anymask/py.typed", "src/anymask/prediction/ranking.json", "src/anymask/weights/catalogue.toml", "tests/conftest.py",
     "examples/photos/coffee.jpg", "LICENSE", "README.md", "CHANGELOG.md",
 )  # fmt: skip
 TYPED = """

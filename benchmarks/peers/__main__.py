@@ -18,8 +18,11 @@ from anymask.cli.common_options import (
     quiet_option,
     threads_option,
 )
+from anymask.errors import AnymaskError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.peers.measure import Measured
 
 INTERRUPTED = 130
@@ -89,7 +92,6 @@ def _names(given: str | None) -> list[str]:
 
 
 def _keep(measured: Measured, out: Path, quiet: bool) -> None:
-    from anymask.errors import AnymaskError
     from benchmarks.peers.chart import draw_chart
     from benchmarks.peers.report import as_data, as_markdown
 
@@ -104,5 +106,22 @@ def _keep(measured: Measured, out: Path, quiet: bool) -> None:
             click.echo(f"no bench.png: {error}", err=True)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it and return the exit code: 2 for bad input, with one line that says what was wrong."""
+    try:
+        return int(command.main(arguments, prog_name="python -m benchmarks.peers", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        return _refuse(error.format_message(), error.exit_code)
+    except InputError as error:
+        return _refuse(str(error), 2)
+    except AnymaskError as error:
+        return _refuse(str(error), 1)
+
+
+def _refuse(message: str, code: int) -> int:
+    click.echo(f"benchmarks.peers: {' '.join(message.split())}", err=True)
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(command(standalone_mode=False) or 0)
+    sys.exit(main())

@@ -45,11 +45,11 @@ def mask_of(client: anymask.Client, photo: Path, point: tuple[float, float], out
     Returns:
         A line for the person.
     """
-    scene = patiently(lambda: client.encode(photo))
+    image = patiently(lambda: client.encode(photo))
     try:
-        result = patiently(lambda: scene.segment(points=[point], coordinates="percent"))
+        result = patiently(lambda: image.segment(points=[point], coordinates="percent"))
     finally:
-        scene.forget()
+        image.forget()
     result.save(out / f"{photo.stem}.png")
     return f"{photo.name}: {result[0].area} pixels, score {result[0].score:.2f}"
 

@@ -53,19 +53,19 @@ def roundness(mask: anymask.Mask) -> float:
 
 
 def find_cells(
-    scene: anymask.EncodedImage, smallest: float, largest: float, least_roundness: float, points_per_side: int
+    image: anymask.EncodedImage, smallest: float, largest: float, least_roundness: float, points_per_side: int
 ) -> anymask.MaskSet:
     """All round things of the right size; what lies in another of them (a nucleus) is part of it, no further cell.
 
     Args:
-        scene: the picture.
+        image: the picture.
         smallest: least diameter, in pixels.
         largest: greatest diameter, in pixels.
         least_roundness: 0 to 1.
         points_per_side: of the grid; a cell that no point falls on is not found.
     """
     areas = {"min_area": np.pi * smallest**2 / 4, "max_area": np.pi * largest**2 / 4}
-    found = scene.everything(points_per_side=points_per_side, pred_iou_thresh=0.8, stability_score_thresh=0.85, **areas)
+    found = image.everything(points_per_side=points_per_side, pred_iou_thresh=0.8, stability_score_thresh=0.85, **areas)
     cells: list[anymask.Mask] = []
     for mask in sorted(found, key=lambda mask: -mask.area):
         if roundness(mask) < least_roundness:
@@ -73,7 +73,7 @@ def find_cells(
         if any((mask.array & cell.array).sum() > mask.area / 2 for cell in cells):
             continue
         cells.append(mask)
-    return anymask.MaskSet(cells, image=scene.source, provenance=found.provenance)
+    return anymask.MaskSet(cells, image=image.source, provenance=found.provenance)
 
 
 def main() -> None:
@@ -91,8 +91,8 @@ def main() -> None:
         parser.error("give either a picture or --draw N")
 
     picture = asked.picture if asked.draw is None else draw_cells(asked.draw)
-    scene = anymask.load("mobile-sam").encode(picture)
-    cells = find_cells(scene, asked.smallest, asked.largest, asked.roundness, asked.points_per_side)
+    image = anymask.load("mobile-sam").encode(picture)
+    cells = find_cells(image, asked.smallest, asked.largest, asked.roundness, asked.points_per_side)
 
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.draw is not None:

@@ -43,10 +43,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("shop"))
     asked = parser.parse_args()
 
-    scene = anymask.load("mobile-sam").encode(asked.photo)
-    product = scene.segment(box=asked.box, max_hole_area=200)
-    plain = anymask.cutout(scene.source, product, crop=True)
-    shaded = anymask.cutout(scene.source, product, crop=True, shadow=True)
+    image = anymask.load("mobile-sam").encode(asked.photo)
+    product = image.segment(box=asked.box, max_hole_area=200)
+    plain = anymask.cutout(image.source, product, crop=True)
+    shaded = anymask.cutout(image.source, product, crop=True, shadow=True)
 
     asked.out.mkdir(parents=True, exist_ok=True)
     plain.save(asked.out / f"{asked.photo.stem}.png")

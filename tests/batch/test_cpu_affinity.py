@@ -13,7 +13,7 @@ from anymask.batch import cpu_affinity as cores
 
 CLAIM = """
 import os, sys
-from anymask.jobs.cores import claim_cores
+from anymask.batch.cpu_affinity import claim_cores
 claim_cores(1)
 print(*os.sched_getaffinity(0), flush=True)
 sys.stdin.read()

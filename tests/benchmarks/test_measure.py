@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anymask import cli
+from benchmarks.peers.__main__ import main
 from benchmarks.peers.measure import Settings, measure
 from benchmarks.peers.peers import OWN, Peer
 
@@ -45,7 +45,7 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", *arguments, "--quiet"]) == 2
+    assert main([*arguments, "--quiet"]) == 2
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert line in said.err
@@ -53,8 +53,8 @@ def test_bad_input_is_one_line(arguments: list[str], line: str, capsys: pytest.C
 
 @pytest.mark.reference
 def test_the_command_keeps_its_files(chelsea_photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["bench", "--peers", "anymask", "--tasks", "click,cold", "--pairs", "1", "--threads", "2"]
-    assert cli.main([*words, "--photo", str(chelsea_photo), "--out", str(tmp_path / "kept"), "--json", "--quiet"]) == 0
+    words = ["--peers", "anymask", "--tasks", "click,cold", "--pairs", "1", "--threads", "2"]
+    assert main([*words, "--photo", str(chelsea_photo), "--out", str(tmp_path / "kept"), "--json", "--quiet"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     found = json.loads(said.out)

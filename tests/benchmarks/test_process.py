@@ -14,12 +14,14 @@ import pytest
 from benchmarks.peers.environment import PeerError
 from benchmarks.peers.process import Worker
 
-TOOL = Path(__file__).with_name("tiny_tool.py")
+ROOT = Path(__file__).parents[2]
+TOOL = [sys.executable, "-m", "tests.support.tiny_tool"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    with Worker([sys.executable, str(TOOL)], os.environ, tmp_path) as started:
+    with Worker(TOOL, ENVIRONMENT, tmp_path) as started:
         yield started
 
 
@@ -44,7 +46,7 @@ def test_a_step_may_tell_its_own_time(worker: Worker) -> None:
 
 def test_peak_memory_is_the_worker_s_and_not_that_of_who_started_it(tmp_path: Path) -> None:
     ballast = np.ones(400_000_000, np.uint8)
-    with Worker([sys.executable, str(TOOL)], os.environ, tmp_path) as started:
+    with Worker(TOOL, ENVIRONMENT, tmp_path) as started:
         peak = started.ask("scaled").peak
     assert peak is not None
     assert 5_000_000 < peak < ballast.nbytes

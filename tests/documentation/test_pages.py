@@ -19,17 +19,19 @@ from anymask.structures.mask import Mask
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = {
-    path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 }
+"""The text of each page, by its path in the repository."""
 PROGRAMS = {
     name: blocks for name, page in PAGES.items() if (blocks := re.findall(r"^```python\n(.*?)^```", page, re.S | re.M))
 }
-ELSEWHERE = {"server.md", "evaluation.md"}
+ELSEWHERE = {"docs/guides/server.md", "docs/guides/evaluation.md"}
 """One talks to a server: `tests/server/test_client.py` asks one the same; one needs ground truth, and
 `tests/evaluation/test_report.py` runs it."""
 NOT_HERE = re.compile(r'allow="agpl-3.0"|"fastsam|diffusers|conf=')
 """Weights that nobody here may bring, and PyTorch."""
-RUN = {"prompts.md": "segment", "text.md": "detect", "automatic.md": "everything"}
+RUN = {"docs/guides/prompts.md": "segment", "docs/guides/text.md": "detect", "docs/guides/automatic.md": "everything"}
 """Pages whose first command of this kind is run for real."""
 
 
@@ -73,12 +75,12 @@ def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
 def test_the_python_on_a_page_runs_from_top_to_bottom(
     page: str, folder: Path, quick: None, segmenter: Segmenter, coffee_photo: Path
 ) -> None:
-    if page == "everything.md":  # a smaller one has fewer crops and tiles
+    if page == "docs/guides/automatic.md":  # a smaller one has fewer crops and tiles
         shutil.copy(coffee_photo, "photo.jpg")
-    encoded = segmenter.encode("photo.jpg")
+    image = segmenter.encode("photo.jpg")
     known: dict[str, Any] = {
-        "anymask": anymask, "np": np, "segmenter": segmenter, "encoded": encoded,
-        "result": encoded.segment(points=[(300, 200)]),
+        "anymask": anymask, "np": np, "segmenter": segmenter, "image": image,
+        "result": image.segment(points=[(300, 200)]),
     }  # fmt: skip
     known |= {"mask": known["result"][0], "results": [known["result"]] * 2, "names": ["a", "b"], "Path": Path}
     ran = 0
@@ -119,13 +121,13 @@ def test_the_first_command_of_a_guide_does_what_it_says(page: str, kind: str, fo
 def test_every_page_is_in_the_navigation_and_every_picture_is_there() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for name, page in PAGES.items():
-        assert name == "README.md" or f" {name}\n" in navigation
+        assert name == "README.md" or f" {name.removeprefix('docs/')}\n" in navigation
         for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page):
-            assert (ROOT / ("docs" if name != "README.md" else "") / picture).is_file(), (name, picture)
+            assert ((ROOT / name).parent / picture).is_file(), (name, picture)
 
 
 def test_the_interface_has_every_public_name() -> None:
-    described = re.findall(r"^::: (\S+)$", PAGES["interface.md"], re.M)
+    described = re.findall(r"^::: (\S+)$", PAGES["docs/reference/python.md"], re.M)
     homes = {name: f"{module}.{name}" for name, module in anymask._NAMES.items()}
     missing = [
         name

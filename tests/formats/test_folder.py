@@ -98,10 +98,12 @@ import os, resource, sys
 from pathlib import Path
 import numpy as np
 import cv2, PIL.Image, PIL.ImageDraw, PIL.ImageFont, pycocotools.mask
+import anymask.formats.registry
 from anymask.errors import AnymaskError
-from anymask.formats import write_outputs
-from anymask.image import open_image
-from anymask.mask import Mask, MaskSet
+from anymask.formats.folder import write_outputs
+from anymask.io.image import open_image
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
 noise = np.random.default_rng(0).random((300, 300)) < 0.5
 result = MaskSet([Mask.from_array(noise)] * 2, image=open_image(np.zeros((300, 300, 3), np.uint8)))
 if sys.argv[2] == "full":

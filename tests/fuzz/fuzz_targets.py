@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from anymask import formats
 from anymask.errors import AnymaskError
 from anymask.formats import masks_json
 from anymask.formats.datasets import read_dataset
+from anymask.formats.registry import find_format
 from anymask.io.image import open_image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -178,10 +178,10 @@ class FakeScene:
         y, x = np.ogrid[:48, :64]
         return [Mask.from_array((x - 30) ** 2 + (y - 20) ** 2 < 150, score=0.9)]
 
-    def candidates(self, points: Any, labels: Any, box: Any, mask_input: Any) -> Any:
+    def predict(self, points: Any, labels: Any, box: Any, mask_input: Any) -> Any:
         from anymask.errors import PromptError
 
-        raise PromptError("the stand-in has no candidates")
+        raise PromptError("the stand-in predicts nothing")
 
 
 def _json(data: bytes) -> Any:
@@ -199,7 +199,7 @@ def _json(data: bytes) -> Any:
 def _one_file(name: str, suffix: str) -> None:
     @target(name)
     def read(data: bytes) -> None:
-        format = formats.find_format(name)
+        format = find_format(name)
         with written(f"file{suffix}", data) as path:
             if hasattr(format, "read_dataset"):
                 for masks in format.read_dataset(path):
@@ -218,7 +218,7 @@ for _name, _suffix in {
 @target("geojson-of-others")
 def geojson_of_others(data: bytes) -> None:
     with written("other.geojson", data) as path:
-        looked_at(formats.find_format("geojson").read(path, _scene()._image))
+        looked_at(find_format("geojson").read(path, _scene()._image))
 
 
 @target("folders")
@@ -249,16 +249,16 @@ def _weights(name: str, suffix: str, module: str, function: str) -> None:
     def read(data: bytes) -> None:
         from importlib import import_module
 
-        reader = getattr(import_module(f"anymask.weights.{module}"), function)
+        reader = getattr(import_module(f"anymask.weights.checkpoints.{module}"), function)
         with written(f"weights{suffix}", data) as path:
             for array in reader([path] if name == "onnx" else path).values():
                 assert array.dtype == np.float32
                 array.sum()
 
 
-_weights("pth", ".pth", "read_pth", "read_pth")
-_weights("safetensors", ".safetensors", "read_safetensors", "read_safetensors")
-_weights("onnx", ".onnx", "read_onnx", "read_parameters")
+_weights("pth", ".pth", "pytorch", "read_pth")
+_weights("safetensors", ".safetensors", "safetensors", "read_safetensors")
+_weights("onnx", ".onnx", "onnx", "read_parameters")
 
 
 @target("catalogue")

@@ -105,8 +105,8 @@ def _started(name: str, folder: str, seconds: float, new: Path | None = None) ->
     config = json.dumps([name, folder, seconds, None if new is None else str(new)])
     environment = {**os.environ, CHILD: config, "TMPDIR": folder}  # libFuzzer's end leaves files behind
     return subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.run_fuzz"], cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace",
-        timeout=seconds + START_SECONDS, check=False,
+        [sys.executable, "-m", "tests.fuzz.run_fuzz"], cwd=ROOT, env=environment, capture_output=True, text=True,
+        errors="replace", timeout=seconds + START_SECONDS, check=False,
     )  # fmt: skip
 
 

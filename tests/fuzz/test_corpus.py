@@ -18,6 +18,7 @@ from tests.fuzz.fuzz_targets import FILE_MARK, TARGETS, packed, run, unpacked
 from tests.fuzz.mutations import mutated
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 CORPUS = HERE / "corpus"
 IN_PROCESS = sorted(set(TARGETS) - {"server"})  # the server has schemathesis, and a target of `make fuzz`
 
@@ -41,9 +42,9 @@ def test_what_our_own_writers_wrote_is_taken(target: str) -> None:
 
 def test_nothing_that_was_found_breaks_anything_again() -> None:
     """In a process of its own, which the limits on time and memory are for."""
-    command = [sys.executable, str(HERE / "run_fuzz.py"), "--replay"]
+    command = [sys.executable, "-m", "tests.fuzz.run_fuzz", "--replay"]
     command += [str(CORPUS / target) for target in IN_PROCESS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, f"{done.stdout[-300:]}\n{done.stderr[-3000:]}"
     assert done.stdout.count("\n") == sum(len(seeds(target)) for target in IN_PROCESS)
 
@@ -69,11 +70,11 @@ def test_several_files_travel_as_one_input(files: dict[str, bytes]) -> None:
 def test_a_broken_reader_is_noticed() -> None:
     """The runner itself: an input that breaks its target ends with its traceback and exit code 1."""
     code = (
-        "import sys, run_fuzz, fuzz_targets\n"
+        "import sys\nfrom tests.fuzz import fuzz_targets, run_fuzz\n"
         "def broken(data):\n    raise IndexError('the reader fell over')\n"
         "fuzz_targets.TARGETS['csv'] = broken\n"
         "sys.exit(run_fuzz.replay([run_fuzz.CORPUS / 'csv']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert "the reader fell over" in done.stderr

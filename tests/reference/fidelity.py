@@ -17,7 +17,7 @@ from tests.support.agreement import STABLE, cosine, mask_iou, stabilities
 from tests.support.photographs import ROOT
 from tests.support.relative_prompts import RelativePrompt, official_arguments
 
-TABLE = ROOT / "docs" / "fidelity.md"
+TABLE = ROOT / "docs" / "explanation" / "fidelity.md"
 COMMAND = "python -m tests.reference.make_fidelity"
 
 

@@ -1,4 +1,4 @@
-"""The worker that drives the official code in `anymask bench`, in this environment, which has what it needs."""
+"""The worker that drives the official code beside the other tools, in this environment, which has what it needs."""
 
 from __future__ import annotations
 

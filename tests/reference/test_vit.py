@@ -87,7 +87,7 @@ LOAD = """
 import sys, threading
 from pathlib import Path
 from anymask.engines import load_engine
-from anymask.families import load_family
+from anymask.models.base import load_family
 
 def private():
     status = Path("/proc/self/status").read_text()

