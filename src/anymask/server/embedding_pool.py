@@ -1,4 +1,4 @@
-"""Photos that the model has looked at, kept in memory as long as there is room; each is looked at once."""
+"""Encoded images in memory: the least recently used make room, and requests for one key share its encoding."""
 
 from __future__ import annotations
 
@@ -6,80 +6,92 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from anymask.prediction.encoded_image import EncodedImage
-from anymask.prediction.segmenter import Segmenter
-from anymask.server.image_store import ImageStore
 from anymask.server.worker_pool import Workers, too_slow
 
+K = TypeVar("K")
+V = TypeVar("V")
 
-class Scenes:
-    """Scenes by image id; to be asked on the event loop's thread.
 
-    What falls out of memory is read again from the disk, photo and embedding, without running the encoder.
+class EmbeddingPool(Generic[K, V]):
+    """Values by key, each encoded once. `get` and `start` belong to the thread of the event loop.
+
+    Args:
+        workers: run the encoder.
+        nbytes_of: memory that a value takes.
+        max_bytes: memory for all; the newest value stays even if it is larger.
     """
 
-    def __init__(self, segmenter: Segmenter, images: ImageStore, workers: Workers, most_bytes: int) -> None:
-        self._segmenter = segmenter
-        self._images = images
+    def __init__(self, workers: Workers, nbytes_of: Callable[[V], int], max_bytes: int) -> None:
         self._workers = workers
-        self._most = most_bytes
+        self._nbytes_of = nbytes_of
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._ready: OrderedDict[str, EncodedImage] = OrderedDict()
-        self._coming: dict[str, asyncio.Future[EncodedImage]] = {}
+        self._ready: OrderedDict[K, V] = OrderedDict()
+        self._pending: dict[K, asyncio.Future[V]] = {}
 
-    def is_ready(self, id: str) -> bool:
-        """Whether prompts about an image are answered at once."""
-        return id in self._ready
+    def is_ready(self, key: K) -> bool:
+        """Whether a value is in memory; does not count as using it."""
+        return key in self._ready
 
-    async def get(self, id: str, deadline: float) -> EncodedImage:
-        """The encoded of an image; requests for one that is being encoded wait for the same encoding.
+    def ready(self, key: K) -> V | None:
+        """The value if it is in memory; counts as using it."""
+        with self._lock:
+            value = self._ready.get(key)
+            if value is not None:
+                self._ready.move_to_end(key)
+            return value
+
+    async def get(self, key: K, encode: Callable[[], V], deadline: float) -> V:
+        """The value, encoded if it is not in memory.
+
+        Args:
+            key: of the value.
+            encode: makes the value, on a worker thread.
+            deadline: of `time.perf_counter`.
 
         Raises:
-            Problem: 404 unknown image, 408 the deadline passed.
+            Problem: 408 the deadline passed; and what `encode` raises.
         """
-        self._images.get(id)
-        with self._lock:
-            encoded = self._ready.get(id)
-            if encoded is not None:
-                self._ready.move_to_end(id)
-                return encoded
+        value = self.ready(key)
+        if value is not None:
+            return value
         try:
-            return await asyncio.wait_for(asyncio.shield(self.start(id)), max(deadline - time.perf_counter(), 0))
+            future = asyncio.shield(self.start(key, encode))
+            return await asyncio.wait_for(future, max(deadline - time.perf_counter(), 0))
         except asyncio.TimeoutError:
             raise too_slow() from None
 
-    def start(self, id: str) -> asyncio.Future[EncodedImage]:
-        """Begin to encode an image, if nobody has yet."""
-        if id not in self._coming:
-            future = asyncio.wrap_future(self._workers.start(lambda: self._encode(id)))
-            future.add_done_callback(lambda done: self._arrived(id, done))
-            self._coming[id] = future
-        return self._coming[id]
+    def start(self, key: K, encode: Callable[[], V]) -> asyncio.Future[V]:
+        """Begin to encode a value, or join the encoding that runs."""
+        if key not in self._pending:
+            future = asyncio.wrap_future(self._workers.start(lambda: self._ready.get(key) or encode()))
+            future.add_done_callback(lambda done: self._store(key, done))
+            self._pending[key] = future
+        return self._pending[key]
 
-    def _encode(self, id: str) -> EncodedImage:
-        encoded = self._ready.get(id)
-        return encoded or self._segmenter.encode(self._images.open(id))
-
-    def _arrived(self, id: str, done: asyncio.Future[EncodedImage]) -> None:
-        self._coming.pop(id, None)
+    def _store(self, key: K, done: asyncio.Future[V]) -> None:
+        self._pending.pop(key, None)
         if done.cancelled() or done.exception() is not None:
             return
         with self._lock:
-            self._ready[id] = done.result()
-            self._ready.move_to_end(id)
-            while self.nbytes > self._most and len(self._ready) > 1:
+            self._ready[key] = done.result()
+            self._ready.move_to_end(key)
+            while self.nbytes > self._max_bytes and len(self._ready) > 1:
                 self._ready.popitem(last=False)
 
-    def forget(self, id: str) -> None:
-        """Give up the memory of an image; may be called from any thread."""
+    def forget(self, matches: Callable[[K], bool]) -> None:
+        """Drop the values of some keys; may be called from any thread."""
         with self._lock:
-            self._ready.pop(id, None)
+            for key in [each for each in self._ready if matches(each)]:
+                del self._ready[key]
 
     def __len__(self) -> int:
         return len(self._ready)
 
     @property
     def nbytes(self) -> int:
-        """Memory that the encoded_images take."""
-        return sum(encoded.pixels.nbytes + encoded._embedding.nbytes for encoded in list(self._ready.values()))
+        """Memory that the values take."""
+        return sum(self._nbytes_of(value) for value in list(self._ready.values()))

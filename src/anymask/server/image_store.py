@@ -57,21 +57,24 @@ class ImageStore:
     digits.
     """
 
-    def __init__(self, folder: Path, limits: Limits, forgotten: Callable[[str], None] = lambda _: None) -> None:
-        """Take up the photos that an earlier server left in a folder.
+    def __init__(self, folder: Path, limits: Limits, on_forget: Callable[[str], None] = lambda _: None) -> None:
+        """Make the folder; `start` reads the images that an earlier server left there.
 
         Args:
             folder: made if missing, for its owner only.
             limits: how many, how much, how long.
-            forgotten: told the id of every photo that goes.
+            on_forget: called with the id of every image that is dropped.
         """
         self.folder = folder
         self._limits = limits
-        self._forgotten = forgotten
+        self._on_forget = on_forget
         self._lock = threading.RLock()
         self._photos: dict[str, StoredImage] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for record in folder.glob(f"*/{_RECORD}"):
+
+    def start(self) -> None:
+        """Read the images that an earlier server left, and drop those that were idle for too long."""
+        for record in self.folder.glob(f"*/{_RECORD}"):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 photo = _read_record(record)
                 self._photos[photo.id] = photo
@@ -223,7 +226,7 @@ class ImageStore:
         with self._lock:
             self._photos.pop(id, None)
             shutil.rmtree(self._place(id), ignore_errors=True)
-        self._forgotten(id)
+        self._on_forget(id)
 
     def _write_record(self, photo: StoredImage) -> None:
         photo.written = time.time()

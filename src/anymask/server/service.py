@@ -18,7 +18,7 @@ from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom
-from anymask.server.embedding_pool import Scenes
+from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
 from anymask.server.image_store import ImageStore, StoredImage
 from anymask.server.jobs import Job, Jobs
@@ -28,7 +28,6 @@ from anymask.server.metrics import Metrics, gauge
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import answer_alternatives, answer_prompts, mask_to_json, to_json
 from anymask.server.worker_pool import Workers
-from anymask.server.zoom_pool import CloseUps
 
 _SWEEP_SECONDS = 30.0
 
@@ -68,18 +67,26 @@ class Service:
         self.encoding = Workers(1, self.limits.waiting)
         self.prompting = Workers(settings.workers, self.limits.waiting)
         self.references = MaskStore(self.limits.mask_bytes)
-        self.images = ImageStore(settings.folder / "images", self.limits, self._forgotten)
-        self.encoded_images = Scenes(segmenter, self.images, self.encoding, self.limits.scene_bytes)
-        self.closeups = CloseUps(self.encoding, self.limits.window_bytes)
+        self.images = ImageStore(settings.folder / "images", self.limits, self._forget)
+        self.encoded_images: EmbeddingPool[str, EncodedImage] = EmbeddingPool(
+            self.encoding, _nbytes_of, self.limits.scene_bytes
+        )
+        self.zoomed_views: EmbeddingPool[tuple[str, ImageWindow], ZoomedView] = EmbeddingPool(
+            self.encoding, lambda view: view.nbytes, self.limits.window_bytes
+        )
         self.jobs = Jobs(settings.folder / "jobs", self.limits)
         self.is_stopping = False
+        self.images.start()
 
-    def _forgotten(self, id: str) -> None:
+    def _forget(self, id: str) -> None:
+        """Drop all that belongs to an image; may be called from any thread."""
         self.references.forget(id)
-        if hasattr(self, "jobs"):  # photos that expired while no server ran go before there are encoded_images and jobs
-            self.encoded_images.forget(id)
-            self.closeups.forget(id)
-            self.jobs.forget_image(id)
+        self.encoded_images.forget(lambda key: key == id)
+        self.zoomed_views.forget(lambda key: key[0] == id)
+        self.jobs.forget_image(id)
+
+    def _encode(self, id: str) -> EncodedImage:
+        return self.segmenter.encode(self.images.open(id))
 
     def deadline(self) -> float:
         """When a request that begins now has to be answered, of `time.perf_counter`."""
@@ -90,16 +97,21 @@ class Service:
         with self.encoding.place(client):
             photo = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
         if not self.encoded_images.is_ready(photo.id):
-            self.encoded_images.start(photo.id)
+            self.encoded_images.start(photo.id, partial(self._encode, photo.id))
         return photo
 
     async def encoded(self, id: str, client: str, deadline: float | None = None) -> EncodedImage:
-        """The encoded of an image, encoded if it is not yet."""
-        if self.encoded_images.is_ready(id):
-            return await self.encoded_images.get(id, deadline or self.deadline())
+        """An image, encoded if it is not in memory.
+
+        Raises:
+            Problem: 404 unknown image, 408 the deadline passed, 429 the queue for the encoder is full.
+        """
         self.images.get(id)
+        ready = self.encoded_images.ready(id)
+        if ready is not None:
+            return ready
         with self.encoding.place(client):
-            return await self.encoded_images.get(id, deadline or self.deadline())
+            return await self.encoded_images.get(id, partial(self._encode, id), deadline or self.deadline())
 
     async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
         """Answer prompts about an image."""
@@ -107,13 +119,13 @@ class Service:
         with self.prompting.place(client):
             started = time.perf_counter()
             encoded = await self.encoded(id, client, deadline)
-            closeup = await self.closeup(id, encoded, body.window, client, deadline, wait=not body.preview)
+            view = await self.zoomed_view(id, encoded, body.window, client, deadline, wait=not body.preview)
             ready = time.perf_counter()
             store = partial(self.references.put, id, client)
             find_mask = partial(self.references.get, id)
 
             def work() -> dict[str, Any]:
-                results = answer_prompts(encoded, body, closeup, find_mask, self.settings.detector, deadline)
+                results = answer_prompts(encoded, body, view, find_mask, self.settings.detector, deadline)
                 return to_json(results, encoded, id, body, store, deadline)
 
             content = await self.prompting.run(work, deadline)
@@ -128,19 +140,19 @@ class Service:
         deadline = self.deadline()
         with self.prompting.place(client):
             encoded = await self.encoded(id, client, deadline)
-            closeup = await self.closeup(id, encoded, body.window, client, deadline)
+            view = await self.zoomed_view(id, encoded, body.window, client, deadline)
             store = partial(self.references.put, id, client) if body.store else None
-            work = partial(answer_alternatives, encoded, id, body, closeup, store)
+            work = partial(answer_alternatives, encoded, id, body, view, store)
             return await self.prompting.run(work, deadline)
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
         """Encode what is being looked at, so that prompts about it are answered at once."""
         deadline = self.deadline()
         encoded = await self.encoded(id, client, deadline)
-        closeup = await self.closeup(id, encoded, visible, client, deadline)
-        return None if closeup is None else closeup.window
+        view = await self.zoomed_view(id, encoded, visible, client, deadline)
+        return None if view is None else view.window
 
-    async def closeup(
+    async def zoomed_view(
         self,
         id: str,
         encoded: EncodedImage,
@@ -149,15 +161,17 @@ class Service:
         deadline: float,
         wait: bool = True,
     ) -> ZoomedView | None:
-        """The close-up for what is visible; None if it would show nothing more, or is not here and not waited for."""
+        """The window for what is visible; None if it shows no more, or is not ready and `wait` is false."""
         if visible is None or not can_zoom(encoded):
             return None
         window = window_for(encoded.size, visible)
         if window is None:
             return None
-        if not wait:
-            return self.closeups.ready(id, window)
-        return await self.closeups.get(id, encoded, window, client, deadline)
+        ready = self.zoomed_views.ready((id, window))
+        if ready is not None or not wait:
+            return ready
+        with self.encoding.place(client):
+            return await self.zoomed_views.get((id, window), partial(ZoomedView, encoded, window), deadline)
 
     async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
         """Start to look for everything in an image."""
@@ -193,6 +207,10 @@ class Service:
         self.encoding.close()
 
 
+def _nbytes_of(encoded: EncodedImage) -> int:
+    return encoded.pixels.nbytes + encoded._embedding.nbytes
+
+
 class _Gauges(Collector):
     """What is here now."""
 
@@ -210,8 +228,8 @@ class _Gauges(Collector):
         yield gauge("image_bytes", "Bytes of photos on disk.", service.images.stored_bytes)
         yield gauge("encoded_images", "Photos in memory, ready for prompts.", len(service.encoded_images))
         yield gauge("scene_bytes", "Memory of the photos that are ready.", service.encoded_images.nbytes)
-        yield gauge("windows", "Windows of photos that are ready.", len(service.closeups))
-        yield gauge("window_bytes", "Memory of these windows.", service.closeups.nbytes)
+        yield gauge("windows", "Windows of photos that are ready.", len(service.zoomed_views))
+        yield gauge("window_bytes", "Memory of these windows.", service.zoomed_views.nbytes)
         yield gauge("mask_bytes", "Memory of answers that may be referred to.", service.references.nbytes)
         yield gauge("prompts_running", "Prompts being answered.", service.prompting.running)
         yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
