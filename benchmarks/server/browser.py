@@ -1,4 +1,6 @@
-"""From a click to the mask on the canvas, in Chromium: `python -m benchmarks.server.browser [--clicks N] [--photo FILE]`.
+"""From a click to the mask on the canvas, in Chromium.
+
+Run `python -m benchmarks.server.browser [--clicks N] [--photo FILE]`.
 
 Starts `anymask serve` and a headless Chromium, opens a photo scaled to 1,024 pixels, and clicks at places all over it.
 A time runs from the moment that the browser saw the button released until a mask was rasterised on the canvas. `drawn`
@@ -59,7 +61,7 @@ _WATCH = """() => {
 _DONE = """(count) => new Promise((done) => {
   const { app, hover } = window.anymask;
   const look = () => {
-    const quiet = app.busy === 0 && !hover.busy && !document.querySelector('.candidate').disabled;
+    const quiet = app.busy === 0 && !hover.busy && !document.querySelector('.alternative').disabled;
     if (window.times.settled.length >= count && quiet) done();
     else setTimeout(look, 5);
   };

@@ -41,7 +41,7 @@ def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
     _walk(app, (300, 100))
     app.press("x")
     assert [step["label"] for step in app.objects[0]["steps"]] == [1, 0]
-    app.wait_for_offers()
+    app.wait_for_alternatives()
     app.press("2", "Control+z", "Enter")
     assert app.active is None
     _walk(app, (180, 30))
@@ -124,7 +124,7 @@ def test_axe_finds_no_fault_at_level_aa(app: Application, scheme: Any, width: in
     app.press("Enter")
     app.click((300, 100))
     app.page.evaluate("document.querySelector('.clean summary').click()")
-    app.wait_for_offers()
+    app.wait_for_alternatives()
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     found = Axe().run(app.page, options={"runOnly": {"type": "tag", "values": tags}})
     told = [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found.response["violations"]]

@@ -125,7 +125,7 @@ def made(app: Application) -> Application:
     app.box(CUP_BOX)
     app.press("Enter")
     app.click(SPOON)
-    app.wait_for_offers()
+    app.wait_for_alternatives()
     app.press("2")
     app.click((300, 100), button="right")
     app.press("Enter")
@@ -243,7 +243,7 @@ def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coff
     assert len(objects) == 4
     assert names[1] == "Object 2"
     assert objects[2] == [
-        {"point": list(SPOON), "include": True, "choice": objects[2][0]["choice"]},
+        {"point": list(SPOON), "include": True, "alternative": objects[2][0]["alternative"]},
         {"point": [300, 100], "include": False},
     ]
 

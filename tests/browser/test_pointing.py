@@ -132,40 +132,40 @@ def test_a_drag_is_a_box(app: Application, coffee: EncodedImage) -> None:
 def test_digits_switch_between_what_the_click_may_mean(app: Application, coffee: EncodedImage) -> None:
     app.click(SAUCER)
     automatic = app.mask()
-    app.wait_for_offers()
-    choices = coffee.alternatives([SAUCER])
+    app.wait_for_alternatives()
+    alternatives = coffee.alternatives([SAUCER])
     seen = [automatic]
-    offered = app.page.evaluate("document.querySelectorAll('.candidate:not(:disabled)').length")
+    offered = app.page.evaluate("document.querySelectorAll('.alternative:not(:disabled)').length")
     assert offered > 2
     for place in range(1, offered):
         app.press(str(place + 1))
-        app.wait_until(f"document.querySelectorAll('.candidate')[{place}].ariaChecked === 'true'")
-        choice = app.objects[0]["steps"][0]["choice"]
-        assert iou(app.mask(), choices[choice].array) > 0.98
+        app.wait_until(f"document.querySelectorAll('.alternative')[{place}].ariaChecked === 'true'")
+        index = app.objects[0]["steps"][0]["alternative"]
+        assert iou(app.mask(), alternatives[index].array) > 0.98
         seen.append(app.mask())
     assert all(iou(a, b) < 0.95 for n, a in enumerate(seen) for b in seen[:n]), "every answer is another one"
     app.press("1")
     assert (app.mask() == automatic).all(), "the first is what anymask takes itself"
-    assert "choice" not in app.objects[0]["steps"][0]
-    app.wait_for_offers()
+    assert "alternative" not in app.objects[0]["steps"][0]
+    app.wait_for_alternatives()
     app.press("]")
     assert (app.mask() == seen[1]).all()
-    app.wait_for_offers()
-    app.page.click(".candidate >> nth=0")
+    app.wait_for_alternatives()
+    app.page.click(".alternative >> nth=0")
     assert (app.mask() == automatic).all()
 
 
 def test_a_digit_before_the_answers_are_here_counts_when_they_come(app: Application) -> None:
     app.page.mouse.click(*app.at(SAUCER))
     app.press("2")
-    app.wait_until("window.anymask.app.active.steps[0].choice !== undefined")
+    app.wait_until("window.anymask.app.active.steps[0].alternative !== undefined")
 
 
 def test_an_answer_is_shown_while_somebody_points_at_its_picture(app: Application) -> None:
     app.click(SAUCER)
     automatic = app.mask()
-    app.wait_for_offers()
-    app.page.hover(".candidate >> nth=1")
+    app.wait_for_alternatives()
+    app.page.hover(".alternative >> nth=1")
     app.wait_until("window.anymask.ui.peek")
     area = app.page.evaluate("window.anymask.ui.peek.bitmap.area")
     assert area != automatic.sum()
@@ -176,7 +176,7 @@ def test_an_answer_is_shown_while_somebody_points_at_its_picture(app: Applicatio
 
 def test_a_box_offers_the_models_three_answers(app: Application, coffee: EncodedImage) -> None:
     app.box(CUP_BOX)
-    app.wait_for_offers()
+    app.wait_for_alternatives()
     app.page.keyboard.press("2")
     app.wait_until("typeof window.anymask.app.active.steps[0].candidate === 'number'")
     app.settle()
@@ -255,7 +255,7 @@ def test_every_step_can_be_undone_and_done_again(app: Application) -> None:
     remember()
     app.click((300, 100), button="right")
     remember()
-    app.wait_for_offers()
+    app.wait_for_alternatives()
     app.press("2")
     remember()
     app.press("Enter")

@@ -105,7 +105,7 @@ def test_undo_and_redo_lead_through_every_state_and_back(empty: Application) -> 
       const { reduce, start } = await import('/js/core/state.js');
       const point = { kind: 'point', x: 1, y: 2, label: 1, candidate: null };
       const actions = [
-        { type: 'step', step: point }, { type: 'choose', pick: { choice: 2 } },
+        { type: 'step', step: point }, { type: 'pick', pick: { alternative: 2 } },
         { type: 'step', step: { ...point, label: 0 } },
         { type: 'moveStep', index: 0, x: 5, y: 6 }, { type: 'edit', edit: { kind: 'brush', path: [[1, 1]], size: 3 } },
         { type: 'rename', id: 1, name: 'cup' }, { type: 'accept' },

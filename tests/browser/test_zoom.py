@@ -66,7 +66,7 @@ def test_masks_of_a_large_photo_stay_known_when_many_answers_were_looked_at(empt
     empty.page.evaluate("window.anymask.app.answers.constructor.room = 12e6")  # what twenty megapixels do with 160 MB
     for place in ((2000, 1000), (300, 1700), (2900, 100)):
         empty.click(place)
-        empty.wait_for_offers()
+        empty.wait_for_alternatives()
         empty.press("Enter")
     empty.settle()
     assert len(empty.objects) == 3

@@ -148,12 +148,12 @@ def test_the_command_line_refuses_bad_steps_with_one_line(
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-def test_a_choice_is_one_of_the_scenes(coffee: EncodedImage) -> None:
-    choices = coffee.alternatives([(110, 300)])
-    assert len(choices) > 1
-    assert (follow(coffee, [{**SAUCER, "choice": 2}]).array == choices[1].array).all()
-    with pytest.raises(PromptError, match=f"1 to {len(choices)}"):
-        follow(coffee, [{**SAUCER, "choice": 9}])
+def test_an_alternative_is_one_of_the_image(coffee: EncodedImage) -> None:
+    alternatives = coffee.alternatives([(110, 300)])
+    assert len(alternatives) > 1
+    assert (follow(coffee, [{**SAUCER, "alternative": 2}]).array == alternatives[1].array).all()
+    with pytest.raises(PromptError, match=f"1 to {len(alternatives)}"):
+        follow(coffee, [{**SAUCER, "alternative": 9}])
 
 
 def test_a_member_is_one_of_the_objects_that_points_are_on_and_can_be_clicked_further(coffee: EncodedImage) -> None:

@@ -96,10 +96,10 @@ class Application:
     def focus_stage(self) -> None:
         self.page.focus("#canvas")
 
-    def wait_for_offers(self) -> None:
-        """Wait until everything that the clicks may mean is offered."""
+    def wait_for_alternatives(self) -> None:
+        """Wait until the alternatives are shown."""
         self.settle()
-        self.wait_until("!document.querySelector('.candidate').disabled")
+        self.wait_until("!document.querySelector('.alternative').disabled")
 
     def settle(self) -> None:
         """Wait until every mask is here and the other answers too."""

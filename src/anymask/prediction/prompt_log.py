@@ -3,7 +3,7 @@
     [{"point": [110, 300], "include": true},             a click; each builds on the answer before it
      {"box": [60, 90, 300, 400]},                        a box begins anew
      {"point": [90, 30], "include": false, "candidate": 2},   of the model's three answers the second
-     {"point": [90, 30], "choice": 2},                   of all that the clicks may mean the second (`EncodedImage.choices`)
+     {"point": [90, 30], "alternative": 2},              the second of `EncodedImage.alternatives`
      {"point": [90, 30], "window": [60, 10, 140, 80]},   seen close up, see `anymask.prediction.zoom`
      {"points": [[90, 30], [300, 40]], "member": 2},     points on several objects, of these the second
      {"mask": {"size": [h, w], "counts": "…"}},          a mask as it is, COCO RLE
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _PROMPTS = ("point", "box", "mask", "points")
 _EDITS = ("brush", "erase", "clean")
 _KEYS = {
-    "point": {"point", "include", "candidate", "choice", "window"},
+    "point": {"point", "include", "candidate", "alternative", "window"},
     "box": {"box", "candidate", "window"},
     "points": {"points", "include", "member"},
     "mask": {"mask"},
@@ -49,8 +49,8 @@ _KEYS = {
     "erase": {"erase", "size"},
     "clean": {"clean"},
 }
-MOST_CHOICES = 6
-"""As many as the browser offers; a step's `choice` is one of so many."""
+MAX_ALTERNATIVES = 6
+"""As many as the browser offers; a step's `alternative` is one of so many."""
 
 Step = Mapping[str, Any]
 
@@ -245,8 +245,8 @@ def _member(encoded: EncodedImage, step: Step) -> tuple[Mask, Prompt]:
 def _answer(
     encoded: EncodedImage, asked: dict[str, Any], earlier: Mask | None, step: Step, closeup: ZoomedView | None
 ) -> Mask:
-    if step.get("choice") is not None:
-        return _choice(encoded, asked, step["choice"], closeup)
+    if step.get("alternative") is not None:
+        return _alternative(encoded, asked, step["alternative"], closeup)
     fed = None if earlier is None else earlier.array if earlier.logits is None else earlier.logits
     candidate = step.get("candidate")
     if candidate is None:
@@ -268,12 +268,12 @@ def _answer(
     )
 
 
-def _choice(encoded: EncodedImage, asked: dict[str, Any], choice: Any, closeup: ZoomedView | None) -> Mask:
+def _alternative(encoded: EncodedImage, asked: dict[str, Any], alternative: Any, closeup: ZoomedView | None) -> Mask:
     prompt = make_prompt(encoded.size, points=asked["points"], labels=asked["labels"])
-    found = zoom_alternatives(encoded, prompt, MOST_CHOICES, closeup)
-    if not isinstance(choice, int) or not 1 <= choice <= len(found):
-        raise PromptError(f"the clicks have {len(found)} choices: choice is 1 to {len(found)}, not {choice!r}")
-    return found[choice - 1][0]
+    found = zoom_alternatives(encoded, prompt, MAX_ALTERNATIVES, closeup)
+    if not isinstance(alternative, int) or not 1 <= alternative <= len(found):
+        raise PromptError(f"alternative is 1 to {len(found)} for these clicks, not {alternative!r}")
+    return found[alternative - 1][0]
 
 
 def _edited(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:

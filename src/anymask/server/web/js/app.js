@@ -163,8 +163,8 @@ export class App {
     this.history = history;
     const server = {
       segment: (prompt, options) => this.#ask(photo.id, prompt, options),
-      choices: (...asked) => this.#patiently(() => this.api.choices(photo.id, ...asked)),
-      apart: (...asked) => this.#patiently(() => this.api.apart(photo.id, ...asked)),
+      alternatives: (...clicks) => this.#patiently(() => this.api.alternatives(photo.id, ...clicks)),
+      apart: (...clicks) => this.#patiently(() => this.api.apart(photo.id, ...clicks)),
     };
     this.answers = new Answers(this.photo, server, () => this.state.objects);
     this.told.photo(this.photo);
@@ -229,6 +229,6 @@ export class App {
 }
 
 /** Whether a step leaves its answer to the model. */
-function isOpen({ candidate, choice }) {
-  return typeof candidate !== "number" && typeof choice !== "number";
+function isOpen({ candidate, alternative }) {
+  return typeof candidate !== "number" && typeof alternative !== "number";
 }

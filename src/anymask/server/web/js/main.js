@@ -17,7 +17,7 @@ import { listenForPhotos } from "./panels/file_input.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { gather } from "./canvas/layers.js";
 import { showObjects } from "./panels/object_list.js";
-import { offersOf } from "./core/alternatives.js";
+import { alternativesOf } from "./core/alternatives.js";
 import { listenToPointers } from "./canvas/pointer.js";
 import { Stage } from "./canvas/stage.js";
 import { S } from "./core/strings.js";
@@ -52,7 +52,7 @@ const act = {
   undo: () => app.act({ type: "undo" }) || say(S.said.nothingToUndo),
   redo: () => app.act({ type: "redo" }) || say(S.said.nothingToRedo),
   setTool,
-  choose: (place) => current.pick(place),
+  pick: (place) => current.pick(place),
   cycle: (by) => current.cycle(by),
   split: () => app.split(),
   setBrush,
@@ -139,17 +139,17 @@ function changed() {
     (object) => app.answers?.known(object) ?? null,
     (action) => app.act(action),
   );
-  if (active && app.answers?.known(active)) showOtherAnswers(active);
+  if (active && app.answers?.known(active)) showAlternatives(active);
   stage.draw();
 }
 
 /** What else was meant comes after the mask itself, so that nobody waits for it. */
-async function showOtherAnswers(object) {
+async function showAlternatives(object) {
   const last = object.steps[object.steps.length - 1];
   if (!["point", "box"].includes(last?.kind)) return;
   try {
-    const offers = await offersOf(app.answers, object.steps);
-    if (app.active === object) current.offer(offers, object, app.photo);
+    const alternatives = await alternativesOf(app.answers, object.steps);
+    if (app.active === object) current.showAlternatives(alternatives, object, app.photo);
   } catch {
     // The mask itself was refused for the same reason, and that was said.
   }

@@ -13,7 +13,7 @@ export class Answers {
 
   /**
    * @param {{width: number, height: number}} photo
-   * @param {object} server asks about this photo: segment(prompt, options), choices(points, labels, window) and
+   * @param {object} server asks about this photo: segment(prompt, options), alternatives(points, labels, window) and
    *   apart(points, labels)
    * @param {() => object[]} objects those of the moment: their masks are not forgotten
    */
@@ -74,11 +74,11 @@ export class Answers {
   }
 
   /** What the clicks may mean, the best first. @returns {Promise<ObjectMask[]>} */
-  choices(steps) {
+  alternatives(steps) {
     const { points, labels } = promptOf(steps);
     const { window = null } = steps[steps.length - 1];
-    return this.#once(listKey("choices", steps), async () =>
-      (await this.server.choices(points, labels, window)).map(answerOf),
+    return this.#once(listKey("alternatives", steps), async () =>
+      (await this.server.alternatives(points, labels, window)).map(answerOf),
     );
   }
 
@@ -246,9 +246,9 @@ function regionOf(step) {
 const keyOf = (steps) => JSON.stringify(steps);
 
 /** The list of answers that a step picks one of, and which; [null, null] if it leaves that to the model. */
-function placeOf({ kind, member, choice, candidate }) {
+function placeOf({ kind, member, alternative, candidate }) {
   if (kind === "member") return ["apart", member];
-  if (typeof choice === "number") return ["choices", choice];
+  if (typeof alternative === "number") return ["alternatives", alternative];
   return typeof candidate === "number" ? ["candidates", candidate] : [null, null];
 }
 
@@ -257,5 +257,5 @@ function listKey(list, steps) {
   if (list === "apart") return `apart ${JSON.stringify([last.points, last.labels])}`;
   if (list === "candidates") return `candidates ${keyOf(undecided(steps))}`;
   const { points, labels } = promptOf(steps);
-  return `choices ${JSON.stringify([points, labels, last.window ?? null])}`;
+  return `alternatives ${JSON.stringify([points, labels, last.window ?? null])}`;
 }

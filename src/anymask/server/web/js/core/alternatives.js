@@ -1,38 +1,44 @@
-/** What 1, 2, 3 … pick: first what anymask takes itself, then what else the last step may mean, each different. */
+/** What the keys 1, 2, 3 … pick: first the mask that anymask selects itself, then other masks that differ from it. */
 
 import { iou } from "./bitmap.js";
 
-/** As many are offered. */
-export const PLACES = 6;
-const SAME = 0.9;
+/** The most alternatives that are shown. */
+export const LIMIT = 6;
+const SAME = 0.9; // IoU above which two masks are one alternative
 
 /**
- * @typedef {object} Offer
+ * @typedef {object} Alternative
  * @property {import("./bitmap.js").ObjectMask} answer
- * @property {object} pick what the step has to say to get it: {}, {choice} or {candidate}
- * @property {boolean} picked whether it is what the step says now
+ * @property {object} pick what the step has to hold to get it: {}, {alternative} or {candidate}
+ * @property {boolean} picked whether the step holds it now
  */
 
-/** @param {object} answers the cache of masks: to(steps), choices(steps), candidates(steps) @param {object[]} steps @returns {Promise<Offer[]>} */
-export async function offersOf(answers, steps) {
+/**
+ * The alternatives for the last step: for clicks all that they may mean, for a box the model's three candidates.
+ *
+ * @param {object} answers the cache of masks: to(steps), alternatives(steps), candidates(steps)
+ * @param {object[]} steps
+ * @returns {Promise<Alternative[]>}
+ */
+export async function alternativesOf(answers, steps) {
   const last = steps[steps.length - 1];
   const open = undecided(steps);
   const boxed = steps.some((step) => step.kind === "box" || step.kind === "mask");
   const included = steps.some((step) => step.label === 1 || step.kind === "member");
-  const name = boxed || !included || typeof last.candidate === "number" ? "candidate" : "choice";
+  const key = boxed || !included || typeof last.candidate === "number" ? "candidate" : "alternative";
   const own = await answers.to(open);
-  const others = await (name === "choice" ? answers.choices(open) : answers.candidates(open));
-  const offers = [{ answer: own, pick: {}, picked: last[name] === undefined || last[name] === null }];
+  const others = await (key === "alternative" ? answers.alternatives(open) : answers.candidates(open));
+  const alternatives = [{ answer: own, pick: {}, picked: last[key] === undefined || last[key] === null }];
   others.forEach((answer, index) => {
-    const picked = last[name] === index;
-    const new_ = offers.every((offer) => iou(offer.answer.bitmap, answer.bitmap) <= SAME);
-    if (new_ || picked) offers.push({ answer, pick: { [name]: index }, picked });
+    const picked = last[key] === index;
+    const differs = alternatives.every((other) => iou(other.answer.bitmap, answer.bitmap) <= SAME);
+    if (differs || picked) alternatives.push({ answer, pick: { [key]: index }, picked });
   });
-  return offers.slice(0, PLACES);
+  return alternatives.slice(0, LIMIT);
 }
 
-/** The same steps, the last one's answer left to the model. */
+/** The same steps; which mask the last one gives is left to anymask. */
 export function undecided(steps) {
-  const { choice: _, ...last } = steps[steps.length - 1];
+  const { alternative: _, ...last } = steps[steps.length - 1];
   return [...steps.slice(0, -1), { ...last, candidate: null }];
 }

@@ -7,7 +7,7 @@ function stepsOf(object) {
   const steps = object.steps.map((step) => {
     const picked = {
       ...(typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {}),
-      ...(typeof step.choice === "number" ? { choice: step.choice + 1 } : {}),
+      ...(typeof step.alternative === "number" ? { alternative: step.alternative + 1 } : {}),
       ...(step.window ? { window: step.window } : {}),
     };
     if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...picked };
@@ -76,7 +76,7 @@ export function asShell(photo, model, objects) {
 function isPlain(object) {
   const [step] = object.steps;
   if (object.steps.length !== 1 || !["point", "box"].includes(step.kind) || step.window) return false;
-  if (typeof step.candidate === "number" || typeof step.choice === "number") return false;
+  if (typeof step.candidate === "number" || typeof step.alternative === "number") return false;
   return object.edits.every((edit) => edit.kind === "clean") && object.edits.length < 2;
 }
 

@@ -5,7 +5,7 @@
  *
  * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate}, {kind: "mask", rle, score} or
  * {kind: "member", points, labels, member, own}: one of the objects that points were on. `candidate` (of the model's
- * three answers) or `choice` (of all that a click may mean) is a number where another answer was picked; `window` is
+ * three answers) or `alternative` (of all that a click may mean) is a number where another answer was picked; `window` is
  * what was visible, where the photo was seen closer than as a whole. An
  * edit is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
  */
@@ -77,12 +77,12 @@ const ACTIONS = {
     if (object.steps.length === 1 && !object.edits.length) return ACTIONS.remove(state, { id: object.id });
     return onActive(state, (each) => ({ ...each, steps: each.steps.filter((_, n) => n !== index) }));
   },
-  choose(state, { pick }) {
+  pick(state, { pick }) {
     const object = activeObject(state);
     const last = object?.steps[object.steps.length - 1];
     if (!last || !["point", "box"].includes(last.kind)) return state;
     const picked = { ...leftOpen(last), ...pick };
-    if (picked.candidate === last.candidate && picked.choice === last.choice) return state;
+    if (picked.candidate === last.candidate && picked.alternative === last.alternative) return state;
     const steps = [...object.steps.slice(0, -1), picked];
     return onActive(state, (each) => ({ ...each, steps }));
   },
@@ -142,7 +142,7 @@ const ACTIONS = {
 };
 
 /** A step whose answer is left to the model. */
-function leftOpen({ choice: _, ...step }) {
+function leftOpen({ alternative: _, ...step }) {
   return { ...step, candidate: null };
 }
 

@@ -67,10 +67,10 @@ export const S = {
   name: "Name",
   unnamed: (id) => `Object ${id}`,
   facts: (share, score) => `${percent(share)} of the picture` + (score === null ? "" : `, score ${score.toFixed(2)}`),
-  candidates: "What was meant",
-  candidate: (n, share, score) =>
+  alternatives: "What was meant",
+  alternative: (n, share, score) =>
     `Answer ${n}: ${percent(share)} of the picture` + (score === null ? "" : `, score ${score.toFixed(2)}`) + ` (${n})`,
-  candidateShort: (n, score) => (score === null ? `${n}` : `${n}  ${score.toFixed(2)}`),
+  alternativeShort: (n, score) => (score === null ? `${n}` : `${n}  ${score.toFixed(2)}`),
   split: "Split (G)",
   splitTitle: "The clicks are on different objects: make one of each (G)",
   prompts: "What was asked",

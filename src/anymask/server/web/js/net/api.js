@@ -92,7 +92,7 @@ export class Api {
   }
 
   /** What clicks may mean: masks, the best first. @returns {Promise<object[]>} */
-  async choices(id, points, labels, window = null) {
+  async alternatives(id, points, labels, window = null) {
     return (await this.#json("POST", `v1/images/${id}/alternatives`, { points, labels, window })).masks;
   }
 

@@ -1,7 +1,7 @@
 /** The object at hand: its name, its share and score, its other answers, its prompts, its clean-up. */
 
 import { el, iconButton } from "../ui/dom.js";
-import { PLACES } from "../core/alternatives.js";
+import { LIMIT } from "../core/alternatives.js";
 import { factsOf } from "../core/labels.js";
 import { COLOURS } from "../core/palette.js";
 import { canSplit } from "../core/state.js";
@@ -25,7 +25,7 @@ export class Current {
     this.split = split;
     this.clean = { open: false, holes: 4, islands: 4 };
     this.shownId = null;
-    this.offers = []; // what 1, 2, 3 … stand for
+    this.alternatives = []; // what 1, 2, 3 … stand for
     this.wanted = null; // a place that was asked for before they were here
     this.object = null;
   }
@@ -42,13 +42,13 @@ export class Current {
       return;
     }
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.part : null;
-    this.offers = [];
+    this.alternatives = [];
     if (object !== this.object) this.wanted = null;
     this.object = object;
     this.body.replaceChildren(
       this.#name(object),
       el("p", { class: "facts", id: "facts" }, answer ? factsOf(answer) : ""),
-      this.#candidates(object.steps[object.steps.length - 1]),
+      this.#alternatives(object.steps[object.steps.length - 1]),
       this.#chips(object),
       this.#cleaning(answer),
       el(
@@ -88,36 +88,36 @@ export class Current {
     if (focused) this.body.querySelector(`[data-part="${focused}"]`)?.focus();
   }
 
-  /** Put the answers that can be picked into their places. @param {import("../core/alternatives.js").Offer[]} offers */
-  offer(offers, object, photo) {
-    this.offers = offers;
+  /** Put the answers that can be picked into their places. @param {import("../core/alternatives.js").Alternative[]} alternatives */
+  showAlternatives(alternatives, object, photo) {
+    this.alternatives = alternatives;
     if (this.wanted !== null) return this.pick(this.wanted);
-    this.body.querySelectorAll(".candidate").forEach((button, index) => {
-      const offer = offers[index];
-      button.disabled = !offer;
-      button.setAttribute("aria-checked", String(Boolean(offer?.picked)));
-      if (!offer) return;
-      const { bitmap } = offer.answer;
-      const label = S.candidate(index + 1, bitmap.area / (bitmap.width * bitmap.height), offer.answer.score);
+    this.body.querySelectorAll(".alternative").forEach((button, index) => {
+      const alternative = alternatives[index];
+      button.disabled = !alternative;
+      button.setAttribute("aria-checked", String(Boolean(alternative?.picked)));
+      if (!alternative) return;
+      const { bitmap } = alternative.answer;
+      const label = S.alternative(index + 1, bitmap.area / (bitmap.width * bitmap.height), alternative.answer.score);
       button.setAttribute("aria-label", label);
       button.title = label;
-      button.querySelector("span").textContent = S.candidateShort(index + 1, offer.answer.score);
+      button.querySelector("span").textContent = S.alternativeShort(index + 1, alternative.answer.score);
       drawThumbnail(button.querySelector("canvas"), photo, bitmap, COLOURS[object.colour % COLOURS.length]);
     });
   }
 
-  /** Pick one of the offers by its place. */
+  /** Pick one of the alternatives by its place. */
   pick(index) {
-    this.wanted = this.offers.length ? null : index; // a key that is pressed before they are here
-    const offer = this.offers[index];
-    if (offer) this.act({ type: "choose", pick: offer.picked ? {} : offer.pick });
+    this.wanted = this.alternatives.length ? null : index; // a key that is pressed before they are here
+    const alternative = this.alternatives[index];
+    if (alternative) this.act({ type: "pick", pick: alternative.picked ? {} : alternative.pick });
   }
 
-  /** Pick the next offer (1) or the one before (-1). */
+  /** Pick the next alternative (1) or the one before (-1). */
   cycle(by) {
-    const at = this.offers.findIndex((offer) => offer.picked);
-    const next = this.offers[(at + by + this.offers.length) % this.offers.length];
-    if (next) this.act({ type: "choose", pick: next.pick });
+    const at = this.alternatives.findIndex((alternative) => alternative.picked);
+    const next = this.alternatives[(at + by + this.alternatives.length) % this.alternatives.length];
+    if (next) this.act({ type: "pick", pick: next.pick });
   }
 
   #name(object) {
@@ -134,26 +134,26 @@ export class Current {
     });
   }
 
-  #candidates(last) {
-    const group = el("div", { class: "candidates", role: "radiogroup", "aria-label": S.candidates });
+  #alternatives(last) {
+    const group = el("div", { class: "alternatives", role: "radiogroup", "aria-label": S.alternatives });
     if (!last || !["point", "box"].includes(last.kind)) return group;
-    for (let index = 0; index < PLACES; index++) {
-      const look = () => this.shown.answer(this.offers[index]?.answer ?? null);
+    for (let index = 0; index < LIMIT; index++) {
+      const look = () => this.shown.answer(this.alternatives[index]?.answer ?? null);
       const away = () => this.shown.answer(null);
       const about = {
         type: "button",
-        class: "candidate",
+        class: "alternative",
         role: "radio",
         "aria-checked": "false",
         disabled: true,
-        "data-part": `candidate-${index}`,
+        "data-part": `alternative-${index}`,
       };
       group.append(
         el(
           "button",
           {
             ...about,
-            "aria-label": S.candidates,
+            "aria-label": S.alternatives,
             click: () => this.pick(index),
             pointerenter: (event) => event.pointerType !== "touch" && look(),
             pointerleave: away,

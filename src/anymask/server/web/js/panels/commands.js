@@ -13,7 +13,7 @@ const PAN = 80;
  * @param {import("../canvas/hover_preview.js").Hover} hover
  * @param {import("../canvas/stage.js").Stage} stage
  * @param {import("../everything.js").Everything} everything
- * @param {object} act what the page does: undo, redo, setTool, choose, cycle, split, setBrush, exclude, help, showPlace
+ * @param {object} act what the page does: undo, redo, setTool, pick, cycle, split, setBrush, exclude, help, showPlace
  */
 export function commandsOf(app, ui, hover, stage, everything, act) {
   const middle = () => {
@@ -99,7 +99,7 @@ export function commandsOf(app, ui, hover, stage, everything, act) {
     help: act.help,
     everything: () => everything.toggle(),
     tool: act.setTool,
-    candidate: act.choose,
+    alternative: act.pick,
     split: act.split,
     pan: (dx, dy) => stage.pan(-dx * PAN, -dy * PAN),
     zoomIn: () => stage.zoom(1.5, ui.crosshair ? screenOf(ui.crosshair) : undefined),

@@ -19,7 +19,7 @@ export class Takeaway {
     byId("export").onclick = () => this.#save().catch(sayFailure);
     byId("copy-python").onclick = () => this.#copy("python", asPython);
     byId("copy-shell").onclick = () => this.#copy("shell", asShell);
-    this.#offer(OURS);
+    this.#list(OURS);
   }
 
   /** Learn what runs on the server, and what it can write. */
@@ -27,10 +27,10 @@ export class Takeaway {
     const about = await this.app.api.models();
     const { model, engine, precision } = about.serving ?? about;
     this.model = { model, engine, precision };
-    if (about.formats) this.#offer([...about.formats.map((each) => each.name ?? each), "cutout"]);
+    if (about.formats) this.#list([...about.formats.map((each) => each.name ?? each), "cutout"]);
   }
 
-  #offer(formats) {
+  #list(formats) {
     const known = Object.keys(S.formats).filter((name) => formats.includes(name) || name === "prompts");
     const others = formats.filter((name) => !S.formats[name]);
     const select = byId("export-format");

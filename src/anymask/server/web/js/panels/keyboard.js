@@ -34,7 +34,7 @@ function meaning(event, meant, onStage) {
   if (onStage && key === "Enter") return meant.accept;
   if (key === "Escape") return meant.clear;
   if (key === "Delete" || key === "Backspace") return onStage ? meant.undo : null;
-  if (!event.repeat && "123456".includes(key)) return () => meant.candidate(Number(key) - 1);
+  if (!event.repeat && "123456".includes(key)) return () => meant.alternative(Number(key) - 1);
   return LETTERS(meant, event, onStage)[low] ?? null;
 }
 

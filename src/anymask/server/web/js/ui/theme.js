@@ -8,7 +8,7 @@ export function startTheme() {
   set(localStorage.getItem(KEY) ?? "auto");
 }
 
-/** Go on to the next choice. @returns {string} its name */
+/** Go on to the next theme. @returns {string} its name */
 export function nextTheme() {
   const name = ORDER[(ORDER.indexOf(localStorage.getItem(KEY) ?? "auto") + 1) % ORDER.length];
   localStorage.setItem(KEY, name);
