@@ -284,3 +284,14 @@ def test_fetched_photo_is_like_an_uploaded_one(
     api = application(allow_urls=True)
     answer = api.post("/v1/images", json={"url": f"http://photos.example:{pictures}/photo"})
     assert answer.json()["id"] == bring(api, coffee_photo).json()["id"]
+
+
+def test_no_route_answers_without_the_token_but_those_that_need_none(application: Application) -> None:
+    api = application(token=TOKEN)
+    open_routes = {("post", "/v1/session"), ("get", "/healthz"), ("get", "/readyz")}
+    values = {"id": "0" * 64, "job": "x" * 22, "n": "0" * 24}
+    routes = [(method, path) for path, item in api.get("/openapi.json").json()["paths"].items() for method in item]
+    assert len(routes) > 15
+    for method, path in routes:
+        answer = api.request(method, path.format_map(values))
+        assert (answer.status_code == 401) == ((method, path) not in open_routes), (method, path, answer.status_code)
