@@ -11,8 +11,11 @@ import pytest
 
 import anymask
 from anymask import cli
-from anymask.cli.common_options import common_options
+from anymask.cli.common_options import DEVICE_CHOICES, ENGINE_CHOICES, PRECISION_CHOICES, common_options
+from anymask.cli.evaluate import PROTOCOL_CHOICES
+from anymask.engines.base import DEVICES, ENGINES, PRECISIONS
 from anymask.errors import ImageError, WeightsError
+from anymask.evaluation.settings import PROTOCOLS
 
 
 def while_importing() -> ImportError:
@@ -193,3 +196,10 @@ def test_closed_pipe_is_quiet() -> None:
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+def test_choices_of_options_are_those_of_the_library() -> None:
+    assert ENGINE_CHOICES == ("auto", *ENGINES)
+    assert PRECISION_CHOICES == PRECISIONS
+    assert DEVICE_CHOICES == DEVICES
+    assert PROTOCOL_CHOICES == PROTOCOLS

@@ -15,7 +15,7 @@ from anymask.errors import InputError
 from anymask.server.auth import is_loopback, token_for
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
-from anymask.server.url_fetch import fetch, is_public
+from anymask.server.url_fetch import fetch_image, is_public
 from tests.support.running_servers import Application, ServerProcess, bring
 
 TOKEN = "correct-horse-battery"
@@ -221,7 +221,7 @@ class Names:
 
 def fetched(url: str, port: int, names: Names, **limits: int) -> bytes:
     allowed = {"127.0.0.1"}.__contains__  # the stand-in for a public address
-    return asyncio.run(fetch(url, Limits(**limits), resolver=names, allowed=allowed, ports=frozenset({port})))
+    return asyncio.run(fetch_image(url, Limits(**limits), resolver=names, allowed=allowed, ports=frozenset({port})))
 
 
 def test_public_address_is_fetched_at_the_address_that_was_checked(pictures: int) -> None:
@@ -278,9 +278,9 @@ def test_fetched_photo_is_like_an_uploaded_one(
 
     async def stand_in(url: str, limits: Limits) -> bytes:
         names, allowed = Names(photos=["127.0.0.1"]), {"127.0.0.1"}.__contains__
-        return await fetch(url, limits, resolver=names, allowed=allowed, ports=frozenset({pictures}))
+        return await fetch_image(url, limits, resolver=names, allowed=allowed, ports=frozenset({pictures}))
 
-    monkeypatch.setattr(urls, "fetch", stand_in)
+    monkeypatch.setattr(urls, "fetch_image", stand_in)
     api = application(allow_urls=True)
     answer = api.post("/v1/images", json={"url": f"http://photos.example:{pictures}/photo"})
     assert answer.json()["id"] == bring(api, coffee_photo).json()["id"]

@@ -15,9 +15,10 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-ENGINES = ("auto", "openvino", "onnxruntime")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-DEVICES = ("auto", "cpu", "cuda", "coreml")
+# Written out, because `anymask.engines.base` loads numpy, and help has to be quick; a test compares them.
+ENGINE_CHOICES = ("auto", "openvino", "onnxruntime")
+PRECISION_CHOICES = ("auto", "f32", "bf16", "int8")
+DEVICE_CHOICES = ("auto", "cpu", "cuda", "coreml")
 
 model_option = click.option(
     "--model", default="mobile-sam", show_default=True, metavar="NAME", help="See: anymask models list."
@@ -49,11 +50,11 @@ settings_option = click.option(
     help="A setting of the model's family: FastSAM has imgsz, conf, iou and max_det; SAM has none.",
 )
 engine_option = click.option(
-    "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the networks."
+    "--engine", type=click.Choice(ENGINE_CHOICES), default="auto", show_default=True, help="What runs the networks."
 )
 precision_option = click.option(
     "--precision",
-    type=click.Choice(PRECISIONS),
+    type=click.Choice(PRECISION_CHOICES),
     default="auto",
     show_default=True,
     help="Number format of the networks; auto takes bf16 only where the CPU has it, int8 is for mobile-sam.",
@@ -63,7 +64,7 @@ threads_option = click.option(
 )
 device_option = click.option(
     "--device",
-    type=click.Choice(DEVICES),
+    type=click.Choice(DEVICE_CHOICES),
     default="auto",
     show_default=True,
     help="What the networks run on; auto takes a CUDA GPU where the installed ONNX Runtime can use one.",

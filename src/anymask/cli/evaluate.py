@@ -16,13 +16,15 @@ from anymask.errors import InputError
 if TYPE_CHECKING:
     from anymask.evaluation import Setting, Variant
 
-PROTOCOLS = ("clicks", "boxes", "everything", "text")
+PROTOCOL_CHOICES = ("clicks", "boxes", "everything", "text")
 NOTHING = "none"
 
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--protocol", type=click.Choice(PROTOCOLS), default="clicks", show_default=True, help="How to ask.")
+@click.option(
+    "--protocol", type=click.Choice(PROTOCOL_CHOICES), default="clicks", show_default=True, help="How to ask."
+)
 @click.option(
     "--select",
     type=click.Choice(("object", "part", "score", "official")),

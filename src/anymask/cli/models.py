@@ -113,11 +113,11 @@ def verify(names: tuple[str, ...], as_json: bool, quiet: bool) -> None:
         raise WeightsError(f"not as it should be: {', '.join(wrong)}; 'anymask models pull' fetches cached files again")
 
 
-@command.command()
+@command.command("remove")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @quiet_option
 @debug_option
-def remove(names: tuple[str, ...], quiet: bool) -> None:
+def remove_models(names: tuple[str, ...], quiet: bool) -> None:
     """Remove models' fetched files, and the entries of your own models.
 
     Files that your own models only refer to, and offline bundles, are left alone.

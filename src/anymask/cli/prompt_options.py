@@ -48,7 +48,7 @@ _ANSWERING = (
         "--drop-islands", type=click.IntRange(min=0), default=0, metavar="PIXELS", help="Drop islands up to this size."
     ),
 )
-"""How to choose among answers, and what becomes of them; `answering` turns them into options of `EncodedImage.segment`."""
+"""How masks are chosen and cleaned; `answering` turns these into options of `EncodedImage.segment`."""
 
 _OPTIONS = (
     click.option(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import (
-    ENGINES,
-    PRECISIONS,
+    ENGINE_CHOICES,
+    PRECISION_CHOICES,
     debug_option,
     json_option,
     out_option,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @click.option(
     "--image", type=click.Path(path_type=Path), metavar="FILE", help="The photo, or the folder where photos are now."
 )
-@click.option("--engine", type=click.Choice(ENGINES[1:]), help="Instead of the one that made the masks.")
-@click.option("--precision", type=click.Choice(PRECISIONS[1:]), help="Instead of the one that made the masks.")
+@click.option("--engine", type=click.Choice(ENGINE_CHOICES[1:]), help="Instead of the one that made the masks.")
+@click.option("--precision", type=click.Choice(PRECISION_CHOICES[1:]), help="Instead of the one that made the masks.")
 @click.option("--detector", metavar="FILE", help="Where a detector of your own is now.")
 @click.option("--classes", metavar="FILE", help="Its class names.")
 @click.option("--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail if a mask overlaps less.")

@@ -36,7 +36,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
-    problems.install(app)
+    problems.install_handlers(app)
     bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
     for each in (images, prompts, jobs):
         app.include_router(each.router, dependencies=[bearer])  # described here, checked by the guard

@@ -85,7 +85,7 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "internal-error", "the server failed at this request; its log says why")
 
 
-def install(app: FastAPI) -> None:
+def install_handlers(app: FastAPI) -> None:
     """Answer every error of an application in this way."""
 
     async def problem(request: Request, error: Exception) -> Response:

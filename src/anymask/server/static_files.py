@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-FOLDER = Path(__file__).parent / "web"
+WEB_FOLDER = Path(__file__).parent / "web"
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -31,7 +31,7 @@ _TYPES = {
 class WebFiles(StaticFiles):
     """Files of `web/`, `index.html` for a folder; browsers ask each time whether theirs is still right (ETag)."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = WEB_FOLDER) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
 
     def file_response(self, full_path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Response:

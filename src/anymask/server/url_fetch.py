@@ -60,7 +60,7 @@ def _carried(address: Address) -> list[ipaddress.IPv4Address]:
     return found
 
 
-async def fetch(
+async def fetch_image(
     url: str,
     limits: Limits,
     *,

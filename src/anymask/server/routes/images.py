@@ -82,9 +82,9 @@ async def _fetched(request: Request, service: Service) -> bytes:
         body = UrlBody.model_validate_json(await request.body())
     except ValidationError as error:
         raise Problem(422, "bad-input", f"url: {error.errors()[0]['msg']}") from None
-    from anymask.server.url_fetch import fetch
+    from anymask.server.url_fetch import fetch_image
 
-    return await fetch(body.url, service.limits)
+    return await fetch_image(body.url, service.limits)
 
 
 @router.get("/{id}", response_model=ImageAnswer, responses=problems(404, 415, 422, 429))
@@ -117,7 +117,7 @@ async def forget(request: Request, id: ImageId) -> Response:
     response_class=Response,
     responses=content("image/jpeg", "image/png", "image/webp") | problems(404, 415, 422, 429),
 )
-async def picture(
+async def display_image(
     request: Request,
     id: ImageId,
     max_side: Annotated[int | None, Query(ge=16, le=16384, description="of the longer side, in pixels")] = None,

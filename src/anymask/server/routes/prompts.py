@@ -74,7 +74,7 @@ async def everything(request: Request, id: ImageId, body: EverythingBody) -> Res
 
 
 @router.post("/detect", response_model=DetectAnswer, responses=problems(404, 422, 429))
-async def detect(request: Request, id: ImageId, body: DetectBody) -> Response:
+async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Response:
     """Boxes of what words name."""
     service = service_of(request)
     deadline = service.deadline()
@@ -102,7 +102,7 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
 
 
 @router.post("/cutout", response_class=Response, responses=content("image/png") | problems(404, 415, 422, 429))
-async def cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
+async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the photo's full resolution."""
     service = service_of(request)
     photo = service.images.get(id)
