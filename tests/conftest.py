@@ -1,9 +1,10 @@
-"""What every test may use: the example photographs, and Hypothesis set for shared, slow machines."""
+"""What every test may use: the example images, a cache of the suite's own, and Hypothesis set for slow machines."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,26 @@ import pytest
 from hypothesis import settings
 
 from anymask import EncodedImage, Segmenter, load
+from anymask.weights.download import ensure
 
 settings.register_profile("anymask", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("anymask")
 
+ROOT = Path(__file__).parent.parent
+CACHE = Path(os.environ.get("ANYMASK_TEST_CACHE", ROOT / ".cache" / "tests"))
+"""What the suite fetches and compiles lies here and nowhere else, whatever this user keeps."""
+for variable in [name for name in os.environ if name.startswith("ANYMASK_")]:
+    del os.environ[variable]
+os.environ |= {"ANYMASK_CACHE": str(CACHE / "cache"), "ANYMASK_DATA": str(CACHE / "data")}
+
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def weights_of_the_suite() -> None:
+    """MobileSAM and the COCO detector in the suite's cache, so that no test is the first to fetch them."""
+    ensure("mobile-sam")
+    ensure("coco-ssd")
 
 
 @pytest.fixture(scope="session")
