@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PHOTO := examples/photos/coffee.jpg
+# More words for pytest: make test PYTEST=tests/io
+PYTEST ?=
 
-.PHONY: help demo test reference browser bench lint docs pictures fuzz licences man release-check format clean
+.PHONY: help demo test slow reference browser bench lint docs pictures fuzz licences man release-check format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
 	@echo "make test       set up and run the tests (no PyTorch needed)"
+	@echo "make slow       the tests that take long: real kills, many clients, whole notebooks"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
@@ -28,7 +31,10 @@ demo: $(VENV)/.installed
 	@echo "Look at anymask-out/click/overlay.png (a click on the saucer) and anymask-out/box/overlay.png (a box around the cup)."
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
+
+slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 reference: $(VENV)/.test $(VENV)/.reference
 	$(BIN)/python -m pytest -m reference tests/reference tests/benchmarks
@@ -94,4 +100,4 @@ $(VENV)/.reference: pyproject.toml $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) anymask-out dist build .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache anymask-out dist build .mypy_cache .ruff_cache .hypothesis

@@ -21,6 +21,8 @@ import pytest
 from anymask.cli import main
 from tests.support.tiny_images import make_photos, results_of
 
+pytestmark = pytest.mark.slow
+
 
 def start(photos: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "anymask", "batch", str(photos), "--prompts", str(photos.parent / "prompts.csv")]

@@ -16,6 +16,8 @@ from anymask.batch.job import BatchJob, BatchStatus, resolved, run_batch
 from anymask.batch.tasks import TaskSettings
 from tests.support.tiny_images import results_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def settled() -> tuple[TaskSettings, Segmenter]:

@@ -55,6 +55,7 @@ def test_there_is_a_lesson() -> None:
     assert len(NOTEBOOKS) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_offline_and_shows_what_it_keeps(path: Path, runner: ModuleType, offline: None) -> None:
     kept, fresh = runner.nbformat.read(path, as_version=4), runner.executed(path)

@@ -72,6 +72,7 @@ def test_a_missing_photo_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_cells_are_counted(segmenter: Segmenter) -> None:
     count_cells, number = recipe("count_cells"), 40
     encoded = segmenter.encode(count_cells.draw_cells(number, seed=1))
@@ -91,6 +92,7 @@ def test_the_count_comes_with_a_table_and_a_picture(tmp_path: Path) -> None:
         assert np.any(np.asarray(counted.convert("RGB")) != np.asarray(drawn))
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_yolo_dataset(photos: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     run(RECIPES / "label_for_yolo.sh", photos, made, "cup, cat")

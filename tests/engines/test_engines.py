@@ -174,6 +174,7 @@ def test_impossible_wishes_are_one_clear_line(arguments, error, words):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_first_inferences_of_many_threads_at_once_do_not_wait_for_each_other(tmp_path):
     """OpenVINO finds NumPy at the first tensor; threads that all make their first one must not lock each other out."""
     script = (

@@ -46,6 +46,7 @@ def test_the_interval_of_a_mean_is_near_that_of_the_textbook() -> None:
     assert (found.low, found.high) == pytest.approx((numbers.mean() - half, numbers.mean() + half), abs=0.15 * half)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     random = np.random.default_rng(3)
     held = 0

@@ -100,6 +100,7 @@ def lines_of(out: Path) -> list[bytes]:
     return [line for path in sorted(out.rglob("*.jsonl")) for line in path.read_bytes().splitlines(keepends=True)]
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_and_gives_the_figures_of_a_run_in_one_go(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -185,6 +185,7 @@ def test_damaged_files_are_one_line_that_names_them(name: str, text: str, tmp_pa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_geojson_of_a_geotiff_is_in_its_crs_as_geopandas_reads_it(tmp_path: Path) -> None:
     import geopandas
     import rasterio

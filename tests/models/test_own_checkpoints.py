@@ -86,6 +86,7 @@ def transformers_name(name: str) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_every_format_gives_the_same_scene(
     parameters: dict[str, np.ndarray], tmp_path: Path, pixels: np.ndarray
 ) -> None:
@@ -115,6 +116,7 @@ def test_half_precision_checkpoint_is_close(
     assert 0 < np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_onnx_files_of_ones_own_answer_like_the_default_model(
     mobile_sam_files: dict[str, Path], pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -139,6 +139,7 @@ def test_token_is_sent(segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest
         assert refused.value.status == 401
 
 
+@pytest.mark.slow
 def test_many_clients_get_the_answers_of_one(
     client: Client, segmenter: Segmenter, coffee_photo: Path, chelsea_photo: Path
 ) -> None:

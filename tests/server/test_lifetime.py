@@ -200,6 +200,7 @@ def test_time_of_a_request_is_limited(application: Application, coffee_photo: Pa
     assert (answer.status_code, answer.json()["type"]) == (408, "urn:anymask:problem:out-of-time")
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_requests_and_tells_jobs_that_they_were_stopped(
     start_server: Callable[..., ServerProcess], coffee_photo: Path
 ) -> None:

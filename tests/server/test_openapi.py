@@ -105,6 +105,7 @@ def schema(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory, coffe
         yield loaded
 
 
+@pytest.mark.slow
 def test_nothing_gets_a_5xx_or_what_is_not_described(schema: Any) -> None:
     """Requests that fit the description and requests that do not, for every route."""
     checks = [not_a_server_error, status_code_conformance, content_type_conformance]

@@ -16,6 +16,7 @@ from tests.support.small_models import SmallModel, add_to_catalogue, noise, toml
 PULL = [sys.executable, "-m", "anymask", "models", "pull", "small"]
 
 
+@pytest.mark.slow
 def test_ten_processes_at_once_make_one_download(small_model: SmallModel, server: LoopbackServer) -> None:
     server.delay = 1.0
     command = [sys.executable, "-c", "from anymask import weights; print(*weights.ensure('small').values())"]
