@@ -1,4 +1,4 @@
-"""`anymask batch`: the same work on many photos, which can be stopped at any moment and goes on where it was."""
+"""`anymask batch`: the same work on many images, which can be stopped at any moment and goes on where it was."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _LINE_SECONDS = 30.0
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--everything", is_flag=True, help="Find all objects of each photo; with the options of that command.")
-@click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each photo.")
-@click.option("--embed-only", is_flag=True, help="Only look at the photos, so that later clicks are answered at once.")
+@click.option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
+@click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
+@click.option("--embed-only", is_flag=True, help="Only look at the images, so that later clicks are answered at once.")
 @word_options
 @click.option("--images", metavar="DIR", help="Folder that names in a list, a COCO JSON or a CSV count from.")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more.")
@@ -40,8 +40,8 @@ _LINE_SECONDS = 30.0
 )
 @click.option("--runner", type=click.Choice(("local", "ray")), default="local", show_default=True)
 @click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster; also RAY_ADDRESS. Without it: here.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first photo that fails.")
-@click.option("--retry-failed", is_flag=True, help="Try photos again that failed in an earlier run.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first image that fails.")
+@click.option("--retry-failed", is_flag=True, help="Try images again that failed in an earlier run.")
 @click.option("--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="What the store may keep.")
 @answering_options
 @search_options
@@ -65,17 +65,17 @@ def command(
     store_gb: float | None,
     **asked: Any,
 ) -> int:
-    """Do the same to many photos.
+    """Do the same to many images.
 
-    INPUT is a folder (with all below it), a pattern in quotes, a list (.txt, a path per line), single photos, or a
-    COCO JSON or CSV that says what to look for in each photo. The folder of --out keeps one masks.json per photo, and
+    INPUT is a folder (with all below it), a pattern in quotes, a list (.txt, a path per line), single images, or a
+    COCO JSON or CSV that says what to look for in each image. The folder of --out keeps one masks.json per image, and
     a manifest of what is done: run the same command again after any interruption, and it goes on from there.
 
     \b
-    anymask batch photos --out masks --everything
+    anymask batch images --out masks --everything
     anymask batch "photos/**/*.jpg" --out masks --text "dog, cat" --format coco
-    anymask batch photos --out masks --prompts boxes.json --workers 2
-    anymask batch photos --out masks --embed-only
+    anymask batch images --out masks --prompts boxes.json --workers 2
+    anymask batch images --out masks --embed-only
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.inputs import Inputs
     from anymask.batch.job import BatchJob, resolved, run_batch
@@ -114,7 +114,7 @@ def _as_written(out: Path) -> str:
 def _work(
     listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, asked: dict[str, Any]
 ) -> TaskSettings:
-    """What is done to each photo; exactly one thing.
+    """What is done to each image; exactly one thing.
 
     Raises:
         InputError: nothing or several things are asked for.

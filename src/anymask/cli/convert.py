@@ -44,7 +44,7 @@ def command(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Convert masks of one photo, or of a whole dataset or folder.
+    """Convert masks of one image, or of a whole dataset or folder.
 
     Every mask is read again from what was written and compared: those that lost some of their shape are listed with
     their IoU.
@@ -87,7 +87,7 @@ def _options(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Check:
-    """Compares masks before and after, photo by photo."""
+    """Compares masks before and after, image by image."""
 
     def __init__(self, min_iou: float | None, readable: bool) -> None:
         self.min_iou, self.readable = min_iou, readable

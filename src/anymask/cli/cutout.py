@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     metavar="IN,OUT",
     help="Pixels inside and outside the mask's border that matte decides; more for long hair.",
 )
-@click.option("--crop", is_flag=True, help="Cut the picture down to the object.")
+@click.option("--crop", is_flag=True, help="Cut the image down to the object.")
 @click.option("--margin", metavar="LENGTH", help="Room around it, in pixels or percent of the object; implies --crop.")
 @click.option(
-    "--background", metavar="COLOUR|FILE|blur", help="white, #ffcc00 …, a picture, or the photo out of focus."
+    "--background", metavar="COLOUR|FILE|blur", help="white, #ffcc00 …, an image file, or blur: the image out of focus."
 )
 @click.option("--blur", metavar="LENGTH", help="How far out of focus; implies --background blur.")
 @click.option("--shadow", is_flag=True, help="Let the object throw a soft shadow.")
@@ -59,7 +59,7 @@ def command(
     image: Path, mask_file: Path | None, out: Path | None, as_json: bool, quiet: bool, separate: bool,
     quality: int | None, **options: Any,
 ) -> None:  # fmt: skip
-    """Cut objects out of a photo, with soft edges, at its full resolution.
+    """Cut objects out of an image, with soft edges, at its full resolution.
 
     Objects are named as in `anymask segment`; words may say which of several. Colour profile and orientation stay.
 

@@ -16,7 +16,7 @@ from anymask.cli.common_options import debug_option, json_option, quiet_option, 
 @quiet_option
 @debug_option
 def command(threads: int | None, as_json: bool, quiet: bool) -> int:
-    """Check this installation: weights, cache, and a known photo on every engine and precision.
+    """Check this installation: weights, cache, and a known image on every engine and precision.
 
     The answers are compared with those of the official PyTorch code. Exit 1 if something is wrong.
     """

@@ -1,4 +1,4 @@
-"""`anymask draw`: pictures of masks that were made earlier."""
+"""`anymask draw`: images of masks that were made earlier."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "can
 
 @click.command()
 @click.argument("masks", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The photo, if it is not where it was.")
+@click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The image, if it is not where it was.")
 @click.option(
     "--style",
     type=click.Choice(STYLES),
@@ -40,9 +40,9 @@ STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "can
     type=click.Choice(("object", "label")),
     default="object",
     show_default=True,
-    help="Colours by place in the result, or by name, the same in every picture.",
+    help="Colours by place in the result, or by name, the same in every image.",
 )
-@click.option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger photos at this long side.")
+@click.option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images at this long side.")
 @click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
 @runtime_options
 @click.option(
@@ -93,10 +93,10 @@ def _check_target(target: Path, style: str) -> None:
 
 
 def _read(path: Path, photo: Path | None) -> MaskSet:
-    """Masks with their photograph: the one named, or the one that they remember.
+    """Masks with their image: the one named, or the one that they remember.
 
     Raises:
-        InputError: no masks.json, no photograph, or one that has changed since.
+        InputError: no masks.json, no image, or one that has changed since.
     """
     from anymask.errors import InputError
     from anymask.formats.masks_json import read
@@ -120,7 +120,7 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
 
 
 def _shown(result: MaskSet) -> MaskSet:
-    """Hide what everything mode asked: stars by the hundred would hide the photograph."""
+    """Hide what everything mode asked: stars by the hundred would hide the image."""
     result.shows_prompts = result.provenance.call.name != "everything"
     return result
 
@@ -134,7 +134,7 @@ def _picture(
     if len(results) == 1:
         _save(_drawn(results[0], style, number, look, quiet, runtime), target)
         return
-    # A cell shows no more than this, and hundreds of full-size pictures would fill the memory.
+    # A cell shows no more than this, and hundreds of full-size images would fill the memory.
     small = {"max_side": 640, **look}
     pictures = [_drawn(result, style, number, small, quiet, runtime) for result in results]
     titles = [Path(result.record.path or source).name for result, source in zip(results, sources, strict=True)]
@@ -182,7 +182,7 @@ def _animate(
 
 
 def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:
-    """A prompt of a result, and its photograph encoded by the model that answered it."""
+    """A prompt of a result, and its image encoded by the model that answered it."""
     from anymask.cli.progress import shown_fetch
     from anymask.errors import InputError
     from anymask.prediction.segmenter import load

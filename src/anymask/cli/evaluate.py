@@ -1,4 +1,4 @@
-"""`anymask evaluate`: how good the answers are on photographs with ground truth."""
+"""`anymask evaluate`: how good the answers are on images with ground truth."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NOTHING = "none"
     show_default=True,
     help="Most objects of one segmentation to click on or box.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N photographs, chosen at random.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, chosen at random.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all random choices.")
 @click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Pictures of a COCO dataset.")
 @runtime_options
@@ -85,7 +85,7 @@ def command(
 ) -> None:
     """Measure answers against the ground truth of DATASET, and one way of asking against another.
 
-    DATASET is a folder whose index.csv names pictures and masks (columns image and mask; a mask is 255 object, 128
+    DATASET is a folder whose index.csv names images and masks (columns image and mask; a mask is 255 object, 128
     ignored, 0 background, or a label map), a folder in COCO's layout, or the JSON of one. Figures are written into
     --out (anymask-out/DATASET-PROTOCOL) as they are made, so that the same command goes on after an interruption;
     report.html there shows tables, distributions and the worst cases.

@@ -1,4 +1,4 @@
-"""`anymask everything`: all objects of a photo, without pointing."""
+"""`anymask everything`: all objects of an image, without pointing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
     quiet: bool,
     **parameters: Any,
 ) -> int:
-    """Find all objects of a photo.
+    """Find all objects of an image.
 
     Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. It says beforehand how long
     the search takes at most. With --text, a detector names the objects that it finds too. Ctrl-C ends the search and

@@ -83,7 +83,7 @@ def _with(options: tuple[Any, ...]) -> Callable[[Command], Command]:
 @_with(_HOLE)
 @_with(_PAINTER)
 @_with((engine_option, precision_option, threads_option, device_option, allow_option))
-@click.option("--pair", type=click.Path(path_type=Path), metavar="DIR", help="Paint nothing: write picture and mask.")
+@click.option("--pair", type=click.Path(path_type=Path), metavar="DIR", help="Paint nothing: write image and mask.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg.")
 @click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss).")
 @json_option
@@ -93,10 +93,10 @@ def command(
     image: Path, mask_file: Path | None, out: Path | None, pair: Path | None, as_json: bool, quiet: bool,
     quality: int | None, **options: Any,
 ) -> None:  # fmt: skip
-    """Repaint objects of a photo, or with --keep everything else.
+    """Repaint objects of an image, or with --keep everything else.
 
     Objects are named as in `anymask segment`. Outside the grown and feathered mask every pixel stays as it was, byte
-    for byte, in PNG, TIFF and WebP; JPEG compresses the whole picture anew.
+    for byte, in PNG, TIFF and WebP; JPEG compresses the whole image anew.
 
     \b
     anymask inpaint photo.jpg --point 350,450 --out without.png

@@ -1,4 +1,4 @@
-"""What the commands that edit a photograph share: its objects, asked for as in `segment` or read from a file."""
+"""What the commands that edit an image share: its objects, asked for as in `segment` or read from a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _mask_option = click.option(
     "mask_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Take these masks and ask nothing: masks.json, or a black and white picture of the photo's size.",
+    help="Take these masks and ask nothing: masks.json, or a black and white image of the same size.",
 )
 _PROMPTS = ("include", "exclude", "boxes", "text", "prompt_log", "each")
 
@@ -38,7 +38,7 @@ def objects(image: Image, mask_file: Path | None, quiet: bool, **asked: Any) -> 
 
     Raises:
         PromptError: options that do not go together, or a value that cannot be right.
-        InputError: a file that holds no masks of this photograph.
+        InputError: a file that holds no masks of this image.
         AnymaskError: nothing was found.
     """
     from anymask.errors import AnymaskError, PromptError

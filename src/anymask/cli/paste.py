@@ -1,4 +1,4 @@
-"""`anymask paste`: the answer of somebody else's model, put back into the photograph."""
+"""`anymask paste`: the answer of somebody else's model, put back into the image."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from anymask.cli.common_options import debug_option, quiet_option
 @click.argument("pair", type=click.Path(path_type=Path))
 @click.argument("answer", type=click.Path(path_type=Path))
 @click.option(
-    "--photo", type=click.Path(path_type=Path), metavar="FILE", help="The photo, if it is no longer where it was."
+    "--photo", type=click.Path(path_type=Path), metavar="FILE", help="The image, if it is no longer where it was."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg.")
 @click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss).")
 @quiet_option
 @debug_option
 def command(pair: Path, answer: Path, photo: Path | None, out: Path | None, quality: int | None, quiet: bool) -> None:
-    """Paste the ANSWER of a model into the photo that PAIR was cut from.
+    """Paste the ANSWER of a model into the image that PAIR was cut from.
 
     PAIR is the folder that `anymask inpaint --pair` wrote. The answer may be larger or smaller than the pair, with the
-    same proportions. Outside the grown and feathered mask the photo stays as it was, byte for byte.
+    same proportions. Outside the grown and feathered mask the image stays as it was, byte for byte.
 
     \b
     anymask inpaint photo.jpg --point 350,450 --pair pair/

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
-    "--image", type=click.Path(path_type=Path), metavar="FILE", help="The photo, or the folder where photos are now."
+    "--image", type=click.Path(path_type=Path), metavar="FILE", help="The image, or the folder where images are now."
 )
 @click.option("--engine", type=click.Choice(ENGINE_CHOICES[1:]), help="Instead of the one that made the masks.")
 @click.option("--precision", type=click.Choice(PRECISION_CHOICES[1:]), help="Instead of the one that made the masks.")

@@ -19,14 +19,14 @@ from anymask.cli.common_options import debug_option, quiet_option, runtime_optio
     envvar="ANYMASK_TOKEN",
     help="Asked of every request; made up for any address but this machine's own. Also ANYMASK_TOKEN.",
 )
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where photos are kept.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where images are kept.")
 @click.option("--detector", default="auto", show_default=True, metavar="NAME", help="What finds words.")
-@click.option("--allow-urls", is_flag=True, help="Fetch pictures from public addresses that clients name.")
+@click.option("--allow-urls", is_flag=True, help="Fetch images from public addresses that clients name.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
-@click.option("--max-upload", type=click.IntRange(1), default=64, show_default=True, metavar="MB", help="Of a picture.")
+@click.option("--max-upload", type=click.IntRange(1), default=64, show_default=True, metavar="MB", help="Of an image.")
 @click.option("--max-pixels", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="In millions.")
 @click.option("--keep", type=click.FloatRange(0, min_open=True), default=24, show_default=True, metavar="HOURS",
-              help="Forget pictures that nobody asked about for so long.")  # fmt: skip
+              help="Forget images that nobody asked about for so long.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts answered at once.")
 @quiet_option
 @runtime_options

@@ -55,7 +55,7 @@ class RemoteMask(Mask):
     Attributes:
         reference: under which the server keeps it, with its logits, for `previous=`.
         parent: index of the mask that it is a part of, in a result of `everything`; None for none.
-        window: [x_min, y_min, x_max, y_max] of the photo that it was seen in; None for the photo as a whole.
+        window: [x_min, y_min, x_max, y_max] of the image that it was seen in; None for the image as a whole.
     """
 
     reference: str | None = None
@@ -90,7 +90,7 @@ class Client:
             raise InputError(f"the server's address is {address!r}: {error}") from None
 
     def encode(self, source: ImageSource | Image) -> RemoteImage:
-        """Bring a photo to the server, which encodes it.
+        """Bring an image to the server, which encodes it.
 
         A file or bytes travel as they are; arrays, Pillow images and opened images as PNG.
 
@@ -106,7 +106,7 @@ class Client:
         return RemoteImage(self, answer, image)
 
     def open(self, id: str) -> RemoteImage:
-        """A photo that the server has already, by its id (`Image.pixel_hash`).
+        """An image that the server has already, by its id (`Image.pixel_hash`).
 
         Raises:
             ServerError: unknown or forgotten there.
@@ -168,10 +168,10 @@ class Client:
 
 
 class RemoteImage:
-    """A photo on a server: answers what a `EncodedImage` answers, with the same arguments.
+    """An image on a server. It answers what an `EncodedImage` answers, with the same arguments.
 
     Attributes:
-        id: of the photo there, its pixel hash.
+        id: of the image there, its pixel hash.
         size: (width, height) as displayed.
     """
 
@@ -184,7 +184,7 @@ class RemoteImage:
 
     @property
     def source(self) -> Image:
-        """The opened photo; fetched from the server if it was not brought from here."""
+        """The opened image; fetched from the server if it was not brought from here."""
         if self._image is None:
             answer = self._client.request("GET", f"{self._path}/picture", params={"format": "png"})
             self._image = open_image(answer.content)
@@ -192,7 +192,7 @@ class RemoteImage:
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """The photo's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
+        """The image's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
         return self.source.pixels
 
     def segment(
@@ -220,7 +220,7 @@ class RemoteImage:
             labels: 1 include, 0 exclude.
             box: one box.
             boxes: one object each.
-            mask_input: a mask of the photo's size; an earlier answer goes into `previous`.
+            mask_input: a mask of the image's size; an earlier answer goes into `previous`.
             each: every point is an object of its own.
             group: "auto": points on different objects ask for one mask each.
             text: words for objects.
@@ -228,7 +228,7 @@ class RemoteImage:
             box_format: "xyxy", "xywh" or "cxcywh".
             previous: an earlier answer of the same server.
             options: ``select``, ``refine``, ``max_hole_area``, ``max_island_area``; ``window=``, what is looked at, in
-                pixels: where it shows more than the photo as a whole, the server asks there (`RemoteMask.window`);
+                pixels: where it shows more than the image as a whole, the server asks there (`RemoteMask.window`);
                 ``preview=True`` for masks from one pass of the decoder.
 
         Raises:
@@ -349,7 +349,7 @@ class RemoteImage:
         return found
 
     def forget(self) -> None:
-        """Have the server forget the photo."""
+        """Have the server forget the image."""
         self._client.request("DELETE", self._path)
 
     def __repr__(self) -> str:
@@ -357,7 +357,7 @@ class RemoteImage:
 
 
 def _read(source: ImageSource | Image) -> tuple[Image, bytes]:
-    """The opened picture, and the bytes that the server is to decode to the same pixels."""
+    """The opened image, and the bytes that the server is to decode to the same pixels."""
     if isinstance(source, (str, os.PathLike)):
         image = open_image(source)
         return image, Path(os.fspath(source)).read_bytes()

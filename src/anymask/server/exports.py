@@ -33,13 +33,13 @@ _EXTENSIONS = {"label-map": ".png", "folder": "", "yolo": "", "cvat": ".xml"}
 
 
 def exported(
-    opened: Callable[[], Image], photo: StoredImage, body: ExportBody, earlier: Callable[[str], Mask]
+    opened: Callable[[], Image], stored_image: StoredImage, body: ExportBody, earlier: Callable[[str], Mask]
 ) -> tuple[str, str, bytes]:
     """Write masks into a scratch folder and take the file, or a .zip of the files, from there.
 
     Args:
-        opened: decodes the photo.
-        photo: what is known of it.
+        opened: decodes the image.
+        image: what is known of it.
         body: which masks, and the format.
         earlier: finds the mask behind a reference.
 
@@ -51,7 +51,7 @@ def exported(
         Problem: 404, an unknown reference.
     """
     format = find_format(body.format)
-    masks = [_mask(each, photo.size, earlier) for each in body.masks]
+    masks = [_mask(each, stored_image.size, earlier) for each in body.masks]
     told = Path(body.name.replace("\\", "/"))
     stem, suffix = _plain(told.stem)[:60] or "photo", _plain(told.suffix)[:8] or "jpg"
     image = replace(opened(), path=f"{stem}.{suffix}")
@@ -69,7 +69,7 @@ def exported(
 
 
 def cut_out_png(
-    opened: Callable[[], Image], photo: StoredImage, body: CutoutBody, earlier: Callable[[str], Mask]
+    opened: Callable[[], Image], stored_image: StoredImage, body: CutoutBody, earlier: Callable[[str], Mask]
 ) -> bytes:
     """Lift objects off their background, as a PNG; the other arguments are those of `exported`.
 
@@ -81,7 +81,7 @@ def cut_out_png(
     from anymask.editing.effects import Outline
 
     image = opened()
-    masks = MaskSet([_mask(each, photo.size, earlier) for each in body.masks], image=image)
+    masks = MaskSet([_mask(each, stored_image.size, earlier) for each in body.masks], image=image)
     ground = body.background
     result = cutout(
         image,

@@ -30,7 +30,7 @@ def find_everything(
     """Search a encoded, on the jobs' thread.
 
     Args:
-        encoded: the picture.
+        encoded: the image.
         parameters: of `EncodedImage.everything`.
         shown: words the masks.
         job: asked whether to stop.

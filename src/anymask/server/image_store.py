@@ -1,4 +1,4 @@
-"""The photos that clients brought, on disk: a folder each, named by the hash of the pixels, forgotten when idle."""
+"""The images that clients brought, on disk: a folder each, named by the hash of the pixels, forgotten when idle."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _ID = re.compile(r"[0-9a-f]{64}")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PHOTO, _RECORD = "photo", "record.json"
 _RECENT = 900.0
-"""Seconds for which a photo is not given up to make room for another."""
+"""Seconds for which an image is not given up to make room for another."""
 _TOUCH = 60.0
 
 
 @dataclass
 class StoredImage:
-    """What is known of one photo.
+    """What is known of one image.
 
     Attributes:
         id: hash of its pixels.
@@ -69,19 +69,19 @@ class ImageStore:
         self._limits = limits
         self._on_forget = on_forget
         self._lock = threading.RLock()
-        self._photos: dict[str, StoredImage] = {}
+        self._images: dict[str, StoredImage] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def start(self) -> None:
         """Read the images that an earlier server left, and drop those that were idle for too long."""
         for record in self.folder.glob(f"*/{_RECORD}"):
             with suppress(OSError, ValueError, KeyError, TypeError):
-                photo = _read_record(record)
-                self._photos[photo.id] = photo
+                stored_image = _read_record(record)
+                self._images[stored_image.id] = stored_image
         self.sweep()
 
     def add(self, encoded: bytes, client: str) -> StoredImage:
-        """Decode a picture and keep it.
+        """Decode an image and keep it.
 
         Raises:
             ImageError: it is none, or too large.
@@ -89,36 +89,36 @@ class ImageStore:
         """
         image = open_image(encoded, max_pixels=self._limits.pixels)
         with self._lock:
-            photo = self._photos.get(image.pixel_hash)
-            if photo is None or _hidden(client) not in photo.clients:
+            stored_image = self._images.get(image.pixel_hash)
+            if stored_image is None or _hidden(client) not in stored_image.clients:
                 self._check_count(client)
-            if photo is None:
+            if stored_image is None:
                 self._make_room(len(encoded))
-                photo = StoredImage(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
-                write_file(self._place(photo.id) / _PHOTO, encoded)
-                self._photos[photo.id] = photo
-            photo.clients.add(_hidden(client))
-            photo.used = time.time()
-            self._write_record(photo)
-            return photo
+                stored_image = StoredImage(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
+                write_file(self._place(stored_image.id) / _PHOTO, encoded)
+                self._images[stored_image.id] = stored_image
+            stored_image.clients.add(_hidden(client))
+            stored_image.used = time.time()
+            self._write_record(stored_image)
+            return stored_image
 
     def get(self, id: str) -> StoredImage:
-        """A photo that is here; this counts as using it.
+        """An image that is here; this counts as using it.
 
         Raises:
             Problem: 404, unknown or forgotten.
         """
         with self._lock:
-            photo = self._photos.get(id)
-            if photo is None or self._is_idle(photo):
+            stored_image = self._images.get(id)
+            if stored_image is None or self._is_idle(stored_image):
                 raise Problem(404, "unknown-image", "no such image: its id is wrong, or it was idle for too long")
-            photo.used = time.time()
-            if photo.used - photo.written > _TOUCH:
-                self._write_record(photo)
-            return photo
+            stored_image.used = time.time()
+            if stored_image.used - stored_image.written > _TOUCH:
+                self._write_record(stored_image)
+            return stored_image
 
     def open(self, id: str) -> Image:
-        """Decode a photo anew.
+        """Decode an image anew.
 
         Raises:
             Problem: 404, unknown or forgotten.
@@ -132,40 +132,40 @@ class ImageStore:
         return open_image(encoded, max_pixels=self._limits.pixels)
 
     def remove(self, id: str, client: str) -> None:
-        """Forget a photo for one client, and altogether when no other client brought it."""
+        """Forget an image for one client, and altogether when no other client brought it."""
         with self._lock:
-            photo = self.get(id)
-            photo.clients.discard(_hidden(client))
-            if photo.clients:
-                self._write_record(photo)
+            stored_image = self.get(id)
+            stored_image.clients.discard(_hidden(client))
+            if stored_image.clients:
+                self._write_record(stored_image)
             else:
                 self._drop(id)
 
-    def expires(self, photo: StoredImage) -> str:
-        """When a photo will be forgotten if nobody asks about it, ISO 8601 in UTC."""
-        moment = datetime.fromtimestamp(photo.used + self._limits.idle_seconds, timezone.utc)
+    def expires(self, stored_image: StoredImage) -> str:
+        """When an image will be forgotten if nobody asks about it, ISO 8601 in UTC."""
+        moment = datetime.fromtimestamp(stored_image.used + self._limits.idle_seconds, timezone.utc)
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def sweep(self) -> None:
-        """Forget what was idle for too long, and what is left of photos that never were whole."""
+        """Forget what was idle for too long, and what is left of images that never were whole."""
         with self._lock:
-            for photo in [each for each in self._photos.values() if self._is_idle(each)]:
-                self._drop(photo.id)
+            for stored_image in [each for each in self._images.values() if self._is_idle(each)]:
+                self._drop(stored_image.id)
             for folder in self.folder.iterdir():
-                if _ID.fullmatch(folder.name) and folder.name not in self._photos:
+                if _ID.fullmatch(folder.name) and folder.name not in self._images:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def save_state(self, id: str, session: str, state: bytes) -> None:
-        """Keep what a browser wants to find again, for as long as the photo."""
+        """Keep what a browser wants to find again, for as long as the image."""
         with self._lock:
-            photo, place = self.get(id), self._state_place(id, session)
+            stored_image, place = self.get(id), self._state_place(id, session)
             self._make_room(len(state), spare=id)
             write_file(place, state)
             states = sorted(place.parent.glob("state-*.json"), key=lambda each: each.stat().st_mtime)
             for oldest in states[: -self._limits.sessions]:
                 oldest.unlink(missing_ok=True)
-            photo.stored = sum(each.stat().st_size for each in place.parent.iterdir() if each.name != _RECORD)
-            self._write_record(photo)
+            stored_image.stored = sum(each.stat().st_size for each in place.parent.iterdir() if each.name != _RECORD)
+            self._write_record(stored_image)
 
     def read_state(self, id: str, session: str) -> bytes:
         """What `save_state` kept.
@@ -180,13 +180,13 @@ class ImageStore:
             raise Problem(404, "no-state", "nothing was saved for this image under this session") from None
 
     def __len__(self) -> int:
-        return len(self._photos)
+        return len(self._images)
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of all photos on disk."""
+        """Bytes of all images on disk."""
         with self._lock:
-            return sum(photo.stored for photo in self._photos.values())
+            return sum(stored_image.stored for stored_image in self._images.values())
 
     def _place(self, id: str) -> Path:
         if not _ID.fullmatch(id):
@@ -198,47 +198,47 @@ class ImageStore:
             raise Problem(422, "bad-input", "a session is 8 to 64 letters, digits, - and _")
         return self._place(id) / f"state-{_hidden(session)}.json"
 
-    def _is_idle(self, photo: StoredImage) -> bool:
-        return time.time() - photo.used > self._limits.idle_seconds
+    def _is_idle(self, stored_image: StoredImage) -> bool:
+        return time.time() - stored_image.used > self._limits.idle_seconds
 
     def _check_count(self, client: str) -> None:
-        mine = [photo for photo in self._photos.values() if _hidden(client) in photo.clients]
+        mine = [stored_image for stored_image in self._images.values() if _hidden(client) in stored_image.clients]
         if len(mine) >= self._limits.images_per_client:
-            oldest = min(photo.used for photo in mine)
+            oldest = min(stored_image.used for stored_image in mine)
             wait = max(1.0, oldest + self._limits.idle_seconds - time.time())
             line = f"{len(mine)} images are kept for you, which is the limit; DELETE one"
             raise Problem(429, "too-many-images", line, retry_after=min(wait, 3600))
 
     def _make_room(self, needed: int, spare: str = "") -> None:
-        """Forget the photos idle for longest, as far as they are not in use, until something new fits."""
+        """Forget the images idle for longest, as far as they are not in use, until something new fits."""
         excess = self.stored_bytes + needed - self._limits.stored_bytes
-        for photo in sorted(self._photos.values(), key=lambda each: each.used):
+        for stored_image in sorted(self._images.values(), key=lambda each: each.used):
             if excess <= 0:
                 return
-            if time.time() - photo.used < _RECENT or photo.id == spare:
+            if time.time() - stored_image.used < _RECENT or stored_image.id == spare:
                 break
-            excess -= photo.stored
-            self._drop(photo.id)
+            excess -= stored_image.stored
+            self._drop(stored_image.id)
         if excess > 0:
             raise Problem(429, "server-full", "the server keeps as many images as it may", retry_after=_RECENT)
 
     def _drop(self, id: str) -> None:
         with self._lock:
-            self._photos.pop(id, None)
+            self._images.pop(id, None)
             shutil.rmtree(self._place(id), ignore_errors=True)
         self._on_forget(id)
 
-    def _write_record(self, photo: StoredImage) -> None:
-        photo.written = time.time()
+    def _write_record(self, stored_image: StoredImage) -> None:
+        stored_image.written = time.time()
         record: dict[str, Any] = {
-            "id": photo.id,
-            "size": list(photo.size),
-            "stored": photo.stored,
-            "notes": list(photo.notes),
-            "used": photo.used,
-            "clients": sorted(photo.clients),
+            "id": stored_image.id,
+            "size": list(stored_image.size),
+            "stored": stored_image.stored,
+            "notes": list(stored_image.notes),
+            "used": stored_image.used,
+            "clients": sorted(stored_image.clients),
         }
-        write_file(self._place(photo.id) / _RECORD, json.dumps(record).encode())
+        write_file(self._place(stored_image.id) / _RECORD, json.dumps(record).encode())
 
 
 def _read_record(path: Path) -> StoredImage:

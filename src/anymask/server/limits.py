@@ -14,12 +14,12 @@ class Limits:
     """Bounds of a server.
 
     Attributes:
-        upload_bytes: of an uploaded or fetched picture.
+        upload_bytes: of an uploaded or fetched image.
         body_bytes: of any other request.
-        pixels: of a picture, known before it is decoded.
+        pixels: of an image, known before it is decoded.
         prompts: in one request.
         points: in one prompt.
-        images_per_client: pictures kept for one address.
+        images_per_client: images kept for one address.
         jobs_per_client: unfinished jobs of one address.
         jobs: unfinished jobs of all.
         kept_jobs: ended jobs that can still be asked about.
@@ -30,13 +30,13 @@ class Limits:
         body_seconds: for a request's body to arrive.
         header_seconds: for a request's headers to arrive.
         job_seconds: for one job.
-        idle_seconds: after which a picture that nobody asks about is forgotten, with all that belongs to it.
-        stored_bytes: of all pictures on disk.
-        scene_bytes: memory for pictures that are ready to be asked about.
+        idle_seconds: after which an image that nobody asks about is forgotten, with all that belongs to it.
+        stored_bytes: of all images on disk.
+        scene_bytes: memory for images that are ready to be asked about.
         window_bytes: memory for windows that somebody zoomed in on.
         mask_bytes: memory for answers that may be referred to.
         state_bytes: of one saved session.
-        sessions: saved for one picture; the oldest makes room.
+        sessions: saved for one image; the oldest makes room.
     """
 
     upload_bytes: int = 64 * MB

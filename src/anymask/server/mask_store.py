@@ -32,7 +32,7 @@ class MaskStore:
         """Keep a mask and return its reference.
 
         Args:
-            image: id of the picture.
+            image: id of the image.
             client: whose share of the memory it takes.
             mask: its pixels are not kept, its runs are.
             logits: keep the logits too; without them a later prompt is fed the mask itself.

@@ -1,4 +1,4 @@
-"""Everything a server holds: the model, the photos, the jobs, and the queues in front of them."""
+"""Everything a server holds: the model, the images, the jobs, and the queues in front of them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class ServerSettings:
     """How a server behaves.
 
     Attributes:
-        folder: for photos and ended jobs.
+        folder: for images and ended jobs.
         limits: what requests and clients may use.
         token: that requests have to carry; None for a server that only this machine can reach.
         hosts: further names that a server without a token answers to.
-        allow_urls: whether pictures may be fetched from addresses that clients name.
+        allow_urls: whether images may be fetched from addresses that clients name.
         detector: that turns words into boxes.
         workers: prompts that are answered at once.
     """
@@ -93,12 +93,12 @@ class Service:
         return time.perf_counter() + self.limits.request_seconds
 
     async def add_image(self, encoded: bytes, client: str) -> StoredImage:
-        """Take in a picture, and begin to encode it."""
+        """Take in an image, and begin to encode it."""
         with self.encoding.place(client):
-            photo = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
-        if not self.encoded_images.is_ready(photo.id):
-            self.encoded_images.start(photo.id, partial(self._encode, photo.id))
-        return photo
+            stored_image = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
+        if not self.encoded_images.is_ready(stored_image.id):
+            self.encoded_images.start(stored_image.id, partial(self._encode, stored_image.id))
+        return stored_image
 
     async def encoded(self, id: str, client: str, deadline: float | None = None) -> EncodedImage:
         """An image, encoded if it is not in memory.

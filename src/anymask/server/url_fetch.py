@@ -1,4 +1,4 @@
-"""Fetching a picture from an address that a client named, without becoming a way into the server's own network.
+"""Fetching an image from an address that a client named, without becoming a way into the server's own network.
 
 Every name is resolved once for each hop, every address behind it is checked, and the connection goes to the checked
 address itself: a name that points elsewhere a moment later (DNS rebinding) gains nothing. Redirects are followed by
@@ -68,7 +68,7 @@ async def fetch_image(
     allowed: Callable[[str], bool] = is_public,
     ports: frozenset[int] = frozenset(_PORTS.values()),
 ) -> bytes:
-    """Fetch a picture.
+    """Fetch an image.
 
     Args:
         url: http or https, on its usual port, without a user name.

@@ -27,7 +27,7 @@ class SessionBody(Body):
 
 @router.post("/v1/session", status_code=204, responses=problems(422))
 async def session(request: Request, body: SessionBody) -> Response:
-    """Exchange the token for a cookie, for browsers: pictures and event streams cannot carry a header."""
+    """Exchange the token for a cookie, for browsers: images and event streams cannot carry a header."""
     token = service_of(request).settings.token
     if token is not None and not same_token(token, body.token):
         raise Problem(401, "token", "that is not this server's token")

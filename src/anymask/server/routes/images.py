@@ -53,11 +53,11 @@ _STATE: dict[str, Any] = {
 
 @router.post("", status_code=201, response_model=ImageAnswer, responses=problems(415, 422, 429), openapi_extra=_UPLOAD)
 async def upload(request: Request) -> Response:
-    """Bring a photo. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
+    """Bring an image. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
     service = service_of(request)
     encoded = await _uploaded(request, service)
-    photo = await service.add_image(encoded, client_of(request))
-    return answer_json(_told(service, photo), 201, {"Location": f"/v1/images/{photo.id}"})
+    stored_image = await service.add_image(encoded, client_of(request))
+    return answer_json(_told(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
 
 
 async def _uploaded(request: Request, service: Service) -> bytes:
@@ -95,19 +95,19 @@ async def info(
 ) -> Response:
     """Size, expiry, and whether prompts will be answered at once."""
     service = service_of(request)
-    photo = service.images.get(id)
+    stored_image = service.images.get(id)
     if wait and not service.encoded_images.is_ready(id):
         try:
             await service.encoded(id, client_of(request), time.perf_counter() + wait)
         except Problem as problem:
             if problem.status_code != too_slow().status_code:
                 raise
-    return answer_json(_told(service, photo))
+    return answer_json(_told(service, stored_image))
 
 
 @router.delete("/{id}", status_code=204, responses=problems(404, 422))
 async def forget(request: Request, id: ImageId) -> Response:
-    """Forget a photo and all that belongs to it, unless another client brought it, too."""
+    """Forget an image and all that belongs to it, unless another client brought it, too."""
     service_of(request).images.remove(id, client_of(request))
     return Response(status_code=204)
 
@@ -123,7 +123,7 @@ async def display_image(
     max_side: Annotated[int | None, Query(ge=16, le=16384, description="of the longer side, in pixels")] = None,
     format: Literal["jpeg", "png", "webp"] = "jpeg",
 ) -> Response:
-    """The photo as the model sees it: upright, and in the frame that points and boxes count in."""
+    """The image as the model sees it: upright, and in the frame that points and boxes count in."""
     service = service_of(request)
     service.images.get(id)
     tag = f'"{id[:16]}-{max_side}-{format}"'
@@ -156,13 +156,13 @@ def _picture(service: Service, id: str, max_side: int | None, format: str) -> by
 
 @router.get("/{id}/state", response_model=dict[str, Any], responses=problems(404, 422))
 async def read_state(request: Request, id: ImageId, session: Session) -> Response:
-    """What this browser saved about the photo."""
+    """What this browser saved about the image."""
     return Response(service_of(request).images.read_state(id, session), media_type="application/json")
 
 
 @router.put("/{id}/state", status_code=204, responses=problems(404, 422), openapi_extra=_STATE)
 async def save_state(request: Request, id: ImageId, session: Session) -> Response:
-    """Save any JSON object with the photo, for as long as the photo is kept."""
+    """Save any JSON object with the image, for as long as the image is kept."""
     service = service_of(request)
     body = await request.body()
     if len(body) > service.limits.state_bytes:
@@ -176,12 +176,12 @@ async def save_state(request: Request, id: ImageId, session: Session) -> Respons
     return Response(status_code=204)
 
 
-def _told(service: Service, photo: StoredImage) -> dict[str, Any]:
+def _told(service: Service, stored_image: StoredImage) -> dict[str, Any]:
     return {
-        "id": photo.id,
-        "width": photo.size[0],
-        "height": photo.size[1],
-        "expires": service.images.expires(photo),
-        "encoded": service.encoded_images.is_ready(photo.id),
-        "notes": list(photo.notes),
+        "id": stored_image.id,
+        "width": stored_image.size[0],
+        "height": stored_image.size[1],
+        "expires": service.images.expires(stored_image),
+        "encoded": service.encoded_images.is_ready(stored_image.id),
+        "notes": list(stored_image.notes),
     }

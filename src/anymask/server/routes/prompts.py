@@ -1,4 +1,4 @@
-"""Questions about a photo: masks from prompts, boxes from words, files from masks."""
+"""Questions about an image: masks from prompts, boxes from words, files from masks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def alternatives(request: Request, id: ImageId, body: AlternativesBody) ->
 
 @router.post("/zoom", response_model=ZoomAnswer, responses=problems(404, 422, 429))
 async def zoom(request: Request, id: ImageId, body: ZoomBody) -> Response:
-    """Look closer at a part of the picture, so that prompts about it with this `window` are answered at once."""
+    """Look closer at a part of the image, so that prompts about it with this `window` are answered at once."""
     found = await service_of(request).zoom(id, body.window, client_of(request))
     return answer_json({"window": None if found is None else list(found)})
 
@@ -67,7 +67,7 @@ def _check_points(count: int, most: int, where: str) -> None:
 
 @router.post("/everything", status_code=202, response_model=StartedAnswer, responses=problems(404, 422, 429))
 async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
-    """Look for all objects of the photo, as a job."""
+    """Look for all objects of the image, as a job."""
     job = await service_of(request).everything(id, body, client_of(request))
     path = f"/v1/jobs/{job.id}"
     return answer_json({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
@@ -90,7 +90,7 @@ async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Respo
     responses=content("image/png") | problems(404, 422, 429),
 )
 async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
-    """One mask as a black and white picture of the photo's size."""
+    """One mask as a black and white image of the same size."""
     service = service_of(request)
     service.images.get(id)
     mask = service.references.get(id, n)
@@ -103,11 +103,13 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
 
 @router.post("/cutout", response_class=Response, responses=content("image/png") | problems(404, 415, 422, 429))
 async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
-    """Objects without their background, as a PNG of the photo's full resolution."""
+    """Objects without their background, as a PNG of the image's full resolution."""
     service = service_of(request)
-    photo = service.images.get(id)
+    stored_image = service.images.get(id)
     with service.encoding.place(client_of(request)):
-        work = partial(cut_out_png, partial(service.images.open, id), photo, body, partial(service.references.get, id))
+        work = partial(
+            cut_out_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
+        )
         return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
 
 
@@ -119,8 +121,10 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
 async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     """Masks in a file of any format; several files come as one .zip."""
     service = service_of(request)
-    photo = service.images.get(id)
+    stored_image = service.images.get(id)
     with service.prompting.place(client_of(request)):
-        work = partial(exported, partial(service.images.open, id), photo, body, partial(service.references.get, id))
+        work = partial(
+            exported, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
+        )
         name, kind, content = await service.prompting.run(work, service.deadline())
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

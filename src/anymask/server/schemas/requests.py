@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2, description="[x, y]")]
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description="[x_min, y_min, x_max, y_max]")]
 _SMALL = "TW^2d0l;00000lbj4"
-"""Runs of a small box in a picture of 600x400, for examples."""
+"""Runs of a small box in an image of 600x400, for examples."""
 
 Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier answer")]
 Label = Annotated[str, Field(max_length=200)]
@@ -40,7 +40,7 @@ class PromptBody(Body):
     box: Box | None = None
     text: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     logits: Reference | None = Field(None, description="the earlier answer's reference: its logits are fed back")
-    mask: Runs | None = Field(None, description="a drawn mask of the picture's size, in the place of `logits`")
+    mask: Runs | None = Field(None, description="a drawn mask of the image's size, in the place of `logits`")
     label: Label | None = Field(None, description="name for the masks that answer this")
 
 
@@ -75,7 +75,7 @@ class SegmentBody(Body):
     )
     window: Box | None = Field(
         None,
-        description="what is being looked at, in pixels: where it shows twice as fine as the picture was seen whole, "
+        description="what is being looked at, in pixels: where it shows twice as fine as the image was seen whole, "
         "it is encoded by itself and the prompts are answered there; `window` of each mask says so",
     )
 
@@ -95,7 +95,7 @@ class AlternativesBody(Body):
 
 
 class ZoomBody(Body):
-    """A part of a picture that somebody looks at."""
+    """A part of an image that somebody looks at."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"window": [100, 50, 400, 250]}]})
 
@@ -168,10 +168,10 @@ class ExportBody(Body):
 
     format: Annotated[str, Field(max_length=40, description="a name of GET /v1/models, `formats`")]
     masks: list[MaskBody] = Field(min_length=1, max_length=2000)
-    name: Annotated[str, Field(max_length=200)] = Field("photo.jpg", description="of the picture, for the file's text")
+    name: Annotated[str, Field(max_length=200)] = Field("photo.jpg", description="of the image, for the file's text")
 
 
 class UrlBody(Body):
-    """A picture to fetch, where the server was started with --allow-urls."""
+    """An image to fetch, where the server was started with --allow-urls."""
 
     url: Annotated[str, Field(max_length=2000)]

@@ -48,7 +48,7 @@ def content(*kinds: str) -> dict[int | str, dict[str, Any]]:
 
 
 class ImageAnswer(BaseModel):
-    """A photo that the server keeps."""
+    """An image that the server keeps."""
 
     id: str = Field(description="hash of the pixels")
     width: int
@@ -80,9 +80,7 @@ class MaskAnswer(BaseModel):
     parent: int | None = None
     level: int | None = None
     point: list[float] | None = None
-    window: list[int] | None = Field(
-        None, description="the window that it was seen in; null: in the picture as a whole"
-    )
+    window: list[int] | None = Field(None, description="the window that it was seen in; null: in the image as a whole")
 
 
 class ChosenMaskAnswer(MaskAnswer):
@@ -123,9 +121,7 @@ class AlternativesAnswer(RunAnswer):
 class ZoomAnswer(BaseModel):
     """A window that is ready."""
 
-    window: list[int] | None = Field(
-        description="what is encoded, in pixels; null: the picture as a whole shows as much"
-    )
+    window: list[int] | None = Field(description="what is encoded, in pixels; null: the image as a whole shows as much")
 
 
 class StartedAnswer(BaseModel):
