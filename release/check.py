@@ -70,7 +70,9 @@ def found_pythons() -> dict[str, str]:
     """The interpreters that are here, by version, oldest first."""
     found: dict[str, str] = {}
     for version in VERSIONS:
-        kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+        kept = sorted(
+            (Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions").glob(f"{version}.*/bin/python")
+        )
         places = [shutil.which(f"python{version}"), *map(str, reversed(kept))]
         for place in filter(None, places):
             asked = [place, "-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"]
