@@ -29,8 +29,8 @@ SHELLS = {
 }  # fmt: skip
 """The lines of docs/index.md, and whether the shell knows completion for anymask afterwards."""
 PACKED = (
-    "src/anymask/py.typed", "src/anymask/prediction/ranking.json", "src/anymask/weights/catalogue.toml", "tests/conftest.py",
-    "examples/photos/coffee.jpg", "LICENSE", "README.md", "CHANGELOG.md",
+    "src/anymask/py.typed", "src/anymask/prediction/ranking.json", "src/anymask/weights/catalogue.toml",
+    "tests/conftest.py", "examples/photos/coffee.jpg", "LICENSE", "README.md", "CHANGELOG.md",
 )  # fmt: skip
 TYPED = """
 import anymask
@@ -69,10 +69,9 @@ def main() -> int:
 def found_pythons() -> dict[str, str]:
     """The interpreters that are here, by version, oldest first."""
     found: dict[str, str] = {}
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     for version in VERSIONS:
-        kept = sorted(
-            (Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions").glob(f"{version}.*/bin/python")
-        )
+        kept = sorted((pyenv / "versions").glob(f"{version}.*/bin/python"))
         places = [shutil.which(f"python{version}"), *map(str, reversed(kept))]
         for place in filter(None, places):
             asked = [place, "-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"]
