@@ -83,7 +83,7 @@ def test_cleaning_is_previewed_then_applied_as_the_library_does(app: Application
     app.page.fill("#clean-islands", "8")
     said = app.page.inner_text("#clean-facts")
     assert "fills" in said
-    assert "drops" in said
+    assert "removes" in said
     red, green, blue = app.colour_at((20, 20))
     assert red > 150 > max(green, blue), "what would be dropped is shown in red"
     red, green, blue = app.colour_at((110, 300))

@@ -83,9 +83,9 @@ def test_a_screen_reader_hears_what_was_selected_and_what_was_done(app: Applicat
     assert status.get_attribute("aria-live") == "polite"
     app.click(SAUCER)
     assert app.status.startswith("Object 1: ")
-    assert "% of the picture, score" in app.status
+    assert "% of the image, score" in app.status
     app.press("Enter")
-    assert app.status == "Object 1 accepted. Point at the next object."
+    assert app.status == "Object 1 accepted. Click the next object."
     app.press("Control+z")
     assert app.status.startswith(("Undone", "Object 1"))
     app.press("Escape")

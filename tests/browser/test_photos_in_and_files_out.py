@@ -70,8 +70,8 @@ def test_progress_is_shown_until_the_first_click_can_be_answered(empty: Applicat
     )
     empty.open(tmp_path / "noise.png")
     seen = empty.page.evaluate("window.seen")
-    assert any(text.startswith("Sending the photo: ") for text in seen)
-    assert seen[-1] == "Looking at the photo …"
+    assert any(text.startswith("Uploading the image: ") for text in seen)
+    assert seen[-1] == "Encoding the image …"
     assert "1024 by 700 pixels, is ready" in empty.status
 
 
@@ -254,9 +254,9 @@ def test_a_server_with_a_token_asks_for_it_once(context: Any, tmp_path: Path, co
     server.start()
     app = Application(context.new_page())
     app.visit(server.address)
-    app.page.fill("#token", "not the right one")
+    app.page.fill("#token", "token is wrong")
     app.page.click("#token-dialog button[type=submit]")
-    app.page.wait_for_selector("#token-dialog >> text=not the right one")
+    app.page.wait_for_selector("#token-dialog >> text=token is wrong")
     app.page.fill("#token", token)
     app.page.click("#token-dialog button[type=submit]")
     app.page.wait_for_selector("#token-dialog", state="hidden")

@@ -35,7 +35,7 @@ def _zoom_in(app: Application) -> None:
     while app.page.evaluate("window.anymask.stage.viewport.scale") < 1.2:
         app.page.mouse.wheel(0, -200)
         app.next_frame()
-    app.page.wait_for_selector("#closer >> text=Seen close up")
+    app.page.wait_for_selector("#closer >> text=Close-up")
 
 
 def test_what_is_visible_is_asked_about_as_close_as_it_is(

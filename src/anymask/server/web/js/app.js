@@ -12,13 +12,13 @@ const EXACT = 4e6; // pixels up to which the photo is shown without compression
 export class App {
   /**
    * @param {import("./net/api.js").Api} api
-   * @param {object} told what the page does when something changes: changed(), photo(photo), progress(text, share),
-   *   glimpsed(), which lasts until that is seen
+   * @param {object} page shows what changes: changed(), photo(photo), progress(text, share), glimpse(photo), and
+   *   glimpsed(), whose promise resolves when the preview is on the screen
    * @param {import("./canvas/zoom_window.js").Closer} closer
    */
-  constructor(api, told, closer) {
+  constructor(api, page, closer) {
     this.api = api;
-    this.told = told;
+    this.page = page;
     this.closer = closer;
     this.photo = null;
     this.file = null;
@@ -40,14 +40,14 @@ export class App {
   async open(file, history = start()) {
     const turn = ++this.opening;
     try {
-      this.told.progress(S.reading(file.name), null);
+      this.page.progress(S.reading(file.name), null);
       const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
       if (turn !== this.opening) return false;
       if (glimpse)
-        this.told.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
+        this.page.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
       const about = await this.api.upload(
         file,
-        (share) => turn === this.opening && this.told.progress(S.sending(share), share),
+        (share) => turn === this.opening && this.page.progress(S.sending(share), share),
       );
       if (turn !== this.opening) return false;
       await savePhoto(about.id, file).catch(() => say(S.storageFull));
@@ -55,8 +55,8 @@ export class App {
       return true;
     } catch (error) {
       if (turn === this.opening) {
-        this.told.progress(null);
-        this.told.photo(this.photo);
+        this.page.progress(null);
+        this.page.photo(this.photo);
         sayFailure(error);
       }
       return false;
@@ -70,14 +70,14 @@ export class App {
     const { photo, history } = session;
     const turn = ++this.opening;
     try {
-      this.told.progress(S.reading(photo.name), null);
+      this.page.progress(S.reading(photo.name), null);
       const about = await this.api.image(photo.id);
       const file = await loadPhoto(photo.id);
       await this.#take({ ...about, name: photo.name }, file, history, turn);
     } catch (error) {
       const file = error.lostImage ? await loadPhoto(photo.id) : null;
       if (file) return this.open(file, history);
-      this.told.progress(null);
+      this.page.progress(null);
       if (!error.lostImage) sayFailure(error);
       return false;
     }
@@ -98,7 +98,7 @@ export class App {
 
   /** Ask for what is not known yet, and show what is. */
   refresh() {
-    this.told.changed();
+    this.page.changed();
     if (!this.photo) return;
     for (const object of this.state.objects) {
       if (!this.answers.known(object)) this.#fetch(object);
@@ -115,11 +115,11 @@ export class App {
       if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
         await answers.glimpse(object.steps).catch(() => null);
         if (answers !== this.answers) return;
-        await this.told.glimpsed(); // the full question would take the processor from the picture
+        await this.page.glimpsed(); // the full question would take the processor from the picture
       }
       await answers.of(object);
       if (answers !== this.answers) return;
-      this.told.changed();
+      this.page.changed();
       if (this.active === object) this.#speak(object);
     } catch (error) {
       if (answers === this.answers) sayFailure(error);
@@ -135,25 +135,25 @@ export class App {
     const spoken = JSON.stringify([object.id, object.steps, object.edits]);
     if (spoken === this.spoken) return;
     this.spoken = spoken;
-    say(S.said.selected(nameOf(object), factsOf(answer)) + (answer.follows_prompt === false ? S.said.broken : ""));
+    say(S.message.selected(nameOf(object), factsOf(answer)) + (answer.follows_prompt === false ? S.message.broken : ""));
   }
 
   #announce(action, before) {
     const object = before.objects.find((each) => each.id === (action.id ?? before.active));
     const line = {
-      undo: () => S.said.undone,
-      redo: () => S.said.redone,
-      accept: () => S.said.accepted(nameOf(object)),
-      clear: () => S.said.cleared,
-      open: () => S.said.reopened(nameOf(object)),
-      remove: () => S.said.removed(nameOf(object)),
+      undo: () => S.message.undone,
+      redo: () => S.message.redone,
+      accept: () => S.message.accepted(nameOf(object)),
+      clear: () => S.message.cleared,
+      open: () => S.message.reopened(nameOf(object)),
+      remove: () => S.message.removed(nameOf(object)),
     }[action.type];
     this.spoken = null;
     if (line) say(line());
   }
 
   async #take(photo, file, history, turn) {
-    this.told.progress(S.encoding, null);
+    this.page.progress(S.encoding, null);
     const ready = this.api.ready(photo.id);
     const exact = photo.width * photo.height <= EXACT;
     const picture = await createImageBitmap(await this.api.picture(photo.id, exact ? "png" : "jpeg"));
@@ -167,10 +167,10 @@ export class App {
       apart: (...clicks) => this.#patiently(() => this.api.apart(photo.id, ...clicks)),
     };
     this.answers = new Answers(this.photo, server, () => this.state.objects);
-    this.told.photo(this.photo);
+    this.page.photo(this.photo);
     await ready;
     if (turn !== this.opening) return;
-    this.told.progress(null);
+    this.page.progress(null);
     say(S.ready(photo.name, photo.width, photo.height));
     this.#save();
     this.refresh();
@@ -199,17 +199,17 @@ export class App {
   /** Make an object of its own for each thing that the active object's clicks are on. */
   async split() {
     const object = this.active;
-    if (!object || !canSplit(object)) return say(S.said.nothingToSplit);
+    if (!object || !canSplit(object)) return say(S.message.nothingToSplit);
     const { points, labels } = promptOf(object.steps);
     try {
       const members = await this.answers.apart({ points, labels });
       if (this.active !== object) return;
-      if (members.length < 2) return say(S.said.oneObject);
+      if (members.length < 2) return say(S.message.oneObject);
       const objects = members.map(({ points: own, labels: about }, member) => ({
         steps: [{ kind: "member", points, labels, member, own: { points: own, labels: about } }],
       }));
       this.act({ type: "split", objects });
-      say(S.said.split(members.length));
+      say(S.message.split(members.length));
     } catch (error) {
       sayFailure(error);
     }

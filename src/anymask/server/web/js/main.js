@@ -49,8 +49,8 @@ const hover = new Hover(
 );
 const everything = new Everything(app, () => stage.draw());
 const act = {
-  undo: () => app.act({ type: "undo" }) || say(S.said.nothingToUndo),
-  redo: () => app.act({ type: "redo" }) || say(S.said.nothingToRedo),
+  undo: () => app.act({ type: "undo" }) || say(S.message.nothingToUndo),
+  redo: () => app.act({ type: "redo" }) || say(S.message.nothingToRedo),
   setTool,
   pick: (place) => current.pick(place),
   cycle: (by) => current.cycle(by),
@@ -183,7 +183,7 @@ function setTool(tool) {
 function toggleExclude() {
   ui.exclude = !ui.exclude;
   hover.clear();
-  say(S.said.excluding(ui.exclude));
+  say(S.message.excluding(ui.exclude));
   toolbar.show(ui, app.history, app.photo !== null, everything.on);
 }
 
@@ -210,5 +210,5 @@ function previewCleaning(clean) {
 
 function showPlace(place) {
   const pixel = place && app.photo ? pixelAt(app.photo, place) : null;
-  byId("place").textContent = pixel ? S.said.at(pixel.x, pixel.y) : "";
+  byId("place").textContent = pixel ? S.message.at(pixel.x, pixel.y) : "";
 }

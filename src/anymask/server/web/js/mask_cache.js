@@ -1,4 +1,4 @@
-/** From steps to masks: asks the server, remembers, and applies edits. Undo needs no server: old answers are kept. */
+/** From steps to masks: asks the server, remembers, and applies edits. Undo needs no server: earlier masks stay in the cache. */
 
 import { undecided } from "./core/alternatives.js";
 import { emptyBitmap, fromRle } from "./core/bitmap.js";
@@ -21,7 +21,7 @@ export class Answers {
     this.photo = photo;
     this.server = server;
     this.objects = objects;
-    this.kept = new Map(); // by steps: the answer or its promise, oldest first
+    this.cache = new Map(); // by steps: the answer or its promise, oldest first
     this.edited = new WeakMap(); // by mask: results of edits on it
     this.looking = new Map(); // by steps: a look that is under way
     this.glimpses = new Map(); // by steps: what one look gave, until the answer is here
@@ -63,12 +63,12 @@ export class Answers {
   /** What one look at the steps gives, to be shown until the answer is here. @returns {Promise<ObjectMask>} */
   async glimpse(steps) {
     const key = keyOf(steps);
-    if (!this.glimpses.has(key)) this.sawAtAGlance(steps, await (this.looking.get(key) ?? this.preview(steps)));
+    if (!this.glimpses.has(key)) this.storePreview(steps, await (this.looking.get(key) ?? this.preview(steps)));
     return this.glimpses.get(key);
   }
 
   /** Remember what one look gave. */
-  sawAtAGlance(steps, answer) {
+  storePreview(steps, answer) {
     this.glimpses.set(keyOf(steps), answer);
     if (this.glimpses.size > GLIMPSES) this.glimpses.delete(this.glimpses.keys().next().value);
   }
@@ -105,7 +105,7 @@ export class Answers {
   preview(steps, thorough = false) {
     const key = keyOf(steps);
     const look = (async () => {
-      const options = { ...seenIn(steps), ...(thorough ? { refine: "off", store: false } : { preview: true }) };
+      const options = { ...windowOf(steps), ...(thorough ? { refine: "off", store: false } : { preview: true }) };
       return answerOf(await this.server.segment(await this.#prompt(steps), options));
     })();
     const over = () => this.looking.get(key) === look && this.looking.delete(key);
@@ -129,31 +129,31 @@ export class Answers {
   async #request(steps, options, again = false) {
     const prompt = await this.#prompt(steps);
     try {
-      return await this.server.segment(prompt, { ...options, ...seenIn(steps) });
+      return await this.server.segment(prompt, { ...options, ...windowOf(steps) });
     } catch (error) {
       // The server has forgotten the earlier answer: ask for that one again, then for this.
       if (!prompt.logits || !error.lostLogits || again) throw error;
-      for (const [key, { value }] of this.kept) if (value) this.kept.delete(key);
+      for (const [key, { value }] of this.cache) if (value) this.cache.delete(key);
       return this.#request(steps, options, true);
     }
   }
 
   #once(key, make) {
-    const found = this.kept.get(key);
+    const found = this.cache.get(key);
     if (found) {
-      this.kept.delete(key);
-      this.kept.set(key, found);
+      this.cache.delete(key);
+      this.cache.set(key, found);
       return found.promise;
     }
     const entry = { promise: make(), value: null, bytes: 0 };
-    this.kept.set(key, entry);
+    this.cache.set(key, entry);
     entry.promise.then(
       (value) => {
         entry.value = value;
         entry.bytes = [value].flat().reduce((bytes, answer) => bytes + 3 * answer.bitmap.data.length, 256);
         this.#forgetOldest();
       },
-      () => this.kept.get(key) === entry && this.kept.delete(key),
+      () => this.cache.get(key) === entry && this.cache.delete(key),
     );
     return entry.promise;
   }
@@ -161,21 +161,21 @@ export class Answers {
   #look(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
-    const known = this.kept.get(keyOf(steps))?.value;
+    const known = this.cache.get(keyOf(steps))?.value;
     if (known) return known;
     const [list, place] = placeOf(last);
-    const all = list && this.kept.get(listKey(list, steps))?.value;
+    const all = list && this.cache.get(listKey(list, steps))?.value;
     return all ? all[Math.min(place, all.length - 1)] : null;
   }
 
   #forgetOldest() {
-    let bytes = [...this.kept.values()].reduce((total, entry) => total + entry.bytes, 0);
+    let bytes = [...this.cache.values()].reduce((total, entry) => total + entry.bytes, 0);
     if (bytes <= Answers.room) return;
     const used = new Set(this.objects().map((object) => keyOf(object.steps)));
-    for (const [key, entry] of this.kept) {
+    for (const [key, entry] of this.cache) {
       if (bytes <= Answers.room) return;
       if (!entry.value || used.has(key)) continue;
-      this.kept.delete(key);
+      this.cache.delete(key);
       bytes -= entry.bytes;
     }
   }
@@ -222,7 +222,7 @@ export function promptOf(steps) {
 }
 
 /** What was visible when the last step was made, if that was closer than the whole photo. */
-function seenIn(steps) {
+function windowOf(steps) {
   const { window } = steps[steps.length - 1];
   return window ? { window } : {};
 }

@@ -57,7 +57,7 @@ export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
     if (everything.on) return everything.take(place);
     if (ui.tool !== "select" && !right) return;
     const pixel = pixelAt(app.photo, place);
-    if (!pixel) return say(S.said.outside);
+    if (!pixel) return say(S.message.outside);
     ask(app, ui, hover, pixel, excludes(event, right));
   };
 
@@ -66,7 +66,7 @@ export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
     const corners = boxOf(app.photo, from, to);
     if (ui.tool !== "select" || everything.on) return stage.draw();
     if (!corners) {
-      say(S.said.boxGiven);
+      say(S.message.boxTooSmall);
       return stage.draw();
     }
     askBox(app, hover, corners);
@@ -108,7 +108,7 @@ export function ask(app, ui, hover, pixel, exclude) {
   const step = pointStep(app, pixel, exclude);
   const steps = [...(app.active?.steps ?? []), step];
   const guess = hover.to(steps);
-  if (guess) app.answers.sawAtAGlance(steps, guess); // the preview of the same place stays in sight
+  if (guess) app.answers.storePreview(steps, guess); // the preview of the same place stays in sight
   app.act({ type: "step", step });
   hover.clear();
 }

@@ -8,10 +8,10 @@ const WHEEL = 0.0018;
  * Listen to a stage.
  *
  * @param {import("./stage.js").Stage} stage
- * @param {object} meant what to do: `gesture(place, event)` names what a press starts ("ask" | "paint" | "pan" |
+ * @param {object} handlers what to do: `gesture(place, event)` names what a press starts ("ask" | "paint" | "pan" |
  *   "drag"), the others are told of it: hover, leave, click, box, boxDraft, paint, painted, drag, dragged, wheel.
  */
-export function listenToPointers(stage, meant) {
+export function listenToPointers(stage, handlers) {
   const { canvas } = stage;
   const fingers = new Map();
   let press = null;
@@ -29,9 +29,9 @@ export function listenToPointers(stage, meant) {
       return;
     }
     const place = stage.placeOf(event);
-    const kind = event.button === 1 ? "pan" : event.button === 2 ? "ask" : meant.gesture(place, event);
+    const kind = event.button === 1 ? "pan" : event.button === 2 ? "ask" : handlers.gesture(place, event);
     press = { kind, place, local, last: local, button: event.button, moved: false, event };
-    if (kind === "paint") meant.paint(place, event);
+    if (kind === "paint") handlers.paint(place, event);
   };
 
   const move = (event) => {
@@ -40,16 +40,16 @@ export function listenToPointers(stage, meant) {
     if (press?.kind === "pinch") return pinch(event, local);
     const place = stage.placeOf(event);
     if (!press) {
-      if (event.pointerType !== "touch") meant.hover(place, event);
+      if (event.pointerType !== "touch") handlers.hover(place, event);
       return;
     }
     const slack = event.pointerType === "touch" ? SLACK_TOUCH : SLACK;
     press.moved ||= Math.hypot(local.x - press.local.x, local.y - press.local.y) > slack;
     if (press.kind === "pan") stage.pan(local.x - press.last.x, local.y - press.last.y);
     else if (press.kind === "paint") {
-      for (const each of event.getCoalescedEvents?.() ?? [event]) meant.paint(stage.placeOf(each), each);
-    } else if (press.moved && press.kind === "drag") meant.drag(place);
-    else if (press.moved && press.button === 0) meant.boxDraft(press.place, place);
+      for (const each of event.getCoalescedEvents?.() ?? [event]) handlers.paint(stage.placeOf(each), each);
+    } else if (press.moved && press.kind === "drag") handlers.drag(place);
+    else if (press.moved && press.button === 0) handlers.boxDraft(press.place, place);
     press.last = local;
   };
 
@@ -63,16 +63,16 @@ export function listenToPointers(stage, meant) {
     }
     press = null;
     const place = stage.placeOf(event);
-    if (ended.kind === "paint") meant.painted();
-    else if (ended.kind === "drag") meant.dragged(ended.moved ? place : null);
-    else if (ended.kind === "ask" && !ended.moved) meant.click(ended.place, event, ended.button === 2);
-    else if (ended.kind === "ask" && ended.button === 0) meant.box(ended.place, place);
+    if (ended.kind === "paint") handlers.painted();
+    else if (ended.kind === "drag") handlers.dragged(ended.moved ? place : null);
+    else if (ended.kind === "ask" && !ended.moved) handlers.click(ended.place, event, ended.button === 2);
+    else if (ended.kind === "ask" && ended.button === 0) handlers.box(ended.place, place);
   };
 
   const cancel = () => {
-    if (press?.kind === "paint") meant.painted(true);
-    if (press?.kind === "ask") meant.boxDraft(null, null);
-    if (press?.kind === "drag") meant.dragged(null, true);
+    if (press?.kind === "paint") handlers.painted(true);
+    if (press?.kind === "ask") handlers.boxDraft(null, null);
+    if (press?.kind === "drag") handlers.dragged(null, true);
     press = null;
   };
 
@@ -94,17 +94,17 @@ export function listenToPointers(stage, meant) {
     fingers.delete(event.pointerId);
     cancel();
   });
-  canvas.addEventListener("pointerleave", () => press || meant.leave());
+  canvas.addEventListener("pointerleave", () => press || handlers.leave());
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("auxclick", (event) => event.preventDefault());
-  canvas.addEventListener("wheel", (event) => wheel(stage, meant, event), { passive: false });
+  canvas.addEventListener("wheel", (event) => wheel(stage, handlers, event), { passive: false });
   return { cancel };
 }
 
-function wheel(stage, meant, event) {
+function wheel(stage, handlers, event) {
   event.preventDefault();
   const pixels = event.deltaY * (event.deltaMode === 1 ? 33 : event.deltaMode === 2 ? 400 : 1);
-  if (!event.ctrlKey && meant.wheel(Math.sign(pixels), stage.placeOf(event))) return;
+  if (!event.ctrlKey && handlers.wheel(Math.sign(pixels), stage.placeOf(event))) return;
   // Pinching on a touchpad arrives as a wheel with Ctrl, in small steps.
   const factor = Math.exp(-Math.max(-300, Math.min(300, pixels)) * WHEEL * (event.ctrlKey ? 4 : 1));
   stage.zoom(factor, stage.localOf(event));

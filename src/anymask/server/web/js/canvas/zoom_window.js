@@ -29,9 +29,9 @@ export class Closer {
     this.#say("");
     if (!this.visible) return;
     this.timer = setTimeout(async () => {
-      this.#say(S.lookingCloser);
+      this.#say(S.encodingWindow);
       const seen = await look(this.visible).catch(() => null); // a click asks again, and says what is wrong
-      if (turn === this.turn) this.#say(seen ? S.seenCloser : "");
+      if (turn === this.turn) this.#say(seen ? S.closeUp : "");
     }, REST);
   }
 

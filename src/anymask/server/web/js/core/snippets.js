@@ -1,4 +1,4 @@
-/** The same masks without the browser: as Python and as a command line, word for word what is on the screen. */
+/** The same masks without the browser, as Python and as a command line. */
 
 import { nameOf } from "./labels.js";
 
@@ -44,14 +44,14 @@ export function asPython(photo, model, objects) {
   lines.push(
     "",
     `segmenter = anymask.load(${options.join(", ")})`,
-    `scene = segmenter.encode(${quotePython(photo.name)})`,
+    `image = segmenter.encode(${quotePython(photo.name)})`,
     "masks = {}",
   );
   const names = uniqueNames(objects);
   objects.forEach((object, index) => {
     const target = `masks[${quotePython(names[index])}]`;
-    if (isPlain(object)) lines.push(`${target} = scene.segment(${plainArguments(object)})[0]`);
-    else lines.push(`${target} = follow(scene, ${toPython(stepsOf(object))})`);
+    if (isPlain(object)) lines.push(`${target} = image.segment(${plainArguments(object)})[0]`);
+    else lines.push(`${target} = follow(image, ${toPython(stepsOf(object))})`);
   });
   return `${lines.join("\n")}\n`;
 }
@@ -65,14 +65,14 @@ export function asShell(photo, model, objects) {
   const names = uniqueNames(objects);
   return objects
     .map((object, index) => {
-      const asked = isPlain(object) ? plainOptions(object) : ` --prompt-log ${quoteShell(JSON.stringify(stepsOf(object)))}`;
+      const prompt = isPlain(object) ? plainOptions(object) : ` --prompt-log ${quoteShell(JSON.stringify(stepsOf(object)))}`;
       const out = `anymask-out/${fileName(names[index])}`;
-      return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${asked}${runtime} --out ${quoteShell(out)}\n`;
+      return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${prompt}${runtime} --out ${quoteShell(out)}\n`;
     })
     .join("");
 }
 
-/** One question, the answer that the library would choose itself, nothing done by hand. */
+/** Whether one prompt alone gives the mask: no alternative picked, nothing done by hand. */
 function isPlain(object) {
   const [step] = object.steps;
   if (object.steps.length !== 1 || !["point", "box"].includes(step.kind) || step.window) return false;
@@ -82,28 +82,28 @@ function isPlain(object) {
 
 function plainArguments(object) {
   const [step] = object.steps;
-  const asked =
+  const prompt =
     step.kind === "box" ? `box=[${step.box.join(", ")}]` : `points=[(${step.x}, ${step.y})], labels=[${step.label}]`;
   const [clean] = object.edits;
-  if (!clean) return asked;
-  return `${asked}, max_hole_area=${clean.holes}, max_island_area=${clean.islands}`;
+  if (!clean) return prompt;
+  return `${prompt}, max_hole_area=${clean.holes}, max_island_area=${clean.islands}`;
 }
 
 function plainOptions(object) {
   const [step] = object.steps;
   const point = `${step.x},${step.y}`;
-  const asked =
+  const prompt =
     step.kind === "box" ? ` --box ${step.box.join(",")}` : ` --${step.label ? "point" : "exclude-point"} ${point}`;
   const [clean] = object.edits;
-  return clean ? `${asked} --fill-holes ${clean.holes} --drop-islands ${clean.islands}` : asked;
+  return clean ? `${prompt} --fill-holes ${clean.holes} --drop-islands ${clean.islands}` : prompt;
 }
 
 function uniqueNames(objects) {
-  const seen = new Set();
+  const used = new Set();
   return objects.map((object) => {
     let name = nameOf(object);
-    for (let n = 2; seen.has(name); n++) name = `${nameOf(object)} ${n}`;
-    seen.add(name);
+    for (let n = 2; used.has(name); n++) name = `${nameOf(object)} ${n}`;
+    used.add(name);
     return name;
   });
 }

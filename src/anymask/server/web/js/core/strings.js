@@ -1,4 +1,4 @@
-/** Every word the application shows or says, in one place. */
+/** All texts of the application, for the screen and for screen readers. */
 
 const whole = new Intl.NumberFormat("en");
 const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 2 : 1)} %`;
@@ -6,7 +6,7 @@ const count = (n, one, many = `${one}s`) => `${whole.format(n)} ${n === 1 ? one 
 
 export const S = {
   // the bar
-  openPhoto: "Open photo",
+  openPhoto: "Open image",
   takePhoto: "Take a photo",
   theme: "Dark or light",
   help: "Help and keyboard",
@@ -15,65 +15,65 @@ export const S = {
   // the stage
   tools: "Tools",
   panel: "Objects and export",
-  canvas: (name) => `Photo ${name}`,
-  noPhoto: "No photo yet",
+  canvas: (name) => `Image ${name}`,
+  noPhoto: "No image yet",
   canvasHelp:
-    "Arrow keys move the crosshair, with Shift ten times as far. Space includes the place, X excludes it, B starts and " +
-    "ends a box. 1 to 6 switch between answers. Enter accepts the object, Escape clears it. Plus and minus zoom.",
-  welcomeTitle: "Point at something, get its exact mask",
-  welcomeText: "Drop a photo here, paste one, or pick it.",
-  pickPhoto: "Pick a photo",
-  welcomeHint: "It stays on this computer, unless the server is elsewhere.",
-  dropHere: "Drop the photo",
+    "Arrow keys move the crosshair, with Shift ten times as far. Space includes the pixel, X excludes it, B starts and " +
+    "ends a box. 1 to 6 pick an alternative. Enter accepts the object, Escape clears it. Plus and minus zoom.",
+  welcomeTitle: "Click an object, get its mask",
+  welcomeText: "Drop an image here, paste one, or pick a file.",
+  pickPhoto: "Pick an image",
+  welcomeHint: "The image stays on this computer, unless the server runs on another one.",
+  dropHere: "Drop the image",
   zoom: "Zoom",
   zoomIn: "Zoom in (+)",
   zoomOut: "Zoom out (−)",
-  zoomFit: "Whole picture (0)",
-  lookingCloser: "Looking closer …",
-  seenCloser: "Seen close up",
+  zoomFit: "Whole image (0)",
+  encodingWindow: "Encoding the visible part …",
+  closeUp: "Close-up",
   zoomLevel: (scale) => `${scale < 0.1 ? (scale * 100).toFixed(1) : Math.round(scale * 100)} %`,
 
   // tools
-  select: "Point: click includes, right click excludes, drag for a box (V)",
+  select: "Prompt: click includes, right click excludes, drag for a box (V)",
   exclude: "Clicks exclude (X)",
-  brush: "Brush: paint pixels in (P)",
-  erase: "Eraser: take pixels out (R)",
-  pan: "Move the picture (H)",
+  brush: "Brush: add pixels (P)",
+  erase: "Eraser: remove pixels (R)",
+  pan: "Move the image (H)",
   everything: "Everything: find all objects (E)",
   undo: "Undo (Ctrl+Z)",
   redo: "Redo (Ctrl+Y)",
-  brushSize: "Size of the brush",
+  brushSize: "Brush size",
 
   // reading and encoding
   progress: "Progress",
   reading: (name) => `Reading ${name} …`,
-  sending: (share) => `Sending the photo: ${Math.round(share * 100)} %`,
-  encoding: "Looking at the photo …",
-  ready: (name, width, height) => `${name}, ${width} by ${height} pixels, is ready. Point at something.`,
-  restored: (n) => `${count(n, "object")} brought back.`,
-  notAPhoto: "This is not a picture.",
+  sending: (share) => `Uploading the image: ${Math.round(share * 100)} %`,
+  encoding: "Encoding the image …",
+  ready: (name, width, height) => `${name}, ${width} by ${height} pixels, is ready. Click an object.`,
+  restored: (n) => `${count(n, "object")} restored.`,
+  notAPhoto: "This is not an image.",
 
-  // words
-  wordsTitle: "Find by words",
-  wordsExample: "e.g. cup, spoon",
-  wordsFind: "Find",
-  searching: (words) => `Looking for ${words} …`,
-  found: (n, words) => (n ? `${count(n, "object")} found for ${words}.` : `Nothing found for ${words}.`),
+  // text prompt
+  textTitle: "Find by text",
+  textExample: "e.g. cup, spoon",
+  textFind: "Find",
+  searching: (text) => `Searching for ${text} …`,
+  detections: (n, text) => (n ? `${count(n, "object")} found for ${text}.` : `Nothing found for ${text}.`),
 
-  // the object at hand
+  // the active object
   currentTitle: "This object",
-  currentHint: "Click something in the photo. Click again to add to it, right click to take away, drag for a box.",
-  currentHintTouch: "Tap something in the photo. Tap again to add to it; drag with one finger for a box.",
+  currentHint: "Click an object in the image. Click again to add to the mask, right-click to remove, drag for a box.",
+  currentHintTouch: "Tap an object in the image. Tap again to add to the mask; drag with one finger for a box.",
   name: "Name",
   unnamed: (id) => `Object ${id}`,
-  facts: (share, score) => `${percent(share)} of the picture` + (score === null ? "" : `, score ${score.toFixed(2)}`),
-  alternatives: "What was meant",
+  facts: (share, score) => `${percent(share)} of the image` + (score === null ? "" : `, score ${score.toFixed(2)}`),
+  alternatives: "Alternatives",
   alternative: (n, share, score) =>
-    `Answer ${n}: ${percent(share)} of the picture` + (score === null ? "" : `, score ${score.toFixed(2)}`) + ` (${n})`,
+    `Alternative ${n}: ${percent(share)} of the image` + (score === null ? "" : `, score ${score.toFixed(2)}`) + ` (${n})`,
   alternativeShort: (n, score) => (score === null ? `${n}` : `${n}  ${score.toFixed(2)}`),
   split: "Split (G)",
   splitTitle: "The clicks are on different objects: make one of each (G)",
-  prompts: "What was asked",
+  prompts: "Prompts",
   step: {
     include: (x, y) => `${x}, ${y}`,
     exclude: (x, y) => `not ${x}, ${y}`,
@@ -84,18 +84,18 @@ export const S = {
     erase: "eraser",
     clean: "clean-up",
   },
-  removeStep: (label) => `Take back ${label}`,
+  removeStep: (label) => `Remove ${label}`,
   accept: "Accept (Enter)",
   clear: "Clear (Esc)",
-  clean: "Clean up holes and islands",
+  clean: "Remove small holes and islands",
   holes: "Fill holes below",
-  islands: "Drop islands below",
+  islands: "Remove islands below",
   pixels: (n) => (n ? `${whole.format(n)} px` : "off"),
   cleanPreview: (filled, dropped) =>
     filled.length || dropped.length
       ? [
           filled.length ? `fills ${count(filled.length, "hole")}, ${whole.format(sum(filled))} px` : "",
-          dropped.length ? `drops ${count(dropped.length, "island")}, ${whole.format(sum(dropped))} px` : "",
+          dropped.length ? `removes ${count(dropped.length, "island")}, ${whole.format(sum(dropped))} px` : "",
         ]
           .filter(Boolean)
           .join("; ")
@@ -118,18 +118,18 @@ export const S = {
   // everything mode
   everythingTitle: "Everything",
   everythingRunning: (n) => `${count(n, "region")} so far …`,
-  everythingDone: (n) => `${count(n, "region")}. Click one to take it; the wheel goes from parts to wholes.`,
-  everythingStopped: (n) => `Stopped with ${count(n, "region")}. Click one to take it.`,
+  everythingDone: (n) => `${count(n, "region")}. Click one to add it; the wheel goes from parts to wholes.`,
+  everythingStopped: (n) => `Stopped with ${count(n, "region")}. Click one to add it.`,
   region: (share, score, level, levels) =>
-    `Region: ${percent(share)} of the picture` +
+    `Region: ${percent(share)} of the image` +
     (score === null ? "" : `, score ${score.toFixed(2)}`) +
     (levels > 1 ? `, level ${level} of ${levels}` : ""),
   stop: "Stop",
-  takeAll: "Take all",
+  takeAll: "Add all",
   close: "Close",
 
   // export
-  exportTitle: "Take it with you",
+  exportTitle: "Export",
   exportFormat: "Format",
   download: "Save",
   copyPython: "Copy Python",
@@ -155,59 +155,59 @@ export const S = {
   nothingToExport: "There is no object to save yet.",
   saved: (name) => `Saved ${name}.`,
 
-  // what was done, as it is said
-  said: {
+  // what was done, in the status line
+  message: {
     selected: (name, facts) => `${name}: ${facts}.`,
-    broken: " It does not keep everything you asked for.",
-    accepted: (name) => `${name} accepted. Point at the next object.`,
+    broken: " It does not follow every prompt.",
+    accepted: (name) => `${name} accepted. Click the next object.`,
     cleared: "Cleared.",
     undone: "Undone.",
-    redone: "Done again.",
+    redone: "Redone.",
     nothingToUndo: "Nothing to undo.",
-    nothingToRedo: "Nothing to do again.",
-    reopened: (name) => `${name} is open again; its prompts can be changed.`,
-    removed: (name) => `${name} deleted. Undo brings it back.`,
+    nothingToRedo: "Nothing to redo.",
+    reopened: (name) => `${name} is open; its prompts can be changed.`,
+    removed: (name) => `${name} deleted. Undo restores it.`,
     excluding: (on) => (on ? "Clicks exclude now." : "Clicks include now."),
     nothingToSplit: "Click two or more objects first; G makes one object of each.",
     oneObject: "All clicks are on one object.",
     split: (n) => `Split into ${count(n, "object")}.`,
     boxStarted: "Box started; move the crosshair and press B again.",
-    boxGiven: "Box too small; it was left out.",
+    boxTooSmall: "The box is too small.",
     at: (x, y) => `${x}, ${y}`,
-    outside: "Outside the picture.",
+    outside: "Outside the image.",
   },
 
   // help
   helpTitle: "How it works",
   keys: [
-    ["Click · right click or Alt+click", "include · exclude what is there"],
+    ["Click · right click or Alt+click", "include · exclude a pixel"],
     ["Drag", "a box around the object"],
-    ["Drag a marker · click it", "move it · take it away"],
-    ["1 … 6 · [ ]", "what was meant: switch between the answers"],
+    ["Drag a marker · click it", "move it · remove it"],
+    ["1 … 6 · [ ]", "pick an alternative"],
     ["G", "clicks on different objects: split into one object each"],
     ["Enter · Esc", "accept the object and start the next · clear it"],
     ["Ctrl+Z · Ctrl+Y", "undo · redo, every step"],
-    ["Wheel, pinch, + −, 0", "zoom; 0 shows the whole picture"],
-    ["Middle drag, two fingers, Ctrl+arrows", "move the picture"],
+    ["Wheel, pinch, + −, 0", "zoom; 0 shows the whole image"],
+    ["Middle drag, two fingers, Ctrl+arrows", "move the image"],
     ["Arrow keys · with Shift", "move the crosshair · ten times as far"],
     ["Space · X · B", "include · exclude at the crosshair · corner of a box"],
-    ["V P R H", "point · brush · eraser · move"],
-    ["[ ]", "with the brush its size, in everything mode parts and wholes"],
+    ["V P R H", "prompt · brush · eraser · move"],
+    ["[ ]", "brush size; in everything mode parts and wholes"],
     ["E", "everything mode: find all objects"],
     ["?", "this help"],
   ],
   done: "Done",
 
   // token and failures
-  tokenTitle: "This server needs its token",
-  tokenText: "It was printed where `anymask serve` was started.",
+  tokenTitle: "This server needs a token",
+  tokenText: "`anymask serve` prints it when it starts.",
   token: "Token",
   tokenGo: "Continue",
-  tokenWrong: "This token is not the right one.",
-  failed: (reason) => `That did not work: ${reason}`,
+  tokenWrong: "The token is wrong.",
+  failed: (reason) => `This failed: ${reason}`,
   offline: "The server cannot be reached. Is anymask serve running?",
   busy: (seconds) => `The server is busy; trying again in ${seconds} s.`,
-  storageFull: "This browser has no room left; your work will not survive a reload.",
+  storageFull: "The browser's storage is full; your work will be lost when the page reloads.",
 };
 
 function sum(values) {

@@ -27,7 +27,7 @@ class Refusal extends Error {
 export class Api {
   /**
    * @param {() => Promise<string>} askForToken called when the server wants a token
-   * @param {(seconds: number) => void} waiting told when the server is busy
+   * @param {(seconds: number) => void} waiting called when the server is busy
    */
   constructor(askForToken, waiting) {
     this.askForToken = askForToken;
@@ -116,8 +116,8 @@ export class Api {
     return this.#request("DELETE", `v1/jobs/${job}`);
   }
 
-  /** Events of a job, as they come. @param {(name: string, data: any) => void} told */
-  async events(job, told, signal) {
+  /** Events of a job, as they come. @param {(name: string, data: any) => void} handle */
+  async events(job, handle, signal) {
     const answer = await this.#request("GET", `v1/jobs/${job}/events`, undefined, signal);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
@@ -126,7 +126,7 @@ export class Api {
       if (done) return;
       const blocks = (text + value).split(/\r?\n\r?\n/);
       text = blocks.pop();
-      for (const block of blocks) tellEvent(block, told);
+      for (const block of blocks) handleEvent(block, handle);
     }
   }
 
@@ -214,14 +214,14 @@ export class Api {
   }
 }
 
-function tellEvent(block, told) {
+function handleEvent(block, handle) {
   let name = "message";
   const data = [];
   for (const line of block.split(/\r?\n/)) {
     if (line.startsWith("event:")) name = line.slice(6).trim();
     if (line.startsWith("data:")) data.push(line.slice(5).trim());
   }
-  if (data.length) told(name, JSON.parse(data.join("\n")));
+  if (data.length) handle(name, JSON.parse(data.join("\n")));
 }
 
 function parsed(text) {

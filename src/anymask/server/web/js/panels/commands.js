@@ -37,7 +37,7 @@ export function commandsOf(app, ui, hover, stage, everything, act) {
     act.showPlace(moved);
     if (everything.on) everything.walk(0, { x: moved.x + 0.5, y: moved.y + 0.5 });
     else {
-      say(S.said.at(moved.x, moved.y));
+      say(S.message.at(moved.x, moved.y));
       if (ui.corner) ui.draft = boxOf(app.photo, ui.corner, { x: moved.x + 1, y: moved.y + 1 });
       else if (ui.tool === "select") previewAt(app, ui, hover, moved, ui.exclude);
     }
@@ -64,12 +64,12 @@ export function commandsOf(app, ui, hover, stage, everything, act) {
     if (!ui.corner) {
       ui.corner = ui.crosshair;
       hover.clear();
-      return say(S.said.boxStarted);
+      return say(S.message.boxStarted);
     }
     const box = boxOf(app.photo, ui.corner, { x: ui.crosshair.x + 1, y: ui.crosshair.y + 1 });
     ui.corner = ui.draft = null;
     if (box) askBox(app, hover, box);
-    else say(S.said.boxGiven);
+    else say(S.message.boxTooSmall);
     stage.draw();
   };
 

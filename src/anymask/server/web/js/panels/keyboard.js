@@ -2,8 +2,8 @@
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {Record<string, Function>} meant what to do, by name */
-export function listenToKeys(canvas, meant) {
+/** @param {Record<string, Function>} handlers what to do, by name */
+export function listenToKeys(canvas, handlers) {
   document.addEventListener("keydown", (event) => {
     canvas.classList.remove("pointed");
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
@@ -12,46 +12,46 @@ export function listenToKeys(canvas, meant) {
       if (event.key === "Escape") canvas.focus();
       return;
     }
-    const act = meaning(event, meant, target === canvas || target === document.body);
+    const act = meaning(event, handlers, target === canvas || target === document.body);
     if (!act) return;
     event.preventDefault();
     act();
   });
 }
 
-function meaning(event, meant, onStage) {
+function meaning(event, handlers, onStage) {
   const { key } = event;
   const low = key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
-    if (low === "z") return event.shiftKey ? meant.redo : meant.undo;
-    if (low === "y") return meant.redo;
-    if (onStage && ARROWS[key]) return () => meant.pan(...ARROWS[key]);
+    if (low === "z") return event.shiftKey ? handlers.redo : handlers.undo;
+    if (low === "y") return handlers.redo;
+    if (onStage && ARROWS[key]) return () => handlers.pan(...ARROWS[key]);
     return null;
   }
   if (event.altKey) return null;
-  if (onStage && ARROWS[key]) return () => meant.crosshair(...ARROWS[key], event.shiftKey ? 10 : 1);
-  if (onStage && key === " ") return () => meant.place(event.shiftKey);
-  if (onStage && key === "Enter") return meant.accept;
-  if (key === "Escape") return meant.clear;
-  if (key === "Delete" || key === "Backspace") return onStage ? meant.undo : null;
-  if (!event.repeat && "123456".includes(key)) return () => meant.alternative(Number(key) - 1);
-  return LETTERS(meant, event, onStage)[low] ?? null;
+  if (onStage && ARROWS[key]) return () => handlers.crosshair(...ARROWS[key], event.shiftKey ? 10 : 1);
+  if (onStage && key === " ") return () => handlers.place(event.shiftKey);
+  if (onStage && key === "Enter") return handlers.accept;
+  if (key === "Escape") return handlers.clear;
+  if (key === "Delete" || key === "Backspace") return onStage ? handlers.undo : null;
+  if (!event.repeat && "123456".includes(key)) return () => handlers.alternative(Number(key) - 1);
+  return LETTERS(handlers, event, onStage)[low] ?? null;
 }
 
-const LETTERS = (meant, event, onStage) => ({
-  "+": meant.zoomIn,
-  "=": meant.zoomIn,
-  "-": meant.zoomOut,
-  0: meant.zoomFit,
-  "?": meant.help,
-  "[": () => meant.step(-1),
-  "]": () => meant.step(1),
-  v: () => meant.tool("select"),
-  p: () => meant.tool("brush"),
-  r: () => meant.tool("erase"),
-  h: () => meant.tool("pan"),
-  e: meant.everything,
-  g: meant.split,
-  b: onStage ? meant.corner : null,
-  x: onStage && meant.crosshairShown() ? () => meant.place(true) : meant.exclude,
+const LETTERS = (handlers, event, onStage) => ({
+  "+": handlers.zoomIn,
+  "=": handlers.zoomIn,
+  "-": handlers.zoomOut,
+  0: handlers.zoomFit,
+  "?": handlers.help,
+  "[": () => handlers.step(-1),
+  "]": () => handlers.step(1),
+  v: () => handlers.tool("select"),
+  p: () => handlers.tool("brush"),
+  r: () => handlers.tool("erase"),
+  h: () => handlers.tool("pan"),
+  e: handlers.everything,
+  g: handlers.split,
+  b: onStage ? handlers.corner : null,
+  x: onStage && handlers.crosshairShown() ? () => handlers.place(true) : handlers.exclude,
 });

@@ -19,7 +19,7 @@ export function findWords(app, everything) {
       if (app.photo.id !== id) return;
       everything.leave();
       if (found.length) app.act({ type: "add", objects: found.map(objectOf) });
-      say(S.found(found.length, text));
+      say(S.detections(found.length, text));
     } catch (error) {
       sayFailure(error);
     } finally {
