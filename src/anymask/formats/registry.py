@@ -79,6 +79,20 @@ def find_format(name: str | None = None, path: str | Path = "") -> Format:
     )
 
 
+def save(masks: MaskSet, path: Path, format: str | None = None, **options: Any) -> list[Path]:
+    """Write masks into a file, or files, in the format of that name or of the path's extension.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: an unknown format, extension or option, or a path that cannot be written.
+    """
+    writer = find_format(format, path)
+    check_options(writer, options)
+    return writer.write(masks, path, **options)
+
+
 def check_options(format: Format, options: Mapping[str, Any]) -> None:
     """Refuse options that a format's `write` does not have.
 

@@ -263,6 +263,6 @@ def zoom_alternatives(
             Mask(mask, encoded.size, score=float(score)) for mask, score in zip(given.masks, given.scores, strict=True)
         ]
     for mask in whole:
-        if len(found) < most and not any(iou(mask, other) > SAME for other, _ in found):
+        if len(found) < most and not any(iou(mask.array, other.array) > SAME for other, _ in found):
             found.append((mask, False))
     return found[:most]

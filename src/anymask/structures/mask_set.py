@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.prompt import Prompt
 from anymask.structures.mask import Mask
+
+_LATE = {
+    "save": "anymask.formats.registry:save",
+    "draw": "anymask.visualization.overlay:draw",
+    "to_supervision": "anymask.formats.supervision:to_supervision",
+}
+"""Method → the function of a later room behind it, which is imported when the method is first called."""
+
+
+def _late(method: str) -> Callable[..., Any]:
+    module, name = _LATE[method].split(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 class MaskSet(Sequence[Mask]):
@@ -132,11 +146,8 @@ class MaskSet(Sequence[Mask]):
         Raises:
             InputError: an unknown format, extension or option, or a path that cannot be written.
         """
-        from anymask.formats.registry import check_options, find_format
-
-        chosen = find_format(format, path)
-        check_options(chosen, options)
-        return chosen.write(self, Path(path), **options)
+        files: list[Path] = _late("save")(self, Path(path), format, **options)
+        return files
 
     def draw(self, **options: Any) -> PIL.Image.Image:
         """Picture the result: translucent masks, green ★ include, red ★ exclude, boxes.
@@ -147,9 +158,9 @@ class MaskSet(Sequence[Mask]):
         Raises:
             InputError: the photograph is not at hand.
         """
-        from anymask.visualization.overlay import draw
-
-        return draw(self.image.pixels, self, self.prompts if self.shows_prompts else (), **options)
+        prompts = self.prompts if self.shows_prompts else ()
+        picture: PIL.Image.Image = _late("draw")(self.image.pixels, self, prompts, **options)
+        return picture
 
     def to_supervision(self) -> Any:
         """The masks as ``supervision.Detections``, see `anymask.formats.supervision`.
@@ -157,9 +168,7 @@ class MaskSet(Sequence[Mask]):
         Raises:
             AnymaskError: supervision is not installed.
         """
-        from anymask.formats.supervision import to_supervision
-
-        return to_supervision(self._masks)
+        return _late("to_supervision")(self._masks)
 
     def __repr__(self) -> str:
         width, height = self.size

@@ -5,16 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from anymask.structures.mask import Mask
+import numpy as np
+from numpy.typing import NDArray
 
 KEPT_BYTES = 256 * 2**20
 """Full-size masks that may stay in memory after a walk, in bytes: 24 of them at 4078×2724."""
 
 
-def iter_bounded(masks: Iterable[Mask], kept_bytes: int = KEPT_BYTES) -> Iterator[Mask]:
+class Releasable(Protocol):
+    """A mask that is made in full size when it is read, such as `anymask.Mask`."""
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the full-size array is in memory."""
+        ...
+
+    @property
+    def array(self) -> NDArray[np.bool_]:
+        """The mask, bool [H, W]."""
+        ...
+
+    def release(self) -> None:
+        """Give the array's memory back."""
+        ...
+
+
+AnyMask = TypeVar("AnyMask", bound=Releasable)
+
+
+def iter_bounded(masks: Iterable[AnyMask], kept_bytes: int = KEPT_BYTES) -> Iterator[AnyMask]:
     """Walk over masks; those rendered on the way stay for the next walk only within a budget.
 
     Args:

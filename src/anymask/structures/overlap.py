@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import InputError
 
-if TYPE_CHECKING:
-    from anymask.structures.mask import Mask
 
-
-def iou(a: Mask | NDArray[np.bool_], b: Mask | NDArray[np.bool_]) -> float:
+def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """Intersection over union of two masks of one picture; 1.0 exactly if they are equal, also if both are empty.
 
     Args:
-        a: a Mask, or bool [H, W].
-        b: the same.
+        a: bool [H, W].
+        b: bool [H, W].
 
     Raises:
         InputError: different sizes.
     """
-    first, second = (m if isinstance(m, np.ndarray) else m.array for m in (a, b))
-    if first.shape != second.shape:
-        raise InputError(f"masks of different pictures: shapes {list(first.shape)} and {list(second.shape)}")
-    union = int(np.count_nonzero(first | second))
-    return int(np.count_nonzero(first & second)) / union if union else 1.0
+    if a.shape != b.shape:
+        raise InputError(f"masks of different images: shapes {list(a.shape)} and {list(b.shape)}")
+    union = int(np.count_nonzero(a | b))
+    return int(np.count_nonzero(a & b)) / union if union else 1.0
 
 
 def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.int64]:

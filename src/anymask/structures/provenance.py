@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import wraps
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from anymask.structures.mask_set import MaskSet
-
 
 Asked = ParamSpec("Asked")
 
 
-Result = TypeVar("Result", bound="MaskSet")
+class HasProvenance(Protocol):
+    """A result that says what made it."""
+
+    provenance: Provenance
+
+
+Result = TypeVar("Result", bound=HasProvenance)
 
 
 _TOLD_ELSEWHERE = {
