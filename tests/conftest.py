@@ -62,7 +62,7 @@ def segmenter() -> Segmenter:
     It embeds each picture, crop and close-up once for all tests, which ask about the same few photos.
     """
     segmenter = load("mobile-sam", precision="f32", threads=2, store=False)
-    family: Any = segmenter._family
+    family: Any = segmenter.network
     family.encode = _once_per_picture(family.encode)
     return segmenter
 
@@ -71,8 +71,8 @@ def segmenter() -> Segmenter:
 def encoding_segmenter(segmenter: Segmenter) -> Segmenter:
     """The same model, for tests of encoding: it embeds a picture whenever it is asked to."""
     encoding = copy.copy(segmenter)
-    encoding._family = copy.copy(segmenter._family)
-    del encoding._family.__dict__["encode"]
+    encoding.network = copy.copy(segmenter.network)
+    del encoding.network.__dict__["encode"]
     return encoding
 
 

@@ -51,7 +51,7 @@ def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Further]:
 
 
 def _of_object(encoded, truth: Object, folder: str, photograph: str, share: float) -> Iterator[Further]:
-    frame, mirrored = encoded._frame, through_mirror(encoded._mirrored, encoded._frame)
+    frame, mirrored = encoded.transform, through_mirror(encoded._mirrored, encoded.transform)
     clicks = [next_click(np.zeros_like(truth.mask), truth)]
     answer = encoded.segment(points=[clicks[0][:2]])[0]
     before = mask_iou(answer.array, truth.mask, truth.ignored)
@@ -62,7 +62,7 @@ def _of_object(encoded, truth: Object, folder: str, photograph: str, share: floa
         points, labels = [click[:2] for click in clicks], [click[2] for click in clicks]
         prompt = make_prompt(encoded.size, points=points, labels=labels, mask_input=answer.logits)
         (logits, scores), (others, their_scores) = (
-            (a[0], b[0]) for a, b in (encoded._decode([prompt]), mirrored([prompt]))
+            (a[0], b[0]) for a, b in (encoded.decode([prompt]), mirrored([prompt]))
         )
         logits, scores = np.concatenate([logits, others]), np.concatenate([scores, their_scores])
         ious = np.array([mask_iou(frame.upscale(each), truth.mask, truth.ignored) for each in logits])

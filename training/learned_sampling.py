@@ -141,7 +141,7 @@ def answer(name: str, pixels: NDArray[np.uint8], segmenter: anymask.Segmenter, k
         parts = []
         for start in range(0, len(points), BATCH):
             at = points[start : start + BATCH]
-            logits, scores = encoded._decode(lone_points(at))
+            logits, scores = encoded.decode(lone_points(at))
             parts.append(measure_masks(frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK))
         answers = concat(parts, np.concatenate([part.logits for part in parts]))
         passing = passes_thresholds(answers, Thresholds())
@@ -151,7 +151,7 @@ def answer(name: str, pixels: NDArray[np.uint8], segmenter: anymask.Segmenter, k
         same = np.zeros((len(answers), len(wanted)), np.bool_)
         same[passing] = shared / np.maximum(areas[:, None] + others[None] - shared, 1) >= SAME
         found = {
-            "embedding": encoded._embedding, "inside_all": answers.inside(point_cells(points, frame)),
+            "embedding": encoded.tokens, "inside_all": answers.inside(point_cells(points, frame)),
             "areas": answers.areas, "boxes": answers.boxes, "passing": passing,
             "hits": same.reshape(len(points), 3, -1).any(axis=1),
         }  # fmt: skip

@@ -70,15 +70,15 @@ def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Task]:
 
 
 def _of_picture(folder, path, encoded, objects, share, middle, others, random) -> Iterator[Task]:
-    frame = encoded._frame
+    frame = encoded.transform
     for truth in objects:
         clicks = [(next_click(np.zeros_like(truth.mask), truth)[:2], middle)]
         clicks += [(click, ANYWHERE) for click in _inside(truth, random, others)]
-        logits, scores = encoded._decode([make_prompt(encoded.size, points=[click]) for click, _ in clicks])
+        logits, scores = encoded.decode([make_prompt(encoded.size, points=[click]) for click, _ in clicks])
         for (click, counts), first, first_scores in zip(clicks, logits, scores, strict=True):
             boxes = [frame.box_above(first[index]) for index in ASKED_AGAIN]
             boxes = [box if box[2] > box[0] and box[3] > box[1] else (0, 0, *encoded.size) for box in boxes]
-            again, again_scores = encoded._decode([make_prompt(encoded.size, box=box) for box in boxes])
+            again, again_scores = encoded.decode([make_prompt(encoded.size, box=box) for box in boxes])
             at = np.array([click])
             seen = [
                 rank_features(frame, first, first_scores, at, first, again=False),

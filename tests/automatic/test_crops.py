@@ -206,7 +206,7 @@ def test_cleaning_leaves_no_full_size_arrays_behind():
 
 
 def test_crops_of_a_real_photo_find_what_the_whole_finds_and_smaller_things(segmenter, coffee):
-    family = segmenter._family
+    family = segmenter.network
 
     def decode_for(embedding, frame):
         size = (frame.width, frame.height)

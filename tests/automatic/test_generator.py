@@ -12,11 +12,12 @@ from anymask.automatic.budget import Budget
 from anymask.automatic.crops import Crops
 from anymask.automatic.generator import Sampling, find
 from anymask.automatic.learned_sampling import LearnedPointSampler
-from anymask.automatic.mask_data import logit_shape, measure_masks, suppress
+from anymask.automatic.mask_data import logit_shape, measure_masks
 from anymask.automatic.point_sampling import FarthestPointSampler, build_point_grid
 from anymask.automatic.run import find_objects, lone_points
 from anymask.automatic.thresholds import Thresholds, filter_masks
 from anymask.errors import ModelError, PromptError
+from anymask.structures.nms import nms
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide
 
@@ -177,7 +178,7 @@ class TestThresholds:
         for i in np.argsort(-scores, kind="stable"):
             if all(overlap(boxes[i], boxes[j]) <= threshold for j in expected):
                 expected.append(i)
-        assert suppress(boxes, scores, threshold).tolist() == expected
+        assert nms(boxes, scores, threshold).tolist() == expected
 
 
 def overlap(a, b):
@@ -467,11 +468,11 @@ class TestRealModel:
         pixels = {"wide": coffee.pixels, "tall": coffee.pixels.transpose(1, 0, 2), "square": coffee.pixels[:, :400]}[
             shape
         ]
-        encoded = coffee._segmenter.encode(np.ascontiguousarray(pixels))
+        encoded = coffee.runtime.encode(np.ascontiguousarray(pixels))
         prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(build_point_grid(4) * encoded.size)]
-        family, frame = encoded._segmenter._family, encoded._frame
-        logits, scores = family.decode(encoded._embedding, frame, prompts)
-        seen, near_scores = family.decode(encoded._embedding, frame, prompts, searching=True)
+        family, frame = encoded.runtime.model, encoded.transform
+        logits, scores = family.decode(encoded.tokens, frame, prompts)
+        seen, near_scores = family.decode(encoded.tokens, frame, prompts, searching=True)
         rows, columns = seen.shape[2:]
         assert (rows, columns) == {"wide": (176, 256), "tall": (256, 176), "square": (256, 256)}[shape]
         assert (rows, columns) >= logit_shape(frame)
@@ -506,7 +507,7 @@ class TestRealModel:
         assert sum(mask.area for mask in parts.masks()) == 600 * 400
 
     def test_refilter_asks_nothing(self, coffee, result, monkeypatch):
-        monkeypatch.setattr(coffee._segmenter._family, "decode", None)
+        monkeypatch.setattr(coffee.runtime.model, "decode", None)
         loose = result.refilter(pred_iou_thresh=0.5, stability_score_thresh=0.7)
         assert len(loose) > len(result)
         assert [m.area for m in loose.refilter(pred_iou_thresh=0.88, stability_score_thresh=0.95)] == [

@@ -23,7 +23,7 @@ def saved(result: MaskSet, tmp_path: Path) -> Path:
     return path
 
 
-def made(encoded: EncodedImage, kind: str) -> MaskSet:
+def made(segmenter: Segmenter, encoded: EncodedImage, kind: str) -> MaskSet:
     if kind == "boxes and points":
         return encoded.segment(
             boxes=[[170, 14, 412, 264], [315.5, 65, 430, 330], [0, 0, 900, 50]],
@@ -42,7 +42,7 @@ def made(encoded: EncodedImage, kind: str) -> MaskSet:
         )
     if kind == "refiltered":
         return encoded.everything(points_per_side=6).refilter(pred_iou_thresh=0.7)
-    return GroundedSegmenter(encoded._segmenter, "coco-ssd", max_hole_area=9)(encoded.source, "cup, spoon")
+    return GroundedSegmenter(segmenter, "coco-ssd", max_hole_area=9)(encoded.source, "cup, spoon")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,10 @@ def replayer() -> Replayer:
 @pytest.mark.parametrize(
     "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "words"]
 )
-def test_the_same_masks_bit_for_bit(coffee: EncodedImage, replayer: Replayer, tmp_path: Path, kind: str) -> None:
-    before = made(coffee, kind)
+def test_the_same_masks_bit_for_bit(
+    segmenter: Segmenter, coffee: EncodedImage, replayer: Replayer, tmp_path: Path, kind: str
+) -> None:
+    before = made(segmenter, coffee, kind)
     assert len(before)
     replayed = replayer(saved(before, tmp_path))
     assert replayed.alike
@@ -65,8 +67,8 @@ def test_the_same_masks_bit_for_bit(coffee: EncodedImage, replayer: Replayer, tm
     assert replayed.now.provenance.call == before.provenance.call
 
 
-def test_another_engine_is_measured(coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
-    path = saved(made(coffee, "each point"), tmp_path)
+def test_another_engine_is_measured(segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
+    path = saved(made(segmenter, coffee, "each point"), tmp_path)
     options = ["--engine", "onnxruntime", "--precision", "f32"]
     assert main(["replay", str(path), *options, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -75,8 +77,10 @@ def test_another_engine_is_measured(coffee: EncodedImage, tmp_path: Path, capsys
     assert len(told["ious"]) == 2
 
 
-def test_masks_that_are_not_the_models_are_found_out(coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
-    path = saved(made(coffee, "each point"), tmp_path)
+def test_masks_that_are_not_the_models_are_found_out(
+    segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path, capsys: Any
+) -> None:
+    path = saved(made(segmenter, coffee, "each point"), tmp_path)
     content = json.loads(path.read_text())
     content["masks"][0]["rle"], content["masks"][1]["rle"] = content["masks"][1]["rle"], content["masks"][0]["rle"]
     path.write_text(json.dumps(content))
@@ -84,8 +88,8 @@ def test_masks_that_are_not_the_models_are_found_out(coffee: EncodedImage, tmp_p
     assert ", least 0." in capsys.readouterr().out
 
 
-def test_the_masks_can_be_written_again(coffee: EncodedImage, tmp_path: Path) -> None:
-    path = saved(made(coffee, "each point"), tmp_path)
+def test_the_masks_can_be_written_again(segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path) -> None:
+    path = saved(made(segmenter, coffee, "each point"), tmp_path)
     assert main(["replay", str(path), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     again = json.loads((tmp_path / "again" / "masks.json").read_text())
     assert [mask["rle"] for mask in again["masks"]] == [mask["rle"] for mask in json.loads(path.read_text())["masks"]]

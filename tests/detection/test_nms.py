@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.detection.nms import best_of_each_label
-from anymask.structures.nms import box_overlaps, suppress
+from anymask.structures.nms import box_overlaps, nms
 from tests.support.fake_detectors import detections
 
 EDGE = st.integers(0, 40)
@@ -29,7 +29,7 @@ def test_agrees_with_opencv_per_label(
         members = np.flatnonzero(np.array(groups) == group)
         kept = cv2.dnn.NMSBoxes(sizes[members].tolist(), scores[members].tolist(), 0.0, threshold)
         expected += members[np.array(kept, int).reshape(-1)].tolist()
-    found = suppress(boxes, scores, threshold, groups)
+    found = nms(boxes, scores, threshold, groups)
     # OpenCV keeps a box at exactly the threshold, and so do we; its overlaps are float32, so leave room beside it.
     overlaps = box_overlaps(boxes, boxes)
     if not (np.abs(overlaps - threshold) < 1e-6).any():
@@ -40,18 +40,18 @@ def test_agrees_with_opencv_per_label(
 def test_without_groups_labels_suppress_each_other() -> None:
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60.0]])
     scores = np.array([0.5, 0.9, 0.1], np.float32)
-    assert suppress(boxes, scores, 0.5, ["dog", "cat", "dog"]).tolist() == [1, 0, 2]
-    assert suppress(boxes, scores, 0.5).tolist() == [1, 2]
+    assert nms(boxes, scores, 0.5, ["dog", "cat", "dog"]).tolist() == [1, 0, 2]
+    assert nms(boxes, scores, 0.5).tolist() == [1, 2]
 
 
 def test_a_threshold_of_one_keeps_even_twins() -> None:
     twins = np.array([[0, 0, 10, 10.0]] * 3)
-    assert suppress(twins, np.array([1, 1, 1], np.float32), 1.0).tolist() == [0, 1, 2]
+    assert nms(twins, np.array([1, 1, 1], np.float32), 1.0).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_boxes(count: int) -> None:
-    assert suppress(np.zeros((count, 4)), np.zeros(count, np.float32), 0.5).tolist() == list(range(count))
+    assert nms(np.zeros((count, 4)), np.zeros(count, np.float32), 0.5).tolist() == list(range(count))
 
 
 def test_empty_boxes_overlap_nothing() -> None:
@@ -62,7 +62,7 @@ def test_thousands_of_boxes_take_no_time() -> None:
     chance = np.random.default_rng(0)
     corners = chance.uniform(0, 1000, (5000, 2))
     boxes = np.concatenate([corners, corners + chance.uniform(5, 200, (5000, 2))], axis=1)
-    kept = suppress(boxes, chance.uniform(size=5000).astype(np.float32), 0.5, ["one"] * 5000)
+    kept = nms(boxes, chance.uniform(size=5000).astype(np.float32), 0.5, ["one"] * 5000)
     overlaps = box_overlaps(boxes[kept], boxes[kept])
     np.fill_diagonal(overlaps, 0)
     assert 0 < len(kept) < 5000

@@ -185,11 +185,11 @@ def test_exports_that_suppress_boxes_themselves_and_the_store(
 
 def test_an_open_input_sees_the_smallest_frame(tmp_path: Path) -> None:
     path = drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS, shape=("n", 3, "h", "w"))
-    family = loaded(path, imgsz=640)._family
+    family = loaded(path, imgsz=640).network
     assert isinstance(family, FastSam)
     assert family._sides(600, 400) == (640, 448)
     assert family._sides(400, 600) == (448, 640)
-    assert loaded(path)._family.imgsz == 160  # what the export says
+    assert loaded(path).network.imgsz == 160  # what the export says
 
 
 def test_text_is_left_to_the_detector(encoded: EncodedImage) -> None:

@@ -102,8 +102,8 @@ def test_words_give_the_masks_of_their_boxes(coffee: EncodedImage) -> None:
 def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_photo: Path) -> None:
     encoded = segmenter.encode(coffee_photo)
     asked = []
-    decode = encoded._decode
-    encoded._decode = lambda prompts: asked.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
+    decode = encoded.decode
+    encoded.decode = lambda prompts: asked.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
     rows = [("thing", 0.9 - i / 100, (40 * i, 30 * i, 40 * i + 60, 30 * i + 60)) for i in range(10)]
     encoded.segment(text="thing", detector=FakeDetector(rows))
     assert asked == [10]
@@ -131,7 +131,7 @@ def test_nothing_is_encoded_where_nothing_is_found(segmenter: Segmenter, coffee_
     assert len(GroundedSegmenter(blind, FakeDetector([]))(coffee_photo, "dog")) == 0
 
 
-def test_two_boxes_of_one_object_give_one_mask(coffee: EncodedImage) -> None:
+def test_two_boxes_of_one_object_give_one_mask(segmenter: Segmenter, coffee: EncodedImage) -> None:
     # Neither IoU of the boxes reaches its threshold: only the masks tell that both show the cup.
     loose = (140, 0, 420, 270)
     detector = FakeDetector([("cup", 0.9, CUP), ("mug", 0.8, loose)])
@@ -139,7 +139,7 @@ def test_two_boxes_of_one_object_give_one_mask(coffee: EncodedImage) -> None:
     assert iou(masks[0], masks[1]) > 0.8
     result = coffee.segment(text="cup, mug", detector=detector)
     assert [(mask.label, mask.prompt_index) for mask in result] == [("cup", 0)]
-    kept = GroundedSegmenter(coffee._segmenter, detector, mask_nms_thresh=1).segment(coffee, "cup, mug")
+    kept = GroundedSegmenter(segmenter, detector, mask_nms_thresh=1).segment(coffee, "cup, mug")
     assert [(mask.label, mask.prompt_index) for mask in kept] == [("cup", 0), ("mug", 1)]
 
 

@@ -242,7 +242,7 @@ class TestState:
         def no_encoder(pixels):
             raise AssertionError("the encoder ran although the embedding is in the store")
 
-        monkeypatch.setattr(second_segmenter._family, "encode", no_encoder)
+        monkeypatch.setattr(second_segmenter.network, "encode", no_encoder)
         second = second_segmenter.encode(coffee_photo)
         assert np.array_equal(first.embedding, second.embedding)
         assert np.array_equal(first.segment(points=[CUP])[0].array, second.segment(points=[CUP])[0].array)

@@ -19,9 +19,10 @@ from anymask.automatic.budget import Budget, GeneratorProgress
 from anymask.automatic.crop_boxes import CROP_OVERLAP_RATIO, CropBox, crop_boxes, near_crop_edge, points_per_side, tiles
 from anymask.automatic.crop_merging import CroppedObject, CropWindow, Piece, join_pieces
 from anymask.automatic.generator import DecodePlaces, Sampling, find, prompt_bytes
-from anymask.automatic.mask_data import MaskData, suppress
+from anymask.automatic.mask_data import MaskData
 from anymask.automatic.thresholds import Thresholds, filter_masks
 from anymask.errors import PromptError
+from anymask.structures.nms import nms
 from anymask.structures.transforms import ResizeLongestSide
 
 Encode = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -226,7 +227,7 @@ _Found = TypeVar("_Found", Piece, CroppedObject)
 def _suppress(found: Sequence[_Found], scores: Sequence[float], threshold: float) -> list[_Found]:
     if not found:
         return []
-    return [found[i] for i in suppress(np.array([one.box for one in found]), np.array(scores), threshold)]
+    return [found[i] for i in nms(np.array([one.box for one in found]), np.array(scores), threshold)]
 
 
 def _passes(found: Piece | CroppedObject, thresholds: Thresholds) -> bool:

@@ -198,30 +198,6 @@ def concat(parts: Sequence[MaskData], logits: NDArray[np.float16]) -> MaskData:
     return MaskData(parts[0].frame, parts[0].offset, logits=logits, **joined)
 
 
-def suppress(boxes: NDArray[np.float64], scores: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
-    """Greedy non-maximum suppression (`torchvision.ops.nms`): the best stays, what overlaps it more goes.
-
-    Args:
-        boxes: [N, 4].
-        scores: [N].
-        threshold: IoU above which a box is dropped.
-
-    Returns:
-        Indices of those kept, best first; equal scores keep their order.
-    """
-    order = np.argsort(-scores, kind="stable")
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    kept = []
-    while len(order):
-        best, order = order[0], order[1:]
-        kept.append(best)
-        low = np.maximum(boxes[best, :2], boxes[order, :2])
-        high = np.minimum(boxes[best, 2:], boxes[order, 2:])
-        shared = np.prod(np.maximum(high - low, 0), axis=1)
-        order = order[shared <= threshold * (areas[best] + areas[order] - shared)]
-    return np.array(kept, np.int64)
-
-
 def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
     """Intersections of every mask with every other, and both areas: [N, M], [N], [M], in cells.
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anymask.automatic.mask_data import suppress
 from anymask.structures.mask import Mask
+from anymask.structures.nms import nms
 
 
 def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: float = 0.7) -> list[Mask]:
@@ -29,7 +29,7 @@ def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: floa
     unchanged = np.array([new is old for new, old in zip(cleaned, masks, strict=True)], np.float64)
     # The reference measures boxes to the last pixel inside.
     boxes = np.array([mask.box for mask in cleaned], np.float64) - (0, 0, 1, 1)
-    return [cleaned[i] for i in np.sort(suppress(boxes, unchanged, nms_thresh))]
+    return [cleaned[i] for i in np.sort(nms(boxes, unchanged, nms_thresh))]
 
 
 def _cleaned(mask: Mask, min_area: float) -> Mask:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.mask_data import MaskData, suppress
+from anymask.automatic.mask_data import MaskData
 from anymask.errors import PromptError
+from anymask.structures.nms import nms
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def filter_masks(answers: MaskData, thresholds: Thresholds) -> NDArray[np.int64]
     answers.fit_boxes(found)
     passing = np.flatnonzero(found)
     last_pixels = answers.boxes[passing] - (0, 0, 1, 1)  # the reference measures boxes to the last pixel inside
-    kept = passing[suppress(last_pixels, answers.scores[passing], thresholds.box_nms_thresh)]
+    kept = passing[nms(last_pixels, answers.scores[passing], thresholds.box_nms_thresh)]
     shown = np.zeros(len(answers), np.bool_)
     shown[kept] = True
     answers.refine(shown)  # what a person sees is the reference's figure

@@ -170,7 +170,7 @@ def answer_questions(
     from anymask.structures.mask_set import MaskSet
 
     if not questions:
-        run = replace(segmenter._run(0.0, 0.0), call=Call("segment", plain(options)))
+        run = replace(segmenter.provenance(), call=Call("segment", plain(options)))
         return MaskSet([], image=image, provenance=run)
     asked: dict[str, Any] = {
         "points": [question["points"] for question in questions],

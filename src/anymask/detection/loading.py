@@ -11,12 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.detection.base import Detector
-from anymask.engines.base import PRECISIONS
 from anymask.errors import ModelError
 from anymask.weights import ModelEntry, Progress, all_models, cache_root, ensure, find_model, is_here, unpinned_models
-
-if TYPE_CHECKING:
-    from anymask.prediction.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
@@ -152,8 +148,12 @@ def _yolo(paths: Sequence[Path], name: str, engine: Engine, classes: str | Path 
     return Yolo(exports[0], engine, classes, name)
 
 
-def shared_detector(detector: Any, segmenter: Segmenter) -> Detector:
-    """Return a detector on the engine of a segmenter; one that was named is loaded once per process.
+def shared_detector(detector: Any, **runtime: Any) -> Detector:
+    """Return a detector; one that is named is loaded once per process for each runtime.
+
+    Args:
+        detector: as for `load_detector`.
+        runtime: engine, precision, threads and device, as for `load_detector`.
 
     Raises:
         ModelError, WeightsError, EngineError: as `load_detector`.
@@ -161,12 +161,6 @@ def shared_detector(detector: Any, segmenter: Segmenter) -> Detector:
     if not isinstance(detector, str):
         return load_detector(detector)
     name = auto_detector().name if detector == "auto" else detector
-    runtime: dict[str, Any] = {
-        "engine": segmenter.engine,
-        "precision": segmenter.precision if segmenter.precision in PRECISIONS else "auto",
-        "threads": segmenter.threads,
-        "device": segmenter.device,
-    }
     key = (name, str(cache_root()), *runtime.values())
     with _LOCK:
         if key not in _LOADED:

@@ -23,7 +23,7 @@ from anymask.detection.detections import Detections
 from anymask.detection.owlvit_preprocessing import padded, squashed
 from anymask.detection.phrases import quoted
 from anymask.errors import EngineError, ModelError, PromptError
-from anymask.structures.nms import box_overlaps, suppress
+from anymask.structures.nms import box_overlaps, nms
 
 if TYPE_CHECKING:
     from anymask.engines.base import CompiledGraph, Engine
@@ -173,7 +173,7 @@ class OwlVit:
         """
         patches = self.look(pixels)
         scores = patches.scores(self.embed_picture(query)[None])[:, 0]
-        kept = suppress(patches.boxes, scores, nms_thresh)
+        kept = nms(patches.boxes, scores, nms_thresh)
         kept = kept[scores[kept] >= threshold]
         return Detections(patches.boxes[kept], scores[kept], (label,) * len(kept))
 

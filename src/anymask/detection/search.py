@@ -14,7 +14,7 @@ from anymask.detection.nms import best_of_each_label
 from anymask.detection.phrases import checked_phrases
 from anymask.detection.sliding_windows import whole_boxes, windows
 from anymask.errors import PromptError
-from anymask.structures.nms import suppress
+from anymask.structures.nms import nms
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
@@ -112,8 +112,8 @@ def filter_detections(found: Detections, pixels: NDArray[np.uint8], search: Dete
     found = found.take(np.arange(min(len(found), _MAX_BOXES)))
     shares = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1) / (width * height)
     found = found.take((shares >= search.min_area) & (shares <= search.max_area))
-    found = found.take(suppress(found.boxes, found.scores, search.box_nms_thresh, found.labels))
-    found = found.take(suppress(found.boxes, found.scores, search.label_nms_thresh))
+    found = found.take(nms(found.boxes, found.scores, search.box_nms_thresh, found.labels))
+    found = found.take(nms(found.boxes, found.scores, search.label_nms_thresh))
     if search.max_per_label is not None:
         found = found.take(best_of_each_label(found, search.max_per_label))
     return found

@@ -54,7 +54,7 @@ def about(
         own = {"words": list(words)}
     choice = {"per_picture": per_picture, "seed": seed} if setting.protocol in ("clicks", "boxes") else {}
     names = ("model", "weights", "engine", "precision", "device")
-    run = segmenter._run(0, 0)
+    run = segmenter.provenance()
     return {
         "protocol": setting.protocol, **own, **choice, "options": setting.options,
         **{name: getattr(run, name) for name in names}, "engine_version": run.engine_version,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,14 @@ from anymask.errors import ModelError
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide
 
-if TYPE_CHECKING:
-    from anymask.prediction.encoded_image import EncodedImage
-
 
 class Family(Protocol):
     """What a Segmenter needs from a family; safe to use from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """The catalogue's name of the family: "sam" or "fastsam"."""
+        ...
 
     @property
     def precision(self) -> str:
@@ -39,10 +41,6 @@ class Family(Protocol):
     @property
     def lanes(self) -> int:
         """How many calls of `decode` for a search pay off at once."""
-        ...
-
-    def scene_type(self) -> type[EncodedImage]:
-        """The kind of EncodedImage that asks this family: `anymask.EncodedImage`, or one with the same calls."""
         ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

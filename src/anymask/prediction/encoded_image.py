@@ -33,6 +33,7 @@ from anymask.prediction.click_grouping import (
 from anymask.prediction.flip_tta import through_mirror
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.refinement import Refine, Refiner, check_refine
+from anymask.prediction.runtime import Runtime
 from anymask.prediction.selection import Select, check_select
 from anymask.prediction.window import Detail, render, render_logits
 from anymask.structures.candidates import Candidates
@@ -40,19 +41,22 @@ from anymask.structures.coordinates import BoxFormat, CoordinateName
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompt, make_prompts
-from anymask.structures.provenance import recorded
+from anymask.structures.provenance import Provenance, recorded
 from anymask.structures.transforms import ResizeLongestSide
 
 if TYPE_CHECKING:
     from anymask.detection.search import DetectionOptions
-    from anymask.prediction.segmenter import Segmenter
 
 
 class EncodedImage:
-    """A photo that a Segmenter has looked at. Never changes; safe to prompt from several threads at once."""
+    """An image that a Segmenter has encoded. Never changes; safe to prompt from several threads at once.
 
-    def __init__(self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
-        self._segmenter = segmenter
+    Attributes:
+        runtime: the model that encoded it, and how to use it again.
+    """
+
+    def __init__(self, runtime: Runtime, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
+        self.runtime = runtime
         self._image = image
         self._frame = ResizeLongestSide(*image.size)
         self._embedding = embedding
@@ -72,6 +76,31 @@ class EncodedImage:
     def source(self) -> Image:
         """The opened photo with all that is known of it."""
         return self._image
+
+    @property
+    def provenance(self) -> Provenance:
+        """What encoded the image."""
+        return self.runtime.provenance(self._seconds, 0.0)
+
+    @property
+    def model(self) -> str:
+        """Name of the model that encoded the image."""
+        return self.runtime.name
+
+    @property
+    def transform(self) -> ResizeLongestSide:
+        """The image's geometry in the model."""
+        return self._frame
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the embedding, in bytes."""
+        return self._embedding.nbytes
+
+    @property
+    def tokens(self) -> NDArray[np.float32]:
+        """The embedding as the decoder takes it, float32 [1, 4096, 256]: 64×64 image tokens in row-major order."""
+        return self._embedding
 
     @property
     def embedding(self) -> NDArray[np.float32]:
@@ -99,7 +128,7 @@ class EncodedImage:
             PromptError: a value that cannot be right.
         """
         prompt = make_prompt(self.size, points=points, labels=labels, box=box, mask_input=mask_input)
-        logits, scores = self._decode([prompt])
+        logits, scores = self.decode([prompt])
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Candidates(self._frame, logits[0, wanted], scores[0, wanted])
 
@@ -127,9 +156,9 @@ class EncodedImage:
         if not (prompt.labels == 1).any():
             raise PromptError("alternatives need at least one included point")
         started = time.perf_counter()
-        answers = distinct_masks(self._decode, self._frame, prompt, most)
-        masks = [self._mask(answer, None, 0) for answer in answers]
-        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        answers = distinct_masks(self.decode, self._frame, prompt, most)
+        masks = [self.to_mask(answer, None, 0) for answer in answers]
+        run = self.runtime.provenance(self._seconds, time.perf_counter() - started)
         return MaskSet(masks, image=self._image, prompts=(prompt,), provenance=run)
 
     @recorded
@@ -223,7 +252,7 @@ class EncodedImage:
             masks, prompts = as_asked(masks, prompts)
         if max_hole_area or max_island_area:
             masks = [mask.remove_small_regions(max_hole_area, max_island_area) for mask in masks]
-        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        run = self.runtime.provenance(self._seconds, time.perf_counter() - started)
         return MaskSet(masks, image=self._image, prompts=tuple(prompts), provenance=run)
 
     @recorded
@@ -304,10 +333,10 @@ class EncodedImage:
         )
         budget = Budget.of(started, max_seconds, max_memory, stop, progress)
         found = find_objects(
-            self._frame, self.pixels, self._embedding, self._segmenter._family, asked, thresholds, budget, crops,
+            self._frame, self.pixels, self._embedding, self.runtime.model, asked, thresholds, budget, crops,
             estimate,
         )  # fmt: skip
-        run = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        run = self.runtime.provenance(self._seconds, time.perf_counter() - started)
         return GeneratedMasks(
             found, thresholds, self._image, run,
             min_mask_region_area=min_mask_region_area, crop_nms_thresh=crop_nms_thresh, ask=self._masks_at,
@@ -322,7 +351,7 @@ class EncodedImage:
 
     def _masks_at(self, points: NDArray[np.float64]) -> list[Mask]:
         """What lone points, [B, 2], find under thresholds that a leftover region can meet."""
-        logits, scores = self._decode(lone_points(points))
+        logits, scores = self.decode(lone_points(points))
         answers = measure_masks(self._frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
         kept = filter_masks(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
         return [answers.mask(index) for index in kept]
@@ -330,24 +359,26 @@ class EncodedImage:
     def _named(
         self, text: str | Sequence[str], detector: Any, search: DetectionOptions | None, **answering: Any
     ) -> MaskSet:
-        from anymask.prediction.grounded import GroundedSegmenter
+        from anymask.detection.loading import shared_detector
+        from anymask.prediction.grounding import Grounding
 
-        return GroundedSegmenter(self._segmenter, detector, search=search, **answering).segment(self, text)
+        shared = shared_detector(detector, **self.runtime.detector_options)
+        return Grounding(shared, search, options=answering).segment(self, text)
 
     def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
         """Which included points, [P, 2], are on the same object: lists of their indices."""
-        logits, scores = self._decode(lone_points(points))
+        logits, scores = self.decode(lone_points(points))
         inside = self._frame.logits_at(logits, points) > 0
         columns, rows = self._frame.valid_logits()
         return groups_of(different_instances(inside, scores, logits[:, :, :rows, :columns] > 0))
 
     def _answer_apart(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
         """The same for objects that must not run into each other, see `anymask.prediction.click_grouping`."""
-        answers = ask_apart(self._decode, self._frame, prompts) if select == "object" else None
+        answers = ask_apart(self.decode, self._frame, prompts) if select == "object" else None
         if answers is None:
             return self._answer(prompts, select, refine)
         return [
-            self._mask(SelectedMask(each.logits, each.score, each.stability, each.follows_prompt), None, index)
+            self.to_mask(SelectedMask(each.logits, each.score, each.stability, each.follows_prompt), None, index)
             for index, each in enumerate(answers)
         ]
 
@@ -355,14 +386,15 @@ class EncodedImage:
         """One mask per prompt, in order; how a family's own kind of EncodedImage answers."""
         refine = "off" if refine == "auto" and len(prompts) > 1 else refine
         mirrored = through_mirror(self._mirrored, self._frame)
-        answers = segment_prompts(self._decode, self._frame, prompts, select, None if refine == "off" else mirrored)
+        answers = segment_prompts(self.decode, self._frame, prompts, select, None if refine == "off" else mirrored)
         refiner = Refiner(self.pixels, self._frame, mirrored, self._look)
         return [
-            self._mask(*refiner.refined(answer, prompt, refine), index)
+            self.to_mask(*refiner.refined(answer, prompt, refine), index)
             for index, (answer, prompt) in enumerate(zip(answers, prompts, strict=True))
         ]
 
-    def _mask(self, answer: SelectedMask, detail: Detail | None, index: int) -> Mask:
+    def to_mask(self, answer: SelectedMask, detail: Detail | None = None, index: int = 0) -> Mask:
+        """A selected mask in full size, for the prompt of that index."""
         return Mask(
             partial(render, self._frame, answer.logits, detail),
             self.size,
@@ -375,20 +407,22 @@ class EncodedImage:
         )
 
     def _mirrored(self) -> DecodePrompts:
-        return self._mirror._decode
+        return self._mirror.decode
 
     @cached_property
     def _mirror(self) -> EncodedImage:
         """The photo flipped left to right."""
-        return self._segmenter.encode(np.ascontiguousarray(self.pixels[:, ::-1]))
+        flipped: EncodedImage = self.runtime.encode(np.ascontiguousarray(self.pixels[:, ::-1]))
+        return flipped
 
     def _look(self, pixels: NDArray[np.uint8]) -> tuple[DecodePrompts, ResizeLongestSide]:
         """Encode a window of the photo."""
-        family, frame = self._segmenter._family, ResizeLongestSide(pixels.shape[1], pixels.shape[0])
+        family, frame = self.runtime.model, ResizeLongestSide(pixels.shape[1], pixels.shape[0])
         return partial(family.decode, family.encode(pixels), frame), frame
 
-    def _decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self._segmenter._family.decode(self._embedding, self._frame, prompts)
+    def decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Decode prompts: logits float32 [B, 4, 256, 256] and predicted IoU float32 [B, 4], the single-mask one first."""
+        return self.runtime.model.decode(self._embedding, self._frame, prompts)
 
     def __repr__(self) -> str:
         return f"<EncodedImage {self.size[0]}×{self.size[1]} {Path(self._image.path).name if self._image.path else ''}>"

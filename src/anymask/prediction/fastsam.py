@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,15 +32,13 @@ from anymask.prediction.click_grouping import groups_of
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.fastsam_selection import Chosen, choose_segments, choose_union, matching
 from anymask.prediction.refinement import Refine
+from anymask.prediction.runtime import Runtime
 from anymask.prediction.selection import Select
 from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompt
 from anymask.structures.prompt_check import PromptCheck
-
-if TYPE_CHECKING:
-    from anymask.prediction.segmenter import Segmenter
 
 Mode = Literal["object", "union"]
 Result = TypeVar("Result", bound=MaskSet)
@@ -55,9 +53,9 @@ class FastSamImage(EncodedImage):
     (`previous`, `mask_input`) and there is no `embedding`.
     """
 
-    def __init__(self, segmenter: Segmenter, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
-        super().__init__(segmenter, image, embedding, seconds)
-        family = segmenter._family
+    def __init__(self, runtime: Runtime, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
+        super().__init__(runtime, image, embedding, seconds)
+        family = runtime.model
         assert isinstance(family, FastSam)
         self._settings = family.settings
         self._imgsz = family.imgsz
@@ -73,7 +71,7 @@ class FastSamImage(EncodedImage):
         Raises:
             ModelError: always.
         """
-        raise ModelError(f"{self._segmenter.model} has no embedding: it finds whole segments in one pass")
+        raise ModelError(f"{self.model} has no embedding: it finds whole segments in one pass")
 
     def predict(
         self,
@@ -96,7 +94,7 @@ class FastSamImage(EncodedImage):
         prompt = make_prompt(self.size, points=points, labels=labels, box=box)
         segments = self._segments()
         found = matching(segments, prompt)
-        return SegmentCandidates(segments, found if multimask else found[:1], self._segmenter.model)
+        return SegmentCandidates(segments, found if multimask else found[:1], self.model)
 
     def segment(
         self,
@@ -171,14 +169,14 @@ class FastSamImage(EncodedImage):
             PromptError: a value out of its range.
             ModelError: an option that FastSAM has no use for.
         """
-        refuse_search_options(self._segmenter.model, unknown, others)
+        refuse_search_options(self.model, unknown, others)
         started = time.perf_counter()
         encoded = self._with(self._mode, conf, iou, max_det)
         result = SegmentsResult(
-            encoded._pass, encoded._settings, self._image, self._segmenter._run(self._seconds, 0.0),
+            encoded._pass, encoded._settings, self._image, self.runtime.provenance(self._seconds, 0.0),
             min_area=min_area, max_area=max_area, roi=self._region(roi), min_mask_region_area=min_mask_region_area,
         )  # fmt: skip
-        result.provenance = self._segmenter._run(self._seconds, time.perf_counter() - started)
+        result.provenance = self.runtime.provenance(self._seconds, time.perf_counter() - started)
         limits = {"min_area": min_area, "max_area": max_area, "min_mask_region_area": min_mask_region_area}
         return encoded._told(result, {**limits, "roi": None if roi is None else np.asarray(roi).tolist()}, "everything")
 
@@ -206,7 +204,7 @@ class FastSamImage(EncodedImage):
     def _refuse_masks(self, *given: Any) -> None:
         if any(each is not None for each in given):
             raise ModelError(
-                f"{self._segmenter.model} takes no mask as a prompt (previous, mask_input), since it has no logits to "
+                f"{self.model} takes no mask as a prompt (previous, mask_input), since it has no logits to "
                 "refine: ask again with all points"
             )
 

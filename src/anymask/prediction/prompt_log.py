@@ -108,8 +108,8 @@ def follow_all(encoded: EncodedImage, objects: Sequence[Sequence[Step]], names: 
     masks = [mask.replace(label=names[i]) if i < len(names) else mask for i, mask in enumerate(masks)]
     prompts = [prompt_of(encoded.size, steps) for steps in objects]
     call = Call("steps", {"objects": plain(objects), "names": list(names)})
-    run = replace(encoded._segmenter._run(encoded._seconds, 0.0), call=call)
-    return MaskSet(masks, image=encoded._image, prompts=prompts, provenance=run)
+    run = replace(encoded.provenance, call=call)
+    return MaskSet(masks, image=encoded.source, prompts=prompts, provenance=run)
 
 
 def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from anymask._version import __version__
 from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
-from anymask.engines.base import Engine
+from anymask.engines.base import PRECISIONS, Engine
 from anymask.engines.loading import load_engine
 from anymask.errors import ModelError
 from anymask.io.image import Image, ImageSource, open_image
@@ -22,6 +23,7 @@ from anymask.models.base import Family, load_family
 from anymask.models.sam.constants import CODE_VERSION
 from anymask.prediction.embedding_cache import EmbeddingStore
 from anymask.prediction.encoded_image import EncodedImage
+from anymask.prediction.runtime import Runtime
 from anymask.structures.provenance import Provenance
 from anymask.weights import Progress, cache_root, ensure, find_model
 
@@ -74,6 +76,13 @@ def load(
     return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
 
 
+_IMAGES = {
+    "sam": ("anymask.prediction.encoded_image", "EncodedImage"),
+    "fastsam": ("anymask.prediction.fastsam", "FastSamImage"),
+}
+"""Family → module and class of its encoded images; imported when an image is encoded."""
+
+
 class Segmenter:
     """A model that is ready to look at photos. Holds no photo; safe to use from several threads at once.
 
@@ -81,6 +90,7 @@ class Segmenter:
         model: its name.
         engine, precision, device, threads: what really runs.
         weights: sha256 over those of the model's files.
+        network: encodes pixels and decodes prompts.
     """
 
     def __init__(
@@ -95,9 +105,10 @@ class Segmenter:
         self._key = (
             key, str(CODE_VERSION), engine.name, engine.version, family.precision, engine.device, *family.variant
         )  # fmt: skip
-        self._family = family
+        self.network = family
         self._store = store
         self._load_seconds = seconds
+        self._runtime = Runtime(model, family, self.provenance, self.encode, self.detector_options)
 
     def encode(self, source: ImageSource | Image, **options: Any) -> EncodedImage:
         """Look at a photo once, so that any number of prompts can be answered in milliseconds.
@@ -116,13 +127,17 @@ class Segmenter:
             with ThreadPoolExecutor(
                 1
             ) as beside:  # graphs load on one core, and the encoder's own loading leaves the other idle
-                ready = beside.submit(self._family.prepare)
-                embedding = self._family.encode(image.pixels)
+                ready = beside.submit(self.network.prepare)
+                embedding = self.network.encode(image.pixels)
                 ready.result()
             if self._store is not None:
                 self._store.put(embedding, image.pixel_hash, *self._key)
         embedding.setflags(write=False)
-        return self._family.scene_type()(self, image, embedding, time.perf_counter() - started)
+        module, name = _IMAGES[self.network.name]
+        encoded: EncodedImage = getattr(import_module(module), name)(
+            self._runtime, image, embedding, time.perf_counter() - started
+        )
+        return encoded
 
     def embedding_path(self, image: Image) -> Path | None:
         """Where the embedding of a picture is kept on disk, whether it is there or not; None without a store."""
@@ -131,7 +146,14 @@ class Segmenter:
     def _stored(self, image: Image) -> NDArray[np.float32] | None:
         return None if self._store is None else self._store.get(image.pixel_hash, *self._key)
 
-    def _run(self, encode: float, decode: float) -> Provenance:
+    @property
+    def detector_options(self) -> dict[str, Any]:
+        """Engine, precision, threads and device for a detector beside this model."""
+        precision = self.precision if self.precision in PRECISIONS else "auto"
+        return {"engine": self.engine, "precision": precision, "threads": self.threads, "device": self.device}
+
+    def provenance(self, encode: float = 0.0, decode: float = 0.0) -> Provenance:
+        """What runs, for a result that took so many seconds to encode and to decode."""
         return Provenance(
             model=self.model,
             engine=self.engine,

@@ -61,13 +61,13 @@ class ZoomedView:
 
     def __init__(self, encoded: EncodedImage, window: ImageWindow) -> None:
         x0, y0, x1, y1 = window
-        family = encoded._segmenter._family
+        family = encoded.runtime.model
         embedding = family.encode(np.ascontiguousarray(encoded.pixels[y0:y1, x0:x1]))
-        self.window, self.nbytes = window, embedding.nbytes + encoded._embedding.nbytes
-        self._photo, self._frame = encoded._frame, ResizeLongestSide(x1 - x0, y1 - y0)
+        self.window, self.nbytes = window, embedding.nbytes + encoded.nbytes
+        self._photo, self._frame = encoded.transform, ResizeLongestSide(x1 - x0, y1 - y0)
         self._decode: DecodePrompts = partial(family.decode, embedding, self._frame)
         self._ask_photo: DecodePrompts = partial(
-            family.decode, encoded._embedding, encoded._frame
+            family.decode, encoded.tokens, encoded.transform
         )  # the pixels are not kept
         self._ramp = seam_ramp(self._frame, window, encoded.size)
 

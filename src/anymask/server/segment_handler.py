@@ -226,7 +226,7 @@ def answer_detect(segmenter: Segmenter, detector: str, image: Image, body: Detec
     Raises:
         PromptError: text that cannot be used, or that the detector cannot know.
     """
-    model = shared_detector(detector, segmenter)
+    model = shared_detector(detector, **segmenter.detector_options)
     options = DetectionOptions(threshold=body.threshold, max_per_label=body.max_per_label, zoom=body.zoom)
     detections = detect(model, image.pixels, body.text, options)
     boxes = [
@@ -313,11 +313,11 @@ def _answer_preview(request: _Request, indices: Sequence[int]) -> dict[int, Prom
     encoded = request.encoded
     prompts = [request.prompt(index) for index in indices]
     started = time.perf_counter()
-    selected = preview(encoded._decode, encoded._frame, prompts, request.body.select)
+    selected = preview(encoded.decode, encoded.transform, prompts, request.body.select)
     seconds = {"decode": (time.perf_counter() - started) / len(indices)}
     results = {}
     for index, each, prompt in zip(indices, selected, prompts, strict=True):
-        mask = request.cleaned(encoded._mask(each, None, index)).replace(label=request.label(index))
+        mask = request.cleaned(encoded.to_mask(each, None, index)).replace(label=request.label(index))
         results[index] = PromptResult(prompt, [mask], seconds=seconds)
     return results
 
@@ -400,7 +400,7 @@ def _index_among(candidates: Sequence[Mask], chosen: Mask) -> int | None:
 
 def _about(encoded: EncodedImage, image: str) -> dict[str, Any]:
     """The image and what answers about it."""
-    run = encoded._segmenter._run(0.0, 0.0)
+    run = encoded.provenance
     names = ("model", "engine", "precision", "device", "version")
     return {
         "image": {"id": image, "width": encoded.size[0], "height": encoded.size[1]},

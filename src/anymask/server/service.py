@@ -208,7 +208,7 @@ class Service:
 
 
 def _nbytes_of(encoded: EncodedImage) -> int:
-    return encoded.pixels.nbytes + encoded._embedding.nbytes
+    return encoded.pixels.nbytes + encoded.nbytes
 
 
 class _Gauges(Collector):

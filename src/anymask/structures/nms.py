@@ -24,34 +24,38 @@ def box_overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDA
     return overlaps
 
 
-def suppress(
+def nms(
     boxes: NDArray[np.float64],
-    scores: NDArray[np.float32],
+    scores: NDArray[np.floating],
     iou_threshold: float,
-    groups: Sequence[Hashable] | None = None,
+    labels: Sequence[Hashable] | None = None,
 ) -> NDArray[np.int64]:
-    """Greedy non-maximum suppression: the best box stays, and what overlaps it more than the threshold goes.
+    """Greedy non-maximum suppression (`torchvision.ops.nms`, with labels `batched_nms`).
 
     Args:
-        boxes: [N, 4].
+        boxes: [N, 4], [x_min, y_min, x_max, y_max].
         scores: [N].
-        iou_threshold: 1 or more keeps everything.
-        groups: N labels; only boxes of one label suppress each other. None: all do.
+        iou_threshold: a box whose IoU with a better one is larger is dropped; 1 or more drops none.
+        labels: N labels; only boxes of one label suppress each other. None: all do.
 
     Returns:
-        Indices of the kept boxes, best first; equal scores in their order.
+        int64 indices of the boxes that stay, best first; equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")
     if iou_threshold >= 1 or len(order) < 2:
         return order
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups or ()))}
-    labels = np.array([numbers[group] for group in groups]) if groups is not None else np.zeros(len(order), np.int64)
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels or ()))}
+    groups = np.array([numbers[label] for label in labels]) if labels is not None else np.zeros(len(order), np.int64)
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
     kept = []
     while len(order):
-        best, rest = order[0], order[1:]
+        best, order = order[0], order[1:]
         kept.append(best)
-        rivals = box_overlaps(boxes[best : best + 1], boxes[rest])[0] > iou_threshold
-        order = rest[~(rivals & (labels[rest] == labels[best]))]
+        low = np.maximum(boxes[best, :2], boxes[order, :2])
+        high = np.minimum(boxes[best, 2:], boxes[order, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        overlaps = shared > iou_threshold * (areas[best] + areas[order] - shared)
+        order = order[~(overlaps & (groups[order] == groups[best]))]
     return np.array(kept, np.int64)
 
 

@@ -27,7 +27,6 @@ from anymask.structures.transforms import LetterBox, ResizeLongestSide
 if TYPE_CHECKING:
     import onnx
 
-    from anymask.prediction.encoded_image import EncodedImage
 
 STRIDE = 32
 """Sides of the frame are multiples of this: the coarsest cells of the network."""
@@ -54,6 +53,7 @@ class FastSam:
         PromptError: a setting out of its range.
     """
 
+    name = "fastsam"
     precision = "f32"
     lanes = 1
 
@@ -84,12 +84,6 @@ class FastSam:
     def variant(self) -> tuple[str, ...]:
         """What besides the weights decides about a pass."""
         return (f"imgsz {self.imgsz}",)
-
-    def scene_type(self) -> type[EncodedImage]:
-        """Scenes that choose among segments."""
-        from anymask.prediction.fastsam import FastSamImage
-
-        return FastSamImage
 
     def prepare(self) -> None:
         """Nothing: prompts need no network."""

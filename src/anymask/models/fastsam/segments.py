@@ -9,9 +9,9 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.automatic.mask_data import suppress
 from anymask.models.fastsam.output import Pass
 from anymask.models.fastsam.settings import FastSamSettings
+from anymask.structures.nms import nms
 from anymask.structures.overlap import tight_box
 from anymask.structures.transforms import bilinear_taps
 
@@ -102,7 +102,7 @@ def _kept(found: Pass, settings: FastSamSettings) -> NDArray[np.int64]:
     """Indices of the boxes that pass the settings, the surest first."""
     sure = np.flatnonzero(found.scores > settings.conf)
     if not found.suppressed:
-        sure = sure[suppress(found.boxes[sure].astype(np.float64), found.scores[sure], settings.iou)]
+        sure = sure[nms(found.boxes[sure].astype(np.float64), found.scores[sure], settings.iou)]
     return sure[: settings.max_det]
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from anymask.engines.external_weights import DetachedGraph
     from anymask.models.sam.quantization import Ranges
-    from anymask.prediction.encoded_image import EncodedImage
     from anymask.weights.checkpoints.state_dict import Parameters
 
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
@@ -53,6 +52,8 @@ class Sam:
 
     variant: tuple[str, ...] = ()
 
+    name = "sam"
+
     def __init__(self, files: Sequence[Path], key: str, engine: Engine) -> None:
         self._files = tuple(files)
         self._key = key
@@ -68,12 +69,6 @@ class Sam:
     def lanes(self) -> int:
         """How many calls of `decode` for a search pay off at once."""
         return self._graph("search_decoder").lanes
-
-    def scene_type(self) -> type[EncodedImage]:
-        """Scenes that ask the decoder."""
-        from anymask.prediction.encoded_image import EncodedImage
-
-        return EncodedImage
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""

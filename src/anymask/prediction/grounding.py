@@ -1,0 +1,172 @@
+"""From detections to masks: all boxes of an image are prompts of one batch, and each object keeps one mask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.detection.base import Detector
+from anymask.detection.detections import Detections
+from anymask.detection.phrases import checked_phrases, nothing_found, taken_as
+from anymask.detection.search import DetectionOptions, detect
+from anymask.errors import PromptError
+from anymask.io.image import Image
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.prompt import Prompt
+from anymask.structures.provenance import Call, Provenance, plain
+from anymask.structures.transforms import LOGIT_SIDE
+
+MASK_NMS_THRESH = 0.8
+
+
+class SegmentsBoxes(Protocol):
+    """An encoded image, such as `anymask.EncodedImage`."""
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The image, uint8 [H, W, 3] RGB."""
+        ...
+
+    @property
+    def source(self) -> Image:
+        """The opened image."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """What encoded the image."""
+        ...
+
+    def segment(self, *, boxes: Any = None) -> MaskSet:
+        """One mask for each box, float64 [N, 4], in order."""
+        ...
+
+
+class Grounding:
+    """How detections of text become masks.
+
+    Args:
+        detector: its name is stated in results.
+        search: how to detect, and which boxes to keep.
+        mask_nms_thresh: of masks that overlap more than this IoU the one with the lower detector score is dropped; 1
+            keeps all.
+        options: of `EncodedImage.segment`, such as ``select``, ``max_hole_area`` and ``max_island_area``.
+
+    Raises:
+        PromptError: a threshold outside 0 to 1.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        search: DetectionOptions | None = None,
+        mask_nms_thresh: float = MASK_NMS_THRESH,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not 0 <= mask_nms_thresh <= 1:
+            raise PromptError(f"mask_nms_thresh is {mask_nms_thresh}: it takes 0 to 1")
+        self.detector = detector
+        self.search = search or DetectionOptions()
+        self.mask_nms_thresh = mask_nms_thresh
+        self.options = dict(options or {})
+
+    def segment(self, encoded: SegmentsBoxes, text: str | Sequence[str]) -> MaskSet:
+        """Detect text in an encoded image, and segment what was detected."""
+        started = time.perf_counter()
+        detections = detect(self.detector, encoded.pixels, text, self.search)
+        return self.masks(encoded, detections, text, time.perf_counter() - started, self.call(text))
+
+    def masks(
+        self, encoded: SegmentsBoxes, detections: Detections, text: str | Sequence[str], seconds: float, call: Call
+    ) -> MaskSet:
+        """Segment the boxes of detections in one batch, and keep one mask per object.
+
+        Args:
+            encoded: the image.
+            detections: in pixels of it.
+            text: that was detected.
+            seconds: that the detector took.
+            call: for the result's provenance.
+        """
+        if not len(detections):
+            return self.nothing(encoded.source, encoded.provenance, text, seconds, call)
+        result = encoded.segment(boxes=detections.boxes, **self.options)
+        masks = [
+            mask.replace(label=label, detector_score=float(score))
+            for mask, label, score in zip(result, detections.labels, detections.scores, strict=True)
+        ]
+        distinct = distinct_masks(masks, self.mask_nms_thresh)
+        prompts = [
+            _labelled(result.prompts[index], detections.phrases[index], detections.labels[index]) for index in distinct
+        ]
+        return MaskSet(
+            [masks[index].replace(prompt_index=place) for place, index in enumerate(distinct)],
+            image=encoded.source,
+            prompts=[*prompts, *_missing(text, detections.phrases)],
+            provenance=self._provenance(encoded.provenance, {**result.provenance.seconds, "detect": seconds}, call),
+        )
+
+    def nothing(
+        self, image: Image, provenance: Provenance, text: str | Sequence[str], seconds: float, call: Call
+    ) -> MaskSet:
+        """The result of an image in which nothing was detected."""
+        ran = self._provenance(provenance, {"detect": seconds}, call)
+        return MaskSet([], image=image, prompts=_missing(text, ()), provenance=ran)
+
+    def call(self, text: str | Sequence[str]) -> Call:
+        """The call that a result's provenance states."""
+        options = {"text": checked_phrases(text), "search": self.search, "mask_nms_thresh": self.mask_nms_thresh}
+        return Call("text", {name: plain(value) for name, value in {**options, **self.options}.items()})
+
+    def _provenance(self, provenance: Provenance, seconds: Mapping[str, float], call: Call) -> Provenance:
+        return replace(provenance, detector=self.detector.name, seconds=seconds, call=call)
+
+
+def distinct_masks(masks: Sequence[Mask], iou_threshold: float) -> list[int]:
+    """Indices of masks that show different objects, in their order; of two alike the earlier one stays.
+
+    Compared at low resolution, which costs nothing for full-size masks that nobody has looked at. Masks without a
+    single low-resolution cell inside are too small to compare, and stay.
+
+    Args:
+        masks: of one picture, best first.
+        iou_threshold: masks that overlap more are alike; 1 keeps all.
+    """
+    inside = np.stack([_coarse(mask).ravel() for mask in masks]).astype(np.float32)
+    shared = inside @ inside.T
+    areas = np.diagonal(shared)
+    overlaps = shared / np.maximum(areas[:, None] + areas[None] - shared, 1)
+    kept: list[int] = []
+    for index in range(len(masks)):
+        if not (overlaps[index, kept] > iou_threshold).any():
+            kept.append(index)
+    return kept
+
+
+def _coarse(mask: Mask) -> NDArray[np.bool_]:
+    """A mask at low resolution: where its logits are positive, or its full size shrunk where it has none."""
+    if mask.logits is not None:
+        return np.greater(mask.logits, 0)
+    import cv2
+
+    full = mask.array.astype(np.uint8) * 255
+    mask.release()
+    shrunk: NDArray[np.uint8] = cv2.resize(full, (LOGIT_SIDE, LOGIT_SIDE), interpolation=cv2.INTER_AREA)
+    return np.greater(shrunk, 127)
+
+
+def _labelled(prompt: Prompt, phrase: str, label: str) -> Prompt:
+    remark = taken_as(phrase, label)
+    return replace(prompt, text=phrase, notes=(*prompt.notes, remark) if remark else prompt.notes)
+
+
+def _missing(text: str | Sequence[str], detected: Sequence[str]) -> list[Prompt]:
+    """Prompts for the phrases that were not detected, so that a result states them; the first carries the remark."""
+    missing = [phrase for phrase in checked_phrases(text) if phrase not in detected]
+    return [Prompt(text=phrase, notes=() if i else (nothing_found(missing),)) for i, phrase in enumerate(missing)]

@@ -1,0 +1,29 @@
+"""What an encoded image needs of the Segmenter that encoded it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anymask.models.base import Family
+from anymask.structures.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A loaded model and how to use it again; safe to use from several threads at once.
+
+    Attributes:
+        name: of the model.
+        model: encodes pixels and decodes prompts.
+        provenance: (seconds of encoding, seconds of decoding) → what ran.
+        encode: an image, or pixels uint8 [H, W, 3], → `EncodedImage`.
+        detector_options: engine, precision, threads and device for a detector beside the model.
+    """
+
+    name: str
+    model: Family
+    provenance: Callable[[float, float], Provenance]
+    encode: Callable[[Any], Any]
+    detector_options: Mapping[str, Any]
