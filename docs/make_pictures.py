@@ -73,7 +73,7 @@ def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None
     prompt = coffee.segment(points=[(290, 215)]).prompts[0]
     save(candidates_row(coffee.source, coffee.predict(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
     save(levels(everything, most=3, max_side=320), "levels.jpg")
-    named = fruits.segment(text="orange", detector="coco-ssd")
+    named = fruits.segment_text("orange", detector="coco-ssd")
     views = [named.draw(max_side=640), named.draw(max_side=640, opacity=0, boxes=False), binary(named[0], max_side=640)]
     save(row(views, ["--style overlay", "--style contour --no-boxes", "--style binary"], 250), "styles.jpg")
     frames, durations = click_frames(coffee, [(300, 300), (362, 285)], [1, 0], max_side=400)
@@ -100,7 +100,7 @@ def everything(fruits: anymask.EncodedImage) -> None:
     save(
         row([result.draw(max_side=640), shown.draw(max_side=640)], ["everything", "--partition"], 330), "everything.jpg"
     )
-    named = fruits.segment(text="orange", detector="coco-ssd")
+    named = fruits.segment_text("orange", detector="coco-ssd")
     save(named.draw(max_side=640), "words.jpg")
 
 

@@ -30,9 +30,11 @@ def made(segmenter: Segmenter, encoded: EncodedImage, kind: str) -> MaskSet:
             points=[[(290, 60)], [], []], labels=[[0], None, None], select="part", max_hole_area=50,
         )  # fmt: skip
     if kind == "each point":
-        return encoded.segment(points=[(290, 215), (362, 285), (60, 60)], labels=[1, 1, 0], each=True)
+        return encoded.segment(points=[(290, 215), (362, 285), (60, 60)], labels=[1, 1, 0], objects="per_point")
     if kind == "groups":
-        return encoded.segment(points=[(0.48, 0.54), (0.6, 0.71), (0.93, 0.15)], group="auto", coordinates="normalized")
+        return encoded.segment(
+            points=[(0.48, 0.54), (0.6, 0.71), (0.93, 0.15)], objects="auto", coordinates="normalized"
+        )
     if kind == "everything":
         return encoded.everything(points_per_side=6, min_mask_region_area=20, roi=[0, 0, 400, 400])
     if kind == "everything cut short":

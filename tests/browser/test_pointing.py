@@ -35,8 +35,8 @@ def _asked(app: Application) -> list[Any]:
 def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: EncodedImage) -> None:
     app.hover(SAUCER)
     app.wait_until("window.anymask.hover.answer")
-    (seen,) = preview(coffee._decode, coffee._frame, [make_prompt(coffee.size, points=[SAUCER])])
-    assert iou(app.preview(), coffee._frame.upscale(seen.logits)) > ALIKE
+    (seen,) = preview(coffee.decode, coffee.transform, [make_prompt(coffee.size, points=[SAUCER])])
+    assert iou(app.preview(), coffee.transform.upscale(seen.logits)) > ALIKE
     saucer = app.preview()
     assert saucer is not None
     app.hover(SPOON)
@@ -224,7 +224,7 @@ def test_clicks_on_different_things_are_split_into_objects(app: Application, cof
     app.press("g")
     app.wait_until("window.anymask.app.state.objects.length === 2")
     app.settle()
-    expected = coffee.segment([SAUCER, APART], group="auto")
+    expected = coffee.segment([SAUCER, APART], objects="auto")
     assert [iou(app.mask(n), mask.array) > ALIKE for n, mask in enumerate(expected)] == [True, True]
     assert app.status == "Split into 2 objects."
     app.page.click('[data-part^="open-"] >> nth=1')

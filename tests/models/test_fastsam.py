@@ -93,7 +93,7 @@ def test_a_prompt_means_one_segment(encoded: EncodedImage, asked: dict[str, Any]
 def test_several_objects_come_in_the_order_asked(encoded: EncodedImage) -> None:
     order = [PLATE, CUP, HANDLE, CUP]
     assert boxes_of(encoded.segment(boxes=[BOXES[i] for i in order])) == [BOXES[i] for i in order]
-    assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_CUP], each=True)) == [BOXES[HANDLE], BOXES[CUP]]
+    assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_CUP], objects="per_point")) == [BOXES[HANDLE], BOXES[CUP]]
     ragged = encoded.segment(boxes=[BOXES[CUP], BOXES[PLATE]], points=[[], [ON_RIGHT]])
     assert boxes_of(ragged) == [BOXES[CUP], BOXES[HANDLE]]
 
@@ -131,10 +131,10 @@ def test_union_mode_joins_all_segments_under_included_points(encoded: EncodedIma
 
 
 def test_clicks_are_grouped_by_segments(encoded: EncodedImage) -> None:
-    two = encoded.segment(points=[ON_CUP, ON_RIGHT, ON_RIGHT_PART], group="auto")
+    two = encoded.segment(points=[ON_CUP, ON_RIGHT, ON_RIGHT_PART], objects="auto")
     assert boxes_of(two) == [BOXES[CUP], BOXES[HANDLE]]
     assert [len(prompt.points) for prompt in two.prompts] == [1, 2]
-    assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_RIGHT_PART], group="auto")) == [BOXES[HANDLE]]
+    assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_RIGHT_PART], objects="auto")) == [BOXES[HANDLE]]
 
 
 def test_where_nothing_lies_the_answer_is_empty_and_says_so(encoded: EncodedImage) -> None:
@@ -196,7 +196,7 @@ def test_text_is_left_to_the_detector(encoded: EncodedImage) -> None:
     def cups(pixels: np.ndarray, phrases: Any) -> Any:
         return [[24, 20, 64, 60], [25, 21, 64, 60], [96, 28, 140, 92]], ["cup", "cup", "cup"], [0.9, 0.8, 0.7]
 
-    result = encoded.segment(text="cup", detector=cups)
+    result = encoded.segment_text("cup", detector=cups)
     assert boxes_of(result) == [BOXES[CUP], BOXES[HANDLE]]
     assert [mask.label for mask in result] == ["cup", "cup"]
 

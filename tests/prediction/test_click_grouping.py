@@ -25,7 +25,7 @@ def citrus(segmenter: Segmenter) -> EncodedImage:
 
 def test_two_clicks_on_two_fruits_are_two_whole_fruits_where_one_prompt_mixes_them(citrus: EncodedImage) -> None:
     expected = citrus.segment(boxes=[LEFT_BOX, RIGHT_BOX])
-    result = citrus.segment(points=[LEFT, RIGHT], group="auto")
+    result = citrus.segment(points=[LEFT, RIGHT], objects="auto")
     assert len(result) == 2
     assert [iou(mask, whole) > 0.9 for mask, whole in zip(result, expected, strict=True)] == [True, True]
     (mixed,) = citrus.segment(points=[LEFT, RIGHT])
@@ -36,14 +36,14 @@ def test_two_clicks_on_two_fruits_are_two_whole_fruits_where_one_prompt_mixes_th
 
 def test_two_clicks_on_one_fruit_are_one_object(citrus: EncodedImage) -> None:
     points = [(300, 400), (500, 560)]
-    result = citrus.segment(points=points, group="auto")
+    result = citrus.segment(points=points, objects="auto")
     (one,) = citrus.segment(points=points)
     assert len(result) == 1
     assert iou(result[0], one) == 1.0
 
 
 def test_excluded_clicks_count_for_every_object(citrus: EncodedImage) -> None:
-    result = citrus.segment(points=[LEFT, RIGHT, (60, 60)], labels=[1, 1, 0], group="auto")
+    result = citrus.segment(points=[LEFT, RIGHT, (60, 60)], labels=[1, 1, 0], objects="auto")
     assert len(result) == 2
     for prompt, mask in zip(result.prompts, result, strict=True):
         assert prompt.labels.tolist() == [1, 0]
@@ -51,35 +51,42 @@ def test_excluded_clicks_count_for_every_object(citrus: EncodedImage) -> None:
 
 
 def test_a_lone_click_and_excluded_clicks_alone_stay_what_they_are(citrus: EncodedImage) -> None:
-    assert len(citrus.segment(points=[LEFT], group="auto")) == 1
-    assert len(citrus.segment(points=[LEFT], labels=[0], group="auto")) == 1
+    assert len(citrus.segment(points=[LEFT], objects="auto")) == 1
+    assert len(citrus.segment(points=[LEFT], labels=[0], objects="auto")) == 1
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        {"points": [LEFT], "each": True},
         {"points": [LEFT], "box": LEFT_BOX},
         {"boxes": [LEFT_BOX]},
-        {"text": "fruit"},
+        {"points": [LEFT], "mask_input": np.zeros((1, 256, 256), np.float32)},
     ],
 )
 def test_grouping_is_for_plain_points(citrus: EncodedImage, asked: dict[str, object]) -> None:
-    with pytest.raises(PromptError, match="group='auto' takes points and labels only"):
-        citrus.segment(**asked, group="auto")
-    with pytest.raises(PromptError, match="group must be one of one, auto, not 'both'"):
-        citrus.segment(points=[LEFT], group="both")  # type: ignore[arg-type]
+    with pytest.raises(PromptError, match="objects='auto' takes points and labels only"):
+        citrus.segment(**asked, objects="auto")
+    with pytest.raises(PromptError, match="objects must be one of one, per_point, auto, not 'both'"):
+        citrus.segment(points=[LEFT], objects="both")  # type: ignore[arg-type]
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
-    asked = ["segment", photo, "--group", "auto", "--point", "410,470", "--point", "1050,450", "--out", str(tmp_path)]
+    asked = ["segment", photo, "--objects", "auto", "--point", "410,470", "--point", "1050,450", "--out", str(tmp_path)]
     assert main(asked) == 0
     assert [(tmp_path / f"mask_00{i}.png").exists() for i in range(3)] == [True, True, False]
-    for wrong in (["--each"], ["--box", "1,1,99,99"]):
-        capsys.readouterr()
-        assert main([*asked, *wrong]) == 2
-        assert "--group auto" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main([*asked, "--box", "1,1,99,99"]) == 2
+    assert "--objects auto" in capsys.readouterr().err
+
+
+def test_each_is_another_name_of_one_object_per_point(tmp_path: Path) -> None:
+    image = str(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
+    points = ["--point", "410,470", "--point", "1050,450", "--refine", "off"]
+    for name, option in (("alias", ["--each"]), ("full", ["--objects", "per_point"])):
+        assert main(["segment", image, *points, *option, "--out", str(tmp_path / name)]) == 0
+    for mask in ("mask_000.png", "mask_001.png"):
+        assert (tmp_path / "alias" / mask).read_bytes() == (tmp_path / "full" / mask).read_bytes()
 
 
 def squares(*places: tuple[int, int, int, int]) -> np.ndarray:

@@ -18,10 +18,10 @@ def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: EncodedImage) -
 
     def decode(prompts: Sequence[Prompt]) -> Any:
         asked.append(len(prompts))
-        return coffee._decode(prompts)
+        return coffee.decode(prompts)
 
     prompts = [make_prompt(coffee.size, points=[(110, 300)]), make_prompt(coffee.size, box=[170, 14, 412, 264])]
-    answers = preview(decode, coffee._frame, prompts)
+    answers = preview(decode, coffee.transform, prompts)
     assert asked == [2]
     assert all(answer.follows_prompt for answer in answers)
 
@@ -30,6 +30,6 @@ def test_a_glimpse_often_shows_what_the_answer_will_be(coffee: EncodedImage) -> 
     rng = np.random.default_rng(5)
     points = rng.uniform([10, 10], [590, 390], (12, 2))
     prompts = [make_prompt(coffee.size, points=[point]) for point in points]
-    seen = [answer.logits > 0 for answer in preview(coffee._decode, coffee._frame, prompts)]
+    seen = [answer.logits > 0 for answer in preview(coffee.decode, coffee.transform, prompts)]
     whole = [coffee.segment(points=[point], refine="off")[0].logits > 0 for point in points]
     assert np.mean([iou(a, b) > 0.8 for a, b in zip(seen, whole, strict=True)]) >= 0.5

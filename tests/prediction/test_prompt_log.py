@@ -158,7 +158,7 @@ def test_an_alternative_is_one_of_the_image(coffee: EncodedImage) -> None:
 
 def test_a_member_is_one_of_the_objects_that_points_are_on_and_can_be_clicked_further(coffee: EncodedImage) -> None:
     points = [[110, 300], [500, 200]]
-    found = coffee.segment(points, group="auto")
+    found = coffee.segment(points, objects="auto")
     assert len(found) == 2
     step = {"points": points, "member": 2}
     assert (follow(coffee, [step]).array == found[1].array).all()

@@ -61,7 +61,7 @@ def test_choices_begin_with_what_segment_takes(coffee):
 
 
 def test_several_lone_clicks_answer_as_one_at_a_time(coffee):
-    together = coffee.segment(points=[CUP, SAUCER], each=True)
+    together = coffee.segment(points=[CUP, SAUCER], objects="per_point")
     alone = [coffee.segment(points=[point])[0] for point in (CUP, SAUCER)]
     assert all(iou(a, b) > 0.999 for a, b in zip(together, alone, strict=True))
 

@@ -69,7 +69,7 @@ class TestBatches:
 
     def test_more_prompts_than_one_run_of_the_decoder_takes(self, coffee):
         points = [(20 + 37 * i % 560, 20 + 53 * i % 360) for i in range(20)]
-        together = coffee.segment(points=points, each=True)
+        together = coffee.segment(points=points, objects="per_point")
         assert len(together) == 20
         for i in (0, 15, 16, 19):
             alone = coffee.segment(points=[points[i]])[0]

@@ -129,7 +129,7 @@ def test_logits_of_a_close_up_are_those_of_the_photo(wide: EncodedImage, closeup
     mask = closeup.segment(make_prompt(SIZE, points=[(RING[0] + 84, RING[1])]))
     assert mask is not None
     assert mask.logits is not None
-    coarse = wide._frame.upscale(mask.logits)
+    coarse = wide.transform.upscale(mask.logits)
     y, x = np.ogrid[: SIZE[1], : SIZE[0]]
     assert not coarse[np.hypot(x - RING[0], y - RING[1]) > 130].any()
     assert iou(coarse, mask.array) > 0.3

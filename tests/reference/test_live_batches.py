@@ -26,7 +26,7 @@ CLEARLY_BEST = 4e-3
 def test_batch_of_points(encoded_images: Any, official: Any, photo: Path, engine: str, count: int) -> None:
     encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
     points = _inside(encoded.size, count)
-    masks = encoded.segment(points=points, each=True, select="score", refine="off")
+    masks = encoded.segment(points=points, objects="per_point", select="score", refine="off")
     assert len(masks) == count
     for mask, point in zip(masks, points, strict=True):
         _check_best(mask, predictor, point_coords=point[None], point_labels=np.array([1]))

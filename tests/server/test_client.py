@@ -40,9 +40,9 @@ def remote(client: Client, coffee_photo: Path) -> RemoteImage:
         {"points": [(110, 300), (300, 150)], "labels": [1, 0]},
         {"box": [170, 14, 412, 264], "points": [(300, 150)], "labels": [0]},
         {"boxes": [[170, 14, 412, 264], [20, 180, 300, 390]]},
-        {"points": [(110, 300), (290, 120)], "each": True},
-        {"points": [(110, 300), (500, 200), (20, 20)], "labels": [1, 1, 0], "group": "auto"},
-        {"points": [(110, 300), (130, 320)], "group": "auto"},
+        {"points": [(110, 300), (290, 120)], "objects": "per_point"},
+        {"points": [(110, 300), (500, 200), (20, 20)], "labels": [1, 1, 0], "objects": "auto"},
+        {"points": [(110, 300), (130, 320)], "objects": "auto"},
         {"points": [(0.2, 0.75)], "coordinates": "normalized", "select": "part"},
         {"box": [170, 14, 242, 250], "box_format": "xywh", "max_hole_area": 400},
     ],
@@ -65,7 +65,7 @@ def test_one_more_click_uses_the_earlier_answer(remote: RemoteImage, coffee: Enc
 def test_candidates_words_and_boxes(remote: RemoteImage, coffee: EncodedImage) -> None:
     there, here = remote.predict(points=[(110, 300)]), coffee.predict(points=[(110, 300)])
     assert all(np.array_equal(mask.array, array) for mask, array in zip(there, here.masks, strict=True))
-    cups = remote.segment(text="cup")
+    cups = remote.segment_text("cup")
     assert {mask.label for mask in cups} == {"cup"}
     assert remote.detect("cup", max_per_label=1)[0]["score"] == pytest.approx(cups[0].detector_score)
 
@@ -74,7 +74,7 @@ def test_choices_are_the_scenes(remote: RemoteImage, coffee: EncodedImage) -> No
     there, here = remote.alternatives([(110, 300)], most=3), coffee.alternatives([(110, 300)], most=3)
     assert [mask.rle for mask in there] == [mask.rle for mask in here]
     with pytest.raises(PromptError, match="points and labels only"):
-        remote.segment(box=[170, 14, 412, 264], points=[(300, 150)], group="auto")
+        remote.segment(box=[170, 14, 412, 264], points=[(300, 150)], objects="auto")
 
 
 def test_everything_with_progress(remote: RemoteImage, coffee: EncodedImage) -> None:
@@ -107,8 +107,6 @@ def test_arrays_travel_exactly_and_photos_can_be_opened_by_id(client: Client, co
 def test_mistakes_are_told_as_by_the_library(client: Client, remote: RemoteImage, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="700"):
         remote.segment(points=[(700, 10)])
-    with pytest.raises(PromptError, match="text goes with no"):
-        remote.segment(text="cup", points=[(1, 1)])
     with pytest.raises(PromptError, match="select"):
         remote.segment(points=[(10, 10)], select="best")
     with pytest.raises(PromptError):

@@ -72,7 +72,7 @@ def test_answers_are_as_described(api: TestClient, coffee_id: str) -> None:
     prompts = {"prompts": [{"points": [[110, 300]]}, {"text": "cup"}], "candidates": True}
     check("get", "/v1/images/{id}", api.get(base))
     check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=prompts))
-    apart = {"prompts": [{"points": [[110, 300], [500, 200]]}], "group": "auto"}
+    apart = {"prompts": [{"points": [[110, 300], [500, 200]]}], "objects": "auto"}
     check("post", "/v1/images/{id}/segment", api.post(f"{base}/segment", json=apart))
     check("post", "/v1/images/{id}/alternatives", api.post(f"{base}/alternatives", json={"points": [[110, 300]]}))
     check("post", "/v1/images/{id}/zoom", api.post(f"{base}/zoom", json={"window": [0, 0, 90, 90]}))

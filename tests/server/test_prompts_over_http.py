@@ -214,8 +214,8 @@ def test_unknown_format_is_told(api: TestClient, coffee_id: str) -> None:
 
 def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     points = [[110, 300], [500, 200]]
-    answer = segment(api, coffee_id, {"points": points, "label": "thing"}, group="auto")
-    expected = coffee.segment(points, group="auto")
+    answer = segment(api, coffee_id, {"points": points, "label": "thing"}, objects="auto")
+    expected = coffee.segment(points, objects="auto")
     assert len(expected) == 2
     assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
     assert [entry["points"] for entry in answer["masks"]] == [[[110, 300]], [[500, 200]]]
@@ -239,9 +239,9 @@ def test_a_preview_takes_one_call_of_the_decoder(
     api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    decode = EncodedImage._decode
+    decode = EncodedImage.decode
     monkeypatch.setattr(
-        EncodedImage, "_decode", lambda encoded, prompts: calls.append(len(prompts)) or decode(encoded, prompts)
+        EncodedImage, "decode", lambda encoded, prompts: calls.append(len(prompts)) or decode(encoded, prompts)
     )
     entry = segment(api, coffee_id, SAUCER, preview=True, store=False)["masks"][0]
     assert calls == [1]
@@ -268,7 +268,7 @@ def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id
         ("zoom", {"window": [700, 0, 900, 100]}, "shows nothing"),
         ("zoom", {"window": [1e308, 0, -1e308, 100]}, "shows nothing"),
         ("segment", {"prompts": [SAUCER], "window": [9, 9, 3, 3]}, "shows nothing"),
-        ("segment", {"prompts": [CUP], "group": "auto"}, "points and labels only"),
+        ("segment", {"prompts": [CUP], "objects": "auto"}, "points and labels only"),
     ],
 )
 def test_what_cannot_be_looked_at_is_told(api: TestClient, coffee_id: str, path: str, body: dict, line: str) -> None:

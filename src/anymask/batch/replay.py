@@ -166,7 +166,7 @@ class Replayer:
             return before[:0]
         encoded = segmenter.encode(image)
         if call.name == "segment":
-            return encoded.segment(**({} if "group" in options else _prompts(before)), **options)
+            return encoded.segment(**({} if "objects" in options else _prompts(before)), **options)
         if call.name == "steps":
             from anymask.prediction.prompt_log import follow_all
 

@@ -23,7 +23,7 @@ _mask_option = click.option(
     metavar="FILE",
     help="Take these masks and ask nothing: masks.json, or a black and white image of the same size.",
 )
-_PROMPTS = ("include", "exclude", "boxes", "text", "prompt_log", "each")
+_PROMPTS = ("include", "exclude", "boxes", "text", "prompt_log")
 
 
 def object_options(command: Command) -> Command:

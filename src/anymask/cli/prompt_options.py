@@ -76,14 +76,14 @@ _OPTIONS = (
         metavar="JSON|@FILE",
         help="An object as it was made in the browser, or its prompt log; see anymask.prediction.prompt_log.",
     ),
-    click.option("--each", is_flag=True, help="Every --point is an object of its own."),
     click.option(
-        "--group",
-        type=click.Choice(("one", "auto")),
+        "--objects",
+        type=click.Choice(("one", "per_point", "auto")),
         default="one",
         show_default=True,
-        help="All points are on one object, or auto: points that fall on different objects give one mask each.",
+        help="All points are on one object, each --point is on its own, or auto: as many as the points fall on.",
     ),
+    click.option("--each", "objects", flag_value="per_point", help="The same as --objects per_point."),
     *_ANSWERING,
     settings_option,
 )
@@ -116,8 +116,7 @@ def answer(
     boxes: tuple[str, ...],
     text: tuple[str, ...],
     prompt_log: str | None,
-    each: bool,
-    group: str,
+    objects: str,
     settings: dict[str, float],
     select: str,
     refine: str,
@@ -143,12 +142,12 @@ def answer(
     from anymask.prediction.segmenter import load
 
     if prompt_log is not None:
-        if include or exclude or boxes or text or each or group != "one" or fill_holes or drop_islands:
+        if include or exclude or boxes or text or objects != "one" or fill_holes or drop_islands:
             raise PromptError(
-                "--prompt-log says all that is asked: it goes with no other prompt, --each, --group or clean-up"
+                "--prompt-log says all that is asked: it goes with no other prompt, --objects or clean-up"
             )
         return _followed(image, prompt_log, model, quiet, {**settings, **runtime})
-    asked = _asked(image.size, include, exclude, boxes, text, each, group)
+    asked = _asked(image.size, include, exclude, boxes, text, objects)
     chosen = answering(select, refine, fill_holes, drop_islands)
     with shown_fetch(quiet) as progress:
         if text:
@@ -181,18 +180,15 @@ def _asked(
     exclude: tuple[str, ...],
     boxes: tuple[str, ...],
     text: tuple[str, ...],
-    each: bool,
-    group: str,
+    objects: str,
 ) -> dict[str, Any]:
     """Turn the options into the arguments of `EncodedImage.segment`."""
     from anymask.errors import PromptError
     from anymask.structures.prompt import parse_box, parse_point
 
     if text:
-        if include or exclude or boxes or each or group != "one":
-            raise PromptError(
-                "--text goes with no --point, --exclude-point, --box, --each or --group: run once for each"
-            )
+        if include or exclude or boxes or objects != "one":
+            raise PromptError("--text goes with no --point, --exclude-point, --box or --objects: run once for each")
         return {"text": phrases_of(text)}
     if not include and not exclude and not boxes:
         raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text WORDS")
@@ -203,11 +199,9 @@ def _asked(
         raise PromptError(
             f"{len(corners)} boxes and points together do not say which point belongs to which box: run once per box"
         )
-    if each and boxes:
-        raise PromptError("--each makes every --point an object of its own; it does not go with --box")
-    if group != "one" and (each or boxes):
-        raise PromptError("--group auto says which --point is on which object; it does not go with --each or --box")
-    asked: dict[str, Any] = {"each": each, "group": group}
+    if objects != "one" and boxes:
+        raise PromptError(f"--objects {objects} says which --point is on which object; it does not go with --box")
+    asked: dict[str, Any] = {"objects": objects}
     if points:
         asked |= {"points": points, "labels": labels}
     if len(corners) == 1:

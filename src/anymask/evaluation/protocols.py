@@ -206,7 +206,7 @@ def _text(encoded: EncodedImage, photograph: Photograph, setting: Setting, words
     objects = [each for each in _of_its_size(encoded, segmentation.objects()) if each.label in categories]
     how = {name: value for name, value in setting.options.items() if name in ("select", "refine", "detector")}
     started = time.perf_counter()
-    result = encoded.segment(text=categories, search=setting.search(), **how)
+    result = encoded.segment_text(categories, search=setting.search(), **how)
     seconds = time.perf_counter() - started
     labels = [_category_of(result.prompts[mask.prompt_index].text, categories) for mask in result]
     rows, entries = match_labelled(objects, result, labels, categories)

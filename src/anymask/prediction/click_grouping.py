@@ -27,7 +27,8 @@ from anymask.structures.mask import Mask
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide
 
-Group = Literal["one", "auto"]
+Objects = Literal["one", "per_point", "auto"]
+"""How many objects points are on: one, one per included point, or as many as they fall on."""
 
 FAIR_SCORE = 0.7
 """The least predicted IoU at which a candidate may tell two clicks apart: that of a part in `anymask.prediction.selection`."""
@@ -42,20 +43,20 @@ ACROSS = 4.0
 """How much, in logarithms of area, it counts against two candidates that the box of one has all of the other's."""
 
 
-def check_group(group: str, alone: bool) -> None:
-    """Refuse an unknown way of grouping, and "auto" for anything but plain points.
+def check_objects(objects: str, only_points: bool) -> None:
+    """Refuse an unknown value of `objects`, and "auto" for anything but points.
 
     Args:
-        group: as given.
-        alone: whether points and labels are all that was asked.
+        objects: the value.
+        only_points: whether the prompt has points and labels only.
 
     Raises:
         PromptError: one line.
     """
-    if group not in get_args(Group):
-        raise PromptError(f"group must be one of {', '.join(get_args(Group))}, not {group!r}")
-    if group == "auto" and not alone:
-        raise PromptError("group='auto' takes points and labels only: without each, boxes, text or an earlier mask")
+    if objects not in get_args(Objects):
+        raise PromptError(f"objects must be one of {', '.join(get_args(Objects))}, not {objects!r}")
+    if objects == "auto" and not only_points:
+        raise PromptError("objects='auto' takes points and labels only: without boxes or an earlier mask")
 
 
 def different_instances(

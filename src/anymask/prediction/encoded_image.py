@@ -22,10 +22,10 @@ from anymask.errors import PromptError
 from anymask.io.image import Image
 from anymask.prediction.alternatives import distinct_masks
 from anymask.prediction.click_grouping import (
-    Group,
+    Objects,
     as_asked,
     ask_apart,
-    check_group,
+    check_objects,
     different_instances,
     groups_of,
     one_prompt_per_group,
@@ -170,12 +170,8 @@ class EncodedImage:
         *,
         boxes: ArrayLike | None = None,
         mask_input: Any = None,
-        each: bool = False,
-        group: Group = "one",
+        objects: Objects = "one",
         previous: Mask | None = None,
-        text: str | Sequence[str] | None = None,
-        detector: Any = "auto",
-        search: DetectionOptions | None = None,
         select: Select = "object",
         refine: Refine = "auto",
         coordinates: CoordinateName = "pixels",
@@ -189,9 +185,8 @@ class EncodedImage:
         encoded.segment(points=[(350, 450)])                            # one object
         encoded.segment(box=[530, 180, 780, 600], points=[(600, 300)], labels=[0])
         encoded.segment(boxes=[[530, 180, 780, 600], [60, 90, 300, 400]])   # one mask per box, in order
-        encoded.segment(points=[(350, 450), (620, 450)], each=True)     # one object per point
-        encoded.segment(points=[(350, 450), (620, 450)], group="auto")  # one object, or two if they are on two
-        encoded.segment(text="dog, cat")                                # every dog and cat that a detector finds
+        encoded.segment(points=[(350, 450), (620, 450)], objects="per_point")
+        encoded.segment(points=[(350, 450), (620, 450)], objects="auto")   # one object, or two if they are on two
         ```
 
         Args:
@@ -200,14 +195,10 @@ class EncodedImage:
             box: one box.
             boxes: [M, 4], one object each.
             mask_input: low-resolution logits, or a mask picture of the photo's size.
-            each: every point is an object of its own.
-            group: "one": all points are on one object. "auto": included points that fall on different objects ask for
-                one mask each, told from the candidates, see `anymask.prediction.click_grouping`.
+            objects: "one": all points are on one object. "per_point": every included point is on an object of its own,
+                and excluded points count for all. "auto": included points that fall on different objects are prompts
+                of their own, see `anymask.prediction.click_grouping`.
             previous: an earlier answer to this prompt; its logits are fed back as the official way does.
-            text: words for objects: one phrase, several with commas between them, or a list. Goes with no other prompt.
-            detector: what finds the words, see `anymask.detection.loading.load_detector`; "auto" takes a zero-shot detector if
-                one is on this machine, else "coco-ssd".
-            search: how to look for words, and which boxes to keep.
             select: "object": the answer that a person most likely means, also among answers to the boxes of the first
                 ones (`anymask.prediction.prompting`). "part": the smallest fair answer. "score": the official habit.
             refine: "auto": if one object is asked for, look again where it pays: in the mirror after a box, a further
@@ -220,32 +211,25 @@ class EncodedImage:
             max_island_area: drop islands up to this many pixels.
 
         Returns:
-            One mask per object, in the order asked; for text, as many as were found, the surest first, with `label`
-            and `detector_score`.
+            One mask per object, in the order of the prompts.
 
         Raises:
             PromptError: a value that cannot be right; the message names it and the allowed range.
         """
         check_select(select)
         check_refine(refine)
-        others = (box, boxes, mask_input, previous, text)
-        check_group(group, not each and all(given is None for given in others))
-        if text is not None:
-            if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
-                raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
-            cleaning = {"max_hole_area": max_hole_area, "max_island_area": max_island_area}
-            return self._named(text, detector, search, select=select, refine=refine, **cleaning)
+        check_objects(objects, all(value is None for value in (box, boxes, mask_input, previous)))
         if previous is not None:
             mask_input = _logits_of(previous, mask_input)
         prompts = make_prompts(
             self.size, points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
-            each=each, coordinates=coordinates, box_format=box_format,
+            each=objects == "per_point", coordinates=coordinates, box_format=box_format,
         )  # fmt: skip
         started = time.perf_counter()
-        if group == "auto" and len(prompts) == 1:
+        if objects == "auto" and len(prompts) == 1:
             included = prompts[0].points[prompts[0].labels == 1]
             prompts = one_prompt_per_group(prompts[0], self._groups(included) if len(included) > 1 else [[0]])
-        apart = group == "auto" and len(prompts) > 1
+        apart = objects == "auto" and len(prompts) > 1
         answer = self._answer_apart if apart else self._answer
         masks = answer(prompts, select, refine)
         if apart:
@@ -254,6 +238,41 @@ class EncodedImage:
             masks = [mask.remove_small_regions(max_hole_area, max_island_area) for mask in masks]
         run = self.runtime.provenance(self._seconds, time.perf_counter() - started)
         return MaskSet(masks, image=self._image, prompts=tuple(prompts), provenance=run)
+
+    def segment_text(
+        self,
+        text: str | Sequence[str],
+        *,
+        detector: Any = "auto",
+        search: DetectionOptions | None = None,
+        **options: Any,
+    ) -> MaskSet:
+        """Detect what text names, and segment it.
+
+        ```python
+        encoded.segment_text("dog, cat")     # every dog and cat that the detector finds
+        ```
+
+        Args:
+            text: one phrase, several with commas between them, or a list.
+            detector: see `anymask.detection.loading.load_detector`; "auto" takes a zero-shot detector if one is on this
+                machine, else "coco-ssd".
+            search: how to detect, and which boxes to keep.
+            options: `select`, `refine`, `max_hole_area` and `max_island_area`, as for `segment`.
+
+        Returns:
+            One mask per detected object, the highest detector score first, with `label` and `detector_score`.
+
+        Raises:
+            PromptError: a value that cannot be right; the message names it and the allowed range.
+        """
+        from anymask.detection.loading import shared_detector
+        from anymask.prediction.grounding import Grounding
+
+        check_select(options.get("select", "object"))
+        check_refine(options.get("refine", "auto"))
+        shared = shared_detector(detector, **self.runtime.detector_options)
+        return Grounding(shared, search, options=options).segment(self, text)
 
     @recorded
     def everything(
@@ -355,15 +374,6 @@ class EncodedImage:
         answers = measure_masks(self._frame, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
         kept = filter_masks(answers, Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85))
         return [answers.mask(index) for index in kept]
-
-    def _named(
-        self, text: str | Sequence[str], detector: Any, search: DetectionOptions | None, **answering: Any
-    ) -> MaskSet:
-        from anymask.detection.loading import shared_detector
-        from anymask.prediction.grounding import Grounding
-
-        shared = shared_detector(detector, **self.runtime.detector_options)
-        return Grounding(shared, search, options=answering).segment(self, text)
 
     def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
         """Which included points, [P, 2], are on the same object: lists of their indices."""

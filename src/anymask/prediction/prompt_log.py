@@ -235,7 +235,7 @@ def _includes(step: Step) -> list[int]:
 
 def _member(encoded: EncodedImage, step: Step) -> tuple[Mask, Prompt]:
     """One of the objects that points are on, and its own points."""
-    found = encoded.segment(step["points"], _includes(step), group="auto")
+    found = encoded.segment(step["points"], _includes(step), objects="auto")
     member = step.get("member", 1)
     if not isinstance(member, int) or not 1 <= member <= len(found):
         raise PromptError(f"the points are on {len(found)} objects: member is 1 to {len(found)}, not {member!r}")

@@ -24,7 +24,7 @@ from anymask.automatic.budget import GeneratorProgress
 from anymask.errors import AnymaskError, InputError, PromptError
 from anymask.formats import masks_json
 from anymask.io.image import Image, ImageSource, open_image
-from anymask.prediction.click_grouping import Group, check_group
+from anymask.prediction.click_grouping import Objects, check_objects
 from anymask.structures.coordinates import BoxFormat, CoordinateName
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -203,10 +203,8 @@ class RemoteImage:
         *,
         boxes: ArrayLike | None = None,
         mask_input: Any = None,
-        each: bool = False,
-        group: Group = "one",
+        objects: Objects = "one",
         previous: Mask | None = None,
-        text: str | Sequence[str] | None = None,
         coordinates: CoordinateName = "pixels",
         box_format: BoxFormat = "xyxy",
         **options: Any,
@@ -221,9 +219,7 @@ class RemoteImage:
             box: one box.
             boxes: one object each.
             mask_input: a mask of the image's size; an earlier answer goes into `previous`.
-            each: every point is an object of its own.
-            group: "auto": points on different objects ask for one mask each.
-            text: words for objects.
+            objects: "one", "per_point" or "auto".
             coordinates: "pixels", "normalized" or "percent".
             box_format: "xyxy", "xywh" or "cxcywh".
             previous: an earlier answer of the same server.
@@ -235,11 +231,6 @@ class RemoteImage:
             PromptError: a value that cannot be right.
             ServerError: the server refuses or fails.
         """
-        if text is not None:
-            if each or any(given is not None for given in (points, labels, box, boxes, mask_input, previous)):
-                raise PromptError("text goes with no points, boxes or masks: ask for them in calls of their own")
-            words = text if isinstance(text, str) else ", ".join(text)
-            return self._answer([{"text": words}], (), options)
         if previous is not None and mask_input is not None:
             raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
         prompts = make_prompts(
@@ -248,22 +239,35 @@ class RemoteImage:
             labels=labels,
             box=box,
             boxes=boxes,
-            each=each,
+            each=objects == "per_point",
             coordinates=coordinates,
             box_format=box_format,
         )
         if len(prompts) > 1 and (previous is not None or mask_input is not None):
             raise PromptError("an earlier mask goes with a prompt about one object")
-        check_group(group, not each and all(given is None for given in (box, boxes, mask_input, previous)))
-        if group == "auto" and len(prompts) == 1:
-            return self._answer([_body(prompts[0])], (), {**options, "group": "auto"})
+        check_objects(objects, all(value is None for value in (box, boxes, mask_input, previous)))
+        if objects == "auto" and len(prompts) == 1:
+            return self._answer([_body(prompts[0])], (), {**options, "objects": "auto"})
         earlier = {**_reference(previous), **_drawn(mask_input)}
         return self._answer([{**_body(prompt), **earlier} for prompt in prompts], prompts, options)
+
+    def segment_text(self, text: str | Sequence[str], **options: Any) -> MaskSet:
+        """Detect what text names, and segment it; see `EncodedImage.segment_text`.
+
+        Args:
+            text: one phrase, several with commas between them, or a list.
+            options: as for `segment`.
+
+        Raises:
+            ServerError: the server refuses or fails.
+        """
+        phrases = text if isinstance(text, str) else ", ".join(text)
+        return self._answer([{"text": phrases}], (), options)
 
     def _answer(self, bodies: list[dict[str, Any]], prompts: Sequence[Prompt], options: dict[str, Any]) -> MaskSet:
         answer = self._client.request("POST", f"{self._path}/segment", json={"prompts": bodies, **options}).json()
         masks = [_mask(entry) for entry in answer["masks"]]
-        if options.get("group") == "auto":  # as the library: a prompt for each object, with its own points
+        if options.get("objects") == "auto":  # as the library: a prompt for each object, with its own points
             notes = tuple(answer["prompts"][0].get("notes", ()))
             prompts = [
                 Prompt(np.array(each["points"], np.float64), np.array(each["labels"], np.int64), notes=notes)

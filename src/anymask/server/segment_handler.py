@@ -272,9 +272,9 @@ def mask_of_runs(runs: dict[str, Any], size: tuple[int, int]) -> Mask:
 
 def _answer_points(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
     """Results for prompts with points, boxes or masks, by index."""
-    if request.body.group == "auto":
+    if request.body.objects == "auto":
         if request.view is not None:
-            raise PromptError("group 'auto' goes with no window: ask about the image as a whole")
+            raise PromptError("objects 'auto' goes with no window: ask about the image as a whole")
         return {index: _answer_grouped(request, index) for index in indices}
     results = {} if request.view is None else _answer_in_view(request, request.view, indices)
     rest = [index for index in indices if index not in results]
@@ -341,9 +341,9 @@ def _answer_grouped(request: _Request, index: int) -> PromptResult:
     """One mask for each object that the points of a prompt are on."""
     body = request.body.prompts[index]
     if any(value is not None for value in (body.box, body.logits, body.mask)):
-        raise PromptError(f"prompt {index}: group 'auto' takes points and labels only")
+        raise PromptError(f"prompt {index}: objects 'auto' takes points and labels only")
     masks = request.encoded.segment(
-        body.points or [], body.labels, group="auto", coordinates=request.body.coordinates, **request.options()
+        body.points or [], body.labels, objects="auto", coordinates=request.body.coordinates, **request.options()
     )
     own = [masks.prompts[mask.prompt_index] for mask in masks]
     labelled = [mask.replace(label=body.label) for mask in masks]
@@ -356,7 +356,7 @@ def _answer_text(request: _Request, index: int, detector: Any) -> PromptResult:
         raise PromptError(
             f"prompt {index}: text goes with no points, boxes or masks; send them as prompts of their own"
         )
-    masks = request.encoded.segment(text=body.text, detector=detector, **request.options())
+    masks = request.encoded.segment_text(body.text or "", detector=detector, **request.options())
     notes = dict.fromkeys(note for prompt in masks.prompts for note in prompt.notes)
     labelled = [mask.replace(label=body.label or mask.label) for mask in masks]
     return PromptResult(Prompt(text=body.text, notes=tuple(notes)), labelled, seconds=_share(masks, 1))

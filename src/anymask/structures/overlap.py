@@ -8,20 +8,21 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import InputError
 
 
-def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+def iou(a: ArrayLike, b: ArrayLike) -> float:
     """Intersection over union of two masks of one picture; 1.0 exactly if they are equal, also if both are empty.
 
     Args:
-        a: bool [H, W].
-        b: bool [H, W].
+        a: bool [H, W], or what turns into such an array, as a Mask does.
+        b: the same.
 
     Raises:
         InputError: different sizes.
     """
-    if a.shape != b.shape:
-        raise InputError(f"masks of different images: shapes {list(a.shape)} and {list(b.shape)}")
-    union = int(np.count_nonzero(a | b))
-    return int(np.count_nonzero(a & b)) / union if union else 1.0
+    first, second = np.asarray(a), np.asarray(b)
+    if first.shape != second.shape:
+        raise InputError(f"masks of different images: shapes {list(first.shape)} and {list(second.shape)}")
+    union = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / union if union else 1.0
 
 
 def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.int64]:

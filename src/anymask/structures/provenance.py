@@ -24,14 +24,14 @@ Result = TypeVar("Result", bound=HasProvenance)
 
 
 _TOLD_ELSEWHERE = {
-    "points", "labels", "box", "boxes", "mask_input", "previous", "each", "group",  # are in the prompts,
+    "points", "labels", "box", "boxes", "mask_input", "previous", "objects",  # are in the prompts,
     "coordinates", "box_format",  # and these, in pixels
     "text", "detector", "search",  # are in the call that a pipeline records
     "stop", "progress", "estimate",  # change no mask that is there in the end
 }  # fmt: skip
 
 
-_BEFORE_GROUPING = ("group", "points", "labels", "box", "boxes", "coordinates", "box_format")
+_BEFORE_GROUPING = ("objects", "points", "labels", "box", "boxes", "coordinates", "box_format")
 """Told where points were put into groups: the prompts of such a result are those of the groups."""
 
 
@@ -81,7 +81,7 @@ def recorded(method: Callable[Asked, Result]) -> Callable[Asked, Result]:
             options = {
                 name: plain(value) for name, value in list(bound.arguments.items())[1:] if name not in _TOLD_ELSEWHERE
             }
-            if bound.arguments.get("group", "one") != "one":
+            if bound.arguments.get("objects") == "auto":
                 options |= {name: plain(bound.arguments[name]) for name in _BEFORE_GROUPING}
             if (asked := getattr(result, "stopped_after", None)) is not None:
                 options["stopped_after"] = asked

@@ -58,7 +58,7 @@ class SegmentBody(Body):
     )
 
     prompts: list[PromptBody] = Field(min_length=1)
-    group: Literal["one", "auto"] = Field(
+    objects: Literal["one", "auto"] = Field(
         "one",
         description='"auto": included points on different objects ask for a mask each; for prompts of points alone',
     )

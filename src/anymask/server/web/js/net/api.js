@@ -87,7 +87,7 @@ export class Api {
 
   /** Points that may be on several objects: a mask for each, with its own points. @returns {Promise<object[]>} */
   async apart(id, points, labels) {
-    const body = { prompts: [{ points, labels }], group: "auto" };
+    const body = { prompts: [{ points, labels }], objects: "auto" };
     return (await this.#json("POST", `v1/images/${id}/segment`, body)).masks;
   }
 
