@@ -189,7 +189,7 @@ class TestIou:
         assert iou(a, b) == pytest.approx(1 / 3)
 
     def test_masks_of_different_pictures_are_refused(self) -> None:
-        with pytest.raises(InputError, match="different pictures"):
+        with pytest.raises(InputError, match="different images"):
             iou(np.zeros((4, 4), bool), np.zeros((4, 5), bool))
 
 
@@ -280,3 +280,19 @@ def test_without_supervision_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "supervision", None)
     with pytest.raises(AnymaskError, match=r"pip install 'anymask\[supervision\]'"):
         three_masks().to_supervision()
+
+
+def test_a_mask_is_an_array_and_combines_with_others() -> None:
+    left, right = np.zeros((4, 6), bool), np.zeros((4, 6), bool)
+    left[:, :4], right[:, 2:] = True, True
+    a, b = Mask.from_array(left, score=0.9), Mask.from_array(right)
+    assert np.array_equal(np.asarray(a), left)
+    assert np.asarray(a).dtype == np.bool_
+    assert np.array_equal(np.asarray(a, dtype=np.uint8), left.astype(np.uint8))
+    assert np.array_equal((a & b).array, left & right)
+    assert np.array_equal((a | b).array, left | right)
+    assert np.array_equal((~a).array, ~left)
+    assert (a & b).score is None
+    with pytest.raises(InputError, match="different images"):
+        a & Mask.from_array(np.ones((2, 2), bool))
+    assert np.array_equal(a & left, left), "with an array it is an array"

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anymask.errors import InputError
 from anymask.structures.overlap import tight_box
@@ -247,6 +247,32 @@ class Mask:
         follows_prompt = None if prompt is None else PromptCheck.of(cleaned, prompt)
         about = {name: getattr(self, name) for name in _ABOUT} | {"full_logits": self._full_logits}
         return Mask(cleaned, self.size, **{**about, "follows_prompt": follows_prompt, "edits": (*self.edits, *done)})
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The mask for `np.asarray`, bool [H, W] unless another dtype is named."""
+        array = self.array
+        if copy is False and dtype is not None and np.dtype(dtype) != array.dtype:
+            raise ValueError(f"a mask is bool: as {np.dtype(dtype)} it has to be copied")
+        return array.astype(array.dtype if dtype is None else dtype, copy=bool(copy))
+
+    def __and__(self, other: Mask) -> Mask:
+        """What lies in both masks, without score and logits."""
+        return self._combined(np.logical_and, other)
+
+    def __or__(self, other: Mask) -> Mask:
+        """What lies in either mask, without score and logits."""
+        return self._combined(np.logical_or, other)
+
+    def __invert__(self) -> Mask:
+        """What lies outside the mask, without score and logits."""
+        return Mask(~self.array, self.size)
+
+    def _combined(self, operation: Callable[..., NDArray[np.bool_]], other: Mask) -> Mask:
+        if not isinstance(other, Mask):
+            return NotImplemented
+        if other.size != self.size:
+            raise InputError(f"masks of different images: {self.size} and {other.size} pixels")
+        return Mask(operation(self.array, other.array), self.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as run lengths: a few kilobytes, where the array has a byte for every pixel."""
