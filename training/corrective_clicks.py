@@ -1,4 +1,4 @@
-"""Make the section "corrective_clicks" of `ranking.json`: which answers to one more click on an earlier mask count how much.
+"""Make the section "corrective_clicks" of `ranking.json`: how masks for one more click are ranked.
 
     python -m training.corrective_clicks FOLDER… [--write]
 

@@ -7,9 +7,9 @@ that are in the public domain, crops and collages of them, and the PICTUREs name
 two microscope pictures of the Data Science Bowl 2018, CC0). The answers are kept in FOLDER, since they take minutes.
 
 1. How large the smallest mask at a point will be: ridge regression on what the embedding holds around the point.
-2. How many masks of the full grid a point will bring that are not yet found: Poisson regression on `SAMPLER_FEATURES`, first on
-   searches that ask what is farthest, then twice on searches in the order learned so far. Sizes are predicted there by
-   weights that never saw the picture, nor another crop of it.
+2. How many masks of the full grid a point will bring that are not yet found: Poisson regression on
+   `SAMPLER_FEATURES`, first on searches that sample what is farthest, then twice on searches in the order learned so
+   far. Sizes are predicted there by weights that never saw the image, nor another crop of it.
 
 Printed: for each picture, recall at IoU 0.75 of the full grid's masks by number of points, each by weights that never
 saw it.

@@ -199,7 +199,7 @@ def test_closed_pipe_is_quiet() -> None:
 
 
 def test_choices_of_options_are_those_of_the_library() -> None:
-    assert ENGINE_CHOICES == ("auto", *ENGINES)
+    assert ("auto", *ENGINES) == ENGINE_CHOICES
     assert PRECISION_CHOICES == PRECISIONS
     assert DEVICE_CHOICES == DEVICES
     assert PROTOCOL_CHOICES == PROTOCOLS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,19 @@ def test_saved_masks_come_back_pixel_for_pixel(result: MaskSet, tmp_path: Path, 
     back = find_format(path=name).read(tmp_path / name)
     assert len(back) == 1
     assert (back[0].array == result[0].array).all()
+
+
+def test_a_file_of_several_images_names_the_function_that_reads_it(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": f"{number}.jpg", "width": 4, "height": 3} for number in (1, 2)]
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}), encoding="utf-8")
+    with pytest.raises(InputError, match="several images") as refusal:
+        find_format("coco").read(path)
+    module, _, function = str(refusal.value).split()[-1].rpartition(".")
+    assert len(list(getattr(importlib.import_module(module), function)(path, "coco"))) == 2
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_every_format_says_how_its_names_end(name: str) -> None:
+    suffix = find_format(name).SUFFIX
+    assert suffix == "" or suffix.startswith(".")

@@ -1,8 +1,8 @@
 """Compare two versions of anymask, mask for mask: `python -m tests.reference.compare_versions OTHER/src`.
 
 Both versions answer the same clicks, boxes, text, searches, batch jobs and HTTP requests about the example images, each
-in a process of its own. Masks, scores and written files must be equal bit for bit. Only the names that the move to rooms
-changed are translated (`NEW_KEYS`); times, versions and references are left out.
+in a process of its own. Masks, scores and written files must be equal bit for bit. Only the names that the move to
+rooms changed are translated (`NEW_KEYS`); times, versions and references are left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far every engine and precision is from the official code, by kind of prompt: the figures of docs/explanation/fidelity.md.
+"""How far every engine and precision is from the official code: the figures of docs/explanation/fidelity.md.
 
 Nothing is imported from PyTorch here, so that the table can be read where it isn't installed.
 """
@@ -187,7 +187,7 @@ Passes = list[tuple[str, dict[str, Any], tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def official_passes(predictor: Any, things: Iterable[Thing]) -> Passes:
-    """Ask the official predictor every prompt: the kind, arguments of `EncodedImage.predict`, and masks, scores, logits."""
+    """Prompt the official predictor: the kind, arguments of `EncodedImage.predict`, and masks, scores, logits."""
     size = predictor.original_size[::-1]
     passes: Passes = []
     for prompt in (prompt for thing in things for prompt in thing.prompts()):

@@ -1,4 +1,4 @@
-"""Write `src/anymask/evaluation/doctor/coffee.npz` with the official code: `python -m tests.reference.make_doctor_answers`.
+"""Write `coffee.npz` of the doctor with the official code: `python -m tests.reference.make_doctor_answers`.
 
 To be run after the doctor's photograph or its prompts have changed.
 """

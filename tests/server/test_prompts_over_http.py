@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -203,6 +204,16 @@ def test_several_files_come_as_one_archive(api: TestClient, coffee_id: str) -> N
     assert answer.headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert len(archive.namelist()) == 2
+
+
+@pytest.mark.parametrize("format", ["voc", "yolo"])
+def test_a_dataset_of_folders_unpacks_into_folders(api: TestClient, coffee_id: str, format: str) -> None:
+    masks = [{"rle": segment(api, coffee_id, CUP)["masks"][0]["rle"], "label": "cup"}]
+    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.jpg"})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        folders = {part for name in archive.namelist() for part in Path(name).parts[:-1]}
+    assert folders
+    assert not [folder for folder in folders if Path(folder).suffix], "a folder has no extension"
 
 
 def test_unknown_format_is_told(api: TestClient, coffee_id: str) -> None:

@@ -1,7 +1,8 @@
-"""Everything mode on parts of the photo, for objects that are too small in the whole.
+"""Automatic mask generation on crops and tiles of an image, for objects that are too small in the whole.
 
-The whole picture is asked first, then each crop or tile (`anymask.automatic.crop_boxes`). With `merge`, an object that a crop cuts is
-put together from the pieces of both sides (`anymask.automatic.crop_merging`), where the reference drops it.
+The whole image is searched first, then each crop or tile (`anymask.automatic.crop_boxes`). With `merge`, an object
+that a crop cuts is put together from the pieces of both sides (`anymask.automatic.crop_merging`), where the reference
+drops it.
 """
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ def _suppress(found: Sequence[_Found], scores: Sequence[float], threshold: float
 
 
 def _passes(found: Piece | CroppedObject, thresholds: Thresholds) -> bool:
-    """Whether something reaches the thresholds, which have the meaning that they have in `anymask.automatic.generator`."""
+    """Whether an object reaches the thresholds, which mean what they mean in `anymask.automatic.generator`."""
     x, y = (found.box[:2] + found.box[2:]) / 2
     roi = thresholds.roi or (-math.inf, -math.inf, math.inf, math.inf)
     return bool(

@@ -58,7 +58,7 @@ class MaskData:
         return MaskData(self.frame, self.offset, **{name: getattr(self, name)[indices] for name in _ARRAYS})
 
     def refine(self, needed: NDArray[np.bool_]) -> None:
-        """Count the stability of some answers in pixels of `ResizeLongestSide.measured`, as the reference does, where not done yet.
+        """Measure the stability of some masks in pixels of `ResizeLongestSide.measured`, as the reference does.
 
         Counted in logit cells, every eighth mask of a photo with small objects falls on the wrong side of the
         threshold.
@@ -84,7 +84,7 @@ class MaskData:
         return np.minimum(0.2, 2.8 / cells**0.75 + 0.005)
 
     def fit_boxes(self, needed: NDArray[np.bool_]) -> None:
-        """Measure some of the boxes on the pixels of `ResizeLongestSide.measured`, as the reference does, where not done yet.
+        """Measure some of the boxes in pixels of `ResizeLongestSide.measured`, as the reference does.
 
         Args:
             needed: bool [N].

@@ -1,9 +1,10 @@
 """Where to point when nothing was pointed at.
 
-`build_point_grid` is the official way: a regular grid. The others hand out the same points in an order that finds more with fewer.
-`MostPromising` (`anymask.automatic.learned_sampling`) knows what MobileSAM's embeddings look like. `FarthestPointSampler` takes any embedding:
-always the point whose place in it is farthest from everything asked so far, so that each region of the photo is asked
-once before any is asked twice; points inside a small object that was already found are skipped.
+`build_point_grid` is the official way: a regular grid. The samplers hand out the same points in an order that finds
+more with fewer. `LearnedPointSampler` (`anymask.automatic.learned_sampling`) was trained on MobileSAM's embeddings.
+`FarthestPointSampler` takes any embedding: the next point is the one whose features are farthest from those of all
+points so far, so that each region of the image is sampled once before any is sampled twice; points inside a small
+object that was found already are skipped.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _WORKER_BYTES = 1 << 30
-"""A worker with MobileSAM holds 0.6 to 0.8 GB (docs/guides/batch.md); a graph takes up to four times its weights more."""
+"""A worker with MobileSAM holds 0.6 to 0.8 GB (docs/guides/batch.md); a graph takes up to four times its weights."""
 
 _ENOUGH_PHOTOS = 50
 """For each worker: beyond, what is gained makes up for the seconds that it takes to start."""

@@ -34,7 +34,7 @@ def collect(manifest: Manifest, results: Results, formats: Sequence[str], renew:
     for name in formats:
         if not is_dataset(name):
             continue
-        target = f"{name}{getattr(find_format(name), 'SUFFIX', '')}"
+        target = f"{name}{find_format(name).SUFFIX}"
         if renew or not results.has(target):
             with results.draft() as stage:
                 writer: Any = find_format(name)

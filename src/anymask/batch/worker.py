@@ -193,10 +193,6 @@ def result_name(key: str) -> str:
     return f"{RESULTS}/{key}.json"
 
 
-_EXTENSIONS = {"png": "", "folder": "", "label-map": ".png", "sa1b": ".json"}
-"""Of formats that claim no extension, or a folder's."""
-
-
 def write_format(name: str, masks: MaskSet, folder: Path, key: str) -> None:
     """Write one photo's masks in one format below a folder, as `FORMAT/photo.jpg.EXTENSION`."""
     from anymask.formats.registry import find_format
@@ -204,11 +200,9 @@ def write_format(name: str, masks: MaskSet, folder: Path, key: str) -> None:
     if name == "png" and not masks:
         return
     format = find_format(name)
-    suffix: str = getattr(format, "SUFFIX", next(iter(format.EXTENSIONS), ".json"))
-    extension = _EXTENSIONS.get(name, suffix)
-    path = folder / name / f"{key}{extension}"
+    path = folder / name / f"{key}{format.SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not extension:
+    if not format.SUFFIX:
         path.mkdir()
     format.write(masks, path)
 

@@ -15,7 +15,6 @@ from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
 
 Check = Callable[[MaskSet, MaskSet], None]
-_SUFFIXES = {"png": "", "folder": "", "label-map": ".png", "sa1b": ".json", "masks-json": ".json"}
 
 
 def write_dataset(
@@ -44,7 +43,7 @@ def write_dataset(
         return written
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} is there already: give a new or empty folder")
-    names, files = PhotoNames(_suffix(format)), []
+    names, files = PhotoNames(find_format(format).SUFFIX), []
     with staged_folder(path) as stage:
         content = stage / "content"
         content.mkdir()
@@ -90,11 +89,6 @@ def _read_numbered(format: Format, files: list[Path], masks: MaskSet) -> MaskSet
     return MaskSet([mask for file in files for mask in format.read(file)], image=masks.record)
 
 
-def _suffix(format: str) -> str:
-    name = format.replace("_", "-")
-    return _SUFFIXES[name] if name in _SUFFIXES else str(vars(find_format(name)).get("SUFFIX", ".json"))
-
-
 def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSet]:
     """Read results of one photo or many, in whatever format they are, one photo at a time.
 
@@ -115,7 +109,7 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     if hasattr(chosen, "read_dataset"):
         sets: Iterator[MaskSet] = chosen.read_dataset(path)
         return sets
-    if path.is_dir() and _suffix(name):
+    if path.is_dir() and find_format(name).SUFFIX:
         return _read_folder(path, name)
     return iter([_named(chosen.read(path), path.name)])
 
@@ -141,7 +135,7 @@ def _read_folder(folder: Path, format: str | None = None) -> Iterator[MaskSet]:
 
 def _format_below(path: Path, format: str | None) -> str | None:
     if format is not None:
-        return format if path.is_file() and path.suffix.lower() == _suffix(format) else None
+        return format if path.is_file() and path.suffix.lower() == find_format(format).SUFFIX else None
     if path.is_dir() or path.suffix.lower() in (".json", ".geojson", ".xml", ".csv"):
         in_folder_of_results = path.is_file() and path.name == "masks.json"
         return None if in_folder_of_results else recognise(path)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "overlay.png, mask_000.png … and masks.json in one folder"
 EXTENSIONS = ("",)
+SUFFIX = ""
 
 OVERLAY = "overlay.png"
 INDEX = "masks.json"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "one 16-bit PNG for all masks, pixel value n is mask n - 1"
 EXTENSIONS = ()
+SUFFIX = ".png"
 _MOST = 65535
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "all masks as COCO RLE with prompts, scores and what ran; written and read without loss"
 EXTENSIONS = (".json",)
+SUFFIX = ".json"
 _WHERE_KNOWN = ("detector", "weights", "engine_version")
 
 

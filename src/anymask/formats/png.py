@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "a binary PNG (0 and 255) per mask, in the photo's size"
 EXTENSIONS = (".png",)
+SUFFIX = ""
 
 
 def encode_png(mask: NDArray[np.bool_]) -> bytes:

@@ -31,10 +31,12 @@ class Format(Protocol):
         SUMMARY: one line for a list of formats.
         EXTENSIONS: those that mean this format when no format is named, with the dot, in lower case. Formats that
             share an extension with another (COCO's is ".json" too) leave it to the more common one.
+        SUFFIX: how the name of what `write` writes ends, "" for a folder.
     """
 
     SUMMARY: str
     EXTENSIONS: tuple[str, ...]
+    SUFFIX: str
 
     def write(self, masks: MaskSet, path: Path, **options: Any) -> list[Path]:
         """Write masks and return the files made; InputError if the path or the masks do not suit the format."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Meta's SA-1B JSON: RLE, point, predicted IoU and stability of each mask"
 EXTENSIONS = ()
+SUFFIX = ".json"
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:

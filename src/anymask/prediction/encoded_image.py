@@ -431,7 +431,7 @@ class EncodedImage:
         return partial(family.decode, family.encode(pixels), frame), frame
 
     def decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Decode prompts: logits float32 [B, 4, 256, 256] and predicted IoU float32 [B, 4], the single-mask one first."""
+        """Decode prompts: logits float32 [B, 4, 256, 256] and predicted IoU [B, 4], the single-mask one first."""
         return self.runtime.model.decode(self._embedding, self._frame, prompts)
 
     def __repr__(self) -> str:

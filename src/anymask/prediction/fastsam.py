@@ -108,7 +108,7 @@ class FastSamImage(EncodedImage):
         max_det: int | None = None,
         **asked: Any,
     ) -> MaskSet:
-        """Ask for one or several objects and get one mask for each; everything else is described at `EncodedImage.segment`.
+        """Segment one or several objects, one mask each; see `EncodedImage.segment` for all that is not described here.
 
         A click gives the smallest sensible segment under it (`select="part"`: the smallest, "score": the surest), a box
         the segment whose box is most like it. An answer that nothing was found for is an empty mask with score 0.
@@ -119,7 +119,7 @@ class FastSamImage(EncodedImage):
             box: as for `EncodedImage.segment`.
             mode: "object", or "union" as the original answers: all segments under any included point and under no
                 excluded one, joined; for a box the segment that fills it best.
-            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; by default that of the segmenter.
+            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; the segmenter's by default.
             iou: of overlapping boxes.
             max_det: at most so many segments.
             asked: as for `EncodedImage.segment`.
@@ -156,14 +156,14 @@ class FastSamImage(EncodedImage):
 
         Args:
             unknown: none; options are named.
-            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; by default that of the segmenter.
+            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; the segmenter's by default.
             iou: of overlapping boxes.
             max_det: at most so many segments.
             min_area: least size of an object, in pixels.
             max_area: greatest size of an object, in pixels.
             roi: [x_min, y_min, x_max, y_max] in pixels: only objects whose centre lies in it.
             min_mask_region_area: remove holes and islands below this many pixels from each mask.
-            others: options of `EncodedImage.everything` that steer a search, at their defaults only: there is no search here.
+            others: options of `EncodedImage.everything` that steer a search, at their defaults only: here is none.
 
         Raises:
             PromptError: a value out of its range.

@@ -1,8 +1,8 @@
 """Which of FastSAM's segments a prompt means.
 
-FastSAM knows every segment beforehand, so a prompt only chooses. What a prompt promises is what it promises for SAM
-(`anymask.structures.prompt_check`): one mask per object, included points inside, excluded ones outside, the box filled. A segment
-that breaks a promise is chosen only where every segment breaks one.
+FastSAM finds every segment beforehand, so a prompt only selects. A prompt means what it means for SAM
+(`anymask.structures.prompt_check`): one mask per object, included points inside, excluded ones outside, the box filled.
+A segment that breaks the prompt is selected only where every segment breaks it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Answer from one look alone: what a mask under the cursor needs, in a third of the time of a whole answer.
 
-`anymask.prediction.prompting` asks the model again about the boxes of its first answers, and `anymask.prediction.refinement` may run the encoder
-once more. Here the first answers are weighed by the same evidence and the best is taken.
+`anymask.prediction.prompting` prompts again with the boxes of the first masks, and `anymask.prediction.refinement` may
+run the encoder once more. Here the first masks are ranked by the same features and the best is taken.
 """
 
 from __future__ import annotations

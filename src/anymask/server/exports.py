@@ -28,8 +28,6 @@ KINDS = {
     ".zip": "application/zip",
     ".geojson": "application/geo+json",
 }
-_EXTENSIONS = {"label-map": ".png", "folder": "", "yolo": "", "cvat": ".xml"}
-"""Of formats that say none themselves; a folder has none, and all others of that kind are JSON."""
 
 
 def exported(
@@ -39,7 +37,7 @@ def exported(
 
     Args:
         opened: decodes the image.
-        image: what is known of it.
+        stored_image: what is known of it.
         body: which masks, and the format.
         earlier: finds the mask behind a reference.
 
@@ -58,7 +56,7 @@ def exported(
     result = MaskSet(masks, image=image)
     result.shows_prompts = False
     with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
-        written = format.write(result, Path(folder) / f"{stem}{_extension(body.format, len(masks))}")
+        written = format.write(result, Path(folder) / f"{stem}{(*format.EXTENSIONS, format.SUFFIX)[0]}")
         if not written:
             raise InputError(f"the format {body.format} writes nothing for these masks")
         if len(written) == 1:
@@ -100,11 +98,6 @@ def cut_out_png(
 
 def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")
-
-
-def _extension(name: str, count: int) -> str:
-    extensions = find_format(name).EXTENSIONS
-    return _EXTENSIONS.get(name.replace("_", "-"), extensions[0] if extensions else ".json")
 
 
 def _mask(body: MaskBody, size: tuple[int, int], earlier: Callable[[str], Mask]) -> Mask:

@@ -40,7 +40,7 @@ class Mask:
         logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
         label: name of what it shows; None if nobody said.
         detector_score: 0 to 1, how sure the detector was that found it by words; None if none did.
-        follows_prompt: how it keeps its prompt (true if it keeps all); None if the prompt promises nothing or it is unknown.
+        follows_prompt: how it follows its prompt, true if in all; None if unknown or the prompt has no constraint.
         prompt_index: of the prompt it answers, in the result's prompts.
         edits: what was filled and dropped since the model answered, one remark each.
     """
@@ -197,7 +197,7 @@ class Mask:
     def polygons(self) -> list[list[Ring]]:
         """Exact outlines: per part (largest first) the outer ring, then its holes; see `anymask.structures.polygons`.
 
-        Rings are float64 [N, 2] of (x, y) along pixel edges; `anymask.structures.polygons.polygons_to_mask` gives the same mask.
+        Rings are float64 [N, 2] of (x, y) along pixel edges; `polygons_to_mask` of that module gives the same mask.
         """
         if self._polygons is None:
             from anymask.structures.polygons import mask_to_polygons

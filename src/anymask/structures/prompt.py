@@ -110,7 +110,7 @@ def make_prompts(
         mask_input: logits [1, 256, 256] or a mask picture, see `anymask.structures.mask_input.as_mask_input`.
         text: words; alone it is a prompt of its own, otherwise every object carries it along.
         each: one object per point.
-        coordinates: what all numbers count in: "pixels", "normalized" (0 to 1) or "percent" (0 to 100), of width and of height.
+        coordinates: what all numbers count in: "pixels", or of width and height "normalized" (0 to 1) or "percent".
         box_format: "xyxy" (corners), "xywh" (corner and size) or "cxcywh" (centre and size).
         outside: "refuse" points and boxes outside the picture and clip boxes partly outside; or "allow" them all.
         orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed picture, and

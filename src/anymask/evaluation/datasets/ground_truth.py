@@ -1,6 +1,7 @@
 """Photographs with ground truth, and the two layouts that they are read from.
 
-`anymask.evaluation.datasets.index_csv` reads folders with an `index.csv`, `anymask.evaluation.datasets.coco` COCO's instances.
+`anymask.evaluation.datasets.index_csv` reads folders with an `index.csv`, `anymask.evaluation.datasets.coco` reads
+COCO's instances.
 """
 
 from __future__ import annotations

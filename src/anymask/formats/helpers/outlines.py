@@ -63,7 +63,8 @@ def bridge_holes(part: Sequence[Ring]) -> Ring:
         part: the outer ring, then its holes, each float64 [N, 2].
 
     Returns:
-        float64 [N, 2]; `anymask.structures.polygons.polygons_to_mask([[ring]], size)` fills the same pixels as the part.
+        float64 [N, 2]; `polygons_to_mask([[ring]], size)` of `anymask.structures.polygons` fills the same pixels as
+            the part.
     """
     merged = part[0]
     for hole in sorted(part[1:], key=lambda ring: float(ring[:, 1].min())):

@@ -140,7 +140,7 @@ def only(sets: Iterator[MaskSet], path: Path) -> MaskSet:
     if first is None:
         raise InputError(f"there is no photo in {path}")
     if next(sets, None) is not None:
-        raise InputError(f"{path} holds several photos; read it with anymask.formats.read_dataset")
+        raise InputError(f"{path} holds several images; read it with anymask.formats.datasets.read_dataset")
     return first
 
 

@@ -1,7 +1,7 @@
 """Where weights come from: one small module per kind of source.
 
 Each module has a function `fetch(source, wanted, folder, progress)` that yields `(file, path)` for every file as it
-arrives, `path` being a temporary file in `folder`. A source promises nothing about the bytes: `anymask.weights.download`
+arrives, `path` being a temporary file in `folder`. A source says nothing about the bytes: `anymask.weights.download`
 checks them and moves them into place. A source that cannot deliver raises `SourceError` with the reason in short.
 """
 
