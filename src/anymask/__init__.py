@@ -4,8 +4,8 @@
 import anymask
 
 segmenter = anymask.load("mobile-sam")
-encoded = segmenter.encode("chelsea.jpg")
-mask = encoded.segment(points=[(200, 150)])[0]
+image = segmenter.encode("chelsea.jpg")
+mask = image.segment(points=[(200, 150)])[0]
 ```
 """
 
@@ -26,15 +26,21 @@ _NAMES = {
     "WeightsError": "anymask.errors",
     "Candidates": "anymask.structures.candidates",
     "Client": "anymask.server.client",
+    "DetectionOptions": "anymask.detection.search",
     "Detections": "anymask.detection.detections",
+    "Detector": "anymask.detection.base",
+    "EncodedImage": "anymask.prediction.encoded_image",
+    "GeneratedMasks": "anymask.automatic.result",
+    "GroundedSegmenter": "anymask.prediction.grounded",
     "Image": "anymask.io.image",
     "Mask": "anymask.structures.mask",
     "MaskSet": "anymask.structures.mask_set",
-    "GroundedSegmenter": "anymask.prediction.grounded",
+    "Partition": "anymask.automatic.partition",
     "Prompt": "anymask.structures.prompt",
-    "EncodedImage": "anymask.prediction.encoded_image",
-    "DetectionOptions": "anymask.detection.search",
+    "PromptCheck": "anymask.structures.prompt_check",
+    "Provenance": "anymask.structures.provenance",
     "Segmenter": "anymask.prediction.segmenter",
+    "ServerError": "anymask.server.client",
     "cutout": "anymask.editing.cutout",
     "inpaint": "anymask.editing.inpainting",
     "load": "anymask.prediction.segmenter",
@@ -52,6 +58,9 @@ _NAMES = {
 __all__ = ["__version__", *_NAMES]
 
 if TYPE_CHECKING:
+    from anymask.automatic.partition import Partition as Partition
+    from anymask.automatic.result import GeneratedMasks as GeneratedMasks
+    from anymask.detection.base import Detector as Detector
     from anymask.detection.detections import Detections as Detections
     from anymask.detection.loading import load_detector as load_detector
     from anymask.detection.search import DetectionOptions as DetectionOptions
@@ -71,10 +80,13 @@ if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter as Segmenter
     from anymask.prediction.segmenter import load as load
     from anymask.server.client import Client as Client
+    from anymask.server.client import ServerError as ServerError
     from anymask.structures.candidates import Candidates as Candidates
     from anymask.structures.mask import Mask as Mask
     from anymask.structures.mask_set import MaskSet as MaskSet
     from anymask.structures.prompt import Prompt as Prompt
+    from anymask.structures.prompt_check import PromptCheck as PromptCheck
+    from anymask.structures.provenance import Provenance as Provenance
     from anymask.visualization.notebook import show_binary_mask as show_binary_mask
     from anymask.visualization.notebook import show_boxes as show_boxes
     from anymask.visualization.notebook import show_candidates as show_candidates

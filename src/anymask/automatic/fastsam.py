@@ -33,7 +33,7 @@ class OnePass:
 
 
 class SegmentsResult(GeneratedMasks):
-    """The segments of a photo, the surest first; see `anymask.EverythingResult`.
+    """The segments of a photo, the surest first; see `anymask.GeneratedMasks`.
 
     Attributes:
         settings: that the masks passed.

@@ -90,8 +90,8 @@ def cutout(
 
     ```python
     result = encoded.segment(points=[(350, 450)])
-    cut_out(result.image, result).save("dog.png")
-    cut_out(result.image, result, crop=True, margin=20, background=(255, 255, 255), shadow=True).save("dog.jpg")
+    cutout(result.image, result).save("dog.png")
+    cutout(result.image, result, crop=True, margin=20, background=(255, 255, 255), shadow=True).save("dog.jpg")
     ```
 
     Args:

@@ -31,7 +31,7 @@ Objects = Literal["one", "per_point", "auto"]
 """How many objects points are on: one, one per included point, or as many as they fall on."""
 
 FAIR_SCORE = 0.7
-"""The least predicted IoU of a candidate that separates two clicks: that of a part in `anymask.prediction.selection`."""
+"""The least predicted IoU of a candidate that separates clicks: that of a part in `anymask.prediction.selection`."""
 WHOLE_SCORE = 0.6
 """The same for being the whole of an object: what is hard to tell from its neighbour scores lower than its parts."""
 APART = 0.2

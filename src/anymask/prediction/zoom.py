@@ -7,7 +7,7 @@ the window's sides goes on outside with what the whole photo says, blended at th
 
 ```python
 window = window_for(encoded.size, (1200, 800, 1900, 1300))     # what is visible; None if it would show nothing finer
-mask = CloseUp(encoded, window).segment(make_prompt(encoded.size, points=[(1500, 1000)]))
+mask = ZoomedView(encoded, window).segment(make_prompt(encoded.size, points=[(1500, 1000)]))
 ```
 """
 
