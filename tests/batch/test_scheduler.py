@@ -11,8 +11,8 @@ from anymask.batch.tasks import Outcome, Task
 class FakeCrew:
     """Workers that finish one photo per look, and die whenever they have one of the deadly photos in hand."""
 
-    def __init__(self, workers: int, lanes: int, deadly: Iterable[str] = ()) -> None:
-        self.workers, self.lanes, self.deadly = workers, lanes, set(deadly)
+    def __init__(self, workers: int, in_flight: int, deadly: Iterable[str] = ()) -> None:
+        self.workers, self.in_flight, self.deadly = workers, in_flight, set(deadly)
         self.hands: list[list[Task]] = [[] for _ in range(workers)]
         self.given: list[str] = []
         self.most = 0

@@ -98,12 +98,12 @@ def test_threads_do_not_mix_their_answers(name):
         assert np.allclose(answer, i * WEIGHT.sum(axis=0), atol=1e-2)
 
 
-@pytest.mark.parametrize(("threads", "lanes"), [(1, 1), (2, 2), (3, 2)])
-def test_lanes_are_as_many_as_asked_for_and_there_are_threads(name, tmp_path, threads, lanes):
+@pytest.mark.parametrize(("threads", "parallel_requests"), [(1, 1), (2, 2), (3, 2)])
+def test_lanes_are_as_many_as_asked_for_and_there_are_threads(name, tmp_path, threads, parallel_requests):
     for build in (small_graph, forbidden):  # compiled, and taken from the disk
         engine = load_engine(name, precision="f32", threads=threads, cache=tmp_path)
-        alone, shared = engine.compile("small", small_graph), engine.compile("small", build, lanes=2)
-        assert (alone.lanes, shared.lanes) == (1, lanes)
+        alone, shared = engine.compile("small", small_graph), engine.compile("small", build, parallel_requests=2)
+        assert (alone.parallel_requests, shared.parallel_requests) == (1, parallel_requests)
         inputs = [np.full((3, 16), i, np.float32) for i in range(20)]
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda x, graph=shared: graph(x=x)["product"], inputs))

@@ -291,7 +291,7 @@ def find_in_crops(
     thresholds: Thresholds,
     budget: Budget,
     crops: Crops,
-    lanes: int = 1,
+    parallel_requests: int = 1,
     *,
     embedding: NDArray[np.float32] | None = None,
 ) -> CropGeneratedData:
@@ -305,13 +305,15 @@ def find_in_crops(
         thresholds: area and region of interest are of the photo, and of whole objects where these are put together.
         budget: for the whole run; memory counts the answers kept.
         crops: which.
-        lanes: as for `anymask.automatic.generator.find`.
+        parallel_requests: as for `anymask.automatic.generator.find`.
         embedding: of the whole picture, if it is at hand.
     """
     size = (pixels.shape[1], pixels.shape[0])
     merge = crops.merges(sampling)
     planned = planned_parts(size, sampling, thresholds, crops)
-    run = _CropRun(encode, decode_for, thresholds, budget, lanes, sum(questions(part) for _, _, part in planned))
+    run = _CropRun(
+        encode, decode_for, thresholds, budget, parallel_requests, sum(questions(part) for _, _, part in planned)
+    )
     for box, layer, part in planned:
         run.ask(pixels, box, layer, part, embedding if layer == 0 else None)
     objects = _objects(run.parts, size, thresholds, crops, merge)
@@ -330,7 +332,7 @@ class _CropRun:
         decode_for: Callable[[NDArray[np.float32], ResizeLongestSide], DecodePlaces],
         thresholds: Thresholds,
         budget: Budget,
-        lanes: int,
+        parallel_requests: int,
         planned: int,
     ) -> None:
         self.planned = planned
@@ -343,7 +345,7 @@ class _CropRun:
         # Size and place are judged in the photo, not in the crop.
         self._thresholds = replace(thresholds, min_area=0.0, max_area=None, roi=None)
         self._budget = budget
-        self._lanes = lanes
+        self._parallel_requests = parallel_requests
         self._found = 0
         self._encoding = 0.0
         self._started = time.perf_counter()
@@ -370,7 +372,7 @@ class _CropRun:
             embedding = self._encode(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
             self._encoding = max(self._encoding, time.perf_counter() - began)
         decode = self._decode_for(embedding, frame)
-        found = find(frame, embedding, decode, sampling, self._thresholds, budget, self._lanes)
+        found = find(frame, embedding, decode, sampling, self._thresholds, budget, self._parallel_requests)
         part = CropMaskData.of(box, layer, found.answers, self._thresholds)
         self.parts.append(part)
         self.planned += found.planned - questions(sampling)

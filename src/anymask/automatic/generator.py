@@ -118,16 +118,18 @@ def find(
     sampling: Sampling,
     thresholds: Thresholds,
     budget: Budget,
-    lanes: int = 1,
+    parallel_requests: int = 1,
 ) -> GeneratedData:
     """Ask about one encoded photo until the points, the budget or the new findings run out.
 
-    With `lanes` each batch is asked and measured in so many parts at once. What is asked next waits for all of them, so
-    nothing depends on which is first.
+    With `parallel_requests` each batch is decoded and measured in so many parts at once. The next batch waits for all,
+    so nothing depends on which is first.
     """
     points = candidate_points(frame, sampling, thresholds)
-    with ThreadPoolExecutor(lanes) as pool:
-        run = _Run(frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)), pool, lanes)
+    with ThreadPoolExecutor(parallel_requests) as pool:
+        run = _Run(
+            frame, decode, sampling, thresholds, budget, sampling.most_prompts(len(points)), pool, parallel_requests
+        )
         if sampling.method == "grid":
             stopped = run.ask_all((points[i : i + run.batch], None) for i in range(0, len(points), run.batch))
         else:
@@ -163,12 +165,16 @@ def check_memory(frame: ResizeLongestSide, sampling: Sampling, budget: Budget) -
 
 
 def seconds_per_prompt(
-    frame: ResizeLongestSide, decode: DecodePlaces, sampling: Sampling, points: NDArray[np.float64], lanes: int = 1
+    frame: ResizeLongestSide,
+    decode: DecodePlaces,
+    sampling: Sampling,
+    points: NDArray[np.float64],
+    parallel_requests: int = 1,
 ) -> float:
     """Time a batch of points [N, 2], asking it twice: the first time everything is slower."""
     batch = points[:: max(1, len(points) // sampling.points_per_batch)][: sampling.points_per_batch]
-    with ThreadPoolExecutor(lanes) as pool:
-        trial = _Run(frame, decode, sampling, Thresholds(), Budget(), 2 * len(batch), pool, lanes)
+    with ThreadPoolExecutor(parallel_requests) as pool:
+        trial = _Run(frame, decode, sampling, Thresholds(), Budget(), 2 * len(batch), pool, parallel_requests)
         trial.ask(batch)
         began = time.perf_counter()
         trial.ask(batch)
@@ -182,7 +188,7 @@ class _Run:
         frame, decode, sampling, thresholds, budget: as for `find`.
         planned: prompts at most.
         pool: answers the parts of a batch.
-        lanes: how many parts.
+        parallel_requests: how many parts.
 
     Raises:
         PromptError: there is not enough memory for the answers, or less is allowed than one batch takes.
@@ -197,7 +203,7 @@ class _Run:
         budget: Budget,
         planned: int,
         pool: Executor,
-        lanes: int,
+        parallel_requests: int,
     ) -> None:
         check_memory(frame, sampling, budget)
         self.frame = frame
@@ -211,7 +217,7 @@ class _Run:
         self._thresholds = thresholds
         self._budget = budget
         self._pool = pool
-        self._lanes = lanes
+        self._parallel_requests = parallel_requests
         self._answers: list[MaskData] = []
         self._logits = _room(frame, planned, budget)
         self._count = 0
@@ -239,7 +245,7 @@ class _Run:
             around = None if wanted is None else wanted.take(part)
             return self._answer(places[part], around, room[each * part[0] : each * (part[-1] + 1)])
 
-        parts = [part for part in np.array_split(np.arange(len(places)), self._lanes) if len(part)]
+        parts = [part for part in np.array_split(np.arange(len(places)), self._parallel_requests) if len(part)]
         answered, found = zip(*self._pool.map(answer, parts), strict=True)
         answers = concat(answered, room)
         self._answers.append(answers)

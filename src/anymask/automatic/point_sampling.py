@@ -93,11 +93,6 @@ class FarthestPointSampler:
         """Never hand out these points, bool [N]."""
         self._open &= ~inside
 
-    @property
-    def remaining(self) -> int:
-        """How many points are neither handed out nor skipped."""
-        return int(np.count_nonzero(self._open))
-
 
 def point_features(
     points: NDArray[np.float64], embedding: NDArray[np.float32], frame: ResizeLongestSide

@@ -54,20 +54,28 @@ def find_objects(
         told: what it will take, before it begins.
     """
     searching = sampling.method == "adaptive"
-    lanes = family.lanes if searching else 1
+    parallel_requests = family.parallel_requests if searching else 1
 
     def decode_for(embedding: NDArray[np.float32], frame: ResizeLongestSide) -> DecodePlaces:
         return lambda places: family.decode(embedding, frame, _prompts(places), searching=searching)
 
     if told is not None:
         decode = decode_for(embedding, frame)
-        told(_estimate(frame, pixels, decode, lanes, family, sampling, thresholds, budget, crops))
+        told(_estimate(frame, pixels, decode, parallel_requests, family, sampling, thresholds, budget, crops))
     family.release()  # what encoding took is not needed while asking
     try:
         if len(crops.boxes((frame.width, frame.height))) == 1:
-            return find(frame, embedding, decode_for(embedding, frame), sampling, thresholds, budget, lanes)
+            return find(frame, embedding, decode_for(embedding, frame), sampling, thresholds, budget, parallel_requests)
         return find_in_crops(
-            pixels, family.encode, decode_for, sampling, thresholds, budget, crops, lanes, embedding=embedding
+            pixels,
+            family.encode,
+            decode_for,
+            sampling,
+            thresholds,
+            budget,
+            crops,
+            parallel_requests,
+            embedding=embedding,
         )
     finally:
         family.release()
@@ -78,7 +86,7 @@ def _estimate(
     frame: ResizeLongestSide,
     pixels: NDArray[np.uint8],
     decode: DecodePlaces,
-    lanes: int,
+    parallel_requests: int,
     family: Family,
     sampling: Sampling,
     thresholds: Thresholds,
@@ -90,7 +98,9 @@ def _estimate(
     parts = planned_parts((frame.width, frame.height), sampling, thresholds, crops)
     prompts = [questions(part) for _, _, part in parts]
     sizes = [ResizeLongestSide(box[2] - box[0], box[3] - box[1]) for box, _, _ in parts]
-    each = seconds_per_prompt(frame, decode, sampling, candidate_points(frame, sampling, Thresholds()), lanes)
+    each = seconds_per_prompt(
+        frame, decode, sampling, candidate_points(frame, sampling, Thresholds()), parallel_requests
+    )
     encoding = 0.0
     if len(parts) > 1:
         x0, y0, x1, y1 = parts[-1][0]

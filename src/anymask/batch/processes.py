@@ -31,9 +31,9 @@ _READY = "ready"
 class ProcessWorkers:
     """See `anymask.batch.scheduler.WorkerBackend`."""
 
-    def __init__(self, work: TaskSettings, out: str, workers: int, lanes: int = IN_FLIGHT) -> None:
+    def __init__(self, work: TaskSettings, out: str, workers: int, in_flight: int = IN_FLIGHT) -> None:
         self.workers = workers
-        self.lanes = lanes
+        self.in_flight = in_flight
         self._work, self._out = work, out
         self._members = [self._started() for _ in range(workers)]
         self._ready: set[int] = set()
@@ -42,7 +42,7 @@ class ProcessWorkers:
     def _started(self) -> tuple[SpawnProcess, Connection]:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self._work, self._out, self.lanes), daemon=True)
+        process = context.Process(target=_serve, args=(there, self._work, self._out, self.in_flight), daemon=True)
         process.start()
         there.close()
         return process, here
@@ -103,7 +103,7 @@ class ProcessWorkers:
                 process.join()
 
 
-def _serve(pipe: Connection, work: TaskSettings, out: str, lanes: int) -> None:
+def _serve(pipe: Connection, work: TaskSettings, out: str, in_flight: int) -> None:
     """What a worker process does: photos, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which then ends this one
     lock = threading.Lock()
@@ -120,7 +120,7 @@ def _serve(pipe: Connection, work: TaskSettings, out: str, lanes: int) -> None:
         tell(f"{error}" or type(error).__name__)
         return
     tell(_READY)
-    pool = ThreadPoolExecutor(lanes, thread_name_prefix="photo")
+    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="photo")
 
     def do(task: Task) -> None:
         tell(worker.do(task))

@@ -30,20 +30,20 @@ class RayWorkers:
         out: folder of results, which all machines reach: a shared disk, or an address of fsspec.
         workers: how many actors; None: as many as the cluster, or this machine, has cores for.
         address: of a cluster; None asks the variable RAY_ADDRESS, and starts Ray on this machine if it is not set.
-        lanes: photos that one actor has in hand.
+        in_flight: photos that one actor has in hand.
 
     Raises:
         AnymaskError: Ray is not installed, or the cluster cannot be reached.
     """
 
     def __init__(
-        self, work: TaskSettings, out: str, workers: int | None, address: str | None = None, lanes: int = IN_FLIGHT
+        self, work: TaskSettings, out: str, workers: int | None, address: str | None = None, in_flight: int = IN_FLIGHT
     ) -> None:
-        self.lanes = lanes
+        self.in_flight = in_flight
         self._cores = work.threads or 1
         self._ray = _connected(address, workers * self._cores if workers else available_cores())
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)) // self._cores)
-        self._arguments = (work if work.threads else _with_threads(work, 1), out, lanes)
+        self._arguments = (work if work.threads else _with_threads(work, 1), out, in_flight)
         self._tasks: dict[Any, tuple[int, Any]] = {}
         self._false_starts = 0
         self._answered: set[int] = set()
@@ -51,7 +51,7 @@ class RayWorkers:
 
     def _started(self) -> Any:
         # One lane more than photos: it answers what is asked beside the work.
-        kind = self._ray.remote(_Actor).options(num_cpus=self._cores, max_concurrency=self.lanes + 1)
+        kind = self._ray.remote(_Actor).options(num_cpus=self._cores, max_concurrency=self.in_flight + 1)
         return kind.remote(*self._arguments)
 
     def give(self, worker: int, task: Task) -> None:
@@ -114,7 +114,7 @@ class RayWorkers:
 class _Actor:
     """What runs at the other end: one model."""
 
-    def __init__(self, work: TaskSettings, out: str, lanes: int) -> None:
+    def __init__(self, work: TaskSettings, out: str, in_flight: int) -> None:
         claim_cores(work.threads or 1)
         self._worker = Worker(work, results_at(out))
 

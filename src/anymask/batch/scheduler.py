@@ -1,6 +1,6 @@
 """Photos go to whichever worker is free; a worker that dies takes no photo with it.
 
-A crew is some workers of one kind: threads here (`lanes`), processes here (`processes`), or actors anywhere (`ray`).
+A crew is some workers of one kind: threads here (`threads`), processes here (`processes`), or actors anywhere (`ray`).
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class WorkerBackend(Protocol):
 
     Attributes:
         workers: how many.
-        lanes: photos that one worker takes at a time.
+        in_flight: photos that one worker takes at a time.
     """
 
     workers: int
-    lanes: int
+    in_flight: int
 
     def give(self, worker: int, task: Task) -> None:
-        """Hand a photo to a worker that has less than `lanes` of them."""
+        """Hand a photo to a worker that has less than `in_flight` of them."""
         ...
 
     def news(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
@@ -121,7 +121,7 @@ def dispatch(
 def _hand_out(crew: WorkerBackend, places: list[_Place], tasks: Iterator[Task], again: deque[Task]) -> None:
     """Fill the workers up, one photo each in turn, so that the last ones are spread over all of them."""
     while True:
-        free = [number for number, place in enumerate(places) if _has_room(place, crew.lanes, bool(again))]
+        free = [number for number, place in enumerate(places) if _has_room(place, crew.in_flight, bool(again))]
         if not free:
             return
         worker = min(free, key=lambda number: len(places[number].tasks))
@@ -132,9 +132,9 @@ def _hand_out(crew: WorkerBackend, places: list[_Place], tasks: Iterator[Task], 
         crew.give(worker, task)
 
 
-def _has_room(place: _Place, lanes: int, for_suspect: bool) -> bool:
+def _has_room(place: _Place, in_flight: int, for_suspect: bool) -> bool:
     """A photo that a worker died over is done alone, so that it takes no other one with it."""
-    return not place.tasks if for_suspect else len(place.tasks) < lanes and not place.has_suspect
+    return not place.tasks if for_suspect else len(place.tasks) < in_flight and not place.has_suspect
 
 
 def _bury(place: _Place, again: deque[Task], death: Death) -> list[Outcome]:

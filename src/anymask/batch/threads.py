@@ -15,10 +15,10 @@ class ThreadWorkers:
 
     workers = 1
 
-    def __init__(self, worker: Worker, lanes: int = IN_FLIGHT) -> None:
-        self.lanes = lanes
+    def __init__(self, worker: Worker, in_flight: int = IN_FLIGHT) -> None:
+        self.in_flight = in_flight
         self._worker = worker
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="photo")
+        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="photo")
         self._news: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
 
     def give(self, worker: int, task: Task) -> None:

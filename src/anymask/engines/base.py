@@ -36,11 +36,11 @@ class CompiledGraph(Protocol):
 
     Attributes:
         inputs: their names.
-        lanes: how many runs at once share the engine's threads without one waiting for another.
+        parallel_requests: how many runs at once share the engine's threads without one waiting for another.
     """
 
     inputs: Sequence[str]
-    lanes: int
+    parallel_requests: int
 
     def __call__(self, **inputs: Array) -> dict[str, NDArray[np.float32]]:
         """Run the graph: arrays by input name → arrays by output name."""
@@ -69,14 +69,14 @@ class Engine(Protocol):
     threads: int
     version: str
 
-    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, lanes: int = 1) -> CompiledGraph:
+    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1) -> CompiledGraph:
         """Compile a graph, or take it from the disk.
 
         Args:
             key: identifies graph and weights; same key, same graph.
             build: makes the ONNX model.
             exact: compute in f32 whatever the engine's precision.
-            lanes: share the threads among so many runs at once, where there are as many threads; a run alone then
-                takes that much longer.
+            parallel_requests: share the threads among so many runs at once, where there are as many threads; a run
+                alone then takes that much longer.
         """
         ...

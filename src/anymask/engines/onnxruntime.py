@@ -45,32 +45,34 @@ class OnnxRuntimeEngine:
         self.threads = threads or os.cpu_count() or 1
         self._cache = cache
 
-    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, lanes: int = 1) -> _Compiled:
+    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1) -> _Compiled:
         """Load a graph; the built ONNX file is kept on disk."""
-        lanes = min(lanes, self.threads) if self.device == "cpu" else 1
+        parallel_requests = min(parallel_requests, self.threads) if self.device == "cpu" else 1
         path = graph_path(self._cache, self.name, key) if self._cache else None
         if path is not None:
             with contextlib.suppress(Exception):  # not there, or damaged: there is no narrower base class
-                return self._open(read_graph(path), lanes)
+                return self._open(read_graph(path), parallel_requests)
         graph = build()
         if isinstance(graph, DetachedGraph):
             weights = graph.weights
-            return open_model(self._cache, key, graph.emit, lambda model: self._open_detached(model, weights, lanes))
+            return open_model(
+                self._cache, key, graph.emit, lambda model: self._open_detached(model, weights, parallel_requests)
+            )
         model = graph.SerializeToString()
         if path is not None:
             keep_graph(path, model)
-        return self._open(model, lanes)
+        return self._open(model, parallel_requests)
 
-    def _open(self, model: bytes, lanes: int, options: Any = None) -> _Compiled:
+    def _open(self, model: bytes, parallel_requests: int, options: Any = None) -> _Compiled:
         options = options or self._library.SessionOptions()
         # Each run works on the thread that calls it, and on the others of this number if they are free.
-        options.intra_op_num_threads = self.threads - lanes + 1
+        options.intra_op_num_threads = self.threads - parallel_requests + 1
         session = self._library.InferenceSession(model, options, providers=[self._provider], enable_fallback=False)
         if self._provider[0] not in session.get_providers():
             raise EngineError(f"ONNX Runtime did not set up device {self.device!r} for this network")
-        return _Compiled(session, lanes)
+        return _Compiled(session, parallel_requests)
 
-    def _open_detached(self, model: bytes, weights: Weights, lanes: int) -> _Compiled:
+    def _open_detached(self, model: bytes, weights: Weights, parallel_requests: int) -> _Compiled:
         """Load a graph whose weights are external initializers, given from memory under a name that is no file."""
         import onnx
 
@@ -88,13 +90,13 @@ class OnnxRuntimeEngine:
         options.enable_mem_pattern = False  # it would lay out all blocks' buffers at once: 3 GB instead of 2 for ViT-B
         values = [self._library.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
         options.add_external_initializers(list(arrays), values)
-        return self._open(graph.SerializeToString(), lanes, options)
+        return self._open(graph.SerializeToString(), parallel_requests, options)
 
 
 class _Compiled:
-    def __init__(self, session: Any, lanes: int) -> None:
+    def __init__(self, session: Any, parallel_requests: int) -> None:
         self._session = session
-        self.lanes = lanes
+        self.parallel_requests = parallel_requests
         self.inputs: Sequence[str] = [each.name for each in session.get_inputs()]
         self._outputs = [output.name for output in session.get_outputs()]
 

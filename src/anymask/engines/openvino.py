@@ -71,11 +71,11 @@ class OpenVinoEngine:
         self._cpu = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         self._cache = cache
 
-    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, lanes: int = 1) -> _Compiled:
+    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1) -> _Compiled:
         """Compile a graph, or take it from the disk."""
         options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self._unmarked}
-        if lanes > 1:
-            options["NUM_STREAMS"] = min(lanes, self.threads)
+        if parallel_requests > 1:
+            options["NUM_STREAMS"] = min(parallel_requests, self.threads)
         path = None
         if self._cache is not None:
             path = graph_path(self._cache, self.name, key, sorted(options.items()), self.version, self._cpu)
@@ -113,7 +113,7 @@ class _Compiled:
     def __init__(self, compiled: Any, outputs: Sequence[Any]) -> None:
         self._compiled = compiled
         self.inputs: Sequence[str] = [each.get_any_name() for each in compiled.inputs]
-        self.lanes: int = max(1, compiled.get_property("NUM_STREAMS"))
+        self.parallel_requests: int = max(1, compiled.get_property("NUM_STREAMS"))
         self._outputs = [output.get_any_name() for output in outputs]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running = 0

@@ -39,7 +39,7 @@ class Family(Protocol):
         ...
 
     @property
-    def lanes(self) -> int:
+    def parallel_requests(self) -> int:
         """How many calls of `decode` for a search pay off at once."""
         ...
 

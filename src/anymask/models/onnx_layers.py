@@ -47,19 +47,6 @@ def conv(
     x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, *, stride: int = 1, pad: int = 0
 ) -> Var:
     """2-D convolution of `[B, C, H, W]`; weight `[out, C, k, k]`."""
-    return _conv(x, weight, bias, stride, pad, 1)
-
-
-def depthwise_conv(
-    x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, *, stride: int = 1, pad: int = 1
-) -> Var:
-    """Convolution with one filter a channel, weight `[C, 1, k, k]`."""
-    return _conv(x, weight, bias, stride, pad, weight.shape[0])
-
-
-def _conv(
-    x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, stride: int, pad: int, groups: int
-) -> Var:
     return op.conv(
         x,
         const(weight),
@@ -67,7 +54,7 @@ def _conv(
         kernel_shape=list(weight.shape[2:]),
         strides=[stride, stride],
         pads=[pad] * 4,
-        group=groups,
+        group=1,
     )
 
 

@@ -236,15 +236,15 @@ def _checked_labels(labels: Any, count: int, where: str) -> npt.NDArray[np.int64
 
 def _one_per_point(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Question]:
     if box is not None or boxes is not None or mask_input is not None:
-        raise PromptError("each=True makes every point an object of its own: it takes points and labels only")
+        raise PromptError("objects='per_point' puts each point on an object: it takes points and labels only")
     takes = "pairs of x and y, [N, 2]"
     flat = as_numbers([] if points is None else points, "points", takes)
     flat = flat[None] if flat.shape == (2,) else flat
     if flat.ndim != 2 or flat.shape[1] != 2:
-        raise PromptError(f"points have shape {flat.shape}: each=True takes {takes}")
+        raise PromptError(f"points have shape {flat.shape}: objects='per_point' takes {takes}")
     marks = _checked_labels(labels, len(flat), "")
     if not marks.any():
-        raise PromptError("each=True needs at least one included point: all labels are 0")
+        raise PromptError("objects='per_point' needs at least one included point: all labels are 0")
     excluded = flat[marks == 0]
     shared = [0] * len(excluded)
     return [

@@ -55,7 +55,7 @@ class FastSam:
 
     name = "fastsam"
     precision = "f32"
-    lanes = 1
+    parallel_requests = 1
 
     def __init__(
         self,

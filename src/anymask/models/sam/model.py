@@ -66,9 +66,9 @@ class Sam:
             _parameters(key, self._files)  # it takes milliseconds, and what is no SAM is refused before any work
 
     @property
-    def lanes(self) -> int:
+    def parallel_requests(self) -> int:
         """How many calls of `decode` for a search pay off at once."""
-        return self._graph("search_decoder").lanes
+        return self._graph("search_decoder").parallel_requests
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
@@ -133,12 +133,15 @@ class Sam:
     def _graph(self, name: str) -> CompiledGraph:
         with self._locks[name]:
             if name not in self._graphs:
-                build, exact, lanes = _GRAPHS[name]
+                build, exact, parallel_requests = _GRAPHS[name]
                 key = f"{self._key}/{name}/{CODE_VERSION}"
                 if name == "encoder" and self._ranges is not None:
                     build, key = partial(_build_encoder, ranges=self._ranges), f"{key}/int8"
                 self._graphs[name] = self._engine.compile(
-                    key, lambda: build(_parameters(self._key, self._files)), exact=exact, lanes=lanes
+                    key,
+                    lambda: build(_parameters(self._key, self._files)),
+                    exact=exact,
+                    parallel_requests=parallel_requests,
                 )
             return self._graphs[name]
 
@@ -307,4 +310,4 @@ _GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph]
     "mask_decoder": (_build_mask_decoder, False, 1),
     "search_decoder": (_build_search_decoder, False, PARALLEL_DECODES),
 }
-"""How each graph is built, whether it must be computed in f32 at any precision, and in how many lanes at most."""
+"""How each graph is built, whether it must be computed in f32 at any precision, and for how many parallel requests."""

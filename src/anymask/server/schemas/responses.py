@@ -88,7 +88,7 @@ class ChosenMaskAnswer(MaskAnswer):
 
     candidates: list[MaskAnswer] | None = None
     candidate: int | None = Field(None, description="which of the candidates was chosen; null if none of them")
-    points: list[list[float]] | None = Field(None, description='for group "auto": the prompt\'s points that are on it')
+    points: list[list[float]] | None = Field(None, description='with objects "auto": the points on it')
     labels: list[int] | None = None
 
 
