@@ -84,7 +84,7 @@ def test_percent_of_the_picture(coffee_photo, tmp_path, capsys):
         (["{photo}", "--point", "ten,10"], "ten"),
         (["{photo}", "--box", "400,300,100,100"], "400"),
         (["{photo}", "--box", "1,1,90,90", "--box", "2,2,80,80", "--point", "5,5"], "once per box"),
-        (["{photo}", "--box", "1,1,90,90", "--each"], "--each"),
+        (["{photo}", "--box", "1,1,90,90", "--each"], "--objects per_point"),
         (["no-such-photo.jpg", "--point", "1,1"], "no-such-photo.jpg"),
         (["{folder}", "--point", "1,1"], "directory"),
         (["{text}", "--point", "1,1"], "picture"),

@@ -150,25 +150,24 @@ def steps(data: bytes) -> None:
 
     text = data.decode("utf-8", "replace")
     objects, names = read_steps(text.lstrip("@"))
-    looked_at(follow_all(_scene(), objects, names))
+    looked_at(follow_all(_encoded(), objects, names))
 
 
 @cache
-def _scene() -> Any:
-    return FakeScene()
+def _encoded() -> Any:
+    return FakeEncodedImage()
 
 
-class FakeScene:
+class FakeEncodedImage:
     """Answers as an EncodedImage does, without a model: every prompt means a disc."""
 
     size = (64, 48)
 
     def __init__(self) -> None:
-        self._image = open_image(np.zeros((48, 64, 3), np.uint8))
-        self._seconds: dict[str, float] = {}
-        self._segmenter = self
+        self.source = open_image(np.zeros((48, 64, 3), np.uint8))
 
-    def _run(self, *_: Any) -> Any:
+    @property
+    def provenance(self) -> Any:
         from anymask.structures.provenance import Provenance
 
         return Provenance("fake", "none")
@@ -218,7 +217,7 @@ for _name, _suffix in {
 @target("geojson-of-others")
 def geojson_of_others(data: bytes) -> None:
     with written("other.geojson", data) as path:
-        looked_at(find_format("geojson").read(path, _scene()._image))
+        looked_at(find_format("geojson").read(path, _encoded()._image))
 
 
 @target("folders")

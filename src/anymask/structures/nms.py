@@ -35,7 +35,8 @@ def nms(
     Args:
         boxes: [N, 4], [x_min, y_min, x_max, y_max].
         scores: [N].
-        iou_threshold: a box whose IoU with a better one is larger is dropped; 1 or more drops none.
+        iou_threshold: a box whose IoU with a better one is larger is dropped; 1 or more drops none. Compared without a
+            division: the intersection with the threshold's share of the union.
         labels: N labels; only boxes of one label suppress each other. None: all do.
 
     Returns:
