@@ -217,7 +217,7 @@ for _name, _suffix in {
 @target("geojson-of-others")
 def geojson_of_others(data: bytes) -> None:
     with written("other.geojson", data) as path:
-        looked_at(find_format("geojson").read(path, _encoded()._image))
+        looked_at(find_format("geojson").read(path, _encoded().source))
 
 
 @target("folders")
