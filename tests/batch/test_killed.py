@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ pytestmark = pytest.mark.slow
 
 def start(photos: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "anymask", "batch", str(photos), "--prompts", str(photos.parent / "prompts.csv")]
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells have jobs in the background ignore Ctrl-C
     return subprocess.Popen(
-        [*command, "--out", str(out), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--out", str(out), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
     )
 
 
