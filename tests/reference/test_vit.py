@@ -86,7 +86,7 @@ def test_vit_b_checkpoint_answers_like_the_official_model(tmp_path: Path, pixels
 LOAD = """
 import sys, threading
 from pathlib import Path
-from anymask.engines import load_engine
+from anymask.engines.loading import load_engine
 from anymask.models.base import load_family
 
 def private():

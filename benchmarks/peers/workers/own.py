@@ -33,16 +33,16 @@ class Own:
 
     def encode(self) -> None:
         """Make the embedding."""
-        self.scene = self.segmenter.encode(self.image)
+        self.encoded = self.segmenter.encode(self.image)
 
     def click(self, point: list[float]) -> Answer:
         """Three candidates."""
-        found = self.scene.candidates(points=[point], labels=[1])
+        found = self.encoded.predict(points=[point], labels=[1])
         return Answer(found.masks, found.scores.tolist())
 
     def boxes(self, boxes: list[list[float]]) -> Answer:
         """One mask per box, chosen as `anymask segment` chooses."""
-        found = self.scene.segment(boxes=boxes)
+        found = self.encoded.segment(boxes=boxes)
         return Answer(np.stack([mask.array for mask in found]), [float(mask.score or 0) for mask in found])
 
     def everything(self) -> Answer:
