@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from anymask.errors import InputError
 
 if TYPE_CHECKING:
-    from anymask.structures.mask_set import MaskSet
-
-if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 

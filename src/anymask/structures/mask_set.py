@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.structures.mask import Mask
 from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord, Provenance
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from anymask.io.image import Image
     from anymask.structures.prompt import Prompt
-from anymask.structures.mask import Mask
 
 _LATE = {
     "save": "anymask.formats.registry:save",
