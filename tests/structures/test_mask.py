@@ -214,7 +214,7 @@ class TestMaskSet:
         part = result[1:]
         assert isinstance(part, MaskSet)
         assert list(part) == [result[1], result[2]]
-        assert part.places == (1, 2)
+        assert part.colour_indices == (1, 2)
         assert (part.provenance, part.prompts, part.image) == (result.provenance, result.prompts, result.image)
 
     def test_the_union_covers_all_and_has_a_size_without_masks(self) -> None:

@@ -43,8 +43,6 @@ class GeneratedMasks(MaskSet):
         min_mask_region_area: holes and islands below this many pixels were removed.
     """
 
-    shows_prompts = False
-
     def __init__(
         self,
         found: GeneratedData | CropGeneratedData,
@@ -77,7 +75,7 @@ class GeneratedMasks(MaskSet):
             nms_thresh = max(thresholds.box_nms_thresh, crop_nms_thresh)
             masks = clean_small_regions(masks, min_mask_region_area, nms_thresh)
         prompts = [Prompt(points=point[None], labels=np.ones(1, np.int64)) for point in points]
-        super().__init__(masks, image=image, prompts=prompts, provenance=run)
+        super().__init__(masks, image=image, prompts=prompts, provenance=run, shows_prompts=False)
 
     @property
     def skipped(self) -> str:

@@ -199,7 +199,7 @@ def _record(
     from anymask.formats.masks_json import to_dict
 
     files = [
-        {"file": str(name), "masks": list(part.places), "box": list(each.box), "edges": each.edges}
+        {"file": str(name), "masks": list(part.colour_indices), "box": list(each.box), "edges": each.edges}
         for each, part, name in zip(cutouts, parts, names, strict=True)
     ]
     return {**to_dict(found), "cutouts": files}

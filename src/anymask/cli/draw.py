@@ -107,7 +107,7 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
         raise InputError(f"there is no {file}")
     record = read(file).record
     if photo is not None:
-        return _shown(read(file, open_image(photo)))
+        return _without_automatic_points(read(file, open_image(photo)))
     places = [] if record.path is None else [Path(record.path), file.parent / record.path]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
@@ -116,13 +116,17 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
     image = open_image(found)
     if record.sha256 is not None and record.sha256 not in (image.file_sha256, image.pixel_hash):
         raise InputError(f"{found} has changed since {file} was made; to draw on it all the same give it with --photo")
-    return _shown(read(file, image))
+    return _without_automatic_points(read(file, image))
 
 
-def _shown(result: MaskSet) -> MaskSet:
-    """Hide what everything mode asked: stars by the hundred would hide the image."""
-    result.shows_prompts = result.provenance.call.name != "everything"
-    return result
+def _without_automatic_points(result: MaskSet) -> MaskSet:
+    """The same masks, without showing the points of everything mode, which would cover the image by the hundred."""
+    from anymask.structures.mask_set import MaskSet
+
+    shows_prompts = result.provenance.call.name != "everything"
+    return MaskSet(
+        result, image=result.image, prompts=result.prompts, provenance=result.provenance, shows_prompts=shows_prompts
+    )
 
 
 def _picture(

@@ -123,8 +123,9 @@ def _write(result: GeneratedMasks, folder: Path, partition: bool) -> list[Path]:
     shown: MaskSet = result
     if partition:
         run = replace(result.provenance, call=result.provenance.call.followed_by("partition"))
-        shown = MaskSet(result.partition().masks(), image=result.image, prompts=result.prompts, provenance=run)
-        shown.shows_prompts = False
+        shown = MaskSet(
+            result.partition().masks(), image=result.image, prompts=result.prompts, provenance=run, shows_prompts=False
+        )
     return write_outputs(shown, folder, pictures=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
 
 

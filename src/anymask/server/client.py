@@ -348,9 +348,7 @@ class RemoteImage:
             raise ServerError(str(problem["detail"]), int(problem.get("status", 0)))
         prompts = [Prompt(points=np.array([entry["point"]]), labels=np.ones(1, np.int64)) for entry in result["masks"]]
         masks = [_mask(entry).replace(prompt_index=index) for index, entry in enumerate(result["masks"])]
-        found = MaskSet(masks, image=self.source, prompts=prompts, provenance=_run(result))
-        found.shows_prompts = False
-        return found
+        return MaskSet(masks, image=self.source, prompts=prompts, provenance=_run(result), shows_prompts=False)
 
     def forget(self) -> None:
         """Have the server forget the image."""

@@ -54,7 +54,6 @@ def exported(
     stem, suffix = _plain(told.stem)[:60] or "photo", _plain(told.suffix)[:8] or "jpg"
     image = replace(opened(), path=f"{stem}.{suffix}")
     result = MaskSet(masks, image=image)
-    result.shows_prompts = False
     with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
         written = format.write(result, Path(folder) / f"{stem}{(*format.EXTENSIONS, format.SUFFIX)[0]}")
         if not written:

@@ -48,11 +48,9 @@ class MaskSet(Sequence[Mask]):
     Attributes:
         prompts: what was asked; `Mask.prompt` is an index into it.
         provenance: what ran, and for how long; a blank `Provenance` if that is unknown.
-        places: where each mask stood in the whole result; a slice's masks keep the colours they had there.
+        shows_prompts: whether images of the result show the prompts.
+        colour_indices: each mask's index in the whole result, which selects its colour; a slice keeps them.
     """
-
-    shows_prompts = True
-    """Whether pictures of the result show what was asked; hundreds of automatic points would hide the photo."""
 
     def __init__(
         self,
@@ -61,18 +59,27 @@ class MaskSet(Sequence[Mask]):
         image: Image | ImageRecord,
         prompts: Sequence[Prompt] = (),
         provenance: Provenance | None = None,
+        shows_prompts: bool = True,
     ) -> None:
-        """Gather masks of one picture, which is given, or as much as is known of it.
+        """Gather the masks of one image.
+
+        Args:
+            masks: all of the image's size.
+            image: the image, or a record of it if its pixels are not at hand.
+            prompts: that led to the masks.
+            provenance: what ran, and for how long.
+            shows_prompts: False where hundreds of automatic points would cover the image.
 
         Raises:
-            InputError: a mask of another size than the picture.
+            InputError: a mask whose size differs from the image's.
         """
         self._masks = tuple(masks)
         self.prompts = tuple(prompts)
         self.provenance = provenance or Provenance()
+        self.shows_prompts = shows_prompts
         self._image = None if isinstance(image, ImageRecord) else image
         self._record = image if isinstance(image, ImageRecord) else None
-        self.places = tuple(range(len(self._masks)))
+        self.colour_indices = tuple(range(len(self._masks)))
         for mask in self._masks:
             if mask.size != self.size:
                 raise InputError(f"a mask of {mask.size} pixels does not belong to a picture of {self.size}")
@@ -120,7 +127,7 @@ class MaskSet(Sequence[Mask]):
         if not isinstance(index, slice):
             return self._masks[index]
         part = copy.copy(self)
-        part._masks, part.places = self._masks[index], self.places[index]
+        part._masks, part.colour_indices = self._masks[index], self.colour_indices[index]
         return part
 
     def union(self) -> NDArray[np.bool_]:

@@ -145,11 +145,11 @@ def paint(
 
 def colors_of(masks: Sequence[Mask], style: Style) -> list[Color]:
     """The colour of each mask: the same wherever the mask is shown, also alone or in a slice of its result."""
-    places = getattr(masks, "places", range(len(masks)))
+    indices = getattr(masks, "colour_indices", range(len(masks)))
     if style.color_by == "label":
         # A checksum, because names have to keep their colours from one process and picture to the next.
-        places = [zlib.crc32((mask.label or "").casefold().encode()) for mask in masks]
-    return [style.colors[place % len(style.colors)] for place in places]
+        indices = [zlib.crc32((mask.label or "").casefold().encode()) for mask in masks]
+    return [style.colors[index % len(style.colors)] for index in indices]
 
 
 def _tag(mask: Mask, style: Style) -> str:

@@ -100,11 +100,11 @@ def levels(result: MaskSet, most: int = 4, **style: Any) -> PIL.Image.Image:
 
 
 class _Chosen(list[Mask]):
-    """Some masks of a result, with the places that give them their colours."""
+    """Some masks of a result, with the indices that give them their colours."""
 
     def __init__(self, result: MaskSet, indices: Sequence[int]) -> None:
         super().__init__(result[index] for index in indices)
-        self.places = tuple(result.places[index] for index in indices)
+        self.colour_indices = tuple(result.colour_indices[index] for index in indices)
 
 
 def _tree(result: MaskSet) -> Tree:
