@@ -88,12 +88,12 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
         page.set_input_files("#file", photo)
-        page.wait_for_selector("#app.has-photo")
+        page.wait_for_selector("#app.has-image")
         page.wait_for_selector("#progress", state="hidden", timeout=60_000)
         for habit, rest in (("at once", 0), ("after a look", 400)):
             _report(habit, _clicks(page, asked.clicks, rest))
             page.reload()
-            page.wait_for_selector("#app.has-photo")
+            page.wait_for_selector("#app.has-image")
             page.wait_for_selector("#progress", state="hidden", timeout=60_000)
         browser.close()
 
@@ -102,7 +102,7 @@ def _clicks(page: Any, count: int, rest: int) -> dict[str, list[float]]:
     """Click at `count` places after two that only warm up."""
     page.evaluate(_WATCH)
     frame = page.evaluate(
-        "(({ viewport: v, photo: p, canvas }) => { const box = canvas.getBoundingClientRect();"
+        "(({ viewport: v, image: p, canvas }) => { const box = canvas.getBoundingClientRect();"
         " return [box.left + v.x, box.top + v.y, p.width * v.scale, p.height * v.scale] })(window.anymask.stage)"
     )
     for n in range(count + 2):

@@ -57,7 +57,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def empty(context: BrowserContext, server: Server) -> Iterator[Application]:
-    """The application before a photo was chosen; fails if the page reports an error while the test runs."""
+    """The application before an image was chosen; fails if the page reports an error while the test runs."""
     application = Application(context.new_page())
     application.visit(server.address)
     yield application

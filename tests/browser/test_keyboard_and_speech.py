@@ -31,7 +31,7 @@ def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
         app.page.keyboard.press("Tab")
         if app.page.evaluate("document.activeElement.id") == "canvas":
             break
-    assert app.page.evaluate("document.activeElement.id") == "canvas", "the photo can be reached with Tab"
+    assert app.page.evaluate("document.activeElement.id") == "canvas", "the image can be reached with Tab"
     _walk(app, SAUCER)
     app.wait_until("window.anymask.hover.answer !== null")
     app.press("Space")

@@ -66,7 +66,7 @@ def test_everything_survives_a_reload(two: Application) -> None:
     two.press("2")
     state, masks = two.state, [two.mask(index) for index in range(3)]
     two.page.reload()
-    two.wait_for_photo()
+    two.wait_for_image()
     two.settle()
     assert two.state == state
     assert all((two.mask(index) == mask).all() for index, mask in enumerate(masks))
@@ -75,7 +75,7 @@ def test_everything_survives_a_reload(two: Application) -> None:
     assert len(two.objects) == 2, "the way back survives, too"
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["photos kept", "photos lost"])
+@pytest.mark.parametrize("kept", [True, False], ids=["images kept", "images lost"])
 def test_everything_survives_a_restart_of_the_server(
     context: Any, tmp_path: Path, coffee_photo: Path, kept: bool
 ) -> None:
@@ -97,7 +97,7 @@ def test_everything_survives_a_restart_of_the_server(
     app.press("Control+z")
     assert (app.mask() == mask).all()
     app.page.reload()
-    app.wait_for_photo()
+    app.wait_for_image()
     app.settle()
     assert (app.mask() == mask).all()
     server.stop()

@@ -309,7 +309,7 @@ def test_a_marker_can_be_moved_and_taken_away(app: Application) -> None:
     assert app.objects == [], "without a prompt there is no object"
 
 
-def test_a_click_beside_the_photo_asks_nothing(app: Application) -> None:
+def test_a_click_beside_the_image_asks_nothing(app: Application) -> None:
     app.click((300, -10))
     assert app.objects == []
     assert app.status == "Outside the image."

@@ -128,12 +128,12 @@ def test_nothing_is_cut_off_at_any_size(
     }"""
     seen = app.page.evaluate(script)
     assert seen["cut"] == []
-    assert seen["stage"][0] * seen["stage"][1] > 0.3, "the photo has the most room"
+    assert seen["stage"][0] * seen["stage"][1] > 0.3, "the image has the most room"
     assert not app.errors
     context.close()
 
 
-def test_nothing_jumps_while_a_photo_loads_and_masks_come(empty: Application, coffee_photo: Any) -> None:
+def test_nothing_jumps_while_an_image_loads_and_masks_come(empty: Application, coffee_photo: Any) -> None:
     empty.page.evaluate(
         """() => { window.jumped = []; new PerformanceObserver((list) => list.getEntries().forEach((e) =>
         e.hadRecentInput || window.jumped.push(e.value))).observe({ type: 'layout-shift', buffered: true }) }"""
@@ -157,7 +157,7 @@ def test_dark_and_light_follow_the_system_until_somebody_chooses(app: Applicatio
     app.page.emulate_media(color_scheme="light")
     assert app.page.evaluate(ground) == dark
     app.page.reload()
-    app.wait_for_photo()
+    app.wait_for_image()
     assert app.page.evaluate(ground) == dark, "the choice is remembered"
     app.page.click("#theme")
     assert app.page.evaluate(ground) == light

@@ -139,15 +139,15 @@ def test_undo_and_redo_lead_through_every_state_and_back(empty: Application) -> 
 
 def test_the_viewport_keeps_the_place_under_the_cursor(empty: Application) -> None:
     script = """async () => {
-      const { fit, zoom, pan, toPhoto, toScreen } = await import('/js/core/viewport.js');
-      const photo = { width: 4000, height: 3000 }, stage = { width: 800, height: 500 }, at = { x: 333, y: 222 };
-      let view = fit(photo, stage);
-      const before = toPhoto(view, at);
-      for (let n = 0; n < 30; n++) view = zoom(view, 1.3, at, photo, stage);
-      const after = toPhoto(view, at), most = view.scale;
-      for (let n = 0; n < 60; n++) view = zoom(view, 0.7, at, photo, stage);
+      const { fit, zoom, pan, toImage, toScreen } = await import('/js/core/viewport.js');
+      const image = { width: 4000, height: 3000 }, stage = { width: 800, height: 500 }, at = { x: 333, y: 222 };
+      let view = fit(image, stage);
+      const before = toImage(view, at);
+      for (let n = 0; n < 30; n++) view = zoom(view, 1.3, at, image, stage);
+      const after = toImage(view, at), most = view.scale;
+      for (let n = 0; n < 60; n++) view = zoom(view, 0.7, at, image, stage);
       const least = view.scale;
-      view = pan(view, 1e6, 1e6, photo, stage);
+      view = pan(view, 1e6, 1e6, image, stage);
       return { before, after, most, least, corner: toScreen(view, { x: 0, y: 0 }) };
     }"""
     seen = empty.page.evaluate(script)

@@ -1,4 +1,4 @@
-"""Zoomed in on a large photo, the browser asks about what is visible, as close as it is."""
+"""Zoomed in on a large image, the browser asks about what is visible, as close as it is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_is_visible_is_asked_about_as_close_as_it_is(
     empty: Application, wheel: Path, segmenter: Segmenter
 ) -> None:
     empty.open(wheel)
-    assert empty.page.is_hidden("#closer"), "the whole photo is seen already"
+    assert empty.page.is_hidden("#closer"), "the whole image is seen already"
     _zoom_in(empty)
     rim = (MIDDLE[0] + 84, MIDDLE[1])
     empty.click(rim)
@@ -61,7 +61,7 @@ def test_what_is_visible_is_asked_about_as_close_as_it_is(
     assert empty.page.is_hidden("#closer")
 
 
-def test_masks_of_a_large_photo_stay_known_when_many_answers_were_looked_at(empty: Application, wheel: Path) -> None:
+def test_masks_of_a_large_image_stay_known_when_many_answers_were_looked_at(empty: Application, wheel: Path) -> None:
     empty.open(wheel)
     empty.page.evaluate("window.anymask.app.answers.constructor.room = 12e6")  # what twenty megapixels do with 160 MB
     for place in ((2000, 1000), (300, 1700), (2900, 100)):

@@ -19,7 +19,7 @@ SPOON = (367, 286)
 
 
 class Application:
-    """One page. Places are pixels of the photo."""
+    """One page. Places are pixels of the image."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -32,12 +32,12 @@ class Application:
         self.page.goto(address)
         self.page.wait_for_selector("#app:not([hidden])")
 
-    def open(self, photo: Path) -> None:
-        self.page.set_input_files("#file", photo)
-        self.wait_for_photo()
+    def open(self, image: Path) -> None:
+        self.page.set_input_files("#file", image)
+        self.wait_for_image()
 
-    def wait_for_photo(self) -> None:
-        self.wait_until("window.anymask?.app.photo && document.getElementById('progress').hidden")
+    def wait_for_image(self) -> None:
+        self.wait_until("window.anymask?.app.image && document.getElementById('progress').hidden")
 
     def wait_until(self, condition: str, seconds: float = 20) -> None:
         """Wait until an expression is true. Playwright's own way needs `eval`, which the page's policy forbids."""
@@ -55,7 +55,7 @@ class Application:
     # pointing
 
     def at(self, place: tuple[float, float]) -> tuple[float, float]:
-        """Where a pixel of the photo is in the window: its middle."""
+        """Where a pixel of the image is in the window: its middle."""
         script = """([x, y]) => {
           const { stage } = window.anymask, { viewport: v } = stage;
           const frame = stage.canvas.getBoundingClientRect();
@@ -146,7 +146,7 @@ class Application:
         return None if rle is None else Mask.from_rle(rle).array
 
     def colour_at(self, place: tuple[float, float]) -> tuple[int, int, int]:
-        """What is drawn at a pixel of the photo."""
+        """What is drawn at a pixel of the image."""
         self.next_frame()
         script = """([x, y]) => {
           const { stage } = window.anymask, { viewport: v } = stage, ratio = stage.canvas.width / stage.size.width;

@@ -1,18 +1,18 @@
-/** The application's heart: the photo, what the person did, and the masks that follow; no elements of the page. */
+/** The application's heart: the image, what the person did, and the masks that follow; no elements of the page. */
 
 import { say, sayFailure } from "./ui/live_region.js";
 import { Answers, promptOf } from "./mask_cache.js";
 import { factsOf, nameOf } from "./core/labels.js";
 import { activeObject, canSplit, reduce, start } from "./core/state.js";
-import { loadPhoto, loadSession, savePhoto, saveSession } from "./net/storage.js";
+import { loadImage, loadSession, saveImage, saveSession } from "./net/storage.js";
 import { S } from "./core/strings.js";
 
-const EXACT = 4e6; // pixels up to which the photo is shown without compression
+const EXACT = 4e6; // pixels up to which the image is shown without compression
 
 export class App {
   /**
    * @param {import("./net/api.js").Api} api
-   * @param {object} page shows what changes: changed(), photo(photo), progress(text, share), glimpse(photo), and
+   * @param {object} page shows what changes: changed(), image(image), progress(text, share), glimpse(image), and
    *   glimpsed(), whose promise resolves when the preview is on the screen
    * @param {import("./canvas/zoom_window.js").Closer} closer
    */
@@ -20,7 +20,7 @@ export class App {
     this.api = api;
     this.page = page;
     this.closer = closer;
-    this.photo = null;
+    this.image = null;
     this.file = null;
     this.history = start();
     this.answers = null;
@@ -36,7 +36,7 @@ export class App {
     return activeObject(this.state);
   }
 
-  /** Read, send and encode a photo; objects of the one before are put away. @param {File} file */
+  /** Read, send and encode an image; objects of the one before are put away. @param {File} file */
   async open(file, history = start()) {
     const turn = ++this.opening;
     try {
@@ -44,19 +44,19 @@ export class App {
       const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
       if (turn !== this.opening) return false;
       if (glimpse)
-        this.page.glimpse({ picture: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
+        this.page.glimpse({ pixels: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
       const about = await this.api.upload(
         file,
         (share) => turn === this.opening && this.page.progress(S.sending(share), share),
       );
       if (turn !== this.opening) return false;
-      await savePhoto(about.id, file).catch(() => say(S.storageFull));
+      await saveImage(about.id, file).catch(() => say(S.storageFull));
       await this.#take({ ...about, name: file.name }, file, history, turn);
       return true;
     } catch (error) {
       if (turn === this.opening) {
         this.page.progress(null);
-        this.page.photo(this.photo);
+        this.page.image(this.image);
         sayFailure(error);
       }
       return false;
@@ -66,16 +66,16 @@ export class App {
   /** Bring back what was here before the page was left. @returns {Promise<boolean>} */
   async restore() {
     const session = loadSession();
-    if (!session?.photo) return false;
-    const { photo, history } = session;
+    if (!session?.image) return false;
+    const { image, history } = session;
     const turn = ++this.opening;
     try {
-      this.page.progress(S.reading(photo.name), null);
-      const about = await this.api.image(photo.id);
-      const file = await loadPhoto(photo.id);
-      await this.#take({ ...about, name: photo.name }, file, history, turn);
+      this.page.progress(S.reading(image.name), null);
+      const about = await this.api.image(image.id);
+      const file = await loadImage(image.id);
+      await this.#take({ ...about, name: image.name }, file, history, turn);
     } catch (error) {
-      const file = error.lostImage ? await loadPhoto(photo.id) : null;
+      const file = error.lostImage ? await loadImage(image.id) : null;
       if (file) return this.open(file, history);
       this.page.progress(null);
       if (!error.lostImage) sayFailure(error);
@@ -99,7 +99,7 @@ export class App {
   /** Ask for what is not known yet, and show what is. */
   refresh() {
     this.page.changed();
-    if (!this.photo) return;
+    if (!this.image) return;
     for (const object of this.state.objects) {
       if (!this.answers.known(object)) this.#fetch(object);
       else if (object.id === this.state.active) this.#speak(object);
@@ -115,7 +115,7 @@ export class App {
       if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
         await answers.glimpse(object.steps).catch(() => null);
         if (answers !== this.answers) return;
-        await this.page.glimpsed(); // the full question would take the processor from the picture
+        await this.page.glimpsed(); // the full question would take the processor from drawing
       }
       await answers.of(object);
       if (answers !== this.answers) return;
@@ -152,31 +152,31 @@ export class App {
     if (line) say(line());
   }
 
-  async #take(photo, file, history, turn) {
+  async #take(image, file, history, turn) {
     this.page.progress(S.encoding, null);
-    const ready = this.api.ready(photo.id);
-    const exact = photo.width * photo.height <= EXACT;
-    const picture = await createImageBitmap(await this.api.picture(photo.id, exact ? "png" : "jpeg"));
+    const ready = this.api.ready(image.id);
+    const exact = image.width * image.height <= EXACT;
+    const pixels = await createImageBitmap(await this.api.imageFile(image.id, exact ? "png" : "jpeg"));
     if (turn !== this.opening) return;
-    this.photo = { ...photo, picture };
+    this.image = { ...image, pixels };
     this.file = file;
     this.history = history;
     const server = {
-      segment: (prompt, options) => this.#ask(photo.id, prompt, options),
-      alternatives: (...clicks) => this.#patiently(() => this.api.alternatives(photo.id, ...clicks)),
-      apart: (...clicks) => this.#patiently(() => this.api.apart(photo.id, ...clicks)),
+      segment: (prompt, options) => this.#ask(image.id, prompt, options),
+      alternatives: (...clicks) => this.#patiently(() => this.api.alternatives(image.id, ...clicks)),
+      apart: (...clicks) => this.#patiently(() => this.api.apart(image.id, ...clicks)),
     };
-    this.answers = new Answers(this.photo, server, () => this.state.objects);
-    this.page.photo(this.photo);
+    this.answers = new Answers(this.image, server, () => this.state.objects);
+    this.page.image(this.image);
     await ready;
     if (turn !== this.opening) return;
     this.page.progress(null);
-    say(S.ready(photo.name, photo.width, photo.height));
+    say(S.ready(image.name, image.width, image.height));
     this.#save();
     this.refresh();
   }
 
-  /** Ask; if the server has forgotten the photo, send it again first: its name is the same. */
+  /** Ask; if the server has forgotten the image, send it again first: its name is the same. */
   async #ask(id, prompt, options) {
     try {
       return await this.api.segment(id, prompt, options);
@@ -215,7 +215,7 @@ export class App {
     }
   }
 
-  /** Send the photo again if an error says that the server has forgotten it. @returns {Promise<boolean>} */
+  /** Send the image again if an error says that the server has forgotten it. @returns {Promise<boolean>} */
   async sendAgain(error) {
     if (!error.lostImage || !this.file) return false;
     this.resending ??= this.api.upload(this.file, () => {}).finally(() => (this.resending = null));
@@ -224,7 +224,7 @@ export class App {
   }
 
   #save() {
-    if (this.photo && !saveSession(this.photo, this.history)) say(S.storageFull);
+    if (this.image && !saveSession(this.image, this.history)) say(S.storageFull);
   }
 }
 

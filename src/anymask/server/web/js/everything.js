@@ -30,7 +30,7 @@ export class Everything {
   }
 
   enter() {
-    if (!this.app.photo) return;
+    if (!this.app.image) return;
     this.on = true;
     this.app.act({ type: "accept" });
     this.#show();
@@ -43,7 +43,7 @@ export class Everything {
     this.#show();
   }
 
-  /** Forget the regions of the photo before. */
+  /** Forget the regions of the image before. */
   reset() {
     this.stop();
     this.regions = null;
@@ -113,14 +113,14 @@ export class Everything {
 
   async #search() {
     const { app } = this;
-    const { photo } = app;
-    const regions = (this.regions = new Regions(photo));
+    const { image } = app;
+    const regions = (this.regions = new Regions(image));
     this.running = true;
     this.progress = null;
     this.#show();
     let masks = [];
     try {
-      const { job } = await this.#start(photo.id);
+      const { job } = await this.#start(image.id);
       this.job = job;
       await app.api.events(job, (name, data) => {
         if (this.regions !== regions) return;

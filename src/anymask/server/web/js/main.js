@@ -13,7 +13,7 @@ import { byId, fillTexts } from "./ui/dom.js";
 import { Everything } from "./everything.js";
 import { gesturesOf, pixelAt } from "./canvas/gestures.js";
 import { Hover } from "./canvas/hover_preview.js";
-import { listenForPhotos } from "./panels/file_input.js";
+import { listenForImages } from "./panels/file_input.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { gather } from "./canvas/layers.js";
 import { showObjects } from "./panels/object_list.js";
@@ -38,7 +38,7 @@ const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
 const closer = new Closer(byId("closer"));
 const app = new App(
   api,
-  { changed, glimpsed: () => stage.drawn(), photo: showPhoto, glimpse: showGlimpse, progress: showProgress },
+  { changed, glimpsed: () => stage.drawn(), image: showImage, glimpse: showGlimpse, progress: showProgress },
   closer,
 );
 const canvas = byId("canvas");
@@ -71,7 +71,7 @@ const takeaway = new Takeaway(app);
 
 listenToPointers(stage, gesturesOf(app, ui, hover, stage, everything, showPlace));
 listenToKeys(canvas, commandsOf(app, ui, hover, stage, everything, { ...act, showPlace }));
-listenForPhotos((file) => openPhoto(file));
+listenForImages((file) => openImage(file));
 findWords(app, everything);
 stage.onView = ({ scale }) => {
   byId("zoom-fit").textContent = S.zoomLevel(scale);
@@ -93,26 +93,26 @@ changed();
 app.restore().catch(sayFailure);
 takeaway.learn().catch(sayFailure);
 
-function openPhoto(file) {
-  if (file.type && !file.type.startsWith("image/")) return say(S.notAPhoto);
+function openImage(file) {
+  if (file.type && !file.type.startsWith("image/")) return say(S.notAnImage);
   everything.reset();
   hover.clear();
   ui.reset();
   return app.open(file);
 }
 
-function showGlimpse(photo) {
+function showGlimpse(image) {
   byId("welcome").hidden = true;
-  byId("photo-name").textContent = photo.name;
-  stage.setPhoto(photo);
+  byId("image-name").textContent = image.name;
+  stage.setImage(image);
 }
 
-function showPhoto(photo) {
-  byId("welcome").hidden = photo !== null;
-  byId("app").classList.toggle("has-photo", photo !== null);
-  byId("photo-name").textContent = photo ? photo.name : "";
-  canvas.setAttribute("aria-label", photo ? S.canvas(photo.name) : S.noPhoto);
-  stage.setPhoto(photo);
+function showImage(image) {
+  byId("welcome").hidden = image !== null;
+  byId("app").classList.toggle("has-image", image !== null);
+  byId("image-name").textContent = image ? image.name : "";
+  canvas.setAttribute("aria-label", image ? S.canvas(image.name) : S.noImage);
+  stage.setImage(image);
   lookCloser();
   changed();
 }
@@ -128,11 +128,11 @@ function showProgress(text, share = null) {
 
 /** Something is different: draw everything that shows it. */
 function changed() {
-  const { state, active, photo } = app;
+  const { state, active, image } = app;
   const answer = active && app.answers?.shown(active);
   ui.clean = ui.peek = null;
-  toolbar.show(ui, app.history, photo !== null, everything.on);
-  current.show(active, answer, photo);
+  toolbar.show(ui, app.history, image !== null, everything.on);
+  current.show(active, answer, image);
   showObjects(
     byId("objects"),
     state,
@@ -149,7 +149,7 @@ async function showAlternatives(object) {
   if (!["point", "box"].includes(last?.kind)) return;
   try {
     const alternatives = await alternativesOf(app.answers, object.steps);
-    if (app.active === object) current.showAlternatives(alternatives, object, app.photo);
+    if (app.active === object) current.showAlternatives(alternatives, object, app.image);
   } catch {
     // The mask itself was refused for the same reason, and that was said.
   }
@@ -162,9 +162,9 @@ function showAnswer(answer) {
 }
 
 function lookCloser() {
-  const { photo } = app;
+  const { image } = app;
   closer.at(stage, async (window) => {
-    const seen = photo && photo === app.photo ? await api.look(photo.id, window) : null;
+    const seen = image && image === app.image ? await api.look(image.id, window) : null;
     if (seen) hover.again();
     return seen;
   });
@@ -176,7 +176,7 @@ function setTool(tool) {
   ui.corner = ui.draft = null;
   canvas.dataset.tool = tool;
   say(S[tool]);
-  toolbar.show(ui, app.history, app.photo !== null, everything.on);
+  toolbar.show(ui, app.history, app.image !== null, everything.on);
   stage.draw();
 }
 
@@ -184,7 +184,7 @@ function toggleExclude() {
   ui.exclude = !ui.exclude;
   hover.clear();
   say(S.message.excluding(ui.exclude));
-  toolbar.show(ui, app.history, app.photo !== null, everything.on);
+  toolbar.show(ui, app.history, app.image !== null, everything.on);
 }
 
 function setBrush(by) {
@@ -209,6 +209,6 @@ function previewCleaning(clean) {
 }
 
 function showPlace(place) {
-  const pixel = place && app.photo ? pixelAt(app.photo, place) : null;
+  const pixel = place && app.image ? pixelAt(app.image, place) : null;
   byId("place").textContent = pixel ? S.message.at(pixel.x, pixel.y) : "";
 }

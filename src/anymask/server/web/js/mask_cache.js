@@ -12,13 +12,13 @@ export class Answers {
   static room = 160e6; // bytes of masks to remember
 
   /**
-   * @param {{width: number, height: number}} photo
-   * @param {object} server asks about this photo: segment(prompt, options), alternatives(points, labels, window) and
+   * @param {{width: number, height: number}} image
+   * @param {object} server asks about this image: segment(prompt, options), alternatives(points, labels, window) and
    *   apart(points, labels)
    * @param {() => object[]} objects those of the moment: their masks are not forgotten
    */
-  constructor(photo, server, objects) {
-    this.photo = photo;
+  constructor(image, server, objects) {
+    this.image = image;
     this.server = server;
     this.objects = objects;
     this.cache = new Map(); // by steps: the answer or its promise, oldest first
@@ -194,7 +194,7 @@ export class Answers {
 
   #empty() {
     this.nothing ??= {
-      bitmap: emptyBitmap(this.photo.width, this.photo.height),
+      bitmap: emptyBitmap(this.image.width, this.image.height),
       score: null,
       stability: null,
       follows_prompt: null,
@@ -221,7 +221,7 @@ export function promptOf(steps) {
   return { points, labels, box };
 }
 
-/** What was visible when the last step was made, if that was closer than the whole photo. */
+/** What was visible when the last step was made, if that was closer than the whole image. */
 function windowOf(steps) {
   const { window } = steps[steps.length - 1];
   return window ? { window } : {};

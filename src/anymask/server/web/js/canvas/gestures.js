@@ -7,12 +7,12 @@ import { S } from "../core/strings.js";
 import { toScreen } from "../core/viewport.js";
 
 const GRIP = 11; // screen pixels around a marker that count as the marker
-const LEAST_BOX = 2; // pixels of the photo
+const LEAST_BOX = 2; // pixels of the image
 
-/** Pixel of the photo under a place, or null outside. */
-export function pixelAt(photo, { x, y }) {
+/** Pixel of the image under a place, or null outside. */
+export function pixelAt(image, { x, y }) {
   const pixel = { x: Math.floor(x), y: Math.floor(y) };
-  return pixel.x >= 0 && pixel.y >= 0 && pixel.x < photo.width && pixel.y < photo.height ? pixel : null;
+  return pixel.x >= 0 && pixel.y >= 0 && pixel.x < image.width && pixel.y < image.height ? pixel : null;
 }
 
 /**
@@ -39,7 +39,7 @@ export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
 
   const move = (place, event) => {
     showPlace(place);
-    ui.pointer = pixelAt(app.photo, place);
+    ui.pointer = pixelAt(app.image, place);
     if (event.pointerType !== "touch" && ui.crosshair) ui.crosshair = null;
     if (everything.on) return everything.hover(place);
     if (ui.tool !== "select") return stage.draw();
@@ -56,14 +56,14 @@ export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
   const click = (place, event, right) => {
     if (everything.on) return everything.take(place);
     if (ui.tool !== "select" && !right) return;
-    const pixel = pixelAt(app.photo, place);
+    const pixel = pixelAt(app.image, place);
     if (!pixel) return say(S.message.outside);
     ask(app, ui, hover, pixel, excludes(event, right));
   };
 
   const box = (from, to) => {
     ui.draft = null;
-    const corners = boxOf(app.photo, from, to);
+    const corners = boxOf(app.image, from, to);
     if (ui.tool !== "select" || everything.on) return stage.draw();
     if (!corners) {
       say(S.message.boxTooSmall);
@@ -74,7 +74,7 @@ export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
 
   const boxDraft = (from, to) => {
     hover.clear();
-    ui.draft = from && ui.tool === "select" && !everything.on ? boxOf(app.photo, from, to) : null;
+    ui.draft = from && ui.tool === "select" && !everything.on ? boxOf(app.image, from, to) : null;
     stage.draw();
   };
 
@@ -119,13 +119,13 @@ export function askBox(app, hover, box) {
   app.act({ type: "step", step: { kind: "box", box, candidate: null, ...closer(app) } });
 }
 
-/** A box of whole pixels within the photo, or null if there is next to nothing in it. */
-export function boxOf(photo, a, b) {
+/** A box of whole pixels within the image, or null if there is next to nothing in it. */
+export function boxOf(image, a, b) {
   const clamp = (value, most) => Math.max(0, Math.min(most, value));
-  const x0 = clamp(Math.floor(Math.min(a.x, b.x)), photo.width);
-  const y0 = clamp(Math.floor(Math.min(a.y, b.y)), photo.height);
-  const x1 = clamp(Math.ceil(Math.max(a.x, b.x)), photo.width);
-  const y1 = clamp(Math.ceil(Math.max(a.y, b.y)), photo.height);
+  const x0 = clamp(Math.floor(Math.min(a.x, b.x)), image.width);
+  const y0 = clamp(Math.floor(Math.min(a.y, b.y)), image.height);
+  const x1 = clamp(Math.ceil(Math.max(a.x, b.x)), image.width);
+  const y1 = clamp(Math.ceil(Math.max(a.y, b.y)), image.height);
   return x1 - x0 < LEAST_BOX || y1 - y0 < LEAST_BOX ? null : [x0, y0, x1, y1];
 }
 
@@ -133,7 +133,7 @@ function pointStep(app, { x, y }, exclude) {
   return { kind: "point", x, y, label: exclude ? 0 : 1, candidate: null, ...closer(app) };
 }
 
-/** What is visible, where that is closer than the model saw the whole photo. */
+/** What is visible, where that is closer than the model saw the whole image. */
 function closer({ closer: looking }) {
   return looking.visible ? { window: looking.visible } : {};
 }
@@ -153,12 +153,12 @@ function markerAt(app, stage, place) {
 function dragging(app, ui, stage) {
   return {
     drag(place) {
-      const pixel = pixelAt(app.photo, place);
+      const pixel = pixelAt(app.image, place);
       if (pixel) ui.drag = { index: ui.grip, place: pixel };
       stage.draw();
     },
     dragged(place, cancelled) {
-      const pixel = place && pixelAt(app.photo, place);
+      const pixel = place && pixelAt(app.image, place);
       ui.drag = null;
       if (cancelled) return stage.draw();
       if (pixel) app.act({ type: "moveStep", index: ui.grip, ...pixel });
@@ -175,7 +175,7 @@ function painting(app, ui, stage) {
       ui.pointer = pixel;
       const kind = ui.tool === "erase" ? "erase" : "brush";
       const answer = app.active && app.answers.shown(app.active);
-      ui.stroke ??= { kind, path: [], bitmap: answer?.bitmap ?? emptyBitmap(app.photo.width, app.photo.height) };
+      ui.stroke ??= { kind, path: [], bitmap: answer?.bitmap ?? emptyBitmap(app.image.width, app.image.height) };
       const { path } = ui.stroke;
       const last = path[path.length - 1];
       if (last && last[0] === pixel.x && last[1] === pixel.y) return;

@@ -14,7 +14,7 @@ const WHITE = [255, 255, 255];
  * @param {import("../everything.js").Everything} everything
  */
 export function gather(app, ui, hover, everything) {
-  if (!app.photo || !app.answers) return { layers: [], markers: [], draft: null };
+  if (!app.image || !app.answers) return { layers: [], markers: [], draft: null };
   const { active } = app;
   const shown = app.state.objects.filter((object) => object.visible && object !== active);
   const layers = shown.map((object) => layerOf(app, object)).filter(Boolean);

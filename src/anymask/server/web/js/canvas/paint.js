@@ -1,4 +1,4 @@
-/** Drawing the stage: the photo, masks without smoothing when magnified, and what is asked on top. */
+/** Drawing the stage: the image, masks without smoothing when magnified, and what is asked on top. */
 
 import { outline } from "../core/outline.js";
 import { COLOURS } from "../core/palette.js";
@@ -8,17 +8,17 @@ import { toScreen } from "../core/viewport.js";
 const FILL = 0.45;
 const INCLUDE = "#0f9d34";
 const EXCLUDE = "#d8141c";
-const GRID_FROM = 14; // screen pixels per pixel of the photo
+const GRID_FROM = 14; // screen pixels per pixel of the image
 
 /** @param {CanvasRenderingContext2D} context @param {object} scene what `Stage` gathered */
 export function paintStage(context, scene) {
-  const { ratio, viewport, photo } = scene;
+  const { ratio, viewport, image } = scene;
   const { width, height } = context.canvas;
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, width, height);
-  if (!photo) return;
+  if (!image) return;
   context.drawImage(backdropOf(context, scene), 0, 0);
-  inPhoto(context, ratio, viewport);
+  inImage(context, ratio, viewport);
   if (scene.overview) {
     context.imageSmoothingEnabled = viewport.scale * ratio < 1;
     context.drawImage(scene.overview.canvas, 0, 0, scene.overview.width, scene.overview.height);
@@ -32,32 +32,32 @@ export function paintStage(context, scene) {
   if (scene.crosshair) paintCrosshair(context, viewport, scene.crosshair, scene.stage);
 }
 
-const backdrops = new WeakMap(); // by context: the photo as it was last drawn
+const backdrops = new WeakMap(); // by context: the image as it was last drawn
 
-/** The photo alone at this place and size: scaling it is most of the work, and a mask that changes needs none of it. */
-function backdropOf(context, { photo, viewport, ratio }) {
+/** The image alone at this place and size: scaling it is most of the work, and a mask that changes needs none of it. */
+function backdropOf(context, { image, viewport, ratio }) {
   const { width, height } = context.canvas;
   const { scale, x, y } = viewport;
   const key = [width, height, ratio, scale, x, y].join();
   let drawn = backdrops.get(context);
-  if (drawn?.key === key && drawn.picture === photo.picture) return drawn.canvas;
+  if (drawn?.key === key && drawn.pixels === image.pixels) return drawn.canvas;
   const canvas = drawn?.canvas ?? document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height]; // clears it, too
   const own = canvas.getContext("2d");
-  inPhoto(own, ratio, viewport);
+  inImage(own, ratio, viewport);
   own.imageSmoothingEnabled = scale * ratio < 3;
   own.imageSmoothingQuality = scale * ratio < 1 ? "high" : "low";
-  own.drawImage(photo.picture, 0, 0, photo.width, photo.height);
-  drawn = { key, picture: photo.picture, canvas };
+  own.drawImage(image.pixels, 0, 0, image.width, image.height);
+  drawn = { key, pixels: image.pixels, canvas };
   backdrops.set(context, drawn);
   return canvas;
 }
 
-function inPhoto(context, ratio, { scale, x, y }) {
+function inImage(context, ratio, { scale, x, y }) {
   context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
 }
 
-/** One mask: its colour over the photo, its edge in the colour with a dark rim. */
+/** One mask: its colour over the image, its edge in the colour with a dark rim. */
 function paintMask(context, { bitmap, colour, alpha = FILL, strong = false, edge = true }, { viewport, ratio, unit }) {
   if (!bitmap.columns) return;
   const rgb = typeof colour === "number" ? COLOURS[colour % COLOURS.length] : colour;
@@ -77,11 +77,11 @@ function paintMask(context, { bitmap, colour, alpha = FILL, strong = false, edge
   context.stroke(path);
 }
 
-function paintGrid(context, { viewport, photo, stage }) {
+function paintGrid(context, { viewport, image, stage }) {
   const x0 = Math.max(0, Math.floor(-viewport.x / viewport.scale));
   const y0 = Math.max(0, Math.floor(-viewport.y / viewport.scale));
-  const x1 = Math.min(photo.width, Math.ceil((stage.width - viewport.x) / viewport.scale));
-  const y1 = Math.min(photo.height, Math.ceil((stage.height - viewport.y) / viewport.scale));
+  const x1 = Math.min(image.width, Math.ceil((stage.width - viewport.x) / viewport.scale));
+  const y1 = Math.min(image.height, Math.ceil((stage.height - viewport.y) / viewport.scale));
   context.beginPath();
   for (let x = x0; x <= x1; x++) {
     context.moveTo(x, y0);

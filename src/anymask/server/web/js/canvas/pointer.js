@@ -17,10 +17,10 @@ export function listenToPointers(stage, handlers) {
   let press = null;
 
   const down = (event) => {
-    if (!stage.photo) return;
+    if (!stage.image) return;
     canvas.setPointerCapture(event.pointerId);
     canvas.focus({ preventScroll: true });
-    canvas.classList.add("pointed"); // who points needs no ring around the photo
+    canvas.classList.add("pointed"); // who points needs no ring around the image
     const local = stage.localOf(event);
     if (event.pointerType === "touch") fingers.set(event.pointerId, local);
     if (fingers.size > 1) {
@@ -35,7 +35,7 @@ export function listenToPointers(stage, handlers) {
   };
 
   const move = (event) => {
-    if (!stage.photo) return;
+    if (!stage.image) return;
     const local = stage.localOf(event);
     if (press?.kind === "pinch") return pinch(event, local);
     const place = stage.placeOf(event);

@@ -1,4 +1,4 @@
-/** The canvas: its size, what part of the photo it shows, and when it is drawn. */
+/** The canvas: its size, what part of the image it shows, and when it is drawn. */
 
 import { paintStage } from "./paint.js";
 import * as viewports from "../core/viewport.js";
@@ -14,7 +14,7 @@ export class Stage {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { desynchronized: false });
     this.gather = gather;
-    this.photo = null;
+    this.image = null;
     this.size = { width: 1, height: 1 };
     this.viewport = { scale: 1, x: 0, y: 0, fitted: true };
     this.onView = () => {};
@@ -24,34 +24,34 @@ export class Stage {
     this.#resize();
   }
 
-  /** Show a photo: {picture, width, height}. */
-  setPhoto(photo) {
-    const same = this.photo && photo && this.photo.width === photo.width && this.photo.height === photo.height;
-    this.photo = photo;
-    if (photo && !same) this.fit();
+  /** Show an image: {pixels, width, height}. */
+  setImage(image) {
+    const same = this.image && image && this.image.width === image.width && this.image.height === image.height;
+    this.image = image;
+    if (image && !same) this.fit();
     this.draw();
   }
 
   fit() {
-    if (this.photo) this.#show(viewports.fit(this.photo, this.size));
+    if (this.image) this.#show(viewports.fit(this.image, this.size));
   }
 
   /** Magnify about a place of the stage, by default its middle. */
   zoom(factor, at = { x: this.size.width / 2, y: this.size.height / 2 }) {
-    if (this.photo) this.#show(viewports.zoom(this.viewport, factor, at, this.photo, this.size));
+    if (this.image) this.#show(viewports.zoom(this.viewport, factor, at, this.image, this.size));
   }
 
   pan(dx, dy) {
-    if (this.photo) this.#show(viewports.pan(this.viewport, dx, dy, this.photo, this.size));
+    if (this.image) this.#show(viewports.pan(this.viewport, dx, dy, this.image, this.size));
   }
 
   reveal(place) {
-    if (this.photo) this.#show(viewports.reveal(this.viewport, place, this.photo, this.size));
+    if (this.image) this.#show(viewports.reveal(this.viewport, place, this.image, this.size));
   }
 
-  /** Where on the photo a pointer is, in pixels with fractions. */
+  /** Where on the image a pointer is, in pixels with fractions. */
   placeOf(event) {
-    return viewports.toPhoto(this.viewport, this.localOf(event));
+    return viewports.toImage(this.viewport, this.localOf(event));
   }
 
   /** Where on the stage a pointer is. */
@@ -68,7 +68,7 @@ export class Stage {
     });
   }
 
-  /** Draw, and wait until the picture is on the screen, or a moment where nothing is drawn because nobody looks. */
+  /** Draw, and wait until it is on the screen; a page in the background draws nothing, so wait a moment only. */
   drawn() {
     this.draw();
     return new Promise((resolve) => {
@@ -79,9 +79,9 @@ export class Stage {
 
   #paint() {
     const ratio = this.canvas.width / this.size.width;
-    const { photo, viewport } = this;
+    const { image, viewport } = this;
     const { size: stage, unit } = this;
-    paintStage(this.context, { ...(photo && this.gather()), photo, viewport, ratio, stage, unit });
+    paintStage(this.context, { ...(image && this.gather()), image, viewport, ratio, stage, unit });
     this.afterPaint();
   }
 

@@ -1,4 +1,4 @@
-/** Masks as coloured pictures of their own size, made once for each colour. */
+/** Masks as coloured canvases of their own size, made once for each colour. */
 
 import { regionColour } from "../core/palette.js";
 
@@ -28,26 +28,26 @@ function painted({ columns, rows, data }, colour, alpha) {
   canvas.height = Math.max(1, rows);
   if (!columns) return canvas;
   const context = canvas.getContext("2d");
-  const image = context.createImageData(columns, rows);
-  const pixels = new Uint32Array(image.data.buffer);
+  const imageData = context.createImageData(columns, rows);
+  const pixels = new Uint32Array(imageData.data.buffer);
   const value = pixel(colour, alpha);
   for (let at = 0; at < data.length; at++) if (data[at]) pixels[at] = value;
-  context.putImageData(image, 0, 0);
+  context.putImageData(imageData, 0, 0);
   return canvas;
 }
 
-/** One picture of many masks, the smaller ones above, at most `limit` pixels large: an overview. */
-function overview(photo, masks, colourOf, alpha, limit = 2e6) {
-  const step = Math.max(1, Math.ceil(Math.sqrt((photo.width * photo.height) / limit)));
-  const [width, height] = [Math.ceil(photo.width / step), Math.ceil(photo.height / step)];
+/** One image of many masks, the smaller ones above, at most `limit` pixels large: an overview. */
+function overview(image, masks, colourOf, alpha, limit = 2e6) {
+  const step = Math.max(1, Math.ceil(Math.sqrt((image.width * image.height) / limit)));
+  const [width, height] = [Math.ceil(image.width / step), Math.ceil(image.height / step)];
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
-  const image = context.createImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
+  const imageData = context.createImageData(width, height);
+  const pixels = new Uint32Array(imageData.data.buffer);
   const order = masks.map((_, index) => index).sort((a, b) => masks[b].area - masks[a].area);
   for (const index of order) paintSampled(pixels, width, step, masks[index], pixel(colourOf(index), alpha));
-  context.putImageData(image, 0, 0);
+  context.putImageData(imageData, 0, 0);
   return { canvas, width: width * step, height: height * step };
 }
 
@@ -61,10 +61,10 @@ function paintSampled(pixels, width, step, { x, y, columns, rows, data }, value)
 }
 
 /** All regions of everything mode in one image, made once for each list. @param {import("../core/regions.js").Regions} regions */
-export function regionOverview({ photo, all }) {
+export function regionOverview({ image, all }) {
   if (!overviews.has(all)) {
     const bitmaps = all.map((region) => region.bitmap);
-    overviews.set(all, overview(photo, bitmaps, regionColour, 0.5));
+    overviews.set(all, overview(image, bitmaps, regionColour, 0.5));
   }
   return overviews.get(all);
 }

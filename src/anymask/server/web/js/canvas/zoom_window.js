@@ -1,10 +1,10 @@
-/** Looking closer: where somebody has zoomed in on a large photo, the server encodes what is visible by itself. */
+/** Looking closer: where somebody has zoomed in on a large image, the server encodes what is visible by itself. */
 
 import { S } from "../core/strings.js";
-import { toPhoto } from "../core/viewport.js";
+import { toImage } from "../core/viewport.js";
 
 const REST = 250; // milliseconds that the view has to stand still
-const FINER = 2; // how many times as fine as the whole photo it has to be; the server's rule, too
+const FINER = 2; // how many times as fine as the whole image it has to be; the server's rule, too
 const MODEL_SIDE = 1024;
 
 export class Closer {
@@ -19,7 +19,7 @@ export class Closer {
   /**
    * The view has changed.
    *
-   * @param {object} stage photo, viewport and size
+   * @param {object} stage image, viewport and size
    * @param {(window: number[]) => Promise<number[] | null>} look asks the server
    */
   at(stage, look) {
@@ -41,12 +41,12 @@ export class Closer {
   }
 }
 
-function visibleOf({ photo, viewport, size }) {
-  if (!photo) return null;
-  const [low, high] = [toPhoto(viewport, { x: 0, y: 0 }), toPhoto(viewport, { x: size.width, y: size.height })];
+function visibleOf({ image, viewport, size }) {
+  if (!image) return null;
+  const [low, high] = [toImage(viewport, { x: 0, y: 0 }), toImage(viewport, { x: size.width, y: size.height })];
   const [x0, y0] = [Math.max(0, Math.floor(low.x)), Math.max(0, Math.floor(low.y))];
-  const [x1, y1] = [Math.min(photo.width, Math.ceil(high.x)), Math.min(photo.height, Math.ceil(high.y))];
+  const [x1, y1] = [Math.min(image.width, Math.ceil(high.x)), Math.min(image.height, Math.ceil(high.y))];
   if (x1 <= x0 || y1 <= y0) return null;
   const longest = Math.max(x1 - x0, y1 - y0, MODEL_SIDE);
-  return Math.max(photo.width, photo.height) >= FINER * longest ? [x0, y0, x1, y1] : null;
+  return Math.max(image.width, image.height) >= FINER * longest ? [x0, y0, x1, y1] : null;
 }

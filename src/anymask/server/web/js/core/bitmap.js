@@ -1,11 +1,11 @@
-/** A mask in the browser: one byte for each pixel of its tight box, rows from the top, in the photo's own size. */
+/** A mask in the browser: one byte for each pixel of its tight box, rows from the top, in the image's own size. */
 
 import { formatCounts, parseCounts } from "./rle.js";
 
 /**
  * @typedef {object} Bitmap
- * @property {number} width of the photo
- * @property {number} height of the photo
+ * @property {number} width of the image
+ * @property {number} height of the image
  * @property {number} x left edge of the box
  * @property {number} y upper edge of the box
  * @property {number} columns of the box
@@ -153,7 +153,7 @@ export function tightened(bitmap) {
   return tight;
 }
 
-/** Intersection over union of two masks of one photo. */
+/** Intersection over union of two masks of one image. */
 export function iou(a, b) {
   const [x0, y0] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
   const [x1, y1] = [Math.min(a.x + a.columns, b.x + b.columns), Math.min(a.y + a.rows, b.y + b.rows)];

@@ -2,7 +2,7 @@
 
 const paths = new WeakMap();
 
-/** @param {import("./bitmap.js").Bitmap} bitmap @returns {Path2D} in pixels of the photo */
+/** @param {import("./bitmap.js").Bitmap} bitmap @returns {Path2D} in pixels of the image */
 export function outline(bitmap) {
   if (!paths.has(bitmap)) paths.set(bitmap, trace(bitmap));
   return paths.get(bitmap);

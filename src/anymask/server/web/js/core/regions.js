@@ -3,8 +3,8 @@
 import { fromRle, has } from "./bitmap.js";
 
 export class Regions {
-  constructor(photo) {
-    this.photo = photo;
+  constructor(image) {
+    this.image = image;
     this.all = []; // {bitmap, rle, score, stability, point}
     this.parents = null;
     this.depth = 0; // 0 is the smallest part at a place, 1 what it is part of …

@@ -1,6 +1,6 @@
 /** COCO run lengths, as text and as numbers: the currency of masks between server and browser.
  *
- * Runs alternate outside, inside, outside … down the columns of the picture. The text keeps five bits to a character,
+ * Runs alternate outside, inside, outside … down the columns of the image. The text keeps five bits to a character,
  * and from the third run on the difference to the run two before.
  */
 

@@ -1,4 +1,4 @@
-/** Holes and islands: fill or drop regions below a size, with the library's meaning (8-connected, whole picture). */
+/** Holes and islands: fill or drop regions below a size, with the library's meaning (8-connected, whole image). */
 
 import { grown, tightened } from "./bitmap.js";
 
@@ -50,7 +50,7 @@ function paint(target, runs, value) {
   }
 }
 
-/** Connected regions of a value over the whole picture, in the order of their first pixel; runs are [y, start, end). */
+/** Connected regions of a value over the whole image, in the order of their first pixel; runs are [y, start, end). */
 function regions(bitmap, value) {
   const parents = [];
   const runs = [];
@@ -87,7 +87,7 @@ function regions(bitmap, value) {
   return [...found.values()];
 }
 
-/** Runs [start, end) of a value in one row of the picture. */
+/** Runs [start, end) of a value in one row of the image. */
 function rowRuns(bitmap, y, value) {
   const { width, x, columns } = bitmap;
   const row = y - bitmap.y;

@@ -25,16 +25,16 @@ function stepsOf(object) {
 }
 
 /** Everything that was asked, for a file. */
-export function promptLog(photo, model, objects) {
+export function promptLog(image, model, objects) {
   return {
-    image: { path: photo.name, width: photo.width, height: photo.height, pixels: photo.id },
+    image: { path: image.name, width: image.width, height: image.height, pixels: image.id },
     ...model,
     objects: objects.map((object) => ({ name: nameOf(object), steps: stepsOf(object) })),
   };
 }
 
 /** Python that makes `masks`: a dict of names. @param {{model: string, engine?: string, precision?: string}} model */
-export function asPython(photo, model, objects) {
+export function asPython(image, model, objects) {
   const options = Object.entries(model)
     .filter(([, value]) => value)
     .map(([key, value]) => (key === "model" ? quotePython(value) : `${key}=${quotePython(value)}`));
@@ -44,7 +44,7 @@ export function asPython(photo, model, objects) {
   lines.push(
     "",
     `segmenter = anymask.load(${options.join(", ")})`,
-    `image = segmenter.encode(${quotePython(photo.name)})`,
+    `image = segmenter.encode(${quotePython(image.name)})`,
     "masks = {}",
   );
   const names = uniqueNames(objects);
@@ -57,7 +57,7 @@ export function asPython(photo, model, objects) {
 }
 
 /** One command for each object. */
-export function asShell(photo, model, objects) {
+export function asShell(image, model, objects) {
   const runtime = Object.entries(model)
     .filter(([, value]) => value)
     .map(([key, value]) => ` --${key} ${quoteShell(value)}`)
@@ -67,7 +67,7 @@ export function asShell(photo, model, objects) {
     .map((object, index) => {
       const prompt = isPlain(object) ? plainOptions(object) : ` --prompt-log ${quoteShell(JSON.stringify(stepsOf(object)))}`;
       const out = `anymask-out/${fileName(names[index])}`;
-      return `anymask segment ${quoteShell(photo.name.replace(/^-/, "./-"))}${prompt}${runtime} --out ${quoteShell(out)}\n`;
+      return `anymask segment ${quoteShell(image.name.replace(/^-/, "./-"))}${prompt}${runtime} --out ${quoteShell(out)}\n`;
     })
     .join("");
 }

@@ -6,7 +6,7 @@
  * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate}, {kind: "mask", rle, score} or
  * {kind: "member", points, labels, member, own}: one of the objects that points were on. `candidate` (of the model's
  * three answers) or `alternative` (of all that a click may mean) is a number where another answer was picked; `window` is
- * what was visible, where the photo was seen closer than as a whole. An
+ * what was visible, where the image was seen closer than as a whole. An
  * edit is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
  */
 

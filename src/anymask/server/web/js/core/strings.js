@@ -6,7 +6,7 @@ const count = (n, one, many = `${one}s`) => `${whole.format(n)} ${n === 1 ? one 
 
 export const S = {
   // the bar
-  openPhoto: "Open image",
+  openImage: "Open image",
   takePhoto: "Take a photo",
   theme: "Dark or light",
   help: "Help and keyboard",
@@ -16,13 +16,13 @@ export const S = {
   tools: "Tools",
   panel: "Objects and export",
   canvas: (name) => `Image ${name}`,
-  noPhoto: "No image yet",
+  noImage: "No image yet",
   canvasHelp:
     "Arrow keys move the crosshair, with Shift ten times as far. Space includes the pixel, X excludes it, B starts and " +
     "ends a box. 1 to 6 pick an alternative. Enter accepts the object, Escape clears it. Plus and minus zoom.",
   welcomeTitle: "Click an object, get its mask",
   welcomeText: "Drop an image here, paste one, or pick a file.",
-  pickPhoto: "Pick an image",
+  pickImage: "Pick an image",
   welcomeHint: "The image stays on this computer, unless the server runs on another one.",
   dropHere: "Drop the image",
   zoom: "Zoom",
@@ -51,7 +51,7 @@ export const S = {
   encoding: "Encoding the image …",
   ready: (name, width, height) => `${name}, ${width} by ${height} pixels, is ready. Click an object.`,
   restored: (n) => `${count(n, "object")} restored.`,
-  notAPhoto: "This is not an image.",
+  notAnImage: "This is not an image.",
 
   // text prompt
   textTitle: "Find by text",

@@ -36,7 +36,7 @@ export class Api {
     this.#takeTokenFromAddress();
   }
 
-  /** Send a photo. @param {(share: number) => void} progress @returns {Promise<{id, width, height, expires}>} */
+  /** Send an image. @param {(share: number) => void} progress @returns {Promise<{id, width, height, expires}>} */
   async upload(file, progress) {
     return this.#withToken(
       () =>
@@ -58,18 +58,18 @@ export class Api {
     );
   }
 
-  /** Wait until the model has looked at a photo. */
+  /** Wait until the model has looked at an image. */
   async ready(id) {
     while (!(await this.#json("GET", `v1/images/${id}?wait=20`)).encoded);
   }
 
-  /** What the server knows of a photo. */
+  /** What the server knows of an image. */
   image(id) {
     return this.#json("GET", `v1/images/${id}`);
   }
 
-  /** The photo as displayed. @param {"png" | "jpeg"} format @returns {Promise<Blob>} */
-  async picture(id, format) {
+  /** The image as displayed. @param {"png" | "jpeg"} format @returns {Promise<Blob>} */
+  async imageFile(id, format) {
     return (await this.#request("GET", `v1/images/${id}/picture?format=${format}`)).blob();
   }
 

@@ -1,14 +1,14 @@
-/** What survives a reload: the steps as JSON in localStorage, the photo's file in IndexedDB.
+/** What survives a reload: the steps as JSON in localStorage, the image's file in IndexedDB.
  *
- * The photo is kept here too because the server may forget it, when it expires or restarts; it is then sent again.
+ * The image is kept here too because the server may forget it, when it expires or restarts; it is then sent again.
  */
 
 const SESSION = "anymask.session";
 const DATABASE = "anymask";
-const STORE = "photos";
+const STORE = "images";
 const PAST = 60; // undo steps that survive a reload
 
-/** @returns {{photo: object, history: object} | null} */
+/** @returns {{image: object, history: object} | null} */
 export function loadSession() {
   try {
     return JSON.parse(localStorage.getItem(SESSION));
@@ -18,8 +18,8 @@ export function loadSession() {
 }
 
 /** @returns {boolean} whether there was room */
-export function saveSession(photo, history) {
-  const { id, name, width, height } = photo;
+export function saveSession(image, history) {
+  const { id, name, width, height } = image;
   for (const depth of [PAST, 5, 0]) {
     const kept = {
       past: depth ? history.past.slice(-depth) : [],
@@ -27,7 +27,7 @@ export function saveSession(photo, history) {
       future: history.future.slice(0, depth),
     };
     try {
-      localStorage.setItem(SESSION, JSON.stringify({ photo: { id, name, width, height }, history: kept }));
+      localStorage.setItem(SESSION, JSON.stringify({ image: { id, name, width, height }, history: kept }));
       return true;
     } catch {
       // no room: try with a shorter past
@@ -36,8 +36,8 @@ export function saveSession(photo, history) {
   return false;
 }
 
-/** Keep one photo, in the place of any other. @param {string} id @param {File} file */
-export async function savePhoto(id, file) {
+/** Keep one image, in the place of any other. @param {string} id @param {File} file */
+export async function saveImage(id, file) {
   await withStore("readwrite", (store) => {
     store.clear();
     return store.put({ file, name: file.name }, id);
@@ -45,14 +45,14 @@ export async function savePhoto(id, file) {
 }
 
 /** @returns {Promise<File | null>} */
-export async function loadPhoto(id) {
+export async function loadImage(id) {
   const found = await withStore("readonly", (store) => store.get(id)).catch(() => null);
   return found ? new File([found.file], found.name, { type: found.file.type }) : null;
 }
 
 async function withStore(mode, act) {
   const database = await new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
+    const request = indexedDB.open(DATABASE, 2);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE);
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);

@@ -31,7 +31,7 @@ export class Current {
   }
 
   /** Draw anew. @param {object | null} object @param {object | null} answer its mask, if known */
-  show(object, answer, photo) {
+  show(object, answer, image) {
     if (object?.id !== this.shownId) {
       this.shownId = object?.id ?? null;
       this.clean.open = false;
@@ -89,7 +89,7 @@ export class Current {
   }
 
   /** Put the answers that can be picked into their places. @param {import("../core/alternatives.js").Alternative[]} alternatives */
-  showAlternatives(alternatives, object, photo) {
+  showAlternatives(alternatives, object, image) {
     this.alternatives = alternatives;
     if (this.wanted !== null) return this.pick(this.wanted);
     this.body.querySelectorAll(".alternative").forEach((button, index) => {
@@ -102,7 +102,7 @@ export class Current {
       button.setAttribute("aria-label", label);
       button.title = label;
       button.querySelector("span").textContent = S.alternativeShort(index + 1, alternative.answer.score);
-      drawThumbnail(button.querySelector("canvas"), photo, bitmap, COLOURS[object.colour % COLOURS.length]);
+      drawThumbnail(button.querySelector("canvas"), image, bitmap, COLOURS[object.colour % COLOURS.length]);
     });
   }
 
@@ -254,12 +254,12 @@ function describe(step) {
   return { kind, label: S.step[kind](step.x, step.y) };
 }
 
-function drawThumbnail(canvas, photo, bitmap, colour) {
-  const scale = Math.min(1, 220 / photo.width, 165 / photo.height);
-  canvas.width = Math.max(1, Math.round(photo.width * scale));
-  canvas.height = Math.max(1, Math.round(photo.height * scale));
+function drawThumbnail(canvas, image, bitmap, colour) {
+  const scale = Math.min(1, 220 / image.width, 165 / image.height);
+  canvas.width = Math.max(1, Math.round(image.width * scale));
+  canvas.height = Math.max(1, Math.round(image.height * scale));
   const context = canvas.getContext("2d");
-  context.drawImage(photo.picture, 0, 0, canvas.width, canvas.height);
+  context.drawImage(image.pixels, 0, 0, canvas.width, canvas.height);
   context.fillStyle = "rgb(0 0 0 / 0.45)";
   context.fillRect(0, 0, canvas.width, canvas.height);
   if (!bitmap.columns) return;

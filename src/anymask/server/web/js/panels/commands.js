@@ -22,15 +22,15 @@ export function commandsOf(app, ui, hover, stage, everything, act) {
       x: (width / 2 - stage.viewport.x) / stage.viewport.scale,
       y: (height / 2 - stage.viewport.y) / stage.viewport.scale,
     };
-    return pixelAt(app.photo, place) ?? { x: Math.floor(app.photo.width / 2), y: Math.floor(app.photo.height / 2) };
+    return pixelAt(app.image, place) ?? { x: Math.floor(app.image.width / 2), y: Math.floor(app.image.height / 2) };
   };
 
   const crosshair = (dx, dy, times) => {
-    if (!app.photo) return;
+    if (!app.image) return;
     const from = ui.crosshair ?? ui.pointer ?? middle();
     const step = Math.max(1, Math.round((STEP * times) / stage.viewport.scale));
     const moved = ui.crosshair
-      ? { x: clamp(from.x + dx * step, app.photo.width), y: clamp(from.y + dy * step, app.photo.height) }
+      ? { x: clamp(from.x + dx * step, app.image.width), y: clamp(from.y + dy * step, app.image.height) }
       : from;
     ui.crosshair = moved;
     stage.reveal(moved);
@@ -38,14 +38,14 @@ export function commandsOf(app, ui, hover, stage, everything, act) {
     if (everything.on) everything.walk(0, { x: moved.x + 0.5, y: moved.y + 0.5 });
     else {
       say(S.message.at(moved.x, moved.y));
-      if (ui.corner) ui.draft = boxOf(app.photo, ui.corner, { x: moved.x + 1, y: moved.y + 1 });
+      if (ui.corner) ui.draft = boxOf(app.image, ui.corner, { x: moved.x + 1, y: moved.y + 1 });
       else if (ui.tool === "select") previewAt(app, ui, hover, moved, ui.exclude);
     }
     stage.draw();
   };
 
   const place = (exclude) => {
-    if (!app.photo) return;
+    if (!app.image) return;
     if (!ui.crosshair) return crosshair(0, 0, 1);
     if (everything.on) return everything.take({ x: ui.crosshair.x + 0.5, y: ui.crosshair.y + 0.5 });
     if (ui.tool === "brush" || ui.tool === "erase") return dab();
@@ -59,14 +59,14 @@ export function commandsOf(app, ui, hover, stage, everything, act) {
   };
 
   const corner = () => {
-    if (!app.photo || everything.on) return;
+    if (!app.image || everything.on) return;
     if (!ui.crosshair) crosshair(0, 0, 1);
     if (!ui.corner) {
       ui.corner = ui.crosshair;
       hover.clear();
       return say(S.message.boxStarted);
     }
-    const box = boxOf(app.photo, ui.corner, { x: ui.crosshair.x + 1, y: ui.crosshair.y + 1 });
+    const box = boxOf(app.image, ui.corner, { x: ui.crosshair.x + 1, y: ui.crosshair.y + 1 });
     ui.corner = ui.draft = null;
     if (box) askBox(app, hover, box);
     else say(S.message.boxTooSmall);

@@ -51,9 +51,9 @@ export class Takeaway {
     const objects = this.#objects;
     if (!objects.length) return say(S.nothingToExport);
     const format = byId("export-format").value;
-    const stem = fileName(app.photo.name.replace(/\.[^.]+$/, ""));
+    const stem = fileName(app.image.name.replace(/\.[^.]+$/, ""));
     if (format === "prompts") {
-      const text = JSON.stringify(promptLog(app.photo, this.model, objects), null, 1);
+      const text = JSON.stringify(promptLog(app.image, this.model, objects), null, 1);
       return this.#give(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
     }
     if (format === "cutout") return this.#give(await this.#cutout(objects), `${stem}-cutout.png`);
@@ -72,28 +72,28 @@ export class Takeaway {
   }
 
   async #written(format, masks) {
-    const { api, photo } = this.app;
-    return this.#patiently(() => api.export(photo.id, format, masks, photo.name));
+    const { api, image } = this.app;
+    return this.#patiently(() => api.export(image.id, format, masks, image.name));
   }
 
   /** The objects alone, everything else transparent: pixels as they are, edges not softened. */
   async #cutout(objects) {
     const { app } = this;
-    const { id, width, height } = app.photo;
+    const { id, width, height } = app.image;
     const answers = await Promise.all(objects.map((object) => app.answers.of(object)));
-    const file = await this.#patiently(() => app.api.picture(id, "png"));
-    const picture = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const file = await this.#patiently(() => app.api.imageFile(id, "png"));
+    const pixels = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d");
     for (const { bitmap } of answers) {
       if (bitmap.columns) context.drawImage(tint(bitmap, [0, 0, 0], 1), bitmap.x, bitmap.y);
     }
     context.globalCompositeOperation = "source-in";
-    context.drawImage(picture, 0, 0);
+    context.drawImage(pixels, 0, 0);
     return canvas.convertToBlob({ type: "image/png" });
   }
 
-  /** Ask the server, which may have to be sent the photo again. */
+  /** Ask the server, which may have to be sent the image again. */
   async #patiently(ask) {
     try {
       return await ask();
@@ -111,7 +111,7 @@ export class Takeaway {
   async #copy(kind, write) {
     const objects = this.#objects;
     if (!objects.length) return say(S.nothingToExport);
-    const text = write(this.app.photo, this.model, objects);
+    const text = write(this.app.image, this.model, objects);
     if (await copy(text)) say(S.copied[kind]);
     else say(S.copyFailed);
   }

@@ -1,9 +1,9 @@
-/** Ways a photo comes in: dropped, pasted, picked, taken. */
+/** Ways an image comes in: dropped, pasted, picked, taken. */
 
 import { byId } from "../ui/dom.js";
 
 /** @param {(file: File) => void} take */
-export function listenForPhotos(take) {
+export function listenForImages(take) {
   for (const [button, input] of [
     ["open", "file"],
     ["welcome-open", "file"],
@@ -18,7 +18,7 @@ export function listenForPhotos(take) {
     });
   }
   document.addEventListener("paste", (event) => {
-    const file = pictureIn(event.clipboardData);
+    const file = imageIn(event.clipboardData);
     if (!file) return;
     event.preventDefault();
     take(file);
@@ -46,6 +46,6 @@ function listenForDrops(take) {
   });
 }
 
-function pictureIn(clipboard) {
+function imageIn(clipboard) {
   return [...(clipboard?.files ?? [])].find((file) => file.type.startsWith("image/"));
 }

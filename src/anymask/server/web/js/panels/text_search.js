@@ -9,14 +9,14 @@ export function findWords(app, everything) {
   byId("words").addEventListener("submit", async (event) => {
     event.preventDefault();
     const text = byId("words-text").value.trim();
-    if (!text || !app.photo) return;
+    if (!text || !app.image) return;
     const button = byId("words-find");
     button.disabled = true;
     say(S.searching(text));
     try {
-      const { id } = app.photo;
+      const { id } = app.image;
       const found = await detect(app, id, text);
-      if (app.photo.id !== id) return;
+      if (app.image.id !== id) return;
       everything.leave();
       if (found.length) app.act({ type: "add", objects: found.map(objectOf) });
       say(S.detections(found.length, text));

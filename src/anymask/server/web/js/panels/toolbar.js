@@ -1,4 +1,4 @@
-/** The tools beside the photo. */
+/** The tools beside the image. */
 
 import { byId, el, iconButton } from "../ui/dom.js";
 import { S } from "../core/strings.js";

@@ -20,7 +20,7 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
-/** A button with a picture, whose words are its accessible name and its tooltip. */
+/** A button with an icon; its label is the accessible name and the tooltip. */
 export function iconButton(name, label, click, properties = {}) {
   const about = { type: "button", class: "button icon-only", "aria-label": label, title: label, click, ...properties };
   return el("button", about, icon(name));

@@ -1,4 +1,4 @@
-/** The pictures on buttons, drawn on a 24 by 24 grid in the colour of the text. */
+/** The icons on buttons, drawn on a 24 by 24 grid in the colour of the text. */
 
 const PATHS = {
   select: "M5 3l14 8-6 1.6L9.6 19z",
@@ -11,7 +11,7 @@ const PATHS = {
   redo: "M16 5l4 4-4 4M20 9H10a6 6 0 0 0 0 12h4",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
-  photo: "M4 5h16v14H4zM4 16l5-5 4 4 2.500-2.500L20 17M15.500 9.500h.01",
+  image: "M4 5h16v14H4zM4 16l5-5 4 4 2.500-2.500L20 17M15.500 9.500h.01",
   camera: "M4 8h4l1.500-3h5L16 8h4v11H4zM12 16.500a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7z",
   theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18M15 6.500v11M18 9v6",
   help: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.3-1 .8-1 1.700M12 16.800h.01",

@@ -1,4 +1,4 @@
-/** The line below the photo, which screen readers speak too. */
+/** The line below the image, which screen readers speak too. */
 
 import { byId } from "./dom.js";
 import { S } from "../core/strings.js";

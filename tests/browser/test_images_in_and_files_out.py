@@ -1,4 +1,4 @@
-"""Photos come in by every way, files go out in every format, and the copied commands make the same masks."""
+"""Images come in by every way, files go out in every format, and the copied commands make the same masks."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ _DATA = """([bytes, name, type]) => {
 }"""
 
 
-def _encoded(photo: Path) -> list[str]:
-    return [base64.b64encode(photo.read_bytes()).decode(), photo.name, "image/jpeg"]
+def _encoded(image: Path) -> list[str]:
+    return [base64.b64encode(image.read_bytes()).decode(), image.name, "image/jpeg"]
 
 
-def test_a_photo_can_be_dropped(empty: Application, coffee_photo: Path) -> None:
+def test_an_image_can_be_dropped(empty: Application, coffee_photo: Path) -> None:
     data = empty.page.evaluate_handle(_DATA, _encoded(coffee_photo))
     empty.page.dispatch_event("#stage", "dragenter", {"dataTransfer": data})
     assert empty.page.is_visible("#drop")
     empty.page.dispatch_event("#stage", "drop", {"dataTransfer": data})
-    empty.wait_for_photo()
+    empty.wait_for_image()
     assert empty.page.is_hidden("#drop")
-    assert empty.page.inner_text("#photo-name") == "coffee.jpg"
+    assert empty.page.inner_text("#image-name") == "coffee.jpg"
 
 
-def test_a_photo_can_be_pasted(empty: Application, coffee_photo: Path) -> None:
+def test_an_image_can_be_pasted(empty: Application, coffee_photo: Path) -> None:
     data = empty.page.evaluate_handle(_DATA, _encoded(coffee_photo))
     script = "(data) => document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))"
     empty.page.evaluate(script, data)
-    empty.wait_for_photo()
+    empty.wait_for_image()
 
 
-def test_a_photo_can_be_picked_and_a_phone_offers_its_camera(empty: Application, coffee_photo: Path) -> None:
+def test_an_image_can_be_picked_and_a_phone_offers_its_camera(empty: Application, coffee_photo: Path) -> None:
     with empty.page.expect_file_chooser() as chooser:
         empty.page.click("#welcome-open")
     chooser.value.set_files(coffee_photo)
-    empty.wait_for_photo()
+    empty.wait_for_image()
     assert empty.page.get_attribute("#camera-file", "capture") == "environment"
 
 
@@ -78,25 +78,25 @@ def test_progress_is_shown_until_the_first_click_can_be_answered(empty: Applicat
 def test_a_phone_photo_stored_sideways_is_pointed_at_as_it_is_seen(
     empty: Application, tmp_path: Path, coffee_photo: Path
 ) -> None:
-    photo = PIL.Image.open(coffee_photo)
+    image = PIL.Image.open(coffee_photo)
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
-    photo.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", quality=95, exif=exif)
+    image.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", quality=95, exif=exif)
     empty.open(tmp_path / "phone.jpg")
-    assert empty.page.evaluate("[window.anymask.app.photo.width, window.anymask.app.photo.height]") == [600, 400]
+    assert empty.page.evaluate("[window.anymask.app.image.width, window.anymask.app.image.height]") == [600, 400]
     empty.click(SAUCER)
     assert empty.mask()[SAUCER[1], SAUCER[0]]
     assert 0.2 < empty.mask().mean() < 0.6
 
 
-def test_a_file_that_is_no_picture_is_refused_in_one_line_and_the_photo_stays(app: Application, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_refused_in_one_line_and_the_image_stays(app: Application, tmp_path: Path) -> None:
     app.click(SAUCER)
     (tmp_path / "notes.jpg").write_bytes(b"no picture at all")
     app.page.set_input_files("#file", tmp_path / "notes.jpg")
     app.page.wait_for_selector("#status.bad")
     assert "\n" not in app.status
     assert len(app.objects) == 1
-    assert app.page.inner_text("#photo-name") == "coffee.jpg"
+    assert app.page.inner_text("#image-name") == "coffee.jpg"
     app.errors.clear()  # the browser reports the 415 itself
 
 
@@ -185,7 +185,7 @@ def _masks_in(form: str, content: bytes) -> list[NDArray[np.bool_]] | None:
     return None
 
 
-def test_the_cut_out_has_the_photos_own_pixels_and_is_transparent_elsewhere(
+def test_the_cut_out_has_the_images_own_pixels_and_is_transparent_elsewhere(
     made: Application, coffee_photo: Path
 ) -> None:
     name, content = _download(made, "cutout")
@@ -264,9 +264,9 @@ def test_a_server_with_a_token_asks_for_it_once(context: Any, tmp_path: Path, co
     app.click(SAUCER)
     assert app.mask()[SAUCER[1], SAUCER[0]]
     app.page.reload()
-    app.wait_for_photo()
+    app.wait_for_image()
     second = Application(context.new_page())
     second.visit(f"{server.address}/#token={token}")
-    second.wait_for_photo()
+    second.wait_for_image()
     assert token not in second.page.url, "the token does not stay in the address"
     server.stop()
