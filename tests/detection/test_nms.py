@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.detection.nms import best_of_each_label
-from anymask.structures.nms import box_overlaps, nms
+from anymask.structures.nms import nms
+from anymask.structures.overlap import box_iou
 from tests.support.fake_detectors import detections
 
 EDGE = st.integers(0, 40)
@@ -31,7 +32,7 @@ def test_agrees_with_opencv_per_label(
         expected += members[np.array(kept, int).reshape(-1)].tolist()
     found = nms(boxes, scores, threshold, groups)
     # OpenCV keeps a box at exactly the threshold, and so do we; its overlaps are float32, so leave room beside it.
-    overlaps = box_overlaps(boxes, boxes)
+    overlaps = box_iou(boxes[:, None], boxes)
     if not (np.abs(overlaps - threshold) < 1e-6).any():
         assert sorted(found.tolist()) == sorted(expected)
     assert (np.diff(scores[found]) <= 0).all()
@@ -55,7 +56,7 @@ def test_few_boxes(count: int) -> None:
 
 
 def test_empty_boxes_overlap_nothing() -> None:
-    assert box_overlaps(np.zeros((2, 4)), np.zeros((3, 4))).tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert box_iou(np.zeros((2, 1, 4)), np.zeros((3, 4))).tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
 def test_thousands_of_boxes_take_no_time() -> None:
@@ -63,7 +64,7 @@ def test_thousands_of_boxes_take_no_time() -> None:
     corners = chance.uniform(0, 1000, (5000, 2))
     boxes = np.concatenate([corners, corners + chance.uniform(5, 200, (5000, 2))], axis=1)
     kept = nms(boxes, chance.uniform(size=5000).astype(np.float32), 0.5, ["one"] * 5000)
-    overlaps = box_overlaps(boxes[kept], boxes[kept])
+    overlaps = box_iou(boxes[kept][:, None], boxes[kept])
     np.fill_diagonal(overlaps, 0)
     assert 0 < len(kept) < 5000
     assert overlaps.max() <= 0.5

@@ -128,10 +128,11 @@ class GeneratedMasks(MaskSet):
             detections: in pixels of the photo, as `anymask.detection.search.detect` gives them.
         """
         masks = list(self._masks)
-        boxes = [mask.box for mask in iter_bounded(self._masks)]
+        boxes = np.array([mask.box for mask in iter_bounded(self._masks)]).reshape(-1, 4)
         for label, score, box in detections.best_first():
-            fits = [0.0 if mask.label else box_iou(own, box) for mask, own in zip(masks, boxes, strict=True)]
-            best = int(np.argmax(fits)) if fits else -1
+            unlabelled = np.array([not mask.label for mask in masks], np.bool_)
+            fits = np.where(unlabelled, box_iou(boxes, box), 0.0)
+            best = int(np.argmax(fits)) if len(fits) else -1
             if best >= 0 and fits[best] >= LABEL_IOU:
                 masks[best] = masks[best].replace(label=label, detector_score=score)
         twin = copy.copy(self)

@@ -23,7 +23,8 @@ from anymask.detection.detections import Detections
 from anymask.detection.owlvit_preprocessing import padded, squashed
 from anymask.detection.phrases import quoted
 from anymask.errors import EngineError, ModelError, PromptError
-from anymask.structures.nms import box_overlaps, nms
+from anymask.structures.nms import nms
+from anymask.structures.overlap import box_iou
 
 if TYPE_CHECKING:
     from anymask.engines.base import CompiledGraph, Engine
@@ -206,7 +207,7 @@ class OwlVit:
         patches = self.look(query)
         if patches.objectness is not None:
             return patches.look(int(np.argmax(patches.objectness)))
-        overlaps = box_overlaps(patches.squares, np.array([[0.0, 0.0, 1.0, 1.0]]))[:, 0]
+        overlaps = box_iou(patches.squares, [0.0, 0.0, 1.0, 1.0])
         covering = np.flatnonzero(overlaps >= overlaps.max() * _SIMILAR_IOU)
         alike = patches.looks[covering] @ patches.looks.mean(axis=0)
         return patches.look(int(covering[np.argmin(alike)]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.structures.overlap import iou
+
 BOUNDARY_SHARE = 0.02
 """Width of the boundary band, as a share of the picture's diagonal (Cheng et al., Boundary IoU, CVPR 2021)."""
 
@@ -13,8 +15,7 @@ def mask_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray
     """Intersection over union, bool [H, W] each; ignored pixels count on neither side; 1 if both are empty."""
     if ignored is not None:
         mask, truth = mask & ~ignored, truth & ~ignored
-    union = int(np.count_nonzero(mask | truth))
-    return int(np.count_nonzero(mask & truth)) / union if union else 1.0
+    return iou(mask, truth)
 
 
 def boundary_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> float:

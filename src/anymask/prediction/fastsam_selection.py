@@ -85,8 +85,8 @@ def matching(segments: Segments, prompt: Prompt) -> list[int]:
     keeping = np.flatnonzero((inside == (prompt.labels == 1)).all(axis=1)).tolist()
     box = prompt.box
     if box is not None:
-        overlapping = [index for index in keeping if box_iou(segments.box(index), box) > 0]
-        return sorted(overlapping, key=lambda index: -box_iou(segments.box(index), box))
+        overlaps = {index: float(box_iou(segments.box(index), box)) for index in keeping}
+        return sorted((index for index in keeping if overlaps[index] > 0), key=lambda index: -overlaps[index])
     return sorted(keeping, key=segments.area)
 
 
@@ -126,7 +126,7 @@ def _most_like(segments: Segments, box: NDArray[np.float64], among: NDArray[np.i
     for place in np.argsort(-possible, kind="stable").tolist():
         if possible[place] <= best:
             break
-        overlap = box_iou(segments.box(int(among[place])), box)
+        overlap = float(box_iou(segments.box(int(among[place])), box))
         if overlap > best:
             best, found = overlap, int(among[place])
     return found

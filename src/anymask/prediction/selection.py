@@ -139,7 +139,7 @@ def check_logits(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: 
         return None
     points = tuple(check_points(frame, logits, prompt).tolist()) if len(prompt.points) else ()
     return PromptCheck(
-        points=points, box=None if prompt.box is None else box_iou(_tight_box(frame, logits), prompt.box)
+        points=points, box=None if prompt.box is None else float(box_iou(_tight_box(frame, logits), prompt.box))
     )
 
 
@@ -152,7 +152,7 @@ def box_rank_scores(candidates: Candidates, box: NDArray[np.floating]) -> NDArra
     scored of three, and 0.915, 0.831, 0.743 and 0.858, 0.828, 0.707 for the single-mask answer.
     """
     frame = candidates.frame
-    fit = np.array([box_iou(_tight_box(frame, logits), box) for logits in candidates.logits])
+    fit = box_iou([_tight_box(frame, logits) for logits in candidates.logits], box)
     agreement = pairwise_iou(masks := candidates.logits > 0, masks).mean(1)
     merits: NDArray[np.float64] = 0.5 * candidates.scores + 2 * fit + 0.5 * agreement + 0.3 * candidates.stability
     return merits

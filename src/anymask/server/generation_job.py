@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anymask.automatic.budget import GeneratorProgress
 from anymask.automatic.result import GeneratedMasks
@@ -15,7 +14,7 @@ from anymask.formats import masks_json
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.server.jobs import Job
 from anymask.structures.mask import Mask
-from anymask.structures.overlap import tight_box
+from anymask.structures.overlap import box_iou, tight_box
 
 Shown = Callable[[Mask], dict[str, Any]]
 """Words a mask for the client, and keeps it for later requests."""
@@ -86,16 +85,7 @@ class _Partial:
     def _is_new(self, mask: Mask) -> bool:
         assert mask.logits is not None
         box = np.asarray(tight_box(mask.logits > 0), np.float64)
-        if _overlaps(box, self._boxes).max(initial=0.0) > _SAME:
+        if box_iou(self._boxes, box).max(initial=0.0) > _SAME:
             return False
         self._boxes = np.vstack([self._boxes, box])
         return True
-
-
-def _overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of one box with [N, 4] others."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=1)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    union: NDArray[np.float64] = shared / np.maximum(areas + np.prod(box[2:] - box[:2]) - shared, 1)
-    return union

@@ -58,12 +58,35 @@ def _bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
 
 
-def box_iou(a: ArrayLike, b: ArrayLike) -> float:
-    """Intersection over union of two boxes ``[x_min, y_min, x_max, y_max]``; 0 if both are empty."""
-    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    overlap = np.prod(np.maximum(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0))
-    union = np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - overlap
-    return float(overlap / union) if union > 0 else 0.0
+def box_area(boxes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Area of boxes, [..., 4] → [...] of their dtype, in square pixels; 0 where a maximum is below its minimum."""
+    areas: NDArray[np.floating] = np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
+    return areas
+
+
+def box_iou(boxes: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    """Intersection over union of boxes, each with the one it is broadcast against; 0 where the union is empty.
+
+    ```python
+    box_iou(box, other)              # [4], [4] → []
+    box_iou(boxes, box)              # [N, 4], [4] → [N]
+    box_iou(boxes[:, None], others)  # [N, 1, 4], [M, 4] → [N, M], as torchvision.ops.box_iou
+    ```
+
+    Args:
+        boxes: [..., 4].
+        others: [..., 4].
+
+    Returns:
+        float64 [...], the shape that the two broadcast to without the last axis.
+    """
+    first, second = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    union = box_area(first) + box_area(second) - shared
+    overlaps: NDArray[np.float64] = np.divide(shared, union, out=np.zeros(np.shape(shared)), where=union > 0)
+    return overlaps
 
 
 def tight_box(mask: NDArray[np.bool_]) -> list[int]:

@@ -75,4 +75,4 @@ class PromptCheck:
         x0, y0, x1, y1 = (round(float(edge)) for edge in prompt.box)
         inside = int(np.count_nonzero(mask[max(y0, 0) : y1, max(x0, 0) : x1]))
         share = inside / max(1, int(np.count_nonzero(mask)))
-        return cls(points, box_iou(tight_box(mask), prompt.box), share)
+        return cls(points, float(box_iou(tight_box(mask), prompt.box)), share)

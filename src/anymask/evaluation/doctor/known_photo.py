@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.io.image import open_image
+from anymask.structures.overlap import iou
 
 if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter
@@ -78,7 +79,7 @@ def measure_agreement(segmenter: Segmenter) -> Agreement:
         official = np.unpackbits(known[f"masks_{index}"], axis=-1, count=image.size[0]).astype(bool)
         ours = encoded.predict(**prompt).masks
         stable = known[f"stabilities_{index}"] >= STABLE
-        ious += [_iou(a, b) for a, b in zip(ours[stable], official[stable], strict=True)]
+        ious += [iou(a, b) for a, b in zip(ours[stable], official[stable], strict=True)]
     return Agreement(
         segmenter.engine,
         segmenter.precision,
@@ -89,11 +90,6 @@ def measure_agreement(segmenter: Segmenter) -> Agreement:
         median(encode),
         median(decode),
     )
-
-
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    union = np.count_nonzero(a | b)
-    return float(np.count_nonzero(a & b) / union) if union else 1.0
 
 
 def _cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
