@@ -76,27 +76,27 @@ def test_detections_of_supervision_come_back_as_they_went() -> None:
 
 
 def test_supervision_reads_coco_run_lengths_exactly(images: Path, tmp_path: Path) -> None:
-    find_format("coco").write_dataset(dataset(), tmp_path / "coco.json")  # type: ignore[attr-defined]
+    find_format("coco").write_dataset(dataset(), tmp_path / "coco.json")
     found = sv.DetectionDataset.from_coco(str(images), str(tmp_path / "coco.json"), force_masks=True)
     assert_shapes(found, 1)
 
 
 def test_supervision_reads_coco_polygons(images: Path, tmp_path: Path) -> None:
-    find_format("coco").write_dataset(dataset(), tmp_path / "coco.json", polygons=True)  # type: ignore[attr-defined]
+    find_format("coco").write_dataset(dataset(), tmp_path / "coco.json", polygons=True)
     found = sv.DetectionDataset.from_coco(str(images), str(tmp_path / "coco.json"), force_masks=True)
     assert_shapes(found, 0.9)
 
 
 def test_supervision_reads_yolo(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "yolo"
-    find_format("yolo").write_dataset(dataset(), out)  # type: ignore[attr-defined]
+    find_format("yolo").write_dataset(dataset(), out)
     found = sv.DetectionDataset.from_yolo(str(images), str(out / "labels"), str(out / "data.yaml"))
     assert_shapes(found, 0.9)
 
 
 def test_supervision_reads_the_boxes_of_pascal_voc(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "voc"
-    find_format("voc").write_dataset(dataset(), out)  # type: ignore[attr-defined]
+    find_format("voc").write_dataset(dataset(), out)
     found = sv.DetectionDataset.from_pascal_voc(str(images), str(out / "Annotations"))
     for masks in dataset():
         (path,) = (path for path in found.image_paths if Path(path).name == masks.record.path)
@@ -107,7 +107,7 @@ def test_supervision_reads_the_boxes_of_pascal_voc(images: Path, tmp_path: Path)
 
 def test_cvat_rules_for_masks_of_images_1_1(tmp_path: Path) -> None:
     """CVAT's runs begin with what is outside, go along the rows of the box, and fill it; labels are declared."""
-    (path,) = find_format("cvat").write_dataset(dataset(), tmp_path / "cvat.xml")  # type: ignore[attr-defined]
+    (path,) = find_format("cvat").write_dataset(dataset(), tmp_path / "cvat.xml")
     root = ElementTree.parse(path).getroot()
     assert root.findtext("version") == "1.1"
     declared = {label.findtext("name"): label for label in root.iterfind("meta/task/labels/label")}

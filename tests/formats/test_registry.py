@@ -15,11 +15,11 @@ from anymask.structures.mask_set import MaskSet
 
 
 def test_formats_are_found_by_name_and_by_extension() -> None:
-    assert find_format("masks-json") is find_format("masks_json") is masks_json
-    assert find_format(path="out.JSON") is masks_json
-    assert find_format(path=Path("a/b.png")) is png
-    assert find_format(path="a/folder") is folder
-    assert find_format("png", "out.json") is png
+    assert find_format("masks-json") is find_format("masks_json") is masks_json.FORMAT
+    assert find_format(path="out.JSON") is masks_json.FORMAT
+    assert find_format(path=Path("a/b.png")) is png.FORMAT
+    assert find_format(path="a/folder") is folder.FORMAT
+    assert find_format("png", "out.json") is png.FORMAT
 
 
 @pytest.mark.parametrize(("name", "path"), [("gif", "out.png"), (None, "out.gif"), ("../png", "x")])
@@ -31,11 +31,11 @@ def test_unknown_formats_are_refused_with_the_known_ones(name: str | None, path:
 def test_every_format_is_complete_and_no_extension_means_two_formats() -> None:
     taken: dict[str, str] = {}
     for name in format_names():
-        module = importlib.import_module(f"anymask.formats.{name.replace('-', '_')}")
-        assert module.SUMMARY
-        assert callable(module.write)
-        assert callable(module.read)
-        for extension in module.EXTENSIONS:
+        format = find_format(name)
+        assert format.name == name
+        assert format.summary
+        assert format.title
+        for extension in format.extensions:
             assert extension == extension.lower()
             assert taken.setdefault(extension, name) == name
 
@@ -61,5 +61,5 @@ def test_a_file_of_several_images_names_the_function_that_reads_it(tmp_path: Pat
 
 @pytest.mark.parametrize("name", format_names())
 def test_every_format_says_how_its_names_end(name: str) -> None:
-    suffix = find_format(name).SUFFIX
+    suffix = find_format(name).suffix
     assert suffix == "" or suffix.startswith(".")

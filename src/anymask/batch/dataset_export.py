@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anymask.batch.results_folder import Results
-from anymask.formats.registry import find_format, is_dataset
+from anymask.formats.datasets import write_dataset
+from anymask.formats.registry import find_format
 
 if TYPE_CHECKING:
     from anymask.batch.manifest import Manifest
@@ -32,13 +33,13 @@ def collect(manifest: Manifest, results: Results, formats: Sequence[str], renew:
     """
     made = []
     for name in formats:
-        if not is_dataset(name):
+        format = find_format(name)
+        if not format.holds_many:
             continue
-        target = f"{name}{find_format(name).SUFFIX}"
+        target = f"{name}{format.suffix}"
         if renew or not results.has(target):
             with results.draft() as stage:
-                writer: Any = find_format(name)
-                writer.write_dataset(_all_masks(manifest, results, stage), stage / target)
+                write_dataset(_all_masks(manifest, results, stage), stage / target, name)
                 (stage / _PAGE).unlink(missing_ok=True)
                 results.publish(stage, last=target)
             made.append(f"{results.out.rstrip('/')}/{target}")

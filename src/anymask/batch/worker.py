@@ -105,7 +105,7 @@ class Worker:
 
     def _written(self, task: Task, masks: MaskSet) -> Outcome:
         from anymask.formats import masks_json
-        from anymask.formats.registry import is_dataset
+        from anymask.formats.registry import find_format
 
         name = result_name(task.key)
         content = masks_json.to_dict(masks)
@@ -114,7 +114,7 @@ class Worker:
         with self.results.draft() as stage:
             try:
                 for each in self.work.formats:
-                    if not is_dataset(each):
+                    if not find_format(each).holds_many:
                         write_format(each, masks, stage, task.key)
                 (stage / name).parent.mkdir(parents=True, exist_ok=True)
                 (stage / name).write_bytes(text)
@@ -197,12 +197,12 @@ def write_format(name: str, masks: MaskSet, folder: Path, key: str) -> None:
     """Write one photo's masks in one format below a folder, as `FORMAT/photo.jpg.EXTENSION`."""
     from anymask.formats.registry import find_format
 
-    if name == "png" and not masks:
-        return
     format = find_format(name)
-    path = folder / name / f"{key}{format.SUFFIX}"
+    if format.needs_masks and not masks:
+        return
+    path = folder / name / f"{key}{format.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not format.SUFFIX:
+    if not format.suffix:
         path.mkdir()
     format.write(masks, path)
 

@@ -54,7 +54,9 @@ def command(
     anymask convert results --to yolo --out dataset --min-iou 0.98
     """  # noqa: D301 - click wants the control character itself
     from anymask.formats.datasets import read_dataset, write_checked, write_dataset
+    from anymask.formats.registry import find_format
 
+    format = find_format(target)
     options = _options(flags)
     check = _Check(min_iou, readable=not flags["no_shapes"])
     if min_iou is not None and not check.readable:
@@ -64,7 +66,8 @@ def command(
     if not first:
         raise InputError(f"there is no photo in {source}")
     measured = check if check.readable else None
-    if len(first) == 1 and (out.suffix or target in ("png", "folder")) and measured:
+    is_folder_of_one = not format.suffix and not format.holds_many
+    if len(first) == 1 and (out.suffix or is_folder_of_one) and measured:
         files = write_checked(first[0], out, target, measured, **options)
     else:
         files = write_dataset(itertools.chain(first, sets), out, target, check=measured, **options)

@@ -7,12 +7,13 @@ on request. Area and box come from the mask, boxes are `[x, y, width, height]`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
-from anymask.formats.helpers.outlines import bridge_holes, check_tolerance, filled, parts_of
+from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, filled, parts_of
 from anymask.formats.helpers.photo_names import PhotoNames
 from anymask.formats.helpers.spool import spooled_file
 from anymask.formats.helpers.validation import (
@@ -33,13 +34,8 @@ from anymask.structures.memory import iter_bounded
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "COCO dataset JSON: photos, categories, masks as RLE (exact) or polygons"
-EXTENSIONS = ()
-SUFFIX = ".json"
 UNNAMED = "object"
 """The category of masks without a label."""
-
-Check = Callable[[MaskSet, MaskSet], None]
 
 
 def write(
@@ -53,7 +49,7 @@ def write_dataset(
     sets: Iterable[MaskSet],
     path: Path,
     *,
-    check: Check | None = None,
+    check: RoundTripCheck | None = None,
     polygons: bool = False,
     tolerance: float = 0,
     crowd: bool = False,
@@ -190,3 +186,23 @@ def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) 
     if isinstance(shape, list):
         return filled(shape, size, **about)
     raise InputError(f"annotation {entry.get('id')!r} has no segmentation")
+
+
+FORMAT = Format(
+    name="coco",
+    title="COCO (JSON)",
+    summary="COCO dataset JSON: photos, categories, masks as RLE (exact) or polygons",
+    suffix=".json",
+    media_type="application/json",
+    options=(
+        FormatOption(name="polygons", flag="--polygons", value=True, help="Outlines instead of run lengths."),
+        FormatOption(name="crowd", flag="--crowd", value=True, help="Mark every annotation as a crowd."),
+        TOLERANCE,
+    ),
+    signature=Signature(extensions=(".json",), json_keys=frozenset({"images", "annotations"})),
+    menu_position=20,
+    write=write,
+    read=read,
+    write_dataset=write_dataset,
+    read_dataset=read_dataset,
+)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anymask.errors import InputError
+from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
 from anymask.formats.helpers.photo_names import PhotoNames
 from anymask.formats.helpers.validation import number, only, picture_size, reading, record_of, with_image
 from anymask.io.atomic import write_stream
@@ -27,9 +28,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "CSV of measurements (area, box, centre, perimeter, parts, holes) with the shape as RLE"
-EXTENSIONS = (".csv",)
-SUFFIX = ".csv"
 
 COLUMNS = (
     "photo", "width", "height", "mask", "label", "score", "stability", "area", "x_min", "y_min", "x_max", "y_max",
@@ -46,7 +44,7 @@ def write_dataset(
     sets: Iterable[MaskSet],
     path: Path,
     *,
-    check: Callable[[MaskSet, MaskSet], None] | None = None,
+    check: RoundTripCheck | None = None,
     shapes: bool = True,
 ) -> list[Path]:
     """Write many photos into one table, one in memory at a time.
@@ -169,3 +167,25 @@ def _mask(row: dict[str, str], size: tuple[int, int]) -> Mask:
         score=number(row.get("score")),
         stability=number(row.get("stability")),
     )
+
+
+FORMAT = Format(
+    name="csv",
+    title="Measurements (CSV)",
+    summary="CSV of measurements (area, box, centre, perimeter, parts, holes) with the shape as RLE",
+    suffix=".csv",
+    media_type="text/csv; charset=utf-8",
+    extensions=(".csv",),
+    options=(
+        FormatOption(
+            name="shapes", flag="--no-shapes", value=False, is_readable=False,
+            help="Measurements alone, which cannot be read back.",
+        ),
+    ),
+    signature=Signature(extensions=(".csv",)),
+    menu_position=110,
+    write=write,
+    read=read,
+    write_dataset=write_dataset,
+    read_dataset=read_dataset,
+)  # fmt: skip

@@ -6,7 +6,7 @@ CVAT's runs go along the rows of the object's box and start with what is outside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.formats.base import Format, RoundTripCheck, Signature
 from anymask.formats.helpers.outlines import filled
 from anymask.formats.helpers.photo_names import PhotoNames
 from anymask.formats.helpers.spool import spooled_file
@@ -28,9 +29,6 @@ from anymask.structures.memory import iter_bounded
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "CVAT for images 1.1 (XML): masks of run lengths, many photos in one file"
-EXTENSIONS = ()
-SUFFIX = ".xml"
 UNNAMED = "object"
 
 
@@ -39,9 +37,7 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
     return write_dataset([masks], path)
 
 
-def write_dataset(
-    sets: Iterable[MaskSet], path: Path, *, check: Callable[[MaskSet, MaskSet], None] | None = None
-) -> list[Path]:
+def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck | None = None) -> list[Path]:
     """Write many photos into one file, one in memory at a time. CVAT has no empty masks; they are left out.
 
     Args:
@@ -190,3 +186,18 @@ def _placed(runs: NDArray[np.int64], box: tuple[int, int, int, int], size: tuple
     inside = np.repeat(np.arange(runs.size) % 2 == 1, runs)
     array[top : top + height, left : left + width] = inside.reshape(height, width)
     return array
+
+
+FORMAT = Format(
+    name="cvat",
+    title="CVAT (XML)",
+    summary="CVAT for images 1.1 (XML): masks of run lengths, many photos in one file",
+    suffix=".xml",
+    media_type="application/xml",
+    signature=Signature(extensions=(".xml",)),
+    menu_position=90,
+    write=write,
+    read=read,
+    write_dataset=write_dataset,
+    read_dataset=read_dataset,
+)

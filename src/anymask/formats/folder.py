@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anymask.errors import InputError
 from anymask.formats import masks_json, png
+from anymask.formats.base import Format, Signature
 from anymask.io.atomic import publish, staged_folder
 from anymask.structures.memory import iter_bounded
 from anymask.visualization.overlay import paint
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
-SUMMARY = "overlay.png, mask_000.png … and masks.json in one folder"
-EXTENSIONS = ("",)
-SUFFIX = ""
 
 OVERLAY = "overlay.png"
 INDEX = "masks.json"
@@ -133,3 +131,16 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     if not (path / INDEX).is_file():
         raise InputError(f"there is no {INDEX} in {path}")
     return masks_json.read(path / INDEX, image)
+
+
+FORMAT = Format(
+    name="folder",
+    title="All of anymask's files (ZIP)",
+    summary="overlay.png, mask_000.png … and masks.json in one folder",
+    suffix="",
+    extensions=("",),
+    signature=Signature(folder_entry=INDEX),
+    menu_position=120,
+    write=write,
+    read=read,
+)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.helpers.outlines import check_tolerance, checked_ring, parts_of
+from anymask.formats.base import Format, FormatOption, Signature
+from anymask.formats.helpers.outlines import TOLERANCE, check_tolerance, checked_ring, parts_of
 from anymask.formats.helpers.validation import (
     listed,
     load_json,
@@ -37,9 +38,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "GeoJSON polygons with holes and parts, in pixels or in the CRS of a GeoTIFF"
-EXTENSIONS = (".geojson",)
-SUFFIX = ".geojson"
 Affine = NDArray[np.float64]
 """float64 [2, 3]: (x, y) = affine @ (column, row, 1)."""
 
@@ -179,3 +177,18 @@ def _pixels(ring: Any, affine: Affine | None) -> NDArray[np.float64]:
     back = np.linalg.solve(affine[:, :2], (corners - affine[:, 2]).T).T
     snapped: NDArray[np.float64] = np.where(np.abs(back - back.round()) < 1e-6, back.round(), back)
     return snapped
+
+
+FORMAT = Format(
+    name="geojson",
+    title="GeoJSON",
+    summary="GeoJSON polygons with holes and parts, in pixels or in the CRS of a GeoTIFF",
+    suffix=".geojson",
+    media_type="application/geo+json",
+    extensions=(".geojson",),
+    options=(TOLERANCE, FormatOption(name="pixels", help="Pixel coordinates, also for a GeoTIFF.")),
+    signature=Signature(extensions=(".geojson", ".json"), json_keys=frozenset({"features"})),
+    menu_position=100,
+    write=write,
+    read=read,
+)

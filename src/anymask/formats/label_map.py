@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.formats.base import Format, Signature
 from anymask.formats.helpers.label_images import labelled
 from anymask.formats.helpers.validation import reading, stored_picture, with_image
 from anymask.io.atomic import write_file
@@ -19,9 +20,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "one 16-bit PNG for all masks, pixel value n is mask n - 1"
-EXTENSIONS = ()
-SUFFIX = ".png"
 _MOST = 65535
 
 
@@ -67,3 +65,23 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         labels = numbers.astype(np.uint16)
     masks = MaskSet((mask for _, mask in labelled(labels)), image=ImageRecord(*picture.size, str(path)))
     return with_image(masks, image)
+
+
+def _has_16_bits(path: Path) -> bool:
+    """Whether a file is a PNG with 16 bits per sample, by its header."""
+    with path.open("rb") as file:
+        header = file.read(26)
+    return len(header) == 26 and header.startswith(b"\x89PNG\r\n\x1a\n") and header[24] == 16
+
+
+FORMAT = Format(
+    name="label-map",
+    title="Label map (PNG)",
+    summary="one 16-bit PNG for all masks, pixel value n is mask n - 1",
+    suffix=".png",
+    media_type="image/png",
+    signature=Signature(extensions=(".png",), matches=_has_16_bits),
+    menu_position=70,
+    write=write,
+    read=read,
+)

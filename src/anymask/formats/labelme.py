@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.helpers.outlines import bridge_holes, check_tolerance, filled, parts_of
+from anymask.formats.base import Format, FormatOption, Signature
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, filled, parts_of
 from anymask.formats.helpers.validation import (
     listed,
     load_json,
@@ -36,9 +37,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "LabelMe JSON: polygons, holes joined by bridges, parts by group_id; or exact mask shapes"
-EXTENSIONS = ()
-SUFFIX = ".json"
 UNNAMED = "object"
 _VERSION = "5.5.0"
 """Of LabelMe, whose layout this is: it has mask shapes."""
@@ -180,3 +178,20 @@ def _placed(pixels: NDArray[np.bool_], corner: tuple[int, int], size: tuple[int,
     left, top = corner
     array[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return array
+
+
+FORMAT = Format(
+    name="labelme",
+    title="LabelMe (JSON)",
+    summary="LabelMe JSON: polygons, holes joined by bridges, parts by group_id; or exact mask shapes",
+    suffix=".json",
+    media_type="application/json",
+    options=(
+        TOLERANCE,
+        FormatOption(name="shapes", flag="--mask-shapes", value="mask", help="Exact masks instead of polygons."),
+    ),
+    signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),
+    menu_position=30,
+    write=write,
+    read=read,
+)

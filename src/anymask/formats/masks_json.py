@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.formats.base import Format, Signature
 from anymask.formats.helpers.validation import (
     listed,
     load_json,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.prompt import Prompt
 
-SUMMARY = "all masks as COCO RLE with prompts, scores and what ran; written and read without loss"
-EXTENSIONS = (".json",)
-SUFFIX = ".json"
 _WHERE_KNOWN = ("detector", "weights", "engine_version")
 
 
@@ -207,3 +205,17 @@ def _run(content: Mapping[str, Any]) -> Provenance:
         seconds={step: float(taken) for step, taken in seconds.items()},
         call=Call.from_dict(content["call"]) if content.get("call") else Call(),
     )
+
+
+FORMAT = Format(
+    name="masks-json",
+    title="anymask (masks.json)",
+    summary="all masks as COCO RLE with prompts, scores and what ran; written and read without loss",
+    suffix=".json",
+    media_type="application/json",
+    extensions=(".json",),
+    signature=Signature(extensions=(".json",), json_keys=frozenset({"image", "masks"})),
+    menu_position=60,
+    write=write,
+    read=read,
+)

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.formats.base import Format, Signature
 from anymask.io.atomic import write_file
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
-
-SUMMARY = "a binary PNG (0 and 255) per mask, in the photo's size"
-EXTENSIONS = (".png",)
-SUFFIX = ""
 
 
 def encode_png(mask: NDArray[np.bool_]) -> bytes:
@@ -95,3 +92,18 @@ def _read_grey(file: Path) -> NDArray[np.uint8]:
 
     with reading(file, "a mask picture"):
         return np.asarray(stored_picture(file).convert("L"))
+
+
+FORMAT = Format(
+    name="png",
+    title="Masks (PNG)",
+    summary="a binary PNG (0 and 255) per mask, in the photo's size",
+    suffix="",
+    media_type="image/png",
+    extensions=(".png",),
+    signature=Signature(folder_entry="mask_*.png", extensions=(".png",), counts_in_folder=False),
+    needs_masks=True,
+    menu_position=10,
+    write=write,
+    read=read,
+)

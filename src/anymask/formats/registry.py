@@ -1,61 +1,36 @@
-"""File formats of masks: one module each, found by name or by extension.
+"""File formats of masks, found by name, by extension, or by what a file holds.
 
-A format is a module of this package with `SUMMARY`, `EXTENSIONS`, `write` and `read` (see `Format`); its name is the
-module's, with dashes. Nothing else has to know of a new one. Modules that begin with "_" are what formats are made of.
+A format is a module of this package with a `FORMAT` (see `anymask.formats.base`), under the module's name with dashes.
+Nothing else has to know of a new one.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
+import json
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
+from anymask.formats.base import Format
 
 if TYPE_CHECKING:
-    from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
 
-class Format(Protocol):
-    """What a module of this package offers.
-
-    Attributes:
-        SUMMARY: one line for a list of formats.
-        EXTENSIONS: those that mean this format when no format is named, with the dot, in lower case. Formats that
-            share an extension with another (COCO's is ".json" too) leave it to the more common one.
-        SUFFIX: how the name of what `write` writes ends, "" for a folder.
-    """
-
-    SUMMARY: str
-    EXTENSIONS: tuple[str, ...]
-    SUFFIX: str
-
-    def write(self, masks: MaskSet, path: Path, **options: Any) -> list[Path]:
-        """Write masks and return the files made; InputError if the path or the masks do not suit the format."""
-        ...
-
-    def read(self, path: Path, image: Image | None = None) -> MaskSet:
-        """Read masks back; InputError if the file is not of this format or not of this photograph."""
-        ...
-
-
-_NO_FORMATS = ("registry", "datasets", "supervision")
-
-
 @cache
+def all_formats() -> tuple[Format, ...]:
+    """All formats, in alphabetical order of their names."""
+    found = (_load(name) for name in _module_names())
+    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.name))
+
+
 def format_names() -> tuple[str, ...]:
-    """All formats, in alphabetical order."""
-    modules = [
-        module.name
-        for module in pkgutil.iter_modules([str(Path(__file__).parent)])
-        if module.name not in _NO_FORMATS and not module.ispkg
-    ]
-    return tuple(sorted(name.replace("_", "-") for name in modules))
+    """The names of all formats, in alphabetical order."""
+    return tuple(each.name for each in all_formats())
 
 
 def find_format(name: str | None = None, path: str | Path = "") -> Format:
@@ -65,17 +40,31 @@ def find_format(name: str | None = None, path: str | Path = "") -> Format:
         InputError: no such format, or an extension that means none.
     """
     if name is not None:
-        known = name.replace("_", "-")
-        if known not in format_names():
+        module = name.replace("-", "_")
+        found = _load(module) if module in _module_names() else None
+        if found is None:
             raise InputError(f"no format is called {name!r}; there are {', '.join(format_names())}")
-        return _load(known)
+        return found
     extension = Path(path).suffix.lower()
-    for candidate in format_names():
-        if extension in _load(candidate).EXTENSIONS:
-            return _load(candidate)
+    for each in all_formats():
+        if extension in each.extensions:
+            return each
     raise InputError(
         f"cannot tell the format from {Path(path).name!r}; name one with format=: {', '.join(format_names())}"
     )
+
+
+@cache
+def _module_names() -> tuple[str, ...]:
+    """Modules of this package, formats or not; none of them is imported."""
+    return tuple(each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)]) if not each.ispkg)
+
+
+@cache
+def _load(module: str) -> Format | None:
+    """The format that a module of this package describes; None if it is no format."""
+    found = getattr(importlib.import_module(f"anymask.formats.{module}"), "FORMAT", None)
+    return found if isinstance(found, Format) else None
 
 
 def save(masks: MaskSet, path: Path, format: str | None = None, **options: Any) -> list[Path]:
@@ -93,23 +82,73 @@ def save(masks: MaskSet, path: Path, format: str | None = None, **options: Any) 
 
 
 def check_options(format: Format, options: Mapping[str, Any]) -> None:
-    """Refuse options that a format's `write` does not have.
+    """Refuse options that a format does not have.
 
     Raises:
         InputError: naming those it has.
     """
-    known = [
-        name for name, each in inspect.signature(format.write).parameters.items() if each.kind == each.KEYWORD_ONLY
-    ]
+    known = [option.name for option in format.options]
     if unknown := [name for name in options if name not in known]:
         has = f"it has {', '.join(known)}" if known else "it has none"
-        raise InputError(f"this format has no option {', '.join(unknown)}; {has}")
+        raise InputError(f"{format.name} has no option {', '.join(unknown)}; {has}")
 
 
-def _load(name: str) -> Format:
-    return cast("Format", importlib.import_module(f"anymask.formats.{name.replace('-', '_')}"))
+def recognise_format(path: Path) -> Format | None:
+    """The format of a file or folder, by what is in it; None for a folder that is none by itself.
+
+    A folder that two formats recognise is taken for a dataset rather than for results of one image.
+
+    Raises:
+        InputError: a file of no known format.
+    """
+    if path.is_dir():
+        return _recognise_folder(path)
+    extension = path.suffix.lower()
+    candidates = [each for each in all_formats() if extension in each.signature.extensions]
+    if any(each.signature.json_keys for each in candidates):
+        return _recognise_json(path)
+    for each in sorted(candidates, key=lambda each: each.signature.matches is None):
+        if each.signature.matches is None or each.signature.matches(path):
+            return each
+    raise InputError(f"cannot tell the format of {path}: name one with format= (--from)")
 
 
-def is_dataset(name: str) -> bool:
-    """Whether a format holds many photos, so that it is written once, at the end."""
-    return hasattr(find_format(name), "write_dataset")
+def recognise_in_folder(path: Path) -> Format | None:
+    """The format of an entry below a folder of results; None for an entry that does not count by itself.
+
+    Raises:
+        InputError: a file that has a format's extension and is of no known format.
+    """
+    if path.is_dir():
+        return recognise_format(path)
+    formats = all_formats()
+    if path.name in (each.signature.folder_entry for each in formats):
+        return None  # it is read with its folder
+    extension = path.suffix.lower()
+    if not any(extension in each.signature.extensions and each.signature.counts_in_folder for each in formats):
+        return None
+    found = recognise_format(path)
+    return found if found is not None and found.signature.counts_in_folder else None
+
+
+def _recognise_folder(folder: Path) -> Format | None:
+    with_entry = [each for each in all_formats() if each.signature.folder_entry]
+    for each in sorted(with_entry, key=lambda each: (not each.holds_many, "*" in each.signature.folder_entry)):
+        if next(folder.glob(each.signature.folder_entry), None) is not None:
+            return each
+    return None
+
+
+def _recognise_json(path: Path) -> Format:
+    try:
+        keys = json.loads(path.read_bytes()).keys()
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"cannot read {path} as JSON: {' '.join(str(error).split())}") from None
+    for each in sorted(_json_formats(), key=lambda each: -len(each.signature.json_keys)):
+        if each.signature.json_keys <= keys:
+            return each
+    raise InputError(f"cannot tell the format of {path}: it has {', '.join(map(str, list(keys)[:6])) or 'nothing'}")
+
+
+def _json_formats() -> Iterable[Format]:
+    return (each for each in all_formats() if each.signature.json_keys)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymask.formats.base import Format, Signature
 from anymask.formats.helpers.validation import (
     listed,
     load_json,
@@ -29,10 +30,6 @@ from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-
-SUMMARY = "Meta's SA-1B JSON: RLE, point, predicted IoU and stability of each mask"
-EXTENSIONS = ()
-SUFFIX = ".json"
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
@@ -79,3 +76,16 @@ def _mask(entry: Mapping[str, Any]) -> Mask:
     return Mask.from_rle(
         entry["segmentation"], score=number(entry.get("predicted_iou")), stability=number(entry.get("stability_score"))
     )
+
+
+FORMAT = Format(
+    name="sa1b",
+    title="SA-1B (JSON)",
+    summary="Meta's SA-1B JSON: RLE, point, predicted IoU and stability of each mask",
+    suffix=".json",
+    media_type="application/json",
+    signature=Signature(extensions=(".json",), json_keys=frozenset({"image", "annotations"})),
+    menu_position=50,
+    write=write,
+    read=read,
+)

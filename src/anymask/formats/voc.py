@@ -7,7 +7,7 @@ the smaller one lies on top. Nothing is marked as void (255) on writing; on read
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.formats.base import Format, RoundTripCheck, Signature
 from anymask.formats.helpers.label_images import labelled
 from anymask.formats.helpers.photo_names import PhotoNames
 from anymask.formats.helpers.validation import (
@@ -36,9 +37,6 @@ from anymask.structures.memory import iter_bounded
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)"
-EXTENSIONS = ()
-SUFFIX = ""
 UNNAMED = "object"
 _MOST = 254
 _VOID = 255
@@ -52,9 +50,7 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
     return write_dataset([masks], path)
 
 
-def write_dataset(
-    sets: Iterable[MaskSet], path: Path, *, check: Callable[[MaskSet, MaskSet], None] | None = None
-) -> list[Path]:
+def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck | None = None) -> list[Path]:
     """Write many photos, one in memory at a time. Empty masks have no box and are left out.
 
     Args:
@@ -218,3 +214,17 @@ def _pixels(file: Path) -> NDArray[np.uint8]:
     if picture.mode not in ("P", "L"):
         raise InputError(f"it has mode {picture.mode}; it takes a palette, pixel value n for object n")
     return np.asarray(picture)
+
+
+FORMAT = Format(
+    name="voc",
+    title="Pascal VOC (ZIP)",
+    summary="Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)",
+    suffix="",
+    signature=Signature(folder_entry=_OBJECTS),
+    menu_position=80,
+    write=write,
+    read=read,
+    write_dataset=write_dataset,
+    read_dataset=read_dataset,
+)

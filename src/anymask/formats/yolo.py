@@ -8,14 +8,15 @@ same names; `photos.jsonl` notes their sizes, so that the labels can be read wit
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anymask.errors import InputError
-from anymask.formats.helpers.outlines import bridge_holes, bridge_parts, check_tolerance, filled, parts_of
+from anymask.formats.base import Format, RoundTripCheck, Signature
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, bridge_parts, check_tolerance, filled, parts_of
 from anymask.formats.helpers.photo_names import PhotoNames
 from anymask.formats.helpers.validation import (
     MOST_PIXELS,
@@ -36,9 +37,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-SUMMARY = "YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges"
-EXTENSIONS = ()
-SUFFIX = ""
 UNNAMED = "object"
 
 _INDEX = "photos.jsonl"
@@ -55,7 +53,7 @@ def write_dataset(
     sets: Iterable[MaskSet],
     path: Path,
     *,
-    check: Callable[[MaskSet, MaskSet], None] | None = None,
+    check: RoundTripCheck | None = None,
     tolerance: float = 0,
 ) -> list[Path]:
     """Write many photos, one in memory at a time. An empty mask has no polygon and is left out.
@@ -202,3 +200,18 @@ def _label(number: str, labels: dict[int, str]) -> str:
     if int(number) not in labels:
         raise InputError(f"class {number} is not among the names of data.yaml")
     return labels[int(number)]
+
+
+FORMAT = Format(
+    name="yolo",
+    title="YOLO segmentation (TXT)",
+    summary="YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges",
+    suffix="",
+    options=(TOLERANCE,),
+    signature=Signature(folder_entry=_DATA, extensions=(".yaml", ".yml"), counts_in_folder=False),
+    menu_position=40,
+    write=write,
+    read=read,
+    write_dataset=write_dataset,
+    read_dataset=read_dataset,
+)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from anymask.errors import InputError
-from anymask.formats.registry import find_format
+from anymask.formats.registry import all_formats, find_format
 from anymask.io.image import Image
 from anymask.server.image_store import StoredImage
 from anymask.server.schemas.requests import CutoutBody, ExportBody, MaskBody
@@ -19,15 +19,12 @@ from anymask.server.segment_handler import mask_of_runs
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 
-KINDS = {
-    ".json": "application/json",
-    ".png": "image/png",
-    ".txt": "text/plain; charset=utf-8",
-    ".xml": "application/xml",
-    ".svg": "image/svg+xml",
-    ".zip": "application/zip",
-    ".geojson": "application/geo+json",
-}
+_ZIP = "application/zip"
+
+
+def media_types() -> list[str]:
+    """Media types of all that can be downloaded, in alphabetical order."""
+    return sorted({_ZIP, *(each.media_type for each in all_formats() if each.media_type is not None)})
 
 
 def exported(
@@ -55,14 +52,12 @@ def exported(
     image = replace(opened(), path=f"{stem}.{suffix}")
     result = MaskSet(masks, image=image)
     with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
-        written = format.write(result, Path(folder) / f"{stem}{(*format.EXTENSIONS, format.SUFFIX)[0]}")
+        written = format.write(result, Path(folder) / f"{stem}{format.file_suffix}")
         if not written:
             raise InputError(f"the format {body.format} writes nothing for these masks")
-        if len(written) == 1:
-            name, content = written[0].name, written[0].read_bytes()
-        else:
-            name, content = f"{stem}.zip", _zipped(Path(folder), written)
-    return name, KINDS.get(Path(name).suffix, "application/octet-stream"), content
+        if len(written) > 1 or format.media_type is None:
+            return f"{stem}.zip", _ZIP, _zipped(Path(folder), written)
+        return written[0].name, format.media_type, written[0].read_bytes()
 
 
 def cut_out_png(

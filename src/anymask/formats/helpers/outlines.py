@@ -14,12 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.formats.base import FormatOption
 from anymask.structures.polygons import Ring, polygons_to_mask
 
 if TYPE_CHECKING:
     from anymask.structures.mask import Mask
 
 _MOST_PAIRS = 1_000_000
+
+TOLERANCE = FormatOption(
+    name="tolerance", flag="--tolerance", metavar="PX", help="How far outlines may leave the pixels; 0 by default."
+)
+"""The option of all formats that write outlines."""
 
 
 def parts_of(mask: Mask, tolerance: float = 0) -> list[list[Ring]]:

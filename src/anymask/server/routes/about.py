@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from anymask._version import __version__
-from anymask.formats.registry import find_format, format_names
+from anymask.formats.registry import all_formats
 from anymask.server.auth import COOKIE, same_token
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import service_of
@@ -59,7 +59,7 @@ async def models(request: Request) -> Response:
             "version": __version__,
             "detector": service.settings.detector,
             "models": here,
-            "formats": [{"name": name, "summary": find_format(name).SUMMARY} for name in format_names()],
+            "formats": [{"name": each.name, "summary": each.summary} for each in all_formats()],
             "urls": service.settings.allow_urls,
             "limits": vars(service.limits),
         }

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.server.exports import KINDS, cut_out_png, exported
+from anymask.server.exports import cut_out_png, exported, media_types
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
@@ -116,7 +116,7 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
 @router.post(
     "/export",
     response_class=Response,
-    responses=content(*sorted({*KINDS.values(), "application/octet-stream"})) | problems(404, 422, 429),
+    responses=content(*media_types()) | problems(404, 422, 429),
 )
 async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     """Masks in a file of any format; several files come as one .zip."""
