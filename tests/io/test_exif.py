@@ -14,11 +14,9 @@ from anymask.io.exif import (
     displayed_array,
     displayed_boxes,
     displayed_points,
-    stored_array,
-    stored_boxes,
-    stored_points,
     turned_size,
 )
+from tests.support.stored_orientation import stored_array, stored_boxes, stored_points
 
 ORIENTATIONS = range(1, 9)
 orientations = st.sampled_from(ORIENTATIONS)

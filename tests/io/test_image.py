@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from anymask.errors import AnymaskError, ImageError, InputError
-from anymask.io.exif import stored_array
 from anymask.io.image import Image, open_image
 from tests.support.images import BLUE, GREEN, RED, YELLOW, corners, encoded, quarters
+from tests.support.stored_orientation import stored_array
 
 # ---------------------------------------------------------------- sources
 

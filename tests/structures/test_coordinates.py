@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.errors import PromptError
-from anymask.io.exif import stored_boxes, stored_points
 from anymask.structures.coordinates import Coordinates
+from tests.support.stored_orientation import stored_boxes, stored_points
 
 SIZE = (800, 534)
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.structures.mask_hierarchy import INSIDE, LARGER, Tree, part_whole_tree
+from anymask.structures.mask_hierarchy import MIN_AREA_RATIO, MIN_SHARE_INSIDE, Tree, part_whole_tree
 
 Masks = NDArray[np.bool_]
 
@@ -47,7 +47,9 @@ def slow_parent(masks: Masks, part: int) -> int:
     wholes = [
         (int(masks[i].sum()), i)
         for i in range(len(masks))
-        if area and masks[i].sum() >= LARGER * area and (masks[i] & masks[part]).sum() >= INSIDE * area
+        if area
+        and masks[i].sum() >= MIN_AREA_RATIO * area
+        and (masks[i] & masks[part]).sum() >= MIN_SHARE_INSIDE * area
     ]
     return min(wholes)[1] if wholes else -1
 
@@ -80,7 +82,7 @@ def test_children_lie_in_their_parents_whatever_the_areas_say(masks: Masks, seed
     check_is_a_tree(tree)
     for index, parent in enumerate(tree.parents):
         if parent >= 0:
-            assert (masks[index] & masks[parent]).sum() >= INSIDE * masks[index].sum() > 0
+            assert (masks[index] & masks[parent]).sum() >= MIN_SHARE_INSIDE * masks[index].sum() > 0
             assert areas[parent] > areas[index]
 
 

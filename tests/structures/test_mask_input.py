@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.errors import ImageError, PromptError
-from anymask.io.exif import stored_array
 from anymask.structures.mask_input import MASK_LOGIT, as_mask_input, mask_logits
+from tests.support.stored_orientation import stored_array
 
 SIZE = (400, 300)
 

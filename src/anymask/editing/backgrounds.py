@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from anymask.editing.edges import Matte, MatteBox
 from anymask.errors import InputError
+from anymask.structures.color import Color
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-
-Color = tuple[int, int, int]
 
 
 def parse_color(text: str) -> Color:

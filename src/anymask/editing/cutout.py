@@ -16,6 +16,7 @@ from anymask.editing.matting import Band, can_matte, matte
 from anymask.editing.saving import save_picture
 from anymask.errors import InputError
 from anymask.io.image import Image, open_image
+from anymask.structures.color import Color
 from anymask.structures.overlap import tight_box
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 Edges = Literal["auto", "matte", "smooth", "hard"]
-Color = tuple[int, int, int]
 EDGES = ("auto", "matte", "smooth", "hard")
 
 

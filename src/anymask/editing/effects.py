@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from anymask.editing.edges import depth
 from anymask.errors import InputError
-
-Color = tuple[int, int, int]
+from anymask.structures.color import Color
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Between the stored and the displayed frame of a photograph: the eight EXIF orientations.
+"""From the stored to the displayed frame of a photograph: the eight EXIF orientations.
 
 A camera stores the pixels of its sensor and a number from 1 to 8 (EXIF tag 0x0112) that says how to turn them for
-display. Everything in anymask lives in the displayed frame; these pure functions cross to the stored frame and back.
+display. All coordinates in anymask are in the displayed frame; these functions convert from the stored frame.
 
 Sizes are (width, height). Points name pixels: (0, 0) is the first pixel and (width - 1, height - 1) the last. Boxes
-name edges: [0, 0, width, height] is the whole picture. So a turned point names the turned pixel, and a turned box
+name edges: [0, 0, width, height] is the whole image. So a turned point names the turned pixel, and a turned box
 covers exactly the turned pixels.
 
 Source: Exif 2.32 (CIPA DC-008), section 4.6.4.A, Orientation.
@@ -15,11 +15,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import ImageError
-
-Floats = npt.NDArray[np.float64]
 
 
 class Turn(NamedTuple):
@@ -48,7 +46,7 @@ def turned_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (height, width) if _turn(orientation).exchange_axes else (width, height)
 
 
-def displayed_points(points: npt.ArrayLike, stored_size: tuple[int, int], orientation: int) -> Floats:
+def displayed_points(points: ArrayLike, stored_size: tuple[int, int], orientation: int) -> NDArray[np.float64]:
     """Turn points of the stored frame into points of the displayed frame.
 
     Args:
@@ -66,18 +64,10 @@ def displayed_points(points: npt.ArrayLike, stored_size: tuple[int, int], orient
     turned = np.array(points, dtype=np.float64).reshape(-1, 2)
     if exchange_axes:
         turned = turned[:, ::-1].copy()
-    return _flipped_points(turned, turned_size(stored_size, orientation), flip_x, flip_y)
+    return _flip_points(turned, turned_size(stored_size, orientation), flip_x, flip_y)
 
 
-def stored_points(points: npt.ArrayLike, stored_size: tuple[int, int], orientation: int) -> Floats:
-    """Turn points of the displayed frame back into points of the stored frame: the inverse of `displayed_points`."""
-    exchange_axes, flip_x, flip_y = _turn(orientation)
-    turned = np.array(points, dtype=np.float64).reshape(-1, 2)
-    turned = _flipped_points(turned, turned_size(stored_size, orientation), flip_x, flip_y)
-    return turned[:, ::-1].copy() if exchange_axes else turned
-
-
-def displayed_boxes(boxes: npt.ArrayLike, stored_size: tuple[int, int], orientation: int) -> Floats:
+def displayed_boxes(boxes: ArrayLike, stored_size: tuple[int, int], orientation: int) -> NDArray[np.float64]:
     """Turn boxes of the stored frame into boxes of the displayed frame.
 
     Args:
@@ -95,29 +85,14 @@ def displayed_boxes(boxes: npt.ArrayLike, stored_size: tuple[int, int], orientat
     turned = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     if exchange_axes:
         turned = turned[:, [1, 0, 3, 2]]
-    return _flipped_boxes(turned, turned_size(stored_size, orientation), flip_x, flip_y)
+    return _flip_boxes(turned, turned_size(stored_size, orientation), flip_x, flip_y)
 
 
-def stored_boxes(boxes: npt.ArrayLike, stored_size: tuple[int, int], orientation: int) -> Floats:
-    """Turn boxes of the displayed frame back into boxes of the stored frame: the inverse of `displayed_boxes`."""
-    exchange_axes, flip_x, flip_y = _turn(orientation)
-    turned = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    turned = _flipped_boxes(turned, turned_size(stored_size, orientation), flip_x, flip_y)
-    return turned[:, [1, 0, 3, 2]] if exchange_axes else turned
-
-
-def displayed_array(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+def displayed_array(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn stored pixels or a stored mask, [H, W] or [H, W, C], upright; the result is a view of `array`."""
     exchange_axes, flip_x, flip_y = _turn(orientation)
     turned = np.swapaxes(array, 0, 1) if exchange_axes else array
-    return _flipped_array(turned, flip_x, flip_y)
-
-
-def stored_array(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """Turn a displayed picture or mask back into the stored frame: the inverse of `displayed_array`, also a view."""
-    exchange_axes, flip_x, flip_y = _turn(orientation)
-    turned = _flipped_array(array, flip_x, flip_y)
-    return np.swapaxes(turned, 0, 1) if exchange_axes else turned
+    return _flip_array(turned, flip_x, flip_y)
 
 
 def _turn(orientation: int) -> Turn:
@@ -127,7 +102,8 @@ def _turn(orientation: int) -> Turn:
         raise ImageError(f"orientation is {orientation!r}: EXIF knows 1 to 8") from None
 
 
-def _flipped_points(points: Floats, size: tuple[int, int], flip_x: bool, flip_y: bool) -> Floats:
+def _flip_points(points: NDArray[np.float64], size: tuple[int, int], flip_x: bool, flip_y: bool) -> NDArray[np.float64]:
+    """Mirror points in place: float64 [N, 2] of (x, y) in pixels of an image of ``size`` (width, height)."""
     if flip_x:
         points[:, 0] = size[0] - 1 - points[:, 0]
     if flip_y:
@@ -135,7 +111,8 @@ def _flipped_points(points: Floats, size: tuple[int, int], flip_x: bool, flip_y:
     return points
 
 
-def _flipped_boxes(boxes: Floats, size: tuple[int, int], flip_x: bool, flip_y: bool) -> Floats:
+def _flip_boxes(boxes: NDArray[np.float64], size: tuple[int, int], flip_x: bool, flip_y: bool) -> NDArray[np.float64]:
+    """Mirror boxes in place: float64 [N, 4] of corners in pixels of an image of ``size`` (width, height)."""
     if flip_x:
         boxes[:, [0, 2]] = size[0] - boxes[:, [2, 0]]
     if flip_y:
@@ -143,5 +120,6 @@ def _flipped_boxes(boxes: Floats, size: tuple[int, int], flip_x: bool, flip_y: b
     return boxes
 
 
-def _flipped_array(array: npt.NDArray[Any], flip_x: bool, flip_y: bool) -> npt.NDArray[Any]:
+def _flip_array(array: NDArray[Any], flip_x: bool, flip_y: bool) -> NDArray[Any]:
+    """A view of [H, W] or [H, W, C] that is mirrored."""
     return array[:: -1 if flip_y else 1, :: -1 if flip_x else 1]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
 from anymask.io.exif import displayed_boxes, displayed_points, turned_size
@@ -24,7 +24,6 @@ from anymask.io.exif import displayed_boxes, displayed_points, turned_size
 CoordinateName = Literal["pixels", "normalized", "percent"]
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 Outside = Literal["refuse", "allow"]
-Floats = npt.NDArray[np.float64]
 
 _BOX_NUMBERS = {
     "xyxy": "x_min, y_min, x_max, y_max",
@@ -44,7 +43,7 @@ def check_choice(name: str, value: str, kind: Any) -> None:
         raise PromptError(f"{name} is {value!r}: it takes {', '.join(choices)}")
 
 
-def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> npt.NDArray[Any]:
+def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArray[Any]:
     """See values as an array of finite real numbers.
 
     Args:
@@ -68,7 +67,7 @@ def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> npt.ND
     return array
 
 
-def formatted(numbers: npt.ArrayLike) -> str:
+def formatted(numbers: ArrayLike) -> str:
     """Show coordinates in a message: whole numbers without a fraction, others as short as they allow."""
     return ", ".join(f"{number:.10g}" for number in np.asarray(numbers, np.float64).ravel())
 
@@ -106,13 +105,13 @@ class Coordinates:
         return turned_size(self.size, self.orientation)
 
     @property
-    def extent(self) -> Floats:
+    def extent(self) -> NDArray[np.float64]:
         """The far edges of the picture, float64 [2] (x, y), in the unit of the numbers."""
         if self.unit == "pixels":
             return np.array(self.measured_size, np.float64)
         return np.full(2, 1.0 if self.unit == "normalized" else 100.0)
 
-    def points(self, values: Any, where: str = "") -> Floats:
+    def points(self, values: Any, where: str = "") -> NDArray[np.float64]:
         """Convert points to pixels.
 
         Args:
@@ -141,7 +140,7 @@ class Coordinates:
             pixels = np.clip(pixels, 0, np.nextafter(np.array(self.size, np.float64), 0))
         return pixels
 
-    def box(self, values: Any, where: str = "") -> tuple[Floats, str | None]:
+    def box(self, values: Any, where: str = "") -> tuple[NDArray[np.float64], str | None]:
         """Convert a box to pixels.
 
         Args:
@@ -178,7 +177,7 @@ class Coordinates:
         return pixels, note
 
     @property
-    def _scale(self) -> Floats:
+    def _scale(self) -> NDArray[np.float64]:
         return np.array(self.measured_size, np.float64) / self.extent
 
     def _range(self, upper: str) -> str:
@@ -186,13 +185,13 @@ class Coordinates:
         unit = "pixels" if self.unit == "pixels" else f"coordinates={self.unit!r}"
         return f"0 <= x {upper} {width:g}, 0 <= y {upper} {height:g} in {unit}"
 
-    def _refuse_outside(self, measured: Floats, where: str) -> None:
+    def _refuse_outside(self, measured: NDArray[np.float64], where: str) -> None:
         outside = ((measured < 0) | (measured >= self.extent)).any(axis=1)
         if outside.any():
             point = formatted(measured[outside.argmax()])
             raise PromptError(f"{where}point ({point}) is outside the picture: {self._range('<')}")
 
-    def _corners(self, measured: Floats, shown: str) -> Floats:
+    def _corners(self, measured: NDArray[np.float64], shown: str) -> NDArray[np.float64]:
         """Convert four finite numbers in `box_format` to x_min, y_min, x_max, y_max of the same unit."""
         first, second = measured[:2], measured[2:]
         if self.box_format != "xyxy" and (second <= 0).any():

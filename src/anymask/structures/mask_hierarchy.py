@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 
-INSIDE = 0.9
+MIN_SHARE_INSIDE = 0.9
 """Share of a part that must lie in its whole. Borders of two answers about one edge differ by a cell or so."""
-LARGER = 1.25
+MIN_AREA_RATIO = 1.25
 """How many times larger a whole must be than its part: two answers nearer than this are one object, found twice."""
 
 _BLOCK = 64
@@ -48,9 +48,10 @@ class Tree:
 def part_whole_tree(masks: NDArray[np.bool_], areas: NDArray[np.floating] | None = None) -> Tree:
     """Find the smallest whole that each mask is a part of.
 
-    A's parent is the smallest B that is at least `LARGER` times as large and holds at least `INSIDE` of A; of equally
-    large ones the first. A parent is always strictly larger, so there can be no cycle. An empty mask is a root and
-    nobody's parent. A mask lies in its parent, but need not lie to the same share in its parent's parent.
+    The parent of mask A is the smallest mask B that is at least `MIN_AREA_RATIO` times as large as A and contains at
+    least `MIN_SHARE_INSIDE` of it; of equally large ones the first. A parent is strictly larger than its part, so there
+    can be no cycle. An empty mask is a root and never a parent. A mask need not lie to the same share in the parent of
+    its parent.
 
     Args:
         masks: bool [N, rows, columns], as `Answers.masks` gives them.
@@ -91,15 +92,15 @@ def _parents(masks: NDArray[np.bool_], cells: NDArray[np.int64], sizes: NDArray[
     ordered = sizes[by_size]
     parents = np.full(len(masks), -1, np.int64)
     for part in np.flatnonzero(sizes > 0).tolist():
-        wholes = by_size[np.searchsorted(ordered, LARGER * sizes[part]) :]
-        wholes = wholes[_overlap(boxes[part], boxes[wholes]) >= INSIDE * cells[part]]
+        wholes = by_size[np.searchsorted(ordered, MIN_AREA_RATIO * sizes[part]) :]
+        wholes = wholes[_overlap(boxes[part], boxes[wholes]) >= MIN_SHARE_INSIDE * cells[part]]
         x0, y0, x1, y1 = boxes[part].tolist()
         window = (slice(y0, y1), slice(x0 // 8, -(-x1 // 8)))
         shape = packed[part][window]
         for start in range(0, len(wholes), _BLOCK):
             block = wholes[start : start + _BLOCK]
             shared = np.bitwise_count(packed[block][:, window[0], window[1]] & shape).sum(axis=(1, 2), dtype=np.int64)
-            holds = np.flatnonzero(shared >= INSIDE * cells[part])
+            holds = np.flatnonzero(shared >= MIN_SHARE_INSIDE * cells[part])
             if len(holds):
                 parents[part] = block[holds[0]]
                 break

@@ -16,9 +16,8 @@ import PIL.Image
 
 from anymask.errors import PromptError
 from anymask.io.exif import displayed_array
+from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
-LOGIT_SIDE = 256
-_MODEL_SIDE = 1024
 # MobileSAM's own logits lie between about -30 and +20. Of ±1, ±5, ±10, ±15, ±20, ±30 and several soft edges, this
 # with edges by coverage gave back the masks it was fed at least as well as the model's own logits did: mean IoU 0.96
 # together with a box (0.92 with the own logits, 0.88 with ±1; 16 masks of three photographs).
@@ -71,13 +70,11 @@ def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         float32 [256, 256], -MASK_LOGIT to MASK_LOGIT.
     """
     height, width = inside.shape
-    scale = _MODEL_SIDE / max(height, width)
-    resized = (max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5)))
-    picture = PIL.Image.fromarray(inside.astype(np.uint8) * np.uint8(255))
-    filled = PIL.Image.new("L", (_MODEL_SIDE, _MODEL_SIDE))
-    filled.paste(picture.resize(resized, PIL.Image.Resampling.BOX))
-    cell = _MODEL_SIDE // LOGIT_SIDE
-    coverage = np.asarray(filled, np.float32).reshape(LOGIT_SIDE, cell, LOGIT_SIDE, cell).mean(axis=(1, 3)) / 255
+    image = PIL.Image.fromarray(inside.astype(np.uint8) * np.uint8(255))
+    padded = PIL.Image.new("L", (MODEL_SIDE, MODEL_SIDE))
+    padded.paste(image.resize(ResizeLongestSide(width, height).resized, PIL.Image.Resampling.BOX))
+    cell = MODEL_SIDE // LOGIT_SIDE
+    coverage = np.asarray(padded, np.float32).reshape(LOGIT_SIDE, cell, LOGIT_SIDE, cell).mean(axis=(1, 3)) / 255
     logits: npt.NDArray[np.float32] = (MASK_LOGIT * (2 * coverage - 1)).astype(np.float32)
     return logits
 

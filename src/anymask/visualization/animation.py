@@ -17,7 +17,7 @@ from anymask.io.image import Image
 from anymask.structures.mask_set import MaskSet
 from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
 
-SIDE = 640
+ANIMATION_SIDE = 640
 CLICK, ANSWER, LAST = 500, 1100, 2600
 """Milliseconds that a click is shown before its answer, that an answer is shown, and that the last one is."""
 
@@ -57,7 +57,7 @@ def click_frames(
     Raises:
         PromptError: no point, or none that is included.
     """
-    options = {"max_side": SIDE, **style}
+    options = {"max_side": ANIMATION_SIDE, **style}
     clicks = np.asarray(points, np.float64).reshape(-1, 2)
     marks = np.ones(len(clicks), np.int64) if labels is None else np.asarray(labels).reshape(-1)
     if not len(clicks) or not (marks == 1).any():

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.structures.color import Color
 from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from anymask.structures.mask import Mask
     from anymask.structures.prompt import Prompt
 
-Color = tuple[int, int, int]
 
 PALETTE: tuple[Color, ...] = (
     (56, 152, 255),

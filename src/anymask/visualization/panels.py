@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anymask.structures.mask_hierarchy import Tree
     from anymask.structures.prompt import Prompt
 
-SIDE = 1024
+PANEL_SIDE = 1024
 """Panels of larger photographs are drawn at this long side."""
 _TREE_SIDE = 512
 
@@ -35,12 +35,12 @@ def side_by_side(result: MaskSet, **style: Any) -> PIL.Image.Image:
     Raises:
         InputError: the photograph is not at hand.
     """
-    options = {"max_side": SIDE, **style}
+    options = {"max_side": PANEL_SIDE, **style}
     plain = draw(result.image.pixels, (), (), max_side=options["max_side"])
     return row([plain, draw(result.image.pixels, result, _prompts(result), **options)], ["photo", _count(len(result))])
 
 
-def binary(mask: Mask, title: str | None = None, max_side: int = SIDE) -> PIL.Image.Image:
+def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> PIL.Image.Image:
     """One mask in white on black, with its score over it.
 
     Args:
@@ -66,7 +66,7 @@ def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None =
         prompt: what was asked, to be drawn, too.
         style: fields of `anymask.visualization.overlay.Style`.
     """
-    options = {"max_side": SIDE, **style}
+    options = {"max_side": PANEL_SIDE, **style}
     prompts = () if prompt is None else (prompt,)
     panels, titles = [], []
     for index, (array, score) in enumerate(zip(candidates.masks, candidates.scores, strict=True)):
@@ -88,7 +88,7 @@ def levels(result: MaskSet, most: int = 4, **style: Any) -> PIL.Image.Image:
     """
     if not len(result):
         raise InputError("there are no masks, so there are no levels of parts")
-    options = {"max_side": SIDE, "labels": False, **style}
+    options = {"max_side": PANEL_SIDE, "labels": False, **style}
     depth = np.minimum(_tree(result).levels, most - 1)
     panels, titles = [], []
     for level in range(int(depth.max()) + 1):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anymask.structures import rle as runs
-from anymask.visualization.overlay import EXCLUDE, INCLUDE, WHITE, Canvas, Color
+from anymask.structures.color import Color
+from anymask.visualization.overlay import EXCLUDE, INCLUDE, WHITE, Canvas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

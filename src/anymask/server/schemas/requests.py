@@ -13,7 +13,7 @@ _SMALL = "TW^2d0l;00000lbj4"
 
 Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier answer")]
 Label = Annotated[str, Field(max_length=200)]
-Color = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
+ColorList = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -153,7 +153,9 @@ class CutoutBody(Body):
     edges: Literal["auto", "matte", "smooth", "hard"] = "auto"
     crop: bool = False
     margin: Annotated[FiniteFloat, Field(ge=0, le=2000)] = 0
-    background: Literal["blur"] | Color | None = Field(None, description="[red, green, blue]; transparent if left out")
+    background: Literal["blur"] | ColorList | None = Field(
+        None, description="[red, green, blue]; transparent if left out"
+    )
     shadow: bool = False
     outline: Annotated[float, Field(gt=0, le=200)] | None = Field(None, description="width of a white rim, in pixels")
 
