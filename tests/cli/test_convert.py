@@ -64,7 +64,7 @@ def test_one_photo_becomes_one_file(results: Path, tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--to", "gif"], ["--to", "png", "--polygons"], ["--to", "coco", "--tolerance", "2"],
+    [["--to", "gif"], ["--to", "png", "--polygons"], ["--to", "csv", "--mask-shapes"], ["--to", "coco", "--tolerance", "2"],
      ["--to", "yolo", "--tolerance", "-1"], ["--to", "csv", "--no-shapes", "--min-iou", "1"]],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_and_writes_nothing(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,17 @@ def test_a_file_of_several_images_names_the_function_that_reads_it(tmp_path: Pat
 def test_every_format_says_how_its_names_end(name: str) -> None:
     suffix = find_format(name).suffix
     assert suffix == "" or suffix.startswith(".")
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_the_options_of_every_format_are_the_keywords_of_its_functions(name: str) -> None:
+    format = find_format(name)
+    names = {option.name for option in format.options}
+    assert names == _keywords(format.write)
+    if format.write_dataset is not None:
+        assert names | {"check"} == _keywords(format.write_dataset)
+
+
+def _keywords(function: Callable[..., object]) -> set[str]:
+    parameters = inspect.signature(function).parameters.items()
+    return {name for name, parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY}

@@ -4,33 +4,53 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
 from anymask.errors import InputError
+from anymask.formats.base import Format, FormatOption
+from anymask.formats.datasets import read_dataset, write_checked, write_dataset
+from anymask.formats.helpers.round_trip import round_trip_ious
+from anymask.formats.registry import all_formats, find_format, format_names
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
-_SHOWN = 20
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MOST_LOSSES = 20
+"""Masks that are listed with what they lost."""
+
+
+def _format_options(command: Command) -> Command:
+    """Add the options of all formats to a command, one for each flag."""
+    flags: dict[str, tuple[FormatOption, list[str]]] = {}
+    for format in all_formats():
+        for option in format.options:
+            if option.flag is not None:
+                flags.setdefault(option.flag, (option, []))[1].append(format.name)
+    for flag, (option, names) in reversed(flags.items()):
+        text = f"{', '.join(names)}: {option.help}"
+        if option.value is None:
+            command = click.option(flag, type=float, metavar=option.metavar, help=text)(command)
+        else:
+            command = click.option(flag, is_flag=True, help=text)(command)
+    return command
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("--to", "target", required=True, metavar="FORMAT", help="Such as coco, yolo, labelme, cvat, csv, png.")
+@click.option("--to", "target", required=True, metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
-@click.option("--from", "origin", metavar="FORMAT", help="Of IN; found out by itself where possible.")
+@click.option("--from", "origin", metavar="FORMAT", help="Of IN; recognised by what it holds if left out.")
 @click.option(
     "--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail (exit 2), and write nothing, below this IoU."
 )
-@click.option("--polygons", is_flag=True, help="coco: outlines instead of run lengths.")
-@click.option("--crowd", is_flag=True, help="coco: mark every annotation as a crowd.")
-@click.option("--tolerance", type=float, metavar="PX", help="How far outlines may leave the pixels; 0 by default.")
-@click.option("--mask-shapes", is_flag=True, help="labelme: exact masks instead of polygons.")
-@click.option("--no-shapes", is_flag=True, help="csv: measurements alone, which cannot be read back.")
+@_format_options
 @json_option
 @quiet_option
 @debug_option
@@ -53,18 +73,17 @@ def command(
     anymask convert anymask-out/dogs --to coco --out dogs.json --polygons
     anymask convert results --to yolo --out dataset --min-iou 0.98
     """  # noqa: D301 - click wants the control character itself
-    from anymask.formats.datasets import read_dataset, write_checked, write_dataset
-    from anymask.formats.registry import find_format
-
     format = find_format(target)
-    options = _options(flags)
-    check = _Check(min_iou, readable=not flags["no_shapes"])
+    chosen = _chosen_options(format, flags)
+    options = {option.name: value for option, value in chosen}
+    check = _Check(min_iou, readable=all(option.is_readable for option, _ in chosen))
     if min_iou is not None and not check.readable:
-        raise InputError("--min-iou needs the shapes: leave out --no-shapes")
+        unreadable = [option.flag for option, _ in chosen if not option.is_readable]
+        raise InputError(f"--min-iou needs the shapes: leave out {unreadable[0]}")
     sets = read_dataset(source, origin)
     first = list(itertools.islice(sets, 2))
     if not first:
-        raise InputError(f"there is no photo in {source}")
+        raise InputError(f"there is no image in {source}")
     measured = check if check.readable else None
     is_folder_of_one = not format.suffix and not format.holds_many
     if len(first) == 1 and (out.suffix or is_folder_of_one) and measured:
@@ -74,61 +93,71 @@ def command(
     if as_json:
         click.echo(json.dumps({**check.summary(), "files": [str(file) for file in files]}, indent=2))
     elif not quiet:
-        check.tell(out)
+        check.report(out)
 
 
-def _options(flags: dict[str, Any]) -> dict[str, Any]:
-    """Only what was asked for, so that a format refuses options that it does not have."""
-    options: dict[str, Any] = {name: True for name in ("polygons", "crowd") if flags[name]}
-    if flags["tolerance"] is not None:
-        options["tolerance"] = flags["tolerance"]
-    if flags["mask_shapes"]:
-        options["shapes"] = "mask"
-    if flags["no_shapes"]:
-        options["shapes"] = False
-    return options
+def _chosen_options(format: Format, flags: Mapping[str, Any]) -> list[tuple[FormatOption, Any]]:
+    """The format's options that the command line sets, each with the value of its keyword.
+
+    Raises:
+        InputError: an option of other formats.
+    """
+    own = {option.flag: option for option in format.options if option.flag is not None}
+    chosen = []
+    for name, value in flags.items():
+        if value is None or value is False:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in own:
+            has = f"it has {', '.join(own)}" if own else "it has none"
+            raise InputError(f"{format.name} has no option {flag}; {has}")
+        chosen.append((own[flag], value if own[flag].value is None else own[flag].value))
+    return chosen
 
 
 class _Check:
-    """Compares masks before and after, image by image."""
+    """Compares masks before and after, image by image.
+
+    Args:
+        min_iou: InputError below this IoU; None for no limit.
+        readable: whether there is anything to compare with.
+    """
 
     def __init__(self, min_iou: float | None, readable: bool) -> None:
         self.min_iou, self.readable = min_iou, readable
-        self.photos = self.masks = self.changed = 0
+        self.images = self.masks = self.changed = 0
         self.worst = 1.0
         self.losses: list[dict[str, Any]] = []
 
     def __call__(self, before: MaskSet, after: MaskSet) -> None:
-        from anymask.formats.helpers.round_trip import kept_shapes
-
-        self.photos += 1
-        photo = before.record.path or f"photo {self.photos}"
-        for index, kept in enumerate(kept_shapes(before, after)):
+        self.images += 1
+        name = before.record.path or f"image {self.images}"
+        for index, iou in enumerate(round_trip_ious(before, after)):
             self.masks += 1
-            self.worst = min(self.worst, kept)
-            if self.min_iou is not None and kept < self.min_iou:
+            self.worst = min(self.worst, iou)
+            if self.min_iou is not None and iou < self.min_iou:
                 raise InputError(
-                    f"mask {index} of {photo} keeps an IoU of {kept:.4f}, below --min-iou {self.min_iou:g}; "
+                    f"mask {index} of {name} keeps an IoU of {iou:.4f}, below --min-iou {self.min_iou:g}; "
                     "nothing was written"
                 )
-            if kept < 1:
+            if iou < 1:
                 self.changed += 1
-                if len(self.losses) < _SHOWN:
-                    self.losses.append({"photo": photo, "mask": index, "iou": round(kept, 6)})
+                if len(self.losses) < _MOST_LOSSES:
+                    self.losses.append({"photo": name, "mask": index, "iou": round(iou, 6)})
 
     def summary(self) -> dict[str, Any]:
         if not self.readable:
             return {"compared": False}
-        counts = {"photos": self.photos, "masks": self.masks, "changed": self.changed}
+        counts = {"photos": self.images, "masks": self.masks, "changed": self.changed}
         return {"compared": True, **counts, "worst_iou": round(self.worst, 6), "losses": self.losses}
 
-    def tell(self, out: Path) -> None:
+    def report(self, out: Path) -> None:
         if not self.readable:
             click.echo(f"{out}: measurements alone")
             return
-        click.echo(f"{out}: {self.masks} masks of {self.photos} photos, {self.masks - self.changed} exact")
+        click.echo(f"{out}: {self.masks} masks of {self.images} images, {self.masks - self.changed} exact")
         for loss in self.losses:
-            gone = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
-            click.echo(f"  {loss['photo']}, mask {loss['mask']}: {gone}")
+            text = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
+            click.echo(f"  {loss['photo']}, mask {loss['mask']}: {text}")
         if self.changed > len(self.losses):
             click.echo(f"  and {self.changed - len(self.losses)} more; the worst IoU is {self.worst:.4f}")

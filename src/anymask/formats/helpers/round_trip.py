@@ -1,4 +1,4 @@
-"""What a format kept of the masks' shapes: intersection over union of each before and after."""
+"""How exactly a format preserves the shapes of masks: the IoU of each before and after."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 
 
-def kept_shapes(before: MaskSet, after: MaskSet) -> list[float]:
-    """How much of each mask came back.
+def round_trip_ious(before: MaskSet, after: MaskSet) -> list[float]:
+    """How much of each mask's shape came back.
 
     Args:
         before: as they were.
@@ -24,14 +24,14 @@ def kept_shapes(before: MaskSet, after: MaskSet) -> list[float]:
     """
     if len(before) == len(after):
         return [_iou(first, second) for first, second in zip(iter_bounded(before), iter_bounded(after), strict=True)]
-    kept = [0.0] * len(before)
+    ious = [0.0] * len(before)
     free = set(range(len(after)))
     pairs = sorted(_overlapping(before, after), reverse=True)
     for value, first, second in pairs:
-        if second in free and not kept[first]:
-            kept[first] = value
+        if second in free and not ious[first]:
+            ious[first] = value
             free.remove(second)
-    return kept
+    return ious
 
 
 def _overlapping(before: Sequence[Mask], after: Sequence[Mask]) -> list[tuple[float, int, int]]:
