@@ -30,7 +30,7 @@ def on_squares(cutout: Cutout) -> PIL.Image.Image:
     height, width = cutout.pixels.shape[:2]
     y, x = np.indices((height, width)) // 10
     squares = PIL.Image.fromarray(np.where((x + y) % 2, 205, 240).astype(np.uint8)).convert("RGB")
-    squares.paste(cutout.picture, (0, 0), cutout.picture)
+    squares.paste(cutout.image, (0, 0), cutout.image)
     return squares
 
 
@@ -44,9 +44,9 @@ def cut_outs(coffee: anymask.EncodedImage, cat: anymask.EncodedImage, fruits: an
     slice_ = fruits.segment(box=[192, 262, 628, 674])
     panels = [
         on_squares(anymask.cutout(cat.source, face, crop=True)),
-        anymask.cutout(coffee.source, cup, background=Blur(9)).picture,
+        anymask.cutout(coffee.source, cup, background=Blur(9)).image,
         on_squares(anymask.cutout(fruits.source, slice_, crop=True, margin=12, shadow=True, outline=Outline(12))),
-        anymask.cutout(coffee.source, cup, crop=True, margin=24, background=(246, 242, 236), shadow=True).picture,
+        anymask.cutout(coffee.source, cup, crop=True, margin=24, background=(246, 242, 236), shadow=True).image,
     ]
     save(
         row(panels, ["transparent", "--background blur", "--outline 3% --shadow", "--background … --shadow"], 240),
@@ -62,7 +62,7 @@ def inpainting(coffee: anymask.EncodedImage) -> None:
     mask = PIL.Image.fromarray(mark_crop(done.hole, crop).astype(np.uint8) * 255)
     pair = PIL.Image.fromarray(take_crop(coffee.source.pixels, crop))
     save(
-        row([spoon.draw(), pair, mask, done.picture], ["spoon", "image.png", "mask.png", "--method telea"], 260),
+        row([spoon.draw(), pair, mask, done.image], ["spoon", "image.png", "mask.png", "--method telea"], 260),
         "inpainting.jpg",
     )
 

@@ -50,7 +50,7 @@ def main() -> None:
 
     asked.out.mkdir(parents=True, exist_ok=True)
     plain.save(asked.out / f"{asked.photo.stem}.png")
-    on_square(shaded.picture, asked.side).save(asked.out / f"{asked.photo.stem}.jpg", quality=92)
+    on_square(shaded.image, asked.side).save(asked.out / f"{asked.photo.stem}.jpg", quality=92)
     print(f"{asked.out / asked.photo.stem}.png and .jpg, edges: {plain.edges}, score {product[0].score:.2f}")
 
 

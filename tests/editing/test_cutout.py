@@ -10,7 +10,7 @@ import pytest
 from anymask.editing.backgrounds import covering, parse_color
 from anymask.editing.cutout import Blur, cutout
 from anymask.editing.effects import Outline, Shadow
-from anymask.editing.saving import encoded, save_picture
+from anymask.editing.saving import encoded, save_image
 from anymask.errors import InputError
 from anymask.io.image import open_image
 from tests.support.composites import hairy_disc
@@ -157,7 +157,7 @@ def test_files_that_cannot_be_written_are_refused(composite, tmp_path, name, wor
 
 def test_a_side_that_webp_cannot_hold_is_refused(tmp_path):
     with pytest.raises(InputError, match="16383"):
-        save_picture(tmp_path / "long.webp", np.zeros((2, 16384, 3), np.uint8))
+        save_image(tmp_path / "long.webp", np.zeros((2, 16384, 3), np.uint8))
 
 
 @pytest.mark.parametrize(("kind", "quality"), [("PNG", None), ("TIFF", None), ("WEBP", None)])

@@ -207,6 +207,6 @@ def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, A
 def _save(picture: PIL.Image.Image, target: Path) -> None:
     import numpy as np
 
-    from anymask.editing.saving import save_picture
+    from anymask.editing.saving import save_image
 
-    save_picture(target, np.asarray(picture))
+    save_image(target, np.asarray(picture))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,17 +10,15 @@ from numpy.typing import NDArray
 
 from anymask.editing.backgrounds import covering, in_colors_of, out_of_focus
 from anymask.editing.edges import Matte, MatteBox, hard_edges, smooth_edges
+from anymask.editing.edited_image import EditedImage
 from anymask.editing.effects import Outline, Shadow
 from anymask.editing.matting import Band, can_matte, matte
-from anymask.editing.saving import save_picture
 from anymask.errors import InputError
 from anymask.io.image import Image, open_image
 from anymask.structures.color import Color
 from anymask.structures.overlap import tight_box
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from anymask.structures.mask import Mask
     from anymask.structures.mask_set import MaskSet
 
@@ -41,37 +38,16 @@ class Blur:
 
 
 @dataclass(frozen=True, eq=False)
-class Cutout:
-    """A finished cut-out.
+class Cutout(EditedImage):
+    """A finished cut-out: RGBA, or RGB if it got a background.
 
     Attributes:
-        pixels: uint8 [h, w, 4], RGBA with straight alpha, or [h, w, 3], RGB, if it got a background.
-        box: [x_min, y_min, x_max, y_max] of the photograph that it shows; may reach beyond it.
+        box: [x_min, y_min, x_max, y_max] of the image that it shows; may reach beyond it.
         edges: "matte", "smooth" or "hard": how the edges were made.
-        icc_profile: the photograph's colour profile, or None.
     """
 
-    pixels: NDArray[np.uint8] = field(repr=False)
     box: MatteBox
     edges: str
-    icc_profile: bytes | None = field(default=None, repr=False)
-
-    @property
-    def picture(self) -> PIL.Image.Image:
-        """As a Pillow image, RGBA or RGB, with its colour profile."""
-        import PIL.Image
-
-        picture = PIL.Image.fromarray(self.pixels)
-        if self.icc_profile is not None:
-            picture.info["icc_profile"] = self.icc_profile
-        return picture
-
-    def save(self, path: str | Path, quality: int | None = None) -> Path:
-        """Write it as PNG, WebP, TIFF or (with a background) JPEG, see `anymask.editing.saving.save_picture`."""
-        return save_picture(Path(path), self.pixels, self.icc_profile, quality)
-
-    def _repr_png_(self) -> bytes:
-        return bytes(self.picture._repr_png_() or b"")
 
 
 def cutout(
@@ -125,7 +101,7 @@ def cutout(
     else:
         canvas = (0, 0, *image.size)
     pixels = _stacked(layers, frame, canvas, _ground(image, lifted, canvas, background))
-    return Cutout(pixels, canvas, lifted.edges, image.icc_profile)
+    return Cutout(pixels, canvas, lifted.edges, icc_profile=image.icc_profile)
 
 
 def as_array(mask: Any) -> NDArray[np.bool_]:

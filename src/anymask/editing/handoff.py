@@ -164,7 +164,7 @@ def paste_back(pair: Pair, source: Any, answer: Any) -> InpaintResult:
         )
     pixels = image.pixels.copy()
     paste(pixels, painted.pixels, pair.crop, pair.hole, pair.hole.box)
-    return InpaintResult(pixels, pair.hole, (pair.crop,), "paste", image.icc_profile)
+    return InpaintResult(pixels, pair.hole, (pair.crop,), "paste", icc_profile=image.icc_profile)
 
 
 def _check_photo(pair: Pair, image: Image) -> None:

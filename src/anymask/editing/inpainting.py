@@ -3,60 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.editing.cutout import as_array
+from anymask.editing.edited_image import EditedImage
 from anymask.editing.inpaint_mask import Crop, InpaintMask, groups, make_crop, make_inpaint_mask
 from anymask.editing.inpainters import Inpainter, load_inpainter
-from anymask.editing.saving import save_picture
 from anymask.errors import InputError
 from anymask.io.image import open_image
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from anymask.structures.mask import Mask
     from anymask.structures.mask_set import MaskSet
 
 
 @dataclass(frozen=True, eq=False)
-class InpaintResult:
-    """A repainted photograph.
+class InpaintResult(EditedImage):
+    """A repainted image, RGB; where `hole` has no weight the pixels are those of the original.
 
     Attributes:
-        pixels: uint8 [H, W, 3], RGB; where `hole` has no weight they are the photograph's.
         hole: what was repainted.
         crops: the parts that were worked on.
         painter: name of what painted.
-        icc_profile: the photograph's colour profile, or None.
     """
 
-    pixels: NDArray[np.uint8] = field(repr=False)
     hole: InpaintMask = field(repr=False)
     crops: tuple[Crop, ...]
     painter: str
-    icc_profile: bytes | None = field(default=None, repr=False)
-
-    @property
-    def picture(self) -> PIL.Image.Image:
-        """As a Pillow image, with its colour profile."""
-        import PIL.Image
-
-        picture = PIL.Image.fromarray(self.pixels)
-        if self.icc_profile is not None:
-            picture.info["icc_profile"] = self.icc_profile
-        return picture
-
-    def save(self, path: str | Path, quality: int | None = None) -> Path:
-        """Write it. Only PNG, TIFF and WebP without `quality` keep the untouched pixels exact; JPEG changes all."""
-        return save_picture(Path(path), self.pixels, self.icc_profile, quality)
-
-    def _repr_png_(self) -> bytes:
-        return bytes(self.picture._repr_png_() or b"")
 
 
 def inpaint(
@@ -110,7 +86,7 @@ def inpaint(
         painted = painter(take_crop(pixels, crop), mark_crop(hole, crop))
         paste(pixels, painted, crop, hole, box)
         crops.append(crop)
-    return InpaintResult(pixels, hole, tuple(crops), painter.name, image.icc_profile)
+    return InpaintResult(pixels, hole, tuple(crops), painter.name, icc_profile=image.icc_profile)
 
 
 def take_crop(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ def is_exact(path: Path, quality: int | None = None) -> bool:
     return format != "JPEG" and (format != "WEBP" or quality is None)
 
 
-def save_picture(
+def save_image(
     path: Path, pixels: NDArray[np.uint8], icc_profile: bytes | None = None, quality: int | None = None
 ) -> Path:
     """Write a picture in one step.

@@ -86,7 +86,7 @@ def cut_out_png(
         outline=None if body.outline is None else Outline(body.outline),
     )
     buffer = io.BytesIO()
-    result.picture.save(buffer, "png", compress_level=1, icc_profile=result.icc_profile)
+    result.image.save(buffer, "png", compress_level=1, icc_profile=result.icc_profile)
     return buffer.getvalue()
 
 
