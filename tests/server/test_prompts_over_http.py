@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anymask import EncodedImage, Mask
-from anymask.formats.registry import format_names
+from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.structures.polygons import polygons_to_mask
 
 SAUCER = {"points": [[110, 300]], "labels": [1]}
@@ -195,7 +195,14 @@ def test_every_format_of_the_registry_can_be_downloaded(api: TestClient, coffee_
     answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.png"})
     assert answer.status_code == 200, answer.text
     assert len(answer.content) > 50
+    assert answer.headers["content-type"] == (find_format(format).media_type or "application/zip")
     assert 'filename="my-cup' in answer.headers["content-disposition"]
+
+
+def test_the_formats_of_the_server_have_titles_for_a_menu(api: TestClient) -> None:
+    formats = api.get("/v1/models").json()["formats"]
+    assert {each["name"]: each["title"] for each in formats} == {each.name: each.title for each in all_formats()}
+    assert formats[0]["name"] == "png"
 
 
 def test_several_files_come_as_one_archive(api: TestClient, coffee_id: str) -> None:

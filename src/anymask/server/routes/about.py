@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from anymask._version import __version__
+from anymask.formats.base import Format
 from anymask.formats.registry import all_formats
 from anymask.server.auth import COOKIE, same_token
 from anymask.server.problems import Problem, answer_json
@@ -59,11 +60,15 @@ async def models(request: Request) -> Response:
             "version": __version__,
             "detector": service.settings.detector,
             "models": here,
-            "formats": [{"name": each.name, "summary": each.summary} for each in all_formats()],
+            "formats": [_about_format(each) for each in sorted(all_formats(), key=lambda each: each.menu_position)],
             "urls": service.settings.allow_urls,
             "limits": vars(service.limits),
         }
     )
+
+
+def _about_format(format: Format) -> dict[str, str | bool]:
+    return {"name": format.name, "title": format.title, "summary": format.summary, "holds_many": format.holds_many}
 
 
 @router.get("/healthz", response_model=dict[str, str])

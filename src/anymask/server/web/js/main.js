@@ -21,7 +21,7 @@ import { alternativesOf } from "./core/alternatives.js";
 import { listenToPointers } from "./canvas/pointer.js";
 import { Stage } from "./canvas/stage.js";
 import { S } from "./core/strings.js";
-import { Takeaway } from "./panels/export.js";
+import { ExportPanel } from "./panels/export.js";
 import { nextTheme, startTheme } from "./ui/theme.js";
 import { ViewState } from "./core/view_state.js";
 import { makeToolbar } from "./panels/toolbar.js";
@@ -67,7 +67,7 @@ const current = new Current(
   { clean: previewCleaning, answer: showAnswer },
   act.split,
 );
-const takeaway = new Takeaway(app);
+const exportPanel = new ExportPanel(app);
 
 listenToPointers(stage, gesturesOf(app, ui, hover, stage, everything, showPlace));
 listenToKeys(canvas, commandsOf(app, ui, hover, stage, everything, { ...act, showPlace }));
@@ -91,7 +91,7 @@ Object.assign(window, { anymask: { app, ui, hover, stage, everything } });
 
 changed();
 app.restore().catch(sayFailure);
-takeaway.learn().catch(sayFailure);
+exportPanel.load().catch(sayFailure);
 
 function openImage(file) {
   if (file.type && !file.type.startsWith("image/")) return say(S.notAnImage);

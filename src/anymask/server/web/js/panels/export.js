@@ -9,9 +9,10 @@ import { copy, download } from "../net/download.js";
 import { S } from "../core/strings.js";
 import { tint } from "../canvas/tint.js";
 
-const OURS = ["png", "cutout", "coco", "labelme", "yolo", "sa1b", "masks-json"];
+export class ExportPanel {
+  /** @type {string | null} The format that the user chose; none at first. */
+  #chosen = null;
 
-export class Takeaway {
   /** @param {import("../app.js").App} app */
   constructor(app) {
     this.app = app;
@@ -19,29 +20,29 @@ export class Takeaway {
     byId("export").onclick = () => this.#save().catch(sayFailure);
     byId("copy-python").onclick = () => this.#copy("python", asPython);
     byId("copy-shell").onclick = () => this.#copy("shell", asShell);
-    this.#list(OURS);
+    byId("export-format").onchange = (event) => (this.#chosen = event.target.value);
+    this.#list([]);
   }
 
-  /** Learn what runs on the server, and what it can write. */
-  async learn() {
-    const about = await this.app.api.models();
-    const { model, engine, precision } = about.serving ?? about;
+  /** Load from the server which model runs there, and which formats it writes. */
+  async load() {
+    const { model, engine, precision, formats } = await this.app.api.models();
     this.model = { model, engine, precision };
-    if (about.formats) this.#list([...about.formats.map((each) => each.name ?? each), "cutout"]);
+    this.#list(formats);
   }
 
+  /**
+   * List the formats of the server, then those that the browser writes itself.
+   * @param {{name: string, title: string}[]} formats
+   */
   #list(formats) {
-    const known = Object.keys(S.formats).filter((name) => formats.includes(name) || name === "prompts");
-    const others = formats.filter((name) => !S.formats[name]);
+    const own = Object.entries(S.browserFormats).map(([name, title]) => ({ name, title }));
     const select = byId("export-format");
-    const chosen = select.value;
-    select.replaceChildren(
-      ...[...known, ...others].map((name) => el("option", { value: name }, S.formats[name] ?? name)),
-    );
-    if (formats.includes(chosen)) select.value = chosen;
+    select.replaceChildren(...[...formats, ...own].map(({ name, title }) => el("option", { value: name }, title)));
+    if (this.#chosen) select.value = this.#chosen;
   }
 
-  /** The objects to give away: those in sight that have a mask. */
+  /** The objects to export: those that are visible and have a mask. */
   get #objects() {
     return this.app.state.objects.filter((object) => object.visible && (object.steps.length || object.edits.length));
   }
@@ -54,9 +55,9 @@ export class Takeaway {
     const stem = fileName(app.image.name.replace(/\.[^.]+$/, ""));
     if (format === "prompts") {
       const text = JSON.stringify(promptLog(app.image, this.model, objects), null, 1);
-      return this.#give(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
+      return this.#download(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
     }
-    if (format === "cutout") return this.#give(await this.#cutout(objects), `${stem}-cutout.png`);
+    if (format === "cutout") return this.#download(await this.#cutout(objects), `${stem}-cutout.png`);
     const masks = await Promise.all(
       objects.map(async (object) => {
         const answer = await app.answers.of(object);
@@ -67,13 +68,13 @@ export class Takeaway {
         };
       }),
     );
-    const { blob, name } = await this.#written(format, masks);
-    this.#give(blob, name ?? `${stem}-${format}`);
+    const { blob, name } = await this.#fileFromServer(format, masks);
+    this.#download(blob, name ?? `${stem}-${format}`);
   }
 
-  async #written(format, masks) {
+  async #fileFromServer(format, masks) {
     const { api, image } = this.app;
-    return this.#patiently(() => api.export(image.id, format, masks, image.name));
+    return this.#withImageThere(() => api.export(image.id, format, masks, image.name));
   }
 
   /** The objects alone, everything else transparent: pixels as they are, edges not softened. */
@@ -81,7 +82,7 @@ export class Takeaway {
     const { app } = this;
     const { id, width, height } = app.image;
     const answers = await Promise.all(objects.map((object) => app.answers.of(object)));
-    const file = await this.#patiently(() => app.api.imageFile(id, "png"));
+    const file = await this.#withImageThere(() => app.api.imageFile(id, "png"));
     const pixels = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d");
@@ -93,17 +94,17 @@ export class Takeaway {
     return canvas.convertToBlob({ type: "image/png" });
   }
 
-  /** Ask the server, which may have to be sent the image again. */
-  async #patiently(ask) {
+  /** Send a request; if the server no longer has the image, send the image and then the request again. */
+  async #withImageThere(request) {
     try {
-      return await ask();
+      return await request();
     } catch (error) {
-      if (await this.app.sendAgain(error)) return ask();
+      if (await this.app.sendAgain(error)) return request();
       throw error;
     }
   }
 
-  #give(blob, name) {
+  #download(blob, name) {
     download(blob, name);
     say(S.saved(name));
   }
