@@ -1,4 +1,4 @@
-"""`anymask cutout`, `inpaint` and `paste` as a person runs them."""
+"""`anymask cutout` and `inpaint` as a person runs them."""
 
 import json
 
@@ -148,7 +148,7 @@ def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_photo
     assert not list(tmp_path.iterdir())
 
 
-# ---------------------------------------------------------------- inpaint and paste
+# ---------------------------------------------------------------- inpaint
 
 
 @pytest.mark.parametrize("method", [["telea"], ["ns", "--radius", "3"], ["onnx"]])
@@ -202,11 +202,11 @@ def test_keep_repaints_all_but_the_object(coffee_photo, tmp_path, capsys):
 def test_a_pair_goes_out_and_comes_back(coffee_photo, tmp_path, capsys):
     folder = tmp_path / "pair"
     assert run("inpaint", coffee_photo, "--box", SPOON, "--shadow", "10%", "--pair", folder) == 0
-    assert "anymask paste" in capsys.readouterr().out
+    assert "--paste-back" in capsys.readouterr().out
     with PIL.Image.open(folder / "image.png") as picture:
         green = PIL.Image.new("RGB", (picture.width * 2, picture.height * 2), (0, 200, 0))
-    green.save(tmp_path / "answer.png")
-    assert run("paste", folder, tmp_path / "answer.png", "--out", tmp_path / "done.png") == 0
+    green.save(tmp_path / "painted.png")
+    assert run("inpaint", "--paste-back", folder, tmp_path / "painted.png", "--out", tmp_path / "done.png") == 0
     before, after = open_image(coffee_photo).pixels, pixels(tmp_path / "done.png")
     weights = read_pair(folder).hole.inside((0, 0, 600, 400))
     assert np.array_equal(before[weights == 0], after[weights == 0])
@@ -214,18 +214,42 @@ def test_a_pair_goes_out_and_comes_back(coffee_photo, tmp_path, capsys):
     assert (weights == 1).sum() > 2000
 
 
-def test_paste_without_its_photo_says_how_to_name_it(coffee_photo, chelsea_photo, tmp_path, capsys):
+def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_photo, chelsea_photo, tmp_path, capsys):
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(coffee_photo.read_bytes())
     assert run("inpaint", copy, "--box", SPOON, "--pair", tmp_path / "pair", "--quiet") == 0
     copy.unlink()
-    answer = tmp_path / "pair" / "image.png"
-    assert run("paste", tmp_path / "pair", answer, "--out", tmp_path / "a.png") == 2
-    assert "--photo" in capsys.readouterr().err
-    assert run("paste", tmp_path / "pair", answer, "--photo", chelsea_photo, "--out", tmp_path / "a.png") == 2
+    back = ["--paste-back", tmp_path / "pair", tmp_path / "pair" / "image.png", "--out", tmp_path / "a.png"]
+    assert run("inpaint", *back) == 2
+    assert "give the image" in capsys.readouterr().err
+    assert run("inpaint", chelsea_photo, *back) == 2
     assert "not the photograph" in capsys.readouterr().err
-    assert run("paste", tmp_path / "pair", answer, "--photo", coffee_photo, "--out", tmp_path / "a.png") == 0
+    assert run("inpaint", coffee_photo, *back, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["inpainted"]["exact"]
     assert np.array_equal(pixels(tmp_path / "a.png"), open_image(coffee_photo).pixels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--point", CUP], "does not go with --point"),
+        (["--method", "telea"], "does not go with --method"),
+        (["--pair", "elsewhere"], "does not go with --pair"),
+        (["--out", "a.gif"], ".png"),
+    ],
+)
+def test_paste_back_does_not_go_with_finding_or_painting(coffee_photo, tmp_path, capsys, arguments, words):
+    pair = tmp_path / "pair"
+    assert run("inpaint", coffee_photo, "--box", SPOON, "--pair", pair, "--quiet") == 0
+    assert run("inpaint", "--paste-back", pair, pair / "image.png", *arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert words in errors
+
+
+def test_inpaint_without_an_image_is_a_usage_error(capsys):
+    assert run("inpaint", "--point", CUP) == 2
+    assert "IMAGE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

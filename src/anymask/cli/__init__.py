@@ -26,7 +26,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
-    "paste": ("anymask.cli.paste", "A model's answer to inpaint --pair, put back into the photo."),
     "draw": ("anymask.cli.draw", "Overlays, contact sheets and animations of masks."),
     "convert": ("anymask.cli.convert", "Masks from one file format to another."),
     "evaluate": ("anymask.cli.evaluate", "How good the answers are on photos with ground truth."),

@@ -24,6 +24,7 @@ from anymask.cli.object_options import length, object_options, objects, report
 if TYPE_CHECKING:
     from anymask.editing.inpaint_mask import InpaintMask, Sizes
     from anymask.editing.inpainters import Inpainter
+    from anymask.editing.inpainting import InpaintResult
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
@@ -78,20 +79,28 @@ def _with(options: tuple[Any, ...]) -> Callable[[Command], Command]:
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=click.Path(path_type=Path), required=False)
 @object_options
 @_with(_HOLE)
 @_with(_PAINTER)
 @_with((engine_option, precision_option, threads_option, device_option, allow_option))
 @click.option("--pair", type=click.Path(path_type=Path), metavar="DIR", help="Paint nothing: write image and mask.")
+@click.option(
+    "--paste-back",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="DIR FILE",
+    help="Paste FILE, painted elsewhere from the folder that --pair wrote, into the image.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg.")
 @click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss).")
 @json_option
 @quiet_option
 @debug_option
+@click.pass_context
 def command(
-    image: Path, mask_file: Path | None, out: Path | None, pair: Path | None, as_json: bool, quiet: bool,
-    quality: int | None, **options: Any,
+    ctx: click.Context, /, image: Path | None, mask_file: Path | None, out: Path | None, pair: Path | None,
+    paste_back: tuple[Path, Path] | None, as_json: bool, quiet: bool, quality: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Repaint objects of an image, or with --keep everything else.
 
@@ -102,15 +111,29 @@ def command(
     anymask inpaint photo.jpg --point 350,450 --out without.png
     anymask inpaint photo.jpg --text "the person on the left" --shadow 40 --method onnx --model lama.onnx --out a.png
     anymask inpaint photo.jpg --text dog --method diffusers --model FOLDER --prompt "a cat on a sofa" --out cat.png
-    anymask inpaint photo.jpg --point 350,450 --pair pair/      then: anymask paste pair/ answer.png --out done.png
+    anymask inpaint photo.jpg --point 350,450 --pair pair/
+    anymask inpaint --paste-back pair/ painted.png --out done.png
+
+    --paste-back takes the image from where it was; give IMAGE if it has moved. The painted image may be larger or
+    smaller than the pair, with the same proportions.
     """  # noqa: D301 - click wants the control character itself
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
     from anymask.io.image import open_image
 
+    if paste_back is not None:
+        _refuse_beside_paste_back(ctx)
+        record = _paste_back(*paste_back, image, out, quality)
+        if as_json:
+            click.echo(json.dumps({"inpainted": record["inpainted"]}, ensure_ascii=False))
+        elif not quiet:
+            click.echo("\n".join(record["says"]))
+        return
+    if image is None:
+        raise click.UsageError("Missing argument 'IMAGE'.", ctx)
     opened = open_image(image)
     if pair is not None and out is not None:
-        raise InputError("--pair paints nothing and needs no --out; paste the answer with anymask paste")
+        raise InputError("--pair paints nothing and needs no --out; paste the painted image with --paste-back")
     asked, look = _sorted_out(options, painting=pair is None)
     out = out or Path("anymask-out") / image.stem / "inpainted.png"
     format_of(out)
@@ -219,10 +242,16 @@ def _paint(
     out: Path, photo: Image, found: MaskSet, painter: Inpainter, look: dict[str, Any], quality: int | None
 ) -> dict[str, Any]:
     from anymask.editing.inpainting import inpaint
-    from anymask.editing.saving import is_exact
 
     context = length(look["context"], "--context", _side(found))
     done = inpaint(photo, found, painter, **_reach(found, look), keep=look["keep"], context=context)
+    return _save(done, out, quality)
+
+
+def _save(done: InpaintResult, out: Path, quality: int | None) -> dict[str, Any]:
+    """Write the result; what --json prints about it, and under "says" the lines for people."""
+    from anymask.editing.saving import is_exact
+
     done.save(out, quality)
     exact = is_exact(out, quality)
     says = [] if exact else [f"note: {_LOSSY}"]
@@ -230,9 +259,10 @@ def _paint(
     says += [
         f"note: painted at {c.size[0]}x{c.size[1]} for {c.box[2] - c.box[0]}x{c.box[3] - c.box[1]}" for c in scaled
     ]
-    says.append(f"{out}: repainted by {painter.name}, nothing changed outside {list(done.hole.box)}")
+    by = "from a painted image" if done.painter == "paste" else f"by {done.painter}"
+    says.append(f"{out}: repainted {by}, nothing changed outside {list(done.hole.box)}")
     crops = [{"box": list(crop.box), "size": list(crop.size)} for crop in done.crops]
-    record = {"file": str(out), "method": painter.name, "hole": list(done.hole.box), "crops": crops, "exact": exact}
+    record = {"file": str(out), "method": done.painter, "hole": list(done.hole.box), "crops": crops, "exact": exact}
     return {"inpainted": record, "says": says}
 
 
@@ -245,8 +275,47 @@ def _hand_off(folder: Path, photo: Image, hole: InpaintMask, look: dict[str, Any
     side = max(hole.box[2] - hole.box[0], hole.box[3] - hole.box[1])
     context = length(look["context"], "--context", side)
     written = [str(path) for path in write_pair(folder, photo, hole, _sizes(SIZES, look), context)]
-    advice = f"repaint {written[0]} where {written[1]} is white, then: anymask paste {folder} ANSWER.png --out FILE.png"
+    advice = f"repaint {written[0]} where {written[1]} is white, then: anymask inpaint --paste-back {folder} FILE.png"
     return {"pair": written, "says": [*written, advice]}
+
+
+_BESIDE_PASTE_BACK = ("image", "paste_back", "out", "quality", "as_json", "quiet")
+
+
+def _refuse_beside_paste_back(ctx: click.Context) -> None:
+    """Refuse options that find objects or paint: --paste-back does neither.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    from anymask.errors import InputError
+
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if parameter.expose_value and name not in _BESIDE_PASTE_BACK and _is_on_command_line(ctx, name):
+            raise InputError(f"--paste-back pastes what is painted already; it does not go with {parameter.opts[0]}")
+
+
+def _is_on_command_line(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def _paste_back(
+    folder: Path, painted: Path, image: Path | None, out: Path | None, quality: int | None
+) -> dict[str, Any]:
+    from anymask.editing.handoff import paste_back, read_pair
+    from anymask.editing.saving import format_of
+    from anymask.errors import InputError
+
+    pair = read_pair(folder)
+    source = image or (Path(pair.photo) if pair.photo else None)
+    if source is None:
+        raise InputError(f"{folder} does not say where its image is: anymask inpaint IMAGE --paste-back …")
+    if image is None and not source.exists():
+        raise InputError(f"{source} is no longer there: give the image, anymask inpaint IMAGE --paste-back …")
+    target = out or Path("anymask-out") / source.stem / "inpainted.png"
+    format_of(target)
+    return _save(paste_back(pair, source, painted), target, quality)
 
 
 def _record(found: MaskSet, record: dict[str, Any]) -> dict[str, Any]:
