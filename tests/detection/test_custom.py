@@ -42,7 +42,7 @@ def test_boxes_alone_are_the_one_phrase_asked(answer: Any) -> None:
     assert found.scores.tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("answer", [None, [], (), np.zeros((0, 4)), ([], [], []), Detections.none()])
+@pytest.mark.parametrize("answer", [None, [], (), np.zeros((0, 4)), ([], [], []), Detections.empty()])
 def test_nothing_in_any_form(answer: Any) -> None:
     assert len(detect(load_detector(lambda pixels, phrases: answer), PICTURE, "dog")) == 0
 

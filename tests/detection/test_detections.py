@@ -20,7 +20,7 @@ def test_iterates_as_label_score_and_box() -> None:
 
 
 def test_best_first_keeps_the_order_of_equals() -> None:
-    assert [(each.label, each.box[0]) for each in THREE.best_first()] == [("cat", 5), ("dog", 0), ("dog", -4)]
+    assert [(each.label, each.box[0]) for each in THREE.sorted_by_score()] == [("cat", 5), ("dog", 0), ("dog", -4)]
 
 
 def test_boxes_are_clipped_to_the_picture_and_slivers_go() -> None:
@@ -31,16 +31,16 @@ def test_boxes_are_clipped_to_the_picture_and_slivers_go() -> None:
 
 
 def test_nothing_is_an_answer_that_goes_through_everything() -> None:
-    nothing = Detections.none()
-    assert len(nothing.clipped((10, 10)).best_first().moved(3, 4).take([])) == 0
-    assert Detections.joined([]).boxes.shape == Detections.joined([nothing, nothing]).boxes.shape == (0, 4)
+    nothing = Detections.empty()
+    assert len(nothing.clipped((10, 10)).sorted_by_score().shift(3, 4).take([])) == 0
+    assert Detections.concat([]).boxes.shape == Detections.concat([nothing, nothing]).boxes.shape == (0, 4)
     assert repr(nothing) == "<Detections: nothing>"
 
 
 def test_joining_keeps_all_in_order() -> None:
-    joined = Detections.joined([THREE, Detections.none(), THREE.moved(100, 0)])
-    assert joined.labels == (*THREE.labels, *THREE.labels)
-    assert joined.boxes[3].tolist() == [100, 0, 110, 10]
+    both = Detections.concat([THREE, Detections.empty(), THREE.shift(100, 0)])
+    assert both.labels == (*THREE.labels, *THREE.labels)
+    assert both.boxes[3].tolist() == [100, 0, 110, 10]
 
 
 def test_remarks_tell_what_was_taken_as_what_and_what_was_not_found() -> None:

@@ -82,7 +82,7 @@ def test_detections_agree_with_transformers(
     owls: Owls, detectors: Detectors, picture: NDArray[np.uint8], family: str, exporter: str, engine: str
 ) -> None:
     official = owls(family).detect(picture, PHRASES)
-    found = detectors(family, exporter, engine).detect([picture], PHRASES, 0.0)[0].best_first()
+    found = detectors(family, exporter, engine).detect([picture], PHRASES, 0.0)[0].sorted_by_score()
     assert len(found) == len(official["scores"]) == 144
     # The network makes small patches of a small picture so alike that one phrase fits them all.
     assert len(set(official["texts"])) > 1 or picture.shape[0] < 100
@@ -106,7 +106,9 @@ def test_the_template_is_put_around_phrases(
     owls: Owls, detectors: Detectors, picture: NDArray[np.uint8], family: str
 ) -> None:
     official = owls(family).detect(picture, ["a photo of a cup", "a photo of a cat"])
-    found = detectors(family, templates=("a photo of a {}",)).detect([picture], ["A Cup", "cat"], 0.0)[0].best_first()
+    found = (
+        detectors(family, templates=("a photo of a {}",)).detect([picture], ["A Cup", "cat"], 0.0)[0].sorted_by_score()
+    )
     np.testing.assert_allclose(found.scores, official["scores"], atol=SCORES_WITHIN)
     assert set(found.labels) <= {"A Cup", "cat"}
 

@@ -129,7 +129,7 @@ class GeneratedMasks(MaskSet):
         """
         masks = list(self._masks)
         boxes = np.array([mask.box for mask in iter_bounded(self._masks)]).reshape(-1, 4)
-        for label, score, box in detections.best_first():
+        for label, score, box in detections.sorted_by_score():
             unlabelled = np.array([not mask.label for mask in masks], np.bool_)
             fits = np.where(unlabelled, box_iou(boxes, box), 0.0)
             best = int(np.argmax(fits)) if len(fits) else -1

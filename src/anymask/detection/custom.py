@@ -54,7 +54,7 @@ class CustomDetector:
 
     def _as_detections(self, answer: Any, phrases: Sequence[str]) -> Detections:
         if answer is None:
-            return Detections.none()
+            return Detections.empty()
         if isinstance(answer, Detections):
             return answer
         boxes, labels, scores = self._parts(answer)

@@ -59,15 +59,15 @@ class Detections:
         object.__setattr__(self, "phrases", tuple(self.phrases) or self.labels)
 
     @classmethod
-    def none(cls) -> Detections:
+    def empty(cls) -> Detections:
         """The answer of a detector that found nothing."""
         return cls(np.zeros((0, 4)), np.zeros(0, np.float32), ())
 
     @classmethod
-    def joined(cls, parts: Sequence[Detections]) -> Detections:
+    def concat(cls, parts: Sequence[Detections]) -> Detections:
         """All boxes of several answers about one picture, in their order."""
         if not parts:
-            return cls.none()
+            return cls.empty()
         return cls(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),
@@ -86,11 +86,11 @@ class Detections:
             phrases=tuple(self.phrases[i] for i in chosen),
         )
 
-    def best_first(self) -> Detections:
+    def sorted_by_score(self) -> Detections:
         """The same boxes in order of falling score; equal scores keep their order."""
         return self.take(np.argsort(-self.scores, kind="stable"))
 
-    def moved(self, x: float, y: float) -> Detections:
+    def shift(self, x: float, y: float) -> Detections:
         """The same boxes in a frame whose origin lies `x` to the left and `y` above."""
         return replace(self, boxes=self.boxes + np.array([x, y, x, y], np.float64))
 

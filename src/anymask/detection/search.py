@@ -99,7 +99,7 @@ def detect_batch(
     first_looks = detector.detect(pictures, phrases, threshold)
     return [
         filter_detections(
-            Detections.joined([look, *_closer(detector, pixels, phrases, threshold, search.zoom)]), pixels, search
+            Detections.concat([look, *_closer(detector, pixels, phrases, threshold, search.zoom)]), pixels, search
         )
         for pixels, look in zip(pictures, first_looks, strict=True)
     ]
@@ -108,7 +108,7 @@ def detect_batch(
 def filter_detections(found: Detections, pixels: NDArray[np.uint8], search: DetectionOptions) -> Detections:
     """Clip boxes to the picture and leave those that a search wants, best first."""
     height, width = pixels.shape[:2]
-    found = found.clipped((width, height)).best_first()
+    found = found.clipped((width, height)).sorted_by_score()
     found = found.take(np.arange(min(len(found), _MAX_BOXES)))
     shares = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1) / (width * height)
     found = found.take((shares >= search.min_area) & (shares <= search.max_area))
@@ -129,5 +129,5 @@ def _closer(
         return
     looks = detector.detect([pixels[top:bottom, left:right] for left, top, right, bottom in views], phrases, threshold)
     for window, look in zip(views, looks, strict=True):
-        placed = look.moved(window[0], window[1])
+        placed = look.shift(window[0], window[1])
         yield placed.take(whole_boxes(placed, window, (width, height)))
