@@ -12,7 +12,7 @@ import pytest
 
 from anymask.errors import InputError
 from anymask.formats import folder, masks_json, png
-from anymask.formats.registry import find_format, format_names
+from anymask.formats.registry import find_format, find_mask_reader, format_names
 from anymask.structures.mask_set import MaskSet
 
 
@@ -22,6 +22,12 @@ def test_formats_are_found_by_name_and_by_extension() -> None:
     assert find_format(path=Path("a/b.png")) is png.FORMAT
     assert find_format(path="a/folder") is folder.FORMAT
     assert find_format("png", "out.json") is png.FORMAT
+
+
+def test_the_format_to_read_masks_in_is_told_by_the_extension_and_else_an_image() -> None:
+    assert find_mask_reader(Path("a/masks.json")) is masks_json.FORMAT
+    assert find_mask_reader(Path("a/dogs")) is folder.FORMAT
+    assert find_mask_reader(Path("a.PNG")) is find_mask_reader(Path("a.bmp")) is png.FORMAT
 
 
 @pytest.mark.parametrize(("name", "path"), [("gif", "out.png"), (None, "out.gif"), ("../png", "x")])

@@ -62,12 +62,11 @@ def objects(image: Image, mask_file: Path | None, quiet: bool, **asked: Any) -> 
 
 def _read(path: Path, image: Image) -> MaskSet:
     from anymask.errors import InputError
-    from anymask.formats.registry import find_format
+    from anymask.formats.registry import find_mask_reader
 
     if not path.exists():
         raise InputError(f"there is no {path}")
-    name = None if path.suffix.lower() in (".json", "") else "png"
-    return find_format(name, path).read(path, image)
+    return find_mask_reader(path).read(path, image)
 
 
 def _named(image: Image, quiet: bool, asked: dict[str, Any]) -> MaskSet:

@@ -80,6 +80,7 @@ class Format:
             extension with another (COCO's is ".json" too) leave it to the more common one.
         options: keywords of `write` and `write_dataset`.
         signature: how its files are recognised.
+        reads_any_image: whether `read` takes image files of any kind, whatever their extension.
         needs_masks: whether `write` refuses an image without masks.
         menu_position: where it stands in a menu, small numbers first.
         write_dataset: writes any number of images, ``write_dataset(sets, path, check=..., **options)``, of which one at
@@ -97,6 +98,7 @@ class Format:
     extensions: tuple[str, ...] = ()
     options: tuple[FormatOption, ...] = ()
     signature: Signature = field(default_factory=Signature)
+    reads_any_image: bool = False
     needs_masks: bool = False
     menu_position: int = 100
     write_dataset: Callable[..., list[Path]] | None = None

@@ -102,6 +102,7 @@ FORMAT = Format(
     media_type="image/png",
     extensions=(".png",),
     signature=Signature(folder_entry="mask_*.png", extensions=(".png",), counts_in_folder=False),
+    reads_any_image=True,
     needs_masks=True,
     menu_position=10,
     write=write,

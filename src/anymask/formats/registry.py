@@ -54,6 +54,14 @@ def find_format(name: str | None = None, path: str | Path = "") -> Format:
     )
 
 
+def find_mask_reader(path: Path) -> Format:
+    """The format to read the masks of one image in: the one that the extension means, or else that of mask images."""
+    extension = path.suffix.lower()
+    by_extension = (each for each in all_formats() if extension in each.extensions)
+    of_images = (each for each in all_formats() if each.reads_any_image)
+    return next(by_extension, None) or next(of_images)
+
+
 @cache
 def _module_names() -> tuple[str, ...]:
     """Modules of this package, formats or not; none of them is imported."""
