@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,33 +143,57 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     return with_image(only(read_dataset(path), path), image)
 
 
+@dataclass(frozen=True)
+class CocoIndex:
+    """A COCO file with its annotations sorted by image; all entries are as they stand in the file.
+
+    Attributes:
+        categories: id → name.
+        images: the entries of `images`, in their order.
+        annotations: id of an image → its entries of `annotations`, in their order.
+    """
+
+    categories: dict[Any, str]
+    images: list[dict[str, Any]]
+    annotations: dict[Any, list[dict[str, Any]]]
+
+
+def load_index(path: Path) -> CocoIndex:
+    """Load a COCO file; masks are not decoded.
+
+    Raises:
+        InputError: not such a file, or damaged: two images with one id, or an annotation of an image that is not there.
+    """
+    with reading(path, "COCO"):
+        content = load_json(path)
+        categories = {
+            entry["id"]: str(entry["name"])
+            for entry in (mapped(each, "categories") for each in listed(content.get("categories", []), "categories"))
+        }
+        images = [mapped(each, "images") for each in listed(content["images"], "images")]
+        annotations: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
+        if len(annotations) != len(images):
+            raise InputError("two images have the same id")
+        for entry in (mapped(each, "annotations") for each in listed(content["annotations"], "annotations")):
+            image = entry["image_id"]
+            if image not in annotations:
+                raise InputError(f"annotation {entry.get('id')!r} is about image {image!r}, which is not in 'images'")
+            annotations[image].append(entry)
+    return CocoIndex(categories, images, annotations)
+
+
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every photo of a dataset, in the order of its `images`; masks are decoded when somebody looks at them.
+    """Read every image of a dataset, in the order of its `images`; masks are decoded when somebody looks at them.
 
     Raises:
         InputError: not such a file, or damaged.
     """
-    with reading(path, "COCO"):
-        content = load_json(path)
-        labels = {
-            entry["id"]: str(entry["name"])
-            for entry in (mapped(each, "categories") for each in listed(content.get("categories", []), "categories"))
-        }
-        photos = [mapped(each, "images") for each in listed(content["images"], "images")]
-        by_photo: dict[Any, list[dict[str, Any]]] = {photo["id"]: [] for photo in photos}
-        if len(by_photo) != len(photos):
-            raise InputError("two images have the same id")
-        for entry in listed(content["annotations"], "annotations"):
-            photo = mapped(entry, "annotations")["image_id"]
-            if photo not in by_photo:
-                raise InputError(f"annotation {entry.get('id')!r} is about image {photo!r}, which is not in 'images'")
-            by_photo[photo].append(entry)
-    del content
-    for photo in photos:
+    index = load_index(path)
+    for image in index.images:
         with reading(path, "COCO"):
-            size = picture_size(photo["width"], photo["height"])
-            record = record_of(photo["file_name"], size, photo.get("sha256"))
-            masks = [_mask(entry, size, labels) for entry in by_photo.pop(photo["id"])]
+            size = picture_size(image["width"], image["height"])
+            record = record_of(image["file_name"], size, image.get("sha256"))
+            masks = [_mask(entry, size, index.categories) for entry in index.annotations.pop(image["id"])]
         yield MaskSet(masks, image=record)
 
 

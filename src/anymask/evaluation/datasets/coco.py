@@ -5,6 +5,7 @@ Polygons are filled by `pycocotools`, so that figures are those of COCO's own ev
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import SMALLEST, Object, Photograph, drawn
+from anymask.formats.coco import FORMAT, load_index
 from anymask.formats.helpers.outlines import checked_ring
-from anymask.formats.helpers.validation import listed, load_json, mapped, picture_size, reading, safe_name
+from anymask.formats.helpers.validation import picture_size, reading, safe_name
 from anymask.structures import rle as runs
 
 
@@ -120,7 +122,7 @@ def _holds_instances(path: Path) -> bool:
         return False
     with reading(path, "COCO"):
         content = json.loads(path.read_bytes())
-    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+    return isinstance(content, dict) and FORMAT.signature.json_keys <= content.keys()
 
 
 def read_coco(path: Path, images: Path | None = None) -> list[Photograph]:
@@ -133,28 +135,17 @@ def read_coco(path: Path, images: Path | None = None) -> list[Photograph]:
     Raises:
         InputError: a damaged file, or a photograph that is not there.
     """
+    index = load_index(path)
     with reading(path, "COCO"):
-        content = load_json(path)
-        categories = {
-            entry["id"]: str(entry["name"])
-            for entry in (mapped(each, "categories") for each in listed(content.get("categories", []), "categories"))
-        }
-        pictures = [mapped(each, "images") for each in listed(content["images"], "images")]
-        entries: dict[Any, list[dict[str, Any]]] = {picture["id"]: [] for picture in pictures}
-        if len(entries) != len(pictures):
-            raise InputError("two images have the same id")
-        for entry in (mapped(each, "annotations") for each in listed(content["annotations"], "annotations")):
-            if entry["image_id"] not in entries:
-                raise InputError(f"annotation {entry['id']!r} is about image {entry['image_id']!r}, which is not there")
-            if entry["category_id"] not in categories:
+        for entry in itertools.chain.from_iterable(index.annotations.values()):
+            if entry["category_id"] not in index.categories:
                 raise InputError(f"annotation {entry['id']!r} has the category {entry['category_id']!r}, which is none")
-            entries[entry["image_id"]].append(entry)
         folders = _picture_folders(path) if images is None else [images]
         photographs = []
-        for picture in pictures:
-            name = safe_name(picture["file_name"])
-            size = picture_size(picture["width"], picture["height"])
-            own = Annotations(path, name, size, tuple(entries[picture["id"]]), categories)
+        for image in index.images:
+            name = safe_name(image["file_name"])
+            size = picture_size(image["width"], image["height"])
+            own = Annotations(path, name, size, tuple(index.annotations[image["id"]]), index.categories)
             photographs.append(Photograph(_found(name, folders, path), name, (own,)))
     return photographs
 
