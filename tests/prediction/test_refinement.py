@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from anymask import PromptError
 from anymask.prediction.flip_tta import flip_logits, flip_prompt
-from anymask.prediction.window import resample
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import ResizeLongestSide
+from anymask.structures.transforms import ResizeLongestSide, warp_logits
 
 
 def blob(frame, x, y, radius):
@@ -50,7 +49,7 @@ def test_an_answer_lies_at_the_same_place_in_a_window(x, y, width, height):
     frame, window = ResizeLongestSide(1000, 800), (x, y, x + width, y + height)
     seen = ResizeLongestSide(width, height)
     middle = (x + width / 2, y + height / 2)
-    carried = resample(blob(frame, *middle, 80), frame, seen, window)
+    carried = warp_logits(blob(frame, *middle, 80), frame.logit_grid(), seen.logit_grid(window))
     mask, expected = seen.upscale(carried), np.zeros((height, width), bool)
     rows, columns = np.mgrid[:height, :width] + 0.5
     expected = np.hypot(columns - width / 2, rows - height / 2) < 80

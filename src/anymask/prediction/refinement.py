@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import PromptError
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.selection import check_logits
-from anymask.prediction.window import DETAIL, Detail, resample, seam_ramp
+from anymask.prediction.window import DETAIL, Detail, seam_ramp
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt
-from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide
+from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, warp_logits
 
 Refine = Literal["auto", "off", "max"]
 Look = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestSide]]
@@ -104,7 +104,7 @@ class Refiner:
         decode, frame = self.look(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
         asked = self._asked_in(window, box, prompt)
         (seen,) = segment_prompts(decode, frame, [asked], "object")
-        before = resample(answer.logits, self.frame, frame, window)
+        before = warp_logits(answer.logits, self.frame.logit_grid(), frame.logit_grid(window))
         if iou(seen.logits > 0, before > 0) < _DETAIL_AGREEMENT:
             return None
         trust = _TRUST_IN_DETAIL if finer >= DETAIL else _TRUST_IN_SIZE

@@ -111,23 +111,3 @@ def render_logits(frame: ResizeLongestSide, logits: NDArray[np.float32], detail:
         x0, y0, x1, y1 = detail.window
         full[y0:y1, x0:x1] = detail.frame.interpolate(detail.logits)
     return full
-
-
-def resample(
-    logits: NDArray[np.float32],
-    frame: ResizeLongestSide,
-    window_frame: ResizeLongestSide,
-    window: tuple[int, int, int, int],
-) -> NDArray[np.float32]:
-    """See an answer about the photo as if it were about a window: float32 [256, 256] in the window's frame."""
-    import cv2
-
-    cell = MODEL_SIDE // LOGIT_SIDE
-    rows_columns = []
-    for axis, (start, size) in enumerate(((window[0], window[2] - window[0]), (window[1], window[3] - window[1]))):
-        photo_scale = frame.resized[axis] / (frame.width, frame.height)[axis] / cell
-        pixels = (np.arange(LOGIT_SIDE) + 0.5) * cell * size / window_frame.resized[axis] + start
-        rows_columns.append((pixels * photo_scale - 0.5).astype(np.float32))
-    across, down = np.meshgrid(*rows_columns)
-    seen: NDArray[np.float32] = cv2.remap(logits, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return seen

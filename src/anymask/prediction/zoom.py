@@ -24,13 +24,13 @@ from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.preview import preview
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.selection import Select
-from anymask.prediction.window import Detail, ImageWindow, render_logits, resample, seam_ramp
+from anymask.prediction.window import Detail, ImageWindow, render_logits, seam_ramp
 from anymask.structures.mask import Mask
 from anymask.structures.mask_input import MASK_LOGIT, mask_logits
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
 from anymask.structures.prompt_check import PromptCheck
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
+from anymask.structures.transforms import LOGIT_SIDE, ResizeLongestSide, warp_logits
 
 _AGREEMENT = 0.7
 """The least IoU, inside the window, of the answer there and the one that is to go on outside."""
@@ -65,6 +65,7 @@ class ZoomedView:
         embedding = family.encode(np.ascontiguousarray(encoded.pixels[y0:y1, x0:x1]))
         self.window, self.nbytes = window, embedding.nbytes + encoded.nbytes
         self._photo, self._frame = encoded.transform, ResizeLongestSide(x1 - x0, y1 - y0)
+        self._photo_grid, self._window_grid = self._photo.logit_grid(), self._frame.logit_grid(window)
         self._decode: DecodePrompts = partial(family.decode, embedding, self._frame)
         self._ask_photo: DecodePrompts = partial(
             family.decode, encoded.tokens, encoded.transform
@@ -143,7 +144,7 @@ class ZoomedView:
         whole = self._whole(answer, prompt)
         if whole is None or whole.logits is None:
             return None
-        before = resample(whole.logits, self._photo, self._frame, self.window)
+        before = warp_logits(whole.logits, self._photo_grid, self._window_grid)
         return self._made(answer, self._joined(answer.logits, before, _TRUST), whole, prompt)
 
     def _made(
@@ -201,7 +202,8 @@ class ZoomedView:
         logits, scores = self._ask_photo([replace(prompt, mask_input=None), followed])
         own = preview(lambda _: (logits[:1], scores[:1]), self._photo, [prompt])[0].logits
         whole = [own, *logits.reshape(-1, *logits.shape[2:])]
-        fits = [iou(resample(each, self._photo, self._frame, self.window)[:rows, :columns] > 0, seen) for each in whole]
+        inside = [warp_logits(each, self._photo_grid, self._window_grid)[:rows, :columns] > 0 for each in whole]
+        fits = [iou(each, seen) for each in inside]
         best = whole[0 if fits[0] >= _LIKE else int(np.argmax(fits))]
         if max(fits) < _AGREEMENT:
             return None
@@ -219,15 +221,10 @@ class ZoomedView:
         """Logits of the window as logits of the photo, for the next click: float32 [256, 256]."""
         import cv2
 
-        frame, (x0, y0, x1, y1) = self._photo, self.window
-        cells = (np.arange(LOGIT_SIDE) + 0.5) * (MODEL_SIDE // LOGIT_SIDE)
-        inner = MODEL_SIDE // LOGIT_SIDE
-        across = (cells * frame.width / frame.resized[0] - x0) * self._frame.resized[0] / (x1 - x0) / inner - 0.5
-        down = (cells * frame.height / frame.resized[1] - y0) * self._frame.resized[1] / (y1 - y0) / inner - 0.5
-        finer = max(1.0, (frame.width / frame.resized[0]) / ((x1 - x0) / self._frame.resized[0]))
-        smooth = cv2.blur(seen, (int(finer) | 1, int(finer) | 1))  # a cell of the photo is several of the window
-        columns, rows = np.meshgrid(across.astype(np.float32), down.astype(np.float32))
-        put: NDArray[np.float32] = cv2.remap(smooth, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        finer = max(1.0, self._photo_grid.pixels_per_cell[0] / self._window_grid.pixels_per_cell[0])
+        smooth = cv2.blur(seen, (int(finer) | 1, int(finer) | 1))  # a cell of the image is several of the window
+        put = warp_logits(smooth, self._window_grid, self._photo_grid)
+        columns, rows = self._window_grid.coordinates_of(self._photo_grid)
         limit = self._frame.valid_logits()
         held = (columns >= -0.5) & (columns < limit[0]) & (rows >= -0.5) & (rows < limit[1])
         if outside is None:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 MODEL_SIDE = 1024
 LOGIT_SIDE = 256
+_CELL = MODEL_SIDE // LOGIT_SIDE
+"""Edge of a logit cell in pixels of the 1,024 square."""
 _TILE_CELLS = 4
 """Edge of a tile in logit cells. Tiles without a boundary are filled; 4 was the fastest of 2, 4, 8 at 11 megapixels."""
 _TILE_PIXELS = 32
@@ -59,8 +61,16 @@ class ResizeLongestSide:
     def valid_logits(self) -> tuple[int, int]:
         """(columns, rows) of the logits that look at the photo rather than at padding."""
         width, height = self.resized
-        cell = MODEL_SIDE // LOGIT_SIDE
-        return -(-width // cell), -(-height // cell)
+        return -(-width // _CELL), -(-height // _CELL)
+
+    def logit_grid(self, window: tuple[int, int, int, int] | None = None) -> LogitGrid:
+        """Where the logits of this geometry lie in an image.
+
+        Args:
+            window: (x_min, y_min, x_max, y_max) in pixels of the image, maxima exclusive, the part of it that this
+                geometry is of; None: the geometry is of the image itself.
+        """
+        return LogitGrid((self.width, self.height), self.resized, None if window is None else window[:2])
 
     def logits_at(self, logits: NDArray[np.float32], points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Value of the full-size mask logits at pixels of the photo.
@@ -166,6 +176,70 @@ class ResizeLongestSide:
 
 
 @dataclass(frozen=True)
+class LogitGrid:
+    """The affine map between pixels of an image and the 256×256 logits of the image or of a window of it.
+
+    Attributes:
+        size: (width, height) of the image or window, in pixels of the image.
+        resized: (width, height) that it has inside the 1,024 square.
+        origin: (x, y) of the window's top left corner, in pixels of the image; None for the image itself.
+    """
+
+    size: tuple[int, int]
+    resized: tuple[int, int]
+    origin: tuple[int, int] | None = None
+
+    @property
+    def pixels_per_cell(self) -> tuple[float, float]:
+        """(width, height) of one logit cell, in pixels of the image."""
+        return self.size[0] / self.resized[0] * _CELL, self.size[1] / self.resized[1] * _CELL
+
+    def coordinates_of(self, other: LogitGrid) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Where the cells of another grid of the same image have their centres in this one.
+
+        Returns:
+            Columns and rows, float32 [256, 256] each, in cells of this grid; 0 is the centre of the first cell. Cells
+            outside this grid get coordinates outside 0 to 255.
+        """
+        columns, rows = np.meshgrid(*(self._cells(axis, other._centres(axis)).astype(np.float32) for axis in (0, 1)))
+        return columns, rows
+
+    def _centres(self, axis: int) -> NDArray[np.float64]:
+        """The centres of the cells along one axis, float64 [256], in pixels of the image."""
+        start = 0 if self.origin is None else self.origin[axis]
+        centres: NDArray[np.float64] = (np.arange(LOGIT_SIDE) + 0.5) * _CELL * self.size[axis] / self.resized[axis]
+        return centres + start
+
+    def _cells(self, axis: int, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixels of the image along one axis, float64 [N], as cells; 0 is the centre of the first cell.
+
+        One product for an image and one step after the other for a window, because the two round differently: of a
+        million cells three would lie one float32 apart.
+        """
+        if self.origin is None:
+            return pixels * (self.resized[axis] / self.size[axis] / _CELL) - 0.5
+        return (pixels - self.origin[axis]) * self.resized[axis] / self.size[axis] / _CELL - 0.5
+
+
+def warp_logits(logits: NDArray[np.float32], source: LogitGrid, target: LogitGrid) -> NDArray[np.float32]:
+    """Interpolate logits of one window of an image at the cells of another.
+
+    Args:
+        logits: float32 [256, 256], of ``source``.
+        source: the grid of the logits.
+        target: the grid to interpolate at, of the same image.
+
+    Returns:
+        float32 [256, 256], of ``target``; outside ``source`` the values at its edge.
+    """
+    import cv2
+
+    columns, rows = source.coordinates_of(target)
+    warped: NDArray[np.float32] = cv2.remap(logits, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return warped
+
+
+@dataclass(frozen=True)
 class _Weights:
     """Interpolation weights of one axis, both steps of the reference in one matrix.
 
@@ -206,7 +280,7 @@ def bilinear_taps(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np
 def _tiles(size: int, resized: int) -> NDArray[np.int64]:
     """Cut one axis into tiles: [tiles, 4] of first and last pixel, first and last logit cell (ends exclusive)."""
     weights = _weights(size, resized)
-    cells = resized / (MODEL_SIDE // LOGIT_SIDE)
+    cells = resized / _CELL
     step = max(_TILE_PIXELS, round(_TILE_CELLS * size / cells))
     starts = np.arange(0, size, step)
     ends = np.minimum(starts + step, size)
