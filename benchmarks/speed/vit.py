@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from anymask.engines.loading import load_engine
-from anymask.models.base import load_family
+from anymask.models.base import load_model
 from benchmarks.official import Peers
 from benchmarks.speed.pairs import Comparison, run_in_turns
 from benchmarks.speed.photos import SMALL, pixels
@@ -24,7 +24,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
         checkpoint = save_checkpoint(model, Path(name) / "vit_b.pth")
         for engine_name, precision in RUNS:
             engine = load_engine(engine_name, precision=precision, threads=peers.settings.threads, device="cpu")
-            family = load_family("sam", {checkpoint.name: checkpoint}, f"random/{engine_name}/{precision}", engine)
+            family = load_model("sam", {checkpoint.name: checkpoint}, f"random/{engine_name}/{precision}", engine)
             yield run_in_turns(
                 f"ViT-B encode {SMALL[0]}×{SMALL[1]}, {engine.name} {engine.precision}",
                 ours=lambda family=family: family.encode(photo),

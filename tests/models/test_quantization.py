@@ -14,7 +14,7 @@ import anymask
 from anymask.engines.base import ENGINES
 from anymask.engines.loading import load_engine
 from anymask.errors import EngineError, ModelError
-from anymask.models.base import load_family
+from anymask.models.base import load_model
 from anymask.models.sam.quantization import Arithmetic, Int8, known_ranges, steps, weight_scales
 
 RNG = np.random.default_rng(0)
@@ -99,7 +99,7 @@ def test_the_table_belongs_to_the_default_model_and_to_its_layers() -> None:
 def test_weights_without_a_table_are_one_clear_line() -> None:
     engine = load_engine("openvino", precision="int8")
     with pytest.raises(ModelError, match="int8 has been measured for mobile-sam only"):
-        load_family("sam", {}, "0" * 64, engine)
+        load_model("sam", {}, "0" * 64, engine)
 
 
 @pytest.mark.parametrize("device", ["cuda", "coreml"])

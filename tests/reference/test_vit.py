@@ -87,7 +87,7 @@ LOAD = """
 import sys, threading
 from pathlib import Path
 from anymask.engines.loading import load_engine
-from anymask.models.base import load_family
+from anymask.models.base import load_model
 
 def private():
     status = Path("/proc/self/status").read_text()
@@ -101,7 +101,7 @@ checkpoint, engine = Path(sys.argv[1]), load_engine(sys.argv[2], precision="f32"
 peaks, done = [private()], threading.Event()
 watching = threading.Thread(target=watch)
 watching.start()
-load_family("sam", {checkpoint.name: checkpoint}, "measured", engine)._graph("encoder")
+load_model("sam", {checkpoint.name: checkpoint}, "measured", engine)._graph("encoder")
 done.set()
 watching.join()
 print(max(peaks))

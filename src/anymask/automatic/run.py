@@ -21,7 +21,7 @@ from anymask.automatic.generator import (
     seconds_per_prompt,
 )
 from anymask.automatic.thresholds import Thresholds
-from anymask.models.base import Family
+from anymask.models.base import Model
 from anymask.structures.memory import return_freed_memory
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide
@@ -33,7 +33,7 @@ def find_objects(
     frame: ResizeLongestSide,
     pixels: NDArray[np.uint8],
     embedding: NDArray[np.float32],
-    family: Family,
+    family: Model,
     sampling: Sampling,
     thresholds: Thresholds,
     budget: Budget,
@@ -87,7 +87,7 @@ def _estimate(
     pixels: NDArray[np.uint8],
     decode: DecodePlaces,
     parallel_requests: int,
-    family: Family,
+    family: Model,
     sampling: Sampling,
     thresholds: Thresholds,
     budget: Budget,

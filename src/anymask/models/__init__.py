@@ -1,1 +1,1 @@
-"""The networks of each model family, and what a Segmenter needs of them."""
+"""The networks of each model family, and the interface that a Segmenter uses."""

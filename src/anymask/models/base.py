@@ -1,6 +1,6 @@
-"""The model families: how each of them encodes a picture and answers prompts.
+"""What a model offers a Segmenter, and how it is loaded.
 
-A family is one file here, plus its network in `graphs/` if that is new, plus its lines in the weights catalogue.
+Each model family has a folder here with its networks, and its entries in the catalogue of weights.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide
 
 
-class Family(Protocol):
-    """What a Segmenter needs from a family; safe to use from several threads at once."""
+class Model(Protocol):
+    """A model of one family, as a Segmenter uses it; safe to use from several threads at once."""
 
     @property
     def name(self) -> str:
@@ -30,29 +30,36 @@ class Family(Protocol):
 
     @property
     def precision(self) -> str:
-        """What its networks really compute in: "f32", "bf16" or "int8"."""
+        """The precision that its networks compute in: "f32", "bf16" or "int8"."""
         ...
 
     @property
     def variant(self) -> tuple[str, ...]:
-        """What besides weights and engine decides about the answer of `encode`, for the keys of stores."""
+        """What the result of `encode` depends on besides weights and engine, for the keys of stored embeddings."""
         ...
 
     @property
     def parallel_requests(self) -> int:
-        """How many calls of `decode` for a search pay off at once."""
+        """How many calls of `decode` to run at once when generating all masks of an image."""
         ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the image encoder on a photo, uint8 [H, W, 3] RGB → what `decode` needs to know of it."""
+        """Run the image encoder.
+
+        Args:
+            pixels: uint8 [H, W, 3], RGB.
+
+        Returns:
+            float32, the embedding that `decode` takes; its shape depends on the family.
+        """
         ...
 
     def prepare(self) -> None:
-        """Get ready what `decode` needs, so that the first answer is not slower than the next."""
+        """Compile what `decode` needs, so that its first call is not slower than the next."""
         ...
 
     def release(self) -> None:
-        """Give back the memory that only a run of a network needs; the next run takes it again, in milliseconds."""
+        """Free the memory that is needed only while a network runs; the next run allocates it again in milliseconds."""
         ...
 
     def decode(
@@ -63,33 +70,41 @@ class Family(Protocol):
         *,
         searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Answer prompts about one photo: logits [B, 4, 256, 256] and predicted IoU [B, 4].
+        """Predict masks for prompts on one image.
 
-        Index 0 is the answer of `multimask_output=False`, indices 1 to 3 those of `multimask_output=True`. With
-        `searching`, for many points and boxes, an answer may be a little less exact where that is faster, and logits
-        beyond the photo are left out at the right and at the bottom.
+        Args:
+            embedding: of `encode`.
+            frame: the geometry of the image in the model.
+            prompts: B prompts, in pixels of the image.
+            searching: for the many points and boxes of everything mode: masks may be a little less exact where that
+                is faster, and logits beyond the image are left out at the right and at the bottom.
+
+        Returns:
+            Logits, float32 [B, 4, 256, 256] (with `searching` [B, 4, rows, columns]), and predicted IoU, float32
+            [B, 4]. Index 0 is the mask of `multimask_output=False`, indices 1 to 3 are those of
+            `multimask_output=True`.
         """
         ...
 
 
-def load_family(family: str, files: Mapping[str, Path], key: str, engine: Engine, **options: Any) -> Family:
-    """Set up a family for one set of weights; nothing is compiled yet.
+def load_model(family: str, files: Mapping[str, Path], key: str, engine: Engine, **options: Any) -> Model:
+    """Load the model of one set of weights; nothing is compiled yet.
 
     Args:
-        family: the catalogue's name for it.
+        family: the catalogue's name of the model family.
         files: the model's verified files.
         key: identifies the weights in caches.
         engine: runs the graphs.
         options: the family's own, described at its class.
 
     Raises:
-        ModelError: a family this version does not know, files that are none of it, or an option it has not got.
+        ModelError: an unknown family, files that do not belong to it, or an option that it does not have.
     """
-    if family not in _FAMILIES:
+    if family not in _MODEL_CLASSES:
         raise ModelError(
-            f"this version does not know the model family {family!r}: it has {' and '.join(map(repr, _FAMILIES))}"
+            f"this version does not know the model family {family!r}: it has {' and '.join(map(repr, _MODEL_CLASSES))}"
         )
-    module, name = _FAMILIES[family]
+    module, name = _MODEL_CLASSES[family]
     make = getattr(import_module(f"anymask.models.{module}"), name)
     known = [
         parameter.name for parameter in signature(make).parameters.values() if parameter.kind == Parameter.KEYWORD_ONLY
@@ -97,9 +112,9 @@ def load_family(family: str, files: Mapping[str, Path], key: str, engine: Engine
     if unknown := [option for option in options if option not in known]:
         takes = f"it takes {', '.join(known)}" if known else "it takes none"
         raise ModelError(f"models of family {family!r} have no option {unknown[0]!r}: {takes}")
-    made: Family = make(list(files.values()), key, engine, **options)
-    return made
+    model: Model = make(list(files.values()), key, engine, **options)
+    return model
 
 
-_FAMILIES = {"sam": ("sam.model", "Sam"), "fastsam": ("fastsam.model", "FastSam")}
+_MODEL_CLASSES = {"sam": ("sam.model", "Sam"), "fastsam": ("fastsam.model", "FastSam")}
 """Module and class of each family; imported only when a model of it is loaded."""

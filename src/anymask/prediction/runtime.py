@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anymask.models.base import Family
+from anymask.models.base import Model
 from anymask.structures.provenance import Provenance
 
 
@@ -23,7 +23,7 @@ class Runtime:
     """
 
     name: str
-    model: Family
+    model: Model
     provenance: Callable[[float, float], Provenance]
     encode: Callable[[Any], Any]
     detector_options: Mapping[str, Any]

@@ -19,7 +19,7 @@ from anymask.engines.base import PRECISIONS, Engine
 from anymask.engines.loading import load_engine
 from anymask.errors import ModelError
 from anymask.io.image import Image, ImageSource, open_image
-from anymask.models.base import Family, load_family
+from anymask.models.base import Model, load_model
 from anymask.models.sam.constants import CODE_VERSION
 from anymask.prediction.embedding_cache import EmbeddingStore
 from anymask.prediction.encoded_image import EncodedImage
@@ -71,7 +71,7 @@ def load(
     runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
     files = ensure(entry, allow=allow, progress=progress)
     key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
-    family = load_family(entry.family, files, key, runtime, **options)
+    family = load_model(entry.family, files, key, runtime, **options)
     embeddings = EmbeddingStore(cache_root() / "embeddings") if store else None
     return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
 
@@ -94,7 +94,7 @@ class Segmenter:
     """
 
     def __init__(
-        self, model: str, key: str, family: Family, engine: Engine, store: EmbeddingStore | None, seconds: float
+        self, model: str, key: str, family: Model, engine: Engine, store: EmbeddingStore | None, seconds: float
     ) -> None:
         self.model = model
         self.engine = engine.name

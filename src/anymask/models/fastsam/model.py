@@ -38,7 +38,7 @@ _SHAPES_KEPT = 4
 
 
 class FastSam:
-    """A FastSAM model on an engine; see `anymask.models.base.Family`. Computes in f32 whatever the engine's precision.
+    """A FastSAM model on an engine; see `anymask.models.base.Model`. Computes in f32 whatever the engine's precision.
 
     Args:
         files: one ONNX export.

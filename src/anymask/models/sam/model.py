@@ -48,7 +48,7 @@ _BAND = 8 * 2**20
 
 
 class Sam:
-    """A SAM model on an engine. Graphs are compiled when first needed; see `anymask.models.base.Family`."""
+    """A SAM model on an engine. Graphs are compiled when first needed; see `anymask.models.base.Model`."""
 
     variant: tuple[str, ...] = ()
 
