@@ -61,7 +61,7 @@ def test_numbers_become_the_masks_that_comparing_gives(seed, height, width, step
     labels = np.random.default_rng(seed).integers(0, 5, (height, width)).astype(np.uint16) * 13_107
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_labels, "_PIXELS_AT_ONCE", step)
-        found = dict(_labels.labelled(labels))
+        found = dict(_labels.masks_of_labels(labels))
     assert list(found) == [value for value in np.unique(labels) if value]
     for value, mask in found.items():
         assert np.array_equal(mask.array, labels == value)
@@ -71,7 +71,7 @@ def test_numbers_become_the_masks_that_comparing_gives(seed, height, width, step
 def test_noise_is_not_held_as_runs(monkeypatch):
     monkeypatch.setattr(_labels, "_MOST_RUNS", 100)
     labels = np.random.default_rng(0).integers(0, 65536, (30, 30)).astype(np.uint16)
-    found = list(_labels.labelled(labels))
+    found = list(_labels.masks_of_labels(labels))
     assert all(np.array_equal(mask.array, labels == value) for value, mask in found)
     assert len(found) == len(np.unique(labels[labels > 0]))
 

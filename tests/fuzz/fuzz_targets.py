@@ -29,7 +29,7 @@ from anymask.structures.prompt import make_prompts, parse_box, parse_point
 
 Target = Callable[[bytes], None]
 
-MOST_PIXELS = 1_000_000
+MAX_PIXELS = 1_000_000
 """Of pictures that are decoded; everything interesting happens in smaller ones, and large ones take time."""
 
 FILE_MARK = b"\n=== "
@@ -100,7 +100,7 @@ def looked_at(masks: MaskSet) -> None:
     assert masks.size[0] >= 1
     assert masks.size[1] >= 1
     for mask in list(masks)[:20]:
-        if masks.size[0] * masks.size[1] <= MOST_PIXELS:
+        if masks.size[0] * masks.size[1] <= MAX_PIXELS:
             assert mask.array.sum() == mask.area
             assert mask.rle["size"] == list(masks.size[::-1])
             json.dumps(masks_json.mask_to_dict(mask), allow_nan=False)
@@ -112,13 +112,13 @@ def looked_at(masks: MaskSet) -> None:
 
 @target("picture")
 def picture(data: bytes) -> None:
-    image = open_image(data, max_pixels=MOST_PIXELS)
+    image = open_image(data, max_pixels=MAX_PIXELS)
     assert image.pixels.shape == (*image.size[::-1], 3)
 
 
 @target("picture-window")
 def picture_window(data: bytes) -> None:
-    image = open_image(data, max_pixels=MOST_PIXELS, window=(100, 3000))
+    image = open_image(data, max_pixels=MAX_PIXELS, window=(100, 3000))
     assert image.pixels.dtype == np.uint8
 
 
@@ -200,7 +200,7 @@ def _one_file(name: str, suffix: str) -> None:
     def read(data: bytes) -> None:
         format = find_format(name)
         with written(f"file{suffix}", data) as path:
-            if hasattr(format, "read_dataset"):
+            if format.read_dataset is not None:
                 for masks in format.read_dataset(path):
                     looked_at(masks)
             else:

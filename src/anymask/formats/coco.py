@@ -6,7 +6,6 @@ on request. Area and box come from the mask, boxes are `[x, y, width, height]`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
-from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, filled, parts_of
-from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
+from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of, polygon_mask
 from anymask.formats.helpers.spool import spooled_file
 from anymask.formats.helpers.validation import (
-    listed,
+    as_list,
+    as_object,
+    image_record,
+    image_size,
     load_json,
-    mapped,
-    number,
-    only,
-    picture_size,
+    only_image,
+    optional_float,
     reading,
-    record_of,
     with_image,
 )
 from anymask.structures.mask import Mask
@@ -34,9 +34,6 @@ from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-
-UNNAMED = "object"
-"""The category of masks without a label."""
 
 
 def write(
@@ -71,27 +68,27 @@ def write_dataset(
     check_tolerance(tolerance)
     if tolerance and not polygons:
         raise InputError("a tolerance is for polygons; run lengths are exact")
-    names, categories, count = PhotoNames(), _Categories(), 0
+    names, categories, count = ImageNames(), _Categories(), 0
     with spooled_file(path, lists=2, separator=b",\n  ") as (target, (images, annotations)):
         for image_id, masks in enumerate(sets, start=1):
             entries = []
             for mask in iter_bounded(masks):
                 count += 1
                 entry = _annotation(mask, polygons, tolerance, crowd)
-                category = categories.number(mask.label)
+                category = categories.number(label_or_default(mask))
                 entries.append({"id": count, "image_id": image_id, "category_id": category, **entry})
             record = masks.record
             about: dict[str, Any] = {"id": image_id, "file_name": names.name(record)}
             about |= {"width": record.width, "height": record.height}
-            images.add(_line({**about, **({"sha256": record.sha256} if record.sha256 else {})}))
+            images.add(encode_json({**about, **({"sha256": record.sha256} if record.sha256 else {})}))
             for entry in entries:
-                annotations.add(_line(entry))
+                annotations.add(encode_json(entry))
             if check is not None:
                 check(
                     masks, MaskSet([_mask(entry, masks.size, categories.by_number) for entry in entries], image=record)
                 )
         target.write(b'{"info": {"description": "made by anymask"}, "licenses": [],\n "categories": ')
-        target.write(_line(categories.entries))
+        target.write(encode_json(categories.entries))
         for name, spool in ((b"images", images), (b"annotations", annotations)):
             target.write(b',\n "' + name + b'": [\n  ')
             spool.pour(target)
@@ -107,8 +104,7 @@ class _Categories:
         self.by_number: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
 
-    def number(self, label: str | None) -> int:
-        name = UNNAMED if label is None else label
+    def number(self, name: str) -> int:
         if name not in self._numbers:
             self._numbers[name] = len(self._numbers) + 1
             self.by_number[self._numbers[name]] = name
@@ -119,28 +115,23 @@ class _Categories:
         return [{"id": number, "name": name, "supercategory": ""} for number, name in self.by_number.items()]
 
 
-def _line(content: Any) -> bytes:
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
 def _annotation(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> dict[str, Any]:
     x0, y0, x1, y1 = mask.box
     segmentation: Any = mask.rle
     if polygons and mask.area:  # COCO's own reader takes no empty list of polygons
         segmentation = [bridge_holes(part).reshape(-1).tolist() for part in parts_of(mask, tolerance)]
-    entry = {
+    return {
         "segmentation": segmentation,
         "area": mask.area,
         "bbox": [x0, y0, x1 - x0, y1 - y0],
         "iscrowd": int(crowd),
+        **known_scores(mask),
     }
-    scores = {"score": mask.score, "stability_score": mask.stability}
-    return entry | {name: float(value) for name, value in scores.items() if value is not None and value == value}
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
     """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
-    return with_image(only(read_dataset(path), path), image)
+    return with_image(only_image(read_dataset(path), path), image)
 
 
 @dataclass(frozen=True)
@@ -168,13 +159,15 @@ def load_index(path: Path) -> CocoIndex:
         content = load_json(path)
         categories = {
             entry["id"]: str(entry["name"])
-            for entry in (mapped(each, "categories") for each in listed(content.get("categories", []), "categories"))
+            for entry in (
+                as_object(each, "categories") for each in as_list(content.get("categories", []), "categories")
+            )
         }
-        images = [mapped(each, "images") for each in listed(content["images"], "images")]
+        images = [as_object(each, "images") for each in as_list(content["images"], "images")]
         annotations: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
         if len(annotations) != len(images):
             raise InputError("two images have the same id")
-        for entry in (mapped(each, "annotations") for each in listed(content["annotations"], "annotations")):
+        for entry in (as_object(each, "annotations") for each in as_list(content["annotations"], "annotations")):
             image = entry["image_id"]
             if image not in annotations:
                 raise InputError(f"annotation {entry.get('id')!r} is about image {image!r}, which is not in 'images'")
@@ -191,16 +184,16 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
     index = load_index(path)
     for image in index.images:
         with reading(path, "COCO"):
-            size = picture_size(image["width"], image["height"])
-            record = record_of(image["file_name"], size, image.get("sha256"))
+            size = image_size(image["width"], image["height"])
+            record = image_record(image["file_name"], size, image.get("sha256"))
             masks = [_mask(entry, size, index.categories) for entry in index.annotations.pop(image["id"])]
         yield MaskSet(masks, image=record)
 
 
 def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) -> Mask:
     about = {
-        "score": number(entry.get("score", entry.get("predicted_iou"))),
-        "stability": number(entry.get("stability_score")),
+        "score": optional_float(entry.get("score", entry.get("predicted_iou"))),
+        "stability": optional_float(entry.get("stability_score")),
         "label": labels.get(entry.get("category_id")),
     }
     shape = entry.get("segmentation")
@@ -209,7 +202,7 @@ def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) 
             raise InputError(f"annotation {entry.get('id')!r} has the size {shape.get('size')}, its photo {size}")
         return Mask.from_rle(shape, **about)
     if isinstance(shape, list):
-        return filled(shape, size, **about)
+        return polygon_mask(shape, size, **about)
     raise InputError(f"annotation {entry.get('id')!r} has no segmentation")
 
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
-from anymask.formats.helpers.photo_names import PhotoNames
-from anymask.formats.helpers.validation import number, only, picture_size, reading, record_of, with_image
+from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.validation import image_record, image_size, only_image, optional_float, reading, with_image
 from anymask.io.atomic import write_stream
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -61,7 +61,7 @@ def write_dataset(
     Raises:
         InputError: a path that cannot be written, or two photos of one name.
     """
-    names, columns = PhotoNames(), COLUMNS if shapes else COLUMNS[:-1]
+    names, columns = ImageNames(), COLUMNS if shapes else COLUMNS[:-1]
     with write_stream(path) as file:
         text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="")
         table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
@@ -109,7 +109,7 @@ def _score(value: float | None) -> Any:
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
     """Read a table of one photo; see `anymask.formats.registry.Format`."""
-    return with_image(only(read_dataset(path), path), image)
+    return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
@@ -141,8 +141,8 @@ def _lines(path: Path) -> Iterator[tuple[ImageRecord, Mask | None]]:
             if len(values) != len(header):
                 raise InputError(f"line {count} has {len(values)} columns, the first one {len(header)}")
             row = dict(zip(header, values, strict=True))
-            size = picture_size(row["width"], row["height"])
-            yield record_of(row["photo"], size), _mask(row, size) if row["mask"] else None
+            size = image_size(row["width"], row["height"])
+            yield image_record(row["photo"], size), _mask(row, size) if row["mask"] else None
 
 
 def _rows(file: Iterable[str]) -> Iterator[list[str]]:
@@ -164,8 +164,8 @@ def _mask(row: dict[str, str], size: tuple[int, int]) -> Mask:
     return Mask.from_rle(
         {"size": [size[1], size[0]], "counts": row["rle"]},
         label=row.get("label") or None,
-        score=number(row.get("score")),
-        stability=number(row.get("stability")),
+        score=optional_float(row.get("score")),
+        stability=optional_float(row.get("stability")),
     )
 
 

@@ -18,18 +18,26 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck, Signature
-from anymask.formats.helpers.outlines import filled
-from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.annotations import known_scores, label_or_default
+from anymask.formats.helpers.crops import paste_crop
+from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.outlines import polygon_mask
 from anymask.formats.helpers.spool import spooled_file
-from anymask.formats.helpers.validation import load_xml, number, only, picture_size, reading, record_of, with_image
+from anymask.formats.helpers.validation import (
+    image_record,
+    image_size,
+    load_xml,
+    only_image,
+    optional_float,
+    reading,
+    with_image,
+)
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-
-UNNAMED = "object"
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
@@ -48,14 +56,14 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
     Raises:
         InputError: a path that cannot be written, or two photos of one name.
     """
-    names, labels = PhotoNames(), dict[str, dict[str, None]]()
+    names, labels = ImageNames(), dict[str, dict[str, None]]()
     with spooled_file(path, lists=1) as (target, (images,)):
         for count, masks in enumerate(sets):
             record = masks.record
             shapes = []
             for mask in iter_bounded(masks):
                 if mask.area:
-                    label, scores = UNNAMED if mask.label is None else mask.label, _scores(mask)
+                    label, scores = label_or_default(mask), known_scores(mask)
                     labels.setdefault(label, {}).update(dict.fromkeys(scores))
                     shapes.append(_shape(mask, label, scores))
             about = f'id="{count}" name={_quoted(names.name(record))} width="{record.width}" height="{record.height}"'
@@ -91,12 +99,6 @@ def _declaration(attribute: str) -> str:
     )
 
 
-def _scores(mask: Mask) -> dict[str, float]:
-    """What is known of a mask, by the name of the attribute that holds it."""
-    scores = {"score": mask.score, "stability_score": mask.stability}
-    return {name: float(value) for name, value in scores.items() if value is not None and value == value}
-
-
 def _shape(mask: Mask, label: str, scores: Mapping[str, float]) -> str:
     x0, y0, x1, y1 = mask.box
     runs = ", ".join(map(str, _runs(mask.array[y0:y1, x0:x1])))
@@ -128,7 +130,7 @@ def _runs(pixels: NDArray[np.bool_]) -> list[int]:
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
     """Read a task of one photo; see `anymask.formats.registry.Format`."""
-    return with_image(only(read_dataset(path), path), image)
+    return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
@@ -145,9 +147,9 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
             raise InputError("it holds tracks of a video; export it as 'CVAT for images'")
     for photo in root.iterfind("image"):
         with reading(path, "CVAT XML"):
-            size = picture_size(photo.attrib["width"], photo.attrib["height"])
+            size = image_size(photo.attrib["width"], photo.attrib["height"])
             shapes = [shape for shape in photo if shape.tag != "tag"]
-            masks = MaskSet([_mask(shape, size) for shape in shapes], image=record_of(photo.attrib["name"], size))
+            masks = MaskSet([_mask(shape, size) for shape in shapes], image=image_record(photo.attrib["name"], size))
         photo.clear()
         yield masks
 
@@ -156,17 +158,17 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
     attributes = {entry.get("name"): entry.text for entry in shape.iterfind("attribute")}
     about: dict[str, Any] = {
         "label": shape.attrib["label"],
-        "score": number(attributes.get("score")),
-        "stability": number(attributes.get("stability_score")),
+        "score": optional_float(attributes.get("score")),
+        "stability": optional_float(attributes.get("stability_score")),
     }
     if shape.tag == "mask":
         return _unrolled(shape.attrib, size, about)
     if shape.tag == "polygon":
         points = [[float(value) for value in pair.split(",")] for pair in shape.attrib["points"].split(";")]
-        return filled([points], size, **about)
+        return polygon_mask([points], size, **about)
     if shape.tag == "box" and float(shape.get("rotation", 0)) == 0:
         x0, y0, x1, y1 = (float(shape.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-        return filled([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size, **about)
+        return polygon_mask([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size, **about)
     raise InputError(f"a <{shape.tag}> is not read: it takes masks, polygons and upright boxes")
 
 
@@ -177,15 +179,23 @@ def _unrolled(attributes: dict[str, str], size: tuple[int, int], about: dict[str
     runs = np.array([int(run) for run in attributes["rle"].split(",")], np.int64)
     if (runs < 0).any() or (runs > width * height).any() or int(runs.sum()) != width * height:
         raise InputError(f"a mask's runs do not add up to its box of {width}x{height}")
-    return Mask(partial(_placed, runs, (left, top, width, height), size), size, **about)
+    return Mask(partial(_decode_runs, runs, (left, top, width, height), size), size, **about)
 
 
-def _placed(runs: NDArray[np.int64], box: tuple[int, int, int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _decode_runs(runs: NDArray[np.int64], box: tuple[int, int, int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Decode a mask.
+
+    Args:
+        runs: int64 [N], lengths outside, inside, outside … along the rows of the box.
+        box: (left, top, width, height) in pixels.
+        size: (width, height) of the image.
+
+    Returns:
+        bool [height, width] of the image.
+    """
     left, top, width, height = box
-    array = np.zeros(size[::-1], np.bool_)
     inside = np.repeat(np.arange(runs.size) % 2 == 1, runs)
-    array[top : top + height, left : left + width] = inside.reshape(height, width)
-    return array
+    return paste_crop(inside.reshape(height, width), (left, top), size)
 
 
 FORMAT = Format(

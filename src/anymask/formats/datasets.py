@@ -8,7 +8,7 @@ from typing import Any
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck
-from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.registry import check_options, find_format, recognise_format, recognise_in_folder
 from anymask.io.atomic import publish, staged_folder
 from anymask.structures.mask_set import MaskSet
@@ -40,7 +40,7 @@ def write_dataset(
         return chosen.write_dataset(sets, path, check=check, **options)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} is there already: give a new or empty folder")
-    names, files = PhotoNames(chosen.suffix), []
+    names, files = ImageNames(chosen.suffix), []
     with staged_folder(path) as stage:
         content = stage / "content"
         content.mkdir()

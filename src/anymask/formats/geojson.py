@@ -7,7 +7,6 @@ holds picture and transform, so that the file can be read back.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,16 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Signature
-from anymask.formats.helpers.outlines import TOLERANCE, check_tolerance, checked_ring, parts_of
+from anymask.formats.helpers.annotations import encode_json, known_scores
+from anymask.formats.helpers.outlines import TOLERANCE, check_tolerance, parse_ring, parts_of
 from anymask.formats.helpers.validation import (
-    listed,
+    as_list,
+    as_object,
+    image_size,
     load_json,
-    mapped,
-    number,
-    picture_size,
+    optional_float,
+    optional_text,
     reading,
-    text,
     with_image,
 )
 from anymask.io.atomic import write_file
@@ -64,7 +64,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, pixels: bool = Fa
         content["crs"] = {"type": "name", "properties": {"name": crs}}
     content["anymask"] = {"image": about, "transform": None if affine is None else affine.tolist()}
     content["features"] = features
-    write_file(path, json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+    write_file(path, encode_json(content))
     return [path]
 
 
@@ -95,9 +95,8 @@ def _feature(mask: Mask, affine: Affine | None, tolerance: float) -> dict[str, A
     if parts:
         single = len(parts) == 1
         geometry = {"type": "Polygon" if single else "MultiPolygon", "coordinates": parts[0] if single else parts}
-    scores = {"score": mask.score, "stability": mask.stability}
-    values = {name: float(value) for name, value in scores.items() if value is not None and value == value}
-    return {"type": "Feature", "properties": {"label": mask.label, "area": mask.area, **values}, "geometry": geometry}
+    properties = {"label": mask.label, "area": mask.area, **known_scores(mask, "stability")}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
 
 
 def _closed(ring: NDArray[np.float64], affine: Affine | None, outer: bool) -> list[list[float]]:
@@ -123,7 +122,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         if content.get("type") != "FeatureCollection":
             raise InputError(f"its type is {content.get('type')!r}, not 'FeatureCollection'")
         record, affine = _frame(content, image)
-        features = [mapped(each, "features") for each in listed(content["features"], "features")]
+        features = [as_object(each, "features") for each in as_list(content["features"], "features")]
         size = (record.width, record.height)
         masks = MaskSet([_mask(feature, size, affine) for feature in features], image=record)
         return with_image(masks, image)
@@ -136,9 +135,9 @@ def _frame(content: dict[str, Any], image: Image | None) -> tuple[ImageRecord, A
             raise InputError("it does not say how large the picture is; read it with image=open_image(...)")
         record = ImageRecord(*image.size, image.path)
         return record, _georeference(record)[1] if "crs" in content else None
-    about = mapped(mapped(own, "anymask")["image"], "image")
+    about = as_object(as_object(own, "anymask")["image"], "image")
     path, sha256 = about.get("path"), about.get("sha256")
-    size = picture_size(about["width"], about["height"])
+    size = image_size(about["width"], about["height"])
     record = ImageRecord(*size, None if path is None else str(path), None if sha256 is None else str(sha256))
     if own.get("transform") is None:
         return record, None
@@ -149,20 +148,23 @@ def _frame(content: dict[str, Any], image: Image | None) -> tuple[ImageRecord, A
 
 
 def _mask(feature: dict[str, Any], size: tuple[int, int], affine: Affine | None) -> Mask:
-    values = mapped(feature.get("properties") or {}, "properties")
+    values = as_object(feature.get("properties") or {}, "properties")
     label = values.get("label")
-    about: dict[str, Any] = {"score": number(values.get("score")), "stability": number(values.get("stability"))}
-    parts = [[checked_ring(_pixels(ring, affine), size) for ring in part] for part in _parts(feature.get("geometry"))]
-    return Mask(partial(polygons_to_mask, parts, size), size, label=text(label), **about)
+    about: dict[str, Any] = {
+        "score": optional_float(values.get("score")),
+        "stability": optional_float(values.get("stability")),
+    }
+    parts = [[parse_ring(_pixels(ring, affine), size) for ring in part] for part in _parts(feature.get("geometry"))]
+    return Mask(partial(polygons_to_mask, parts, size), size, label=optional_text(label), **about)
 
 
 def _parts(geometry: Any) -> list[Any]:
     if geometry is None:
         return []
-    kind = mapped(geometry, "geometry").get("type")
+    kind = as_object(geometry, "geometry").get("type")
     if kind not in ("Polygon", "MultiPolygon"):
         raise InputError(f"a geometry of type {kind!r} is no area")
-    coordinates = listed(geometry["coordinates"], "coordinates")
+    coordinates = as_list(geometry["coordinates"], "coordinates")
     return [coordinates] if kind == "Polygon" else coordinates
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, Signature
-from anymask.formats.helpers.label_images import labelled
-from anymask.formats.helpers.validation import reading, stored_picture, with_image
+from anymask.formats.helpers.label_images import masks_of_labels
+from anymask.formats.helpers.validation import load_stored_image, reading, with_image
 from anymask.io.atomic import write_file
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -56,14 +56,14 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         InputError: no such picture, or not one of 8 or 16 bit with one channel.
     """
     with reading(path, "a label map"):
-        picture = stored_picture(path)
+        picture = load_stored_image(path)
         if picture.mode not in ("L", "P", "I;16", "I;16B", "I"):
             raise InputError(f"it has the mode {picture.mode}; it takes a PNG with one channel of 8 or 16 bit")
         numbers = np.asarray(picture)
         if numbers.max() > _MOST:
             raise InputError(f"it has the number {numbers.max()}; it takes {_MOST} at most")
         labels = numbers.astype(np.uint16)
-    masks = MaskSet((mask for _, mask in labelled(labels)), image=ImageRecord(*picture.size, str(path)))
+    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*picture.size, str(path)))
     return with_image(masks, image)
 
 

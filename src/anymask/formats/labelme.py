@@ -7,7 +7,6 @@ Holes are joined to their outline by bridges of no width, and the parts of one o
 from __future__ import annotations
 
 import base64
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,17 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Signature
-from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, filled, parts_of
+from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
+from anymask.formats.helpers.crops import paste_crop
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of, polygon_mask
 from anymask.formats.helpers.validation import (
-    listed,
+    as_list,
+    as_object,
+    image_size,
     load_json,
-    mapped,
-    number,
-    picture_size,
+    load_stored_image,
+    optional_float,
     reading,
-    stored_picture,
     with_image,
 )
 from anymask.io.atomic import write_file
@@ -37,7 +38,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-UNNAMED = "object"
 _VERSION = "5.5.0"
 """Of LabelMe, whose layout this is: it has mask shapes."""
 
@@ -76,15 +76,13 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
         "imageWidth": record.width,
         **({"sha256": record.sha256} if record.sha256 else {}),
     }
-    write_file(path, json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))
+    write_file(path, encode_json(content, indent=1))
     return [path]
 
 
 def _about(mask: Mask, group: int | None) -> dict[str, Any]:
-    about: dict[str, Any] = {"label": UNNAMED if mask.label is None else mask.label, "group_id": group}
-    scores = {"score": mask.score, "stability_score": mask.stability}
-    about |= {name: float(value) for name, value in scores.items() if value is not None and value == value}
-    return {**about, "description": "", "flags": {}}
+    about = {"label": label_or_default(mask), "group_id": group}
+    return {**about, **known_scores(mask), "description": "", "flags": {}}
 
 
 def _polygon_shapes(mask: Mask, tolerance: float) -> list[dict[str, Any]]:
@@ -112,10 +110,10 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         content = load_json(path)
         if not isinstance(content.get("shapes"), list):
             raise KeyError("shapes")
-        size = picture_size(content["imageWidth"], content["imageHeight"])
+        size = image_size(content["imageWidth"], content["imageHeight"])
         objects: dict[Any, list[dict[str, Any]]] = {}
-        for count, shape in enumerate(listed(content["shapes"], "shapes")):
-            group = mapped(shape, "shapes").get("group_id")
+        for count, shape in enumerate(as_list(content["shapes"], "shapes")):
+            group = as_object(shape, "shapes").get("group_id")
             key = (str(shape["label"]), group) if isinstance(group, int) else count
             objects.setdefault(key, []).append(shape)
         masks = [_object(shapes, size) for shapes in objects.values()]
@@ -127,7 +125,10 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 def _object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
     first, parts = shapes[0], [_shape(shape, size) for shape in shapes]
-    about: dict[str, Any] = {"score": number(first.get("score")), "stability": number(first.get("stability_score"))}
+    about: dict[str, Any] = {
+        "score": optional_float(first.get("score")),
+        "stability": optional_float(first.get("stability_score")),
+    }
     return Mask(partial(_united, parts), size, label=str(first["label"]), **about)
 
 
@@ -142,19 +143,19 @@ def _united(parts: list[Mask]) -> NDArray[np.bool_]:
 
 def _shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
     """One shape, checked; it is painted when somebody looks at it."""
-    kind, points = shape.get("shape_type") or "polygon", listed(shape["points"], "points")
+    kind, points = shape.get("shape_type") or "polygon", as_list(shape["points"], "points")
     if kind == "mask":
         return _pasted(shape, np.asarray(points, np.float64), size)
     if kind in ("polygon", "oriented_rectangle"):
-        return filled([points], size)
+        return polygon_mask([points], size)
     corners = np.asarray(points, np.float64)
     if kind in ("rectangle", "circle") and corners.shape == (2, 2) and np.isfinite(corners).all():
         if kind == "rectangle":
             (x0, y0), (x1, y1) = corners
-            return filled([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
+            return polygon_mask([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
         angles = np.linspace(0, 2 * np.pi, 360, endpoint=False)
         radius = float(np.hypot(*(corners[1] - corners[0])))
-        return filled([corners[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)], size)
+        return polygon_mask([corners[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)], size)
     raise InputError(f"a shape of type {kind!r} with {len(points)} points is no area")
 
 
@@ -164,20 +165,13 @@ def _pasted(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int
     (x0, y0), (x1, y1) = corners.astype(int).tolist()
     if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
         raise InputError(f"a mask shape from {[x0, y0]} to {[x1, y1]} lies outside the picture of {size}")
-    picture = stored_picture(base64.b64decode(shape["mask"], validate=True))
+    picture = load_stored_image(base64.b64decode(shape["mask"], validate=True))
     if picture.size != (x1 - x0 + 1, y1 - y0 + 1):
         raise InputError(f"a mask shape's picture is {picture.size}, its corners are {[[x0, y0], [x1, y1]]}")
     pixels = np.asarray(picture) != 0
     if pixels.ndim != 2:
         raise InputError("a mask shape's picture has colours")
-    return Mask(partial(_placed, pixels, (x0, y0), size), size)
-
-
-def _placed(pixels: NDArray[np.bool_], corner: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    array = np.zeros(size[::-1], np.bool_)
-    left, top = corner
-    array[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-    return array
+    return Mask(partial(paste_crop, pixels, (x0, y0), size), size)
 
 
 FORMAT = Format(

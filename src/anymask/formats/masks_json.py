@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.formats.base import Format, Signature
 from anymask.formats.helpers.validation import (
-    listed,
+    as_list,
+    as_object,
+    image_size,
     load_json,
-    mapped,
-    number,
-    picture_size,
+    optional_float,
+    optional_text,
     reading,
-    text,
     with_image,
 )
 from anymask.io.atomic import write_file
@@ -134,17 +134,17 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     """
     with reading(path, "masks.json"):
         content = load_json(path)
-        about = mapped(content["image"], "image")
+        about = as_object(content["image"], "image")
         record = ImageRecord(
-            *picture_size(about["width"], about["height"]),
-            text(about.get("path")),
-            text(about.get("sha256")),
-            tuple(map(str, listed(about.get("notes", []), "notes"))),
+            *image_size(about["width"], about["height"]),
+            optional_text(about.get("path")),
+            optional_text(about.get("sha256")),
+            tuple(map(str, as_list(about.get("notes", []), "notes"))),
         )
         masks = MaskSet(
-            [_mask(mapped(entry, "masks")) for entry in listed(content["masks"], "masks")],
+            [_mask(as_object(entry, "masks")) for entry in as_list(content["masks"], "masks")],
             image=record,
-            prompts=[_prompt(mapped(entry, "prompts")) for entry in listed(content.get("prompts", []), "prompts")],
+            prompts=[_prompt(as_object(entry, "prompts")) for entry in as_list(content.get("prompts", []), "prompts")],
             provenance=_run(content),
         )
         return with_image(masks, image)
@@ -160,8 +160,8 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(prompt, int) or prompt < 0:
         raise InputError(f"'prompt' is {prompt!r:.60}: it takes the number of one, from 0")
     return {
-        **{name: number(entry.get(name)) for name in ("score", "stability", "detector_score")},
-        "label": text(entry.get("label")),
+        **{name: optional_float(entry.get(name)) for name in ("score", "stability", "detector_score")},
+        "label": optional_text(entry.get("label")),
         "follows_prompt": _satisfied(entry),
         "prompt_index": prompt,
         "edits": tuple(map(str, entry.get("edits") or ())),
@@ -171,8 +171,8 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _satisfied(entry: Mapping[str, Any]) -> PromptCheck | None:
     detail = entry.get("prompt_check")
     if detail is not None:
-        points = tuple(map(bool, listed(detail["points"], "points")))
-        return PromptCheck(points, number(detail.get("box_iou")), number(detail.get("box_share")))
+        points = tuple(map(bool, as_list(detail["points"], "points")))
+        return PromptCheck(points, optional_float(detail.get("box_iou")), optional_float(detail.get("box_share")))
     known = entry.get("follows_prompt")
     return None if known is None else PromptCheck((bool(known),))
 
@@ -184,8 +184,8 @@ def _prompt(entry: Mapping[str, Any]) -> Prompt:
         points=_finite(entry.get("points") or []),
         labels=np.asarray(entry.get("labels") or [], np.int64),
         box=None if entry.get("box") is None else _finite(entry["box"]),
-        text=text(entry.get("text")),
-        notes=tuple(map(str, listed(entry.get("notes", []), "notes"))),
+        text=optional_text(entry.get("text")),
+        notes=tuple(map(str, as_list(entry.get("notes", []), "notes"))),
     )
 
 
@@ -198,7 +198,7 @@ def _finite(numbers: Any) -> NDArray[np.float64]:
 
 def _run(content: Mapping[str, Any]) -> Provenance:
     names = ("model", "engine", "precision", "device", "version", *_WHERE_KNOWN)
-    threads, seconds = content.get("threads"), mapped(content.get("seconds") or {}, "seconds")
+    threads, seconds = content.get("threads"), as_object(content.get("seconds") or {}, "seconds")
     return Provenance(
         **{name: str(content.get(name) or "") for name in names},
         threads=None if threads is None else int(threads),

@@ -88,10 +88,10 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def _read_grey(file: Path) -> NDArray[np.uint8]:
-    from anymask.formats.helpers.validation import reading, stored_picture
+    from anymask.formats.helpers.validation import load_stored_image, reading
 
     with reading(file, "a mask picture"):
-        return np.asarray(stored_picture(file).convert("L"))
+        return np.asarray(load_stored_image(file).convert("L"))
 
 
 FORMAT = Format(

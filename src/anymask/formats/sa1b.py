@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.formats.base import Format, Signature
 from anymask.formats.helpers.validation import (
-    listed,
+    as_list,
+    as_object,
+    image_size,
     load_json,
-    mapped,
-    number,
-    picture_size,
+    optional_float,
+    optional_text,
     reading,
-    text,
     with_image,
 )
 from anymask.io.atomic import write_file
@@ -65,16 +65,20 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     """
     with reading(path, "SA-1B"):
         content = load_json(path)
-        about = mapped(content["image"], "image")
-        record = ImageRecord(*picture_size(about["width"], about["height"]), text(about.get("file_name") or None))
-        annotations = listed(content["annotations"], "annotations")
-        masks = [_mask(mapped(entry, "annotations")) for entry in annotations]
+        about = as_object(content["image"], "image")
+        record = ImageRecord(
+            *image_size(about["width"], about["height"]), optional_text(about.get("file_name") or None)
+        )
+        annotations = as_list(content["annotations"], "annotations")
+        masks = [_mask(as_object(entry, "annotations")) for entry in annotations]
         return with_image(MaskSet(masks, image=record), image)
 
 
 def _mask(entry: Mapping[str, Any]) -> Mask:
     return Mask.from_rle(
-        entry["segmentation"], score=number(entry.get("predicted_iou")), stability=number(entry.get("stability_score"))
+        entry["segmentation"],
+        score=optional_float(entry.get("predicted_iou")),
+        stability=optional_float(entry.get("stability_score")),
     )
 
 

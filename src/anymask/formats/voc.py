@@ -17,27 +17,26 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck, Signature
-from anymask.formats.helpers.label_images import labelled
-from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.annotations import DEFAULT_LABEL, label_or_default
+from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.label_images import masks_of_labels
 from anymask.formats.helpers.validation import (
+    image_record,
+    image_size,
+    load_stored_image,
     load_xml,
-    only,
-    picture_size,
+    only_image,
     reading,
-    record_of,
     safe_name,
-    stored_picture,
     with_image,
 )
 from anymask.io.atomic import publish, staged_folder, write_file
-from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-UNNAMED = "object"
 _MOST = 254
 _VOID = 255
 _OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
@@ -63,7 +62,7 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
     """
     if any((path / name).exists() for name in (_OBJECTS, _CLASSES, _XML)):
         raise InputError(f"{path} holds a dataset already: give a new folder")
-    names, classes, files = PhotoNames(suffix=".png"), dict[str, int](), list[str]()
+    names, classes, files = ImageNames(suffix=".png"), dict[str, int](), list[str]()
     with staged_folder(path) as stage:
         photos = []
         for masks in sets:
@@ -90,7 +89,7 @@ def _write_photo(masks: MaskSet, name: str, stem: str, stage: Path, classes: dic
     numbers = {index: number for number, index in enumerate(kept, start=1)}
     for index in sorted(kept, key=lambda index: -masks[index].area):
         mask = masks[index]
-        kind = classes.setdefault(_label(mask), len(classes) + 1)
+        kind = classes.setdefault(label_or_default(mask), len(classes) + 1)
         if kind > _MOST:
             raise InputError(f"more than {_MOST} labels do not fit Pascal VOC: use coco")
         x0, y0, x1, y1 = mask.box
@@ -102,10 +101,6 @@ def _write_photo(masks: MaskSet, name: str, stem: str, stage: Path, classes: dic
     for file, content in zip(files, contents, strict=True):
         write_file(stage / file, content)
     return files
-
-
-def _label(mask: Mask) -> str:
-    return UNNAMED if mask.label is None else mask.label
 
 
 def palette() -> NDArray[np.uint8]:
@@ -139,7 +134,7 @@ def _xml(masks: MaskSet, kept: list[int], name: str) -> bytes:
     _add(root, "segmented", int(bool(kept)))
     for index in kept:
         entry = ElementTree.SubElement(root, "object")
-        _add(entry, "name", "".join(letter if letter >= " " else " " for letter in _label(masks[index])))
+        _add(entry, "name", "".join(letter if letter >= " " else " " for letter in label_or_default(masks[index])))
         for tag, known in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
             _add(entry, tag, known)
         x0, y0, x1, y1 = masks[index].box
@@ -165,7 +160,7 @@ def _label_map(classes: dict[str, int]) -> str:
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
     """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
-    return with_image(only(read_dataset(path), path), image)
+    return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
@@ -195,22 +190,22 @@ def _read_photo(root: Path, stem: str) -> MaskSet:
     if about.is_file():
         with reading(about, "Pascal VOC"):
             xml = load_xml(about)
-            labels = [entry.findtext("name") or UNNAMED for entry in xml.iterfind("object")]
+            labels = [entry.findtext("name") or DEFAULT_LABEL for entry in xml.iterfind("object")]
             name = xml.findtext("filename") or name
-            size = picture_size(xml.findtext("size/width"), xml.findtext("size/height"))
+            size = image_size(xml.findtext("size/width"), xml.findtext("size/height"))
             if size != objects.shape[::-1]:
                 raise InputError(f"it states {size}, the picture in {_OBJECTS} is {objects.shape[::-1]}")
     masks = []
-    for value, mask in labelled(objects):
+    for value, mask in masks_of_labels(objects):
         if value != _VOID:
             masks.append(mask.replace(label=labels[value - 1] if value <= len(labels) else None))
     with reading(about, "Pascal VOC"):
-        record = record_of(name, (objects.shape[1], objects.shape[0]))
+        record = image_record(name, (objects.shape[1], objects.shape[0]))
     return MaskSet(masks, image=record)
 
 
 def _pixels(file: Path) -> NDArray[np.uint8]:
-    picture = stored_picture(file)
+    picture = load_stored_image(file)
     if picture.mode not in ("P", "L"):
         raise InputError(f"it has mode {picture.mode}; it takes a palette, pixel value n for object n")
     return np.asarray(picture)

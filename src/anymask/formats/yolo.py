@@ -16,15 +16,23 @@ import numpy as np
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck, Signature
-from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, bridge_parts, check_tolerance, filled, parts_of
-from anymask.formats.helpers.photo_names import PhotoNames
+from anymask.formats.helpers.annotations import label_or_default
+from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.outlines import (
+    TOLERANCE,
+    bridge_holes,
+    bridge_parts,
+    check_tolerance,
+    parts_of,
+    polygon_mask,
+)
 from anymask.formats.helpers.validation import (
-    MOST_PIXELS,
-    mapped,
-    only,
-    picture_size,
+    MAX_PIXELS,
+    as_object,
+    image_record,
+    image_size,
+    only_image,
     reading,
-    record_of,
     safe_name,
     with_image,
 )
@@ -37,7 +45,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-UNNAMED = "object"
 
 _INDEX = "photos.jsonl"
 _DATA = "data.yaml"
@@ -73,7 +80,7 @@ def write_dataset(
     check_tolerance(tolerance)
     if any((path / name).exists() for name in (_DATA, "labels")):
         raise InputError(f"{path} holds a dataset already: give a new folder")
-    names, classes = PhotoNames(suffix=".txt"), dict[str, int]()
+    names, classes = ImageNames(suffix=".txt"), dict[str, int]()
     files: list[str] = []
     with staged_folder(path) as stage:
         (stage / "labels").mkdir()
@@ -95,7 +102,7 @@ def write_dataset(
 
 
 def _line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
-    number = classes.setdefault(UNNAMED if mask.label is None else mask.label, len(classes))
+    number = classes.setdefault(label_or_default(mask), len(classes))
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
     # Seven digits place a corner to a hundredth of a pixel even in a picture 100,000 pixels wide.
     return f"{number} " + " ".join(f"{value:.7f}".rstrip("0").rstrip(".") for value in ring.reshape(-1)) + "\n"
@@ -110,7 +117,7 @@ def _data_yaml(classes: dict[str, int]) -> str:
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
     """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
-    return with_image(only(read_dataset(path), path), image)
+    return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
@@ -141,10 +148,10 @@ def _class_names(data: Path) -> dict[int, str]:
         content = yaml.safe_load(data.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise InputError(" ".join(str(error).split())) from None
-    names = mapped(content, "data.yaml").get("names")
+    names = as_object(content, "data.yaml").get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
-    return {int(number): str(name) for number, name in mapped(names, "names").items()}
+    return {int(number): str(name) for number, name in as_object(names, "names").items()}
 
 
 def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
@@ -153,10 +160,10 @@ def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
     if index.is_file():
         with reading(index, "list of photos"), index.open("rb") as lines:
             for line in lines:
-                entry = mapped(json.loads(line), "photo")
+                entry = as_object(json.loads(line), "photo")
                 name = safe_name(entry["photo"])
-                size = picture_size(entry["width"], entry["height"])
-                yield record_of(name, size, entry.get("sha256")), (folder / "labels" / name).with_suffix(".txt")
+                size = image_size(entry["width"], entry["height"])
+                yield image_record(name, size, entry.get("sha256")), (folder / "labels" / name).with_suffix(".txt")
         return
     for file in sorted((folder / "labels").rglob("*.txt")):
         relative = file.relative_to(folder / "labels")
@@ -176,7 +183,7 @@ def _picture_size(picture: Path) -> tuple[int, int]:
     from anymask.io.decoding import displayed_size
 
     with reading(picture, "photo"), picture.open("rb") as file:
-        return displayed_size(file, MOST_PIXELS)
+        return displayed_size(file, MAX_PIXELS)
 
 
 def _masks(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
@@ -190,7 +197,7 @@ def _masks(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
             ring: Any = np.array(values, np.float64)
             if len(values) < 6 or len(values) % 2:
                 raise InputError(f"{len(values)} numbers after the class; a polygon takes pairs, at least 3")
-            masks.append(filled([ring.reshape(-1, 2) * size], size, label=_label(number, labels)))
+            masks.append(polygon_mask([ring.reshape(-1, 2) * size], size, label=_label(number, labels)))
         except (ValueError, InputError) as error:
             raise InputError(f"line {count}: {error}") from None
     return MaskSet(masks, image=record)

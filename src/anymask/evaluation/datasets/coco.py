@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import SMALLEST, Object, Photograph, drawn
 from anymask.formats.coco import FORMAT, load_index
-from anymask.formats.helpers.outlines import checked_ring
-from anymask.formats.helpers.validation import picture_size, reading, safe_name
+from anymask.formats.helpers.outlines import parse_ring
+from anymask.formats.helpers.validation import image_size, reading, safe_name
 from anymask.structures import rle as runs
 
 
@@ -85,7 +85,7 @@ class Annotations:
         shape = entry.get("segmentation")
         with reading(self.source, f"COCO, annotation {entry.get('id')!r}"):
             if isinstance(shape, list) and shape:
-                rings: list[NDArray[np.float64]] = [checked_ring(ring, self.size) for ring in shape]
+                rings: list[NDArray[np.float64]] = [parse_ring(ring, self.size) for ring in shape]
                 filled = coco.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
                 return dict(coco.merge(filled))
             if not isinstance(shape, dict):
@@ -144,7 +144,7 @@ def read_coco(path: Path, images: Path | None = None) -> list[Photograph]:
         photographs = []
         for image in index.images:
             name = safe_name(image["file_name"])
-            size = picture_size(image["width"], image["height"])
+            size = image_size(image["width"], image["height"])
             own = Annotations(path, name, size, tuple(index.annotations[image["id"]]), index.categories)
             photographs.append(Photograph(_found(name, folders, path), name, (own,)))
     return photographs

@@ -17,7 +17,7 @@ _MOST_RUNS = 1 << 24
 """Beyond, the numbers are noise, and the picture itself is the smallest way to hold them."""
 
 
-def labelled(labels: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[int, Mask]]:
+def masks_of_labels(labels: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[int, Mask]]:
     """The pixels of each number but 0, in the order of the numbers.
 
     All masks come as run lengths from one walk over the picture: reading 65,535 of them from 100 megapixels takes 12 s

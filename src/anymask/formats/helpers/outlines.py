@@ -137,11 +137,11 @@ def fill(rings: Iterable[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     Raises:
         InputError: a ring that is no list of at least 3 corners, or one that lies outside the picture altogether.
     """
-    checked = [checked_ring(ring, size) for ring in rings]
+    checked = [parse_ring(ring, size) for ring in rings]
     return polygons_to_mask([[ring] for ring in checked], size)
 
 
-def filled(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
+def polygon_mask(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
     """The same as a Mask: rings are checked now, and filled when somebody looks at it.
 
     A file of a few bytes can speak of many large masks; made at once, they would not fit the memory.
@@ -151,11 +151,11 @@ def filled(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
     """
     from anymask.structures.mask import Mask
 
-    checked = [checked_ring(ring, size) for ring in rings]
+    checked = [parse_ring(ring, size) for ring in rings]
     return Mask(partial(polygons_to_mask, [[ring] for ring in checked], size), size, **about)
 
 
-def checked_ring(ring: Any, size: tuple[int, int]) -> Ring:
+def parse_ring(ring: Any, size: tuple[int, int]) -> Ring:
     """A ring read from a file, as float64 [N, 2]; a corner may lie up to one picture's size outside.
 
     Raises:

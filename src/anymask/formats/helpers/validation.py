@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, ElementTree.ParseError)
 """What damaged files make Python's own readers raise; LookupError is an encoding of that name, too."""
 
-MOST_PIXELS = 2**30
+MAX_PIXELS = 2**30
 """Of a picture that a file speaks of: beyond, a single mask would not fit the memory of ordinary machines."""
 
 
@@ -60,53 +60,53 @@ def load_xml(path: Path) -> ElementTree.Element:
     return ElementTree.fromstring(content)
 
 
-def listed(value: Any, name: str) -> list[Any]:
+def as_list(value: Any, name: str) -> list[Any]:
     """A value that has to be a list."""
     if not isinstance(value, list):
         raise InputError(f"{name!r} has to be a list, got {type(value).__name__}")
     return value
 
 
-def mapped(value: Any, name: str) -> dict[str, Any]:
+def as_object(value: Any, name: str) -> dict[str, Any]:
     """A value that has to be an object."""
     if not isinstance(value, dict):
         raise InputError(f"{name!r} has to be an object, got {type(value).__name__}")
     return value
 
 
-def number(value: Any) -> float | None:
+def optional_float(value: Any) -> float | None:
     """A score from a file, or None if there is none."""
     return None if value is None or value == "" else float(value)
 
 
-def text(value: Any) -> str | None:
+def optional_text(value: Any) -> str | None:
     """A name from a file, or None if there is none."""
     return None if value is None else str(value)
 
 
-def stored_picture(file: Path | bytes) -> PIL.Image.Image:
+def load_stored_image(file: Path | bytes) -> PIL.Image.Image:
     """A picture whose values are numbers, decoded but not turned or converted; call it within `reading`.
 
     Raises:
-        InputError: damaged, no picture, or of more pixels than `MOST_PIXELS`.
+        InputError: damaged, no picture, or of more pixels than `MAX_PIXELS`.
     """
     from anymask.io.decoding import load_stored
 
     content = file if isinstance(file, bytes) else file.read_bytes()
-    return load_stored(io.BytesIO(content), MOST_PIXELS)
+    return load_stored(io.BytesIO(content), MAX_PIXELS)
 
 
-def picture_size(width: Any, height: Any) -> tuple[int, int]:
+def image_size(width: Any, height: Any) -> tuple[int, int]:
     """(width, height) that a file states, as whole numbers within bounds."""
     try:
         size = int(width), int(height)
         whole = float(width) == size[0] and float(height) == size[1]
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"the picture's size is {width!r} x {height!r}: it takes two whole numbers") from None
-    if not whole or min(size) < 1 or size[0] * size[1] > MOST_PIXELS:
+    if not whole or min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
         raise InputError(
             f"the picture's size is {width} x {height}: it takes whole numbers from 1, and at most "
-            f"{MOST_PIXELS:,} pixels in all"
+            f"{MAX_PIXELS:,} pixels in all"
         )
     return size
 
@@ -125,12 +125,12 @@ def safe_name(name: Any) -> str:
     return str(parts)
 
 
-def record_of(name: Any, size: tuple[int, int], sha256: Any = None) -> ImageRecord:
+def image_record(name: Any, size: tuple[int, int], sha256: Any = None) -> ImageRecord:
     """The record of a photo in a dataset."""
     return ImageRecord(*size, safe_name(name) if name else None, sha256 if isinstance(sha256, str) else None)
 
 
-def only(sets: Iterator[MaskSet], path: Path) -> MaskSet:
+def only_image(sets: Iterator[MaskSet], path: Path) -> MaskSet:
     """The one photo of a file that could hold several.
 
     Raises:

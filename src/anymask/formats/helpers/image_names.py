@@ -8,7 +8,7 @@ from anymask.errors import InputError
 from anymask.structures.provenance import ImageRecord
 
 
-class PhotoNames:
+class ImageNames:
     """Names for photos as they come by, one after the other.
 
     A relative path stays as it is; of an absolute path, or one that climbs with "..", the file's name remains, with as

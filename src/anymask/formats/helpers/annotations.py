@@ -1,0 +1,33 @@
+"""What formats write about a mask besides its shape: its label and its scores."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from anymask.structures.mask import Mask
+
+DEFAULT_LABEL = "object"
+"""The label of masks without one, where a format demands one."""
+
+
+def label_or_default(mask: Mask) -> str:
+    """A mask's label, or `DEFAULT_LABEL`."""
+    return DEFAULT_LABEL if mask.label is None else mask.label
+
+
+def known_scores(mask: Mask, stability: str = "stability_score") -> dict[str, float]:
+    """A mask's score and stability, by name; those that are missing or not a number are left out.
+
+    Args:
+        mask: the mask.
+        stability: name of the stability in the format.
+    """
+    scores = {"score": mask.score, stability: mask.stability}
+    return {name: float(value) for name, value in scores.items() if value is not None and not math.isnan(value)}
+
+
+def encode_json(content: Any, indent: int | None = None) -> bytes:
+    """JSON as UTF-8; bytes of a file's name that are not text are escaped, and come back as they were."""
+    return json.dumps(content, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
