@@ -26,7 +26,7 @@ from anymask.models.sam.model import preprocess
 from anymask.models.sam.quantization import Arithmetic, steps
 from anymask.models.sam.tiny_vit import image_input, image_tokens
 from anymask.weights import ensure, find_model
-from anymask.weights.checkpoints.state_dict import Parameters, read_parameters
+from anymask.weights.checkpoints.state_dict import StateDict, read_state_dict
 from benchmarks.speed.photos import ROOT
 
 MODEL = "mobile-sam"
@@ -78,7 +78,7 @@ def _variant(photo: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.round(255 * (pixels / 255) ** rng.uniform(0.6, 1.6)).astype(np.uint8)
 
 
-def observe(p: Parameters, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+def observe(p: StateDict, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """Return, for each layer, values of its input over all pictures; the extremes of each picture are among them."""
     observer = Observer()
     image = image_input()
@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.int8_calibration", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"put the ranges into {TABLE.relative_to(ROOT)}")
     asked = parser.parse_args()
-    seen = observe(read_parameters(list(ensure(MODEL).values())))
+    seen = observe(read_state_dict(list(ensure(MODEL).values())))
     ranges = {name: best_range(values) for name, values in seen.items() if any(part in name for part in MARKED)}
     for name, (low, high) in ranges.items():
         print(f"{name:<55} {low:7.2f} to {high:6.2f}   seen {seen[name].min():7.2f} to {seen[name].max():6.2f}")

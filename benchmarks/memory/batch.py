@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 import anymask.weights
-from anymask.weights.checkpoints.onnx import read_parameters
+from anymask.weights.checkpoints.state_dict import read_state_dict
 
 STEPS = 10
 SECONDS = 2.0
@@ -73,7 +73,7 @@ def _add_small_model(folder: Path) -> str:
     from tests.support.checkpoint_files import write_state_dict
     from tests.support.small_vit import vit_parameters
 
-    decoder = read_parameters(anymask.weights.ensure("mobile-sam").values())
+    decoder = read_state_dict(anymask.weights.ensure("mobile-sam").values())
     parameters = vit_parameters(blocks=1, everywhere=()) | {
         name: array for name, array in decoder.items() if not name.startswith("image_encoder.")
     }

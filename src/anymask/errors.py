@@ -34,3 +34,13 @@ class WeightsError(AnymaskError):
 
 class EngineError(AnymaskError):
     """An inference engine is missing or cannot run what was asked."""
+
+
+def one_line(text: object) -> str:
+    """Return a text, or an error's message, with every run of white space as one blank."""
+    return " ".join(str(text).split())
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its type where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip()

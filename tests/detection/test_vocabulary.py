@@ -9,7 +9,7 @@ from importlib import resources
 import pytest
 
 from anymask import PromptError
-from anymask.detection.coco_ssd import ADVICE
+from anymask.detection.coco_ssd import ZERO_SHOT_ADVICE
 from anymask.detection.vocabulary import Vocabulary, coco_vocabulary
 
 if sys.version_info >= (3, 11):
@@ -83,7 +83,7 @@ def test_plurals_and_synonyms(phrase: str, thing: str | None) -> None:
 
 def test_other_phrases_are_refused_in_one_line_that_names_zero_shot_detectors_and_how_to_get_one() -> None:
     with pytest.raises(PromptError) as refusal:
-        coco_vocabulary().require(["brown dog", "cat"], "coco-ssd", ADVICE)
+        coco_vocabulary().require(["brown dog", "cat"], "coco-ssd", ZERO_SHOT_ADVICE)
     line = str(refusal.value)
     assert "'brown dog'" in line
     assert "nearest being 'dog'" in line
@@ -95,12 +95,12 @@ def test_other_phrases_are_refused_in_one_line_that_names_zero_shot_detectors_an
 
 def test_a_misspelt_name_is_answered_with_the_right_one() -> None:
     with pytest.raises(PromptError, match="nearest being 'umbrella'"):
-        coco_vocabulary().require(["umbrela"], "coco-ssd", ADVICE)
+        coco_vocabulary().require(["umbrela"], "coco-ssd", ZERO_SHOT_ADVICE)
 
 
 def test_five_hundred_unknown_phrases_make_one_short_line() -> None:
     with pytest.raises(PromptError, match="and 497 more") as refusal:
-        coco_vocabulary().require([f"unknowable {i}" for i in range(500)], "coco-ssd", ADVICE)
+        coco_vocabulary().require([f"unknowable {i}" for i in range(500)], "coco-ssd", ZERO_SHOT_ADVICE)
     assert len(str(refusal.value)) < 400
 
 

@@ -14,7 +14,7 @@ import anymask
 from anymask import weights
 from anymask.cli import main
 from anymask.errors import ModelError, WeightsError
-from anymask.weights.checkpoints.onnx import read_parameters
+from anymask.weights.checkpoints.state_dict import read_state_dict
 from tests.support.checkpoint_files import FakeCall, tensor, write_checkpoint, write_state_dict
 from tests.support.small_vit import vit_parameters
 
@@ -52,7 +52,7 @@ def mobile_sam_files() -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def parameters(mobile_sam_files: dict[str, Path]) -> dict[str, np.ndarray]:
     """A small ViT of random numbers before the default model's decoder."""
-    decoder = read_parameters(mobile_sam_files.values())
+    decoder = read_state_dict(mobile_sam_files.values())
     return vit_parameters(blocks=2, everywhere=(1,)) | {
         name: array for name, array in decoder.items() if not name.startswith("image_encoder.")
     }

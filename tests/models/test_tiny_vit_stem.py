@@ -13,14 +13,14 @@ from anymask.models.sam.constants import stem_side
 from anymask.models.sam.model import preprocess
 from anymask.models.sam.tiny_vit import tinyvit_stem
 from anymask.weights import ensure
-from anymask.weights.checkpoints.state_dict import read_parameters
+from anymask.weights.checkpoints.state_dict import read_state_dict
 
 SIZES = [(1024, 1), (3, 1024), (1024, 683), (684, 1024), (1024, 685), (1024, 976), (990, 1024)]
 
 
 @pytest.fixture(scope="module")
 def parameters() -> Parameters:
-    return read_parameters(ensure("mobile-sam").values())
+    return read_state_dict(ensure("mobile-sam").values())
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymask.weights.checkpoints.onnx import read_parameters
+from anymask.weights.checkpoints.state_dict import read_state_dict
 from benchmarks.peers.official_parameters import read_official_parameters
 from tests.support.model_files import encoder_and_decoder
 from tests.support.photographs import BESIDE, all_photographs, read_pixels
@@ -50,7 +50,7 @@ def test_original_segment_anything_decodes_like_mobile_sam(official_model: Any, 
 
 def test_library_recovers_the_official_parameters_as_an_independent_reading_does() -> None:
     files = encoder_and_decoder()
-    library = read_parameters(files)
+    library = read_state_dict(files)
     independent = read_official_parameters(*files)
     folded = {name for name in independent if ".bn." in name}
     expanded = {name for name in independent if name.endswith("_expanded")}

@@ -14,7 +14,7 @@ import pytest
 import anymask
 from anymask import weights
 from anymask.errors import WeightsError
-from anymask.weights.checkpoints.state_dict import read_parameters
+from anymask.weights.checkpoints.state_dict import read_state_dict
 from tests.support.agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
 from tests.support.model_files import encoder_and_decoder
 from tests.support.photographs import example_photographs, read_pixels
@@ -177,7 +177,7 @@ def test_an_export_of_a_vit_encoder_gives_all_its_parameters_back(tmp_path: Path
     path = tmp_path / "encoder.onnx"
     torch.onnx.export(encoder, (torch.zeros(1, 3, 1024, 1024),), str(path), dynamo=False, opset_version=17)
     expected = {f"image_encoder.{name}": array.numpy() for name, array in encoder.state_dict().items()}
-    found = read_parameters([path])
+    found = read_state_dict([path])
     assert sorted(found) == sorted(expected)
     for name, array in expected.items():
         assert np.array_equal(found[name], array), name

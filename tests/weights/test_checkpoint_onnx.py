@@ -6,12 +6,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from anymask.weights import ensure
-from anymask.weights.checkpoints.onnx import read_parameters
+from anymask.weights.checkpoints.onnx import read_onnx
+from anymask.weights.checkpoints.state_dict import read_state_dict
 
 
 @pytest.fixture(scope="module")
 def mobile_sam():
-    return read_parameters(ensure("mobile-sam").values())
+    return read_state_dict(ensure("mobile-sam").values())
 
 
 def test_every_parameter_of_mobile_sam_gets_its_official_name(mobile_sam):
@@ -58,6 +59,6 @@ def test_linear_weights_come_back_in_torch_orientation(tmp_path):
     )
     path = tmp_path / "export.onnx"
     onnx.save(helper.make_model(graph), path)
-    parameters = read_parameters([path])
+    parameters = read_onnx(path)
     assert list(parameters) == ["mask_decoder.transformer.layers.0.self_attn.q_proj.weight"]
     assert np.array_equal(next(iter(parameters.values())), weight)

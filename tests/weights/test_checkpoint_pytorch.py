@@ -218,13 +218,13 @@ def test_one_changed_byte_never_gets_further_than_an_error(
 MEASURE = """
 import sys
 from pathlib import Path
-from anymask.weights.checkpoints.state_dict import read_parameters
+from anymask.weights.checkpoints.state_dict import read_state_dict
 
 def peak():
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
-parameters = read_parameters([Path(sys.argv[1])])
+parameters = read_state_dict([Path(sys.argv[1])])
 opened = peak()
 total = sum(float(array.sum()) for array in parameters.values())
 print(opened, peak(), total)

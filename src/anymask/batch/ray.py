@@ -16,7 +16,7 @@ from anymask.batch.results_folder import results_at
 from anymask.batch.scheduler import IN_FLIGHT, MAX_FALSE_STARTS, Death, start_failed
 from anymask.batch.tasks import Outcome, Task, TaskSettings
 from anymask.batch.worker import Worker
-from anymask.errors import AnymaskError
+from anymask.errors import AnymaskError, first_line
 
 _START_SECONDS = 300.0
 _ANSWER_SECONDS = 10.0
@@ -78,11 +78,11 @@ class RayWorkers:
                 dead.add(worker)
                 told.append((worker, self._death(worker, error)))
             except self._ray.exceptions.RayError as error:
-                raise AnymaskError(f"Ray: {_first_line(error)}") from None
+                raise AnymaskError(f"Ray: {first_line(error)}") from None
         return told
 
     def _death(self, worker: int, error: Exception) -> Death:
-        reason = _first_line(error)
+        reason = first_line(error)
         if worker in self._answered:
             return Death(reason)
         self._false_starts += 1
@@ -138,7 +138,7 @@ def _connected(address: str | None, cores: int) -> Any:
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise AnymaskError(f"cannot reach Ray{f' at {address}' if address else ''}: {_first_line(error)}") from None
+        raise AnymaskError(f"cannot reach Ray{f' at {address}' if address else ''}: {first_line(error)}") from None
     return ray
 
 
@@ -157,8 +157,3 @@ def _with_threads(work: TaskSettings, threads: int) -> TaskSettings:
     from dataclasses import replace
 
     return replace(work, threads=threads)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -18,6 +18,7 @@ from anymask.batch.sources import natural
 from anymask.batch.worker import opened
 from anymask.engines.base import PRECISIONS
 from anymask.errors import InputError
+from anymask.formats.folder import MASKS_JSON
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
     from anymask.structures.provenance import Provenance
     from anymask.weights import Progress
-
-INDEX = "masks.json"
 
 
 @dataclass(frozen=True)
@@ -209,8 +208,8 @@ def results_in(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    if (path / INDEX).is_file():
-        return [path / INDEX]
+    if (path / MASKS_JSON).is_file():
+        return [path / MASKS_JSON]
     found = sorted((path / RESULTS).rglob("*.json"), key=lambda each: natural(each.as_posix()))
     if not found:
         raise InputError(f"there is no result in {path}: name a masks.json, a folder with one, or a batch's folder")

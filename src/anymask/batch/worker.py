@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.batch.results_folder import RESULTS, Results, WriteError
 from anymask.batch.tasks import Interrupted, Outcome, Task, TaskSettings
-from anymask.errors import AnymaskError, InputError
+from anymask.errors import AnymaskError, InputError, one_line
 from anymask.structures.provenance import Call, plain
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class Worker:
         except Interrupted:
             return Outcome(task.key, "stopped", "interrupted")
         except InputError as error:
-            return Outcome(task.key, "failed", _one_line(error))
+            return Outcome(task.key, "failed", one_line(error))
         except AnymaskError as error:
-            return Outcome(task.key, "stopped", _one_line(error))
+            return Outcome(task.key, "stopped", one_line(error))
         except MemoryError:
             return Outcome(task.key, "failed", f"{task.source}: not enough memory for this photo")
         except Exception as error:  # one photo's trouble is no reason to lose the others
-            return Outcome(task.key, "failed", f"{task.source}: {type(error).__name__}: {_one_line(error)}")
+            return Outcome(task.key, "failed", f"{task.source}: {type(error).__name__}: {one_line(error)}")
 
     def _done(self, task: Task) -> Outcome:
         image = opened(task.source)
@@ -240,7 +240,3 @@ def _blamed(error: Exception, name: str) -> Exception:
     if not isinstance(cause, OSError):
         return error
     return WriteError(f"cannot write {name}: {(cause.strerror or str(cause)).lower()}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -15,7 +15,7 @@ import click
 from anymask._version import __version__
 from anymask.cli.common_options import debug_option
 from anymask.cli.suggesting_group import SuggestingGroup
-from anymask.errors import AnymaskError, InputError
+from anymask.errors import AnymaskError, InputError, one_line
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or words."),
@@ -108,15 +108,15 @@ def _debug_wanted(arguments: list[str]) -> bool:
 def _describe(error: Exception) -> tuple[int, str]:
     """Return the exit code of an error and the one line that tells it."""
     if isinstance(error, click.ClickException):
-        return error.exit_code, _one_line(error.format_message()) + _help_hint(error)
+        return error.exit_code, one_line(error.format_message()) + _help_hint(error)
     if isinstance(error, InputError):
-        return 2, _one_line(str(error))
+        return 2, one_line(error)
     if isinstance(error, AnymaskError):
-        return 1, _one_line(str(error))
+        return 1, one_line(error)
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
-        return 1, f"{_one_line(error.strerror).lower()}{place}; run with --debug to see where"
-    text = _one_line(str(error))
+        return 1, f"{one_line(error.strerror).lower()}{place}; run with --debug to see where"
+    text = one_line(error)
     described = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return 1, f"internal error ({described}); run with --debug to see where"
 
@@ -125,10 +125,6 @@ def _help_hint(error: click.ClickException) -> str:
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return ""
     return f" (see {error.ctx.command_path} --help)"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _print_traceback() -> None:

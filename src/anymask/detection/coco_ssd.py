@@ -21,7 +21,7 @@ from anymask.errors import EngineError, ModelError
 SIDE = 300
 """The network sees every picture squashed to a square of this side."""
 
-ADVICE = (
+ZERO_SHOT_ADVICE = (
     "any words can be looked for with a zero-shot detector, owlv2-base or owlvit-base: "
     "'anymask models pull owlv2-base' says how to get one"
 )
@@ -54,7 +54,7 @@ class CocoSsd:
         Raises:
             PromptError: one line that names them, near things, and detectors that take any words.
         """
-        self._vocabulary.require(phrases, self.name, ADVICE)
+        self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
 
     def detect(
         self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
@@ -63,7 +63,7 @@ class CocoSsd:
 
         The label of a box is the thing's name, whichever word was asked.
         """
-        asked = self._vocabulary.require(phrases, self.name, ADVICE)
+        asked = self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
         found: list[Detections] = []
         for start in range(0, len(pictures), _BATCH):
             batch = pictures[start : start + _BATCH]

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.detection.detections import Detections
+from anymask.formats.folder import OVERLAY
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
     from anymask.io.image import Image
 
-OVERLAY = "overlay.png"
-INDEX = "detections.json"
+DETECTIONS_JSON = "detections.json"
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def write_detections(record: DetectionRecord, folder: Path) -> list[Path]:
 
     with staged_folder(folder) as stage:
         Image.fromarray(draw_detections(record.image.pixels, record.found)).save(stage / OVERLAY, compress_level=1)
-        (stage / INDEX).write_bytes(dumps(record.as_dict()))
-        return publish(stage, [OVERLAY, INDEX])
+        (stage / DETECTIONS_JSON).write_bytes(dumps(record.as_dict()))
+        return publish(stage, [OVERLAY, DETECTIONS_JSON])
 
 
 def draw_detections(pixels: NDArray[np.uint8], found: Detections, max_side: int | None = 4096) -> NDArray[np.uint8]:

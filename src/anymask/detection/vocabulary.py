@@ -58,10 +58,10 @@ class Vocabulary:
         found = {phrase: self.find(phrase) for phrase in phrases}
         unknown = [phrase for phrase, number in found.items() if number is None]
         if unknown:
-            raise PromptError(self._complaint(unknown, detector, advice))
+            raise PromptError(self._message(unknown, detector, advice))
         return {phrase: number for phrase, number in found.items() if number is not None}
 
-    def _complaint(self, unknown: Sequence[str], detector: str, advice: str) -> str:
+    def _message(self, unknown: Sequence[str], detector: str, advice: str) -> str:
         near = self._near(unknown[0])
         nearest = f", the nearest being {' and '.join(map(repr, near))}" if near else ""
         return f"{detector} knows {len(self)} things{nearest}, but not {list_phrases(unknown)}; {advice}"

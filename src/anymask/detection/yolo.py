@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from anymask.engines.base import CompiledGraph, Engine
 
-ADVICE = "name one of its classes, or take a detector for any words: owlv2-base or owlvit-base"
+_CLASSES_ADVICE = "name one of its classes, or take a detector for any words: owlv2-base or owlvit-base"
 
 _DEFAULT_SIDE = 640
 
@@ -81,13 +81,13 @@ class Yolo:
         Raises:
             PromptError: one line that names them and near classes.
         """
-        self._vocabulary.require(phrases, self.name, ADVICE)
+        self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
 
     def detect(
         self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
     ) -> list[Detections]:
         """Find the classes that phrases mean; see `anymask.detection.base.Detector`."""
-        asked = self._vocabulary.require(phrases, self.name, ADVICE)
+        asked = self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
         return [self._detect(pixels, asked, threshold) for pixels in pictures]
 
     def _detect(self, pixels: NDArray[np.uint8], asked: Mapping[str, int], threshold: float) -> Detections:

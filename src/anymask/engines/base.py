@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from anymask.engines.external_weights import DetachedGraph
 
 
-Array = NDArray[Any]
-
-
 BuildGraph = Callable[[], "onnx.ModelProto | DetachedGraph"]
 """Builds the ONNX model; called only if no compiled graph is on disk. Compiling a detached graph takes no longer than
 reading it back would, so of those only the model without weights is kept."""
@@ -42,7 +39,7 @@ class CompiledGraph(Protocol):
     inputs: Sequence[str]
     parallel_requests: int
 
-    def __call__(self, **inputs: Array) -> dict[str, NDArray[np.float32]]:
+    def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Run the graph: arrays by input name → arrays by output name."""
         ...
 

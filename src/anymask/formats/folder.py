@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 OVERLAY = "overlay.png"
-INDEX = "masks.json"
+MASKS_JSON = "masks.json"
 _LARGE = 32_000_000
 """Pixels of a photo beyond which files are written one after the other."""
 
@@ -73,12 +73,12 @@ def write_outputs(
                 probabilities = mask.probabilities
                 assert probabilities is not None
                 (stage / name).write_bytes(png.encode_soft(probabilities))
-            (stage / INDEX).write_bytes(masks_json.dumps(masks_json.to_dict(masks, files or None)))
+            (stage / MASKS_JSON).write_bytes(masks_json.dumps(masks_json.to_dict(masks, files or None)))
             for name, format in (also or {}).items():
                 find_format(format).write(masks, stage / name)
             if drawing is not None:
                 drawing.result()
-        names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), INDEX]
+        names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), MASKS_JSON]
         stale = _pictures_of_earlier_run(folder) - set(names)
         written = publish(stage, names)
         for name in stale:
@@ -108,7 +108,7 @@ def _write_overlay(masks: MaskSet, stage: Path) -> None:
 def _pictures_of_earlier_run(folder: Path) -> set[str]:
     """The pictures that an earlier `masks.json` in the folder speaks of, as far as they are named like ours."""
     try:
-        entries = json.loads((folder / INDEX).read_bytes())["masks"]
+        entries = json.loads((folder / MASKS_JSON).read_bytes())["masks"]
         names = {str(entry.get("file")) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
@@ -128,9 +128,9 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    if not (path / INDEX).is_file():
-        raise InputError(f"there is no {INDEX} in {path}")
-    return masks_json.read(path / INDEX, image)
+    if not (path / MASKS_JSON).is_file():
+        raise InputError(f"there is no {MASKS_JSON} in {path}")
+    return masks_json.read(path / MASKS_JSON, image)
 
 
 FORMAT = Format(
@@ -139,7 +139,7 @@ FORMAT = Format(
     summary="overlay.png, mask_000.png … and masks.json in one folder",
     suffix="",
     extensions=("",),
-    signature=Signature(folder_entry=INDEX),
+    signature=Signature(folder_entry=MASKS_JSON),
     menu_position=120,
     write=write,
     read=read,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from anymask.errors import ModelError
-from anymask.weights.checkpoints.state_dict import Parameters
+from anymask.weights.checkpoints.state_dict import StateDict
 
 _WB = r"\.(?:weight|bias)"
 _PROMPTS_AND_MASKS = (
@@ -50,7 +50,7 @@ _SHAPES = {
 }
 
 
-def encoder_of(parameters: Parameters) -> str:
+def encoder_of(parameters: StateDict) -> str:
     """Return which image encoder a checkpoint has: "vit" or "tinyvit".
 
     Raises:
@@ -62,7 +62,7 @@ def encoder_of(parameters: Parameters) -> str:
     return found[0]
 
 
-def check_checkpoint(parameters: Parameters) -> None:
+def check_checkpoint(parameters: StateDict) -> None:
     """Make sure that a checkpoint has all parts of SAM, of SAM's size, and nothing else.
 
     Raises:

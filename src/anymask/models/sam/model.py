@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from anymask.engines.external_weights import DetachedGraph
     from anymask.models.sam.quantization import Ranges
-    from anymask.weights.checkpoints.state_dict import Parameters
+    from anymask.weights.checkpoints.state_dict import StateDict
 
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
@@ -237,12 +237,12 @@ def _sparse_prompt(frame: ResizeLongestSide, prompt: Prompt) -> tuple[NDArray[np
 
 
 @lru_cache(maxsize=1)
-def _parameters(key: str, files: tuple[Path, ...]) -> Parameters:
+def _parameters(key: str, files: tuple[Path, ...]) -> StateDict:
     """Read and check a model's parameters; `key` tells apart what may lie at the same paths at another time."""
     from anymask.models.sam.checkpoint import check_checkpoint
-    from anymask.weights.checkpoints.state_dict import read_parameters
+    from anymask.weights.checkpoints.state_dict import read_state_dict
 
-    parameters = read_parameters(files)
+    parameters = read_state_dict(files)
     check_checkpoint(parameters)
     return parameters
 
@@ -258,7 +258,7 @@ def _int8_ranges(key: str) -> Ranges:
     return ranges
 
 
-def _build_encoder(parameters: Parameters, ranges: Ranges | None = None) -> onnx.ModelProto | DetachedGraph:
+def _build_encoder(parameters: StateDict, ranges: Ranges | None = None) -> onnx.ModelProto | DetachedGraph:
     from anymask.models.sam.checkpoint import encoder_of
 
     if encoder_of(parameters) == "vit":
@@ -272,37 +272,37 @@ def _build_encoder(parameters: Parameters, ranges: Ranges | None = None) -> onnx
     return tinyvit_trunk(parameters, None if ranges is None else Int8(ranges))
 
 
-def _build_stem(parameters: Parameters) -> onnx.ModelProto:
+def _build_stem(parameters: StateDict) -> onnx.ModelProto:
     from anymask.models.sam.tiny_vit import tinyvit_stem
 
     return tinyvit_stem(parameters)
 
 
-def _build_prompt_encoder(parameters: Parameters) -> onnx.ModelProto:
+def _build_prompt_encoder(parameters: StateDict) -> onnx.ModelProto:
     from anymask.models.sam.prompt_encoder import sparse_prompt_encoder
 
     return sparse_prompt_encoder(parameters)
 
 
-def _build_decoder(parameters: Parameters) -> onnx.ModelProto:
+def _build_decoder(parameters: StateDict) -> onnx.ModelProto:
     from anymask.models.sam.mask_decoder import mask_decoder
 
     return mask_decoder(parameters)
 
 
-def _build_search_decoder(parameters: Parameters) -> onnx.ModelProto:
+def _build_search_decoder(parameters: StateDict) -> onnx.ModelProto:
     from anymask.models.sam.mask_decoder import search_decoder
 
     return search_decoder(parameters)
 
 
-def _build_mask_decoder(parameters: Parameters) -> onnx.ModelProto:
+def _build_mask_decoder(parameters: StateDict) -> onnx.ModelProto:
     from anymask.models.sam.mask_decoder import mask_decoder
 
     return mask_decoder(parameters, with_mask_input=True)
 
 
-_GRAPHS: dict[str, tuple[Callable[[Parameters], onnx.ModelProto | DetachedGraph], bool, int]] = {
+_GRAPHS: dict[str, tuple[Callable[[StateDict], onnx.ModelProto | DetachedGraph], bool, int]] = {
     "stem": (_build_stem, False, 1),
     "encoder": (_build_encoder, False, 1),
     "prompt_encoder": (_build_prompt_encoder, True, 1),  # sines of large angles: never in bf16

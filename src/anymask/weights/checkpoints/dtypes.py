@@ -23,12 +23,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """How each number format lies in a file, under safetensors' names for them."""
 
 
-def mapped(path: Path) -> NDArray[np.uint8]:
+def memory_map(path: Path) -> NDArray[np.uint8]:
     """Map a file into memory, uint8 [bytes]: nothing is read before it is used, and nothing written to the file."""
     return np.memmap(path, np.uint8, "c")
 
 
-def widened(array: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+def to_float32(array: NDArray[Any], dtype: str) -> NDArray[np.float32]:
     """Return the numbers of a tensor as float32; float32 itself is not copied.
 
     Args:

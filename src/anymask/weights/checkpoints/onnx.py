@@ -8,50 +8,40 @@ enough to give the number its name back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.errors import WeightsError
-
-Parameters = dict[str, NDArray[np.float32]]
+from anymask.errors import WeightsError, first_line
 
 _PREFIXES = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 _DECODER_MODULES = ("transformer.", "output_upscaling.", "output_hypernetworks_mlps.", "iou_prediction_head.")
 _PROMPT_MODULES = ("mask_downscaling.", "pe_layer.", "point_embeddings.", "not_a_point_embed.")
 
 
-def read_parameters(paths: Iterable[Path]) -> Parameters:
-    """Collect the parameters of all files into one `{official name: array}` dict.
+def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Read a file's parameters.
 
     Args:
-        paths: ONNX files that together hold one model, for example an encoder and a decoder.
+        path: an ONNX file that holds a model or a part of one, for example its decoder.
 
     Returns:
         float32 arrays under the names of the official `state_dict`. Batch norms that the exporter folded stay
         folded: a convolution then has a `.bias` and its `.bn.*` entries are missing.
 
     Raises:
-        WeightsError: a file is no ONNX model, or a damaged one.
+        WeightsError: the file is no ONNX model, or a damaged one.
     """
-    parameters: Parameters = {}
-    for path in paths:
-        try:
-            parameters.update(_read_file(path))
-        except OSError as error:
-            raise WeightsError(f"{path} cannot be read ({error.strerror or error})") from error
-        except Exception as error:  # a damaged file makes protobuf and onnx raise almost anything
-            raise WeightsError(f"{path} is no ONNX model, or a damaged one ({_first_line(error)})") from error
-    return parameters
+    try:
+        return _read_file(path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # a damaged file makes protobuf and onnx raise almost anything
+        raise WeightsError(f"{path} is no ONNX model, or a damaged one ({first_line(error)})") from error
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _read_file(path: Path) -> Parameters:
+def _read_file(path: Path) -> dict[str, NDArray[np.float32]]:
     import onnx
     from onnx import numpy_helper
 
@@ -62,7 +52,7 @@ def _read_file(path: Path) -> Parameters:
         for node in graph.node
         if node.op_type == "Constant" and node.attribute[0].name == "value"
     }
-    named: Parameters = {_official_name(name): array for name, array in arrays.items() if "::" not in name}
+    named = {_official_name(name): array for name, array in arrays.items() if "::" not in name}
     for node in graph.node:
         module = _module_path(node.name)
         for position, name in enumerate(node.input):
@@ -76,7 +66,7 @@ def _read_file(path: Path) -> Parameters:
 _NONE = np.zeros(0, np.float32)
 
 
-def _recovered(op_type: str, module: str, position: int, array: NDArray[np.float32]) -> Parameters:
+def _recovered(op_type: str, module: str, position: int, array: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Name one anonymous initializer after the node that consumes it."""
     name = _official_name(module)
     if op_type == "MatMul":

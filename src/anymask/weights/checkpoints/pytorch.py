@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import WeightsError
-from anymask.weights.checkpoints.dtypes import DTYPES, mapped, widened
+from anymask.weights.checkpoints.dtypes import DTYPES, memory_map, to_float32
 
-_LARGEST_DESCRIPTION = 64 * 1024**2
+_MAX_PICKLE_BYTES = 64 * 1024**2
 _NESTED = ("state_dict", "model_state_dict", "model", "ema", "net")
 """Under these keys training programs keep the tensors, beside an optimizer's state and the like."""
 
@@ -76,7 +76,7 @@ class _Storages:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
         self._members = {info.filename: info for info in archive.infolist()}
-        self._bytes = mapped(path)
+        self._bytes = memory_map(path)
         roots = [name.removesuffix("data.pkl") for name in self._members if name.split("/")[-1] == "data.pkl"]
         if len(roots) != 1:
             raise WeightsError(f"{path} is a zip archive but no PyTorch checkpoint: it has no data.pkl")
@@ -87,7 +87,7 @@ class _Storages:
     def description(self) -> bytes:
         """Return the pickle that describes the tensors."""
         content = self._member("data.pkl")
-        if content.size > _LARGEST_DESCRIPTION:
+        if content.size > _MAX_PICKLE_BYTES:
             raise WeightsError(f"{self.path} describes its tensors in {content.size:,} bytes; that cannot be right")
         return content.tobytes()
 
@@ -198,7 +198,7 @@ class _Tensor:
         offset, strides = self.offset * numbers.itemsize, tuple(step * numbers.itemsize for step in self.strides)
         # NumPy itself refuses a view that reaches outside its buffer.
         view: NDArray[Any] = np.ndarray(self.shape, numbers.dtype, numbers.data, offset, strides)
-        return widened(view, self.storage.dtype)
+        return to_float32(view, self.storage.dtype)
 
 
 def _tensors(loaded: Any, path: Path) -> Iterator[tuple[str, _Tensor]]:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import WeightsError
-from anymask.weights.checkpoints.dtypes import DTYPES, mapped, widened
+from anymask.weights.checkpoints.dtypes import DTYPES, memory_map, to_float32
 
-_LARGEST_DESCRIPTION = 100_000_000
+_MAX_HEADER_BYTES = 100_000_000
 """The format's own limit, in bytes."""
 
 
@@ -33,9 +33,9 @@ def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
         WeightsError: the file is no such file, or is damaged.
     """
     try:
-        content = mapped(path)
+        content = memory_map(path)
         length = int(content[:8].view("<u8")[0])
-        if length > min(_LARGEST_DESCRIPTION, content.size - 8):
+        if length > min(_MAX_HEADER_BYTES, content.size - 8):
             raise ValueError(f"its description would have {length:,} bytes")
         description = json.loads(content[8 : 8 + length].tobytes())
         numbers = content[8 + length :]
@@ -52,4 +52,4 @@ def _tensor(numbers: NDArray[np.uint8], name: str, entry: dict[str, Any]) -> NDA
         raise ValueError(f"{name} is in the number format {dtype}; known are {', '.join(DTYPES)}")
     if not 0 <= begin <= end <= numbers.size:
         raise ValueError(f"{name} lies outside the file")
-    return widened(np.frombuffer(numbers[begin:end], DTYPES[dtype]).reshape(shape), dtype)
+    return to_float32(np.frombuffer(numbers[begin:end], DTYPES[dtype]).reshape(shape), dtype)

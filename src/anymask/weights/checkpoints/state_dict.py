@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +11,22 @@ from numpy.typing import NDArray
 from anymask.errors import ModelError
 from anymask.weights.checkpoints.key_mapping import official_names
 
-Array = NDArray[np.float32]
 
-
-class Parameters(dict[str, Array]):
+class StateDict(dict[str, NDArray[np.float32]]):
     """`{official name: float32 array}` that says, in one line, which parameter is missing from which files.
 
     Arrays that are float32 in the file are mapped from it: they cost memory only while they are used.
     """
 
-    def __init__(self, content: dict[str, Array], source: str) -> None:
+    def __init__(self, content: dict[str, NDArray[np.float32]], source: str) -> None:
         super().__init__(content)
         self.source = source
 
-    def __missing__(self, name: str) -> Array:
+    def __missing__(self, name: str) -> NDArray[np.float32]:
         raise ModelError(f"{self.source} is not the whole of a SAM model: it has no parameter {name!r}")
 
 
-def read_parameters(paths: Iterable[Path]) -> Parameters:
+def read_state_dict(paths: Iterable[Path]) -> StateDict:
     """Collect the parameters of all files.
 
     Args:
@@ -41,16 +38,18 @@ def read_parameters(paths: Iterable[Path]) -> Parameters:
         WeightsError: a file cannot be read, is damaged, or wants code to be run.
     """
     paths = list(paths)
-    content: dict[str, Array] = {}
+    content: dict[str, NDArray[np.float32]] = {}
     for path in paths:
         content.update(official_names(_reader(path)(path)))
-    return Parameters(content, " and ".join(path.name for path in paths))
+    return StateDict(content, " and ".join(path.name for path in paths))
 
 
-def _reader(path: Path) -> Callable[[Path], dict[str, Any]]:
+def _reader(path: Path) -> Callable[[Path], dict[str, NDArray[np.float32]]]:
     suffix = path.suffix.lower()
     if suffix == ".onnx":
-        return _read_onnx
+        from anymask.weights.checkpoints.onnx import read_onnx
+
+        return read_onnx
     if suffix == ".safetensors":
         from anymask.weights.checkpoints.safetensors import read_safetensors
 
@@ -60,9 +59,3 @@ def _reader(path: Path) -> Callable[[Path], dict[str, Any]]:
 
         return read_pth
     raise ModelError(f"{path} is no model file that SAM comes in: .pth, .pt, .bin, .ckpt, .safetensors or .onnx")
-
-
-def _read_onnx(path: Path) -> dict[str, Any]:
-    from anymask.weights.checkpoints.onnx import read_parameters as read_onnx
-
-    return dict(read_onnx([path]))

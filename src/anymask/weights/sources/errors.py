@@ -1,5 +1,7 @@
 """Why one source could not deliver; the next one is tried."""
 
+from anymask.errors import one_line
+
 _LONGEST = 160
 
 
@@ -9,5 +11,5 @@ class SourceError(Exception):
 
 def shorten(text: str) -> str:
     """Return text on one line, cut where it grows too long for a list of reasons."""
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

