@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from anymask.cli.common_options import Command
 
 
 def _number(name: str, default: float, text: str) -> Callable[[Any], Any]:

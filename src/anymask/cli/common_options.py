@@ -25,10 +25,10 @@ model_option = click.option(
 )
 
 
-def _settings(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+def _settings(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
     """Read NAME=NUMBER, each name once."""
     settings: dict[str, float] = {}
-    for each in given:
+    for each in values:
         name, equals, text = each.partition("=")
         name = name.strip().replace("-", "_")
         try:
@@ -87,18 +87,24 @@ debug_option = click.option(
 """Only declared: `anymask.cli.main` looks for it itself, so that a usage error can show its traceback too."""
 
 
-def runtime_options(command: Command) -> Command:
-    """Add --model, --engine, --precision, --threads, --device and --allow."""
-    for option in (allow_option, device_option, threads_option, precision_option, engine_option, model_option):
-        command = option(command)
-    return command
+def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return a decorator that adds click options to a command; its help lists them in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def output_options(command: Command) -> Command:
-    """Add --out, --json (`as_json`), --quiet and --debug (which passes no argument)."""
-    for option in (debug_option, quiet_option, json_option, out_option):
-        command = option(command)
-    return command
+runtime_options = add_options(
+    model_option, engine_option, precision_option, threads_option, device_option, allow_option
+)
+"""Adds --model, --engine, --precision, --threads, --device and --allow."""
+
+output_options = add_options(out_option, json_option, quiet_option, debug_option)
+"""Adds --out, --json (`as_json`), --quiet and --debug (which passes no argument)."""
 
 
 def common_options(command: Command) -> Command:

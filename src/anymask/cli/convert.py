@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import debug_option, json_option, quiet_option
+from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption
 from anymask.formats.datasets import read_dataset, write_checked, write_dataset
@@ -19,8 +19,6 @@ from anymask.formats.registry import all_formats, find_format, format_names
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _MOST_LOSSES = 20
 """Masks that are listed with what they lost."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import (
+    add_options,
     allow_option,
     debug_option,
     device_option,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from anymask.editing.inpainting import InpaintResult
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _WITH_MODEL = ("diffusers", "onnx")
 _HOLE = (
@@ -69,21 +67,12 @@ _PAINTER = (
 )  # fmt: skip
 
 
-def _with(options: tuple[Any, ...]) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path), required=False)
 @object_options
-@_with(_HOLE)
-@_with(_PAINTER)
-@_with((engine_option, precision_option, threads_option, device_option, allow_option))
+@add_options(*_HOLE)
+@add_options(*_PAINTER)
+@add_options(engine_option, precision_option, threads_option, device_option, allow_option)
 @click.option("--pair", type=click.Path(path_type=Path), metavar="DIR", help="Paint nothing: write image and mask.")
 @click.option(
     "--paste-back",

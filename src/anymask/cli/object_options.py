@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from anymask.cli.common_options import Command
 from anymask.cli.prompt_options import answer, prompt_options
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _mask_option = click.option(
     "--mask",

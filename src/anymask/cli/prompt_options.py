@@ -12,19 +12,16 @@ def command(image, out, as_json, quiet, **asked):
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import settings_option
+from anymask.cli.common_options import Command, settings_option
 from anymask.cli.text_options import load_named, phrases_of, search_of, word_options
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _ANSWERING = (
     click.option(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from anymask.cli.common_options import Command
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
     from anymask.detection.search import DetectionOptions
     from anymask.weights import Progress
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 text_option = click.option(
     "--text", multiple=True, metavar="WORDS", help="What to look for, e.g. 'dog'; repeat it, or put commas between."
