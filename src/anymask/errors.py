@@ -16,8 +16,8 @@ class ImageError(InputError):
     """The picture cannot be read, or breaks a limit."""
 
 
-class PictureTooLargeError(ImageError):
-    """The picture has more pixels than the caller allows."""
+class ImageTooLargeError(ImageError):
+    """The image has more pixels than the caller allows."""
 
 
 class PromptError(InputError):

@@ -41,5 +41,5 @@ def test_clicks_on_the_page_give_masks(context: BrowserContext, coffee_photo: Pa
         assert inside[140, 290]
         assert not inside[300, 110]
         page.set_input_files("#file", __file__)
-        expect(says).to_have_text(re.compile("^Sorry: .*not a picture"), timeout=20_000)
+        expect(says).to_have_text(re.compile("^Sorry: .*not an image"), timeout=20_000)
         assert not errors

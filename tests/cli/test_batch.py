@@ -54,7 +54,7 @@ def test_boxes_of_a_coco_file_become_labelled_masks_in_a_coco_file(
     assert run("batch", "photos", "--prompts", "boxes.json", "--out", "out", *options) == 1
     printed = capsys.readouterr()
     assert "3 photos: 2 done, 1 failed; 2 masks" in printed.out
-    assert printed.err.startswith("failed: photos/broken.jpg: the picture is truncated or damaged")
+    assert printed.err.startswith("failed: photos/broken.jpg: the image is truncated or damaged")
     content = json.loads(Path("out/results/coffee.jpg.json").read_text())
     assert [mask["label"] for mask in content["masks"]] == ["cup", "spoon"]
     boxes = [[x, y, x + width, y + height] for x, y, width, height in (CUP, SPOON)]

@@ -71,7 +71,7 @@ def test_no_masks_still_give_an_overlay_and_an_index(result: MaskSet, tmp_path: 
 
 def test_a_result_without_its_photograph_is_written_without_overlay(result: MaskSet, tmp_path: Path) -> None:
     bare = MaskSet(list(result), image=ImageRecord(50, 40))
-    with pytest.raises(InputError, match="photograph"):
+    with pytest.raises(InputError, match="image"):
         write_outputs(bare, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert "overlay.png" not in [path.name for path in bare.save(tmp_path / "out")]

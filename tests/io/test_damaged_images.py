@@ -166,7 +166,7 @@ def test_pillows_switches_are_put_back_after_many_threads(monkeypatch: pytest.Mo
                 wrong.append("size")
             try:
                 open_image(whole[:-40])
-                wrong.append("half a picture was accepted")
+                wrong.append("half an image was accepted")
             except ImageError:
                 pass
 
@@ -183,12 +183,12 @@ def test_pillows_switches_are_put_back_after_many_threads(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("start", "says"),
     [
-        (b"just some text", "not a picture that can be read: it begins with b'just some text'; readable are JPEG, PNG"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture"),
-        (b"\0\0\x01\0\x01\0", "not a picture"),
+        (b"just some text", "not an image that can be read: it begins with b'just some text'; readable are JPEG, PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
+        (b"\0\0\x01\0\x01\0", "not an image"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is HEIC; save it as JPEG"),
         (b"P6 is not a header", "header is damaged"),
-        (b"P", "not a picture"),
+        (b"P", "not an image"),
     ],
 )
 def test_what_is_not_a_picture_is_told_from_a_damaged_one(start: bytes, says: str) -> None:

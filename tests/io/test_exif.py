@@ -25,7 +25,7 @@ every_orientation = pytest.mark.parametrize("orientation", ORIENTATIONS)
 
 
 def numbered(size: tuple[int, int]) -> np.ndarray:
-    """A picture in which every pixel is different."""
+    """An image in which every pixel is different."""
     width, height = size
     return np.arange(width * height).reshape(height, width)
 

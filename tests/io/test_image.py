@@ -31,7 +31,7 @@ from tests.support.stored_orientation import stored_array
 
 
 def every_source(path: Path) -> dict[str, Any]:
-    """One photograph in every form that open_image takes."""
+    """One image in every form that open_image takes."""
     with PIL.Image.open(path) as picture:
         picture.load()
     raw = path.read_bytes()
@@ -166,7 +166,7 @@ def test_red_and_blue_change_places_only_where_asked() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_rotated_phone_photo_is_the_same_picture_from_every_source(orientation: int, tmp_path: Path) -> None:
-    """Traps T5 and T6: two readers of one photo, of which one applies the orientation tag."""
+    """Traps T5 and T6: two readers of one image, of which one applies the orientation tag."""
     upright = np.asarray(corners())
     stored = PIL.Image.fromarray(np.ascontiguousarray(stored_array(upright, orientation)))
     exif = stored.getexif()
@@ -257,9 +257,9 @@ def refused_paths(folder: Path) -> dict[str, tuple[Path, str]]:
     return {
         "missing": (folder / "gone.png", "gone.png: no such file"),
         "empty": (folder / "empty.jpg", "empty.jpg: is empty (0 bytes)"),
-        "text": (folder / "notes.jpg", "notes.jpg: not a picture that can be read: it begins with b'just words'"),
+        "text": (folder / "notes.jpg", "notes.jpg: not an image that can be read: it begins with b'just words'"),
         "directory": (folder / "folder.png", "folder.png: is a directory"),
-        "truncated": (folder / "cut.png", "cut.png: the picture is truncated or damaged"),
+        "truncated": (folder / "cut.png", "cut.png: the image is truncated or damaged"),
         "broken link": (folder / "broken", "broken: no such file"),
         "loop of links": (folder / "loop", "loop: cannot be opened"),
         "under a file": (folder / "empty.jpg" / "x.png", "x.png: cannot be opened"),
@@ -296,23 +296,23 @@ class FailingFile(io.BytesIO):
         ("a\0b.png", "a?b.png: cannot be opened"),
         ("two\nlines.png", "two?lines.png: no such file"),
         ("https://example.org/dog.jpg", "is an address: download it"),
-        (b"", "picture of 0 bytes: is empty"),
-        (None, "picture from NoneType: give a path"),
-        (7, "picture from int: give a path"),
-        ([[1, 2], [3, 4]], "picture from list: give a path"),
+        (b"", "image of 0 bytes: is empty"),
+        (None, "image from NoneType: give a path"),
+        (7, "image from int: give a path"),
+        ([[1, 2], [3, 4]], "image from list: give a path"),
         (io.StringIO("x"), "is open in text mode"),
         (FailingFile(b"x"), "cannot be read (peer went away)"),
-        (np.zeros((0, 5, 3), np.uint8), "array: the picture is 5x0 and has no pixels"),
-        (np.zeros((5, 0), np.uint8), "array: the picture is 0x5 and has no pixels"),
+        (np.zeros((0, 5, 3), np.uint8), "array: the image is 5x0 and has no pixels"),
+        (np.zeros((5, 0), np.uint8), "array: the image is 0x5 and has no pixels"),
         (np.zeros(7, np.uint8), "shape is (7,)"),
         (np.zeros((3, 480, 640), np.uint8), "channels come last: np.moveaxis(array, 0, -1)"),
-        (np.zeros((1, 4, 5, 3), np.uint8), "one picture at a time"),
+        (np.zeros((1, 4, 5, 3), np.uint8), "one image at a time"),
         (np.zeros((4, 5, 5), np.uint8), "shape is (4, 5, 5)"),
         (np.zeros((4, 5, 3), np.int64), "int64 values from 0 to 0: only uint8 and uint16"),
         (np.full((4, 5), np.nan), "20 of 20 values are NaN or infinite"),
         (np.full((4, 5, 3), 255.0), "pass window=(low, high)"),
         (np.zeros((4, 5, 3), complex), "complex128"),
-        (PIL.Image.new("RGB", (0, 4)), "Pillow image: the picture is 0x4"),
+        (PIL.Image.new("RGB", (0, 4)), "Pillow image: the image is 0x4"),
     ],
 )
 def test_what_is_no_picture_is_one_line(source: Any, says: str) -> None:
@@ -327,7 +327,7 @@ def test_a_pillow_image_whose_file_is_gone_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(encoded(corners(), "PNG"))
     picture = PIL.Image.open(path)
     picture.close()
-    with pytest.raises(ImageError, match="Pillow image: the picture is truncated or damaged"):
+    with pytest.raises(ImageError, match="Pillow image: the image is truncated or damaged"):
         open_image(picture)
 
 

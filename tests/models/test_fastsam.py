@@ -16,7 +16,7 @@ from anymask.cli import main
 from anymask.models.fastsam.model import FastSam
 from tests.support.drawn_fastsam import drawn_fastsam
 
-# The photo is 160×120, and lies in the square with 20 grey rows above it.
+# The image is 160×120, and lies in the square with 20 grey rows above it.
 WHOLE, CUP, SPECK, HANDLE, PLATE = 0, 1, 2, 3, 4
 SEGMENTS = [
     (0.9, (8, 28, 152, 132)),
@@ -28,7 +28,7 @@ SEGMENTS = [
     (0.2, (80, 132, 92, 140)),
 ]
 BOXES = [[x0, y0 - 20, x1, y1 - 20] for _, (x0, y0, x1, y1) in SEGMENTS]
-"""The tight boxes of the segments in the photo."""
+"""The tight boxes of the segments in the image."""
 ON_CUP, ON_SPECK, ON_RIGHT, ON_RIGHT_PART, ON_TABLE, OUTSIDE = (
     (30, 30),
     (42, 38),
@@ -238,7 +238,7 @@ def test_candidates_are_the_segments_that_keep_the_prompt(encoded: EncodedImage)
         ({}, {"imgsz": 640}, "takes 160x160 only: imgsz=640 needs an export with dynamic=True"),
         ({}, {"points_per_side": 8}, "have no option 'points_per_side': it takes imgsz, conf, iou, max_det"),
         ({"shape": ("n", 3, "h", "w")}, {"imgsz": 641}, "imgsz must be a multiple of 32"),
-        ({"shape": (4, 3, 160, 160)}, {}, "takes 4 pictures at a time: export it with batch=1"),
+        ({"shape": (4, 3, 160, 160)}, {}, "takes 4 images at a time: export it with batch=1"),
         ({"shape": (1, 1, 160, 160)}, {}, "a YOLO export takes one"),
         ({"element": TensorProto.FLOAT16}, {}, "half precision"),
         ({"outputs": ("output0",)}, {}, r"is no FastSAM export: it answers with \[1, 37, 64\]"),

@@ -119,7 +119,7 @@ def test_read_only_weights_are_fine(image):
     ("change", "words"),
     [
         ({"patch": 14}, "patches of 14 pixels; SAM's decoder needs 16"),
-        ({"drop": "pos_embed"}, "pictures of 512 pixels; anymask runs SAM at 1024"),
+        ({"drop": "pos_embed"}, "images of 512 pixels; anymask runs SAM at 1024"),
         ({"drop": "rel_pos"}, "no relative positions"),
     ],
 )

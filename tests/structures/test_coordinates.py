@@ -80,7 +80,7 @@ def test_a_point_is_inside_the_picture_or_refused(
         ((x, y),) = Coordinates(size, frame, orientation=orientation).points([point])
     except PromptError as problem:
         told = str(problem)
-        assert "outside the picture: 0 <= x < " in told
+        assert "outside the image: 0 <= x < " in told
         return
     assert 0 <= x < size[0]
     assert 0 <= y < size[1]
@@ -95,7 +95,7 @@ def test_a_box_is_inside_the_picture_and_has_an_area_or_is_refused(
     wanted = np.clip(measured, 0, np.tile(reading.extent, 2))
     has_area = measured[0] < measured[2] and measured[1] < measured[3]
     if not has_area or wanted[0] >= wanted[2] or wanted[1] >= wanted[3]:
-        with pytest.raises(PromptError, match=r"is empty|is reversed|is outside the picture"):
+        with pytest.raises(PromptError, match=r"is empty|is reversed|is outside the image"):
             reading.box(measured)
         return
     if ((wanted[2:] - wanted[:2]) / reading.extent).min() < 1e-12:
@@ -168,12 +168,12 @@ def test_what_the_official_predictor_accepts_can_be_allowed() -> None:
         (
             [900, 5, 1000, 80],
             {},
-            "box [900, 5, 1000, 80] is outside the picture: 0 <= x <= 800, 0 <= y <= 534 in pixels",
+            "box [900, 5, 1000, 80] is outside the image: 0 <= x <= 800, 0 <= y <= 534 in pixels",
         ),
-        ([800, 0, 801, 534], {}, "is outside the picture"),
+        ([800, 0, 801, 534], {}, "is outside the image"),
         ([1, 2, 3], {}, "box has shape (3,): it takes four numbers, x_min, y_min, x_max, y_max"),
         ([[1, 2, 3, 4], [1, 2, 3, 4]], {}, "several boxes go into boxes"),
-        ([1, 2, 3, float("nan")], {}, "NaN and infinity are no place in a picture"),
+        ([1, 2, 3, float("nan")], {}, "NaN and infinity are no place in an image"),
         ([1, 2, 3, "4"], {}, "box is [1, 2, 3, '4']: it takes four numbers"),
         (
             [0.1, 0.1, 0.5, -0.5],
@@ -198,7 +198,7 @@ def test_what_is_no_box_is_one_line(box: Any, options: dict[str, Any], says: str
 @pytest.mark.parametrize(
     ("points", "says"),
     [
-        ([(1000, 300)], "point (1000, 300) is outside the picture: 0 <= x < 800, 0 <= y < 534 in pixels"),
+        ([(1000, 300)], "point (1000, 300) is outside the image: 0 <= x < 800, 0 <= y < 534 in pixels"),
         ([(1, 1), (5, -0.5)], "point (5, -0.5) is outside"),
         ([(1, 2, 3)], "points have shape (1, 3): they take pairs of x and y"),
         ([1, 2, 3], "points have shape (3,)"),

@@ -1,4 +1,4 @@
-"""The frame that YOLO networks take: where a photo lies in it, and the way back."""
+"""The frame that YOLO networks take: where an image lies in it, and the way back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ sides = st.integers(1, 3000)
 
 def test_proportions_are_kept_and_the_rest_is_grey() -> None:
     frame = LetterBox((192, 100), (96, 64))
-    picture = frame.picture(np.full((100, 192, 3), 255, np.uint8))
-    assert (picture.shape, frame.scale, frame.origin) == ((1, 3, 64, 96), (0.5, 0.5), (0, 7))
-    assert picture[0, 0, :7].max() == picture[0, 0, 57:].min() == np.float32(GREY / 255)
-    assert picture[0, :, 7:57].min() == 1
+    image = frame.apply_image(np.full((100, 192, 3), 255, np.uint8))
+    assert (image.shape, frame.scale, frame.origin) == ((1, 3, 64, 96), (0.5, 0.5), (0, 7))
+    assert image[0, 0, :7].max() == image[0, 0, 57:].min() == np.float32(GREY / 255)
+    assert image[0, :, 7:57].min() == 1
 
 
 @given(st.tuples(sides, sides), st.sampled_from([(640, 640), (1024, 1024), (640, 384), (32, 1024)]))
@@ -28,5 +28,5 @@ def test_the_fitted_picture_fills_the_photo(size: tuple[int, int], frame: tuple[
     assert top >= 0
     assert left + width <= frame[0]
     assert top + height <= frame[1]
-    corners = box.to_photo(np.array([[left, top, left + width, top + height]]))
+    corners = box.to_image(np.array([[left, top, left + width, top + height]]))
     assert corners[0].tolist() == pytest.approx([0, 0, *size])

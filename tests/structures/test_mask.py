@@ -232,7 +232,7 @@ class TestMaskSet:
         result = MaskSet([], image=ImageRecord(60, 40))
         assert result.size == (60, 40)
         assert result._repr_png_() is None
-        with pytest.raises(InputError, match="photograph"):
+        with pytest.raises(InputError, match="image"):
             result.draw()
 
     def test_it_says_what_it_is(self) -> None:

@@ -1,4 +1,4 @@
-"""The mask prompt: logits pass as they are, a mask picture becomes logits of the size that the model means."""
+"""The mask prompt: logits pass as they are, a mask image becomes logits of the size that the model means."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_mask_picture_becomes_confident_logits_in_the_padded_frame() -> None:
     logits = as_mask_input(left_half(), SIZE)
     assert (logits[:192, :128] == MASK_LOGIT).all()
     assert (logits[:192, 128:] == -MASK_LOGIT).all()
-    assert (logits[192:] == -MASK_LOGIT).all(), "the padding below the photo is outside"
+    assert (logits[192:] == -MASK_LOGIT).all(), "the padding below the image is outside"
 
 
 def test_a_logit_at_an_edge_says_how_much_of_it_is_inside() -> None:
@@ -57,7 +57,7 @@ def test_a_logit_at_an_edge_says_how_much_of_it_is_inside() -> None:
 
 @given(st.integers(1, 700), st.integers(1, 700), st.data())
 def test_logits_say_inside_where_the_mask_is(width: int, height: int, data: st.DataObject) -> None:
-    """Whatever the size and shape of the photo, a large enough rectangle is found again where it was."""
+    """Whatever the size and shape of the image, a large enough rectangle is found again where it was."""
     long_side = max(width, height)
     x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))
@@ -119,14 +119,14 @@ def test_a_mask_of_stored_pixels_is_turned(orientation: int) -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (left_half(40, 30), "is a mask picture of 40x30: it takes the photo's size, 400x300"),
-        (left_half(300, 400), "is a mask picture of 300x400"),
+        (left_half(40, 30), "is a mask image of 40x30: it takes the image's size, 400x300"),
+        (left_half(300, 400), "is a mask image of 300x400"),
         (np.zeros((300, 400), bool), "is an empty mask"),
         (np.zeros((300, 400), np.uint8), "is an empty mask"),
         (np.full((300, 400), 7), "values up to 7: that looks like a map of labels"),
-        (np.full((300, 400), 256), "values from 256 to 256: a mask picture takes"),
+        (np.full((300, 400), 256), "values from 256 to 256: a mask image takes"),
         (np.full((300, 400), -1), "values from -1 to -1"),
-        (np.ones((300, 400)), "is float64 of shape (300, 400): logits take [1, 256, 256]; give a mask picture as bool"),
+        (np.ones((300, 400)), "is float64 of shape (300, 400): logits take [1, 256, 256]; give a mask image as bool"),
         (np.ones((256, 256), np.float32), "values from 1 to 1: that is a mask, not logits; pass it as bool"),
         (np.eye(256), "that is a mask, not logits"),
         (np.ones((3, 256, 256), np.float32), "is float32 of shape (3, 256, 256)"),
@@ -135,7 +135,7 @@ def test_a_mask_of_stored_pixels_is_turned(orientation: int) -> None:
         (np.ones((4, 300, 400), bool), "has shape (4, 300, 400)"),
         ({}, "is a dict"),
         ([[1], [2, 3]], "is a list"),
-        (np.zeros((0, 0), np.uint8), "mask picture of 0x0"),
+        (np.zeros((0, 0), np.uint8), "mask image of 0x0"),
     ],
 )
 def test_what_is_no_mask_is_one_line(value: Any, says: str) -> None:

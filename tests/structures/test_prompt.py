@@ -1,4 +1,4 @@
-"""What was asked becomes one checked Prompt per object, in pixels of the displayed picture."""
+"""What was asked becomes one checked Prompt per object, in pixels of the displayed image."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_later_changes_to_the_callers_arrays_do_not_reach_the_prompt() -> None:
 
 def test_a_clipped_box_is_told_in_the_notes() -> None:
     (prompt,) = make_prompts(SIZE, box=[-10, 5, 90, 80])
-    assert prompt.notes == ("box [-10, 5, 90, 80] reaches beyond the picture: clipped to [0, 5, 90, 80]",)
+    assert prompt.notes == ("box [-10, 5, 90, 80] reaches beyond the image: clipped to [0, 5, 90, 80]",)
 
 
 def test_excluded_points_alone_are_allowed_and_told_in_the_notes() -> None:
@@ -201,7 +201,7 @@ BOX = [1, 2, 30, 40]
         ({"points": [(1, 2)], "labels": [0.5]}, "label is 0.5"),
         ({"points": [(1, 2)], "labels": [float("nan")]}, "labels is [nan]"),
         ({"points": [(1, 2)], "labels": ["1"]}, "labels is ['1']: it takes 0 or 1 for each point"),
-        ({"points": [(800, 2)]}, "point (800, 2) is outside the picture: 0 <= x < 800"),
+        ({"points": [(800, 2)]}, "point (800, 2) is outside the image: 0 <= x < 800"),
         ({"box": [90, 5, -10, 80]}, "box [90, 5, -10, 80] is reversed"),
         ({"box": [BOX, BOX]}, "several boxes go into boxes"),
         ({"boxes": BOX}, "a single one goes into box"),
@@ -219,7 +219,7 @@ BOX = [1, 2, 30, 40]
         ({"boxes": [BOX], "labels": [[1], [0]]}, "1 objects but labels has 2 entries"),
         ({"boxes": [BOX], "mask_input": np.ones((534, 800), bool)}, "1 objects but mask_input has 534 entries"),
         ({"boxes": [BOX, BOX], "points": [[], [(1, 2)]], "labels": [[], [3]]}, "object 1: label is 3"),
-        ({"boxes": [BOX], "mask_input": [np.zeros((5, 5), bool)]}, "object 0: mask_input is a mask picture of 5x5"),
+        ({"boxes": [BOX], "mask_input": [np.zeros((5, 5), bool)]}, "object 0: mask_input is a mask image of 5x5"),
         (
             {"points": [[(1, 2)]], "box": BOX},
             "box is for one object and does not go with points in one list per object",
@@ -342,7 +342,7 @@ def test_a_typed_point_is_read_to_the_last_digit(x: float, y: float) -> None:
         ("a,b", "'a' is not a number"),
         ("1,", "'' is not a number"),
         ("%,1", "'%' is not a number"),
-        ("nan,1", "nan is no place in a picture"),
+        ("nan,1", "nan is no place in an image"),
         ("1,inf", "inf is no place"),
         ("1e308%,1", "1e308% is no place"),
         ("50%%,1", "'50%%' is not a number"),
@@ -364,7 +364,7 @@ def test_a_mistyped_box_is_one_line() -> None:
 
 
 def test_percent_needs_the_size() -> None:
-    with pytest.raises(PromptError, match="percent needs the picture's size"):
+    with pytest.raises(PromptError, match="percent needs the image's size"):
         parse_point("50%,50%")
 
 

@@ -1,4 +1,4 @@
-"""The geometry between photo and model: against a plain reimplementation of the reference's two interpolations."""
+"""The geometry between image and model: against a plain reimplementation of the reference's two interpolations."""
 
 import numpy as np
 import pytest

@@ -137,7 +137,7 @@ def test_labels_are_written_beside_the_mask() -> None:
 
 def test_labels_and_stars_at_the_border_stay_in_the_picture() -> None:
     prompts = make_prompts((80, 60), points=[(0, 0), (79, 59)], labels=[1, 0])
-    masks = [Mask.from_array(np.ones((60, 80), bool), label="a very long name for a small picture", score=0.5)]
+    masks = [Mask.from_array(np.ones((60, 80), bool), label="a very long name for a small image", score=0.5)]
     picture = draw(grey(60, 80), masks, prompts)
     assert picture.size == (80, 60)
     assert picture.getpixel((79, 59)) == EXCLUDE

@@ -1,4 +1,4 @@
-"""Pictures that explain a result: what stands where, with what over it."""
+"""Images that explain a result: what stands where, with what over it."""
 
 import numpy as np
 import PIL.Image

@@ -54,7 +54,7 @@ def command(
     masks: tuple[Path, ...], photo: Path | None, style: str, number: int, out: Path | None, columns: int | None,
     quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Picture the masks of a masks.json, or of the folder it lies in; several make a contact sheet.
+    """Draw the masks of a masks.json, or of the folder it lies in; several make a contact sheet.
 
     \b
     anymask draw anymask-out/dogs --style contour --scores --out dogs.png
@@ -66,7 +66,7 @@ def command(
     target = out or Path("drawing.gif" if style == "clicks" else "drawing.png")
     _check_target(target, style)
     if photo is not None and len(masks) > 1:
-        raise InputError("--photo is for one masks.json; several have to find their photos themselves")
+        raise InputError("--photo is for one masks.json; several have to find their images themselves")
     if style == "clicks" and len(masks) > 1:
         raise InputError("--style clicks makes an animation of one masks.json")
     look = {
@@ -77,7 +77,7 @@ def command(
     if style == "clicks":
         _animate(results[0], number, look, target, quiet, options)
     else:
-        _picture(results, masks, style, number, look, columns, target, quiet, options)
+        _draw_all(results, masks, style, number, look, columns, target, quiet, options)
     if not quiet:
         click.echo(target)
 
@@ -111,8 +111,8 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
     places = [] if record.path is None else [Path(record.path), file.parent / record.path]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        where = f"{record.path} is not there" if record.path else "it does not say which photo it is about"
-        raise InputError(f"{file}: {where}; give the photo with --photo")
+        where = f"{record.path} is not there" if record.path else "it does not say which image it is about"
+        raise InputError(f"{file}: {where}; give the image with --photo")
     image = open_image(found)
     if record.sha256 is not None and record.sha256 not in (image.file_sha256, image.pixel_hash):
         raise InputError(f"{found} has changed since {file} was made; to draw on it all the same give it with --photo")
@@ -129,7 +129,7 @@ def _without_automatic_points(result: MaskSet) -> MaskSet:
     )
 
 
-def _picture(
+def _draw_all(
     results: list[MaskSet], sources: tuple[Path, ...], style: str, number: int, look: dict[str, Any],
     columns: int | None, target: Path, quiet: bool, runtime: dict[str, Any],
 ) -> None:  # fmt: skip
@@ -140,10 +140,10 @@ def _picture(
         return
     # A cell shows no more than this, and hundreds of full-size images would fill the memory.
     small = {"max_side": 640, **look}
-    pictures = [_drawn(result, style, number, small, quiet, runtime) for result in results]
+    drawings = [_drawn(result, style, number, small, quiet, runtime) for result in results]
     titles = [Path(result.record.path or source).name for result, source in zip(results, sources, strict=True)]
-    wide = max(picture.width / picture.height for picture in pictures) > 2
-    _save(contact_sheet(pictures, titles, columns or (1 if wide else None), 960 if wide else 320), target)
+    wide = max(drawing.width / drawing.height for drawing in drawings) > 2
+    _save(contact_sheet(drawings, titles, columns or (1 if wide else None), 960 if wide else 320), target)
 
 
 def _drawn(
@@ -204,9 +204,9 @@ def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, A
     return prompt, segmenter.encode(result.image)
 
 
-def _save(picture: PIL.Image.Image, target: Path) -> None:
+def _save(drawing: PIL.Image.Image, target: Path) -> None:
     import numpy as np
 
     from anymask.editing.saving import save_image
 
-    save_image(target, np.asarray(picture))
+    save_image(target, np.asarray(drawing))

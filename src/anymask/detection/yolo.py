@@ -22,9 +22,9 @@ from anymask.errors import InputError, ModelError
 from anymask.models.yolo_export import (
     corners,
     dimensions,
+    image_input,
     listed_names,
     open_export,
-    picture_input,
     told,
     with_fixed_input,
     written_in,
@@ -65,7 +65,7 @@ class Yolo:
         self.engine = engine.name
         self._runtime = engine
         self._path = path
-        self._input, (width, height) = picture_input(model, path)
+        self._input, (width, height) = image_input(model, path)
         self._sides = (width or _DEFAULT_SIDE, height or _DEFAULT_SIDE)
         self._names = list(classes) if classes is not None else _names_inside(model)
         if not self._names:
@@ -92,14 +92,14 @@ class Yolo:
 
     def _detect(self, pixels: NDArray[np.uint8], asked: Mapping[str, int], threshold: float) -> Detections:
         frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides)
-        answer = next(iter(self._compiled()(**{self._input: frame.picture(pixels, average=True)}).values()))
+        answer = next(iter(self._compiled()(**{self._input: frame.apply_image(pixels, average=True)}).values()))
         _check_layout([answer.shape], self._path, len(self._names))
         boxes, scores, classes = _read(answer, len(self._names))
         wanted = np.isin(classes, list(asked.values())) & (scores >= threshold)
         phrases = {number: phrase for phrase, number in reversed(list(asked.items()))}
         numbers = classes[wanted].tolist()
         return Detections(
-            frame.to_photo(boxes[wanted]),
+            frame.to_image(boxes[wanted]),
             scores[wanted],
             tuple(self._names[number] for number in numbers),
             tuple(phrases[number] for number in numbers),

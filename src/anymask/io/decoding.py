@@ -1,4 +1,4 @@
-"""From an encoded picture to upright RGB pixels: what Pillow decodes, made strict about size, truncation and frames."""
+"""From an encoded image to upright RGB pixels: what Pillow decodes, made strict about size, truncation and frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFile
 
-from anymask.errors import ImageError, PictureTooLargeError
+from anymask.errors import ImageError, ImageTooLargeError
 from anymask.io.exif import displayed_array, turned_size
 from anymask.io.intensity import IntensityWindow, eight_bits
 
@@ -51,7 +51,7 @@ class Decoded:
 
 
 def identify(file: BinaryIO, max_pixels: int) -> PIL.ImageFile.ImageFile:
-    """Read a picture's header, nothing else.
+    """Read an image's header, nothing else.
 
     Goes to Pillow's format plugins directly because `PIL.Image.open` has a pixel limit of its own, one for the whole
     process, that would forbid what `max_pixels` allows.
@@ -66,21 +66,21 @@ def identify(file: BinaryIO, max_pixels: int) -> PIL.ImageFile.ImageFile:
         PIL.Image.init()
         plugin = _plugin(prefix)
     if plugin is None:
-        raise ImageError(f"not a picture that can be read: {_what_it_may_be(prefix)}")
+        raise ImageError(f"not an image that can be read: {_what_it_may_be(prefix)}")
     try:
         try:
             file.seek(0)
-            picture = plugin(file, "")
+            image = plugin(file, "")
         except PIL.Image.DecompressionBombError:
             with _strict_pillow(max_pixels):
                 file.seek(0)
-                picture = plugin(file, "")
+                image = plugin(file, "")
     except PIL.Image.DecompressionBombError:
-        raise PictureTooLargeError(f"more than {max_pixels:,} pixels: raise max_pixels to allow it") from None
+        raise ImageTooLargeError(f"more than {max_pixels:,} pixels: raise max_pixels to allow it") from None
     except Exception as problem:  # Decoders of damaged files raise anything at all: struct.error, KeyError, …
-        raise ImageError(f"the picture's header is damaged or cut off ({_reason(problem)})") from problem
-    check_pixel_count(picture.size, max_pixels)
-    return picture
+        raise ImageError(f"the image's header is damaged or cut off ({_reason(problem)})") from problem
+    check_pixel_count(image.size, max_pixels)
+    return image
 
 
 def check_pixel_count(size: tuple[int, int], max_pixels: int) -> None:
@@ -88,20 +88,20 @@ def check_pixel_count(size: tuple[int, int], max_pixels: int) -> None:
 
     Raises:
         ImageError: no pixels.
-        PictureTooLargeError: with the size seen and the limit.
+        ImageTooLargeError: with the size seen and the limit.
     """
     width, height = size
     if width < 1 or height < 1:
-        raise ImageError(f"the picture is {width}x{height} and has no pixels")
+        raise ImageError(f"the image is {width}x{height} and has no pixels")
     if width * height > max_pixels:
-        raise PictureTooLargeError(
-            f"the picture is {width}x{height} = {width * height:,} pixels: "
+        raise ImageTooLargeError(
+            f"the image is {width}x{height} = {width * height:,} pixels: "
             f"the limit is {max_pixels:,}; raise max_pixels to allow it"
         )
 
 
 def decode_image(
-    picture: PIL.Image.Image,
+    image: PIL.Image.Image,
     *,
     window: IntensityWindow | None,
     background: tuple[int, int, int],
@@ -110,7 +110,7 @@ def decode_image(
     """Decode, turn upright, flatten onto `background` and bring to 8-bit RGB.
 
     Args:
-        picture: opened by `identify`, or by anybody with Pillow.
+        image: opened by `identify`, or by anybody with Pillow.
         window: (low, high) for samples deeper than 8 bits, see `anymask.io.intensity`.
         background: RGB that transparent parts are shown on.
         encoded: gives the file's bytes; needed only for a window over 16-bit colour, of which Pillow keeps 8 bits.
@@ -118,24 +118,24 @@ def decode_image(
     Raises:
         ImageError: truncated or damaged, or its samples cannot be brought to 8 bits.
     """
-    deep_colour = _is_deep_colour(picture)
+    deep_colour = _is_deep_colour(image)
     notes: list[str] = []
-    with _strict_pillow(picture.width * picture.height):
-        orientation = _load(picture)
+    with _strict_pillow(image.width * image.height):
+        orientation = _load(image)
         if deep_colour and window is not None and encoded is not None:
             pixels = _deep_colour_pixels(encoded(), orientation, window, background)
         else:
-            pixels = _rgb_pixels(_upright(picture, orientation), window, background, notes)
+            pixels = _rgb_pixels(_upright(image, orientation), window, background, notes)
             if deep_colour:
                 notes.append("16 bits per channel: the high byte is shown; window=(low, high) would stretch them")
-        _note_frames(picture, notes)
+        _note_frames(image, notes)
     pixels.setflags(write=False)
     height, width = pixels.shape[:2]
     return Decoded(
         pixels=pixels,
         stored_size=turned_size((width, height), orientation),
         orientation=orientation,
-        icc_profile=_rgb_profile(picture),
+        icc_profile=_rgb_profile(image),
         notes=tuple(notes),
     )
 
@@ -146,27 +146,27 @@ def displayed_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
     Raises:
         ImageError: no known format, a damaged header, or more than `max_pixels` pixels.
     """
-    picture = identify(file, max_pixels)
-    return turned_size(picture.size, _orientation(picture))
+    image = identify(file, max_pixels)
+    return turned_size(image.size, _orientation(image))
 
 
 def load_stored(file: BinaryIO, max_pixels: int) -> PIL.Image.Image:
-    """Decode a picture whose values are numbers of objects: nothing is turned upright, flattened or converted.
+    """Decode an image whose values are numbers of objects: nothing is turned upright, flattened or converted.
 
     Raises:
         ImageError: no known format, damaged or cut off, or more than `max_pixels` pixels.
     """
-    picture = identify(file, max_pixels)
-    with _strict_pillow(picture.width * picture.height):
-        _load(picture)
-    return picture
+    image = identify(file, max_pixels)
+    with _strict_pillow(image.width * image.height):
+        _load(image)
+    return image
 
 
-def flattened(picture: PIL.Image.Image, background: tuple[int, int, int], notes: list[str]) -> PIL.Image.Image:
-    """Show a picture with transparency (RGBA, LA, palette or colour key) on `background`; the result is RGB."""
-    if picture.mode == "La":
-        picture = picture.convert("LA")
-    colour = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+def flattened(image: PIL.Image.Image, background: tuple[int, int, int], notes: list[str]) -> PIL.Image.Image:
+    """Show an image with transparency (RGBA, LA, palette or colour key) on `background`; the result is RGB."""
+    if image.mode == "La":
+        image = image.convert("LA")
+    colour = image if image.mode == "RGBA" else image.convert("RGBA")
     opacity = colour.getchannel("A")
     if opacity.getextrema()[0] == 255:
         return colour.convert("RGB")
@@ -176,13 +176,13 @@ def flattened(picture: PIL.Image.Image, background: tuple[int, int, int], notes:
     return canvas
 
 
-def pixels_of(picture: PIL.Image.Image) -> RGB:
-    """Copy an RGB picture out of Pillow: uint8 [H, W, 3], C-contiguous."""
-    width, height = picture.size
+def pixels_of(image: PIL.Image.Image) -> RGB:
+    """Copy an RGB image out of Pillow: uint8 [H, W, 3], C-contiguous."""
+    width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, height)
-        pixels[top:bottom] = np.asarray(picture.crop((0, top, width, bottom)))
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return pixels
 
 
@@ -210,11 +210,11 @@ def _reason(problem: BaseException) -> str:
     return first_line or type(problem).__name__
 
 
-def _is_deep_colour(picture: PIL.Image.Image) -> bool:
-    """Whether a picture not yet loaded has 16-bit colour, of which Pillow will keep the high byte only."""
-    if picture.mode not in {"RGB", "RGBA", "LA"}:
+def _is_deep_colour(image: PIL.Image.Image) -> bool:
+    """Whether an image not yet loaded has 16-bit colour, of which Pillow will keep the high byte only."""
+    if image.mode not in {"RGB", "RGBA", "LA"}:
         return False
-    for decoder, _, _, arguments in getattr(picture, "tile", []):
+    for decoder, _, _, arguments in getattr(image, "tile", []):
         if decoder.startswith("ppm") and isinstance(arguments[-1], int) and arguments[-1] > 255:
             return True
         if ";16" in str(arguments):
@@ -222,64 +222,63 @@ def _is_deep_colour(picture: PIL.Image.Image) -> bool:
     return False
 
 
-def _load(picture: PIL.Image.Image) -> int:
+def _load(image: PIL.Image.Image) -> int:
     """Decode the pixels and return the orientation they are to be turned by."""
     # Pillow turns a TIFF upright while loading and forgets the tag; a PNG may carry the tag after its pixels.
-    turned_by_pillow = _orientation(picture) if picture.format == "TIFF" else 1
+    turned_by_pillow = _orientation(image) if image.format == "TIFF" else 1
     try:
-        picture.load()
+        image.load()
     except Exception as problem:  # Decoders of damaged files raise anything at all: zlib.error, ValueError, …
-        raise ImageError(f"the picture is truncated or damaged ({_reason(problem)})") from problem
-    return turned_by_pillow if turned_by_pillow != 1 else _orientation(picture)
+        raise ImageError(f"the image is truncated or damaged ({_reason(problem)})") from problem
+    return turned_by_pillow if turned_by_pillow != 1 else _orientation(image)
 
 
-def _orientation(picture: PIL.Image.Image) -> int:
+def _orientation(image: PIL.Image.Image) -> int:
     try:
-        tag = picture.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # Broken metadata must not cost the picture.
+        tag = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Broken metadata must not cost the image.
         return 1
     return tag if tag in _TRANSPOSITIONS else 1
 
 
-def _upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
-    if orientation == 1 or _orientation(picture) == 1:
-        return picture
-    return picture.transpose(_TRANSPOSITIONS[orientation])
+def _upright(image: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
+    if orientation == 1 or _orientation(image) == 1:
+        return image
+    return image.transpose(_TRANSPOSITIONS[orientation])
 
 
 def _rgb_pixels(
-    picture: PIL.Image.Image, window: IntensityWindow | None, background: tuple[int, int, int], notes: list[str]
+    image: PIL.Image.Image, window: IntensityWindow | None, background: tuple[int, int, int], notes: list[str]
 ) -> RGB:
-    if picture.mode == "F" or picture.mode.startswith("I"):
-        picture = _grey_picture(picture, window, notes)
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _grey_image(image, window, notes)
     elif window is not None:
         raise ImageError(
-            f"window={window} is for 16-bit, integer or float pictures: "
-            f"this one has 8 bits per channel ({picture.mode})"
+            f"window={window} is for 16-bit, integer or float images: this one has 8 bits per channel ({image.mode})"
         )
     try:
-        if picture.has_transparency_data:
-            return pixels_of(flattened(picture, background, notes))
-        return pixels_of(_rgb_picture(picture))
+        if image.has_transparency_data:
+            return pixels_of(flattened(image, background, notes))
+        return pixels_of(_rgb_image(image))
     except (ValueError, OSError, MemoryError) as problem:
-        raise ImageError(f"colours of mode {picture.mode} cannot be shown as RGB ({_reason(problem)})") from problem
+        raise ImageError(f"colours of mode {image.mode} cannot be shown as RGB ({_reason(problem)})") from problem
 
 
-def _rgb_picture(picture: PIL.Image.Image) -> PIL.Image.Image:
-    if picture.mode == "RGB":
-        return picture
-    if picture.mode != "LAB":
-        return picture.convert("RGB")
+def _rgb_image(image: PIL.Image.Image) -> PIL.Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode != "LAB":
+        return image.convert("RGB")
     from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB").apply(picture)
+    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB").apply(image)
 
 
-def _grey_picture(picture: PIL.Image.Image, window: IntensityWindow | None, notes: list[str]) -> PIL.Image.Image:
+def _grey_image(image: PIL.Image.Image, window: IntensityWindow | None, notes: list[str]) -> PIL.Image.Image:
     """Bring one channel of 16-bit, 32-bit or float samples to 8 bits, keeping a transparent grey value transparent."""
-    samples: npt.NDArray[Any] = np.asarray(picture)
-    if picture.mode == "I" and picture.format in {"PPM", "PNG"}:
+    samples: npt.NDArray[Any] = np.asarray(image)
+    if image.mode == "I" and image.format in {"PPM", "PNG"}:
         # Pillow holds these formats' 16-bit samples in 32 bits.
         samples = samples.astype(np.uint16)
     elif samples.dtype.kind == "u":
@@ -288,7 +287,7 @@ def _grey_picture(picture: PIL.Image.Image, window: IntensityWindow | None, note
     if note:
         notes.append(note)
     shown = PIL.Image.fromarray(grey)
-    transparent = picture.info.get("transparency")
+    transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         shown.putalpha(PIL.Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
     return shown
@@ -302,7 +301,7 @@ def _deep_colour_pixels(
 
     samples = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
-        raise ImageError("a window over this kind of 16-bit picture cannot be applied: pass its samples as an array")
+        raise ImageError("a window over this kind of 16-bit image cannot be applied: pass its samples as an array")
     return colour_pixels(displayed_array(samples, orientation), window, "bgr", background, [])
 
 
@@ -326,8 +325,8 @@ def colour_pixels(
     if not has_alpha:
         return colour
     opacity, _ = eight_bits(samples[:, :, -1:])
-    picture = PIL.Image.fromarray(np.concatenate([colour, opacity], axis=2))
-    return pixels_of(flattened(picture, background, notes))
+    image = PIL.Image.fromarray(np.concatenate([colour, opacity], axis=2))
+    return pixels_of(flattened(image, background, notes))
 
 
 def _as_rgb(colour: npt.NDArray[np.uint8], channels: str) -> RGB:
@@ -341,18 +340,18 @@ def _as_rgb(colour: npt.NDArray[np.uint8], channels: str) -> RGB:
     return rgb
 
 
-def _rgb_profile(picture: PIL.Image.Image) -> bytes | None:
+def _rgb_profile(image: PIL.Image.Image) -> bytes | None:
     """Keep a profile only where it still describes the pixels: one for CMYK or grey says nothing about RGB."""
-    profile = picture.info.get("icc_profile")
+    profile = image.info.get("icc_profile")
     return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
 
 
-def _note_frames(picture: PIL.Image.Image, notes: list[str]) -> None:
+def _note_frames(image: PIL.Image.Image, notes: list[str]) -> None:
     """Say which frame was taken. Comes last, because counting frames may drop the decoded one."""
-    if picture.format == "PSD":
+    if image.format == "PSD":
         return
     try:
-        frame, count = picture.tell(), int(getattr(picture, "n_frames", 1))
+        frame, count = image.tell(), int(getattr(image, "n_frames", 1))
     except Exception:  # The frames that were not asked for may be damaged.
         notes.append("first frame of a file whose other frames are damaged")
         return
@@ -374,7 +373,7 @@ def _strict_pillow(pixels: int) -> Iterator[None]:
     """Make Pillow refuse truncated files and allow `pixels` pixels for as long as the scope is open.
 
     Both switches are one for the whole process. They are touched only where they stand otherwise (somebody asked for
-    lenient decoding, or the picture is larger than Pillow's own limit), counted over threads, and put back at the end.
+    lenient decoding, or the image is larger than Pillow's own limit), counted over threads, and put back at the end.
     """
     with _Switches.lock:
         if _Switches.scopes == 0:

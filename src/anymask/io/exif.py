@@ -1,4 +1,4 @@
-"""From the stored to the displayed frame of a photograph: the eight EXIF orientations.
+"""From the stored to the displayed frame of an image: the eight EXIF orientations.
 
 A camera stores the pixels of its sensor and a number from 1 to 8 (EXIF tag 0x0112) that says how to turn them for
 display. All coordinates in anymask are in the displayed frame; these functions convert from the stored frame.

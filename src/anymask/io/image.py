@@ -29,7 +29,7 @@ MAX_PIXELS = 200_000_000
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A decoded picture; made by `open_image`.
+    """A decoded image; made by `open_image`.
 
     Attributes:
         pixels: uint8 [H, W, 3], RGB, as displayed (turned upright), C-contiguous and read-only. Colours are the
@@ -58,7 +58,7 @@ class Image:
 
     @cached_property
     def pixel_hash(self) -> str:
-        """Hex sha256 over shape and pixels: equal for equal pictures, whatever file they came from."""
+        """Hex sha256 over shape and pixels: equal for equal images, whatever file they came from."""
         digest = hashlib.sha256("{}x{}x{}:".format(*self.pixels.shape).encode())
         digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
@@ -77,7 +77,7 @@ def open_image(
     channels: Literal["rgb", "bgr"] = "rgb",
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> Image:
-    """Open a picture from anywhere as upright 8-bit RGB.
+    """Open an image from anywhere as upright 8-bit RGB.
 
         open_image("dogs.jpg")
         open_image(frame, channels="bgr")              # an array from OpenCV
@@ -87,14 +87,14 @@ def open_image(
         source: a path, encoded bytes, a binary file, a Pillow image, an `Image` (returned as it is), or an array
             [H, W], [H, W, 1], [H, W, 2] (grey + alpha), [H, W, 3] or [H, W, 4] (colour + alpha) of uint8, uint16,
             bool or float; whatever NumPy can see as such an array will do.
-        max_pixels: refuse larger pictures, before they are decoded.
+        max_pixels: refuse larger images, before they are decoded.
         window: (low, high) shown as black and white, for samples deeper than 8 bits. Without it 16 bits keep their
             high byte, floats have to be 0 to 1, and other integers are refused.
         channels: order of an array's colour channels; files and Pillow images know their own.
         background: RGB that transparent parts are shown on.
 
     Raises:
-        ImageError: one line that says what is wrong with which picture.
+        ImageError: one line that says what is wrong with which image.
     """
     if isinstance(source, Image):
         return source
@@ -129,8 +129,8 @@ def _subject(source: Any) -> str:
     if isinstance(source, PIL.Image.Image):
         return "Pillow image"
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return f"picture of {len(source)} bytes"
-    return "array" if hasattr(source, "__array__") else f"picture from {type(source).__name__}"
+        return f"image of {len(source)} bytes"
+    return "array" if hasattr(source, "__array__") else f"image from {type(source).__name__}"
 
 
 def _checked_background(background: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -168,7 +168,7 @@ def _from_path(path: str, max_pixels: int, window: IntensityWindow | None, backg
     try:
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ImageError("is a directory: give one picture")
+            raise ImageError("is a directory: give one image")
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise ImageError("is a device or socket, not a file")
         with Path(path).open("rb") as file:
@@ -195,13 +195,13 @@ def _from_file(
     if not file.read(1):
         raise ImageError("is empty (0 bytes)")
     file.seek(0)
-    picture = identify(file, max_pixels)
+    image = identify(file, max_pixels)
 
     def encoded() -> bytes:
         file.seek(0)
         return file.read()
 
-    decoded = decode_image(picture, window=window, background=background, encoded=encoded)
+    decoded = decode_image(image, window=window, background=background, encoded=encoded)
     return _image(decoded, path, _sha256(file))
 
 
@@ -264,7 +264,7 @@ def _from_array(
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
             hint = "; channels come last: np.moveaxis(array, 0, -1)"
         elif array.ndim == 4:
-            hint = "; give one picture at a time"
+            hint = "; give one image at a time"
         raise ImageError(f"shape is {array.shape}: it takes [H, W] or [H, W, 1 to 4]{hint}")
     size = (array.shape[1], array.shape[0])
     check_pixel_count(size, max_pixels)

@@ -3,7 +3,7 @@
 Without a window: 8 bits stay, 1 bit becomes 0 and 255, 16 bits keep their high byte (the full scale 0 to 65535, as
 browsers and Pillow show them), and floats are taken as 0 to 1. Whatever has no scale of its own, such as wider
 integers or floats beyond 0 to 1, needs an explicit window: guessing from the values would show the same encoded
-differently from picture to picture.
+differently from image to image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from anymask.errors import ImageError
 
 IntensityWindow = tuple[float, float]
 
-# Resizing in floating point overshoots 0 and 1 by rounding; that much is still a picture in 0 to 1.
+# Resizing in floating point overshoots 0 and 1 by rounding; that much is still an image in 0 to 1.
 _UNIT_SLACK = 1e-6
 
 
@@ -56,9 +56,7 @@ def eight_bits(
     kind = samples.dtype.kind
     if samples.dtype == np.uint8 or kind == "b":
         if window is not None:
-            raise ImageError(
-                f"window={window} is for 16-bit, integer or float pictures: this one has 8 bits per channel"
-            )
+            raise ImageError(f"window={window} is for 16-bit, integer or float images: this one has 8 bits per channel")
         return (samples if kind != "b" else samples.astype(np.uint8) * np.uint8(255)), None
     if kind not in "iuf":
         raise ImageError(f"samples are of type {samples.dtype}: give uint8, uint16, float or bool")
@@ -71,7 +69,7 @@ def eight_bits(
         return (samples >> 8).astype(np.uint8), note
     if kind == "f" and low >= -_UNIT_SLACK and high <= 1 + _UNIT_SLACK:
         return _stretched(samples, 0.0, 1.0), None
-    takes = "float pictures are 0 to 1" if kind == "f" else "only uint8 and uint16 have a scale of their own"
+    takes = "float images are 0 to 1" if kind == "f" else "only uint8 and uint16 have a scale of their own"
     raise ImageError(
         f"{samples.dtype.name} values from {low:g} to {high:g}: {takes}; "
         f"pass window=(low, high) to say what is black and white"
@@ -84,7 +82,7 @@ def _refuse_non_finite(samples: npt.NDArray[Any]) -> None:
     unusable = samples.size - int(np.count_nonzero(np.isfinite(samples)))
     if unusable:
         raise ImageError(
-            f"{unusable} of {samples.size} values are NaN or infinite: replace them before opening the picture"
+            f"{unusable} of {samples.size} values are NaN or infinite: replace them before opening the image"
         )
 
 

@@ -1,4 +1,4 @@
-"""ONNX exports of YOLO networks, read as files: the picture they take, what is written in them, boxes in answers."""
+"""ONNX exports of YOLO networks, read as files: the image they take, what is written in them, boxes in answers."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def open_export(path: Path) -> onnx.ModelProto:
         raise ModelError(f"{path} cannot be read as an ONNX file: {error}") from error
 
 
-def picture_input(model: onnx.ModelProto, path: Path) -> tuple[str, tuple[int, int]]:
-    """Return the name of the picture's input and its (width, height), `OPEN` where the export leaves them so.
+def image_input(model: onnx.ModelProto, path: Path) -> tuple[str, tuple[int, int]]:
+    """Return the name of the image's input and its (width, height), `OPEN` where the export leaves them so.
 
     Raises:
-        ModelError: it takes something else than one picture of f32 numbers.
+        ModelError: it takes something else than one image of f32 numbers.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
@@ -51,14 +51,14 @@ def picture_input(model: onnx.ModelProto, path: Path) -> tuple[str, tuple[int, i
     if len(shape) != 4 or shape[1] not in (OPEN, 3):
         raise ModelError(f"{path} takes {len(inputs)} inputs of shape {shape}: a YOLO export takes one [1, 3, H, W]")
     if shape[0] not in (OPEN, 1):
-        raise ModelError(f"{path} takes {shape[0]} pictures at a time: export it with batch=1")
+        raise ModelError(f"{path} takes {shape[0]} images at a time: export it with batch=1")
     if inputs[0].type.tensor_type.elem_type == _HALF:
         raise ModelError(f"{path} is an export in half precision: export it without half=True")
     return inputs[0].name, (shape[3], shape[2])
 
 
 def with_fixed_input(model: onnx.ModelProto, name: str, sides: tuple[int, int]) -> onnx.ModelProto:
-    """Fix the picture's shape, in place, to one picture of (width, height), so that engines can plan for it."""
+    """Fix the image's shape, in place, to one image of (width, height), so that engines can plan for it."""
     shape = next(each for each in model.graph.input if each.name == name).type.tensor_type.shape
     for dimension, value in zip(shape.dim, (1, 3, sides[1], sides[0]), strict=True):
         dimension.dim_value = value

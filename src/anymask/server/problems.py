@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from anymask.errors import AnymaskError, ImageError, InputError, PictureTooLargeError
+from anymask.errors import AnymaskError, ImageError, ImageTooLargeError, InputError
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:anymask:problem:"
@@ -73,7 +73,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     line = " ".join(str(error).split())
-    if isinstance(error, PictureTooLargeError):
+    if isinstance(error, ImageTooLargeError):
         return Problem(413, "too-many-pixels", line)
     if isinstance(error, ImageError):
         return Problem(415, "not-a-picture", line)

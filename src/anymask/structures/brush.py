@@ -40,7 +40,7 @@ def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArra
         raise PromptError("a stroke takes a path of whole pixels: [[x, y], …]")
     far = corners.min() < -_FARTHEST or corners.max() > _FARTHEST
     if far or not isinstance(size, int) or not 1 <= size <= _LARGEST_BRUSH:
-        raise PromptError(f"a stroke takes a size of 1 to {_LARGEST_BRUSH} pixels, and a path near the photo")
+        raise PromptError(f"a stroke takes a size of 1 to {_LARGEST_BRUSH} pixels, and a path near the image")
     painted: NDArray[np.bool_] = mask.copy()
     for a, b in zip(corners.tolist(), corners.tolist()[1:] or corners.tolist(), strict=False):
         _paint_segment(painted, a, b, size, value)

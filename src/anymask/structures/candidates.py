@@ -18,7 +18,7 @@ class Candidates:
     """K answers to one prompt, as the official predictor returns them.
 
     Attributes:
-        frame: the photo's geometry.
+        frame: the image's geometry.
         logits: float32 [K, 256, 256], before the sigmoid, in the padded 1024 frame divided by 4.
         scores: float32 [K], the IoU that the model predicts for each answer.
     """
@@ -46,10 +46,10 @@ def stability_score(
 ) -> NDArray[np.float32]:
     """IoU between each mask cut at +offset and at -offset (`calculate_stability_score` of segment-anything).
 
-    Counted in logit cells that look at the photo, not in pixels of the photo.
+    Counted in logit cells that look at the image, not in pixels of the image.
 
     Args:
-        frame: the photo's geometry.
+        frame: the image's geometry.
         logits: float32 [K, 256, 256].
         offset: the reference's `stability_score_offset`.
 

@@ -1,4 +1,4 @@
-"""What the numbers of a prompt count in, and their conversion to pixels of the displayed picture.
+"""What the numbers of a prompt count in, and their conversion to pixels of the displayed image.
 
     coordinates    pixels    0 <= x < width          0 <= y < height
                    unit      0 <= x < 1              0 <= y < 1
@@ -63,7 +63,7 @@ def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArra
         raise PromptError(f"{name} is {_shown(values)}: it takes {takes}")
     array = array if array.size else array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise PromptError(f"{name} is {_shown(values)}: NaN and infinity are no place in a picture")
+        raise PromptError(f"{name} is {_shown(values)}: NaN and infinity are no place in an image")
     return array
 
 
@@ -77,13 +77,13 @@ class Coordinates:
     """How to read a prompt's numbers.
 
     Attributes:
-        size: (width, height) of the picture as displayed.
+        size: (width, height) of the image as displayed.
         unit: what the numbers count in.
         box_format: what a box's four numbers are.
-        outside: "refuse" what lies outside the picture and clip boxes that lie partly outside, or "allow" it all, as
+        outside: "refuse" what lies outside the image and clip boxes that lie partly outside, or "allow" it all, as
             the official predictor does.
-        orientation: EXIF orientation of the frame the numbers were measured in: 1 for the displayed picture, the
-            picture's own `orientation` for its stored pixels.
+        orientation: EXIF orientation of the frame the numbers were measured in: 1 for the displayed image, the
+            image's own `orientation` for its stored pixels.
     """
 
     size: tuple[int, int]
@@ -106,7 +106,7 @@ class Coordinates:
 
     @property
     def extent(self) -> NDArray[np.float64]:
-        """The far edges of the picture, float64 [2] (x, y), in the unit of the numbers."""
+        """The far edges of the image, float64 [2] (x, y), in the unit of the numbers."""
         if self.unit == "pixels":
             return np.array(self.measured_size, np.float64)
         return np.full(2, 1.0 if self.unit == "normalized" else 100.0)
@@ -119,10 +119,10 @@ class Coordinates:
             where: begins the message, such as "object 2: ".
 
         Returns:
-            float64 [N, 2], pixels of the displayed picture.
+            float64 [N, 2], pixels of the displayed image.
 
         Raises:
-            PromptError: wrong shape, not numbers, or outside the picture.
+            PromptError: wrong shape, not numbers, or outside the image.
         """
         takes = "pairs of x and y, [N, 2]"
         measured = as_numbers(values, f"{where}points", takes).astype(np.float64)
@@ -148,11 +148,11 @@ class Coordinates:
             where: begins the message, such as "object 2: ".
 
         Returns:
-            float64 [4] as [x_min, y_min, x_max, y_max] in pixels of the displayed picture, and a remark if the box
+            float64 [4] as [x_min, y_min, x_max, y_max] in pixels of the displayed image, and a remark if the box
             was clipped.
 
         Raises:
-            PromptError: wrong shape, not numbers, reversed, empty, or wholly outside the picture.
+            PromptError: wrong shape, not numbers, reversed, empty, or wholly outside the image.
         """
         numbers = _BOX_NUMBERS[self.box_format]
         measured = as_numbers(values, f"{where}box", f"four numbers, {numbers}").astype(np.float64)
@@ -167,10 +167,10 @@ class Coordinates:
         if self.outside == "refuse":
             clipped = np.clip(corners, 0, np.tile(self.extent, 2))
             if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-                raise PromptError(f"{shown} is outside the picture: {self._range('<=')}")
+                raise PromptError(f"{shown} is outside the image: {self._range('<=')}")
         note = None
         if (clipped != corners).any():
-            note = f"{shown} reaches beyond the picture: clipped to [{formatted(clipped)}]"
+            note = f"{shown} reaches beyond the image: clipped to [{formatted(clipped)}]"
         pixels = displayed_boxes(clipped * np.tile(self._scale, 2), self.measured_size, self.orientation)[0]
         if (pixels[:2] >= pixels[2:]).any():
             raise PromptError(f"{shown} is empty: it covers no part of a pixel")
@@ -189,7 +189,7 @@ class Coordinates:
         outside = ((measured < 0) | (measured >= self.extent)).any(axis=1)
         if outside.any():
             point = formatted(measured[outside.argmax()])
-            raise PromptError(f"{where}point ({point}) is outside the picture: {self._range('<')}")
+            raise PromptError(f"{where}point ({point}) is outside the image: {self._range('<')}")
 
     def _corners(self, measured: NDArray[np.float64], shown: str) -> NDArray[np.float64]:
         """Convert four finite numbers in `box_format` to x_min, y_min, x_max, y_max of the same unit."""

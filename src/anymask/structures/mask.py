@@ -34,7 +34,7 @@ class Mask:
     A Mask never changes, and may be read from several threads.
 
     Attributes:
-        size: (width, height) in pixels of the photo as displayed.
+        size: (width, height) in pixels of the image as displayed.
         score: IoU with the object that the model predicts; can exceed 1 a little; None if no model made the mask.
         stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
         logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
@@ -82,7 +82,7 @@ class Mask:
 
     @classmethod
     def from_array(cls, array: ArrayLike, **about: Any) -> Mask:
-        """Make a Mask from a picture of it: bool [H, W], or whole numbers where anything but 0 is inside.
+        """Make a Mask from an image of it: bool [H, W], or whole numbers where anything but 0 is inside.
 
         Args:
             array: the mask; a bool array is not copied.
@@ -107,7 +107,7 @@ class Mask:
             about: score, stability, label … as for the class.
 
         Raises:
-            InputError: runs that are malformed or do not add up to the picture.
+            InputError: runs that are malformed or do not add up to the image.
         """
         from anymask.structures import rle as runs
 

@@ -55,7 +55,7 @@ def part_whole_tree(masks: NDArray[np.bool_], areas: NDArray[np.floating] | None
 
     Args:
         masks: bool [N, rows, columns], as `Answers.masks` gives them.
-        areas: [N], sizes to order them by, for instance in pixels of the photo; counted in cells if left out.
+        areas: [N], sizes to order them by, for instance in pixels of the image; counted in cells if left out.
 
     Raises:
         InputError: arrays that do not fit together.

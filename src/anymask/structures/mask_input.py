@@ -1,8 +1,8 @@
-"""The mask prompt: what a user has, low-resolution logits or an ordinary mask picture, as the model takes it.
+"""The mask prompt: what a user has, low-resolution logits or an ordinary mask image, as the model takes it.
 
 The prompt encoder takes float32 [256, 256]: logits before the sigmoid over the 1,024-padded model frame divided by 4,
-as the decoder itself gives them. A picture of zeros and ones in their place changes almost nothing, because it reads
-as "hardly sure of anything", so a mask picture is turned into logits of the size that the model means.
+as the decoder itself gives them. An image of zeros and ones in their place changes almost nothing, because it reads
+as "hardly sure of anything", so a mask image is turned into logits of the size that the model means.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestS
 
 # MobileSAM's own logits lie between about -30 and +20. Of ±1, ±5, ±10, ±15, ±20, ±30 and several soft edges, this
 # with edges by coverage gave back the masks it was fed at least as well as the model's own logits did: mean IoU 0.96
-# together with a box (0.92 with the own logits, 0.88 with ±1; 16 masks of three photographs).
+# together with a box (0.92 with the own logits, 0.88 with ±1; 16 masks of three images).
 MASK_LOGIT = 20.0
 
 
 def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> npt.NDArray[np.float32]:
-    """Turn low-resolution logits or a mask picture into low-resolution logits.
+    """Turn low-resolution logits or a mask image into low-resolution logits.
 
     Args:
-        value: logits, float [256, 256] or [1, 256, 256]; or a mask picture at the photo's size: a bool array, an
+        value: logits, float [256, 256] or [1, 256, 256]; or a mask image at the image's size: a bool array, an
             integer array of 0 and 1 or of 0 to 255 (from 128 on is inside), a Pillow image, or a path.
-        size: (width, height) of the photo as displayed.
-        orientation: EXIF orientation of the frame that the mask picture was made in; 1 is the displayed one. A
-            picture file says so itself and is turned as every picture is.
+        size: (width, height) of the image as displayed.
+        orientation: EXIF orientation of the frame that the mask image was made in; 1 is the displayed one. A
+            image file says so itself and is turned as every image is.
 
     Returns:
         float32 [256, 256].
 
     Raises:
-        PromptError: wrong shape or type, NaN, an empty mask, or a float mask that was meant as a picture.
-        ImageError: a mask picture that cannot be opened.
+        PromptError: wrong shape or type, NaN, an empty mask, or a float mask that was meant as an image.
+        ImageError: a mask image that cannot be opened.
     """
     if isinstance(value, (str, os.PathLike, PIL.Image.Image)):
-        inside = _picture_mask(value)
+        inside = _image_mask(value)
     else:
         array = _as_array(value)
         if array.dtype.kind == "f":
@@ -51,7 +51,7 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
     width, height = size
     if inside.shape != (height, width):
         seen = f"{inside.shape[1]}x{inside.shape[0]}"
-        raise PromptError(f"mask_input is a mask picture of {seen}: it takes the photo's size, {width}x{height}")
+        raise PromptError(f"mask_input is a mask image of {seen}: it takes the image's size, {width}x{height}")
     if not inside.any():
         raise PromptError("mask_input is an empty mask: inside is True, 1, or 128 to 255")
     return mask_logits(inside)
@@ -60,7 +60,7 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
 def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Turn a full-size mask into low-resolution logits.
 
-    Each logit covers a small square of the photo and is `MASK_LOGIT` where all of it is inside, minus that where none
+    Each logit covers a small square of the image and is `MASK_LOGIT` where all of it is inside, minus that where none
     is, and in proportion between; the padding is outside.
 
     Args:
@@ -86,7 +86,7 @@ def _as_array(value: Any) -> npt.NDArray[Any]:
         array = np.empty(0, object)
     if array.dtype.kind not in "biuf":
         raise PromptError(
-            f"mask_input is a {type(value).__name__}: it takes logits [1, 256, 256], a mask array, a picture or a path"
+            f"mask_input is a {type(value).__name__}: it takes logits [1, 256, 256], a mask array, an image or a path"
         )
     return array
 
@@ -94,8 +94,7 @@ def _as_array(value: Any) -> npt.NDArray[Any]:
 def _checked_logits(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     if array.shape not in {(LOGIT_SIDE, LOGIT_SIDE), (1, LOGIT_SIDE, LOGIT_SIDE)}:
         raise PromptError(
-            f"mask_input is {array.dtype} of shape {array.shape}: logits take [1, 256, 256]; "
-            "give a mask picture as bool"
+            f"mask_input is {array.dtype} of shape {array.shape}: logits take [1, 256, 256]; give a mask image as bool"
         )
     with np.errstate(over="ignore"):
         logits = array.astype(np.float32).reshape(LOGIT_SIDE, LOGIT_SIDE)
@@ -115,12 +114,12 @@ def _array_mask(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim != 2:
-        raise PromptError(f"mask_input has shape {array.shape}: a mask picture takes [H, W]")
+        raise PromptError(f"mask_input has shape {array.shape}: a mask image takes [H, W]")
     if array.dtype.kind == "b":
         return array
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     if low < 0 or high > 255:
-        raise PromptError(f"mask_input has values from {low} to {high}: a mask picture takes 0 and 1, or 0 to 255")
+        raise PromptError(f"mask_input has values from {low} to {high}: a mask image takes 0 and 1, or 0 to 255")
     if 1 < high < 128:
         raise PromptError(
             f"mask_input has values up to {high}: that looks like a map of labels; pass one object as bool (map == 1)"
@@ -129,7 +128,7 @@ def _array_mask(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def _picture_mask(source: Any) -> npt.NDArray[np.bool_]:
+def _image_mask(source: Any) -> npt.NDArray[np.bool_]:
     from anymask.io.image import open_image
 
     # On black, what is transparent is outside; the brightest channel counts, so that any colour may mark the inside.

@@ -82,32 +82,32 @@ class MaskSet(Sequence[Mask]):
         self.colour_indices = tuple(range(len(self._masks)))
         for mask in self._masks:
             if mask.size != self.size:
-                raise InputError(f"a mask of {mask.size} pixels does not belong to a picture of {self.size}")
+                raise InputError(f"a mask of {mask.size} pixels does not belong to an image of {self.size}")
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the picture as displayed, also when there are no masks."""
+        """(width, height) of the image as displayed, also when there are no masks."""
         return (self.record.width, self.record.height) if self._image is None else self._image.size
 
     @property
     def has_image(self) -> bool:
-        """Whether the photograph itself is at hand, so that the masks can be drawn on it."""
+        """Whether the image itself is at hand, so that the masks can be drawn on it."""
         return self._image is not None
 
     @property
     def image(self) -> Image:
-        """The photograph.
+        """The image.
 
         Raises:
-            InputError: the masks were read from a file and the photograph was not given.
+            InputError: the masks were read from a file and the image was not given.
         """
         if self._image is None:
-            raise InputError("these masks came without their photograph; read them with image=open_image(...)")
+            raise InputError("these masks came without their image; read them with image=open_image(...)")
         return self._image
 
     @property
     def record(self) -> ImageRecord:
-        """Which photograph this is about; hashes the pixels of a picture that never was a file."""
+        """Which image this is about; hashes the pixels of an image that never was a file."""
         if self._record is None:
             image = self.image
             sha256 = image.file_sha256 or image.pixel_hash
@@ -157,17 +157,17 @@ class MaskSet(Sequence[Mask]):
         return files
 
     def draw(self, **options: Any) -> PIL.Image.Image:
-        """Picture the result: translucent masks, green ★ include, red ★ exclude, boxes.
+        """Image the result: translucent masks, green ★ include, red ★ exclude, boxes.
 
         Args:
             options: fields of `anymask.visualization.overlay.Style`, such as ``opacity``, ``colors``, ``max_side``.
 
         Raises:
-            InputError: the photograph is not at hand.
+            InputError: the image is not at hand.
         """
         prompts = self.prompts if self.shows_prompts else ()
-        picture: PIL.Image.Image = _late("draw")(self.image.pixels, self, prompts, **options)
-        return picture
+        drawing: PIL.Image.Image = _late("draw")(self.image.pixels, self, prompts, **options)
+        return drawing
 
     def to_supervision(self) -> Any:
         """The masks as ``supervision.Detections``, see `anymask.formats.supervision`.

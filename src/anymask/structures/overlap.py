@@ -9,7 +9,7 @@ from anymask.errors import InputError
 
 
 def iou(a: ArrayLike, b: ArrayLike) -> float:
-    """Intersection over union of two masks of one picture; 1.0 exactly if they are equal, also if both are empty.
+    """Intersection over union of two masks of one image; 1.0 exactly if they are equal, also if both are empty.
 
     Args:
         a: bool [H, W], or what turns into such an array, as a Mask does.

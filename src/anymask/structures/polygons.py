@@ -1,7 +1,7 @@
 """Masks as polygons along the edges of their pixels, and back, without loss.
 
 Coordinates are pixel edges: pixel ``(x, y)`` covers the square from ``(x, y)`` to ``(x + 1, y + 1)``, so a mask that
-fills a 100×50 picture is the ring ``(0, 0) (100, 0) (100, 50) (0, 50)`` and the area of the polygons is the area of
+fills a 100×50 image is the ring ``(0, 0) (100, 0) (100, 50) (0, 50)`` and the area of the polygons is the area of
 the mask. Tracing pixel centres instead, as ``cv2.findContours`` does, gives one-pixel lines no area and shrinks
 everything else by half a pixel on every side.
 """
@@ -186,7 +186,7 @@ def _checked_ring(ring: ArrayLike) -> Ring:
 
 
 _MOST_CROSSINGS = 1 << 22
-"""Looked at in one go, about 200 MB; a zigzag of many corners in a high picture has billions."""
+"""Looked at in one go, about 200 MB; a zigzag of many corners in a high image has billions."""
 
 
 def _pieces(counts: NDArray[np.int64]) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""What a person points at, checked and in pixels of the displayed picture, for one object or for many.
+"""What a person points at, checked and in pixels of the displayed image, for one object or for many.
 
 make_prompts((800, 534), points=[(400, 300), (120, 80)], labels=[1, 0])      # one object
 make_prompts((800, 534), boxes=[[100, 100, 500, 500], [10, 20, 90, 80]])     # one object per box
@@ -24,9 +24,9 @@ _ONLY_MASK = "only a mask: the model was trained on masks together with points o
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What is asked about ONE object, in pixels of the displayed picture.
+    """What is asked about ONE object, in pixels of the displayed image.
 
-    Made by `make_prompts`, which checks against the picture. Made by hand, it is taken as it is, apart from shapes:
+    Made by `make_prompts`, which checks against the image. Made by hand, it is taken as it is, apart from shapes:
     that is the way to ask what the checks refuse. All arrays are copied and read-only.
 
     Attributes:
@@ -102,18 +102,18 @@ def make_prompts(
     what to expect.
 
     Args:
-        size: (width, height) of the picture as displayed.
+        size: (width, height) of the image as displayed.
         points: [N, 2] (x, y); or one such list per object.
         labels: [N], 1 include, 0 exclude; all 1 if left out.
         box: four numbers in `box_format`, of the one object.
         boxes: [M, 4], one object each, answered in this order.
-        mask_input: logits [1, 256, 256] or a mask picture, see `anymask.structures.mask_input.as_mask_input`.
+        mask_input: logits [1, 256, 256] or a mask image, see `anymask.structures.mask_input.as_mask_input`.
         text: words; alone it is a prompt of its own, otherwise every object carries it along.
         each: one object per point.
         coordinates: what all numbers count in: "pixels", or of width and height "normalized" (0 to 1) or "percent".
         box_format: "xyxy" (corners), "xywh" (corner and size) or "cxcywh" (centre and size).
-        outside: "refuse" points and boxes outside the picture and clip boxes partly outside; or "allow" them all.
-        orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed picture, and
+        outside: "refuse" points and boxes outside the image and clip boxes partly outside; or "allow" them all.
+        orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed image, and
             `image.orientation` stands for its stored pixels.
 
     Returns:
@@ -155,7 +155,7 @@ def make_prompt(
 
 
 def parse_point(text: str, size: tuple[int, int] | None = None) -> tuple[float, float]:
-    """Read a point as typed on a command line: "350,450", or "50%,25%" of the picture's width and height.
+    """Read a point as typed on a command line: "350,450", or "50%,25%" of the image's width and height.
 
     Args:
         text: two numbers.
@@ -321,10 +321,10 @@ def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str
             raise PromptError(f"{what} {text!r}: {entry!r} is not a number: {example}") from None
         if entry.endswith("%"):
             if size is None:
-                raise PromptError(f"{what} {text!r}: percent needs the picture's size, give pixels")
+                raise PromptError(f"{what} {text!r}: percent needs the image's size, give pixels")
             number *= size[index % 2] / 100
         if not np.isfinite(number):
-            raise PromptError(f"{what} {text!r}: {entry} is no place in a picture: {example}")
+            raise PromptError(f"{what} {text!r}: {entry} is no place in an image: {example}")
         numbers.append(number)
     return numbers
 

@@ -25,7 +25,7 @@ def check_points(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: 
     """Whether an included point is inside the full-size mask and an excluded one outside.
 
     Args:
-        frame: the photo's geometry.
+        frame: the image's geometry.
         logits: float32 [..., 256, 256], of one answer or several.
         prompt: what was asked.
 
@@ -59,7 +59,7 @@ class PromptCheck:
 
         Args:
             mask: bool [H, W].
-            prompt: what was asked, in pixels of the same picture.
+            prompt: what was asked, in pixels of the same image.
 
         Returns:
             None if the prompt has neither points nor a box, and so promises nothing.

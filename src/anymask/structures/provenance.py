@@ -1,4 +1,4 @@
-"""The record of a result: what ran, and on which photograph."""
+"""The record of a result: what ran, and on which image."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """Which photograph a result belongs to, when its pixels are not at hand.
+    """Which image a result belongs to, when its pixels are not at hand.
 
     Attributes:
         width, height: in pixels, as displayed.

@@ -4,7 +4,7 @@ Runs go down the columns, first column first, and start with the number of pixel
 form writes each count as base-32 characters, from the fourth on as the difference to the count two before it.
 
 ``pycocotools`` writes the characters. Reading is done here, because its decoder trusts the counts: with counts that
-do not add up to the picture it returns whatever lay in memory (seen with 2.0.11), and masks files come from strangers.
+do not add up to the image it returns whatever lay in memory (seen with 2.0.11), and masks files come from strangers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def encode(mask: NDArray[np.bool_]) -> Rle:
     """Encode a mask as compressed COCO RLE, character for character what ``pycocotools`` gives.
 
     Only the columns that the mask touches are looked at; on a 4078×2724 mask of one dog this takes 4 ms where
-    transposing the whole picture for ``pycocotools.mask.encode`` takes 11-20 ms (two cores, AVX-512).
+    transposing the whole image for ``pycocotools.mask.encode`` takes 11-20 ms (two cores, AVX-512).
 
     Args:
         mask: bool [H, W], C-contiguous.
@@ -79,7 +79,7 @@ def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
         bool [H, W], C-contiguous.
 
     Raises:
-        InputError: the runs are malformed or do not add up to the picture.
+        InputError: the runs are malformed or do not add up to the image.
     """
     import cv2
 
@@ -153,7 +153,7 @@ def run_lengths(rle: Mapping[str, Any]) -> NDArray[np.int64]:
     else:
         raise InputError(f"RLE needs 'counts' as a string or a list of whole numbers, got {counts!r:.60}")
     if lengths.size == 0 or lengths.min() < 0 or lengths.max() > height * width:
-        raise InputError("RLE counts are damaged: a run is negative or longer than the picture")
+        raise InputError("RLE counts are damaged: a run is negative or longer than the image")
     if int(lengths.sum()) != height * width:
         raise InputError(f"RLE counts add up to {int(lengths.sum())} pixels, but {width}x{height} has {height * width}")
     return lengths

@@ -31,9 +31,9 @@ def remove_small_regions(
     """Fill holes, or drop islands, of fewer than ``area_thresh`` pixels.
 
     Same meaning as ``remove_small_regions`` of segment-anything (``utils/amg.py``): regions are 8-connected, a hole is
-    any region outside the mask (also one that reaches the border of the picture), and if every island is too small
+    any region outside the mask (also one that reaches the border of the image), and if every island is too small
     the largest stays (of several equally large ones, the first in OpenCV's count). One difference: an empty mask
-    stays empty, where the reference would fill a picture smaller than the threshold.
+    stays empty, where the reference would fill an image smaller than the threshold.
 
     Args:
         mask: bool [H, W], C-contiguous.

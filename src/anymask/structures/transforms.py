@@ -1,6 +1,6 @@
-"""Where a pixel of the photo lies in the model's picture, and back.
+"""Where a pixel of the image lies in the model's image, and back.
 
-SAM resizes the photo so that its long side is 1,024 pixels, pads it bottom and right to a square, and answers with
+SAM resizes the image so that its long side is 1,024 pixels, pads it bottom and right to a square, and answers with
 256×256 logits over that square. Everything that converts between the two lives here, so that clicks, boxes and
 masks cannot disagree (`ResizeLongestSide` and `Sam.postprocess_masks` of segment-anything).
 """
@@ -28,10 +28,10 @@ _RUN_TILES = 4
 
 @dataclass(frozen=True)
 class ResizeLongestSide:
-    """The geometry of one photo in the model.
+    """The geometry of one image in the model.
 
     Attributes:
-        width, height: of the photo as displayed, in pixels.
+        width, height: of the image as displayed, in pixels.
     """
 
     width: int
@@ -45,7 +45,7 @@ class ResizeLongestSide:
 
     @cached_property
     def measured(self) -> ResizeLongestSide:
-        """The same photo with at most 4,096 pixels on its long side, to count in where more show no more detail."""
+        """The same image with at most 4,096 pixels on its long side, to count in where more show no more detail."""
         scale = min(1.0, _MEASURED_SIDE / max(self.width, self.height))
         return (
             self
@@ -54,12 +54,12 @@ class ResizeLongestSide:
         )
 
     def to_model(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Map (x, y) of the photo to (x, y) of the 1,024 square: [..., 2] → float32 [..., 2]."""
+        """Map (x, y) of the image to (x, y) of the 1,024 square: [..., 2] → float32 [..., 2]."""
         scale = np.array(self.resized, np.float64) / (self.width, self.height)
         return (np.asarray(points, np.float64) * scale).astype(np.float32)
 
     def valid_logits(self) -> tuple[int, int]:
-        """(columns, rows) of the logits that look at the photo rather than at padding."""
+        """(columns, rows) of the logits that look at the image rather than at padding."""
         width, height = self.resized
         return -(-width // _CELL), -(-height // _CELL)
 
@@ -73,7 +73,7 @@ class ResizeLongestSide:
         return LogitGrid((self.width, self.height), self.resized, None if window is None else window[:2])
 
     def logits_at(self, logits: NDArray[np.float32], points: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Value of the full-size mask logits at pixels of the photo.
+        """Value of the full-size mask logits at pixels of the image.
 
         Args:
             logits: float32 [..., 256, 256].
@@ -94,7 +94,7 @@ class ResizeLongestSide:
     ) -> NDArray[np.bool_]:
         """Full-size mask of one answer: `postprocess_masks` followed by `> threshold`.
 
-        The reference interpolates bilinearly to 1,024, crops the padding, and interpolates again to the photo. Both
+        The reference interpolates bilinearly to 1,024, crops the padding, and interpolates again to the image. Both
         steps are averages of neighbouring cells with positive weights, so where all cells around a pixel lie on the
         same side of the threshold, so does the pixel. Only tiles that a boundary crosses are interpolated.
 
@@ -316,10 +316,10 @@ GREY = 114
 
 @dataclass(frozen=True)
 class LetterBox:
-    """The geometry of one photo in one frame.
+    """The geometry of one image in one frame.
 
     Attributes:
-        size: (width, height) of the photo, in pixels.
+        size: (width, height) of the image, in pixels.
         sides: (width, height) of the frame, in pixels.
     """
 
@@ -328,22 +328,22 @@ class LetterBox:
 
     @cached_property
     def fitted(self) -> tuple[int, int]:
-        """(width, height) that the photo has in the frame."""
+        """(width, height) that the image has in the frame."""
         scale = min(self.sides[0] / self.size[0], self.sides[1] / self.size[1])
         return max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale))
 
     @cached_property
     def origin(self) -> tuple[int, int]:
-        """(x, y) of the photo's top left corner in the frame."""
+        """(x, y) of the image's top left corner in the frame."""
         return (self.sides[0] - self.fitted[0]) // 2, (self.sides[1] - self.fitted[1]) // 2
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """Pixels of the frame per pixel of the photo, along x and along y: rounding makes them differ a little."""
+        """Pixels of the frame per pixel of the image, along x and along y: rounding makes them differ a little."""
         return self.fitted[0] / self.size[0], self.fitted[1] / self.size[1]
 
-    def picture(self, pixels: NDArray[np.uint8], *, average: bool = False) -> NDArray[np.float32]:
-        """Put a photo into the frame.
+    def apply_image(self, pixels: NDArray[np.uint8], *, average: bool = False) -> NDArray[np.float32]:
+        """Put an image into the frame.
 
         Args:
             pixels: uint8 [H, W, 3], RGB, of `size`.
@@ -362,7 +362,7 @@ class LetterBox:
         planes = frame.transpose(2, 0, 1)[None].astype(np.float32) / 255
         return np.ascontiguousarray(planes)
 
-    def to_photo(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Map boxes of the frame, [N, 4] as corners, to pixels of the photo: float64 [N, 4], not clipped."""
+    def to_image(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Map boxes of the frame, [N, 4] as corners, to pixels of the image: float64 [N, 4], not clipped."""
         mapped: NDArray[np.float64] = (np.asarray(boxes, np.float64) - self.origin * 2) / (self.scale * 2)
         return mapped

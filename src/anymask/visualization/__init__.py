@@ -1,4 +1,4 @@
-"""Pictures that explain: results side by side, candidates in a row, levels of parts, contact sheets, animations.
+"""Images that explain: results side by side, candidates in a row, levels of parts, contact sheets, animations.
 
 All return Pillow images. The overlay itself is `anymask.visualization.overlay`.
 """

@@ -38,7 +38,7 @@ class Promptable(Protocol):
 def click_frames(
     encoded: Promptable, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
 ) -> tuple[list[PIL.Image.Image], list[int]]:
-    """Ask with one click more each time, and picture every click and every answer.
+    """Ask with one click more each time, and image every click and every answer.
 
     ```python
     frames, milliseconds = click_frames(encoded, [(290, 215), (362, 285)], [1, 0])
@@ -46,7 +46,7 @@ def click_frames(
     ```
 
     Args:
-        encoded: the encoded photograph.
+        encoded: the encoded image.
         points: [N, 2], (x, y) in pixels, in the order of the clicks.
         labels: [N], 1 include, 0 exclude; all 1 if left out.
         style: fields of `anymask.visualization.overlay.Style`.
@@ -62,15 +62,15 @@ def click_frames(
     marks = np.ones(len(clicks), np.int64) if labels is None else np.asarray(labels).reshape(-1)
     if not len(clicks) or not (marks == 1).any():
         raise PromptError("an animation needs at least one included point")
-    photo = encoded.source.pixels
-    frames, durations = [draw(photo, (), (), **options)], [CLICK]
+    pixels = encoded.source.pixels
+    frames, durations = [draw(pixels, (), (), **options)], [CLICK]
     answer: Sequence[Any] | MaskSet = ()
     for count in range(1, len(clicks) + 1):
         if not (marks[:count] == 1).any():
             continue  # nothing can be asked until something is included
         result = encoded.segment(points=clicks[:count], labels=marks[:count])
-        frames.append(draw(photo, [mask.replace(prompt_index=0) for mask in answer], result.prompts, **options))
-        frames.append(draw(photo, result, result.prompts, **options))
+        frames.append(draw(pixels, [mask.replace(prompt_index=0) for mask in answer], result.prompts, **options))
+        frames.append(draw(pixels, result, result.prompts, **options))
         durations += [CLICK, ANSWER]
         answer = result
     durations[-1] = LAST
@@ -96,7 +96,7 @@ def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: 
     buffer = io.BytesIO()
     timing: dict[str, Any] = {"save_all": True, "duration": list(milliseconds), "loop": 0}
     if kind == ".gif":
-        # One palette for all frames: with one each, colours of the photograph would flicker.
+        # One palette for all frames: with one each, colours of the image would flicker.
         indexed = _indexed(frames)
         indexed[0].save(buffer, "GIF", append_images=indexed[1:], optimize=False, **timing)
     else:

@@ -1,4 +1,4 @@
-"""Pictures in notebooks, with matplotlib (extra `notebook`): the functions that SAM lessons use, by the same names."""
+"""Images in notebooks, with matplotlib (extra `notebook`): the functions that SAM lessons use, by the same names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, ma
     Args:
         coords: [N, 2], (x, y) in pixels.
         labels: [N], 1 include, 0 exclude.
-        ax: the axes of the picture, the current ones if left out.
+        ax: the axes of the image, the current ones if left out.
         marker_size: area of a star in square points.
 
     Returns:
@@ -54,7 +54,7 @@ def show_boxes(boxes: ArrayLike, ax: Axes | None = None, color: Any = None) -> A
 
     Args:
         boxes: [M, 4] or [4], [x_min, y_min, x_max, y_max] in pixels.
-        ax: the axes of the picture, the current ones if left out.
+        ax: the axes of the image, the current ones if left out.
         color: any matplotlib colour; green if left out.
 
     Returns:
@@ -70,11 +70,11 @@ def show_boxes(boxes: ArrayLike, ax: Axes | None = None, color: Any = None) -> A
 
 
 def show_masks(masks: Any, ax: Axes | None = None, random_color: bool = False) -> Axes:
-    """Plot masks over the picture, large ones first, each in a colour of its own.
+    """Plot masks over the image, large ones first, each in a colour of its own.
 
     Args:
         masks: a `MaskSet`, Masks, or bool [K, H, W] or [H, W].
-        ax: the axes of the picture, the current ones if left out.
+        ax: the axes of the image, the current ones if left out.
         random_color: a random colour for each mask rather than `anymask.visualization.overlay.PALETTE` in order.
 
     Returns:
@@ -98,7 +98,7 @@ def show_contours(masks: Any, ax: Axes | None = None, linewidth: float = 2) -> A
 
     Args:
         masks: a `MaskSet`, Masks, or bool [K, H, W] or [H, W].
-        ax: the axes of the picture, the current ones if left out.
+        ax: the axes of the image, the current ones if left out.
         linewidth: in points.
 
     Returns:
@@ -117,7 +117,7 @@ def show_contours(masks: Any, ax: Axes | None = None, linewidth: float = 2) -> A
 
 
 def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | None = None) -> Figure:
-    """Plot all answers to one prompt in a row, each over the picture with its score as title.
+    """Plot all answers to one prompt in a row, each over the image with its score as title.
 
     ```python
     show_candidates(encoded.pixels, encoded.predict(points=[(350, 450)]))

@@ -1,4 +1,4 @@
-"""Pictures of results: translucent masks, contours, boxes, a green ★ for include and a red ★ for exclude."""
+"""Images of results: translucent masks, contours, boxes, a green ★ for include and a red ★ for exclude."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SHIFT = 4
 
 @dataclass(frozen=True)
 class Style:
-    """What a picture shows, and how.
+    """What an image shows, and how.
 
     Attributes:
         colors: RGB per mask, repeated if there are fewer than masks.
@@ -57,8 +57,8 @@ class Style:
         points: whether points of prompts are drawn.
         labels: whether masks with a label are named, with their score.
         scores: whether masks without a label get a tag with their score, too.
-        color_by: "object" (by its place in the result) or "label" (the same for all of one name, in every picture).
-        max_side: larger photographs are drawn at this long side, in pixels; None keeps every size.
+        color_by: "object" (by its place in the result) or "label" (the same for all of one name, in every image).
+        max_side: larger images are drawn at this long side, in pixels; None keeps every size.
 
     Raises:
         InputError: an opacity outside 0 to 1, no colours, an unknown way to colour, or a long side below 1.
@@ -88,7 +88,7 @@ class Style:
 def draw(
     pixels: NDArray[np.uint8], masks: Sequence[Mask], prompts: Sequence[Prompt] = (), **style: Any
 ) -> PIL.Image.Image:
-    """Draw masks and prompts over a photograph, as a Pillow image.
+    """Draw masks and prompts over an image, as a Pillow image.
 
     ```python
     draw(encoded.pixels, result, result.prompts, opacity=0.6, max_side=1024).save("overlay.png")
@@ -108,9 +108,9 @@ def draw(
 def paint(
     pixels: NDArray[np.uint8], masks: Sequence[Mask], prompts: Sequence[Prompt] = (), style: Style | None = None
 ) -> NDArray[np.uint8]:
-    """Draw masks and prompts over a photograph, as an array.
+    """Draw masks and prompts over an image, as an array.
 
-    Line widths and stars grow with the picture. Large masks are drawn first, so that small ones stay visible.
+    Line widths and stars grow with the image. Large masks are drawn first, so that small ones stay visible.
 
     Args:
         pixels: uint8 [H, W, 3], RGB; not changed.
@@ -147,7 +147,7 @@ def colors_of(masks: Sequence[Mask], style: Style) -> list[Color]:
     """The colour of each mask: the same wherever the mask is shown, also alone or in a slice of its result."""
     indices = getattr(masks, "colour_indices", range(len(masks)))
     if style.color_by == "label":
-        # A checksum, because names have to keep their colours from one process and picture to the next.
+        # A checksum, because names have to keep their colours from one process and image to the next.
         indices = [zlib.crc32((mask.label or "").casefold().encode()) for mask in masks]
     return [style.colors[index % len(style.colors)] for index in indices]
 
@@ -160,11 +160,11 @@ def _tag(mask: Mask, style: Style) -> str:
 
 
 class Canvas:
-    """A photograph to draw on, at its own size or smaller; coordinates are those of the photograph.
+    """An image to draw on, at its own size or smaller; coordinates are those of the image.
 
     Attributes:
         pixels: uint8 [h, w, 3], RGB, changed by drawing.
-        scale: pixels of the canvas per pixel of the photograph, at most 1.
+        scale: pixels of the canvas per pixel of the image, at most 1.
         line: width of lines in pixels of the canvas.
         radius: of stars, in pixels of the canvas.
     """
@@ -178,13 +178,13 @@ class Canvas:
         self.pixels: NDArray[np.uint8] = (
             pixels.copy() if self.scale == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         )
-        # A 500 px picture gets 1.5 px lines and stars 9 px in radius, a 4,000 px one 6 px lines and 48 px stars.
+        # A 500 px image gets 1.5 px lines and stars 9 px in radius, a 4,000 px one 6 px lines and 48 px stars.
         side = max(size)
         self.line = max(1.5, side / 640)
         self.radius = 4 + side * 0.011
 
     def mask(self, mask: NDArray[np.bool_], box: Sequence[int], color: Color, opacity: float, contour: bool) -> None:
-        """Tint a mask, bool [H, W] of the photograph, and outline it; only within its tight box."""
+        """Tint a mask, bool [H, W] of the image, and outline it; only within its tight box."""
         import cv2
 
         window, inside = self._placed(mask, box)
@@ -200,7 +200,7 @@ class Canvas:
             rings, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=window)
             # Corners that the line's width hides anyway cost most of the drawing: 28 ms against 3 ms at 4078×2724.
             rings = [cv2.approxPolyDP(ring, self.line / 4, True) for ring in rings]
-            # In small pictures a white rim would cover more than it shows.
+            # In small images a white rim would cover more than it shows.
             rims = [(self.line * 2, WHITE)] if self.line >= 2 else []
             for width, tone in (*rims, (self.line, color)):
                 cv2.drawContours(self.pixels, rings, -1, tone, round(width), cv2.LINE_AA)
@@ -214,11 +214,11 @@ class Canvas:
             return (x0, y0), np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8)
         height, width = self.pixels.shape[:2]
         shares = cv2.resize(mask.view(np.uint8) * np.uint8(255), (width, height), interpolation=cv2.INTER_AREA)
-        # A quarter of a pixel is enough to show, so that thin lines do not break in small pictures.
+        # A quarter of a pixel is enough to show, so that thin lines do not break in small images.
         return (0, 0), (shares >= 64).view(np.uint8)
 
     def box(self, box: NDArray[np.float64], color: Color) -> None:
-        """Outline a box [x_min, y_min, x_max, y_max], edges in pixels of the photograph."""
+        """Outline a box [x_min, y_min, x_max, y_max], edges in pixels of the image."""
         low = np.clip(np.asarray(box)[:2] * self.scale, 0, None)
         high = np.minimum(np.asarray(box)[2:] * self.scale, self.pixels.shape[1::-1]) - 1
         corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
@@ -226,7 +226,7 @@ class Canvas:
         self._outline(corners, self.line * 1.4, color)
 
     def star(self, point: NDArray[np.float64], color: Color) -> None:
-        """Put a ★ with a white edge on a point (x, y) of the photograph."""
+        """Put a ★ with a white edge on a point (x, y) of the image."""
         import cv2
 
         center = (np.asarray(point, np.float64) + 0.5) * self.scale - 0.5
@@ -237,7 +237,7 @@ class Canvas:
         cv2.fillPoly(self.pixels, [_fixed(outer)], color, cv2.LINE_AA, _SHIFT)
 
     def tag(self, text: str, box: Sequence[int], color: Color) -> None:
-        """Write a name on a coloured tag at the top left of a box of the photograph."""
+        """Write a name on a coloured tag at the top left of a box of the image."""
         from PIL import Image, ImageDraw, ImageFont
 
         font = ImageFont.load_default(size=max(11.0, self.radius * 1.4))

@@ -1,4 +1,4 @@
-"""Several views of one result in one picture."""
+"""Several views of one result in one image."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from anymask.structures.prompt import Prompt
 
 PANEL_SIDE = 1024
-"""Panels of larger photographs are drawn at this long side."""
+"""Panels of larger images are drawn at this long side."""
 _TREE_SIDE = 512
 
 
 def side_by_side(result: MaskSet, **style: Any) -> PIL.Image.Image:
-    """The photograph, and beside it the result drawn over it.
+    """The image, and beside it the result drawn over it.
 
     Args:
-        result: with its photograph at hand.
+        result: with its image at hand.
         style: fields of `anymask.visualization.overlay.Style`.
 
     Raises:
-        InputError: the photograph is not at hand.
+        InputError: the image is not at hand.
     """
     options = {"max_side": PANEL_SIDE, **style}
     plain = draw(result.image.pixels, (), (), max_side=options["max_side"])
-    return row([plain, draw(result.image.pixels, result, _prompts(result), **options)], ["photo", _count(len(result))])
+    return row([plain, draw(result.image.pixels, result, _prompts(result), **options)], ["image", _count(len(result))])
 
 
 def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> PIL.Image.Image:
@@ -48,9 +48,9 @@ def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> 
         title: another line over it.
         max_side: larger ones are shown at this long side.
     """
-    picture = PIL.Image.fromarray(mask.array.view(np.uint8) * np.uint8(255))
-    picture.thumbnail((max_side, max_side), PIL.Image.Resampling.BOX)
-    return row([picture], [_score(mask.label, mask.score) if title is None else title])
+    panel = PIL.Image.fromarray(mask.array.view(np.uint8) * np.uint8(255))
+    panel.thumbnail((max_side, max_side), PIL.Image.Resampling.BOX)
+    return row([panel], [_score(mask.label, mask.score) if title is None else title])
 
 
 def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None = None, **style: Any) -> PIL.Image.Image:
@@ -61,7 +61,7 @@ def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None =
     ```
 
     Args:
-        image: the photograph.
+        image: the image.
         candidates: of `EncodedImage.predict`.
         prompt: what was asked, to be drawn, too.
         style: fields of `anymask.visualization.overlay.Style`.
@@ -84,7 +84,7 @@ def levels(result: MaskSet, most: int = 4, **style: Any) -> PIL.Image.Image:
         style: fields of `anymask.visualization.overlay.Style`.
 
     Raises:
-        InputError: no masks, or the photograph is not at hand.
+        InputError: no masks, or the image is not at hand.
     """
     if not len(result):
         raise InputError("there are no masks, so there are no levels of parts")

@@ -1,4 +1,4 @@
-"""FastSAM: one convolutional pass finds every segment of a photo, and prompts choose among them afterwards.
+"""FastSAM: one convolutional pass finds every segment of an image, and prompts choose among them afterwards.
 
 Input is the ONNX export of a FastSAM checkpoint (a YOLOv8 segmentation network with one class). Decoding, suppression,
 masks and the meaning of prompts are written here from the papers (FastSAM, arXiv 2306.12156; YOLACT, 1904.02689);
@@ -20,7 +20,7 @@ from anymask.engines.base import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.models.fastsam.output import Pass
 from anymask.models.fastsam.settings import FastSamSettings
-from anymask.models.yolo_export import dimensions, open_export, picture_input, told, with_fixed_input, written_in
+from anymask.models.yolo_export import dimensions, image_input, open_export, told, with_fixed_input, written_in
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import LetterBox, ResizeLongestSide
 
@@ -45,7 +45,7 @@ class FastSam:
         key: identifies the weights in caches.
         engine: runs the network.
         imgsz: long side of what the network sees, in pixels; None takes the export's. An export with a fixed input
-            takes its own size only. One with an open input sees the smallest frame around the photo.
+            takes its own size only. One with an open input sees the smallest frame around the image.
         conf, iou, max_det: see `FastSamSettings`; they can be changed again in every call.
 
     Raises:
@@ -71,7 +71,7 @@ class FastSam:
         self.settings = FastSamSettings().changed(conf=conf, iou=iou, max_det=max_det)
         self._path = _export_among(files)
         model = open_export(self._path)
-        self._input, fixed = picture_input(model, self._path)
+        self._input, fixed = image_input(model, self._path)
         self._rows, self._prototypes = _answers_of(model, self._path)
         self._fixed = fixed if all(fixed) else None
         self.imgsz = _checked_side(imgsz, self._fixed, written_in(model, "imgsz"), self._path)
@@ -95,9 +95,9 @@ class FastSam:
                 graph.release()
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the one pass on a photo: uint8 [H, W, 3] RGB → a `Pass`, packed into one vector."""
+        """Run the one pass on an image: uint8 [H, W, 3] RGB → a `Pass`, packed into one vector."""
         frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))
-        answers = self._graph(frame.sides)(**{self._input: frame.picture(pixels)})
+        answers = self._graph(frame.sides)(**{self._input: frame.apply_image(pixels)})
         rows, prototypes = answers[self._rows], answers[self._prototypes]
         _check_shapes(rows.shape, prototypes.shape, self._path)
         return Pass.read(frame, rows, prototypes).packed()
@@ -118,7 +118,7 @@ class FastSam:
         raise ModelError("FastSAM finds whole segments and gives no logits; ask its EncodedImage for masks")
 
     def _sides(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the frame for a photo: the export's own, or the smallest in steps of the stride."""
+        """(width, height) of the frame for an image: the export's own, or the smallest in steps of the stride."""
         if self._fixed:
             return self._fixed
         square = LetterBox((width, height), (self.imgsz, self.imgsz))
@@ -126,7 +126,7 @@ class FastSam:
         return across, down
 
     def _graph(self, sides: tuple[int, int]) -> CompiledGraph:
-        """Compile for one frame, and keep the last few: photos of one camera have few shapes."""
+        """Compile for one frame, and keep the last few: images of one camera have few shapes."""
         with self._lock:
             graph = self._graphs.pop(sides, None)
             if graph is None:

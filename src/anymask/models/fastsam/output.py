@@ -1,6 +1,6 @@
-"""What FastSAM's one pass over a photo gives: boxes with scores and coefficients, and prototypes to mix masks from.
+"""What FastSAM's one pass over an image gives: boxes with scores and coefficients, and prototypes to mix masks from.
 
-A mask is a sum of the 32 prototypes, each a picture of a quarter of the frame's sides, weighted by the coefficients of
+A mask is a sum of the 32 prototypes, each an image of a quarter of the frame's sides, weighted by the coefficients of
 its box and cut off at the box (YOLACT, section 3; FastSAM, section 3.2).
 """
 
@@ -22,10 +22,10 @@ _HEADER = 9
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """The answer of the network to one photo.
+    """The answer of the network to one image.
 
     Attributes:
-        frame: where the photo lay in what the network saw.
+        frame: where the image lay in what the network saw.
         boxes: float32 [N, 4], corners in pixels of the frame, the surest first.
         scores: float32 [N], confidence, 0 to 1.
         coefficients: float32 [N, M].
@@ -45,7 +45,7 @@ class Pass:
         """Read the two answers of an export.
 
         Args:
-            frame: where the photo lay.
+            frame: where the image lay.
             rows: [1, 4 + classes + M, N]: centre, size, scores, coefficients; or, from exports that suppress
                 overlapping boxes themselves, [1, N, 6 + M]: corners, score, class, coefficients.
             prototypes: [1, M, rows, columns].

@@ -1,4 +1,4 @@
-"""The segments of a photo that pass FastSAM's settings, as masks in the photo's own size."""
+"""The segments of an image that pass FastSAM's settings, as masks in the image's own size."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _CELL = 4
 
 
 class Segments:
-    """Segments of one photo, the surest first. Never changes; safe to use from several threads at once.
+    """Segments of one image, the surest first. Never changes; safe to use from several threads at once.
 
     Attributes:
-        size: (width, height) of the photo.
-        boxes: float64 [N, 4], corners in pixels of the photo, as the network drew them; masks are cut off there.
+        size: (width, height) of the image.
+        boxes: float64 [N, 4], corners in pixels of the image, as the network drew them; masks are cut off there.
         scores: float32 [N], confidence, 0 to 1.
     """
 
     def __init__(self, found: Pass, settings: FastSamSettings) -> None:
         kept = _kept(found, settings)
         self.size = found.frame.size
-        self.boxes = np.clip(found.frame.to_photo(found.boxes[kept]), 0, self.size * 2)
+        self.boxes = np.clip(found.frame.to_image(found.boxes[kept]), 0, self.size * 2)
         self.scores = found.scores[kept]
         self._coefficients = found.coefficients[kept]
         self._prototypes = found.prototypes
         (left, top), (width, height) = found.frame.origin, found.frame.fitted
         columns, rows = found.prototypes.shape[2], found.prototypes.shape[1]
-        # One step of interpolation where the photo begins and ends with whole cells, two where it does not, so that
+        # One step of interpolation where the image begins and ends with whole cells, two where it does not, so that
         # what is grey never has a say; this is also how the original's full-resolution masks come about.
         grain = gcd(_CELL, left, top, width, height)
         self._along_x = _weights(self.size[0], width // grain, left // grain, columns, _CELL // grain)
@@ -50,7 +50,7 @@ class Segments:
         return len(self.scores)
 
     def contain(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which segments have which points inside: bool [N, P] for points [P, 2] (x, y) in pixels of the photo."""
+        """Which segments have which points inside: bool [N, P] for points [P, 2] (x, y) in pixels of the image."""
         columns = np.clip(np.floor(points[:, 0]).astype(int), 0, self.size[0] - 1)
         rows = np.clip(np.floor(points[:, 1]).astype(int), 0, self.size[1] - 1)
         mixed = np.einsum(
@@ -108,10 +108,10 @@ def _kept(found: Pass, settings: FastSamSettings) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=16)
 def _weights(size: int, fitted: int, start: int, cells: int, steps: int) -> NDArray[np.float32]:
-    """Interpolation along one axis, float32 [pixels, cells]: prototype → grid, without what is grey, → photo.
+    """Interpolation along one axis, float32 [pixels, cells]: prototype → grid, without what is grey, → image.
 
     Args:
-        size: pixels of the photo.
+        size: pixels of the image.
         fitted: points of the grid that it has.
         start: point of the grid where it begins.
         cells: of a prototype.

@@ -14,9 +14,9 @@ NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, 
 
 
 def stem_side(content: int) -> int:
-    """How many of the 1,024 rows `tinyvit_stem` needs for a photo of so many, or columns alike.
+    """How many of the 1,024 rows `tinyvit_stem` needs for an image of so many, or columns alike.
 
-    Followed are the rows that see the photo: through two convolutions of stride 2, two blocks and one more of stride
+    Followed are the rows that see the image: through two convolutions of stride 2, two blocks and one more of stride
     2, all of kernel 3. After them comes a row of mere padding, which is repeated, and the last, which sees the border.
     Rounded up to steps of 32, because an engine remembers 2 MB for each shape that it has met.
     """
@@ -26,7 +26,7 @@ def stem_side(content: int) -> int:
 
 
 def tokens_apart(logits: int) -> int:
-    """How many rows of image tokens `search_decoder` keeps apart where so many rows of logits see the photo, or columns
+    """How many rows of image tokens `search_decoder` keeps apart where so many rows of logits see the image, or columns
     alike.
 
     A token makes four logits. One logit more than is seen is needed: the last visible pixels are interpolated towards

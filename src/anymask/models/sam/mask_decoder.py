@@ -60,10 +60,10 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
 def search_decoder(p: Parameters) -> onnx.ModelProto:
     """Emit the decoder for many prompts on one image of which a part is padding.
 
-    A third of the image tokens of a 3:2 photo see padding. They say little, and almost the same as their neighbours,
+    A third of the image tokens of a 3:2 image see padding. They say little, and almost the same as their neighbours,
     but an attention that leaves them out gives other masks. So `BLOCK`×`BLOCK` of them become one, their mean, which
     counts as that many in every softmax. Against `mask_decoder` masks of a stability of 0.95 keep an IoU of 0.993 (the
-    hundredth worst; three photos, bf16) and scores move by 0.001: what rounding to bf16 does, too.
+    hundredth worst; three images, bf16) and scores move by 0.001: what rounding to bf16 does, too.
 
     Input:
         embedding, tokens, token_bias: as in `mask_decoder`.
@@ -212,7 +212,7 @@ def _softmax_per_head(scores: Var, key_bias: Var) -> Var:
     """Softmax over each head's T scores in [B, N, heads·T].
 
     A softmax kernel over 7 numbers is slow; here the sums are a small matrix product. Scores are not shifted by their
-    maximum: they lie within ±17 on photos, and the clip keeps the exponential finite whatever the weights.
+    maximum: they lie within ±17 on images, and the clip keeps the exponential finite whatever the weights.
     """
     exponentials = op.exp(op.clip(scores, const(-_SCORE_LIMIT), const(_SCORE_LIMIT)))
     tokens = op.slice(op.shape(key_bias), const([3], np.int64), const([4], np.int64))
@@ -259,7 +259,7 @@ def _upscale(image: Var, size: Var, filters: Var, p: Parameters) -> Var:
     """`output_upscaling`, then the filters: [B, R·C, 256], size [R, C] → [B, 4, 4·R, 4·C].
 
     A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
-    everything stays channels-last and only the finished logits are put into picture order.
+    everything stays channels-last and only the finished logits are put into image order.
     """
     x = reshape(_double(image, p, "mask_decoder.output_upscaling.0"), [0, -1, WIDTH // 4])
     x = op.gelu(_image_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))
@@ -269,8 +269,8 @@ def _upscale(image: Var, size: Var, filters: Var, p: Parameters) -> Var:
     # Each image token's 16 pixels lie together: (row, column, then y and x of the first and of the second doubling).
     apart = op.concat([const([-1], np.int64), size, const([2, 2, 2, 2], np.int64)], axis=0)
     logits = op.transpose(op.reshape(logits, apart), perm=[0, 1, 3, 5, 2, 4, 6])
-    picture = op.mul(size, const([4, 4], np.int64))
-    return op.reshape(logits, op.concat([const([-1, MASK_TOKENS], np.int64), picture], axis=0))
+    image_size = op.mul(size, const([4, 4], np.int64))
+    return op.reshape(logits, op.concat([const([-1, MASK_TOKENS], np.int64), image_size], axis=0))
 
 
 def _double(x: Var, p: Parameters, name: str) -> Var:

@@ -42,7 +42,7 @@ PARALLEL_DECODES = 8
 """Runs of the search decoder at once, at most: with more, each would have too few prompts of a batch."""
 
 _LARGE = 3 * 2048 * 1024
-"""Values of a photo from which sharing the work of resizing is worth the threads."""
+"""Values of an image from which sharing the work of resizing is worth the threads."""
 _BAND = 8 * 2**20
 """Values that one thread resizes at once: Pillow copies them, to four bytes a pixel."""
 
@@ -71,7 +71,7 @@ class Sam:
         return self._graph("search_decoder").parallel_requests
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed a photo: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
+        """Embed an image: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
         encoder = self._graph("encoder")
         if "features" not in encoder.inputs:
             return encoder(image=preprocess(pixels, self._engine.threads))["embedding"]
@@ -153,11 +153,11 @@ def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) -> ND
 def preprocess(
     pixels: NDArray[np.uint8], threads: int = 1, padded_to: tuple[int, int] = (MODEL_SIDE, MODEL_SIDE)
 ) -> NDArray[np.float32]:
-    """Resize, normalise and pad a photo as `SamPredictor.set_image` does.
+    """Resize, normalise and pad an image as `SamPredictor.set_image` does.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
-        threads: how many a large photo is shared among; the result is the same.
+        threads: how many a large image is shared among; the result is the same.
         padded_to: (rows, columns) of the result; SAM's is the square.
 
     Returns:
@@ -175,11 +175,11 @@ def preprocess(
 
 
 def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) -> NDArray[np.uint8]:
-    """Resize uint8 [H, W, 3] as Pillow does, and of a large photo several bands at once.
+    """Resize uint8 [H, W, 3] as Pillow does, and of a large image several bands at once.
 
     Pillow resizes along x, rounds, and then resizes along y; so the first step, which is nearly all of the work on a
-    large photo, can be done for each band of rows by itself, without a copy of the whole. (Pillow 13 begins with y
-    where a photo is more than twice as high as wide.)
+    large image, can be done for each band of rows by itself, without a copy of the whole. (Pillow 13 begins with y
+    where an image is more than twice as high as wide.)
     """
     from PIL import Image
 

@@ -1,7 +1,7 @@
 """Products in int8, after training (Jacob et al. 2018, arXiv:1712.05877).
 
 Weights are int8 with one scale for each output channel, taken from the weights themselves. Inputs are uint8 with one
-scale and zero point for each layer, from ranges measured on photographs: `int8.json`, made by
+scale and zero point for each layer, from ranges measured on images: `int8.json`, made by
 `python -m training.int8_calibration`. The graph says so with QuantizeLinear and DequantizeLinear, for which OpenVINO
 and ONNX Runtime have int8 kernels on the CPU.
 """

@@ -6,7 +6,7 @@ stages of windowed attention, each block being attention, a depthwise convolutio
 Two rearrangements change the cost and not the answer. The reference pads the feature map with zeros up to a
 multiple of the window *before* normalising and projecting it, so a quarter of the projections work on padding.
 A zero vector always gives the same query, key and value; here the real positions are projected, and that constant
-fills the rest. And the convolutions before the first attention leave out the padding of the photo: `tinyvit_stem`.
+fills the rest. And the convolutions before the first attention leave out the padding of the image: `tinyvit_stem`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _STEM_BLOCKS = 2
 def tinyvit_stem(p: Parameters) -> onnx.ModelProto:
     """Emit the convolutions before the first attention, without most of the padding.
 
-    A convolution looks a few pixels far. Beyond that distance from the photo and from the border, all rows (or columns)
+    A convolution looks a few pixels far. Beyond that distance from the image and from the border, all rows (or columns)
     of the padding give the same values, so one of them is computed and repeated: the answer is that of the
     whole square, to the bit. `stem_side` says how much of the square it takes.
 
     Input:
         image: float32 [1, 3, R, C], the first rows and columns of the input of `image_tokens`; R and C are 1,024 or
-            `stem_side` of the photo's side.
+            `stem_side` of the image's side.
     Output:
         features: float32 [1, C, 128, 128], the input of `tinyvit_trunk`; C is 128 in MobileSAM.
 

@@ -1,7 +1,7 @@
 """SAM's own image encoder: a plain vision transformer (ViT-B, ViT-L, ViT-H) with SAM's neck.
 
 Follows `ImageEncoderViT` of segment-anything (Kirillov et al. 2023, arXiv:2304.02643, appendix A; Li et al. 2022,
-arXiv:2203.16527): most blocks attend within windows, a few over the whole picture, all with decomposed relative
+arXiv:2203.16527): most blocks attend within windows, a few over the whole image, all with decomposed relative
 positions. Every dimension is read from the parameters, so that pruned and distilled variants need no configuration.
 
 Two rearrangements change the cost and not the answer. The reference pads the tokens with zeros up to a multiple of
@@ -76,7 +76,7 @@ def vit_encoder(p: Parameters) -> onnx.ModelProto:
 
 
 def _patches(image: Var, p: Parameters) -> Var:
-    """Cut the picture into patches and project each: [1, 3, 1024, 1024] → [4096, C], positions added."""
+    """Cut the image into patches and project each: [1, 3, 1024, 1024] → [4096, C], positions added."""
     weight = p[f"{_ENCODER}.patch_embed.proj.weight"]
     if weight.shape[-1] * GRID != IMAGE_SIZE:
         raise ModelError(f"this ViT has patches of {weight.shape[-1]} pixels; SAM's decoder needs {IMAGE_SIZE // GRID}")
@@ -87,7 +87,7 @@ def _patches(image: Var, p: Parameters) -> Var:
         return x
     if position.shape[1:3] != (GRID, GRID):
         side = position.shape[1] * weight.shape[-1]
-        raise ModelError(f"this ViT was made for pictures of {side} pixels; anymask runs SAM at {IMAGE_SIZE}")
+        raise ModelError(f"this ViT was made for images of {side} pixels; anymask runs SAM at {IMAGE_SIZE}")
     return op.add(x, const(position.reshape(TOKENS, -1)))
 
 
