@@ -60,7 +60,7 @@ def test_numbers_become_the_masks_that_comparing_gives(seed, height, width, step
     """Whatever numbers there are, and wherever the walk over the columns is cut."""
     labels = np.random.default_rng(seed).integers(0, 5, (height, width)).astype(np.uint16) * 13_107
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_labels, "_PIXELS_AT_ONCE", step)
+        patch.setattr(_labels, "_BLOCK_PIXELS", step)
         found = dict(_labels.masks_of_labels(labels))
     assert list(found) == [value for value in np.unique(labels) if value]
     for value, mask in found.items():
@@ -69,7 +69,7 @@ def test_numbers_become_the_masks_that_comparing_gives(seed, height, width, step
 
 
 def test_noise_is_not_held_as_runs(monkeypatch):
-    monkeypatch.setattr(_labels, "_MOST_RUNS", 100)
+    monkeypatch.setattr(_labels, "_MAX_RUNS", 100)
     labels = np.random.default_rng(0).integers(0, 65536, (30, 30)).astype(np.uint16)
     found = list(_labels.masks_of_labels(labels))
     assert all(np.array_equal(mask.array, labels == value) for value, mask in found)

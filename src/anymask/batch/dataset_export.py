@@ -1,4 +1,4 @@
-"""One dataset from all results of a job: photo after photo is read and written on, in the job's order."""
+"""One dataset from all results of a job: image after image is read and written on, in the job's order."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def collect(manifest: Manifest, results: Results, formats: Sequence[str], renew: bool) -> list[str]:
-    """Write all results in the formats that hold many photos.
+    """Write all results in the formats that hold many images.
 
     Args:
         manifest: of the job.
         results: its folder.
-        formats: as asked for; those of single photos are passed over.
+        formats: as asked for; those of single images are passed over.
         renew: write also what is there already.
 
     Returns:
@@ -50,7 +50,7 @@ _PAGE = ".page.json"
 
 
 def _all_masks(manifest: Manifest, results: Results, stage: Path) -> Iterator[MaskSet]:
-    """The masks of every photo that is done, in order, under the photo's name within the job."""
+    """The masks of every image that is done, in order, under the image's name within the job."""
     from dataclasses import replace
 
     from anymask.formats import masks_json

@@ -126,7 +126,7 @@ def _write(result: GeneratedMasks, folder: Path, partition: bool) -> list[Path]:
         shown = MaskSet(
             result.partition().masks(), image=result.image, prompts=result.prompts, provenance=run, shows_prompts=False
         )
-    return write_outputs(shown, folder, pictures=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
+    return write_outputs(shown, folder, mask_images=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
 
 
 def _unmatched(found: Detections, result: GeneratedMasks) -> list[str]:

@@ -1,4 +1,4 @@
-"""COCO dataset JSON: photos, categories and annotations in one file, masks as run lengths or polygons.
+"""COCO dataset JSON: images, categories and annotations in one file, masks as run lengths or polygons.
 
 Run lengths are exact. An object with a hole or of several parts is as little a crowd as any other: `iscrowd` is 1 only
 on request. Area and box come from the mask, boxes are `[x, y, width, height]`.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def write(
     masks: MaskSet, path: Path, *, polygons: bool = False, tolerance: float = 0, crowd: bool = False
 ) -> list[Path]:
-    """Write one photo; options are those of `write_dataset`."""
+    """Write one image; options are those of `write_dataset`."""
     return write_dataset([masks], path, polygons=polygons, tolerance=tolerance, crowd=crowd)
 
 
@@ -52,18 +52,18 @@ def write_dataset(
     tolerance: float = 0,
     crowd: bool = False,
 ) -> list[Path]:
-    """Write many photos into one file; only one of them is in memory at a time.
+    """Write many images into one file; only one of them is in memory at a time.
 
     Args:
-        sets: one per photo.
+        sets: one per image.
         path: of the JSON.
-        check: called for each photo with its masks as they were and as they read from the file.
+        check: called for each image with its masks as they were and as they read from the file.
         polygons: outlines instead of run lengths; holes are joined to their outline by bridges of no width.
         tolerance: how far polygons may leave the pixels' edges, in pixels.
         crowd: mark every annotation as a crowd.
 
     Raises:
-        InputError: a path that cannot be written, or two photos of one name.
+        InputError: a path that cannot be written, or two images of one name.
     """
     check_tolerance(tolerance)
     if tolerance and not polygons:
@@ -118,7 +118,7 @@ class _Categories:
 def _annotation(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> dict[str, Any]:
     x0, y0, x1, y1 = mask.box
     segmentation: Any = mask.rle
-    if polygons and mask.area:  # COCO's own reader takes no empty list of polygons
+    if polygons and mask.area:  # pycocotools takes no empty list of polygons
         segmentation = [bridge_holes(part).reshape(-1).tolist() for part in parts_of(mask, tolerance)]
     return {
         "segmentation": segmentation,
@@ -130,7 +130,7 @@ def _annotation(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> di
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
+    """Read a dataset of one image; see `anymask.formats.base.Format`."""
     return with_image(only_image(read_dataset(path), path), image)
 
 
@@ -176,7 +176,7 @@ def load_index(path: Path) -> CocoIndex:
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every image of a dataset, in the order of its `images`; masks are decoded when somebody looks at them.
+    """Read every image of a dataset, in the order of its `images`; masks are decoded when their pixels are needed.
 
     Raises:
         InputError: not such a file, or damaged.
@@ -199,7 +199,7 @@ def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) 
     shape = entry.get("segmentation")
     if isinstance(shape, dict):
         if list(shape.get("size", ())) != [size[1], size[0]]:
-            raise InputError(f"annotation {entry.get('id')!r} has the size {shape.get('size')}, its photo {size}")
+            raise InputError(f"annotation {entry.get('id')!r} has the size {shape.get('size')}, its image {size}")
         return Mask.from_rle(shape, **about)
     if isinstance(shape, list):
         return polygon_mask(shape, size, **about)
@@ -209,7 +209,7 @@ def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) 
 FORMAT = Format(
     name="coco",
     title="COCO (JSON)",
-    summary="COCO dataset JSON: photos, categories, masks as RLE (exact) or polygons",
+    summary="COCO dataset JSON: images, categories, masks as RLE (exact) or polygons",
     suffix=".json",
     media_type="application/json",
     options=(

@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def write(masks: MaskSet, path: Path, *, shapes: bool = True) -> list[Path]:
-    """Write one photo; see `write_dataset`."""
+    """Write one image; see `write_dataset`."""
     return write_dataset([masks], path, shapes=shapes)
 
 
@@ -47,19 +47,19 @@ def write_dataset(
     check: RoundTripCheck | None = None,
     shapes: bool = True,
 ) -> list[Path]:
-    """Write many photos into one table, one in memory at a time.
+    """Write many images into one table, one in memory at a time.
 
     Lengths are in pixels, areas in square pixels, coordinates in pixel edges; `perimeter` runs along the pixels' edges,
-    holes included. A photo without masks has one line, with nothing after its size.
+    holes included. An image without masks has one line, with nothing after its size.
 
     Args:
-        sets: one per photo.
+        sets: one per image.
         path: of the table.
-        check: called for each photo with its masks as they were and as they read from the table.
+        check: called for each image with its masks as they were and as they read from the table.
         shapes: whether to add the run lengths, without which nothing can be read back.
 
     Raises:
-        InputError: a path that cannot be written, or two photos of one name.
+        InputError: a path that cannot be written, or two images of one name.
     """
     names, columns = ImageNames(), COLUMNS if shapes else COLUMNS[:-1]
     with write_stream(path) as file:
@@ -68,9 +68,9 @@ def write_dataset(
         table.writeheader()
         for masks in sets:
             record = masks.record
-            photo = {"photo": names.name(record), "width": record.width, "height": record.height}
-            rows = [{**photo, **measurements(mask), "mask": index} for index, mask in enumerate(iter_bounded(masks))]
-            table.writerows(rows or [photo])
+            image = {"photo": names.name(record), "width": record.width, "height": record.height}
+            rows = [{**image, **measurements(mask), "mask": index} for index, mask in enumerate(iter_bounded(masks))]
+            table.writerows(rows or [image])
             if check is not None:
                 written = [{name: str(row.get(name, "")) for name in columns} for row in rows]
                 check(masks, MaskSet([_mask(row, masks.size) for row in written] if shapes else [], image=record))
@@ -108,12 +108,12 @@ def _score(value: float | None) -> Any:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a table of one photo; see `anymask.formats.registry.Format`."""
+    """Read a table of one image; see `anymask.formats.base.Format`."""
     return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every photo of a table whose last column holds the shapes.
+    """Read every image of a table whose last column holds the shapes.
 
     Raises:
         InputError: not such a table, one of measurements alone, or a damaged line.

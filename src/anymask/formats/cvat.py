@@ -41,20 +41,20 @@ if TYPE_CHECKING:
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write one photo; see `write_dataset`."""
+    """Write one image; see `write_dataset`."""
     return write_dataset([masks], path)
 
 
 def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck | None = None) -> list[Path]:
-    """Write many photos into one file, one in memory at a time. CVAT has no empty masks; they are left out.
+    """Write many images into one file, one in memory at a time. CVAT has no empty masks; they are left out.
 
     Args:
-        sets: one per photo; CVAT finds photos of a task by the names written here.
+        sets: one per image; CVAT finds images of a task by the names written here.
         path: of the XML.
-        check: called for each photo with its masks as they were and as they read from the file.
+        check: called for each image with its masks as they were and as they read from the file.
 
     Raises:
-        InputError: a path that cannot be written, or two photos of one name.
+        InputError: a path that cannot be written, or two images of one name.
     """
     names, labels = ImageNames(), dict[str, dict[str, None]]()
     with spooled_file(path, lists=1) as (target, (images,)):
@@ -66,33 +66,34 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
                     label, scores = label_or_default(mask), known_scores(mask)
                     labels.setdefault(label, {}).update(dict.fromkeys(scores))
                     shapes.append(_shape(mask, label, scores))
-            about = f'id="{count}" name={_quoted(names.name(record))} width="{record.width}" height="{record.height}"'
+            about = f'id="{count}" name={_quote(names.name(record))} width="{record.width}" height="{record.height}"'
             text = "".join([f"  <image {about}>\n", *shapes, "  </image>\n"])
             images.add(text.encode("utf-8", "backslashreplace"))
             if check is not None:
                 back = [_mask(shape, masks.size) for shape in ElementTree.fromstring(text)]
                 check(masks, MaskSet(back, image=record))
-        target.write(_head(labels, images.count).encode("utf-8", "backslashreplace"))
+        target.write(_header(labels, images.count).encode("utf-8", "backslashreplace"))
         images.pour(target)
         target.write(b"</annotations>\n")
     return [path]
 
 
-def _head(labels: Mapping[str, Iterable[str]], photos: int) -> str:
+def _header(labels: Mapping[str, Iterable[str]], image_count: int) -> str:
     entries = "".join(
-        f"     <label><name>{escape(_printable(name))}</name><type>mask</type>"
+        f"     <label><name>{escape(_replace_controls(name))}</name><type>mask</type>"
         f"<attributes>{''.join(map(_declaration, attributes))}</attributes></label>\n"
         for name, attributes in labels.items()
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n   <task>\n'
-        f"    <name>anymask</name>\n    <size>{photos}</size>\n    <mode>annotation</mode>\n    <overlap>0</overlap>\n"
+        f"    <name>anymask</name>\n    <size>{image_count}</size>\n"
+        "    <mode>annotation</mode>\n    <overlap>0</overlap>\n"
         f"    <labels>\n{entries}    </labels>\n   </task>\n  </meta>\n"
     )
 
 
 def _declaration(attribute: str) -> str:
-    """What a label says of one attribute; CVAT drops the values of those that no label tells of."""
+    """The declaration of an attribute of a label; CVAT drops the values of attributes that are not declared."""
     return (
         f"<attribute><name>{attribute}</name><mutable>False</mutable><input_type>text</input_type>"
         "<default_value></default_value><values></values></attribute>"
@@ -103,24 +104,24 @@ def _shape(mask: Mask, label: str, scores: Mapping[str, float]) -> str:
     x0, y0, x1, y1 = mask.box
     runs = ", ".join(map(str, _runs(mask.array[y0:y1, x0:x1])))
     return (
-        f'    <mask label={_quoted(label)} source="auto" occluded="0" '
+        f'    <mask label={_quote(label)} source="auto" occluded="0" '
         f'rle="{runs}" left="{x0}" top="{y0}" width="{x1 - x0}" height="{y1 - y0}" z_order="0">'
         + "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in scores.items())
         + "</mask>\n"
     )
 
 
-def _quoted(text: str) -> str:
-    return quoteattr(_printable(text))
+def _quote(text: str) -> str:
+    return quoteattr(_replace_controls(text))
 
 
-def _printable(text: str) -> str:
-    """Without the control characters that XML cannot hold in any way."""
+def _replace_controls(text: str) -> str:
+    """The same text with spaces for the control characters, which XML cannot hold in any way."""
     return "".join(character if character >= " " else " " for character in text)
 
 
 def _runs(pixels: NDArray[np.bool_]) -> list[int]:
-    """Lengths outside, inside, outside … along the rows."""
+    """Run lengths of pixels, bool [h, w]: outside, inside, outside … along the rows."""
     flat = pixels.reshape(-1)
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = np.concatenate(([0], [0] if flat[0] else [], changes, [flat.size])).astype(np.int64)
@@ -129,12 +130,12 @@ def _runs(pixels: NDArray[np.bool_]) -> list[int]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a task of one photo; see `anymask.formats.registry.Format`."""
+    """Read a task of one image; see `anymask.formats.base.Format`."""
     return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every photo of a task.
+    """Read every image of a task.
 
     Raises:
         InputError: not such a file, or damaged; a shape that is no area.
@@ -145,12 +146,12 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
             raise InputError(f"it begins with <{root.tag}>, not <annotations>")
         if root.find("track") is not None:
             raise InputError("it holds tracks of a video; export it as 'CVAT for images'")
-    for photo in root.iterfind("image"):
+    for image in root.iterfind("image"):
         with reading(path, "CVAT XML"):
-            size = image_size(photo.attrib["width"], photo.attrib["height"])
-            shapes = [shape for shape in photo if shape.tag != "tag"]
-            masks = MaskSet([_mask(shape, size) for shape in shapes], image=image_record(photo.attrib["name"], size))
-        photo.clear()
+            size = image_size(image.attrib["width"], image.attrib["height"])
+            shapes = [shape for shape in image if shape.tag != "tag"]
+            masks = MaskSet([_mask(shape, size) for shape in shapes], image=image_record(image.attrib["name"], size))
+        image.clear()
         yield masks
 
 
@@ -162,7 +163,7 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
         "stability": optional_float(attributes.get("stability_score")),
     }
     if shape.tag == "mask":
-        return _unrolled(shape.attrib, size, about)
+        return _decode_mask(shape.attrib, size, about)
     if shape.tag == "polygon":
         points = [[float(value) for value in pair.split(",")] for pair in shape.attrib["points"].split(";")]
         return polygon_mask([points], size, **about)
@@ -172,10 +173,10 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
     raise InputError(f"a <{shape.tag}> is not read: it takes masks, polygons and upright boxes")
 
 
-def _unrolled(attributes: dict[str, str], size: tuple[int, int], about: dict[str, Any]) -> Mask:
+def _decode_mask(attributes: dict[str, str], size: tuple[int, int], about: dict[str, Any]) -> Mask:
     left, top, width, height = (int(attributes[name]) for name in ("left", "top", "width", "height"))
     if min(left, top) < 0 or min(width, height) < 1 or left + width > size[0] or top + height > size[1]:
-        raise InputError(f"a mask of {width}x{height} at {left}, {top} lies outside the picture of {size}")
+        raise InputError(f"a mask of {width}x{height} at {left}, {top} lies outside the image of {size}")
     runs = np.array([int(run) for run in attributes["rle"].split(",")], np.int64)
     if (runs < 0).any() or (runs > width * height).any() or int(runs.sum()) != width * height:
         raise InputError(f"a mask's runs do not add up to its box of {width}x{height}")
@@ -201,7 +202,7 @@ def _decode_runs(runs: NDArray[np.int64], box: tuple[int, int, int, int], size: 
 FORMAT = Format(
     name="cvat",
     title="CVAT (XML)",
-    summary="CVAT for images 1.1 (XML): masks of run lengths, many photos in one file",
+    summary="CVAT for images 1.1 (XML): masks of run lengths, many images in one file",
     suffix=".xml",
     media_type="application/xml",
     signature=Signature(extensions=(".xml",)),

@@ -1,4 +1,4 @@
-"""The folder that `anymask segment` makes: an overlay, one picture per mask, and `masks.json`."""
+"""The folder that `anymask segment` writes: an overlay, one PNG per mask, and `masks.json`."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 OVERLAY = "overlay.png"
 MASKS_JSON = "masks.json"
-_LARGE = 32_000_000
-"""Pixels of a photo beyond which files are written one after the other."""
+_LARGE_IMAGE = 32_000_000
+"""Pixels of an image beyond which files are written one after the other."""
 
 
 def write_outputs(
     masks: MaskSet,
     out_dir: str | Path,
     overlay: bool = True,
-    pictures: bool = True,
+    mask_images: bool = True,
     also: Mapping[str, str] | None = None,
     soft: bool = False,
 ) -> list[Path]:
-    """Write overlay, mask pictures and `masks.json` together, or nothing at all.
+    """Write overlay, mask images and `masks.json` together, or nothing at all.
 
-    Everything is made in a scratch folder first and then moved, `masks.json` last. Pictures that an earlier
-    `masks.json` in the folder speaks of and the new one does not are removed; other files are left alone.
+    Everything is made in a scratch folder first and then moved, `masks.json` last. Mask images that an earlier
+    `masks.json` in the folder names and the new one does not are removed; other files are left alone.
 
     Args:
         masks: the result.
         out_dir: made if missing.
-        overlay: whether to draw the overlay; it needs the photograph.
-        pictures: whether each mask gets a PNG of its own.
+        overlay: whether to draw the overlay; it needs the pixels of the image.
+        mask_images: whether each mask gets a PNG of its own.
         also: further files, name → format.
         soft: whether the probabilities of each mask are written, too: `soft_000.png` …, see `png.encode_soft`.
 
@@ -51,24 +51,24 @@ def write_outputs(
         The files written: the overlay, the masks in order, their probabilities, further files, `masks.json`.
 
     Raises:
-        InputError: the folder is a file or may not be written, or the photograph is missing.
+        InputError: the folder is a file or may not be written, or the pixels of the image are missing.
         AnymaskError: the disk is full or failed; the folder is as it was.
     """
     from anymask.formats.registry import find_format
 
     folder = Path(out_dir)
-    files = [f"mask_{index:03d}.png" for index in range(len(masks))] if pictures else []
+    files = [f"mask_{index:03d}.png" for index in range(len(masks))] if mask_images else []
     soft_files = {f"soft_{i:03d}.png": mask for i, mask in enumerate(masks) if soft and mask.logits is not None}
     with staged_folder(folder) as stage:
         # Two threads, because drawing and compressing the overlay takes as long as all the rest; one after the other
-        # for photos of which only a few masks can be in memory at once.
+        # for images of which only a few masks can be in memory at once.
         with ThreadPoolExecutor(2) as pool:
             drawing = pool.submit(_write_overlay, masks, stage) if overlay else None
-            if drawing is not None and masks.size[0] * masks.size[1] > _LARGE:
+            if drawing is not None and masks.size[0] * masks.size[1] > _LARGE_IMAGE:
                 drawing.result()
             for mask, name in zip(iter_bounded(masks) if files else (), files, strict=True):
                 (stage / name).write_bytes(png.encode_png(mask.array))
-                mask.rle  # noqa: B018 - kept in the mask for masks.json, while its pixels are at hand
+                mask.rle  # noqa: B018 - cached in the mask for masks.json, while its pixels are in memory
             for name, mask in soft_files.items():
                 probabilities = mask.probabilities
                 assert probabilities is not None
@@ -79,7 +79,7 @@ def write_outputs(
             if drawing is not None:
                 drawing.result()
         names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), MASKS_JSON]
-        stale = _pictures_of_earlier_run(folder) - set(names)
+        stale = _earlier_files(folder) - set(names)
         written = publish(stage, names)
         for name in stale:
             (folder / name).unlink(missing_ok=True)
@@ -99,14 +99,14 @@ def _write_overlay(masks: MaskSet, stage: Path) -> None:
         cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
         cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
     ]  # fmt: skip
-    picture = cv2.cvtColor(
+    image = cv2.cvtColor(
         paint(masks.image.pixels, masks, masks.prompts if masks.shows_prompts else ()), cv2.COLOR_RGB2BGR
     )
-    (stage / OVERLAY).write_bytes(cv2.imencode(".png", picture, options)[1].tobytes())
+    (stage / OVERLAY).write_bytes(cv2.imencode(".png", image, options)[1].tobytes())
 
 
-def _pictures_of_earlier_run(folder: Path) -> set[str]:
-    """The pictures that an earlier `masks.json` in the folder speaks of, as far as they are named like ours."""
+def _earlier_files(folder: Path) -> set[str]:
+    """The overlay and the mask images that an earlier `masks.json` in the folder names, if their names are ours."""
     try:
         entries = json.loads((folder / MASKS_JSON).read_bytes())["masks"]
         names = {str(entry.get("file")) for entry in entries}
@@ -118,7 +118,7 @@ def _pictures_of_earlier_run(folder: Path) -> set[str]:
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write the folder, see `write_outputs`; the overlay only if the photograph is at hand."""
+    """Write the folder, see `write_outputs`; the overlay only if the pixels of the image are there."""
     return write_outputs(masks, path, overlay=masks.has_image)
 
 

@@ -2,7 +2,7 @@
 
 Pixel coordinates are x to the right and y down, along the pixels' edges. For a GeoTIFF that is still where it was read
 from, and with rasterio (extra `geo`), coordinates are those of its CRS, which is named in the member `crs`; `anymask`
-holds picture and transform, so that the file can be read back.
+holds image size and transform, so that the file can be read back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Affine = NDArray[np.float64]
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0, pixels: bool = False) -> list[Path]:
-    """Write one photo. An empty mask is a feature without geometry.
+    """Write one image. An empty mask is a feature without geometry.
 
     Args:
         masks: what to write.
@@ -69,7 +69,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, pixels: bool = Fa
 
 
 def _georeference(record: ImageRecord) -> tuple[str | None, Affine | None]:
-    """Name of the CRS and the way from pixels into it; nothing for a picture that has none."""
+    """Name of the CRS and the transform from pixels into it, float64 [2, 3]; nothing for an image that has none."""
     file = Path(record.path or "")
     if file.suffix.lower() not in (".tif", ".tiff") or not file.is_file():
         return None, None
@@ -78,18 +78,18 @@ def _georeference(record: ImageRecord) -> tuple[str | None, Affine | None]:
     except ImportError:
         return None, None
     try:
-        with rasterio.open(file.resolve()) as picture:
-            if picture.crs is None or (picture.width, picture.height) != (record.width, record.height):
+        with rasterio.open(file.resolve()) as image:
+            if image.crs is None or (image.width, image.height) != (record.width, record.height):
                 return None, None
-            authority = picture.crs.to_authority()
-            name = f"urn:ogc:def:crs:{authority[0]}::{authority[1]}" if authority else picture.crs.to_wkt()
-            return name, np.array(tuple(picture.transform)[:6], np.float64).reshape(2, 3)
+            authority = image.crs.to_authority()
+            name = f"urn:ogc:def:crs:{authority[0]}::{authority[1]}" if authority else image.crs.to_wkt()
+            return name, np.array(tuple(image.transform)[:6], np.float64).reshape(2, 3)
     except rasterio.errors.RasterioError:
         return None, None
 
 
 def _feature(mask: Mask, affine: Affine | None, tolerance: float) -> dict[str, Any]:
-    parts = [[_closed(ring, affine, outer=place == 0) for place, ring in enumerate(part)]
+    parts = [[_close_ring(ring, affine, outer=place == 0) for place, ring in enumerate(part)]
              for part in parts_of(mask, tolerance)]  # fmt: skip
     geometry: dict[str, Any] | None = None
     if parts:
@@ -99,40 +99,43 @@ def _feature(mask: Mask, affine: Affine | None, tolerance: float) -> dict[str, A
     return {"type": "Feature", "properties": properties, "geometry": geometry}
 
 
-def _closed(ring: NDArray[np.float64], affine: Affine | None, outer: bool) -> list[list[float]]:
-    """A ring with its first corner again at the end; outer rings run counterclockwise with y up (RFC 7946, 3.1.6)."""
-    placed = ring if affine is None else ring @ affine[:, :2].T + affine[:, 2]
-    if (signed_area(placed) > 0) != outer:
-        placed = placed[::-1]
-    corners: list[list[float]] = np.concatenate([placed, placed[:1]]).tolist()
+def _close_ring(ring: NDArray[np.float64], affine: Affine | None, outer: bool) -> list[list[float]]:
+    """A ring, float64 [N, 2] in pixels, with its first corner again at the end.
+
+    Outer rings run counterclockwise with y up, holes clockwise (RFC 7946, 3.1.6).
+    """
+    points = ring if affine is None else ring @ affine[:, :2].T + affine[:, 2]
+    if (signed_area(points) > 0) != outer:
+        points = points[::-1]
+    corners: list[list[float]] = np.concatenate([points, points[:1]]).tolist()
     return corners
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read features as masks; see `anymask.formats.registry.Format`.
+    """Read features as masks; see `anymask.formats.base.Format`.
 
-    Files of other programs do not say how large the picture is: for them ``image`` is needed, and if it is a GeoTIFF,
+    Files of other programs do not say how large the image is: for them ``image`` is needed, and if it is a GeoTIFF,
     their coordinates are taken to be of its CRS where they name one.
 
     Raises:
-        InputError: not such a file, no picture size, or a geometry that is no area.
+        InputError: not such a file, no image size, or a geometry that is no area.
     """
     with reading(path, "GeoJSON"):
         content = load_json(path)
         if content.get("type") != "FeatureCollection":
             raise InputError(f"its type is {content.get('type')!r}, not 'FeatureCollection'")
-        record, affine = _frame(content, image)
+        record, affine = _image_and_transform(content, image)
         features = [as_object(each, "features") for each in as_list(content["features"], "features")]
         size = (record.width, record.height)
         masks = MaskSet([_mask(feature, size, affine) for feature in features], image=record)
         return with_image(masks, image)
 
 
-def _frame(content: dict[str, Any], image: Image | None) -> tuple[ImageRecord, Affine | None]:
+def _image_and_transform(content: dict[str, Any], image: Image | None) -> tuple[ImageRecord, Affine | None]:
     own = content.get("anymask")
     if own is None:
         if image is None:
-            raise InputError("it does not say how large the picture is; read it with image=open_image(...)")
+            raise InputError("it does not say how large the image is; read it with image=open_image(...)")
         record = ImageRecord(*image.size, image.path)
         return record, _georeference(record)[1] if "crs" in content else None
     about = as_object(as_object(own, "anymask")["image"], "image")

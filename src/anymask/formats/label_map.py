@@ -1,4 +1,4 @@
-"""One 16-bit picture for all masks: pixel value n is mask n - 1, 0 is nothing; smaller masks lie on top."""
+"""One 16-bit image for all masks: pixel value n is mask n - 1, 0 is nothing; smaller masks lie on top."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-_MOST = 65535
+_MAX_LABEL = 65535
 
 
 def label_map(masks: MaskSet) -> NDArray[np.uint16]:
-    """Ids of the masks, uint16 [H, W], in the photo's size.
+    """Ids of the masks, uint16 [H, W], in the image's size.
 
     Raises:
         InputError: more masks than 16 bits can number.
     """
-    if len(masks) > _MOST:
-        raise InputError(f"{len(masks)} masks do not fit a 16-bit label map, which holds {_MOST}")
+    if len(masks) > _MAX_LABEL:
+        raise InputError(f"{len(masks)} masks do not fit a 16-bit label map, which holds {_MAX_LABEL}")
     width, height = masks.size
     labels = np.zeros((height, width), np.uint16)
     areas = [mask.area for mask in iter_bounded(masks)]
@@ -42,7 +42,7 @@ def label_map(masks: MaskSet) -> NDArray[np.uint16]:
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write the PNG; see `anymask.formats.registry.Format`."""
+    """Write the PNG; see `anymask.formats.base.Format`."""
     import cv2
 
     write_file(path, cv2.imencode(".png", label_map(masks))[1].tobytes())
@@ -50,20 +50,20 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a label map; what lay under another mask is gone.
+    """Read a label map; what was covered by another mask is lost.
 
     Raises:
-        InputError: no such picture, or not one of 8 or 16 bit with one channel.
+        InputError: no such image, or not one of 8 or 16 bit with one channel.
     """
     with reading(path, "a label map"):
-        picture = load_stored_image(path)
-        if picture.mode not in ("L", "P", "I;16", "I;16B", "I"):
-            raise InputError(f"it has the mode {picture.mode}; it takes a PNG with one channel of 8 or 16 bit")
-        numbers = np.asarray(picture)
-        if numbers.max() > _MOST:
-            raise InputError(f"it has the number {numbers.max()}; it takes {_MOST} at most")
+        stored = load_stored_image(path)
+        if stored.mode not in ("L", "P", "I;16", "I;16B", "I"):
+            raise InputError(f"it has the mode {stored.mode}; it takes a PNG with one channel of 8 or 16 bit")
+        numbers = np.asarray(stored)
+        if numbers.max() > _MAX_LABEL:
+            raise InputError(f"it has the number {numbers.max()}; it takes {_MAX_LABEL} at most")
         labels = numbers.astype(np.uint16)
-    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*picture.size, str(path)))
+    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*stored.size, str(path)))
     return with_image(masks, image)
 
 

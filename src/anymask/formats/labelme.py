@@ -1,4 +1,4 @@
-"""LabelMe: one JSON per photo, a polygon per part, or exact mask shapes.
+"""LabelMe: one JSON per image, a polygon per part, or exact mask shapes.
 
 Holes are joined to their outline by bridges of no width, and the parts of one object share a `group_id`. With
 `shapes="mask"` objects are written as LabelMe's own mask shapes (since its version 5.3), which hold everything.
@@ -43,9 +43,9 @@ _VERSION = "5.5.0"
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "polygon") -> list[Path]:
-    """Write one photo's file. An empty mask has no shape and is left out.
+    """Write one image's file. An empty mask has no shape and is left out.
 
-    `imagePath` is the photo's file name, where LabelMe finds it if it lies beside the JSON.
+    `imagePath` is the image's file name, where LabelMe finds it if it lies beside the JSON.
 
     Args:
         masks: what to write.
@@ -91,13 +91,13 @@ def _polygon_shapes(mask: Mask, tolerance: float) -> list[dict[str, Any]]:
 
 
 def _mask_shape(mask: Mask) -> dict[str, Any]:
-    """The picture of a mask within its box, whose corners are pixels, the last one included."""
+    """A mask as the image of its box, whose corners are pixels, the last one included."""
     from anymask.formats import png
 
     x0, y0, x1, y1 = mask.box
-    picture = png.encode_png(np.ascontiguousarray(mask.array[y0:y1, x0:x1]))
+    image = png.encode_png(np.ascontiguousarray(mask.array[y0:y1, x0:x1]))
     corners = [[x0, y0], [x1 - 1, y1 - 1]]
-    return {"shape_type": "mask", "points": corners, "mask": base64.b64encode(picture).decode()}
+    return {"shape_type": "mask", "points": corners, "mask": base64.b64encode(image).decode()}
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
@@ -129,10 +129,10 @@ def _object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
         "score": optional_float(first.get("score")),
         "stability": optional_float(first.get("stability_score")),
     }
-    return Mask(partial(_united, parts), size, label=str(first["label"]), **about)
+    return Mask(partial(_union, parts), size, label=str(first["label"]), **about)
 
 
-def _united(parts: list[Mask]) -> NDArray[np.bool_]:
+def _union(parts: list[Mask]) -> NDArray[np.bool_]:
     array: NDArray[np.bool_] = parts[0].array.copy()
     for part in parts[1:]:
         array |= part.array
@@ -142,10 +142,10 @@ def _united(parts: list[Mask]) -> NDArray[np.bool_]:
 
 
 def _shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
-    """One shape, checked; it is painted when somebody looks at it."""
+    """The mask of one shape, which is checked now and filled when its pixels are needed."""
     kind, points = shape.get("shape_type") or "polygon", as_list(shape["points"], "points")
     if kind == "mask":
-        return _pasted(shape, np.asarray(points, np.float64), size)
+        return _read_mask_shape(shape, np.asarray(points, np.float64), size)
     if kind in ("polygon", "oriented_rectangle"):
         return polygon_mask([points], size)
     corners = np.asarray(points, np.float64)
@@ -159,18 +159,18 @@ def _shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
     raise InputError(f"a shape of type {kind!r} with {len(points)} points is no area")
 
 
-def _pasted(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> Mask:
+def _read_mask_shape(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> Mask:
     if corners.shape != (2, 2) or not isinstance(shape.get("mask"), str):
-        raise InputError("a mask shape needs two corners and a picture")
+        raise InputError("a mask shape needs two corners and an image")
     (x0, y0), (x1, y1) = corners.astype(int).tolist()
     if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
-        raise InputError(f"a mask shape from {[x0, y0]} to {[x1, y1]} lies outside the picture of {size}")
-    picture = load_stored_image(base64.b64decode(shape["mask"], validate=True))
-    if picture.size != (x1 - x0 + 1, y1 - y0 + 1):
-        raise InputError(f"a mask shape's picture is {picture.size}, its corners are {[[x0, y0], [x1, y1]]}")
-    pixels = np.asarray(picture) != 0
+        raise InputError(f"a mask shape from {[x0, y0]} to {[x1, y1]} lies outside the image of {size}")
+    image = load_stored_image(base64.b64decode(shape["mask"], validate=True))
+    if image.size != (x1 - x0 + 1, y1 - y0 + 1):
+        raise InputError(f"a mask shape's image is {image.size}, its corners are {[[x0, y0], [x1, y1]]}")
+    pixels = np.asarray(image) != 0
     if pixels.ndim != 2:
-        raise InputError("a mask shape's picture has colours")
+        raise InputError("a mask shape's image has colours")
     return Mask(partial(paste_crop, pixels, (x0, y0), size), size)
 
 

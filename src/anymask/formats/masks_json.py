@@ -1,4 +1,4 @@
-"""`masks.json`: everything that is known of a result, masks as COCO RLE. The format that nothing is lost in."""
+"""`masks.json`: everything that is known of a result, masks as COCO RLE. Nothing is lost in this format."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.prompt import Prompt
 
-_WHERE_KNOWN = ("detector", "weights", "engine_version")
+_OPTIONAL_KEYS = ("detector", "weights", "engine_version")
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
@@ -52,7 +52,7 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
 
     Args:
         masks: the result.
-        files: the picture of each mask, relative to `masks.json`, where there is one.
+        files: the PNG of each mask, relative to `masks.json`, where there is one.
     """
     record, run = masks.record, masks.provenance
     names = files or [None] * len(masks)
@@ -64,7 +64,7 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         "image": about,
         **{name: getattr(run, name) or None for name in ("model", "engine", "precision", "device", "threads")},
         "version": run.version or None,
-        **{name: getattr(run, name) for name in _WHERE_KNOWN if getattr(run, name)},
+        **{name: getattr(run, name) for name in _OPTIONAL_KEYS if getattr(run, name)},
         **({"call": run.call.as_dict()} if run.call.name else {}),
         "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
         "masks": [mask_to_dict(mask, file) for mask, file in zip(iter_bounded(masks), names, strict=True)],
@@ -77,9 +77,9 @@ def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "prompt": mask.prompt_index,
         "label": mask.label,
-        **({} if mask.detector_score is None else {"detector_score": _rounded(mask.detector_score)}),
-        "score": _rounded(mask.score),
-        "stability": _rounded(mask.stability),
+        **({} if mask.detector_score is None else {"detector_score": _round(mask.detector_score)}),
+        "score": _round(mask.score),
+        "stability": _round(mask.stability),
         "area": mask.area,
         "box": mask.box,
         "follows_prompt": None if mask.follows_prompt is None else bool(mask.follows_prompt),
@@ -87,8 +87,8 @@ def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
     if mask.follows_prompt is not None:
         entry["prompt_check"] = {
             "points": list(mask.follows_prompt.points),
-            "box_iou": _rounded(mask.follows_prompt.box),
-            "box_share": _rounded(mask.follows_prompt.box_share),
+            "box_iou": _round(mask.follows_prompt.box),
+            "box_share": _round(mask.follows_prompt.box_share),
         }
     if mask.edits:
         entry["edits"] = list(mask.edits)
@@ -118,19 +118,19 @@ def dumps(content: Mapping[str, Any]) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "backslashreplace")
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(float(value), 6)
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read `masks.json`; masks are decoded when somebody looks at them.
+    """Read `masks.json`; masks are decoded when their pixels are needed.
 
     Args:
         path: the file.
-        image: the photograph, for those who want to draw on it; it has to be of the size that the file states.
+        image: the image itself, for drawing; it has to have the size that the file states.
 
     Raises:
-        InputError: not such a file, damaged masks, or a photograph of another size.
+        InputError: not such a file, damaged masks, or an image of another size.
     """
     with reading(path, "masks.json"):
         content = load_json(path)
@@ -145,7 +145,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             [_mask(as_object(entry, "masks")) for entry in as_list(content["masks"], "masks")],
             image=record,
             prompts=[_prompt(as_object(entry, "prompts")) for entry in as_list(content.get("prompts", []), "prompts")],
-            provenance=_run(content),
+            provenance=_provenance(content),
         )
         return with_image(masks, image)
 
@@ -155,20 +155,20 @@ def _mask(entry: Mapping[str, Any]) -> Mask:
 
 
 def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """All that an entry of `masks` tells besides the pixels, as `Mask` takes it."""
+    """All fields of an entry of `masks` but the pixels, as `Mask` takes them."""
     prompt = entry.get("prompt", 0)
     if not isinstance(prompt, int) or prompt < 0:
         raise InputError(f"'prompt' is {prompt!r:.60}: it takes the number of one, from 0")
     return {
         **{name: optional_float(entry.get(name)) for name in ("score", "stability", "detector_score")},
         "label": optional_text(entry.get("label")),
-        "follows_prompt": _satisfied(entry),
+        "follows_prompt": _prompt_check(entry),
         "prompt_index": prompt,
         "edits": tuple(map(str, entry.get("edits") or ())),
     }
 
 
-def _satisfied(entry: Mapping[str, Any]) -> PromptCheck | None:
+def _prompt_check(entry: Mapping[str, Any]) -> PromptCheck | None:
     detail = entry.get("prompt_check")
     if detail is not None:
         points = tuple(map(bool, as_list(detail["points"], "points")))
@@ -181,23 +181,23 @@ def _prompt(entry: Mapping[str, Any]) -> Prompt:
     from anymask.structures.prompt import Prompt
 
     return Prompt(
-        points=_finite(entry.get("points") or []),
+        points=_finite_array(entry.get("points") or []),
         labels=np.asarray(entry.get("labels") or [], np.int64),
-        box=None if entry.get("box") is None else _finite(entry["box"]),
+        box=None if entry.get("box") is None else _finite_array(entry["box"]),
         text=optional_text(entry.get("text")),
         notes=tuple(map(str, as_list(entry.get("notes", []), "notes"))),
     )
 
 
-def _finite(numbers: Any) -> NDArray[np.float64]:
+def _finite_array(numbers: Any) -> NDArray[np.float64]:
     array = np.asarray(numbers, np.float64)
     if not np.isfinite(array).all():
         raise InputError("a prompt has coordinates that are no finite numbers")
     return array
 
 
-def _run(content: Mapping[str, Any]) -> Provenance:
-    names = ("model", "engine", "precision", "device", "version", *_WHERE_KNOWN)
+def _provenance(content: Mapping[str, Any]) -> Provenance:
+    names = ("model", "engine", "precision", "device", "version", *_OPTIONAL_KEYS)
     threads, seconds = content.get("threads"), as_object(content.get("seconds") or {}, "seconds")
     return Provenance(
         **{name: str(content.get(name) or "") for name in names},

@@ -1,4 +1,4 @@
-"""Binary pictures, one per mask: 0 outside, 255 inside, 8-bit grey, in the photo's size."""
+"""Binary images, one per mask: 0 outside, 255 inside, 8-bit grey, in the image's size."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def encode_soft(probabilities: NDArray[np.float32]) -> bytes:
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write every mask as a picture.
+    """Write every mask as a PNG.
 
     Args:
         masks: what to write.
@@ -69,10 +69,10 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read one mask picture, or all `mask_*.png` of a folder; brighter than half is inside.
+    """Read one mask image, or all `mask_*.png` of a folder; brighter than half is inside.
 
     Raises:
-        InputError: not a picture, of another size than the photograph or the other masks, or a folder without masks.
+        InputError: not an image file, of another size than ``image`` or the other masks, or a folder without masks.
     """
     from anymask.formats.helpers.validation import with_image
     from anymask.structures import rle
@@ -83,21 +83,23 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     files = sorted(path.glob("mask_*.png")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"there is no mask_*.png in {path}")
-    masks = [Mask.from_rle(rle.encode(_read_grey(file) > 127)) for file in files]  # an array each would fill the memory
+    masks = [
+        Mask.from_rle(rle.encode(_read_grey(file) > 127)) for file in files
+    ]  # an array for each would fill the memory
     return with_image(MaskSet(masks, image=ImageRecord(*masks[0].size)), image)
 
 
 def _read_grey(file: Path) -> NDArray[np.uint8]:
     from anymask.formats.helpers.validation import load_stored_image, reading
 
-    with reading(file, "a mask picture"):
+    with reading(file, "a mask image"):
         return np.asarray(load_stored_image(file).convert("L"))
 
 
 FORMAT = Format(
     name="png",
     title="Masks (PNG)",
-    summary="a binary PNG (0 and 255) per mask, in the photo's size",
+    summary="a binary PNG (0 and 255) per mask, in the image's size",
     suffix="",
     media_type="image/png",
     extensions=(".png",),

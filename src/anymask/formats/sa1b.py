@@ -1,4 +1,4 @@
-"""SA-1B: one JSON per photo, as Meta's dataset and the official generator have it.
+"""SA-1B: one JSON per image, as Meta's dataset and the official generator have it.
 
 Boxes are `[x, y, width, height]`. The image is described under `image`; each annotation has its mask as COCO RLE, the
 point that found it, and the scores.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write one file; see `anymask.formats.registry.Format`."""
+    """Write one file; see `anymask.formats.base.Format`."""
     record = masks.record
     image = {"width": record.width, "height": record.height, "file_name": Path(record.path).name if record.path else ""}
     annotations = [_annotation(masks, mask, number) for number, mask in enumerate(iter_bounded(masks), start=1)]
@@ -58,7 +58,7 @@ def _annotation(masks: MaskSet, mask: Mask, number: int) -> dict[str, Any]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a file of SA-1B or of the official generator; see `anymask.formats.registry.Format`.
+    """Read a file of SA-1B or of the official generator; see `anymask.formats.base.Format`.
 
     Raises:
         InputError: the file is not of this format.

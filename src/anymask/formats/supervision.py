@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def to_supervision(masks: Sequence[Mask]) -> Any:
-    """Gather masks of one picture in a ``supervision.Detections``.
+    """Convert masks of one image to a ``supervision.Detections``.
 
     Boxes keep exclusive maxima. Labels are numbered in alphabetical order (``class_id``) and named in
     ``data["class_name"]``; scores and labels are left out unless every mask has one.
@@ -52,11 +52,11 @@ def from_supervision(detections: Any, image: Image | ImageRecord) -> MaskSet:
     ```
 
     Args:
-        detections: of one picture, with masks.
-        image: that picture, or what is known of it.
+        detections: of one image, with masks.
+        image: that image, or its record.
 
     Raises:
-        InputError: detections without masks, or masks of another size than the picture's.
+        InputError: detections without masks, or masks of another size than the image's.
     """
     from anymask.structures.mask import Mask
     from anymask.structures.mask_set import MaskSet

@@ -1,4 +1,4 @@
-"""Pascal VOC: palette pictures `SegmentationObject` and `SegmentationClass`, and an XML with the boxes.
+"""Pascal VOC: palette images `SegmentationObject` and `SegmentationClass`, and an XML with the boxes.
 
 Pixel value n of `SegmentationObject` is the n-th object of the XML. A pixel belongs to one object: where masks overlap
 the smaller one lies on top. Nothing is marked as void (255) on writing; on reading it belongs to no object.
@@ -37,7 +37,7 @@ from anymask.structures.memory import iter_bounded
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-_MOST = 254
+_MAX_VALUE = 254
 _VOID = 255
 _OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
 _LIST = "ImageSets/Segmentation/default.txt"
@@ -45,59 +45,61 @@ _LABELS = "labelmap.txt"
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
-    """Write one photo; see `write_dataset`."""
+    """Write one image; see `write_dataset`."""
     return write_dataset([masks], path)
 
 
 def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck | None = None) -> list[Path]:
-    """Write many photos, one in memory at a time. Empty masks have no box and are left out.
+    """Write many images, one in memory at a time. Empty masks have no box and are left out.
 
     Args:
-        sets: one per photo.
+        sets: one per image.
         path: a folder, new or without such a dataset.
-        check: called for each photo with its masks as they were and as they read from the files.
+        check: called for each image with its masks as they were and as they read from the files.
 
     Raises:
-        InputError: more than 254 objects in a photo, or labels in all; a dataset that is there already.
+        InputError: more than 254 objects in an image, or labels in all; a dataset that is there already.
     """
     if any((path / name).exists() for name in (_OBJECTS, _CLASSES, _XML)):
         raise InputError(f"{path} holds a dataset already: give a new folder")
     names, classes, files = ImageNames(suffix=".png"), dict[str, int](), list[str]()
     with staged_folder(path) as stage:
-        photos = []
+        stems = []
         for masks in sets:
             name = names.name(masks.record)
             stem = str(Path(name).with_suffix("").as_posix())
-            photos.append(stem)
-            files += _write_photo(masks, name, stem, stage, classes)
+            stems.append(stem)
+            files += _write_image(masks, name, stem, stage, classes)
             if check is not None:
-                check(masks, _read_photo(stage, stem))
+                check(masks, _read_image(stage, stem))
         for folder in (_OBJECTS, _CLASSES, _XML):
             (stage / folder).mkdir(exist_ok=True)
-        write_file(stage / _LIST, "".join(f"{stem}\n" for stem in photos).encode())
+        write_file(stage / _LIST, "".join(f"{stem}\n" for stem in stems).encode())
         write_file(stage / _LABELS, _label_map(classes).encode())
         publish(stage, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABELS])
     return [path / name for name in (*files, _LIST, _LABELS)]
 
 
-def _write_photo(masks: MaskSet, name: str, stem: str, stage: Path, classes: dict[str, int]) -> list[str]:
-    kept = [index for index, mask in enumerate(iter_bounded(masks)) if mask.area]
-    if len(kept) > _MOST:
-        raise InputError(f"{name} has {len(kept)} objects; Pascal VOC numbers at most {_MOST}: use label-map or coco")
+def _write_image(masks: MaskSet, name: str, stem: str, stage: Path, classes: dict[str, int]) -> list[str]:
+    present = [index for index, mask in enumerate(iter_bounded(masks)) if mask.area]
+    if len(present) > _MAX_VALUE:
+        raise InputError(
+            f"{name} has {len(present)} objects; Pascal VOC numbers at most {_MAX_VALUE}: use label-map or coco"
+        )
     width, height = masks.size
     objects, kinds = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
-    numbers = {index: number for number, index in enumerate(kept, start=1)}
-    for index in sorted(kept, key=lambda index: -masks[index].area):
+    numbers = {index: number for number, index in enumerate(present, start=1)}
+    for index in sorted(present, key=lambda index: -masks[index].area):
         mask = masks[index]
         kind = classes.setdefault(label_or_default(mask), len(classes) + 1)
-        if kind > _MOST:
-            raise InputError(f"more than {_MOST} labels do not fit Pascal VOC: use coco")
+        if kind > _MAX_VALUE:
+            raise InputError(f"more than {_MAX_VALUE} labels do not fit Pascal VOC: use coco")
         x0, y0, x1, y1 = mask.box
         inside = mask.array[y0:y1, x0:x1]
         objects[y0:y1, x0:x1][inside] = numbers[index]
         kinds[y0:y1, x0:x1][inside] = kind
     files = [f"{_OBJECTS}/{stem}.png", f"{_CLASSES}/{stem}.png", f"{_XML}/{stem}.xml"]
-    contents = (_palette_png(objects), _palette_png(kinds), _xml(masks, kept, name))
+    contents = (_palette_png(objects), _palette_png(kinds), _xml(masks, present, name))
     for file, content in zip(files, contents, strict=True):
         write_file(stage / file, content)
     return files
@@ -116,14 +118,14 @@ def palette() -> NDArray[np.uint8]:
 def _palette_png(pixels: NDArray[np.uint8]) -> bytes:
     import PIL.Image
 
-    picture = PIL.Image.fromarray(pixels)
-    picture.putpalette(palette().tobytes())
+    image = PIL.Image.fromarray(pixels)
+    image.putpalette(palette().tobytes())
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _xml(masks: MaskSet, kept: list[int], name: str) -> bytes:
+def _xml(masks: MaskSet, present: list[int], name: str) -> bytes:
     """Boxes count pixels from 1, the last one included."""
     root = ElementTree.Element("annotation")
     _add(root, "folder", str(Path(name).parent) if "/" in name else "")
@@ -131,8 +133,8 @@ def _xml(masks: MaskSet, kept: list[int], name: str) -> bytes:
     size = ElementTree.SubElement(root, "size")
     for tag, length in zip(("width", "height", "depth"), (*masks.size, 3), strict=True):
         _add(size, tag, length)
-    _add(root, "segmented", int(bool(kept)))
-    for index in kept:
+    _add(root, "segmented", int(bool(present)))
+    for index in present:
         entry = ElementTree.SubElement(root, "object")
         _add(entry, "name", "".join(letter if letter >= " " else " " for letter in label_or_default(masks[index])))
         for tag, known in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
@@ -159,12 +161,12 @@ def _label_map(classes: dict[str, int]) -> str:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
+    """Read a dataset of one image; see `anymask.formats.base.Format`."""
     return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every photo: as listed in `ImageSets/Segmentation/default.txt`, or all of `SegmentationObject`.
+    """Read every image: as listed in `ImageSets/Segmentation/default.txt`, or all of `SegmentationObject`.
 
     Raises:
         InputError: not such a dataset, or damaged.
@@ -174,15 +176,15 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         raise InputError(f"cannot read {path} as Pascal VOC: it has no folder {_OBJECTS}")
     listed = path / _LIST
     if listed.is_file():
-        with reading(listed, "list of photos"):
+        with reading(listed, "list of images"):
             stems = [safe_name(line) for line in listed.read_text(encoding="utf-8").splitlines() if line]
     else:
         stems = [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.png"))]
     for stem in stems:
-        yield _read_photo(path, stem)
+        yield _read_image(path, stem)
 
 
-def _read_photo(root: Path, stem: str) -> MaskSet:
+def _read_image(root: Path, stem: str) -> MaskSet:
     file, about = root / _OBJECTS / f"{stem}.png", root / _XML / f"{stem}.xml"
     with reading(file, "Pascal VOC"):
         objects = _pixels(file)
@@ -194,7 +196,7 @@ def _read_photo(root: Path, stem: str) -> MaskSet:
             name = xml.findtext("filename") or name
             size = image_size(xml.findtext("size/width"), xml.findtext("size/height"))
             if size != objects.shape[::-1]:
-                raise InputError(f"it states {size}, the picture in {_OBJECTS} is {objects.shape[::-1]}")
+                raise InputError(f"it states {size}, the image in {_OBJECTS} is {objects.shape[::-1]}")
     masks = []
     for value, mask in masks_of_labels(objects):
         if value != _VOID:
@@ -205,10 +207,10 @@ def _read_photo(root: Path, stem: str) -> MaskSet:
 
 
 def _pixels(file: Path) -> NDArray[np.uint8]:
-    picture = load_stored_image(file)
-    if picture.mode not in ("P", "L"):
-        raise InputError(f"it has mode {picture.mode}; it takes a palette, pixel value n for object n")
-    return np.asarray(picture)
+    image = load_stored_image(file)
+    if image.mode not in ("P", "L"):
+        raise InputError(f"it has mode {image.mode}; it takes a palette, pixel value n for object n")
+    return np.asarray(image)
 
 
 FORMAT = Format(

@@ -1,7 +1,7 @@
-"""YOLO segmentation: a folder with `data.yaml` and, for each photo, a text file of one polygon per object.
+"""YOLO segmentation: a folder with `data.yaml` and, for each image, a text file of one polygon per object.
 
-A line is the class and one ring, `0 x y x y …`, in parts of the picture's width and height. Holes and parts are joined
-by bridges of no width, so that one object stays one line. Photos belong into `images/`, next to `labels/`, under the
+A line is the class and one ring, `0 x y x y …`, in parts of the image's width and height. Holes and parts are joined
+by bridges of no width, so that one object stays one line. Images belong into `images/`, next to `labels/`, under the
 same names; `photos.jsonl` notes their sizes, so that the labels can be read without them.
 """
 
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 _INDEX = "photos.jsonl"
 _DATA = "data.yaml"
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0) -> list[Path]:
-    """Write one photo; see `write_dataset`."""
+    """Write one image; see `write_dataset`."""
     return write_dataset([masks], path, tolerance=tolerance)
 
 
@@ -63,12 +63,12 @@ def write_dataset(
     check: RoundTripCheck | None = None,
     tolerance: float = 0,
 ) -> list[Path]:
-    """Write many photos, one in memory at a time. An empty mask has no polygon and is left out.
+    """Write many images, one in memory at a time. An empty mask has no polygon and is left out.
 
     Args:
-        sets: one per photo.
+        sets: one per image.
         path: a folder, new or without labels.
-        check: called for each photo with its masks as they were and as they read from the file.
+        check: called for each image with its masks as they were and as they read from the file.
         tolerance: how far outlines may leave the pixels' edges, in pixels.
 
     Returns:
@@ -104,7 +104,7 @@ def write_dataset(
 def _line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
     number = classes.setdefault(label_or_default(mask), len(classes))
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
-    # Seven digits place a corner to a hundredth of a pixel even in a picture 100,000 pixels wide.
+    # Seven digits place a corner to a hundredth of a pixel even in an image 100,000 pixels wide.
     return f"{number} " + " ".join(f"{value:.7f}".rstrip("0").rstrip(".") for value in ring.reshape(-1)) + "\n"
 
 
@@ -116,18 +116,18 @@ def _data_yaml(classes: dict[str, int]) -> str:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a dataset of one photo; see `anymask.formats.registry.Format`."""
+    """Read a dataset of one image; see `anymask.formats.base.Format`."""
     return with_image(only_image(read_dataset(path), path), image)
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every photo that has a label file.
+    """Read every image that has a label file.
 
     Args:
-        path: the folder, or its `data.yaml`. Sizes come from `photos.jsonl`, or from the photos in `images/`.
+        path: the folder, or its `data.yaml`. Sizes come from `photos.jsonl`, or from the images in `images/`.
 
     Raises:
-        InputError: not such a dataset, a damaged line, or a photo whose size nobody knows.
+        InputError: not such a dataset, a damaged line, or an image of unknown size.
     """
     folder = path.parent if path.name.endswith((".yaml", ".yml")) else path
     data = path if path != folder else folder / _DATA
@@ -135,7 +135,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         labels = _class_names(data)
         if not (folder / "labels").is_dir():
             raise InputError("there is no folder 'labels' beside it")
-    for record, file in _photos(folder):
+    for record, file in _image_records(folder):
         with reading(file, "YOLO labels"):
             masks = _masks(file.read_text(encoding="utf-8"), record, labels)
         yield masks
@@ -154,11 +154,11 @@ def _class_names(data: Path) -> dict[int, str]:
     return {int(number): str(name) for number, name in as_object(names, "names").items()}
 
 
-def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
-    """Each photo with its label file: as noted, or else every text file, with the photo found for it."""
+def _image_records(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
+    """Each image with its label file: as listed, or else every text file with the image of the same name."""
     index = folder / _INDEX
     if index.is_file():
-        with reading(index, "list of photos"), index.open("rb") as lines:
+        with reading(index, "list of images"), index.open("rb") as lines:
             for line in lines:
                 entry = as_object(json.loads(line), "photo")
                 name = safe_name(entry["photo"])
@@ -168,21 +168,23 @@ def _photos(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
     for file in sorted((folder / "labels").rglob("*.txt")):
         relative = file.relative_to(folder / "labels")
         found = [
-            picture for ending in _PICTURES if (picture := (folder / "images" / relative).with_suffix(ending)).is_file()
+            image
+            for ending in _IMAGE_EXTENSIONS
+            if (image := (folder / "images" / relative).with_suffix(ending)).is_file()
         ]
         if not found:
             raise InputError(
-                f"cannot tell the size of the photo of {file}: there is no {relative.with_suffix('.jpg')} (or .png …) "
+                f"cannot tell the size of the image of {file}: there is no {relative.with_suffix('.jpg')} (or .png …) "
                 f"in {folder / 'images'}, and no {_INDEX}"
             )
-        yield ImageRecord(*_picture_size(found[0]), found[0].relative_to(folder / "images").as_posix()), file
+        yield ImageRecord(*_displayed_size(found[0]), found[0].relative_to(folder / "images").as_posix()), file
 
 
-def _picture_size(picture: Path) -> tuple[int, int]:
+def _displayed_size(image: Path) -> tuple[int, int]:
     """(width, height) as displayed, from the file's head."""
     from anymask.io.decoding import displayed_size
 
-    with reading(picture, "photo"), picture.open("rb") as file:
+    with reading(image, "an image"), image.open("rb") as file:
         return displayed_size(file, MAX_PIXELS)
 
 

@@ -1,4 +1,4 @@
-"""What photos are called within a dataset: short, unique, and never a way out of its folder."""
+"""Names of images within a dataset: short, unique, and never outside its folder."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from anymask.structures.provenance import ImageRecord
 
 
 class ImageNames:
-    """Names for photos as they come by, one after the other.
+    """Names for the images of a dataset, one after the other.
 
     A relative path stays as it is; of an absolute path, or one that climbs with "..", the file's name remains, with as
-    many folders before it as keep two photos apart. A photo without a path becomes `photo_000001`.
+    many folders before it as keep two images apart. An image without a path becomes `photo_000001`.
     """
 
     def __init__(self, suffix: str | None = None) -> None:
         """Start with no names taken.
 
         Args:
-            suffix: of files that are made per photo, so that `a.jpg` and `a.png` get different ones; None if the
+            suffix: of files that are made per image, so that `a.jpg` and `a.png` get different ones; None if the
                 names are only written down.
         """
         self._taken: set[str] = set()
@@ -27,10 +27,10 @@ class ImageNames:
         self._suffix = suffix
 
     def name(self, record: ImageRecord) -> str:
-        """A name for the next photo, with / between folders.
+        """A name for the next image, with / between folders.
 
         Raises:
-            InputError: the same photo came before.
+            InputError: the same image came before.
         """
         self._count += 1
         if not record.path:
@@ -44,10 +44,10 @@ class ImageNames:
             name = "/".join(parts[-count:])
             if self._key(name) not in self._taken:
                 return self._take(name)
-        raise InputError(f"two photos are called {record.path!r}: a dataset needs different names")
+        raise InputError(f"two images are called {record.path!r}: a dataset needs different names")
 
     def file(self, record: ImageRecord) -> str:
-        """The name of the file about the next photo: the photo's, with the suffix in place of its own."""
+        """The name of the file for the next image: the image's, with the suffix in place of its own."""
         return self._as_file(self.name(record))
 
     def _take(self, name: str) -> str:

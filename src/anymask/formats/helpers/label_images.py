@@ -1,4 +1,4 @@
-"""Masks out of a picture of numbers, without an array for each: a photo can have 65,535 of them."""
+"""Masks from an image of labels, without an array for each: one image can hold 65,535 of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from anymask.structures import rle
 from anymask.structures.mask import Mask
 
-_PIXELS_AT_ONCE = 1 << 22
-_MOST_RUNS = 1 << 24
-"""Beyond, the numbers are noise, and the picture itself is the smallest way to hold them."""
+_BLOCK_PIXELS = 1 << 22
+_MAX_RUNS = 1 << 24
+"""With more runs the labels are noise, and the image itself takes the least memory."""
 
 
 def masks_of_labels(labels: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[int, Mask]]:
-    """The pixels of each number but 0, in the order of the numbers.
+    """Each label but 0 with the mask of its pixels, in ascending order.
 
-    All masks come as run lengths from one walk over the picture: reading 65,535 of them from 100 megapixels takes 12 s
+    All masks are run-length encoded in one pass over the image: reading 65,535 of them from 100 megapixels takes 12 s
     and 0.9 GB, their areas and boxes included.
 
     Args:
@@ -42,7 +42,7 @@ def masks_of_labels(labels: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[
 def _runs(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
     """Number, start and end of each run of one number down the columns, counted as in COCO; None for too many."""
     height, width = labels.shape
-    step = max(1, _PIXELS_AT_ONCE // height)
+    step = max(1, _BLOCK_PIXELS // height)
     parts, count = [], 0
     for first in range(0, width, step):
         down = labels[:, first : first + step].T.reshape(-1)
@@ -51,7 +51,7 @@ def _runs(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], N
         inside = down[starts] > 0
         parts.append(np.stack([down[starts[inside]], starts[inside] + first * height, ends[inside] + first * height]))
         count += parts[-1].shape[1]
-        if count > _MOST_RUNS:
+        if count > _MAX_RUNS:
             return None
     values, starts, ends = np.concatenate(parts, axis=1)
     goes_on = (values[1:] == values[:-1]) & (starts[1:] == ends[:-1])  # cut where a step ended

@@ -20,7 +20,7 @@ from anymask.structures.polygons import Ring, polygons_to_mask
 if TYPE_CHECKING:
     from anymask.structures.mask import Mask
 
-_MOST_PAIRS = 1_000_000
+_MAX_PAIRS = 1_000_000
 
 TOLERANCE = FormatOption(
     name="tolerance", flag="--tolerance", metavar="PX", help="How far outlines may leave the pixels; 0 by default."
@@ -42,7 +42,7 @@ def parts_of(mask: Mask, tolerance: float = 0) -> list[list[Ring]]:
     parts = mask.polygons
     if not tolerance:
         return parts
-    return [[_simplified(ring, tolerance) for ring in part] for part in parts]
+    return [[_simplify(ring, tolerance) for ring in part] for part in parts]
 
 
 def check_tolerance(tolerance: float) -> None:
@@ -51,8 +51,8 @@ def check_tolerance(tolerance: float) -> None:
         raise InputError(f"tolerance is {tolerance!r}: it takes a number of pixels from 0")
 
 
-def _simplified(ring: Ring, tolerance: float) -> Ring:
-    """Leave out corners (Douglas and Peucker 1973); a ring that would collapse stays as it is."""
+def _simplify(ring: Ring, tolerance: float) -> Ring:
+    """Leave out corners of a ring, float64 [N, 2] (Douglas and Peucker 1973), unless it would collapse."""
     import cv2
 
     fewer: NDArray[Any] = cv2.approxPolyDP(ring.astype(np.float32), tolerance, True).reshape(-1, 2)
@@ -76,12 +76,20 @@ def bridge_holes(part: Sequence[Ring]) -> Ring:
     for hole in sorted(part[1:], key=lambda ring: float(ring[:, 1].min())):
         start = int(np.lexsort((hole[:, 0], hole[:, 1]))[0])
         loop = np.concatenate([hole[start:], hole[: start + 1]])
-        merged = _insert(merged, *_landing_above(merged, hole[start]), loop)
+        merged = _insert(merged, *_point_above(merged, hole[start]), loop)
     return merged
 
 
-def _landing_above(ring: Ring, point: NDArray[np.float64]) -> tuple[int, Ring]:
-    """Where a line straight up from a point meets the ring: the corner before that place, and the way to the point."""
+def _point_above(ring: Ring, point: NDArray[np.float64]) -> tuple[int, Ring]:
+    """Where a line straight up from a point meets the ring.
+
+    Args:
+        ring: float64 [N, 2].
+        point: (x, y), float64 [2].
+
+    Returns:
+        Index of the corner before that place, and the path from there to the point, float64 [M, 2].
+    """
     x, y = point
     after = np.roll(ring, -1, axis=0)
     low, high = np.minimum(ring[:, 0], after[:, 0]), np.maximum(ring[:, 0], after[:, 0])
@@ -92,17 +100,17 @@ def _landing_above(ring: Ring, point: NDArray[np.float64]) -> tuple[int, Ring]:
         edge = int(reached[np.argmax(crossing[reached])])
         return edge, np.array([[x, crossing[edge]]])
     nearest = int(np.argmin(((ring - point) ** 2).sum(axis=1)))
-    return nearest, _corner_way(ring[nearest], point)
+    return nearest, _corner_path(ring[nearest], point)
 
 
-def _corner_way(start: NDArray[np.float64], end: NDArray[np.float64]) -> Ring:
-    """The way from a corner to another along pixel edges, without its end."""
+def _corner_path(start: NDArray[np.float64], end: NDArray[np.float64]) -> Ring:
+    """The path from one corner to another along pixel edges, float64 [2, 2]; the end is left out."""
     return np.array([start, [end[0], start[1]]])
 
 
-def _insert(ring: Ring, index: int, way: Ring, loop: Ring) -> Ring:
-    """Leave a ring after one corner, go the way, round the loop, and back the same way."""
-    return np.concatenate([ring[: index + 1], way, loop, way[::-1], ring[index + 1 :]])
+def _insert(ring: Ring, index: int, path: Ring, loop: Ring) -> Ring:
+    """Extend a ring after one corner by the path, the loop, and the same path back; all float64 [N, 2]."""
+    return np.concatenate([ring[: index + 1], path, loop, path[::-1], ring[index + 1 :]])
 
 
 def bridge_parts(rings: Sequence[Ring]) -> Ring:
@@ -118,8 +126,8 @@ def bridge_parts(rings: Sequence[Ring]) -> Ring:
     for ring in rings[1:]:
         # Looking at every n-th corner is enough: the nearest pair makes the bridge short, not the shape right.
         step = (
-            max(1, int(np.sqrt(len(merged) * len(ring) / _MOST_PAIRS)) + 1)
-            if len(ring) * len(merged) > _MOST_PAIRS
+            max(1, int(np.sqrt(len(merged) * len(ring) / _MAX_PAIRS)) + 1)
+            if len(ring) * len(merged) > _MAX_PAIRS
             else 1
         )
         here, there = merged[::step], ring[::step]
@@ -127,39 +135,34 @@ def bridge_parts(rings: Sequence[Ring]) -> Ring:
         first, second = np.unravel_index(int(np.argmin(distances)), distances.shape)
         index, start = int(first) * step, int(second) * step
         loop = np.concatenate([ring[start:], ring[: start + 1]])
-        merged = _insert(merged, index, _corner_way(merged[index], ring[start]), loop)
+        merged = _insert(merged, index, _corner_path(merged[index], ring[start]), loop)
     return merged
 
 
-def fill(rings: Iterable[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill single rings, each a flat list x, y, x, y … or a list of [x, y], and unite them: bool [H, W].
-
-    Raises:
-        InputError: a ring that is no list of at least 3 corners, or one that lies outside the picture altogether.
-    """
-    checked = [parse_ring(ring, size) for ring in rings]
-    return polygons_to_mask([[ring] for ring in checked], size)
-
-
 def polygon_mask(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
-    """The same as a Mask: rings are checked now, and filled when somebody looks at it.
+    """The union of polygons without holes, as a Mask; rings are checked now, and filled when the pixels are needed.
 
-    A file of a few bytes can speak of many large masks; made at once, they would not fit the memory.
+    A file of a few bytes can describe many large masks, which would not fit in memory together.
+
+    Args:
+        rings: each a flat list x, y, x, y … or a list of [x, y], in pixels.
+        size: (width, height) of the image.
+        about: further fields of the mask.
 
     Raises:
-        InputError: as `fill`.
+        InputError: a ring that is no list of at least 3 corners, or one that lies outside the image altogether.
     """
     from anymask.structures.mask import Mask
 
-    checked = [parse_ring(ring, size) for ring in rings]
-    return Mask(partial(polygons_to_mask, [[ring] for ring in checked], size), size, **about)
+    parts = [[parse_ring(ring, size)] for ring in rings]
+    return Mask(partial(polygons_to_mask, parts, size), size, **about)
 
 
 def parse_ring(ring: Any, size: tuple[int, int]) -> Ring:
-    """A ring read from a file, as float64 [N, 2]; a corner may lie up to one picture's size outside.
+    """A ring read from a file, as float64 [N, 2]; a corner may lie up to one image's size outside.
 
     Raises:
-        InputError: not at least 3 corners of finite numbers, or a polygon outside the picture.
+        InputError: not at least 3 corners of finite numbers, or a polygon outside the image.
     """
     try:
         corners = np.asarray(ring, np.float64)
@@ -171,7 +174,7 @@ def parse_ring(ring: Any, size: tuple[int, int]) -> Ring:
     low, high = corners.min(axis=0), corners.max(axis=0)
     if (high <= 0).any() or (low >= size).any() or (low < -np.array(size)).any() or (high > 2 * np.array(size)).any():
         raise InputError(
-            f"a polygon from {low.round(2).tolist()} to {high.round(2).tolist()} lies outside the picture of "
+            f"a polygon from {low.round(2).tolist()} to {high.round(2).tolist()} lies outside the image of "
             f"{size[0]}x{size[1]} pixels"
         )
     return corners

@@ -1,4 +1,4 @@
-"""Reading files that may come from anybody: what is wrong with one is said in a line that names it."""
+"""Reading files that may come from anybody: an error is one line that names the file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, El
 """What damaged files make Python's own readers raise; LookupError is an encoding of that name, too."""
 
 MAX_PIXELS = 2**30
-"""Of a picture that a file speaks of: beyond, a single mask would not fit the memory of ordinary machines."""
+"""Most pixels of an image that a file describes; a larger mask would not fit in the memory of ordinary machines."""
 
 
 @contextlib.contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a damaged file makes Python say into one InputError that names file and format."""
+    """Turn any exception that a damaged file causes into one InputError that names file and format."""
     try:
         yield
     except InputError as error:
@@ -53,7 +53,7 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def load_xml(path: Path) -> ElementTree.Element:
-    """An XML file without entities of its own, which can grow without bounds; call it within `reading`."""
+    """An XML file; entities, which can grow without bounds, are refused. Call it within `reading`."""
     content = path.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise InputError("it declares a document type, which annotation files have no use for")
@@ -85,10 +85,10 @@ def optional_text(value: Any) -> str | None:
 
 
 def load_stored_image(file: Path | bytes) -> PIL.Image.Image:
-    """A picture whose values are numbers, decoded but not turned or converted; call it within `reading`.
+    """An image whose pixel values are labels, decoded but not rotated or converted; call it within `reading`.
 
     Raises:
-        InputError: damaged, no picture, or of more pixels than `MAX_PIXELS`.
+        InputError: damaged, no image, or of more pixels than `MAX_PIXELS`.
     """
     from anymask.io.decoding import load_stored
 
@@ -102,56 +102,56 @@ def image_size(width: Any, height: Any) -> tuple[int, int]:
         size = int(width), int(height)
         whole = float(width) == size[0] and float(height) == size[1]
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"the picture's size is {width!r} x {height!r}: it takes two whole numbers") from None
+        raise InputError(f"the image's size is {width!r} x {height!r}: it takes two whole numbers") from None
     if not whole or min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
         raise InputError(
-            f"the picture's size is {width} x {height}: it takes whole numbers from 1, and at most "
+            f"the image's size is {width} x {height}: it takes whole numbers from 1, and at most "
             f"{MAX_PIXELS:,} pixels in all"
         )
     return size
 
 
 def safe_name(name: Any) -> str:
-    """A photo's name in a dataset, with / between folders, that stays below the dataset's folder.
+    """An image's name in a dataset, with / between folders, that stays below the dataset's folder.
 
     Raises:
         InputError: no text, an absolute path, or one that climbs out with "..".
     """
     if not isinstance(name, str) or not name or "\0" in name:
-        raise InputError(f"a photo's file name has to be text, got {name!r:.60}")
+        raise InputError(f"an image's file name has to be text, got {name!r:.60}")
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or PureWindowsPath(name).drive or ".." in parts.parts:
-        raise InputError(f"the photo's file name {name!r:.200} leads out of the dataset")
+        raise InputError(f"the image's file name {name!r:.200} leads out of the dataset")
     return str(parts)
 
 
 def image_record(name: Any, size: tuple[int, int], sha256: Any = None) -> ImageRecord:
-    """The record of a photo in a dataset."""
+    """The record of an image in a dataset."""
     return ImageRecord(*size, safe_name(name) if name else None, sha256 if isinstance(sha256, str) else None)
 
 
 def only_image(sets: Iterator[MaskSet], path: Path) -> MaskSet:
-    """The one photo of a file that could hold several.
+    """The one image of a file that could hold several.
 
     Raises:
         InputError: it holds none, or several.
     """
     first = next(sets, None)
     if first is None:
-        raise InputError(f"there is no photo in {path}")
+        raise InputError(f"there is no image in {path}")
     if next(sets, None) is not None:
         raise InputError(f"{path} holds several images; read it with anymask.formats.datasets.read_dataset")
     return first
 
 
 def with_image(masks: MaskSet, image: Any) -> MaskSet:
-    """The same masks with their photograph.
+    """The same masks with ``image`` as their image.
 
     Raises:
-        InputError: the photograph has another size.
+        InputError: the image has another size.
     """
     if image is None:
         return masks
     if image.size != masks.size:
-        raise InputError(f"the photograph is {image.size}, the masks are for {masks.size}")
+        raise InputError(f"the image is {image.size}, the masks are for {masks.size}")
     return MaskSet(masks, image=image, prompts=masks.prompts, provenance=masks.provenance)
