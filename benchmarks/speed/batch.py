@@ -21,7 +21,8 @@ from pycocotools import mask as coco
 
 from anymask.batch.cpu_affinity import available_cores
 from anymask.batch.inputs import Inputs
-from anymask.batch.job import BatchJob, BatchStatus, resolved, run_batch
+from anymask.batch.job import BatchJob, BatchStatus, run_batch
+from anymask.batch.resolve import resolve
 from anymask.batch.tasks import TaskSettings
 from benchmarks.official import Peers
 from benchmarks.speed.boxes import ten_boxes
@@ -45,8 +46,8 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     """Ten boxes a photo, small and large; one box a photo; one worker against all; and everything."""
     with tempfile.TemporaryDirectory() as name:
         small, large = (_photos(Path(name), size) for size in (SMALL, LARGE))
-        long_job = _settled(peers, TaskSettings("prompts", {"select": "object"}, threads=1))
-        plain = _settled(peers, TaskSettings("prompts", {"select": "object", "refine": "off"}, threads=1))
+        long_job = _resolve(peers, TaskSettings("prompts", {"select": "object"}, threads=1))
+        plain = _resolve(peers, TaskSettings("prompts", {"select": "object", "refine": "off"}, threads=1))
         ten, one = _with_boxes(small, SMALL, 10), _with_boxes(small, SMALL, 1)
         yield _against_official(peers, ten, long_job, "1024×684, ten boxes")
         yield _against_official(peers, _with_boxes(large, LARGE, 10), long_job, "4078×2724, ten boxes")
@@ -59,23 +60,23 @@ def compare(peers: Peers) -> Iterator[Comparison]:
             ("a thread each; in the column 'official': one worker",),
         )  # fmt: skip
         few = Inputs([str(path) for path in sorted(small.iterdir())[:FEW]])
-        ours = _seconds_each(few, _settled(peers, TaskSettings("everything", threads=1)), cores, FEW, FEW_STARTED)
+        ours = _seconds_each(few, _resolve(peers, TaskSettings("everything", threads=1)), cores, FEW, FEW_STARTED)
         official = official_seconds(peers, pixels(SMALL))
         note = "the official generator is scaled from a part of its grid"
         yield Comparison("1024×684, --everything", [ours], [official], (*_paces(ours, official), note))
 
 
-def _against_official(peers: Peers, inputs: Inputs, settled: tuple[TaskSettings, Any], what: str) -> Comparison:
+def _against_official(peers: Peers, inputs: Inputs, resolved: tuple[TaskSettings, Any], what: str) -> Comparison:
     """Seconds for each photo of a job with prompts, both peers in turns."""
     ours, official = [], []
     for _ in range(TURNS):
-        ours.append(_seconds_each(inputs, settled, available_cores()))
+        ours.append(_seconds_each(inputs, resolved, available_cores()))
         official.append(seconds_of(lambda: _official_boxes(peers, inputs)) / OFFICIAL_PHOTOS)
     return Comparison(what, ours, official, _paces(median(ours), median(official)))
 
 
 def _seconds_each(
-    inputs: Inputs, settled: tuple[TaskSettings, Any], workers: int, photos: int = PHOTOS, started: int = STARTED
+    inputs: Inputs, resolved: tuple[TaskSettings, Any], workers: int, photos: int = PHOTOS, started: int = STARTED
 ) -> float:
     """Seconds for each photo, once so many are done."""
     ends: dict[int, float] = {}
@@ -83,9 +84,9 @@ def _seconds_each(
     def note(status: BatchStatus) -> None:
         ends.setdefault(status.counts.done, time.perf_counter())
 
-    work, segmenter = settled
+    settings, segmenter = resolved
     with tempfile.TemporaryDirectory() as out:
-        summary = run_batch(BatchJob(inputs, work, out, workers), segmenter, note)
+        summary = run_batch(BatchJob(inputs, settings, out, workers), segmenter, note)
     assert summary.counts.done == photos
     return (ends[photos] - ends[started]) / (photos - started)
 
@@ -113,19 +114,19 @@ def _with_boxes(photos: Path, size: tuple[int, int], count: int) -> Inputs:
     return Inputs([str(photos)], str(path))
 
 
-def _settled(peers: Peers, work: TaskSettings) -> tuple[TaskSettings, Any]:
+def _resolve(peers: Peers, settings: TaskSettings) -> tuple[TaskSettings, Any]:
     from dataclasses import replace
 
-    settings = peers.settings
-    threads = work.threads or settings.threads
-    return resolved(replace(work, engine=settings.engine, precision=settings.precision, threads=threads))
+    runtime = peers.settings
+    threads = settings.threads or runtime.threads
+    return resolve(replace(settings, engine=runtime.engine, precision=runtime.precision, threads=threads))
 
 
 def _official_boxes(peers: Peers, inputs: Inputs) -> None:
     """Photo by photo, box by box: what the official example does, with RLE in a JSON for each photo."""
     import torch
 
-    photos = Path(inputs.named[0])
+    photos = Path(inputs.names[0])
     content = json.loads(Path(str(inputs.prompts)).read_text())
     with torch.inference_mode():
         for image in content["images"][:OFFICIAL_PHOTOS]:

@@ -1,4 +1,4 @@
-"""What a person names, and the photos that come of it."""
+"""What the user names, and the images that result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anymask.batch.prompt_files import read_prompts
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with pictures, other files, hidden ones, a link back to itself, and earlier results."""
+    """A folder with images, other files, hidden ones, a link back to itself, and earlier results."""
     for name in ("b/frame_10.JPG", "b/frame_2.jpg", "a.png", "notes.md", ".hidden.jpg", "b/.trash/old.jpg"):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,8 +27,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def keys(*named: str, **more: Any) -> list[str]:
-    return [photo.key for photo in Inputs(named, **more)]
+def keys(*names: str, **more: Any) -> list[str]:
+    return [image.key for image in Inputs(names, **more)]
 
 
 def test_a_folder_is_walked_in_natural_order_without_hidden_files_links_back_and_results(tree: Path) -> None:
@@ -36,14 +36,14 @@ def test_a_folder_is_walked_in_natural_order_without_hidden_files_links_back_and
     assert keys("photos/", without=str(tree / "photos" / "out")) == keys("photos", without="photos/out")
 
 
-def test_patterns_lists_and_single_photos(tree: Path) -> None:
+def test_patterns_lists_and_single_images(tree: Path) -> None:
     assert keys("photos/b/*.[jJ]*") == ["frame_2.jpg", "frame_10.JPG"]
     (tree / "photos" / "out" / "png" / "mask_000.png").unlink()
     assert keys("photos/**/frame*") == ["b/frame_2.jpg", "b/frame_10.JPG"]
     (tree / "photos" / "list.txt").write_text("# chosen\nb/frame_10.JPG\n\n  a.png \nmissing.png\nphotos/a.png\n")
     listed = list(Inputs(["photos/list.txt"]))
-    assert [photo.key for photo in listed] == ["b/frame_10.JPG", "a.png", "missing.png", "photos/a.png"]
-    assert [bool(photo.stamp) for photo in listed] == [True, True, False, True]
+    assert [image.key for image in listed] == ["b/frame_10.JPG", "a.png", "missing.png", "photos/a.png"]
+    assert [bool(image.stamp) for image in listed] == [True, True, False, True]
     assert keys("photos/a.png") == ["a.png"]
     assert keys("photos/a.png", "photos/b/frame_2.jpg") == ["photos/a.png", "photos/b/frame_2.jpg"]
 
@@ -80,23 +80,23 @@ COCO = {
 }
 
 
-def test_boxes_of_a_coco_file_find_their_photos_by_path_or_by_name(tree: Path) -> None:
+def test_boxes_of_a_coco_file_find_their_images_by_path_or_by_name(tree: Path) -> None:
     Path("boxes.json").write_text(json.dumps(COCO))
     inputs = Inputs(["photos"], prompts="boxes.json", without="photos/out")
-    found: dict[str, ImageInput] = {photo.key: photo for photo in inputs}
-    assert list(found) == ["b/frame_2.jpg", "a.png", "z.jpg"]
-    assert found["a.png"].questions == (
+    images: dict[str, ImageInput] = {image.key: image for image in inputs}
+    assert list(images) == ["b/frame_2.jpg", "a.png", "z.jpg"]
+    assert images["a.png"].prompts == (
         {"points": [], "labels": [], "box": [10, 20, 40.5, 60], "name": "dog"},
         {"points": [], "labels": [], "box": [0, 0, 9, 9], "name": None},
     )
-    assert found["z.jpg"].questions == ()
-    assert (found["b/frame_2.jpg"].stamp != "", found["z.jpg"].stamp) == (True, "")
+    assert images["z.jpg"].prompts == ()
+    assert (images["b/frame_2.jpg"].stamp != "", images["z.jpg"].stamp) == (True, "")
     assert inputs.notes == [
         "1 crowd annotations are left out: their boxes surround many objects",
-        "1 photos are not in boxes.json and are left out, such as b/frame_10.JPG",
+        "1 images are not in boxes.json and are left out, such as b/frame_10.JPG",
     ]
     alone = Inputs(["boxes.json"], images="photos")
-    assert [photo.source for photo in alone] == ["photos/frame_2.jpg", "photos/a.png", "photos/z.jpg"]
+    assert [image.source for image in alone] == ["photos/frame_2.jpg", "photos/a.png", "photos/z.jpg"]
 
 
 def test_a_table_groups_points_and_boxes_into_objects(tree: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_table_groups_points_and_boxes_into_objects(tree: Path) -> None:
         "a.png;5;6;include;;;;;;\n"
         "b.png;;;;;;1;1;2;2\n\n"
     )
-    assert read_prompts("p.csv").questions == {
+    assert read_prompts("p.csv").prompts == {
         "a.png": [
             {"points": [[1, 2], [3.5, 4]], "labels": [1, 0], "box": [0, 0, 9, 9], "name": "brown"},
             {"points": [[5, 6]], "labels": [1], "box": None, "name": None},
@@ -123,7 +123,7 @@ def test_a_table_groups_points_and_boxes_into_objects(tree: Path) -> None:
         ("p.csv", "image,x,y\na.png,1,\n", "line 2: y is ''"),
         ("p.csv", "image,x,y,label\na.png,1,2,3\n", "label is '3'"),
         ("p.csv", "image,x,y\na.png,nan,2\n", "x is 'nan'"),
-        ("p.csv", "image,x,y\n,1,2\n", "no photo is named"),
+        ("p.csv", "image,x,y\n,1,2\n", "no image is named"),
         ("p.csv", "image,x,y,object,x0,y0,x1,y1\na.png,,,1,0,0,1,1\na.png,,,1,0,0,2,2\n", "has a box already"),
         ("p.csv", "name,where\na,b\n", "is no table of prompts"),
         ("p.csv", "", "is no table of prompts"),

@@ -91,7 +91,7 @@ def test_killed_many_times_nothing_is_lost_or_done_twice(
         kills += 1
     assert 0 < len(seen) < count, "the kills came too early or too late to test anything"
     output, errors = start(folder, out, "--workers", str(workers)).communicate(timeout=60)
-    assert f"{count} photos: {count} done, 0 failed; {count} masks" in output, errors
+    assert f"{count} images: {count} done, 0 failed; {count} masks" in output, errors
     after = published(out)
     assert len(after) == count
     assert {name: after[name] for name in seen} == seen
@@ -99,7 +99,7 @@ def test_killed_many_times_nothing_is_lost_or_done_twice(
     assert results_of(out) == undisturbed
 
 
-def test_a_killed_worker_process_is_replaced_and_its_photos_are_done_once(
+def test_a_killed_worker_process_is_replaced_and_its_images_are_done_once(
     photos: Callable[[int], Path], tmp_path: Path
 ) -> None:
     folder, out = photos(8), tmp_path / "out"
@@ -111,14 +111,14 @@ def test_a_killed_worker_process_is_replaced_and_its_photos_are_done_once(
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     output, errors = process.communicate(timeout=60)
-    assert "8 photos: 8 done, 0 failed; 8 masks" in output, errors
+    assert "8 images: 8 done, 0 failed; 8 masks" in output, errors
     assert process.returncode == 0
     after = published(out)
     assert len(after) == 8
     assert {name: after[name] for name in seen} == seen
 
 
-def test_ctrl_c_is_130_and_the_same_command_goes_on(photos: Callable[[int], Path], tmp_path: Path) -> None:
+def test_ctrl_c_is_130_and_the_same_command_continues(photos: Callable[[int], Path], tmp_path: Path) -> None:
     folder, out = photos(8), tmp_path / "out"
     process = start(folder, out)
     wait_for(out, 2)
@@ -144,7 +144,7 @@ def test_two_processes_do_not_work_in_one_folder(
     errors = capsys.readouterr().err
     assert "another process is working in" in errors
     assert errors.count("\n") == 1
-    assert "6 photos: 6 done" in first.communicate(timeout=60)[0]
+    assert "6 images: 6 done" in first.communicate(timeout=60)[0]
 
 
 def test_a_result_that_a_power_cut_emptied_is_made_again(
@@ -158,7 +158,7 @@ def test_a_result_that_a_power_cut_emptied_is_made_again(
     (out / "results" / "photo_2.png.json").unlink()
     assert run(folder, out) == 0
     output = capsys.readouterr().out
-    assert "the results of 2 photos were gone or cut short" in output
+    assert "the results of 2 images were missing or incomplete" in output
     assert "now 2 in" in output
     assert results_of(out) == whole
 
@@ -173,7 +173,7 @@ def test_a_lost_manifest_costs_no_result(
     (out / "manifest.sqlite").unlink()
     assert run(folder, out) == 0
     output = capsys.readouterr().out
-    assert "3 photos: 3 done, 0 failed; 3 masks" in output
+    assert "3 images: 3 done, 0 failed; 3 masks" in output
     assert published(out) == seen
     with sqlite3.connect(out / "manifest.sqlite") as base:
         assert base.execute("SELECT count(*) FROM photos WHERE state = 'done' AND sha256 != ''").fetchone() == (3,)
@@ -202,7 +202,7 @@ def test_a_full_disk_is_a_clear_stop_and_can_be_resumed(
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1, errors
     assert "no space left on device" in errors or "disk is full" in errors
-    assert "the same command goes on" in errors
+    assert "the same command continues" in errors
     seen = published(out)
     assert len(seen) < 6
     ballast.unlink()
@@ -232,7 +232,7 @@ def test_a_result_larger_than_files_may_be_is_a_clear_stop(
     )
     assert limited.returncode == 1, limited.stderr
     assert "cannot write results/photo_2.png.json: file too large" in limited.stderr
-    assert "the same command goes on" in limited.stderr
+    assert "the same command continues" in limited.stderr
     assert not (out / "results" / "photo_2.png.json").exists()
     assert run(folder, out, "--format", "folder") == 0
-    assert "4 photos: 4 done, 0 failed; 4 masks" in capsys.readouterr().out
+    assert "4 images: 4 done, 0 failed; 4 masks" in capsys.readouterr().out

@@ -17,13 +17,13 @@ from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import Call
 
 
-def saved(result: MaskSet, tmp_path: Path) -> Path:
+def save(result: MaskSet, tmp_path: Path) -> Path:
     path = tmp_path / "masks.json"
     masks_json.write(result, path)
     return path
 
 
-def made(segmenter: Segmenter, encoded: EncodedImage, kind: str) -> MaskSet:
+def make(segmenter: Segmenter, encoded: EncodedImage, kind: str) -> MaskSet:
     if kind == "boxes and points":
         return encoded.segment(
             boxes=[[170, 14, 412, 264], [315.5, 65, 430, 330], [0, 0, 900, 50]],
@@ -38,9 +38,9 @@ def made(segmenter: Segmenter, encoded: EncodedImage, kind: str) -> MaskSet:
     if kind == "everything":
         return encoded.everything(points_per_side=6, min_mask_region_area=20, roi=[0, 0, 400, 400])
     if kind == "everything cut short":
-        asked: list[int] = []
+        calls: list[int] = []
         return encoded.everything(
-            points_per_side=8, points_per_batch=4, stop=lambda: len(asked) >= 3, progress=lambda _: asked.append(1)
+            points_per_side=8, points_per_batch=4, stop=lambda: len(calls) >= 3, progress=lambda _: calls.append(1)
         )
     if kind == "refiltered":
         return encoded.everything(points_per_side=6).refilter(pred_iou_thresh=0.7)
@@ -54,35 +54,35 @@ def replayer() -> Replayer:
 
 
 @pytest.mark.parametrize(
-    "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "words"]
+    "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "text"]
 )
 def test_the_same_masks_bit_for_bit(
     segmenter: Segmenter, coffee: EncodedImage, replayer: Replayer, tmp_path: Path, kind: str
 ) -> None:
-    before = made(segmenter, coffee, kind)
+    before = make(segmenter, coffee, kind)
     assert len(before)
-    replayed = replayer(saved(before, tmp_path))
-    assert replayed.alike
-    assert replayed.same
-    assert replayed.ious == (1.0,) * len(before)
-    assert [mask.score for mask in replayed.now] == [mask.score for mask in before]
-    assert replayed.now.provenance.call == before.provenance.call
+    replay = replayer(save(before, tmp_path))
+    assert replay.alike
+    assert replay.same
+    assert replay.ious == (1.0,) * len(before)
+    assert [mask.score for mask in replay.now] == [mask.score for mask in before]
+    assert replay.now.provenance.call == before.provenance.call
 
 
 def test_another_engine_is_measured(segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
-    path = saved(made(segmenter, coffee, "each point"), tmp_path)
+    path = save(make(segmenter, coffee, "each point"), tmp_path)
     options = ["--engine", "onnxruntime", "--precision", "f32"]
     assert main(["replay", str(path), *options, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["engine"], told["alike"], told["masks_now"]) == ("onnxruntime", False, 2)
-    assert 0.99 < told["least_iou"] <= 1
-    assert len(told["ious"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert (report["engine"], report["alike"], report["masks_now"]) == ("onnxruntime", False, 2)
+    assert 0.99 < report["least_iou"] <= 1
+    assert len(report["ious"]) == 2
 
 
-def test_masks_that_are_not_the_models_are_found_out(
+def test_masks_that_are_not_the_models_are_detected(
     segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path, capsys: Any
 ) -> None:
-    path = saved(made(segmenter, coffee, "each point"), tmp_path)
+    path = save(make(segmenter, coffee, "each point"), tmp_path)
     content = json.loads(path.read_text())
     content["masks"][0]["rle"], content["masks"][1]["rle"] = content["masks"][1]["rle"], content["masks"][0]["rle"]
     path.write_text(json.dumps(content))
@@ -91,7 +91,7 @@ def test_masks_that_are_not_the_models_are_found_out(
 
 
 def test_the_masks_can_be_written_again(segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path) -> None:
-    path = saved(made(segmenter, coffee, "each point"), tmp_path)
+    path = save(make(segmenter, coffee, "each point"), tmp_path)
     assert main(["replay", str(path), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     again = json.loads((tmp_path / "again" / "masks.json").read_text())
     assert [mask["rle"] for mask in again["masks"]] == [mask["rle"] for mask in json.loads(path.read_text())["masks"]]
@@ -100,13 +100,13 @@ def test_the_masks_can_be_written_again(segmenter: Segmenter, coffee: EncodedIma
 
 @pytest.fixture
 def result(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A result in a folder with its photo, named by a relative path."""
+    """A result in a folder with its image, named by a relative path."""
     monkeypatch.chdir(tmp_path)
     shutil.copyfile(coffee_photo, "photo.jpg")
-    return saved(segmenter.encode("photo.jpg").segment(points=[(290, 215)]), tmp_path)
+    return save(segmenter.encode("photo.jpg").segment(points=[(290, 215)]), tmp_path)
 
 
-def test_a_photo_is_found_from_elsewhere_and_may_move(
+def test_an_image_is_found_from_elsewhere_and_may_move(
     result: Path, replayer: Replayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (result.parent / "elsewhere").mkdir()
@@ -119,13 +119,13 @@ def test_a_photo_is_found_from_elsewhere_and_may_move(
         if same:
             assert replayer(result).same
         else:
-            with pytest.raises(InputError, match=r"the photo photo\.jpg of .* is not there"):
+            with pytest.raises(InputError, match=r"the image photo\.jpg of .* is not there"):
                 replayer(result)
 
 
-def test_another_photo_is_refused(result: Path, replayer: Replayer, chelsea_photo: Path) -> None:
+def test_another_image_is_refused(result: Path, replayer: Replayer, chelsea_photo: Path) -> None:
     shutil.copyfile(chelsea_photo, "photo.jpg")
-    with pytest.raises(InputError, match=r"is not the photo that .* was made from"):
+    with pytest.raises(InputError, match=r"is not the image that .* was made from"):
         replayer(result)
 
 

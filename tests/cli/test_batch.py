@@ -1,4 +1,4 @@
-"""`anymask batch` as a person runs it, apart from deaths and full disks (tests/jobs)."""
+"""`anymask batch` as a person runs it, apart from killed processes and full disks (tests/batch)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path, coffee_photo: Path, chelsea_photo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two photos and a broken one, with boxes.json beside the folder; the test runs there."""
+    """Two images and a broken one, with boxes.json beside the folder; the test runs there."""
     monkeypatch.chdir(tmp_path)
     photos = tmp_path / "photos"
     (photos / "cats").mkdir(parents=True)
@@ -53,26 +53,26 @@ def test_boxes_of_a_coco_file_become_labelled_masks_in_a_coco_file(
     options = ["--precision", "f32", "--format", "coco", "--format", "png"]
     assert run("batch", "photos", "--prompts", "boxes.json", "--out", "out", *options) == 1
     printed = capsys.readouterr()
-    assert "3 photos: 2 done, 1 failed; 2 masks" in printed.out
+    assert "3 images: 2 done, 1 failed; 2 masks" in printed.out
     assert printed.err.startswith("failed: photos/broken.jpg: the image is truncated or damaged")
     content = json.loads(Path("out/results/coffee.jpg.json").read_text())
     assert [mask["label"] for mask in content["masks"]] == ["cup", "spoon"]
     boxes = [[x, y, x + width, y + height] for x, y, width, height in (CUP, SPOON)]
-    wanted = segmenter.encode(folder / "coffee.jpg").segment(boxes=boxes)
-    assert [mask["rle"] for mask in content["masks"]] == [mask.rle for mask in wanted]
+    expected = segmenter.encode(folder / "coffee.jpg").segment(boxes=boxes)
+    assert [mask["rle"] for mask in content["masks"]] == [mask.rle for mask in expected]
     nothing = json.loads(Path("out/results/cats/chelsea.jpg.json").read_text())
     assert (nothing["masks"], nothing["image"]["width"]) == ([], 451)
     assert sorted(path.name for path in Path("out/png/coffee.jpg").iterdir()) == ["mask_000.png", "mask_001.png"]
     dataset = COCO("out/coco.json")
     assert [each["file_name"] for each in dataset.loadImgs(dataset.getImgIds())] == ["coffee.jpg", "cats/chelsea.jpg"]
-    assert np.array_equal(dataset.annToMask(dataset.anns[1]).astype(bool), wanted[0].array)
+    assert np.array_equal(dataset.annToMask(dataset.anns[1]).astype(bool), expected[0].array)
     assert {each["name"] for each in dataset.cats.values()} >= {"cup", "spoon"}
     with Path("out/failures.csv").open() as table:
         (failure,) = csv.DictReader(table)
     assert failure["photo"] == "broken.jpg"
 
 
-def test_a_repaired_photo_is_done_the_next_time_and_nothing_else(folder: Path, coffee_photo: Path, capsys: Any) -> None:
+def test_a_repaired_image_is_done_the_next_time_and_nothing_else(folder: Path, coffee_photo: Path, capsys: Any) -> None:
     command = ["batch", "photos", "--prompts", "boxes.json", "--out", "out", "--json"]
     assert run(*command) == 1
     first = json.loads(capsys.readouterr().out)
@@ -81,23 +81,23 @@ def test_a_repaired_photo_is_done_the_next_time_and_nothing_else(folder: Path, c
     assert json.loads(capsys.readouterr().out)["now"] == 0
     shutil.copyfile(coffee_photo, folder / "broken.jpg")
     assert run(*command) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["now"], told["done"], told["failed"], told["masks"]) == (1, 3, 0, 3)
+    report = json.loads(capsys.readouterr().out)
+    assert (report["now"], report["done"], report["failed"], report["masks"]) == (1, 3, 0, 3)
     assert Path("out/failures.csv").read_text().splitlines() == ["photo,reason"]
 
 
-def test_fail_fast_stops_at_the_broken_photo(folder: Path, capsys: Any) -> None:
+def test_fail_fast_stops_at_the_broken_image(folder: Path, capsys: Any) -> None:
     (folder / "broken.jpg").rename(folder / "a.jpg")
     for number in range(6):
         shutil.copyfile(folder / "coffee.jpg", folder / f"more_{number}.jpg")
     command = ["batch", "photos", "--embed-only", "--out", "out", "--json"]
     assert run(*command, "--fail-fast") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["failed"] == 1
-    assert told["waiting"] > 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["failed"] == 1
+    assert report["waiting"] > 0
     assert run(*command) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert (told["done"], told["failed"], told["waiting"]) == (8, 1, 0)
+    report = json.loads(capsys.readouterr().out)
+    assert (report["done"], report["failed"], report["waiting"]) == (8, 1, 0)
 
 
 def test_an_address_of_a_local_folder_is_that_folder(folder: Path, tmp_path: Path) -> None:
@@ -112,13 +112,13 @@ def test_everything_and_replay_of_the_whole_folder(folder: Path, capsys: Any) ->
     (folder / "broken.jpg").unlink()
     assert run("batch", "photos", "--everything", "--points-per-side", 5, "--out", "photos/out", "--quiet") == 0
     assert run("batch", "photos", "--everything", "--points-per-side", 5, "--out", "photos/out") == 0
-    assert "2 photos: 2 done" in capsys.readouterr().out
+    assert "2 images: 2 done" in capsys.readouterr().out
     assert run("replay", "photos/out") == 0
     assert "2 of 2 results are the same bit for bit" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "message"),
     [
         (["--select", "part"], "options.select was object, now part"),
         (["--precision", "f32", "--engine", "onnxruntime"], "engine was"),
@@ -127,7 +127,7 @@ def test_everything_and_replay_of_the_whole_folder(folder: Path, capsys: Any) ->
     ],
 )
 def test_other_settings_in_a_begun_folder_are_refused(
-    folder: Path, capsys: Any, changed: list[str], words: str
+    folder: Path, capsys: Any, changed: list[str], message: str
 ) -> None:
     command = ["batch", "photos/coffee.jpg", "--prompts", "boxes.json", "--out", "out"]
     run(*command)
@@ -136,12 +136,12 @@ def test_other_settings_in_a_begun_folder_are_refused(
     assert run(*command, *changed) == 2
     printed = capsys.readouterr()
     assert "out was begun with other settings" in printed.err
-    assert words in printed.err
+    assert message in printed.err
     assert printed.err.count("\n") == 1
     assert Path("out/results/coffee.jpg.json").read_bytes() == before
 
 
-def test_other_boxes_for_a_photo_that_is_done_are_refused(folder: Path, capsys: Any) -> None:
+def test_other_boxes_for_an_image_that_is_done_are_refused(folder: Path, capsys: Any) -> None:
     command = ["batch", "photos", "--prompts", "boxes.json", "--out", "out"]
     run(*command)
     content = json.loads(Path("boxes.json").read_text())
@@ -149,7 +149,7 @@ def test_other_boxes_for_a_photo_that_is_done_are_refused(folder: Path, capsys: 
     Path("boxes.json").write_text(json.dumps(content))
     capsys.readouterr()
     assert run(*command) == 2
-    assert "what is asked about 1 photos that are done has changed, first coffee.jpg" in capsys.readouterr().err
+    assert "the prompts of 1 images that are done have changed, first coffee.jpg" in capsys.readouterr().err
 
 
 def test_embeddings_are_ready_in_the_morning(
@@ -157,12 +157,12 @@ def test_embeddings_are_ready_in_the_morning(
 ) -> None:
     store = EmbeddingStore(cache_root() / "embeddings")
     assert run("batch", "photos", "--embed-only", "--precision", "f32", "--out", "out", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert (told["done"], told["failed"]) == (2, 1)
+    report = json.loads(capsys.readouterr().out)
+    assert (report["done"], report["failed"]) == (2, 1)
     key = (open_image(folder / "coffee.jpg").pixel_hash, *segmenter._key)
-    kept = store.get(*key)
-    assert kept is not None
-    assert np.array_equal(kept, segmenter.encode(folder / "coffee.jpg")._embedding)
+    embedding = store.get(*key)
+    assert embedding is not None
+    assert np.array_equal(embedding, segmenter.encode(folder / "coffee.jpg")._embedding)
     store.path(*key).unlink()
     assert run("batch", "photos", "--embed-only", "--precision", "f32", "--out", "out", "--json") == 1
     assert json.loads(capsys.readouterr().out)["now"] == 1
@@ -177,13 +177,13 @@ def test_a_store_too_small_for_the_night_is_refused_before_it(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["photos", "--out", "out"], "say what to do"),
         (["photos", "--out", "out", "--everything", "--text", "cup"], "say what to do"),
         (["photos", "--everything"], "--out"),
         (["nowhere", "--out", "out", "--everything"], "there is no nowhere"),
-        (["empty", "--out", "out", "--everything"], "there are no photos in empty"),
+        (["empty", "--out", "out", "--everything"], "there are no images in empty"),
         (["photos", "--out", "out", "--everything", "--format", "jpeg2"], "no format is called 'jpeg2'"),
         (["photos", "--out", "out", "--everything", "--points-per-side", "0"], "points_per_side"),
         (["photos", "--out", "out", "--text", "zebra crossing lamp"], "zebra crossing lamp"),
@@ -191,12 +191,12 @@ def test_a_store_too_small_for_the_night_is_refused_before_it(
         (["photos", "--out", "out", "--everything", "--model", "sam-vit-x"], "sam-vit-x"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(folder: Path, capsys: Any, arguments: list[str], words: str) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(folder: Path, capsys: Any, arguments: list[str], message: str) -> None:
     Path("empty").mkdir()
     assert run("batch", *arguments) == 2
     printed = capsys.readouterr()
     assert printed.err.count("\n") == 1
-    assert words in printed.err
+    assert message in printed.err
 
 
 def test_a_damaged_manifest_is_refused_and_kept(folder: Path, capsys: Any) -> None:

@@ -1,7 +1,7 @@
 """Cores of its own for each worker process on a machine.
 
 An engine that is told to use one thread binds it to the first core that it sees, so two workers would share that core
-and leave the other idle: 690 ms per photo, where one worker with both threads takes 405 ms (OpenVINO on two cores).
+and leave the other idle: 690 ms per image, where one worker with both threads takes 405 ms (OpenVINO on two cores).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _WORKER_BYTES = 1 << 30
 """A worker with MobileSAM holds 0.6 to 0.8 GB (docs/guides/batch.md); a graph takes up to four times its weights."""
 
-_ENOUGH_PHOTOS = 50
+_ENOUGH_IMAGES = 50
 """For each worker: beyond, what is gained makes up for the seconds that it takes to start."""
 
-_HELD: list[ExitStack] = []
+_LOCKS: list[ExitStack] = []
 """Locks on this process's cores; the system lets go of them when the process ends, however it does."""
 
 
@@ -35,7 +35,7 @@ def available_cores() -> int:
 
 
 def claim_cores(count: int) -> None:
-    """Keep this process on so many cores that no other worker on the machine has claimed.
+    """Bind this process to so many cores that no other worker on the machine has claimed.
 
     To be called before an engine starts. If there are not enough cores left, workers share some; a system that cannot
     bind processes to cores does not bind its engines' threads either, and is left alone.
@@ -45,31 +45,31 @@ def claim_cores(count: int) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if count >= len(cores):
         return
-    os.sched_setaffinity(0, _free(cores, count) or random.sample(cores, count))
+    os.sched_setaffinity(0, _claim_free(cores, count) or random.sample(cores, count))
 
 
-def _free(cores: list[int], count: int) -> list[int]:
-    """Cores that nobody has claimed, claimed now; none if they are too few."""
+def _claim_free(cores: list[int], count: int) -> list[int]:
+    """Claim cores that no worker has claimed; none if there are too few."""
     from filelock import FileLock, Timeout
 
     from anymask.weights import cache_root
 
     folder = cache_root() / "cores" / socket.gethostname()  # the cache may be on a disk that machines share
-    taken: list[int] = []
+    claimed: list[int] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "claim.lock", timeout=10), ExitStack() as locks:
             for core in cores:
-                if len(taken) < count and _locked(locks, FileLock(folder / f"{core}.lock")):
-                    taken.append(core)
-            if len(taken) == count:
-                _HELD.append(locks.pop_all())
+                if len(claimed) < count and _try_lock(locks, FileLock(folder / f"{core}.lock")):
+                    claimed.append(core)
+            if len(claimed) == count:
+                _LOCKS.append(locks.pop_all())
     except (OSError, Timeout):
         return []
-    return taken if len(taken) == count else []
+    return claimed if len(claimed) == count else []
 
 
-def _locked(locks: ExitStack, lock: FileLock) -> bool:
+def _try_lock(locks: ExitStack, lock: FileLock) -> bool:
     from filelock import Timeout
 
     try:
@@ -79,19 +79,19 @@ def _locked(locks: ExitStack, lock: FileLock) -> bool:
     return True
 
 
-def best_workers(photos: int, weights_bytes: int) -> int:
-    """How many workers with a thread each, or one with all cores, do so many photos the soonest.
+def best_workers(images: int, weights_bytes: int) -> int:
+    """The fastest number of workers for so many images: one per core with a thread each, or one with all cores.
 
-    A worker per core does 20 % more photos a second than one worker with all of them (OpenVINO on two cores), but each
-    loads a model of its own first, and keeps it in memory.
+    A worker per core processes 20 % more images a second than one worker with all cores (OpenVINO on two cores), but
+    each loads a model of its own first, and keeps it in memory.
 
     Args:
-        photos: still to be done.
+        images: still to be processed.
         weights_bytes: of the model's files.
     """
     cores = available_cores()
     fit = memory_limit() // (_WORKER_BYTES + 4 * weights_bytes)
-    return cores if photos >= _ENOUGH_PHOTOS * cores and fit >= cores else 1
+    return cores if images >= _ENOUGH_IMAGES * cores and fit >= cores else 1
 
 
 def memory_limit() -> int:

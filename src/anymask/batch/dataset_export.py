@@ -1,4 +1,4 @@
-"""One dataset from all results of a job: image after image is read and written on, in the job's order."""
+"""One dataset from all results of a job, read and written image by image in the job's order."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 
-def collect(manifest: Manifest, results: Results, formats: Sequence[str], renew: bool) -> list[str]:
+def export_datasets(manifest: Manifest, results: Results, formats: Sequence[str], renew: bool) -> list[str]:
     """Write all results in the formats that hold many images.
 
     Args:
         manifest: of the job.
         results: its folder.
-        formats: as asked for; those of single images are passed over.
-        renew: write also what is there already.
+        formats: names; those that hold one image are passed over.
+        renew: also write datasets that exist already.
 
     Returns:
-        Paths or addresses of the files or folders made.
+        Paths or addresses of the files or folders written.
 
     Raises:
         InputError: masks that a format cannot hold.
         AnymaskError: the disk is full or failed.
     """
-    made = []
+    written = []
     for name in formats:
         format = find_format(name)
         if not format.holds_many:
@@ -42,8 +42,8 @@ def collect(manifest: Manifest, results: Results, formats: Sequence[str], renew:
                 write_dataset(_all_masks(manifest, results, stage), stage / target, name)
                 (stage / _PAGE).unlink(missing_ok=True)
                 results.publish(stage, last=target)
-            made.append(f"{results.out.rstrip('/')}/{target}")
-    return made
+            written.append(f"{results.out.rstrip('/')}/{target}")
+    return written
 
 
 _PAGE = ".page.json"
@@ -59,7 +59,7 @@ def _all_masks(manifest: Manifest, results: Results, stage: Path) -> Iterator[Ma
     for key, result in manifest.results():
         content = results.read(result)
         if content is None:
-            continue  # gone since the run began; the next run misses it and makes it again
+            continue  # deleted since the run began; the next run makes it again
         page = stage / _PAGE
         page.write_bytes(content)
         masks = masks_json.read(page)

@@ -1,4 +1,4 @@
-"""The photos of a job, in an order that does not depend on anything but their names, with what is asked about each."""
+"""The images of a job with their prompts, in an order that depends only on their names."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anymask.batch.prompt_files import PromptFile, Question, read_prompts
+from anymask.batch.prompt_files import PromptEntry, PromptFile, read_prompts
 from anymask.batch.sources import (
-    FoundFile,
+    ImageFile,
+    glob_images,
+    images_in,
     is_address,
     is_folder,
     is_pattern,
-    matching,
-    pictures_in,
     read_bytes,
     stamp_of,
 )
@@ -26,85 +26,85 @@ TABLES = (".csv", ".tsv")
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One photo of a job.
+    """One image of a job.
 
     Attributes:
-        key: its name within the job, unique, with slashes: results are called so.
+        key: its name within the job, unique, with slashes: results are named after it.
         source: path or address.
         stamp: changes when the file does; "" if it is not there.
-        questions: what is asked about it; None where every photo is asked the same.
+        prompts: of its objects; None where every image has the same ones.
     """
 
     key: str
     source: str
     stamp: str
-    questions: tuple[Question, ...] | None = None
+    prompts: tuple[PromptEntry, ...] | None = None
 
 
 @dataclass
 class Inputs:
-    """What a person named, turned into photos when iterated over.
+    """What the user named, turned into images by iteration.
 
     ```python
-    Inputs(["photos"])                                  # a folder with all below it
-    Inputs(["photos/**/*.jpg"])                         # a pattern
-    Inputs(["list.txt"], images="photos")               # a path per line
-    Inputs(["photos"], prompts="boxes.json")            # the photos that a COCO file or a table of prompts names
+    Inputs(["images"])                                  # a folder with all below it
+    Inputs(["images/**/*.jpg"])                         # a pattern
+    Inputs(["list.txt"], images="images")               # a path per line
+    Inputs(["images"], prompts="boxes.json")            # the images that a COCO file or a table of prompts names
     ```
 
     Attributes:
-        named: folders, patterns, list files, photos, or one COCO JSON or CSV; paths or addresses.
+        names: folders, patterns, list files, images, or one COCO JSON or CSV; paths or addresses.
         prompts: a COCO JSON or a CSV of prompts.
         images: the folder that names in a list, a COCO JSON or a CSV count from.
-        without: a folder that is passed over when it lies in one of those named: the one with the results.
-        notes: remarks for the person, complete after the first iteration.
+        without: a folder inside one of the names that is passed over: the one with the results.
+        notes: remarks for the user, complete after the first iteration.
     """
 
-    named: Sequence[str]
+    names: Sequence[str]
     prompts: str | None = None
     images: str | None = None
     without: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if len(self.named) == 1 and self.prompts is None and self.asks_itself(self.named[0]):
-            self.prompts = self.named[0]
-        for each in (*self.named, *filter(None, (self.prompts, self.images))):
-            if not is_address(each) and not is_pattern(each) and not Path(each).exists():
-                raise InputError(f"there is no {each}")
+        if len(self.names) == 1 and self.prompts is None and self.is_prompt_file(self.names[0]):
+            self.prompts = self.names[0]
+        for name in (*self.names, *filter(None, (self.prompts, self.images))):
+            if not is_address(name) and not is_pattern(name) and not Path(name).exists():
+                raise InputError(f"there is no {name}")
 
     @staticmethod
-    def asks_itself(named: str) -> bool:
-        """Whether a file names photos together with what is asked about them."""
-        return named.lower().endswith((".json", *TABLES))
+    def is_prompt_file(name: str) -> bool:
+        """Whether a file names images together with their prompts."""
+        return name.lower().endswith((".json", *TABLES))
 
     def __iter__(self) -> Iterator[ImageInput]:
         if self.prompts is None:
-            for found in self._named():
-                yield ImageInput(_key(found.name), found.source, found.stamp)
+            for image in self._find_images():
+                yield ImageInput(_key(image.name), image.source, image.stamp)
             return
         file = read_prompts(self.prompts)
-        self._note(file.notes)
-        yield from self._asked(file)
+        self._add_notes(file.notes)
+        yield from self._match_prompts(file)
 
-    def _named(self) -> Iterator[FoundFile]:
-        """All photos that were named, by whatever way."""
-        for each in self.named:
+    def _find_images(self) -> Iterator[ImageFile]:
+        """All images of all names."""
+        for each in self.names:
             if is_pattern(each):
-                yield from matching(each)
+                yield from glob_images(each)
             elif each.lower().endswith(LISTS):
-                yield from self._listed(each)
-            elif self.asks_itself(each):
+                yield from self._read_list(each)
+            elif self.is_prompt_file(each):
                 file = read_prompts(each)
-                yield from (self._placed(name, _folder_of(each)) for name in file.questions)
+                yield from (self._locate(name, _folder_of(each)) for name in file.prompts)
             elif is_folder(each):
-                prefix = "" if len(self.named) == 1 else f"{each.rstrip('/')}/"
-                for found in pictures_in(each, self.without):
-                    yield FoundFile(prefix + found.name, found.source, found.stamp)
+                prefix = "" if len(self.names) == 1 else f"{each.rstrip('/')}/"
+                for image in images_in(each, self.without):
+                    yield ImageFile(prefix + image.name, image.source, image.stamp)
             else:
-                yield FoundFile(each if len(self.named) > 1 else _last_part(each), each, stamp_of(each))
+                yield ImageFile(each if len(self.names) > 1 else _last_part(each), each, stamp_of(each))
 
-    def _listed(self, list_file: str) -> Iterator[FoundFile]:
+    def _read_list(self, list_file: str) -> Iterator[ImageFile]:
         try:
             lines = read_bytes(list_file).decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
@@ -112,53 +112,53 @@ class Inputs:
         for line in lines:
             name = line.strip()
             if name and not name.startswith("#"):
-                yield self._placed(name, _folder_of(list_file))
+                yield self._locate(name, _folder_of(list_file))
 
-    def _placed(self, name: str, folder: str) -> FoundFile:
-        """A photo that a file names: below `images`, else beside the file, else where the command runs."""
+    def _locate(self, name: str, folder: str) -> ImageFile:
+        """An image that a file names: below `images`, else beside the file, else in the working directory."""
         if is_address(name) or Path(name).is_absolute():
-            return FoundFile(name, name, stamp_of(name))
-        beside = _joined(self.images or folder, name)
-        stamp = stamp_of(beside)
+            return ImageFile(name, name, stamp_of(name))
+        path = _join(self.images or folder, name)
+        stamp = stamp_of(path)
         if not stamp and self.images is None and not is_address(folder) and Path(name).exists():
-            return FoundFile(name, name, stamp_of(name))
-        return FoundFile(name, beside, stamp)
+            return ImageFile(name, name, stamp_of(name))
+        return ImageFile(name, path, stamp)
 
-    def _asked(self, file: PromptFile) -> Iterator[ImageInput]:
-        """The photos that a file of prompts names, among those of the folder, list or pattern if there is one."""
+    def _match_prompts(self, file: PromptFile) -> Iterator[ImageInput]:
+        """The images that a file of prompts names, among those of the folder, list or pattern if there is one."""
         assert self.prompts is not None
-        if list(self.named) == [self.prompts]:
+        if list(self.names) == [self.prompts]:
             folder = _folder_of(self.prompts)
-            yield from _merged((self._placed(name, folder), asked) for name, asked in file.questions.items())
+            yield from _merge((self._locate(name, folder), prompts) for name, prompts in file.prompts.items())
             return
-        by_key = {_key(found.name): found for found in self._named()}
+        by_key = {_key(image.name): image for image in self._find_images()}
         by_last: dict[str, list[str]] = {}
         for key in by_key:
             by_last.setdefault(_last_part(key), []).append(key)
         matched = []
-        for name, questions in file.questions.items():
+        for name, prompts in file.prompts.items():
             key = _key(name)
             if key not in by_key and len(by_last.get(_last_part(key), ())) == 1:
                 key = by_last[_last_part(key)][0]
-            matched.append((by_key.get(key) or FoundFile(key, _joined(self.named[0], name), ""), questions))
-        yield from _merged(matched)
-        unasked = set(by_key) - {_key(found.name) for found, _ in matched}
-        if unasked:
-            example = min(unasked)
-            self._note([f"{len(unasked)} photos are not in {self.prompts} and are left out, such as {example}"])
+            matched.append((by_key.get(key) or ImageFile(key, _join(self.names[0], name), ""), prompts))
+        yield from _merge(matched)
+        unmatched = set(by_key) - {_key(image.name) for image, _ in matched}
+        if unmatched:
+            example = min(unmatched)
+            self._add_notes([f"{len(unmatched)} images are not in {self.prompts} and are left out, such as {example}"])
 
-    def _note(self, lines: Sequence[str]) -> None:
+    def _add_notes(self, lines: Sequence[str]) -> None:
         self.notes.extend(line for line in lines if line not in self.notes)
 
 
-def _merged(asked: Iterable[tuple[FoundFile, list[Question]]]) -> Iterator[ImageInput]:
-    """One photo for each key, with the questions of all names that lead to it."""
-    photos: dict[str, ImageInput] = {}
-    for found, questions in asked:
-        key = _key(found.name)
-        earlier = photos[key].questions or () if key in photos else ()
-        photos[key] = ImageInput(key, found.source, found.stamp, (*earlier, *questions))
-    yield from photos.values()
+def _merge(files: Iterable[tuple[ImageFile, list[PromptEntry]]]) -> Iterator[ImageInput]:
+    """One image for each key, with the prompts of all names that have this key."""
+    images: dict[str, ImageInput] = {}
+    for file, prompts in files:
+        key = _key(file.name)
+        earlier = images[key].prompts or () if key in images else ()
+        images[key] = ImageInput(key, file.source, file.stamp, (*earlier, *prompts))
+    yield from images.values()
 
 
 def _key(name: str) -> str:
@@ -180,5 +180,5 @@ def _folder_of(file: str) -> str:
     return file.rsplit("/", 1)[0] if is_address(file) else str(Path(file).parent)
 
 
-def _joined(folder: str, name: str) -> str:
+def _join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if is_address(folder) else str(Path(folder) / name)

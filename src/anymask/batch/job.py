@@ -1,8 +1,8 @@
-"""A whole job: list the photos, go on where an earlier run stopped, have the rest done, and note what became of them.
+"""A whole batch job: list the images, continue where an earlier run stopped, process the rest, and record each outcome.
 
 ```python
-work, segmenter = resolved(Work("everything"))
-summary = run_batch(Job(Inputs(["photos"]), work, out="masks"), segmenter)
+settings, segmenter = resolve(TaskSettings("everything"))
+summary = run_batch(BatchJob(Inputs(["images"]), settings, out="masks"), segmenter)
 summary.counts, summary.failures
 ```
 """
@@ -12,54 +12,59 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from anymask.batch.cpu_affinity import available_cores, best_workers
-from anymask.batch.dataset_export import collect
+from anymask.batch.dataset_export import export_datasets
+from anymask.batch.embeddings import check_capacity, embedding_store, size_in
 from anymask.batch.inputs import Inputs
-from anymask.batch.manifest import Counts, Manifest
+from anymask.batch.manifest import Counts, Manifest, changed_settings
 from anymask.batch.processes import ProcessWorkers
-from anymask.batch.results_folder import NAME, RESULTS, Results, results_at
+from anymask.batch.results_folder import MANIFEST, RESULTS, Results, results_at
 from anymask.batch.scheduler import WorkerBackend, dispatch
 from anymask.batch.tasks import Outcome, Task, TaskSettings
 from anymask.batch.threads import ThreadWorkers
-from anymask.batch.worker import Worker, load_segmenter, same_content
+from anymask.batch.worker import Worker, same_content
 from anymask.errors import AnymaskError, InputError
 
 if TYPE_CHECKING:
-    from anymask.prediction.embedding_cache import EmbeddingStore
     from anymask.prediction.segmenter import Segmenter
-    from anymask.weights import Progress
 
 FAILURES = "failures.csv"
 _LOCK = ".lock"
-_RATE_OVER = 200
-_KEEP_SECONDS = 60.0
-_EMBEDDING_BYTES = 4096 * 256 * 4 + 128
+_RATE_IMAGES = 200
+"""The rate is that of so many images, the last ones."""
+
+_FAILURES_IN_SUMMARY = 100
+_COPY_SECONDS = 60.0
+"""Between two copies of the manifest beside results at an address."""
 
 
 @dataclass(frozen=True)
 class BatchJob:
-    """What a person asks for.
+    """What a batch does, with what, and where the results go.
 
     Attributes:
-        inputs: the photos.
-        work: what is done to each, see `resolved`.
+        inputs: the images.
+        settings: what is done to each image, as `anymask.batch.resolve.resolve` returns them.
         out: folder of results; a path, or an address of fsspec.
-        workers: how many models work side by side; None: as many as are quickest here, or as the cluster has room for.
+        workers: how many models work in parallel; None: the fastest number on this machine, or as many as the cluster
+            has cores for.
         runner: "local" or "ray".
-        ray_address: of a Ray cluster that runs already; None asks RAY_ADDRESS, and starts Ray here if that is not set.
-        fail_fast: stop at the first photo that fails.
-        retry_failed: try photos again that failed in an earlier run.
-        store_bytes: for "embed": what the embedding store may hold from now on; None leaves it.
+        ray_address: of a running Ray cluster; None uses the variable RAY_ADDRESS, and starts Ray on this machine if it
+            is not set.
+        fail_fast: stop at the first image that fails.
+        retry_failed: process images again that failed in an earlier run.
+        store_bytes: for "embed": new capacity of the embedding store; None leaves it.
     """
 
     inputs: Inputs
-    work: TaskSettings
+    settings: TaskSettings
     out: str
     workers: int | None = None
     runner: str = "local"
@@ -68,20 +73,21 @@ class BatchJob:
     retry_failed: bool = False
     store_bytes: int | None = None
 
-    def settings(self) -> dict[str, Any]:
-        """What must not change between two runs on one folder."""
+    def as_dict(self) -> dict[str, Any]:
+        """What must not change between two runs on one folder, as plain JSON values."""
         inputs = self.inputs
-        named = {"inputs": list(inputs.named), "prompts": inputs.prompts, "images": inputs.images}
-        return {**named, **self.work.settings()}
+        return {
+            "inputs": list(inputs.names), "prompts": inputs.prompts, "images": inputs.images, **self.settings.as_dict(),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         counts: of the whole job.
-        rate: photos per second lately; 0 before the second one.
+        rate: images per second over the last 200 images; 0 before the second one.
     """
 
     counts: Counts
@@ -89,22 +95,22 @@ class BatchStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None if there is none yet."""
+        """At this rate; None before there is a rate."""
         return self.counts.waiting / self.rate if self.rate else None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did, and how the job stands.
+    """What a run did, and the state of the job after it.
 
     Attributes:
         counts: of the whole job.
-        now: photos that this run did, failures included.
-        found_ready: photos that a killed run had done and not recorded.
-        seconds: this run took for its photos.
-        failures: key and reason, of the whole job, the first hundred.
-        notes: remarks for the person.
-        collected: files made from all results at the end.
+        now: images that this run processed, failures included.
+        found_ready: images whose results a killed run had published and not recorded.
+        seconds: duration of this run's processing.
+        failures: key and reason of failed images of the whole job, the first hundred.
+        notes: remarks for the user.
+        datasets: paths or addresses of files written from all results at the end.
     """
 
     counts: Counts
@@ -113,260 +119,68 @@ class Summary:
     seconds: float
     failures: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    collected: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
 
 
-class Stopped(AnymaskError):  # noqa: N818 - names the state of the job
-    """The job stopped before its end, and can go on."""
-
-
-def resolved(
-    work: TaskSettings, progress: Progress | None = None, allow: str | None = None
-) -> tuple[TaskSettings, Segmenter]:
-    """Load the model once, fetching it if needed, and state what "auto" stands for here.
-
-    Args:
-        work: as a person asked for it.
-        progress: told about downloads.
-        allow: licences of weights that may be used.
-
-    Raises:
-        ModelError, WeightsError, EngineError: as `anymask.load`.
-        PromptError: words that the detector cannot know.
-    """
-    from anymask.weights import ensure, find_model
-
-    ensure(find_model(work.model), allow=allow, progress=progress)
-    segmenter = load_segmenter(work)
-    detector, hashes = work.detector, segmenter.weights
-    if work.kind == "text":
-        detector, of_detector = _resolved_detector(work, progress, allow)
-        hashes = f"{hashes} {of_detector}"
-    if work.kind == "everything":
-        _check_options(segmenter, work)
-    settled = replace(
-        work, model=segmenter.model, detector=detector, weights=hashes, engine=segmenter.engine,
-        precision=segmenter.precision, device=segmenter.device,
-    )  # fmt: skip
-    return settled, segmenter
-
-
-def _check_options(segmenter: Segmenter, work: TaskSettings) -> None:
-    """Ask about a blank picture, and stop at once: wrong options are refused once, and not for every photo."""
-    import numpy as np
-
-    blank = segmenter.encode(np.zeros((64, 64, 3), np.uint8))
-    blank.everything(**{**work.options, "tile": None}, stop=lambda: True)
-
-
-def _resolved_detector(work: TaskSettings, progress: Progress | None, allow: str | None) -> tuple[str, str]:
-    """The detector's own name and the hash of its weights; its vocabulary is asked before any work is done."""
-    from pathlib import Path
-
-    from anymask.detection.loading import auto_detector, load_detector
-    from anymask.weights import find_model
-    from anymask.weights.model_entry import sha256_of
-
-    name = auto_detector(progress).name if work.detector in ("", "auto") else work.detector
-    runtime: dict[str, Any] = {"engine": work.engine, "precision": work.precision, "device": work.device}
-    runtime |= {"threads": work.threads, "allow": allow, "progress": progress}
-    load_detector(name, classes=work.classes, **runtime).check(work.text)
-    if name.lower().endswith(".onnx"):
-        return name, sha256_of(Path(name).expanduser())
-    return name, " ".join(file.sha256 for file in find_model(name).files)
+class JobStopped(AnymaskError):  # noqa: N818 - names the state of the job
+    """The job stopped before its end, and can continue."""
 
 
 def run_batch(
     job: BatchJob, segmenter: Segmenter | None = None, progress: Callable[[BatchStatus], None] = lambda status: None
 ) -> Summary:
-    """Do what of a job is not done yet.
+    """Process the images of a job that are not done yet.
 
     Args:
         job: what to do.
-        segmenter: of `resolved`, so that one worker need not load it again.
-        progress: told when photos are done, and at least every half second.
+        segmenter: as `resolve` returns it, so that a single worker need not load the model again.
+        progress: called after each image, and at least every half second.
 
     Raises:
-        InputError: inputs that cannot be used, a folder of results that was begun with other settings, or that
-            another process is working in.
-        Stopped: the disk is full, or workers cannot work; the same job goes on from there.
+        InputError: the inputs cannot be used, the folder of results was begun with other settings, or another process
+            is working in it.
+        JobStopped: the disk is full, or the workers cannot work; the same job continues from there.
     """
     results = results_at(job.out)
-    with _held(results), contextlib.closing(Manifest(results.home / NAME)) as manifest:
-        run = _Run(job, results, manifest, progress)
-        return run.done(segmenter)
-
-
-class _Run:
-    """One run of a job, with the manifest open and the lock held."""
-
-    def __init__(
-        self, job: BatchJob, results: Results, manifest: Manifest, progress: Callable[[BatchStatus], None]
-    ) -> None:
-        self._job, self._results, self._manifest, self._progress = job, results, manifest, progress
-        self._notes: list[str] = []
-        self._now = self._found_ready = 0
-        self._stopped = ""
-        self._collected: list[str] = []
-        self._ends: deque[float] = deque(maxlen=_RATE_OVER)
-        self._last_copy = time.monotonic()
-
-    def done(self, segmenter: Segmenter | None) -> Summary:
-        resumed = self._begin()
-        self._plan()
-        self._counts = self._manifest.counts()
+    with _lock_folder(results), contextlib.closing(Manifest(results.home / MANIFEST)) as manifest:
+        resumed = _check_settings(job, results, manifest)
+        notes = _plan(job, results, manifest)
+        tally = _Tally(manifest.counts())
         started = time.monotonic()
-        self._ends.append(started)
-        if self._counts.waiting:
-            self._work(segmenter, resumed)
-        seconds = time.monotonic() - started
-        self._finish()
-        if self._stopped:
-            done = f"{self._counts.done} of {self._counts.photos} photos are done"
-            raise Stopped(f"{self._stopped}; {done}, and the same command goes on from there")
-        return self._summary(seconds)
-
-    def _begin(self) -> bool:
-        """Compare with what the folder was begun with, or write that down; tells whether there may be results."""
-        settings, before = self._job.settings(), self._manifest.settings()
-        if before is None:
-            self._manifest.begin(settings)
-            return self._results.has(RESULTS)
-        if changes := differences(before, settings):
-            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-            raise InputError(
-                f"{self._job.out} was begun with other settings: {'; '.join(changes[:3])}{more}. "
-                "Use the same ones, or another --out"
-            )
-        return True
-
-    def _plan(self) -> None:
-        inputs = self._job.inputs
-        repeated = self._manifest.plan(inputs, same_content)
-        self._notes += inputs.notes
-        if repeated:
-            self._notes.append(f"{repeated} photos are named more than once, and are done once")
-        if lost := self._manifest.forget_lost(self._size_of):
-            self._notes.append(f"the results of {lost} photos were gone or cut short: they are made again")
-        if self._job.retry_failed:
-            self._manifest.retry_failed()
-        if not self._manifest.counts().photos:
-            raise InputError(f"there are no photos in {', '.join(inputs.named)}")
-        if self._job.work.kind == "embed":
-            self._check_room()
-
-    def _size_of(self, name: str) -> int | None:
-        if self._job.work.kind != "embed":
-            return self._results.size_of(name)
         try:
-            return (_store().folder / name).stat().st_size
-        except OSError:
-            return None
-
-    def _check_room(self) -> None:
-        """Refuse to fill a store with more than it keeps: the first embeddings would be gone in the morning."""
-        store = _store()
-        if self._job.store_bytes is not None:
-            store.keep_cap(self._job.store_bytes)
-        needed = self._manifest.counts().photos * _EMBEDDING_BYTES
-        if needed > store.cap:
-            raise InputError(
-                f"{needed / 1e9:.1f} GB of embeddings do not fit the store, which keeps {store.cap / 1e9:.1f} GB: "
-                f"let it keep more with --store-gb {needed / 1e9 * 1.1 + 0.1:.1f}"
-            )
-
-    def _work(self, segmenter: Segmenter | None, resumed: bool) -> None:
-        tasks: Iterator[Task] = (replace(task, look_first=resumed) for task in self._manifest.waiting())
-        try:
-            dispatch(self._crew(segmenter), tasks, self._tell, self._pulse)
-            self._manifest.commit()
+            if tally.counts.waiting:
+                workers = _start_workers(job, results, segmenter, tally.counts.waiting)
+                tasks = (replace(task, look_first=resumed) for task in manifest.waiting())
+                _process_images(job, results, manifest, workers, tasks, tally, progress)
         except InputError:
             raise
         except AnymaskError as error:
-            self._stopped = str(error)
-
-    def _crew(self, segmenter: Segmenter | None) -> WorkerBackend:
-        job = self._job
-        if job.runner == "ray":
-            from anymask.batch.ray import RayWorkers
-
-            return RayWorkers(job.work, job.out, job.workers, job.ray_address)
-        workers = job.workers or self._best_workers()
-        if workers == 1:
-            return ThreadWorkers(Worker(job.work, self._results, segmenter))
-        threads = job.work.threads or max(1, available_cores() // workers)
-        return ProcessWorkers(replace(job.work, threads=threads), job.out, workers)
-
-    def _best_workers(self) -> int:
-        from anymask.weights import find_model
-
-        work = self._job.work
-        alone = work.threads is not None or work.device != "cpu" or work.options.get("max_seconds") is not None
-        return 1 if alone else best_workers(self._counts.waiting, find_model(work.model).size)
-
-    def _tell(self, outcome: Outcome) -> bool:
-        if outcome.state == "stopped":
-            self._stopped = outcome.error
-            return False
-        self._manifest.record(outcome)
-        counts, failed = self._counts, outcome.state == "failed"
-        self._counts = replace(
-            counts, waiting=counts.waiting - 1, failed=counts.failed + failed, done=counts.done + (not failed),
-            masks=counts.masks + (outcome.masks or 0),
-        )  # fmt: skip
-        if outcome.found_ready:
-            self._found_ready += 1
-        else:
-            self._now += 1
-            self._ends.append(time.monotonic())
-        self._progress(self._status())
-        return not (failed and self._job.fail_fast)
-
-    def _pulse(self) -> None:
-        self._progress(self._status())
-        if time.monotonic() - self._last_copy > _KEEP_SECONDS:
-            self._last_copy = time.monotonic()
-            self._manifest.commit()
-            self._results.keep(self._manifest.path)
-
-    def _status(self) -> BatchStatus:
-        spent = self._ends[-1] - self._ends[0]
-        return BatchStatus(self._counts, (len(self._ends) - 1) / spent if spent > 0 else 0.0)
-
-    def _finish(self) -> None:
-        """Write the list of failures and a copy of the manifest; a disk that is full stays the reason given."""
+            with contextlib.suppress(AnymaskError):  # the first error is the reason
+                _write_reports(results, manifest, formats=(), renew=False)
+            raise _stopped(error, tally.counts) from None
+        seconds = time.monotonic() - started
         try:
-            self._manifest.commit()
-            self._write_failures()
-            if not self._stopped and not self._counts.waiting:
-                work = self._now + self._found_ready > 0
-                self._collected = collect(self._manifest, self._results, self._job.work.formats, renew=work)
-            self._results.keep(self._manifest.path)
+            formats = () if tally.counts.waiting else job.settings.formats
+            datasets = _write_reports(results, manifest, formats, renew=tally.now + tally.found_ready > 0)
         except AnymaskError as error:
-            self._stopped = self._stopped or str(error)
+            raise _stopped(error, tally.counts) from None
+        failures = tuple(itertools.islice(manifest.failures(), _FAILURES_IN_SUMMARY))
+    return Summary(tally.counts, tally.now, tally.found_ready, seconds, failures, tuple(notes), tuple(datasets))
 
-    def _write_failures(self) -> None:
-        failures = list(self._manifest.failures())
-        if not failures and self._results.size_of(FAILURES) is None:
-            return
-        table = io.StringIO()
-        writer = csv.writer(table)
-        writer.writerow(("photo", "reason"))
-        writer.writerows(failures)
-        with self._results.draft() as stage:
-            (stage / FAILURES).write_text(table.getvalue(), encoding="utf-8", newline="")
-            self._results.publish(stage, last=FAILURES)
 
-    def _summary(self, seconds: float) -> Summary:
-        failures = tuple(pair for pair, _ in zip(self._manifest.failures(), range(100), strict=False))
-        return Summary(
-            self._counts, self._now, self._found_ready, seconds, failures, tuple(self._notes), tuple(self._collected)
-        )
+def _stopped(error: AnymaskError, counts: Counts) -> JobStopped:
+    done = f"{counts.done} of {counts.images} images are done"
+    return JobStopped(f"{error}; {done}, and the same command continues from there")
 
 
 @contextlib.contextmanager
-def _held(results: Results) -> Iterator[None]:
-    """Hold the job's lock, so that one process at a time works in a folder; the system lets go of it when it dies."""
+def _lock_folder(results: Results) -> Iterator[None]:
+    """Lock the folder for this process; the operating system releases the lock when the process dies.
+
+    Raises:
+        InputError: another process holds the lock.
+        AnymaskError: the lock cannot be written.
+    """
     from filelock import FileLock, Timeout
 
     results.make_home()
@@ -384,27 +198,176 @@ def _held(results: Results) -> Iterator[None]:
         lock.release()
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What changed between two settings, a few words each."""
-    found = []
-    for name in sorted({*before, *now}):
-        old, new = before.get(name), now.get(name)
-        if old == new:
-            continue
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{prefix}{name}.")
+# ---------------------------------------------------------------- before the first image
+
+
+def _check_settings(job: BatchJob, results: Results, manifest: Manifest) -> bool:
+    """Compare the job with the one that the folder was begun with, or record it in a new folder.
+
+    Returns:
+        Whether the folder may hold results that the manifest does not know of.
+
+    Raises:
+        InputError: the folder was begun with other settings.
+    """
+    settings, before = job.as_dict(), manifest.settings()
+    if before is None:
+        manifest.begin(settings)
+        return results.has(RESULTS)
+    if changes := changed_settings(before, settings):
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        raise InputError(
+            f"{job.out} was begun with other settings: {'; '.join(changes[:3])}{more}. "
+            "Use the same ones, or another --out"
+        )
+    return True
+
+
+def _plan(job: BatchJob, results: Results, manifest: Manifest) -> list[str]:
+    """Put the images into the manifest, with those waiting whose results are lost.
+
+    Returns:
+        Remarks for the user.
+
+    Raises:
+        InputError: there are no images, or their embeddings do not fit the store.
+    """
+    repeated = manifest.plan(job.inputs, same_content)
+    notes = list(job.inputs.notes)
+    if repeated:
+        notes.append(f"{repeated} images are named more than once, and are processed once")
+    embeddings = embedding_store() if job.settings.kind == "embed" else None
+    if lost := manifest.forget_lost(results.size_of if embeddings is None else size_in(embeddings)):
+        notes.append(f"the results of {lost} images were missing or incomplete: they are made again")
+    if job.retry_failed:
+        manifest.retry_failed()
+    images = manifest.counts().images
+    if not images:
+        raise InputError(f"there are no images in {', '.join(job.inputs.names)}")
+    if embeddings is not None:
+        check_capacity(embeddings, images, job.store_bytes)
+    return notes
+
+
+# ---------------------------------------------------------------- the images
+
+
+@dataclass
+class _Tally:
+    """Counts of a run while it goes on.
+
+    Attributes:
+        counts: of the whole job.
+        now, found_ready: see `Summary`.
+        ends: `time.monotonic()` at the start, then at the end of each image of this run; the last 200.
+    """
+
+    counts: Counts
+    now: int = 0
+    found_ready: int = 0
+    ends: deque[float] = field(default_factory=lambda: deque([time.monotonic()], maxlen=_RATE_IMAGES))
+
+    def add(self, outcome: Outcome) -> None:
+        counts, failed = self.counts, outcome.state == "failed"
+        self.counts = replace(
+            counts, waiting=counts.waiting - 1, failed=counts.failed + failed, done=counts.done + (not failed),
+            masks=counts.masks + (outcome.masks or 0),
+        )  # fmt: skip
+        if outcome.found_ready:
+            self.found_ready += 1
         else:
-            found.append(f"{prefix}{name} was {_short(old)}, now {_short(new)}")
-    return found
+            self.now += 1
+            self.ends.append(time.monotonic())
+
+    def status(self) -> BatchStatus:
+        seconds = self.ends[-1] - self.ends[0]
+        return BatchStatus(self.counts, (len(self.ends) - 1) / seconds if seconds > 0 else 0.0)
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _start_workers(job: BatchJob, results: Results, segmenter: Segmenter | None, waiting: int) -> WorkerBackend:
+    settings = job.settings
+    if job.runner == "ray":
+        from anymask.batch.ray import RayWorkers
+
+        return RayWorkers(settings, job.out, job.workers, job.ray_address)
+    workers = job.workers or _fastest_workers(settings, waiting)
+    if workers == 1:
+        return ThreadWorkers(Worker(settings, results, segmenter))
+    threads = settings.threads or max(1, available_cores() // workers)
+    return ProcessWorkers(replace(settings, threads=threads), job.out, workers)
 
 
-def _store() -> EmbeddingStore:
-    from anymask.prediction.embedding_cache import EmbeddingStore
-    from anymask.weights import cache_root
+def _fastest_workers(settings: TaskSettings, waiting: int) -> int:
+    from anymask.weights import find_model
 
-    return EmbeddingStore(cache_root() / "embeddings")
+    single = settings.threads is not None or settings.device != "cpu" or settings.options.get("max_seconds") is not None
+    return 1 if single else best_workers(waiting, find_model(settings.model).size)
+
+
+def _process_images(
+    job: BatchJob, results: Results, manifest: Manifest, workers: WorkerBackend, tasks: Iterator[Task], tally: _Tally,
+    progress: Callable[[BatchStatus], None],
+) -> None:  # fmt: skip
+    """Process images until none waits, or one has failed and the job is to stop at that.
+
+    Raises:
+        AnymaskError: the disk is full, or the workers cannot work.
+    """
+    last_copy = time.monotonic()
+
+    def record(outcome: Outcome) -> bool:
+        if outcome.state == "stopped":
+            raise AnymaskError(outcome.error)
+        manifest.record(outcome)
+        tally.add(outcome)
+        progress(tally.status())
+        return not (job.fail_fast and outcome.state == "failed")
+
+    def tick() -> None:
+        nonlocal last_copy
+        progress(tally.status())
+        if time.monotonic() - last_copy > _COPY_SECONDS:
+            last_copy = time.monotonic()
+            manifest.commit()
+            results.copy_manifest(manifest.path)
+
+    dispatch(workers, tasks, record, tick)
+    manifest.commit()
+
+
+# ---------------------------------------------------------------- after the last image
+
+
+def _write_reports(results: Results, manifest: Manifest, formats: Sequence[str], renew: bool) -> list[str]:
+    """Write the list of failures, the datasets of all results in these formats, and a copy of the manifest.
+
+    Args:
+        results: folder of the job.
+        manifest: of the job.
+        formats: see `export_datasets`.
+        renew: also write datasets that exist already.
+
+    Returns:
+        Paths or addresses of the datasets written.
+
+    Raises:
+        AnymaskError: the disk is full or failed, or a format cannot hold the masks.
+    """
+    manifest.commit()
+    _write_failures(results, manifest)
+    datasets = export_datasets(manifest, results, formats, renew)
+    results.copy_manifest(manifest.path)
+    return datasets
+
+
+def _write_failures(results: Results, manifest: Manifest) -> None:
+    failures = list(manifest.failures())
+    if not failures and results.size_of(FAILURES) is None:
+        return
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(("photo", "reason"))
+    writer.writerows(failures)
+    with results.draft() as stage:
+        (stage / FAILURES).write_text(table.getvalue(), encoding="utf-8", newline="")
+        results.publish(stage, last=FAILURES)

@@ -1,6 +1,6 @@
-"""What became of each photo of a job: one SQLite file in the folder of results.
+"""The state of each image of a job: one SQLite file in the folder of results.
 
-The file is written by one process at a time, the one that holds the job's lock; anybody may read it meanwhile:
+The file is written by one process at a time, the one that holds the job's lock; others may read it meanwhile:
 
     sqlite3 manifest.sqlite "select state, count(*) from photos group by state"
 """
@@ -23,7 +23,7 @@ from anymask.batch.tasks import Outcome, Task
 from anymask.errors import AnymaskError, InputError
 
 _COMMIT_SECONDS = 0.5
-"""Outcomes not yet committed when the process dies are found again by their result files."""
+"""Outcomes that were not committed when the process died are found again by their result files."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -32,12 +32,12 @@ CREATE TABLE IF NOT EXISTS photos (
     position INTEGER,           -- in the order of results; NULL: no longer among the inputs
     source TEXT NOT NULL,
     stamp TEXT NOT NULL,        -- size and time of the file when it was listed
-    prompts TEXT,               -- JSON; NULL where every photo is asked the same
+    prompts TEXT,               -- JSON; NULL where every image has the same ones
     state TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'failed')),
     error TEXT,                 -- why it failed, in one line
     result TEXT,                -- file, below the folder
     result_bytes INTEGER,
-    sha256 TEXT,                -- of the photo
+    sha256 TEXT,                -- of the image's file
     masks INTEGER,
     seconds REAL,
     finished TEXT               -- UTC
@@ -48,15 +48,15 @@ CREATE INDEX IF NOT EXISTS photos_by_state ON photos (state, position);
 
 @dataclass(frozen=True)
 class Counts:
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
-        photos: all of them.
-        done, failed, waiting: their states.
-        masks: made.
+        images: all of them.
+        done, failed, waiting: how many are in each state.
+        masks: of all images that are done.
     """
 
-    photos: int
+    images: int
     done: int
     failed: int
     waiting: int
@@ -74,7 +74,7 @@ class Manifest:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._last_commit = time.monotonic()
-        with self._explained():
+        with self._convert_errors():
             self._base = sqlite3.connect(path, isolation_level=None)
             self._base.execute("PRAGMA synchronous = FULL")
             self._base.executescript(_SCHEMA)
@@ -88,35 +88,35 @@ class Manifest:
     # ------------------------------------------------------------ the job
 
     def settings(self) -> dict[str, Any] | None:
-        """What the job was begun with; None for a new one."""
-        with self._explained():
+        """Settings that the job was begun with; None for a new one."""
+        with self._convert_errors():
             row = self._base.execute("SELECT value FROM job WHERE name = 'settings'").fetchone()
         settings: dict[str, Any] | None = json.loads(row[0]) if row else None
         return settings
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Write down what a new job is made with."""
+        """Record the settings of a new job."""
         rows = [("settings", json.dumps(settings)), ("version", __version__), ("begun", _now())]
-        with self._explained(), self._transaction():
+        with self._convert_errors(), self._transaction():
             self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
 
-    # ------------------------------------------------------------ the photos
+    # ------------------------------------------------------------ the images
 
-    def plan(self, photos: Iterable[ImageInput], same: Callable[[str, str], bool]) -> int:
-        """Take in the list of photos: new ones wait, known ones keep their state unless their file has changed.
+    def plan(self, images: Iterable[ImageInput], same: Callable[[str, str], bool]) -> int:
+        """Take in the list of images: new ones wait, known ones keep their state unless their file has changed.
 
         Args:
-            photos: in order; of two with one key the first counts.
-            same: tells from path and sha256 whether a file that was touched has the content that was worked on.
+            images: in order; of two with one key the first counts.
+            same: whether the file at a path or an address has this sha256; called where its size or time has changed.
 
         Returns:
-            How many photos were named more than once.
+            How many images were named more than once.
 
         Raises:
-            InputError: other prompts for photos that are done.
+            InputError: images that are done have other prompts now.
         """
-        with self._explained(), self._transaction():
-            repeated = self._take_in(photos)
+        with self._convert_errors(), self._transaction():
+            repeated = self._take_in(images)
             self._refuse_other_prompts()
             self._recheck_touched(same)
             self._base.execute("UPDATE photos SET position = NULL")
@@ -128,19 +128,19 @@ class Manifest:
             )
         return repeated
 
-    def _take_in(self, photos: Iterable[ImageInput]) -> int:
+    def _take_in(self, images: Iterable[ImageInput]) -> int:
         self._base.execute(
             "CREATE TEMP TABLE IF NOT EXISTS incoming "
             "(key TEXT PRIMARY KEY, position INTEGER, source TEXT, stamp TEXT, prompts TEXT)"
         )
         self._base.execute("DELETE FROM incoming")
-        named = 0
-        for named, photo in enumerate(photos, start=1):
-            prompts = None if photo.questions is None else json.dumps(photo.questions)
-            row = (photo.key, named, _stored(photo.source), photo.stamp, prompts)
+        position = 0
+        for position, image in enumerate(images, start=1):
+            prompts = None if image.prompts is None else json.dumps(image.prompts)
+            row = (image.key, position, _encode_path(image.source), image.stamp, prompts)
             self._base.execute("INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?)", row)
-        kept: int = self._base.execute("SELECT count(*) FROM incoming").fetchone()[0]
-        return named - kept
+        unique: int = self._base.execute("SELECT count(*) FROM incoming").fetchone()[0]
+        return position - unique
 
     def _refuse_other_prompts(self) -> None:
         changed = self._base.execute(
@@ -149,7 +149,7 @@ class Manifest:
         ).fetchall()
         if changed:
             raise InputError(
-                f"what is asked about {len(changed)} photos that are done has changed, first {changed[0][0]}: "
+                f"the prompts of {len(changed)} images that are done have changed, first {changed[0][0]}: "
                 f"use another --out, or the prompts that {self.path.parent} was begun with"
             )
 
@@ -159,12 +159,12 @@ class Manifest:
             "WHERE photos.stamp IS NOT incoming.stamp AND state != 'waiting'"
         ).fetchall()
         for key, source, sha256, state in touched:
-            if state == "failed" or not same(_path(source), sha256 or ""):
+            if state == "failed" or not same(_decode_path(source), sha256 or ""):
                 self._wait_again(key)
 
     def forget_lost(self, size_of: Callable[[str], int | None]) -> int:
-        """Let photos wait again whose results are gone or were cut short; returns how many."""
-        with self._explained(), self._transaction():
+        """Mark images as waiting whose results are missing or incomplete; returns how many."""
+        with self._convert_errors(), self._transaction():
             done = self._base.execute("SELECT key, result, result_bytes FROM photos WHERE state = 'done'")
             lost = [key for key, result, size in done if size_of(result) != size]
             for key in lost:
@@ -172,8 +172,8 @@ class Manifest:
         return len(lost)
 
     def retry_failed(self) -> None:
-        """Let failed photos wait again."""
-        with self._explained(), self._transaction():
+        """Mark failed images as waiting."""
+        with self._convert_errors(), self._transaction():
             for (key,) in self._base.execute("SELECT key FROM photos WHERE state = 'failed'").fetchall():
                 self._wait_again(key)
 
@@ -181,10 +181,10 @@ class Manifest:
         self._base.execute("UPDATE photos SET state = 'waiting', error = NULL WHERE key = ?", (key,))
 
     def waiting(self, batch: int = 1000) -> Iterator[Task]:
-        """The photos still to be done, in order; read in batches, so that a million take no memory."""
+        """The images still to be processed, in order; read in batches, so that a million take no memory."""
         last = -1
         while True:
-            with self._explained():
+            with self._convert_errors():
                 rows = self._base.execute(
                     "SELECT position, key, source, prompts FROM photos "
                     "WHERE state = 'waiting' AND position > ? ORDER BY position LIMIT ?",
@@ -193,15 +193,15 @@ class Manifest:
             if not rows:
                 return
             for last, key, source, prompts in rows:  # noqa: B007 - read by the next query
-                yield Task(key, _path(source), None if prompts is None else json.loads(prompts))
+                yield Task(key, _decode_path(source), None if prompts is None else json.loads(prompts))
 
     def record(self, outcome: Outcome) -> None:
-        """Note what became of a photo; committed within half a second of further outcomes, or by `close`."""
+        """Record the outcome of an image; committed within half a second of further outcomes, or by `close`."""
         row = (
             outcome.state, outcome.error or None, outcome.result or None, outcome.result_bytes, outcome.sha256 or None,
             outcome.masks, outcome.seconds, _now(), outcome.key,
         )  # fmt: skip
-        with self._explained():
+        with self._convert_errors():
             if not self._base.in_transaction:
                 self._base.execute("BEGIN")
             self._base.execute(
@@ -213,33 +213,33 @@ class Manifest:
                 self._commit()
 
     def commit(self) -> None:
-        """Make all that was recorded safe."""
-        with self._explained():
+        """Commit all that was recorded."""
+        with self._convert_errors():
             self._commit()
 
     # ------------------------------------------------------------ the report
 
     def counts(self) -> Counts:
-        """How far the job is."""
-        with self._explained():
+        """Progress of the job."""
+        with self._convert_errors():
             rows = self._base.execute(
                 "SELECT state, count(*), total(masks) FROM photos WHERE position IS NOT NULL GROUP BY state"
             ).fetchall()
         by_state = {state: count for state, count, _ in rows}
         done, failed, waiting = (by_state.get(state, 0) for state in ("done", "failed", "waiting"))
-        masks = int(sum(made for state, _, made in rows if state == "done"))
+        masks = int(sum(count for state, _, count in rows if state == "done"))
         return Counts(done + failed + waiting, done, failed, waiting, masks)
 
     def failures(self) -> Iterator[tuple[str, str]]:
-        """Key and reason of every photo that failed, in order."""
-        with self._explained():
+        """Key and reason of every image that failed, in order."""
+        with self._convert_errors():
             yield from self._base.execute(
                 "SELECT key, error FROM photos WHERE state = 'failed' AND position IS NOT NULL ORDER BY position"
             )
 
     def results(self) -> Iterator[tuple[str, str]]:
-        """Key and result file of every photo that is done, in order."""
-        with self._explained():
+        """Key and result file of every image that is done, in order."""
+        with self._convert_errors():
             yield from self._base.execute(
                 "SELECT key, result FROM photos WHERE state = 'done' AND position IS NOT NULL ORDER BY position"
             )
@@ -264,7 +264,7 @@ class Manifest:
         self._commit()
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _convert_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -277,7 +277,7 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _stored(path: str) -> str | bytes:
+def _encode_path(path: str) -> str | bytes:
     """A path as a database can hold it: as text, or as bytes where they are no UTF-8."""
     try:
         path.encode()
@@ -286,5 +286,24 @@ def _stored(path: str) -> str | bytes:
     return path
 
 
-def _path(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else os.fsdecode(stored)
+def _decode_path(value: str | bytes) -> str:
+    return value if isinstance(value, str) else os.fsdecode(value)
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What changed between two settings, such as "options.select was object, now part"."""
+    changes = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changes += changed_settings(old, new, f"{prefix}{name}.")
+        else:
+            changes.append(f"{prefix}{name} was {_shorten(old)}, now {_shorten(new)}")
+    return changes
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
-"""A crew of processes on this machine, each with its own model: for many cores, and for photos that kill a process.
+"""Worker processes on this machine, each with its own model: for many cores, and for images that kill a process.
 
-Workers write the results; what they tell the first process goes through a pipe. When that process dies in whatever
-way, the pipe ends, and they end at once.
+Workers write the results, and send outcomes to the first process through a pipe. When that process dies, the pipe is
+closed, and they exit at once.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ _READY = "ready"
 class ProcessWorkers:
     """See `anymask.batch.scheduler.WorkerBackend`."""
 
-    def __init__(self, work: TaskSettings, out: str, workers: int, in_flight: int = IN_FLIGHT) -> None:
+    def __init__(self, settings: TaskSettings, out: str, workers: int, in_flight: int = IN_FLIGHT) -> None:
         self.workers = workers
         self.in_flight = in_flight
-        self._work, self._out = work, out
-        self._members = [self._started() for _ in range(workers)]
+        self._settings, self._out = settings, out
+        self._members = [self._start() for _ in range(workers)]
         self._ready: set[int] = set()
         self._false_starts = 0
 
-    def _started(self) -> tuple[SpawnProcess, Connection]:
+    def _start(self) -> tuple[SpawnProcess, Connection]:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self._work, self._out, self.in_flight), daemon=True)
+        process = context.Process(target=_serve, args=(there, self._settings, self._out, self.in_flight), daemon=True)
         process.start()
         there.close()
         return process, here
 
-    def give(self, worker: int, task: Task) -> None:
-        """Send a photo; a worker that is gone is noticed by `news`."""
+    def submit(self, worker: int, task: Task) -> None:
+        """Send an image; `poll` notices a dead worker."""
         with contextlib.suppress(OSError):
             self._members[worker][1].send(task)
 
-    def news(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
+    def poll(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
         """Wait for outcomes or deaths."""
         by_pipe = {id(pipe): number for number, (_, pipe) in enumerate(self._members)}
-        told: list[tuple[int, Outcome | Death]] = []
+        events: list[tuple[int, Outcome | Death]] = []
         for pipe in multiprocessing.connection.wait([pipe for _, pipe in self._members], seconds):
             worker = by_pipe[id(pipe)]
             try:
                 message = self._members[worker][1].recv()
             except (EOFError, OSError):
-                told.append((worker, self._death(worker)))
+                events.append((worker, self._death(worker)))
                 continue
             if message == _READY:
                 self._ready.add(worker)
@@ -69,8 +69,8 @@ class ProcessWorkers:
             elif isinstance(message, str):
                 raise start_failed(message)
             else:
-                told.append((worker, message))
-        return told
+                events.append((worker, message))
+        return events
 
     def _death(self, worker: int) -> Death:
         process = self._members[worker][0]
@@ -89,7 +89,7 @@ class ProcessWorkers:
         """Start another process."""
         self._members[worker][1].close()
         self._ready.discard(worker)
-        self._members[worker] = self._started()
+        self._members[worker] = self._start()
 
     def stop(self) -> None:
         """End all processes."""
@@ -103,30 +103,30 @@ class ProcessWorkers:
                 process.join()
 
 
-def _serve(pipe: Connection, work: TaskSettings, out: str, in_flight: int) -> None:
-    """What a worker process does: photos, until the pipe ends."""
+def _serve(pipe: Connection, settings: TaskSettings, out: str, in_flight: int) -> None:
+    """Process images until the pipe is closed; the target of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process, which then ends this one
     lock = threading.Lock()
 
-    def tell(message: Any) -> None:
-        with lock, contextlib.suppress(OSError):  # nobody is there any more; the main thread sees that too
+    def send(message: Any) -> None:
+        with lock, contextlib.suppress(OSError):  # the first process is gone; the main thread notices that too
             pipe.send(message)
 
     try:
-        if work.threads:
-            claim_cores(work.threads)
-        worker = Worker(work, results_at(out))
+        if settings.threads:
+            claim_cores(settings.threads)
+        worker = Worker(settings, results_at(out))
     except Exception as error:
-        tell(f"{error}" or type(error).__name__)
+        send(f"{error}" or type(error).__name__)
         return
-    tell(_READY)
-    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="photo")
+    send(_READY)
+    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="image")
 
-    def do(task: Task) -> None:
-        tell(worker.do(task))
+    def process(task: Task) -> None:
+        send(worker.process(task))
 
     try:
         while True:
-            pool.submit(do, pipe.recv())
+            pool.submit(process, pipe.recv())
     except (EOFError, OSError):
-        os._exit(0)  # at once: a photo in hand is the next run's
+        os._exit(0)  # at once: the next run processes what was in flight

@@ -1,4 +1,4 @@
-"""What is asked about each photo, read from a file: boxes of a COCO dataset, or points and boxes of a CSV table."""
+"""The prompts of each image, read from a file: boxes of a COCO dataset, or points and boxes of a CSV table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from anymask.batch.sources import read_bytes
 from anymask.errors import InputError
 
-Question = dict[str, Any]
+PromptEntry = dict[str, Any]
 """One object: {"points": [[x, y], …], "labels": [1, …], "box": [x_min, y_min, x_max, y_max] or None, "name": str or
-None}, in pixels of the photo as displayed."""
+None}, in pixels of the image as displayed."""
 
 _IMAGE = ("image", "file", "file_name", "filename", "path", "photo")
 _OBJECT = ("object", "object_id")
@@ -31,14 +31,14 @@ _LABELS = {"1": 1, "0": 0, "": 1, "include": 1, "exclude": 0, "1.0": 1, "0.0": 0
 
 @dataclass(frozen=True)
 class PromptFile:
-    """What a file asks.
+    """The prompts of a file.
 
     Attributes:
-        questions: name of the photo as written → its objects, in the file's order; photos without any are there too.
-        notes: one-line remarks for the person.
+        prompts: name of the image as written → its objects, in the file's order; images without any are there too.
+        notes: one-line remarks for the user.
     """
 
-    questions: Mapping[str, list[Question]]
+    prompts: Mapping[str, list[PromptEntry]]
     notes: tuple[str, ...] = field(default=())
 
 
@@ -49,7 +49,7 @@ def read_prompts(source: str) -> PromptFile:
         source: path or address, ".json" or anything else.
 
     Raises:
-        InputError: not such a file, or an entry that cannot be right; the line says which.
+        InputError: not such a file, or an invalid entry; the message names its line.
     """
     text = _text(source)
     if source.lower().endswith(".json"):
@@ -79,7 +79,7 @@ def _coco(source: str, text: str) -> PromptFile:
         raise InputError(f"{source}: an image or a category lacks {error}") from None
     except TypeError as error:
         raise InputError(f"{source} is no COCO dataset: {error}") from None
-    questions: dict[str, list[Question]] = {name: [] for name in names.values()}
+    prompts: dict[str, list[PromptEntry]] = {name: [] for name in names.values()}
     crowds = 0
     for place, annotation in enumerate(annotations):
         where = f"{source}, annotation {annotation.get('id', place) if isinstance(annotation, dict) else place}"
@@ -88,11 +88,11 @@ def _coco(source: str, text: str) -> PromptFile:
         if annotation.get("iscrowd"):
             crowds += 1
             continue
-        question = _question(box=_corners_of(annotation.get("bbox"), where))
-        question["name"] = categories.get(_key(annotation.get("category_id")))
-        questions[names[annotation["image_id"]]].append(question)
+        entry = _new_entry(box=_corners_of(annotation.get("bbox"), where))
+        entry["name"] = categories.get(_key(annotation.get("category_id")))
+        prompts[names[annotation["image_id"]]].append(entry)
     notes = (f"{crowds} crowd annotations are left out: their boxes surround many objects",) if crowds else ()
-    return PromptFile(questions, notes)
+    return PromptFile(prompts, notes)
 
 
 def _corners_of(bbox: Any, where: str) -> list[float]:
@@ -104,12 +104,12 @@ def _corners_of(bbox: Any, where: str) -> list[float]:
 
 
 def _key(value: Any) -> Any:
-    """A number or name by which a file refers to something; None for what cannot be one."""
+    """An id of the file, a number or a text; None for another value."""
     return value if isinstance(value, int | float | str) else None
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a value can be a coordinate: a finite number, and no whole one too long for a float."""
+    """Whether a value can be a coordinate: a finite number that fits a float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
@@ -132,33 +132,33 @@ def _table(source: str, text: str) -> PromptFile:
         )
     objects = next((columns[name] for name in _OBJECT if name in columns), None)
     names = next((columns[name] for name in _NAME if name in columns), None)
-    questions: dict[str, list[Question]] = {}
-    known: dict[tuple[str, str], Question] = {}
+    prompts: dict[str, list[PromptEntry]] = {}
+    known: dict[tuple[str, str], PromptEntry] = {}
     try:
         for row in rows:
             cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
             reader = _Row(cells, columns, f"{source}, line {rows.line_num}")
-            photo = reader.text(image)
-            if not photo:
+            name = reader.text(image)
+            if not name:
                 if any(cells.values()):
-                    raise InputError(f"{reader.where}: no photo is named")
+                    raise InputError(f"{reader.where}: no image is named")
                 continue
-            listed = questions.setdefault(photo, [])
+            entries = prompts.setdefault(name, [])
             group = reader.text(objects)
-            question = known.get((photo, group)) if group else None
-            if question is None:
-                question = _question()
-                listed.append(question)
+            entry = known.get((name, group)) if group else None
+            if entry is None:
+                entry = _new_entry()
+                entries.append(entry)
                 if group:
-                    known[photo, group] = question
-            reader.into(question, corners, with_points)
-            question["name"] = question["name"] or reader.text(names) or None
+                    known[name, group] = entry
+            reader.add_to(entry, corners, with_points)
+            entry["name"] = entry["name"] or reader.text(names) or None
     except csv.Error as error:
         raise InputError(f"{source}, line {rows.line_num}: {error}") from None
-    return PromptFile(questions)
+    return PromptFile(prompts)
 
 
-def _question(box: list[float] | None = None) -> Question:
+def _new_entry(box: list[float] | None = None) -> PromptEntry:
     return {"points": [], "labels": [], "box": box, "name": None}
 
 
@@ -171,29 +171,29 @@ class _Row:
     def text(self, column: str | None) -> str:
         return self._cells.get(column, "") if column is not None else ""
 
-    def into(self, question: Question, corners: Sequence[str] | None, with_points: bool) -> None:
+    def add_to(self, entry: PromptEntry, corners: Sequence[str] | None, with_points: bool) -> None:
         """Add the line's box and point to an object.
 
         Raises:
-            InputError: neither, half of one, a second box, or what is no number.
+            InputError: neither, half of one, a second box, or a value that is no number.
         """
         box = self._numbers(corners or ())
         point = self._numbers(("x", "y") if with_points else ())
         if box is None and point is None:
             raise InputError(f"{self.where}: there is no point and no box")
         if box is not None:
-            if question["box"] not in (None, box):
-                raise InputError(f"{self.where}: the object has a box already: {question['box']}")
-            question["box"] = box
+            if entry["box"] not in (None, box):
+                raise InputError(f"{self.where}: the object has a box already: {entry['box']}")
+            entry["box"] = box
         if point is not None:
-            question["points"].append(point)
-            question["labels"].append(self._label())
+            entry["points"].append(point)
+            entry["labels"].append(self._label())
 
     def _label(self) -> int:
-        seen = self.text(self._columns.get("label")).lower()
-        if seen not in _LABELS:
-            raise InputError(f"{self.where}: label is {seen!r}: it takes 1 (include) or 0 (exclude)")
-        return _LABELS[seen]
+        label = self.text(self._columns.get("label")).lower()
+        if label not in _LABELS:
+            raise InputError(f"{self.where}: label is {label!r}: it takes 1 (include) or 0 (exclude)")
+        return _LABELS[label]
 
     def _numbers(self, names: Sequence[str]) -> list[float] | None:
         """The numbers of these columns, None if all their cells are empty."""

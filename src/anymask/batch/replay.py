@@ -1,4 +1,4 @@
-"""Make the masks of an earlier result again, from what the result itself records, and compare them with it.
+"""Make the masks of an earlier result again, from what the result records, and compare them with it.
 
 On the same engine and precision they are the same bit for bit; on another the overlap is measured.
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anymask.batch.results_folder import RESULTS
-from anymask.batch.sources import natural
-from anymask.batch.worker import opened
+from anymask.batch.sources import natural_key
+from anymask.batch.worker import open_source
 from anymask.engines.base import PRECISIONS
 from anymask.errors import InputError
 from anymask.formats.folder import MASKS_JSON
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """A result and its twin.
+class ReplayResult:
+    """An earlier result and the same result made again.
 
     Attributes:
         file: the earlier result.
-        before, now: its masks, and those made again.
-        ious: of each earlier mask, the overlap with the one made again in its place, or with the most similar one
-            where a search found them; 0 for a mask that was not found again.
+        before, now: its masks, and the new ones.
+        ious: of each earlier mask: with the new mask of the same index, or with the most similar new mask for masks
+            of everything mode and of text; 0 without such a mask.
         same: whether all masks are the same, pixel for pixel, in the same order.
         alike: whether engine, its version, precision and device are those of the earlier run.
     """
@@ -50,8 +50,8 @@ class Replayed:
     alike: bool
 
     @property
-    def least(self) -> float:
-        """The least overlap; 1 without masks on either side."""
+    def least_iou(self) -> float:
+        """The smallest of `ious`; 1 without masks on either side."""
         return min(self.ious, default=1.0 if not len(self.now) else 0.0)
 
     @property
@@ -62,14 +62,14 @@ class Replayed:
 
 @dataclass
 class Replayer:
-    """Makes results again; loads each model once.
+    """Makes results again; each model is loaded once.
 
     Attributes:
         engine, precision: instead of the recorded ones.
-        threads: CPU threads; None takes the recorded number as far as there are cores.
-        image: the photo, or the folder it now lies in; None looks where the result says.
+        threads: CPU threads; None takes the recorded number, at most the number of cores.
+        image: the image, or the folder it now lies in; None takes the recorded path.
         detector, classes: instead of the recorded detector, for one that is a file.
-        progress: told about downloads.
+        progress: called during downloads.
     """
 
     engine: str | None = None
@@ -83,23 +83,23 @@ class Replayer:
     def __post_init__(self) -> None:
         self._loaded: dict[tuple[Any, ...], Segmenter] = {}
 
-    def __call__(self, file: Path) -> Replayed:
+    def __call__(self, file: Path) -> ReplayResult:
         """Make one result again.
 
         Raises:
-            InputError: the file tells too little, the photo is missing or another one, or the weights are.
+            InputError: the file records too little, or the image or the weights are missing or others.
         """
         from anymask.formats import masks_json
 
         before = masks_json.read(file)
         content = json.loads(file.read_bytes())
         _check_repeatable(file, before.provenance, content)
-        image = self._photo(file, content)
+        image = self._open_image(file, content)
         segmenter = self._segmenter(file, before.provenance)
-        now = self._made_again(segmenter, image, before, content)
-        return _compared(file, before, now)
+        now = self._repeat(segmenter, image, before, content)
+        return _compare(file, before, now)
 
-    # ------------------------------------------------------------ what it takes
+    # ------------------------------------------------------------ model and image
 
     def _segmenter(self, file: Path, run: Provenance) -> Segmenter:
         from anymask.batch.cpu_affinity import available_cores
@@ -122,45 +122,46 @@ class Replayer:
             )
         return segmenter
 
-    def _photo(self, file: Path, content: Mapping[str, Any]) -> Image:
-        about = content["image"]
-        source = self._source(file, about.get("path"), content.get("batch", {}).get("photo"))
-        image = opened(source)
-        wanted = about.get("sha256")
-        if wanted not in (image.file_sha256, image.pixel_hash):
-            seen = image.file_sha256 or image.pixel_hash
+    def _open_image(self, file: Path, content: Mapping[str, Any]) -> Image:
+        record = content["image"]
+        source = self._source(file, record.get("path"), content.get("batch", {}).get("photo"))
+        image = open_source(source)
+        expected = record.get("sha256")
+        if expected not in (image.file_sha256, image.pixel_hash):
+            actual = image.file_sha256 or image.pixel_hash
             raise InputError(
-                f"{source} is not the photo that {file} was made from: its sha256 is {seen[:12]}…, not {wanted[:12]}…"
-                if wanted
-                else f"{file} does not tell which photo it was made from"
+                f"{source} is not the image that {file} was made from: "
+                f"its sha256 is {actual[:12]}…, not {expected[:12]}…"
+                if expected
+                else f"{file} does not tell which image it was made from"
             )
-        return replace(image, path=about.get("path") or image.path)
+        return replace(image, path=record.get("path") or image.path)
 
     def _source(self, file: Path, path: str | None, key: str | None) -> str:
-        """Where the photo lies: as named, as recorded, or as recorded from a folder around the result."""
+        """Path or address of the image: `image`, the recorded path, or that path from a folder around the result."""
         if self.image is not None and not self.image.is_dir():
             return str(self.image)
         if path is None and key is None:
-            raise InputError(f"{file} was made from a picture in memory: name its file with --image")
-        places = [Path(part) for part in (key, path) if part is not None]
+            raise InputError(f"{file} was made from an image in memory: name its file with --image")
+        names = [Path(part) for part in (key, path) if part is not None]
         if self.image is not None:
-            tried = [self.image / place for place in (*places, Path(places[-1].name))]
+            paths = [self.image / name for name in (*names, Path(names[-1].name))]
         elif "://" in str(path):
             return str(path)
         else:
-            tried = [folder / str(path) for folder in (Path(), *file.resolve().parents)]
-        for place in tried:
-            if place.is_file():
-                return str(place)
-        raise InputError(f"the photo {path} of {file} is not there: name it, or the folder it is in, with --image")
+            paths = [folder / str(path) for folder in (Path(), *file.resolve().parents)]
+        for candidate in paths:
+            if candidate.is_file():
+                return str(candidate)
+        raise InputError(f"the image {path} of {file} is not there: name it, or the folder it is in, with --image")
 
     # ------------------------------------------------------------ masks
 
-    def _made_again(self, segmenter: Segmenter, image: Image, before: MaskSet, content: Mapping[str, Any]) -> MaskSet:
+    def _repeat(self, segmenter: Segmenter, image: Image, before: MaskSet, content: Mapping[str, Any]) -> MaskSet:
         call = before.provenance.call
         options = dict(call.options)
         if call.name in ("text", "find_similar"):
-            return self._by_words(segmenter, image, call.name, options, before.provenance.detector)
+            return self._segment_text(segmenter, image, call.name, options, before.provenance.detector)
         if call.name == "segment" and not before.prompts:
             return before[:0]
         encoded = segmenter.encode(image)
@@ -170,7 +171,7 @@ class Replayer:
             from anymask.prediction.prompt_log import follow_all
 
             return follow_all(encoded, options["objects"], options["names"])
-        result: Any = _search(encoded, options)
+        result: Any = _everything(encoded, options)
         for name, changes in call.then:
             if name == "refilter":
                 result = result.refilter(**changes)
@@ -179,10 +180,10 @@ class Replayer:
 
                 pieces = result.partition(**changes).masks()
                 result = MaskSet(pieces, image=image, prompts=result.prompts, provenance=result.provenance)
-        found: MaskSet = result
-        return found
+        masks: MaskSet = result
+        return masks
 
-    def _by_words(
+    def _segment_text(
         self, segmenter: Segmenter, image: Image, name: str, options: dict[str, Any], detector: str
     ) -> MaskSet:
         from anymask.detection.loading import load_detector
@@ -192,16 +193,16 @@ class Replayer:
         text, search = options.pop("text"), DetectionOptions(**options.pop("search"))
         similar = {each: options.pop(each) for each in ("box", "label", "threshold") if name == "find_similar"}
         precision = segmenter.precision if segmenter.precision in PRECISIONS else "auto"
-        found_by = load_detector(
+        model = load_detector(
             self.detector or detector, classes=self.classes, engine=segmenter.engine, precision=precision,
             threads=segmenter.threads, device=segmenter.device, progress=self.progress,
         )  # fmt: skip
-        pipeline = GroundedSegmenter(segmenter, found_by, search=search, **options)
+        pipeline = GroundedSegmenter(segmenter, model, search=search, **options)
         return pipeline.find_similar(image, **similar) if similar else pipeline(image, text)
 
 
 def results_in(path: Path) -> list[Path]:
-    """The results that a path means: a masks.json, a folder with one, or the folder of a batch.
+    """The result files of a path: a masks.json, a folder with one, or the folder of a batch.
 
     Raises:
         InputError: there is none.
@@ -210,14 +211,14 @@ def results_in(path: Path) -> list[Path]:
         return [path]
     if (path / MASKS_JSON).is_file():
         return [path / MASKS_JSON]
-    found = sorted((path / RESULTS).rglob("*.json"), key=lambda each: natural(each.as_posix()))
-    if not found:
+    files = sorted((path / RESULTS).rglob("*.json"), key=lambda each: natural_key(each.as_posix()))
+    if not files:
         raise InputError(f"there is no result in {path}: name a masks.json, a folder with one, or a batch's folder")
-    return found
+    return files
 
 
 def _check_repeatable(file: Path, run: Provenance, content: Mapping[str, Any]) -> None:
-    """Refuse what tells too little to be made again."""
+    """Refuse a result that records too little to be made again."""
     call = run.call
     if not (run.model and run.weights and call.name):
         raise InputError(f"{file} does not tell how it was made: which weights, and which call with which options")
@@ -233,19 +234,19 @@ def _check_repeatable(file: Path, run: Provenance, content: Mapping[str, Any]) -
 def _prompts(before: MaskSet) -> dict[str, Any]:
     """The recorded prompts as arguments of `EncodedImage.segment`: the same objects in the same order and batches."""
     prompts = before.prompts
-    asked: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "points": [prompt.points.tolist() for prompt in prompts],
         "labels": [prompt.labels.tolist() for prompt in prompts],
     }
     if any(prompt.box is not None for prompt in prompts):
-        asked["boxes"] = [None if prompt.box is None else prompt.box.tolist() for prompt in prompts]
-    return asked
+        arguments["boxes"] = [None if prompt.box is None else prompt.box.tolist() for prompt in prompts]
+    return arguments
 
 
-def _search(encoded: EncodedImage, options: dict[str, Any]) -> MaskSet:
-    """Everything mode; a search that a budget ended asks as many prompts again, however long they take."""
-    asked = options.pop("stopped_after", None)
-    if asked is None:
+def _everything(encoded: EncodedImage, options: dict[str, Any]) -> MaskSet:
+    """Everything mode; a run that a budget ended is repeated with as many prompts, however long they take."""
+    prompts = options.pop("stopped_after", None)
+    if prompts is None:
         return encoded.everything(**options)
     so_far = 0
 
@@ -254,17 +255,18 @@ def _search(encoded: EncodedImage, options: dict[str, Any]) -> MaskSet:
         so_far = status.asked
 
     unlimited = {**options, "max_seconds": None, "max_memory": None}
-    return encoded.everything(**unlimited, stop=lambda: so_far >= asked, progress=count)
+    return encoded.everything(**unlimited, stop=lambda: so_far >= prompts, progress=count)
 
 
-def _compared(file: Path, before: MaskSet, now: MaskSet) -> Replayed:
+def _compare(file: Path, before: MaskSet, now: MaskSet) -> ReplayResult:
     same = [mask.rle for mask in before] == [mask.rle for mask in now]
     names = ("engine", "engine_version", "precision", "device")
     alike = all(getattr(before.provenance, name) == getattr(now.provenance, name) for name in names)
-    return Replayed(file, before, now, tuple(_overlaps(before, now, same)), same, alike)
+    return ReplayResult(file, before, now, tuple(_ious(before, now, same)), same, alike)
 
 
-def _overlaps(before: MaskSet, now: MaskSet, same: bool) -> Iterator[float]:
+def _ious(before: MaskSet, now: MaskSet, same: bool) -> Iterator[float]:
+    """See `ReplayResult.ious`; from run lengths, so that no mask is decoded."""
     from pycocotools import mask as coco
 
     if same or not len(before):
@@ -276,6 +278,6 @@ def _overlaps(before: MaskSet, now: MaskSet, same: bool) -> Iterator[float]:
     table = np.asarray(coco.iou([each.rle for each in now], [each.rle for each in before], [0] * len(before)))
     in_place = before.provenance.call.name in ("segment", "steps") and len(now) == len(before)
     best = np.diagonal(table) if in_place else table.max(axis=0)
-    for old, overlap, place in zip(before, best, range(len(before)), strict=True):
-        both_empty = not old.area and in_place and not now[place].area
-        yield 1.0 if both_empty else float(overlap)
+    for index, (old, value) in enumerate(zip(before, best, strict=True)):
+        both_empty = not old.area and in_place and not now[index].area
+        yield 1.0 if both_empty else float(value)

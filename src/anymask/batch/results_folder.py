@@ -1,4 +1,4 @@
-"""The folder of results, on disk or at an address of fsspec: what is published there is whole, or not there at all."""
+"""The folder of results, on disk or at an address of fsspec: a file there is complete, or does not exist."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from anymask.batch.sources import filesystem, is_address
 from anymask.errors import AnymaskError, InputError
 
 RESULTS = "results"
-"""The folder, below that of a job, with a `masks.json` for each photo."""
+"""The folder, below that of a job, with a `masks.json` for each image."""
 
+MANIFEST = "manifest.sqlite"
 _STAGE = ".stage"
 
 
 class WriteError(AnymaskError):
-    """Results cannot be written: the disk is full or failed. No photo is to blame, and the job can go on later."""
+    """Results cannot be written: the disk is full or failed. The job stops, and can continue later."""
 
 
 class Results:
     """A folder of results on disk.
 
     Attributes:
-        out: path or address, as given.
+        out: path or address, as the user wrote it.
         home: the local folder where the manifest and the lock lie.
     """
 
@@ -38,7 +39,7 @@ class Results:
         self.home = Path(out)
 
     def open(self) -> None:
-        """Clear away what a killed process was working on. The caller holds the job's lock."""
+        """Delete the drafts of killed processes. The caller holds the job's lock."""
         shutil.rmtree(self.home / _STAGE, ignore_errors=True)
 
     def make_home(self) -> None:
@@ -81,7 +82,7 @@ class Results:
     @contextlib.contextmanager
     def draft(self) -> Iterator[Path]:
         """A scratch folder to write files into, under the names they are to have, before `publish`."""
-        with self._explained(self.out):
+        with self._convert_errors(self.out):
             stage = self._scratch()
         try:
             yield stage
@@ -98,12 +99,12 @@ class Results:
 
         Args:
             stage: of `draft`.
-            last: the file that appears after all others, and by its presence vouches for them.
+            last: the file that appears after all others, and whose presence shows that they are complete.
 
         Raises:
             WriteError: the disk is full or failed.
         """
-        with self._explained(last):
+        with self._convert_errors(last):
             files = sorted(path for path in stage.rglob("*") if path.is_file())
             files.sort(key=lambda path: path.relative_to(stage).as_posix() == last)
             for path in files:
@@ -117,11 +118,11 @@ class Results:
         path.replace(target)
         _sync_folder(target.parent)
 
-    def keep(self, manifest: Path) -> None:
-        """Put a copy of the manifest where the results are, if it is not there anyway."""
+    def copy_manifest(self, manifest: Path) -> None:
+        """Put a copy of the manifest where the results are, if it does not lie there already."""
 
     @contextlib.contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
+    def _convert_errors(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -142,8 +143,8 @@ class RemoteResults(Results):
 
     def open(self) -> None:
         """Take the copy of the manifest from beside the results if this machine has none."""
-        if not (self.home / NAME).exists() and (content := self.read(NAME)) is not None:
-            (self.home / NAME).write_bytes(content)
+        if not (self.home / MANIFEST).exists() and (content := self.read(MANIFEST)) is not None:
+            (self.home / MANIFEST).write_bytes(content)
 
     def has(self, name: str) -> bool:
         """See `Results.has`."""
@@ -185,9 +186,9 @@ class RemoteResults(Results):
     def _at(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
 
-    def keep(self, manifest: Path) -> None:
-        """See `Results.keep`."""
-        with self._explained(manifest.name):
+    def copy_manifest(self, manifest: Path) -> None:
+        """See `Results.copy_manifest`."""
+        with self._convert_errors(manifest.name):
             self._place(manifest, manifest.name)
 
 
@@ -210,6 +211,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-NAME = "manifest.sqlite"

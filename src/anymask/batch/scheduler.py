@@ -1,6 +1,7 @@
-"""Photos go to whichever worker is free; a worker that dies takes no photo with it.
+"""Give each image to a free worker; the images of a worker that dies are given to others.
 
-A crew is some workers of one kind: threads here (`threads`), processes here (`processes`), or actors anywhere (`ray`).
+A backend is some workers of one kind: threads of this process (`threads`), processes of this machine (`processes`), or
+Ray actors on any machine (`ray`).
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from anymask.batch.tasks import Outcome, Task
 from anymask.errors import AnymaskError
 
 MAX_DEATHS = 3
-"""A photo fails when this many workers have died over it; from the second on they had no other photo at that time."""
+"""An image fails when this many workers died while they processed it; from the second on they had no other image."""
 
 MAX_FALSE_STARTS = 3
-"""So many workers in a row that do not come up are no accident."""
+"""After so many workers in a row that did not start, the job stops."""
 
 IN_FLIGHT = 3
-"""Photos that one worker has in hand: while one is being encoded, another is decoded, and a third one is written."""
+"""Images that one worker holds: while one is being encoded, another is read, and a third one is written."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """A worker is gone.
+    """A worker has died.
 
     Attributes:
         reason: in a few words.
-        blameless: whether it died before it had looked at a photo.
+        blameless: whether it died before it started on an image.
     """
 
     reason: str
@@ -41,18 +42,18 @@ class WorkerBackend(Protocol):
 
     Attributes:
         workers: how many.
-        in_flight: photos that one worker takes at a time.
+        in_flight: images that one worker holds at a time.
     """
 
     workers: int
     in_flight: int
 
-    def give(self, worker: int, task: Task) -> None:
-        """Hand a photo to a worker that has less than `in_flight` of them."""
+    def submit(self, worker: int, task: Task) -> None:
+        """Give an image to a worker that holds fewer than `in_flight`."""
         ...
 
-    def news(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
-        """What the workers have to tell; waits until one has, or for so many seconds.
+    def poll(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
+        """Outcomes and deaths since the last call; waits until there is one, or for so many seconds.
 
         Raises:
             AnymaskError: the workers cannot start.
@@ -64,13 +65,13 @@ class WorkerBackend(Protocol):
         ...
 
     def stop(self) -> None:
-        """End at once; photos in hand are dropped. Can be called twice."""
+        """Stop at once; images in flight are dropped. Can be called twice."""
         ...
 
 
 @dataclass
-class _Place:
-    """What one worker has in hand."""
+class _Slot:
+    """The images that one worker holds."""
 
     tasks: dict[str, Task] = field(default_factory=dict)
 
@@ -80,77 +81,78 @@ class _Place:
 
 
 def dispatch(
-    crew: WorkerBackend,
+    backend: WorkerBackend,
     tasks: Iterator[Task],
-    tell: Callable[[Outcome], bool],
-    pulse: Callable[[], None] = lambda: None,
+    record: Callable[[Outcome], bool],
+    tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Have every task done once.
+    """Run every task once.
 
     Args:
-        crew: does it. Stopped at the end, whatever happens.
+        backend: the workers; stopped at the end, also after an error.
         tasks: read only as fast as workers become free.
-        tell: told of each outcome; false ends the run.
-        pulse: called at least every half second.
+        record: called with each outcome; false ends the run.
+        tick: called at least every half second.
 
     Raises:
-        AnymaskError: the crew cannot work.
+        AnymaskError: the workers cannot work.
     """
-    places = [_Place() for _ in range(crew.workers)]
-    again: deque[Task] = deque()
+    slots = [_Slot() for _ in range(backend.workers)]
+    retries: deque[Task] = deque()
     try:
         while True:
-            _hand_out(crew, places, tasks, again)
-            if not any(place.tasks for place in places):
+            _submit_tasks(backend, slots, tasks, retries)
+            if not any(slot.tasks for slot in slots):
                 return
-            pulse()
-            for worker, news in crew.news(0.5):
-                if isinstance(news, Death):
-                    lost = _bury(places[worker], again, news)
-                    crew.replace(worker)
-                    outcomes = lost
+            tick()
+            for worker, event in backend.poll(0.5):
+                if isinstance(event, Death):
+                    outcomes = _requeue(slots[worker], retries, event)
+                    backend.replace(worker)
                 else:
-                    outcomes = [news] if places[worker].tasks.pop(news.key, None) else []
+                    outcomes = [event] if slots[worker].tasks.pop(event.key, None) else []
                 for outcome in outcomes:
-                    if not tell(outcome):
+                    if not record(outcome):
                         return
     finally:
-        crew.stop()
+        backend.stop()
 
 
-def _hand_out(crew: WorkerBackend, places: list[_Place], tasks: Iterator[Task], again: deque[Task]) -> None:
-    """Fill the workers up, one photo each in turn, so that the last ones are spread over all of them."""
+def _submit_tasks(backend: WorkerBackend, slots: list[_Slot], tasks: Iterator[Task], retries: deque[Task]) -> None:
+    """Give images to the workers with room, one each in turn, so that the last images are spread over all workers."""
     while True:
-        free = [number for number, place in enumerate(places) if _has_room(place, crew.in_flight, bool(again))]
+        free = [number for number, slot in enumerate(slots) if _has_room(slot, backend.in_flight, bool(retries))]
         if not free:
             return
-        worker = min(free, key=lambda number: len(places[number].tasks))
-        task = again.popleft() if again else next(tasks, None)
+        worker = min(free, key=lambda number: len(slots[number].tasks))
+        task = retries.popleft() if retries else next(tasks, None)
         if task is None:
             return
-        places[worker].tasks[task.key] = task
-        crew.give(worker, task)
+        slots[worker].tasks[task.key] = task
+        backend.submit(worker, task)
 
 
-def _has_room(place: _Place, in_flight: int, for_suspect: bool) -> bool:
-    """A photo that a worker died over is done alone, so that it takes no other one with it."""
-    return not place.tasks if for_suspect else len(place.tasks) < in_flight and not place.has_suspect
+def _has_room(slot: _Slot, in_flight: int, for_suspect: bool) -> bool:
+    """An image during which a worker died is processed alone, so that no other image is lost with it."""
+    return not slot.tasks if for_suspect else len(slot.tasks) < in_flight and not slot.has_suspect
 
 
-def _bury(place: _Place, again: deque[Task], death: Death) -> list[Outcome]:
-    """Put the photos of a dead worker back, except those that worker after worker dies over; returns these."""
-    lost = []
-    for task in place.tasks.values():
+def _requeue(slot: _Slot, retries: deque[Task], death: Death) -> list[Outcome]:
+    """Queue the images of a dead worker again; returns the outcomes of those that have had `MAX_DEATHS` deaths."""
+    failures = []
+    for task in slot.tasks.values():
         task = replace(task, deaths=task.deaths + (not death.blameless), look_first=True)
         if task.deaths >= MAX_DEATHS:
-            reason = f"{task.source}: {MAX_DEATHS} workers died over this photo, the last one {death.reason}"
-            lost.append(Outcome(task.key, "failed", reason))
+            reason = (
+                f"{task.source}: {MAX_DEATHS} workers died while they processed this image, the last one {death.reason}"
+            )
+            failures.append(Outcome(task.key, "failed", reason))
         else:
-            again.append(task)
-    place.tasks.clear()
-    return lost
+            retries.append(task)
+    slot.tasks.clear()
+    return failures
 
 
 def start_failed(reason: str) -> AnymaskError:
-    """The error of a crew whose workers cannot start."""
+    """The error of a backend whose workers cannot start."""
     return AnymaskError(f"the workers cannot start: {reason}")

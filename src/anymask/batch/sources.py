@@ -1,4 +1,4 @@
-"""Where photos come from: folders, patterns and single files, on disk or at any address that fsspec knows."""
+"""Where images come from: folders, patterns and single files, on disk or at any address that fsspec knows."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 from anymask.errors import AnymaskError, InputError
 
 # fmt: off
-PICTURES = frozenset({
+IMAGE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm",
     ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".tga", ".ico", ".sgi", ".qoi", ".dds", ".pcx",
 })
 # fmt: on
-"""Extensions of files that a folder's walk takes for photos; a file that is named is tried whatever it is called."""
+"""Suffixes of the files in a folder that are images; a file that the user names is opened whatever its suffix."""
 
 
 @dataclass(frozen=True)
-class FoundFile:
-    """A file that was found.
+class ImageFile:
+    """A file that may be an image.
 
     Attributes:
-        name: below the folder that was searched, with slashes; for anything else as it was named.
+        name: relative to the folder that was searched, with slashes; of another file as the user wrote it.
         source: path or address.
-        stamp: changes when the file does; "" if the file is not there or nothing is known.
+        stamp: changes when the file does; "" if the file does not exist or its time is unknown.
     """
 
     name: str
@@ -36,9 +36,9 @@ class FoundFile:
     stamp: str
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's extension is that of a photo."""
-    return PurePosixPath(name).suffix.lower() in PICTURES
+def is_image(name: str) -> bool:
+    """Whether a file's suffix is that of an image."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_address(source: str) -> bool:
@@ -51,7 +51,7 @@ def is_pattern(source: str) -> bool:
     return any(sign in source for sign in "*?[") and (is_address(source) or not os.path.lexists(source))
 
 
-def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     """Sort key that puts frame_2 before frame_10."""
     parts = re.split(r"(\d+)", name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
@@ -67,8 +67,8 @@ def filesystem(address: str) -> tuple[Any, str]:
     try:
         import fsspec
 
-        found: tuple[Any, str] = fsspec.core.url_to_fs(address)
-        return found
+        result: tuple[Any, str] = fsspec.core.url_to_fs(address)
+        return result
     except ImportError as error:
         raise AnymaskError(f"cannot reach {address}: {error}; get fsspec with: pip install 'anymask[ray]'") from None
     except ValueError as error:
@@ -110,70 +110,70 @@ def is_folder(source: str) -> bool:
     return bool(files.isdir(path))
 
 
-def pictures_in(folder: str, without: str | None = None) -> Iterator[FoundFile]:
-    """All pictures of a folder and its folders, in natural order.
+def images_in(folder: str, without: str | None = None) -> Iterator[ImageFile]:
+    """All images of a folder and its folders, in natural order.
 
     Args:
         folder: path or address.
         without: a folder inside that is passed over, because results lie there.
     """
     if is_address(folder):
-        yield from _remote_pictures(folder)
+        yield from _remote_images(folder)
         return
     inside = None if without is None or is_address(without) else os.path.realpath(without)
-    yield from _local_pictures(folder, "", inside, set())
+    yield from _local_images(folder, "", inside, set())
 
 
-def _local_pictures(folder: str, prefix: str, without: str | None, seen: set[tuple[int, int]]) -> Iterator[FoundFile]:
+def _local_images(folder: str, prefix: str, without: str | None, visited: set[tuple[int, int]]) -> Iterator[ImageFile]:
     try:
         status = Path(folder).stat()
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: natural(entry.name))
+            entries = sorted(listing, key=lambda entry: natural_key(entry.name))
     except OSError as error:
         raise InputError(f"cannot read the folder {folder}: {(error.strerror or str(error)).lower()}") from None
-    if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above
+    if (status.st_dev, status.st_ino) in visited:  # a link back to a folder above
         return
-    seen.add((status.st_dev, status.st_ino))
+    visited.add((status.st_dev, status.st_ino))
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
             if without is None or os.path.realpath(entry.path) != without:
-                yield from _local_pictures(entry.path, f"{prefix}{entry.name}/", without, seen)
-        elif is_picture(entry.name):
-            yield FoundFile(prefix + entry.name, entry.path, stamp_of(entry.path))
+                yield from _local_images(entry.path, f"{prefix}{entry.name}/", without, visited)
+        elif is_image(entry.name):
+            yield ImageFile(prefix + entry.name, entry.path, stamp_of(entry.path))
 
 
-def _remote_pictures(folder: str) -> Iterator[FoundFile]:
+def _remote_images(folder: str) -> Iterator[ImageFile]:
     files, root = filesystem(folder)
     try:
         listing = files.find(root, detail=True)
     except OSError as error:
         raise InputError(f"cannot read the folder {folder}: {error}") from None
-    pictures = [path for path in listing if is_picture(path)]
-    for path in sorted(pictures, key=natural):
+    images = [path for path in listing if is_image(path)]
+    for path in sorted(images, key=natural_key):
         name = path.removeprefix(root).lstrip("/")
         if not any(part.startswith(".") for part in name.split("/")):
-            yield FoundFile(name, files.unstrip_protocol(path), _remote_stamp(listing[path]))
+            yield ImageFile(name, files.unstrip_protocol(path), _remote_stamp(listing[path]))
 
 
-def matching(pattern: str) -> Iterator[FoundFile]:
-    """All pictures that a pattern matches, in natural order; `**` stands for any number of folders.
+def glob_images(pattern: str) -> Iterator[ImageFile]:
+    """All images that a pattern matches, in natural order; `**` stands for any number of folders.
 
     Names are below the last folder that the pattern spells out.
     """
-    root = _fixed_part(pattern)
+    root = _root_folder(pattern)
     if is_address(pattern):
         files, path = filesystem(pattern)
         paths: Iterable[str] = (files.unstrip_protocol(each) for each in files.glob(path))
     else:
-        paths = _each_once(path for path in glob.iglob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
-    for source in sorted(paths, key=natural):
-        if is_picture(source):
-            yield FoundFile(source.replace(os.sep, "/").removeprefix(root).lstrip("/"), source, stamp_of(source))
+        paths = _unique_files(path for path in glob.iglob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    for source in sorted(paths, key=natural_key):
+        if is_image(source):
+            yield ImageFile(source.replace(os.sep, "/").removeprefix(root).lstrip("/"), source, stamp_of(source))
 
 
-def _each_once(paths: Iterable[str]) -> Iterable[str]:
+def _unique_files(paths: Iterable[str]) -> Iterable[str]:
     """Of paths that lead to one file through links between folders, the shortest."""
     shortest: dict[tuple[str, str], str] = {}
     for path in paths:
@@ -182,21 +182,21 @@ def _each_once(paths: Iterable[str]) -> Iterable[str]:
     return shortest.values()
 
 
-def _fixed_part(pattern: str) -> str:
-    """The folders at the beginning of a pattern that hold no sign with a meaning."""
-    fixed: list[str] = []
+def _root_folder(pattern: str) -> str:
+    """The folders at the beginning of a pattern without a wildcard."""
+    parts: list[str] = []
     for part in pattern.replace(os.sep, "/").split("/"):
         if any(sign in part for sign in "*?["):
             break
-        fixed.append(part)
-    return "/".join(fixed)
+        parts.append(part)
+    return "/".join(parts)
 
 
 def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _remote_stamp(about: dict[str, Any]) -> str:
+def _remote_stamp(info: dict[str, Any]) -> str:
     versions = ("ETag", "etag", "md5", "mtime", "LastModified", "created")
-    version = next((about[name] for name in versions if about.get(name)), "")
-    return f"{about.get('size')}-{version}"
+    version = next((info[name] for name in versions if info.get(name)), "")
+    return f"{info.get('size')}-{version}"

@@ -1,4 +1,4 @@
-"""A crew of one worker in this process, which has several photos in hand at once, each in a thread of its own."""
+"""One worker in this process, which processes several images at once, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class ThreadWorkers:
     def __init__(self, worker: Worker, in_flight: int = IN_FLIGHT) -> None:
         self.in_flight = in_flight
         self._worker = worker
-        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="photo")
-        self._news: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="image")
+        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
 
-    def give(self, worker: int, task: Task) -> None:
-        """Start on a photo."""
-        self._pool.submit(lambda: self._news.put(self._worker.do(task)))
+    def submit(self, worker: int, task: Task) -> None:
+        """Start on an image."""
+        self._pool.submit(lambda: self._outcomes.put(self._worker.process(task)))
 
-    def news(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
+    def poll(self, seconds: float) -> list[tuple[int, Outcome | Death]]:
         """Wait for the next outcome."""
         try:
-            return [(0, self._news.get(timeout=seconds))]
+            return [(0, self._outcomes.get(timeout=seconds))]
         except queue.Empty:
             return []
 
@@ -36,6 +36,6 @@ class ThreadWorkers:
         """Threads do not die alone."""
 
     def stop(self) -> None:
-        """Drop what is in hand at the next step, and wait for that."""
+        """Stop each image at its next step, and wait for that."""
         self._worker.stopping.set()
         self._pool.shutdown(cancel_futures=True)

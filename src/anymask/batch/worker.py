@@ -1,4 +1,4 @@
-"""What is done to one photo of a job, from its file to its result's file."""
+"""Process one image of a job, from its file to the file of its result."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """Does photos, one after the other or several at once from several threads, with one model.
+    """Processes images with one model, one after the other or several at once from several threads.
 
     Args:
-        work: what is done.
-        results: where it is put.
-        segmenter: the model; loaded if left out.
+        settings: what is done to each image.
+        results: where the results are published.
+        segmenter: the model; loaded if None.
     """
 
-    def __init__(self, work: TaskSettings, results: Results, segmenter: Segmenter | None = None) -> None:
-        self.work = work
+    def __init__(self, settings: TaskSettings, results: Results, segmenter: Segmenter | None = None) -> None:
+        self.settings = settings
         self.results = results
-        self.segmenter = segmenter or load_segmenter(work)
+        self.segmenter = segmenter or load_segmenter(settings)
         self.stopping = threading.Event()
-        self._pipeline = self._with_detector() if work.kind == "text" else None
+        self._pipeline = self._load_pipeline() if settings.kind == "text" else None
 
-    def do(self, task: Task) -> Outcome:
-        """Do one photo; never raises."""
+    def process(self, task: Task) -> Outcome:
+        """Process one image; never raises."""
         started = time.perf_counter()
         try:
-            outcome = (self._ready(task) if task.look_first else None) or self._done(task)
+            outcome = (self._find_result(task) if task.look_first else None) or self._process(task)
             return replace(outcome, seconds=round(time.perf_counter() - started, 4))
         except Interrupted:
             return Outcome(task.key, "stopped", "interrupted")
@@ -52,18 +52,18 @@ class Worker:
         except AnymaskError as error:
             return Outcome(task.key, "stopped", one_line(error))
         except MemoryError:
-            return Outcome(task.key, "failed", f"{task.source}: not enough memory for this photo")
-        except Exception as error:  # one photo's trouble is no reason to lose the others
+            return Outcome(task.key, "failed", f"{task.source}: not enough memory for this image")
+        except Exception as error:  # the other images are processed all the same
             return Outcome(task.key, "failed", f"{task.source}: {type(error).__name__}: {one_line(error)}")
 
-    def _done(self, task: Task) -> Outcome:
-        image = opened(task.source)
+    def _process(self, task: Task) -> Outcome:
+        image = open_source(task.source)
         self._check_stop()
-        if self.work.kind == "embed":
-            return self._embedded(task, image)
+        if self.settings.kind == "embed":
+            return self._write_embedding(task, image)
         masks = self._masks(task, image)
         self._check_stop()
-        return self._written(task, masks)
+        return self._write_masks(task, masks)
 
     def _check_stop(self) -> None:
         if self.stopping.is_set():
@@ -72,65 +72,67 @@ class Worker:
     # ------------------------------------------------------------ masks
 
     def _masks(self, task: Task, image: Image) -> MaskSet:
-        if self.work.kind == "text":
+        if self.settings.kind == "text":
             assert self._pipeline is not None
-            return self._pipeline(image, self.work.text)
-        if self.work.kind == "everything":
-            return self.segmenter.encode(image).everything(**self.work.options, stop=self.stopping.is_set)
-        return answer_questions(self.segmenter, image, task.questions or [], self.work.options)
+            return self._pipeline(image, self.settings.text)
+        if self.settings.kind == "everything":
+            return self.segmenter.encode(image).everything(**self.settings.options, stop=self.stopping.is_set)
+        return segment_prompts(self.segmenter, image, task.prompts or [], self.settings.options)
 
-    def _with_detector(self) -> GroundedSegmenter:
+    def _load_pipeline(self) -> GroundedSegmenter:
         from anymask.detection.loading import load_detector
         from anymask.detection.search import DetectionOptions
         from anymask.prediction.grounded import GroundedSegmenter
 
-        work = self.work
+        settings = self.settings
         detector = load_detector(
-            work.detector, classes=work.classes, engine=work.engine, precision=work.precision, threads=work.threads,
-            device=work.device,
+            settings.detector, classes=settings.classes, engine=settings.engine, precision=settings.precision,
+            threads=settings.threads, device=settings.device,
         )  # fmt: skip
-        return GroundedSegmenter(self.segmenter, detector, search=DetectionOptions(**work.search), **work.options)
+        return GroundedSegmenter(
+            self.segmenter, detector, search=DetectionOptions(**settings.search), **settings.options
+        )
 
-    def _embedded(self, task: Task, image: Image) -> Outcome:
+    def _write_embedding(self, task: Task, image: Image) -> Outcome:
         path = self.segmenter.embedding_path(image)
         assert path is not None
         if not path.is_file():
             self.segmenter.encode(image)
         if not path.is_file():
-            raise WriteError(f"cannot write {path}: the embedding did not stay; is the disk full?")
+            raise WriteError(f"cannot write {path}: the embedding is not in the store; is the disk full?")
         size = path.stat().st_size
         return Outcome(task.key, "done", "", path.name, size, image.file_sha256 or "", 0)
 
     # ------------------------------------------------------------ files
 
-    def _written(self, task: Task, masks: MaskSet) -> Outcome:
+    def _write_masks(self, task: Task, masks: MaskSet) -> Outcome:
         from anymask.formats import masks_json
         from anymask.formats.registry import find_format
 
         name = result_name(task.key)
         content = masks_json.to_dict(masks)
-        content["batch"] = {"photo": task.key, "job": self.work.fingerprint(task.questions)}
+        content["batch"] = {"photo": task.key, "job": self.settings.fingerprint(task.prompts)}
         text = masks_json.dumps(content)
         with self.results.draft() as stage:
             try:
-                for each in self.work.formats:
-                    if not find_format(each).holds_many:
-                        write_format(each, masks, stage, task.key)
+                for format_name in self.settings.formats:
+                    if not find_format(format_name).holds_many:
+                        write_format(format_name, masks, stage, task.key)
                 (stage / name).parent.mkdir(parents=True, exist_ok=True)
                 (stage / name).write_bytes(text)
             except (OSError, AnymaskError) as error:
-                raise _blamed(error, name) from None
+                raise _blame(error, name) from None
             self.results.publish(stage, last=name)
         return Outcome(task.key, "done", "", name, len(text), content["image"]["sha256"] or "", len(masks))
 
-    def _ready(self, task: Task) -> Outcome | None:
-        """The result that an earlier run published and did not live to record; None if there is none.
+    def _find_result(self, task: Task) -> Outcome | None:
+        """The result that an earlier run published before it was killed; None if there is none.
 
         Raises:
-            InputError: a file of that name which this job did not make.
+            InputError: there is a file of that name which this job did not make.
         """
         name = result_name(task.key)
-        text = None if self.work.kind == "embed" else self.results.read(name)
+        text = None if self.settings.kind == "embed" else self.results.read(name)
         if text is None:
             return None
         try:
@@ -138,7 +140,7 @@ class Worker:
         except ValueError:
             return None  # cut short by a power failure
         try:
-            own = content["batch"] == {"photo": task.key, "job": self.work.fingerprint(task.questions)}
+            own = content["batch"] == {"photo": task.key, "job": self.settings.fingerprint(task.prompts)}
             sha256, masks = content["image"]["sha256"] or "", len(content["masks"])
         except (KeyError, TypeError):
             own = False
@@ -149,52 +151,50 @@ class Worker:
         return Outcome(task.key, "done", "", name, len(text), sha256, masks, found_ready=True)
 
 
-def load_segmenter(work: TaskSettings) -> Segmenter:
-    """The model of a job; only "embed" fills the store, where four megabytes per photo have to be worth it."""
+def load_segmenter(settings: TaskSettings) -> Segmenter:
+    """Load the model of a job; only "embed" writes to the embedding store, which takes 4 MB per image."""
     from anymask.prediction.segmenter import load
 
     return load(
-        work.model, engine=work.engine, precision=work.precision, threads=work.threads, device=work.device,
-        store=work.kind == "embed",
+        settings.model, engine=settings.engine, precision=settings.precision, threads=settings.threads,
+        device=settings.device, store=settings.kind == "embed",
     )  # fmt: skip
 
 
-def answer_questions(
-    segmenter: Segmenter, image: Image, questions: list[dict[str, Any]], options: Mapping[str, Any]
+def segment_prompts(
+    segmenter: Segmenter, image: Image, prompts: list[dict[str, Any]], options: Mapping[str, Any]
 ) -> MaskSet:
-    """One mask per question of a file of prompts, labelled with its name; a photo without questions is not encoded.
+    """One mask per entry of a file of prompts, labelled with its name; an image without prompts is not encoded.
 
     Raises:
-        PromptError: a point or a box outside the photo, or another value that cannot be right.
+        PromptError: a point or a box outside the image, or another invalid value.
     """
     from anymask.structures.mask_set import MaskSet
 
-    if not questions:
+    if not prompts:
         run = replace(segmenter.provenance(), call=Call("segment", plain(options)))
         return MaskSet([], image=image, provenance=run)
-    asked: dict[str, Any] = {
-        "points": [question["points"] for question in questions],
-        "labels": [question["labels"] for question in questions],
+    arguments: dict[str, Any] = {
+        "points": [prompt["points"] for prompt in prompts],
+        "labels": [prompt["labels"] for prompt in prompts],
     }
-    if any(question["box"] is not None for question in questions):
-        asked["boxes"] = [question["box"] for question in questions]
-    result = segmenter.encode(image).segment(**asked, **options)
+    if any(prompt["box"] is not None for prompt in prompts):
+        arguments["boxes"] = [prompt["box"] for prompt in prompts]
+    result = segmenter.encode(image).segment(**arguments, **options)
     masks = [
-        mask.replace(label=questions[mask.prompt_index].get("name"))
-        if questions[mask.prompt_index].get("name")
-        else mask
+        mask.replace(label=prompts[mask.prompt_index].get("name")) if prompts[mask.prompt_index].get("name") else mask
         for mask in result
     ]
     return MaskSet(masks, image=image, prompts=result.prompts, provenance=result.provenance)
 
 
 def result_name(key: str) -> str:
-    """Where the `masks.json` of a photo lies, below the folder of results."""
+    """Path of the `masks.json` of an image, below the folder of results."""
     return f"{RESULTS}/{key}.json"
 
 
 def write_format(name: str, masks: MaskSet, folder: Path, key: str) -> None:
-    """Write one photo's masks in one format below a folder, as `FORMAT/photo.jpg.EXTENSION`."""
+    """Write the masks of one image in one format below a folder, as `FORMAT/photo.jpg.EXTENSION`."""
     from anymask.formats.registry import find_format
 
     format = find_format(name)
@@ -217,11 +217,11 @@ def same_content(source: str, sha256: str) -> bool:
         return False
 
 
-def opened(source: str) -> Image:
-    """Open a photo at a path or an address.
+def open_source(source: str) -> Image:
+    """Open an image at a path or an address.
 
     Raises:
-        InputError: it cannot be read, or is no photo.
+        InputError: it cannot be read, or is no image.
     """
     from anymask.batch.sources import is_address, read_bytes
     from anymask.io.image import open_image
@@ -234,8 +234,8 @@ def opened(source: str) -> Image:
         raise type(error)(f"{source}: {error}") from None
 
 
-def _blamed(error: Exception, name: str) -> Exception:
-    """The error as it is if the masks are to blame, else as one of writing."""
+def _blame(error: Exception, name: str) -> Exception:
+    """The error itself if the masks caused it, or a `WriteError` if writing did."""
     cause = error if isinstance(error, OSError) else error.__context__
     if not isinstance(cause, OSError):
         return error

@@ -1,4 +1,4 @@
-"""`anymask batch`: the same work on many images, which can be stopped at any moment and goes on where it was."""
+"""`anymask batch`: the same work on many images, which can be stopped at any moment and continues from there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LINE_SECONDS = 30.0
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
 @click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
-@click.option("--embed-only", is_flag=True, help="Only look at the images, so that later clicks are answered at once.")
+@click.option("--embed-only", is_flag=True, help="Only encode the images, so that later clicks need no encoder.")
 @word_options
 @click.option("--images", metavar="DIR", help="Folder that names in a list, a COCO JSON or a CSV count from.")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more.")
@@ -42,7 +42,9 @@ _LINE_SECONDS = 30.0
 @click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster; also RAY_ADDRESS. Without it: here.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first image that fails.")
 @click.option("--retry-failed", is_flag=True, help="Try images again that failed in an earlier run.")
-@click.option("--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="What the store may keep.")
+@click.option(
+    "--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="Capacity of the embedding store."
+)
 @answering_options
 @search_options
 @common_options
@@ -63,36 +65,37 @@ def command(
     fail_fast: bool,
     retry_failed: bool,
     store_gb: float | None,
-    **asked: Any,
+    **options: Any,
 ) -> int:
     """Do the same to many images.
 
     INPUT is a folder (with all below it), a pattern in quotes, a list (.txt, a path per line), single images, or a
     COCO JSON or CSV that says what to look for in each image. The folder of --out keeps one masks.json per image, and
-    a manifest of what is done: run the same command again after any interruption, and it goes on from there.
+    a manifest of what is done: run the same command again after any interruption, and it continues from there.
 
     \b
     anymask batch images --out masks --everything
-    anymask batch "photos/**/*.jpg" --out masks --text "dog, cat" --format coco
+    anymask batch "images/**/*.jpg" --out masks --text "dog, cat" --format coco
     anymask batch images --out masks --prompts boxes.json --workers 2
     anymask batch images --out masks --embed-only
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.inputs import Inputs
-    from anymask.batch.job import BatchJob, resolved, run_batch
+    from anymask.batch.job import BatchJob, run_batch
+    from anymask.batch.resolve import resolve
     from anymask.cli.progress import shown_fetch
 
     if out is None:
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
-    folder = _as_written(out)
-    listed = Inputs(inputs, prompts, images, without=folder)
-    work = _work(listed, everything, text, embed_only, asked)
-    with shown_fetch(quiet) as fetched:
-        settled, segmenter = resolved(work, fetched, allow=allow)
+    folder = _address_of(out)
+    image_inputs = Inputs(inputs, prompts, images, without=folder)
+    settings = _task_settings(image_inputs, everything, text, embed_only, options)
+    with shown_fetch(quiet) as download_progress:
+        settings, segmenter = resolve(settings, download_progress, allow=allow)
     job = BatchJob(
-        listed, settled, folder, workers, runner, ray_address, fail_fast, retry_failed,
+        image_inputs, settings, folder, workers, runner, ray_address, fail_fast, retry_failed,
         store_bytes=None if store_gb is None else round(store_gb * 1e9),
     )  # fmt: skip
-    with _shown(quiet) as progress:
+    with _show_progress(quiet) as progress:
         summary = run_batch(job, segmenter, progress)
     if as_json:
         click.echo(json.dumps(_as_json(summary, folder), ensure_ascii=False))
@@ -101,8 +104,8 @@ def command(
     return 1 if summary.counts.failed else 0
 
 
-def _as_written(out: Path) -> str:
-    """The folder as the person wrote it: a path drops slashes of an address, two of them from `file:///home`."""
+def _address_of(out: Path) -> str:
+    """The folder as the user wrote it: a `Path` drops slashes of an address, two of them from `file:///home`."""
     text = str(out)
     scheme, colon, rest = text.partition(":/")
     if not colon or len(scheme) < 2 or not scheme.isalnum():
@@ -111,90 +114,92 @@ def _as_written(out: Path) -> str:
     return f"{scheme}://{root}{rest.lstrip('/')}"
 
 
-def _work(
-    listed: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, asked: dict[str, Any]
+def _task_settings(
+    inputs: Inputs, everything: bool, text: tuple[str, ...], embed_only: bool, options: dict[str, Any]
 ) -> TaskSettings:
-    """What is done to each image; exactly one thing.
+    """What is done to each image: exactly one thing.
 
     Raises:
-        InputError: nothing or several things are asked for.
+        InputError: the options name none of them, or several.
     """
     from anymask.batch.tasks import TaskSettings
     from anymask.errors import InputError
     from anymask.formats.registry import find_format
 
-    for name in asked["formats"]:
+    for name in options["formats"]:
         find_format(name)
-    by_file = listed.prompts is not None and not (everything or text or embed_only)
-    if [everything, bool(text), by_file, embed_only].count(True) != 1 or (
-        listed.prompts is not None and not by_file and listed.prompts not in listed.named
+    from_file = inputs.prompts is not None and not (everything or text or embed_only)
+    if [everything, bool(text), from_file, embed_only].count(True) != 1 or (
+        inputs.prompts is not None and not from_file and inputs.prompts not in inputs.names
     ):
-        raise InputError("say what to do with each photo: one of --everything, --text, --prompts FILE or --embed-only")
-    if not by_file:
-        listed.prompts = None
-    with_what = {name: asked[name] for name in ("model", "engine", "precision", "device", "threads")}
-    chosen = answering(asked["select"], asked["refine"], asked["fill_holes"], asked["drop_islands"])
+        raise InputError("say what to do with each image: one of --everything, --text, --prompts FILE or --embed-only")
+    if not from_file:
+        inputs.prompts = None
+    model_options = {name: options[name] for name in ("model", "engine", "precision", "device", "threads")}
+    chosen = answering(options["select"], options["refine"], options["fill_holes"], options["drop_islands"])
     if embed_only:
-        return TaskSettings("embed", **with_what)
+        return TaskSettings("embed", **model_options)
     if everything:
-        return TaskSettings("everything", _search(asked), formats=asked["formats"], **with_what)
-    if by_file:
-        return TaskSettings("prompts", chosen, formats=asked["formats"], **with_what)
-    classes = None if asked["classes"] is None else str(asked["classes"])
-    search = {name: asked[name] for name in ("threshold", "max_per_label", "zoom")}
+        return TaskSettings("everything", _everything_options(options), formats=options["formats"], **model_options)
+    if from_file:
+        return TaskSettings("prompts", chosen, formats=options["formats"], **model_options)
+    classes = None if options["classes"] is None else str(options["classes"])
+    search = {name: options[name] for name in ("threshold", "max_per_label", "zoom")}
     return TaskSettings(
-        "text", chosen, phrases_of(text), search, asked["detector"], classes, asked["formats"], **with_what
+        "text", chosen, phrases_of(text), search, options["detector"], classes, options["formats"], **model_options
     )  # fmt: skip
 
 
-def _search(asked: dict[str, Any]) -> dict[str, Any]:
+def _everything_options(options: dict[str, Any]) -> dict[str, Any]:
     from anymask.prediction.encoded_image import EncodedImage
 
     known = inspect.signature(EncodedImage.everything).parameters
-    return {name: value for name, value in asked.items() if name in known}
+    return {name: value for name, value in options.items() if name in known}
 
 
 @contextmanager
-def _shown(quiet: bool) -> Iterator[Callable[[BatchStatus], None]]:
-    """Show how far the job is: a bar on a terminal, else a line now and then."""
+def _show_progress(quiet: bool) -> Iterator[Callable[[BatchStatus], None]]:
+    """Show the progress of the job: a bar on a terminal, else a line every 30 seconds."""
     if quiet:
         yield lambda status: None
         return
     if not sys.stderr.isatty():
-        yield _Lines().tell
+        yield _LogLines().show
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn("photos"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("")
 
         def show(status: BatchStatus) -> None:
             counts = status.counts
-            bars.update(task, total=counts.photos, completed=counts.photos - counts.waiting, description=_pace(status))
+            bars.update(
+                task, total=counts.images, completed=counts.images - counts.waiting, description=_progress_text(status)
+            )
 
         yield show
 
 
-class _Lines:
+class _LogLines:
     """Progress for a log file."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _LINE_SECONDS
 
-    def tell(self, status: BatchStatus) -> None:
+    def show(self, status: BatchStatus) -> None:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _LINE_SECONDS
         counts = status.counts
-        click.echo(f"{counts.photos - counts.waiting} of {counts.photos} photos: {_pace(status)}", err=True)
+        click.echo(f"{counts.images - counts.waiting} of {counts.images} images: {_progress_text(status)}", err=True)
 
 
-def _pace(status: BatchStatus) -> str:
+def _progress_text(status: BatchStatus) -> str:
     parts = []
     if status.rate:
-        parts.append(f"{status.rate:.2f} photos/s")
+        parts.append(f"{status.rate:.2f} images/s")
     if status.seconds_left is not None:
         parts.append(f"{_duration(status.seconds_left)} left")
     if status.counts.failed:
@@ -222,13 +227,13 @@ def _report(summary: Summary, folder: str, quiet: bool) -> None:
         return
     for note in summary.notes:
         click.echo(f"note: {note}")
-    waiting = f", {counts.waiting} not looked at" if counts.waiting else ""
-    click.echo(f"{counts.photos} photos: {counts.done} done, {counts.failed} failed{waiting}; {counts.masks} masks")
-    before = counts.photos - counts.waiting - summary.now
+    waiting = f", {counts.waiting} not processed" if counts.waiting else ""
+    click.echo(f"{counts.images} images: {counts.done} done, {counts.failed} failed{waiting}; {counts.masks} masks")
+    before = counts.images - counts.waiting - summary.now
     earlier = f", {before} before" if before else ""
-    pace = f", {summary.now / summary.seconds:.2f} photos/s" if summary.now and summary.seconds > 0 else ""
-    click.echo(f"now {summary.now} in {_duration(summary.seconds)}{pace}{earlier}")
-    for path in summary.collected:
+    rate = f", {summary.now / summary.seconds:.2f} images/s" if summary.now and summary.seconds > 0 else ""
+    click.echo(f"now {summary.now} in {_duration(summary.seconds)}{rate}{earlier}")
+    for path in summary.datasets:
         click.echo(path)
     click.echo(folder)
 
@@ -237,7 +242,7 @@ def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
     counts = summary.counts
     return {
         "out": folder,
-        "photos": counts.photos,
+        "photos": counts.images,
         "done": counts.done,
         "failed": counts.failed,
         "waiting": counts.waiting,
@@ -247,5 +252,5 @@ def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
         "seconds": round(summary.seconds, 3),
         "failures": [{"photo": key, "reason": reason} for key, reason in summary.failures],
         "notes": list(summary.notes),
-        "files": list(summary.collected),
+        "files": list(summary.datasets),
     }

@@ -19,7 +19,7 @@ from anymask.cli.common_options import (
 )
 
 if TYPE_CHECKING:
-    from anymask.batch.replay import Replayed
+    from anymask.batch.replay import ReplayResult
 
 
 @click.command()
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 @json_option
 @quiet_option
 @debug_option
-def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou: float | None, **asked: Any) -> int:
+def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou: float | None, **options: Any) -> int:
     """Make the masks of an earlier result again and compare.
 
     RESULT is a masks.json, a folder with one, or the folder of a batch. On the engine and the precision that made
-    them the masks have to be the same bit for bit, or the command fails; on others it tells how much they overlap.
+    them the masks have to be the same bit for bit, or the command fails; on others it prints how much they overlap.
 
     \b
     anymask replay anymask-out/photo/masks.json
@@ -54,54 +54,54 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
     files = results_in(result)
     if out is not None and len(files) > 1:
         raise click.UsageError("--out takes the masks of one result: name one of them")
-    verdicts = []
+    reports = []
     failed = False
     with shown_fetch(quiet) as progress:
-        replayer = Replayer(**asked, progress=progress)
+        replayer = Replayer(**options, progress=progress)
         for file in files:
-            replayed = replayer(file)
-            wrong = replayed.least < min_iou if min_iou is not None else replayed.alike and not replayed.same
-            failed |= wrong
-            verdicts.append(_as_json(replayed))
-            if not as_json and (not quiet or wrong):
-                click.echo(_line(replayed), err=quiet)
+            replay = replayer(file)
+            differs = replay.least_iou < min_iou if min_iou is not None else replay.alike and not replay.same
+            failed |= differs
+            reports.append(_as_json(replay))
+            if not as_json and (not quiet or differs):
+                click.echo(_line(replay), err=quiet)
             if out is not None:
-                write_outputs(replayed.now, out)
+                write_outputs(replay.now, out)
     if as_json:
-        click.echo(json.dumps(verdicts[0] if len(files) == 1 else verdicts))
+        click.echo(json.dumps(reports[0] if len(files) == 1 else reports))
     elif len(files) > 1 and not quiet:
-        same = sum(verdict["same"] for verdict in verdicts)
-        least = min(verdict["least_iou"] for verdict in verdicts)
+        same = sum(each["same"] for each in reports)
+        least = min(each["least_iou"] for each in reports)
         click.echo(f"{same} of {len(files)} results are the same bit for bit; least IoU of a mask {least:.4f}")
     return 1 if failed else 0
 
 
-def _line(replayed: Replayed) -> str:
-    run, before = replayed.now.provenance, replayed.before.provenance
+def _line(replay: ReplayResult) -> str:
+    run, before = replay.now.provenance, replay.before.provenance
     here = f"{run.engine} {run.precision}"
-    count = f"{len(replayed.before)} masks"
-    if replayed.same:
-        return f"{replayed.file}: {count}, the same bit for bit on {here}"
+    count = f"{len(replay.before)} masks"
+    if replay.same:
+        return f"{replay.file}: {count}, the same bit for bit on {here}"
     made_on = f"{before.engine} {before.precision}"
     where = f"{here}, made on {made_on}" if here != made_on else f"{here}"
     if before.engine_version != run.engine_version and here == made_on:
         where += f" {run.engine_version}, made with {before.engine_version}"
-    ious = replayed.ious
+    ious = replay.ious
     mean = sum(ious) / len(ious) if ious else 0.0
-    extra = f", {replayed.extra} more" if replayed.extra else ""
-    return f"{replayed.file}: {count}{extra}: IoU {mean:.4f} on average, least {replayed.least:.4f}, on {where}"
+    extra = f", {replay.extra} more" if replay.extra else ""
+    return f"{replay.file}: {count}{extra}: IoU {mean:.4f} on average, least {replay.least_iou:.4f}, on {where}"
 
 
-def _as_json(replayed: Replayed) -> dict[str, Any]:
-    run = replayed.now.provenance
+def _as_json(replay: ReplayResult) -> dict[str, Any]:
+    run = replay.now.provenance
     return {
-        "file": str(replayed.file),
-        "same": replayed.same,
-        "alike": replayed.alike,
-        "masks": len(replayed.before),
-        "masks_now": len(replayed.now),
-        "ious": [round(value, 6) for value in replayed.ious],
-        "least_iou": round(replayed.least, 6),
+        "file": str(replay.file),
+        "same": replay.same,
+        "alike": replay.alike,
+        "masks": len(replay.before),
+        "masks_now": len(replay.now),
+        "ious": [round(value, 6) for value in replay.ious],
+        "least_iou": round(replay.least_iou, 6),
         "engine": run.engine,
         "precision": run.precision,
         "device": run.device,

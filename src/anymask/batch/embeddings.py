@@ -1,0 +1,45 @@
+"""The embedding store that a job fills, so that later clicks on its images need no encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from anymask.errors import InputError
+
+if TYPE_CHECKING:
+    from anymask.prediction.embedding_cache import EmbeddingStore
+
+_EMBEDDING_BYTES = 4096 * 256 * 4 + 128
+"""float32 [1, 256, 64, 64] with the header of its file."""
+
+
+def embedding_store() -> EmbeddingStore:
+    from anymask.prediction.embedding_cache import EmbeddingStore
+    from anymask.weights import cache_root
+
+    return EmbeddingStore(cache_root() / "embeddings")
+
+
+def size_in(store: EmbeddingStore) -> Callable[[str], int | None]:
+    """A function that returns the bytes of an embedding's file, None if there is none."""
+
+    def size_of(name: str) -> int | None:
+        try:
+            return (store.folder / name).stat().st_size
+        except OSError:
+            return None
+
+    return size_of
+
+
+def check_capacity(store: EmbeddingStore, images: int, store_bytes: int | None) -> None:
+    """Refuse to write more embeddings than the store keeps: it would delete the first ones before the job ends."""
+    if store_bytes is not None:
+        store.keep_cap(store_bytes)
+    needed = images * _EMBEDDING_BYTES
+    if needed > store.cap:
+        raise InputError(
+            f"{needed / 1e9:.1f} GB of embeddings do not fit the store, which keeps {store.cap / 1e9:.1f} GB: "
+            f"let it keep more with --store-gb {needed / 1e9 * 1.1 + 0.1:.1f}"
+        )
