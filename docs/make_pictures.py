@@ -15,7 +15,7 @@ import anymask
 from anymask.editing.cutout import Blur, Cutout
 from anymask.editing.effects import Outline
 from anymask.editing.inpaint_mask import Sizes, make_crop
-from anymask.editing.inpainting import mark_crop, take_crop
+from anymask.editing.inpainting import crop_image, crop_mask
 from anymask.visualization.animation import click_frames, save_animation
 from anymask.visualization.contact_sheet import row
 from anymask.visualization.panels import binary, candidates_row, levels
@@ -59,8 +59,8 @@ def inpainting(coffee: anymask.EncodedImage) -> None:
     spoon = coffee.segment(box=[315, 65, 430, 330])
     done = anymask.inpaint(coffee.source, spoon)
     crop = make_crop(done.hole.box, coffee.size, Sizes(64), 40)
-    mask = PIL.Image.fromarray(mark_crop(done.hole, crop).astype(np.uint8) * 255)
-    pair = PIL.Image.fromarray(take_crop(coffee.source.pixels, crop))
+    mask = PIL.Image.fromarray(crop_mask(done.hole, crop).astype(np.uint8) * 255)
+    pair = PIL.Image.fromarray(crop_image(coffee.source.pixels, crop))
     save(
         row([spoon.draw(), pair, mask, done.image], ["spoon", "image.png", "mask.png", "--method telea"], 260),
         "inpainting.jpg",

@@ -223,7 +223,7 @@ def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_photo, chels
     assert run("inpaint", *back) == 2
     assert "give the image" in capsys.readouterr().err
     assert run("inpaint", chelsea_photo, *back) == 2
-    assert "not the photograph" in capsys.readouterr().err
+    assert "not the image" in capsys.readouterr().err
     assert run("inpaint", coffee_photo, *back, "--json") == 0
     assert json.loads(capsys.readouterr().out)["inpainted"]["exact"]
     assert np.array_equal(pixels(tmp_path / "a.png"), open_image(coffee_photo).pixels)

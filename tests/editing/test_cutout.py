@@ -7,10 +7,10 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from anymask.editing.backgrounds import covering, parse_color
+from anymask.editing.backgrounds import parse_color, resize_to_cover
 from anymask.editing.cutout import Blur, cutout
 from anymask.editing.effects import Outline, Shadow
-from anymask.editing.saving import encoded, save_image
+from anymask.editing.saving import encode_image, save_image
 from anymask.errors import InputError
 from anymask.io.image import open_image
 from tests.support.composites import hairy_disc
@@ -76,7 +76,7 @@ def test_in_front_of_the_blurred_photo_no_halo_of_the_object_shines():
 def test_a_picture_behind_covers_everything_unsquashed():
     picture = np.zeros((50, 100, 3), np.uint8)
     picture[:, 50:] = 200
-    covered = covering(picture, (80, 80))
+    covered = resize_to_cover(picture, (80, 80))
     assert covered.shape == (80, 80, 3)
     assert covered[:, :36].max() == 0
     assert covered[:, 44:].min() == 200
@@ -163,7 +163,7 @@ def test_a_side_that_webp_cannot_hold_is_refused(tmp_path):
 @pytest.mark.parametrize(("kind", "quality"), [("PNG", None), ("TIFF", None), ("WEBP", None)])
 def test_exact_formats_are_exact_also_under_transparency(kind, quality):
     pixels = np.random.default_rng(3).integers(0, 256, (30, 40, 4), dtype=np.uint8)
-    back = np.asarray(PIL.Image.open(io.BytesIO(encoded(pixels, kind, None, quality))))
+    back = np.asarray(PIL.Image.open(io.BytesIO(encode_image(pixels, kind, None, quality))))
     assert np.array_equal(back, pixels)
 
 

@@ -66,7 +66,7 @@ def test_a_copy_of_the_photo_in_another_format_is_the_same_photo(tmp_path, photo
 def test_another_photo_or_other_proportions_are_refused(tmp_path, photo, hole, chelsea_photo):
     write_pair(tmp_path, photo, hole)
     pair = read_pair(tmp_path)
-    with pytest.raises(InputError, match="not the photograph"):
+    with pytest.raises(InputError, match="not the image"):
         paste_back(pair, chelsea_photo, tmp_path / "image.png")
     with pytest.raises(InputError, match="proportions"):
         paste_back(pair, photo, np.zeros((300, 900, 3), np.uint8))

@@ -54,14 +54,14 @@ def test_shadow_lies_at_the_foot_and_not_at_the_head():
 
 @given(
     x=st.integers(0, 150), y=st.integers(0, 110), w=st.integers(1, 60), h=st.integers(1, 60),
-    grid=st.sampled_from([1, 8, 64]), least=st.sampled_from([0, 64, 512]), context=st.none() | st.integers(0, 50),
-    most=st.none() | st.sampled_from([64, 128]),
+    grid=st.sampled_from([1, 8, 64]), min_side=st.sampled_from([0, 64, 512]), context=st.none() | st.integers(0, 50),
+    max_side=st.none() | st.sampled_from([64, 128]),
 )  # fmt: skip
-def test_crops_hold_the_hole_in_multiples_of_the_grid(x, y, w, h, grid, least, context, most):
+def test_crops_hold_the_hole_in_multiples_of_the_grid(x, y, w, h, grid, min_side, context, max_side):
     photo = 160, 120
     box = x, y, min(x + w, 160), min(y + h, 120)
     box = (min(box[0], box[2] - 1), min(box[1], box[3] - 1), box[2], box[3])
-    crop = make_crop(box, photo, Sizes(grid, least, most), context)
+    crop = make_crop(box, photo, Sizes(grid, min_side, max_side), context)
     x0, y0, x1, y1 = crop.box
     assert x0 <= box[0] < box[2] <= x1
     assert y0 <= box[1] < box[3] <= y1
@@ -70,8 +70,8 @@ def test_crops_hold_the_hole_in_multiples_of_the_grid(x, y, w, h, grid, least, c
     assert crop.size[0] % grid == crop.size[1] % grid == 0
     assert x1 - x0 < photo[0] + grid
     assert y1 - y0 < photo[1] + grid
-    if most is not None:
-        assert max(crop.size) <= max(most, grid)
+    if max_side is not None:
+        assert max(crop.size) <= max(max_side, grid)
     else:
         assert crop.native
 

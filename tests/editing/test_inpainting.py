@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from anymask.editing.inpaint_mask import Sizes, make_inpaint_mask
 from anymask.editing.inpainters import load_inpainter
-from anymask.editing.inpainting import inpaint, mark_crop, take_crop
+from anymask.editing.inpainting import crop_image, crop_mask, inpaint
 from anymask.errors import EngineError, InputError
 from anymask.io.image import open_image
 from tests.support.small_inpainters import FILL, lama_like
@@ -16,7 +16,7 @@ from tests.support.small_inpainters import FILL, lama_like
 NEW = np.round(np.array(FILL) * 255)
 
 
-class FakePainter:
+class FakeInpainter:
     """Paints everything pink, also what it was not asked to, in whatever sizes the test wants."""
 
     name = "pink"
@@ -52,31 +52,31 @@ def test_opencv_fills_the_hole_and_nothing_else(photo, method):
     done = inpaint(photo, mask, method)
     assert unchanged(done, photo)
     assert not np.array_equal(done.pixels[mask], photo.pixels[mask])
-    assert done.painter == method
+    assert done.inpainter == method
     assert done.icc_profile == photo.icc_profile
 
 
 @given(
     x=st.integers(0, 440), y=st.integers(0, 290), w=st.integers(1, 90), h=st.integers(1, 90),
-    sizes=st.sampled_from([Sizes(), Sizes(8), Sizes(64, 512), Sizes(64, most=128), Sizes(fixed=(96, 64))]),
+    sizes=st.sampled_from([Sizes(), Sizes(8), Sizes(64, 512), Sizes(64, max_side=128), Sizes(fixed=(96, 64))]),
     grow=st.floats(0, 12), feather=st.floats(0, 12), keep=st.booleans(),
 )  # fmt: skip
-def test_no_byte_changes_outside_whatever_the_painter_does(chelsea_photo, x, y, w, h, sizes, grow, feather, keep):
+def test_no_byte_changes_outside_whatever_the_inpainter_does(chelsea_photo, x, y, w, h, sizes, grow, feather, keep):
     image = open_image(chelsea_photo)
     mask = block(image.pixels.shape[:2], np.s_[y : y + h, x : x + w])
-    painter = FakePainter(sizes)
-    done = inpaint(image, mask, painter, grow=grow, feather=feather, keep=keep)
+    inpainter = FakeInpainter(sizes)
+    done = inpaint(image, mask, inpainter, grow=grow, feather=feather, keep=keep)
     assert unchanged(done, image)
     full = done.hole.inside((0, 0, *image.size)) == 1
     assert full[~mask if keep else mask].all()
     assert (done.pixels[full] == (255, 0, 128)).all()
-    for pixels, hole in painter.seen:
+    for pixels, hole in inpainter.seen:
         assert pixels.shape[:2] == hole.shape
         assert hole.shape[0] % sizes.grid == hole.shape[1] % sizes.grid == 0
 
 
 def test_the_blend_runs_from_new_to_old_without_a_step(photo):
-    done = inpaint(np.full_like(photo.pixels, 100), block((400, 600)), FakePainter(Sizes()), grow=5, feather=20)
+    done = inpaint(np.full_like(photo.pixels, 100), block((400, 600)), FakeInpainter(Sizes()), grow=5, feather=20)
     profile = done.pixels[150, 289:330, 0].astype(int)
     assert profile[0] == 255
     assert profile[-1] == 100
@@ -85,27 +85,27 @@ def test_the_blend_runs_from_new_to_old_without_a_step(photo):
 
 
 def test_crops_have_the_photos_own_scale(photo):
-    painter = FakePainter(Sizes(64))
-    (crop,) = inpaint(photo, block(photo.pixels.shape[:2]), painter).crops
+    inpainter = FakeInpainter(Sizes(64))
+    (crop,) = inpaint(photo, block(photo.pixels.shape[:2]), inpainter).crops
     x0, y0, x1, y1 = crop.box
     assert crop.native
-    assert np.array_equal(painter.seen[0][0], photo.pixels[y0:y1, x0:x1])
+    assert np.array_equal(inpainter.seen[0][0], photo.pixels[y0:y1, x0:x1])
 
 
 def test_beyond_a_small_photo_both_picture_and_mask_are_mirrored(chelsea_photo):
     image = open_image(chelsea_photo)
     hole = make_inpaint_mask(block(image.pixels.shape[:2], np.s_[200:, 100:200]), 4, 4)
-    painter = FakePainter(Sizes(64, 512))
-    (crop,) = inpaint(image, block(image.pixels.shape[:2], np.s_[200:, 100:200]), painter, grow=4, feather=4).crops
+    inpainter = FakeInpainter(Sizes(64, 512))
+    (crop,) = inpaint(image, block(image.pixels.shape[:2], np.s_[200:, 100:200]), inpainter, grow=4, feather=4).crops
     assert crop.box == (0, 0, 512, 320)
-    pixels, inside = take_crop(image.pixels, crop), mark_crop(hole, crop)
+    pixels, inside = crop_image(image.pixels, crop), crop_mask(hole, crop)
     assert np.array_equal(pixels[300:320, :451], image.pixels[299:279:-1])
     assert np.array_equal(inside[300:320], inside[299:279:-1])
 
 
 def test_what_is_kept_stays_and_all_else_is_new(photo):
     mask = block(photo.pixels.shape[:2])
-    done = inpaint(photo, mask, FakePainter(Sizes(8)), keep=True, feather=3)
+    done = inpaint(photo, mask, FakeInpainter(Sizes(8)), keep=True, feather=3)
     assert np.array_equal(done.pixels[125:175, 205:285], photo.pixels[125:175, 205:285])
     assert (done.pixels[~mask] == (255, 0, 128)).all()
 
@@ -132,7 +132,7 @@ def test_onnx_inpainters_of_every_form_paint_the_hole(photo, tmp_path, form):
     done = inpaint(photo, mask, "onnx", model=model, threads=1)
     assert np.abs(done.pixels[mask] - NEW).max() <= 2
     assert unchanged(done, photo)
-    assert done.painter == "onnx small.onnx"
+    assert done.inpainter == "onnx small.onnx"
 
 
 def test_onnx_inpainters_whose_white_means_to_keep(photo, tmp_path):

@@ -70,7 +70,7 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def painter(model):
+def inpainter(model):
     return load_inpainter("diffusers", str(model), prompt="a cat", steps=2, seed=7, device="cpu", threads=2)
 
 
@@ -80,23 +80,23 @@ def spoon(photo):
     return mask
 
 
-def test_the_pipeline_says_what_sizes_it_takes(painter):
-    assert painter.sizes.grid == 64
-    assert painter.sizes.least == SIDE
-    assert painter.sizes.most == 3 * SIDE
+def test_the_pipeline_says_what_sizes_it_takes(inpainter):
+    assert inpainter.sizes.grid == 64
+    assert inpainter.sizes.min_side == SIDE
+    assert inpainter.sizes.max_side == 3 * SIDE
 
 
-def test_no_byte_changes_outside_and_the_hole_is_painted(painter, coffee_photo):
+def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_photo):
     photo = open_image(coffee_photo)
     mask = spoon(photo)
-    done = inpaint(photo, mask, painter)
+    done = inpaint(photo, mask, inpainter)
     weights = done.hole.inside((0, 0, *photo.size))
     assert np.array_equal(done.pixels[weights == 0], photo.pixels[weights == 0])
     assert (done.pixels[mask] != photo.pixels[mask]).any(axis=1).mean() > 0.9
     assert all(crop.size[0] % 64 == crop.size[1] % 64 == 0 for crop in done.crops)
 
 
-def test_the_answer_is_the_pipelines_own(painter, model, coffee_photo):
+def test_the_answer_is_the_pipelines_own(inpainter, model, coffee_photo):
     """The same crop and mask given to diffusers directly give the same picture."""
     import torch
 
@@ -117,7 +117,7 @@ def test_the_answer_is_the_pipelines_own(painter, model, coffee_photo):
         strength=1.0,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]
-    assert np.abs(painter(crop, hole).astype(int) - np.asarray(expected)).max() <= 1
+    assert np.abs(inpainter(crop, hole).astype(int) - np.asarray(expected)).max() <= 1
 
 
 def test_a_seed_gives_the_answer_again_and_the_prompt_matters(model, coffee_photo):
@@ -153,7 +153,7 @@ def test_what_is_no_inpainting_model_is_refused(tmp_path):
         load_inpainter("diffusers", str(tmp_path / "empty"))
 
 
-def test_a_picture_withheld_by_the_safety_checker_is_an_error(painter, monkeypatch):
+def test_a_picture_withheld_by_the_safety_checker_is_an_error(inpainter, monkeypatch):
     class Answer:
         images = (PIL.Image.new("RGB", (64, 64)),)
         nsfw_content_detected = (True,)
@@ -162,9 +162,9 @@ def test_a_picture_withheld_by_the_safety_checker_is_an_error(painter, monkeypat
         def __call__(self, **_):
             return Answer()
 
-    monkeypatch.setattr(painter, "_pipeline", FakePipeline())
+    monkeypatch.setattr(inpainter, "_pipeline", FakePipeline())
     with pytest.raises(AnymaskError, match="withheld"):
-        painter(np.zeros((64, 64, 3), np.uint8), np.ones((64, 64), bool))
+        inpainter(np.zeros((64, 64, 3), np.uint8), np.ones((64, 64), bool))
 
 
 def test_a_gpu_that_is_not_there_is_not_swapped_for_the_cpu(model):

@@ -207,7 +207,7 @@ def _sizes(sizes: Sizes, look: dict[str, Any]) -> Sizes:
     from dataclasses import replace
 
     grid = look["grid"] or sizes.grid
-    return replace(sizes, grid=grid, most=max(look["max_side"], grid) if look["max_side"] else sizes.most)
+    return replace(sizes, grid=grid, max_side=max(look["max_side"], grid) if look["max_side"] else sizes.max_side)
 
 
 def _hole(found: MaskSet, look: dict[str, Any]) -> InpaintMask:
@@ -248,10 +248,10 @@ def _save(done: InpaintResult, out: Path, quality: int | None) -> dict[str, Any]
     says += [
         f"note: painted at {c.size[0]}x{c.size[1]} for {c.box[2] - c.box[0]}x{c.box[3] - c.box[1]}" for c in scaled
     ]
-    by = "from a painted image" if done.painter == "paste" else f"by {done.painter}"
+    by = "from a painted image" if done.inpainter == "paste" else f"by {done.inpainter}"
     says.append(f"{out}: repainted {by}, nothing changed outside {list(done.hole.box)}")
     crops = [{"box": list(crop.box), "size": list(crop.size)} for crop in done.crops]
-    record = {"file": str(out), "method": done.painter, "hole": list(done.hole.box), "crops": crops, "exact": exact}
+    record = {"file": str(out), "method": done.inpainter, "hole": list(done.hole.box), "crops": crops, "exact": exact}
     return {"inpainted": record, "says": says}
 
 
@@ -297,7 +297,7 @@ def _paste_back(
     from anymask.errors import InputError
 
     pair = read_pair(folder)
-    source = image or (Path(pair.photo) if pair.photo else None)
+    source = image or (Path(pair.path) if pair.path else None)
     if source is None:
         raise InputError(f"{folder} does not say where its image is: anymask inpaint IMAGE --paste-back …")
     if image is None and not source.exists():

@@ -1,1 +1,1 @@
-"""From masks to edited pictures."""
+"""From masks to edited images."""

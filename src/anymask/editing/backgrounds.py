@@ -1,4 +1,4 @@
-"""What a cut-out stands on: a colour, the photograph out of focus, or another picture."""
+"""What a cut-out stands on: a colour, the image out of focus, or another image."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ def parse_color(text: str) -> Color:
     return levels[0], levels[1], levels[2]
 
 
-def out_of_focus(pixels: NDArray[np.uint8], matte: Matte, canvas: MatteBox, sigma: float) -> NDArray[np.uint8]:
-    """The photograph behind an object, blurred; nothing of the object shines around it.
+def blur_background(pixels: NDArray[np.uint8], matte: Matte, canvas: MatteBox, sigma: float) -> NDArray[np.uint8]:
+    """The image behind an object, blurred; nothing of the object shines around it.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
         matte: the object.
-        canvas: [x_min, y_min, x_max, y_max], the part wanted; beyond the photograph its edge goes on.
+        canvas: [x_min, y_min, x_max, y_max], the part to return, in pixels; beyond the image the pixels at its edge
+            are repeated.
         sigma: of the blur, in pixels.
 
     Returns:
@@ -68,11 +69,16 @@ def out_of_focus(pixels: NDArray[np.uint8], matte: Matte, canvas: MatteBox, sigm
         weight += share * cv2.GaussianBlur(weights, (0, 0), reach)
     blurred = np.clip(total / weight[..., None], 0, 255).astype(np.uint8)
     whole = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
-    return beyond(whole, canvas)
+    return crop_replicated(whole, canvas)
 
 
-def beyond(pixels: NDArray[Any], canvas: MatteBox) -> NDArray[Any]:
-    """A part of a picture that may reach beyond it: the pixels at its edge go on."""
+def crop_replicated(pixels: NDArray[Any], canvas: MatteBox) -> NDArray[Any]:
+    """A part of an image [H, W, …], of its dtype; beyond its edge the pixels there are repeated.
+
+    Args:
+        pixels: the image.
+        canvas: [x_min, y_min, x_max, y_max] of the part, in pixels.
+    """
     height, width = pixels.shape[:2]
     rows = np.clip(np.arange(canvas[1], canvas[3]), 0, height - 1)
     columns = np.clip(np.arange(canvas[0], canvas[2]), 0, width - 1)
@@ -82,41 +88,44 @@ def beyond(pixels: NDArray[Any], canvas: MatteBox) -> NDArray[Any]:
     return part
 
 
-def covering(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scale a picture until it covers (width, height), and take its middle.
+def resize_to_cover(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale an image until it covers (width, height), and take its middle.
 
     Args:
-        picture: uint8 [H, W, 3].
-        size: wanted, in pixels.
+        image: uint8 [H, W, 3].
+        size: (width, height) of the result, in pixels.
+
+    Returns:
+        uint8 [height, width, 3].
     """
     import cv2
 
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = max(size[0] / width, size[1] / height)
     scaled = max(size[0], round(width * scale)), max(size[1], round(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    large = picture if scaled == (width, height) else cv2.resize(picture, scaled, interpolation=method)
+    large = image if scaled == (width, height) else cv2.resize(image, scaled, interpolation=method)
     left, top = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
     return np.ascontiguousarray(large[top : top + size[1], left : left + size[0]])
 
 
-def in_colors_of(picture: Image, profile: bytes | None) -> NDArray[np.uint8]:
-    """A picture's pixels in another one's colour space, so that both can share a file.
+def convert_colors(image: Image, profile: bytes | None) -> NDArray[np.uint8]:
+    """An image's pixels, uint8 [H, W, 3], in the colour space of another one, so that both can share a file.
 
     Args:
-        picture: the one to convert.
-        profile: ICC profile of the other; None means sRGB, as for a picture that carries none.
+        image: the one to convert.
+        profile: ICC profile of the other; None means sRGB, as for an image that carries none.
     """
-    if picture.icc_profile == profile:
-        return picture.pixels
+    if image.icc_profile == profile:
+        return image.pixels
     import PIL.Image
     from PIL import ImageCms
 
     try:
-        source, target = _profile(picture.icc_profile), _profile(profile)
-        converted = ImageCms.profileToProfile(PIL.Image.fromarray(picture.pixels), source, target)
+        source, target = _profile(image.icc_profile), _profile(profile)
+        converted = ImageCms.profileToProfile(PIL.Image.fromarray(image.pixels), source, target)
     except (ImageCms.PyCMSError, OSError, ValueError) as problem:
-        raise InputError(f"{picture.path or 'the background'}: its colour profile cannot be used ({problem})") from None
+        raise InputError(f"{image.path or 'the background'}: its colour profile cannot be used ({problem})") from None
     assert converted is not None  # only inPlace=True returns None
     return np.asarray(converted)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.editing.edges import depth
+from anymask.editing.edges import distance_to_outside
 from anymask.errors import InputError
 from anymask.structures.color import Color
 
@@ -43,8 +43,8 @@ class Outline:
             alpha: float32 [h, w] of the object, with `reach` pixels around it.
         """
         rounding = self.width / 2
-        near = 0.5 + self.width + rounding - depth(alpha < 0.5)
-        outside = depth(near > 0)
+        near = 0.5 + self.width + rounding - distance_to_outside(alpha < 0.5)
+        outside = distance_to_outside(near > 0)
         rim = np.clip(np.maximum(outside, 0) - rounding + 0.5, 0, 1) * (near > 0)
         whole: NDArray[np.float32] = np.maximum(rim, alpha).astype(np.float32)
         return whole
@@ -95,7 +95,7 @@ class Shadow:
         import cv2
 
         height, width = alpha.shape
-        # A wide blur is made at a smaller size, where it costs little; nobody sees a difference.
+        # A wide blur is made at a smaller size, where it costs little; the difference cannot be seen.
         small = min(1.0, 4 / max(self.blur, 1e-6))
         move = np.array([[small, 0, self.offset[0] * small], [0, small, self.offset[1] * small]])
         size = max(1, round(width * small)), max(1, round(height * small))

@@ -1,4 +1,4 @@
-"""Where a photograph is repainted: the mask grown over rims and shadows, softened, and the crops that are worked on."""
+"""Where an image is repainted: the mask grown over rims and shadows, softened, and the crops that are worked on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.editing.edges import MatteBox, depth
+from anymask.editing.edges import MatteBox, distance_to_outside
 from anymask.errors import InputError
 from anymask.structures.overlap import tight_box
 
@@ -17,9 +17,9 @@ class InpaintMask:
     """What is to be repainted.
 
     Attributes:
-        box: [x_min, y_min, x_max, y_max] of the photograph, tight around everything that may change.
+        box: [x_min, y_min, x_max, y_max] of the image, tight around everything that may change.
         weights: float32 [h, w], over the box: 1 repainted, 0 untouched, between them a blend.
-        size: (width, height) of the photograph.
+        size: (width, height) of the image.
     """
 
     box: MatteBox
@@ -27,7 +27,7 @@ class InpaintMask:
     size: tuple[int, int]
 
     def inside(self, box: MatteBox) -> NDArray[np.float32]:
-        """The weights over another part of the photograph, which may reach beyond it, float32 [h, w]."""
+        """The weights over another part of the image, which may reach beyond it, float32 [h, w]."""
         part = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
         x0, y0 = max(box[0], self.box[0]), max(box[1], self.box[1])
         x1, y1 = min(box[2], self.box[2]), min(box[3], self.box[3])
@@ -76,7 +76,7 @@ def make_inpaint_mask(
     inside = target[window[1] : window[3], window[0] : window[2]]
     if shadow:
         inside = inside | _foot(inside, shadow)
-    away = depth(~inside)
+    away = distance_to_outside(~inside)
     # A cosine has no corner where the blend begins or ends; none of it reaches further than grow + feather.
     fade = np.clip((away - grow) / (feather + 1e-6), 0, 1) if feather else (away > grow).astype(np.float32)
     weights = (0.5 + 0.5 * np.cos(np.pi * fade)).astype(np.float32)
@@ -87,7 +87,15 @@ def make_inpaint_mask(
 
 
 def _foot(inside: NDArray[np.bool_], shadow: float) -> NDArray[np.bool_]:
-    """The ground around the lower third of every part of a mask, bool [h, w]."""
+    """The ground around the lower third of every part of a mask.
+
+    Args:
+        inside: bool [h, w], the mask.
+        shadow: pixels of ground to each side; half as many below.
+
+    Returns:
+        bool [h, w].
+    """
     import cv2
 
     _, parts, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(inside).view(np.uint8), connectivity=8)
@@ -102,32 +110,32 @@ def _foot(inside: NDArray[np.bool_], shadow: float) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What sizes of pictures a painter takes.
+    """What sizes of images an inpainter takes.
 
     Attributes:
         grid: width and height are multiples of this.
-        least: neither is smaller, where the photograph allows.
-        most: neither is larger; a larger crop is painted at a smaller scale. None takes any.
+        min_side: neither is smaller, where the image allows.
+        max_side: neither is larger; a larger crop is painted at a smaller scale. None takes any.
         fixed: (width, height), the only size it takes; None if it has none.
     """
 
     grid: int = 1
-    least: int = 0
-    most: int | None = None
+    min_side: int = 0
+    max_side: int | None = None
     fixed: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if self.grid < 1 or (self.most is not None and self.most < self.grid):
+        if self.grid < 1 or (self.max_side is not None and self.max_side < self.grid):
             raise InputError(f"a grid needs at least 1 pixel, and the largest side one step of it, got {self}")
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of the photograph to be painted, and at what size.
+    """A part of the image to be painted, and at what size.
 
     Attributes:
-        box: [x_min, y_min, x_max, y_max] of the photograph; where it is smaller than the painter's grid, beyond it.
-        size: (width, height) for the painter: that of the box, unless that is more than it takes.
+        box: [x_min, y_min, x_max, y_max] of the image; where it is smaller than the inpainter's grid, beyond it.
+        size: (width, height) for the inpainter: that of the box, unless that is more than it takes.
     """
 
     box: MatteBox
@@ -135,17 +143,17 @@ class Crop:
 
     @property
     def native(self) -> bool:
-        """Whether it is painted at the photograph's own scale."""
+        """Whether it is painted at the image's own scale."""
         return self.size == (self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
-def make_crop(box: MatteBox, photo: tuple[int, int], sizes: Sizes, context: float | None = None) -> Crop:
-    """Lay a crop around a hole: as much of its surroundings as a painter needs, in a size that it takes.
+def make_crop(box: MatteBox, image_size: tuple[int, int], sizes: Sizes, context: float | None = None) -> Crop:
+    """Lay a crop around a hole: as much of its surroundings as an inpainter needs, in a size that it takes.
 
     Args:
-        box: of the hole.
-        photo: (width, height).
-        sizes: of the painter.
+        box: [x_min, y_min, x_max, y_max] of the hole, in pixels.
+        image_size: (width, height) of the image, in pixels.
+        sizes: of the inpainter.
         context: pixels to see on every side; None takes half of the hole's longer side, at least 32.
     """
     wide, high = box[2] - box[0], box[3] - box[1]
@@ -153,38 +161,38 @@ def make_crop(box: MatteBox, photo: tuple[int, int], sizes: Sizes, context: floa
     need = wide + 2 * room, high + 2 * room
     if sizes.fixed is not None:
         fit_x, fit_y = sizes.fixed
-        # What does not fit is scaled down, both ways alike; the crop's shape is the painter's.
+        # What does not fit is scaled down, both ways alike; the crop's shape is the inpainter's.
         scale = max(
-            1.0, *(least / fit for least, fit in zip(_within(need, photo, (wide, high)), sizes.fixed, strict=True))
+            1.0, *(side / fit for side, fit in zip(_within(need, image_size, (wide, high)), sizes.fixed, strict=True))
         )
         spans = round(fit_x * scale), round(fit_y * scale)
-        return Crop(_laid(box, spans, photo), sizes.fixed)
-    shown = _within((max(need[0], sizes.least), max(need[1], sizes.least)), photo, (wide, high))
-    spans = _up(shown[0], sizes.grid), _up(shown[1], sizes.grid)
+        return Crop(_centered_box(box, spans, image_size), sizes.fixed)
+    side_lengths = _within((max(need[0], sizes.min_side), max(need[1], sizes.min_side)), image_size, (wide, high))
+    spans = _round_up(side_lengths[0], sizes.grid), _round_up(side_lengths[1], sizes.grid)
     size = spans
-    if sizes.most is not None and max(spans) > sizes.most:
-        scale = sizes.most / max(spans)
-        size = _down(spans[0] * scale, sizes.grid), _down(spans[1] * scale, sizes.grid)
-    return Crop(_laid(box, spans, photo), size)
+    if sizes.max_side is not None and max(spans) > sizes.max_side:
+        scale = sizes.max_side / max(spans)
+        size = _round_down(spans[0] * scale, sizes.grid), _round_down(spans[1] * scale, sizes.grid)
+    return Crop(_centered_box(box, spans, image_size), size)
 
 
-def _within(need: tuple[int, int], photo: tuple[int, int], hole: tuple[int, int]) -> tuple[int, int]:
-    """No more than the photograph has, no less than the hole."""
-    return max(hole[0], min(need[0], photo[0])), max(hole[1], min(need[1], photo[1]))
+def _within(need: tuple[int, int], image_size: tuple[int, int], hole: tuple[int, int]) -> tuple[int, int]:
+    """No more than the image has, no less than the hole."""
+    return max(hole[0], min(need[0], image_size[0])), max(hole[1], min(need[1], image_size[1]))
 
 
-def _up(length: float, grid: int) -> int:
+def _round_up(length: float, grid: int) -> int:
     return int(-(-length // grid)) * grid
 
 
-def _down(length: float, grid: int) -> int:
+def _round_down(length: float, grid: int) -> int:
     return max(1, int(length // grid)) * grid
 
 
-def _laid(box: MatteBox, spans: tuple[int, int], photo: tuple[int, int]) -> MatteBox:
-    """A box of that size around another, shifted into the photograph as far as it has room."""
+def _centered_box(box: MatteBox, spans: tuple[int, int], image_size: tuple[int, int]) -> MatteBox:
+    """A box of that size around another, shifted into the image as far as it has room."""
     starts = []
-    for low, high, span, length in zip(box[:2], box[2:], spans, photo, strict=True):
+    for low, high, span, length in zip(box[:2], box[2:], spans, image_size, strict=True):
         start = (low + high - span) // 2
         starts.append(max(0, min(start, length - span)) if span <= length else 0)
     return starts[0], starts[1], starts[0] + spans[0], starts[1] + spans[1]
@@ -202,25 +210,25 @@ def groups(hole: InpaintMask, context: float | None = None) -> list[MatteBox]:
     merged: list[MatteBox] = []
     for box in sorted(boxes):
         while True:
-            near = [other for other in merged if _touch(_seen(box, context), other)]
+            near = [other for other in merged if _overlap(_with_context(box, context), other)]
             if not near:
                 break
             merged = [other for other in merged if other not in near]
-            box = _around([box, *near])
+            box = _enclosing_box([box, *near])
         merged.append(box)
     return merged
 
 
-def _seen(box: MatteBox, context: float | None) -> MatteBox:
+def _with_context(box: MatteBox, context: float | None) -> MatteBox:
     room = round(max(32.0, max(box[2] - box[0], box[3] - box[1]) / 2) if context is None else context)
     return box[0] - room, box[1] - room, box[2] + room, box[3] + room
 
 
-def _touch(one: MatteBox, other: MatteBox) -> bool:
+def _overlap(one: MatteBox, other: MatteBox) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _around(boxes: list[MatteBox]) -> MatteBox:
+def _enclosing_box(boxes: list[MatteBox]) -> MatteBox:
     corners = np.array(boxes)
     low, high = corners[:, :2].min(axis=0).tolist(), corners[:, 2:].max(axis=0).tolist()
     return low[0], low[1], high[0], high[1]

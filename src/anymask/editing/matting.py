@@ -1,7 +1,7 @@
 """Soft edges: how much of each pixel at an object's border belongs to the object, and in which colour.
 
-A mask says yes or no. Hair, fur, and the blur of a lens are in between; `matte` asks the photograph itself, in a narrow
-band around the mask, by closed-form matting (extra `edit`).
+A mask says yes or no. Hair, fur, and the blur of a lens are in between; `matte` decides by the colours of the image,
+in a narrow band around the mask, by closed-form matting (extra `edit`).
 
 Source: Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting", PAMI 2008, equations 12 and 13;
 Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020. Both as `pymatting` has them.
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.editing.edges import Matte, depth, lifted, step
+from anymask.editing.edges import Matte, crop_to_mask, distance_to_outside, soft_step
 from anymask.errors import AnymaskError, InputError
 from anymask.structures.overlap import tight_box
 
@@ -28,7 +28,7 @@ TILE = 512
 _CONTEXT = 24
 """Pixels around a tile that are solved with it and then left to its neighbours."""
 _TRUST = 0.004
-"""Weight of the mask itself inside the band, against 1 for the photograph. It decides only where the photograph has
+"""Weight of the mask itself inside the band, against 1 for the image. It decides only where the image has
 nothing to say, such as between an object and a background of its own colour."""
 _CERTAIN = 0.07
 """Alpha nearer than this to 0 or 1 is taken for it: what remains of noise would be a veil on a new background."""
@@ -38,7 +38,7 @@ _FINEST = 1e-5
 
 @dataclass(frozen=True)
 class Band:
-    """How far from the mask's border the photograph decides, in pixels.
+    """How far from the mask's border the image decides, in pixels.
 
     Attributes:
         inside: towards the middle of the object.
@@ -59,7 +59,7 @@ class Band:
 
     @classmethod
     def of(cls, size: tuple[int, int]) -> Band:
-        """A band for a photograph of (width, height) whose mask came from 256×256 logits: two cells in, three out."""
+        """A band for an image of (width, height) whose mask came from 256×256 logits: two cells in, three out."""
         cell = max(size) / 256
         return cls(2 + 1.5 * cell, 3 + 2 * cell)
 
@@ -72,13 +72,13 @@ def can_matte() -> bool:
 def matte(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], band: Band | None = None) -> Matte:
     """Separate an object from its background with soft edges.
 
-    Outside the band nothing is asked: the middle of the object stays as photographed, byte for byte. Time and memory
+    Outside the band nothing is computed: the middle of the object keeps its colours, byte for byte. Time and memory
     go with the length of the border: it is solved in tiles of `TILE` pixels, each continuing from the ones before.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
         mask: bool [H, W].
-        band: where to ask, `Band.of` the picture if left out.
+        band: where to decide by colour; `Band.of` the image's size if None.
 
     Returns:
         Alpha and colours; where alpha is below 1 the background's share has been taken out of the colour.
@@ -90,56 +90,77 @@ def matte(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], band: Band | None 
     if not can_matte():
         raise AnymaskError("soft edges by matting need pymatting; get it with: pip install 'anymask[edit]'")
     band = band or Band.of((mask.shape[1], mask.shape[0]))
-    box, colors, inside = lifted(pixels, mask, round(band.outside) + 2)
-    known = _known(inside, band)
-    alpha = step(inside, min(band.inside, band.outside) / 2 + 0.5)
+    box, colors, inside = crop_to_mask(pixels, mask, round(band.outside) + 2)
+    known = _known_alpha(inside, band)
+    alpha = soft_step(inside, min(band.inside, band.outside) / 2 + 0.5)
     unknown = np.isnan(known)
     np.copyto(alpha, known, where=~unknown)
     solved = ~unknown
     for tile, core in _tiles(unknown):
         _solve(colors[tile], alpha[tile], solved[tile])
         solved[core] = True
-    alpha = _cleaned(alpha, unknown, inside)
-    return Matte(box, alpha, _decontaminated(colors, alpha), "matte")
+    alpha = _remove_specks(alpha, unknown, inside)
+    return Matte(box, alpha, _foreground_colors(colors, alpha), "matte")
 
 
-def _known(mask: NDArray[np.bool_], band: Band) -> NDArray[np.float32]:
-    """1 deep inside the mask, 0 far outside, NaN in the band; float32 [h, w]."""
+def _known_alpha(mask: NDArray[np.bool_], band: Band) -> NDArray[np.float32]:
+    """Alpha where the mask decides it.
+
+    Args:
+        mask: bool [h, w].
+        band: in pixels.
+
+    Returns:
+        float32 [h, w]: 1 deep inside the mask, 0 far outside, NaN in the band.
+    """
     import cv2
 
-    into = depth(mask)
-    away = depth(~mask)
+    inner = distance_to_outside(mask)
+    outer = distance_to_outside(~mask)
     known = np.full(mask.shape, np.nan, np.float32)
-    known[away > band.outside] = 0
+    known[outer > band.outside] = 0
     # A part thinner than the band keeps its middle line: half of the greatest depth nearby.
     reach = 2 * round(band.inside) + 1
-    deepest = cv2.dilate(into, cv2.getStructuringElement(cv2.MORPH_RECT, (reach, reach)))
-    known[into > np.minimum(band.inside, np.maximum(deepest * 0.7, 1.5))] = 1
+    deepest = cv2.dilate(inner, cv2.getStructuringElement(cv2.MORPH_RECT, (reach, reach)))
+    known[inner > np.minimum(band.inside, np.maximum(deepest * 0.7, 1.5))] = 1
     return known
 
 
 MattingWindow = tuple[slice, slice]
 
 
-def _tiles(wanted: NDArray[np.bool_]) -> Iterator[tuple[MattingWindow, MattingWindow]]:
-    """Windows with context, and without, that together hold everything wanted, and little else."""
-    height, width = wanted.shape
+def _tiles(unknown: NDArray[np.bool_]) -> Iterator[tuple[MattingWindow, MattingWindow]]:
+    """Cut the pixels to solve into tiles.
+
+    Args:
+        unknown: bool [h, w], the pixels to solve.
+
+    Yields:
+        (rows, columns) of a tile with `_CONTEXT` pixels around it, and of the tile alone, both in pixels of the array.
+        The tiles together hold all unknown pixels, and little else.
+    """
+    height, width = unknown.shape
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
-            x0, y0, x1, y1 = tight_box(wanted[top : top + TILE, left : left + TILE])
+            x0, y0, x1, y1 = tight_box(unknown[top : top + TILE, left : left + TILE])
             if x0 < x1:
                 core = slice(top + y0, top + y1), slice(left + x0, left + x1)
-                yield (_wider(core[0], height), _wider(core[1], width)), core
+                yield (_with_context(core[0], height), _with_context(core[1], width)), core
 
 
-def _wider(part: slice, length: int) -> slice:
+def _with_context(part: slice, length: int) -> slice:
     return slice(max(0, part.start - _CONTEXT), min(length, part.stop + _CONTEXT))
 
 
 def _solve(colors: NDArray[np.uint8], alpha: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
-    """Replace alpha where it is not known by the minimum of Levin's energy plus trust in what alpha held before.
+    """Replace alpha, in place, where it is not known by the minimum of Levin's energy plus trust in its value before.
 
     Known pixels are constants of the equations, not unknowns: in a narrow band that leaves few.
+
+    Args:
+        colors: uint8 [h, w, 3], RGB.
+        alpha: float32 [h, w], 0 to 1; where unknown a first guess, then the solution.
+        known: bool [h, w], where alpha stays as it is.
     """
     from pymatting import cf_laplacian
     from scipy.sparse.linalg import cg
@@ -154,10 +175,10 @@ def _solve(colors: NDArray[np.uint8], alpha: NDArray[np.float32], known: NDArray
     prior = values[unknown]
     values[unknown] = 0
     right = _TRUST * prior - laplacian @ values
-    # Where it has not converged by then, what it came to is still better than the mask alone.
-    found, _ = cg(system, right, x0=prior, M=_preconditioner(system), rtol=1e-4, maxiter=2000)
+    # Where it has not converged by then, what it reached is still better than the mask alone.
+    solution, _ = cg(system, right, x0=prior, M=_preconditioner(system), rtol=1e-4, maxiter=2000)
     rows, columns = np.divmod(unknown, alpha.shape[1])
-    alpha[rows, columns] = np.clip(found, 0, 1)
+    alpha[rows, columns] = np.clip(solution, 0, 1)
 
 
 def _preconditioner(system: Any) -> Any:
@@ -174,23 +195,41 @@ def _preconditioner(system: Any) -> Any:
     return LinearOperator(system.shape, matvec=factors, dtype=np.float64)
 
 
-def _cleaned(alpha: NDArray[np.float32], unknown: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Stretch alpha so that traces become 0 and near certainty 1, and drop specks that hang on nothing."""
+def _remove_specks(
+    alpha: NDArray[np.float32], unknown: NDArray[np.bool_], mask: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Stretch alpha so that traces become 0 and near certainty 1, and drop specks apart from the mask.
+
+    Args:
+        alpha: float32 [h, w], 0 to 1.
+        unknown: bool [h, w], the band: only there alpha is stretched.
+        mask: bool [h, w]; parts of alpha that do not touch it are dropped.
+
+    Returns:
+        float32 [h, w], 0 to 1.
+    """
     import cv2
 
     stretched = np.clip((alpha - _CERTAIN) / (1 - 2 * _CERTAIN), 0, 1)
     alpha = np.where(unknown, stretched, alpha).astype(np.float32)
     _, parts = cv2.connectedComponents((alpha > 0).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
-    own = np.zeros(int(parts.max()) + 1, np.bool_)
-    own[np.unique(parts[mask])] = True
-    own[0] = False
-    return np.where(own[parts], alpha, np.float32(0))
+    touches_mask = np.zeros(int(parts.max()) + 1, np.bool_)
+    touches_mask[np.unique(parts[mask])] = True
+    touches_mask[0] = False
+    return np.where(touches_mask[parts], alpha, np.float32(0))
 
 
-def _decontaminated(colors: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _foreground_colors(colors: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Colours of the object alone where it shares a pixel with the background; those wholly of the object stay.
 
-    They reach a little further than the object, so that programs that scale the picture find no foreign rim.
+    They reach a little further than the object, so that programs that scale the image find no foreign rim.
+
+    Args:
+        colors: uint8 [h, w, 3], RGB of the image.
+        alpha: float32 [h, w], 0 to 1.
+
+    Returns:
+        uint8 [h, w, 3], RGB; black where the object has no part and reaches no neighbour.
     """
     import cv2
     from pymatting import estimate_foreground_ml

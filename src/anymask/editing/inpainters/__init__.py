@@ -1,7 +1,7 @@
-"""What fills a hole: one module per kind of painter.
+"""What fills a hole: one module per kind of inpainter.
 
-A painter gets a crop of the photograph and says what it looks like without the hole; which of its pixels are used is
-none of its business (see `anymask.editing.inpainting`).
+An inpainter gets a crop of the image and returns it with the hole filled; which of its pixels are used is decided in
+`anymask.editing.inpainting`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Inpainter(Protocol):
 
     Attributes:
         name: for records, such as "telea" or "onnx lama.onnx".
-        sizes: the sizes of pictures that it takes.
+        sizes: the sizes of images that it takes.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Inpainter(Protocol):
 
 
 def load_inpainter(method: str = "telea", model: str | None = None, **options: Any) -> Inpainter:
-    """Get a painter ready.
+    """Get an inpainter ready.
 
     Args:
         method: "telea" or "ns" (OpenCV, for small holes and plain surroundings), "diffusers" or "onnx".
         model: for "diffusers" a folder, a file or a name that diffusers knows, for "onnx" a file.
-        options: of the painter's class: `radius` for OpenCV, `prompt`, `steps`, `seed` … for diffusers,
+        options: of the inpainter's class: `radius` for OpenCV, `prompt`, `steps`, `seed` … for diffusers,
             `white` and `device` for ONNX.
 
     Raises:

@@ -16,7 +16,7 @@ from anymask.editing.inpaint_mask import Sizes
 from anymask.errors import AnymaskError, EngineError, InputError
 
 _GRID = 64
-"""Latents are an eighth of the picture, and the denoiser halves them three times."""
+"""Latents are an eighth of the image, and the denoiser halves them three times."""
 
 
 class DiffusionInpainter:
@@ -33,7 +33,7 @@ class DiffusionInpainter:
         strength: float = 1.0,
         seed: int | None = None,
         device: str = "auto",
-        most: int | None = None,
+        max_side: int | None = None,
         threads: int | None = None,
     ) -> None:
         """Load a pipeline.
@@ -46,9 +46,9 @@ class DiffusionInpainter:
             steps: of denoising.
             guidance: how closely the prompt is followed.
             strength: 0 to 1, how much of what is in the hole may be given up.
-            seed: for an answer that can be had again; None lets it vary.
+            seed: makes the output repeatable; None lets it vary.
             device: "cpu", "cuda", or "auto": CUDA if PyTorch has it.
-            most: longest side painted at native scale; None takes three times the model's own.
+            max_side: longest side painted at native scale; None takes three times the model's own.
             threads: CPU threads; None leaves it to PyTorch.
 
         Raises:
@@ -62,18 +62,18 @@ class DiffusionInpainter:
         if threads:
             self._torch.set_num_threads(threads)
         self.name = f"diffusers {Path(model).name}"
-        self._asked = {"prompt": prompt, "negative_prompt": negative_prompt or None, "strength": strength}
-        self._asked |= {"num_inference_steps": steps, "guidance_scale": guidance}
+        self._arguments = {"prompt": prompt, "negative_prompt": negative_prompt or None, "strength": strength}
+        self._arguments |= {"num_inference_steps": steps, "guidance_scale": guidance}
         self._seed = seed
         side = _side(self._pipeline)
         grid = max(_GRID, int(getattr(self._pipeline, "vae_scale_factor", 8)))
-        self.sizes = Sizes(grid=grid, least=side, most=max(grid, most or 3 * side))
+        self.sizes = Sizes(grid=grid, min_side=side, max_side=max(grid, max_side or 3 * side))
 
     def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Denoise the crop.
 
         Raises:
-            AnymaskError: the model's own safety checker withheld the picture.
+            AnymaskError: the model's own safety checker withheld the image.
             EngineError: the pipeline failed.
         """
         import PIL.Image
@@ -81,19 +81,19 @@ class DiffusionInpainter:
         height, width = hole.shape
         generator = None if self._seed is None else self._torch.Generator("cpu").manual_seed(self._seed)
         try:
-            answer = self._pipeline(
+            output = self._pipeline(
                 image=PIL.Image.fromarray(pixels),
                 mask_image=PIL.Image.fromarray(hole.view(np.uint8) * np.uint8(255)),
                 height=height,
                 width=width,
                 generator=generator,
-                **self._asked,
+                **self._arguments,
             )
         except Exception as error:  # PyTorch's memory errors, schedulers' value errors: nothing narrower holds them
             raise EngineError(f"{self.name} failed: {str(error).splitlines()[0] if str(error) else error!r}") from error
-        if any(getattr(answer, "nsfw_content_detected", None) or ()):
-            raise AnymaskError(f"{self.name}: the model's own safety checker withheld its picture; try another seed")
-        return np.asarray(answer.images[0].convert("RGB").resize((width, height)))
+        if any(getattr(output, "nsfw_content_detected", None) or ()):
+            raise AnymaskError(f"{self.name}: the model's own safety checker withheld its image; try another seed")
+        return np.asarray(output.images[0].convert("RGB").resize((width, height)))
 
 
 def _load(model: str, device: str) -> tuple[Any, Any]:
@@ -150,7 +150,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _side(pipeline: Any) -> int:
-    """The side of the pictures that the model was trained on, in pixels; 512 if it does not say."""
+    """The side of the images that the model was trained on, in pixels; 512 if it does not say."""
     denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
     latent = getattr(getattr(denoiser, "config", None), "sample_size", None)
     factor = int(getattr(pipeline, "vae_scale_factor", 8))

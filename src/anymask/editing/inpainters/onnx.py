@@ -1,4 +1,4 @@
-"""Inpainters in an ONNX file: LaMa, MI-GAN and others that take a picture and a mask and answer with a picture."""
+"""Inpainters in an ONNX file: LaMa, MI-GAN and others that take an image and a mask and return an image."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _GRID = 8
 class OnnxInpainter:
     """See `anymask.editing.inpainters.Inpainter`.
 
-    Reads from the file what it wants: which input is the mask (one channel, or a name with "mask"), channels first or
-    last, floats 0 to 1 or bytes 0 to 255, one size or any. Whether the answer counts to 1 or to 255 is seen by
-    comparing it with the picture outside the hole.
+    Reads from the file what it takes: which input is the mask (one channel, or a name with "mask"), channels first or
+    last, floats 0 to 1 or bytes 0 to 255, one size or any. Whether the output goes from 0 to 1 or to 255 is found by
+    comparing it with the image outside the hole.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class OnnxInpainter:
             threads: CPU threads; None leaves it to ONNX Runtime.
 
         Raises:
-            InputError: no such file, not an ONNX network, or one with other inputs than a picture and a mask.
+            InputError: no such file, not an ONNX network, or one with other inputs than an image and a mask.
             EngineError: the device cannot be used.
         """
         if white not in ("repaint", "keep"):
@@ -50,7 +50,7 @@ class OnnxInpainter:
         if len(inputs) != 2:
             names = ", ".join(each.name for each in inputs)
             raise InputError(
-                f"{path.name} takes {len(inputs)} inputs ({names}): an inpainter takes a picture and a mask"
+                f"{path.name} takes {len(inputs)} inputs ({names}): an inpainter takes an image and a mask"
             )
         masks = [each for each in inputs if "mask" in each.name.lower()] or [
             each for each in inputs if _channels(each) == 1
@@ -58,25 +58,23 @@ class OnnxInpainter:
         if len(masks) != 1:
             raise InputError(f"{path.name}: cannot tell the mask among {', '.join(each.name for each in inputs)}")
         self._mask = masks[0]
-        self._picture = next(each for each in inputs if each is not self._mask)
-        if _channels(self._picture) not in (3, None):
-            raise InputError(
-                f"{path.name}: {self._picture.name} has the shape {self._picture.shape}: it needs 3 channels"
-            )
-        self.sizes = _sizes(self._picture)
+        self._image = next(each for each in inputs if each is not self._mask)
+        if _channels(self._image) not in (3, None):
+            raise InputError(f"{path.name}: {self._image.name} has the shape {self._image.shape}: it needs 3 channels")
+        self.sizes = _sizes(self._image)
 
     def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Run the network once."""
-        marked = (~hole if self._white_keeps else hole)[..., None].view(np.uint8)
-        fed = {
-            self._picture.name: _fed(self._picture, pixels, 255),
-            self._mask.name: _fed(self._mask, marked, 1),
+        mask = (~hole if self._white_keeps else hole)[..., None].view(np.uint8)
+        inputs = {
+            self._image.name: _to_input(self._image, pixels, 255),
+            self._mask.name: _to_input(self._mask, mask, 1),
         }
         try:
-            answer = self._session.run(None, fed)[0]
+            output = self._session.run(None, inputs)[0]
         except Exception as error:  # ONNX Runtime's exceptions have no narrower base class
             raise EngineError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
-        return _levels(_channels_last(np.asarray(answer), pixels.shape), pixels, hole)
+        return _to_uint8(_channels_last(np.asarray(output), pixels.shape), pixels, hole)
 
 
 def _session(path: Path, device: str, threads: int | None) -> Any:
@@ -97,7 +95,7 @@ def _session(path: Path, device: str, threads: int | None) -> Any:
         raise InputError(f"{path.name} is no ONNX network that can be run: {str(error).splitlines()[0]}") from None
 
 
-def _first(tensor: Any) -> bool:
+def _channels_first(tensor: Any) -> bool:
     """Whether channels come before rows and columns."""
     shape = tensor.shape
     return not (len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3))
@@ -106,19 +104,19 @@ def _first(tensor: Any) -> bool:
 def _channels(tensor: Any) -> int | None:
     if len(tensor.shape) != 4:
         return None
-    count = tensor.shape[1 if _first(tensor) else 3]
+    count = tensor.shape[1 if _channels_first(tensor) else 3]
     return count if isinstance(count, int) else None
 
 
-def _sizes(picture: Any) -> Sizes:
-    rows, columns = picture.shape[2:4] if _first(picture) else picture.shape[1:3]
+def _sizes(image: Any) -> Sizes:
+    rows, columns = image.shape[2:4] if _channels_first(image) else image.shape[1:3]
     if isinstance(rows, int) and isinstance(columns, int):
         return Sizes(fixed=(columns, rows))
-    return Sizes(grid=_GRID, most=2048)
+    return Sizes(grid=_GRID, max_side=2048)
 
 
-def _fed(tensor: Any, values: NDArray[np.uint8], highest: int) -> NDArray[Any]:
-    """Values [h, w, c] of 0 to ``highest`` as the input wants them, [1, c, h, w] or [1, h, w, c]."""
+def _to_input(tensor: Any, values: NDArray[np.uint8], highest: int) -> NDArray[Any]:
+    """Values uint8 [h, w, c] of 0 to ``highest`` as the input takes them, [1, c, h, w] or [1, h, w, c]."""
     kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
     if tensor.type in kinds:
         prepared = (values / highest).astype(kinds[tensor.type])
@@ -126,34 +124,44 @@ def _fed(tensor: Any, values: NDArray[np.uint8], highest: int) -> NDArray[Any]:
         prepared = values > 0
     else:
         prepared = (values * (255 // highest)).astype(np.uint8 if tensor.type == "tensor(uint8)" else np.int64)
-    ordered = prepared.transpose(2, 0, 1) if _first(tensor) else prepared
+    ordered = prepared.transpose(2, 0, 1) if _channels_first(tensor) else prepared
     return np.ascontiguousarray(ordered[None] if len(tensor.shape) == 4 else ordered)
 
 
-def _channels_last(answer: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The answer as [h, w, 3].
+def _channels_last(output: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The output as [h, w, 3], of its own dtype.
+
+    Args:
+        output: [1, 3, h, w], [1, h, w, 3] or one of these without the batch.
+        shape: (h, w, 3), that of the image.
 
     Raises:
         InputError: it is of another size.
     """
-    squeezed: NDArray[Any] = answer[0] if answer.ndim == 4 else answer
+    squeezed: NDArray[Any] = output[0] if output.ndim == 4 else output
     if squeezed.shape == (3, *shape[:2]):
         squeezed = squeezed.transpose(1, 2, 0)
     if squeezed.shape == shape:
         return squeezed
-    raise InputError(f"the network answers with the shape {list(answer.shape)} to a picture {list(shape)}")
+    raise InputError(f"the network returns the shape {list(output.shape)} for an image {list(shape)}")
 
 
-def _levels(answer: NDArray[Any], pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The answer as bytes, whether it counts to 1 or to 255."""
-    if answer.dtype == np.uint8:
-        return answer
-    values = np.nan_to_num(answer.astype(np.float32))
+def _to_uint8(output: NDArray[Any], pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The output as uint8 [h, w, 3], whether it goes from 0 to 1 or to 255.
+
+    Args:
+        output: [h, w, 3], floats or integers.
+        pixels: uint8 [h, w, 3], the image.
+        hole: bool [h, w]; outside it the output resembles the image.
+    """
+    if output.dtype == np.uint8:
+        return output
+    values = np.nan_to_num(output.astype(np.float32))
     if hole.all():
         scale = 255.0 if float(np.abs(values).max()) <= 2 else 1.0
     else:
         known = pixels[~hole].astype(np.float32)
-        told = values[~hole]
-        scale = 255.0 if np.abs(told * 255 - known).mean() < np.abs(told - known).mean() else 1.0
+        outside = values[~hole]
+        scale = 255.0 if np.abs(outside * 255 - known).mean() < np.abs(outside - known).mean() else 1.0
     levels: NDArray[np.uint8] = np.clip(np.round(values * scale), 0, 255).astype(np.uint8)
     return levels
