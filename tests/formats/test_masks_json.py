@@ -94,7 +94,7 @@ def test_writing_what_was_read_gives_the_same_file(result: MaskSet, tmp_path: Pa
 def test_with_its_photograph_a_file_can_be_drawn(result: MaskSet, photo: Path, tmp_path: Path) -> None:
     (path,) = result.save(tmp_path / "out.json")
     assert masks_json.read(path, open_image(photo)).draw().size == (50, 40)
-    with pytest.raises(InputError, match="photograph"):
+    with pytest.raises(InputError, match="without their image"):
         masks_json.read(path).draw()
     other = Image(pixels=np.zeros((40, 51, 3), np.uint8), stored_size=(51, 40))
     with pytest.raises(InputError, match=r"\(51, 40\)"):

@@ -84,7 +84,7 @@ def test_masks_and_sizes_come_back(size: tuple[int, int], orientation: int) -> N
 
 @pytest.mark.parametrize("orientation", [0, 9, -1, None, "6", [1]])
 def test_an_unknown_orientation_is_refused(orientation: object) -> None:
-    with pytest.raises(ImageError, match="EXIF knows 1 to 8"):
+    with pytest.raises(ImageError, match="EXIF defines 1 to 8"):
         turned_size((4, 3), orientation)  # type: ignore[arg-type]
 
 

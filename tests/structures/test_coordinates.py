@@ -173,7 +173,7 @@ def test_what_the_official_predictor_accepts_can_be_allowed() -> None:
         ([800, 0, 801, 534], {}, "is outside the image"),
         ([1, 2, 3], {}, "box has shape (3,): it takes four numbers, x_min, y_min, x_max, y_max"),
         ([[1, 2, 3, 4], [1, 2, 3, 4]], {}, "several boxes go into boxes"),
-        ([1, 2, 3, float("nan")], {}, "NaN and infinity are no place in an image"),
+        ([1, 2, 3, float("nan")], {}, "NaN and infinity are not allowed"),
         ([1, 2, 3, "4"], {}, "box is [1, 2, 3, '4']: it takes four numbers"),
         (
             [0.1, 0.1, 0.5, -0.5],
@@ -181,11 +181,11 @@ def test_what_the_official_predictor_accepts_can_be_allowed() -> None:
             "has width 0.5 and height -0.5: both are above 0",
         ),
         ([0.1, 0.1, 0, 0.5], {"unit": "normalized", "box_format": "cxcywh"}, "has width 0 and height 0.5"),
-        ([1e308, 0, 1e308, 5], {"box_format": "xywh"}, "is too large to compute with"),
+        ([1e308, 0, 1e308, 5], {"box_format": "xywh"}, "has a corner that is too large for float64"),
         ([0, 0, 5, 5], {"unit": "inches"}, "coordinates is 'inches': it takes pixels, normalized, percent"),
         ([0, 0, 5, 5], {"box_format": "yxyx"}, "box_format is 'yxyx': it takes xyxy, xywh, cxcywh"),
         ([0, 0, 5, 5], {"outside": "clip"}, "outside is 'clip': it takes refuse, allow"),
-        ([0, 0, 5, 5], {"orientation": 0}, "orientation is 0: EXIF knows 1 to 8"),
+        ([0, 0, 5, 5], {"orientation": 0}, "orientation is 0: EXIF defines 1 to 8"),
     ],
 )
 def test_what_is_no_box_is_one_line(box: Any, options: dict[str, Any], says: str) -> None:

@@ -249,7 +249,7 @@ class TestMaskSet:
 def test_walking_over_masks_keeps_memory_within_the_budget() -> None:
     made = [Mask(lambda: np.zeros((100, 100), bool), (100, 100)) for _ in range(6)]
     looked_at_before = made[5].array
-    for mask in iter_bounded(made, kept_bytes=25_000):
+    for mask in iter_bounded(made, max_bytes=25_000):
         assert mask.area == 0
     assert [mask.is_rendered for mask in made] == [True, True, False, False, False, True]
     assert made[5].array is looked_at_before

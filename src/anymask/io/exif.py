@@ -99,7 +99,7 @@ def _turn(orientation: int) -> Turn:
     try:
         return TURNS[orientation]
     except (KeyError, TypeError):
-        raise ImageError(f"orientation is {orientation!r}: EXIF knows 1 to 8") from None
+        raise ImageError(f"orientation is {orientation!r}: EXIF defines 1 to 8") from None
 
 
 def _flip_points(points: NDArray[np.float64], size: tuple[int, int], flip_x: bool, flip_y: bool) -> NDArray[np.float64]:

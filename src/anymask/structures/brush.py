@@ -1,36 +1,35 @@
+"""Painting into a mask with a round brush."""
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
 
-if TYPE_CHECKING:
-    pass
-
-
-_LARGEST_BRUSH = 10_000
-
-
-_FARTHEST = 10**6
+_MAX_SIZE = 10_000
+_MAX_COORDINATE = 10**6
 
 
 def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArray[np.bool_]:
     """Paint or erase along a path.
 
-    A pixel is covered if its distance to the path is at most half the size. All numbers are whole, so that another
-    program with the same rule covers the same pixels.
+    A pixel is covered if its distance to the path is at most half the size. The arithmetic is in integers, so that
+    another program with the same rule covers the same pixels.
 
     Args:
-        mask: bool [H, W], not changed.
-        path: [N, 2] pixels (x, y), whole numbers; may lead outside.
-        size: of the brush across, in pixels.
-        value: what covered pixels become.
+        mask: bool [H, W], not modified.
+        path: integers [N, 2], (x, y) in pixels; may lead outside the image.
+        size: diameter of the brush, in pixels.
+        value: True to paint, False to erase.
+
+    Returns:
+        bool [H, W], a new mask.
 
     Raises:
-        PromptError: no such path or size.
+        PromptError: a path that is not of whole pixels, or a size or coordinate out of range.
     """
     try:
         corners = np.asarray(path if path else np.zeros((0, 2)))
@@ -38,9 +37,9 @@ def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArra
         corners = np.zeros((0, 2))
     if corners.ndim != 2 or corners.shape[1] != 2 or not len(corners) or corners.dtype.kind not in "iu":
         raise PromptError("a stroke takes a path of whole pixels: [[x, y], …]")
-    far = corners.min() < -_FARTHEST or corners.max() > _FARTHEST
-    if far or not isinstance(size, int) or not 1 <= size <= _LARGEST_BRUSH:
-        raise PromptError(f"a stroke takes a size of 1 to {_LARGEST_BRUSH} pixels, and a path near the image")
+    far = corners.min() < -_MAX_COORDINATE or corners.max() > _MAX_COORDINATE
+    if far or not isinstance(size, int) or not 1 <= size <= _MAX_SIZE:
+        raise PromptError(f"a stroke takes a size of 1 to {_MAX_SIZE} pixels, and a path near the image")
     painted: NDArray[np.bool_] = mask.copy()
     for a, b in zip(corners.tolist(), corners.tolist()[1:] or corners.tolist(), strict=False):
         _paint_segment(painted, a, b, size, value)
@@ -48,6 +47,15 @@ def stroke(mask: NDArray[np.bool_], path: Any, size: Any, value: bool) -> NDArra
 
 
 def _paint_segment(mask: NDArray[np.bool_], a: list[int], b: list[int], size: int, value: bool) -> None:
+    """Set the pixels within half a brush of the segment from ``a`` to ``b``, in place.
+
+    Args:
+        mask: bool [H, W].
+        a: (x, y) in pixels, one end.
+        b: (x, y) in pixels, the other end.
+        size: diameter of the brush, in pixels.
+        value: to set.
+    """
     height, width = mask.shape
     reach = -(-size // 2)
     left, right = max(0, min(a[0], b[0]) - reach), min(width - 1, max(a[0], b[0]) + reach)

@@ -1,4 +1,4 @@
-"""What the model answers to one prompt, before anything is chosen."""
+"""The masks that the model predicts for one prompt, before one of them is selected."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ STABILITY_OFFSET = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """K answers to one prompt, as the official predictor returns them.
+    """K masks for one prompt, as the official predictor returns them.
 
     Attributes:
         frame: the image's geometry.
         logits: float32 [K, 256, 256], before the sigmoid, in the padded 1024 frame divided by 4.
-        scores: float32 [K], the IoU that the model predicts for each answer.
+        scores: float32 [K], the IoU that the model predicts for each mask.
     """
 
     frame: ResizeLongestSide
@@ -29,7 +29,7 @@ class Candidates:
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
-        """Bool [K, H, W], the answers in full size (`Sam.postprocess_masks`, threshold 0); made when first read."""
+        """Bool [K, H, W], the masks in full size (`Sam.postprocess_masks`, threshold 0); made when first read."""
         masks = np.zeros((len(self.logits), self.frame.height, self.frame.width), np.bool_)
         for logits, mask in zip(self.logits, masks, strict=True):
             self.frame.upscale(logits, out=mask)
@@ -37,7 +37,7 @@ class Candidates:
 
     @cached_property
     def stability(self) -> NDArray[np.float32]:
-        """float32 [K], see `stability_score`."""
+        """Float32 [K], see `stability_score`."""
         return stability_score(self.frame, self.logits)
 
 
@@ -46,7 +46,7 @@ def stability_score(
 ) -> NDArray[np.float32]:
     """IoU between each mask cut at +offset and at -offset (`calculate_stability_score` of segment-anything).
 
-    Counted in logit cells that look at the image, not in pixels of the image.
+    Counted in the logit cells that cover the image, not in its pixels.
 
     Args:
         frame: the image's geometry.
@@ -54,11 +54,11 @@ def stability_score(
         offset: the reference's `stability_score_offset`.
 
     Returns:
-        float32 [K]; 0 for an answer that is empty at both cuts.
+        float32 [K]; 0 for a mask that is empty at both cuts.
     """
     columns, rows = frame.valid_logits()
-    seen = logits[:, :rows, :columns]
-    inner = np.count_nonzero(seen > offset, axis=(1, 2))
-    outer = np.count_nonzero(seen > -offset, axis=(1, 2))
+    valid = logits[:, :rows, :columns]
+    inner = np.count_nonzero(valid > offset, axis=(1, 2))
+    outer = np.count_nonzero(valid > -offset, axis=(1, 2))
     scores: NDArray[np.float32] = (inner / np.maximum(outer, 1)).astype(np.float32)
     return scores

@@ -1,13 +1,14 @@
-"""What the numbers of a prompt count in, and their conversion to pixels of the displayed image.
+"""Units and box formats of a prompt's numbers, and their conversion to pixels of the displayed image.
 
-    coordinates    pixels    0 <= x < width          0 <= y < height
-                   unit      0 <= x < 1              0 <= y < 1
-                   percent   0 <= x < 100            0 <= y < 100
-    box_format     xyxy      x_min, y_min, x_max, y_max
-                   xywh      x_min, y_min, width, height
-                   cxcywh    x_centre, y_centre, width, height
+    coordinates    pixels        0 <= x < width          0 <= y < height
+                   normalized    0 <= x < 1              0 <= y < 1
+                   percent       0 <= x < 100            0 <= y < 100
+    box_format     xyxy          x_min, y_min, x_max, y_max
+                   xywh          x_min, y_min, width, height
+                   cxcywh        x_centre, y_centre, width, height
 
-A point names the pixel it lies in, so the far edge itself is outside. A box names edges and may end on it.
+A point denotes the pixel that contains it, so x = width is outside. A box is given by its edges, so x_max = width is
+inside.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _BOX_NUMBERS = {
 
 
 def check_choice(name: str, value: str, kind: Any) -> None:
-    """Refuse a value that is none of the strings of a Literal type.
+    """Refuse a value that is not one of the strings of a Literal type.
 
     Raises:
         PromptError: with the value and the choices.
@@ -44,13 +45,16 @@ def check_choice(name: str, value: str, kind: Any) -> None:
 
 
 def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArray[Any]:
-    """See values as an array of finite real numbers.
+    """Convert values to an array of finite real numbers.
 
     Args:
-        values: anything NumPy can make such an array of.
-        name: what the values are, for the message.
-        takes: what they should be, for the message.
-        kinds: NumPy's letters for the types allowed: i, u, f and perhaps b.
+        values: anything that NumPy converts to such an array.
+        name: of the argument, for the message.
+        takes: what the argument accepts, for the message.
+        kinds: NumPy's letters for the allowed dtypes: i, u, f and perhaps b.
+
+    Returns:
+        An array of the shape of ``values``, of its own dtype (float64 if it is empty).
 
     Raises:
         PromptError: ragged, text, complex, NaN, infinite, …
@@ -63,25 +67,25 @@ def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArra
         raise PromptError(f"{name} is {_shown(values)}: it takes {takes}")
     array = array if array.size else array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise PromptError(f"{name} is {_shown(values)}: NaN and infinity are no place in an image")
+        raise PromptError(f"{name} is {_shown(values)}: NaN and infinity are not allowed")
     return array
 
 
 def formatted(numbers: ArrayLike) -> str:
-    """Show coordinates in a message: whole numbers without a fraction, others as short as they allow."""
+    """Coordinates for a message: whole numbers without a fraction, others with up to 10 digits."""
     return ", ".join(f"{number:.10g}" for number in np.asarray(numbers, np.float64).ravel())
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """How to read a prompt's numbers.
+    """How the numbers of a prompt are to be read.
 
     Attributes:
         size: (width, height) of the image as displayed.
-        unit: what the numbers count in.
-        box_format: what a box's four numbers are.
-        outside: "refuse" what lies outside the image and clip boxes that lie partly outside, or "allow" it all, as
-            the official predictor does.
+        unit: of the numbers.
+        box_format: the meaning of the four numbers of a box.
+        outside: "refuse" points and boxes outside the image and clip boxes that lie partly outside; or "allow" all of
+            them, as the official predictor does.
         orientation: EXIF orientation of the frame the numbers were measured in: 1 for the displayed image, the
             image's own `orientation` for its stored pixels.
     """
@@ -97,7 +101,7 @@ class Coordinates:
         check_choice("box_format", self.box_format, BoxFormat)
         check_choice("outside", self.outside, Outside)
         if self.orientation not in range(1, 9):
-            raise PromptError(f"orientation is {self.orientation!r}: EXIF knows 1 to 8")
+            raise PromptError(f"orientation is {self.orientation!r}: EXIF defines 1 to 8")
 
     @property
     def measured_size(self) -> tuple[int, int]:
@@ -115,8 +119,8 @@ class Coordinates:
         """Convert points to pixels.
 
         Args:
-            values: [N, 2] (x, y), a single pair, or nothing at all (N = 0).
-            where: begins the message, such as "object 2: ".
+            values: [N, 2] (x, y), a single pair, or an empty list (N = 0).
+            where: start of an error message, such as "object 2: ".
 
         Returns:
             float64 [N, 2], pixels of the displayed image.
@@ -145,10 +149,10 @@ class Coordinates:
 
         Args:
             values: four numbers in `box_format`.
-            where: begins the message, such as "object 2: ".
+            where: start of an error message, such as "object 2: ".
 
         Returns:
-            float64 [4] as [x_min, y_min, x_max, y_max] in pixels of the displayed image, and a remark if the box
+            float64 [4] as [x_min, y_min, x_max, y_max] in pixels of the displayed image, and a note if the box
             was clipped.
 
         Raises:
@@ -178,21 +182,24 @@ class Coordinates:
 
     @property
     def _scale(self) -> NDArray[np.float64]:
+        """Pixels per unit of the numbers, float64 [2] (x, y)."""
         return np.array(self.measured_size, np.float64) / self.extent
 
     def _range(self, upper: str) -> str:
+        """The allowed range, for a message; ``upper`` is "<" or "<="."""
         width, height = self.extent
         unit = "pixels" if self.unit == "pixels" else f"coordinates={self.unit!r}"
         return f"0 <= x {upper} {width:g}, 0 <= y {upper} {height:g} in {unit}"
 
     def _refuse_outside(self, measured: NDArray[np.float64], where: str) -> None:
+        """Raise PromptError if one of the points, float64 [N, 2] in the unit of the numbers, is outside the image."""
         outside = ((measured < 0) | (measured >= self.extent)).any(axis=1)
         if outside.any():
             point = formatted(measured[outside.argmax()])
             raise PromptError(f"{where}point ({point}) is outside the image: {self._range('<')}")
 
     def _corners(self, measured: NDArray[np.float64], shown: str) -> NDArray[np.float64]:
-        """Convert four finite numbers in `box_format` to x_min, y_min, x_max, y_max of the same unit."""
+        """Convert a box, float64 [4] in `box_format`, to float64 [4] of x_min, y_min, x_max, y_max in the same unit."""
         first, second = measured[:2], measured[2:]
         if self.box_format != "xyxy" and (second <= 0).any():
             raise PromptError(
@@ -205,7 +212,7 @@ class Coordinates:
                 first, second = first - second / 2, first + second / 2
         corners = np.concatenate([first, second])
         if not np.isfinite(corners).all():
-            raise PromptError(f"{shown} ({self.box_format}) is too large to compute with")
+            raise PromptError(f"{shown} ({self.box_format}) has a corner that is too large for float64")
         if (first >= second).any():
             cause = "empty" if (first <= second).all() else "reversed"
             hint = ", not a corner and a size" if self.box_format == "xyxy" and (second > 0).all() else ""
@@ -214,6 +221,6 @@ class Coordinates:
 
 
 def _shown(values: Any) -> str:
-    """Show a value in one short line."""
+    """A value in one line of at most 60 characters, for a message."""
     line = " ".join(repr(values).split())
     return line if len(line) <= 60 else line[:57] + "..."

@@ -1,4 +1,4 @@
-"""`Mask`: one object's mask."""
+"""`Mask`: the mask of one object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABOUT = ("score", "stability", "logits", "label", "detector_score", "follows_pr
 
 
 class Mask:
-    """One object's mask, made in full size only when somebody looks at it.
+    """The mask of one object, made in full size when its pixels are first read.
 
     ```python
     mask = result[0]
@@ -38,11 +38,12 @@ class Mask:
         score: IoU with the object that the model predicts; can exceed 1 a little; None if no model made the mask.
         stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
         logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
-        label: name of what it shows; None if nobody said.
-        detector_score: 0 to 1, how sure the detector was that found it by words; None if none did.
-        follows_prompt: how it follows its prompt, true if in all; None if unknown or the prompt has no constraint.
-        prompt_index: of the prompt it answers, in the result's prompts.
-        edits: what was filled and dropped since the model answered, one remark each.
+        label: name of the object; None if it has none.
+        detector_score: confidence of the detector that found the object by text, 0 to 1; None without a detector.
+        follows_prompt: which constraints of its prompt the mask meets, true if all; None if unknown or without
+            constraints.
+        prompt_index: of its prompt, in the prompts of the result.
+        edits: notes on the holes filled and islands dropped after prediction.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class Mask:
         edits: Sequence[str] = (),
         full_logits: Callable[[], NDArray[np.float32]] | None = None,
     ) -> None:
-        """Wrap a mask, bool [H, W], or the function that makes one; everything else is described at the class.
+        """Wrap a mask, bool [H, W], or a function that returns one; the other arguments are described at the class.
 
-        The function is called when the pixels are first wanted, and again only after `release`. `full_logits` makes
-        logits in full size, float32 [H, W], where they are more than `logits` enlarged.
+        The function is called when the pixels are first read, and again only after `release`. `full_logits` returns
+        logits in full size, float32 [H, W], where they have more detail than `logits` enlarged.
 
         Raises:
             InputError: an array that is not bool or not of that size.
@@ -82,11 +83,11 @@ class Mask:
 
     @classmethod
     def from_array(cls, array: ArrayLike, **about: Any) -> Mask:
-        """Make a Mask from an image of it: bool [H, W], or whole numbers where anything but 0 is inside.
+        """Make a Mask from an array: bool [H, W], or integers, of which all but 0 are inside.
 
         Args:
-            array: the mask; a bool array is not copied.
-            about: score, stability, label … as for the class.
+            array: [H, W]; a bool array is not copied.
+            about: score, stability, label and other arguments of the class.
 
         Raises:
             InputError: not two-dimensional, empty, or of real numbers.
@@ -100,14 +101,14 @@ class Mask:
 
     @classmethod
     def from_rle(cls, rle: Mapping[str, Any], **about: Any) -> Mask:
-        """Make a Mask from COCO RLE (compressed or not); it is decoded when somebody looks at the pixels.
+        """Make a Mask from COCO RLE, compressed or not; it is decoded when the pixels are first read.
 
         Args:
             rle: {"size": [height, width], "counts": str, bytes or list of int}.
-            about: score, stability, label … as for the class.
+            about: score, stability, label and other arguments of the class.
 
         Raises:
-            InputError: runs that are malformed or do not add up to the image.
+            InputError: runs that are malformed or whose sum is not the number of pixels.
         """
         from anymask.structures import rle as runs
 
@@ -120,10 +121,11 @@ class Mask:
         return mask
 
     def _checked(self, array: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A read-only, C-contiguous view of a mask, bool [H, W]; raises InputError for any other array."""
         width, height = self.size
         if not isinstance(array, np.ndarray) or array.dtype != np.bool_ or array.shape != (height, width):
-            seen = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise InputError(f"a mask of size {width}x{height} needs a bool array [{height}, {width}], got {seen}")
+            actual = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise InputError(f"a mask of size {width}x{height} needs a bool array [{height}, {width}], got {actual}")
         view: NDArray[np.bool_] = np.ascontiguousarray(array).view()
         view.setflags(write=False)
         return view
@@ -142,9 +144,9 @@ class Mask:
 
     @property
     def probabilities(self) -> NDArray[np.float32] | None:
-        """The soft mask: float32 [H, W], 0 to 1, how likely each pixel is inside; None where `logits` is None.
+        """The soft mask, float32 [H, W], 0 to 1: the probability that a pixel is inside; None if `logits` is None.
 
-        Above 0.5 exactly where `array` is. Made each time it is read, for it takes four bytes per pixel.
+        Above 0.5 exactly where `array` is True. Computed on every read, because it takes four bytes per pixel.
         """
         if self.logits is None:
             return None
@@ -163,7 +165,7 @@ class Mask:
         return self._array is not None
 
     def release(self) -> None:
-        """Forget the full-size array, to save memory, if it can be made again when next wanted."""
+        """Free the full-size array if it can be made again when it is next read."""
         if self._render is not None:
             self._array = None
 
@@ -206,10 +208,10 @@ class Mask:
         return [list(part) for part in self._polygons]
 
     def replace(self, **changes: Any) -> Mask:
-        """The same mask with another score, label, satisfied … (any attribute but the size).
+        """The same mask with another score, label, follows_prompt … (any attribute but the size).
 
         Raises:
-            InputError: a name that is none of these.
+            InputError: an unknown attribute.
         """
         if unknown := changes.keys() - set(_ABOUT):
             raise InputError(f"a mask has no {', '.join(sorted(unknown))} to replace")
@@ -223,16 +225,16 @@ class Mask:
         """Fill holes, then drop islands, of fewer pixels than these; 0 leaves them.
 
         Same meaning as ``min_mask_region_area`` of segment-anything (8-connected; the largest island always stays).
-        What was done is in `edits`. Score, stability and logits stay those of the model's answer.
+        The changes are noted in `edits`. Score, stability and logits stay those that the model predicted.
 
         Args:
             holes: fill holes of fewer pixels.
             islands: drop islands of fewer pixels.
-            prompt: what was asked, so that `satisfied` can be told anew; without it, `satisfied` of a changed mask
-                is None, because filling a hole can swallow an excluded point.
+            prompt: of the mask, to check `follows_prompt` again; without it `follows_prompt` of a changed mask is
+                None, because filling a hole can include an excluded point.
 
         Returns:
-            A new Mask, or this one if there was nothing to clean.
+            A new Mask, or this one if there was nothing to remove.
 
         Raises:
             InputError: an area below 0.
@@ -240,7 +242,7 @@ class Mask:
         from anymask.structures.small_regions import remove_holes_and_islands
 
         if not (holes >= 0 and islands >= 0):
-            raise InputError(f"areas to clean must be 0 or more pixels, got {holes} and {islands}")
+            raise InputError(f"areas to remove must be 0 or more pixels, got {holes} and {islands}")
         cleaned, done = remove_holes_and_islands(self.array, holes, islands)
         if not done:
             return self
@@ -249,22 +251,22 @@ class Mask:
         return Mask(cleaned, self.size, **{**about, "follows_prompt": follows_prompt, "edits": (*self.edits, *done)})
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """The mask for `np.asarray`, bool [H, W] unless another dtype is named."""
+        """The mask for `np.asarray`: bool [H, W], or of ``dtype``."""
         array = self.array
         if copy is False and dtype is not None and np.dtype(dtype) != array.dtype:
             raise ValueError(f"a mask is bool: as {np.dtype(dtype)} it has to be copied")
         return array.astype(array.dtype if dtype is None else dtype, copy=bool(copy))
 
     def __and__(self, other: Mask) -> Mask:
-        """What lies in both masks, without score and logits."""
+        """The intersection of two masks, without score and logits."""
         return self._combined(np.logical_and, other)
 
     def __or__(self, other: Mask) -> Mask:
-        """What lies in either mask, without score and logits."""
+        """The union of two masks, without score and logits."""
         return self._combined(np.logical_or, other)
 
     def __invert__(self) -> Mask:
-        """What lies outside the mask, without score and logits."""
+        """The complement of the mask, without score and logits."""
         return Mask(~self.array, self.size)
 
     def _combined(self, operation: Callable[..., NDArray[np.bool_]], other: Mask) -> Mask:
@@ -275,7 +277,7 @@ class Mask:
         return Mask(operation(self.array, other.array), self.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes as run lengths: a few kilobytes, where the array has a byte for every pixel."""
+        """Pickle as run lengths: a few kilobytes, where the array takes a byte per pixel."""
         return partial(type(self).from_rle, **{name: getattr(self, name) for name in _ABOUT}), (self.rle,)
 
     def __repr__(self) -> str:
@@ -294,11 +296,11 @@ _JUST_INSIDE = np.nextafter(np.float32(0.5), np.float32(1))
 def probabilities(logits: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Turn logits into probabilities, above 0.5 exactly inside the mask.
 
-    A mask that was cleaned up or refined may differ from its logits; there the mask is right, and the probability is
-    moved to its side of 0.5.
+    A mask that was edited or refined may differ from its logits; there the mask counts, and the probability is moved to
+    its side of 0.5.
 
     Args:
-        logits: float32 [H, W]; overwritten.
+        logits: float32 [H, W], before the sigmoid; overwritten.
         mask: bool [H, W].
 
     Returns:

@@ -1,7 +1,7 @@
 """Which masks are parts of which: a wheel of a car, the car of a street.
 
-Segment everything answers with parts and wholes side by side. `part_whole_tree` finds out which is which from the
-masks alone, at the resolution of the logits.
+Everything mode returns parts and wholes side by side. `part_whole_tree` derives the hierarchy from the masks alone, at
+the resolution of the logits.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 
 MIN_SHARE_INSIDE = 0.9
-"""Share of a part that must lie in its whole. Borders of two answers about one edge differ by a cell or so."""
+"""Minimum share of a part that lies in its whole. Two masks along one edge differ by about a cell."""
 MIN_AREA_RATIO = 1.25
-"""How many times larger a whole must be than its part: two answers nearer than this are one object, found twice."""
+"""Minimum area of a whole in areas of its part: two masks closer in size are the same object, found twice."""
 
 _BLOCK = 64
-"""Candidates compared at once, smallest first: most parts find their whole among the first few."""
+"""Candidates compared at once, smallest first: the whole of most parts is among the first few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Tree:
     Attributes:
         parents: int64 [N], index of the smallest mask that each is a part of; -1 for a root.
         children: for each mask the indices of its direct parts, ascending.
-        levels: int64 [N], how many wholes lie above each: 0 for a root, 1 for its parts.
+        levels: int64 [N], number of ancestors: 0 for a root, 1 for its parts.
     """
 
     parents: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Tree:
 
     @property
     def roots(self) -> tuple[int, ...]:
-        """Indices of the masks that are part of nothing, ascending."""
+        """Indices of the masks without a parent, ascending."""
         return tuple(np.flatnonzero(self.parents < 0).tolist())
 
 
@@ -54,19 +54,19 @@ def part_whole_tree(masks: NDArray[np.bool_], areas: NDArray[np.floating] | None
     its parent.
 
     Args:
-        masks: bool [N, rows, columns], as `Answers.masks` gives them.
-        areas: [N], sizes to order them by, for instance in pixels of the image; counted in cells if left out.
+        masks: bool [N, rows, columns], such as `MaskData.masks`.
+        areas: [N], to order the masks by, for instance in pixels of the image; counted in cells if left out.
 
     Raises:
-        InputError: arrays that do not fit together.
+        InputError: masks that are not bool [N, rows, columns], or another number of areas.
     """
     if masks.ndim != 3 or masks.dtype != np.bool_:
         raise InputError(f"a tree needs masks of bool [N, rows, columns], got {masks.dtype} {list(masks.shape)}")
     cells = np.count_nonzero(masks, axis=(1, 2))
-    given = cells if areas is None else np.asarray(areas, np.float64)
-    if given.shape != cells.shape:
-        raise InputError(f"{len(masks)} masks need one area each, got areas of shape {list(given.shape)}")
-    sizes = np.where(cells > 0, given, 0)
+    measured = cells if areas is None else np.asarray(areas, np.float64)
+    if measured.shape != cells.shape:
+        raise InputError(f"{len(masks)} masks need one area each, got areas of shape {list(measured.shape)}")
+    sizes = np.where(cells > 0, measured, 0)
     parents = _parents(masks, cells, sizes) if len(masks) else np.zeros(0, np.int64)
     levels = np.zeros(len(masks), np.int64)
     children: list[list[int]] = [[] for _ in masks]
@@ -80,11 +80,15 @@ def part_whole_tree(masks: NDArray[np.bool_], areas: NDArray[np.floating] | None
 
 
 def _parents(masks: NDArray[np.bool_], cells: NDArray[np.int64], sizes: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Parent of each mask, or -1.
+    """Parent of each mask, or -1: int64 [N].
 
-    A loop over masks: a part is compared only inside its own box, only with masks whose boxes could hold it, eight
-    cells to a byte. One matrix product of all with all would multiply mostly zeros: 500 billion of them for 2,000
-    masks.
+    A loop over masks: a part is compared inside its own box only, eight cells to a byte, with masks whose boxes share
+    enough of it. One matrix product of all pairs would multiply mostly zeros: 500 billion for 2,000 masks.
+
+    Args:
+        masks: bool [N, rows, columns].
+        cells: int64 [N], cells inside each mask.
+        sizes: [N], areas to order the masks by; 0 for an empty mask.
     """
     packed = np.packbits(masks, axis=2)
     boxes = _boxes(masks)
@@ -108,7 +112,7 @@ def _parents(masks: NDArray[np.bool_], cells: NDArray[np.int64], sizes: NDArray[
 
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Tight boxes in cells, maxima exclusive, [N, 4]; meaningless for an empty mask."""
+    """Tight boxes in cells, maxima exclusive: bool [N, rows, columns] → int64 [N, 4]; undefined for an empty mask."""
     edges = []
     for axis in (1, 2):
         profile = np.logical_or.reduce(masks, axis=axis)
@@ -117,7 +121,10 @@ def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _overlap(box: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cells that one box shares with each of [M, 4]: no two masks in them can share more."""
+    """Area of the intersection of a box, [4], with each of [M, 4], in cells: int64 [M].
+
+    It bounds the number of cells that masks in these boxes share.
+    """
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared: NDArray[np.int64] = np.prod(np.maximum(sides, 0), axis=1)
     return shared

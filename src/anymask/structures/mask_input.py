@@ -1,8 +1,8 @@
-"""The mask prompt: what a user has, low-resolution logits or an ordinary mask image, as the model takes it.
+"""The mask prompt: low-resolution logits or a mask image, converted to what the model takes.
 
 The prompt encoder takes float32 [256, 256]: logits before the sigmoid over the 1,024-padded model frame divided by 4,
-as the decoder itself gives them. An image of zeros and ones in their place changes almost nothing, because it reads
-as "hardly sure of anything", so a mask image is turned into logits of the size that the model means.
+as the decoder returns them. An array of zeros and ones in their place has almost no effect, because logits near 0 mean
+low confidence, so a mask image is converted to logits of the magnitude that the decoder returns.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from anymask.errors import PromptError
 from anymask.io.exif import displayed_array
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
-# MobileSAM's own logits lie between about -30 and +20. Of ±1, ±5, ±10, ±15, ±20, ±30 and several soft edges, this
-# with edges by coverage gave back the masks it was fed at least as well as the model's own logits did: mean IoU 0.96
-# together with a box (0.92 with the own logits, 0.88 with ±1; 16 masks of three images).
 MASK_LOGIT = 20.0
+"""Logit of a cell inside a mask image.
+
+MobileSAM's own logits lie between about -30 and +20. Of ±1, ±5, ±10, ±15, ±20, ±30 and several soft edges, this value
+with edges by coverage reproduced the mask of the prompt at least as well as the model's own logits: mean IoU 0.96
+together with a box (0.92 with the own logits, 0.88 with ±1; 16 masks of three images).
+"""
 
 
 def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> npt.NDArray[np.float32]:
@@ -31,8 +34,8 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
         value: logits, float [256, 256] or [1, 256, 256]; or a mask image at the image's size: a bool array, an
             integer array of 0 and 1 or of 0 to 255 (from 128 on is inside), a Pillow image, or a path.
         size: (width, height) of the image as displayed.
-        orientation: EXIF orientation of the frame that the mask image was made in; 1 is the displayed one. A
-            image file says so itself and is turned as every image is.
+        orientation: EXIF orientation of the frame of the mask array; 1 is the displayed one. An image file states its
+            own and is turned accordingly.
 
     Returns:
         float32 [256, 256].
@@ -50,8 +53,8 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
         inside = displayed_array(_array_mask(array), orientation)
     width, height = size
     if inside.shape != (height, width):
-        seen = f"{inside.shape[1]}x{inside.shape[0]}"
-        raise PromptError(f"mask_input is a mask image of {seen}: it takes the image's size, {width}x{height}")
+        actual = f"{inside.shape[1]}x{inside.shape[0]}"
+        raise PromptError(f"mask_input is a mask image of {actual}: it takes the image's size, {width}x{height}")
     if not inside.any():
         raise PromptError("mask_input is an empty mask: inside is True, 1, or 128 to 255")
     return mask_logits(inside)
@@ -60,8 +63,8 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
 def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Turn a full-size mask into low-resolution logits.
 
-    Each logit covers a small square of the image and is `MASK_LOGIT` where all of it is inside, minus that where none
-    is, and in proportion between; the padding is outside.
+    Each logit covers a square of the image: it is `MASK_LOGIT` if all of the square is inside, -`MASK_LOGIT` if none of
+    it is, and linear in the share between; the padding is outside.
 
     Args:
         inside: bool [H, W].
@@ -80,6 +83,7 @@ def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 
 
 def _as_array(value: Any) -> npt.NDArray[Any]:
+    """The value as an array of bool, integer or float; raises PromptError for any other."""
     try:
         array = np.asarray(value)
     except Exception:  # NumPy, or another library's array, may raise anything here.
@@ -92,6 +96,7 @@ def _as_array(value: Any) -> npt.NDArray[Any]:
 
 
 def _checked_logits(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Logits, float [256, 256] or [1, 256, 256], as float32 [256, 256]; raises PromptError for any other."""
     if array.shape not in {(LOGIT_SIDE, LOGIT_SIDE), (1, LOGIT_SIDE, LOGIT_SIDE)}:
         raise PromptError(
             f"mask_input is {array.dtype} of shape {array.shape}: logits take [1, 256, 256]; give a mask image as bool"
@@ -109,6 +114,7 @@ def _checked_logits(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def _array_mask(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """A mask, bool or integer [H, W], [1, H, W] or [H, W, 1], as bool [H, W]; raises PromptError for any other."""
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
@@ -129,7 +135,8 @@ def _array_mask(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def _image_mask(source: Any) -> npt.NDArray[np.bool_]:
+    """A mask image, a path or a Pillow image, as bool [H, W]."""
     from anymask.io.image import open_image
 
-    # On black, what is transparent is outside; the brightest channel counts, so that any colour may mark the inside.
+    # On black, transparent parts are outside; the brightest channel counts, so that any colour may mark the inside.
     return _array_mask(open_image(source, background=(0, 0, 0)).pixels.max(axis=2))

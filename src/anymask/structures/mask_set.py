@@ -28,7 +28,7 @@ _LATE = {
     "draw": "anymask.visualization.overlay:draw",
     "to_supervision": "anymask.formats.supervision:to_supervision",
 }
-"""Method → the function of a later room behind it, which is imported when the method is first called."""
+"""Method → the function of a later package that it calls, imported when the method is first called."""
 
 
 def _late(method: str) -> Callable[..., Any]:
@@ -38,7 +38,7 @@ def _late(method: str) -> Callable[..., Any]:
 
 
 class MaskSet(Sequence[Mask]):
-    """All the masks that one call answered with, best first within an object; slices are MaskSets too.
+    """All masks that one call returned, best first within an object; slices are MaskSets too.
 
     ```python
     result = encoded.segment(boxes=[...])
@@ -46,8 +46,8 @@ class MaskSet(Sequence[Mask]):
     ```
 
     Attributes:
-        prompts: what was asked; `Mask.prompt` is an index into it.
-        provenance: what ran, and for how long; a blank `Provenance` if that is unknown.
+        prompts: that led to the masks; `Mask.prompt_index` is an index into them.
+        provenance: model, engine, call and seconds of the result; a blank `Provenance` if they are unknown.
         shows_prompts: whether images of the result show the prompts.
         colour_indices: each mask's index in the whole result, which selects its colour; a slice keeps them.
     """
@@ -67,7 +67,7 @@ class MaskSet(Sequence[Mask]):
             masks: all of the image's size.
             image: the image, or a record of it if its pixels are not at hand.
             prompts: that led to the masks.
-            provenance: what ran, and for how long.
+            provenance: of the masks.
             shows_prompts: False where hundreds of automatic points would cover the image.
 
         Raises:
@@ -91,7 +91,7 @@ class MaskSet(Sequence[Mask]):
 
     @property
     def has_image(self) -> bool:
-        """Whether the image itself is at hand, so that the masks can be drawn on it."""
+        """Whether the pixels of the image are available, so that the masks can be drawn on it."""
         return self._image is not None
 
     @property
@@ -99,7 +99,7 @@ class MaskSet(Sequence[Mask]):
         """The image.
 
         Raises:
-            InputError: the masks were read from a file and the image was not given.
+            InputError: the masks were read from a file without their image.
         """
         if self._image is None:
             raise InputError("these masks came without their image; read them with image=open_image(...)")
@@ -107,7 +107,7 @@ class MaskSet(Sequence[Mask]):
 
     @property
     def record(self) -> ImageRecord:
-        """Which image this is about; hashes the pixels of an image that never was a file."""
+        """Which image the masks belong to; hashes the pixels of an image that did not come from a file."""
         if self._record is None:
             image = self.image
             sha256 = image.file_sha256 or image.pixel_hash
@@ -131,7 +131,7 @@ class MaskSet(Sequence[Mask]):
         return part
 
     def union(self) -> NDArray[np.bool_]:
-        """Everything that any of the masks covers, bool [H, W]; all False without masks."""
+        """The union of all masks, bool [H, W]; all False without masks."""
         width, height = self.size
         union = np.zeros((height, width), np.bool_)
         for mask in iter_bounded(self._masks):
@@ -144,7 +144,7 @@ class MaskSet(Sequence[Mask]):
 
         Args:
             path: the file; for formats with one file per mask, also a folder.
-            format: such as "masks-json" or "png"; told by the extension if left out.
+            format: such as "masks-json" or "png"; by default that of the extension.
             options: of the format's `write`, such as ``polygons=True`` for "coco".
 
         Returns:
@@ -157,13 +157,13 @@ class MaskSet(Sequence[Mask]):
         return files
 
     def draw(self, **options: Any) -> PIL.Image.Image:
-        """Image the result: translucent masks, green ★ include, red ★ exclude, boxes.
+        """Draw the result over its image: translucent masks, boxes, a green ★ for include and a red ★ for exclude.
 
         Args:
             options: fields of `anymask.visualization.overlay.Style`, such as ``opacity``, ``colors``, ``max_side``.
 
         Raises:
-            InputError: the image is not at hand.
+            InputError: the masks have no image.
         """
         prompts = self.prompts if self.shows_prompts else ()
         drawing: PIL.Image.Image = _late("draw")(self.image.pixels, self, prompts, **options)
@@ -185,10 +185,10 @@ class MaskSet(Sequence[Mask]):
         if scores := [mask.score for mask in self._masks if mask.score is not None]:
             about.append(f"scores {max(scores):.3f} to {min(scores):.3f}")
         broken = sum(mask.follows_prompt is not None and not mask.follows_prompt for mask in self._masks)
-        return f"<MaskSet: {', '.join(about)}{f', {broken} not keeping the prompt' if broken else ''}>"
+        return f"<MaskSet: {', '.join(about)}{f', {broken} not following the prompt' if broken else ''}>"
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows."""
+        """The drawing as PNG, for notebooks; None without an image."""
         if self._image is None:
             return None
         buffer = BytesIO()

@@ -1,4 +1,4 @@
-"""Memory: looking at many full-size masks without holding them all, and giving back what is no longer needed."""
+"""Memory: iterating over many full-size masks within a budget, and returning freed memory to the system."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT_BYTES = 256 * 2**20
-"""Full-size masks that may stay in memory after a walk, in bytes: 24 of them at 4078×2724."""
+MAX_RENDERED_BYTES = 256 * 2**20
+"""Bytes of full-size masks that may stay in memory after an iteration: 24 of them at 4078×2724."""
 
 
 class Releasable(Protocol):
-    """A mask that is made in full size when it is read, such as `anymask.Mask`."""
+    """A mask whose full-size array is made when it is read, such as `anymask.Mask`."""
 
     @property
     def is_rendered(self) -> bool:
@@ -28,35 +28,35 @@ class Releasable(Protocol):
         ...
 
     def release(self) -> None:
-        """Give the array's memory back."""
+        """Free the array."""
         ...
 
 
 AnyMask = TypeVar("AnyMask", bound=Releasable)
 
 
-def iter_bounded(masks: Iterable[AnyMask], kept_bytes: int = KEPT_BYTES) -> Iterator[AnyMask]:
-    """Walk over masks; those rendered on the way stay for the next walk only within a budget.
+def iter_bounded(masks: Iterable[AnyMask], max_bytes: int = MAX_RENDERED_BYTES) -> Iterator[AnyMask]:
+    """Iterate over masks; arrays that are made meanwhile stay in memory only within a budget.
 
     Args:
-        masks: to walk over.
-        kept_bytes: for arrays made on this walk; the rest are released as soon as the walk goes on.
+        masks: to iterate over.
+        max_bytes: budget for arrays made in this iteration; the rest are released before the next mask.
     """
-    kept = 0
+    used = 0
     for mask in masks:
         was_rendered = mask.is_rendered
         yield mask
         if mask.is_rendered and not was_rendered:
-            kept += mask.array.nbytes
-            if kept > kept_bytes:
-                kept -= mask.array.nbytes
+            used += mask.array.nbytes
+            if used > max_bytes:
+                used -= mask.array.nbytes
                 mask.release()
 
 
 def return_freed_memory() -> None:
-    """Let the system have what was freed, where the C library keeps it for later (glibc; elsewhere this does nothing).
+    """Return freed memory to the system, where the C library would hold it (glibc; elsewhere this does nothing).
 
-    After a search of 400 prompts that is 130 MB.
+    After generating masks with 400 prompts that is 130 MB.
     """
     if (library := _glibc()) is not None:
         library.malloc_trim(0)

@@ -12,8 +12,8 @@ def iou(a: ArrayLike, b: ArrayLike) -> float:
     """Intersection over union of two masks of one image; 1.0 exactly if they are equal, also if both are empty.
 
     Args:
-        a: bool [H, W], or what turns into such an array, as a Mask does.
-        b: the same.
+        a: bool [H, W], or an object that converts to such an array, as a Mask does.
+        b: bool [H, W], the same.
 
     Raises:
         InputError: different sizes.
@@ -26,10 +26,10 @@ def iou(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Count the cells that each of a few masks shares with each of a few others: int64 [N, M].
+    """Number of cells that each of N masks shares with each of M others: int64 [N, M].
 
-    Bits are counted: 0.1 ms for four masks of logits. A matrix product takes 0.2 ms, and where an engine has the
-    cores it waits several for the threads of the BLAS.
+    Bits are counted: 0.1 ms for four masks of logits. A matrix product takes 0.2 ms, and several ms while an engine
+    occupies the cores and the threads of the BLAS wait.
 
     Args:
         masks: bool [N, rows, columns].
@@ -40,7 +40,7 @@ def shared_cells(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray
 
 
 def pairwise_iou(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """IoU of each of a few masks with each of a few others, float64 [N, M]; 0 if both are empty.
+    """IoU of each of N masks with each of M others, float64 [N, M]; 0 if both are empty.
 
     Args:
         masks: bool [N, rows, columns].
@@ -48,12 +48,12 @@ def pairwise_iou(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray
     """
     shared = shared_cells(masks, others)
     areas, other_areas = (np.bitwise_count(_bits(each)).sum(axis=1, dtype=np.int64) for each in (masks, others))
-    likeness: NDArray[np.float64] = shared / np.maximum(areas[:, None] + other_areas - shared, 1)
-    return likeness
+    overlaps: NDArray[np.float64] = shared / np.maximum(areas[:, None] + other_areas - shared, 1)
+    return overlaps
 
 
 def _bits(masks: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Each mask as a row of 64-bit words, the last one filled up with zeros."""
+    """Masks, bool [N, rows, columns], as bits: uint64 [N, words], the last word padded with zeros."""
     packed = np.packbits(masks.reshape(len(masks), -1), axis=1)
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
 

@@ -37,19 +37,22 @@ def mask_to_polygons(mask: NDArray[np.bool_]) -> list[list[Ring]]:
     if right == left:
         return []
     padded = np.pad(mask[top:bottom, left:right], 1).view(np.uint8)
-    rings = [ring for loop in _trace(padded) for ring in _split_where_it_touches_itself(loop)]
+    rings = [ring for loop in _trace(padded) for ring in _split_at_repeated_corners(loop)]
     return [[ring + np.array([left, top], np.float64) for ring in part] for part in _group_by_part(rings, padded)]
 
 
 def _trace(padded: NDArray[np.uint8]) -> list[list[int]]:
-    """Follow every boundary of a mask that has a rim of zeros.
+    """Trace every boundary of a mask.
 
-    Corners lie in rows and in columns; in each row, boundary edges join the corners two by two, and so they do in
-    each column. Where two pixels touch only in a point, the corner counts twice, once for either pixel.
+    In each row the boundary edges join the corners in pairs, and so they do in each column. Where two pixels touch only
+    in a point, the corner counts twice, once for either pixel.
+
+    Args:
+        padded: uint8 [H + 2, W + 2] of 0 and 1, with a border of zeros.
 
     Returns:
         Loops of corner numbers; corner ``n`` is at ``x = n % stride``, ``y = n // stride``, ``stride = width + 1``
-        of the mask without its rim.
+        of the mask without the border.
     """
     across, down = padded[:, :-1] ^ padded[:, 1:], padded[:-1] ^ padded[1:]
     corner = (across[:-1] | across[1:]) & (down[:, :-1] | down[:, 1:])
@@ -67,48 +70,63 @@ def _trace(padded: NDArray[np.uint8]) -> list[list[int]]:
 
 
 def _loops(numbers: list[int], vertical: list[int]) -> list[list[int]]:
-    """Join corners into loops, horizontal and vertical edges by turns.
+    """Join corners into loops of alternating horizontal and vertical edges.
 
     This is a Python loop because each step depends on the one before; a dog at 4078×2724 has 3,500 corners: 1 ms.
+
+    Args:
+        numbers: of the corners in row-major order; corners 2k and 2k + 1 are the ends of one horizontal edge.
+        vertical: for each corner, the index of the other end of its vertical edge.
+
+    Returns:
+        The corner numbers of each loop.
     """
-    seen = bytearray(len(numbers))
+    visited = bytearray(len(numbers))
     loops = []
     for start in range(0, len(numbers), 2):
-        if seen[start]:
+        if visited[start]:
             continue
         loop: list[int] = []
         here = start
-        while not seen[here]:
+        while not visited[here]:
             across = here ^ 1
-            seen[here] = seen[across] = 1
+            visited[here] = visited[across] = 1
             loop += (numbers[here], numbers[across])
             here = vertical[across]
         loops.append(loop)
     return loops
 
 
-def _split_where_it_touches_itself(loop: list[int]) -> list[list[int]]:
-    """Cut a loop that comes back to one of its own corners into loops that do not."""
+def _split_at_repeated_corners(loop: list[int]) -> list[list[int]]:
+    """Split a loop that visits a corner twice into loops that do not."""
     if len(set(loop)) == len(loop):
         return [loop]
     rings: list[list[int]] = []
     path: list[int] = []
-    place: dict[int, int] = {}
+    positions: dict[int, int] = {}
     for number in loop:
-        if number in place:
-            ring = path[place[number] :]
+        if number in positions:
+            ring = path[positions[number] :]
             rings.append(ring)
-            del path[place[number] + 1 :]
+            del path[positions[number] + 1 :]
             for left in ring[1:]:
-                del place[left]
+                del positions[left]
         else:
-            place[number] = len(path)
+            positions[number] = len(path)
             path.append(number)
     return [*rings, path]
 
 
 def _group_by_part(rings: list[list[int]], padded: NDArray[np.uint8]) -> list[list[Ring]]:
-    """Orient rings and give each hole to the part around it, parts by falling area."""
+    """Orient rings and assign each hole to the part around it.
+
+    Args:
+        rings: corner numbers of each ring, see `_trace`.
+        padded: uint8 [H + 2, W + 2], the mask with a border of zeros.
+
+    Returns:
+        The rings of each part, the outer one first, float64 [N, 2] each; parts by falling area.
+    """
     import cv2
 
     stride = padded.shape[1] - 1
@@ -135,7 +153,7 @@ def _group_by_part(rings: list[list[int]], padded: NDArray[np.uint8]) -> list[li
 
 
 def _signed_areas(rings: list[NDArray[np.intp]], stride: int) -> list[float]:
-    """`signed_area` of many rings of corner numbers at once."""
+    """`signed_area` of many rings at once: corner numbers, integers [N] per ring, in rows of ``stride``."""
     lengths = np.array([len(ring) for ring in rings])
     numbers, starts = np.concatenate(rings), np.cumsum(lengths) - lengths
     following = np.roll(numbers, -1)
@@ -147,13 +165,13 @@ def _signed_areas(rings: list[NDArray[np.intp]], stride: int) -> list[float]:
 
 
 def signed_area(ring: Ring) -> float:
-    """Shoelace area of a ring in square pixels: positive if it runs clockwise on the screen (y down)."""
+    """Shoelace area of a ring, float64 [N, 2], in square pixels; positive if clockwise on the screen (y down)."""
     x, y = ring[:, 0], ring[:, 1]
     return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
 
 
 def polygons_to_mask(polygons: Iterable[Sequence[ArrayLike]], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill polygons: a pixel is inside when its centre is.
+    """Fill polygons: a pixel is inside if its centre is.
 
     Within a part, rings count by the even-odd rule, so holes need no particular direction; parts are united.
     ``polygons_to_mask(mask_to_polygons(mask), size)`` is ``mask`` again, pixel for pixel.
@@ -176,6 +194,7 @@ def polygons_to_mask(polygons: Iterable[Sequence[ArrayLike]], size: tuple[int, i
 
 
 def _checked_ring(ring: ArrayLike) -> Ring:
+    """A ring as float64 [N, 2]; raises InputError unless it is at least 3 corners of finite numbers."""
     try:
         corners = np.asarray(ring, np.float64)
     except (TypeError, ValueError):
@@ -185,16 +204,16 @@ def _checked_ring(ring: ArrayLike) -> Ring:
     return corners
 
 
-_MOST_CROSSINGS = 1 << 22
-"""Looked at in one go, about 200 MB; a zigzag of many corners in a high image has billions."""
+_MAX_CROSSINGS = 1 << 22
+"""Crossings of edges and rows that are computed at once, about 200 MB; a zigzag in a high image has billions."""
 
 
 def _pieces(counts: NDArray[np.int64]) -> Iterator[slice]:
-    """Cut edges into groups of about so many crossings."""
+    """Slices of edges with at most `_MAX_CROSSINGS` crossings, or of one edge: counts int64 [N] per edge."""
     totals = np.cumsum(counts)
     start, done = 0, 0
     while start < len(counts):
-        end = max(start + 1, int(np.searchsorted(totals, done + _MOST_CROSSINGS, "right")))
+        end = max(start + 1, int(np.searchsorted(totals, done + _MAX_CROSSINGS, "right")))
         yield slice(start, end)
         start, done = end, int(totals[end - 1])
 
@@ -206,7 +225,15 @@ def _count_crossings(
     upper: NDArray[np.int64],
     lower: NDArray[np.int64],
 ) -> None:
-    """Note for each edge, in the rows from ``upper`` to ``lower``, the column before which it crosses."""
+    """Toggle, in each row that an edge crosses, the first column right of the crossing.
+
+    Args:
+        crossings: uint8 [rows, columns + 1], modified.
+        start: float64 [N, 2], one end of each edge, (x, y) in pixels.
+        end: float64 [N, 2], the other end.
+        upper: int64 [N], the first row whose centre line an edge crosses.
+        lower: int64 [N], the last such row, exclusive.
+    """
     edge = np.repeat(np.arange(len(start)), lower - upper)
     row = np.arange(edge.size) - np.repeat(np.cumsum(lower - upper) - lower, lower - upper)
     slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
@@ -216,7 +243,12 @@ def _count_crossings(
 
 
 def _fill_part(rings: list[Ring], mask: NDArray[np.bool_]) -> None:
-    """Unite one part with ``mask``: note where its edges cross each row of pixel centres, then count from the left."""
+    """Fill one part into a mask by the even-odd rule: mark the crossings of each row of pixel centres, then accumulate.
+
+    Args:
+        rings: float64 [N, 2] each, (x, y) in pixel edges.
+        mask: bool [H, W], modified.
+    """
     if not rings:
         return
     corners = np.concatenate(rings)
@@ -227,7 +259,7 @@ def _fill_part(rings: list[Ring], mask: NDArray[np.bool_]) -> None:
     crossings = np.zeros((bottom - top, right - left + 1), np.uint8)
     start = corners - (left, top)
     end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]) - (left, top)
-    # Edge by edge, the rows whose centre line it crosses, the upper end included and the lower not.
+    # For each edge the rows whose centre line it crosses, the upper end included and the lower excluded.
     upper = np.clip(np.ceil(np.minimum(start[:, 1], end[:, 1]) - 0.5), 0, bottom - top).astype(int)
     lower = np.clip(np.ceil(np.maximum(start[:, 1], end[:, 1]) - 0.5), 0, bottom - top).astype(int)
     for edges in _pieces(lower - upper):

@@ -1,4 +1,4 @@
-"""What a person points at, checked and in pixels of the displayed image, for one object or for many.
+"""Prompts for one object or for many, checked and in pixels of the displayed image.
 
 make_prompts((800, 534), points=[(400, 300), (120, 80)], labels=[1, 0])      # one object
 make_prompts((800, 534), boxes=[[100, 100, 500, 500], [10, 20, 90, 80]])     # one object per box
@@ -24,18 +24,18 @@ _ONLY_MASK = "only a mask: the model was trained on masks together with points o
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What is asked about ONE object, in pixels of the displayed image.
+    """The prompt for ONE object, in pixels of the displayed image.
 
-    Made by `make_prompts`, which checks against the image. Made by hand, it is taken as it is, apart from shapes:
-    that is the way to ask what the checks refuse. All arrays are copied and read-only.
+    `make_prompts` checks its arguments against the image. The constructor checks shapes only, so it also makes prompts
+    that `make_prompts` refuses. All arrays are copied and read-only.
 
     Attributes:
         points: float64 [N, 2], (x, y).
         labels: int64 [N], 1 include, 0 exclude.
         box: float64 [4], [x_min, y_min, x_max, y_max], or None.
-        mask_input: float32 [256, 256], low-resolution logits of an earlier or a drawn mask, or None.
-        text: the words that led here, or None.
-        notes: one-line remarks, such as a box that was clipped.
+        mask_input: float32 [256, 256], low-resolution logits of an earlier mask or of a mask image, or None.
+        text: description of the object, or None.
+        notes: one line each, such as one about a box that was clipped.
     """
 
     points: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
@@ -54,6 +54,7 @@ class Prompt:
             raise PromptError(f"{len(self.points)} points but {len(self.labels)} labels: each point takes one")
 
     def _freeze(self, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
+        """Replace an attribute by a read-only copy of this dtype and shape."""
         value = getattr(self, name)
         if value is None:
             return
@@ -67,7 +68,7 @@ class Prompt:
         object.__setattr__(self, name, array)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give what was asked as plain JSON values, whole pixels as whole numbers; mask input is left out."""
+        """Plain JSON values, whole pixels as integers; the mask input is left out."""
         return {
             "points": [_plain(point) for point in self.points],
             "labels": self.labels.tolist(),
@@ -91,45 +92,44 @@ def make_prompts(
     outside: Outside = "refuse",
     orientation: int = 1,
 ) -> list[Prompt]:
-    """Check what was asked and turn it into one Prompt per object.
+    """Check the arguments and make one Prompt per object.
 
     One object: `points` with `labels`, a `box`, a `mask_input`, in any combination. Several objects: `boxes`; or
     `points` as a list of lists; or both, one list of points per box (`[]` where a box needs none); or `each=True`,
     one object per included point, the excluded points counting for every one of them. With several objects `labels`
     and `mask_input` are lists with one entry per object, and an entry may be None.
 
-    Points alone that all exclude, and a mask alone, are allowed as the official predictor allows them; a note says
-    what to expect.
+    Excluded points alone, and a mask alone, are allowed as by the official predictor; a note warns about the result.
 
     Args:
         size: (width, height) of the image as displayed.
         points: [N, 2] (x, y); or one such list per object.
         labels: [N], 1 include, 0 exclude; all 1 if left out.
         box: four numbers in `box_format`, of the one object.
-        boxes: [M, 4], one object each, answered in this order.
+        boxes: [M, 4], one object each.
         mask_input: logits [1, 256, 256] or a mask image, see `anymask.structures.mask_input.as_mask_input`.
-        text: words; alone it is a prompt of its own, otherwise every object carries it along.
+        text: description of the object; alone it is a prompt, otherwise it is added to every prompt.
         each: one object per point.
-        coordinates: what all numbers count in: "pixels", or of width and height "normalized" (0 to 1) or "percent".
+        coordinates: unit of all numbers: "pixels", or as shares of width and height "normalized" (0 to 1) or "percent".
         box_format: "xyxy" (corners), "xywh" (corner and size) or "cxcywh" (centre and size).
         outside: "refuse" points and boxes outside the image and clip boxes partly outside; or "allow" them all.
         orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed image, and
             `image.orientation` stands for its stored pixels.
 
     Returns:
-        The prompts, in the order asked.
+        One prompt per object, in the order of the arguments.
 
     Raises:
-        PromptError: with the value seen and what would be right.
+        PromptError: with the wrong value and what is expected.
     """
     reader = Coordinates(size, coordinates, box_format, outside, orientation)
     if each:
-        questions = _one_per_point(points, labels, box, boxes, mask_input)
+        entries = _one_per_point(points, labels, box, boxes, mask_input)
     elif boxes is not None or _is_nested(points):
-        questions = _one_per_entry(points, labels, box, boxes, mask_input)
+        entries = _one_per_entry(points, labels, box, boxes, mask_input)
     else:
-        questions = [_Question(points, labels, box, mask_input, "")]
-    return [_prompt(question, reader, text) for question in questions]
+        entries = [_Unchecked(points, labels, box, mask_input, "")]
+    return [_prompt(entry, reader, text) for entry in entries]
 
 
 def make_prompt(
@@ -145,17 +145,17 @@ def make_prompt(
     outside: Outside = "refuse",
     orientation: int = 1,
 ) -> Prompt:
-    """Check what was asked about one object; the arguments mean what they mean in `make_prompts`.
+    """Make the prompt for one object; the arguments are those of `make_prompts`.
 
     Raises:
-        PromptError: with the value seen and what would be right; also for points given as one list per object.
+        PromptError: with the wrong value and what is expected; also for one list of points per object.
     """
     reader = Coordinates(size, coordinates, box_format, outside, orientation)
-    return _prompt(_Question(points, labels, box, mask_input, ""), reader, text)
+    return _prompt(_Unchecked(points, labels, box, mask_input, ""), reader, text)
 
 
 def parse_point(text: str, size: tuple[int, int] | None = None) -> tuple[float, float]:
-    """Read a point as typed on a command line: "350,450", or "50%,25%" of the image's width and height.
+    """Parse a point as typed on a command line: "350,450", or "50%,25%" of the image's width and height.
 
     Args:
         text: two numbers.
@@ -169,7 +169,7 @@ def parse_point(text: str, size: tuple[int, int] | None = None) -> tuple[float, 
 
 
 def parse_box(text: str, size: tuple[int, int] | None = None) -> tuple[float, float, float, float]:
-    """Read a box as typed on a command line: "10,20,300,400" or "5%,5%,50%,100%", corners first and last.
+    """Parse a box as typed on a command line: "10,20,300,400" or "5%,5%,50%,100%", corners first and last.
 
     Args:
         text: four numbers, x_min, y_min, x_max, y_max.
@@ -182,8 +182,8 @@ def parse_box(text: str, size: tuple[int, int] | None = None) -> tuple[float, fl
     return x0, y0, x1, y1
 
 
-class _Question(NamedTuple):
-    """One object's share of what was asked, not yet checked; `where` begins every message about it."""
+class _Unchecked(NamedTuple):
+    """The arguments for one object before they are checked; ``where`` starts every message about it."""
 
     points: Any
     labels: Any
@@ -192,29 +192,30 @@ class _Question(NamedTuple):
     where: str
 
 
-def _prompt(question: _Question, coordinates: Coordinates, text: str | None) -> Prompt:
+def _prompt(entry: _Unchecked, coordinates: Coordinates, text: str | None) -> Prompt:
     if text is not None and not (isinstance(text, str) and text.strip()):
-        raise PromptError(f"text is {text!r}: it takes words")
-    points = coordinates.points([] if question.points is None else question.points, question.where)
-    labels = _checked_labels(question.labels, len(points), question.where)
+        raise PromptError(f"text is {text!r}: it takes a description of the object")
+    points = coordinates.points([] if entry.points is None else entry.points, entry.where)
+    labels = _checked_labels(entry.labels, len(points), entry.where)
     notes: list[str] = []
     box = mask_input = None
-    if question.box is not None:
-        box, note = coordinates.box(question.box, question.where)
+    if entry.box is not None:
+        box, note = coordinates.box(entry.box, entry.where)
         notes += [note] if note else []
-    if question.mask_input is not None:
-        mask_input = _placed(question.where, question.mask_input, coordinates)
+    if entry.mask_input is not None:
+        mask_input = _mask_input(entry.where, entry.mask_input, coordinates)
     if not len(points) and box is None:
         if mask_input is not None:
-            notes.append(question.where + _ONLY_MASK)
+            notes.append(entry.where + _ONLY_MASK)
         elif text is None:
-            raise PromptError(f"{question.where}nothing to look for: give points, a box, a mask or text")
+            raise PromptError(f"{entry.where}nothing to look for: give points, a box, a mask or text")
     elif box is None and mask_input is None and not labels.any():
-        notes.append(question.where + _ONLY_EXCLUDE)
+        notes.append(entry.where + _ONLY_EXCLUDE)
     return Prompt(points, labels, box, mask_input, text, tuple(notes))
 
 
-def _placed(where: str, mask_input: Any, coordinates: Coordinates) -> npt.NDArray[np.float32]:
+def _mask_input(where: str, mask_input: Any, coordinates: Coordinates) -> npt.NDArray[np.float32]:
+    """`as_mask_input`, float32 [256, 256], with ``where`` before its message."""
     try:
         return as_mask_input(mask_input, coordinates.size, coordinates.orientation)
     except PromptError as problem:
@@ -222,21 +223,22 @@ def _placed(where: str, mask_input: Any, coordinates: Coordinates) -> npt.NDArra
 
 
 def _checked_labels(labels: Any, count: int, where: str) -> npt.NDArray[np.int64]:
+    """Labels as int64 [count] of 0 and 1, all 1 for None; raises PromptError for any other."""
     if labels is None:
         return np.ones(count, np.int64)
     array = np.atleast_1d(as_numbers(labels, f"{where}labels", "0 or 1 for each point", kinds="biuf"))
     if array.ndim != 1 or len(array) != count:
-        seen = f"{len(array)} labels" if array.ndim == 1 else f"labels of shape {array.shape}"
-        raise PromptError(f"{where}{count} points but {seen}: each point takes one")
+        actual = f"{len(array)} labels" if array.ndim == 1 else f"labels of shape {array.shape}"
+        raise PromptError(f"{where}{count} points but {actual}: each point takes one")
     wrong = (array != 0) & (array != 1)
     if wrong.any():
         raise PromptError(f"{where}label is {formatted(array[wrong][0])}: it takes 1 (include) or 0 (exclude)")
     return array.astype(np.int64)
 
 
-def _one_per_point(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Question]:
+def _one_per_point(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Unchecked]:
     if box is not None or boxes is not None or mask_input is not None:
-        raise PromptError("objects='per_point' puts each point on an object: it takes points and labels only")
+        raise PromptError("objects='per_point' makes one object per point: it takes points and labels only")
     takes = "pairs of x and y, [N, 2]"
     flat = as_numbers([] if points is None else points, "points", takes)
     flat = flat[None] if flat.shape == (2,) else flat
@@ -248,12 +250,12 @@ def _one_per_point(points: Any, labels: Any, box: Any, boxes: Any, mask_input: A
     excluded = flat[marks == 0]
     shared = [0] * len(excluded)
     return [
-        _Question(np.concatenate([point[None], excluded]), [1, *shared], None, None, f"object {index}: ")
+        _Unchecked(np.concatenate([point[None], excluded]), [1, *shared], None, None, f"object {index}: ")
         for index, point in enumerate(flat[marks == 1])
     ]
 
 
-def _one_per_entry(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Question]:
+def _one_per_entry(points: Any, labels: Any, box: Any, boxes: Any, mask_input: Any) -> list[_Unchecked]:
     if box is not None:
         other = "boxes" if boxes is not None else "points in one list per object"
         raise PromptError(f"box is for one object and does not go with {other}: put every box into boxes")
@@ -265,8 +267,8 @@ def _one_per_entry(points: Any, labels: Any, box: Any, boxes: Any, mask_input: A
     if not rows:
         raise PromptError("nothing to look for: boxes is empty")
     return [
-        _Question(*asked, f"object {index}: ")
-        for index, asked in enumerate(
+        _Unchecked(*arguments, f"object {index}: ")
+        for index, arguments in enumerate(
             zip(
                 _per_object(points, len(rows), "points"),
                 _per_object(labels, len(rows), "labels"),
@@ -324,7 +326,7 @@ def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str
                 raise PromptError(f"{what} {text!r}: percent needs the image's size, give pixels")
             number *= size[index % 2] / 100
         if not np.isfinite(number):
-            raise PromptError(f"{what} {text!r}: {entry} is no place in an image: {example}")
+            raise PromptError(f"{what} {text!r}: {entry} is not a finite number: {example}")
         numbers.append(number)
     return numbers
 

@@ -1,4 +1,4 @@
-"""Whether a mask keeps what its prompt asked."""
+"""Whether a mask meets the constraints of its prompt."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from anymask.structures.transforms import ResizeLongestSide
 
 BOX_FIT = 0.5
-"""The least IoU between a mask's tight box and the box asked for at which the box counts as kept.
+"""Minimum IoU between the tight box of a mask and the box of its prompt for the mask to follow the box.
 
-0.5 is the usual bound for "the same box" in detection (PASCAL VOC); a roughly drawn box around the right object
-stays above it, the box of a part or of a neighbour falls below."""
+0.5 is the usual threshold for "the same box" in detection (PASCAL VOC): a roughly drawn box around the right object is
+above it, the box of a part or of a neighbour below."""
 
 
 def check_points(frame: ResizeLongestSide, logits: NDArray[np.float32], prompt: Prompt) -> NDArray[np.bool_]:
-    """Whether an included point is inside the full-size mask and an excluded one outside.
+    """Whether each included point is inside the full-size mask and each excluded point outside.
 
     Args:
         frame: the image's geometry.
-        logits: float32 [..., 256, 256], of one answer or several.
-        prompt: what was asked.
+        logits: float32 [..., 256, 256], of one mask or several.
+        prompt: with N points.
 
     Returns:
-        bool [..., N], in the order of the prompt's N points.
+        bool [..., N], in the order of the points.
     """
-    kept: NDArray[np.bool_] = (frame.logits_at(logits, prompt.points) > 0) == (prompt.labels == 1)
-    return kept
+    followed: NDArray[np.bool_] = (frame.logits_at(logits, prompt.points) > 0) == (prompt.labels == 1)
+    return followed
 
 
 @dataclass(frozen=True)
 class PromptCheck:
-    """How a mask keeps what its prompt asked; true if it keeps all of it.
+    """Which constraints of its prompt a mask meets; true if it meets all.
 
     Attributes:
-        points: per point, in the prompt's order: an included point is inside, an excluded one outside.
+        points: for each point of the prompt, whether an included one is inside or an excluded one outside.
         box: IoU of the mask's tight box with the prompt's box, 0 to 1; None without a box.
         box_share: share of the mask's pixels that lie inside the prompt's box, 0 to 1; None if it was not measured.
     """
@@ -55,21 +55,21 @@ class PromptCheck:
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_], prompt: Prompt) -> PromptCheck | None:
-        """Check a full-size mask against its prompt, to the pixel.
+        """Check a full-size mask against its prompt.
 
         Args:
             mask: bool [H, W].
-            prompt: what was asked, in pixels of the same image.
+            prompt: in pixels of the same image.
 
         Returns:
-            None if the prompt has neither points nor a box, and so promises nothing.
+            None if the prompt has neither points nor a box, and so no constraint.
         """
         if not len(prompt.points) and prompt.box is None:
             return None
         height, width = mask.shape
         columns = np.clip(np.floor(prompt.points[:, 0]).astype(int), 0, width - 1)
         rows = np.clip(np.floor(prompt.points[:, 1]).astype(int), 0, height - 1)
-        points = tuple(bool(kept) for kept in mask[rows, columns] == (prompt.labels == 1))
+        points = tuple(bool(followed) for followed in mask[rows, columns] == (prompt.labels == 1))
         if prompt.box is None:
             return cls(points)
         x0, y0, x1, y1 = (round(float(edge)) for edge in prompt.box)

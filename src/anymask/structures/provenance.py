@@ -1,4 +1,4 @@
-"""The record of a result: what ran, and on which image."""
+"""The provenance of a result: the model, the call and the image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-Asked = ParamSpec("Asked")
+Arguments = ParamSpec("Arguments")
 
 
 class HasProvenance(Protocol):
-    """A result that says what made it."""
+    """A result with provenance."""
 
     provenance: Provenance
 
@@ -23,21 +23,21 @@ class HasProvenance(Protocol):
 Result = TypeVar("Result", bound=HasProvenance)
 
 
-_TOLD_ELSEWHERE = {
+_NOT_OPTIONS = {
     "points", "labels", "box", "boxes", "mask_input", "previous", "objects",  # are in the prompts,
     "coordinates", "box_format",  # and these, in pixels
-    "text", "detector", "search",  # are in the call that a pipeline records
-    "stop", "progress", "estimate",  # change no mask that is there in the end
+    "text", "detector", "search",  # are in the call that `segment_text` records
+    "stop", "progress", "estimate",  # change no mask of the result
 }  # fmt: skip
 
 
 _BEFORE_GROUPING = ("objects", "points", "labels", "box", "boxes", "coordinates", "box_format")
-"""Told where points were put into groups: the prompts of such a result are those of the groups."""
+"""Recorded where points were grouped, because the prompts of such a result are those of the groups."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the library, and what was done to its result before anybody saw it.
+    """One call of the library, with the steps that were applied to its result.
 
     Attributes:
         name: of the method: "segment", "everything", "text", "find_similar"; "" if unknown.
@@ -65,26 +65,26 @@ class Call:
         return replace(self, then=(*self.then, (name, {key: plain(value) for key, value in options.items()})))
 
 
-def recorded(method: Callable[Asked, Result]) -> Callable[Asked, Result]:
-    """Let a method that answers with masks state in their `run` how it was called.
+def recorded(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a method that returns masks record its call in their `provenance`.
 
-    A result that states its call already keeps that: the method handed the question on to another one.
+    A call that is recorded already stays: the method passed its arguments on to another one.
     """
     signature = inspect.signature(method)
 
     @wraps(method)
-    def call(*arguments: Asked.args, **named: Asked.kwargs) -> Result:
+    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         result = method(*arguments, **named)
         if not result.provenance.call.name:
             bound = signature.bind(*arguments, **named)
             bound.apply_defaults()
             options = {
-                name: plain(value) for name, value in list(bound.arguments.items())[1:] if name not in _TOLD_ELSEWHERE
+                name: plain(value) for name, value in list(bound.arguments.items())[1:] if name not in _NOT_OPTIONS
             }
             if bound.arguments.get("objects") == "auto":
                 options |= {name: plain(bound.arguments[name]) for name in _BEFORE_GROUPING}
-            if (asked := getattr(result, "stopped_after", None)) is not None:
-                options["stopped_after"] = asked
+            if (count := getattr(result, "stopped_after", None)) is not None:
+                options["stopped_after"] = count
             result.provenance = replace(result.provenance, call=Call(method.__name__, options))
         return result
 
@@ -92,7 +92,7 @@ def recorded(method: Callable[Asked, Result]) -> Callable[Asked, Result]:
 
 
 def plain(value: Any) -> Any:
-    """An option as a JSON value; what has none is told by its type's name, and cannot be repeated."""
+    """An option as a JSON value; of a value that has none the name of its type, and the call cannot be repeated."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -112,20 +112,20 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What really ran to make a result; blank where that is unknown.
+    """What made a result; blank where unknown.
 
     Attributes:
         model: name in the catalogue.
         engine: "openvino" or "onnxruntime".
         precision: "f32", "bf16" or "int8".
-        device: what the engine ran on, as the engine names it.
-        threads: CPU threads, None if the engine chose and does not say.
+        device: that the engine ran on, by the name that the engine uses.
+        threads: CPU threads; None if the engine chose the number and does not report it.
         version: of anymask.
         seconds: time spent, by step: "load", "detect", "encode", "decode".
-        detector: that turned words into boxes, as in the catalogue; blank if there were no words.
+        detector: that found boxes for a text, as in the catalogue; blank without text.
         weights: sha256 over those of the model's files.
         engine_version: of the library behind the engine.
-        call: the method that was asked, with all options.
+        call: the method with all its options.
     """
 
     model: str = ""
@@ -143,13 +143,13 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """Which image a result belongs to, when its pixels are not at hand.
+    """Which image a result belongs to, without its pixels.
 
     Attributes:
         width, height: in pixels, as displayed.
-        path: where it was read from, None for an array.
-        sha256: of the file, or of shape and pixels if it never was a file; None if unknown.
-        notes: remarks of the reader, such as "first of 12 frames".
+        path: of the file; None for an array.
+        sha256: of the file, or of shape and pixels if it did not come from a file; None if unknown.
+        notes: of the reader, such as "first of 12 frames".
     """
 
     width: int

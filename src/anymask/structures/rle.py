@@ -1,10 +1,11 @@
-"""Run-length encoding of masks, the way COCO stores it.
+"""Run-length encoding of masks in COCO's format.
 
 Runs go down the columns, first column first, and start with the number of pixels outside the mask. The compressed
 form writes each count as base-32 characters, from the fourth on as the difference to the count two before it.
 
-``pycocotools`` writes the characters. Reading is done here, because its decoder trusts the counts: with counts that
-do not add up to the image it returns whatever lay in memory (seen with 2.0.11), and masks files come from strangers.
+Compression uses ``pycocotools``. Decompression is done here, because the decoder of ``pycocotools`` does not check the
+counts: if their sum is not the number of pixels it returns uninitialised memory (observed with 2.0.11), and files of
+masks can come from anywhere.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Rle(TypedDict):
 def encode(mask: NDArray[np.bool_]) -> Rle:
     """Encode a mask as compressed COCO RLE, character for character what ``pycocotools`` gives.
 
-    Only the columns that the mask touches are looked at; on a 4078×2724 mask of one dog this takes 4 ms where
+    Only the columns that the mask touches are read; on a 4078×2724 mask of one dog this takes 4 ms where
     transposing the whole image for ``pycocotools.mask.encode`` takes 11-20 ms (two cores, AVX-512).
 
     Args:
@@ -38,10 +39,10 @@ def encode(mask: NDArray[np.bool_]) -> Rle:
 
 
 def from_edges(edges: NDArray[np.int64], shape: tuple[int, int]) -> Rle:
-    """Encode a mask of which it is known where its runs begin and end.
+    """Encode a mask from the positions of its runs.
 
     Args:
-        edges: int64 [2 N], rising: start and end (exclusive) of each run inside, counted down the columns.
+        edges: int64 [2 N], ascending: start and end (exclusive) of each run inside, counted down the columns.
         shape: (height, width).
     """
     closing = [] if edges.size and edges[-1] == shape[0] * shape[1] else [shape[0] * shape[1]]
@@ -49,6 +50,7 @@ def from_edges(edges: NDArray[np.int64], shape: tuple[int, int]) -> Rle:
 
 
 def _packed(edges: NDArray[Any], shape: tuple[int, int]) -> Rle:
+    """Compress the runs between these positions, integers [N], from 0 to the number of pixels."""
     from pycocotools import mask as coco
 
     height, width = shape
@@ -57,7 +59,10 @@ def _packed(edges: NDArray[Any], shape: tuple[int, int]) -> Rle:
 
 
 def _run_edges(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Positions, counted down the columns, where runs begin, closed by the number of pixels."""
+    """Positions where the runs of a mask, bool [H, W], begin, counted down the columns: int64 [N].
+
+    The first is 0, the start of the first run outside, which may be empty; the last is the number of pixels.
+    """
     import cv2
 
     height, width = mask.shape
@@ -79,7 +84,7 @@ def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
         bool [H, W], C-contiguous.
 
     Raises:
-        InputError: the runs are malformed or do not add up to the image.
+        InputError: the runs are malformed or their sum is not the number of pixels.
     """
     import cv2
 
@@ -87,7 +92,7 @@ def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     edges = np.cumsum(run_lengths(rle))
     mask = np.zeros((height, width), np.uint8)
     if edges.size > 1:
-        # Only the columns between the first and the last pixel of the mask are unrolled.
+        # Only the columns between the first and the last pixel of the mask are decoded.
         first, last = int(edges[0]) // height, -(-int(edges[1::2][-1]) // height)
         clipped = np.concatenate(([first * height], np.clip(edges, first * height, last * height)))
         inside = np.repeat(np.arange(edges.size) % 2 == 1, clipped[1:] - clipped[:-1])
@@ -120,7 +125,7 @@ def box(rle: Mapping[str, Any]) -> list[int]:
 
 
 def rle_size(rle: Mapping[str, Any]) -> tuple[int, int]:
-    """The (height, width) that an RLE states.
+    """The (height, width) of an RLE.
 
     Raises:
         InputError: the size is missing or not two whole numbers of at least 1.
@@ -136,10 +141,10 @@ def rle_size(rle: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def run_lengths(rle: Mapping[str, Any]) -> NDArray[np.int64]:
-    """The runs of an RLE as numbers, checked.
+    """The checked runs of an RLE.
 
     Returns:
-        int64 [N]: lengths outside, inside, outside … down the columns.
+        int64 [N]: lengths of runs outside, inside, outside … down the columns.
 
     Raises:
         InputError: not runs, a negative run, or a sum that is not the number of pixels.
@@ -160,7 +165,7 @@ def run_lengths(rle: Mapping[str, Any]) -> NDArray[np.int64]:
 
 
 def _unpack(counts: str | bytes) -> NDArray[np.int64]:
-    """Undo COCO's compression: 5 bits a character, low bits first, 0x20 says more follows, 0x10 is the sign."""
+    """Decompress COCO's counts to int64 [N]: 5 bits a character, low first; 0x20: more follow, 0x10: the sign."""
     try:
         text = counts.encode("ascii") if isinstance(counts, str) else counts
     except UnicodeEncodeError:

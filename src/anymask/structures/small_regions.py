@@ -1,4 +1,4 @@
-"""Fill small holes and drop small islands, on the CPU, with the reference's meaning."""
+"""Fill small holes and drop small islands of masks, as the reference does."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ def remove_holes_and_islands(
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Fill holes, then drop islands, of fewer pixels than these.
 
+    Args:
+        mask: bool [H, W], C-contiguous.
+        max_hole_area: in pixels; holes of exactly this area stay.
+        max_island_area: in pixels; islands of exactly this area stay.
+
     Returns:
-        The mask, bool [H, W], and a remark on each thing that was done; the same array if nothing was.
+        The mask, bool [H, W] (the same array if nothing changed), and a note on each change.
     """
     mask, holes = remove_small_regions(mask, max_hole_area, "holes")
     mask, islands = remove_small_regions(mask, max_island_area, "islands")
-    done = []
+    notes = []
     for verb, noun, areas in (("filled", "hole", holes), ("dropped", "island", islands)):
         if areas:
-            done.append(f"{verb} {len(areas)} {noun}{'s' if len(areas) > 1 else ''}, {sum(areas)} px")
-    return mask, done
+            notes.append(f"{verb} {len(areas)} {noun}{'s' if len(areas) > 1 else ''}, {sum(areas)} px")
+    return mask, notes
 
 
 def remove_small_regions(
@@ -47,15 +52,15 @@ def remove_small_regions(
 
     if area_thresh <= 0 or not mask.any():
         return mask, []
-    wanted = ~mask if mode == "holes" else mask
-    _, regions, stats, _ = cv2.connectedComponentsWithStats(wanted.view(np.uint8), connectivity=8)
+    foreground = ~mask if mode == "holes" else mask
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(foreground.view(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     small = areas < area_thresh
-    small[0] = False  # region 0 is everything that was not asked about
+    small[0] = False  # region 0 is the background
     if mode == "islands" and small[1:].all():
         small[1 + int(np.argmax(areas[1:]))] = False
     if not small.any():
         return mask, []
-    # Looking the regions up in a table is several times faster than np.isin, as the reference does it.
+    # A lookup table is several times faster than np.isin, which the reference uses.
     removed = small[regions]
     return (mask | removed if mode == "holes" else mask & ~removed), areas[small].tolist()

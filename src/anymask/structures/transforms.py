@@ -1,8 +1,8 @@
-"""Where a pixel of the image lies in the model's image, and back.
+"""The geometry between an image and a model's input: ResizeLongestSide of SAM, and LetterBox of YOLO.
 
-SAM resizes the image so that its long side is 1,024 pixels, pads it bottom and right to a square, and answers with
-256×256 logits over that square. Everything that converts between the two lives here, so that clicks, boxes and
-masks cannot disagree (`ResizeLongestSide` and `Sam.postprocess_masks` of segment-anything).
+SAM resizes the image so that its long side is 1,024 pixels, pads it at the bottom and right to a square, and predicts
+256×256 logits over that square. All conversions between the two are here, so that points, boxes and masks use the same
+one (`ResizeLongestSide` and `Sam.postprocess_masks` of segment-anything).
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class ResizeLongestSide:
 
     @cached_property
     def resized(self) -> tuple[int, int]:
-        """(width, height) inside the 1,024 square, rounded as the reference rounds."""
+        """(width, height) inside the 1,024 square, rounded as by the reference."""
         scale = MODEL_SIDE / max(self.width, self.height)
         return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
 
     @cached_property
     def measured(self) -> ResizeLongestSide:
-        """The same image with at most 4,096 pixels on its long side, to count in where more show no more detail."""
+        """The geometry of the image at a long side of at most 4,096 pixels, for counting pixels in less time."""
         scale = min(1.0, _MEASURED_SIDE / max(self.width, self.height))
         return (
             self
@@ -59,7 +59,7 @@ class ResizeLongestSide:
         return (np.asarray(points, np.float64) * scale).astype(np.float32)
 
     def valid_logits(self) -> tuple[int, int]:
-        """(columns, rows) of the logits that look at the image rather than at padding."""
+        """(columns, rows) of the logits that cover the image rather than padding."""
         width, height = self.resized
         return -(-width // _CELL), -(-height // _CELL)
 
@@ -92,7 +92,7 @@ class ResizeLongestSide:
     def upscale(
         self, logits: NDArray[np.float32], threshold: float = 0.0, out: NDArray[np.bool_] | None = None
     ) -> NDArray[np.bool_]:
-        """Full-size mask of one answer: `postprocess_masks` followed by `> threshold`.
+        """Full-size mask from logits: `postprocess_masks` followed by `> threshold`.
 
         The reference interpolates bilinearly to 1,024, crops the padding, and interpolates again to the image. Both
         steps are averages of neighbouring cells with positive weights, so where all cells around a pixel lie on the
@@ -115,13 +115,13 @@ class ResizeLongestSide:
         return mask
 
     def interpolate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits in full size, what `upscale` compares with its threshold: float32 [256, 256] → [height, width]."""
+        """Logits in full size, which `upscale` compares with its threshold: float32 [256, 256] → [height, width]."""
         rows, columns = _weights(self.height, self.resized[1]).matrix, _weights(self.width, self.resized[0]).transposed
         full: NDArray[np.float32] = rows @ logits.astype(np.float32, copy=False) @ columns
         return full
 
     def count_above(self, logits: NDArray[np.float32], threshold: float) -> int:
-        """Number of pixels that `upscale` puts inside the mask, without making it.
+        """Number of pixels inside the mask of `upscale`, without computing the mask.
 
         Args:
             logits: float32 [256, 256].
@@ -134,7 +134,7 @@ class ResizeLongestSide:
         return whole + sum(int(np.count_nonzero(values > threshold)) for _, values in tiles)
 
     def box_above(self, logits: NDArray[np.float32], threshold: float = 0.0) -> tuple[int, int, int, int]:
-        """Tight box of what `upscale` puts inside the mask, without making it.
+        """Tight box of the mask of `upscale`, without computing the mask.
 
         Args:
             logits: float32 [256, 256].
@@ -157,14 +157,32 @@ class ResizeLongestSide:
         return (int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1) if len(x) else (0, 0, 0, 0)
 
     def _tiles_by_side(self, logits: NDArray[np.float32], threshold: float) -> tuple[NDArray[Any], ...]:
-        """Tiles of both axes, and which of them lie inside the mask or are crossed by its boundary."""
+        """Tiles of both axes, and which of them lie inside the mask or are crossed by its boundary.
+
+        Args:
+            logits: float32 [256, 256].
+            threshold: in logits.
+
+        Returns:
+            Rows [R, 4] and columns [C, 4] of tiles, see `_tiles`; and two bool [R, C], see `_classify`.
+        """
         rows, columns = _tiles(self.height, self.resized[1]), _tiles(self.width, self.resized[0])
         return rows, columns, *_classify(logits > threshold, rows, columns)
 
     def _interpolated(
         self, logits: NDArray[np.float32], rows: NDArray[Any], columns: NDArray[Any], mixed: NDArray[np.bool_]
     ) -> Iterator[tuple[tuple[int, int, int, int], NDArray[np.float32]]]:
-        """Runs of tiles that a boundary crosses: (y0, y1, x0, x1) in pixels, and the interpolated logits there."""
+        """Logits in full size in runs of tiles.
+
+        Args:
+            logits: float32 [256, 256].
+            rows: int64 [R, 4], tiles along y, see `_tiles`.
+            columns: int64 [C, 4], tiles along x.
+            mixed: bool [R, C], the tiles to interpolate.
+
+        Yields:
+            (y0, y1, x0, x1) in pixels, maxima exclusive, and float32 [y1 - y0, x1 - x0].
+        """
         along_y = _weights(self.height, self.resized[1]).matrix
         along_x = _weights(self.width, self.resized[0]).transposed
         for i in np.flatnonzero(mixed.any(axis=1)):
@@ -254,11 +272,13 @@ class _Weights:
 
     @cached_property
     def transposed(self) -> NDArray[np.float32]:
+        """`matrix` transposed, float32 [256, pixels], C-contiguous."""
         return np.ascontiguousarray(self.matrix.T)
 
 
 @lru_cache(maxsize=16)
 def _weights(size: int, resized: int) -> _Weights:
+    """Weights of an axis of ``size`` pixels, of which the model sees ``resized``."""
     low, high, fraction = bilinear_taps(size, resized)
     inner_low, inner_high, inner_fraction = bilinear_taps(MODEL_SIDE, LOGIT_SIDE)
     matrix = np.zeros((size, LOGIT_SIDE), np.float32)
@@ -270,7 +290,15 @@ def _weights(size: int, resized: int) -> _Weights:
 
 
 def bilinear_taps(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Taps of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis."""
+    """Taps of `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis.
+
+    Args:
+        size: of the result.
+        source: size of what is interpolated.
+
+    Returns:
+        Lower and upper index, int64 [size] each, and the weight of the upper one, float64 [size].
+    """
     position = np.maximum((np.arange(size) + 0.5) * (source / size) - 0.5, 0)
     low = np.minimum(position.astype(np.int64), source - 1)
     return low, np.minimum(low + 1, source - 1), position - low
@@ -290,7 +318,16 @@ def _tiles(size: int, resized: int) -> NDArray[np.int64]:
 def _classify(
     positive: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which tiles lie wholly inside the mask, and which a boundary crosses: two bool [rows, columns]."""
+    """Which tiles lie inside the mask, and which a boundary crosses.
+
+    Args:
+        positive: bool [256, 256], the logits above the threshold.
+        rows: int64 [R, 4], tiles along y, see `_tiles`.
+        columns: int64 [C, 4], tiles along x.
+
+    Returns:
+        Two bool [R, C].
+    """
     import cv2
 
     counts = cv2.integral(positive.view(np.uint8))  # int32 [257, 257]
@@ -302,7 +339,7 @@ def _classify(
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each run of set flags, cut to `_RUN_TILES` so that the products stay small."""
+    """First and last index of each run of True in bool [N], cut to `_RUN_TILES` so that the products stay small."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
     return [
         (start, min(start + _RUN_TILES, end) - 1)
@@ -312,11 +349,12 @@ def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 GREY = 114
+"""Level of the padding around the image, as in YOLO's training."""
 
 
 @dataclass(frozen=True)
 class LetterBox:
-    """The geometry of one image in one frame.
+    """The geometry of one image in the frame that a YOLO network takes: scaled to fit, centred, padded with grey.
 
     Attributes:
         size: (width, height) of the image, in pixels.
@@ -343,11 +381,11 @@ class LetterBox:
         return self.fitted[0] / self.size[0], self.fitted[1] / self.size[1]
 
     def apply_image(self, pixels: NDArray[np.uint8], *, average: bool = False) -> NDArray[np.float32]:
-        """Put an image into the frame.
+        """Scale and pad an image to the frame.
 
         Args:
             pixels: uint8 [H, W, 3], RGB, of `size`.
-            average: shrink by averaging all pixels; otherwise bilinearly, as in training.
+            average: shrink by averaging all pixels rather than bilinearly as in training.
 
         Returns:
             float32 [1, 3, height, width] of the frame, 0 to 1.
