@@ -51,7 +51,7 @@ def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Further]:
 
 
 def _of_object(encoded, truth: Object, folder: str, photograph: str, share: float) -> Iterator[Further]:
-    frame, mirrored = encoded.transform, through_mirror(encoded._mirrored, encoded.transform)
+    frame, mirrored = encoded.transform, through_mirror(encoded.mirrored_decode, encoded.transform)
     clicks = [next_click(np.zeros_like(truth.mask), truth)]
     answer = encoded.segment(points=[clicks[0][:2]])[0]
     before = mask_iou(answer.array, truth.mask, truth.ignored)

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 import anymask
-from anymask.automatic.generator import MULTIMASK
 from anymask.automatic.learned_sampling import SAMPLER_FEATURES, LearnedPointSampler, SamplerWeights
-from anymask.automatic.mask_data import concat, mask_overlaps, measure_masks
+from anymask.automatic.mask_data import MULTIMASK, concat, mask_overlaps, measure_masks
+from anymask.automatic.options import Thresholds
 from anymask.automatic.point_sampling import build_point_grid, point_cells, point_tokens
-from anymask.automatic.run import lone_points
-from anymask.automatic.thresholds import Thresholds, filter_masks, passes_thresholds
+from anymask.automatic.thresholds import filter_masks, passes_thresholds
+from anymask.structures.prompt import point_prompts
 from anymask.structures.transforms import ResizeLongestSide
 from benchmarks.speed.photos import ROOT
 
@@ -141,7 +141,7 @@ def answer(name: str, pixels: NDArray[np.uint8], segmenter: anymask.Segmenter, k
         parts = []
         for start in range(0, len(points), BATCH):
             at = points[start : start + BATCH]
-            logits, scores = encoded.decode(lone_points(at))
+            logits, scores = encoded.decode(point_prompts(at))
             parts.append(measure_masks(frame, at, logits[:, 1:], scores[:, 1:], MULTIMASK))
         answers = concat(parts, np.concatenate([part.logits for part in parts]))
         passing = passes_thresholds(answers, Thresholds())
@@ -204,7 +204,7 @@ def search(
             new.append((each.hits[some] & missing).sum(axis=1))
         order.next(BATCH)
         asked += order._latest
-        order.tell(*each.of_points(np.array(order._latest)))  # type: ignore[arg-type]
+        order.update(*each.of_points(np.array(order._latest)))  # type: ignore[arg-type]
     return asked, np.concatenate(evidence), np.concatenate(new)
 
 

@@ -79,7 +79,7 @@ def _measure(segmenter: anymask.Segmenter, photo: Path, folder: Path, options: d
     masks = np.stack([mask.array for mask in result]) if len(result) else np.zeros((0, *encoded.size[::-1]), bool)
     best = np.concatenate([_best(_segments(path), masks) for path in _annotations(folder, photo)])
     recalls = [float((best >= threshold).mean()) for threshold in THRESHOLDS]
-    return [result.found.asked, len(result), seconds, recalls[0], float(np.mean(recalls))]
+    return [result.data.prompts, len(result), seconds, recalls[0], float(np.mean(recalls))]
 
 
 def _annotations(folder: Path, photo: Path) -> list[Path]:

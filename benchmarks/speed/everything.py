@@ -28,7 +28,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
         times = [seconds_of(ours) for _ in range(max(3, peers.settings.pairs // 2))]
         grid = exact.encode(pixels).everything(sampling="grid")
         note = (
-            f"{result.found.asked} prompts against {GRID * GRID}; of the {len(grid)} masks of the full grid "
+            f"{result.data.prompts} prompts against {GRID * GRID}; of the {len(grid)} masks of the full grid "
             f"{found(grid, result, 0.75):.3f} found at IoU 0.75, {found(grid, result, 0.9):.3f} at 0.9"
         )
         official = [official_seconds(peers, pixels)]
@@ -39,7 +39,7 @@ def found(wanted: GeneratedMasks, result: GeneratedMasks, least: float) -> float
     """Share of the wanted masks that a result has at this IoU or better."""
     if not len(wanted) or not len(result):
         return float(not len(wanted))
-    masks = [each.found.answers.take(each.found.kept).masks() for each in (wanted, result)]
+    masks = [each.data.masks.take(each.data.indices).masks() for each in (wanted, result)]
     shared, areas, others = mask_overlaps(*masks)
     overlaps = shared / np.maximum(areas[:, None] + others[None] - shared, 1)
     return float((overlaps.max(axis=1) >= least).mean())

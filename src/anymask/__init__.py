@@ -26,7 +26,7 @@ _NAMES = {
     "WeightsError": "anymask.errors",
     "Candidates": "anymask.structures.candidates",
     "Client": "anymask.server.client",
-    "DetectionOptions": "anymask.detection.search",
+    "DetectionOptions": "anymask.detection.options",
     "Detections": "anymask.detection.detections",
     "Detector": "anymask.detection.base",
     "EncodedImage": "anymask.prediction.encoded_image",
@@ -40,7 +40,7 @@ _NAMES = {
     "PromptCheck": "anymask.structures.prompt_check",
     "Provenance": "anymask.structures.provenance",
     "Segmenter": "anymask.prediction.segmenter",
-    "ServerError": "anymask.server.connection",
+    "ServerError": "anymask.server.client",
     "cutout": "anymask.editing.cutout",
     "inpaint": "anymask.editing.inpainting",
     "load": "anymask.prediction.segmenter",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from anymask.detection.base import Detector as Detector
     from anymask.detection.detections import Detections as Detections
     from anymask.detection.loading import load_detector as load_detector
-    from anymask.detection.search import DetectionOptions as DetectionOptions
+    from anymask.detection.options import DetectionOptions as DetectionOptions
     from anymask.editing.cutout import cutout as cutout
     from anymask.editing.inpainting import inpaint as inpaint
     from anymask.errors import AnymaskError as AnymaskError
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter as Segmenter
     from anymask.prediction.segmenter import load as load
     from anymask.server.client import Client as Client
-    from anymask.server.connection import ServerError as ServerError
+    from anymask.server.client import ServerError as ServerError
     from anymask.structures.candidates import Candidates as Candidates
     from anymask.structures.mask import Mask as Mask
     from anymask.structures.mask_set import MaskSet as MaskSet

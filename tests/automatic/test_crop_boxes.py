@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.automatic.crop_boxes import crop_boxes, near_crop_edge, points_per_side, tiles
-from anymask.automatic.crops import Crops
+from anymask.automatic.crop_boxes import crop_boxes, crop_layers, near_crop_edge, points_per_side, tiles
+from anymask.automatic.options import GeneratorOptions
 from anymask.errors import PromptError
 
 sizes = st.tuples(st.integers(60, 5000), st.integers(60, 5000))
@@ -65,7 +65,7 @@ def test_tiles_are_equal_cover_the_picture_and_overlap_by_the_halo(size, tile, s
 
 
 def test_a_picture_no_larger_than_a_tile_is_asked_once():
-    assert Crops(tile=1024).boxes((1024, 700)) == [((0, 0, 1024, 700), 0)]
+    assert crop_layers((1024, 700), GeneratorOptions(tile=1024)) == [((0, 0, 1024, 700), 0)]
 
 
 @pytest.mark.parametrize(("tile", "halo"), [(10, 0), (512, 300), (512, -1)])
@@ -77,17 +77,17 @@ def test_impossible_tiles_are_refused(tile, halo):
 @pytest.mark.parametrize(
     ("settings_", "words"),
     [
-        ({"n_layers": -1}, "crop_n_layers"),
-        ({"overlap_ratio": 1.0}, "crop_overlap_ratio"),
-        ({"nms_thresh": 1.5}, "crop_nms_thresh"),
-        ({"n_points_downscale_factor": 0}, "crop_n_points_downscale_factor"),
-        ({"n_layers": 1, "tile": 512}, "either crop_n_layers or tile"),
-        ({"n_layers": 1, "point_grids": [np.zeros((1, 2))]}, "2 layers, not 1"),
+        ({"crop_n_layers": -1}, "crop_n_layers"),
+        ({"crop_overlap_ratio": 1.0}, "crop_overlap_ratio"),
+        ({"crop_nms_thresh": 1.5}, "crop_nms_thresh"),
+        ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor"),
+        ({"crop_n_layers": 1, "tile": 512}, "either crop_n_layers or tile"),
+        ({"crop_n_layers": 1, "point_grids": [np.zeros((1, 2))]}, "2 layers, not 1"),
     ],
 )
 def test_impossible_settings_are_refused_by_their_name(settings_, words):
     with pytest.raises(PromptError, match=words):
-        Crops(**settings_)
+        GeneratorOptions(**settings_)
 
 
 def test_a_box_near_an_inner_edge_of_its_crop_is_told_from_one_near_the_border_of_the_photo():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from anymask.automatic.crop_boxes import tiles
 from anymask.automatic.crop_merging import CroppedObject, CropWindow, agreement_in_overlap, join_pieces
-from anymask.automatic.crops import CropGeneratedData, CropMaskData, Crops
-from anymask.automatic.thresholds import Thresholds
+from anymask.automatic.crops import CropGeneratedData, CropMaskData
+from anymask.automatic.options import Thresholds
 from anymask.structures.overlap import iou
 from anymask.structures.transforms import ResizeLongestSide
 from tests.support.drawn_objects import piece, pieces_of, rectangle
@@ -138,14 +138,14 @@ def test_no_piece_is_lost_and_no_object_comes_twice(data):
         assert len({one.crop for one in each.pieces}) == len(each.pieces)
 
 
-def found_in(truth, size, crops):
+def found_in(truth, size, tile):
     """What a run with an exact model would end with."""
-    pieces = {box: [] for box, _ in crops.boxes(size)[1:]}
+    pieces = {box: [] for box in tiles(size, tile)}
     for mask in truth:
         for one in pieces_of(mask, pieces):
             pieces[one.crop].append(one)
     parts = tuple(CropMaskData(crop, tuple(inside)) for crop, inside in pieces.items())
-    return CropGeneratedData(size, parts, (), Thresholds(), crops, True, 0, 0).refilter(Thresholds())
+    return CropGeneratedData(size, parts, (), Thresholds(), 0.7, True, 0, 0).refilter(Thresholds())
 
 
 @settings(max_examples=20)
@@ -159,7 +159,7 @@ def test_every_object_of_a_scene_keeps_one_id_wherever_the_seams_run(seed, tile)
         for top in range(5, 500, 165):
             x, y = left + rng.integers(0, 30), top + rng.integers(0, 30)
             truth.append(rectangle(size, x, y, x + rng.integers(30, 100), y + rng.integers(30, 125)))
-    masks = [one.render(size) for one in found_in(truth, size, Crops(tile=tile)).objects]
+    masks = [one.render(size) for one in found_in(truth, size, tile).objects]
     best = [[iou(mask, expected) for mask in masks] for expected in truth]
     assert len(masks) == len(truth)
     assert min(map(max, best)) > 0.9
@@ -170,7 +170,7 @@ def test_more_than_255_objects_keep_distinct_ids():
     size = (1600, 1600)
     truth = [rectangle(size, x, y, x + 50, y + 50) for x in range(20, 1560, 90) for y in range(20, 1560, 90)]
     assert len(truth) == 324
-    found = found_in(truth, size, Crops(tile=600))
+    found = found_in(truth, size, 600)
     assert sum(len(one.pieces) > 1 for one in found.objects) > 20
     numbers = np.zeros(size[::-1], np.uint16)
     for number, one in enumerate(found.objects, 1):

@@ -9,16 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anymask.automatic.budget import Budget
-from anymask.automatic.crops import Crops
-from anymask.automatic.generator import Sampling, find
+from anymask.automatic.crop_boxes import layer_points
+from anymask.automatic.generator import MaskGenerator
+from anymask.automatic.image_view import ImageView
 from anymask.automatic.learned_sampling import LearnedPointSampler
 from anymask.automatic.mask_data import logit_shape, measure_masks
+from anymask.automatic.options import GeneratorOptions, Thresholds
 from anymask.automatic.point_sampling import FarthestPointSampler, build_point_grid
-from anymask.automatic.run import find_objects, lone_points
-from anymask.automatic.thresholds import Thresholds, filter_masks
+from anymask.automatic.thresholds import filter_masks
 from anymask.errors import ModelError, PromptError
 from anymask.structures.nms import nms
-from anymask.structures.prompt import Prompt
+from anymask.structures.prompt import Prompt, point_prompts
 from anymask.structures.transforms import ResizeLongestSide
 
 FRAME = ResizeLongestSide(256, 128)
@@ -58,10 +59,16 @@ class FakeModel:
         return logits, scores
 
 
-def search(model, budget=None, **sampling):
+def view_of(model, embedding=None, parallel_requests=1):
+    """A view of the 256×128 image that is decoded by a function of places."""
+    embedding = np.zeros((1, 4096, 256), np.float32) if embedding is None else embedding
+    return ImageView(FRAME, embedding, model, None, parallel_requests)
+
+
+def search(model, budget=None, **options):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
-    asked = Sampling(**({"method": "grid", "points_per_side": 16} | sampling))
-    return find(FRAME, embedding, model, asked, Thresholds(), budget or Budget())
+    options = GeneratorOptions(**({"sampling": "grid", "points_per_side": 16} | options))
+    return MaskGenerator(options, budget).generate(view_of(model, embedding))
 
 
 @pytest.mark.parametrize("method", ["grid", "adaptive"])
@@ -69,7 +76,7 @@ def search(model, budget=None, **sampling):
 def test_a_batch_asked_in_parts_at_once_answers_as_one(method, parallel_requests):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
     corners = [(8 * i, 10 + 3 * i, 7 + i) for i in range(25)]
-    sampling = Sampling(method, points_per_side=16, points_per_batch=10)
+    generator = MaskGenerator(GeneratorOptions(sampling=method, points_per_side=16, points_per_batch=10))
 
     class Uneven(FakeModel):
         def __call__(self, places):
@@ -81,22 +88,21 @@ def test_a_batch_asked_in_parts_at_once_answers_as_one(method, parallel_requests
             return logits, scores
 
     one, parts = (
-        find(FRAME, embedding, Uneven(corners), sampling, Thresholds(), Budget(), parallel_requests)
-        for parallel_requests in (1, parallel_requests)
+        generator.generate(view_of(Uneven(corners), embedding, requests)) for requests in (1, parallel_requests)
     )
-    assert parts.asked == one.asked > 64
-    assert np.array_equal(parts.kept, one.kept)
+    assert parts.prompts == one.prompts > 64
+    assert np.array_equal(parts.indices, one.indices)
     for name in ("points", "levels", "scores", "stability", "areas", "boxes", "fitted", "refined", "logits"):
-        assert np.array_equal(getattr(parts.answers, name), getattr(one.answers, name)), name
+        assert np.array_equal(getattr(parts.masks, name), getattr(one.masks, name)), name
 
 
 def test_what_goes_wrong_in_a_part_is_raised():
     def broken(points):
         raise ModelError("no such graph")
 
-    embedding = np.zeros((1, 4096, 256), np.float32)
+    generator = MaskGenerator(GeneratorOptions(sampling="grid", points_per_side=4))
     with pytest.raises(ModelError, match="no such graph"):
-        find(FRAME, embedding, broken, Sampling("grid", 4), Thresholds(), Budget(), 2)
+        generator.generate(view_of(broken, parallel_requests=2))
 
 
 class TestMeasure:
@@ -165,11 +171,9 @@ class TestThresholds:
     def test_refilter_equals_a_fresh_run(self, score, stability, overlap):
         model = FakeModel([(10, 10, 20), (50, 30, 60), (52, 32, 58), (160, 5, 90)])
         thresholds = Thresholds(score, stability, overlap)
-        embedding = np.zeros((1, 4096, 256), np.float32)
-        sampling = Sampling("grid", points_per_side=6)
-        first = find(FRAME, embedding, model, sampling, Thresholds(), Budget()).refilter(thresholds)
-        fresh = find(FRAME, embedding, model, sampling, thresholds, Budget())
-        assert first.kept.tolist() == fresh.kept.tolist()
+        first = search(model, points_per_side=6).refilter(thresholds)
+        fresh = search(model, points_per_side=6, **thresholds.as_dict())
+        assert first.indices.tolist() == fresh.indices.tolist()
 
     @given(st.lists(st.tuples(*[st.integers(0, 40)] * 4), max_size=25), st.floats(0, 1), st.integers(0, 99))
     def test_suppression_is_the_greedy_one(self, corners, threshold, seed):
@@ -221,7 +225,7 @@ class TestSampling:
         order, seen = LearnedPointSampler(points, embedding, FRAME), []
         while len(found := order.next(batch)):
             seen.extend(map(tuple, found))
-            order.tell(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
+            order.update(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
         assert sorted(seen) == sorted(map(tuple, points))
 
     def test_points_in_a_mask_that_explains_them_promise_less(self):
@@ -231,7 +235,7 @@ class TestSampling:
         asked = order.next(1)[0]
         before = order.evidence()
         x, y = (asked - 12).astype(int).clip(0)
-        order.tell(answers_of((x, y, 24)), np.ones(1, bool))
+        order.update(answers_of((x, y, 24)), np.ones(1, bool))
         inside = np.all((points >= (x, y)) & (points < (x + 24, y + 24)), axis=1)
         promise = order._weights.new_masks(order.evidence())
         near = np.abs(points - asked).max(axis=1) < 40
@@ -240,16 +244,16 @@ class TestSampling:
         assert not np.array_equal(before, order.evidence())
 
     @pytest.mark.parametrize(
-        "wrong", [{"method": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
+        "wrong", [{"sampling": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
     )
     def test_impossible_sampling(self, wrong):
         with pytest.raises(PromptError):
-            Sampling(**wrong)
+            GeneratorOptions(**wrong)
 
     @pytest.mark.parametrize("points", [np.zeros((0, 2)), [[0.5, 1.5]], [[np.nan, 0.5]]])
     def test_impossible_point_grids(self, points):
         with pytest.raises(PromptError, match="point_grids"):
-            Sampling(point_grids=points).unit_points()
+            layer_points(GeneratorOptions(point_grids=[points]))
 
     @pytest.mark.parametrize("batch", [1, 7, 16, 64])
     def test_an_odd_last_batch_loses_no_point(self, batch):
@@ -259,13 +263,13 @@ class TestSampling:
         """
         model = FakeModel([(10, 10, 60)])
         found = search(model, points_per_side=5, points_per_batch=batch)
-        assert found.asked == len(model.asked) == 25
-        assert len(found.kept) == 1
+        assert found.prompts == len(model.asked) == 25
+        assert len(found.indices) == 1
 
     def test_adaptive_asks_less_and_finds_the_same_objects(self):
         corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
         full, fewer = FakeModel(corners), FakeModel(corners)
-        assert len(search(full).kept) == len(search(fewer, method="adaptive").kept) == 3
+        assert len(search(full).indices) == len(search(fewer, sampling="adaptive").indices) == 3
         assert len(fewer.asked) < 0.6 * len(full.asked)
 
 
@@ -285,8 +289,8 @@ class TestNearMisses:
 
     def test_what_nearly_passed_is_asked_with_a_box_and_only_the_same_object_is_kept(self):
         corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
-        found = search(self.Hesitant(corners), method="adaptive")
-        kept = found.answers.take(found.kept)
+        found = search(self.Hesitant(corners), sampling="adaptive")
+        kept = found.masks.take(found.indices)
         assert sorted(kept.boxes.round().tolist()) == [[x, y, x + side, y + side] for x, y, side in corners]
         for point, (x0, y0, x1, y1) in zip(kept.points, kept.boxes, strict=True):
             assert x0 <= point[0] <= x1
@@ -326,53 +330,44 @@ class TestBudgetsOnThousandsOfSmallThings:
         found = search(model, Budget.of(started, max_seconds, None, None, None), points_per_side=32)
         assert clock.seconds - started <= max_seconds
         assert found.stopped == "out of time"
-        assert found.asked == len(model.asked) < found.planned == 1024
-        assert 0 < len(found.kept) <= found.asked
+        assert found.prompts == len(model.asked) < found.max_prompts == 1024
+        assert 0 < len(found.indices) <= found.prompts
 
     @pytest.mark.parametrize("method", ["grid", "adaptive"])
     @pytest.mark.parametrize("megabytes", [4, 11.5])
     def test_answers_never_take_more_than_allowed(self, clock, method, megabytes):
         budget = Budget.of(0, None, megabytes, None, None)
-        found = search(ThousandsOfSmallThings(clock), budget, points_per_side=32, method=method)
+        found = search(ThousandsOfSmallThings(clock), budget, points_per_side=32, sampling=method)
         batch = 16 * 3 * 129 * 256 * 2
-        assert megabytes * 1e6 - batch < found.answers.nbytes() <= megabytes * 1e6
+        assert megabytes * 1e6 - batch < found.masks.nbytes() <= megabytes * 1e6
         assert found.stopped == "out of memory allowed"
 
     def test_the_best_of_what_was_found_comes_first(self, clock):
         found = search(ThousandsOfSmallThings(clock), Budget.of(0, 1, None, None, None), points_per_side=32)
-        scores = found.answers.scores[found.kept]
+        scores = found.masks.scores[found.indices]
         assert np.array_equal(scores, np.sort(scores)[::-1])
 
 
 class TestEstimate:
     def test_says_beforehand_what_a_search_will_take(self, clock):
-        told = []
         model = ThousandsOfSmallThings(clock)
-        family = SimpleNamespace(decode=lambda embedding, frame, prompts, searching: model(
-            np.array([prompt.points[0] for prompt in prompts])), release=lambda: None, parallel_requests=1)  # fmt: skip
-
-        def before(estimate):
-            told.append((estimate, clock.seconds))
-
-        budget = Budget.of(0, 2, None, None, None)
-        asked = Sampling("grid", points_per_side=32)
-        find_objects(FRAME, np.zeros((128, 256, 3), np.uint8), np.zeros((1, 4096, 256), np.float32), family, asked,
-                     Thresholds(), budget, Crops(), before)  # fmt: skip
-        ((estimate, when),) = told
-        assert when == pytest.approx(0.2)
+        options = GeneratorOptions(sampling="grid", points_per_side=32)
+        before = clock.seconds
+        estimate = MaskGenerator(options, Budget.of(0, 2, None, None, None)).estimate(view_of(model))
+        assert clock.seconds - before == pytest.approx(0.2)
         assert (estimate.prompts, estimate.parts) == (1024, 1)
         assert estimate.seconds == pytest.approx(6.4)
         assert estimate.megabytes == pytest.approx(1024 * 3 * 129 * 256 * 2 / 1e6)
         assert estimate.reached == round(1024 * (0.9 * 2 - 0.2) / 6.4)
-        said = "up to 1,024 prompts: about 6.4 s, answers of 203 MB; the budget will end it after about 256"
+        said = "up to 1,024 prompts: about 6.4 s, masks of 203 MB; the budget will end it after about 256"
         assert str(estimate) == said
 
     def test_counts_the_prompts_of_crops(self, coffee):
         told = []
         result = coffee.everything(points_per_side=4, crop_n_layers=1, estimate=told.append, max_seconds=0.01)
-        assert (told[0].prompts, told[0].parts) == (result.found.planned, 5)
+        assert (told[0].prompts, told[0].parts) == (result.data.max_prompts, 5)
         assert told[0].reached == 0
-        assert "among them all of 5 parts of the photo" in result.skipped
+        assert "among them all of 5 parts of the image" in result.skipped
 
 
 class TestBudgets:
@@ -382,10 +377,10 @@ class TestBudgets:
         checks = iter([False] * 3 + [True] * 99)
         part = search(FakeModel(corners), Budget(stop=lambda: next(checks)))
         assert part.stopped == "interrupted"
-        assert part.asked == 48 < part.planned == 256
-        boxes = {tuple(box) for box in whole.answers.boxes[whole.kept]}
-        assert {tuple(box) for box in part.answers.boxes[part.kept]} <= boxes
-        assert 0 < len(part.kept) < len(whole.kept)
+        assert part.prompts == 48 < part.max_prompts == 256
+        boxes = {tuple(box) for box in whole.masks.boxes[whole.indices]}
+        assert {tuple(box) for box in part.masks.boxes[part.indices]} <= boxes
+        assert 0 < len(part.indices) < len(whole.indices)
 
     @given(
         st.lists(st.tuples(st.integers(0, 200), st.integers(0, 80), st.integers(8, 40)), min_size=1, max_size=12),
@@ -394,14 +389,14 @@ class TestBudgets:
     )
     @settings(max_examples=10)
     def test_what_a_cancelled_run_keeps_the_whole_run_keeps_or_has_better(self, corners, batches, method):
-        whole = search(FakeModel(corners), method=method, points_per_side=10)
+        whole = search(FakeModel(corners), sampling=method, points_per_side=10)
         checks = iter([False] * batches)
-        part = search(FakeModel(corners), Budget(stop=lambda: next(checks, True)), method=method, points_per_side=10)
-        assert part.asked <= whole.asked
-        better = {tuple(box): score for box, score in zip(whole.answers.boxes, whole.answers.scores, strict=True)}
-        kept = [(whole.answers.boxes[i], whole.answers.scores[i]) for i in whole.kept]
-        for index in part.kept:
-            box, score = part.answers.boxes[index], part.answers.scores[index]
+        part = search(FakeModel(corners), Budget(stop=lambda: next(checks, True)), sampling=method, points_per_side=10)
+        assert part.prompts <= whole.prompts
+        better = {tuple(box): score for box, score in zip(whole.masks.boxes, whole.masks.scores, strict=True)}
+        kept = [(whole.masks.boxes[i], whole.masks.scores[i]) for i in whole.indices]
+        for index in part.indices:
+            box, score = part.masks.boxes[index], part.masks.scores[index]
             assert tuple(box) in better
             assert any(overlap(box, other) > 0.69 and theirs >= score for other, theirs in kept)
 
@@ -414,12 +409,12 @@ class TestBudgets:
         started = time.perf_counter()
         found = search(Slow([(10, 10, 60)]), Budget.of(started, 0.6, None, None, None))
         assert found.stopped == "out of time"
-        assert 0 < found.asked < 256
+        assert 0 < found.prompts < 256
 
     def test_memory_is_kept(self):
         found = search(FakeModel([(10, 10, 60)]), Budget.of(0, None, 5, None, None))
         assert found.stopped == "out of memory allowed"
-        assert found.answers.nbytes() < 5e6 + 16 * 3 * 256 * 256 * 2
+        assert found.masks.nbytes() < 5e6 + 16 * 3 * 256 * 256 * 2
 
     def test_memory_for_less_than_one_batch_is_refused_before_anything_is_asked(self):
         model = FakeModel([(10, 10, 60)])
@@ -429,14 +424,14 @@ class TestBudgets:
 
     def test_no_time_at_all_is_an_empty_result(self):
         found = search(FakeModel([(10, 10, 60)]), Budget(deadline=0))
-        assert (found.asked, len(found.kept), found.stopped) == (0, 0, "out of time")
+        assert (found.prompts, len(found.indices), found.stopped) == (0, 0, "out of time")
 
     def test_progress_is_told_after_each_batch(self):
         told = []
         search(FakeModel([(10, 10, 60)]), Budget(progress=told.append), points_per_side=8)
-        assert [status.asked for status in told] == [16, 32, 48, 64]
-        assert told[-1].planned == 64
-        assert told[-1].found > 0
+        assert [status.prompts for status in told] == [16, 32, 48, 64]
+        assert told[-1].max_prompts == 64
+        assert told[-1].masks > 0
 
     @pytest.mark.parametrize("wrong", [{"max_seconds": 0}, {"max_memory": -5}])
     def test_impossible_budgets(self, coffee, wrong):
@@ -451,14 +446,14 @@ def result(coffee):
 
 class TestRealModel:
     def test_the_order_of_asking_was_learned_from_embeddings_like_these(self, coffee):
-        assert LearnedPointSampler.knows(coffee._embedding)
-        assert not LearnedPointSampler.knows(10 * coffee._embedding)
-        assert not LearnedPointSampler.knows(np.zeros_like(coffee._embedding))
+        assert LearnedPointSampler.knows(coffee.tokens)
+        assert not LearnedPointSampler.knows(10 * coffee.tokens)
+        assert not LearnedPointSampler.knows(np.zeros_like(coffee.tokens))
 
     def test_adaptive_ends_early_where_little_more_is_to_be_expected(self, coffee):
         """The whole grid finds 14 masks on this photo, with 1,024 questions."""
         found = coffee.everything()
-        assert found.found.asked <= 256
+        assert found.data.prompts <= 256
         assert found.skipped == ""
         assert len(found) >= 12
 
@@ -469,7 +464,7 @@ class TestRealModel:
             shape
         ]
         encoded = coffee.runtime.encode(np.ascontiguousarray(pixels))
-        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *lone_points(build_point_grid(4) * encoded.size)]
+        prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *point_prompts(build_point_grid(4) * encoded.size)]
         family, frame = encoded.runtime.model, encoded.transform
         logits, scores = family.decode(encoded.tokens, frame, prompts)
         seen, near_scores = family.decode(encoded.tokens, frame, prompts, searching=True)

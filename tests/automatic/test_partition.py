@@ -191,7 +191,7 @@ def test_answers_to_new_questions_colour_only_what_was_left_over() -> None:
     left = rectangle(size, 0, 0, 20, 40, label="left")
     sky = rectangle(size, 15, 0, 60, 20, label="sky", score=0.9)
     model = FakeModel(sky)
-    cut = partition(size, [left], ask_again=model, sliver_area=4)
+    cut = partition(size, [left], masks_at=model, sliver_area=4)
     check_sums_to_the_picture(cut, size)
     assert [piece.label for piece in cut.masks()] == ["left", "sky", UNEXPLAINED]
     assert cut.areas.tolist() == [800, 800, 800]
@@ -206,7 +206,7 @@ def test_a_small_thing_inside_a_large_leftover_is_used_and_a_rim_of_a_known_thin
     house = rectangle(size, 0, 0, 50, 100, label="house")
     bird = rectangle(size, 70, 45, 80, 55, label="bird")
     house_again = rectangle(size, 0, 0, 52, 100, label="house again")
-    cut = partition(size, [house], ask_again=lambda points: [house_again, bird], sliver_area=4)
+    cut = partition(size, [house], masks_at=lambda points: [house_again, bird], sliver_area=4)
     assert [piece.label for piece in cut.masks()] == ["house", "bird", UNEXPLAINED]
     assert cut.areas[0] == 5000
 
@@ -215,7 +215,7 @@ def test_an_answer_that_covers_a_good_share_of_a_region_is_used_though_most_of_i
     size = (100, 100)
     masks = [rectangle(size, 0, 0, 100, 80, label="water")]
     lake = rectangle(size, 0, 0, 100, 90, label="lake")
-    cut = partition(size, masks, ask_again=lambda points: [lake], sliver_area=4)
+    cut = partition(size, masks, masks_at=lambda points: [lake], sliver_area=4)
     assert dict(zip([piece.label for piece in cut.masks()], cut.areas.tolist(), strict=True)) == {
         "water": 8000,
         "lake": 1000,
@@ -228,7 +228,7 @@ def test_no_more_questions_are_asked_than_allowed_all_of_them_new_and_about_left
     size = (80, 60)
     known = [rectangle(size, x, 0, x + 2, 60) for x in range(10, 80, 10)]
     model = FakeModel()
-    cut = partition(size, known, ask_again=model, max_prompts=max_prompts, sliver_area=1)
+    cut = partition(size, known, masks_at=model, max_prompts=max_prompts, sliver_area=1)
     covered = np.any([mask.array for mask in known], axis=0)
     assert not any(covered[int(y), int(x)] for x, y in model.asked)
     assert len(set(model.asked)) == len(model.asked) == max_prompts
@@ -237,7 +237,7 @@ def test_no_more_questions_are_asked_than_allowed_all_of_them_new_and_about_left
 
 def test_the_first_question_is_asked_in_the_middle_of_the_region() -> None:
     model = FakeModel()
-    partition((100, 60), [rectangle((100, 60), 0, 0, 39, 60)], ask_again=model, max_prompts=1)
+    partition((100, 60), [rectangle((100, 60), 0, 0, 39, 60)], masks_at=model, max_prompts=1)
     x, y = model.asked[0]
     assert 67 <= x <= 71
     assert 28 <= y <= 32
@@ -291,7 +291,7 @@ def test_more_masks_than_sixteen_bits_can_count() -> None:
     size = (2, 1)
     left, right = rectangle(size, 0, 0, 1, 1, label="left"), rectangle(size, 1, 0, 2, 1, label="right")
     for count in (2**16 - 1, 2**16):
-        cut = partition(size, [left] * count, ask_again=lambda points: [right])
+        cut = partition(size, [left] * count, masks_at=lambda points: [right])
         assert [piece.label for piece in cut.masks()] == ["left", "right"]
         assert cut.source.tolist() == [0, count]
 

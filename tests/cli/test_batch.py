@@ -162,7 +162,7 @@ def test_embeddings_are_ready_in_the_morning(
     key = (open_image(folder / "coffee.jpg").pixel_hash, *segmenter._key)
     embedding = store.get(*key)
     assert embedding is not None
-    assert np.array_equal(embedding, segmenter.encode(folder / "coffee.jpg")._embedding)
+    assert np.array_equal(embedding, segmenter.encode(folder / "coffee.jpg").tokens)
     store.path(*key).unlink()
     assert run("batch", "photos", "--embed-only", "--precision", "f32", "--out", "out", "--json") == 1
     assert json.loads(capsys.readouterr().out)["now"] == 1

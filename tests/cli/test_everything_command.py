@@ -90,11 +90,11 @@ def test_ctrl_c_keeps_what_was_found(chelsea_photo, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--points-per-side", "0"], "points_per_side"),
-        (["--stability-score-thresh", "7"], "stability_score_thresh"),
-        (["--crop-n-layers", "9"], "crop_n_layers"),
-        (["--crop-overlap-ratio", "1.5"], "crop_overlap_ratio"),
-        (["--max-seconds", "-1"], "max_seconds"),
+        (["--points-per-side", "0"], "--points-per-side"),
+        (["--stability-score-thresh", "7"], "--stability-score-thresh"),
+        (["--crop-n-layers", "9"], "--crop-n-layers"),
+        (["--crop-overlap-ratio", "1.5"], "--crop-overlap-ratio"),
+        (["--max-seconds", "-1"], "--max-seconds"),
         (["--roi", "400,300,1,1"], "400"),
         (["--sampling", "magic"], "magic"),
     ],
@@ -112,18 +112,15 @@ def test_every_number_on_the_command_line_has_the_library_default():
 
     https://github.com/facebookresearch/segment-anything/issues/259
     """
-    import inspect
-
-    from anymask import EncodedImage
+    from anymask.automatic.options import GeneratorOptions
     from anymask.cli.everything import command
+    from anymask.structures.options import option_fields
 
-    parameters = inspect.signature(EncodedImage.everything).parameters
     options, context = {option.name: option for option in command.params}, click.Context(command)
-    shared = [name for name in parameters if name in options]
+    shared = [each for each in option_fields(GeneratorOptions) if each.kind is not None]
     assert len(shared) >= 16
-    for name in shared:
-        default = parameters[name].default
-        if default is not None:
-            assert options[name].get_default(context) == default
-        if isinstance(default, int | float):
-            assert np.isclose(options[name].type.convert(str(default), None, None), default)
+    for each in shared:
+        if each.default is not None:
+            assert options[each.name].get_default(context) == each.default
+        if isinstance(each.default, int | float):
+            assert np.isclose(options[each.name].type.convert(str(each.default), None, context), each.default)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from anymask import ModelError, PromptError, open_image
 from anymask.detection.base import Detector
 from anymask.detection.coco_ssd import CocoSsd
-from anymask.detection.search import DetectionOptions, detect
+from anymask.detection.options import DetectionOptions
+from anymask.detection.search import detect
 from anymask.errors import EngineError
 from anymask.structures.overlap import box_iou
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from anymask import PromptError
-from anymask.detection.search import DetectionOptions, detect, detect_batch
+from anymask.detection.options import DetectionOptions
+from anymask.detection.search import detect, detect_batch
 from tests.support.fake_detectors import FakeDetector
 
 PICTURE = np.zeros((200, 400, 3), np.uint8)
@@ -84,13 +85,13 @@ def test_a_batch_is_answered_in_order() -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"threshold": 1.5}, "threshold is 1.5: it takes 0 to 1"),
-        ({"threshold": float("nan")}, "threshold is nan"),
-        ({"box_nms_thresh": -1}, "box_nms_thresh is -1"),
-        ({"max_per_label": 0}, "max_per_label is 0"),
-        ({"zoom": 0}, "zoom is 0"),
-        ({"zoom": 1.5}, "zoom is 1.5"),
-        ({"zoom": 99}, "whole number from 1 to 8"),
+        ({"threshold": 1.5}, "threshold must lie between 0 and 1, not 1.5"),
+        ({"threshold": float("nan")}, "threshold must lie between 0 and 1, not nan"),
+        ({"box_nms_thresh": -1}, "box_nms_thresh must lie between 0 and 1, not -1"),
+        ({"max_per_label": 0}, "max_per_label must be at least 1, not 0"),
+        ({"zoom": 0}, "zoom must lie between 1 and 8, not 0"),
+        ({"zoom": 1.5}, "zoom must be a whole number, not 1.5"),
+        ({"zoom": 99}, "zoom must lie between 1 and 8, not 99"),
         ({"min_area": 0.5, "max_area": 0.1}, "no box could be kept"),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
-from anymask import EncodedImage, InputError
+from anymask import InputError
+from anymask.automatic.options import GeneratorOptions
+from anymask.detection.options import DetectionOptions
 from anymask.evaluation import Setting
-from anymask.evaluation.settings import _OPTIONS
+from anymask.prediction.options import SelectionOptions
+from anymask.structures.options import Options, option_fields
 
 BASE = Setting("clicks", {"model": "mobile-sam", "precision": "auto", "select": "object", "refine": "auto"})
 
@@ -27,8 +28,18 @@ def test_numbers_are_read_as_what_they_are() -> None:
     assert Setting("text").changed("detector='my file.onnx' zoom=2").options == {"detector": "my file.onnx", "zoom": 2}
 
 
-def test_settings_of_everything_mode_are_its_own_parameters() -> None:
-    assert _OPTIONS["everything"].keys() <= inspect.signature(EncodedImage.everything).parameters.keys()
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [("everything", GeneratorOptions), ("clicks", SelectionOptions), ("text", DetectionOptions)],
+)
+def test_every_option_that_has_a_text_form_is_a_setting(protocol: str, options: type[Options]) -> None:
+    fields = [each for each in option_fields(options) if each.kind is not None]
+    if protocol == "clicks":  # ground truth is not cleaned up
+        fields = [each for each in fields if each.name in ("select", "refine")]
+    for each in fields:
+        value = each.choices[-1] if each.choices else each.default
+        if value is not None:
+            assert Setting(protocol).changed(f"{each.name}={value}").options[each.name] == value
 
 
 def test_the_official_habit_has_nothing_else_to_set() -> None:
@@ -47,7 +58,7 @@ def test_the_official_habit_has_nothing_else_to_set() -> None:
         ("clicks", "refine=much", "much"),
         ("clicks", "threads=two", "threads is 'two': it takes a whole number"),
         ("clicks", "refine='off", "cannot read the setting"),
-        ("text", "threshold=2", "threshold is 2.0: it takes 0 to 1"),
+        ("text", "threshold=2", "threshold must lie between 0 and 1, not 2.0"),
         ("text", "select=official", "is for clicks and boxes"),
         ("everything", "pred_iou_thresh=high", "it takes a number"),
     ],

@@ -99,10 +99,9 @@ def test_refining_never_breaks_a_promise_that_was_kept(coffee):
         assert coffee.segment(**prompt, refine="max")[0].follows_prompt
 
 
-def test_several_objects_cost_no_further_look(wave, monkeypatch):
+def test_several_objects_cost_no_further_pass_of_the_encoder(wave, monkeypatch):
     encoded, _ = wave
-    for name in ("_look", "_mirrored"):
-        monkeypatch.setattr(type(encoded), name, lambda *_: pytest.fail("looked again"))
+    monkeypatch.setattr(encoded.runtime.model, "encode", lambda *_: pytest.fail("encoded again"))
     encoded.segment(boxes=[BOX, [880, 925, 1300, 1475]])
 
 

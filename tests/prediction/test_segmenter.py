@@ -231,7 +231,7 @@ class TestState:
         with pytest.raises(ValueError, match="read-only"):
             coffee.pixels[0, 0] = 0
         with pytest.raises(ValueError, match="read-only"):
-            coffee._embedding[0, 0] = 0
+            coffee.tokens[0, 0] = 0
 
     def test_a_second_process_prompts_a_known_photo_without_the_encoder(self, coffee_photo, tmp_path, monkeypatch):
         monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path))
@@ -272,3 +272,10 @@ def test_what_builds_graphs_is_not_loaded_when_they_come_from_the_cache(coffee, 
     )
     done = subprocess.run([sys.executable, "-c", code, str(coffee_photo)], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_boxes_give_an_empty_result(coffee) -> None:
+    result = coffee.segment(boxes=[])
+    assert len(result) == 0
+    assert result.arrays.shape == (0, coffee.size[1], coffee.size[0])
+    assert not result.union().any()

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.errors import PromptError
+from anymask.prediction.options import SelectionOptions
 from anymask.prediction.selection import blend_by_rank, box_rank_scores, check_logits, select_by_rank, select_mask
 from anymask.structures.candidates import Candidates, stability_score
 from anymask.structures.prompt import Prompt
@@ -106,10 +107,8 @@ def test_an_answer_that_breaks_a_point_is_never_taken_while_another_keeps_all(di
 
 
 def test_unknown_way_of_choosing():
-    from anymask.prediction.selection import check_select
-
     with pytest.raises(PromptError, match="object, part, score, not 'best'"):
-        check_select("best")
+        SelectionOptions(select="best")
 
 
 def test_stability_counts_only_what_looks_at_the_photo():

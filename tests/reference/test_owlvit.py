@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from anymask import ModelError, PromptError, open_image, weights
 from anymask.detection.loading import auto_detector, load_detector
+from anymask.detection.options import DetectionOptions
 from anymask.detection.owlvit import OwlVit
-from anymask.detection.search import DetectionOptions, detect
+from anymask.detection.search import detect
 from anymask.engines.loading import load_engine
 
 if TYPE_CHECKING:

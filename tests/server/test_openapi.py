@@ -18,8 +18,14 @@ from schemathesis.specs.openapi.checks import content_type_conformance, status_c
 from starlette.testclient import TestClient
 
 from anymask import Segmenter
+from anymask.automatic.options import GeneratorOptions
+from anymask.detection.options import DetectionOptions
+from anymask.prediction.options import SelectionOptions
 from anymask.server.limits import Limits
+from anymask.server.schemas.option_fields import Body
+from anymask.server.schemas.requests import DetectBody, EverythingBody, SegmentBody
 from anymask.server.service import ServerSettings
+from anymask.structures.options import Options, option_fields
 from tests.support.running_servers import listening
 
 
@@ -122,3 +128,22 @@ def test_nothing_gets_a_5xx_or_what_is_not_described(schema: Any) -> None:
                 ask()
     assert len(tried) > 100
     assert {200, 422} <= set(tried)
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "without"),
+    [
+        (SegmentBody, SelectionOptions, ()),
+        (EverythingBody, GeneratorOptions, ("max_memory",)),  # the server has its own limit
+        (DetectBody, DetectionOptions, ()),
+    ],
+)
+def test_every_option_is_a_member_of_its_request(
+    api: TestClient, body: type[Body], options: type[Options], without: tuple[str, ...]
+) -> None:
+    members = document(api)["components"]["schemas"][body.__name__]["properties"]
+    for each in option_fields(options):
+        if each.kind is not None and each.name not in without:
+            assert members[each.name].get("default") == each.default
+            assert members[each.name]["description"] == each.description
+            assert body.model_fields[each.name].default == each.default

@@ -206,8 +206,7 @@ BOX = [1, 2, 30, 40]
         ({"box": [BOX, BOX]}, "several boxes go into boxes"),
         ({"boxes": BOX}, "a single one goes into box"),
         ({"boxes": np.array(BOX)}, "a single one goes into box"),
-        ({"boxes": []}, "boxes is empty"),
-        ({"boxes": np.zeros((0, 4))}, "boxes is empty"),
+        ({"points": np.zeros((0, 1, 2))}, "points is empty"),
         ({"boxes": 5}, "boxes is a int"),
         ({"boxes": "abcd"}, "boxes is a str"),
         ({"boxes": [BOX, [1, 2, 3]]}, "object 1: box has shape (3,)"),
@@ -378,3 +377,8 @@ def test_anything_typed_is_a_point_or_a_prompt_error(text: str) -> None:
         told = ""
         assert np.isfinite([x, y]).all()
     assert "\n" not in told
+
+
+@pytest.mark.parametrize("boxes", [[], np.zeros((0, 4))])
+def test_no_boxes_are_no_prompts(boxes):
+    assert make_prompts(SIZE, boxes=boxes) == []

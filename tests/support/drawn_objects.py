@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from anymask.automatic.crop_merging import CropWindow, Piece
+from anymask.automatic.image_view import ImageView
 from anymask.structures.transforms import ResizeLongestSide
 
 
@@ -28,6 +29,16 @@ class FakeModel:
         embedding = np.zeros((1, 4096, 256), np.float32)
         embedding.reshape(-1)[: 256 * 256] = seen.reshape(-1)
         return embedding
+
+    def view(self, pixels):
+        embedding = self.encode(pixels)
+        frame = ResizeLongestSide(pixels.shape[1], pixels.shape[0])
+
+        def crop(box):
+            x0, y0, x1, y1 = box
+            return self.view(pixels[y0:y1, x0:x1])
+
+        return ImageView(frame, embedding, self.decode_for(embedding, frame), crop)
 
     def decode_for(self, embedding, frame):
         seen = embedding.reshape(-1)[: 256 * 256].reshape(256, 256)

@@ -49,7 +49,7 @@ class Own:
         """Encode and search."""
         found = self.segmenter.encode(self.image).everything()
         arrays = np.stack([mask.array for mask in found]) if len(found) else np.zeros((0, *self.image.pixels.shape[:2]))
-        return Answer(arrays.astype(bool), facts={"prompts": found.found.asked})
+        return Answer(arrays.astype(bool), facts={"prompts": found.data.prompts})
 
     def objects(self, count: int) -> Answer:
         """Boxes of some objects of the photo, and a point inside each: what all tools are asked about.

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.mask_data import MaskData
-from anymask.automatic.thresholds import Thresholds, filter_masks, passes_thresholds
+from anymask.automatic.options import Thresholds
+from anymask.automatic.thresholds import filter_masks, passes_thresholds
 from anymask.structures.overlap import iou
 
 _NEAR_SCORE, _NEAR_STABILITY, _SAME = 0.08, 0.1, 0.8

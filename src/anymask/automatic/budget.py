@@ -1,4 +1,4 @@
-"""What a search may cost: an estimate before it, a budget during it, and word of how far it is."""
+"""What a search may cost: an estimate before it, a budget during it, and its progress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from anymask.errors import PromptError
 from anymask.structures.mask import Mask
 
 ProgressCallback = Callable[["GeneratorProgress"], None]
@@ -14,39 +13,40 @@ ProgressCallback = Callable[["GeneratorProgress"], None]
 
 @dataclass(frozen=True)
 class GeneratorProgress:
-    """How far a run has come.
+    """How far a search has come.
 
     Attributes:
-        asked, planned: prompts.
-        found: answers that passed the thresholds so far, before suppression.
-        seconds: since the run began.
+        prompts: decoded so far.
+        max_prompts: that there will be, at most.
+        masks: how many passed the thresholds so far, before suppression.
+        seconds: since the search began.
         latest: makes the masks of the newest batch that passed the thresholds, before suppression; none for crops.
     """
 
-    asked: int
-    planned: int
-    found: int
+    prompts: int
+    max_prompts: int
+    masks: int
     seconds: float
     latest: Callable[[], list[Mask]] = field(default=list, compare=False, repr=False)
 
 
 _RESERVE = 0.9
-"""Share of the time allowed that goes into asking; the rest is for suppression and for making masks."""
+"""Share of the time allowed that goes into decoding; the rest is for suppression and for rendering masks."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop early: at a point in time, at an amount of memory, or when told to.
+    """When to stop early: at a point in time, at an amount of memory, or on request.
 
     Attributes:
         deadline: of `time.perf_counter`, None for no limit.
-        answer_bytes: that answers may take, None for no limit.
-        stop: asked between batches; true ends the run with what was found.
-        progress: told after each batch.
+        mask_bytes: that masks may take, None for no limit.
+        stop: called between batches; true ends the search with the masks so far.
+        progress: called after each batch.
     """
 
     deadline: float | None = None
-    answer_bytes: int | None = None
+    mask_bytes: int | None = None
     stop: Callable[[], bool] | None = None
     progress: ProgressCallback | None = None
 
@@ -59,53 +59,46 @@ class Budget:
         stop: Callable[[], bool] | None,
         progress: ProgressCallback | None,
     ) -> Budget:
-        """Make a budget of what a person says: seconds from `started` on, and megabytes.
-
-        Raises:
-            PromptError: a limit that is not positive.
-        """
-        for name, value in (("max_seconds", max_seconds), ("max_memory", max_memory)):
-            if value is not None and not value > 0:
-                raise PromptError(f"{name} must be above 0, not {value}")
+        """Make a budget from options: seconds from `started` on, a time of `time.perf_counter`, and megabytes."""
         deadline = None if max_seconds is None else started + max_seconds * _RESERVE
-        answer_bytes = None if max_memory is None else int(max_memory * 1e6)
-        return cls(deadline, answer_bytes, stop, progress)
+        mask_bytes = None if max_memory is None else int(max_memory * 1e6)
+        return cls(deadline, mask_bytes, stop, progress)
 
     def spent(self, next_seconds: float, next_bytes: int) -> str:
         """Why to stop now, in words; "" if there is no reason.
 
         Args:
             next_seconds: that the next batch may take.
-            next_bytes: of all answers together after it.
+            next_bytes: of all masks together after it.
         """
         if self.stop is not None and self.stop():
             return "interrupted"
         if self.deadline is not None and time.perf_counter() + next_seconds > self.deadline:
             return "out of time"
-        if self.answer_bytes is not None and next_bytes > self.answer_bytes:
+        if self.mask_bytes is not None and next_bytes > self.mask_bytes:
             return "out of memory allowed"
         return ""
 
-    def reaches(self, prompts: int, seconds: float, answer_bytes: float) -> int:
-        """About how many prompts are asked of so many, if all of them took so long and so much memory."""
+    def reaches(self, prompts: int, seconds: float, mask_bytes: float) -> int:
+        """About how many of so many prompts are decoded, if all of them took so long and so much memory."""
         share = 1.0
         if self.deadline is not None:
             share = min(share, max(0.0, self.deadline - time.perf_counter()) / max(seconds, 1e-9))
-        if self.answer_bytes is not None:
-            share = min(share, self.answer_bytes / max(answer_bytes, 1e-9))
+        if self.mask_bytes is not None:
+            share = min(share, self.mask_bytes / max(mask_bytes, 1e-9))
         return round(share * prompts)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a search will take, worked out before it.
+    """What a search will take, estimated before it.
 
     Attributes:
-        prompts: asked at most.
-        parts: of the photo that are asked about: 1, and more with crops or tiles.
-        seconds: that they take, from timing one batch here and now; the adaptive way often ends earlier.
-        megabytes: that the answers take at most; with crops, those of the largest part.
-        reached: about how many prompts the budget lets be asked.
+        prompts: at most.
+        parts: of the image that are prompted: 1, and more with crops or tiles.
+        seconds: that they take, from timing one batch here and now; adaptive sampling often ends earlier.
+        megabytes: that the masks take at most; with crops, those of the largest part.
+        reached: about how many prompts the budget allows.
     """
 
     prompts: int
@@ -115,8 +108,8 @@ class Estimate:
     reached: int
 
     def __str__(self) -> str:
-        where = f" in {self.parts} parts of the photo" if self.parts > 1 else ""
-        cost = f"{_rounded(self.seconds)} s, answers of {_rounded(self.megabytes)} MB"
+        where = f" in {self.parts} parts of the image" if self.parts > 1 else ""
+        cost = f"{_rounded(self.seconds)} s, masks of {_rounded(self.megabytes)} MB"
         budget = f"; the budget will end it after about {self.reached:,}" if self.reached < self.prompts else ""
         return f"up to {self.prompts:,} prompts{where}: about {cost}{budget}"
 

@@ -12,12 +12,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.automatic.options import CROP_OVERLAP_RATIO, GeneratorOptions
+from anymask.automatic.point_sampling import build_point_grid
 from anymask.errors import PromptError
 
 CropBox = tuple[int, int, int, int]
 """[x_min, y_min, x_max, y_max] in pixels of the photo, maxima exclusive."""
 
-CROP_OVERLAP_RATIO = 512 / 1500
 _EDGE_PIXELS = 20.0
 _HALO_SHARE = 8
 
@@ -106,3 +107,26 @@ def near_crop_edge(boxes: NDArray[np.float64], crop: CropBox, size: tuple[int, i
     near_photo = np.abs(placed - np.array((0, 0, *size))) <= _EDGE_PIXELS
     near: NDArray[np.bool_] = np.any(near_crop & ~near_photo, axis=1)
     return near
+
+
+def crop_layers(size: tuple[int, int], options: GeneratorOptions) -> list[tuple[CropBox, int]]:
+    """Which parts of an image of (width, height) are prompted: boxes with their layers, the whole image first."""
+    if options.tile is None:
+        return crop_boxes(size, options.crop_n_layers, options.crop_overlap_ratio)
+    parts = tiles(size, options.tile)
+    return [((0, 0, *size), 0), *((box, 1) for box in parts if len(parts) > 1)]
+
+
+def layer_points(options: GeneratorOptions, layer: int = 0) -> NDArray[np.float64]:
+    """The points of a crop of one layer that may be prompted, (x, y) in 0 to 1, float64 [N, 2].
+
+    Raises:
+        PromptError: there are none, or one lies outside 0 to 1.
+    """
+    if options.point_grids is None:
+        per_side = points_per_side(options.points_per_side, layer, options.crop_n_points_downscale_factor)
+        return build_point_grid(per_side)
+    points: NDArray[np.float64] = np.asarray(options.point_grids[layer], np.float64).reshape(-1, 2)
+    if not len(points) or not np.isfinite(points).all() or points.min() < 0 or points.max() > 1:
+        raise PromptError("point_grids must hold at least one (x, y) between 0 and 1")
+    return points

@@ -1,112 +1,60 @@
 """Automatic mask generation on crops and tiles of an image, for objects that are too small in the whole.
 
-The whole image is searched first, then each crop or tile (`anymask.automatic.crop_boxes`). With `merge`, an object
-that a crop cuts is put together from the pieces of both sides (`anymask.automatic.crop_merging`), where the reference
-drops it.
+The whole image is searched first, then each crop or tile (`anymask.automatic.crop_boxes`). An object that a crop cuts
+is merged from the pieces of both sides (`anymask.automatic.crop_merging`); in the official grid sampling it is dropped,
+as in the reference.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.budget import Budget, GeneratorProgress
-from anymask.automatic.crop_boxes import CROP_OVERLAP_RATIO, CropBox, crop_boxes, near_crop_edge, points_per_side, tiles
+from anymask.automatic.crop_boxes import CropBox, crop_layers, layer_points, near_crop_edge
 from anymask.automatic.crop_merging import CroppedObject, CropWindow, Piece, join_pieces
-from anymask.automatic.generator import DecodePlaces, Sampling, find, prompt_bytes
+from anymask.automatic.image_view import ImageView
 from anymask.automatic.mask_data import MaskData
-from anymask.automatic.thresholds import Thresholds, filter_masks
+from anymask.automatic.options import GeneratorOptions, Thresholds
+from anymask.automatic.search import prompt_bytes, search
+from anymask.automatic.thresholds import filter_masks, points_in_box
 from anymask.errors import PromptError
 from anymask.structures.nms import nms
 from anymask.structures.transforms import ResizeLongestSide
 
-Encode = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""Pixels uint8 [H, W, 3] RGB → embedding float32 [1, 4096, 256]."""
 
-
-@dataclass(frozen=True)
-class Crops:
-    """Which parts of the photo are asked about besides the whole, and what becomes of objects they cut.
-
-    The first five are the reference's parameters, without their `crop_`.
+@dataclass(frozen=True, eq=False)
+class PlannedCrop:
+    """A crop that is to be prompted.
 
     Attributes:
-        n_layers: of crops; layer n has 4ⁿ.
-        overlap_ratio: of neighbouring crops in the first layer, as a share of the photo's short side.
-        nms_thresh: of answers of different crops whose boxes overlap more, the one of the smaller crop stays.
-        n_points_downscale_factor: layer n has `points_per_side` divided by this to the n.
-        point_grids: (x, y) in 0 to 1, one [N, 2] for each layer from 0 on, instead of regular grids.
-        tile: instead of layers, tiles with at most this side, in pixels.
-        halo: least overlap of two tiles in pixels; None takes an eighth of `tile`.
-        merge: put cut objects together, instead of dropping what comes near a crop's edge; None merges except in the
-            official `sampling="grid"` with layers.
-        keep_cut: with `merge`, keep what a crop cuts and no neighbour continues, marked as `cut`.
+        box: in pixels of the image.
+        layer: 0 for the whole image.
+        points: that may be prompted, float64 [N, 2] in pixels of the crop; at least one.
     """
 
-    n_layers: int = 0
-    overlap_ratio: float = CROP_OVERLAP_RATIO
-    nms_thresh: float = 0.7
-    n_points_downscale_factor: int = 1
-    point_grids: Sequence[NDArray[np.float64]] | None = field(default=None, compare=False)
-    tile: int | None = None
-    halo: int | None = None
-    merge: bool | None = None
-    keep_cut: bool = False
+    box: CropBox
+    layer: int
+    points: NDArray[np.float64]
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.n_layers <= 4:
-            raise PromptError(f"crop_n_layers must lie between 0 and 4 (256 crops), not {self.n_layers}")
-        if not 0 <= self.overlap_ratio < 1:
-            raise PromptError(f"crop_overlap_ratio must be at least 0 and below 1, not {self.overlap_ratio}")
-        if not 0 <= self.nms_thresh <= 1:
-            raise PromptError(f"crop_nms_thresh must lie between 0 and 1, not {self.nms_thresh}")
-        if self.n_points_downscale_factor < 1:
-            raise PromptError(
-                f"crop_n_points_downscale_factor must be at least 1, not {self.n_points_downscale_factor}"
-            )
-        if self.n_layers and self.tile is not None:
-            raise PromptError("give either crop_n_layers or tile, not both: tiles take the place of crop layers")
-        layers = 2 if self.tile is not None else self.n_layers + 1
-        if self.point_grids is not None and len(self.point_grids) < layers:
-            raise PromptError(
-                f"point_grids must hold one grid for each of {layers} layers, not {len(self.point_grids)}"
-            )
-
-    def boxes(self, size: tuple[int, int]) -> list[tuple[CropBox, int]]:
-        """What is asked about in a photo of (width, height): boxes with their layers, the whole picture first."""
-        if self.tile is None:
-            return crop_boxes(size, self.n_layers, self.overlap_ratio)
-        parts = tiles(size, self.tile, self.halo)
-        return [((0, 0, *size), 0), *((box, 1) for box in parts if len(parts) > 1)]
-
-    def merges(self, sampling: Sampling) -> bool:
-        """Whether cut objects are put together."""
-        return self.merge if self.merge is not None else sampling.method != "grid" or self.tile is not None
-
-    def sampling_in(self, layer: int, sampling: Sampling) -> Sampling:
-        """How a crop of one layer is asked.
-
-        Raises:
-            PromptError: the layer would have no points.
-        """
-        if self.point_grids is not None:
-            return replace(sampling, point_grids=self.point_grids[layer])
-        points = points_per_side(sampling.points_per_side, layer, self.n_points_downscale_factor)
-        return replace(sampling, points_per_side=points)
+    @property
+    def transform(self) -> ResizeLongestSide:
+        """The crop's geometry in the model."""
+        return ResizeLongestSide(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
 @dataclass(frozen=True, eq=False)
 class CropMaskData:
-    """What one crop answered, kept small: the answers that reach score and stability, before any suppression.
+    """The masks of one crop that reach score and stability, before any suppression; kept small.
 
     Attributes:
-        crop: in pixels of the photo.
+        crop: in pixels of the image.
         pieces: best first.
     """
 
@@ -114,8 +62,8 @@ class CropMaskData:
     pieces: tuple[Piece, ...]
 
     @classmethod
-    def of(cls, crop: CropBox, layer: int, answers: MaskData, thresholds: Thresholds) -> CropMaskData:
-        """Keep of the answers about one crop those that reach score and stability, wherever and however large."""
+    def of(cls, crop: CropBox, layer: int, masks: MaskData, thresholds: Thresholds) -> CropMaskData:
+        """Keep those masks of one crop that reach score and stability, wherever and however large they are."""
         reach = Thresholds(thresholds.pred_iou_thresh, thresholds.stability_score_thresh, box_nms_thresh=1.0)
         x, y = crop[:2]
         return cls(
@@ -124,14 +72,14 @@ class CropMaskData:
                 Piece(
                     crop=crop,
                     layer=layer,
-                    window=CropWindow.around(answers.logits[i]),
-                    box=answers.boxes[i] + (x, y, x, y),
-                    area=float(answers.areas[i]),
-                    score=float(answers.scores[i]),
-                    stability=float(answers.stability[i]),
-                    point=(float(answers.points[i, 0] + x), float(answers.points[i, 1] + y)),
+                    window=CropWindow.around(masks.logits[i]),
+                    box=masks.boxes[i] + (x, y, x, y),
+                    area=float(masks.areas[i]),
+                    score=float(masks.scores[i]),
+                    stability=float(masks.stability[i]),
+                    point=(float(masks.points[i, 0] + x), float(masks.points[i, 1] + y)),
                 )
-                for i in filter_masks(answers, reach)
+                for i in filter_masks(masks, reach)
             ),
         )
 
@@ -139,11 +87,11 @@ class CropMaskData:
         """Memory that the logits take, in bytes."""
         return sum(piece.window.values.nbytes for piece in self.pieces)
 
-    def kept(self, thresholds: Thresholds, size: tuple[int, int], merge: bool) -> list[Piece]:
+    def filtered(self, thresholds: Thresholds, size: tuple[int, int], merge: bool) -> list[Piece]:
         """Those that stay after suppression within the crop, best first; without `merge` none near an inner edge."""
         pieces = self.pieces
         if merge:
-            # Size and place are judged when the object is whole.
+            # Area and place are judged on the whole object.
             thresholds = replace(thresholds, min_area=0.0, max_area=None, roi=None)
         elif pieces:
             near = near_crop_edge(np.array([piece.box for piece in pieces]), self.crop, size)
@@ -154,28 +102,29 @@ class CropMaskData:
 
 @dataclass(frozen=True, eq=False)
 class CropGeneratedData:
-    """What a run over crops found.
+    """What a search over crops led to.
 
     Attributes:
-        size: (width, height) of the photo.
-        parts: one for each crop that was asked.
-        objects: those kept, best first.
-        thresholds: that the run was made with.
-        crops: the settings it was made with.
-        merged: whether cut objects were put together.
-        asked, planned: prompts.
+        size: (width, height) of the image.
+        crops: one for each crop that was prompted.
+        objects: those that pass the thresholds, best first.
+        thresholds: of the search.
+        nms_thresh: the reference's `crop_nms_thresh`.
+        merged: whether objects that a crop cuts were merged.
+        prompts: how many were decoded.
+        max_prompts: how many would have been without the budget, at most.
         skipped: crops that were not reached.
-        stopped: why the run ended early, "" if it did not.
+        stopped: why the search ended early, "" if it did not.
     """
 
     size: tuple[int, int]
-    parts: tuple[CropMaskData, ...]
+    crops: tuple[CropMaskData, ...]
     objects: tuple[CroppedObject, ...]
     thresholds: Thresholds
-    crops: Crops
+    nms_thresh: float
     merged: bool
-    asked: int
-    planned: int
+    prompts: int
+    max_prompts: int
     skipped: tuple[CropBox, ...] = ()
     stopped: str = ""
 
@@ -183,33 +132,32 @@ class CropGeneratedData:
         """Apply other thresholds without decoding anything.
 
         Raises:
-            PromptError: a lower score or stability than the run was made with; such answers were not kept.
+            PromptError: a lower score or stability than that of the search; such masks were not kept.
         """
         for name in ("pred_iou_thresh", "stability_score_thresh"):
-            asked, least = getattr(thresholds, name), getattr(self.thresholds, name)
-            if asked < least:
-                raise PromptError(f"{name} {asked} is below the {least} that crops were kept at; run again with it")
-        objects = _objects(self.parts, self.size, thresholds, self.crops, self.merged)
+            value, least = getattr(thresholds, name), getattr(self.thresholds, name)
+            if value < least:
+                raise PromptError(f"{name} {value} is below the {least} that crops were kept at; run again with it")
+        objects = _objects(self.crops, self.size, thresholds, self.nms_thresh, self.merged)
         return replace(self, objects=tuple(objects))
 
 
 def _objects(
-    parts: Sequence[CropMaskData], size: tuple[int, int], thresholds: Thresholds, crops: Crops, merge: bool
+    crops: Sequence[CropMaskData], size: tuple[int, int], thresholds: Thresholds, nms_thresh: float, merge: bool
 ) -> list[CroppedObject]:
-    """Suppress within crops, put cut objects together, suppress between crops; best first."""
-    pieces = [piece for part in parts for piece in part.kept(thresholds, size, merge)]
+    """Suppress within crops, merge what they cut, suppress between crops; best first."""
+    pieces = [piece for crop in crops for piece in crop.filtered(thresholds, size, merge)]
     if merge:
-        objects = [one for one in join_pieces(pieces, size) if crops.keep_cut or not one.cut]
-        objects = [one for one in objects if _passes(one, thresholds)]
+        objects = [one for one in join_pieces(pieces, size) if not one.cut and _passes(one, thresholds)]
     else:
         objects = [CroppedObject.of([piece]) for piece in pieces]
-    if len(parts) > 1:
-        objects = _suppress(objects, _preference(objects, merge), crops.nms_thresh)
+    if len(crops) > 1:
+        objects = _suppress(objects, _preference(objects, merge), nms_thresh)
     return sorted(objects, key=lambda one: -one.score)
 
 
 def _preference(objects: Sequence[CroppedObject], merge: bool) -> list[float]:
-    """Whom suppression between crops prefers: what smaller crops saw, and among equals the surer if all were merged."""
+    """Scores for suppression between crops: smaller crops are preferred, and among equals the higher score if merged."""
     if not merge:
         return [1 / _box_area(one.pieces[0].crop) for one in objects]
     order = sorted(range(len(objects)), key=lambda i: (not objects[i].cut, objects[i].layer, objects[i].score))
@@ -222,174 +170,133 @@ def _box_area(box: CropBox) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-_Found = TypeVar("_Found", Piece, CroppedObject)
+_Instance = TypeVar("_Instance", Piece, CroppedObject)
 
 
-def _suppress(found: Sequence[_Found], scores: Sequence[float], threshold: float) -> list[_Found]:
-    if not found:
+def _suppress(instances: Sequence[_Instance], scores: Sequence[float], threshold: float) -> list[_Instance]:
+    if not instances:
         return []
-    return [found[i] for i in nms(np.array([one.box for one in found]), np.array(scores), threshold)]
+    return [instances[i] for i in nms(np.array([one.box for one in instances]), np.array(scores), threshold)]
 
 
-def _passes(found: Piece | CroppedObject, thresholds: Thresholds) -> bool:
-    """Whether an object reaches the thresholds, which mean what they mean in `anymask.automatic.generator`."""
-    x, y = (found.box[:2] + found.box[2:]) / 2
+def _passes(instance: Piece | CroppedObject, thresholds: Thresholds) -> bool:
+    """Whether an object reaches the thresholds, as in `anymask.automatic.thresholds.passes_thresholds`."""
+    x, y = (instance.box[:2] + instance.box[2:]) / 2
     roi = thresholds.roi or (-math.inf, -math.inf, math.inf, math.inf)
     return bool(
-        found.score > thresholds.pred_iou_thresh
-        and found.stability >= thresholds.stability_score_thresh
-        and thresholds.min_area <= found.area <= (math.inf if thresholds.max_area is None else thresholds.max_area)
+        instance.score > thresholds.pred_iou_thresh
+        and instance.stability >= thresholds.stability_score_thresh
+        and thresholds.min_area <= instance.area <= (math.inf if thresholds.max_area is None else thresholds.max_area)
         and roi[0] <= x < roi[2]
         and roi[1] <= y < roi[3]
     )
 
 
-def _in_region(
-    sampling: Sampling, crop: CropBox, roi: tuple[float, float, float, float] | None, whole: bool
-) -> Sampling | None:
-    """How to ask about a crop within a region of interest; None if nothing is to be asked.
+def crop_points(options: GeneratorOptions, box: CropBox, layer: int) -> NDArray[np.float64]:
+    """The points of one crop that may be prompted, float64 [N, 2] in pixels of the crop; none outside the region.
 
-    Args:
-        sampling: of the crop.
-        crop: in pixels of the photo.
-        roi: in pixels of the photo.
-        whole: ask about the whole crop if it meets the region, for pieces of objects that reach out of it.
+    Where objects are merged, a crop that meets the region is prompted as a whole, for pieces of objects that reach out
+    of it.
     """
+    points: NDArray[np.float64] = layer_points(options, layer) * (box[2] - box[0], box[3] - box[1])
+    roi = options.roi
     if roi is None:
-        return sampling
-    if whole:
-        meets = crop[0] < roi[2] and roi[0] < crop[2] and crop[1] < roi[3] and roi[1] < crop[3]
-        return sampling if meets else None
-    points = sampling.unit_points()
-    placed = points * (crop[2] - crop[0], crop[3] - crop[1]) + crop[:2]
-    inside = np.all((placed >= roi[:2]) & (placed < roi[2:]), axis=1)
-    return replace(sampling, point_grids=points[inside]) if inside.any() else None
+        return points
+    if options.merges_crops and layer > 0:
+        meets = box[0] < roi[2] and roi[0] < box[2] and box[1] < roi[3] and roi[1] < box[3]
+        return points if meets else points[:0]
+    return points[points_in_box(points + box[:2], roi)]
 
 
-def questions(sampling: Sampling) -> int:
-    """How many prompts `find` plans for one crop."""
-    return sampling.most_prompts(len(sampling.unit_points()))
+def planned_crops(size: tuple[int, int], options: GeneratorOptions) -> list[PlannedCrop]:
+    """Which parts of an image of (width, height) are prompted, and where."""
+    crops = (PlannedCrop(box, layer, crop_points(options, box, layer)) for box, layer in crop_layers(size, options))
+    return [crop for crop in crops if len(crop.points)]
 
 
-def planned_parts(
-    size: tuple[int, int], sampling: Sampling, thresholds: Thresholds, crops: Crops
-) -> list[tuple[CropBox, int, Sampling]]:
-    """What is asked about in a photo of (width, height): boxes, the layer of each, and how it is asked."""
-    merge = crops.merges(sampling)
-    return [
-        (box, layer, part)
-        for box, layer in crops.boxes(size)
-        if (part := _in_region(crops.sampling_in(layer, sampling), box, thresholds.roi, merge and layer > 0))
-    ]
-
-
-def find_in_crops(
-    pixels: NDArray[np.uint8],
-    encode: Encode,
-    decode_for: Callable[[NDArray[np.float32], ResizeLongestSide], DecodePlaces],
-    sampling: Sampling,
-    thresholds: Thresholds,
-    budget: Budget,
-    crops: Crops,
-    parallel_requests: int = 1,
-    *,
-    embedding: NDArray[np.float32] | None = None,
-) -> CropGeneratedData:
-    """Find the objects of a photo in the whole and in crops of it, one crop after the other.
+def search_crops(view: ImageView, options: GeneratorOptions, budget: Budget) -> CropGeneratedData:
+    """Find the objects of an image in the whole and in crops of it, one crop after the other.
 
     Args:
-        pixels: uint8 [H, W, 3] RGB.
-        encode: called with the pixels of each crop.
-        decode_for: gives the decoder of a crop from its embedding and geometry.
-        sampling: how each crop is asked; layers can have fewer points.
-        thresholds: area and region of interest are of the photo, and of whole objects where these are put together.
-        budget: for the whole run; memory counts the answers kept.
-        crops: which.
-        parallel_requests: as for `anymask.automatic.generator.find`.
-        embedding: of the whole picture, if it is at hand.
+        view: the whole image, which can encode crops.
+        options: which crops; area and region of interest are those of whole objects where these are merged.
+        budget: for the whole search; memory counts the masks that are kept.
     """
-    size = (pixels.shape[1], pixels.shape[0])
-    merge = crops.merges(sampling)
-    planned = planned_parts(size, sampling, thresholds, crops)
-    run = _CropRun(
-        encode, decode_for, thresholds, budget, parallel_requests, sum(questions(part) for _, _, part in planned)
-    )
-    for box, layer, part in planned:
-        run.ask(pixels, box, layer, part, embedding if layer == 0 else None)
-    objects = _objects(run.parts, size, thresholds, crops, merge)
-    return CropGeneratedData(
-        size, tuple(run.parts), tuple(objects), thresholds, crops, merge,
-        run.asked, run.planned if run.stopped else run.asked, tuple(run.skipped), run.stopped,
-    )  # fmt: skip
+    search_of_crops = _CropSearch(view, options, budget, planned_crops(view.size, options))
+    return search_of_crops.run()
 
 
-class _CropRun:
-    """Asks crop after crop within one budget."""
+class _CropSearch:
+    """Searches crop after crop within one budget."""
 
-    def __init__(
-        self,
-        encode: Encode,
-        decode_for: Callable[[NDArray[np.float32], ResizeLongestSide], DecodePlaces],
-        thresholds: Thresholds,
-        budget: Budget,
-        parallel_requests: int,
-        planned: int,
-    ) -> None:
-        self.planned = planned
-        self.asked = 0
-        self.parts: list[CropMaskData] = []
-        self.skipped: list[CropBox] = []
-        self.stopped = ""
-        self._encode = encode
-        self._decode_for = decode_for
-        # Size and place are judged in the photo, not in the crop.
-        self._thresholds = replace(thresholds, min_area=0.0, max_area=None, roi=None)
+    def __init__(self, view: ImageView, options: GeneratorOptions, budget: Budget, crops: list[PlannedCrop]) -> None:
+        self._view = view
+        self._options = options
         self._budget = budget
-        self._parallel_requests = parallel_requests
-        self._found = 0
+        self._planned = crops
+        # Area and place are judged in the image, not in the crop.
+        self._thresholds = replace(options.thresholds, min_area=0.0, max_area=None, roi=None)
+        self._crops: list[CropMaskData] = []
+        self._prompts = 0
+        self._max_prompts = sum(options.max_prompts(len(crop.points)) for crop in crops)
+        self._masks = 0
         self._encoding = 0.0
         self._started = time.perf_counter()
 
-    def ask(
-        self,
-        pixels: NDArray[np.uint8],
-        box: CropBox,
-        layer: int,
-        sampling: Sampling,
-        embedding: NDArray[np.float32] | None,
-    ) -> None:
-        """Ask about one crop, or note that it is skipped."""
-        x0, y0, x1, y1 = box
-        frame = ResizeLongestSide(x1 - x0, y1 - y0)
-        budget = self._remaining(questions(sampling))
-        batch = sampling.points_per_batch * prompt_bytes(frame)
-        self.stopped = self.stopped or budget.spent(self._encoding, batch if self.parts else 0)
-        if self.stopped:
-            self.skipped.append(box)
-            return
-        if embedding is None:
-            began = time.perf_counter()
-            embedding = self._encode(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
-            self._encoding = max(self._encoding, time.perf_counter() - began)
-        decode = self._decode_for(embedding, frame)
-        found = find(frame, embedding, decode, sampling, self._thresholds, budget, self._parallel_requests)
-        part = CropMaskData.of(box, layer, found.answers, self._thresholds)
-        self.parts.append(part)
-        self.planned += found.planned - questions(sampling)
-        self.asked += found.asked
-        self._found += len(part.pieces)
-        self.stopped = found.stopped
+    def run(self) -> CropGeneratedData:
+        stopped, skipped = "", []
+        for crop in self._planned:
+            stopped = stopped or self._spent(crop)
+            if stopped:
+                skipped.append(crop.box)
+            else:
+                stopped = self._search(crop)
+        options = self._options
+        objects = _objects(
+            self._crops, self._view.size, options.thresholds, options.crop_nms_thresh, options.merges_crops
+        )
+        return CropGeneratedData(
+            self._view.size, tuple(self._crops), tuple(objects), options.thresholds, options.crop_nms_thresh,
+            options.merges_crops, self._prompts, self._max_prompts if stopped else self._prompts, tuple(skipped), stopped,
+        )  # fmt: skip
 
-    def _remaining(self, questions: int) -> Budget:
-        """The budget of the next crop: what is left of the memory, and progress that counts the whole run."""
-        tell, left = self._budget.progress, self._budget.answer_bytes
+    def _spent(self, crop: PlannedCrop) -> str:
+        """Why not to begin with a crop, "" if there is no reason."""
+        batch = self._options.points_per_batch * prompt_bytes(crop.transform)
+        return self._remaining(0).spent(self._encoding, batch if self._crops else 0)
 
-        def told(status: GeneratorProgress) -> None:
-            assert tell is not None
-            planned = self.planned + status.planned - questions
+    def _search(self, crop: PlannedCrop) -> str:
+        """Search one crop; returns why the search stopped early, or ""."""
+        view = self._view if crop.layer == 0 else self._encode(crop.box)
+        planned = self._options.max_prompts(len(crop.points))
+        data = search(view, crop.points, self._options, self._thresholds, self._remaining(planned))
+        part = CropMaskData.of(crop.box, crop.layer, data.masks, self._thresholds)
+        self._crops.append(part)
+        self._max_prompts += data.max_prompts - planned
+        self._prompts += data.prompts
+        self._masks += len(part.pieces)
+        return data.stopped
+
+    def _encode(self, box: CropBox) -> ImageView:
+        if self._view.crop is None:
+            raise ValueError("the view cannot encode crops")
+        began = time.perf_counter()
+        view = self._view.crop(box)
+        self._encoding = max(self._encoding, time.perf_counter() - began)
+        return view
+
+    def _remaining(self, planned: int) -> Budget:
+        """The budget of the next crop: what is left of the memory, and progress that counts the whole search."""
+        callback, left = self._budget.progress, self._budget.mask_bytes
+
+        def progress(status: GeneratorProgress) -> None:
+            assert callback is not None
+            max_prompts = self._max_prompts + status.max_prompts - planned
             seconds = time.perf_counter() - self._started
-            tell(GeneratorProgress(self.asked + status.asked, planned, self._found + status.found, seconds))
+            callback(
+                GeneratorProgress(self._prompts + status.prompts, max_prompts, self._masks + status.masks, seconds)
+            )
 
         if left is not None:
-            left -= sum(part.nbytes() for part in self.parts)
-        return replace(self._budget, progress=told if tell is not None else None, answer_bytes=left)
+            left -= sum(crop.nbytes() for crop in self._crops)
+        return replace(self._budget, progress=progress if callback is not None else None, mask_bytes=left)

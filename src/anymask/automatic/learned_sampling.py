@@ -144,7 +144,7 @@ class LearnedPointSampler:
         self._expected = float(promise[self._latest].mean()) if self._latest else 0.0
         return self._points[self._latest]
 
-    def tell(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
+    def update(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
         """Learn what the points handed out last found.
 
         Args:

@@ -18,6 +18,9 @@ from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestS
 
 _CELL = MODEL_SIDE // LOGIT_SIDE
 
+MULTIMASK = (1, 2, 3)
+"""The model's candidates of `multimask_output=True`."""
+
 
 @dataclass(frozen=True, eq=False)
 class MaskData:

@@ -31,8 +31,8 @@ from anymask.structures.transforms import LOGIT_SIDE
 OverlapOrder = Literal["smaller", "larger", "score"]
 """Which of two masks a pixel in both belongs to: the smaller one, the larger one, or that with the better score."""
 
-AskAgain = Callable[[NDArray[np.float64]], Sequence[Mask]]
-"""Points [B, 2], (x, y) in pixels → masks found there, any number of them, in any order."""
+MasksAt = Callable[[NDArray[np.float64]], Sequence[Mask]]
+"""Points (x, y), float64 [B, 2] in pixels → masks at them, any number of them, in any order."""
 
 UNEXPLAINED = "unexplained"
 """Label of a region that no mask explains."""
@@ -105,7 +105,7 @@ def partition(
     size: tuple[int, int],
     masks: Sequence[Mask],
     order: OverlapOrder = "smaller",
-    ask_again: AskAgain | None = None,
+    masks_at: MasksAt | None = None,
     *,
     max_prompts: int = MAX_PROMPTS,
     sliver_area: float | None = None,
@@ -123,7 +123,7 @@ def partition(
         size: (width, height) of the photo in pixels.
         masks: of that size, best first; released again after use unless they were rendered before.
         order: "smaller", "larger" or "score" on top.
-        ask_again: finds masks at new points; None asks nothing.
+        masks_at: finds masks at new points; None asks nothing.
         max_prompts: points asked at most.
         sliver_area: leftover regions of fewer pixels are slivers; `SLIVER_CELLS` logit cells if left out, 0 for none.
         crack_width: leftover regions that hold no square of this side, in pixels, are cracks; `CRACK_CELLS` logit
@@ -144,8 +144,8 @@ def partition(
     )
     canvas.lay_given()
     regions = canvas.leftover()
-    if ask_again is not None:
-        regions = _fill_by_asking(canvas, regions, ask_again, max_prompts)
+    if masks_at is not None:
+        regions = _fill_by_asking(canvas, regions, masks_at, max_prompts)
     return _number(canvas, regions)
 
 
@@ -214,7 +214,7 @@ class _Canvas:
         np.copyto(self.owner[y0:y1, x0:x1], self.owner.dtype.type(owner), where=inside)
 
 
-def _fill_by_asking(canvas: _Canvas, regions: Regions, ask_again: AskAgain, max_prompts: int) -> Regions:
+def _fill_by_asking(canvas: _Canvas, regions: Regions, masks_at: MasksAt, max_prompts: int) -> Regions:
     """Ask about all leftover regions but slivers, in a few rounds; returns what is left then."""
     asked = np.zeros((0, 2), np.float64)
     for _ in range(_ROUNDS):
@@ -222,7 +222,7 @@ def _fill_by_asking(canvas: _Canvas, regions: Regions, ask_again: AskAgain, max_
         if not len(points):
             break
         asked = np.concatenate([asked, points])
-        if _lay_answers(canvas, regions, ask_again(points)):
+        if _lay_answers(canvas, regions, masks_at(points)):
             regions = canvas.leftover()
     if len(asked):
         canvas.notes.append(

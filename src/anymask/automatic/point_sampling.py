@@ -33,7 +33,7 @@ class PointSampler(Protocol):
     def next(self, count: int) -> NDArray[np.float64]:
         """Up to `count` more points, [n, 2]; fewer, or none, when none is left."""
 
-    def tell(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
+    def update(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
         """Learn what the points handed out last found, and which of these answers [N] pass the thresholds."""
 
     @property
@@ -78,7 +78,7 @@ class FarthestPointSampler:
             chosen.append(index)
         return self._points[chosen]
 
-    def tell(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
+    def update(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
         """Skip points inside small objects among the passing answers, bool [N]."""
         small = passing & (answers.areas < self._small)
         if small.any():

@@ -1,28 +1,28 @@
-"""What everything mode found: masks, how they lie in each other, and how far the search came."""
+"""The result of automatic mask generation: masks, how they lie in each other, and how far the search came."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.crops import CropGeneratedData
-from anymask.automatic.generator import GeneratedData
-from anymask.automatic.partition import AskAgain, OverlapOrder, Partition, partition
+from anymask.automatic.options import GeneratorOptions, Thresholds
+from anymask.automatic.partition import MasksAt, OverlapOrder, Partition, partition
 from anymask.automatic.postprocessing import clean_small_regions
-from anymask.automatic.thresholds import Thresholds
+from anymask.automatic.search import GeneratedData
 from anymask.io.image import Image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_hierarchy import Tree, part_whole_tree
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 from anymask.structures.overlap import box_iou
-from anymask.structures.prompt import Prompt
+from anymask.structures.prompt import Prompt, point_prompts
 from anymask.structures.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -34,63 +34,77 @@ LABEL_IOU = 0.5
 _TREE_SIDE = 512
 
 
-class GeneratedMasks(MaskSet):
-    """The objects of a photo, best first: a MaskSet that remembers every answer.
+class SearchSummary(Protocol):
+    """How far a search came.
 
     Attributes:
-        found: every answer, and why the search ended.
-        thresholds: that the masks passed.
-        min_mask_region_area: holes and islands below this many pixels were removed.
+        prompts: how many were decoded; 0 for a model that needs none.
+        max_prompts: how many would have been without the budget, at most.
+        stopped: why the search ended early, "" if it did not.
+    """
+
+    @property
+    def prompts(self) -> int: ...
+
+    @property
+    def max_prompts(self) -> int: ...
+
+    @property
+    def stopped(self) -> str: ...
+
+
+Refilter = Callable[[Any, Provenance], "GeneratedMasks"]
+"""Other thresholds, and the provenance to state → the masks that pass them."""
+
+
+class GeneratedMasks(MaskSet):
+    """The objects of an image, best first: a MaskSet whose thresholds can be changed afterwards.
+
+    Attributes:
+        data: what the search led to, before and after thresholds.
+        thresholds: that the masks passed: `anymask.automatic.thresholds.Thresholds`, or of FastSAM
+            `anymask.models.fastsam.settings.FastSamSettings`.
     """
 
     def __init__(
         self,
-        found: GeneratedData | CropGeneratedData,
-        thresholds: Thresholds,
-        image: Image,
-        run: Provenance,
+        masks: Iterable[Mask],
         *,
-        min_mask_region_area: float = 0,
-        crop_nms_thresh: float = 0.7,
-        ask: AskAgain | None = None,
+        image: Image,
+        provenance: Provenance,
+        data: SearchSummary,
+        thresholds: Any,
+        refilter: Refilter,
+        prompts: Iterable[Prompt] = (),
+        masks_at: MasksAt | None = None,
     ) -> None:
-        """Make the masks of what was kept.
+        """Hold masks; see `generated_masks` and `anymask.automatic.fastsam.generated_segments`.
 
         Args:
-            found: of `anymask.automatic.generator.find` or `anymask.automatic.crops.find_in_crops`.
-            thresholds: that what is kept in `found` passed.
-            image: the photo.
-            run: what ran.
-            min_mask_region_area: the reference's parameter, in pixels.
-            crop_nms_thresh: the reference's parameter; what clean-up turned into duplicates is suppressed by it, too.
-            ask: answers further points; `partition` uses it for what no mask covers.
+            masks: best first.
+            image: theirs.
+            provenance: what ran.
+            data: see the class.
+            thresholds: see the class.
+            refilter: applies other thresholds.
+            prompts: one for each mask.
+            masks_at: decodes further points; `partition` uses it where no mask lies.
         """
-        self.found = found
+        super().__init__(masks, image=image, prompts=tuple(prompts), provenance=provenance, shows_prompts=False)
+        self.data = data
         self.thresholds = thresholds
-        self.min_mask_region_area = min_mask_region_area
-        self._crop_nms_thresh = crop_nms_thresh
-        self._ask = ask
-        masks, points = _masks(found, image.size)
-        if min_mask_region_area:
-            nms_thresh = max(thresholds.box_nms_thresh, crop_nms_thresh)
-            masks = clean_small_regions(masks, min_mask_region_area, nms_thresh)
-        prompts = [Prompt(points=point[None], labels=np.ones(1, np.int64)) for point in points]
-        super().__init__(masks, image=image, prompts=prompts, provenance=run, shows_prompts=False)
+        self._refilter = refilter
+        self._masks_at = masks_at
 
     @property
     def skipped(self) -> str:
         """What was left out and why, in one line; "" if the search came to its end."""
-        if not self.found.stopped:
+        if not self.data.stopped:
             return ""
-        asked, planned = self.found.asked, self.found.planned
-        parts = getattr(self.found, "skipped", ())
-        unseen = f", among them all of {len(parts)} parts of the photo" if parts else ""
-        return f"{self.found.stopped}: {asked} of up to {planned} points asked, {planned - asked} skipped{unseen}"
-
-    @property
-    def stopped_after(self) -> int | None:
-        """How many prompts were asked until a budget ended the search; None if it came to its end."""
-        return self.found.asked if self.found.stopped else None
+        prompts, limit = self.data.prompts, self.data.max_prompts
+        crops = getattr(self.data, "skipped", ())
+        untouched = f", among them all of {len(crops)} parts of the image" if crops else ""
+        return f"{self.data.stopped}: {prompts} of up to {limit} points prompted, {limit - prompts} skipped{untouched}"
 
     @cached_property
     def tree(self) -> Tree:
@@ -98,25 +112,17 @@ class GeneratedMasks(MaskSet):
         return part_whole_tree(_samples(self), np.array([mask.area for mask in iter_bounded(self)], np.float64))
 
     def refilter(self, **changes: Any) -> GeneratedMasks:
-        """Change thresholds without asking the model again.
+        """Change thresholds without running the model again.
 
         Args:
-            changes: fields of `anymask.automatic.generator.Thresholds`, for example `pred_iou_thresh=0.7`.
+            changes: fields of `thresholds`, for example `pred_iou_thresh=0.7`, or `conf=0.5` of FastSAM.
 
         Raises:
-            PromptError: a threshold out of its range, or after crops one below that of the run.
+            PromptError: a threshold out of its range, or after crops one below that of the search.
             TypeError: no such threshold.
         """
-        thresholds = replace(self.thresholds, **changes)
-        return GeneratedMasks(
-            self.found.refilter(thresholds),
-            thresholds,
-            self.image,
-            replace(self.provenance, call=self.provenance.call.followed_by("refilter", **changes)),
-            min_mask_region_area=self.min_mask_region_area,
-            crop_nms_thresh=self._crop_nms_thresh,
-            ask=self._ask,
-        )
+        call = self.provenance.call.followed_by("refilter", **changes)
+        return self._refilter(replace(self.thresholds, **changes), replace(self.provenance, call=call))
 
     def labelled(self, detections: Detections) -> GeneratedMasks:
         """Name the masks that a detector found too: the same result with `label` and `detector_score` where they fit.
@@ -146,22 +152,67 @@ class GeneratedMasks(MaskSet):
             order: which of two masks a pixel in both belongs to: "smaller", "larger" or "score".
             options: further ones of `anymask.automatic.partition.partition`.
         """
-        return partition(self.size, list(self), order, ask_again=self._ask, **options)
+        return partition(self.size, list(self), order, masks_at=self._masks_at, **options)
+
+
+def generated_masks(
+    data: GeneratedData | CropGeneratedData,
+    thresholds: Thresholds,
+    image: Image,
+    provenance: Provenance,
+    options: GeneratorOptions,
+    masks_at: MasksAt | None = None,
+) -> GeneratedMasks:
+    """The masks of a search as a result.
+
+    Args:
+        data: of `anymask.automatic.generator.MaskGenerator.generate`.
+        thresholds: that its masks passed.
+        image: theirs.
+        provenance: what ran.
+        options: of the search.
+        masks_at: decodes further points, see `anymask.automatic.partition`.
+    """
+    masks, points = _masks(data, image.size)
+    if options.min_mask_region_area:
+        # The reference suppresses what clean-up turned into duplicates by the larger of the two thresholds.
+        nms_thresh = max(thresholds.box_nms_thresh, options.crop_nms_thresh)
+        masks = clean_small_regions(masks, options.min_mask_region_area, nms_thresh)
+    return GeneratedMasks(
+        masks,
+        image=image,
+        provenance=provenance,
+        data=data,
+        thresholds=thresholds,
+        refilter=partial(_refiltered, data, image, options, masks_at),
+        prompts=point_prompts(np.asarray(points, np.float64).reshape(-1, 2)),
+        masks_at=masks_at,
+    )
+
+
+def _refiltered(
+    data: GeneratedData | CropGeneratedData,
+    image: Image,
+    options: GeneratorOptions,
+    masks_at: MasksAt | None,
+    thresholds: Thresholds,
+    provenance: Provenance,
+) -> GeneratedMasks:
+    return generated_masks(data.refilter(thresholds), thresholds, image, provenance, options, masks_at)
 
 
 def _masks(
-    found: GeneratedData | CropGeneratedData, size: tuple[int, int]
+    data: GeneratedData | CropGeneratedData, size: tuple[int, int]
 ) -> tuple[list[Mask], list[NDArray[np.float64]]]:
-    """The masks of what was kept, best first, and where each was pointed at."""
-    if isinstance(found, CropGeneratedData):
+    """The masks that passed, best first, and the point (x, y) that each was prompted with, float64 [2]."""
+    if isinstance(data, CropGeneratedData):
         masks = [
             Mask(partial(one.render, size), size, score=one.score, stability=one.stability, prompt_index=place)
-            for place, one in enumerate(found.objects)
+            for place, one in enumerate(data.objects)
         ]
-        return masks, [np.asarray(one.pieces[0].point) for one in found.objects]
-    answers = found.answers
-    masks = [answers.mask(int(index), place) for place, index in enumerate(found.kept)]
-    return masks, list(answers.points[found.kept])
+        return masks, [np.asarray(one.pieces[0].point) for one in data.objects]
+    masks = [data.masks.mask(int(index), place) for place, index in enumerate(data.indices)]
+    return masks, list(data.masks.points[data.indices])
 
 
 def _samples(masks: Sequence[Mask]) -> NDArray[np.bool_]:

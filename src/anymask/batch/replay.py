@@ -187,7 +187,7 @@ class Replayer:
         self, segmenter: Segmenter, image: Image, name: str, options: dict[str, Any], detector: str
     ) -> MaskSet:
         from anymask.detection.loading import load_detector
-        from anymask.detection.search import DetectionOptions
+        from anymask.detection.options import DetectionOptions
         from anymask.prediction.grounded import GroundedSegmenter
 
         text, search = options.pop("text"), DetectionOptions(**options.pop("search"))
@@ -252,7 +252,7 @@ def _everything(encoded: EncodedImage, options: dict[str, Any]) -> MaskSet:
 
     def count(status: Any) -> None:
         nonlocal so_far
-        so_far = status.asked
+        so_far = status.prompts
 
     unlimited = {**options, "max_seconds": None, "max_memory": None}
     return encoded.everything(**unlimited, stop=lambda: so_far >= prompts, progress=count)

@@ -81,7 +81,7 @@ class Worker:
 
     def _load_pipeline(self) -> GroundedSegmenter:
         from anymask.detection.loading import load_detector
-        from anymask.detection.search import DetectionOptions
+        from anymask.detection.options import DetectionOptions
         from anymask.prediction.grounded import GroundedSegmenter
 
         settings = self.settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import time
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.automatic_options import search_options
+from anymask.automatic.options import GeneratorOptions
 from anymask.cli.common_options import common_options
-from anymask.cli.prompt_options import answering, answering_options
-from anymask.cli.text_options import phrases_of, word_options
+from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.text_options import SEARCH_OPTIONS, phrases_of, text_options
+from anymask.detection.options import DetectionOptions
+from anymask.prediction.options import SelectionOptions
 
 if TYPE_CHECKING:
     from anymask.batch.inputs import Inputs
@@ -32,7 +33,7 @@ _LINE_SECONDS = 30.0
 @click.option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
 @click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
 @click.option("--embed-only", is_flag=True, help="Only encode the images, so that later clicks need no encoder.")
-@word_options
+@text_options
 @click.option("--images", metavar="DIR", help="Folder that names in a list, a COCO JSON or a CSV count from.")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more.")
 @click.option(
@@ -45,8 +46,8 @@ _LINE_SECONDS = 30.0
 @click.option(
     "--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="Capacity of the embedding store."
 )
-@answering_options
-@search_options
+@options_from(SelectionOptions)
+@options_from(GeneratorOptions)
 @common_options
 def command(
     inputs: tuple[str, ...],
@@ -136,25 +137,19 @@ def _task_settings(
     if not from_file:
         inputs.prompts = None
     model_options = {name: options[name] for name in ("model", "engine", "precision", "device", "threads")}
-    chosen = answering(options["select"], options["refine"], options["fill_holes"], options["drop_islands"])
+    selection = values_of(SelectionOptions, options)
     if embed_only:
         return TaskSettings("embed", **model_options)
     if everything:
-        return TaskSettings("everything", _everything_options(options), formats=options["formats"], **model_options)
+        everything_options = values_of(GeneratorOptions, options)
+        return TaskSettings("everything", everything_options, formats=options["formats"], **model_options)
     if from_file:
-        return TaskSettings("prompts", chosen, formats=options["formats"], **model_options)
+        return TaskSettings("prompts", selection, formats=options["formats"], **model_options)
     classes = None if options["classes"] is None else str(options["classes"])
-    search = {name: options[name] for name in ("threshold", "max_per_label", "zoom")}
+    search = values_of(DetectionOptions, options, SEARCH_OPTIONS)
     return TaskSettings(
-        "text", chosen, phrases_of(text), search, options["detector"], classes, options["formats"], **model_options
+        "text", selection, phrases_of(text), search, options["detector"], classes, options["formats"], **model_options
     )  # fmt: skip
-
-
-def _everything_options(options: dict[str, Any]) -> dict[str, Any]:
-    from anymask.prediction.encoded_image import EncodedImage
-
-    known = inspect.signature(EncodedImage.everything).parameters
-    return {name: value for name, value in options.items() if name in known}
 
 
 @contextmanager

@@ -87,6 +87,10 @@ debug_option = click.option(
 """Only declared: `anymask.cli.main` looks for it itself, so that a usage error can show its traceback too."""
 
 
+RUNTIME_OPTIONS = ("engine", "precision", "threads", "device", "allow")
+"""Parameters of `runtime_options` beside `model`; `anymask.load` and `load_detector` take them."""
+
+
 def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Return a decorator that adds click options to a command; its help lists them in this order."""
 

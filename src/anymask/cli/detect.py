@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import (
+    RUNTIME_OPTIONS,
     allow_option,
     device_option,
     engine_option,
@@ -17,7 +18,7 @@ from anymask.cli.common_options import (
     precision_option,
     threads_option,
 )
-from anymask.cli.text_options import load_named, phrases_of, search_of, word_options
+from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
 
 if TYPE_CHECKING:
     from anymask.detection.report import DetectionRecord
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.argument("more", nargs=-1, metavar="[WORDS]...")
-@word_options
+@click.argument("more", nargs=-1, metavar="[TEXT]...")
+@text_options
 @engine_option
 @precision_option
 @threads_option
@@ -39,13 +40,10 @@ def command(
     text: tuple[str, ...],
     detector: str,
     classes: Path | None,
-    threshold: float | None,
-    max_per_label: int | None,
-    zoom: int,
     out: Path | None,
     as_json: bool,
     quiet: bool,
-    **runtime: Any,
+    **parameters: Any,
 ) -> None:
     """Find what words name, as boxes.
 
@@ -63,13 +61,13 @@ def command(
     from anymask.io.image import open_image
 
     if not (text or more):
-        raise PromptError("nothing to look for: give at least one --text WORDS")
+        raise PromptError("nothing to look for: give at least one --text TEXT")
     phrases = phrases_of((*text, *more))
     opened = open_image(image)
-    search = search_of(threshold, max_per_label, zoom)
+    search = detection_options(parameters)
     started = time.perf_counter()
     with shown_fetch(quiet) as progress:
-        looker = load_named(detector, classes, progress, **runtime)
+        looker = load_named(detector, classes, progress, **{name: parameters[name] for name in RUNTIME_OPTIONS})
     loaded = time.perf_counter()
     found = detect(looker, opened.pixels, phrases, search)
     seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.automatic_options import search_options
-from anymask.cli.common_options import common_options, settings_option
-from anymask.cli.text_options import load_named, phrases_of, search_of, word_options
+from anymask.automatic.options import GeneratorOptions
+from anymask.cli.common_options import RUNTIME_OPTIONS, common_options, settings_option
+from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
 
 if TYPE_CHECKING:
     from anymask.automatic.budget import Estimate, GeneratorProgress
@@ -26,29 +27,19 @@ INTERRUPTED = 130
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@search_options
+@options_from(GeneratorOptions)
 @click.option("--roi", metavar="X0,Y0,X1,Y1", help="Only objects whose centre lies in this box.")
 @click.option("--partition", is_flag=True, help="Give every pixel exactly one id; labels.png then has no 0.")
 @settings_option
-@word_options
+@text_options
 @common_options
 def command(
     image: Path,
     text: tuple[str, ...],
-    detector: str,
-    classes: Path | None,
-    threshold: float | None,
-    max_per_label: int | None,
-    zoom: int,
     roi: str | None,
     partition: bool,
     settings: dict[str, Any],
     model: str,
-    engine: str,
-    precision: str,
-    threads: int | None,
-    device: str,
-    allow: str | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -78,25 +69,23 @@ def command(
     phrases = phrases_of(text) if text else ()
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
-    runtime: dict[str, Any] = {
-        "engine": engine,
-        "precision": precision,
-        "threads": threads,
-        "device": device,
-        "allow": allow,
-    }
+    runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
     with shown_fetch(quiet) as fetched:
         if phrases:
-            found_by = load_named(detector, classes, fetched, **runtime)
+            found_by = load_named(parameters["detector"], parameters["classes"], fetched, **runtime)
             found_by.check(phrases)
         segmenter = load(model, progress=fetched, **settings, **runtime)
     encoded = segmenter.encode(opened)
     with _interruptible() as stopped, _shown(quiet) as progress:
         result = encoded.everything(
-            **parameters, roi=region, stop=stopped, progress=progress, estimate=None if quiet else _tell
+            **values_of(GeneratorOptions, parameters),
+            roi=region,
+            stop=stopped,
+            progress=progress,
+            estimate=None if quiet else _tell,
         )
     if phrases:
-        found = detect(found_by, opened.pixels, phrases, search_of(threshold, max_per_label, zoom))
+        found = detect(found_by, opened.pixels, phrases, detection_options(parameters))
         result = result.labelled(found)
         for remark in () if quiet else (*found.remarks(phrases), *_unmatched(found, result)):
             click.echo(f"anymask: {remark}", err=True)
@@ -108,7 +97,7 @@ def command(
         click.echo(f"anymask: {result.skipped}", err=True)
     if not as_json and not quiet:
         _report(result, written)
-    return INTERRUPTED if result.found.stopped == "interrupted" else 0
+    return INTERRUPTED if result.data.stopped == "interrupted" else 0
 
 
 def _tell(estimate: Estimate) -> None:
@@ -167,11 +156,11 @@ def _shown(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("looking")
+        task = bars.add_task("searching")
 
         def show(status: GeneratorProgress) -> None:
-            text = f"{status.found} answers kept"
-            bars.update(task, completed=status.asked, total=status.planned, description=text)
+            text = f"{status.masks} masks"
+            bars.update(task, completed=status.prompts, total=status.max_prompts, description=text)
 
         yield show
 
@@ -181,7 +170,7 @@ def _report(result: GeneratedMasks, written: list[Path]) -> None:
     roots = int((result.tree.parents < 0).sum())
     click.echo(
         f"{len(result)} objects, {len(result) - roots} of them parts of others; "
-        + (f"{result.found.asked} points asked" if result.found.planned else "found in one pass")
+        + (f"{result.data.prompts} points prompted" if result.data.max_prompts else "found in one pass")
     )
     click.echo(
         f"{run.engine} {run.precision} on {run.device}, {run.threads} threads: "

@@ -1,4 +1,4 @@
-"""`anymask segment`: masks of the objects that points, boxes or words name."""
+"""`anymask segment`: masks of the objects that points, boxes or text name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import common_options
-from anymask.cli.prompt_options import answer, prompt_options
+from anymask.cli.prompt_options import prompt_options, segment_image
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @prompt_options
 @click.option("--soft", is_flag=True, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255.")
 @common_options
-def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: bool, **asked: Any) -> None:
-    """Cut out the objects that points, boxes or words name.
+def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: bool, **parameters: Any) -> None:
+    """Cut out the objects that points, boxes or text name.
 
-    Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Words are found by a detector;
+    Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Text is found by a detector;
     --detector, --classes, --threshold, --max-per-label and --zoom are about it. Writes an overlay, one binary PNG per
     mask and masks.json.
 
@@ -35,7 +35,7 @@ def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: boo
     from anymask.formats.folder import write_outputs
     from anymask.io.image import open_image
 
-    result = answer(open_image(image), quiet=quiet, **asked)
+    result = segment_image(open_image(image), quiet=quiet, **parameters)
     folder = out or Path("anymask-out") / image.stem
     written = write_outputs(result, folder, soft=soft)
     if as_json:
@@ -53,7 +53,7 @@ def _report(result: MaskSet, written: list[Path]) -> None:
         )
         found = "" if mask.detector_score is None else f"{mask.label}, found with {mask.detector_score:.2f}, "
         score = "no score" if mask.score is None else f"score {mask.score:.3f}"  # a painted mask has none
-        click.echo(f"mask {index}: {found}{share:.1%} of the picture, {score}{verdict}")
+        click.echo(f"mask {index}: {found}{share:.1%} of the image, {score}{verdict}")
     for note in dict.fromkeys(note for prompt in result.prompts for note in prompt.notes):
         click.echo(f"note: {note}")
     run = result.provenance

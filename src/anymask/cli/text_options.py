@@ -1,54 +1,41 @@
-"""What the commands that look for words share: their options, and the detector that these name."""
+"""What the commands that detect text share: their options, and the detector that these name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import Command
+from anymask.cli.common_options import add_options
+from anymask.cli.option_fields import options_from, values_of
+from anymask.detection.options import DetectionOptions
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
-    from anymask.detection.search import DetectionOptions
     from anymask.weights import Progress
 
-text_option = click.option(
-    "--text", multiple=True, metavar="WORDS", help="What to look for, e.g. 'dog'; repeat it, or put commas between."
-)
-_OPTIONS = (
+SEARCH_OPTIONS = ("threshold", "max_per_label", "zoom")
+"""Fields of `DetectionOptions` on the command line; others have the names of options of everything mode."""
+
+text_options = add_options(
+    click.option(
+        "--text", multiple=True, metavar="TEXT", help="What to look for, e.g. 'dog'; repeat it, or put commas between."
+    ),
     click.option(
         "--detector",
         default="auto",
         show_default=True,
         metavar="NAME",
-        help="What finds the words: a model, or a YOLO .onnx file; auto takes a zero-shot one if here, else coco-ssd.",
+        help="What finds the text: a model, or a YOLO .onnx file; auto takes a zero-shot one if here, else coco-ssd.",
     ),
     click.option(
         "--classes", type=click.Path(path_type=Path), metavar="FILE", help="Class names of a YOLO .onnx file."
     ),
-    click.option(
-        "--threshold", type=click.FloatRange(0, 1), metavar="F", help="Least score; by default the detector's own."
-    ),
-    click.option("--max-per-label", type=click.IntRange(min=1), metavar="N", help="Keep the N surest of each label."),
-    click.option(
-        "--zoom",
-        type=click.IntRange(1, 8),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Look again through windows, N times larger, for small objects.",
-    ),
+    options_from(DetectionOptions, SEARCH_OPTIONS),
 )
-
-
-def word_options(command: Command) -> Command:
-    """Add --text, --detector, --classes, --threshold, --max-per-label and --zoom."""
-    for option in reversed((text_option, *_OPTIONS)):
-        command = option(command)
-    return command
+"""Adds --text, --detector, --classes, --threshold, --max-per-label and --zoom."""
 
 
 def phrases_of(text: Sequence[str]) -> tuple[str, ...]:
@@ -59,14 +46,12 @@ def phrases_of(text: Sequence[str]) -> tuple[str, ...]:
     """
     from anymask.detection.phrases import checked_phrases
 
-    return checked_phrases([phrase for words in text for phrase in checked_phrases(words)])
+    return checked_phrases([phrase for each in text for phrase in checked_phrases(each)])
 
 
-def search_of(threshold: float | None, max_per_label: int | None, zoom: int) -> DetectionOptions:
-    """Return the search that the options describe."""
-    from anymask.detection.search import DetectionOptions
-
-    return DetectionOptions(threshold=threshold, max_per_label=max_per_label, zoom=zoom)
+def detection_options(parameters: Mapping[str, Any]) -> DetectionOptions:
+    """Return the search that the parameters of a command describe."""
+    return DetectionOptions(**values_of(DetectionOptions, parameters, SEARCH_OPTIONS))
 
 
 def load_named(detector: str, classes: Path | None, progress: Progress, **runtime: Any) -> Detector:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,55 +10,15 @@ from numpy.typing import NDArray
 
 from anymask.detection.detections import Detections
 from anymask.detection.nms import best_of_each_label
+from anymask.detection.options import DetectionOptions
 from anymask.detection.phrases import checked_phrases
 from anymask.detection.sliding_windows import whole_boxes, windows
-from anymask.errors import PromptError
 from anymask.structures.nms import nms
 
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
 
-MAX_ZOOM = 8
 _MAX_BOXES = 2000
-
-
-@dataclass(frozen=True)
-class DetectionOptions:
-    """How to look for words in a picture, and which boxes to keep.
-
-    Attributes:
-        threshold: least score of the detector, 0 to 1; None takes the detector's own.
-        box_nms_thresh: boxes of one label that overlap more than this IoU are one object.
-        label_nms_thresh: the same across labels: one object called by two names keeps the surer one.
-        max_per_label: the most boxes of one label; None for no limit.
-        min_area: least box area as a share of the picture, 0 to 1.
-        max_area: largest box area as a share of the picture, 0 to 1.
-        zoom: 2 or more looks again through overlapping windows that show the picture this many times larger, for
-            objects that are small in it; costs about (4/3 · zoom)² further looks.
-
-    Raises:
-        PromptError: a value outside its range.
-    """
-
-    threshold: float | None = None
-    box_nms_thresh: float = 0.5
-    label_nms_thresh: float = 0.8
-    max_per_label: int | None = None
-    min_area: float = 0.0
-    max_area: float = 1.0
-    zoom: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("threshold", "box_nms_thresh", "label_nms_thresh", "min_area", "max_area"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise PromptError(f"{name} is {value}: it takes 0 to 1")
-        if self.min_area > self.max_area:
-            raise PromptError(f"min_area is {self.min_area}, above max_area {self.max_area}: no box could be kept")
-        if self.max_per_label is not None and self.max_per_label < 1:
-            raise PromptError(f"max_per_label is {self.max_per_label}: it takes 1 or more")
-        if self.zoom != int(self.zoom) or not 1 <= self.zoom <= MAX_ZOOM:
-            raise PromptError(f"zoom is {self.zoom}: it takes a whole number from 1 to {MAX_ZOOM}")
 
 
 def detect(

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anymask.detection.search import DetectionOptions
+from anymask.automatic.options import GeneratorOptions
+from anymask.detection.options import DetectionOptions
 from anymask.errors import InputError
-from anymask.prediction.refinement import check_refine
-from anymask.prediction.selection import check_select
+from anymask.prediction.options import SelectionOptions
+from anymask.structures.options import Option, option_fields
 
 OFFICIAL = "official"
 """As `select`: the official predictor's habit, the highest score of three for a first click or a box, then the single
@@ -19,24 +20,22 @@ mask with the logits of the answer before fed back."""
 THRESHOLD = 0.05
 """Of a detector, where a setting names none: precision is averaged over all recalls, so that weak boxes count, too."""
 
-_ANSWERING: dict[str, type] = {"select": str, "refine": str}
-_OPTIONS: dict[str, dict[str, type]] = {
-    "clicks": _ANSWERING,
-    "boxes": _ANSWERING,
-    "everything": {
-        "sampling": str, "points_per_side": int, "points_per_batch": int, "pred_iou_thresh": float,
-        "stability_score_thresh": float, "stability_score_offset": float, "box_nms_thresh": float,
-        "crop_n_layers": int, "crop_nms_thresh": float, "crop_overlap_ratio": float,
-        "crop_n_points_downscale_factor": int, "min_mask_region_area": float, "min_area": float, "max_area": float,
-        "tile": int, "max_seconds": float, "max_memory": float,
-    },
+_SELECTION = {each.name: each for each in option_fields(SelectionOptions) if each.name in ("select", "refine")}
+_OPTIONS: dict[str, dict[str, Option]] = {
+    "clicks": _SELECTION,
+    "boxes": _SELECTION,
+    "everything": {each.name: each for each in option_fields(GeneratorOptions) if each.kind is not None},
     "text": {
-        **_ANSWERING, "detector": str, "threshold": float, "box_nms_thresh": float,
-        "label_nms_thresh": float, "max_per_label": int, "min_area": float, "max_area": float, "zoom": int,
+        **_SELECTION,
+        "detector": Option("detector", "auto", "What finds the text.", str),
+        **{each.name: each for each in option_fields(DetectionOptions)},
     },
-}  # fmt: skip
-_RUNTIME: dict[str, type] = {"model": str, "engine": str, "precision": str, "threads": int, "device": str}
-_KINDS = {str: "a word", int: "a whole number", float: "a number"}
+}
+_RUNTIME = {
+    name: Option(name, None, "Of `anymask.load`.", kind)
+    for name, kind in {"model": str, "engine": str, "precision": str, "threads": int, "device": str}.items()
+}
+_KINDS: dict[type | None, str] = {str: "a word", int: "a whole number", float: "a number"}
 
 PROTOCOLS = tuple(_OPTIONS)
 """The ways of asking that are measured."""
@@ -64,12 +63,11 @@ class Setting:
         for name in self.values:
             if name not in known:
                 raise InputError(f"the protocol {self.protocol} has no setting {name!r}: it has {', '.join(known)}")
-        if (select := self.values.get("select")) and not self.official:
-            check_select(select)
+        for name, value in self.values.items():
+            if not (name == "select" and self.official):
+                known[name].check(value)
         if self.official and self.protocol == "text":
             raise InputError("select=official is for clicks and boxes; for text, select=score is nearest to it")
-        if refine := self.values.get("refine"):
-            check_refine(refine)
         if self.protocol == "text":
             self.search()
 
@@ -118,9 +116,9 @@ class Setting:
             name = name.replace("-", "_")
             if not equals:
                 raise InputError(f"the setting {word!r} is not NAME=VALUE, such as refine=off")
-            kind = known.get(name, str)
+            kind = known[name].kind if name in known else str
             try:
-                values[name] = kind(value)
+                values[name] = kind(value) if kind is not None else value
             except ValueError:
                 raise InputError(f"{name} is {value!r}: it takes {_KINDS[kind]}") from None
         return Setting(self.protocol, values)

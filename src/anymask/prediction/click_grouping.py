@@ -122,7 +122,7 @@ def one_prompt_per_group(prompt: Prompt, groups: list[list[int]]) -> list[Prompt
     return prompts
 
 
-def as_asked(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mask], list[Prompt]]:
+def restore_prompts(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mask], list[Prompt]]:
     """Leave only the person's own words in the record of a result: no clicks on other objects as excluded ones.
 
     Args:
@@ -139,7 +139,9 @@ def as_asked(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mas
     return kept, asked
 
 
-def ask_apart(decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]) -> list[SelectedMask] | None:
+def segment_separately(
+    decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]
+) -> list[SelectedMask] | None:
     """Answer prompts that exclude each other's points, each object as whole as the others allow.
 
     What is outside can be said too clearly: both dogs but for a patch around the excluded click. So what each object's

@@ -1,4 +1,4 @@
-"""A EncodedImage whose segments were all found in one pass: prompts choose among them.
+"""An image whose segments FastSAM found in one pass: prompts select among them.
 
 ```python
 encoded = anymask.load("fastsam-s", imgsz=1024).encode("photo.jpg")
@@ -12,66 +12,86 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.automatic.fastsam import SegmentsResult
-from anymask.automatic.run import lone_points
-from anymask.errors import ModelError, PromptError
+from anymask.automatic.budget import Estimate, GeneratorProgress
+from anymask.automatic.fastsam import generated_segments
+from anymask.automatic.options import GeneratorOptions
+from anymask.automatic.result import GeneratedMasks
+from anymask.errors import ModelError
 from anymask.io.image import Image
 from anymask.models.fastsam.model import FastSam
-from anymask.models.fastsam.output import Pass
+from anymask.models.fastsam.output import LEAST_CONF, Pass
 from anymask.models.fastsam.segments import Segments
 from anymask.models.fastsam.settings import FastSamSettings
 from anymask.prediction.click_grouping import groups_of
-from anymask.prediction.encoded_image import EncodedImage
-from anymask.prediction.fastsam_selection import Chosen, choose_segments, choose_union, matching
-from anymask.prediction.refinement import Refine
+from anymask.prediction.encoded_image import Capabilities, EncodedImage
+from anymask.prediction.fastsam_selection import SegmentSelection, matching_segments, select_segments, select_union
+from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
-from anymask.prediction.selection import Select
-from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
-from anymask.structures.mask_set import MaskSet
-from anymask.structures.prompt import Prompt, make_prompt
+from anymask.structures.options import option
+from anymask.structures.overlap import iou
+from anymask.structures.prompt import Prompt, make_prompt, point_prompts
 from anymask.structures.prompt_check import PromptCheck
+from anymask.structures.provenance import Call, plain
+from anymask.structures.transforms import ResizeLongestSide
 
 Mode = Literal["object", "union"]
-Result = TypeVar("Result", bound=MaskSet)
+
+SAME_IOU = 0.9
+"""IoU above which two segments are one alternative."""
 
 _NOTHING_THERE = "no segment of sufficient confidence lies there; a lower conf finds more"
 
+_USED_OPTIONS = ("min_area", "max_area", "roi", "min_mask_region_area")
+_HARMLESS_OPTIONS = ("max_seconds", "max_memory")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastSamOptions(SelectionOptions):
+    """The options of `segment` with FastSAM.
+
+    `mode`: "object" gives one segment; "union" all segments under any included point and under no excluded one, joined,
+    as the original does, and for a box the segment that fills it best. `conf`, `iou` and `max_det` are those of
+    `anymask.models.fastsam.settings.FastSamSettings`; None takes the segmenter's.
+    """
+
+    mode: Mode = option("object", "One segment, or as the original all segments under included points.")
+    conf: float | None = option(None, "Least confidence.", at_least=LEAST_CONF, at_most=1)
+    iou: float | None = option(
+        None, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
+    )
+    max_det: int | None = option(None, "At most so many segments, those of highest confidence.", at_least=1)
+
 
 class FastSamImage(EncodedImage):
-    """A photo that FastSAM has looked at; see `anymask.EncodedImage`.
+    """An image that FastSAM has seen; see `anymask.EncodedImage`.
 
-    What differs: masks have a confidence as their score and no logits and no stability, so no answer can be fed back
-    (`previous`, `mask_input`) and there is no `embedding`.
+    Masks have a confidence as their score and no logits and no stability, so no mask can be fed back (`previous`,
+    `mask_input`) and there is no `embedding`. A click gives the smallest sensible segment under it (`select="part"`:
+    the smallest, "score": that of highest confidence), a box the segment whose box is most like it. Where no segment
+    lies, the mask is empty and its score 0.
     """
+
+    capabilities = Capabilities(mask_input=False, zoom=False, sampling=False)
+    options_type = FastSamOptions
 
     def __init__(self, runtime: Runtime, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
         super().__init__(runtime, image, embedding, seconds)
-        family = runtime.model
-        assert isinstance(family, FastSam)
-        self._settings = family.settings
-        self._imgsz = family.imgsz
+        model = runtime.model
+        assert isinstance(model, FastSam)
+        self._settings = model.settings
+        self._imgsz = model.imgsz
         self._pass = Pass.unpacked(embedding)
-        self._mode: Mode = "object"
-        self._chosen_by: dict[FastSamSettings, Segments] = {}
+        self._segments_by: dict[FastSamSettings, Segments] = {}
         self._lock = threading.Lock()
-
-    @property
-    def embedding(self) -> NDArray[np.float32]:
-        """FastSAM has none.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(f"{self.model} has no embedding: it finds whole segments in one pass")
 
     def predict(
         self,
@@ -80,7 +100,7 @@ class FastSamImage(EncodedImage):
         box: ArrayLike | None = None,
         mask_input: NDArray[np.float32] | None = None,
         multimask: bool = True,
-    ) -> Candidates:
+    ) -> SegmentCandidates:
         """All segments that keep a prompt's points, smallest first, or most like its box; the arguments are SAM's.
 
         Returns:
@@ -90,203 +110,183 @@ class FastSamImage(EncodedImage):
             PromptError: a value that cannot be right.
             ModelError: `mask_input`, which only models with logits take.
         """
-        self._refuse_masks(mask_input)
+        self._check_mask_input(mask_input)
         prompt = make_prompt(self.size, points=points, labels=labels, box=box)
-        segments = self._segments()
-        found = matching(segments, prompt)
-        return SegmentCandidates(segments, found if multimask else found[:1], self.model)
-
-    def segment(
-        self,
-        points: Any = None,
-        labels: Any = None,
-        box: ArrayLike | None = None,
-        *,
-        mode: Mode = "object",
-        conf: float | None = None,
-        iou: float | None = None,
-        max_det: int | None = None,
-        **asked: Any,
-    ) -> MaskSet:
-        """Segment one or several objects, one mask each; see `EncodedImage.segment` for all that is not described here.
-
-        A click gives the smallest sensible segment under it (`select="part"`: the smallest, "score": the surest), a box
-        the segment whose box is most like it. An answer that nothing was found for is an empty mask with score 0.
-
-        Args:
-            points: as for `EncodedImage.segment`.
-            labels: as for `EncodedImage.segment`.
-            box: as for `EncodedImage.segment`.
-            mode: "object", or "union" as the original answers: all segments under any included point and under no
-                excluded one, joined; for a box the segment that fills it best.
-            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; the segmenter's by default.
-            iou: of overlapping boxes.
-            max_det: at most so many segments.
-            asked: as for `EncodedImage.segment`.
-
-        Raises:
-            PromptError: a value that cannot be right.
-            ModelError: `previous` or `mask_input`, which only models with logits take.
-        """
-        if mode not in get_args(Mode):
-            raise PromptError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
-        self._refuse_masks(asked.get("mask_input"), asked.get("previous"))
-        encoded = self._with(mode, conf, iou, max_det)
-        result = super(FastSamImage, encoded).segment(points, labels, box, **asked)
-        empty = {mask.prompt_index for mask in result if mask.score == 0.0}
-        result.prompts = tuple(
-            replace(prompt, notes=(*prompt.notes, _NOTHING_THERE)) if index in empty else prompt
-            for index, prompt in enumerate(result.prompts)
-        )
-        return encoded._told(result, {"mode": mode})
+        segments = self._segments(self._settings)
+        indices = matching_segments(segments, prompt)
+        return SegmentCandidates(segments, tuple(indices if multimask else indices[:1]), self.model)
 
     def everything(
         self,
-        *unknown: Any,
+        *,
+        stop: Callable[[], bool] | None = None,
+        progress: Callable[[GeneratorProgress], None] | None = None,
+        estimate: Callable[[Estimate], None] | None = None,
         conf: float | None = None,
         iou: float | None = None,
         max_det: int | None = None,
-        min_area: float = 0,
-        max_area: float | None = None,
-        roi: ArrayLike | None = None,
-        min_mask_region_area: float = 0,
-        **others: Any,
-    ) -> SegmentsResult:
-        """All segments of the photo, the surest first.
+        **options: Any,
+    ) -> GeneratedMasks:
+        """All segments of the image, those of highest confidence first.
 
         Args:
-            unknown: none; options are named.
-            conf: least confidence, see `anymask.models.fastsam.settings.FastSamSettings`; the segmenter's by default.
+            stop: without effect: there is one pass only.
+            progress: without effect.
+            estimate: without effect.
+            conf: see `anymask.models.fastsam.settings.FastSamSettings`; the segmenter's by default, as the next two.
             iou: of overlapping boxes.
             max_det: at most so many segments.
-            min_area: least size of an object, in pixels.
-            max_area: greatest size of an object, in pixels.
-            roi: [x_min, y_min, x_max, y_max] in pixels: only objects whose centre lies in it.
-            min_mask_region_area: remove holes and islands below this many pixels from each mask.
-            others: options of `EncodedImage.everything` that steer a search, at their defaults only: here is none.
+            options: `min_area`, `max_area`, `roi` and `min_mask_region_area` of
+                `anymask.automatic.options.GeneratorOptions`.
 
         Raises:
-            PromptError: a value out of its range.
+            PromptError: an option out of its range.
             ModelError: an option that FastSAM has no use for.
         """
-        refuse_search_options(self.model, unknown, others)
         started = time.perf_counter()
-        encoded = self._with(self._mode, conf, iou, max_det)
-        result = SegmentsResult(
-            encoded._pass, encoded._settings, self._image, self.runtime.provenance(self._seconds, 0.0),
-            min_area=min_area, max_area=max_area, roi=self._region(roi), min_mask_region_area=min_mask_region_area,
-        )  # fmt: skip
-        result.provenance = self.runtime.provenance(self._seconds, time.perf_counter() - started)
-        limits = {"min_area": min_area, "max_area": max_area, "min_mask_region_area": min_mask_region_area}
-        return encoded._told(result, {**limits, "roi": None if roi is None else np.asarray(roi).tolist()}, "everything")
-
-    def _groups(self, points: NDArray[np.float64]) -> list[list[int]]:
-        """Points are on the same object if the segment of either has the other in it, too."""
-        segments = self._segments()
-        inside = segments.contain(points)
-        chosen = [choose_segments(segments, prompt).joined for prompt in lone_points(points)]
-        holds = np.stack([inside[list(joined)].any(axis=0) for joined in chosen])
-        return groups_of(~(holds | holds.T | np.eye(len(points), dtype=np.bool_)))
-
-    def _answer(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
-        """One mask per prompt; there is nothing to refine: the one pass has seen all."""
-        segments = self._segments()
-        masks = []
-        for index, prompt in enumerate(prompts):
-            union = self._mode == "union"
-            chosen = choose_union(segments, prompt) if union else choose_segments(segments, prompt, select)
-            masks.append(_mask(segments, chosen, prompt, index))
-        return masks
-
-    def _answer_apart(self, prompts: Sequence[Prompt], select: Select, refine: Refine) -> list[Mask]:
-        return self._answer(prompts, select, refine)
-
-    def _refuse_masks(self, *given: Any) -> None:
-        if any(each is not None for each in given):
-            raise ModelError(
-                f"{self.model} takes no mask as a prompt (previous, mask_input), since it has no logits to "
-                "refine: ask again with all points"
-            )
-
-    def _with(self, mode: Mode, conf: float | None, iou: float | None, max_det: int | None) -> FastSamImage:
-        """The same photo under other settings; the pass is shared."""
+        stated = GeneratorOptions(**options)
+        self._check_search_options(stated)
         settings = self._settings.changed(conf=conf, iou=iou, max_det=max_det)
-        if settings == self._settings and mode == self._mode:
-            return self
-        twin = FastSamImage.__new__(FastSamImage)
-        twin.__dict__.update(self.__dict__)
-        twin._settings, twin._mode = settings, mode
-        return twin
-
-    def _segments(self) -> Segments:
-        with self._lock:
-            if self._settings not in self._chosen_by:
-                self._chosen_by[self._settings] = Segments(self._pass, self._settings)
-            return self._chosen_by[self._settings]
-
-    def _told(self, result: Result, options: Mapping[str, Any], name: str = "") -> Result:
-        """Note in a result what decided about it besides the prompts."""
-        call = result.provenance.call
-        known = {**call.options, "imgsz": self._imgsz, **asdict(self._settings), **options}
-        result.provenance = replace(result.provenance, call=replace(call, name=name or call.name, options=known))
+        search = replace(stated, roi=self._region(stated.roi))
+        call = Call("everything", plain({**self._stated_settings(settings), **_used(stated)}))
+        ran = replace(self.runtime.provenance(self._seconds, 0.0), call=call)
+        result = generated_segments(self._pass, search, self._image, settings, ran)
+        seconds = self.runtime.provenance(self._seconds, time.perf_counter() - started).seconds
+        result.provenance = replace(ran, seconds=seconds)
         return result
 
+    def _alternatives(self, prompt: Prompt, most: int) -> list[Mask]:
+        candidates = self.predict(prompt.points, prompt.labels)
+        masks: list[Mask] = []
+        for array, score in zip(candidates.masks, candidates.scores, strict=True):
+            if len(masks) < most and not any(iou(array, mask.array) > SAME_IOU for mask in masks):
+                masks.append(Mask(array, self.size, score=float(score)))
+        return masks
 
-class SegmentCandidates(Candidates):
-    """The segments that a prompt may mean; see `Candidates`. There are no logits, and so no stability.
+    def _segment(
+        self, prompts: list[Prompt], options: FastSamOptions, grouped: bool
+    ) -> tuple[list[Mask], list[Prompt]]:
+        segments = self._segments(self._changed_settings(options))
+        masks, noted = [], []
+        for index, prompt in enumerate(prompts):
+            if options.mode == "union":
+                selection = select_union(segments, prompt)
+            else:
+                selection = select_segments(segments, prompt, options.select)
+            masks.append(_mask(segments, selection, prompt, index))
+            notes = prompt.notes if selection.score else (*prompt.notes, _NOTHING_THERE)
+            noted.append(replace(prompt, notes=notes))
+        return masks, noted
+
+    def _group_points(self, points: NDArray[np.float64], options: FastSamOptions) -> list[list[int]]:
+        """Points are on the same object if the segment of either has the other in it, too."""
+        segments = self._segments(self._changed_settings(options))
+        inside = segments.contain(points)
+        selected = [select_segments(segments, prompt).joined for prompt in point_prompts(points)]
+        holds = np.stack([inside[list(joined)].any(axis=0) for joined in selected])
+        return groups_of(~(holds | holds.T | np.eye(len(points), dtype=np.bool_)))
+
+    def _stated_options(self, options: SelectionOptions) -> dict[str, Any]:
+        assert isinstance(options, FastSamOptions)
+        return {**options.as_dict(), **self._stated_settings(self._changed_settings(options))}
+
+    def _stated_settings(self, settings: FastSamSettings) -> dict[str, Any]:
+        return {"imgsz": self._imgsz, **asdict(settings)}
+
+    def _changed_settings(self, options: FastSamOptions) -> FastSamSettings:
+        return self._settings.changed(conf=options.conf, iou=options.iou, max_det=options.max_det)
+
+    def _segments(self, settings: FastSamSettings) -> Segments:
+        with self._lock:
+            if settings not in self._segments_by:
+                self._segments_by[settings] = Segments(self._pass, settings)
+            return self._segments_by[settings]
+
+    def _check_search_options(self, options: GeneratorOptions) -> None:
+        """Refuse options that steer a search.
+
+        Raises:
+            ModelError: one is not at its default.
+        """
+        default = GeneratorOptions().as_dict()
+        for name, value in options.as_dict().items():
+            if (
+                name not in (*_USED_OPTIONS, *_HARMLESS_OPTIONS)
+                and value is not default[name]
+                and value != default[name]
+            ):
+                raise ModelError(
+                    f"{self.model} finds all segments in one pass and takes no {name}: "
+                    "conf, iou and max_det say which count"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentCandidates:
+    """The segments that a prompt may mean; see `anymask.structures.candidates.CandidateMasks`.
 
     Attributes:
-        scores: float32 [K], confidence.
+        segments: of the image.
+        indices: which of them.
+        model: is named in errors.
     """
 
-    def __init__(self, segments: Segments, indices: Sequence[int], model: str) -> None:
-        """Keep some segments of a photo, by their indices; `model` is named in errors."""
-        set_once = partial(object.__setattr__, self)
-        set_once("scores", segments.scores[np.asarray(indices, np.int64)])
-        set_once("_segments", segments)
-        set_once("_indices", tuple(indices))
-        set_once("_model", model)
+    segments: Segments
+    indices: tuple[int, ...]
+    model: str
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """float32 [K], confidence."""
+        return self.segments.scores[np.asarray(self.indices, np.int64)]
 
     @property
     def masks(self) -> NDArray[np.bool_]:
-        """Bool [K, H, W], in the photo's size; made anew each time."""
-        segments: Segments = object.__getattribute__(self, "_segments")
-        width, height = segments.size
-        masks = np.zeros((len(self.scores), height, width), np.bool_)
-        for place, index in enumerate(object.__getattribute__(self, "_indices")):
-            masks[place] = segments.render(index)
+        """Bool [K, H, W], in the image's size; rendered at each call."""
+        width, height = self.segments.size
+        masks = np.zeros((len(self.indices), height, width), np.bool_)
+        for mask, index in zip(masks, self.indices, strict=True):
+            mask[:] = self.segments.render(index)
         return masks
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("logits", "frame", "stability"):
-            raise ModelError(f"{object.__getattribute__(self, '_model')} has no {name}: it finds whole segments")
-        raise AttributeError(name)
+    @property
+    def frame(self) -> ResizeLongestSide:
+        """FastSAM has none.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._missing("frame")
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """FastSAM has none.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._missing("logits")
+
+    @property
+    def stability(self) -> NDArray[np.float32]:
+        """FastSAM has none.
+
+        Raises:
+            ModelError: always.
+        """
+        raise self._missing("stability")
+
+    def _missing(self, name: str) -> ModelError:
+        return ModelError(f"{self.model} has no {name}: it finds whole segments")
 
 
-def refuse_search_options(model: str, positional: Sequence[Any], options: Mapping[str, Any]) -> None:
-    """Refuse options of SAM's search that were set to anything.
-
-    Raises:
-        TypeError: an option that no everything mode has.
-        ModelError: one that FastSAM has no use for.
-    """
-    import inspect
-
-    known = inspect.signature(EncodedImage.everything).parameters
-    if unheard := set(options) - set(known):
-        raise TypeError(f"everything() got an unexpected keyword argument {sorted(unheard)[0]!r}")
-    harmless = ("stop", "progress", "estimate", "max_seconds", "max_memory")
-    wrong = [name for name, value in options.items() if name not in harmless and value != known[name].default]
-    if positional or wrong:
-        raise ModelError(
-            f"{model} finds all segments in one pass and takes no {wrong[0] if wrong else 'sampling'}: "
-            "conf, iou and max_det say which count"
-        )
+def _used(options: GeneratorOptions) -> dict[str, Any]:
+    """Those options of automatic mask generation that FastSAM has a use for."""
+    return {name: getattr(options, name) for name in _USED_OPTIONS}
 
 
-def _mask(segments: Segments, chosen: Chosen, prompt: Prompt, index: int) -> Mask:
-    render = partial(chosen.render, segments)
-    mask = Mask(render, segments.size, score=chosen.score, prompt_index=index)
+def _mask(segments: Segments, selection: SegmentSelection, prompt: Prompt, index: int) -> Mask:
+    mask = Mask(partial(selection.render, segments), segments.size, score=selection.score, prompt_index=index)
     mask = mask.replace(follows_prompt=PromptCheck.of(mask.array, prompt))
     mask.release()  # hundreds of boxes would keep hundreds of full-size masks
     return mask

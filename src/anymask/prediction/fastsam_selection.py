@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.models.fastsam.segments import Segments
-from anymask.prediction.selection import Select
+from anymask.prediction.options import Select
 from anymask.structures.overlap import box_iou
 from anymask.structures.prompt import Prompt
 
@@ -23,7 +23,7 @@ same bound as for SAM's parts in `anymask.prediction.selection`."""
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SegmentSelection:
     """An answer made of segments.
 
     Attributes:
@@ -47,7 +47,7 @@ class Chosen:
         return mask
 
 
-def choose_segments(segments: Segments, prompt: Prompt, select: Select = "object") -> Chosen:
+def select_segments(segments: Segments, prompt: Prompt, select: Select = "object") -> SegmentSelection:
     """Find the segment that a prompt means.
 
     A box: the segment whose tight box is most like it. A click: the smallest sensible segment there; for
@@ -64,7 +64,7 @@ def choose_segments(segments: Segments, prompt: Prompt, select: Select = "object
         The answer; an empty one if nothing lies there.
     """
     if not len(segments):
-        return Chosen()
+        return SegmentSelection()
     inside = segments.contain(prompt.points)
     wanted, unwanted = inside[:, prompt.labels == 1], inside[:, prompt.labels == 0]
     if prompt.box is not None:
@@ -72,14 +72,14 @@ def choose_segments(segments: Segments, prompt: Prompt, select: Select = "object
         return _single(segments, _most_like(segments, prompt.box, np.flatnonzero(broken == broken.min())))
     allowed = ~unwanted.any(axis=1)
     if not wanted.shape[1]:
-        return _single(segments, int(allowed.argmax())) if allowed.any() else Chosen()
+        return _single(segments, int(allowed.argmax())) if allowed.any() else SegmentSelection()
     whole = np.flatnonzero(wanted.all(axis=1) & allowed)
     if len(whole):
         return _single(segments, _smallest(segments, whole, select))
     return _joined(segments, wanted, unwanted, select)
 
 
-def matching(segments: Segments, prompt: Prompt) -> list[int]:
+def matching_segments(segments: Segments, prompt: Prompt) -> list[int]:
     """All segments that keep a prompt's points, best first: most like its box, or smallest."""
     inside = segments.contain(prompt.points)
     keeping = np.flatnonzero((inside == (prompt.labels == 1)).all(axis=1)).tolist()
@@ -90,13 +90,13 @@ def matching(segments: Segments, prompt: Prompt) -> list[int]:
     return sorted(keeping, key=segments.area)
 
 
-def choose_union(segments: Segments, prompt: Prompt) -> Chosen:
+def select_union(segments: Segments, prompt: Prompt) -> SegmentSelection:
     """Answer as the original does: every segment under an included point and under no excluded one, joined.
 
     A box adds the segment that fills it best. Points that all exclude take all other segments.
     """
     if not len(segments):
-        return Chosen()
+        return SegmentSelection()
     joined: NDArray[np.bool_] = np.zeros(len(segments), np.bool_)
     if len(prompt.points):
         inside = segments.contain(prompt.points)
@@ -107,11 +107,11 @@ def choose_union(segments: Segments, prompt: Prompt) -> Chosen:
         box = prompt.box
         joined[max(range(len(segments)), key=lambda index: segments.fit(index, box))] = True
     indices = np.flatnonzero(joined).tolist()
-    return Chosen(tuple(indices), (), min((float(segments.scores[i]) for i in indices), default=0.0))
+    return SegmentSelection(tuple(indices), (), min((float(segments.scores[i]) for i in indices), default=0.0))
 
 
-def _single(segments: Segments, index: int | None) -> Chosen:
-    return Chosen() if index is None else Chosen((index,), (), float(segments.scores[index]))
+def _single(segments: Segments, index: int | None) -> SegmentSelection:
+    return SegmentSelection() if index is None else SegmentSelection((index,), (), float(segments.scores[index]))
 
 
 def _most_like(segments: Segments, box: NDArray[np.float64], among: NDArray[np.int64]) -> int | None:
@@ -141,7 +141,9 @@ def _smallest(segments: Segments, among: NDArray[np.int64], select: Select) -> i
     return int(min(among, key=segments.area))
 
 
-def _joined(segments: Segments, wanted: NDArray[np.bool_], unwanted: NDArray[np.bool_], select: Select) -> Chosen:
+def _joined(
+    segments: Segments, wanted: NDArray[np.bool_], unwanted: NDArray[np.bool_], select: Select
+) -> SegmentSelection:
     """One segment for each included click, without what excluded clicks lie in."""
     excluded = unwanted.any(axis=1)
     joined, removed = set[int](), set[int]()
@@ -154,4 +156,6 @@ def _joined(segments: Segments, wanted: NDArray[np.bool_], unwanted: NDArray[np.
             others = unwanted & ~under[:, None]
             removed |= {_smallest(segments, np.flatnonzero(each), select) for each in others.T if each.any()}
     indices = tuple(sorted(joined))
-    return Chosen(indices, tuple(sorted(removed)), min((float(segments.scores[i]) for i in indices), default=0.0))
+    return SegmentSelection(
+        indices, tuple(sorted(removed)), min((float(segments.scores[i]) for i in indices), default=0.0)
+    )

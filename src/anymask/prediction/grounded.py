@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 
 from anymask.detection.detections import Detections
 from anymask.detection.loading import shared_detector
-from anymask.detection.search import DetectionOptions, detect, detect_batch, filter_detections
+from anymask.detection.options import DetectionOptions
+from anymask.detection.search import detect, detect_batch, filter_detections
 from anymask.errors import PromptError
 from anymask.io.image import Image, ImageSource, open_image
 from anymask.prediction.grounding import MASK_NMS_THRESH, Grounding
@@ -41,7 +42,7 @@ class GroundedSegmenter:
         detector: anything `anymask.detection.loading.load_detector` takes; it runs on the segmenter's engine.
         search: how to look, and which boxes to keep.
         mask_nms_thresh: of masks that overlap more than this IoU only the one found more surely is kept; 1 keeps all.
-        options: of `EncodedImage.segment`, such as ``select``, ``max_hole_area`` and ``max_island_area``.
+        options: of `EncodedImage.segment`, see `anymask.prediction.options.SelectionOptions`.
 
     Raises:
         PromptError: a threshold outside 0 to 1.
@@ -59,7 +60,9 @@ class GroundedSegmenter:
     ) -> None:
         self.segmenter = segmenter
         self.detector = shared_detector(detector, **segmenter.detector_options)
-        self._grounding = Grounding(self.detector, search, mask_nms_thresh, options)
+        self._grounding = Grounding(
+            self.detector, search, mask_nms_thresh, segmenter.image_type.options_type(**options)
+        )
         self.search = self._grounding.search
 
     def __call__(self, source: ImageSource | Image, text: str | Sequence[str], **options: Any) -> MaskSet:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from anymask.detection.base import Detector
 from anymask.detection.detections import Detections
+from anymask.detection.options import DetectionOptions
 from anymask.detection.phrases import checked_phrases, nothing_found, taken_as
-from anymask.detection.search import DetectionOptions, detect
+from anymask.detection.search import detect
 from anymask.errors import PromptError
 from anymask.io.image import Image
+from anymask.prediction.options import SelectionOptions
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt
@@ -56,7 +58,7 @@ class Grounding:
         search: how to detect, and which boxes to keep.
         mask_nms_thresh: of masks that overlap more than this IoU the one with the lower detector score is dropped; 1
             keeps all.
-        options: of `EncodedImage.segment`, such as ``select``, ``max_hole_area`` and ``max_island_area``.
+        options: of `EncodedImage.segment`.
 
     Raises:
         PromptError: a threshold outside 0 to 1.
@@ -67,14 +69,14 @@ class Grounding:
         detector: Detector,
         search: DetectionOptions | None = None,
         mask_nms_thresh: float = MASK_NMS_THRESH,
-        options: Mapping[str, Any] | None = None,
+        options: SelectionOptions | None = None,
     ) -> None:
         if not 0 <= mask_nms_thresh <= 1:
             raise PromptError(f"mask_nms_thresh is {mask_nms_thresh}: it takes 0 to 1")
         self.detector = detector
         self.search = search or DetectionOptions()
         self.mask_nms_thresh = mask_nms_thresh
-        self.options = dict(options or {})
+        self.options = (options or SelectionOptions()).as_dict()
 
     def segment(self, encoded: SegmentsBoxes, text: str | Sequence[str]) -> MaskSet:
         """Detect text in an encoded image, and segment what was detected."""

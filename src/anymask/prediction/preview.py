@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anymask.prediction.options import Select
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, prompt_kind
 from anymask.prediction.ranking import rank_features, rank_scores
-from anymask.prediction.selection import Select, exclusions_followed, select_by_rank, select_mask
+from anymask.prediction.selection import exclusions_followed, select_by_rank, select_mask
 from anymask.structures.candidates import Candidates, stability_score
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide

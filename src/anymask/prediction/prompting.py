@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click
+from anymask.prediction.options import Select
 from anymask.prediction.ranking import corrective_rank_features, corrective_rank_scores, rank_features, rank_scores
 from anymask.prediction.selection import (
     ANSWERS,
     SINGLE,
-    Select,
     blend,
     blend_by_rank,
     box_rank_scores,

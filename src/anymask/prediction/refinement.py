@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.errors import PromptError
+from anymask.prediction.options import Refine
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.selection import check_logits
 from anymask.prediction.window import DETAIL, Detail, seam_ramp
@@ -24,7 +23,6 @@ from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt
 from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, warp_logits
 
-Refine = Literal["auto", "off", "max"]
 Look = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestSide]]
 """Runs the encoder on pixels, uint8 [H, W, 3]."""
 
@@ -37,12 +35,6 @@ _MARGIN = 0.5
 _AGREEMENT = 0.8
 _DETAIL_AGREEMENT = 0.7
 _TRUST_IN_DETAIL, _TRUST_IN_SIZE = 2 / 3, 1 / 2
-
-
-def check_refine(refine: str) -> None:
-    """Refuse an unknown way of refining with one line."""
-    if refine not in get_args(Refine):
-        raise PromptError(f"refine must be one of {', '.join(get_args(Refine))}, not {refine!r}")
 
 
 @dataclass(frozen=True, eq=False)

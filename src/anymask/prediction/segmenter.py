@@ -76,11 +76,11 @@ def load(
     return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
 
 
-_IMAGES = {
-    "sam": ("anymask.prediction.encoded_image", "EncodedImage"),
+_IMAGE_TYPES = {
+    "sam": ("anymask.prediction.sam", "SamImage"),
     "fastsam": ("anymask.prediction.fastsam", "FastSamImage"),
 }
-"""Family → module and class of its encoded images; imported when an image is encoded."""
+"""Model family → module and class of its encoded images; imported when they are needed."""
 
 
 class Segmenter:
@@ -133,11 +133,14 @@ class Segmenter:
             if self._store is not None:
                 self._store.put(embedding, image.pixel_hash, *self._key)
         embedding.setflags(write=False)
-        module, name = _IMAGES[self.network.name]
-        encoded: EncodedImage = getattr(import_module(module), name)(
-            self._runtime, image, embedding, time.perf_counter() - started
-        )
-        return encoded
+        return self.image_type(self._runtime, image, embedding, time.perf_counter() - started)
+
+    @property
+    def image_type(self) -> type[EncodedImage]:
+        """The class of the model's encoded images."""
+        module, name = _IMAGE_TYPES[self.network.name]
+        image_type: type[EncodedImage] = getattr(import_module(module), name)
+        return image_type
 
     def embedding_path(self, image: Image) -> Path | None:
         """Where the embedding of a picture is kept on disk, whether it is there or not; None without a store."""

@@ -8,19 +8,16 @@ a promise is chosen only if every candidate breaks one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.errors import PromptError
+from anymask.prediction.options import Select
 from anymask.structures.candidates import Candidates
 from anymask.structures.overlap import box_iou, pairwise_iou, tight_box
 from anymask.structures.prompt import Prompt
 from anymask.structures.prompt_check import PromptCheck, check_points
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
-
-Select = Literal["object", "part", "score"]
 
 SINGLE = 0
 """Index of the answer that the reference gives with `multimask_output=False`."""
@@ -30,12 +27,6 @@ ANSWERS = 4
 
 _PART_SCORE = 0.7
 """The least predicted IoU at which a smaller answer is still a part and not noise."""
-
-
-def check_select(select: str) -> None:
-    """Refuse an unknown way of choosing with one line."""
-    if select not in get_args(Select):
-        raise PromptError(f"select must be one of {', '.join(get_args(Select))}, not {select!r}")
 
 
 def select_mask(candidates: Candidates, prompt: Prompt, select: Select = "object") -> tuple[int, PromptCheck | None]:

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.prediction.alternatives import SAME, distinct_masks
 from anymask.prediction.encoded_image import EncodedImage
+from anymask.prediction.options import Select
 from anymask.prediction.preview import preview
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
-from anymask.prediction.selection import Select
+from anymask.prediction.sam import SamImage
 from anymask.prediction.window import Detail, ImageWindow, render_logits, seam_ramp
 from anymask.structures.mask import Mask
 from anymask.structures.mask_input import MASK_LOGIT, mask_logits
@@ -42,9 +44,9 @@ _FULL = 0.95
 """The share of the window from which on a mask fills it, so that nothing of its shape is seen there."""
 
 
-def can_zoom(encoded: EncodedImage) -> bool:
-    """Whether the encoded's model takes windows: one whose answers are logits."""
-    return type(encoded) is EncodedImage
+def can_zoom(encoded: EncodedImage) -> TypeGuard[SamImage]:
+    """Whether the image's model takes windows."""
+    return encoded.capabilities.zoom
 
 
 class ZoomedView:
@@ -59,7 +61,7 @@ class ZoomedView:
         nbytes: memory that it takes.
     """
 
-    def __init__(self, encoded: EncodedImage, window: ImageWindow) -> None:
+    def __init__(self, encoded: SamImage, window: ImageWindow) -> None:
         x0, y0, x1, y1 = window
         family = encoded.runtime.model
         embedding = family.encode(np.ascontiguousarray(encoded.pixels[y0:y1, x0:x1]))
@@ -252,13 +254,7 @@ def zoom_alternatives(
         PromptError: no included point.
     """
     found = [(mask, True) for mask in closeup.alternatives(prompt, most)] if closeup is not None else []
-    if can_zoom(encoded):
-        whole = list(encoded.alternatives(prompt.points, prompt.labels, most))
-    else:  # a family whose candidates are whole segments
-        given = encoded.predict(prompt.points, prompt.labels)
-        whole = [
-            Mask(mask, encoded.size, score=float(score)) for mask, score in zip(given.masks, given.scores, strict=True)
-        ]
+    whole = encoded.alternatives(prompt.points, prompt.labels, most)
     for mask in whole:
         if len(found) < most and not any(iou(mask.array, other.array) > SAME for other, _ in found):
             found.append((mask, False))

@@ -39,7 +39,7 @@ def find_everything(
         PromptError: a parameter out of its range.
     """
     partial = _Partial(encoded.size, shown, tell)
-    result = encoded.everything(**parameters, stop=lambda: job.must_stop, progress=partial.tell)
+    result = encoded.everything(**parameters, stop=lambda: job.is_told_to_stop, progress=partial.tell)
     return _content(result, shown)
 
 
@@ -54,7 +54,7 @@ def _content(result: GeneratedMasks, shown: Shown) -> dict[str, Any]:
     return {
         "masks": entries,
         "skipped": result.skipped,
-        "asked": result.found.asked,
+        "asked": result.data.prompts,
         **{name: getattr(result.provenance, name) for name in ("model", "engine", "precision", "device", "version")},
         "seconds": {step: round(seconds, 4) for step, seconds in result.provenance.seconds.items()},
     }
@@ -73,9 +73,9 @@ class _Partial:
     def tell(self, status: GeneratorProgress) -> None:
         fresh = [mask for mask in status.latest() if mask.size == self._size and self._is_new(mask)]
         progress = {
-            "asked": status.asked,
-            "planned": status.planned,
-            "found": status.found,
+            "asked": status.prompts,
+            "planned": status.max_prompts,
+            "found": status.masks,
             "seconds": round(status.seconds, 2),
         }
         if fresh or time.monotonic() - self._last > _TELL_EVERY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,38 @@ from numpy.typing import NDArray
 from anymask.structures.transforms import ResizeLongestSide
 
 STABILITY_OFFSET = 1.0
+
+
+class CandidateMasks(Protocol):
+    """K masks of one prompt: `Candidates`, or segments of a model without logits.
+
+    Reading `frame`, `logits` or `stability` raises a `ModelError` where the model has no logits.
+    """
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """Bool [K, H, W], in the size of the image."""
+        ...
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """float32 [K]: predicted IoU, or confidence."""
+        ...
+
+    @property
+    def frame(self) -> ResizeLongestSide:
+        """The image's geometry in the model."""
+        ...
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """float32 [K, 256, 256]."""
+        ...
+
+    @property
+    def stability(self) -> NDArray[np.float32]:
+        """float32 [K]."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

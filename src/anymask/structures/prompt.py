@@ -77,6 +77,9 @@ class Prompt:
         }
 
 
+_INCLUDE = np.ones(1, np.int64)
+
+
 def make_prompts(
     size: tuple[int, int],
     *,
@@ -106,7 +109,7 @@ def make_prompts(
         points: [N, 2] (x, y); or one such list per object.
         labels: [N], 1 include, 0 exclude; all 1 if left out.
         box: four numbers in `box_format`, of the one object.
-        boxes: [M, 4], one object each.
+        boxes: [M, 4], one object each; `[]` gives no prompts.
         mask_input: logits [1, 256, 256] or a mask image, see `anymask.structures.mask_input.as_mask_input`.
         text: description of the object; alone it is a prompt, otherwise it is added to every prompt.
         each: one object per point.
@@ -152,6 +155,11 @@ def make_prompt(
     """
     reader = Coordinates(size, coordinates, box_format, outside, orientation)
     return _prompt(_Unchecked(points, labels, box, mask_input, ""), reader, text)
+
+
+def point_prompts(points: npt.NDArray[np.float64]) -> list[Prompt]:
+    """One prompt for each point, float64 [B, 2] (x, y) in pixels of the image; all included."""
+    return [Prompt(points=point[None], labels=_INCLUDE) for point in points]
 
 
 def parse_point(text: str, size: tuple[int, int] | None = None) -> tuple[float, float]:
@@ -264,8 +272,8 @@ def _one_per_entry(points: Any, labels: Any, box: Any, boxes: Any, mask_input: A
     rows = _rows(points if boxes is None else boxes, "points" if boxes is None else "boxes")
     if boxes is not None and rows and not hasattr(rows[0], "__len__") and rows[0] is not None:
         raise PromptError(f"boxes is {boxes!r}: it takes a list of boxes, [M, 4]; a single one goes into box")
-    if not rows:
-        raise PromptError("nothing to look for: boxes is empty")
+    if not rows and boxes is None:
+        raise PromptError("nothing to look for: points is empty")
     return [
         _Unchecked(*arguments, f"object {index}: ")
         for index, arguments in enumerate(

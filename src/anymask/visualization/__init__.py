@@ -1,6 +1,6 @@
-"""Drawings of results: side by side, candidates in a row, levels of parts, contact sheets, animations.
+"""Images that explain: results side by side, candidates in a row, levels of parts, contact sheets, animations.
 
-All are Pillow images. The overlay itself is `anymask.visualization.overlay`.
+All return Pillow images. The overlay itself is `anymask.visualization.overlay`.
 """
 
 from anymask.visualization.animation import click_frames, save_animation

@@ -1,4 +1,4 @@
-"""Masks after each click, as an animated GIF or WebP."""
+"""A mask growing click by click, as an animated GIF or WebP."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from anymask.structures.mask_set import MaskSet
 from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
 
 ANIMATION_SIDE = 640
-"""Long side of the frames of larger images, in pixels."""
-CLICK, MASK, LAST = 500, 1100, 2600
-"""Milliseconds that a click is shown before its mask, that a mask is shown, and that the last mask is shown."""
+CLICK, ANSWER, LAST = 500, 1100, 2600
+"""Milliseconds that a click is shown before its answer, that an answer is shown, and that the last one is."""
 
 
 class Promptable(Protocol):
@@ -39,7 +38,7 @@ class Promptable(Protocol):
 def click_frames(
     encoded: Promptable, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
 ) -> tuple[list[PIL.Image.Image], list[int]]:
-    """Segment with one click more each time, and draw every click and every mask.
+    """Ask with one click more each time, and image every click and every answer.
 
     ```python
     frames, milliseconds = click_frames(encoded, [(290, 215), (362, 285)], [1, 0])
@@ -53,7 +52,7 @@ def click_frames(
         style: fields of `anymask.visualization.overlay.Style`.
 
     Returns:
-        The frames, all of one size, and the duration of each in milliseconds.
+        The frames, all of one size, and how long to show each, in milliseconds.
 
     Raises:
         PromptError: no point, or none that is included.
@@ -65,26 +64,26 @@ def click_frames(
         raise PromptError("an animation needs at least one included point")
     pixels = encoded.source.pixels
     frames, durations = [draw(pixels, (), (), **options)], [CLICK]
-    earlier: Sequence[Any] | MaskSet = ()
+    answer: Sequence[Any] | MaskSet = ()
     for count in range(1, len(clicks) + 1):
         if not (marks[:count] == 1).any():
-            continue  # excluded points alone are no prompt
+            continue  # nothing can be asked until something is included
         result = encoded.segment(points=clicks[:count], labels=marks[:count])
-        frames.append(draw(pixels, [mask.replace(prompt_index=0) for mask in earlier], result.prompts, **options))
+        frames.append(draw(pixels, [mask.replace(prompt_index=0) for mask in answer], result.prompts, **options))
         frames.append(draw(pixels, result, result.prompts, **options))
-        durations += [CLICK, MASK]
-        earlier = result
+        durations += [CLICK, ANSWER]
+        answer = result
     durations[-1] = LAST
     return frames, durations
 
 
 def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: Sequence[int]) -> Path:
-    """Write frames as an endless animation, atomically.
+    """Write frames as an endless animation, in one step.
 
     Args:
         path: ends with .gif or .webp.
         frames: all of one size.
-        milliseconds: the duration of each.
+        milliseconds: how long to show each.
 
     Raises:
         InputError: another ending, no frames, frames of several sizes, or another number of durations.
@@ -108,11 +107,11 @@ def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: 
 
 
 def _indexed(frames: Sequence[PIL.Image.Image]) -> list[PIL.Image.Image]:
-    """Frames in one palette of 256 colours, of which some are reserved for stars, which cover few pixels."""
+    """Frames in 256 common colours; those of stars have a place of their own, for all that they cover little."""
     width, height = frames[0].size
-    small = [frame.resize((max(1, width // 2), max(1, height // 2))) for frame in (frames[0], frames[-1])]
-    both = PIL.Image.new("RGB", (small[0].width, small[0].height * 2))
-    for index, frame in enumerate(small):
+    few = [frame.resize((max(1, width // 2), max(1, height // 2))) for frame in (frames[0], frames[-1])]
+    both = PIL.Image.new("RGB", (few[0].width, few[0].height * 2))
+    for index, frame in enumerate(few):
         both.paste(frame, (0, index * frame.height))
     own = [level for color in (INCLUDE, EXCLUDE, WHITE, INK) for level in color]
     common = both.quantize(256 - len(own) // 3, PIL.Image.Quantize.MEDIANCUT).getpalette() or []

@@ -1,4 +1,4 @@
-"""Plots for notebooks, with matplotlib (extra `notebook`); the functions have the names that SAM lessons use."""
+"""Images in notebooks, with matplotlib (extra `notebook`): the functions that SAM lessons use, by the same names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from anymask.structures.prompt import Prompt
 
 OPACITY = 0.55
-"""Of plotted masks."""
 
 
 def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, marker_size: float = 375) -> Axes:
@@ -36,7 +35,7 @@ def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, ma
         The axes.
 
     Raises:
-        InputError: another number of labels than points, or labels other than 0 and 1.
+        InputError: points and labels that do not belong together.
     """
     axes = _axes(ax)
     points, kinds = np.asarray(coords, float).reshape(-1, 2), np.asarray(labels).reshape(-1)
@@ -118,7 +117,7 @@ def show_contours(masks: Any, ax: Axes | None = None, linewidth: float = 2) -> A
 
 
 def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | None = None) -> Figure:
-    """Plot all candidate masks of one prompt in a row, each over the image with its score as title.
+    """Plot all answers to one prompt in a row, each over the image with its score as title.
 
     ```python
     show_candidates(encoded.pixels, encoded.predict(points=[(350, 450)]))
@@ -127,7 +126,7 @@ def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | N
     Args:
         image: uint8 [H, W, 3].
         candidates: of `EncodedImage.predict`.
-        prompt: its points and its box are plotted, too.
+        prompt: what was asked: its points and its box are plotted, too.
 
     Returns:
         A new figure.
@@ -146,8 +145,8 @@ def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | N
         axes.set_title(f"Mask {index}, score {score:.3f}")
         axes.axis("off")
     figure.tight_layout()
-    result: Figure = figure
-    return result
+    done: Figure = figure
+    return done
 
 
 def show_binary_mask(mask: Mask | ArrayLike, score: float | None = None, ax: Axes | None = None) -> Axes:
@@ -155,7 +154,7 @@ def show_binary_mask(mask: Mask | ArrayLike, score: float | None = None, ax: Axe
 
     Args:
         mask: a Mask, or bool [H, W], or [1, H, W].
-        score: predicted IoU; by default that of a Mask.
+        score: predicted IoU; a Mask's own if left out.
         ax: where to plot, the current axes if left out.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Several views of one result side by side."""
+"""Several views of one result in one image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.visualization.overlay import draw
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-    from anymask.structures.candidates import Candidates
+    from anymask.structures.candidates import CandidateMasks
     from anymask.structures.mask_hierarchy import Tree
     from anymask.structures.prompt import Prompt
 
@@ -29,11 +29,11 @@ def side_by_side(result: MaskSet, **style: Any) -> PIL.Image.Image:
     """The image, and beside it the result drawn over it.
 
     Args:
-        result: with its image.
+        result: with its image at hand.
         style: fields of `anymask.visualization.overlay.Style`.
 
     Raises:
-        InputError: the result has no image.
+        InputError: the image is not at hand.
     """
     options = {"max_side": PANEL_SIDE, **style}
     plain = draw(result.image.pixels, (), (), max_side=options["max_side"])
@@ -46,15 +46,17 @@ def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> 
     Args:
         mask: the mask.
         title: another line over it.
-        max_side: larger masks are drawn at this long side, in pixels.
+        max_side: larger ones are shown at this long side.
     """
     panel = PIL.Image.fromarray(mask.array.view(np.uint8) * np.uint8(255))
     panel.thumbnail((max_side, max_side), PIL.Image.Resampling.BOX)
     return row([panel], [_score(mask.label, mask.score) if title is None else title])
 
 
-def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None = None, **style: Any) -> PIL.Image.Image:
-    """All candidate masks of one prompt, side by side, each with its score.
+def candidates_row(
+    image: Image, candidates: CandidateMasks, prompt: Prompt | None = None, **style: Any
+) -> PIL.Image.Image:
+    """All answers of the model to one prompt, side by side, each with its score.
 
     ```python
     candidates_row(encoded.source, encoded.predict(points=[(350, 450)]))
@@ -63,7 +65,7 @@ def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None =
     Args:
         image: the image.
         candidates: of `EncodedImage.predict`.
-        prompt: drawn over each, too.
+        prompt: what was asked, to be drawn, too.
         style: fields of `anymask.visualization.overlay.Style`.
     """
     options = {"max_side": PANEL_SIDE, **style}
@@ -75,31 +77,31 @@ def candidates_row(image: Image, candidates: Candidates, prompt: Prompt | None =
     return row(panels, titles)
 
 
-def levels(result: MaskSet, max_panels: int = 4, **style: Any) -> PIL.Image.Image:
-    """A panel for each level of the hierarchy: wholes, their parts, and so on; masks have their colour of the overlay.
+def levels(result: MaskSet, most: int = 4, **style: Any) -> PIL.Image.Image:
+    """Wholes, their parts, and the parts of these, in a panel each; every mask in the colour that it always has.
 
     Args:
         result: of everything mode, or any other with parts and wholes.
-        max_panels: deeper levels share the last panel.
+        most: panels at most; deeper levels share the last one.
         style: fields of `anymask.visualization.overlay.Style`.
 
     Raises:
-        InputError: no masks, or no image.
+        InputError: no masks, or the image is not at hand.
     """
     if not len(result):
         raise InputError("there are no masks, so there are no levels of parts")
     options = {"max_side": PANEL_SIDE, "labels": False, **style}
-    depth = np.minimum(_tree(result).levels, max_panels - 1)
+    depth = np.minimum(_tree(result).levels, most - 1)
     panels, titles = [], []
     for level in range(int(depth.max()) + 1):
-        indices = np.flatnonzero(depth == level).tolist()
-        panels.append(draw(result.image.pixels, _Selection(result, indices), (), **options))
+        chosen = np.flatnonzero(depth == level).tolist()
+        panels.append(draw(result.image.pixels, _Chosen(result, chosen), (), **options))
         name = "wholes" if level == 0 else "parts" if level == 1 else f"parts of level {level}"
-        titles.append(f"{len(indices)} {name}")
+        titles.append(f"{len(chosen)} {name}")
     return row(panels, titles)
 
 
-class _Selection(list[Mask]):
+class _Chosen(list[Mask]):
     """Some masks of a result, with the indices that give them their colours."""
 
     def __init__(self, result: MaskSet, indices: Sequence[int]) -> None:
@@ -108,7 +110,7 @@ class _Selection(list[Mask]):
 
 
 def _tree(result: MaskSet) -> Tree:
-    """The tree of a result of everything mode, or one computed from the masks."""
+    """The tree that a result of everything mode carries, or one from the masks alone."""
     tree: Tree | None = getattr(result, "tree", None)
     if tree is not None:
         return tree

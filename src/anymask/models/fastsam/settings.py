@@ -1,36 +1,27 @@
+"""Which segments of FastSAM's pass count."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from anymask.errors import PromptError
 from anymask.models.fastsam.output import LEAST_CONF
-
-if TYPE_CHECKING:
-    pass
+from anymask.structures.options import Options, option
 
 
 @dataclass(frozen=True)
-class FastSamSettings:
+class FastSamSettings(Options):
     """Which segments count; the names and the meaning are those of the original.
 
-    Attributes:
-        conf: least confidence, 0.001 to 1.
-        iou: of two boxes that overlap more than this only the surer one counts, 0 to 1.
-        max_det: at most so many segments, the surest ones.
+    Raises:
+        PromptError: a value out of its range.
     """
 
-    conf: float = 0.4
-    iou: float = 0.9
-    max_det: int = 300
-
-    def __post_init__(self) -> None:
-        for name, least in (("conf", LEAST_CONF), ("iou", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 1:
-                raise PromptError(f"{name} must lie between {least} and 1, not {value!r}")
-        if isinstance(self.max_det, bool) or not isinstance(self.max_det, int) or self.max_det < 1:
-            raise PromptError(f"max_det must be a whole number from 1 on, not {self.max_det!r}")
+    conf: float = option(0.4, "Least confidence.", at_least=LEAST_CONF, at_most=1)
+    iou: float = option(
+        0.9, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
+    )
+    max_det: int = option(300, "At most so many segments, those of highest confidence.", at_least=1)
 
     def changed(self, **changes: Any) -> FastSamSettings:
         """The same with what is not None replaced.

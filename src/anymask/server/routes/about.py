@@ -14,7 +14,7 @@ from anymask.formats.registry import all_formats
 from anymask.server.auth import COOKIE, same_token
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import service_of
-from anymask.server.schemas.requests import Body
+from anymask.server.schemas.option_fields import Body
 from anymask.server.schemas.responses import content, problems
 
 router = APIRouter(tags=["server"])

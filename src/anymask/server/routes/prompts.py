@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.server.exports import cutout_png, export_masks, media_types
+from anymask.server.exports import cut_out_png, exported, media_types
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
@@ -29,7 +29,7 @@ from anymask.server.schemas.responses import (
     content,
     problems,
 )
-from anymask.server.segment_handler import detect_text
+from anymask.server.segment_handler import answer_detect
 
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
@@ -80,7 +80,7 @@ async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Respo
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
         image = service.images.open(id)
-        work = partial(detect_text, service.segmenter, service.settings.detector, image, body)
+        work = partial(answer_detect, service.segmenter, service.settings.detector, image, body)
         return answer_json(await service.prompting.run(work, deadline))
 
 
@@ -108,7 +108,7 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
     stored_image = service.images.get(id)
     with service.encoding.place(client_of(request)):
         work = partial(
-            cutout_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
+            cut_out_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
         )
         return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
 
@@ -124,7 +124,7 @@ async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     stored_image = service.images.get(id)
     with service.prompting.place(client_of(request)):
         work = partial(
-            export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
+            exported, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
         )
         name, kind, content = await service.prompting.run(work, service.deadline())
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field, FiniteFloat
+
+from anymask.automatic.options import GeneratorOptions
+from anymask.detection.options import DetectionOptions
+from anymask.prediction.options import SelectionOptions
+from anymask.server.schemas.option_fields import Body, with_options
 
 Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2, description="[x, y]")]
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description="[x_min, y_min, x_max, y_max]")]
@@ -15,12 +20,6 @@ Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or 
 Label = Annotated[str, Field(max_length=200)]
 ColorList = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Body(BaseModel):
-    """A request's content; unknown members are refused, so that a typing error is not silently ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Runs(Body):
@@ -44,8 +43,9 @@ class PromptBody(Body):
     label: Label | None = Field(None, description="name for the masks that answer this")
 
 
+@with_options(SelectionOptions)
 class SegmentBody(Body):
-    """What to cut out, and how to answer."""
+    """What to segment, and in which form to return it."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -64,11 +64,7 @@ class SegmentBody(Body):
     )
     candidates: bool = Field(False, description="also the model's three answers to each prompt")
     format: Literal["rle", "polygons", "png"] = "rle"
-    select: Literal["object", "part", "score"] = "object"
-    refine: Literal["auto", "off", "max"] = "auto"
     coordinates: Literal["pixels", "normalized", "percent"] = "pixels"
-    max_hole_area: Annotated[int, Field(ge=0)] = 0
-    max_island_area: Annotated[int, Field(ge=0)] = 0
     store: bool = Field(True, description="false: no later request will refer to the masks, as for previews")
     preview: bool = Field(
         False, description="one look alone, in a third of the time: without `refine`, in a `window` only if it is ready"
@@ -102,39 +98,33 @@ class ZoomBody(Body):
     window: Box
 
 
+@with_options(
+    GeneratorOptions,
+    limits={
+        "points_per_side": {"at_most": 128},
+        "points_per_batch": {"at_most": 64},
+        "stability_score_offset": {"at_most": 100},
+        "crop_n_layers": {"at_most": 3},
+        "crop_n_points_downscale_factor": {"at_most": 16},
+        "tile": {"at_least": 256, "at_most": 65536},
+    },
+    without=("max_memory",),
+)
 class EverythingBody(Body):
-    """Parameters of `EncodedImage.everything`."""
+    """Options of `EncodedImage.everything`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"max_seconds": 10}]})
 
-    sampling: Literal["adaptive", "grid"] = "adaptive"
-    points_per_side: Annotated[int, Field(ge=1, le=128)] = 32
-    points_per_batch: Annotated[int, Field(ge=1, le=64)] = 16
-    pred_iou_thresh: Annotated[float, Field(ge=-100, le=100)] = 0.88
-    stability_score_thresh: Share = 0.95
-    stability_score_offset: Annotated[float, Field(ge=0, le=100)] = 1.0
-    box_nms_thresh: Share = 0.7
-    crop_n_layers: Annotated[int, Field(ge=0, le=3)] = 0
-    crop_nms_thresh: Share = 0.7
-    crop_overlap_ratio: Annotated[float, Field(ge=0, lt=1)] = 512 / 1500
-    crop_n_points_downscale_factor: Annotated[int, Field(ge=1, le=16)] = 1
-    min_mask_region_area: Annotated[FiniteFloat, Field(ge=0)] = 0
-    min_area: Annotated[FiniteFloat, Field(ge=0)] = 0
-    max_area: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    roi: Box | None = None
-    tile: Annotated[int, Field(ge=256, le=65536)] | None = None
-    max_seconds: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    roi: Box | None = Field(None, description="only objects whose centre lies in this box, in pixels")
 
 
+@with_options(DetectionOptions, limits={"zoom": {"at_most": 4}})
 class DetectBody(Body):
-    """Words to find boxes for."""
+    """Text to find boxes for."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"text": "cup"}]})
 
     text: Annotated[str, Field(min_length=1, max_length=500)]
-    threshold: Share | None = None
-    max_per_label: Annotated[int, Field(ge=1)] | None = None
-    zoom: Annotated[int, Field(ge=1, le=4)] = 1
 
 
 class MaskBody(Body):

@@ -1,8 +1,7 @@
-/** The application: the image, the history of actions, and the masks that follow; no elements of the page. */
+/** The application's heart: the image, what the person did, and the masks that follow; no elements of the page. */
 
 import { say, sayFailure } from "./ui/live_region.js";
-import { MaskCache, promptOf } from "./mask_cache.js";
-import { hasPick } from "./core/alternatives.js";
+import { Answers, promptOf } from "./mask_cache.js";
 import { factsOf, nameOf } from "./core/labels.js";
 import { activeObject, canSplit, reduce, start } from "./core/state.js";
 import { loadImage, loadSession, saveImage, saveSession } from "./net/storage.js";
@@ -13,18 +12,18 @@ const EXACT = 4e6; // pixels up to which the image is shown without compression
 export class App {
   /**
    * @param {import("./net/api.js").Api} api
-   * @param {object} page shows what changes: changed(), image(image), progress(text, share), preview(image), and
-   *   paint(), whose promise resolves when the preview is on the screen
-   * @param {import("./canvas/zoom_window.js").ZoomWindow} zoomWindow
+   * @param {object} page shows what changes: changed(), image(image), progress(text, share), glimpse(image), and
+   *   glimpsed(), whose promise resolves when the preview is on the screen
+   * @param {import("./canvas/zoom_window.js").Closer} closer
    */
-  constructor(api, page, zoomWindow) {
+  constructor(api, page, closer) {
     this.api = api;
     this.page = page;
-    this.zoomWindow = zoomWindow;
+    this.closer = closer;
     this.image = null;
     this.file = null;
     this.history = start();
-    this.masks = null;
+    this.answers = null;
     this.busy = 0;
     this.opening = 0;
   }
@@ -37,22 +36,22 @@ export class App {
     return activeObject(this.state);
   }
 
-  /** Read, send and encode an image; objects of the image before are dropped. @param {File} file */
+  /** Read, send and encode an image; objects of the one before are put away. @param {File} file */
   async open(file, history = start()) {
     const turn = ++this.opening;
     try {
       this.page.progress(S.reading(file.name), null);
-      const preview = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
+      const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
       if (turn !== this.opening) return false;
-      if (preview)
-        this.page.preview({ pixels: preview, width: preview.width, height: preview.height, name: file.name });
+      if (glimpse)
+        this.page.glimpse({ pixels: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
       const about = await this.api.upload(
         file,
         (share) => turn === this.opening && this.page.progress(S.sending(share), share),
       );
       if (turn !== this.opening) return false;
       await saveImage(about.id, file).catch(() => say(S.storageFull));
-      await this.#setImage({ ...about, name: file.name }, file, history, turn);
+      await this.#take({ ...about, name: file.name }, file, history, turn);
       return true;
     } catch (error) {
       if (turn === this.opening) {
@@ -74,7 +73,7 @@ export class App {
       this.page.progress(S.reading(image.name), null);
       const about = await this.api.image(image.id);
       const file = await loadImage(image.id);
-      await this.#setImage({ ...about, name: image.name }, file, history, turn);
+      await this.#take({ ...about, name: image.name }, file, history, turn);
     } catch (error) {
       const file = error.lostImage ? await loadImage(image.id) : null;
       if (file) return this.open(file, history);
@@ -91,55 +90,55 @@ export class App {
     const before = this.history;
     this.history = reduce(before, action);
     if (this.history === before) return false;
-    this.#announceAction(action, before.present);
+    this.#announce(action, before.present);
     this.#save();
     this.refresh();
     return true;
   }
 
-  /** Request the masks that are not in the cache, and show the others. */
+  /** Ask for what is not known yet, and show what is. */
   refresh() {
     this.page.changed();
     if (!this.image) return;
     for (const object of this.state.objects) {
-      if (!this.masks.get(object)) this.#fetch(object);
-      else if (object.id === this.state.active) this.#announceMask(object);
+      if (!this.answers.known(object)) this.#fetch(object);
+      else if (object.id === this.state.active) this.#speak(object);
     }
   }
 
   async #fetch(object) {
-    const { masks } = this;
+    const { answers } = this;
     this.busy++;
     try {
-      // The preview is one run of the decoder and is drawn at once; the mask may take several, and the encoder.
+      // What one look gives is drawn at once; the answer itself may take several, and the encoder.
       const last = object.steps[object.steps.length - 1];
-      if (object === this.active && ["point", "box"].includes(last?.kind) && !hasPick(last)) {
-        await masks.fetchPreview(object.steps).catch(() => null);
-        if (masks !== this.masks) return;
-        await this.page.paint(); // the full request would take the processor from drawing
+      if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
+        await answers.glimpse(object.steps).catch(() => null);
+        if (answers !== this.answers) return;
+        await this.page.glimpsed(); // the full question would take the processor from drawing
       }
-      await masks.fetch(object);
-      if (masks !== this.masks) return;
+      await answers.of(object);
+      if (answers !== this.answers) return;
       this.page.changed();
-      if (this.active === object) this.#announceMask(object);
+      if (this.active === object) this.#speak(object);
     } catch (error) {
-      if (masks === this.masks) sayFailure(error);
+      if (answers === this.answers) sayFailure(error);
     } finally {
       this.busy--;
     }
   }
 
-  /** Announce the mask of the active object, once. */
-  #announceMask(object) {
-    const mask = this.masks.get(object);
-    if (!mask || !(object.steps.length || object.edits.length)) return;
-    const key = JSON.stringify([object.id, object.steps, object.edits]);
-    if (key === this.announcedKey) return;
-    this.announcedKey = key;
-    say(S.message.selected(nameOf(object), factsOf(mask)) + (mask.follows_prompt === false ? S.message.broken : ""));
+  /** Say what is selected now. */
+  #speak(object) {
+    const answer = this.answers.known(object);
+    if (!answer || !(object.steps.length || object.edits.length)) return;
+    const spoken = JSON.stringify([object.id, object.steps, object.edits]);
+    if (spoken === this.spoken) return;
+    this.spoken = spoken;
+    say(S.message.selected(nameOf(object), factsOf(answer)) + (answer.follows_prompt === false ? S.message.broken : ""));
   }
 
-  #announceAction(action, before) {
+  #announce(action, before) {
     const object = before.objects.find((each) => each.id === (action.id ?? before.active));
     const line = {
       undo: () => S.message.undone,
@@ -149,11 +148,11 @@ export class App {
       open: () => S.message.reopened(nameOf(object)),
       remove: () => S.message.removed(nameOf(object)),
     }[action.type];
-    this.announcedKey = null;
+    this.spoken = null;
     if (line) say(line());
   }
 
-  async #setImage(image, file, history, turn) {
+  async #take(image, file, history, turn) {
     this.page.progress(S.encoding, null);
     const ready = this.api.ready(image.id);
     const exact = image.width * image.height <= EXACT;
@@ -163,11 +162,11 @@ export class App {
     this.file = file;
     this.history = history;
     const server = {
-      segment: (prompt, options) => this.#segment(image.id, prompt, options),
-      alternatives: (...clicks) => this.#withResend(() => this.api.alternatives(image.id, ...clicks)),
-      groups: (...clicks) => this.#withResend(() => this.api.groups(image.id, ...clicks)),
+      segment: (prompt, options) => this.#ask(image.id, prompt, options),
+      alternatives: (...clicks) => this.#patiently(() => this.api.alternatives(image.id, ...clicks)),
+      apart: (...clicks) => this.#patiently(() => this.api.apart(image.id, ...clicks)),
     };
-    this.masks = new MaskCache(this.image, server, () => this.state.objects);
+    this.answers = new Answers(this.image, server, () => this.state.objects);
     this.page.image(this.image);
     await ready;
     if (turn !== this.opening) return;
@@ -177,40 +176,40 @@ export class App {
     this.refresh();
   }
 
-  /** Segment; if the server has forgotten the image, send it again first: its id is the same. */
-  async #segment(id, prompt, options) {
+  /** Ask; if the server has forgotten the image, send it again first: its name is the same. */
+  async #ask(id, prompt, options) {
     try {
       return await this.api.segment(id, prompt, options);
     } catch (error) {
       if (options.store === false || options.preview || !(await this.sendAgain(error))) throw error;
       if (!prompt.logits) return this.api.segment(id, prompt, options);
-      throw Object.assign(new Error(error.message), { expected: true, lostLogits: true });
+      throw Object.assign(new Error(error.message), { known: true, lostLogits: true });
     }
   }
 
-  async #withResend(send) {
+  async #patiently(ask) {
     try {
-      return await send();
+      return await ask();
     } catch (error) {
-      if (await this.sendAgain(error)) return send();
+      if (await this.sendAgain(error)) return ask();
       throw error;
     }
   }
 
-  /** Split the active object: one object for each group of clicks on the same thing. */
+  /** Make an object of its own for each thing that the active object's clicks are on. */
   async split() {
     const object = this.active;
     if (!object || !canSplit(object)) return say(S.message.nothingToSplit);
     const { points, labels } = promptOf(object.steps);
     try {
-      const groups = await this.masks.groups({ points, labels });
+      const members = await this.answers.apart({ points, labels });
       if (this.active !== object) return;
-      if (groups.length < 2) return say(S.message.oneObject);
-      const objects = groups.map((own, group) => ({
-        steps: [{ kind: "group", points, labels, group, own: { points: own.points, labels: own.labels } }],
+      if (members.length < 2) return say(S.message.oneObject);
+      const objects = members.map(({ points: own, labels: about }, member) => ({
+        steps: [{ kind: "member", points, labels, member, own: { points: own, labels: about } }],
       }));
       this.act({ type: "split", objects });
-      say(S.message.split(groups.length));
+      say(S.message.split(members.length));
     } catch (error) {
       sayFailure(error);
     }
@@ -227,4 +226,9 @@ export class App {
   #save() {
     if (this.image && !saveSession(this.image, this.history)) say(S.storageFull);
   }
+}
+
+/** Whether a step leaves its answer to the model. */
+function isOpen({ candidate, alternative }) {
+  return typeof candidate !== "number" && typeof alternative !== "number";
 }

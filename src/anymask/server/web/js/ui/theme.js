@@ -1,9 +1,9 @@
-/** Dark and light: as the system says, or as the person selected. */
+/** Dark and light: as the system says, or as the person chose. */
 
 const KEY = "anymask.theme";
 const ORDER = ["auto", "dark", "light"];
 
-/** Use the theme of the last visit. */
+/** Use what was chosen before. */
 export function startTheme() {
   set(localStorage.getItem(KEY) ?? "auto");
 }

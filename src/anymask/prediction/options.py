@@ -1,0 +1,38 @@
+"""The options of `EncodedImage.segment`, written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from anymask.structures.options import Options, option
+
+Select = Literal["object", "part", "score"]
+Refine = Literal["auto", "off", "max"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions(Options):
+    """Which of the model's masks becomes the answer to a prompt, and what is done to it.
+
+    `select`: "object" takes the mask that a person most likely means, also among those of the boxes of the first masks
+    (`anymask.prediction.prompting`); "part" the smallest fair mask; "score" the highest predicted IoU, as the official
+    predictor's users do.
+
+    `refine`: "auto" runs the encoder again where it pays, if there is one object: on the mirrored image after a box, a
+    further click or an unstable mask (once, kept for later prompts), and on a window that shows the object larger
+    (after a box) or at least twice as fine (once per object). "max" does both for every object, "off" never does. See
+    `anymask.prediction.refinement`.
+
+    Raises:
+        PromptError: a value that cannot be right.
+    """
+
+    select: Select = option(
+        "object", "Take the object most likely meant, the smallest fair mask, or the highest score."
+    )
+    refine: Refine = option(
+        "auto", "Encode again, mirrored and in a window: where it pays, never, or for every object (up to 0.4 s each)."
+    )
+    max_hole_area: int = option(0, "Fill holes of fewer pixels than this.", at_least=0, unit="px")
+    max_island_area: int = option(0, "Remove islands of fewer pixels than this.", at_least=0, unit="px")

@@ -1,0 +1,173 @@
+"""An image that a SAM model has encoded: an embedding, from which the decoder makes masks for any prompt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.automatic.budget import Budget, Estimate, GeneratorProgress
+from anymask.automatic.generator import MaskGenerator
+from anymask.automatic.image_view import image_view
+from anymask.automatic.mask_data import MULTIMASK, measure_masks
+from anymask.automatic.options import GeneratorOptions, Thresholds
+from anymask.automatic.result import GeneratedMasks, generated_masks
+from anymask.automatic.thresholds import filter_masks
+from anymask.io.image import Image
+from anymask.prediction.alternatives import distinct_masks
+from anymask.prediction.click_grouping import different_instances, groups_of, segment_separately
+from anymask.prediction.encoded_image import Capabilities, EncodedImage
+from anymask.prediction.flip_tta import through_mirror
+from anymask.prediction.options import SelectionOptions
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
+from anymask.prediction.refinement import Refiner
+from anymask.prediction.runtime import Runtime
+from anymask.prediction.window import Detail, render, render_logits
+from anymask.structures.candidates import Candidates
+from anymask.structures.mask import Mask
+from anymask.structures.memory import return_freed_memory
+from anymask.structures.prompt import Prompt, make_prompt, point_prompts
+from anymask.structures.provenance import Call, plain
+from anymask.structures.transforms import ResizeLongestSide
+
+UNLABELLED_THRESHOLDS = Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85)
+"""What a mask must reach where no other mask lies (`anymask.automatic.partition`): less than in a search."""
+
+
+class SamImage(EncodedImage):
+    """An image that a SAM model has encoded; see `anymask.EncodedImage`."""
+
+    capabilities = Capabilities(mask_input=True, zoom=True, sampling=True)
+
+    def __init__(self, runtime: Runtime, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
+        super().__init__(runtime, image, embedding, seconds)
+        self.transform = ResizeLongestSide(*image.size)
+        """The image's geometry in the model."""
+
+    @property
+    def tokens(self) -> NDArray[np.float32]:
+        """The embedding as the decoder takes it, float32 [1, 4096, 256]: 64×64 image tokens in row-major order."""
+        return self._embedding
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """The encoder's output, float32 [1, 256, 64, 64], as the official `get_image_embedding`."""
+        return np.ascontiguousarray(self._embedding.reshape(64, 64, 256).transpose(2, 0, 1)[None])
+
+    def predict(
+        self,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask_input: NDArray[np.float32] | None = None,
+        multimask: bool = True,
+    ) -> Candidates:
+        """Prompt the model once and get its raw masks; see `EncodedImage.predict`."""
+        prompt = make_prompt(self.size, points=points, labels=labels, box=box, mask_input=mask_input)
+        logits, scores = self.decode([prompt])
+        candidates = slice(1, None) if multimask else slice(0, 1)
+        return Candidates(self.transform, logits[0, candidates], scores[0, candidates])
+
+    def everything(
+        self,
+        *,
+        stop: Callable[[], bool] | None = None,
+        progress: Callable[[GeneratorProgress], None] | None = None,
+        estimate: Callable[[Estimate], None] | None = None,
+        **options: Any,
+    ) -> GeneratedMasks:
+        """Find the objects of the image without a prompt; see `EncodedImage.everything`."""
+        started = time.perf_counter()
+        stated = GeneratorOptions(**options)
+        search = replace(stated, roi=self._region(stated.roi))
+        budget = Budget.of(started, search.max_seconds, search.max_memory, stop, progress)
+        generator = MaskGenerator(search, budget)
+        model = self.runtime.model
+        view = image_view(model, self.pixels, self._embedding, searching=search.sampling == "adaptive")
+        if estimate is not None:
+            estimate(generator.estimate(view))
+        model.release()  # what encoding took is not needed for decoding
+        try:
+            data = generator.generate(view)
+        finally:
+            model.release()
+            return_freed_memory()
+        ran = self.runtime.provenance(self._seconds, time.perf_counter() - started)
+        call = Call(
+            "everything", {**plain(stated.as_dict()), **({"stopped_after": data.prompts} if data.stopped else {})}
+        )
+        return generated_masks(data, search.thresholds, self._image, replace(ran, call=call), search, self._masks_at)
+
+    def decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Decode prompts: logits float32 [B, 4, 256, 256] and predicted IoU [B, 4], the single-mask one first."""
+        return self.runtime.model.decode(self._embedding, self.transform, prompts)
+
+    def to_mask(self, selected: SelectedMask, detail: Detail | None = None, index: int = 0) -> Mask:
+        """A selected mask in full size, for the prompt of that index."""
+        return Mask(
+            partial(render, self.transform, selected.logits, detail),
+            self.size,
+            score=selected.score,
+            stability=selected.stability,
+            logits=selected.logits,
+            follows_prompt=selected.follows_prompt,
+            prompt_index=index,
+            full_logits=partial(render_logits, self.transform, selected.logits, detail),
+        )
+
+    def mirrored_decode(self) -> DecodePrompts:
+        """Decodes prompts about the image flipped left to right, in its own pixels; encodes it at the first call."""
+        return self._mirror.decode
+
+    def _alternatives(self, prompt: Prompt, most: int) -> list[Mask]:
+        return [self.to_mask(selected) for selected in distinct_masks(self.decode, self.transform, prompt, most)]
+
+    def _segment(
+        self, prompts: list[Prompt], options: SelectionOptions, grouped: bool
+    ) -> tuple[list[Mask], list[Prompt]]:
+        if grouped and options.select == "object":
+            separate = segment_separately(self.decode, self.transform, prompts)
+            if separate is not None:
+                return [self.to_mask(selected, None, index) for index, selected in enumerate(separate)], prompts
+        return self._refined(prompts, options), prompts
+
+    def _refined(self, prompts: Sequence[Prompt], options: SelectionOptions) -> list[Mask]:
+        """One mask per prompt, in order."""
+        refine = "off" if options.refine == "auto" and len(prompts) > 1 else options.refine
+        mirrored = through_mirror(self.mirrored_decode, self.transform)
+        selected = segment_prompts(
+            self.decode, self.transform, prompts, options.select, None if refine == "off" else mirrored
+        )
+        refiner = Refiner(self.pixels, self.transform, mirrored, self._encode_window)
+        return [
+            self.to_mask(*refiner.refined(each, prompt, refine), index)
+            for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
+        ]
+
+    def _group_points(self, points: NDArray[np.float64], options: SelectionOptions) -> list[list[int]]:
+        logits, scores = self.decode(point_prompts(points))
+        inside = self.transform.logits_at(logits, points) > 0
+        columns, rows = self.transform.valid_logits()
+        return groups_of(different_instances(inside, scores, logits[:, :, :rows, :columns] > 0))
+
+    def _masks_at(self, points: NDArray[np.float64]) -> list[Mask]:
+        """Masks at points, float64 [B, 2], under thresholds that what is left over can meet."""
+        logits, scores = self.decode(point_prompts(points))
+        masks = measure_masks(self.transform, points, logits[:, 1:], scores[:, 1:], MULTIMASK)
+        return [masks.mask(index) for index in filter_masks(masks, UNLABELLED_THRESHOLDS)]
+
+    @cached_property
+    def _mirror(self) -> SamImage:
+        """The image flipped left to right."""
+        flipped: SamImage = self.runtime.encode(np.ascontiguousarray(self.pixels[:, ::-1]))
+        return flipped
+
+    def _encode_window(self, pixels: NDArray[np.uint8]) -> tuple[DecodePrompts, ResizeLongestSide]:
+        """Encode a window of the image, uint8 [H, W, 3]."""
+        model, transform = self.runtime.model, ResizeLongestSide(pixels.shape[1], pixels.shape[0])
+        return partial(model.decode, model.encode(pixels), transform), transform

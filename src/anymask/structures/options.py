@@ -1,0 +1,176 @@
+"""Options that are written once: fields of a frozen dataclass that state their range, their choices and their purpose.
+
+The command line (`anymask.cli.option_fields`), request bodies (`anymask.server.schemas.option_fields`) and evaluation
+settings are derived from these fields.
+
+```python
+@dataclass(frozen=True)
+class BlurOptions(Options):
+    \"\"\"How an image is blurred.\"\"\"
+
+    radius: float = option(2.0, "Radius of the blur, in pixels.", at_least=0)
+```
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from functools import cache
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from anymask.errors import PromptError
+
+_KEY = "anymask option"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: of the field.
+        default: its value where nothing is set.
+        description: one sentence.
+        kind: str, int, float or bool; None for a value that has no text form, such as an array.
+        optional: whether None is allowed.
+        choices: the values of a str; empty if there is no list.
+        at_least, above, at_most, below: bounds of a number; None sets no bound.
+        unit: of a number, such as "px" or "s".
+    """
+
+    name: str
+    default: Any
+    description: str
+    kind: type | None = None
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    unit: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The option on a command line, such as `--points-per-side`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def requirement(self) -> str:
+        """What a value must be, as a phrase after "must"; "" where any value of the kind is allowed."""
+        if self.choices:
+            return f"be one of {', '.join(self.choices)}"
+        if self.at_least is not None and self.at_most is not None:
+            return f"lie between {self.at_least:g} and {self.at_most:g}"
+        low = "" if self.at_least is None else f"at least {self.at_least:g}"
+        low = low if self.above is None else f"above {self.above:g}"
+        high = "" if self.at_most is None else f"at most {self.at_most:g}"
+        high = high if self.below is None else f"below {self.below:g}"
+        bounds = " and ".join(bound for bound in (low, high) if bound)
+        return f"be {bounds}" if bounds else ""
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that cannot be right.
+
+        Raises:
+            PromptError: names the option, the value and what would be right.
+        """
+        if self.kind is None or (value is None and self.optional):
+            return
+        if self.choices:
+            if value not in self.choices:
+                raise PromptError(f"{self.name} must {self.requirement}, not {value!r}")
+        elif self.kind in _NUMBERS:
+            noun, number = _NUMBERS[self.kind]
+            if isinstance(value, bool) or not isinstance(value, number):
+                raise PromptError(f"{self.name} must be {noun}, not {value!r}")
+            if not self._allows(float(value)):  # type: ignore[arg-type]  # a Real has __float__
+                raise PromptError(f"{self.name} must {self.requirement or 'be ' + noun}, not {value}")
+        elif not isinstance(value, self.kind):
+            raise PromptError(f"{self.name} must be a {self.kind.__name__}, not {value!r}")
+
+    def _allows(self, value: float) -> bool:
+        return (
+            not math.isnan(value)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+class Options:
+    """Base of dataclasses whose fields are options; checks every value.
+
+    Raises:
+        PromptError: a value that cannot be right.
+    """
+
+    def __post_init__(self) -> None:
+        for each in option_fields(type(self)):
+            each.check(getattr(self, each.name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """All options and their values."""
+        return {each.name: getattr(self, each.name) for each in option_fields(type(self))}
+
+
+def option(
+    default: Any,
+    description: str,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    unit: str = "",
+    compare: bool = True,
+) -> Any:
+    """A dataclass field that is an option; its kind and its choices are those of the annotation.
+
+    Args:
+        default: its value where nothing is set.
+        description: one sentence, as help on the command line shows it.
+        at_least, above, at_most, below: bounds of a number.
+        unit: of a number, such as "px".
+        compare: whether two values of the dataclass are unequal where this field differs.
+    """
+    bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
+    return field(
+        default=default, metadata={_KEY: {"description": description, "unit": unit, **bounds}}, compare=compare
+    )
+
+
+def option_fields(options: type[Options]) -> tuple[Option, ...]:
+    """The options of a dataclass, in the order of its fields."""
+    return _option_fields((options,))
+
+
+@cache
+def _option_fields(key: tuple[type]) -> tuple[Option, ...]:
+    """The options of the class in the key; the key is a tuple, because mypy does not take the class for hashable."""
+    options: Any = key[0]
+    hints = get_type_hints(options)
+    return tuple(
+        Option(each.name, each.default, **each.metadata[_KEY], **_kind_of(hints[each.name]))
+        for each in fields(options)
+        if _KEY in each.metadata
+    )
+
+
+def _kind_of(hint: Any) -> dict[str, Any]:
+    """Kind, choices and optionality of an annotation."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    optional = NoneType in parts
+    (plain, *others) = [part for part in parts if part is not NoneType]
+    if not others and get_origin(plain) is Literal:
+        return {"kind": str, "choices": get_args(plain), "optional": optional}
+    known = not others and plain in (str, int, float, bool)
+    return {"kind": plain if known else None, "optional": optional}
+
+
+_NUMBERS: dict[type, tuple[str, type]] = {int: ("a whole number", Integral), float: ("a number", Real)}
+"""Kinds with bounds: their noun, and the abstract class of values that are allowed."""
