@@ -74,7 +74,7 @@ def write_dataset(
             entries = []
             for mask in iter_bounded(masks):
                 count += 1
-                entry = _annotation(mask, polygons, tolerance, crowd)
+                entry = _annotation_entry(mask, polygons, tolerance, crowd)
                 category = categories.number(label_or_default(mask))
                 entries.append({"id": count, "image_id": image_id, "category_id": category, **entry})
             record = masks.record
@@ -85,7 +85,8 @@ def write_dataset(
                 annotations.add(encode_json(entry))
             if check is not None:
                 check(
-                    masks, MaskSet([_mask(entry, masks.size, categories.by_number) for entry in entries], image=record)
+                    masks,
+                    MaskSet([_read_mask(entry, masks.size, categories.by_number) for entry in entries], image=record),
                 )
         target.write(b'{"info": {"description": "made by anymask"}, "licenses": [],\n "categories": ')
         target.write(encode_json(categories.entries))
@@ -115,7 +116,7 @@ class _Categories:
         return [{"id": number, "name": name, "supercategory": ""} for number, name in self.by_number.items()]
 
 
-def _annotation(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> dict[str, Any]:
+def _annotation_entry(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> dict[str, Any]:
     x0, y0, x1, y1 = mask.box
     segmentation: Any = mask.rle
     if polygons and mask.area:  # pycocotools takes no empty list of polygons
@@ -186,11 +187,11 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         with reading(path, "COCO"):
             size = image_size(image["width"], image["height"])
             record = image_record(image["file_name"], size, image.get("sha256"))
-            masks = [_mask(entry, size, index.categories) for entry in index.annotations.pop(image["id"])]
+            masks = [_read_mask(entry, size, index.categories) for entry in index.annotations.pop(image["id"])]
         yield MaskSet(masks, image=record)
 
 
-def _mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) -> Mask:
+def _read_mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) -> Mask:
     about = {
         "score": optional_float(entry.get("score", entry.get("predicted_iou"))),
         "stability": optional_float(entry.get("stability_score")),

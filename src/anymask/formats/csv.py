@@ -73,7 +73,7 @@ def write_dataset(
             table.writerows(rows or [image])
             if check is not None:
                 written = [{name: str(row.get(name, "")) for name in columns} for row in rows]
-                check(masks, MaskSet([_mask(row, masks.size) for row in written] if shapes else [], image=record))
+                check(masks, MaskSet([_read_mask(row, masks.size) for row in written] if shapes else [], image=record))
         text.detach()  # flushes, and leaves the file to its owner
     return [path]
 
@@ -93,7 +93,7 @@ def measurements(mask: Mask) -> dict[str, Any]:
         )
     return {
         "label": mask.label or "",
-        "score": _score(mask.score), "stability": _score(mask.stability),
+        "score": _score_cell(mask.score), "stability": _score_cell(mask.stability),
         "area": mask.area,
         "x_min": x0, "y_min": y0, "x_max": x1, "y_max": y1,
         "centre_x": centre[0], "centre_y": centre[1],
@@ -103,7 +103,7 @@ def measurements(mask: Mask) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _score(value: float | None) -> Any:
+def _score_cell(value: float | None) -> Any:
     return "" if value is None or not math.isfinite(value) else round(float(value), 6)
 
 
@@ -120,7 +120,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
     """
     record: ImageRecord | None = None
     masks: list[Mask] = []
-    for current, mask in _lines(path):
+    for current, mask in _read_rows(path):
         if record is not None and current != record:
             yield MaskSet(masks, image=record)
             masks = []
@@ -130,22 +130,22 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         yield MaskSet(masks, image=record)
 
 
-def _lines(path: Path) -> Iterator[tuple[ImageRecord, Mask | None]]:
+def _read_rows(path: Path) -> Iterator[tuple[ImageRecord, Mask | None]]:
     with reading(path, "CSV of masks"), path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(iter(_rows(file)), [])
+        header = next(iter(_table_rows(file)), [])
         if "rle" not in header and {"photo", "area"} <= set(header):
             raise InputError("measurements hold no shape: the column 'rle' is missing; write it with shapes=True")
         if missing := [name for name in ("photo", "width", "height", "mask", "rle") if name not in header]:
             raise InputError(f"its first line has no {', '.join(missing)}")
-        for count, values in enumerate(_rows(file), start=2):
+        for count, values in enumerate(_table_rows(file), start=2):
             if len(values) != len(header):
                 raise InputError(f"line {count} has {len(values)} columns, the first one {len(header)}")
             row = dict(zip(header, values, strict=True))
             size = image_size(row["width"], row["height"])
-            yield image_record(row["photo"], size), _mask(row, size) if row["mask"] else None
+            yield image_record(row["photo"], size), _read_mask(row, size) if row["mask"] else None
 
 
-def _rows(file: Iterable[str]) -> Iterator[list[str]]:
+def _table_rows(file: Iterable[str]) -> Iterator[list[str]]:
     """Rows of a table whose fields may be as long as they like; Python's limit of 128 kB is for the whole process."""
     limit = csv.field_size_limit()
     try:
@@ -160,7 +160,7 @@ def _rows(file: Iterable[str]) -> Iterator[list[str]]:
         csv.field_size_limit(limit)
 
 
-def _mask(row: dict[str, str], size: tuple[int, int]) -> Mask:
+def _read_mask(row: dict[str, str], size: tuple[int, int]) -> Mask:
     return Mask.from_rle(
         {"size": [size[1], size[0]], "counts": row["rle"]},
         label=row.get("label") or None,

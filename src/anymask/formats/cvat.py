@@ -65,12 +65,12 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
                 if mask.area:
                     label, scores = label_or_default(mask), known_scores(mask)
                     labels.setdefault(label, {}).update(dict.fromkeys(scores))
-                    shapes.append(_shape(mask, label, scores))
+                    shapes.append(_mask_element(mask, label, scores))
             about = f'id="{count}" name={_quote(names.name(record))} width="{record.width}" height="{record.height}"'
             text = "".join([f"  <image {about}>\n", *shapes, "  </image>\n"])
             images.add(text.encode("utf-8", "backslashreplace"))
             if check is not None:
-                back = [_mask(shape, masks.size) for shape in ElementTree.fromstring(text)]
+                back = [_read_shape(shape, masks.size) for shape in ElementTree.fromstring(text)]
                 check(masks, MaskSet(back, image=record))
         target.write(_header(labels, images.count).encode("utf-8", "backslashreplace"))
         images.pour(target)
@@ -100,9 +100,9 @@ def _declaration(attribute: str) -> str:
     )
 
 
-def _shape(mask: Mask, label: str, scores: Mapping[str, float]) -> str:
+def _mask_element(mask: Mask, label: str, scores: Mapping[str, float]) -> str:
     x0, y0, x1, y1 = mask.box
-    runs = ", ".join(map(str, _runs(mask.array[y0:y1, x0:x1])))
+    runs = ", ".join(map(str, _row_runs(mask.array[y0:y1, x0:x1])))
     return (
         f'    <mask label={_quote(label)} source="auto" occluded="0" '
         f'rle="{runs}" left="{x0}" top="{y0}" width="{x1 - x0}" height="{y1 - y0}" z_order="0">'
@@ -120,7 +120,7 @@ def _replace_controls(text: str) -> str:
     return "".join(character if character >= " " else " " for character in text)
 
 
-def _runs(pixels: NDArray[np.bool_]) -> list[int]:
+def _row_runs(pixels: NDArray[np.bool_]) -> list[int]:
     """Run lengths of pixels, bool [h, w]: outside, inside, outside … along the rows."""
     flat = pixels.reshape(-1)
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
@@ -150,12 +150,14 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         with reading(path, "CVAT XML"):
             size = image_size(image.attrib["width"], image.attrib["height"])
             shapes = [shape for shape in image if shape.tag != "tag"]
-            masks = MaskSet([_mask(shape, size) for shape in shapes], image=image_record(image.attrib["name"], size))
+            masks = MaskSet(
+                [_read_shape(shape, size) for shape in shapes], image=image_record(image.attrib["name"], size)
+            )
         image.clear()
         yield masks
 
 
-def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
+def _read_shape(shape: ElementTree.Element, size: tuple[int, int]) -> Mask:
     attributes = {entry.get("name"): entry.text for entry in shape.iterfind("attribute")}
     about: dict[str, Any] = {
         "label": shape.attrib["label"],

@@ -127,7 +127,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         record, affine = _image_and_transform(content, image)
         features = [as_object(each, "features") for each in as_list(content["features"], "features")]
         size = (record.width, record.height)
-        masks = MaskSet([_mask(feature, size, affine) for feature in features], image=record)
+        masks = MaskSet([_read_mask(feature, size, affine) for feature in features], image=record)
         return with_image(masks, image)
 
 
@@ -150,18 +150,21 @@ def _image_and_transform(content: dict[str, Any], image: Image | None) -> tuple[
     return record, affine
 
 
-def _mask(feature: dict[str, Any], size: tuple[int, int], affine: Affine | None) -> Mask:
+def _read_mask(feature: dict[str, Any], size: tuple[int, int], affine: Affine | None) -> Mask:
     values = as_object(feature.get("properties") or {}, "properties")
     label = values.get("label")
     about: dict[str, Any] = {
         "score": optional_float(values.get("score")),
         "stability": optional_float(values.get("stability")),
     }
-    parts = [[parse_ring(_pixels(ring, affine), size) for ring in part] for part in _parts(feature.get("geometry"))]
+    parts = [
+        [parse_ring(_to_pixels(ring, affine), size) for ring in part]
+        for part in _geometry_parts(feature.get("geometry"))
+    ]
     return Mask(partial(polygons_to_mask, parts, size), size, label=optional_text(label), **about)
 
 
-def _parts(geometry: Any) -> list[Any]:
+def _geometry_parts(geometry: Any) -> list[Any]:
     if geometry is None:
         return []
     kind = as_object(geometry, "geometry").get("type")
@@ -171,7 +174,8 @@ def _parts(geometry: Any) -> list[Any]:
     return [coordinates] if kind == "Polygon" else coordinates
 
 
-def _pixels(ring: Any, affine: Affine | None) -> NDArray[np.float64]:
+def _to_pixels(ring: Any, affine: Affine | None) -> NDArray[np.float64]:
+    """The corners of a closed ring in pixels, float64 [N, 2]; ``affine`` leads from pixels to the ring's coordinates."""
     corners = np.asarray(ring, np.float64)
     if corners.ndim != 2 or corners.shape[1] not in (2, 3) or len(corners) < 4:
         raise InputError("a ring needs at least 4 positions [x, y], the last one equal to the first")

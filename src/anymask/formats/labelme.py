@@ -64,7 +64,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
     for group, mask in enumerate(iter_bounded(masks), start=1):
         if mask.area:
             made = [_mask_shape(mask)] if shapes == "mask" else _polygon_shapes(mask, tolerance)
-            about = _about(mask, group if len(made) > 1 else None)
+            about = _shape_fields(mask, group if len(made) > 1 else None)
             entries += [{**about, **shape} for shape in made]
     content: dict[str, Any] = {
         "version": _VERSION,
@@ -80,7 +80,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
     return [path]
 
 
-def _about(mask: Mask, group: int | None) -> dict[str, Any]:
+def _shape_fields(mask: Mask, group: int | None) -> dict[str, Any]:
     about = {"label": label_or_default(mask), "group_id": group}
     return {**about, **known_scores(mask), "description": "", "flags": {}}
 
@@ -116,15 +116,15 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             group = as_object(shape, "shapes").get("group_id")
             key = (str(shape["label"]), group) if isinstance(group, int) else count
             objects.setdefault(key, []).append(shape)
-        masks = [_object(shapes, size) for shapes in objects.values()]
+        masks = [_read_object(shapes, size) for shapes in objects.values()]
         sha256 = content.get("sha256")
         name = content.get("imagePath") or None
         record = ImageRecord(*size, None if name is None else str(name), sha256 if isinstance(sha256, str) else None)
         return with_image(MaskSet(masks, image=record), image)
 
 
-def _object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
-    first, parts = shapes[0], [_shape(shape, size) for shape in shapes]
+def _read_object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
+    first, parts = shapes[0], [_read_shape(shape, size) for shape in shapes]
     about: dict[str, Any] = {
         "score": optional_float(first.get("score")),
         "stability": optional_float(first.get("stability_score")),
@@ -133,6 +133,7 @@ def _object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
 
 
 def _union(parts: list[Mask]) -> NDArray[np.bool_]:
+    """The pixels of all parts, bool [H, W]; the parts release theirs."""
     array: NDArray[np.bool_] = parts[0].array.copy()
     for part in parts[1:]:
         array |= part.array
@@ -141,7 +142,7 @@ def _union(parts: list[Mask]) -> NDArray[np.bool_]:
     return array
 
 
-def _shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
+def _read_shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
     """The mask of one shape, which is checked now and filled when its pixels are needed."""
     kind, points = shape.get("shape_type") or "polygon", as_list(shape["points"], "points")
     if kind == "mask":
@@ -160,6 +161,7 @@ def _shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
 
 
 def _read_mask_shape(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> Mask:
+    """The mask of a mask shape; ``corners`` are the first and the last pixel of its box, float64 [2, 2] of (x, y)."""
     if corners.shape != (2, 2) or not isinstance(shape.get("mask"), str):
         raise InputError("a mask shape needs two corners and an image")
     (x0, y0), (x1, y1) = corners.astype(int).tolist()

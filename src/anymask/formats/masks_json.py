@@ -142,15 +142,17 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             tuple(map(str, as_list(about.get("notes", []), "notes"))),
         )
         masks = MaskSet(
-            [_mask(as_object(entry, "masks")) for entry in as_list(content["masks"], "masks")],
+            [_read_mask(as_object(entry, "masks")) for entry in as_list(content["masks"], "masks")],
             image=record,
-            prompts=[_prompt(as_object(entry, "prompts")) for entry in as_list(content.get("prompts", []), "prompts")],
-            provenance=_provenance(content),
+            prompts=[
+                _read_prompt(as_object(entry, "prompts")) for entry in as_list(content.get("prompts", []), "prompts")
+            ],
+            provenance=_read_provenance(content),
         )
         return with_image(masks, image)
 
 
-def _mask(entry: Mapping[str, Any]) -> Mask:
+def _read_mask(entry: Mapping[str, Any]) -> Mask:
     return Mask.from_rle(entry["rle"], **about_mask(entry))
 
 
@@ -162,13 +164,13 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: optional_float(entry.get(name)) for name in ("score", "stability", "detector_score")},
         "label": optional_text(entry.get("label")),
-        "follows_prompt": _prompt_check(entry),
+        "follows_prompt": _read_prompt_check(entry),
         "prompt_index": prompt,
         "edits": tuple(map(str, entry.get("edits") or ())),
     }
 
 
-def _prompt_check(entry: Mapping[str, Any]) -> PromptCheck | None:
+def _read_prompt_check(entry: Mapping[str, Any]) -> PromptCheck | None:
     detail = entry.get("prompt_check")
     if detail is not None:
         points = tuple(map(bool, as_list(detail["points"], "points")))
@@ -177,7 +179,7 @@ def _prompt_check(entry: Mapping[str, Any]) -> PromptCheck | None:
     return None if known is None else PromptCheck((bool(known),))
 
 
-def _prompt(entry: Mapping[str, Any]) -> Prompt:
+def _read_prompt(entry: Mapping[str, Any]) -> Prompt:
     from anymask.structures.prompt import Prompt
 
     return Prompt(
@@ -190,13 +192,14 @@ def _prompt(entry: Mapping[str, Any]) -> Prompt:
 
 
 def _finite_array(numbers: Any) -> NDArray[np.float64]:
+    """Numbers of a file as float64, in the shape in which they are nested."""
     array = np.asarray(numbers, np.float64)
     if not np.isfinite(array).all():
         raise InputError("a prompt has coordinates that are no finite numbers")
     return array
 
 
-def _provenance(content: Mapping[str, Any]) -> Provenance:
+def _read_provenance(content: Mapping[str, Any]) -> Provenance:
     names = ("model", "engine", "precision", "device", "version", *_OPTIONAL_KEYS)
     threads, seconds = content.get("threads"), as_object(content.get("seconds") or {}, "seconds")
     return Provenance(

@@ -90,6 +90,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def _read_grey(file: Path) -> NDArray[np.uint8]:
+    """An image file as grey levels, uint8 [H, W]."""
     from anymask.formats.helpers.validation import load_stored_image, reading
 
     with reading(file, "a mask image"):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @cache
 def all_formats() -> tuple[Format, ...]:
     """All formats, in alphabetical order of their names."""
-    found = (_load(name) for name in _module_names())
-    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.name))
+    formats = (_load(name) for name in _module_names())
+    return tuple(sorted((each for each in formats if each is not None), key=lambda each: each.name))
 
 
 def format_names() -> tuple[str, ...]:
@@ -41,10 +41,10 @@ def find_format(name: str | None = None, path: str | Path = "") -> Format:
     """
     if name is not None:
         module = name.replace("-", "_")
-        found = _load(module) if module in _module_names() else None
-        if found is None:
+        format = _load(module) if module in _module_names() else None
+        if format is None:
             raise InputError(f"no format is called {name!r}; there are {', '.join(format_names())}")
-        return found
+        return format
     extension = Path(path).suffix.lower()
     for each in all_formats():
         if extension in each.extensions:
@@ -71,8 +71,8 @@ def _module_names() -> tuple[str, ...]:
 @cache
 def _load(module: str) -> Format | None:
     """The format that a module of this package describes; None if it is no format."""
-    found = getattr(importlib.import_module(f"anymask.formats.{module}"), "FORMAT", None)
-    return found if isinstance(found, Format) else None
+    format = getattr(importlib.import_module(f"anymask.formats.{module}"), "FORMAT", None)
+    return format if isinstance(format, Format) else None
 
 
 def save(masks: MaskSet, path: Path, format: str | None = None, **options: Any) -> list[Path]:
@@ -135,8 +135,8 @@ def recognise_in_folder(path: Path) -> Format | None:
     extension = path.suffix.lower()
     if not any(extension in each.signature.extensions and each.signature.counts_in_folder for each in formats):
         return None
-    found = recognise_format(path)
-    return found if found is not None and found.signature.counts_in_folder else None
+    format = recognise_format(path)
+    return format if format is not None and format.signature.counts_in_folder else None
 
 
 def _recognise_folder(folder: Path) -> Format | None:

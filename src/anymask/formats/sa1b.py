@@ -36,13 +36,13 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
     """Write one file; see `anymask.formats.base.Format`."""
     record = masks.record
     image = {"width": record.width, "height": record.height, "file_name": Path(record.path).name if record.path else ""}
-    annotations = [_annotation(masks, mask, number) for number, mask in enumerate(iter_bounded(masks), start=1)]
+    annotations = [_annotation_entry(masks, mask, number) for number, mask in enumerate(iter_bounded(masks), start=1)]
     content = {"image": {"image_id": 1, **image}, "annotations": annotations}
     write_file(path, json.dumps(content).encode())
     return [path]
 
 
-def _annotation(masks: MaskSet, mask: Mask, number: int) -> dict[str, Any]:
+def _annotation_entry(masks: MaskSet, mask: Mask, number: int) -> dict[str, Any]:
     x0, y0, x1, y1 = mask.box
     points = masks.prompts[mask.prompt_index].points.tolist() if mask.prompt_index < len(masks.prompts) else []
     return {
@@ -70,11 +70,11 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             *image_size(about["width"], about["height"]), optional_text(about.get("file_name") or None)
         )
         annotations = as_list(content["annotations"], "annotations")
-        masks = [_mask(as_object(entry, "annotations")) for entry in annotations]
+        masks = [_read_mask(as_object(entry, "annotations")) for entry in annotations]
         return with_image(MaskSet(masks, image=record), image)
 
 
-def _mask(entry: Mapping[str, Any]) -> Mask:
+def _read_mask(entry: Mapping[str, Any]) -> Mask:
     return Mask.from_rle(
         entry["segmentation"],
         score=optional_float(entry.get("predicted_iou")),

@@ -41,7 +41,7 @@ _MAX_VALUE = 254
 _VOID = 255
 _OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
 _LIST = "ImageSets/Segmentation/default.txt"
-_LABELS = "labelmap.txt"
+_LABEL_MAP = "labelmap.txt"
 
 
 def write(masks: MaskSet, path: Path) -> list[Path]:
@@ -75,9 +75,9 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
         for folder in (_OBJECTS, _CLASSES, _XML):
             (stage / folder).mkdir(exist_ok=True)
         write_file(stage / _LIST, "".join(f"{stem}\n" for stem in stems).encode())
-        write_file(stage / _LABELS, _label_map(classes).encode())
-        publish(stage, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABELS])
-    return [path / name for name in (*files, _LIST, _LABELS)]
+        write_file(stage / _LABEL_MAP, _label_map(classes).encode())
+        publish(stage, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABEL_MAP])
+    return [path / name for name in (*files, _LIST, _LABEL_MAP)]
 
 
 def _write_image(masks: MaskSet, name: str, stem: str, stage: Path, classes: dict[str, int]) -> list[str]:
@@ -116,6 +116,7 @@ def palette() -> NDArray[np.uint8]:
 
 
 def _palette_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of palette indices, uint8 [H, W], with VOC's colours."""
     import PIL.Image
 
     image = PIL.Image.fromarray(pixels)
@@ -187,7 +188,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
 def _read_image(root: Path, stem: str) -> MaskSet:
     file, about = root / _OBJECTS / f"{stem}.png", root / _XML / f"{stem}.xml"
     with reading(file, "Pascal VOC"):
-        objects = _pixels(file)
+        objects = _load_labels(file)
     name, labels = f"{stem}.jpg", list[str]()
     if about.is_file():
         with reading(about, "Pascal VOC"):
@@ -206,7 +207,8 @@ def _read_image(root: Path, stem: str) -> MaskSet:
     return MaskSet(masks, image=record)
 
 
-def _pixels(file: Path) -> NDArray[np.uint8]:
+def _load_labels(file: Path) -> NDArray[np.uint8]:
+    """The palette indices of a PNG, uint8 [H, W]."""
     image = load_stored_image(file)
     if image.mode not in ("P", "L"):
         raise InputError(f"it has mode {image.mode}; it takes a palette, pixel value n for object n")

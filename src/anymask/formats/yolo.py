@@ -27,7 +27,7 @@ from anymask.formats.helpers.outlines import (
     polygon_mask,
 )
 from anymask.formats.helpers.validation import (
-    MAX_PIXELS,
+    MAX_MASK_PIXELS,
     as_object,
     image_record,
     image_size,
@@ -88,20 +88,20 @@ def write_dataset(
             for masks in sets:
                 record = masks.record
                 name = names.name(record)
-                text = "".join(_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area)
+                text = "".join(_polygon_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area)
                 file = Path("labels") / Path(name).with_suffix(".txt")
                 write_file(stage / file, text.encode())
                 files.append(str(file))
                 about = {"photo": name, "width": record.width, "height": record.height, "sha256": record.sha256}
                 index.write(json.dumps(about).encode() + b"\n")
                 if check is not None:
-                    check(masks, _masks(text, record, {number: label for label, number in classes.items()}))
+                    check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}))
         (stage / _DATA).write_text(_data_yaml(classes), encoding="utf-8")
         publish(stage, ["labels", _INDEX, _DATA])
     return [path / name for name in (*files, _INDEX, _DATA)]
 
 
-def _line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
+def _polygon_line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
     number = classes.setdefault(label_or_default(mask), len(classes))
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
     # Seven digits place a corner to a hundredth of a pixel even in an image 100,000 pixels wide.
@@ -137,7 +137,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
             raise InputError("there is no folder 'labels' beside it")
     for record, file in _image_records(folder):
         with reading(file, "YOLO labels"):
-            masks = _masks(file.read_text(encoding="utf-8"), record, labels)
+            masks = _read_lines(file.read_text(encoding="utf-8"), record, labels)
         yield masks
 
 
@@ -167,17 +167,17 @@ def _image_records(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
         return
     for file in sorted((folder / "labels").rglob("*.txt")):
         relative = file.relative_to(folder / "labels")
-        found = [
+        images = [
             image
             for ending in _IMAGE_EXTENSIONS
             if (image := (folder / "images" / relative).with_suffix(ending)).is_file()
         ]
-        if not found:
+        if not images:
             raise InputError(
                 f"cannot tell the size of the image of {file}: there is no {relative.with_suffix('.jpg')} (or .png …) "
                 f"in {folder / 'images'}, and no {_INDEX}"
             )
-        yield ImageRecord(*_displayed_size(found[0]), found[0].relative_to(folder / "images").as_posix()), file
+        yield ImageRecord(*_displayed_size(images[0]), images[0].relative_to(folder / "images").as_posix()), file
 
 
 def _displayed_size(image: Path) -> tuple[int, int]:
@@ -185,10 +185,10 @@ def _displayed_size(image: Path) -> tuple[int, int]:
     from anymask.io.decoding import displayed_size
 
     with reading(image, "an image"), image.open("rb") as file:
-        return displayed_size(file, MAX_PIXELS)
+        return displayed_size(file, MAX_MASK_PIXELS)
 
 
-def _masks(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
+def _read_lines(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
     size = (record.width, record.height)
     masks = []
     for count, line in enumerate(text.splitlines(), start=1):

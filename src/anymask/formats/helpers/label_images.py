@@ -26,7 +26,7 @@ def masks_of_labels(labels: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[
     Args:
         labels: unsigned, at most 16 bits, [H, W].
     """
-    runs = _runs(labels)
+    runs = _label_runs(labels)
     if runs is None:
         size = (labels.shape[1], labels.shape[0])
         yield from ((int(value), Mask(partial(np.equal, labels, value), size)) for value in np.unique(labels) if value)
@@ -39,8 +39,16 @@ def masks_of_labels(labels: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[
         yield int(values[first]), Mask.from_rle(rle.from_edges(edges[first:last].reshape(-1), labels.shape))
 
 
-def _runs(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
-    """Number, start and end of each run of one number down the columns, counted as in COCO; None for too many."""
+def _label_runs(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Find the runs of equal labels down the columns.
+
+    Args:
+        labels: unsigned, at most 16 bits, [H, W].
+
+    Returns:
+        Label, start and end of each run but those of 0, each int64 [N]; positions count down the columns, as in COCO.
+            None for more than `_MAX_RUNS`.
+    """
     height, width = labels.shape
     step = max(1, _BLOCK_PIXELS // height)
     parts, count = [], 0

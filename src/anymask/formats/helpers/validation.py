@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, ElementTree.ParseError)
 """What damaged files make Python's own readers raise; LookupError is an encoding of that name, too."""
 
-MAX_PIXELS = 2**30
+MAX_MASK_PIXELS = 2**30
 """Most pixels of an image that a file describes; a larger mask would not fit in the memory of ordinary machines."""
 
 
@@ -88,12 +88,12 @@ def load_stored_image(file: Path | bytes) -> PIL.Image.Image:
     """An image whose pixel values are labels, decoded but not rotated or converted; call it within `reading`.
 
     Raises:
-        InputError: damaged, no image, or of more pixels than `MAX_PIXELS`.
+        InputError: damaged, no image, or of more pixels than `MAX_MASK_PIXELS`.
     """
     from anymask.io.decoding import load_stored
 
     content = file if isinstance(file, bytes) else file.read_bytes()
-    return load_stored(io.BytesIO(content), MAX_PIXELS)
+    return load_stored(io.BytesIO(content), MAX_MASK_PIXELS)
 
 
 def image_size(width: Any, height: Any) -> tuple[int, int]:
@@ -103,10 +103,10 @@ def image_size(width: Any, height: Any) -> tuple[int, int]:
         whole = float(width) == size[0] and float(height) == size[1]
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"the image's size is {width!r} x {height!r}: it takes two whole numbers") from None
-    if not whole or min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+    if not whole or min(size) < 1 or size[0] * size[1] > MAX_MASK_PIXELS:
         raise InputError(
             f"the image's size is {width} x {height}: it takes whole numbers from 1, and at most "
-            f"{MAX_PIXELS:,} pixels in all"
+            f"{MAX_MASK_PIXELS:,} pixels in all"
         )
     return size
 
