@@ -41,13 +41,13 @@ class Further(Task):
 
 
 def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Further]:
-    for photograph in read_dataset(folder, PER_PICTURE):
-        objects = list(photograph.objects())
+    for image in read_dataset(folder, PER_PICTURE):
+        objects = list(image.sample_objects())
         single = not any("#" in truth.name for truth in objects)
-        encoded = segmenter.encode(photograph.path)
+        encoded = segmenter.encode(image.path)
         for truth in objects if single else objects[:PER_PICTURE]:
             share = SINGLE_OBJECTS if single else LABEL_MAPS
-            yield from _of_object(encoded, truth, folder.name, f"{folder.name}/{photograph.path.name}", share)
+            yield from _of_object(encoded, truth, folder.name, f"{folder.name}/{image.path.name}", share)
 
 
 def _of_object(encoded, truth: Object, folder: str, photograph: str, share: float) -> Iterator[Further]:

@@ -54,19 +54,19 @@ class Task:
 
 
 def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Task]:
-    for photograph in read_dataset(folder, PER_PICTURE):
-        objects = list(photograph.objects())
+    for image in read_dataset(folder, PER_PICTURE):
+        objects = list(image.sample_objects())
         single = not any("#" in truth.name for truth in objects)
-        pixels = anymask.open_image(photograph.path).pixels
-        random = np.random.default_rng(zlib.crc32(photograph.path.name.encode()))
+        pixels = anymask.open_image(image.path).pixels
+        random = np.random.default_rng(zlib.crc32(image.path.name.encode()))
         share = SINGLE_OBJECTS if single else LABEL_MAPS
         encoded, others = segmenter.encode(pixels), 4 if single else 1
-        yield from _of_picture(folder, photograph.path, encoded, objects, share, MIDDLE, others, random)
+        yield from _of_picture(folder, image.path, encoded, objects, share, MIDDLE, others, random)
         for _ in range(2 if single else 0):
             crop = _around(objects[0], random)
             cropped = [Object(each.name, each.mask[crop], each.ignored[crop]) for each in objects]
             encoded = segmenter.encode(np.ascontiguousarray(pixels[crop]))
-            yield from _of_picture(folder, photograph.path, encoded, cropped, share, CROPPED, 2, random)
+            yield from _of_picture(folder, image.path, encoded, cropped, share, CROPPED, 2, random)
 
 
 def _of_picture(folder, path, encoded, objects, share, middle, others, random) -> Iterator[Task]:

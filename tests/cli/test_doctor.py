@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from anymask import cli, load, weights
-from anymask.evaluation.doctor import known_photo
-from anymask.evaluation.doctor.cache_health import look_at_cache
+from anymask.evaluation.doctor import known_image
+from anymask.evaluation.doctor.cache_health import inspect_cache
 
 
 def diagnosis(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
@@ -38,7 +38,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_sound_installation_agrees_with_the_official_answers(
     own_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_photo, "_RUNS", 1)  # more of them make the times steadier, not the answers
+    monkeypatch.setattr(known_image, "_RUNS", 1)  # more of them make the times steadier, not the answers
     code, found = diagnosis(capsys)
     assert (code, found["wrong"]) == (0, [])
     assert {(run["engine"], run["precision"]) for run in found["runs"]} >= {("openvino", "f32"), ("onnxruntime", "f32")}
@@ -60,16 +60,16 @@ def test_damaged_weights_are_told_and_left_alone(own_cache: Path, capsys: pytest
 
 def test_damaged_cache_files_are_named(own_cache: Path, coffee_photo: Path) -> None:
     load(precision="f32", threads=2, engine="openvino").encode(coffee_photo)
-    assert look_at_cache(own_cache)["damaged"] == {}
+    assert inspect_cache(own_cache)["damaged"] == {}
     victims = [*(own_cache / "embeddings").glob("*.npy"), *(own_cache / "graphs").glob("*.graph")]
     assert len(victims) >= 3
     for path in victims:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert set(look_at_cache(own_cache)["damaged"]) == {str(path) for path in victims}
+    assert set(inspect_cache(own_cache)["damaged"]) == {str(path) for path in victims}
 
 
 def test_wrong_answers_are_not_good() -> None:
-    run = known_photo.Agreement("openvino", "f32", 2, 0.946, 0.99, 0.995, 0.1, 0.01)
+    run = known_image.Agreement("openvino", "f32", 2, 0.946, 0.99, 0.995, 0.1, 0.01)
     assert not run.good
 
 

@@ -1,4 +1,4 @@
-"""Reading photographs with ground truth: the index and COCO's layout, and folders that are not as they should be."""
+"""Reading images with ground truth: the index and COCO's layout, and folders that are not as they should be."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from PIL import Image
 
 from anymask import InputError
 from anymask.cli import main
-from anymask.evaluation import Photograph, read_dataset
+from anymask.evaluation import AnnotatedImage, read_dataset
 from anymask.structures import rle
 from tests.support.made_datasets import SIZE, box_mask, coco_dataset, discs, index_dataset, write_index
 
 SQUARE = {"segmentation": [[10, 20, 60, 20, 60, 70, 10, 70]], "area": 2500, "iscrowd": 0}
 
 
-def only(photographs: list[Photograph]) -> Photograph:
-    (photograph,) = photographs
-    return photograph
+def only(images: list[AnnotatedImage]) -> AnnotatedImage:
+    (image,) = images
+    return image
 
 
-def test_single_objects_and_label_maps_are_told_apart(tmp_path: Path) -> None:
+def test_single_objects_and_label_maps_are_distinguished(tmp_path: Path) -> None:
     folder = index_dataset(tmp_path, 1)
     _, (disc, _) = discs(0)
     single = np.where(disc, 255, 0).astype(np.uint8)
     single[0] = 128
     Image.fromarray(single).save(folder / "single.png")
     write_index(folder, [("photo0.png", "single.png"), ("photo0.png", "mask0.png")])
-    photograph = only(read_dataset(folder))
-    assert [truth.name for truth in photograph.objects()] == ["single", "mask0#1", "mask0#2"]
-    first = next(iter(photograph.objects()))
+    image = only(read_dataset(folder))
+    assert [truth.name for truth in image.sample_objects()] == ["single", "mask0#1", "mask0#2"]
+    first = next(iter(image.sample_objects()))
     assert (first.mask == disc).all()
     assert first.ignored.sum() == SIZE[0]
-    assert len(list(only(read_dataset(folder, most=1)).objects())) == 1
+    assert len(list(only(read_dataset(folder, max_objects=1)).sample_objects())) == 1
 
 
 def test_masks_of_different_annotators_are_segmentations_of_their_own(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_masks_of_different_annotators_are_segmentations_of_their_own(tmp_path: 
     assert len(only(read_dataset(folder)).segmentations) == 1
 
 
-def test_a_limit_draws_by_the_seed_and_a_larger_one_takes_the_same_and_more(tmp_path: Path) -> None:
+def test_a_limit_chooses_by_the_seed_and_a_larger_one_takes_the_same_and_more(tmp_path: Path) -> None:
     folder = index_dataset(tmp_path, 6)
     few, more = ({each.name for each in read_dataset(folder, limit=limit)} for limit in (2, 4))
     assert len(few) == 2
@@ -60,9 +60,9 @@ def test_polygons_run_lengths_and_crowds_of_coco(tmp_path: Path) -> None:
     runs = rle.encode(box_mask(100, 20, 130, 50, SIZE))
     crowd = {"segmentation": rle.encode(box_mask(0, 100, 90, 160, SIZE)), "iscrowd": 1}
     tiny = {"segmentation": [[200, 10, 203, 10, 203, 13, 200, 13]], "area": 9}
-    photograph = only(read_dataset(coco_dataset(tmp_path, [SQUARE, {"segmentation": runs}, crowd, tiny])))
-    assert [truth.name for truth in photograph.objects()] == ["a#100", "a#101"]
-    (every,) = (list(each.objects()) for each in photograph.segmentations)
+    image = only(read_dataset(coco_dataset(tmp_path, [SQUARE, {"segmentation": runs}, crowd, tiny])))
+    assert [truth.name for truth in image.sample_objects()] == ["a#100", "a#101"]
+    (every,) = (list(each.objects()) for each in image.segmentations)
     assert [truth.crowd for truth in every] == [False, False, True, False]
     assert [truth.area for truth in every] == [2500, 900, 90 * 60, 9]
     assert every[0].mask.sum() == 2500
@@ -76,11 +76,11 @@ def test_polygons_are_filled_as_coco_fills_them(tmp_path: Path) -> None:
     ring = [30.2, 30.7, 110.4, 41.3, 90.5, 120.9, 55.5, 99.1, 20.3, 110.8]
     folder = coco_dataset(tmp_path, [{"segmentation": [ring]}])
     coco = COCO(str(folder / "annotations" / "instances_val.json"))
-    (truth,) = only(read_dataset(folder)).objects()
+    (truth,) = only(read_dataset(folder)).sample_objects()
     assert (truth.mask == coco.annToMask(coco.anns[100]).astype(bool)).all()
 
 
-def test_a_changed_picture_or_truth_has_another_digest(tmp_path: Path) -> None:
+def test_a_changed_image_or_truth_has_another_digest(tmp_path: Path) -> None:
     folder = index_dataset(tmp_path, 1)
     before = only(read_dataset(folder)).digest()
     assert only(read_dataset(folder)).digest() == before
@@ -91,26 +91,26 @@ def test_a_changed_picture_or_truth_has_another_digest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"),
+    ("rows", "message"),
     [
         ([("photo0.png", "none.png")], "names 'none.png', which is not there"),
-        ([], "names no pictures"),
+        ([], "names no images"),
         ([("photo0.png", "photo0.png")], "is no mask"),
     ],
 )
 def test_an_index_that_does_not_hold_what_it_says_is_refused(
-    rows: list[tuple[str, str]], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rows: list[tuple[str, str]], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = index_dataset(tmp_path, 1)
     write_index(folder, rows)
     assert main(["evaluate", str(folder), "--out", str(tmp_path / "out"), "-q"]) == 2
     error = capsys.readouterr().err
-    assert words in error
+    assert message in error
     assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("entry", "image", "words"),
+    ("entry", "image", "message"),
     [
         ({"segmentation": [[1, 2, 3]]}, {}, "annotation 100: "),
         ({"segmentation": {"size": [5, 5], "counts": [25]}}, {}, r"annotation 100: its mask is [5, 5]"),
@@ -120,16 +120,16 @@ def test_an_index_that_does_not_hold_what_it_says_is_refused(
         ({**SQUARE, "image_id": 9}, {}, "is about image 9, which is not in 'images'"),
         (SQUARE, {"file_name": "b.png"}, "names 'b.png', which is not there"),
         (SQUARE, {"file_name": "../b.png"}, "leads out of the dataset"),
-        (SQUARE, {"width": 239}, "its photograph (240, 160) pixels"),
+        (SQUARE, {"width": 239}, "its image (240, 160) pixels"),
     ],
 )
 def test_a_coco_dataset_that_cannot_be_right_is_refused_in_one_line(
-    entry: dict, image: dict, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    entry: dict, image: dict, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = coco_dataset(tmp_path / "coco", [entry], **image)
     assert main(["evaluate", str(folder), "--clicks", "1", "--out", str(tmp_path / "out"), "-q"]) == 2
     error = capsys.readouterr().err
-    assert words in error
+    assert message in error
     assert error.count("\n") == 1
 
 
@@ -145,12 +145,12 @@ def test_a_folder_without_ground_truth_is_refused(tmp_path: Path) -> None:
 
 def test_of_several_annotation_files_one_has_to_be_named(tmp_path: Path) -> None:
     folder = coco_dataset(tmp_path / "coco", [SQUARE])
-    named = folder / "annotations" / "instances_val.json"
-    other = named.with_name("instances_train.json")
-    other.write_text(named.read_text())
+    val = folder / "annotations" / "instances_val.json"
+    other = val.with_name("instances_train.json")
+    other.write_text(val.read_text())
     with pytest.raises(InputError, match="holds 2 annotation files"):
         read_dataset(folder)
-    assert only(read_dataset(named)).path == folder / "val" / "a.png"
+    assert only(read_dataset(val)).path == folder / "val" / "a.png"
     assert only(read_dataset(other, images=folder / "val")).path == folder / "val" / "a.png"
     (tmp_path / "no.json").write_text(json.dumps({"images": []}))
     with pytest.raises(InputError, match="is no COCO annotation file"):

@@ -1,4 +1,4 @@
-"""How is asked, and how near an answer is: clicks in the middle of errors, boxes, boundary IoU."""
+"""How objects are prompted, and how close masks are: clicks in the middle of errors, boxes, boundary IoU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from anymask import InputError, Segmenter
 from anymask.evaluation import Object, Setting, Variant, boundary_iou, evaluate, mask_iou, read_dataset, summary
-from anymask.evaluation.protocols import jittered, next_click
+from anymask.evaluation.protocols import jitter_box, next_click
 from anymask.evaluation.summary import clicks_to
 from tests.support.made_datasets import box_mask, box_object, index_dataset
 
@@ -60,8 +60,8 @@ def test_boundary_iou_counts_a_fraying_edge_more_than_iou() -> None:
     assert boundary_iou(frayed, truth) < mask_iou(frayed, truth) - 0.1
 
 
-def test_a_jittered_box_is_the_same_for_everybody_and_stays_in_the_picture() -> None:
-    first, second = (jittered((5, 5, 75, 55), (80, 60), "cup") for _ in range(2))
+def test_a_jittered_box_is_the_same_for_everybody_and_stays_in_the_image() -> None:
+    first, second = (jitter_box((5, 5, 75, 55), (80, 60), "cup") for _ in range(2))
     assert first == second != [5, 5, 75, 55]
     assert min(first) >= 0
     assert first[2] <= 80
@@ -73,14 +73,14 @@ def test_clicks_to_a_target() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["clicks", "boxes", "everything"])
-def test_drawn_discs_are_found_by_every_way_of_asking(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
-    photographs = read_dataset(index_dataset(tmp_path, 1))
+def test_drawn_discs_are_found_by_every_protocol(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
+    images = read_dataset(index_dataset(tmp_path, 1))
     grid = {"sampling": "grid", "points_per_side": 12}
     values = grid if protocol == "everything" else {"select": "object", "refine": "off"}
-    contestant = Variant(Setting(protocol, values), segmenter)
-    evaluate(photographs, [contestant], clicks=2)
-    figures = summary(contestant.found, protocol, 2)
-    assert (figures["photographs"], figures["objects"]) == (1, 2)
+    variant = Variant(Setting(protocol, values), segmenter)
+    evaluate(images, [variant], clicks=2)
+    figures = summary(variant.results, protocol, 2)
+    assert (figures["images"], figures["objects"]) == (1, 2)
     if protocol == "clicks":
         assert figures["first click"] > 0.9
         assert figures["clicks to 0.85"] == 1
@@ -95,15 +95,15 @@ def test_drawn_discs_are_found_by_every_way_of_asking(protocol: str, tmp_path: P
         assert "AR@100 large" not in figures
 
 
-def test_the_official_answer_knows_the_best_of_its_three(tmp_path: Path, segmenter: Segmenter) -> None:
-    contestant = Variant(Setting("clicks", {"select": "official"}), segmenter)
-    evaluate(read_dataset(index_dataset(tmp_path, 1)), [contestant], clicks=1)
-    figures = summary(contestant.found, "clicks", 1)
+def test_an_official_mask_comes_with_the_best_of_its_three(tmp_path: Path, segmenter: Segmenter) -> None:
+    variant = Variant(Setting("clicks", {"select": "official"}), segmenter)
+    evaluate(read_dataset(index_dataset(tmp_path, 1)), [variant], clicks=1)
+    figures = summary(variant.results, "clicks", 1)
     assert figures["best of three"] >= figures["first click"] > 0.5
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path, segmenter: Segmenter) -> None:
     folder = index_dataset(tmp_path, 1)
     Image.fromarray(np.full((50, 50), 255, np.uint8)).save(folder / "mask0.png")
-    with pytest.raises(InputError, match=r"mask mask0 is \(50, 50\), its photograph \(240, 160\) pixels"):
+    with pytest.raises(InputError, match=r"mask mask0 is \(50, 50\), its image \(240, 160\) pixels"):
         evaluate(read_dataset(folder), [Variant(Setting("boxes"), segmenter)])

@@ -20,27 +20,27 @@ from anymask.evaluation.protocols import ProtocolResult
 from anymask.evaluation.record import Record, other_records
 from tests.support.made_datasets import SIZE, index_dataset
 
-ABOUT = {"protocol": "clicks", "clicks": 3, "precision": "f32"}
-FOUND = ProtocolResult([{"object": "a", "iou": [0.5, 0.75]}])
+HEADER = {"protocol": "clicks", "clicks": 3, "precision": "f32"}
+RESULT = ProtocolResult([{"object": "a", "iou": [0.5, 0.75]}])
 QUICK = ("--protocol", "boxes", "--refine", "off", "--precision", "f32", "--against", "none")
 
 
-def reopened(folder: Path, about: dict[str, Any] = ABOUT) -> Record:
-    return Record(folder, about)
+def reopen(folder: Path, header: dict[str, Any] = HEADER) -> Record:
+    return Record(folder, header)
 
 
 def test_what_was_written_is_found_again(tmp_path: Path) -> None:
-    record = Record(tmp_path, ABOUT)
-    record.add("a.jpg", "1", FOUND)
-    assert record.get("a.jpg", "1") == FOUND
+    record = Record(tmp_path, HEADER)
+    record.add("a.jpg", "1", RESULT)
+    assert record.get("a.jpg", "1") == RESULT
     record.close()
-    again = reopened(tmp_path)
-    assert again.get("a.jpg", "1") == FOUND
+    again = reopen(tmp_path)
+    assert again.get("a.jpg", "1") == RESULT
     assert again.get("a.jpg", "2") is None
     assert again.get("b.jpg", "1") is None
     again.add("a.jpg", "2", ProtocolResult())
     again.close()
-    last = reopened(tmp_path)
+    last = reopen(tmp_path)
     assert last.get("a.jpg", "2") == ProtocolResult()
     assert len(last) == 1
     last.close()
@@ -48,24 +48,24 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [1, 20, -1])
 def test_a_line_that_was_cut_short_is_dropped_and_nothing_else(tmp_path: Path, cut: int) -> None:
-    record = Record(tmp_path, ABOUT)
-    record.add("a.jpg", "1", FOUND)
+    record = Record(tmp_path, HEADER)
+    record.add("a.jpg", "1", RESULT)
     whole = record.path.stat().st_size
-    record.add("b.jpg", "1", FOUND)
+    record.add("b.jpg", "1", RESULT)
     record.close()
     content = record.path.read_bytes()
     record.path.write_bytes(content[: whole + cut] if cut > 0 else content[:cut])
-    again = reopened(tmp_path)
-    assert (again.get("a.jpg", "1"), again.get("b.jpg", "1")) == (FOUND, None)
-    again.add("b.jpg", "1", FOUND)
+    again = reopen(tmp_path)
+    assert (again.get("a.jpg", "1"), again.get("b.jpg", "1")) == (RESULT, None)
+    again.add("b.jpg", "1", RESULT)
     again.close()
     assert record.path.read_bytes() == content
 
 
 def test_another_setting_has_another_record_and_says_in_what_it_differs(tmp_path: Path) -> None:
-    first = Record(tmp_path, ABOUT)
-    first.add("a.jpg", "1", FOUND)
-    second = Record(tmp_path, {**ABOUT, "precision": "bf16"})
+    first = Record(tmp_path, HEADER)
+    first.add("a.jpg", "1", RESULT)
+    second = Record(tmp_path, {**HEADER, "precision": "bf16"})
     assert first.path != second.path
     assert len(second) == 0
     assert other_records(second) == [["precision"]]
@@ -75,25 +75,25 @@ def test_another_setting_has_another_record_and_says_in_what_it_differs(tmp_path
 
 
 def test_a_record_that_another_process_writes_is_refused(tmp_path: Path) -> None:
-    record = Record(tmp_path, ABOUT)
+    record = Record(tmp_path, HEADER)
     with pytest.raises(InputError, match="another evaluation writes"):
-        Record(tmp_path, ABOUT)
+        Record(tmp_path, HEADER)
     record.close()
-    reopened(tmp_path).close()
+    reopen(tmp_path).close()
 
 
 def test_a_damaged_record_is_refused_and_says_where(tmp_path: Path) -> None:
-    record = Record(tmp_path, ABOUT)
+    record = Record(tmp_path, HEADER)
     record.close()
     record.path.write_bytes(record.path.read_bytes() + b"what is this\n")
     with pytest.raises(InputError, match=r"is damaged at byte 5\d: remove it to begin again"):
-        reopened(tmp_path)
+        reopen(tmp_path)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises((InputError, AnymaskError), match="cannot write"):
-        Record(tmp_path / "out", ABOUT)
+        Record(tmp_path / "out", HEADER)
 
 
 def lines_of(out: Path) -> list[bytes]:
@@ -109,7 +109,7 @@ def test_killed_it_goes_on_and_gives_the_figures_of_a_run_in_one_go(
     command = [sys.executable, "-m", "anymask", "evaluate", str(folder), *QUICK, "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while len(lines_of(out)) < 3:  # the heading and two photographs
+    while len(lines_of(out)) < 3:  # the header and two images
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -136,16 +136,13 @@ def test_only_what_has_changed_is_measured_anew(tmp_path: Path, capsys: pytest.C
     assert main(["evaluate", str(folder), *QUICK, "--out", str(out), "--limit", "2"]) == 0
     assert len(lines_of(out)) == 3
     assert main(["evaluate", str(folder), *QUICK, "--out", str(out)]) == 0
-    assert "which holds 2 photographs" in capsys.readouterr().err
+    assert "which holds 2 images" in capsys.readouterr().err
     assert len(lines_of(out)) == 4
     Image.fromarray(np.full(SIZE[::-1], 255, np.uint8)).save(folder / "mask1.png")
     assert main(["evaluate", str(folder), *QUICK, "--out", str(out)]) == 0
-    assert (
-        "measured anew, since the picture or its ground truth has changed: 1 of 3 photographs"
-        in capsys.readouterr().err
-    )
+    assert "measured again, since the image or its ground truth has changed: 1 of 3 images" in capsys.readouterr().err
     assert len(lines_of(out)) == 5
     assert main(["evaluate", str(folder), *QUICK, "--select", "part", "--out", str(out)]) == 0
-    assert "a new record, " in (told := capsys.readouterr().err)
-    assert "the one that is there has other options" in told
+    assert "a new record, " in (report := capsys.readouterr().err)
+    assert "the existing one has other options" in report
     assert len(lines_of(out)) == 5 + 4

@@ -1,13 +1,13 @@
 """Write `coffee.npz` of the doctor with the official code: `python -m tests.reference.make_doctor_answers`.
 
-To be run after the doctor's photograph or its prompts have changed.
+To be run after the doctor's image or its prompts have changed.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from anymask.evaluation.doctor.known_photo import EMBEDDING_KEPT, PROMPTS
+from anymask.evaluation.doctor.known_image import EMBEDDING_SAMPLE, PROMPTS
 from tests.reference.official import load_official_model, official_predictor
 from tests.support.agreement import stabilities
 from tests.support.model_files import encoder_and_decoder
@@ -18,7 +18,7 @@ FOLDER = ROOT / "src" / "anymask" / "doctor"
 
 def main() -> None:
     predictor = official_predictor(load_official_model(*encoder_and_decoder()), read_pixels(FOLDER / "coffee.jpg"))
-    arrays = {"embedding": predictor.get_image_embedding().numpy()[EMBEDDING_KEPT]}
+    arrays = {"embedding": predictor.get_image_embedding().numpy()[EMBEDDING_SAMPLE]}
     for index, prompt in enumerate(PROMPTS.values()):
         points = {} if "points" not in prompt else {"point_coords": np.array(prompt["points"], float)}
         labels = {} if "labels" not in prompt else {"point_labels": np.array(prompt["labels"])}

@@ -1,4 +1,4 @@
-"""Small datasets that tests make: shapes drawn over an example photograph, so that the truth is known to the pixel."""
+"""Small datasets that tests make: shapes drawn over an example image, so that the ground truth is exact."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def box_mask(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (80, 60
     return mask
 
 
-def box_object(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (80, 60), **about: Any) -> Object:
+def box_object(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (80, 60), **attributes: Any) -> Object:
     mask = box_mask(x0, y0, x1, y1, size)
-    about.setdefault("name", f"{x0},{y0}")
-    return Object(mask=mask, ignored=np.zeros_like(mask), **about)
+    attributes.setdefault("name", f"{x0},{y0}")
+    return Object(mask=mask, ignored=np.zeros_like(mask), **attributes)
 
 
 def discs(number: int) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
-    """A part of the photograph with a large and a small bright disc, elsewhere for each number, and their masks."""
+    """A part of the image with a large and a small bright disc, elsewhere for each number, and their masks."""
     with Image.open(PHOTO) as photo:
         pixels = np.asarray(photo.convert("RGB").crop((0, 0, *SIZE))).copy()
     masks = []
@@ -44,10 +44,10 @@ def discs(number: int) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
     return pixels, masks
 
 
-def index_dataset(folder: Path, photographs: int) -> Path:
-    """Photographs with discs in the layout with an index: label maps of 16 bits."""
+def index_dataset(folder: Path, images: int) -> Path:
+    """Images with discs in the layout with an index: label maps of 16 bits."""
     rows = []
-    for number in range(photographs):
+    for number in range(images):
         pixels, masks = discs(number)
         Image.fromarray(pixels).save(folder / f"photo{number}.png")
         labels = sum(place * mask.astype(np.uint16) for place, mask in enumerate(masks, 1))
@@ -65,14 +65,14 @@ def write_index(folder: Path, rows: Sequence[Sequence[str]], columns: Sequence[s
 def coco_dataset(
     folder: Path, annotations: Sequence[Mapping[str, Any]], categories: Sequence[str] = ("disc",), **image: Any
 ) -> Path:
-    """One photograph with discs in COCO's layout, and these annotations."""
+    """One image with discs in COCO's layout, and these annotations."""
     (folder / "annotations").mkdir(parents=True)
     (folder / "val").mkdir()
     pixels, _ = discs(0)
     Image.fromarray(pixels).save(folder / "val" / "a.png")
-    about = {"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1], **image}
+    entry = {"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1], **image}
     content = {
-        "images": [about],
+        "images": [entry],
         "annotations": [{"id": 100 + i, "image_id": 7, "category_id": 1, **e} for i, e in enumerate(annotations)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(categories, 1)],
     }

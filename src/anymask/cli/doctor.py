@@ -18,35 +18,35 @@ from anymask.cli.common_options import debug_option, json_option, quiet_option, 
 def command(threads: int | None, as_json: bool, quiet: bool) -> int:
     """Check this installation: weights, cache, and a known image on every engine and precision.
 
-    The answers are compared with those of the official PyTorch code. Exit 1 if something is wrong.
+    The masks are compared with those of the official PyTorch code. Exit 1 if something is wrong.
     """
     from anymask.evaluation.doctor.examine import examine
 
-    found = examine(threads, lambda line: None if quiet or as_json else click.echo(f"… {line}", err=True))
+    report = examine(threads, lambda line: None if quiet or as_json else click.echo(f"… {line}", err=True))
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(report, indent=2))
     elif not quiet:
-        _report(found)
-    for line in found["wrong"]:
+        _print_report(report)
+    for line in report["wrong"]:
         click.echo(f"wrong: {line}", err=True)
-    return 1 if found["wrong"] else 0
+    return 1 if report["wrong"] else 0
 
 
-def _report(found: dict[str, Any]) -> None:
-    click.echo(f"anymask {found['version']}, Python {found['python']}, {found['system']}")
-    click.echo(", ".join(f"{name} {version or 'absent'}" for name, version in found["libraries"].items()))
-    click.echo(f"CPU: {' '.join(found['cpu']['features']) or 'features unknown'}")
-    for model, files in found["weights"].items():
+def _print_report(report: dict[str, Any]) -> None:
+    click.echo(f"anymask {report['version']}, Python {report['python']}, {report['system']}")
+    click.echo(", ".join(f"{name} {version or 'absent'}" for name, version in report["libraries"].items()))
+    click.echo(f"CPU: {' '.join(report['cpu']['features']) or 'features unknown'}")
+    for model, files in report["weights"].items():
         click.echo(f"weights {model}: {', '.join(f'{name} {state}' for name, state in files.items())}")
-    for part, size in found["cache"]["parts"].items():
+    for part, size in report["cache"]["parts"].items():
         click.echo(f"cache {part}: {size['files']} files, {size['bytes'] / 1e6:,.1f} MB")
-    for run in found["runs"]:
+    for run in report["runs"]:
         click.echo(
             f"{run['engine']} {run['precision']}, {run['threads']} threads: embedding cosine {run['cosine']:.5f}, "
             f"mask IoU {run['mean_iou']:.3f} (worst {run['least_iou']:.3f}), encode {run['encode'] * 1000:.0f} ms, "
             f"click {run['decode'] * 1000:.0f} ms"
         )
-    for name, reason in found["cannot_run"].items():
+    for name, reason in report["cannot_run"].items():
         click.echo(f"{name}: does not run here ({reason})")
-    for line in found["advice"]:
+    for line in report["advice"]:
         click.echo(line)

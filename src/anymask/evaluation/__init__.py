@@ -1,18 +1,18 @@
-"""Measure masks against ground truth, and one way of asking against another.
+"""Compare masks with ground truth, and one setting with another.
 
 ```python
 from anymask.evaluation import Setting, Variant, differences, evaluate, read_dataset, summary
 
-photographs = read_dataset("my-photos", most=10)
-ours, theirs = (Variant(Setting("clicks", {"select": select}), anymask.load()) for select in ("object", "official"))
-evaluate(photographs, [ours, theirs], clicks=5)
-summary(ours.found, "clicks", 5)
-[f"{each.name}: {each.words}" for each in differences(ours.found, theirs.found, "clicks", 5)]
+images = read_dataset("my-images", max_objects=10)
+first, second = (Variant(Setting("clicks", {"select": select}), anymask.load()) for select in ("object", "official"))
+evaluate(images, [first, second], clicks=5)
+summary(first.results, "clicks", 5)
+[f"{each.name}: {each.text}" for each in differences(first.results, second.results, "clicks", 5)]
 ```
 """
 
 from anymask.evaluation.compare import Interval, differences, intervals
-from anymask.evaluation.datasets.ground_truth import Object, Photograph
+from anymask.evaluation.datasets.ground_truth import AnnotatedImage, Object
 from anymask.evaluation.datasets.read import read_dataset
 from anymask.evaluation.metrics import boundary_iou, mask_iou
 from anymask.evaluation.record import Record
@@ -22,9 +22,9 @@ from anymask.evaluation.summary import summary
 
 __all__ = [
     "PROTOCOLS",
+    "AnnotatedImage",
     "Interval",
     "Object",
-    "Photograph",
     "Record",
     "Setting",
     "Variant",

@@ -1,7 +1,7 @@
-"""Average precision of labelled masks over many photographs, from what was matched on each.
+"""Average precision of labelled masks over many images, from the matches of each.
 
-`COCOeval` of pycocotools makes the figures. Resampling needs the same arithmetic some thousand times, with photographs
-that count more or less: that is `weighted_precision`, and a test holds the two together.
+`COCOeval` of pycocotools computes the figures. The bootstrap needs the same arithmetic about a thousand times with
+different weights of the images: that is `weighted_precision`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anymask.evaluation.matching import AREAS, DETECTIONS
 
 Entries = Sequence[Mapping[str, Any]]
-"""Of one photograph, see `anymask.evaluation.matching.match_labelled`."""
+"""Of one image, see `anymask.evaluation.matching.match_labelled`."""
 
 _NAMES = (
     "AP", "AP at 0.50", "AP at 0.75", "AP small", "AP medium", "AP large",
@@ -26,26 +26,26 @@ _NAMES = (
 )  # fmt: skip
 
 
-def average_precision(photographs: Sequence[Entries]) -> dict[str, float]:
+def average_precision(images: Sequence[Entries]) -> dict[str, float]:
     """COCO's twelve figures; those without any object, such as "AP small" where none is small, are left out."""
     from pycocotools.cocoeval import COCOeval
 
-    categories = sorted({entry["category"] for entries in photographs for entry in entries})
+    categories = sorted({entry["category"] for entries in images for entry in entries})
     if not categories:
         return {}
-    places = {(category, area): {} for category in categories for area in AREAS}  # type: ignore[var-annotated]
-    for index, entries in enumerate(photographs):
+    evaluated = {(category, area): {} for category in categories for area in AREAS}  # type: ignore[var-annotated]
+    for index, entries in enumerate(images):
         for entry in entries:
-            places[entry["category"], entry["area"]][index] = _as_evaluated(entry)
+            evaluated[entry["category"], entry["area"]][index] = _to_coco(entry)
     evaluation = COCOeval(iouType="segm")
     evaluation.params.catIds = list(range(len(categories)))
-    evaluation.params.imgIds = list(range(len(photographs)))
+    evaluation.params.imgIds = list(range(len(images)))
     evaluation.params.maxDets = list(DETECTIONS)
     evaluation.evalImgs = [
-        places[category, area].get(index)
+        evaluated[category, area].get(index)
         for category in categories
         for area in AREAS
-        for index in range(len(photographs))
+        for index in range(len(images))
     ]
     evaluation._paramsEval = copy.deepcopy(evaluation.params)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -55,7 +55,7 @@ def average_precision(photographs: Sequence[Entries]) -> dict[str, float]:
 
 
 def false_alarms(entries: Entries) -> int:
-    """How many answers of one photograph reach an IoU of 0.5 with no object of their category, nor lie in a crowd."""
+    """How many masks of one image reach an IoU of 0.5 with no object of their category and lie in no crowd."""
     alarms = 0
     for entry in entries:
         if entry["area"] == "all" and entry["scores"]:
@@ -64,7 +64,7 @@ def false_alarms(entries: Entries) -> int:
     return alarms
 
 
-def _as_evaluated(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _to_coco(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "dtScores": list(entry["scores"]),
         "dtMatches": _bits(entry["matched"]).astype(np.float64),
@@ -78,10 +78,10 @@ def _bits(rows: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([[digit == "1" for digit in row] for row in rows], np.bool_).reshape(len(rows), -1)
 
 
-def weighted_precision(photographs: Sequence[Entries]) -> Callable[[NDArray[np.int64]], float]:
-    """A function from how often each photograph counts, [P], to AP over all sizes."""
+def weighted_precision(images: Sequence[Entries]) -> Callable[[NDArray[np.int64]], float]:
+    """A function from weights of the images, int64 [P], to AP over all sizes."""
     by_category: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
-    for index, entries in enumerate(photographs):
+    for index, entries in enumerate(images):
         for entry in entries:
             if entry["area"] == "all":
                 by_category.setdefault(entry["category"], []).append((index, entry))
@@ -95,29 +95,33 @@ def weighted_precision(photographs: Sequence[Entries]) -> Callable[[NDArray[np.i
 
 
 class _Category:
-    """Answers of one category on all photographs, in order of their scores."""
+    """Masks of one category on all images, in order of their scores."""
 
-    def __init__(self, found: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
-        scores = np.array([score for _, entry in found for score in entry["scores"]], np.float64)
+    def __init__(self, entries: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        scores = np.array([score for _, entry in entries for score in entry["scores"]], np.float64)
         order = np.argsort(-scores, kind="mergesort")
-        photographs = np.array([index for index, entry in found for _ in entry["scores"]], np.int64)
-        matched = np.concatenate([_bits(entry["matched"]) for _, entry in found], axis=1)[:, order]
-        ignored = np.concatenate([_bits(entry["ignored"]) for _, entry in found], axis=1)[:, order]
-        self._photographs = photographs[order]
+        images = np.array([index for index, entry in entries for _ in entry["scores"]], np.int64)
+        matched = np.concatenate([_bits(entry["matched"]) for _, entry in entries], axis=1)[:, order]
+        ignored = np.concatenate([_bits(entry["ignored"]) for _, entry in entries], axis=1)[:, order]
+        self._images = images[order]
         self._right, self._wrong = matched & ~ignored, ~matched & ~ignored
-        self._objects = np.array([(index, entry["objects"]) for index, entry in found], np.int64)
+        self._objects = np.array([(index, entry["objects"]) for index, entry in entries], np.int64)
 
     def precision(self, counts: NDArray[np.int64]) -> float | None:
-        """Precision at 101 recalls and ten IoU thresholds, averaged; None if there is nothing to be found."""
-        wanted = int(counts[self._objects[:, 0]] @ self._objects[:, 1])
-        if not wanted:
+        """Precision at 101 recalls and ten IoU thresholds, averaged; None without objects.
+
+        Args:
+            counts: int64 [P], weight of each image.
+        """
+        objects = int(counts[self._objects[:, 0]] @ self._objects[:, 1])
+        if not objects:
             return None
-        weights = counts[self._photographs]
+        weights = counts[self._images]
         right, wrong = np.cumsum(self._right * weights, axis=1), np.cumsum(self._wrong * weights, axis=1)
         precision = right / np.maximum(right + wrong, np.spacing(1))
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         total = 0.0
-        for row, recall in zip(precision, right / wanted, strict=True):
+        for row, recall in zip(precision, right / objects, strict=True):
             places = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
             total += float(row[places[places < len(row)]].sum())
         return total / (101 * len(precision))

@@ -1,6 +1,6 @@
-"""Whether two settings differ: paired differences with confidence intervals from the bootstrap, and in words.
+"""Whether two settings differ: paired differences with confidence intervals of the bootstrap, also as text.
 
-Objects of one photograph are not independent, so photographs are drawn, with all their objects (a cluster bootstrap;
+Objects of one image are not independent, so images are resampled with all their objects (a cluster bootstrap;
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993, percentile intervals).
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.evaluation.average_precision import false_alarms, weighted_precision
-from anymask.evaluation.protocols import MOST_CLICKS, ProtocolResult
+from anymask.evaluation.protocols import MAX_CLICKS, ProtocolResult
 from anymask.evaluation.summary import FALSE_ALARMS, lower_is_better, of_object, summary
 
 LEVEL = 0.95
-DRAWS, PRECISION_DRAWS = 10_000, 1_000
-_DRAWN_AT_ONCE = 10_000_000
-"""Numbers in memory: with more than a thousand photographs, fewer draws are made."""
-FEWEST = 10
-"""With fewer photographs the intervals of the bootstrap are too narrow to say anything by them."""
+RESAMPLES, PRECISION_RESAMPLES = 10_000, 1_000
+_NUMBERS_IN_MEMORY = 10_000_000
+"""Of all resamples: with more than a thousand images, there are fewer resamples."""
+MIN_IMAGES = 10
+"""With fewer images the intervals of the bootstrap are too narrow to show a difference."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,23 @@ class Interval:
     Attributes:
         name: of the figure.
         value, low, high: of a difference, the first setting minus the second.
-        photographs: that have such objects.
+        images: how many have such objects.
     """
 
     name: str
     value: float
     low: float
     high: float
-    photographs: int
+    images: int
 
     @property
-    def words(self) -> str:
-        """A difference in words: better, worse, or none that so many photographs can show."""
+    def text(self) -> str:
+        """A difference as text: better, worse, or none that so many images can show."""
         if self.low == self.high == self.value == 0:
             return "the same"
-        if self.photographs < FEWEST:
-            seen = "1 photograph is" if self.photographs == 1 else f"{self.photographs} photographs are"
-            return f"{seen} too few to tell ({_signed(self.value)})"
+        if self.images < MIN_IMAGES:
+            number = "1 image is" if self.images == 1 else f"{self.images} images are"
+            return f"{number} too few to tell ({_signed(self.value)})"
         gain, low, high = self.value, self.low, self.high
         if lower_is_better(self.name):
             gain, low, high = -gain, -high, -low
@@ -56,13 +56,11 @@ class Interval:
             return f"better by {gain:.3f} ({low:.3f} to {high:.3f})"
         if high < 0:
             return f"worse by {-gain:.3f} ({-high:.3f} to {-low:.3f})"
-        return (
-            f"no difference that {self.photographs} photographs can show ({_signed(self.low)} to {_signed(self.high)})"
-        )
+        return f"no difference that {self.images} images can show ({_signed(self.low)} to {_signed(self.high)})"
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for files."""
-        return {**asdict(self), "words": self.words}
+        """The attributes and `text`, for files."""
+        return {**asdict(self), "text": self.text}
 
 
 def _signed(value: float) -> str:
@@ -70,73 +68,73 @@ def _signed(value: float) -> str:
 
 
 def intervals(
-    found: Mapping[str, ProtocolResult], protocol: str, most_clicks: int = MOST_CLICKS, seed: int = 0
+    results: Mapping[str, ProtocolResult], protocol: str, max_clicks: int = MAX_CLICKS, seed: int = 0
 ) -> list[Interval]:
     """Each figure of one setting with its interval."""
-    return _intervals(found, None, protocol, most_clicks, seed)
+    return _intervals(results, None, protocol, max_clicks, seed)
 
 
 def differences(
     first: Mapping[str, ProtocolResult],
     second: Mapping[str, ProtocolResult],
     protocol: str,
-    most_clicks: int = MOST_CLICKS,
+    max_clicks: int = MAX_CLICKS,
     seed: int = 0,
 ) -> list[Interval]:
     """Each figure of the first setting minus that of the second, on the same objects."""
-    return _intervals(first, second, protocol, most_clicks, seed)
+    return _intervals(first, second, protocol, max_clicks, seed)
 
 
 def _intervals(
     first: Mapping[str, ProtocolResult],
     second: Mapping[str, ProtocolResult] | None,
     protocol: str,
-    most: int,
+    max_clicks: int,
     seed: int,
 ) -> list[Interval]:
     values: dict[str, list[tuple[int, float]]] = {}
-    for place, image in enumerate(first):
-        rows = first[image].rows
-        for row, other_row in zip(rows, rows if second is None else second[image].rows, strict=True):
-            own = of_object(row, protocol, most)
-            other = dict.fromkeys(own, 0.0) if second is None else of_object(other_row, protocol, most)
-            for name in own.keys() & other.keys():
-                values.setdefault(name, []).append((place, own[name] - other[name]))
-    made = {name: mean_interval(name, pairs, len(first), seed) for name, pairs in values.items()}
-    named = [made[name] for name in summary(first, protocol, most) if name in made]
+    for index, name in enumerate(first):
+        rows = first[name].rows
+        for row, other_row in zip(rows, rows if second is None else second[name].rows, strict=True):
+            own = of_object(row, protocol, max_clicks)
+            other = dict.fromkeys(own, 0.0) if second is None else of_object(other_row, protocol, max_clicks)
+            for figure in own.keys() & other.keys():
+                values.setdefault(figure, []).append((index, own[figure] - other[figure]))
+    means = {name: mean_interval(name, pairs, len(first), seed) for name, pairs in values.items()}
+    ordered = [means[name] for name in summary(first, protocol, max_clicks) if name in means]
     if protocol != "text":
-        return named
+        return ordered
     alarms = [
-        (place, float(false_alarms(own.entries) - (0 if second is None else false_alarms(second[image].entries))))
-        for place, (image, own) in enumerate(first.items())
+        (index, float(false_alarms(own.entries) - (0 if second is None else false_alarms(second[name].entries))))
+        for index, (name, own) in enumerate(first.items())
     ]
-    return [*_precision(first, second, seed), mean_interval(FALSE_ALARMS, alarms, len(first), seed), *named]
+    return [*_precision(first, second, seed), mean_interval(FALSE_ALARMS, alarms, len(first), seed), *ordered]
 
 
-def mean_interval(name: str, values: Sequence[tuple[int, float]], photographs: int, seed: int = 0) -> Interval:
-    """The mean of numbers that belong to photographs.
+def mean_interval(name: str, values: Sequence[tuple[int, float]], images: int, seed: int = 0) -> Interval:
+    """The mean of numbers that belong to images.
 
     Args:
         name: of the figure.
-        values: (place of the photograph, number), one for each object.
-        photographs: how many there are, those without a number included.
-        seed: of the draws.
+        values: (index of the image, number), one for each object.
+        images: their number, those without a value included.
+        seed: of the resampling.
     """
-    places, numbers = np.array([place for place, _ in values]), np.array([number for _, number in values])
-    sums = np.bincount(places, numbers, photographs)
-    counts = np.bincount(places, minlength=photographs)
+    indices, numbers = np.array([index for index, _ in values]), np.array([number for _, number in values])
+    sums = np.bincount(indices, numbers, images)
+    counts = np.bincount(indices, minlength=images)
     present = counts > 0
     sums, counts = sums[present], counts[present]
-    drawn = _draws(len(sums), DRAWS, seed)
-    return _interval(name, float(numbers.mean()), (drawn @ sums) / (drawn @ counts), len(sums))
+    weights = _resample(len(sums), RESAMPLES, seed)
+    return _interval(name, float(numbers.mean()), (weights @ sums) / (weights @ counts), len(sums))
 
 
 def _precision(
     first: Mapping[str, ProtocolResult], second: Mapping[str, ProtocolResult] | None, seed: int
 ) -> list[Interval]:
-    """Average precision, which is no mean over objects: made again for each draw."""
-    own = weighted_precision([found.entries for found in first.values()])
-    other = None if second is None else weighted_precision([second[image].entries for image in first])
+    """Average precision, which is no mean over objects: computed again for each resample."""
+    own = weighted_precision([result.entries for result in first.values()])
+    other = None if second is None else weighted_precision([second[name].entries for name in first])
     ones = np.ones(len(first), np.int64)
 
     def value(counts: NDArray[np.int64]) -> float:
@@ -144,16 +142,16 @@ def _precision(
 
     if not np.isfinite(value(ones)):
         return []
-    drawn = np.array([value(counts) for counts in _draws(len(first), PRECISION_DRAWS, seed)])
-    return [_interval("AP", value(ones), drawn[np.isfinite(drawn)], len(first))]
+    values = np.array([value(counts) for counts in _resample(len(first), PRECISION_RESAMPLES, seed)])
+    return [_interval("AP", value(ones), values[np.isfinite(values)], len(first))]
 
 
-def _draws(photographs: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """How often each photograph is drawn, [draws, photographs]."""
-    draws = max(1_000, min(draws, _DRAWN_AT_ONCE // photographs))
-    return np.random.default_rng(seed).multinomial(photographs, np.full(photographs, 1 / photographs), draws)
+def _resample(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """How often each image occurs in each resample, int64 [resamples, images]."""
+    resamples = max(1_000, min(resamples, _NUMBERS_IN_MEMORY // images))
+    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), resamples)
 
 
-def _interval(name: str, value: float, drawn: NDArray[np.float64], photographs: int) -> Interval:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(name, value, float(low), float(high), photographs)
+def _interval(name: str, value: float, values: NDArray[np.float64], images: int) -> Interval:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(name, value, float(low), float(high), images)

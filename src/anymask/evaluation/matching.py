@@ -1,4 +1,4 @@
-"""Answers held against all objects of a photograph, by COCO's own evaluation (`pycocotools.cocoeval.COCOeval`)."""
+"""Match masks with all objects of an image, by COCO's own evaluation (`pycocotools.cocoeval.COCOeval`)."""
 
 from __future__ import annotations
 
@@ -20,65 +20,66 @@ if TYPE_CHECKING:
 AREAS = ("all", "small", "medium", "large")
 """COCO's size classes: small below 32², large from 96² pixels."""
 PROPOSALS = (100, 1000)
-"""How many answers of everything mode count, the best first."""
+"""How many masks of everything mode count, the best first."""
 DETECTIONS = (1, 10, 100)
-"""The same for labelled answers, for each category."""
+"""How many labelled masks of each category count, the best first."""
 
 
-def match_each(objects: Sequence[Object], answers: Sequence[Mask]) -> Iterator[dict[str, Any]]:
-    """Match unlabelled answers with objects, one to one at each of COCO's ten IoU thresholds.
+def match_each(objects: Sequence[Object], masks: Sequence[Mask]) -> Iterator[dict[str, Any]]:
+    """Match unlabelled masks with objects, one to one at each of COCO's ten IoU thresholds.
 
     Args:
-        objects: of one segmentation of a photograph.
-        answers: best first.
+        objects: of one segmentation of an image.
+        masks: best first.
 
     Yields:
-        For each object but crowds: `object`, its name; `label`; `area`; `iou`, of the answer that covers it best;
-        `answer`, the RLE of that one, None if nothing touches it; `ranks`: size class → for each IoU threshold the
-        place of the answer that it was matched with, None for a miss. COCO evaluates each class by itself.
+        For each object but crowds: `object`, its name; `label`; `area`; `iou`, of the mask with the highest IoU;
+        `mask`, the RLE of that one, None if no mask overlaps it; `ranks`: size class → for each IoU threshold the
+        rank of the mask that it was matched with, None for a miss. COCO evaluates each class by itself.
     """
-    evaluated = _evaluated(objects, answers, [1] * len(answers), [1] * len(objects), [1], PROPOSALS)
+    evaluated = _evaluate(objects, masks, [1] * len(masks), [1] * len(objects), [1], PROPOSALS)
     yield from _rows(evaluated, objects, [1] * len(objects), [1])
 
 
 def match_labelled(
-    objects: Sequence[Object], answers: Sequence[Mask], labels: Sequence[str], categories: Sequence[str]
+    objects: Sequence[Object], masks: Sequence[Mask], labels: Sequence[str], categories: Sequence[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Match labelled answers with objects of their category.
+    """Match labelled masks with objects of their category.
 
     Args:
-        objects: of one photograph.
-        answers: masks; their `detector_score` ranks them.
-        labels: the category of each answer.
-        categories: all that were looked for.
+        objects: of one image.
+        masks: ranked by their `detector_score`.
+        labels: the category of each mask.
+        categories: all that were searched for.
 
     Returns:
         rows: as of `match_each`.
-        entries: what average precision is made of: for each category and size class with objects or answers
+        entries: what average precision is computed from: for each category and size class with objects or masks
             `category`, `area`, `scores` [D], `matched` and `ignored` (ten strings of D digits 0 and 1, one for each
-            IoU threshold), and `objects`, the number to be found.
+            IoU threshold), and `objects`, the number of objects that count.
     """
     numbers = {label: index for index, label in enumerate(categories, 1)}
-    asked, found = [numbers[label] for label in labels], [numbers[str(each.label)] for each in objects]
-    present = sorted({*asked, *found})
-    evaluated = _evaluated(objects, answers, asked, found, present, DETECTIONS)
+    mask_categories = [numbers[label] for label in labels]
+    object_categories = [numbers[str(each.label)] for each in objects]
+    present = sorted({*mask_categories, *object_categories})
+    evaluated = _evaluate(objects, masks, mask_categories, object_categories, present, DETECTIONS)
     entries = [
         _entry(each, categories[present[index // len(AREAS)] - 1], AREAS[index % len(AREAS)])
         for index, each in enumerate(evaluated.evalImgs)
         if each is not None
     ]
-    return list(_rows(evaluated, objects, found, present)), entries
+    return list(_rows(evaluated, objects, object_categories, present)), entries
 
 
-def _evaluated(
+def _evaluate(
     objects: Sequence[Object],
-    answers: Sequence[Mask],
-    asked: Sequence[int],
-    found: Sequence[int],
+    masks: Sequence[Mask],
+    mask_categories: Sequence[int],
+    object_categories: Sequence[int],
     categories: Sequence[int],
-    most: Sequence[int],
+    max_detections: Sequence[int],
 ) -> Any:
-    """COCO's evaluation of one photograph, not yet accumulated."""
+    """COCO's evaluation of one image, not accumulated over images."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -87,74 +88,74 @@ def _evaluated(
             "id": index, "image_id": 1, "category_id": category, "segmentation": encode(each.mask), "area": each.area,
             "iscrowd": int(each.crowd), "bbox": [0, 0, 0, 0],
         }
-        for index, (each, category) in enumerate(zip(objects, found, strict=True), 1)
+        for index, (each, category) in enumerate(zip(objects, object_categories, strict=True), 1)
     ]  # fmt: skip
     ignored = np.logical_or.reduce([each.ignored for each in objects]) if objects else None
-    given = [
+    detections = [
         {
             "id": index, "image_id": 1, "category_id": category, "segmentation": rle, "score": score, "area": area,
             "iscrowd": 0, "bbox": [0, 0, 0, 0],
         }
         for index, ((rle, area, score), category) in enumerate(
-            zip(_as_runs(answers, ignored), asked, strict=True), 1
+            zip(_to_rles(masks, ignored), mask_categories, strict=True), 1
         )
     ]  # fmt: skip
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells what it does on standard output
-        shape = [*(each.mask.shape for each in objects), *(mask.size[::-1] for mask in answers)]
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+        shape = [*(each.mask.shape for each in objects), *(mask.size[::-1] for mask in masks)]
         height, width = shape[0] if shape else (1, 1)
-        about = {
+        header = {
             "images": [{"id": 1, "height": height, "width": width}],
             "categories": [{"id": number} for number in categories],
         }
-        evaluation = COCOeval(_indexed(COCO(), truth, about), _indexed(COCO(), given, about), "segm")
-        evaluation.params.maxDets = list(most)
+        evaluation = COCOeval(_index(COCO(), truth, header), _index(COCO(), detections, header), "segm")
+        evaluation.params.maxDets = list(max_detections)
         evaluation.evaluate()
     return evaluation
 
 
-def _indexed(coco: Any, annotations: list[dict[str, Any]], about: dict[str, Any]) -> Any:
-    coco.dataset = {**about, "annotations": annotations}
+def _index(coco: Any, annotations: list[dict[str, Any]], header: dict[str, Any]) -> Any:
+    coco.dataset = {**header, "annotations": annotations}
     coco.createIndex()
     return coco
 
 
-def _as_runs(answers: Sequence[Mask], ignored: NDArray[np.bool_] | None) -> Iterator[tuple[Rle, int, float]]:
-    """RLE, area and score of each answer, without the pixels that are left out of account."""
-    leave_out = ignored is not None and bool(ignored.any())
-    for mask in iter_bounded(answers):
+def _to_rles(masks: Sequence[Mask], ignored: NDArray[np.bool_] | None) -> Iterator[tuple[Rle, int, float]]:
+    """RLE, area in pixels and score of each mask, without the pixels in `ignored`, bool [H, W]."""
+    has_ignored = ignored is not None and bool(ignored.any())
+    for mask in iter_bounded(masks):
         score = float(mask.detector_score if mask.detector_score is not None else mask.score or 0)
-        if leave_out and ignored is not None:
-            kept = np.ascontiguousarray(mask.array & ~ignored)
-            yield encode(kept), int(np.count_nonzero(kept)), score
+        if has_ignored and ignored is not None:
+            remaining = np.ascontiguousarray(mask.array & ~ignored)
+            yield encode(remaining), int(np.count_nonzero(remaining)), score
         else:
             yield mask.rle, mask.area, score
 
 
 def _rows(
-    evaluated: Any, objects: Sequence[Object], found: Sequence[int], categories: Sequence[int]
+    evaluated: Any, objects: Sequence[Object], object_categories: Sequence[int], categories: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
-    answers = {each["id"]: each for each in evaluated.cocoDt.dataset["annotations"]}
+    masks = {each["id"]: each for each in evaluated.cocoDt.dataset["annotations"]}
     ranks: dict[int, dict[str, list[int | None]]] = {index: {} for index in range(1, len(objects) + 1)}
     for index, each in enumerate(evaluated.evalImgs):
         if each is None:
             continue
-        places = {number: place for place, number in enumerate(each["dtIds"])}
+        rank_of = {number: rank for rank, number in enumerate(each["dtIds"])}
         for column, number in enumerate(each["gtIds"]):
             if not each["gtIgnore"][column]:
                 matches = each["gtMatches"][:, column]
-                ranks[number][AREAS[index % len(AREAS)]] = [places.get(int(match)) for match in matches]
-    for number, (truth, category) in enumerate(zip(objects, found, strict=True), 1):
+                ranks[number][AREAS[index % len(AREAS)]] = [rank_of.get(int(match)) for match in matches]
+    for number, (truth, category) in enumerate(zip(objects, object_categories, strict=True), 1):
         if truth.crowd:
             continue
         overlaps = evaluated.ious[1, category]
-        column = list(found[: number - 1]).count(category)
-        iou, answer = 0.0, None
+        column = list(object_categories[: number - 1]).count(category)
+        iou, mask = 0.0, None
         if len(overlaps) and (best := int(np.argmax(overlaps[:, column]))) >= 0 and overlaps[best, column] > 0:
             iou = float(overlaps[best, column])
             first = evaluated.evalImgs[list(categories).index(category) * len(AREAS)]
-            answer = answers[first["dtIds"][best]]["segmentation"]
+            mask = masks[first["dtIds"][best]]["segmentation"]
         yield {
-            "object": truth.name, "label": truth.label, "area": truth.area, "iou": iou, "answer": answer,
+            "object": truth.name, "label": truth.label, "area": truth.area, "iou": iou, "mask": mask,
             "ranks": ranks[number],
         }  # fmt: skip
 

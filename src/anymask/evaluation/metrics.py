@@ -1,4 +1,4 @@
-"""How near a mask is to the truth."""
+"""How close a mask is to the ground truth."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from numpy.typing import NDArray
 from anymask.structures.overlap import iou
 
 BOUNDARY_SHARE = 0.02
-"""Width of the boundary band, as a share of the picture's diagonal (Cheng et al., Boundary IoU, CVPR 2021)."""
+"""Width of the boundary band, as a share of the image's diagonal (Cheng et al., Boundary IoU, CVPR 2021)."""
 
 
 def mask_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> float:
-    """Intersection over union, bool [H, W] each; ignored pixels count on neither side; 1 if both are empty."""
+    """Intersection over union without the ignored pixels; 1 if both masks are empty.
+
+    Args:
+        mask: bool [H, W].
+        truth: bool [H, W], the ground truth.
+        ignored: bool [H, W], pixels that are left out of both masks.
+    """
     if ignored is not None:
         mask, truth = mask & ~ignored, truth & ~ignored
     return iou(mask, truth)
 
 
 def boundary_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> float:
-    """IoU of the bands along the inside of both outlines (Cheng et al. 2021); the picture's edge is an outline too.
+    """IoU of the bands along the inside of both outlines (Cheng et al. 2021); the edge of the image is an outline too.
 
-    Pixels that are ignored are taken out of the mask and of the bands.
+    Args:
+        mask: bool [H, W].
+        truth: bool [H, W], the ground truth.
+        ignored: bool [H, W], pixels that are left out of the masks and of the bands.
     """
     width = max(1, round(BOUNDARY_SHARE * float(np.hypot(*truth.shape))))
     if ignored is None:
@@ -30,6 +39,7 @@ def boundary_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDA
 
 
 def _band(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """The pixels of a mask within `width` pixels of its outline, bool [H, W]."""
     import cv2
 
     padded = np.pad(mask.view(np.uint8), 1)

@@ -1,4 +1,4 @@
-"""The ways of asking that are measured: clicks one after the other, boxes, nothing at all, and words."""
+"""The protocols of an evaluation: clicks one after the other, boxes, everything mode, and text."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from anymask.evaluation.metrics import boundary_iou, mask_iou
 from anymask.structures.rle import encode
 
 if TYPE_CHECKING:
-    from anymask.evaluation.datasets.ground_truth import Object, Photograph
+    from anymask.evaluation.datasets.ground_truth import AnnotatedImage, Object
     from anymask.evaluation.settings import Setting
     from anymask.prediction.encoded_image import EncodedImage
 
-MOST_CLICKS = 20
+MAX_CLICKS = 20
 JITTER = 0.1
 Row = dict[str, Any]
-"""Figures of one object; what they are is said where they are made."""
+"""Figures of one object, named in the docstring of the function that measures it."""
 
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """What was measured on one photograph; all of it can be written as JSON.
+    """The result of one image, as JSON values.
 
     Attributes:
         rows: one for each object.
@@ -40,63 +40,63 @@ class ProtocolResult:
     entries: list[dict[str, Any]] = field(default_factory=list)
 
 
-Ask = Callable[["EncodedImage", "Photograph", "Setting"], ProtocolResult]
+Measure = Callable[["EncodedImage", "AnnotatedImage", "Setting"], ProtocolResult]
 
 
-def asking(protocol: str, clicks: int = MOST_CLICKS, words: Sequence[str] = ()) -> Ask:
-    """How a protocol asks about one photograph.
+def protocol_function(protocol: str, clicks: int = MAX_CLICKS, categories: Sequence[str] = ()) -> Measure:
+    """The function that measures one image by a protocol.
 
     Args:
         protocol: "clicks": the first click in the middle of the object, each next one in the middle of the largest
             error, as interactive segmentation is usually measured. "boxes": the tight box, and one whose sides are off
-            by up to a tenth of its size, the same for everybody. "everything": no prompt; the answers are held against
-            all objects. "text": the dataset's categories are the words.
-        clicks: how many at most.
-        words: of "text": only these categories; all if none are named.
+            by up to a tenth of its size, by the object's name. "everything": no prompt; the masks are matched with all
+            objects. "text": the dataset's categories are the phrases.
+        clicks: maximum for each object.
+        categories: of "text": only these; all if empty.
     """
-    one_by_one: dict[str, Callable[[EncodedImage, Object, Setting], Row]] = {
-        "clicks": lambda encoded, truth, setting: _by_clicks(encoded, truth, setting, clicks),
-        "boxes": _by_boxes,
+    by_object: dict[str, Callable[[EncodedImage, Object, Setting], Row]] = {
+        "clicks": lambda encoded, truth, setting: _measure_clicks(encoded, truth, setting, clicks),
+        "boxes": _measure_boxes,
     }
-    if protocol in one_by_one:
-        ask = one_by_one[protocol]
-        return lambda encoded, photograph, setting: ProtocolResult(
+    if protocol in by_object:
+        measure = by_object[protocol]
+        return lambda encoded, image, setting: ProtocolResult(
             [
-                {"object": each.name, **ask(encoded, each, setting)}
-                for each in _of_its_size(encoded, photograph.objects())
+                {"object": each.name, **measure(encoded, each, setting)}
+                for each in _check_sizes(encoded, image.sample_objects())
             ]
         )
     if protocol == "everything":
-        return _everything
-    return lambda encoded, photograph, setting: _text(encoded, photograph, setting, words)
+        return _measure_everything
+    return lambda encoded, image, setting: _measure_text(encoded, image, setting, categories)
 
 
-def measured_objects(photograph: Photograph, protocol: str, words: Sequence[str] = ()) -> Iterator[Object]:
-    """The objects that a photograph's rows are about, in their order."""
+def measured_objects(image: AnnotatedImage, protocol: str, categories: Sequence[str] = ()) -> Iterator[Object]:
+    """The objects of an image's rows, in their order."""
     if protocol in ("clicks", "boxes"):
-        yield from photograph.objects()
+        yield from image.sample_objects()
         return
-    for segmentation in photograph.segmentations:
+    for segmentation in image.segmentations:
         for each in segmentation.objects():
-            if not each.crowd and (protocol == "everything" or not words or each.label in words):
+            if not each.crowd and (protocol == "everything" or not categories or each.label in categories):
                 yield each
 
 
 def next_click(
     mask: NDArray[np.bool_], truth: Object, done: Sequence[tuple[float, float, int]] = ()
 ) -> tuple[float, float, int]:
-    """The click that a person would make next: in the middle of the largest error.
+    """The next click of a simulated user: in the middle of the largest error.
 
-    The usual protocol: the point farthest from the edges of what is missing or of what is too much, whichever goes
-    deeper; never the same pixel twice.
+    The usual protocol: the point farthest from the edges of the missing pixels or of the surplus ones, whichever is
+    farther; never the same pixel twice.
 
     Args:
-        mask: bool [H, W], the present answer; all False before the first click.
+        mask: bool [H, W], the current mask; all False before the first click.
         truth: the object.
-        done: clicks made before.
+        done: the clicks before, (x, y, label).
 
     Returns:
-        (x, y) in the middle of a pixel, and the label: 1 missing, 0 too much.
+        x and y in pixels of the image, in the middle of a pixel, and the label: 1 missing, 0 surplus.
     """
     import cv2
 
@@ -104,8 +104,8 @@ def next_click(
         depth = cv2.distanceTransform(np.pad(error.view(np.uint8), 1), cv2.DIST_L2, 0)[1:-1, 1:-1]
         for x, y, _ in done:
             depth[int(y), int(x)] = 0
-        found: NDArray[np.float32] = depth
-        return found
+        distances: NDArray[np.float32] = depth
+        return distances
 
     missing = depths(truth.mask & ~mask & ~truth.ignored)
     surplus = depths(mask & ~truth.mask & ~truth.ignored)
@@ -114,42 +114,48 @@ def next_click(
     return float(column) + 0.5, float(row) + 0.5, label
 
 
-def jittered(box: Sequence[float], size: tuple[int, int], name: str) -> list[float]:
-    """A box as a hasty person draws it: every side off by up to a tenth of the box, by the object's name."""
+def jitter_box(box: Sequence[float], size: tuple[int, int], name: str) -> list[float]:
+    """A box with every side off by up to a tenth of its width or height, at random by the object's name.
+
+    Args:
+        box: (x_min, y_min, x_max, y_max) in pixels.
+        size: (width, height) of the image, to which the result is clipped.
+        name: of the object, the seed.
+    """
     shift = np.random.default_rng(zlib.crc32(name.encode())).uniform(-JITTER, JITTER, 4)
     width, height = box[2] - box[0], box[3] - box[1]
     moved = np.asarray(box) + shift * [width, height, width, height]
     return [float(value) for value in np.clip(moved, 0, [*size, *size])]
 
 
-def _by_clicks(encoded: EncodedImage, truth: Object, setting: Setting, most: int) -> Row:
-    """Click until `most` clicks are made.
+def _measure_clicks(encoded: EncodedImage, truth: Object, setting: Setting, max_clicks: int) -> Row:
+    """Click up to `max_clicks` times.
 
-    Row: `iou`, `boundary` and `seconds` after each click; `clicks`; `answer`, the RLE of the first; and for official
-    answers `best`, the IoU of the best of three to the first click.
+    Row: `iou`, `boundary` and `seconds` after each click; `clicks`; `mask`, the RLE after the first; and for the
+    official predictor `best`, the highest IoU of its three masks of the first click.
     """
     clicks: list[tuple[float, float, int]] = []
     mask = np.zeros(truth.mask.shape, np.bool_)
     logits: NDArray[np.float32] | None = None
     row: Row = {"iou": [], "boundary": [], "seconds": [], "clicks": clicks}
-    for _ in range(most):
+    for _ in range(max_clicks):
         clicks.append(next_click(mask, truth, clicks))
         points, labels = [click[:2] for click in clicks], [click[2] for click in clicks]
         started = time.perf_counter()
         if setting.official:
-            answers = encoded.predict(
+            candidates = encoded.predict(
                 points, labels, mask_input=None if logits is None else logits[None], multimask=len(clicks) == 1
             )
-            chosen = int(answers.scores.argmax())
-            logits, mask = answers.logits[chosen], answers.masks[chosen]
+            best = int(candidates.scores.argmax())
+            logits, mask = candidates.logits[best], candidates.masks[best]
         else:
-            answer = encoded.segment(points=points, labels=labels, mask_input=logits, **setting.options)[0]
-            logits, mask = answer.logits, answer.array
+            result = encoded.segment(points=points, labels=labels, mask_input=logits, **setting.options)[0]
+            logits, mask = result.logits, result.array
         row["seconds"].append(time.perf_counter() - started)
         if len(clicks) == 1:
-            row["answer"] = encode(np.ascontiguousarray(mask))
+            row["mask"] = encode(np.ascontiguousarray(mask))
             if setting.official:
-                row["best"] = max(mask_iou(each, truth.mask, truth.ignored) for each in answers.masks)
+                row["best"] = max(mask_iou(each, truth.mask, truth.ignored) for each in candidates.masks)
         row["iou"].append(mask_iou(mask, truth.mask, truth.ignored))
         row["boundary"].append(boundary_iou(mask, truth.mask, truth.ignored))
         if row["iou"][-1] == 1:
@@ -157,18 +163,18 @@ def _by_clicks(encoded: EncodedImage, truth: Object, setting: Setting, most: int
     return row
 
 
-def _by_boxes(encoded: EncodedImage, truth: Object, setting: Setting) -> Row:
-    """Ask about both boxes.
+def _measure_boxes(encoded: EncodedImage, truth: Object, setting: Setting) -> Row:
+    """Prompt with both boxes.
 
-    Row: `iou`, `boundary`, `seconds`, `box` and `answer`, its RLE, of the tight box; the same but for the answer of
-    the jittered one, the names ending in `_jittered`.
+    Row: `iou`, `boundary`, `seconds`, `box` and `mask`, the RLE, of the tight box; the same without `mask` of the
+    jittered box, the names ending in `_jittered`.
     """
     row: Row = {}
-    for name, box in (("", truth.box), ("_jittered", jittered(truth.box, encoded.size, truth.name))):
+    for name, box in (("", truth.box), ("_jittered", jitter_box(truth.box, encoded.size, truth.name))):
         started = time.perf_counter()
         if setting.official:
-            answers = encoded.predict(box=box)
-            mask = answers.masks[int(answers.scores.argmax())]
+            candidates = encoded.predict(box=box)
+            mask = candidates.masks[int(candidates.scores.argmax())]
         else:
             mask = encoded.segment(box=box, **setting.options)[0].array
         row["seconds" + name] = time.perf_counter() - started
@@ -176,62 +182,64 @@ def _by_boxes(encoded: EncodedImage, truth: Object, setting: Setting) -> Row:
         row["boundary" + name] = boundary_iou(mask, truth.mask, truth.ignored)
         row["box" + name] = list(box)
         if not name:
-            row["answer"] = encode(np.ascontiguousarray(mask))
+            row["mask"] = encode(np.ascontiguousarray(mask))
     return row
 
 
-def _everything(encoded: EncodedImage, photograph: Photograph, setting: Setting) -> ProtocolResult:
-    """Ask about nothing, and match the answers with all objects; each person's segmentation is matched alone.
+def _measure_everything(encoded: EncodedImage, image: AnnotatedImage, setting: Setting) -> ProtocolResult:
+    """Run everything mode, and match the masks with all objects; each annotator's segmentation is matched alone.
 
-    Rows: see `anymask.evaluation.matching.match_each`; `answers` and `seconds` are those of the photograph.
+    Rows: see `anymask.evaluation.matching.match_each`; `masks`, their number, and `seconds` are those of the image.
     """
     started = time.perf_counter()
     result = encoded.everything(**setting.options)
     seconds = time.perf_counter() - started
-    found = ProtocolResult()
-    for segmentation in photograph.segmentations:
-        objects = _of_its_size(encoded, segmentation.objects())
+    measured = ProtocolResult()
+    for segmentation in image.segmentations:
+        objects = _check_sizes(encoded, segmentation.objects())
         for row in match_each(objects, result):
-            found.rows.append({**row, "answers": len(result), "seconds": seconds})
-    return found
+            measured.rows.append({**row, "masks": len(result), "seconds": seconds})
+    return measured
 
 
-def _text(encoded: EncodedImage, photograph: Photograph, setting: Setting, words: Sequence[str]) -> ProtocolResult:
-    """Ask about the dataset's categories, and match the answers within each.
+def _measure_text(
+    encoded: EncodedImage, image: AnnotatedImage, setting: Setting, only: Sequence[str]
+) -> ProtocolResult:
+    """Segment the dataset's categories by text, and match the masks within each.
 
-    Rows and entries: see `anymask.evaluation.matching.match_labelled`; `seconds` are those of the photograph.
+    Rows and entries: see `anymask.evaluation.matching.match_labelled`; `seconds` are those of the image.
     """
-    segmentation = photograph.segmentations[0]  # the layout with categories has one for each photograph
-    categories = _categories(segmentation.labels, words)
-    objects = [each for each in _of_its_size(encoded, segmentation.objects()) if each.label in categories]
-    how = {name: value for name, value in setting.options.items() if name in ("select", "refine", "detector")}
+    segmentation = image.segmentations[0]  # a dataset with categories has one for each image
+    categories = _categories(segmentation.labels, only)
+    objects = [each for each in _check_sizes(encoded, segmentation.objects()) if each.label in categories]
+    options = {name: value for name, value in setting.options.items() if name in ("select", "refine", "detector")}
     started = time.perf_counter()
-    result = encoded.segment_text(categories, search=setting.search(), **how)
+    result = encoded.segment_text(categories, search=setting.search(), **options)
     seconds = time.perf_counter() - started
     labels = [_category_of(result.prompts[mask.prompt_index].text, categories) for mask in result]
     rows, entries = match_labelled(objects, result, labels, categories)
     return ProtocolResult([{**row, "seconds": seconds} for row in rows], entries)
 
 
-def _categories(known: Sequence[str], words: Sequence[str]) -> list[str]:
+def _categories(known: Sequence[str], only: Sequence[str]) -> list[str]:
     if not known:
-        raise InputError("the dataset has no categories, which are the words to look for: text needs COCO's layout")
-    if unknown := [word for word in words if word not in known]:
+        raise InputError("the dataset has no categories, which the protocol text searches for: it needs COCO's layout")
+    if unknown := [name for name in only if name not in known]:
         raise InputError(f"the dataset has no category {unknown[0]!r}: it has {', '.join(known[:20])}")
-    return list(words or known)
+    return list(only or known)
 
 
 def _category_of(phrase: str | None, categories: Sequence[str]) -> str:
-    """The category that was asked for by a phrase, which may be written with other blanks and capitals."""
+    """The category of a phrase, which may have other blanks and capitals."""
     plain = " ".join((phrase or "").split()).casefold()
     return next(each for each in categories if " ".join(each.split()).casefold() == plain)
 
 
-def _of_its_size(encoded: EncodedImage, objects: Any) -> list[Object]:
-    """The objects, checked."""
-    found: list[Object] = []
+def _check_sizes(encoded: EncodedImage, objects: Any) -> list[Object]:
+    """The objects as a list, their masks compared with the size of the image."""
+    checked: list[Object] = []
     for truth in objects:
         if truth.mask.shape[::-1] != encoded.size:
-            raise InputError(f"mask {truth.name} is {truth.mask.shape[::-1]}, its photograph {encoded.size} pixels")
-        found.append(truth)
-    return found
+            raise InputError(f"mask {truth.name} is {truth.mask.shape[::-1]}, its image {encoded.size} pixels")
+        checked.append(truth)
+    return checked

@@ -1,4 +1,4 @@
-"""Measuring one setting, or two on the same objects, over a whole dataset."""
+"""Measure one setting, or two on the same objects, over a whole dataset."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
-from anymask.evaluation.datasets.ground_truth import Photograph
-from anymask.evaluation.protocols import MOST_CLICKS, ProtocolResult, asking
+from anymask.evaluation.datasets.ground_truth import AnnotatedImage
+from anymask.evaluation.protocols import MAX_CLICKS, ProtocolResult, protocol_function
 from anymask.evaluation.record import Record, code_digest
 from anymask.evaluation.settings import Setting
 from anymask.weights import find_model
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Variant:
-    """A setting, and what was found with it.
+    """A setting, and its results.
 
     Attributes:
         setting: what is measured.
         segmenter: loaded with its runtime.
-        record: where the figures are written down; None for nowhere.
-        found: name of the photograph → figures, in the dataset's order.
-        changed: how many photographs the record held when they, or their ground truth, were others.
+        record: where the results are stored; None for nowhere.
+        results: name of the image → its result, in the dataset's order.
+        changed: how many images of the record, or their ground truth, have changed since it was written.
 
     Raises:
-        InputError: official answers of a model that has none.
+        InputError: `select=official` with a model that is no SAM.
     """
 
     setting: Setting
     segmenter: Segmenter
     record: Record | None = None
-    found: dict[str, ProtocolResult] = field(default_factory=dict)
+    results: dict[str, ProtocolResult] = field(default_factory=dict)
     changed: int = 0
 
     def __post_init__(self) -> None:
         if self.setting.official and find_model(self.segmenter.model).family != "sam":
-            raise InputError(f"select=official is SAM's habit, which {self.segmenter.model} does not have")
+            raise InputError(f"select=official works with SAM models only, not with {self.segmenter.model}")
 
 
-def about(
-    setting: Setting, segmenter: Segmenter, *, clicks: int, per_picture: int, seed: int, words: Sequence[str]
+def record_header(
+    setting: Setting, segmenter: Segmenter, *, clicks: int, max_objects: int, seed: int, categories: Sequence[str]
 ) -> dict[str, Any]:
-    """What a record is about: everything but the photographs that decides about its figures."""
+    """The header of a record: everything but the images that the results depend on."""
     own: dict[str, Any] = {}
     if setting.protocol == "clicks":
         own = {"clicks": clicks}
     elif setting.protocol == "text":
-        own = {"words": list(words)}
-    choice = {"per_picture": per_picture, "seed": seed} if setting.protocol in ("clicks", "boxes") else {}
+        own = {"categories": list(categories)}
+    choice = {"max_objects": max_objects, "seed": seed} if setting.protocol in ("clicks", "boxes") else {}
     names = ("model", "weights", "engine", "precision", "device")
     run = segmenter.provenance()
     return {
@@ -63,39 +63,39 @@ def about(
 
 
 def evaluate(
-    photographs: Sequence[Photograph],
-    contestants: Sequence[Variant],
+    images: Sequence[AnnotatedImage],
+    variants: Sequence[Variant],
     *,
-    clicks: int = MOST_CLICKS,
-    words: Sequence[str] = (),
-    seen: Callable[[int], None] | None = None,
+    clicks: int = MAX_CLICKS,
+    categories: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Ask every contestant about every photograph; what is in its record already is not asked again.
+    """Measure every variant on every image, except for the images that its record holds.
 
     Args:
-        photographs: with their ground truth.
-        contestants: all of one protocol; their `found` is filled.
-        clicks: how many at most, for each object.
-        words: of the protocol text: only these categories.
-        seen: told how many photographs are done.
+        images: with their ground truth.
+        variants: all of one protocol; their `results` are filled.
+        clicks: maximum for each object.
+        categories: of the protocol text: only these.
+        progress: called with the number of images that are done.
 
     Raises:
-        InputError: a photograph or ground truth that cannot be used; all before it are in the records.
+        InputError: an image or its ground truth cannot be used; the images before it are in the records.
     """
-    asks = [asking(each.setting.protocol, clicks, words) for each in contestants]
-    for done, photograph in enumerate(photographs, 1):
-        digest = photograph.digest()
+    functions = [protocol_function(each.setting.protocol, clicks, categories) for each in variants]
+    for done, image in enumerate(images, 1):
+        digest = image.digest()
         encoded_images: dict[int, Any] = {}
-        for contestant, ask in zip(contestants, asks, strict=True):
-            known = None if contestant.record is None else contestant.record.get(photograph.name, digest)
-            if known is None:
-                segmenter = contestant.segmenter
+        for variant, measure in zip(variants, functions, strict=True):
+            result = None if variant.record is None else variant.record.get(image.name, digest)
+            if result is None:
+                segmenter = variant.segmenter
                 if id(segmenter) not in encoded_images:
-                    encoded_images[id(segmenter)] = segmenter.encode(photograph.path)
-                known = ask(encoded_images[id(segmenter)], photograph, contestant.setting)
-                if contestant.record is not None:
-                    contestant.changed += photograph.name in contestant.record
-                    contestant.record.add(photograph.name, digest, known)
-            contestant.found[photograph.name] = known
-        if seen is not None:
-            seen(done)
+                    encoded_images[id(segmenter)] = segmenter.encode(image.path)
+                result = measure(encoded_images[id(segmenter)], image, variant.setting)
+                if variant.record is not None:
+                    variant.changed += image.name in variant.record
+                    variant.record.add(image.name, digest, result)
+            variant.results[image.name] = result
+        if progress is not None:
+            progress(done)

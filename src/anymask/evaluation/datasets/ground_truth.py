@@ -1,4 +1,4 @@
-"""Photographs with ground truth, and the two layouts that they are read from.
+"""Images with ground truth, and the two layouts that they are read from.
 
 `anymask.evaluation.datasets.index_csv` reads folders with an `index.csv`, `anymask.evaluation.datasets.coco` reads
 COCO's instances.
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 
-INDEX = "index.csv"
-SMALLEST = 30
-"""Objects of fewer pixels are not asked about: neither a click nor a box can mean them."""
+INDEX_CSV = "index.csv"
+MIN_AREA = 30
+"""Pixels; smaller objects are not prompted: neither a click nor a box can name them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +28,12 @@ class Object:
     """One object of the ground truth.
 
     Attributes:
-        name: of the mask file or photograph, and the number in it if it holds several.
+        name: of the mask file or image, and the number in it if it holds several.
         mask: bool [H, W].
-        ignored: bool [H, W], pixels that count neither for nor against.
+        ignored: bool [H, W], pixels that are left out of the comparison.
         label: its category, None where the dataset has none.
-        crowd: a group that nobody counted, as COCO marks it: not asked about, and never a false alarm.
-        stated_area: as the dataset gives it, in pixels; None: the mask's.
+        crowd: a group of objects without individual masks, as COCO marks it: not prompted, and never a false alarm.
+        stated_area: in pixels, as the dataset states it; None: the mask's.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Object:
 
     @property
     def area(self) -> float:
-        """Size in pixels, by which objects are called small, medium or large."""
+        """Area in pixels, which decides whether an object is small, medium or large."""
         return float(np.count_nonzero(self.mask)) if self.stated_area is None else self.stated_area
 
     @property
@@ -56,11 +56,11 @@ class Object:
 
 
 class Segmentation(Protocol):
-    """What one person marked on one photograph."""
+    """The ground truth of one image by one annotator."""
 
     @property
     def labels(self) -> Sequence[str]:
-        """Categories that were looked for, in the dataset's order; none where it has none."""
+        """Categories that were searched for, in the dataset's order; none where it has none."""
         ...
 
     def objects(self) -> Iterator[Object]:
@@ -71,8 +71,8 @@ class Segmentation(Protocol):
         """
         ...
 
-    def asked(self, most: int | None, seed: int) -> Iterator[Object]:
-        """The objects to ask about: neither crowds nor tiny, at most this many, by a fixed random choice."""
+    def sample_objects(self, max_objects: int | None, seed: int) -> Iterator[Object]:
+        """The objects to prompt: without crowds and tiny objects, at most this many, by a fixed random choice."""
         ...
 
     def content(self) -> bytes:
@@ -81,50 +81,50 @@ class Segmentation(Protocol):
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """A photograph and its ground truth.
+class AnnotatedImage:
+    """An image and its ground truth.
 
     Attributes:
-        path: of the picture.
+        path: of the image file.
         name: within its dataset.
-        segmentations: one, or several where several people marked the same photograph.
-        most: how many objects of each segmentation to ask about; None for all.
+        segmentations: one, or one per annotator.
+        max_objects: how many objects of each segmentation to prompt; None for all.
         seed: of the choice among more objects.
     """
 
     path: Path
     name: str
     segmentations: tuple[Segmentation, ...]
-    most: int | None = None
+    max_objects: int | None = None
     seed: int = 0
 
-    def objects(self) -> Iterator[Object]:
-        """The objects to ask about, of all segmentations.
+    def sample_objects(self) -> Iterator[Object]:
+        """The objects to prompt, of all segmentations.
 
         Raises:
             InputError: ground truth that cannot be read.
         """
         for segmentation in self.segmentations:
-            yield from segmentation.asked(self.most, self.seed)
+            yield from segmentation.sample_objects(self.max_objects, self.seed)
 
     def digest(self) -> str:
-        """Tells whether the picture or its ground truth has changed since it was measured.
+        """Digest of the image file and its ground truth, 16 hexadecimal digits.
 
         Raises:
             InputError: a file that cannot be read.
         """
-        found = hashlib.sha256(file_bytes(self.path))
+        digest = hashlib.sha256(file_bytes(self.path))
         for segmentation in self.segmentations:
-            found.update(segmentation.content())
-        return found.hexdigest()[:16]
+            digest.update(segmentation.content())
+        return digest.hexdigest()[:16]
 
 
-def drawn(count: int, most: int | None, name: str, seed: int) -> list[int]:
-    """Which of `count` objects are asked about, in order: the same choice for everybody, by name and seed."""
-    if most is None or count <= most:
+def sample_indices(count: int, max_objects: int | None, name: str, seed: int) -> list[int]:
+    """Indices of the objects to prompt out of `count`, in order; the choice depends only on name and seed."""
+    if max_objects is None or count <= max_objects:
         return list(range(count))
     order = np.random.default_rng([zlib.crc32(name.encode()), seed]).permutation(count)
-    return sorted(int(index) for index in order[:most])
+    return sorted(int(index) for index in order[:max_objects])
 
 
 def file_bytes(path: Path) -> bytes:

@@ -1,9 +1,9 @@
-"""The layout with an `index.csv`, which names each picture and its mask.
+"""The layout with an `index.csv`, which names each image and its mask.
 
 The columns `image` and `mask` hold paths inside the folder. A mask is either one object (255 object, 0 background,
-128 left out of account) or a label map of many (0 background, 1 … one number per object). A picture may have several
-rows: with a column `annotator`, masks of different annotators are ground truths of their own; without one, all of a
-picture's masks are one ground truth.
+128 ignored) or a label map of many (0 background, 1 … one number per object). An image may have several
+rows: with a column `annotator`, masks of different annotators are ground truths of their own; without one, all of an
+image's masks are one ground truth.
 """
 
 from __future__ import annotations
@@ -17,14 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.evaluation.datasets.ground_truth import INDEX, SMALLEST, Object, Photograph, drawn, file_bytes
+from anymask.evaluation.datasets.ground_truth import (
+    INDEX_CSV,
+    MIN_AREA,
+    AnnotatedImage,
+    Object,
+    file_bytes,
+    sample_indices,
+)
 
 _IGNORE, _OBJECT = 128, 255
 
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """One person's masks of one photograph; see `anymask.evaluation.datasets.ground_truth.Segmentation`."""
+    """One annotator's masks of one image; see `anymask.evaluation.datasets.ground_truth.Segmentation`."""
 
     paths: tuple[Path, ...]
 
@@ -37,69 +44,70 @@ class MaskFiles:
         """All objects."""
         return self._objects(1, None, 0)
 
-    def asked(self, most: int | None, seed: int) -> Iterator[Object]:
-        """Those to ask about."""
-        return self._objects(SMALLEST, most, seed)
+    def sample_objects(self, max_objects: int | None, seed: int) -> Iterator[Object]:
+        """See `Segmentation.sample_objects`."""
+        return self._objects(MIN_AREA, max_objects, seed)
 
     def content(self) -> bytes:
         """The files' bytes."""
         return b"".join(map(file_bytes, self.paths))
 
-    def _objects(self, smallest: int, most: int | None, seed: int) -> Iterator[Object]:
-        found: list[tuple[Path, NDArray[np.integer], int | None]] = []
+    def _objects(self, min_area: int, max_objects: int | None, seed: int) -> Iterator[Object]:
+        objects: list[tuple[Path, NDArray[np.integer], int | None]] = []
         for path in self.paths:
             labels = _read_mask(path)
             values, counts = np.unique(labels, return_counts=True)
             if np.isin(values, (0, _IGNORE, _OBJECT)).all() and labels.dtype == np.uint8 and _OBJECT in values:
-                found.append((path, labels, None))
+                objects.append((path, labels, None))
                 continue
-            large = values[(values != 0) & (counts >= smallest)]
-            found += [(path, labels, int(number)) for number in large]
-        for index in drawn(len(found), most, self.paths[0].name, seed):
-            path, labels, number = found[index]
+            large = values[(values != 0) & (counts >= min_area)]
+            objects += [(path, labels, int(number)) for number in large]
+        for index in sample_indices(len(objects), max_objects, self.paths[0].name, seed):
+            path, labels, number = objects[index]
             if number is None:
                 yield Object(path.stem, labels == _OBJECT, labels == _IGNORE)
             else:
                 yield Object(f"{path.stem}#{number}", labels == number, np.zeros(labels.shape, np.bool_))
 
 
-def read_index(root: Path) -> list[Photograph]:
-    """List the photographs of a folder, in the order of its index.
+def read_index(root: Path) -> list[AnnotatedImage]:
+    """List the images of a folder, in the order of its index.
 
     Raises:
-        InputError: columns are missing, or a row names a file that is not there.
+        InputError: columns are missing, or a row names a file that does not exist.
     """
     masks: dict[str, dict[str, list[Path]]] = {}
     try:
-        with (root / INDEX).open(newline="", encoding="utf-8-sig") as file:
+        with (root / INDEX_CSV).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             if not {"image", "mask"} <= set(rows.fieldnames or ()):
-                raise InputError(f"{root / INDEX} needs the columns image and mask, it has {rows.fieldnames}")
+                raise InputError(f"{root / INDEX_CSV} needs the columns image and mask, it has {rows.fieldnames}")
             for row in rows:
                 _inside(root, row["image"])
-                by_person = masks.setdefault(row["image"], {})
-                by_person.setdefault(row.get("annotator") or "", []).append(_inside(root, row["mask"]))
+                by_annotator = masks.setdefault(row["image"], {})
+                by_annotator.setdefault(row.get("annotator") or "", []).append(_inside(root, row["mask"]))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {root / INDEX} as a table: {error}") from None
+        raise InputError(f"cannot read {root / INDEX_CSV} as a table: {error}") from None
     return [
-        Photograph(root / name, name, tuple(MaskFiles(tuple(paths)) for paths in by_person.values()))
-        for name, by_person in masks.items()
+        AnnotatedImage(root / name, name, tuple(MaskFiles(tuple(paths)) for paths in by_annotator.values()))
+        for name, by_annotator in masks.items()
     ]
 
 
 def _inside(root: Path, name: str | None) -> Path:
     path = root / (name or "")
     if not path.is_file():
-        raise InputError(f"{root / INDEX} names {name!r}, which is not there")
+        raise InputError(f"{root / INDEX_CSV} names {name!r}, which is not there")
     return path
 
 
 def _read_mask(path: Path) -> NDArray[np.integer]:
+    """A mask file as integers [H, W]."""
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            labels = np.asarray(picture)
+        with Image.open(path) as image:
+            labels = np.asarray(image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"cannot read the mask {path}: {error}") from error
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):

@@ -1,3 +1,5 @@
+"""Read a dataset in any of the layouts."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,28 +8,28 @@ from pathlib import Path
 import numpy as np
 
 from anymask.errors import InputError
-from anymask.evaluation.datasets.ground_truth import INDEX, Photograph
+from anymask.evaluation.datasets.ground_truth import INDEX_CSV, AnnotatedImage
 
 
 def read_dataset(
     dataset: str | Path,
-    most: int | None = None,
+    max_objects: int | None = None,
     *,
     seed: int = 0,
     limit: int | None = None,
     images: str | Path | None = None,
-) -> list[Photograph]:
-    """List the photographs of a dataset, in its order.
+) -> list[AnnotatedImage]:
+    """List the images of a dataset, in its order.
 
     Args:
         dataset: a folder with `index.csv`, a folder in COCO's layout, or the JSON of one.
-        most: objects to ask about in each segmentation; None for all.
+        max_objects: objects to prompt in each segmentation; None for all.
         seed: of the random choices.
-        limit: take this many photographs, chosen at random; a larger limit takes the same ones and more.
-        images: the folder with a COCO dataset's pictures, if it is not found beside the JSON.
+        limit: take this many images, chosen at random; a larger limit takes the same ones and more.
+        images: the folder with a COCO dataset's images, if it is not found beside the JSON.
 
     Raises:
-        InputError: no such dataset, or one that does not hold what it says.
+        InputError: no such dataset, or a damaged one.
     """
     from anymask.evaluation.datasets.coco import annotation_file, read_coco
     from anymask.evaluation.datasets.index_csv import read_index
@@ -35,18 +37,18 @@ def read_dataset(
     root = Path(dataset)
     if not root.exists():
         raise InputError(f"there is no dataset {root}")
-    if (root / INDEX).is_file():
-        photographs = read_index(root)
-    elif found := annotation_file(root):
-        photographs = read_coco(found, None if images is None else Path(images))
+    if (root / INDEX_CSV).is_file():
+        annotated = read_index(root)
+    elif file := annotation_file(root):
+        annotated = read_coco(file, None if images is None else Path(images))
     else:
         raise InputError(
-            f"{root} holds no {INDEX} and no COCO annotations: evaluate needs an {INDEX} with the columns image and "
-            "mask, or a JSON with images and annotations"
+            f"{root} holds no {INDEX_CSV} and no COCO annotations: evaluate needs an {INDEX_CSV} with the columns "
+            "image and mask, or a JSON with images and annotations"
         )
-    if not photographs:
-        raise InputError(f"{root} names no pictures")
-    if limit is not None and limit < len(photographs):
-        drawn = np.random.default_rng(seed).permutation(len(photographs))[:limit]
-        photographs = [photographs[index] for index in sorted(drawn)]
-    return [replace(photograph, most=most, seed=seed) for photograph in photographs]
+    if not annotated:
+        raise InputError(f"{root} names no images")
+    if limit is not None and limit < len(annotated):
+        chosen = np.random.default_rng(seed).permutation(len(annotated))[:limit]
+        annotated = [annotated[index] for index in sorted(chosen)]
+    return [replace(image, max_objects=max_objects, seed=seed) for image in annotated]

@@ -1,6 +1,6 @@
-"""Whether this installation works: weights, cache, and a known photo through every engine and precision.
+"""Whether this installation works: weights, cache, and a known image on every engine and precision.
 
-The known photo's right answers come from the official PyTorch code and lie beside this file.
+The expected masks of the known image were made by the official PyTorch code and lie beside this file.
 """
 
 from anymask.evaluation.doctor.examine import examine

@@ -1,4 +1,4 @@
-"""Size and health of what is kept on disk: embeddings and compiled graphs."""
+"""Size and health of the cache on disk: weights, embeddings and compiled graphs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from anymask.engines.graph_cache import graph_is_whole
 
 
-def look_at_cache(root: Path) -> dict[str, Any]:
+def inspect_cache(root: Path) -> dict[str, Any]:
     """Return the size of each part of the cache, and its files that cannot be read.
 
-    Must come before a model is loaded: that replaces a damaged graph in silence.
+    Call this before a model is loaded, which replaces a damaged graph silently.
 
     Args:
         root: the cache folder, which may not exist.

@@ -11,8 +11,8 @@ from typing import Any
 from anymask import weights
 from anymask._version import __version__
 from anymask.errors import AnymaskError, EngineError
-from anymask.evaluation.doctor.cache_health import look_at_cache
-from anymask.evaluation.doctor.known_photo import Agreement, measure_agreement
+from anymask.evaluation.doctor.cache_health import inspect_cache
+from anymask.evaluation.doctor.known_image import Agreement, measure_agreement
 from anymask.prediction.segmenter import load
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "openvino", "pillow")
@@ -23,25 +23,25 @@ RUNS = (
 
 
 def examine(threads: int | None = None, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Examine versions, processor, weights, cache, and the answers of every engine and precision.
+    """Examine versions, processor, weights, cache, and the masks of every engine and precision.
 
     Args:
         threads: CPU threads for each run; None leaves it to the engine.
-        say: told what is being done.
+        say: called with each step.
 
     Returns:
-        What was found, of types that JSON has; "wrong" lists in words what must be mended, "advice" the rest.
+        The report, of types that JSON has; "wrong" lists what must be fixed, "advice" what may be improved.
     """
     wrong: list[str] = []
-    say("looking at the weights")
+    say("checking the weights")
     states = _weights(wrong)
-    say("looking at the cache")
-    cache = look_at_cache(weights.cache_root())
+    say("checking the cache")
+    cache = inspect_cache(weights.cache_root())
     wrong += [f"{path} is damaged: {fault}; remove it, it is made again" for path, fault in cache["damaged"].items()]
     runs: list[Agreement] = []
     absent: dict[str, str] = {}
     for engine, precision in () if wrong and _unusable(states) else RUNS:
-        say(f"asking about a known photo: {engine} {precision}")
+        say(f"segmenting a known image: {engine} {precision}")
         try:
             agreement = measure_agreement(
                 load(engine=engine, precision=precision, threads=threads, device="cpu", store=False)
@@ -54,7 +54,7 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
             runs.append(agreement)
             if not agreement.good:
                 wrong.append(
-                    f"{engine} {precision} differs from the official answers: embedding cosine "
+                    f"{engine} {precision} differs from the official masks: embedding cosine "
                     f"{agreement.cosine:.5f}, worst mask IoU {agreement.least_iou:.3f}"
                 )
     if absent and not runs:
@@ -75,19 +75,19 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
 
 
 def advice(runs: list[Agreement]) -> list[str]:
-    """Say in words which of the runs to prefer."""
+    """Advice, as text, on which of the runs to prefer."""
     by = {(run.engine, run.precision): run for run in runs if run.good}
     lines = []
     plain, native = by.get(("openvino", "f32")), by.get(("openvino", "bf16"))
     if plain and native:
-        lines.append(f"bf16 is native here: {_pace(native, plain)}, mask IoU {native.mean_iou:.3f}")
+        lines.append(f"bf16 is native here: {_compare_speed(native, plain)}, mask IoU {native.mean_iou:.3f}")
     elif plain:
-        lines.append("bf16 is not native here: f32 is what --precision auto takes")
+        lines.append("bf16 is not native here: f32 is what --precision auto uses")
     small, auto = by.get(("openvino", "int8")), native or plain
     if small and auto:
         lines.append(
-            f"int8, if asked for: {_pace(small, auto)}, mask IoU {small.mean_iou:.3f} (worst {small.least_iou:.3f}); "
-            f"--precision auto does not take it"
+            f"int8, on request: {_compare_speed(small, auto)}, mask IoU {small.mean_iou:.3f} "
+            f"(worst {small.least_iou:.3f}); --precision auto does not use it"
         )
     if by:
         best = min(by.values(), key=lambda run: run.encode)
@@ -95,31 +95,31 @@ def advice(runs: list[Agreement]) -> list[str]:
     return lines
 
 
-def _pace(run: Agreement, other: Agreement) -> str:
+def _compare_speed(run: Agreement, other: Agreement) -> str:
     """How the encoding of one run compares with that of another."""
     ratio = other.encode / run.encode
-    pace = f"{ratio:.1f}× faster" if ratio > 1 else f"{1 / ratio:.1f}× slower"
-    return f"{pace} than {other.precision}"
+    speed = f"{ratio:.1f}× faster" if ratio > 1 else f"{1 / ratio:.1f}× slower"
+    return f"{speed} than {other.precision}"
 
 
 def _weights(wrong: list[str]) -> dict[str, dict[str, str]]:
-    """Hash every file that is here; of the default model a file may be absent, it is then fetched."""
+    """Hash every file that exists; an absent file of the default model is downloaded."""
     states: dict[str, dict[str, str]] = {}
     for entry in weights.all_models().values():
-        found = weights.inspect_files(entry, thorough=True)
-        if all(state.fault == "absent" for state in found):
+        files = weights.inspect_files(entry, thorough=True)
+        if all(state.fault == "absent" for state in files):
             continue
-        states[entry.name] = {state.file.name: state.fault or "exact" for state in found}
+        states[entry.name] = {state.file.name: state.fault or "exact" for state in files}
         wrong += [
             f"weights {entry.name}/{state.file.name}: {state.fault}; run: anymask models pull {entry.name}"
-            for state in found
+            for state in files
             if state.fault
         ]
     return states
 
 
 def _unusable(states: dict[str, dict[str, str]]) -> bool:
-    """Whether the default model's weights are damaged: a run would mend them in silence, or fail."""
+    """Whether the default model's weights are damaged: a run would replace them silently, or fail."""
     return any(state != "exact" for state in states.get(weights.default_model(), {}).values())
 
 
@@ -134,7 +134,7 @@ def _cpu_features() -> list[str]:
     """Those of `CPU_FEATURES` that the kernel reports; none where there is no such report."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as report:  # noqa: PTH123 - not a path of ours
-            words = set(report.read().split())
+            flags = set(report.read().split())
     except OSError:
         return []
-    return [feature for feature in CPU_FEATURES if feature in words]
+    return [feature for feature in CPU_FEATURES if feature in flags]

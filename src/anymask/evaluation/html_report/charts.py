@@ -43,8 +43,8 @@ class _Plane:
         middle = (_LEFT + _WIDTH - _RIGHT) / 2
         parts.append(f'<text x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>')
         height = (_TOP + _HEIGHT - _BOTTOM) / 2
-        turned = f'transform="rotate(-90 12 {height})" x="12" y="{height}" text-anchor="middle"'
-        parts.append(f"<text {turned}>{escape(y_name)}</text>")
+        attributes = f'transform="rotate(-90 12 {height})" x="12" y="{height}" text-anchor="middle"'
+        parts.append(f"<text {attributes}>{escape(y_name)}</text>")
         return parts
 
 
@@ -60,8 +60,8 @@ def lines(series: Sequence[Series], x_name: str, y_name: str, x_ticks: Sequence[
     plane = _Plane((x_ticks[0], x_ticks[-1]), (0, 1))
     parts = plane.grid(x_ticks, (0, 0.25, 0.5, 0.75, 1), x_name, y_name)
     for number, (_, points) in enumerate(series):
-        placed = [plane.at(x, y) for x, y in points]
-        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in placed)
+        positions = [plane.at(x, y) for x, y in points]
+        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in positions)
         parts.append(f'<path class="line s{number}" d="{path}"/>')
     return _svg(parts, f"{y_name} over {x_name}: {' and '.join(name for name, _ in series)}")
 

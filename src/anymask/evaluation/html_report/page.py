@@ -1,4 +1,4 @@
-"""The report of an evaluation as one HTML page, which needs nothing else: figures, distributions, the worst cases."""
+"""The report of an evaluation as one HTML page, without any other file: figures, distributions, the worst cases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from anymask.evaluation.compare import Interval
 from anymask.evaluation.html_report.charts import lines, pairs
-from anymask.evaluation.html_report.pictures import ANSWER, TRUTH, picture
+from anymask.evaluation.html_report.images import MASK, TRUTH, render_object
 from anymask.evaluation.protocols import Row, measured_objects
 from anymask.evaluation.report import Evaluation, cell
 from anymask.evaluation.summary import lower_is_better
@@ -22,21 +22,21 @@ from anymask.io.atomic import write_file
 from anymask.io.image import open_image
 
 WORST, CHANGED = 12, 6
-"""How many cases are shown."""
+"""Number of cases."""
 _CHANGE = 0.01
-"""Of IoU, from which a case counts as changed."""
+"""Difference in IoU from which a case counts as changed."""
 
-_ASKED = {
+_PROTOCOL_TEXT = {
     "clicks": "clicks, each in the middle of the largest error",
     "boxes": "tight and jittered boxes",
     "everything": "everything mode, no prompt",
-    "text": "the categories as words",
+    "text": "the categories as text",
 }
 _PRIMARY = {
     "clicks": "IoU of the first click",
     "boxes": "IoU of the tight box",
-    "everything": "IoU of the answer that covers the object best",
-    "text": "IoU of the answer of its category that covers the object best",
+    "everything": "IoU of the best mask for the object",
+    "text": "IoU of the best mask of its category for the object",
 }
 
 
@@ -44,7 +44,7 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
     """Write the report.
 
     Raises:
-        InputError: a path that cannot be written, or a photograph that cannot be read any more.
+        InputError: a path that cannot be written, or an image that can no longer be read.
     """
     write_file(path, page(evaluation).encode("utf-8"))
 
@@ -57,7 +57,7 @@ def page(evaluation: Evaluation) -> str:
     return template.substitute(
         title=escape(f"{evaluation.dataset.resolve().name}: {evaluation.protocol}"),
         about=escape(
-            f"{figures['photographs']} photographs, {figures['objects']} objects; {_ASKED[evaluation.protocol]}."
+            f"{figures['images']} images, {figures['objects']} objects; {_PROTOCOL_TEXT[evaluation.protocol]}."
         ),
         verdict=_verdict(evaluation),
         table=_table(evaluation),
@@ -65,8 +65,8 @@ def page(evaluation: Evaluation) -> str:
         charts="".join(f"<figure>{chart}</figure>" for chart in _charts(evaluation)),
         cases=_cases(evaluation),
         settings="".join(
-            f"<dt>{escape(name)}</dt><dd>{escape(str(contestant.setting))}</dd>"
-            for name, contestant in zip(evaluation.headings, evaluation.contestants, strict=True)
+            f"<dt>{escape(name)}</dt><dd>{escape(str(variant.setting))}</dd>"
+            for name, variant in zip(evaluation.headings, evaluation.variants, strict=True)
         ),
     )
 
@@ -77,19 +77,19 @@ def _verdict(evaluation: Evaluation) -> str:
         return ""
     first = evaluation.differences[0]
     one, other = (f"<b>{escape(name)}</b>" for name in evaluation.headings)
-    return f"<p>{escape(first.name[0].upper() + first.name[1:])}: {one} against {other}: {_marked(first)}.</p>"
+    return f"<p>{escape(first.name[0].upper() + first.name[1:])}: {one} against {other}: {_mark(first)}.</p>"
 
 
-def _marked(difference: Interval) -> str:
-    kind = {"better": "good", "worse": "bad"}.get(difference.words.split()[0], "")
-    return f'<span class="{kind}">{escape(difference.words)}</span>'
+def _mark(difference: Interval) -> str:
+    kind = {"better": "good", "worse": "bad"}.get(difference.text.split()[0], "")
+    return f'<span class="{kind}">{escape(difference.text)}</span>'
 
 
 def _table(evaluation: Evaluation) -> str:
-    told = {each.name: _marked(each) for each in evaluation.differences}
+    differences = {each.name: _mark(each) for each in evaluation.differences}
     spans = [{each.name: f"{each.low:.3f} – {each.high:.3f}" for each in own} for own in evaluation.intervals]
     heads = "".join(f"<th>{escape(name)}</th>" for name in ("figure", *evaluation.headings))
-    heads += '<th class="words">difference</th>' if told else ""
+    heads += '<th class="text">difference</th>' if differences else ""
     rows = []
     for name in evaluation.names:
         cells = "".join(
@@ -97,8 +97,8 @@ def _table(evaluation: Evaluation) -> str:
             for own, span in zip(evaluation.figures, spans, strict=True)
         )
         arrow = " <small>lower is better</small>" if lower_is_better(name) else ""
-        words = f'<td class="words">{told.get(name, "")}</td>' if told else ""
-        rows.append(f"<tr><td>{escape(name)}{arrow}</td>{cells}{words}</tr>")
+        text = f'<td class="text">{differences.get(name, "")}</td>' if differences else ""
+        rows.append(f"<tr><td>{escape(name)}{arrow}</td>{cells}{text}</tr>")
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
@@ -107,14 +107,14 @@ def _primary(row: Row) -> float:
 
 
 def _charts(evaluation: Evaluation) -> list[str]:
-    rows = [[row for found in each.found.values() for row in found.rows] for each in evaluation.contestants]
-    named = list(zip(evaluation.headings, rows, strict=True))
+    rows = [[row for result in each.results.values() for row in result.rows] for each in evaluation.variants]
+    series = list(zip(evaluation.headings, rows, strict=True))
     ticks = (0, 0.25, 0.5, 0.75, 1)
-    shares = [(name, _share_above([_primary(row) for row in own])) for name, own in named]
+    shares = [(name, _share_above([_primary(row) for row in own])) for name, own in series]
     charts = [lines(shares, _PRIMARY[evaluation.protocol], "share of objects at least as good", ticks)]
     if evaluation.protocol == "clicks" and evaluation.clicks > 1:
         steps = range(1, evaluation.clicks + 1)
-        means = [(name, [(n, _mean_after(own, n)) for n in steps]) for name, own in named]
+        means = [(name, [(n, _mean_after(own, n)) for n in steps]) for name, own in series]
         every = max(1, -(-evaluation.clicks // 10))
         marks = sorted({1, evaluation.clicks, *range(every, evaluation.clicks + 1, every)})
         charts.append(lines(means, "clicks", "mean IoU", marks))
@@ -125,7 +125,7 @@ def _charts(evaluation: Evaluation) -> list[str]:
 
 
 def _share_above(ious: Sequence[float]) -> list[tuple[float, float]]:
-    """How many objects are at least as good, at every IoU that occurs; thinned out to what a chart can show."""
+    """How many objects are at least as good, at every IoU that occurs; at most 400 of them."""
     ordered = np.sort(ious)
     shares = 1 - np.arange(len(ordered)) / len(ordered)
     chosen = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), 400)).astype(int))
@@ -137,38 +137,38 @@ def _mean_after(rows: Sequence[Row], clicks: int) -> float:
 
 
 Case = tuple[str, int]
-"""Photograph, and the place of the object among its rows."""
+"""Name of the image, and the index of the object among its rows."""
 
 
 def _cases(evaluation: Evaluation) -> str:
-    """The worst answers, and those that the two settings disagree most about."""
-    found = [each.found for each in evaluation.contestants]
-    every = [(image, index) for image in found[0] for index in range(len(found[0][image].rows))]
+    """The objects with the lowest IoU, and those with the largest difference between two settings."""
+    results = [each.results for each in evaluation.variants]
+    all_cases = [(image, index) for image in results[0] for index in range(len(results[0][image].rows))]
 
     def row(which: int, case: Case) -> Row:
-        return found[which][case[0]].rows[case[1]]
+        return results[which][case[0]].rows[case[1]]
 
     def figures(cases: Sequence[Case], which: Sequence[int]) -> str:
-        shown = "".join(_figure(evaluation, case, [row(i, case) for i in which]) for case in cases)
-        return f'<div class="cases">{shown}</div>'
+        html = "".join(_figure(evaluation, case, [row(i, case) for i in which]) for case in cases)
+        return f'<div class="cases">{html}</div>'
 
-    worst = sorted(every, key=lambda case: _primary(row(0, case)))[:WORST]
-    legend = f"{_chip(TRUTH)}outline of the ground truth &ensp; {_chip(ANSWER)}answer"
-    legend += {"clicks": " &ensp; ★ click", "boxes": " &ensp; the box that was asked"}.get(evaluation.protocol, "")
+    worst = sorted(all_cases, key=lambda case: _primary(row(0, case)))[:WORST]
+    legend = f"{_chip(TRUTH)}outline of the ground truth &ensp; {_chip(MASK)}mask"
+    legend += {"clicks": " &ensp; ★ click", "boxes": " &ensp; box prompt"}.get(evaluation.protocol, "")
     parts = [f"<h2>Worst cases</h2><p>{legend}</p>", figures(worst, [0])]
-    if len(found) == 2:
+    if len(results) == 2:
 
         def gain(case: Case) -> float:
             return _primary(row(0, case)) - _primary(row(1, case))
 
-        order = sorted(every, key=gain)
+        order = sorted(all_cases, key=gain)
         one, other = (escape(name) for name in evaluation.headings)
         for title, cases in (
             (f"Where {one} loses most", [case for case in order[:CHANGED] if gain(case) < -_CHANGE]),
             (f"Where {one} gains most", [case for case in order[::-1][:CHANGED] if gain(case) > _CHANGE]),
         ):
-            told = f"<p>Left {other}, right {one}.</p>" if cases else "<p>Nowhere.</p>"
-            parts += [f"<h2>{title}</h2>{told}", figures(cases, [1, 0])]
+            note = f"<p>Left {other}, right {one}.</p>" if cases else "<p>Nowhere.</p>"
+            parts += [f"<h2>{title}</h2>{note}", figures(cases, [1, 0])]
     return "".join(parts)
 
 
@@ -177,23 +177,23 @@ def _chip(color: tuple[int, int, int]) -> str:
 
 
 def _figure(evaluation: Evaluation, case: Case, rows: Sequence[Row]) -> str:
-    """One object, with one answer or two."""
-    photograph = _by_name(evaluation)[case[0]]
-    pixels = _opened(photograph.path).pixels
-    objects = measured_objects(photograph, evaluation.protocol, evaluation.words)
+    """One object, with one mask or two."""
+    image = _by_name(evaluation)[case[0]]
+    pixels = _open_image(image.path).pixels
+    objects = measured_objects(image, evaluation.protocol, evaluation.categories)
     truth = next(each for index, each in enumerate(objects) if index == case[1])
-    told = " → ".join(f"{_primary(row):.3f}" for row in rows)
-    alt = f"{truth.name} of {case[0]}: IoU {told}"
-    images = "".join(f'<img alt="{escape(alt, quote=True)}" src="{picture(pixels, truth, row)}">' for row in rows)
+    ious = " → ".join(f"{_primary(row):.3f}" for row in rows)
+    alt = f"{truth.name} of {case[0]}: IoU {ious}"
+    images = "".join(f'<img alt="{escape(alt, quote=True)}" src="{render_object(pixels, truth, row)}">' for row in rows)
     label = f", {escape(truth.label)}" if truth.label else ""
-    caption = f"<b>IoU {told}</b>{label}<br>{escape(case[0])}, {escape(truth.name)}"
+    caption = f"<b>IoU {ious}</b>{label}<br>{escape(case[0])}, {escape(truth.name)}"
     kind = ' class="two"' if len(rows) == 2 else ""
     return f"<figure{kind}><div>{images}</div><figcaption>{caption}</figcaption></figure>"
 
 
 def _by_name(evaluation: Evaluation) -> dict[str, Any]:
-    return {each.name: each for each in evaluation.photographs}
+    return {each.name: each for each in evaluation.images}
 
 
-_opened: Callable[[Path], Any] = lru_cache(maxsize=4)(open_image)
-"""Several cases are often of one photograph."""
+_open_image: Callable[[Path], Any] = lru_cache(maxsize=4)(open_image)
+"""Several cases are often of one image."""

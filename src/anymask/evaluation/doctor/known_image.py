@@ -1,4 +1,4 @@
-"""A photo whose official answers are known, asked on one engine at one precision."""
+"""An image with known official masks, segmented on one engine at one precision."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ PROMPTS: dict[str, dict[str, Any]] = {
     "click on the cup": {"points": [(240, 184)], "labels": [1]},
     "box around the spoon": {"box": [252, 52, 344, 264]},
 }
-"""What is asked, as `EncodedImage.predict` takes it, in pixels of the photo of 480×320."""
+"""Arguments of `EncodedImage.predict`, in pixels of the image of 480×320."""
 
-EMBEDDING_KEPT = np.s_[:, ::4, ::8, ::8]
+EMBEDDING_SAMPLE = np.s_[:, ::4, ::8, ::8]
 STABLE = 0.9
-"""Masks whose official answer is less stable than this hang on a hair in any arithmetic, and are not compared."""
+"""Official masks of a lower stability score change with any rounding, and are not compared."""
 
 BOUNDS = {"f32": (0.9999, 0.995), "bf16": (0.999, 0.98), "int8": (0.9995, 0.95)}
-"""Precision → least embedding cosine and least mask IoU: what `tests/reference` holds the code to."""
+"""Precision → least embedding cosine and least mask IoU: the bounds of `tests/reference`."""
 
 _RUNS = 3
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one engine at one precision answers the known photo.
+    """How close one engine at one precision comes to the official masks of the known image.
 
     Attributes:
         cosine: of the embedding with the official one.
         least_iou, mean_iou: over all stable masks.
-        encode, decode: seconds for the photo and for one click, medians of three.
+        encode, decode: seconds for the image and for one click, medians of three.
     """
 
     engine: str
@@ -56,13 +56,13 @@ class Agreement:
 
     @property
     def good(self) -> bool:
-        """Whether it is as close to the official answers as this precision promises."""
+        """Whether it is within the bounds of its precision."""
         cosine, iou = BOUNDS[self.precision]
         return self.cosine >= cosine and self.least_iou >= iou
 
 
 def measure_agreement(segmenter: Segmenter) -> Agreement:
-    """Encode the known photo, ask every prompt, and compare with the official answers."""
+    """Encode the known image, predict with every prompt, and compare with the official masks."""
     image = open_image((files("anymask.evaluation.doctor") / "coffee.jpg").read_bytes())
     segmenter.encode(image)  # the first one compiles
     encode, decode = [], []
@@ -73,18 +73,18 @@ def measure_agreement(segmenter: Segmenter) -> Agreement:
         started = time.perf_counter()
         encoded.predict(**PROMPTS["click on the cup"])
         decode.append(time.perf_counter() - started)
-    known = np.load(io.BytesIO((files("anymask.evaluation.doctor") / "coffee.npz").read_bytes()), allow_pickle=False)
+    expected = np.load(io.BytesIO((files("anymask.evaluation.doctor") / "coffee.npz").read_bytes()), allow_pickle=False)
     ious = []
     for index, prompt in enumerate(PROMPTS.values()):
-        official = np.unpackbits(known[f"masks_{index}"], axis=-1, count=image.size[0]).astype(bool)
+        official = np.unpackbits(expected[f"masks_{index}"], axis=-1, count=image.size[0]).astype(bool)
         ours = encoded.predict(**prompt).masks
-        stable = known[f"stabilities_{index}"] >= STABLE
+        stable = expected[f"stabilities_{index}"] >= STABLE
         ious += [iou(a, b) for a, b in zip(ours[stable], official[stable], strict=True)]
     return Agreement(
         segmenter.engine,
         segmenter.precision,
         segmenter.threads,
-        _cosine(encoded.embedding[EMBEDDING_KEPT], known["embedding"]),
+        _cosine(encoded.embedding[EMBEDDING_SAMPLE], expected["embedding"]),
         min(ious),
         float(np.mean(ious)),
         median(encode),
