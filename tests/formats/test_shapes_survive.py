@@ -239,6 +239,6 @@ def test_a_zigzag_of_many_corners_is_filled_in_pieces(monkeypatch: pytest.Monkey
     x = np.arange(101).repeat(1)
     ring = np.stack([np.r_[x, 100, 0], np.r_[np.where(x % 2, 90, 3), 99, 99]], axis=1).astype(float)
     whole = polygon.polygons_to_mask([[ring]], (100, 100))
-    monkeypatch.setattr(polygon, "_MOST_CROSSINGS", 7)
+    monkeypatch.setattr(polygon, "_MAX_CROSSINGS", 7)
     assert np.array_equal(polygon.polygons_to_mask([[ring]], (100, 100)), whole)
     assert 0 < whole.sum() < whole.size

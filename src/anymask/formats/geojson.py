@@ -175,7 +175,7 @@ def _geometry_parts(geometry: Any) -> list[Any]:
 
 
 def _to_pixels(ring: Any, affine: Affine | None) -> NDArray[np.float64]:
-    """The corners of a closed ring in pixels, float64 [N, 2]; ``affine`` leads from pixels to the ring's coordinates."""
+    """A closed ring's corners in pixels, float64 [N, 2]; ``affine`` leads from pixels to the ring's coordinates."""
     corners = np.asarray(ring, np.float64)
     if corners.ndim != 2 or corners.shape[1] not in (2, 3) or len(corners) < 4:
         raise InputError("a ring needs at least 4 positions [x, y], the last one equal to the first")
