@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from anymask.formats.base import Format
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
+
+_PACKAGE = "anymask.formats"
 
 
 @cache
@@ -65,13 +68,13 @@ def find_mask_reader(path: Path) -> Format:
 @cache
 def _module_names() -> tuple[str, ...]:
     """Modules of this package, formats or not; none of them is imported."""
-    return tuple(each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)]) if not each.ispkg)
+    return tuple(each.name for each in pkgutil.iter_modules(sys.modules[_PACKAGE].__path__) if not each.ispkg)
 
 
 @cache
 def _load(module: str) -> Format | None:
     """The format that a module of this package describes; None if it is no format."""
-    format = getattr(importlib.import_module(f"anymask.formats.{module}"), "FORMAT", None)
+    format = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), "FORMAT", None)
     return format if isinstance(format, Format) else None
 
 
