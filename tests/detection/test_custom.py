@@ -50,7 +50,7 @@ def test_nothing_in_any_form(answer: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (BOXES, "returned boxes without labels, and 2 phrases were asked"),
+        (BOXES, "returned boxes without labels, and 2 phrases were given"),
         ("dogs", "returned str: it takes Detections"),
         ({"box": BOXES}, "mapping without 'boxes'"),
         ((BOXES, ["dog"], [0.5, 0.5]), "2 boxes came with scores"),

@@ -45,11 +45,11 @@ def test_joining_keeps_all_in_order() -> None:
 
 def test_remarks_tell_what_was_taken_as_what_and_what_was_not_found() -> None:
     found = Detections(np.zeros((2, 4)), np.ones(2), ("dog", "dog"), ("puppy", "puppy"))
-    assert found.remarks(["puppy", "cat", "bird"]) == [
+    assert found.notes(["puppy", "cat", "bird"]) == [
         "'puppy' is taken as 'dog'",
         "nothing was found for 'cat', 'bird'",
     ]
-    assert THREE.remarks(["dog", "cat"]) == []
+    assert THREE.notes(["dog", "cat"]) == []
 
 
 @pytest.mark.parametrize(

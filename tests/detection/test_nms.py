@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.detection.nms import best_of_each_label
+from anymask.detection.nms import top_per_label
 from anymask.structures.nms import nms
 from anymask.structures.overlap import box_iou
 from tests.support.fake_detectors import detections
@@ -74,4 +74,4 @@ def test_the_best_of_each_label_stay() -> None:
     found = detections(
         [("a", 0.1, (0, 0, 1, 1)), ("b", 0.2, (0, 0, 1, 1)), ("a", 0.9, (0, 0, 1, 1)), ("a", 0.5, (0, 0, 1, 1))]
     )
-    assert best_of_each_label(found, 2).tolist() == [2, 3, 1]
+    assert top_per_label(found, 2).tolist() == [2, 3, 1]

@@ -1,15 +1,15 @@
-"""What may be asked in words, and how refusals read."""
+"""How phrases are read, and how refusals read."""
 
 from __future__ import annotations
 
 import pytest
 
 from anymask import PromptError
-from anymask.detection.phrases import MAX_PHRASES, checked_phrases, list_phrases, taken_as
+from anymask.detection.phrases import MAX_PHRASES, list_phrases, parse_phrases, substitution_note
 
 
 @pytest.mark.parametrize(
-    ("asked", "phrases"),
+    ("text", "phrases"),
     [
         ("dog", ("dog",)),
         ("  a   red\tcar ", ("a red car",)),
@@ -23,16 +23,16 @@ from anymask.detection.phrases import MAX_PHRASES, checked_phrases, list_phrases
         (("dog",), ("dog",)),
     ],
 )
-def test_words_become_phrases_each_once_in_order(asked: object, phrases: tuple[str, ...]) -> None:
-    assert checked_phrases(asked) == phrases  # type: ignore[arg-type]
+def test_text_becomes_phrases_each_once_in_order(text: object, phrases: tuple[str, ...]) -> None:
+    assert parse_phrases(text) == phrases  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("text", "reason"),
     [
         ("", "text is ''"),
-        ("  \n", "it takes words"),
-        (",,", "it takes words"),
+        ("  \n", "it takes a phrase"),
+        (",,", "it takes a phrase"),
         ([], "empty list"),
         (["dog", " "], "a phrase is empty"),
         ("🐶", "'🐶' has no letter"),
@@ -44,20 +44,20 @@ def test_words_become_phrases_each_once_in_order(asked: object, phrases: tuple[s
         ([f"thing {i}" for i in range(MAX_PHRASES + 1)], "1001 phrases are too many"),
     ],
 )
-def test_unusable_words_are_refused_in_one_line(asked: object, reason: str) -> None:
+def test_unusable_phrases_are_refused_in_one_line(text: object, reason: str) -> None:
     with pytest.raises(PromptError) as refusal:
-        checked_phrases(asked)  # type: ignore[arg-type]
+        parse_phrases(text)  # type: ignore[arg-type]
     assert reason in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
     assert len(str(refusal.value)) < 200
 
 
 def test_five_hundred_phrases_are_fine() -> None:
-    assert len(checked_phrases([f"thing {i}" for i in range(500)])) == 500
+    assert len(parse_phrases([f"thing {i}" for i in range(500)])) == 500
 
 
 def test_messages_list_few_and_count_the_rest() -> None:
     assert list_phrases(["a", "b"]) == "'a', 'b'"
     assert list_phrases([str(i) for i in range(9)]) == "'0', '1', '2' and 6 more"
-    assert taken_as("Dog", "dog") == ""
-    assert taken_as("puppy", "dog") == "'puppy' is taken as 'dog'"
+    assert substitution_note("Dog", "dog") == ""
+    assert substitution_note("puppy", "dog") == "'puppy' is taken as 'dog'"

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.detection.sliding_windows import OVERLAP, whole_boxes, windows
+from anymask.detection.sliding_windows import OVERLAP, lay_windows, whole_boxes
 from tests.support.fake_detectors import detections
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(2, 8))
 def test_windows_cover_the_picture_and_stay_inside(width: int, height: int, zoom: int) -> None:
-    views = windows((width, height), zoom)
+    views = lay_windows((width, height), zoom)
     covered_x, covered_y = np.zeros(width, bool), np.zeros(height, bool)
     for left, top, right, bottom in views:
         assert 0 <= left < right <= width
@@ -28,12 +28,12 @@ def test_windows_cover_the_picture_and_stay_inside(width: int, height: int, zoom
 def test_an_object_as_large_as_the_overlap_is_whole_in_some_window(length: int, zoom: int, place: float) -> None:
     side = length / zoom * OVERLAP - 2
     start = place * (length - side)
-    assert any(left <= start and start + side <= right for left, _, right, _ in windows((length, length), zoom))
+    assert any(left <= start and start + side <= right for left, _, right, _ in lay_windows((length, length), zoom))
 
 
 @pytest.mark.parametrize(("zoom", "count"), [(1, 0), (2, 9), (3, 16)])
 def test_number_of_windows(zoom: int, count: int) -> None:
-    assert len(windows((1800, 1200), zoom)) == count
+    assert len(lay_windows((1800, 1200), zoom)) == count
 
 
 def test_boxes_cut_by_an_inner_edge_are_left_to_the_neighbour() -> None:

@@ -105,9 +105,9 @@ def test_overlapping_answers_are_suppressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "classes", "reason"),
     [
-        (np.zeros((1, 84, 99), np.float32), NAMES, "answers for 80 classes, and 3 names"),
+        (np.zeros((1, 84, 99), np.float32), NAMES, "has outputs for 80 classes, and 3 names"),
         (np.zeros((1, 100, 8), np.float32), NAMES, "version 5 or 7"),
-        (np.zeros((1, 3), np.float32), NAMES, r"answers with \[1, 3\]"),
+        (np.zeros((1, 3), np.float32), NAMES, r"returns \[1, 3\]"),
         (version_8(), None, "does not say what its classes are"),
     ],
 )

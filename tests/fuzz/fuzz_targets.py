@@ -133,7 +133,7 @@ def prompts(data: bytes) -> None:
 
 @target("prompt-words")
 def prompt_words(data: bytes) -> None:
-    from anymask.detection.phrases import checked_phrases
+    from anymask.detection.phrases import parse_phrases
 
     for line in data.decode("utf-8", "surrogateescape").splitlines():
         kind, _, text = line.partition(" ")
@@ -141,7 +141,7 @@ def prompt_words(data: bytes) -> None:
         if parse is not None:
             assert np.isfinite(parse(text, (640, 480))).all()
         else:
-            checked_phrases(line)
+            parse_phrases(line)
 
 
 @target("steps")

@@ -129,9 +129,9 @@ def test_looking_for_a_crop_agrees_with_transformers(
     crop = picture[20:70, 30:85]
     scores, boxes = owls(family).detect_like(picture, crop)
     detector = detectors(family, exporter, objectness=family == "owlv2")
-    patches = detector.look(picture)
+    patches = detector.encode(picture)
     np.testing.assert_allclose(patches.squares, boxes, atol=1e-5)
-    np.testing.assert_allclose(patches.scores(detector.embed_picture(crop)[None])[:, 0], scores, atol=SCORES_WITHIN)
+    np.testing.assert_allclose(patches.scores(detector.embed_image(crop)[None])[:, 0], scores, atol=SCORES_WITHIN)
 
 
 def test_without_objectness_owlv2_looks_for_a_crop_as_owlvit_does(detectors: Detectors, coffee_photo: Path) -> None:

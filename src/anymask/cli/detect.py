@@ -63,28 +63,28 @@ def command(
     if not (text or more):
         raise PromptError("nothing to look for: give at least one --text TEXT")
     phrases = phrases_of((*text, *more))
-    opened = open_image(image)
+    source = open_image(image)
     search = detection_options(parameters)
     started = time.perf_counter()
     with shown_fetch(quiet) as progress:
-        looker = load_named(detector, classes, progress, **{name: parameters[name] for name in RUNTIME_OPTIONS})
+        model = load_named(detector, classes, progress, **{name: parameters[name] for name in RUNTIME_OPTIONS})
     loaded = time.perf_counter()
-    found = detect(looker, opened.pixels, phrases, search)
+    detections = detect(model, source.pixels, phrases, search)
     seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
-    record = DetectionRecord(opened, looker, phrases, found, seconds)
-    written = write_detections(record, out or Path("anymask-out") / image.stem)
+    record = DetectionRecord(source, model, phrases, detections, seconds)
+    files = write_detections(record, out or Path("anymask-out") / image.stem)
     if as_json:
-        click.echo(written[-1].read_text(encoding="utf-8"), nl=False)
+        click.echo(files[-1].read_text(encoding="utf-8"), nl=False)
     elif not quiet:
-        _report(record, written)
+        _report(record, files)
 
 
-def _report(record: DetectionRecord, written: Sequence[Path]) -> None:
-    for label, score, box in record.found:
+def _report(record: DetectionRecord, files: Sequence[Path]) -> None:
+    for label, score, box in record.detections:
         click.echo(f"{label} {score:.2f}: box {','.join(str(round(edge)) for edge in box)}")
-    for note in record.found.remarks(record.phrases):
+    for note in record.detections.notes(record.phrases):
         click.echo(f"note: {note}")
     ran = " ".join(part for part in (record.detector.engine, record.detector.precision) if part)
     click.echo(f"detector {record.detector.name}, {ran}: {record.seconds['detect']:.2f} s")
-    for path in written:
+    for path in files:
         click.echo(path)

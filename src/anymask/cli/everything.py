@@ -87,7 +87,7 @@ def command(
     if phrases:
         found = detect(found_by, opened.pixels, phrases, detection_options(parameters))
         result = result.labelled(found)
-        for remark in () if quiet else (*found.remarks(phrases), *_unmatched(found, result)):
+        for remark in () if quiet else (*found.notes(phrases), *_unmatched(found, result)):
             click.echo(f"anymask: {remark}", err=True)
     folder = out or Path("anymask-out") / image.stem
     written = _write(result, folder, partition)

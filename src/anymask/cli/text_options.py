@@ -44,9 +44,9 @@ def phrases_of(text: Sequence[str]) -> tuple[str, ...]:
     Raises:
         PromptError: one of them is empty or cannot be used.
     """
-    from anymask.detection.phrases import checked_phrases
+    from anymask.detection.phrases import parse_phrases
 
-    return checked_phrases([phrase for each in text for phrase in checked_phrases(each)])
+    return parse_phrases([phrase for each in text for phrase in parse_phrases(each)])
 
 
 def detection_options(parameters: Mapping[str, Any]) -> DetectionOptions:

@@ -13,11 +13,11 @@ from anymask.detection.detections import Detections
 
 @runtime_checkable
 class Detector(Protocol):
-    """What looks for words in pictures; safe to use from several threads at once.
+    """Finds what phrases name in images; safe to use from several threads at once.
 
     Attributes:
         name: as in the catalogue, or of the file or function.
-        threshold: the score from which a box is worth telling, if nobody says otherwise.
+        threshold: the least score of a box, where the caller gives no other.
         engine: what runs the network: "openvino", "onnxruntime", "opencv", or "" if unknown.
         precision: what it computes in, or "".
     """
@@ -35,17 +35,15 @@ class Detector(Protocol):
         """
         ...
 
-    def detect(
-        self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
-    ) -> list[Detections]:
-        """Look for phrases in a batch of pictures.
+    def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:
+        """Look for phrases in a batch of images.
 
         Args:
-            pictures: each uint8 [H, W, 3], RGB, as displayed; sizes may differ.
-            phrases: checked ones.
+            images: each uint8 [H, W, 3], RGB, as displayed; sizes may differ.
+            phrases: those that `check` accepted.
             threshold: boxes below this score are left out.
 
         Returns:
-            One answer per picture. Boxes are in its pixels; they may overlap, reach outside and come in any order.
+            Detections for each image. Boxes are in its pixels; they may overlap, reach outside and come in any order.
         """
         ...

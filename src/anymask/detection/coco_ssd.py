@@ -1,4 +1,4 @@
-"""SSD-MobileNet-V2 trained on COCO: a small detector of 80 things that works offline at once.
+"""SSD-MobileNet-V2 trained on COCO: a small detector of 80 classes that works offline at once.
 
 W. Liu et al., "SSD: Single Shot MultiBox Detector", 2016, on the network of M. Sandler et al., "MobileNetV2", 2018;
 the weights are those of TensorFlow's detection model zoo (ssd_mobilenet_v2_coco_2018_03_29).
@@ -18,23 +18,23 @@ from anymask.detection.detections import Detections
 from anymask.detection.vocabulary import coco_vocabulary
 from anymask.errors import EngineError, ModelError
 
-SIDE = 300
-"""The network sees every picture squashed to a square of this side."""
+_SIDE = 300
+"""The network sees every image resized to a square of this side."""
 
 ZERO_SHOT_ADVICE = (
-    "any words can be looked for with a zero-shot detector, owlv2-base or owlvit-base: "
+    "any text can be looked for with a zero-shot detector, owlv2-base or owlvit-base: "
     "'anymask models pull owlv2-base' says how to get one"
 )
 
 _BATCH = 8
-_IMAGE, _THING, _SCORE, _BOX = 0, 1, 2, slice(3, 7)
+_IMAGE, _CLASS, _SCORE, _BOX = 0, 1, 2, slice(3, 7)
 
 
 class CocoSsd:
-    """See `anymask.detection.base.Detector`. Runs on OpenCV, one batch at a time however many threads ask.
+    """See `anymask.detection.base.Detector`. Runs on OpenCV, one batch at a time however many threads call it.
 
-    The threshold is below the usual 0.5, because the words already say what to expect: of two dogs asked for in a
-    4078×2724 photo the network gives the lying one 0.48 and everything that is no dog less than 0.1.
+    The threshold is below the usual 0.5, because the phrases already say what to expect: of two dogs in a 4078×2724
+    image the network gives the lying one 0.48 and everything that is no dog less than 0.1.
     """
 
     name = "coco-ssd"
@@ -49,49 +49,64 @@ class CocoSsd:
         self._network = _network(_file(files, ".pb"), _file(files, ".pbtxt"))
 
     def check(self, phrases: Sequence[str]) -> None:
-        """Refuse phrases that are none of the 80 things.
+        """Refuse phrases that are none of the 80 classes.
 
         Raises:
-            PromptError: one line that names them, near things, and detectors that take any words.
+            PromptError: one line that names them, similar classes, and detectors that take any text.
         """
         self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
 
-    def detect(
-        self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
-    ) -> list[Detections]:
-        """Find the things that phrases mean; see `anymask.detection.base.Detector`.
+    def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:
+        """Find the classes that phrases mean; see `anymask.detection.base.Detector`.
 
-        The label of a box is the thing's name, whichever word was asked.
+        The label of a box is the name of its class, whichever phrase means it.
         """
-        asked = self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
-        found: list[Detections] = []
-        for start in range(0, len(pictures), _BATCH):
-            batch = pictures[start : start + _BATCH]
-            rows = self._run(np.stack([_squashed(pixels) for pixels in batch]))
-            found += [
-                self._chosen(rows[rows[:, _IMAGE] == i], pixels.shape, asked, threshold)
+        class_ids = self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
+        detections: list[Detections] = []
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH]
+            rows = self._run(np.stack([_resize_to_square(pixels) for pixels in batch]))
+            detections += [
+                self._select(rows[rows[:, _IMAGE] == i], pixels.shape, class_ids, threshold)
                 for i, pixels in enumerate(batch)
             ]
-        return found
+        return detections
 
-    def _chosen(
-        self, rows: NDArray[np.float32], shape: tuple[int, ...], asked: Mapping[str, int], threshold: float
+    def _select(
+        self, rows: NDArray[np.float32], shape: tuple[int, ...], class_ids: Mapping[str, int], threshold: float
     ) -> Detections:
-        """Turn rows [N, 7] of (image, thing, score, box in 0 to 1) into the asked boxes in pixels."""
-        phrases = {number: phrase for phrase, number in reversed(list(asked.items()))}
-        wanted = np.isin(rows[:, _THING].astype(int), list(phrases)) & (rows[:, _SCORE] >= threshold)
-        rows = rows[wanted]
-        things = rows[:, _THING].astype(int).tolist()
+        """Turn the network's output for one image into the boxes of some classes.
+
+        Args:
+            rows: float32 [N, 7]: image, class, score, then the box's corners as shares of width and height.
+            shape: (H, W, 3) of the image.
+            class_ids: of each phrase.
+            threshold: least score.
+
+        Returns:
+            Boxes in pixels of the image.
+        """
+        phrases = {number: phrase for phrase, number in reversed(list(class_ids.items()))}
+        keep = np.isin(rows[:, _CLASS].astype(int), list(phrases)) & (rows[:, _SCORE] >= threshold)
+        rows = rows[keep]
+        numbers = rows[:, _CLASS].astype(int).tolist()
         names = self._vocabulary.names
         return Detections(
             rows[:, _BOX].astype(np.float64) * np.array([shape[1], shape[0], shape[1], shape[0]]),
             rows[:, _SCORE],
-            tuple(names[thing] for thing in things),
-            tuple(phrases[thing] for thing in things),
+            tuple(names[number] for number in numbers),
+            tuple(phrases[number] for number in numbers),
         )
 
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the network on uint8 [B, 300, 300, 3]; one thread at a time, since OpenCV's networks hold state."""
+        """Run the network; one thread at a time, since OpenCV's networks hold state.
+
+        Args:
+            batch: uint8 [B, 300, 300, 3], RGB.
+
+        Returns:
+            float32 [N, 7], see `_select`.
+        """
         blob = np.ascontiguousarray(batch.transpose(0, 3, 1, 2), np.float32)
         with self._lock:
             self._network.setInput(blob)
@@ -109,18 +124,18 @@ def _network(weights: Path, layout: Path) -> Any:
 
 
 def _file(files: Mapping[str, Path], ending: str) -> Path:
-    found = [path for name, path in files.items() if name.endswith(ending)]
-    if not found:
+    matches = [path for name, path in files.items() if name.endswith(ending)]
+    if not matches:
         raise ModelError(f"SSD-MobileNet needs a {ending} file, and has {', '.join(files) or 'none'}")
-    return found[0]
+    return matches[0]
 
 
-def _squashed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Resize to the network's square, averaging where a side shrinks.
+def _resize_to_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Resize uint8 [H, W, 3] to the network's [300, 300, 3], averaging where a side shrinks.
 
-    Plain linear interpolation skips most pixels of a large photograph: on a 4078×2724 photo of two dogs it gives the
+    Plain linear interpolation skips most pixels of a large image: on a 4078×2724 image of two dogs it gives the
     second one 0.14 instead of 0.48.
     """
     from PIL import Image
 
-    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))

@@ -13,7 +13,7 @@ from anymask.errors import InputError
 
 FindBoxes = Callable[[NDArray[np.uint8], Sequence[str]], Any]
 
-_TAKES = "Detections, (boxes, labels, scores), a mapping of these names, or boxes [N, 4] where one phrase was asked"
+_TAKES = "Detections, (boxes, labels, scores), a mapping of these names, or boxes [N, 4] for a single phrase"
 
 
 class CustomDetector:
@@ -26,8 +26,8 @@ class CustomDetector:
     load_detector(faces)
     ```
 
-    The function may also return `Detections`, a mapping with the keys boxes, labels and scores, or boxes alone where
-    one phrase was asked. Left-out scores count as 1.
+    The function may also return `Detections`, a mapping with the keys boxes, labels and scores, or boxes alone for
+    a single phrase. Scores that are left out count as 1.
     """
 
     engine = ""
@@ -41,41 +41,41 @@ class CustomDetector:
     def check(self, phrases: Sequence[str]) -> None:
         """Accept every phrase: only the function knows what it knows."""
 
-    def detect(
-        self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
-    ) -> list[Detections]:
-        """Call the function for each picture; see `anymask.detection.base.Detector`.
+    def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:
+        """Call the function for each image; see `anymask.detection.base.Detector`.
 
         Raises:
-            InputError: it returned something else than described at the class.
+            InputError: it returned something else than the class describes.
         """
-        found = [self._as_detections(self._function(pixels, phrases), phrases) for pixels in pictures]
-        return [each.take(each.scores >= threshold) for each in found]
+        detections = [self._as_detections(self._function(pixels, phrases), phrases) for pixels in images]
+        return [each.take(each.scores >= threshold) for each in detections]
 
-    def _as_detections(self, answer: Any, phrases: Sequence[str]) -> Detections:
-        if answer is None:
+    def _as_detections(self, output: Any, phrases: Sequence[str]) -> Detections:
+        """Turn what the function returned for one image into Detections, boxes float64 [N, 4] in its pixels."""
+        if output is None:
             return Detections.empty()
-        if isinstance(answer, Detections):
-            return answer
-        boxes, labels, scores = self._parts(answer)
+        if isinstance(output, Detections):
+            return output
+        boxes, labels, scores = self._parts(output)
         try:
             boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         except (TypeError, ValueError):
-            raise InputError(f"detector {self.name} returned {type(answer).__name__}: it takes {_TAKES}") from None
+            raise InputError(f"detector {self.name} returned {type(output).__name__}: it takes {_TAKES}") from None
         if labels is None and len(phrases) > 1:
             raise InputError(
-                f"detector {self.name} returned boxes without labels, and {len(phrases)} phrases were asked: "
+                f"detector {self.name} returned boxes without labels, and {len(phrases)} phrases were given: "
                 "return (boxes, labels, scores)"
             )
         names = [phrases[0]] * len(boxes) if labels is None else [str(label) for label in labels]
         return Detections(boxes, np.ones(len(boxes), np.float32) if scores is None else scores, tuple(names))
 
-    def _parts(self, answer: Any) -> tuple[Any, Any, Any]:
-        if isinstance(answer, Mapping):
-            if "boxes" not in answer:
+    def _parts(self, output: Any) -> tuple[Any, Any, Any]:
+        """Return boxes, labels and scores; labels and scores are None where they are left out."""
+        if isinstance(output, Mapping):
+            if "boxes" not in output:
                 raise InputError(f"detector {self.name} returned a mapping without 'boxes': it takes {_TAKES}")
-            return answer["boxes"], answer.get("labels"), answer.get("scores")
-        three_boxes = all(np.shape(part) == (4,) for part in answer) if isinstance(answer, tuple) else False
-        if isinstance(answer, tuple) and len(answer) == 3 and not three_boxes:
-            return answer
-        return answer, None, None
+            return output["boxes"], output.get("labels"), output.get("scores")
+        three_boxes = all(np.shape(part) == (4,) for part in output) if isinstance(output, tuple) else False
+        if isinstance(output, tuple) and len(output) == 3 and not three_boxes:
+            return output
+        return output, None, None

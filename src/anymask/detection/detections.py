@@ -1,4 +1,4 @@
-"""What a detector answers: labelled boxes with scores, in the picture's own frame."""
+"""What a detector returns: labelled boxes with scores, in pixels of the image."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.detection.phrases import nothing_found, taken_as
+from anymask.detection.phrases import not_found_note, substitution_note
 from anymask.errors import InputError
 
 
 class Detection(NamedTuple):
-    """One found object: its label, score 0 to 1, and box [x_min, y_min, x_max, y_max] in pixels."""
+    """One detected object: its label, score 0 to 1, and box [x_min, y_min, x_max, y_max] in pixels."""
 
     label: str
     score: float
@@ -23,17 +23,17 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes found in one picture; may be empty, which is an answer too.
+    """The boxes of one image; may be empty.
 
     ```python
     for label, score, box in detections: ...
     ```
 
     Attributes:
-        boxes: float64 [N, 4], [x_min, y_min, x_max, y_max] in pixels of the displayed picture.
+        boxes: float64 [N, 4], [x_min, y_min, x_max, y_max] in pixels of the image as displayed.
         scores: float32 [N], the detector's own confidence, 0 to 1.
         labels: N labels, as the detector names them.
-        phrases: N phrases that were asked and led to each box; the labels where they are the same.
+        phrases: N phrases that led to each box; the labels where they are the same.
     """
 
     boxes: NDArray[np.float64]
@@ -60,12 +60,12 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """The answer of a detector that found nothing."""
+        """No boxes: nothing was detected."""
         return cls(np.zeros((0, 4)), np.zeros(0, np.float32), ())
 
     @classmethod
     def concat(cls, parts: Sequence[Detections]) -> Detections:
-        """All boxes of several answers about one picture, in their order."""
+        """All boxes of several Detections of one image, in their order."""
         if not parts:
             return cls.empty()
         return cls(
@@ -76,7 +76,11 @@ class Detections:
         )
 
     def take(self, indices: NDArray[Any] | Sequence[int]) -> Detections:
-        """The boxes at these indices (or where this mask is true), in this order."""
+        """The boxes at these indices, in this order.
+
+        Args:
+            indices: integers [M], or bool [N], true for the boxes to take.
+        """
         chosen = np.arange(len(self))[np.asarray(indices)] if len(self) else np.zeros(0, np.int64)
         return replace(
             self,
@@ -91,20 +95,22 @@ class Detections:
         return self.take(np.argsort(-self.scores, kind="stable"))
 
     def shift(self, x: float, y: float) -> Detections:
-        """The same boxes in a frame whose origin lies `x` to the left and `y` above."""
+        """The same boxes moved `x` pixels to the right and `y` down."""
         return replace(self, boxes=self.boxes + np.array([x, y, x, y], np.float64))
 
     def clipped(self, size: tuple[int, int]) -> Detections:
-        """The boxes cut at the edges of a picture of (width, height); those less than a pixel wide or high go."""
+        """The boxes cut at the edges of an image of (width, height), without those less than a pixel wide or high."""
         boxes = np.clip(self.boxes, 0, np.array([*size, *size], np.float64))
         clipped = replace(self, boxes=boxes)
         return clipped.take((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1)
 
-    def remarks(self, asked: Sequence[str]) -> list[str]:
-        """What to say about phrases that were taken as something else, or that led to nothing; a line each."""
-        taken = [taken_as(phrase, label) for phrase, label in zip(self.phrases, self.labels, strict=True)]
-        missing = [phrase for phrase in asked if phrase not in self.phrases]
-        return [remark for remark in (*dict.fromkeys(taken), nothing_found(missing) if missing else "") if remark]
+    def notes(self, phrases: Sequence[str]) -> list[str]:
+        """Lines about those of the phrases that were taken as another label, or that led to nothing."""
+        substitutions = [
+            substitution_note(phrase, label) for phrase, label in zip(self.phrases, self.labels, strict=True)
+        ]
+        missing = [phrase for phrase in phrases if phrase not in self.phrases]
+        return [note for note in (*dict.fromkeys(substitutions), not_found_note(missing) if missing else "") if note]
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OFFLINE = "coco-ssd"
 ZERO_SHOT_FAMILIES = ("owlv2", "owlvit")
-"""Families that take any words, the better one first."""
+"""Families that take any text, the better one first."""
 
 FAMILIES = (*ZERO_SHOT_FAMILIES, "coco-ssd", "yolo")
 
@@ -54,13 +54,13 @@ def load_detector(
         threads: CPU threads for one call; None leaves it to the engine.
         device: "cpu", "cuda", "coreml" or "auto", as for `anymask.load`.
         allow: licences of weights that may be used; None allows all.
-        progress: told about downloads, and which detector "auto" took.
+        progress: receives downloads, and which detector "auto" took.
         classes: of a YOLO export: names in order, or a file of them; None reads them from the export.
         templates: of zero-shot detectors, see `anymask.detection.owlvit.TEMPLATES`.
 
     Raises:
         ModelError: an unknown name, a model that is no detector, or a file that cannot be used.
-        WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
+        WeightsError: the weights cannot be fetched, are damaged, or their licence is not allowed.
         EngineError: the engine or the tokenizer library is missing.
     """
     from anymask.detection.base import Detector
@@ -90,12 +90,12 @@ def load_detector(
 
 def auto_detector(progress: Progress | None = None) -> ModelEntry:
     """Return what "auto" stands for: the best zero-shot detector that is on this machine, else the offline one."""
-    here = [entry for entry in all_models().values() if entry.family in ZERO_SHOT_FAMILIES and is_here(entry)]
-    here.sort(key=lambda entry: ZERO_SHOT_FAMILIES.index(entry.family))
-    if here and importlib.util.find_spec("tokenizers"):
-        return here[0]
-    if here and progress:
-        progress.note(f"{here[0].name} is here, but needs: pip install 'anymask[detect]'")
+    present = [entry for entry in all_models().values() if entry.family in ZERO_SHOT_FAMILIES and is_here(entry)]
+    present.sort(key=lambda entry: ZERO_SHOT_FAMILIES.index(entry.family))
+    if present and importlib.util.find_spec("tokenizers"):
+        return present[0]
+    if present and progress:
+        progress.note(f"{present[0].name} is here, but needs: pip install 'anymask[detect]'")
     return find_model(OFFLINE)
 
 
@@ -116,7 +116,7 @@ def _entry(name: Any, progress: Progress) -> ModelEntry:
 
 
 def _file_of(detector: Any) -> Path | None:
-    """Return the path of a detector file, or None where a name is given."""
+    """Return the path of a detector file, or None for a name."""
     if isinstance(detector, Path) or (isinstance(detector, str) and detector.lower().endswith(".onnx")):
         path = Path(detector).expanduser()
         if not path.is_file():
@@ -149,7 +149,7 @@ def _yolo(paths: Sequence[Path], name: str, engine: Engine, classes: str | Path 
 
 
 def shared_detector(detector: Any, **runtime: Any) -> Detector:
-    """Return a detector; one that is named is loaded once per process for each runtime.
+    """Return a detector; one given by name is loaded once per process for each runtime.
 
     Args:
         detector: as for `load_detector`.
@@ -163,12 +163,10 @@ def shared_detector(detector: Any, **runtime: Any) -> Detector:
     name = auto_detector().name if detector == "auto" else detector
     key = (name, str(cache_root()), *runtime.values())
     with _LOCK:
-        if key not in _LOADED:
-            _LOADED[key] = load_detector(name, **runtime)
-        return _LOADED[key]
+        if key not in _DETECTORS:
+            _DETECTORS[key] = load_detector(name, **runtime)
+        return _DETECTORS[key]
 
 
 _LOCK = threading.Lock()
-
-
-_LOADED: dict[tuple[Any, ...], Detector] = {}
+_DETECTORS: dict[tuple[Any, ...], Detector] = {}

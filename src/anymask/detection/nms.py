@@ -1,4 +1,4 @@
-"""Boxes that say the same thing twice, found before a segmenter spends time on them."""
+"""Boxes left out before a segmenter spends time on them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from anymask.detection.detections import Detections
 
 
-def best_of_each_label(found: Detections, limit: int) -> NDArray[np.int64]:
-    """Indices of the `limit` best boxes of each label, best first."""
-    taken: dict[str, int] = {}
-    kept = []
-    for index in np.argsort(-found.scores, kind="stable"):
-        label = found.labels[index]
-        taken[label] = taken.get(label, 0) + 1
-        if taken[label] <= limit:
-            kept.append(index)
-    return np.array(kept, np.int64)
+def top_per_label(detections: Detections, limit: int) -> NDArray[np.int64]:
+    """Indices int64 [M] of the `limit` boxes of each label with the highest scores, highest first."""
+    counts: dict[str, int] = {}
+    indices = []
+    for index in np.argsort(-detections.scores, kind="stable"):
+        label = detections.labels[index]
+        counts[label] = counts.get(label, 0) + 1
+        if counts[label] <= limit:
+            indices.append(index)
+    return np.array(indices, np.int64)

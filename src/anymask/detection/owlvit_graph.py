@@ -1,11 +1,11 @@
-"""Take an ONNX export of OWL-ViT or OWLv2 apart, so that each part runs as seldom as it can.
+"""Split an ONNX export of OWL-ViT or OWLv2, so that each part runs as seldom as it can.
 
-The export answers a picture and its phrases together: `logits` and `pred_boxes` from `pixel_values`, `input_ids` and
+The export takes an image and phrases together: `logits` and `pred_boxes` from `pixel_values`, `input_ids` and
 `attention_mask`. Only its class head needs both. Cut in front of it, the phrases are embedded once for any number of
-pictures, a picture is encoded once for any number of phrases, and a picture can be looked for like a phrase.
+images, an image is encoded once for any number of phrases, and an image can be searched for like a phrase.
 
 The class head (M. Minderer et al., "Simple Open-Vocabulary Object Detection with Vision Transformers", 2022) is
-logits = (similarity + shift) · scale, with one shift and scale per patch of the picture. The cuts are found by what
+logits = (similarity + shift) · scale, with one shift and scale per patch of the image. The cuts are found by what
 depends on what, since every exporter names its tensors differently.
 """
 
@@ -34,10 +34,10 @@ class Cuts:
     Attributes:
         phrases: embedded phrases.
         phrase_inputs: inputs of the export that these are computed from.
-        patches: what each patch looks like, to be compared with embedded phrases once both have unit length.
+        patches: the embedding of each patch, to be compared with embedded phrases once both have unit length.
         shift, scale: of the class head, per patch.
         objectness: how much each patch looks like an object at all; None where the export leaves it out.
-        side: of the square picture that the export takes, in pixels; 0 where that is open.
+        side: of the square image that the export takes, in pixels; 0 where it takes any.
     """
 
     phrases: str
@@ -76,18 +76,18 @@ def find_cuts(model: onnx.ModelProto, path: Path) -> Cuts:
     """
     links = _Links(model)
     outputs = {value.name for value in model.graph.output}
-    absent = [name for name in (PIXELS, TOKENS) if name not in links.inputs]
-    absent += [name for name in (LOGITS, BOXES, TEXT) if name not in outputs]
-    if absent:
+    missing = [name for name in (PIXELS, TOKENS) if name not in links.inputs]
+    missing += [name for name in (LOGITS, BOXES, TEXT) if name not in outputs]
+    if missing:
         raise ModelError(
-            f"{path} has no {' and no '.join(absent)}: an OWL-ViT or OWLv2 export for zero-shot object detection is "
+            f"{path} has no {' and no '.join(missing)}: an OWL-ViT or OWLv2 export for zero-shot object detection is "
             "expected, as Optimum makes it"
         )
     try:
         patches, shift, scale = _class_head(links)
         phrases = _embedded_phrases(links)
     except LookupError as error:
-        raise ModelError(f"{path} is no OWL-ViT or OWLv2 export that can be taken apart: {error}") from error
+        raise ModelError(f"{path} is no OWL-ViT or OWLv2 export that can be split: {error}") from error
     return Cuts(
         phrases=phrases,
         phrase_inputs=tuple(sorted(links.needs(phrases))),
@@ -104,11 +104,11 @@ def phrase_graph(path: Path, cuts: Cuts) -> onnx.ModelProto:
     return _part(open_model_file(path), {TOKENS: None, MASK: None}, [cuts.phrases])
 
 
-def picture_graph(path: Path, cuts: Cuts, side: int) -> onnx.ModelProto:
-    """Build the graph from a picture [1, 3, side, side] to what `Cuts` and `BOXES` name."""
-    wanted = [cuts.patches, cuts.shift, cuts.scale, BOXES]
-    wanted += [cuts.objectness] if cuts.objectness else []
-    return _part(open_model_file(path), {PIXELS: (1, 3, side, side)}, wanted)
+def image_graph(path: Path, cuts: Cuts, side: int) -> onnx.ModelProto:
+    """Build the graph from an image float32 [1, 3, side, side] to what `Cuts` and `BOXES` name."""
+    outputs = [cuts.patches, cuts.shift, cuts.scale, BOXES]
+    outputs += [cuts.objectness] if cuts.objectness else []
+    return _part(open_model_file(path), {PIXELS: (1, 3, side, side)}, outputs)
 
 
 class _Links:
@@ -126,13 +126,13 @@ class _Links:
 
     def needs(self, tensor: str) -> set[str]:
         """Return the graph's inputs that a tensor is computed from."""
-        seen, open_ends = set(), [tensor]
-        while open_ends:
-            name = open_ends.pop()
-            if name not in seen:
-                seen.add(name)
-                open_ends += self.maker[name].input if name in self.maker else []
-        return seen & set(self.inputs)
+        visited, pending = set(), [tensor]
+        while pending:
+            name = pending.pop()
+            if name not in visited:
+                visited.add(name)
+                pending += self.maker[name].input if name in self.maker else []
+        return visited & set(self.inputs)
 
     def reached_from(self, tensor: str) -> set[str]:
         """Return every tensor that depends on one."""
@@ -146,37 +146,37 @@ class _Links:
 def _class_head(links: _Links) -> tuple[str, str, str]:
     """Return the tensors of patches, shift and scale.
 
-    From the embedded phrases on, the first product with something of the picture is the similarity; the first sum
+    From the embedded phrases on, the first product with something of the image is the similarity; the first sum
     after it adds the shift, and the first product after that the scale.
 
     Raises:
         LookupError: one of these is not there.
     """
     phrase_side = links.reached_from(TEXT)
-    found: list[str] = []
-    wanted = [("Einsum", "MatMul", "Gemm"), ("Add",), ("Mul",)]
+    tensors: list[str] = []
+    expected = [("Einsum", "MatMul", "Gemm"), ("Add",), ("Mul",)]
     for node in links.nodes:
         sides = [name for name in node.input if name not in phrase_side]
-        of_picture = [name for name in sides if PIXELS in links.needs(name)]
-        if len(of_picture) == 1 and len(sides) < len(node.input) and node.op_type in wanted[len(found)]:
-            found.append(of_picture[0])
-            if len(found) == len(wanted):
-                return _before_division(links, found[0]), found[1], found[2]
+        of_image = [name for name in sides if PIXELS in links.needs(name)]
+        if len(of_image) == 1 and len(sides) < len(node.input) and node.op_type in expected[len(tensors)]:
+            tensors.append(of_image[0])
+            if len(tensors) == len(expected):
+                return _before_division(links, tensors[0]), tensors[1], tensors[2]
     names = ("similarity", "shift", "scale")
-    raise LookupError(f"no {names[len(found)]} of phrases and picture is found behind {TEXT}")
+    raise LookupError(f"no {names[len(tensors)]} of phrases and image follows {TEXT}")
 
 
 def _before_division(links: _Links, tensor: str) -> str:
-    """Return what was divided by its length to give a tensor, or the tensor where no division is seen."""
+    """Return what was divided by its length to give a tensor, or the tensor itself where there is no division."""
     node = links.maker.get(tensor)
     return node.input[0] if node is not None and node.op_type == "Div" else tensor
 
 
 def _embedded_phrases(links: _Links) -> str:
-    """Return the embedded phrases from before they were arranged by picture, which may take the picture's shape.
+    """Return the embedded phrases from before they were arranged by image, which may take the image's shape.
 
     Raises:
-        LookupError: they cannot be had without the picture.
+        LookupError: they depend on the image.
     """
     name = TEXT
     while PIXELS in links.needs(name) and links.maker[name].op_type in _CHANGES_SHAPE_ONLY:
@@ -200,12 +200,12 @@ def _part(
 
     graph = model.graph
     maker = {name: node for node in graph.node for name in node.output}
-    needed, open_ends = set(), list(outputs)
-    while open_ends:
-        name = open_ends.pop()
+    needed, pending = set(), list(outputs)
+    while pending:
+        name = pending.pop()
         if name not in needed:
             needed.add(name)
-            open_ends += maker[name].input if name in maker else []
+            pending += maker[name].input if name in maker else []
     _drop(graph.node, lambda node: not needed & set(node.output))
     _drop(graph.initializer, lambda tensor: tensor.name not in needed)
     _drop(graph.input, lambda value: value.name not in needed or value.name not in inputs)
@@ -218,6 +218,6 @@ def _part(
 
 
 def _drop(items: Any, unwanted: Callable[[Any], bool]) -> None:
-    """Delete from a list of a model, last first, so that places of the rest hold."""
+    """Delete from a list of a model, last first, so that the indices of the rest stay valid."""
     for index in reversed([index for index, item in enumerate(items) if unwanted(item)]):
         del items[index]

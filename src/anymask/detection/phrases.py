@@ -1,4 +1,4 @@
-"""What may be asked in words."""
+"""Phrases to detect: how they are read and checked, and how messages quote them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from anymask.errors import PromptError
 
 MAX_PHRASES = 1000
 MAX_LETTERS = 200
-_SHOWN = 40
-_LISTED = 3
+_MAX_QUOTED = 40
+_MAX_LISTED = 3
 
 
-def checked_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
-    """Turn what was asked into phrases, each once, in the order asked.
+def parse_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
+    """Split a text into phrases, each once, in the order given.
 
     Args:
         text: phrases; a single string may hold several with commas between them ("dog, red car").
@@ -28,10 +28,10 @@ def checked_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
     if isinstance(text, str):
         parts = [part for part in text.split(",") if part.strip()]
         if not parts:
-            raise PromptError(f"text is {text!r}: it takes words, such as 'dog'")
+            raise PromptError(f"text is {text!r}: it takes a phrase, such as 'dog'")
     else:
         parts = _parts(text)
-    phrases = [_checked_phrase(part) for part in parts]
+    phrases = [_parse_phrase(part) for part in parts]
     distinct = {phrase.casefold(): phrase for phrase in reversed(phrases)}
     ordered = tuple(distinct[key] for key in dict.fromkeys(phrase.casefold() for phrase in phrases))
     if len(ordered) > MAX_PHRASES:
@@ -39,24 +39,24 @@ def checked_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
     return ordered
 
 
-def quoted(phrase: str) -> str:
+def quote(phrase: str) -> str:
     """Return a phrase in quotes, cut where it is too long for a message."""
-    return repr(phrase if len(phrase) <= _SHOWN else phrase[: _SHOWN - 1] + "…")
+    return repr(phrase if len(phrase) <= _MAX_QUOTED else phrase[: _MAX_QUOTED - 1] + "…")
 
 
 def list_phrases(phrases: Sequence[str]) -> str:
     """Return phrases in quotes for a message, the first few of them and how many more there are."""
-    first = ", ".join(quoted(phrase) for phrase in phrases[:_LISTED])
-    return f"{first} and {len(phrases) - _LISTED} more" if len(phrases) > _LISTED else first
+    first = ", ".join(quote(phrase) for phrase in phrases[:_MAX_LISTED])
+    return f"{first} and {len(phrases) - _MAX_LISTED} more" if len(phrases) > _MAX_LISTED else first
 
 
-def taken_as(phrase: str, label: str) -> str:
-    """Return the remark that a phrase was taken as something else, empty where it was not."""
-    return "" if phrase.casefold() == label.casefold() else f"{quoted(phrase)} is taken as {quoted(label)}"
+def substitution_note(phrase: str, label: str) -> str:
+    """Return the note that a phrase was taken as another label; empty where it was not."""
+    return "" if phrase.casefold() == label.casefold() else f"{quote(phrase)} is taken as {quote(label)}"
 
 
-def nothing_found(phrases: Sequence[str]) -> str:
-    """Return the remark about phrases that led to nothing."""
+def not_found_note(phrases: Sequence[str]) -> str:
+    """Return the note about phrases that led to nothing."""
     return f"nothing was found for {list_phrases(phrases)}"
 
 
@@ -64,20 +64,20 @@ def _parts(text: Sequence[str]) -> list[str]:
     try:
         parts = list(text)
     except TypeError:
-        raise PromptError(f"text is {text!r}: it takes words, or a list of them") from None
+        raise PromptError(f"text is {text!r}: it takes a string, or a list of phrases") from None
     if not parts:
         raise PromptError("text is an empty list: it takes at least one phrase, such as 'dog'")
     return parts
 
 
-def _checked_phrase(part: str) -> str:
+def _parse_phrase(part: str) -> str:
     if not isinstance(part, str):
-        raise PromptError(f"phrase is {part!r}: it takes words in a string")
+        raise PromptError(f"phrase is {part!r}: it takes a string")
     phrase = " ".join(part.split())
     if not phrase:
-        raise PromptError("a phrase is empty: it takes words, such as 'dog'")
+        raise PromptError("a phrase is empty: it takes a name, such as 'dog'")
     if not any(unicodedata.category(character)[0] in "LN" for character in phrase):
-        raise PromptError(f"phrase {quoted(phrase)} has no letter: say in words what to look for")
+        raise PromptError(f"phrase {quote(phrase)} has no letter: it takes a name, such as 'dog'")
     if len(phrase) > MAX_LETTERS:
-        raise PromptError(f"phrase {quoted(phrase)} has {len(phrase)} characters: at most {MAX_LETTERS} are read")
+        raise PromptError(f"phrase {quote(phrase)} has {len(phrase)} characters: at most {MAX_LETTERS} are read")
     return phrase

@@ -1,7 +1,7 @@
-"""Words that say which of several: "the person on the left", "largest dog", "the second cup from the right".
+"""Phrases that say which of several: "the person on the left", "largest dog", "the second cup from the right".
 
-Detectors know what things are called and hardly where they are, so the place is taken off the phrase and applied to
-what was found.
+Detectors know the names of things and hardly their places, so the place is taken off the phrase and applied to the
+masks.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ReferringPhrase:
     """A phrase without its place, and the place.
 
     Attributes:
-        noun: what a detector is asked for.
+        noun: what a detector looks for.
         place: "left", "right", "top", "bottom", "middle", "front", "back", "largest" or "smallest"; None for any.
         nth: counted from that side, from 1.
     """
@@ -55,8 +55,8 @@ def parse_referring(phrase: str) -> ReferringPhrase:
     """Take the place off a phrase; one without a place stays as it is.
 
     ```python
-    placed("the person on the left")        # Placed("person", "left")
-    placed("second cup from the right")     # Placed("cup", "right", 2)
+    parse_referring("the person on the left")        # ReferringPhrase("person", "left")
+    parse_referring("second cup from the right")     # ReferringPhrase("cup", "right", 2)
     ```
     """
     bare = _ARTICLE.sub("", phrase.strip())
@@ -68,37 +68,37 @@ def parse_referring(phrase: str) -> ReferringPhrase:
     return ReferringPhrase(phrase)
 
 
-def pick(found: MaskSet, phrases: Sequence[str]) -> MaskSet:
-    """Keep of the answers to each noun those that the phrases mean.
+def pick(masks: MaskSet, phrases: Sequence[str]) -> MaskSet:
+    """Keep of the masks for each noun those that the phrases mean.
 
     Args:
-        found: what a detector found for the nouns of the phrases; the prompts' texts say for which.
-        phrases: as asked, with their places.
+        masks: those for the nouns of the phrases; the prompts' texts say for which.
+        phrases: with their places.
 
     Returns:
-        A MaskSet, in the order of the phrases; without those that have fewer answers than they count.
+        A MaskSet, in the order of the phrases; without those that count further than there are masks.
     """
     from anymask.structures.mask_set import MaskSet
 
     chosen: list[Mask] = []
     for phrase in phrases:
-        wanted = parse_referring(phrase)
-        named = [mask for mask in found if _text(found, mask) == wanted.noun.casefold()]
-        if wanted.place is None:
-            chosen += named
-        elif len(named) >= wanted.nth:
-            chosen.append(sorted(named, key=lambda mask: _rank(mask, wanted.place or ""))[wanted.nth - 1])
+        referring = parse_referring(phrase)
+        candidates = [mask for mask in masks if _text(masks, mask) == referring.noun.casefold()]
+        if referring.place is None:
+            chosen += candidates
+        elif len(candidates) >= referring.nth:
+            chosen.append(sorted(candidates, key=lambda mask: _rank(mask, referring.place or ""))[referring.nth - 1])
     distinct = list(dict.fromkeys(chosen))
     return MaskSet(
         distinct,
-        image=found.image if found.has_image else found.record,
-        prompts=found.prompts,
-        provenance=found.provenance,
+        image=masks.image if masks.has_image else masks.record,
+        prompts=masks.prompts,
+        provenance=masks.provenance,
     )
 
 
-def _text(found: MaskSet, mask: Mask) -> str:
-    text = found.prompts[mask.prompt_index].text
+def _text(masks: MaskSet, mask: Mask) -> str:
+    text = masks.prompts[mask.prompt_index].text
     return (text or mask.label or "").casefold()
 
 
@@ -111,7 +111,7 @@ def _rank(mask: Mask, place: str) -> float:
         "top": y0 + y1,
         "bottom": -(y0 + y1),
         "middle": abs((x0 + x1) / width - 1) + abs((y0 + y1) / height - 1),
-        "front": -y1,  # what stands nearer stands lower in the picture
+        "front": -y1,  # what is nearer is lower in the image
         "back": y1,
         "largest": -mask.area,
         "smallest": mask.area,

@@ -1,4 +1,4 @@
-"""The record of a search without masks: `detections.json` and a picture of the boxes."""
+"""The record of a detection without masks: `detections.json` and an image of the boxes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DETECTIONS_JSON = "detections.json"
 
 @dataclass(frozen=True)
 class DetectionRecord:
-    """What was looked for in a picture, with what, and what was found.
+    """The image, the detector, the phrases, and what was detected.
 
     Attributes:
         seconds: time spent, by step: "load", "detect".
@@ -31,7 +31,7 @@ class DetectionRecord:
     image: Image
     detector: Detector
     phrases: Sequence[str]
-    found: Detections
+    detections: Detections
     seconds: Mapping[str, float]
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class DetectionRecord:
             "precision": self.detector.precision or None,
             "version": __version__,
             "phrases": list(self.phrases),
-            "notes": self.found.remarks(self.phrases),
+            "notes": self.detections.notes(self.phrases),
             "detections": [
                 {
                     "label": label,
@@ -55,7 +55,7 @@ class DetectionRecord:
                     "score": round(score, 6),
                     "box": [round(edge, 2) for edge in box],
                 }
-                for (label, score, box), phrase in zip(self.found, self.found.phrases, strict=True)
+                for (label, score, box), phrase in zip(self.detections, self.detections.phrases, strict=True)
             ],
             "seconds": {step: round(seconds, 4) for step, seconds in self.seconds.items()},
         }
@@ -65,7 +65,7 @@ def write_detections(record: DetectionRecord, folder: Path) -> list[Path]:
     """Write the overlay and `detections.json` together, or nothing at all.
 
     Args:
-        record: what to tell.
+        record: what to write.
         folder: made if missing.
 
     Returns:
@@ -81,18 +81,20 @@ def write_detections(record: DetectionRecord, folder: Path) -> list[Path]:
     from anymask.io.atomic import publish, staged_folder
 
     with staged_folder(folder) as stage:
-        Image.fromarray(draw_detections(record.image.pixels, record.found)).save(stage / OVERLAY, compress_level=1)
+        Image.fromarray(draw_detections(record.image.pixels, record.detections)).save(stage / OVERLAY, compress_level=1)
         (stage / DETECTIONS_JSON).write_bytes(dumps(record.as_dict()))
         return publish(stage, [OVERLAY, DETECTIONS_JSON])
 
 
-def draw_detections(pixels: NDArray[np.uint8], found: Detections, max_side: int | None = 4096) -> NDArray[np.uint8]:
-    """Draw labelled boxes over a photograph, one colour per label, the surest on top.
+def draw_detections(
+    pixels: NDArray[np.uint8], detections: Detections, max_side: int | None = 4096
+) -> NDArray[np.uint8]:
+    """Draw labelled boxes over an image, one colour per label, the highest score on top.
 
     Args:
         pixels: uint8 [H, W, 3], RGB; not changed.
-        found: boxes in these pixels.
-        max_side: larger photographs are drawn at this long side.
+        detections: boxes in pixels of the image.
+        max_side: larger images are drawn at this long side.
 
     Returns:
         uint8 [h, w, 3], RGB.
@@ -100,10 +102,10 @@ def draw_detections(pixels: NDArray[np.uint8], found: Detections, max_side: int 
     from anymask.visualization.overlay import PALETTE, Canvas
 
     canvas = Canvas(pixels, max_side)
-    colors = {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(dict.fromkeys(found.labels))}
-    weakest_first = list(zip(found, found.boxes, strict=True))[::-1]
-    for (label, _, _), box in weakest_first:
+    colors = {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(dict.fromkeys(detections.labels))}
+    lowest_score_first = list(zip(detections, detections.boxes, strict=True))[::-1]
+    for (label, _, _), box in lowest_score_first:
         canvas.box(box, colors[label])
-    for (label, score, box), _ in weakest_first:
+    for (label, score, box), _ in lowest_score_first:
         canvas.tag(f"{label} {score:.2f}", [round(edge) for edge in box], colors[label])
     return canvas.pixels

@@ -1,4 +1,4 @@
-"""From phrases to the boxes that are worth a mask: look, look closer, clip, suppress, limit."""
+"""From phrases to boxes: detect in the image and in windows of it, clip, suppress, limit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.detection.detections import Detections
-from anymask.detection.nms import best_of_each_label
+from anymask.detection.nms import top_per_label
 from anymask.detection.options import DetectionOptions
-from anymask.detection.phrases import checked_phrases
-from anymask.detection.sliding_windows import whole_boxes, windows
+from anymask.detection.phrases import parse_phrases
+from anymask.detection.sliding_windows import lay_windows, whole_boxes
 from anymask.structures.nms import nms
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ def detect(
     text: str | Sequence[str],
     search: DetectionOptions | None = None,
 ) -> Detections:
-    """Find in one picture what the words name.
+    """Find in one image what the phrases name.
 
     Args:
-        detector: looks.
+        detector: runs once on the image, and on its windows.
         pixels: uint8 [H, W, 3], RGB, as displayed.
-        text: phrases, see `anymask.detection.phrases.checked_phrases`.
-        search: how to look, and what to keep.
+        text: phrases, see `anymask.detection.phrases.parse_phrases`.
+        search: how to detect, and what to keep.
 
     Returns:
-        Boxes clipped to the picture, best first; none if nothing was found.
+        Boxes clipped to the image, highest score first; may be empty.
 
     Raises:
         PromptError: a phrase that cannot be used, or that the detector cannot know.
@@ -46,47 +46,68 @@ def detect(
 
 def detect_batch(
     detector: Detector,
-    pictures: Sequence[NDArray[np.uint8]],
+    images: Sequence[NDArray[np.uint8]],
     text: str | Sequence[str],
     search: DetectionOptions | None = None,
 ) -> list[Detections]:
-    """Do the same for a batch of pictures; see `detect`."""
-    search = search or DetectionOptions()
-    phrases = checked_phrases(text)
+    """Do the same for a batch of images, each uint8 [H, W, 3]; see `detect`."""
+    options = search or DetectionOptions()
+    phrases = parse_phrases(text)
     detector.check(phrases)
-    threshold = detector.threshold if search.threshold is None else search.threshold
-    first_looks = detector.detect(pictures, phrases, threshold)
+    threshold = detector.threshold if options.threshold is None else options.threshold
+    whole_images = detector.detect(images, phrases, threshold)
     return [
         filter_detections(
-            Detections.concat([look, *_closer(detector, pixels, phrases, threshold, search.zoom)]), pixels, search
+            Detections.concat([detections, *_detect_in_windows(detector, pixels, phrases, threshold, options.zoom)]),
+            pixels,
+            options,
         )
-        for pixels, look in zip(pictures, first_looks, strict=True)
+        for pixels, detections in zip(images, whole_images, strict=True)
     ]
 
 
-def filter_detections(found: Detections, pixels: NDArray[np.uint8], search: DetectionOptions) -> Detections:
-    """Clip boxes to the picture and leave those that a search wants, best first."""
+def filter_detections(detections: Detections, pixels: NDArray[np.uint8], options: DetectionOptions) -> Detections:
+    """Clip boxes to the image and leave those that the options allow, highest score first.
+
+    Args:
+        detections: of one image.
+        pixels: uint8 [H, W, 3], the image.
+        options: which boxes to keep.
+    """
     height, width = pixels.shape[:2]
-    found = found.clipped((width, height)).sorted_by_score()
-    found = found.take(np.arange(min(len(found), _MAX_BOXES)))
-    shares = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1) / (width * height)
-    found = found.take((shares >= search.min_area) & (shares <= search.max_area))
-    found = found.take(nms(found.boxes, found.scores, search.box_nms_thresh, found.labels))
-    found = found.take(nms(found.boxes, found.scores, search.label_nms_thresh))
-    if search.max_per_label is not None:
-        found = found.take(best_of_each_label(found, search.max_per_label))
-    return found
+    detections = detections.clipped((width, height)).sorted_by_score()
+    detections = detections.take(np.arange(min(len(detections), _MAX_BOXES)))
+    shares = np.prod(detections.boxes[:, 2:] - detections.boxes[:, :2], axis=1) / (width * height)
+    detections = detections.take((shares >= options.min_area) & (shares <= options.max_area))
+    detections = detections.take(nms(detections.boxes, detections.scores, options.box_nms_thresh, detections.labels))
+    detections = detections.take(nms(detections.boxes, detections.scores, options.label_nms_thresh))
+    if options.max_per_label is not None:
+        detections = detections.take(top_per_label(detections, options.max_per_label))
+    return detections
 
 
-def _closer(
+def _detect_in_windows(
     detector: Detector, pixels: NDArray[np.uint8], phrases: Sequence[str], threshold: float, zoom: int
 ) -> Iterable[Detections]:
-    """Look through each window; boxes that a window's edge cuts off are left to its neighbours."""
+    """Detect in each window; boxes that a window's edge cuts off are left to its neighbours.
+
+    Args:
+        detector: runs once, on all windows.
+        pixels: uint8 [H, W, 3], the image.
+        phrases: those that the detector accepted.
+        threshold: least score.
+        zoom: see `DetectionOptions`.
+
+    Yields:
+        The boxes of each window, in pixels of the image.
+    """
     height, width = pixels.shape[:2]
-    views = windows((width, height), zoom)
-    if not views:
+    windows = lay_windows((width, height), zoom)
+    if not windows:
         return
-    looks = detector.detect([pixels[top:bottom, left:right] for left, top, right, bottom in views], phrases, threshold)
-    for window, look in zip(views, looks, strict=True):
-        placed = look.shift(window[0], window[1])
-        yield placed.take(whole_boxes(placed, window, (width, height)))
+    batch = detector.detect(
+        [pixels[top:bottom, left:right] for left, top, right, bottom in windows], phrases, threshold
+    )
+    for window, detections in zip(windows, batch, strict=True):
+        shifted = detections.shift(window[0], window[1])
+        yield shifted.take(whole_boxes(shifted, window, (width, height)))

@@ -1,4 +1,4 @@
-"""Which of its things a detector with a fixed list means by a phrase."""
+"""Which class of a detector with a fixed list a phrase means."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ _ES = re.compile(r"(?:ch|sh|s|x|z)es$")
 
 
 class Vocabulary:
-    """The things that a detector was trained on, each under an id, and the words for them."""
+    """The classes that a detector was trained on, each under an id, with their names and synonyms."""
 
     def __init__(self, names: Mapping[int, str], also: Mapping[int, Sequence[str]] | None = None) -> None:
         self.names = dict(names)
         self._ids: dict[str, int] = {}
         for number, words in (also or {}).items():
             self._ids.update({_plain(word): number for word in words})
-        # Names last: where one thing's name is another's synonym, the name wins.
+        # Names last: where one class's name is another's synonym, the name wins.
         self._ids.update({_plain(name): number for number, name in self.names.items()})
 
     def __len__(self) -> int:
         return len(self.names)
 
     def find(self, phrase: str) -> int | None:
-        """Return the id of the thing that a phrase means: its name, a plural or a synonym; None for any other."""
+        """Return the id of the class that a phrase means: its name, a plural or a synonym; None for any other."""
         plain = _plain(phrase)
         return next((self._ids[form] for form in _singulars(plain) if form in self._ids), None)
 
-    def words_for(self, number: int) -> tuple[str, ...]:
-        """Return every word for a thing, its name included."""
+    def synonyms(self, number: int) -> tuple[str, ...]:
+        """Return every word for a class, its name included."""
         return tuple(word for word, known in self._ids.items() if known == number)
 
     def require(self, phrases: Sequence[str], detector: str, advice: str) -> dict[str, int]:
         """Return the id of each phrase.
 
         Args:
-            phrases: as asked.
+            phrases: to look up.
             detector: its name, for the message.
-            advice: what to do about a phrase that is none of the things.
+            advice: what to do about a phrase that is none of the classes.
 
         Raises:
-            PromptError: phrases that are none of the things; one line that names the first of them and near things.
+            PromptError: phrases that are none of the classes; the line names the first of them and similar classes.
         """
-        found = {phrase: self.find(phrase) for phrase in phrases}
-        unknown = [phrase for phrase, number in found.items() if number is None]
+        class_ids = {phrase: self.find(phrase) for phrase in phrases}
+        unknown = [phrase for phrase, number in class_ids.items() if number is None]
         if unknown:
             raise PromptError(self._message(unknown, detector, advice))
-        return {phrase: number for phrase, number in found.items() if number is not None}
+        return {phrase: number for phrase, number in class_ids.items() if number is not None}
 
     def _message(self, unknown: Sequence[str], detector: str, advice: str) -> str:
         near = self._near(unknown[0])
@@ -76,7 +76,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=1)
 def coco_vocabulary() -> Vocabulary:
-    """Return the 80 things of COCO under their category ids (1 to 90)."""
+    """Return the 80 classes of COCO under their category ids (1 to 90)."""
     text = resources.files("anymask.detection").joinpath("coco.toml").read_text("utf-8")
     things = tomllib.loads(text)["things"]
     return Vocabulary(

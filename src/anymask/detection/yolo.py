@@ -1,6 +1,6 @@
 """YOLO detectors by file: ONNX exports of version 8 and later, with a list of their classes.
 
-Two layouts of the answer are read. Version 8, 9, 11 and 12: [1, 4 + classes, N], centre and size in pixels of the
+Two layouts of the output are read. Version 8, 9, 11 and 12: [1, 4 + classes, N], centre and size in pixels of the
 input, then one score per class. Version 10 and exports "with NMS": [1, N, 6], corners, score, class number.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from anymask.engines.base import CompiledGraph, Engine
 
-_CLASSES_ADVICE = "name one of its classes, or take a detector for any words: owlv2-base or owlvit-base"
+_CLASSES_ADVICE = "name one of its classes, or take a detector for any text: owlv2-base or owlvit-base"
 
 _DEFAULT_SIDE = 640
 
@@ -79,28 +79,27 @@ class Yolo:
         """Refuse phrases that are none of the classes.
 
         Raises:
-            PromptError: one line that names them and near classes.
+            PromptError: one line that names them and similar classes.
         """
         self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
 
-    def detect(
-        self, pictures: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float
-    ) -> list[Detections]:
+    def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:
         """Find the classes that phrases mean; see `anymask.detection.base.Detector`."""
-        asked = self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
-        return [self._detect(pixels, asked, threshold) for pixels in pictures]
+        class_ids = self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
+        return [self._detect(pixels, class_ids, threshold) for pixels in images]
 
-    def _detect(self, pixels: NDArray[np.uint8], asked: Mapping[str, int], threshold: float) -> Detections:
+    def _detect(self, pixels: NDArray[np.uint8], class_ids: Mapping[str, int], threshold: float) -> Detections:
+        """Detect in one image, uint8 [H, W, 3]; class_ids holds the class of each phrase."""
         frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides)
-        answer = next(iter(self._compiled()(**{self._input: frame.apply_image(pixels, average=True)}).values()))
-        _check_layout([answer.shape], self._path, len(self._names))
-        boxes, scores, classes = _read(answer, len(self._names))
-        wanted = np.isin(classes, list(asked.values())) & (scores >= threshold)
-        phrases = {number: phrase for phrase, number in reversed(list(asked.items()))}
-        numbers = classes[wanted].tolist()
+        output = next(iter(self._compiled()(**{self._input: frame.apply_image(pixels, average=True)}).values()))
+        _check_layout([output.shape], self._path, len(self._names))
+        boxes, scores, classes = _read(output, len(self._names))
+        keep = np.isin(classes, list(class_ids.values())) & (scores >= threshold)
+        phrases = {number: phrase for phrase, number in reversed(list(class_ids.items()))}
+        numbers = classes[keep].tolist()
         return Detections(
-            frame.to_image(boxes[wanted]),
-            scores[wanted],
+            frame.to_image(boxes[keep]),
+            scores[keep],
             tuple(self._names[number] for number in numbers),
             tuple(phrases[number] for number in numbers),
         )
@@ -134,33 +133,33 @@ def read_classes(path: Path) -> list[str]:
     return names
 
 
-def _read(answer: NDArray[np.float32], classes: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.int64]]:
-    """Return boxes [N, 4] as corners in the frame, best scores [N] and class numbers [N].
+def _read(output: NDArray[np.float32], classes: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.int64]]:
+    """Return boxes float64 [N, 4] (corners in pixels of the input), scores float32 [N] and class numbers int64 [N].
 
     Args:
-        answer: [1, 4 + classes, N] or [1, N, 6].
+        output: float32 [1, 4 + classes, N] or [1, N, 6].
         classes: how many there are.
     """
-    if answer.shape[1] == 4 + classes:
-        rows = answer[0].T
+    if output.shape[1] == 4 + classes:
+        rows = output[0].T
         return corners(rows), rows[:, 4:].max(axis=1), rows[:, 4:].argmax(axis=1)
-    rows = answer[0]
+    rows = output[0]
     return rows[:, :4].astype(np.float64), rows[:, 4], np.rint(rows[:, 5]).astype(np.int64)
 
 
 def _check_layout(shapes: Sequence[Sequence[int]], path: Path, classes: int) -> None:
-    """Check that an answer can be read; sides of 0 are open and fit anything."""
+    """Check that an output can be read; sides of 0 are open and fit anything."""
     if len(shapes) != 1 or len(shapes[0]) != 3:
         raise ModelError(
-            f"{path} answers with {told(shapes)}: a YOLO detection export of "
-            "version 8 or later answers with one [1, 4 + classes, N] or [1, N, 6]"
+            f"{path} returns {told(shapes)}: a YOLO detection export of "
+            "version 8 or later returns one [1, 4 + classes, N] or [1, N, 6]"
         )
     _, rows, columns = shapes[0]
     if columns == 6 or rows in (0, 4 + classes):
         return
     if columns == 5 + classes:
         raise ModelError(f"{path} is a YOLO export of version 5 or 7; exports of version 8 and later are read")
-    raise ModelError(f"{path} answers for {rows - 4} classes, and {classes} names are known for them")
+    raise ModelError(f"{path} has outputs for {rows - 4} classes, and {classes} names are known for them")
 
 
 def _names_inside(model: onnx.ModelProto) -> list[str]:
@@ -175,5 +174,5 @@ def _vocabulary(names: Sequence[str]) -> Vocabulary:
     """Return the classes as a vocabulary, with other words for those that COCO has under the same name."""
     coco = coco_vocabulary()
     ids = {name: number for number, name in coco.names.items()}
-    also = {n: coco.words_for(ids[name.casefold()]) for n, name in enumerate(names) if name.casefold() in ids}
+    also = {n: coco.synonyms(ids[name.casefold()]) for n, name in enumerate(names) if name.casefold() in ids}
     return Vocabulary(dict(enumerate(names)), also)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymask.detection.base import Detector
 from anymask.detection.detections import Detections
 from anymask.detection.options import DetectionOptions
-from anymask.detection.phrases import checked_phrases, nothing_found, taken_as
+from anymask.detection.phrases import not_found_note, parse_phrases, substitution_note
 from anymask.detection.search import detect
 from anymask.errors import PromptError
 from anymask.io.image import Image
@@ -123,7 +123,7 @@ class Grounding:
 
     def call(self, text: str | Sequence[str]) -> Call:
         """The call that a result's provenance states."""
-        options = {"text": checked_phrases(text), "search": self.search, "mask_nms_thresh": self.mask_nms_thresh}
+        options = {"text": parse_phrases(text), "search": self.search, "mask_nms_thresh": self.mask_nms_thresh}
         return Call("text", {name: plain(value) for name, value in {**options, **self.options}.items()})
 
     def _provenance(self, provenance: Provenance, seconds: Mapping[str, float], call: Call) -> Provenance:
@@ -164,11 +164,11 @@ def _coarse(mask: Mask) -> NDArray[np.bool_]:
 
 
 def _labelled(prompt: Prompt, phrase: str, label: str) -> Prompt:
-    remark = taken_as(phrase, label)
+    remark = substitution_note(phrase, label)
     return replace(prompt, text=phrase, notes=(*prompt.notes, remark) if remark else prompt.notes)
 
 
 def _missing(text: str | Sequence[str], detected: Sequence[str]) -> list[Prompt]:
     """Prompts for the phrases that were not detected, so that a result states them; the first carries the remark."""
-    missing = [phrase for phrase in checked_phrases(text) if phrase not in detected]
-    return [Prompt(text=phrase, notes=() if i else (nothing_found(missing),)) for i, phrase in enumerate(missing)]
+    missing = [phrase for phrase in parse_phrases(text) if phrase not in detected]
+    return [Prompt(text=phrase, notes=() if i else (not_found_note(missing),)) for i, phrase in enumerate(missing)]

@@ -239,7 +239,7 @@ def answer_detect(segmenter: Segmenter, detector: str, image: Image, body: Detec
         {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box]}
         for label, score, box in detections
     ]
-    return {"detector": model.name, "detections": boxes, "notes": detections.remarks([body.text])}
+    return {"detector": model.name, "detections": boxes, "notes": detections.notes([body.text])}
 
 
 def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None) -> dict[str, Any]:
