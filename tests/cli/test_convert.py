@@ -16,7 +16,7 @@ from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
 
 
-def photo(name: str, *boxes: tuple[int, int, int, int]) -> MaskSet:
+def image_of(name: str, *boxes: tuple[int, int, int, int]) -> MaskSet:
     masks = []
     for x0, y0, x1, y1 in boxes:
         array = np.zeros((40, 60), bool)
@@ -30,7 +30,7 @@ def photo(name: str, *boxes: tuple[int, int, int, int]) -> MaskSet:
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
     for name, boxes in (("a/1.jpg", [(0, 0, 20, 20), (10, 10, 30, 30)]), ("b/1.jpg", [(5, 5, 60, 40)])):
-        masks_json.write(photo(name, *boxes), folder / f"{name}.json")
+        masks_json.write(image_of(name, *boxes), folder / f"{name}.json")
     return folder
 
 
@@ -54,7 +54,7 @@ def test_what_is_hidden_in_a_label_map_is_told_or_refused(
     assert "a/1.jpg, mask 0: IoU 0.75" in capsys.readouterr().out
 
 
-def test_one_photo_becomes_one_file(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_image_becomes_one_file(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "one.json"
     call = ["convert", str(results / "b/1.jpg.json"), "--to", "coco", "--out", str(out), "--polygons", "--json"]
     assert main(call) == 0
@@ -64,8 +64,9 @@ def test_one_photo_becomes_one_file(results: Path, tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--to", "gif"], ["--to", "png", "--polygons"], ["--to", "csv", "--mask-shapes"], ["--to", "coco", "--tolerance", "2"],
-     ["--to", "yolo", "--tolerance", "-1"], ["--to", "csv", "--no-shapes", "--min-iou", "1"]],
+    [["--to", "gif"], ["--to", "png", "--polygons"], ["--to", "csv", "--mask-shapes"],
+     ["--to", "coco", "--tolerance", "2"], ["--to", "yolo", "--tolerance", "-1"],
+     ["--to", "csv", "--no-shapes", "--min-iou", "1"]],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_and_writes_nothing(
     wrong: list[str], results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -19,20 +19,20 @@ from tests.support.mask_shapes import SHAPES, disc
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Path:
+def image_path(tmp_path: Path) -> Path:
     path = tmp_path / "a photo é.png"
     cv2.imwrite(str(path), np.random.default_rng(1).integers(0, 255, (40, 50, 3), np.uint8))
     return path
 
 
 @pytest.fixture
-def photo_sha256(photo: Path) -> str:
-    return hashlib.sha256(photo.read_bytes()).hexdigest()
+def image_sha256(image_path: Path) -> str:
+    return hashlib.sha256(image_path.read_bytes()).hexdigest()
 
 
 @pytest.fixture
-def result(photo: Path) -> MaskSet:
-    """Two masks for two prompts on a photo of 50×40."""
+def result(image_path: Path) -> MaskSet:
+    """Two masks for two prompts on an image of 50×40."""
     prompts = [
         *make_prompts((50, 40), points=[(25, 20), (2.5, 3)], labels=[1, 0]),
         *make_prompts((50, 40), box=[10, 5, 60, 30]),
@@ -49,4 +49,4 @@ def result(photo: Path) -> MaskSet:
         ),
     ]
     run = Provenance("mobile-sam", "openvino", "bf16", "CPU", 2, "0.1.0", {"load": 0.4, "encode": 0.21234567})
-    return MaskSet(masks, image=open_image(photo), prompts=prompts, provenance=run)
+    return MaskSet(masks, image=open_image(image_path), prompts=prompts, provenance=run)

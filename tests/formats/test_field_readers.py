@@ -23,7 +23,7 @@ from tests.support.mask_shapes import BoolMask, disc, ring
 
 
 def dataset() -> list[MaskSet]:
-    """Two photos: a ring and an object of two parts, and a disc that touches a border."""
+    """Two images: a ring and an object of two parts, and a disc that touches a border."""
     framed = np.pad(ring(120, 150, 25), 10)
     parts = np.zeros_like(framed)
     parts[60:80, 60:110] = parts[100:108, 60:75] = True
@@ -38,7 +38,7 @@ def dataset() -> list[MaskSet]:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
+    folder = tmp_path / "images"
     folder.mkdir()
     for masks in dataset():
         PIL.Image.new("RGB", masks.size).save(folder / str(masks.record.path))
@@ -46,7 +46,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def seen(found: Any, name: str) -> dict[str, BoolMask]:
-    """Label → mask of one photo, as supervision has it."""
+    """Label → mask of one image, as supervision has it."""
     (path,) = (path for path in found.image_paths if Path(path).name == name)
     detections = found.annotations[path]
     return {
@@ -111,9 +111,9 @@ def test_cvat_rules_for_masks_of_images_1_1(tmp_path: Path) -> None:
     root = ElementTree.parse(path).getroot()
     assert root.findtext("version") == "1.1"
     declared = {label.findtext("name"): label for label in root.iterfind("meta/task/labels/label")}
-    for photo, masks in zip(root.iterfind("image"), dataset(), strict=True):
-        assert photo.attrib.keys() == {"id", "name", "width", "height"}
-        for shape, mask in zip(photo.iterfind("mask"), masks, strict=True):
+    for image, masks in zip(root.iterfind("image"), dataset(), strict=True):
+        assert image.attrib.keys() == {"id", "name", "width", "height"}
+        for shape, mask in zip(image.iterfind("mask"), masks, strict=True):
             about = shape.attrib
             assert about.keys() == {
                 "label", "source", "occluded", "rle", "left", "top", "width", "height", "z_order"

@@ -31,8 +31,8 @@ def test_the_folder_holds_overlay_masks_and_index(result: MaskSet, tmp_path: Pat
     entries = json.loads((out / "masks.json").read_bytes())["masks"]
     assert [entry["file"] for entry in entries] == ["mask_000.png", "mask_001.png"]
     for entry, mask in zip(entries, result, strict=True):
-        with PIL.Image.open(out / entry["file"]) as picture:
-            assert np.array_equal(np.asarray(picture) == 255, mask.array)
+        with PIL.Image.open(out / entry["file"]) as image:
+            assert np.array_equal(np.asarray(image) == 255, mask.array)
     with PIL.Image.open(out / "overlay.png") as overlay:
         assert (overlay.mode, overlay.size) == ("RGB", (50, 40))
         assert overlay.getpixel((25, 20)) == INCLUDE
@@ -44,7 +44,7 @@ def test_files_can_be_read_by_whoever_may_read_the_folders_other_files(result: M
         assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_an_earlier_runs_pictures_do_not_stay_and_other_files_do(result: MaskSet, tmp_path: Path) -> None:
+def test_an_earlier_runs_images_do_not_stay_and_other_files_do(result: MaskSet, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_outputs(result, out)
     (out / "notes.txt").write_text("mine")
@@ -69,7 +69,7 @@ def test_no_masks_still_give_an_overlay_and_an_index(result: MaskSet, tmp_path: 
     assert [path.name for path in write_outputs(result[:0], tmp_path / "out")] == ["overlay.png", "masks.json"]
 
 
-def test_a_result_without_its_photograph_is_written_without_overlay(result: MaskSet, tmp_path: Path) -> None:
+def test_a_result_without_its_image_is_written_without_overlay(result: MaskSet, tmp_path: Path) -> None:
     bare = MaskSet(list(result), image=ImageRecord(50, 40))
     with pytest.raises(InputError, match="image"):
         write_outputs(bare, tmp_path / "out")

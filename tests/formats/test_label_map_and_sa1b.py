@@ -89,7 +89,7 @@ def test_a_map_of_very_many_objects_takes_no_array_for_each(tmp_path):
     assert peak < 150e6
 
 
-def test_a_picture_with_colours_is_no_label_map(tmp_path):
+def test_an_image_with_colours_is_no_label_map(tmp_path):
     cv2.imwrite(str(tmp_path / "colours.png"), np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(InputError, match="one channel"):
         find_format("label-map").read(tmp_path / "colours.png")

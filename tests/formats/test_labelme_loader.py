@@ -31,8 +31,8 @@ def labelme() -> Any:
         return importlib.import_module("labelme")
 
 
-def photo(folder: Path) -> MaskSet:
-    """A frame with a hole, an object of two parts, and a disc, on a photo that lies beside the JSON."""
+def image_of(folder: Path) -> MaskSet:
+    """A frame with a hole, an object of two parts, and a disc, on an image that lies beside the JSON."""
     framed = np.pad(ring(120, 150, 25), 10)
     parts = np.zeros_like(framed)
     parts[60:80, 60:110] = parts[100:108, 60:75] = True
@@ -56,7 +56,7 @@ def drawn(labelme: Any, shapes: list[Any], size: tuple[int, int]) -> list[BoolMa
 
 
 def test_labelme_loads_polygons_as_they_were_written(labelme: Any, tmp_path: Path) -> None:
-    masks = photo(tmp_path)
+    masks = image_of(tmp_path)
     (path,) = masks.save(tmp_path / "photo.json", "labelme")
     written, read = json.loads(path.read_text())["shapes"], labelme.LabelFile(str(path))
     assert [shape["points"] for shape in read.shapes] == [shape["points"] for shape in written]
@@ -72,7 +72,7 @@ def test_labelme_loads_polygons_as_they_were_written(labelme: Any, tmp_path: Pat
 
 @pytest.mark.parametrize("lines", [comb(30, 41), ring(30, 41), np.ones((30, 41), bool)], ids=["comb", "ring", "full"])
 def test_labelme_paints_mask_shapes_to_the_pixel(labelme: Any, lines: BoolMask, tmp_path: Path) -> None:
-    masks = photo(tmp_path)
+    masks = image_of(tmp_path)
     there = masks[0].array.copy()
     there[:30, :41] = lines
     masks = MaskSet([*masks, Mask.from_array(there, label="lines")], image=masks.record)

@@ -31,10 +31,10 @@ def content_of(result: MaskSet, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_keys_and_types_are_those_of_the_interface(
-    result: MaskSet, photo: Path, photo_sha256: str, tmp_path: Path
+    result: MaskSet, image_path: Path, image_sha256: str, tmp_path: Path
 ) -> None:
     content = content_of(result, tmp_path)
-    assert content["image"] == {"path": str(photo), "width": 50, "height": 40, "sha256": photo_sha256}
+    assert content["image"] == {"path": str(image_path), "width": 50, "height": 40, "sha256": image_sha256}
     assert content["model"] == "mobile-sam"
     assert (content["engine"], content["precision"], content["version"]) == ("openvino", "bf16", "0.1.0")
     assert (content["device"], content["threads"]) == ("CPU", 2)
@@ -91,9 +91,9 @@ def test_writing_what_was_read_gives_the_same_file(result: MaskSet, tmp_path: Pa
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_with_its_photograph_a_file_can_be_drawn(result: MaskSet, photo: Path, tmp_path: Path) -> None:
+def test_with_its_image_a_file_can_be_drawn(result: MaskSet, image_path: Path, tmp_path: Path) -> None:
     (path,) = result.save(tmp_path / "out.json")
-    assert masks_json.read(path, open_image(photo)).draw().size == (50, 40)
+    assert masks_json.read(path, open_image(image_path)).draw().size == (50, 40)
     with pytest.raises(InputError, match="without their image"):
         masks_json.read(path).draw()
     other = Image(pixels=np.zeros((40, 51, 3), np.uint8), stored_size=(51, 40))

@@ -1,4 +1,4 @@
-"""Mask pictures are what every other tool reads: one grey channel, 0 and 255, the photo's size."""
+"""Mask images are what every other tool reads: one grey channel, 0 and 255, the image's size."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.mask_shapes import SHAPES, BoolMask
 
 
 @pytest.mark.parametrize("mask", SHAPES.values(), ids=SHAPES)
-def test_a_mask_picture_is_grey_binary_and_of_the_photos_size(mask: BoolMask, tmp_path: Path) -> None:
+def test_a_mask_image_is_grey_binary_and_of_the_images_size(mask: BoolMask, tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_bytes(png.encode_png(mask))
-    with PIL.Image.open(tmp_path / "mask.png") as picture:
-        assert (picture.mode, picture.format) == ("L", "PNG")
-        assert picture.size == mask.shape[::-1]
-        assert np.array_equal(np.asarray(picture), np.where(mask, 255, 0))
+    with PIL.Image.open(tmp_path / "mask.png") as image:
+        assert (image.mode, image.format) == ("L", "PNG")
+        assert image.size == mask.shape[::-1]
+        assert np.array_equal(np.asarray(image), np.where(mask, 255, 0))
 
 
 def test_one_mask_takes_the_name_several_get_numbers(result: MaskSet, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ EXACT = {
 DROPS_EMPTY = ("cvat", "yolo", "voc", "labelme", "label-map")
 
 
-def photo_of(*arrays: BoolMask, path: str | None = "photo.jpg") -> MaskSet:
+def image_of(*arrays: BoolMask, path: str | None = "photo.jpg") -> MaskSet:
     height, width = arrays[0].shape
     found = [Mask.from_array(array, label=f"thing {i}", score=0.5) for i, array in enumerate(arrays)]
     return MaskSet(found, image=ImageRecord(width, height, path))
@@ -56,7 +56,7 @@ def there_and_back(result: MaskSet, name: str, options: dict[str, object]) -> Ma
 @given(array=masks)
 def test_every_shape_comes_back_pixel_for_pixel(case: str, array: BoolMask) -> None:
     name = case.split()[0]
-    back = there_and_back(photo_of(array), name, EXACT[case])
+    back = there_and_back(image_of(array), name, EXACT[case])
     if name in DROPS_EMPTY and not array.any():
         assert len(back) == 0
     else:
@@ -66,7 +66,7 @@ def test_every_shape_comes_back_pixel_for_pixel(case: str, array: BoolMask) -> N
 
 @given(array=masks)
 def test_labelme_polygons_hold_holes_by_bridges_and_parts_by_group(array: BoolMask) -> None:
-    back = there_and_back(photo_of(array), "labelme", {})
+    back = there_and_back(image_of(array), "labelme", {})
     assert len(back) == int(array.any())
     assert all(np.array_equal(mask.array, array) for mask in back)
 
@@ -81,7 +81,7 @@ def test_t11_coco_objects_are_no_crowds_and_their_area_and_box_are_the_masks(
     https://github.com/roboflow/supervision/issues/2322
     """
     array = SHAPES[shape]
-    (path,) = photo_of(array).save(tmp_path / "coco.json", "coco", polygons=polygons)
+    (path,) = image_of(array).save(tmp_path / "coco.json", "coco", polygons=polygons)
     dataset = COCO(str(path))
     (entry,) = dataset.anns.values()
     x0, y0, x1, y1 = Mask.from_array(array).box
@@ -100,14 +100,14 @@ def test_t11_polygons_of_large_objects_read_by_pycocotools_keep_their_shape(tmp_
     ring_shape = np.pad(ring(120, 150, 20), 5)
     two = disc(130, 160, 30)
     two[5:25, 5:40] = True
-    (path,) = photo_of(ring_shape, two).save(tmp_path / "coco.json", "coco", polygons=True)
+    (path,) = image_of(ring_shape, two).save(tmp_path / "coco.json", "coco", polygons=True)
     dataset = COCO(str(path))
     for entry, array in zip(dataset.anns.values(), (ring_shape, two), strict=True):
         assert iou(dataset.annToMask(entry).astype(bool), array) >= 0.99
 
 
 def test_crowd_only_when_asked(tmp_path: Path) -> None:
-    (path,) = photo_of(SHAPES["ring"]).save(tmp_path / "coco.json", "coco", crowd=True)
+    (path,) = image_of(SHAPES["ring"]).save(tmp_path / "coco.json", "coco", crowd=True)
     assert [entry["iscrowd"] for entry in json.loads(path.read_text())["annotations"]] == [1]
 
 
@@ -119,15 +119,15 @@ def test_t9_a_ring_and_a_small_island_survive_every_format(name: str) -> None:
     """
     array = np.pad(ring(60, 60, 8), 10)
     array[0, 0] = array[40, 40] = True
-    back = there_and_back(photo_of(array), name.split()[0], EXACT.get(name, {}))
+    back = there_and_back(image_of(array), name.split()[0], EXACT.get(name, {}))
     assert np.array_equal(back[0].array, array)
 
 
 @pytest.mark.parametrize("name", ["coco", "yolo", "csv", "cvat", "voc"])
-def test_many_photos_in_one_dataset_keep_names_labels_and_order(name: str, tmp_path: Path) -> None:
+def test_many_images_in_one_dataset_keep_names_labels_and_order(name: str, tmp_path: Path) -> None:
     format = find_format(name)
     apart = np.pad(SHAPES["ring"], ((9, 0), (0, 0)))
-    sets = [photo_of(np.pad(SHAPES["ring"], ((0, 9), (0, 0))), apart, path=f"set/{i}.jpg") for i in (3, 1, 2)]
+    sets = [image_of(np.pad(SHAPES["ring"], ((0, 9), (0, 0))), apart, path=f"set/{i}.jpg") for i in (3, 1, 2)]
     sets.insert(1, MaskSet([], image=ImageRecord(9, 8, "set/none.jpg")))
     format.write_dataset(iter(sets), tmp_path / "out")  # type: ignore[attr-defined]
     back = list(format.read_dataset(tmp_path / "out"))  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ def test_many_photos_in_one_dataset_keep_names_labels_and_order(name: str, tmp_p
 @pytest.mark.parametrize("name", ["coco", "csv", "cvat", "yolo", "voc"])
 def test_a_failing_source_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     def source() -> object:
-        yield photo_of(SHAPES["ring"])
+        yield image_of(SHAPES["ring"])
         raise InputError("the second photo is damaged")
 
     format = find_format(name)
@@ -147,19 +147,19 @@ def test_a_failing_source_leaves_nothing_behind(name: str, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("photo", ["../../etc/passwd", "/etc/passwd", "C:\\x.jpg", "a/../../b.jpg", "", 3])
-def test_names_that_lead_out_of_the_dataset_are_refused(photo: object, tmp_path: Path) -> None:
-    content = {"images": [{"id": 1, "file_name": photo, "width": 4, "height": 4}], "annotations": [], "categories": []}
+@pytest.mark.parametrize("image", ["../../etc/passwd", "/etc/passwd", "C:\\x.jpg", "a/../../b.jpg", "", 3])
+def test_names_that_lead_out_of_the_dataset_are_refused(image: object, tmp_path: Path) -> None:
+    content = {"images": [{"id": 1, "file_name": image, "width": 4, "height": 4}], "annotations": [], "categories": []}
     (tmp_path / "coco.json").write_text(json.dumps(content))
-    if photo == "":
+    if image == "":
         assert coco.read(tmp_path / "coco.json").record.path is None
         return
     with pytest.raises(InputError, match=r"coco\.json"):
         coco.read(tmp_path / "coco.json")
 
 
-def test_absolute_paths_become_names_that_tell_photos_apart(tmp_path: Path) -> None:
-    sets = [photo_of(SHAPES["ring"], path=path) for path in ("/a/1.jpg", "/b/1.jpg", "../c/2.jpg")]
+def test_absolute_paths_become_names_that_tell_images_apart(tmp_path: Path) -> None:
+    sets = [image_of(SHAPES["ring"], path=path) for path in ("/a/1.jpg", "/b/1.jpg", "../c/2.jpg")]
     yolo.write_dataset(sets, tmp_path / "out")
     assert [masks.record.path for masks in yolo.read_dataset(tmp_path / "out")] == ["1.jpg", "b/1.jpg", "2.jpg"]
 
@@ -195,7 +195,7 @@ def test_geojson_of_a_geotiff_is_in_its_crs_as_geopandas_reads_it(tmp_path: Path
     with rasterio.open(file, "w", driver="GTiff", width=70, height=80, count=1, dtype="uint8", **place) as raster:
         raster.write(np.zeros((1, 80, 70), np.uint8))
     array = np.pad(ring(60, 50, 8), 10)
-    (path,) = photo_of(array, path=str(file)).save(tmp_path / "field.geojson")
+    (path,) = image_of(array, path=str(file)).save(tmp_path / "field.geojson")
     frame = geopandas.read_file(path)
     assert frame.crs.to_epsg() == 32633
     assert frame.geometry[0].is_valid
@@ -206,7 +206,7 @@ def test_geojson_of_a_geotiff_is_in_its_crs_as_geopandas_reads_it(tmp_path: Path
 
 @pytest.mark.parametrize("format", ["labelme", "coco", "geojson", "cvat", "yolo"])
 def test_many_large_masks_of_a_small_file_are_made_one_by_one(format: str, tmp_path: Path) -> None:
-    """A hundred squares of a picture of 1,000 megapixels: together they would take 100 GB."""
+    """A hundred squares of an image of 1,000 megapixels: together they would take 100 GB."""
     side, square = 31_000, [[10, 10], [30, 10], [30, 30], [10, 30]]
     flat = [number for corner in square for number in corner]
     xml = f'<image id="0" name="a.jpg" width="{side}" height="{side}">%s</image>'
