@@ -72,7 +72,7 @@ def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None
     everything = coffee.everything(max_seconds=20)
     prompt = coffee.segment(points=[(290, 215)]).prompts[0]
     save(candidates_row(coffee.source, coffee.predict(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
-    save(levels(everything, most=3, max_side=320), "levels.jpg")
+    save(levels(everything, max_panels=3, max_side=320), "levels.jpg")
     named = fruits.segment_text("orange", detector="coco-ssd")
     views = [named.draw(max_side=640), named.draw(max_side=640, opacity=0, boxes=False), binary(named[0], max_side=640)]
     save(row(views, ["--style overlay", "--style contour --no-boxes", "--style binary"], 250), "styles.jpg")

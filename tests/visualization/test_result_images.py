@@ -80,7 +80,7 @@ def test_levels_show_wholes_then_parts_each_in_its_own_colour(parts):
 
 
 def test_deeper_levels_share_the_last_panel(parts):
-    picture = levels(parts, most=2)
+    picture = levels(parts, max_panels=2)
     right = picture.crop((picture.width // 2, 0, picture.width, picture.height))
     assert [has(right, PALETTE[i]) for i in range(3)] == [False, True, True]
 

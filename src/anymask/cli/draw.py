@@ -21,26 +21,26 @@ STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "can
 
 @click.command()
 @click.argument("masks", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The image, if it is not where it was.")
+@click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The image, if it has moved.")
 @click.option(
     "--style",
     type=click.Choice(STYLES),
     default="overlay",
     show_default=True,
-    help="candidates and clicks ask the model again, what masks.json says was asked; clicks is animated.",
+    help="candidates and clicks run the model again with a prompt of masks.json; clicks is animated.",
 )
-@click.option("--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Which prompt they ask.")
+@click.option("--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Prompt that they use.")
 @click.option("--opacity", type=click.FloatRange(0, 1), metavar="F", help="Of the masks.  [default: 0.45]")
 @click.option("--scores", is_flag=True, help="Write every mask's score on it.")
 @click.option("--labels/--no-labels", default=True, help="Names of masks that have one.")
-@click.option("--points/--no-points", default=True, help="What was pointed at.")
-@click.option("--boxes/--no-boxes", default=True, help="Boxes that were asked about.")
+@click.option("--points/--no-points", default=True, help="Points of prompts.")
+@click.option("--boxes/--no-boxes", default=True, help="Boxes of prompts.")
 @click.option(
     "--color-by",
     type=click.Choice(("object", "label")),
     default="object",
     show_default=True,
-    help="Colours by place in the result, or by name, the same in every image.",
+    help="Colours by index in the result, or by name, equal in all images.",
 )
 @click.option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images at this long side.")
 @click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
@@ -66,7 +66,7 @@ def command(
     target = out or Path("drawing.gif" if style == "clicks" else "drawing.png")
     _check_target(target, style)
     if photo is not None and len(masks) > 1:
-        raise InputError("--photo is for one masks.json; several have to find their images themselves")
+        raise InputError("--photo is for one masks.json; several use the paths that they state")
     if style == "clicks" and len(masks) > 1:
         raise InputError("--style clicks makes an animation of one masks.json")
     look = {
@@ -93,10 +93,10 @@ def _check_target(target: Path, style: str) -> None:
 
 
 def _read(path: Path, photo: Path | None) -> MaskSet:
-    """Masks with their image: the one named, or the one that they remember.
+    """Masks with their image: ``photo``, or the one that the file states.
 
     Raises:
-        InputError: no masks.json, no image, or one that has changed since.
+        InputError: no masks.json, no image, or an image that has changed.
     """
     from anymask.errors import InputError
     from anymask.formats.masks_json import read
@@ -108,14 +108,14 @@ def _read(path: Path, photo: Path | None) -> MaskSet:
     record = read(file).record
     if photo is not None:
         return _without_automatic_points(read(file, open_image(photo)))
-    places = [] if record.path is None else [Path(record.path), file.parent / record.path]
-    found = next((place for place in places if place.is_file()), None)
+    paths = [] if record.path is None else [Path(record.path), file.parent / record.path]
+    found = next((path for path in paths if path.is_file()), None)
     if found is None:
-        where = f"{record.path} is not there" if record.path else "it does not say which image it is about"
+        where = f"{record.path} is not there" if record.path else "it does not state its image"
         raise InputError(f"{file}: {where}; give the image with --photo")
     image = open_image(found)
     if record.sha256 is not None and record.sha256 not in (image.file_sha256, image.pixel_hash):
-        raise InputError(f"{found} has changed since {file} was made; to draw on it all the same give it with --photo")
+        raise InputError(f"{found} has changed since {file} was written; to draw on it anyway give it with --photo")
     return _without_automatic_points(read(file, image))
 
 
@@ -136,17 +136,17 @@ def _draw_all(
     from anymask.visualization.contact_sheet import contact_sheet
 
     if len(results) == 1:
-        _save(_drawn(results[0], style, number, look, quiet, runtime), target)
+        _save(_draw(results[0], style, number, look, quiet, runtime), target)
         return
-    # A cell shows no more than this, and hundreds of full-size images would fill the memory.
+    # Cells are not larger than this, and hundreds of full-size images would fill the memory.
     small = {"max_side": 640, **look}
-    drawings = [_drawn(result, style, number, small, quiet, runtime) for result in results]
+    drawings = [_draw(result, style, number, small, quiet, runtime) for result in results]
     titles = [Path(result.record.path or source).name for result, source in zip(results, sources, strict=True)]
     wide = max(drawing.width / drawing.height for drawing in drawings) > 2
     _save(contact_sheet(drawings, titles, columns or (1 if wide else None), 960 if wide else 320), target)
 
 
-def _drawn(
+def _draw(
     result: MaskSet, style: str, number: int, look: dict[str, Any], quiet: bool, runtime: dict[str, Any]
 ) -> PIL.Image.Image:
     from anymask.visualization.contact_sheet import row
@@ -164,7 +164,7 @@ def _drawn(
         panels = [binary(mask, max_side=look.get("max_side", 1024)) for mask in result]
         return row(panels) if panels else result.draw(**look)
     if style == "candidates":
-        prompt, encoded = _asked_again(result, number, quiet, runtime)
+        prompt, encoded = _encoded_prompt(result, number, quiet, runtime)
         points, box = (prompt.points if len(prompt.points) else None), prompt.box
         labels = prompt.labels if len(prompt.points) else None
         return candidates_row(result.image, encoded.predict(points, labels, box), prompt, **look)
@@ -177,16 +177,16 @@ def _animate(
     from anymask.errors import InputError
     from anymask.visualization.animation import click_frames, save_animation
 
-    prompt, encoded = _asked_again(result, number, quiet, runtime)
+    prompt, encoded = _encoded_prompt(result, number, quiet, runtime)
     if not len(prompt.points):
         raise InputError(f"prompt {number} has no points to animate")
-    # An animation of clicks shows them, and answers to clicks have no names.
+    # An animation of clicks always shows them, and its masks have no names.
     look = {name: value for name, value in look.items() if name not in ("points", "labels")}
     save_animation(target, *click_frames(encoded, prompt.points, prompt.labels, **look))
 
 
-def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:
-    """A prompt of a result, and its image encoded by the model that answered it."""
+def _encoded_prompt(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:
+    """A prompt of a result, and the image encoded by the model of the result."""
     from anymask.cli.progress import shown_fetch
     from anymask.errors import InputError
     from anymask.prediction.segmenter import load
@@ -195,7 +195,7 @@ def _asked_again(result: MaskSet, number: int, quiet: bool, runtime: dict[str, A
         raise InputError(f"there is no prompt {number}: masks.json holds {len(result.prompts)}")
     prompt = result.prompts[number]
     if not len(prompt.points) and prompt.box is None:
-        raise InputError(f"prompt {number} has neither points nor a box, so the model cannot be asked it again")
+        raise InputError(f"prompt {number} has neither points nor a box, so it cannot be run again")
     context = click.get_current_context()
     chosen = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
     model = runtime["model"] if chosen or not result.provenance.model else result.provenance.model

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Atomic writing of files and of groups of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anymask.errors import AnymaskError, InputError
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file in one step: it appears whole, or the one that was there stays.
+    """Write a file in one step: it appears complete, or an earlier file stays.
 
     Raises:
         InputError: the path is a folder, or may not be written.
@@ -32,7 +32,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def write_stream(path: Path) -> Iterator[BinaryIO]:
-    """A file to write piece by piece, which appears whole when the block ends, or not at all.
+    """A file to write in pieces, which appears complete when the block ends, or not at all.
 
     Raises:
         InputError: the path is a folder, or may not be written.
@@ -50,10 +50,10 @@ def write_stream(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def staged_folder(folder: Path) -> Iterator[Path]:
-    """A scratch folder inside ``folder`` for files that are to appear together, or not at all.
+    """A temporary folder inside ``folder`` for files that are to appear together, or not at all.
 
-    ``folder`` is made if it is missing. The scratch folder goes when the block ends, and so do folders that were made
-    for it if nothing was moved into them with `publish`.
+    ``folder`` is created if it is missing. The temporary folder is removed when the block ends, and so are folders that
+    were created for it if nothing was moved into them with `publish`.
 
     Raises:
         InputError: the folder is a file, or may not be written.
@@ -72,7 +72,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 
 
 def publish(stage: Path, names: Iterable[str]) -> list[Path]:
-    """Move finished files, in this order, from a scratch folder to the folder around it."""
+    """Move finished files, in this order, from a temporary folder to the folder around it."""
     targets = [stage.parent / name for name in names]
     for target in targets:
         if target.is_dir():
@@ -84,7 +84,7 @@ def publish(stage: Path, names: Iterable[str]) -> list[Path]:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn the system's error into one line: the user's mistake, or the machine's trouble."""
+    """Raise an OSError as one line: InputError for a mistake of the user, otherwise AnymaskError."""
     try:
         yield
     except OSError as error:
@@ -95,7 +95,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _new_folders(folder: Path) -> Iterator[None]:
-    """Make a folder and those above it; take the new ones away again if the block fails and leaves them empty."""
+    """Create a folder and those above it; remove the new ones again if the block fails and leaves them empty."""
     missing = [level for level in (folder, *folder.parents) if not level.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,18 @@
+"""Files of a cache folder: writing them, and limiting their size."""
+
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 def write_atomically(path: Path, *content: bytes) -> None:
-    """Write a cache file, given in pieces, so that a reader sees all of it or nothing.
+    """Write a cache file in one step from its parts.
 
-    A cache that cannot be written (read-only home, full disk) costs time, not the answer: nothing is raised and
-    nothing is left behind.
+    If the file cannot be written (read-only home, full disk), nothing is raised and nothing is left behind: the content
+    is then computed again.
     """
     temporary = None
     try:
@@ -30,17 +28,18 @@ def write_atomically(path: Path, *content: bytes) -> None:
 
 
 def make_room(folder: Path, cap: int, suffix: str = "") -> tuple[int, int]:
-    """Remove the least recently used files of a folder until they hold no more than so many bytes.
+    """Remove the least recently used files of a folder until they take no more than ``cap`` bytes.
 
-    Safe beside other processes that read, write and make room: what one still needed, it makes again.
+    Other processes may read, write and remove files at the same time: a file that one of them still needs is computed
+    again.
 
     Args:
-        folder: which need not exist.
-        cap: bytes it may hold afterwards.
-        suffix: only files whose names end with it count, and go.
+        folder: need not exist.
+        cap: maximum size of all files, in bytes.
+        suffix: only files whose names end with it are counted and removed.
 
     Returns:
-        By how many bytes the folder exceeded its cap (negative: what was free), and the size of the largest file.
+        By how many bytes the folder exceeded ``cap`` (negative if it did not), and the size of the largest file.
     """
     entries = []
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""From an encoded image to upright RGB pixels: what Pillow decodes, made strict about size, truncation and frames."""
+"""From an encoded image to upright RGB pixels, with Pillow, but strict about size, truncation and frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anymask.io.intensity import IntensityWindow, eight_bits
 
 RGB = npt.NDArray[np.uint8]
 
-# Formats that state their size before anything is decoded and need no outside program. Pillow knows more, but some
+# Formats that state their size before anything is decoded and need no external program. Pillow knows more, but some
 # of those decode while they are being identified (ICO, ICNS, FITS), decode in pure Python (QOI) or start Ghostscript
 # (EPS). HEIF and JXL are read where a plugin has registered them with Pillow.
 READABLE = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "HEIF", "JXL")
@@ -41,7 +41,7 @@ _STRIP_ROWS = 128
 
 @dataclass(frozen=True)
 class Decoded:
-    """Upright pixels and what is known about them; the fields mean what they mean in `anymask.io.image.Image`."""
+    """Upright pixels with the properties of their image; the fields are those of `anymask.io.image.Image`."""
 
     pixels: RGB
     stored_size: tuple[int, int]
@@ -51,10 +51,10 @@ class Decoded:
 
 
 def identify(file: BinaryIO, max_pixels: int) -> PIL.ImageFile.ImageFile:
-    """Read an image's header, nothing else.
+    """Read the header of an image only.
 
-    Goes to Pillow's format plugins directly because `PIL.Image.open` has a pixel limit of its own, one for the whole
-    process, that would forbid what `max_pixels` allows.
+    Uses Pillow's format plugins directly because `PIL.Image.open` has a pixel limit for the whole process, which could
+    be lower than `max_pixels`.
 
     Raises:
         ImageError: no known format, a damaged header, or more than `max_pixels` pixels.
@@ -66,7 +66,7 @@ def identify(file: BinaryIO, max_pixels: int) -> PIL.ImageFile.ImageFile:
         PIL.Image.init()
         plugin = _plugin(prefix)
     if plugin is None:
-        raise ImageError(f"not an image that can be read: {_what_it_may_be(prefix)}")
+        raise ImageError(f"not an image that can be read: {_describe_content(prefix)}")
     try:
         try:
             file.seek(0)
@@ -88,7 +88,7 @@ def check_pixel_count(size: tuple[int, int], max_pixels: int) -> None:
 
     Raises:
         ImageError: no pixels.
-        ImageTooLargeError: with the size seen and the limit.
+        ImageTooLargeError: with the size and the limit.
     """
     width, height = size
     if width < 1 or height < 1:
@@ -107,16 +107,16 @@ def decode_image(
     background: tuple[int, int, int],
     encoded: Callable[[], bytes] | None = None,
 ) -> Decoded:
-    """Decode, turn upright, flatten onto `background` and bring to 8-bit RGB.
+    """Decode, turn upright, flatten onto `background` and convert to 8-bit RGB.
 
     Args:
-        image: opened by `identify`, or by anybody with Pillow.
+        image: opened by `identify`, or with Pillow.
         window: (low, high) for samples deeper than 8 bits, see `anymask.io.intensity`.
         background: RGB that transparent parts are shown on.
-        encoded: gives the file's bytes; needed only for a window over 16-bit colour, of which Pillow keeps 8 bits.
+        encoded: returns the file's bytes; needed only for a window over 16-bit colour, of which Pillow keeps 8 bits.
 
     Raises:
-        ImageError: truncated or damaged, or its samples cannot be brought to 8 bits.
+        ImageError: truncated or damaged, or its samples cannot be converted to 8 bits.
     """
     deep_colour = _is_deep_colour(image)
     notes: list[str] = []
@@ -151,7 +151,7 @@ def displayed_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
 
 
 def load_stored(file: BinaryIO, max_pixels: int) -> PIL.Image.Image:
-    """Decode an image whose values are numbers of objects: nothing is turned upright, flattened or converted.
+    """Decode an image whose values are object numbers: it is not turned upright, flattened or converted.
 
     Raises:
         ImageError: no known format, damaged or cut off, or more than `max_pixels` pixels.
@@ -187,16 +187,18 @@ def pixels_of(image: PIL.Image.Image) -> RGB:
 
 
 def _plugin(prefix: bytes) -> Callable[..., PIL.ImageFile.ImageFile] | None:
+    """Pillow's plugin for a file with these first 16 bytes."""
     for name in READABLE:
         factory, accepts = PIL.Image.OPEN.get(name, (None, None))
-        # `accepts` answers with a sentence where a plugin knows the format but lacks its library.
-        # The prefix is padded because some plugins index into it without looking at its length.
+        # `accepts` returns a message instead of True where the library of the format is missing.
+        # The prefix is padded because some plugins index into it without checking its length.
         if factory is not None and accepts is not None and accepts(prefix.ljust(16, b"\0")) is True:
             return factory
     return None
 
 
-def _what_it_may_be(prefix: bytes) -> str:
+def _describe_content(prefix: bytes) -> str:
+    """What the first bytes of a file that cannot be read look like, for a message."""
     if prefix[4:8] == b"ftyp" and prefix[8:12] in {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}:
         return "it is HEIC; save it as JPEG, or register pillow-heif with Pillow first"
     formats = ", ".join(name for name in READABLE if name in PIL.Image.OPEN)
@@ -211,7 +213,7 @@ def _reason(problem: BaseException) -> str:
 
 
 def _is_deep_colour(image: PIL.Image.Image) -> bool:
-    """Whether an image not yet loaded has 16-bit colour, of which Pillow will keep the high byte only."""
+    """Whether an image that is not loaded yet has 16-bit colour, of which Pillow keeps the high byte only."""
     if image.mode not in {"RGB", "RGBA", "LA"}:
         return False
     for decoder, _, _, arguments in getattr(image, "tile", []):
@@ -223,8 +225,8 @@ def _is_deep_colour(image: PIL.Image.Image) -> bool:
 
 
 def _load(image: PIL.Image.Image) -> int:
-    """Decode the pixels and return the orientation they are to be turned by."""
-    # Pillow turns a TIFF upright while loading and forgets the tag; a PNG may carry the tag after its pixels.
+    """Decode the pixels and return their EXIF orientation."""
+    # Pillow turns a TIFF upright while loading and drops the tag; in a PNG the tag may follow the pixels.
     turned_by_pillow = _orientation(image) if image.format == "TIFF" else 1
     try:
         image.load()
@@ -236,7 +238,7 @@ def _load(image: PIL.Image.Image) -> int:
 def _orientation(image: PIL.Image.Image) -> int:
     try:
         tag = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # Broken metadata must not cost the image.
+    except Exception:  # An image with damaged metadata can still be read.
         return 1
     return tag if tag in _TRANSPOSITIONS else 1
 
@@ -276,7 +278,7 @@ def _rgb_image(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _grey_image(image: PIL.Image.Image, window: IntensityWindow | None, notes: list[str]) -> PIL.Image.Image:
-    """Bring one channel of 16-bit, 32-bit or float samples to 8 bits, keeping a transparent grey value transparent."""
+    """Convert one channel of 16-bit, 32-bit or float samples to 8 bits; a transparent grey value stays transparent."""
     samples: npt.NDArray[Any] = np.asarray(image)
     if image.mode == "I" and image.format in {"PPM", "PNG"}:
         # Pillow holds these formats' 16-bit samples in 32 bits.
@@ -286,11 +288,11 @@ def _grey_image(image: PIL.Image.Image, window: IntensityWindow | None, notes: l
     grey, note = eight_bits(samples, window)
     if note:
         notes.append(note)
-    shown = PIL.Image.fromarray(grey)
+    converted = PIL.Image.fromarray(grey)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        shown.putalpha(PIL.Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
-    return shown
+        converted.putalpha(PIL.Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8)))
+    return converted
 
 
 def _deep_colour_pixels(
@@ -301,7 +303,7 @@ def _deep_colour_pixels(
 
     samples = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
-        raise ImageError("a window over this kind of 16-bit image cannot be applied: pass its samples as an array")
+        raise ImageError("a window cannot be applied to this kind of 16-bit image: pass its samples as an array")
     return colour_pixels(displayed_array(samples, orientation), window, "bgr", background, [])
 
 
@@ -312,9 +314,17 @@ def colour_pixels(
     background: tuple[int, int, int],
     notes: list[str],
 ) -> RGB:
-    """Bring [H, W, C] samples, C = 1 grey, 2 grey + alpha, 3 colour, 4 colour + alpha, to RGB.
+    """Convert samples of any depth to 8-bit RGB.
 
-    `window` scales the colours; alpha always has the full scale of its type. `channels` is "rgb" or "bgr".
+    Args:
+        samples: [H, W, C]: C = 1 grey, 2 grey + alpha, 3 colour, 4 colour + alpha.
+        window: (low, high) of the colours; alpha always has the full scale of its type.
+        channels: order of the colours, "rgb" or "bgr".
+        background: RGB that transparent parts are shown on.
+        notes: one line is appended for each choice made.
+
+    Returns:
+        uint8 [H, W, 3], C-contiguous.
     """
     count = samples.shape[2]
     has_alpha = count in {2, 4}
@@ -330,7 +340,7 @@ def colour_pixels(
 
 
 def _as_rgb(colour: npt.NDArray[np.uint8], channels: str) -> RGB:
-    """Copy [H, W, 1] grey or [H, W, 3] colours into an RGB array of its own."""
+    """Copy uint8 [H, W, 1] grey or [H, W, 3] colours into a new RGB array, uint8 [H, W, 3]."""
     if colour.shape[2] == 3 and channels == "rgb":
         return np.array(colour, order="C")
     sources = (0, 0, 0) if colour.shape[2] == 1 else (2, 1, 0)
@@ -341,26 +351,26 @@ def _as_rgb(colour: npt.NDArray[np.uint8], channels: str) -> RGB:
 
 
 def _rgb_profile(image: PIL.Image.Image) -> bytes | None:
-    """Keep a profile only where it still describes the pixels: one for CMYK or grey says nothing about RGB."""
+    """The colour profile, if it describes RGB; one for CMYK or grey does not describe the converted pixels."""
     profile = image.info.get("icc_profile")
     return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
 
 
 def _note_frames(image: PIL.Image.Image, notes: list[str]) -> None:
-    """Say which frame was taken. Comes last, because counting frames may drop the decoded one."""
+    """Note which frame was read. Called last, because counting frames may discard the decoded one."""
     if image.format == "PSD":
         return
     try:
         frame, count = image.tell(), int(getattr(image, "n_frames", 1))
-    except Exception:  # The frames that were not asked for may be damaged.
+    except Exception:  # The other frames may be damaged.
         notes.append("first frame of a file whose other frames are damaged")
         return
     if count > 1:
         notes.append(f"first of {count} frames" if frame == 0 else f"frame {frame + 1} of {count}")
 
 
-class _Switches:
-    """How many scopes are open, and what Pillow's process-wide switches were before the first."""
+class _PillowSettings:
+    """Number of open scopes, and Pillow's process-wide settings before the first of them."""
 
     lock = threading.Lock()
     scopes = 0
@@ -370,24 +380,24 @@ class _Switches:
 
 @contextmanager
 def _strict_pillow(pixels: int) -> Iterator[None]:
-    """Make Pillow refuse truncated files and allow `pixels` pixels for as long as the scope is open.
+    """Make Pillow refuse truncated files and allow `pixels` pixels while the scope is open.
 
-    Both switches are one for the whole process. They are touched only where they stand otherwise (somebody asked for
-    lenient decoding, or the image is larger than Pillow's own limit), counted over threads, and put back at the end.
+    Both settings hold for the whole process. They are changed only if they differ (lenient decoding is on, or the image
+    is larger than Pillow's own limit), open scopes are counted over threads, and the last one restores the settings.
     """
-    with _Switches.lock:
-        if _Switches.scopes == 0:
-            _Switches.lenient = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
-            _Switches.limit = PIL.Image.MAX_IMAGE_PIXELS
-        _Switches.scopes += 1
+    with _PillowSettings.lock:
+        if _PillowSettings.scopes == 0:
+            _PillowSettings.lenient = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+            _PillowSettings.limit = PIL.Image.MAX_IMAGE_PIXELS
+        _PillowSettings.scopes += 1
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
         if PIL.Image.MAX_IMAGE_PIXELS is not None and pixels > PIL.Image.MAX_IMAGE_PIXELS:
             PIL.Image.MAX_IMAGE_PIXELS = pixels
     try:
         yield
     finally:
-        with _Switches.lock:
-            _Switches.scopes -= 1
-            if _Switches.scopes == 0:
-                PIL.ImageFile.LOAD_TRUNCATED_IMAGES = _Switches.lenient
-                PIL.Image.MAX_IMAGE_PIXELS = _Switches.limit
+        with _PillowSettings.lock:
+            _PillowSettings.scopes -= 1
+            if _PillowSettings.scopes == 0:
+                PIL.ImageFile.LOAD_TRUNCATED_IMAGES = _PillowSettings.lenient
+                PIL.Image.MAX_IMAGE_PIXELS = _PillowSettings.limit

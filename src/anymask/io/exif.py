@@ -21,7 +21,7 @@ from anymask.errors import ImageError
 
 
 class Turn(NamedTuple):
-    """How to reach the displayed frame: exchange the axes first, then flip in the displayed frame."""
+    """The operations from the stored to the displayed frame: exchange the axes first, then flip."""
 
     exchange_axes: bool
     flip_x: bool
@@ -41,7 +41,7 @@ TURNS = {
 
 
 def turned_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Give the displayed (width, height) of a stored one, or the other way round: the rule is its own inverse."""
+    """The displayed (width, height) of a stored size, or the other way round."""
     width, height = size
     return (height, width) if _turn(orientation).exchange_axes else (width, height)
 
@@ -89,7 +89,7 @@ def displayed_boxes(boxes: ArrayLike, stored_size: tuple[int, int], orientation:
 
 
 def displayed_array(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn stored pixels or a stored mask, [H, W] or [H, W, C], upright; the result is a view of `array`."""
+    """Turn a stored image or mask, [H, W] or [H, W, C], upright; the result is a view of `array`."""
     exchange_axes, flip_x, flip_y = _turn(orientation)
     turned = np.swapaxes(array, 0, 1) if exchange_axes else array
     return _flip_array(turned, flip_x, flip_y)

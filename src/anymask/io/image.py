@@ -1,4 +1,4 @@
-"""The decoded-image contract: whatever the source, every other part of anymask sees the same upright RGB pixels.
+"""Opening an image from any source as upright 8-bit RGB pixels.
 
 image = open_image("dogs.jpg")
 image.pixels      # uint8 [H, W, 3], RGB, as displayed, read-only
@@ -29,17 +29,17 @@ MAX_PIXELS = 200_000_000
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A decoded image; made by `open_image`.
+    """A decoded image, as `open_image` returns it.
 
     Attributes:
-        pixels: uint8 [H, W, 3], RGB, as displayed (turned upright), C-contiguous and read-only. Colours are the
-            file's own numbers: no colour profile is applied.
+        pixels: uint8 [H, W, 3], RGB, as displayed (upright), C-contiguous and read-only. Colour values are those
+            of the file: no colour profile is applied.
         stored_size: (width, height) before turning.
-        orientation: EXIF orientation 1 to 8 that `pixels` was turned by; `anymask.io.exif` crosses the frames.
-        path: the path as given, or None.
+        orientation: EXIF orientation, 1 to 8, of the stored pixels; `anymask.io.exif` converts coordinates.
+        path: of the file, or None.
         file_sha256: hex digest of the encoded file, or None for arrays and Pillow images.
         icc_profile: the file's colour profile where it describes RGB, or None.
-        notes: one-line remarks on choices made, such as "first of 12 frames".
+        notes: one line for each choice made, such as "first of 12 frames".
     """
 
     pixels: RGB = field(repr=False)
@@ -58,7 +58,7 @@ class Image:
 
     @cached_property
     def pixel_hash(self) -> str:
-        """Hex sha256 over shape and pixels: equal for equal images, whatever file they came from."""
+        """Hex sha256 over shape and pixels: equal for equal images, whatever their files."""
         digest = hashlib.sha256("{}x{}x{}:".format(*self.pixels.shape).encode())
         digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
@@ -77,7 +77,7 @@ def open_image(
     channels: Literal["rgb", "bgr"] = "rgb",
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> Image:
-    """Open an image from anywhere as upright 8-bit RGB.
+    """Open an image from any source as upright 8-bit RGB.
 
         open_image("dogs.jpg")
         open_image(frame, channels="bgr")              # an array from OpenCV
@@ -86,15 +86,15 @@ def open_image(
     Args:
         source: a path, encoded bytes, a binary file, a Pillow image, an `Image` (returned as it is), or an array
             [H, W], [H, W, 1], [H, W, 2] (grey + alpha), [H, W, 3] or [H, W, 4] (colour + alpha) of uint8, uint16,
-            bool or float; whatever NumPy can see as such an array will do.
+            bool or float, or an object that NumPy converts to such an array.
         max_pixels: refuse larger images, before they are decoded.
         window: (low, high) shown as black and white, for samples deeper than 8 bits. Without it 16 bits keep their
             high byte, floats have to be 0 to 1, and other integers are refused.
-        channels: order of an array's colour channels; files and Pillow images know their own.
+        channels: order of the colour channels of an array.
         background: RGB that transparent parts are shown on.
 
     Raises:
-        ImageError: one line that says what is wrong with which image.
+        ImageError: the image cannot be read, is too large, or an argument is wrong.
     """
     if isinstance(source, Image):
         return source
@@ -110,7 +110,7 @@ def open_image(
         if array is not None:
             return _from_array(array, max_pixels, window, channels, background)
         if channels == "bgr":
-            raise ImageError("channels='bgr' is for arrays: files and Pillow images know their own order")
+            raise ImageError("channels='bgr' is for arrays: files and Pillow images state their own order")
         if isinstance(source, PIL.Image.Image):
             check_pixel_count(source.size, max_pixels)
             return _image(decode_image(source, window=window, background=background))
@@ -122,7 +122,7 @@ def open_image(
 
 
 def _subject(source: Any) -> str:
-    """Name the source in a message, in one printable line."""
+    """The source in one printable line, for a message."""
     if isinstance(source, (str, os.PathLike)):
         name = "".join(c if c.isprintable() else "?" for c in str(source)) or "''"
         return name if len(name) <= 200 else "..." + name[-197:]
@@ -222,13 +222,13 @@ def _encoded_file(source: Any, max_pixels: int) -> BinaryIO:
 
 
 def _read_limited(file: Any, max_pixels: int) -> bytes:
-    """Read a stream whole, but no more than uncompressed pixels of the largest kind (four floats) could fill."""
+    """Read a stream to its end, up to the bytes of `max_pixels` uncompressed pixels of four floats."""
     limit = 16 * max_pixels + (16 << 20)
     try:
         if file.seekable():
             file.seek(0)
         encoded = file.read(limit + 1)
-    except Exception as problem:  # The file object is the caller's own and may raise anything.
+    except Exception as problem:  # The file object is the caller's and may raise anything.
         raise ImageError(f"cannot be read ({problem})") from problem
     if not isinstance(encoded, bytes):
         raise ImageError("is open in text mode: open it with 'rb'")
@@ -241,13 +241,13 @@ def _read_limited(file: Any, max_pixels: int) -> bytes:
 
 
 def _as_array(source: Any) -> npt.NDArray[Any] | None:
-    """See the source as an array if it is one, or offers itself as one as tensors do; Pillow images are not."""
+    """The source as an array if it is one or converts to one, as tensors do; None for others and for Pillow images."""
     if isinstance(source, PIL.Image.Image) or not hasattr(source, "__array__"):
         return None
     try:
         return np.asarray(source)
     except Exception as problem:  # Another library's conversion, such as a tensor on a GPU, may raise anything.
-        raise ImageError(f"cannot be seen as a NumPy array ({problem})") from problem
+        raise ImageError(f"cannot be converted to a NumPy array ({problem})") from problem
 
 
 def _from_array(

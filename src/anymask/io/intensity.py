@@ -1,9 +1,9 @@
-"""From samples of any depth to the eight bits that a model and a screen see.
+"""From samples of any depth to 8 bits.
 
 Without a window: 8 bits stay, 1 bit becomes 0 and 255, 16 bits keep their high byte (the full scale 0 to 65535, as
-browsers and Pillow show them), and floats are taken as 0 to 1. Whatever has no scale of its own, such as wider
-integers or floats beyond 0 to 1, needs an explicit window: guessing from the values would show the same encoded
-differently from image to image.
+browsers and Pillow show them), and floats are taken as 0 to 1. Samples without a scale of
+their own, such as wider integers or floats beyond 0 to 1, need an explicit window: a scale derived from the values
+would show equal samples differently in different images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from anymask.errors import ImageError
 
 IntensityWindow = tuple[float, float]
 
-# Resizing in floating point overshoots 0 and 1 by rounding; that much is still an image in 0 to 1.
+# Resizing in floating point overshoots 0 and 1 by rounding errors of this size.
 _UNIT_SLACK = 1e-6
 
 
@@ -41,14 +41,14 @@ def checked_window(window: IntensityWindow | None) -> IntensityWindow | None:
 def eight_bits(
     samples: npt.NDArray[Any], window: IntensityWindow | None = None
 ) -> tuple[npt.NDArray[np.uint8], str | None]:
-    """Bring samples to 8 bits.
+    """Convert samples to 8 bits.
 
     Args:
         samples: any shape; bool, uint8, uint16, any other integer, or floating point.
-        window: (low, high) in the units of `samples`: low becomes 0, high 255, and what lies beyond is clipped.
+        window: (low, high) in the units of `samples`: low becomes 0, high 255, and samples outside are clipped.
 
     Returns:
-        uint8 of the same shape (for uint8 the very same array), and a one-line remark where a choice was made.
+        uint8 of the same shape (for uint8 the very same array), and a one-line note if a choice was made.
 
     Raises:
         ImageError: NaN or infinite samples, values without a scale and no window, or a window for 8-bit samples.
@@ -62,13 +62,13 @@ def eight_bits(
         raise ImageError(f"samples are of type {samples.dtype}: give uint8, uint16, float or bool")
     _refuse_non_finite(samples)
     if window is not None:
-        return _stretched(samples, *window), None
+        return _stretch(samples, *window), None
     low, high = samples.min(), samples.max()
     if samples.dtype.kind == "u" and samples.dtype.itemsize == 2:
         note = f"16-bit values {low} to {high} shown on the scale 0 to 65535; window=({low}, {high}) would stretch them"
         return (samples >> 8).astype(np.uint8), note
     if kind == "f" and low >= -_UNIT_SLACK and high <= 1 + _UNIT_SLACK:
-        return _stretched(samples, 0.0, 1.0), None
+        return _stretch(samples, 0.0, 1.0), None
     takes = "float images are 0 to 1" if kind == "f" else "only uint8 and uint16 have a scale of their own"
     raise ImageError(
         f"{samples.dtype.name} values from {low:g} to {high:g}: {takes}; "
@@ -77,6 +77,7 @@ def eight_bits(
 
 
 def _refuse_non_finite(samples: npt.NDArray[Any]) -> None:
+    """Raise ImageError if floating-point samples, of any shape, are NaN or infinite."""
     if samples.dtype.kind != "f":
         return
     unusable = samples.size - int(np.count_nonzero(np.isfinite(samples)))
@@ -86,10 +87,11 @@ def _refuse_non_finite(samples: npt.NDArray[Any]) -> None:
         )
 
 
-def _stretched(samples: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
+def _stretch(samples: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
+    """Scale samples of any shape from low..high to 0..255 and round: uint8 of the same shape."""
     if samples.dtype.kind == "u" and samples.dtype.itemsize == 2:
         # A table of all 65,536 values costs less than arithmetic on every pixel, in time and in memory.
-        table = _stretched(np.arange(65536, dtype=np.float64), low, high)
+        table = _stretch(np.arange(65536, dtype=np.float64), low, high)
         return np.take(table, samples)
     narrow = samples.dtype.kind == "f" and samples.dtype.itemsize <= 4 and max(abs(low), abs(high)) < 1e30
     scaled = samples.astype(np.float32 if narrow else np.float64)

@@ -1,6 +1,6 @@
-"""Images that explain: results side by side, candidates in a row, levels of parts, contact sheets, animations.
+"""Drawings of results: side by side, candidates in a row, levels of parts, contact sheets, animations.
 
-All return Pillow images. The overlay itself is `anymask.visualization.overlay`.
+All are Pillow images. The overlay itself is `anymask.visualization.overlay`.
 """
 
 from anymask.visualization.animation import click_frames, save_animation

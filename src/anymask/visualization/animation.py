@@ -1,4 +1,4 @@
-"""A mask growing click by click, as an animated GIF or WebP."""
+"""Masks after each click, as an animated GIF or WebP."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from anymask.structures.mask_set import MaskSet
 from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
 
 ANIMATION_SIDE = 640
-CLICK, ANSWER, LAST = 500, 1100, 2600
-"""Milliseconds that a click is shown before its answer, that an answer is shown, and that the last one is."""
+"""Long side of the frames of larger images, in pixels."""
+CLICK, MASK, LAST = 500, 1100, 2600
+"""Milliseconds that a click is shown before its mask, that a mask is shown, and that the last mask is shown."""
 
 
 class Promptable(Protocol):
@@ -38,7 +39,7 @@ class Promptable(Protocol):
 def click_frames(
     encoded: Promptable, points: ArrayLike, labels: ArrayLike | None = None, **style: Any
 ) -> tuple[list[PIL.Image.Image], list[int]]:
-    """Ask with one click more each time, and image every click and every answer.
+    """Segment with one click more each time, and draw every click and every mask.
 
     ```python
     frames, milliseconds = click_frames(encoded, [(290, 215), (362, 285)], [1, 0])
@@ -52,7 +53,7 @@ def click_frames(
         style: fields of `anymask.visualization.overlay.Style`.
 
     Returns:
-        The frames, all of one size, and how long to show each, in milliseconds.
+        The frames, all of one size, and the duration of each in milliseconds.
 
     Raises:
         PromptError: no point, or none that is included.
@@ -64,26 +65,26 @@ def click_frames(
         raise PromptError("an animation needs at least one included point")
     pixels = encoded.source.pixels
     frames, durations = [draw(pixels, (), (), **options)], [CLICK]
-    answer: Sequence[Any] | MaskSet = ()
+    earlier: Sequence[Any] | MaskSet = ()
     for count in range(1, len(clicks) + 1):
         if not (marks[:count] == 1).any():
-            continue  # nothing can be asked until something is included
+            continue  # excluded points alone are no prompt
         result = encoded.segment(points=clicks[:count], labels=marks[:count])
-        frames.append(draw(pixels, [mask.replace(prompt_index=0) for mask in answer], result.prompts, **options))
+        frames.append(draw(pixels, [mask.replace(prompt_index=0) for mask in earlier], result.prompts, **options))
         frames.append(draw(pixels, result, result.prompts, **options))
-        durations += [CLICK, ANSWER]
-        answer = result
+        durations += [CLICK, MASK]
+        earlier = result
     durations[-1] = LAST
     return frames, durations
 
 
 def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: Sequence[int]) -> Path:
-    """Write frames as an endless animation, in one step.
+    """Write frames as an endless animation, atomically.
 
     Args:
         path: ends with .gif or .webp.
         frames: all of one size.
-        milliseconds: how long to show each.
+        milliseconds: the duration of each.
 
     Raises:
         InputError: another ending, no frames, frames of several sizes, or another number of durations.
@@ -107,11 +108,11 @@ def save_animation(path: Path, frames: Sequence[PIL.Image.Image], milliseconds: 
 
 
 def _indexed(frames: Sequence[PIL.Image.Image]) -> list[PIL.Image.Image]:
-    """Frames in 256 common colours; those of stars have a place of their own, for all that they cover little."""
+    """Frames in one palette of 256 colours, of which some are reserved for stars, which cover few pixels."""
     width, height = frames[0].size
-    few = [frame.resize((max(1, width // 2), max(1, height // 2))) for frame in (frames[0], frames[-1])]
-    both = PIL.Image.new("RGB", (few[0].width, few[0].height * 2))
-    for index, frame in enumerate(few):
+    small = [frame.resize((max(1, width // 2), max(1, height // 2))) for frame in (frames[0], frames[-1])]
+    both = PIL.Image.new("RGB", (small[0].width, small[0].height * 2))
+    for index, frame in enumerate(small):
         both.paste(frame, (0, index * frame.height))
     own = [level for color in (INCLUDE, EXCLUDE, WHITE, INK) for level in color]
     common = both.quantize(256 - len(own) // 3, PIL.Image.Quantize.MEDIANCUT).getpalette() or []

@@ -1,4 +1,4 @@
-"""Images beside and below each other, with a line of text over each."""
+"""Rows and grids of images, with a line of text over each."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def row(images: Sequence[PIL.Image.Image], titles: Sequence[str] = (), height: i
 
     Args:
         images: at least one; larger ones are scaled to the smallest.
-        titles: one line over each, or none at all.
-        height: of the images, in pixels; that of the lowest if None. None is enlarged.
+        titles: one line for each image, or an empty list.
+        height: of the images, in pixels; by default that of the lowest. Images are not enlarged.
 
     Raises:
         InputError: no images, or another number of titles.
@@ -57,9 +57,9 @@ def contact_sheet(
     ```
 
     Args:
-        images: at least one; each is scaled to fit its cell, none is enlarged.
-        titles: one line over each, or none at all.
-        columns: how many in a row; as many as make the sheet about 4:3 if None.
+        images: at least one; each is reduced to fit its cell and never enlarged.
+        titles: one line for each image, or an empty list.
+        columns: number of columns; by default such that the sheet is about 4:3.
         cell: side of a cell in pixels.
 
     Raises:
@@ -72,7 +72,7 @@ def contact_sheet(
     if cell < 16 or (columns is not None and columns < 1):
         raise InputError(f"a contact sheet needs cells from 16 pixels and at least one column, got {cell}, {columns}")
     small = [_fitted(image, cell) for image in images]
-    # Cells as low as their highest image waste no paper on landscapes.
+    # Cells have the height of the highest image, so that landscape images leave no gaps.
     high = max(image.height for image in small)
     across = min(columns or math.ceil(math.sqrt(len(small) * high / cell * 4 / 3)), len(small))
     gap, head = _gap(cell), _head(cell) if any(titles) else 0
@@ -89,7 +89,7 @@ def contact_sheet(
 
 
 def write(sheet: PIL.Image.Image, text: str, corner: tuple[int, int], width: int, height: int) -> None:
-    """Write one line, in the middle of a space, and cut it with dots where it is too long."""
+    """Write one line centred in a rectangle, shortened with an ellipsis if it is too long."""
     font: Any = PIL.ImageFont.load_default(size=max(10.0, height * 0.62))
     pen = PIL.ImageDraw.Draw(sheet)
     shown = text

@@ -1,4 +1,4 @@
-"""Images in notebooks, with matplotlib (extra `notebook`): the functions that SAM lessons use, by the same names."""
+"""Plots for notebooks, with matplotlib (extra `notebook`); the functions have the names that SAM lessons use."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anymask.structures.prompt import Prompt
 
 OPACITY = 0.55
+"""Of plotted masks."""
 
 
 def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, marker_size: float = 375) -> Axes:
@@ -35,7 +36,7 @@ def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, ma
         The axes.
 
     Raises:
-        InputError: points and labels that do not belong together.
+        InputError: another number of labels than points, or labels other than 0 and 1.
     """
     axes = _axes(ax)
     points, kinds = np.asarray(coords, float).reshape(-1, 2), np.asarray(labels).reshape(-1)
@@ -117,7 +118,7 @@ def show_contours(masks: Any, ax: Axes | None = None, linewidth: float = 2) -> A
 
 
 def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | None = None) -> Figure:
-    """Plot all answers to one prompt in a row, each over the image with its score as title.
+    """Plot all candidate masks of one prompt in a row, each over the image with its score as title.
 
     ```python
     show_candidates(encoded.pixels, encoded.predict(points=[(350, 450)]))
@@ -126,7 +127,7 @@ def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | N
     Args:
         image: uint8 [H, W, 3].
         candidates: of `EncodedImage.predict`.
-        prompt: what was asked: its points and its box are plotted, too.
+        prompt: its points and its box are plotted, too.
 
     Returns:
         A new figure.
@@ -145,8 +146,8 @@ def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | N
         axes.set_title(f"Mask {index}, score {score:.3f}")
         axes.axis("off")
     figure.tight_layout()
-    done: Figure = figure
-    return done
+    result: Figure = figure
+    return result
 
 
 def show_binary_mask(mask: Mask | ArrayLike, score: float | None = None, ax: Axes | None = None) -> Axes:
@@ -154,7 +155,7 @@ def show_binary_mask(mask: Mask | ArrayLike, score: float | None = None, ax: Axe
 
     Args:
         mask: a Mask, or bool [H, W], or [1, H, W].
-        score: predicted IoU; a Mask's own if left out.
+        score: predicted IoU; by default that of a Mask.
         ax: where to plot, the current axes if left out.
 
     Returns:

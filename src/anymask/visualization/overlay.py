@@ -1,4 +1,4 @@
-"""Images of results: translucent masks, contours, boxes, a green ★ for include and a red ★ for exclude."""
+"""Drawing results over their image: translucent masks, contours, boxes, green ★ for include, red ★ for exclude."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PALETTE: tuple[Color, ...] = (
     (130, 215, 255),
     (128, 96, 240),
 )
-"""RGB of masks, in order; after Okabe and Ito's colours that stay apart for colour-blind eyes, a little brighter."""
+"""RGB of masks, in order: the colours of Okabe and Ito for colour-blind people, a little brighter."""
 
 INCLUDE: Color = (22, 190, 60)
 EXCLUDE: Color = (232, 28, 36)
@@ -40,14 +40,14 @@ WHITE: Color = (255, 255, 255)
 INK: Color = (20, 20, 24)
 
 _INNER = math.sin(math.radians(18)) / math.sin(math.radians(54))
-"""Radius of a star's inner corners when opposite edges lie on one line."""
+"""Radius of a star's inner corners, as a share of the outer radius, if opposite edges lie on one line."""
 _SHIFT = 4
-"""Binary digits behind the point in the coordinates that OpenCV draws at."""
+"""Fractional bits of the coordinates that OpenCV draws at."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """What an image shows, and how.
+    """What is drawn, and how.
 
     Attributes:
         colors: RGB per mask, repeated if there are fewer than masks.
@@ -115,7 +115,7 @@ def paint(
     Args:
         pixels: uint8 [H, W, 3], RGB; not changed.
         masks: of the same size. Those of a `MaskSet` keep their colour in its slices.
-        prompts: of the masks; if there are masks, only the prompts that they answer are drawn.
+        prompts: of the masks; if there are masks, only their prompts are drawn.
         style: what to show, and how.
 
     Returns:
@@ -128,32 +128,32 @@ def paint(
     order = sorted(range(len(masks)), key=lambda i: -areas[i])
     for index, mask in zip(order, iter_bounded(masks[i] for i in order), strict=True):
         canvas.mask(mask.array, mask.box, colors[index], style.opacity, style.contours)
-    answered = {mask.prompt_index: color for mask, color in zip(reversed(masks), reversed(colors), strict=True)}
-    asked = [(p, answered.get(i, WHITE)) for i, p in enumerate(prompts) if i in answered or not answered]
-    for prompt, color in asked:
+    used = {mask.prompt_index: color for mask, color in zip(reversed(masks), reversed(colors), strict=True)}
+    drawn = [(p, used.get(i, WHITE)) for i, p in enumerate(prompts) if i in used or not used]
+    for prompt, color in drawn:
         if style.boxes and prompt.box is not None:
             canvas.box(prompt.box, color)
     for mask, color in zip(masks, colors, strict=True):
         if text := _tag(mask, style):
             canvas.tag(text, mask.box, color)
     if style.points:
-        for prompt, _ in asked:
+        for prompt, _ in drawn:
             for point, label in zip(prompt.points, prompt.labels, strict=True):
                 canvas.star(point, INCLUDE if label == 1 else EXCLUDE)
     return canvas.pixels
 
 
 def colors_of(masks: Sequence[Mask], style: Style) -> list[Color]:
-    """The colour of each mask: the same wherever the mask is shown, also alone or in a slice of its result."""
+    """The colour of each mask; a mask of a slice has the colour that it has in the whole result."""
     indices = getattr(masks, "colour_indices", range(len(masks)))
     if style.color_by == "label":
-        # A checksum, because names have to keep their colours from one process and image to the next.
+        # A checksum, so that a name has the same colour in every process and image.
         indices = [zlib.crc32((mask.label or "").casefold().encode()) for mask in masks]
     return [style.colors[index % len(style.colors)] for index in indices]
 
 
 def _tag(mask: Mask, style: Style) -> str:
-    """What stands on a mask's tag; empty for none."""
+    """The text of a mask's tag; empty for none."""
     named = style.labels and mask.label is not None
     scored = mask.score is not None and (named or style.scores)
     return " ".join([*([mask.label or ""] if named else []), *([f"{mask.score:.2f}"] if scored else [])])
@@ -184,10 +184,18 @@ class Canvas:
         self.radius = 4 + side * 0.011
 
     def mask(self, mask: NDArray[np.bool_], box: Sequence[int], color: Color, opacity: float, contour: bool) -> None:
-        """Tint a mask, bool [H, W] of the image, and outline it; only within its tight box."""
+        """Tint a mask and outline it.
+
+        Args:
+            mask: bool [H, W], of the image.
+            box: its tight box, [x_min, y_min, x_max, y_max] in pixels of the image.
+            color: of the tint and the outline.
+            opacity: of the tint, 0 to 1.
+            contour: whether to outline it.
+        """
         import cv2
 
-        window, inside = self._placed(mask, box)
+        window, inside = self._on_canvas(mask, box)
         if inside.size == 0:
             return
         left, top = window
@@ -198,15 +206,15 @@ class Canvas:
             cv2.copyTo(cv2.LUT(region, table), inside, region)
         if contour:
             rings, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=window)
-            # Corners that the line's width hides anyway cost most of the drawing: 28 ms against 3 ms at 4078×2724.
+            # Corners closer than the width of the line take most of the time: 28 ms against 3 ms at 4078×2724.
             rings = [cv2.approxPolyDP(ring, self.line / 4, True) for ring in rings]
-            # In small images a white rim would cover more than it shows.
+            # In small images there is no room for a white rim.
             rims = [(self.line * 2, WHITE)] if self.line >= 2 else []
             for width, tone in (*rims, (self.line, color)):
                 cv2.drawContours(self.pixels, rings, -1, tone, round(width), cv2.LINE_AA)
 
-    def _placed(self, mask: NDArray[np.bool_], box: Sequence[int]) -> tuple[tuple[int, int], NDArray[np.uint8]]:
-        """Where the mask's box begins on the canvas, and the mask in it, uint8 [h, w] of 0 and 1."""
+    def _on_canvas(self, mask: NDArray[np.bool_], box: Sequence[int]) -> tuple[tuple[int, int], NDArray[np.uint8]]:
+        """A mask, bool [H, W], on the canvas: (x, y) where its box begins, and the box as uint8 [h, w] of 0 and 1."""
         import cv2
 
         x0, y0, x1, y1 = box
@@ -214,7 +222,7 @@ class Canvas:
             return (x0, y0), np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8)
         height, width = self.pixels.shape[:2]
         shares = cv2.resize(mask.view(np.uint8) * np.uint8(255), (width, height), interpolation=cv2.INTER_AREA)
-        # A quarter of a pixel is enough to show, so that thin lines do not break in small images.
+        # A quarter of a pixel counts, so that thin lines do not break in small images.
         return (0, 0), (shares >= 64).view(np.uint8)
 
     def box(self, box: NDArray[np.float64], color: Color) -> None:
@@ -253,17 +261,24 @@ class Canvas:
         region[:] = np.asarray(label)[: region.shape[0], : region.shape[1]]
 
     def _outline(self, corners: NDArray[np.float64], width: float, color: Color) -> None:
+        """Draw a closed polygon: corners float64 [N, 2] and width in pixels of the canvas."""
         import cv2
 
         cv2.polylines(self.pixels, [_fixed(corners)], True, color, max(1, round(width)), cv2.LINE_AA, _SHIFT)
 
 
 def star(center: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """The ten corners [10, 2] of a five-pointed star that stands on two points."""
+    """The corners of a five-pointed star with one point up, float64 [10, 2], (x, y) in pixels.
+
+    Args:
+        center: float64 [2], (x, y) in pixels.
+        radius: of the outer corners, in pixels.
+    """
     turn = np.arange(10) * math.pi / 5 - math.pi / 2
     reach = np.where(np.arange(10) % 2 == 0, radius, radius * _INNER)
     return np.asarray(center + np.stack([np.cos(turn), np.sin(turn)], axis=1) * reach[:, None], np.float64)
 
 
 def _fixed(corners: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Coordinates of any shape, in pixels, as int32 with `_SHIFT` fractional bits."""
     return np.round(corners * (1 << _SHIFT)).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Several views of one result in one image."""
+"""Several views of one result side by side."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def side_by_side(result: MaskSet, **style: Any) -> PIL.Image.Image:
     """The image, and beside it the result drawn over it.
 
     Args:
-        result: with its image at hand.
+        result: with its image.
         style: fields of `anymask.visualization.overlay.Style`.
 
     Raises:
-        InputError: the image is not at hand.
+        InputError: the result has no image.
     """
     options = {"max_side": PANEL_SIDE, **style}
     plain = draw(result.image.pixels, (), (), max_side=options["max_side"])
@@ -46,7 +46,7 @@ def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> 
     Args:
         mask: the mask.
         title: another line over it.
-        max_side: larger ones are shown at this long side.
+        max_side: larger masks are drawn at this long side, in pixels.
     """
     panel = PIL.Image.fromarray(mask.array.view(np.uint8) * np.uint8(255))
     panel.thumbnail((max_side, max_side), PIL.Image.Resampling.BOX)
@@ -56,7 +56,7 @@ def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> 
 def candidates_row(
     image: Image, candidates: CandidateMasks, prompt: Prompt | None = None, **style: Any
 ) -> PIL.Image.Image:
-    """All answers of the model to one prompt, side by side, each with its score.
+    """All candidate masks of one prompt, side by side, each with its score.
 
     ```python
     candidates_row(encoded.source, encoded.predict(points=[(350, 450)]))
@@ -65,7 +65,7 @@ def candidates_row(
     Args:
         image: the image.
         candidates: of `EncodedImage.predict`.
-        prompt: what was asked, to be drawn, too.
+        prompt: drawn over each, too.
         style: fields of `anymask.visualization.overlay.Style`.
     """
     options = {"max_side": PANEL_SIDE, **style}
@@ -77,31 +77,31 @@ def candidates_row(
     return row(panels, titles)
 
 
-def levels(result: MaskSet, most: int = 4, **style: Any) -> PIL.Image.Image:
-    """Wholes, their parts, and the parts of these, in a panel each; every mask in the colour that it always has.
+def levels(result: MaskSet, max_panels: int = 4, **style: Any) -> PIL.Image.Image:
+    """A panel for each level of the hierarchy: wholes, their parts, and so on; masks have their colour of the overlay.
 
     Args:
         result: of everything mode, or any other with parts and wholes.
-        most: panels at most; deeper levels share the last one.
+        max_panels: deeper levels share the last panel.
         style: fields of `anymask.visualization.overlay.Style`.
 
     Raises:
-        InputError: no masks, or the image is not at hand.
+        InputError: no masks, or no image.
     """
     if not len(result):
         raise InputError("there are no masks, so there are no levels of parts")
     options = {"max_side": PANEL_SIDE, "labels": False, **style}
-    depth = np.minimum(_tree(result).levels, most - 1)
+    depth = np.minimum(_tree(result).levels, max_panels - 1)
     panels, titles = [], []
     for level in range(int(depth.max()) + 1):
-        chosen = np.flatnonzero(depth == level).tolist()
-        panels.append(draw(result.image.pixels, _Chosen(result, chosen), (), **options))
+        indices = np.flatnonzero(depth == level).tolist()
+        panels.append(draw(result.image.pixels, _Selection(result, indices), (), **options))
         name = "wholes" if level == 0 else "parts" if level == 1 else f"parts of level {level}"
-        titles.append(f"{len(chosen)} {name}")
+        titles.append(f"{len(indices)} {name}")
     return row(panels, titles)
 
 
-class _Chosen(list[Mask]):
+class _Selection(list[Mask]):
     """Some masks of a result, with the indices that give them their colours."""
 
     def __init__(self, result: MaskSet, indices: Sequence[int]) -> None:
@@ -110,7 +110,7 @@ class _Chosen(list[Mask]):
 
 
 def _tree(result: MaskSet) -> Tree:
-    """The tree that a result of everything mode carries, or one from the masks alone."""
+    """The tree of a result of everything mode, or one computed from the masks."""
     tree: Tree | None = getattr(result, "tree", None)
     if tree is not None:
         return tree
