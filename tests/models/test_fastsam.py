@@ -241,7 +241,7 @@ def test_candidates_are_the_segments_that_keep_the_prompt(encoded: EncodedImage)
         ({"shape": (4, 3, 160, 160)}, {}, "takes 4 images at a time: export it with batch=1"),
         ({"shape": (1, 1, 160, 160)}, {}, "a YOLO export takes one"),
         ({"element": TensorProto.FLOAT16}, {}, "half precision"),
-        ({"outputs": ("output0",)}, {}, r"is no FastSAM export: it answers with \[1, 37, 64\]"),
+        ({"outputs": ("output0",)}, {}, r"is not a FastSAM export: its outputs are \[1, 37, 64\]"),
     ],
 )
 def test_other_exports_and_options_are_refused_before_any_work(

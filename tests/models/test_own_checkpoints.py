@@ -147,10 +147,18 @@ def test_another_file_at_the_same_place_is_another_model(
     [
         ({"drop": "mask_decoder."}, ModelError, "has no parameter 'mask_decoder.mask_tokens.weight'"),
         ({"drop": "prompt_encoder."}, ModelError, "has no parameter 'prompt_encoder.pe_layer"),
-        ({"drop": "image_encoder."}, ModelError, "no image encoder that this version knows"),
-        ({"add": "mask_decoder.hf_token.weight"}, ModelError, "is more than SAM: it has mask_decoder.hf_token.weight"),
-        ({"add": "image_encoder.blocks.0.Adapter.fc.weight"}, ModelError, "is more than SAM"),
-        ({"cut": "mask_decoder.mask_tokens.weight"}, ModelError, "of another size than SAM: mask_decoder.mask_tokens"),
+        ({"drop": "image_encoder."}, ModelError, "no image encoder that this version supports"),
+        (
+            {"add": "mask_decoder.hf_token.weight"},
+            ModelError,
+            "has parameters that SAM does not have: mask_decoder.hf_token.weight",
+        ),
+        ({"add": "image_encoder.blocks.0.Adapter.fc.weight"}, ModelError, "has parameters that SAM does not have"),
+        (
+            {"cut": "mask_decoder.mask_tokens.weight"},
+            ModelError,
+            "has another shape than SAM: mask_decoder.mask_tokens",
+        ),
         ({"code": True}, WeightsError, "asks for shutil.rmtree"),
     ],
 )

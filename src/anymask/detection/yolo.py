@@ -20,14 +20,14 @@ from anymask.detection.detections import Detections
 from anymask.detection.vocabulary import Vocabulary, coco_vocabulary
 from anymask.errors import InputError, ModelError
 from anymask.models.yolo_export import (
+    class_names,
     corners,
     dimensions,
+    format_shapes,
     image_input,
-    listed_names,
+    metadata_value,
     open_export,
-    told,
     with_fixed_input,
-    written_in,
 )
 from anymask.structures.transforms import LetterBox
 
@@ -124,7 +124,7 @@ def read_classes(path: Path) -> list[str]:
     """
     try:
         text = path.read_text("utf-8")
-        names = listed_names(json.loads(text)) if path.suffix.lower() == ".json" else text.splitlines()
+        names = class_names(json.loads(text)) if path.suffix.lower() == ".json" else text.splitlines()
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a list of classes: {error}") from error
     names = [name.strip() for name in names if name.strip()]
@@ -151,7 +151,7 @@ def _check_layout(shapes: Sequence[Sequence[int]], path: Path, classes: int) -> 
     """Check that an output can be read; sides of 0 are open and fit anything."""
     if len(shapes) != 1 or len(shapes[0]) != 3:
         raise ModelError(
-            f"{path} returns {told(shapes)}: a YOLO detection export of "
+            f"{path} returns {format_shapes(shapes)}: a YOLO detection export of "
             "version 8 or later returns one [1, 4 + classes, N] or [1, N, 6]"
         )
     _, rows, columns = shapes[0]
@@ -165,7 +165,7 @@ def _check_layout(shapes: Sequence[Sequence[int]], path: Path, classes: int) -> 
 def _names_inside(model: onnx.ModelProto) -> list[str]:
     """Return the classes that Ultralytics writes into its exports, none if there are none."""
     try:
-        return listed_names(written_in(model, "names") or [])
+        return class_names(metadata_value(model, "names") or [])
     except (ValueError, TypeError):
         return []
 

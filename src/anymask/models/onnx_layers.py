@@ -1,6 +1,6 @@
 """The building blocks that several networks share, as ONNX expressions.
 
-All of them take their numbers from `{official name: array}` and a module path, and return a `spox.Var`.
+All of them take their parameters from `{official name: array}` and a module path, and return a `spox.Var`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ Parameters = Mapping[str, NDArray[np.float32]]
 
 
 def const(array: NDArray[np.generic] | Sequence[float] | float, dtype: type = np.float32) -> Var:
+    """A constant of this dtype."""
     return op.constant(value=np.asarray(array, dtype=dtype))
 
 

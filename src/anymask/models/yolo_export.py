@@ -1,4 +1,4 @@
-"""ONNX exports of YOLO networks, read as files: the image they take, what is written in them, boxes in answers."""
+"""ONNX exports of YOLO networks: their input, their metadata, and the boxes of their outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPEN = 0
-"""Stands for a side that the export leaves open."""
+"""Length of a dimension that the export leaves open."""
 
 _HALF = 10
 """ONNX's number for float16."""
@@ -26,7 +26,7 @@ def open_export(path: Path) -> onnx.ModelProto:
     """Read an export.
 
     Raises:
-        ModelError: there is no such file, or it is no ONNX file.
+        ModelError: the file does not exist or is not an ONNX file.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -40,10 +40,10 @@ def open_export(path: Path) -> onnx.ModelProto:
 
 
 def image_input(model: onnx.ModelProto, path: Path) -> tuple[str, tuple[int, int]]:
-    """Return the name of the image's input and its (width, height), `OPEN` where the export leaves them so.
+    """Name of the input and (width, height) of the image it takes, `OPEN` where the export leaves them open.
 
     Raises:
-        ModelError: it takes something else than one image of f32 numbers.
+        ModelError: the input is not one float32 image.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
@@ -58,7 +58,7 @@ def image_input(model: onnx.ModelProto, path: Path) -> tuple[str, tuple[int, int
 
 
 def with_fixed_input(model: onnx.ModelProto, name: str, sides: tuple[int, int]) -> onnx.ModelProto:
-    """Fix the image's shape, in place, to one image of (width, height), so that engines can plan for it."""
+    """Fix the shape of the input, in place, to one image of (width, height), for which engines can optimise."""
     shape = next(each for each in model.graph.input if each.name == name).type.tensor_type.shape
     for dimension, value in zip(shape.dim, (1, 3, sides[1], sides[0]), strict=True):
         dimension.dim_value = value
@@ -66,12 +66,12 @@ def with_fixed_input(model: onnx.ModelProto, name: str, sides: tuple[int, int]) 
 
 
 def dimensions(value: Any) -> list[int]:
-    """Return the shape of an input or output, `OPEN` where it is open."""
+    """Shape of an input or output, `OPEN` where it is open."""
     return [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
 
 
-def written_in(model: onnx.ModelProto, key: str) -> Any:
-    """Return a value that the exporter wrote into the file as a Python literal, such as "names" or "imgsz"; or None."""
+def metadata_value(model: onnx.ModelProto, key: str) -> Any:
+    """A metadata value that the exporter wrote as a Python literal, such as "names" or "imgsz"; None without it."""
     text = next((entry.value for entry in model.metadata_props if entry.key == key), "")
     try:
         return ast.literal_eval(text) if text else None
@@ -79,8 +79,8 @@ def written_in(model: onnx.ModelProto, key: str) -> Any:
         return None
 
 
-def listed_names(names: Any) -> list[str]:
-    """Return class names in order, from a list or from {number: name}; [] if numbers are missing."""
+def class_names(names: Any) -> list[str]:
+    """Class names in order, from a list or from {number: name}; [] if numbers are missing."""
     if isinstance(names, Mapping):
         numbered = {int(number): str(name) for number, name in names.items()}
         return [numbered[number] for number in range(len(numbered))] if set(numbered) == set(range(len(names))) else []
@@ -88,11 +88,18 @@ def listed_names(names: Any) -> list[str]:
 
 
 def corners(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Turn boxes given as centre and size, [N, 4], into corners, float64 [N, 4]."""
+    """Convert boxes of centre and size to corners.
+
+    Args:
+        rows: [N, 4 or more], x, y, width, height first, in pixels.
+
+    Returns:
+        float64 [N, 4], [x_min, y_min, x_max, y_max] in pixels.
+    """
     centre, half = rows[:, :2].astype(np.float64), rows[:, 2:4].astype(np.float64) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def told(shapes: Sequence[Sequence[int]]) -> str:
-    """Shapes in words, for an error line."""
+def format_shapes(shapes: Sequence[Sequence[int]]) -> str:
+    """Shapes in one line, for a message."""
     return " and ".join(str(list(shape)) for shape in shapes) or "nothing"

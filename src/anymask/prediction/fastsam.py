@@ -27,7 +27,7 @@ from anymask.automatic.result import GeneratedMasks
 from anymask.errors import ModelError
 from anymask.io.image import Image
 from anymask.models.fastsam.model import FastSam
-from anymask.models.fastsam.output import LEAST_CONF, Pass
+from anymask.models.fastsam.output import MIN_CONF, Pass
 from anymask.models.fastsam.segments import Segments
 from anymask.models.fastsam.settings import FastSamSettings
 from anymask.prediction.click_grouping import groups_of
@@ -64,7 +64,7 @@ class FastSamOptions(SelectionOptions):
     """
 
     mode: Mode = option("object", "One segment, or as the original all segments under included points.")
-    conf: float | None = option(None, "Least confidence.", at_least=LEAST_CONF, at_most=1)
+    conf: float | None = option(None, "Least confidence.", at_least=MIN_CONF, at_most=1)
     iou: float | None = option(
         None, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
     )

@@ -1,1 +1,1 @@
-"""FastSAM: one YOLO segmentation pass finds every object; prompts select among them."""
+"""FastSAM: one pass of a YOLO network segments every object; prompts select among the segments."""

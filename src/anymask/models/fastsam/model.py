@@ -1,8 +1,8 @@
-"""FastSAM: one convolutional pass finds every segment of an image, and prompts choose among them afterwards.
+"""FastSAM: one convolutional pass finds every segment of an image, and prompts select among them.
 
 Input is the ONNX export of a FastSAM checkpoint (a YOLOv8 segmentation network with one class). Decoding, suppression,
-masks and the meaning of prompts are written here from the papers (FastSAM, arXiv 2306.12156; YOLACT, 1904.02689);
-nothing of the AGPL-3.0 code around these networks is used. The weights themselves are AGPL-3.0, too.
+masks and the meaning of prompts are implemented from the papers (FastSAM, arXiv 2306.12156; YOLACT, 1904.02689);
+no AGPL-3.0 code is used. The weights themselves are AGPL-3.0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from anymask.engines.base import CompiledGraph, Engine
 from anymask.errors import ModelError
 from anymask.models.fastsam.output import Pass
 from anymask.models.fastsam.settings import FastSamSettings
-from anymask.models.yolo_export import dimensions, image_input, open_export, told, with_fixed_input, written_in
+from anymask.models.yolo_export import (
+    dimensions,
+    format_shapes,
+    image_input,
+    metadata_value,
+    open_export,
+    with_fixed_input,
+)
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import LetterBox, ResizeLongestSide
 
@@ -29,12 +36,12 @@ if TYPE_CHECKING:
 
 
 STRIDE = 32
-"""Sides of the frame are multiples of this: the coarsest cells of the network."""
+"""Sides of the frame are multiples of this, the stride of the coarsest feature map."""
 
 _DEFAULT_SIDE = 1024
 _PROTOTYPES = 32
 _LAYOUT = f"[1, 5 + {_PROTOTYPES}, N] and [1, {_PROTOTYPES}, H/4, W/4]"
-_SHAPES_KEPT = 4
+_MAX_GRAPHS = 4
 
 
 class FastSam:
@@ -44,12 +51,14 @@ class FastSam:
         files: one ONNX export.
         key: identifies the weights in caches.
         engine: runs the network.
-        imgsz: long side of what the network sees, in pixels; None takes the export's. An export with a fixed input
-            takes its own size only. One with an open input sees the smallest frame around the image.
-        conf, iou, max_det: see `FastSamSettings`; they can be changed again in every call.
+        imgsz: long side of the network's input, in pixels; None takes the export's. An export with a fixed input takes
+            its own size only. An open input gets the smallest frame around the image.
+        conf: see `FastSamSettings`; can be changed in every call, like the next two.
+        iou: see `FastSamSettings`.
+        max_det: see `FastSamSettings`.
 
     Raises:
-        ModelError: no such export, or an `imgsz` that it cannot take.
+        ModelError: not a FastSAM export, or an `imgsz` that it does not take.
         PromptError: a setting out of its range.
     """
 
@@ -72,9 +81,9 @@ class FastSam:
         self._path = _export_among(files)
         model = open_export(self._path)
         self._input, fixed = image_input(model, self._path)
-        self._rows, self._prototypes = _answers_of(model, self._path)
+        self._rows, self._prototypes = _outputs_of(model, self._path)
         self._fixed = fixed if all(fixed) else None
-        self.imgsz = _checked_side(imgsz, self._fixed, written_in(model, "imgsz"), self._path)
+        self.imgsz = _checked_side(imgsz, self._fixed, metadata_value(model, "imgsz"), self._path)
         self._key = key
         self._engine = engine
         self._graphs: OrderedDict[tuple[int, int], CompiledGraph] = OrderedDict()
@@ -82,23 +91,23 @@ class FastSam:
 
     @property
     def variant(self) -> tuple[str, ...]:
-        """What besides the weights decides about a pass."""
+        """What the output depends on besides weights and engine."""
         return (f"imgsz {self.imgsz}",)
 
     def prepare(self) -> None:
-        """Nothing: prompts need no network."""
+        """Do nothing: prompts need no network."""
 
     def release(self) -> None:
-        """Give back what only a run needs."""
+        """Free the memory that is needed only while a network runs."""
         with self._lock:
             for graph in self._graphs.values():
                 graph.release()
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the one pass on an image: uint8 [H, W, 3] RGB → a `Pass`, packed into one vector."""
+        """Run the network on an image: uint8 [H, W, 3] RGB → float32 [L], a packed `Pass`."""
         frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))
-        answers = self._graph(frame.sides)(**{self._input: frame.apply_image(pixels)})
-        rows, prototypes = answers[self._rows], answers[self._prototypes]
+        outputs = self._graph(frame.sides)(**{self._input: frame.apply_image(pixels)})
+        rows, prototypes = outputs[self._rows], outputs[self._prototypes]
         _check_shapes(rows.shape, prototypes.shape, self._path)
         return Pass.read(frame, rows, prototypes).packed()
 
@@ -110,12 +119,12 @@ class FastSam:
         *,
         searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Refuse: FastSAM has whole segments and no logits.
+        """Raise: FastSAM predicts whole segments and no logits.
 
         Raises:
             ModelError: always.
         """
-        raise ModelError("FastSAM finds whole segments and gives no logits; ask its EncodedImage for masks")
+        raise ModelError("FastSAM predicts whole segments and no logits; its encoded image returns masks")
 
     def _sides(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the frame for an image: the export's own, or the smallest in steps of the stride."""
@@ -126,14 +135,14 @@ class FastSam:
         return across, down
 
     def _graph(self, sides: tuple[int, int]) -> CompiledGraph:
-        """Compile for one frame, and keep the last few: images of one camera have few shapes."""
+        """The graph for one frame, compiled if needed; the last few stay, as images of a camera have few shapes."""
         with self._lock:
             graph = self._graphs.pop(sides, None)
             if graph is None:
-                # Boxes come in pixels of the frame, which bf16 rounds to 4 from 512 on.
+                # Boxes are in pixels of the frame, which bf16 rounds to multiples of 4 from 512 on.
                 graph = self._engine.compile(f"{self._key}/fastsam/{sides}", lambda: self._build(sides), exact=True)
             self._graphs[sides] = graph
-            while len(self._graphs) > _SHAPES_KEPT:
+            while len(self._graphs) > _MAX_GRAPHS:
                 self._graphs.popitem(last=False)
             return graph
 
@@ -152,23 +161,26 @@ def _export_among(files: Sequence[Path]) -> Path:
     return exports[0]
 
 
-def _answers_of(model: onnx.ModelProto, path: Path) -> tuple[str, str]:
-    """Names of the answer with boxes and of that with prototypes, told apart by their rank."""
+def _outputs_of(model: onnx.ModelProto, path: Path) -> tuple[str, str]:
+    """Names of the output with boxes, of rank 3, and of that with prototypes, of rank 4."""
     by_rank = {len(dimensions(output)): output for output in model.graph.output}
     if len(model.graph.output) != 2 or set(by_rank) != {3, 4}:
-        seen = told([dimensions(output) for output in model.graph.output])
-        raise ModelError(f"{path} is no FastSAM export: it answers with {seen}, and {_LAYOUT} are expected")
+        shapes = format_shapes([dimensions(output) for output in model.graph.output])
+        raise ModelError(f"{path} is not a FastSAM export: its outputs are {shapes}, expected are {_LAYOUT}")
     return by_rank[3].name, by_rank[4].name
 
 
 def _check_shapes(rows: tuple[int, ...], prototypes: tuple[int, ...], path: Path) -> None:
-    mixed = prototypes[1]
-    if rows[0] != 1 or prototypes[0] != 1 or (rows[2] != 6 + mixed and rows[1] < 5 + mixed):
-        raise ModelError(f"{path} is no FastSAM export: it answers with {told([rows, prototypes])}, not {_LAYOUT}")
+    count = prototypes[1]
+    if rows[0] != 1 or prototypes[0] != 1 or (rows[2] != 6 + count and rows[1] < 5 + count):
+        raise ModelError(
+            f"{path} is not a FastSAM export: its outputs are {format_shapes([rows, prototypes])}, "
+            f"expected are {_LAYOUT}"
+        )
 
 
-def _checked_side(imgsz: Any, fixed: tuple[int, int] | None, written: Any, path: Path) -> int:
-    """The long side to use, of those asked for, fixed and recommended by the export."""
+def _checked_side(imgsz: Any, fixed: tuple[int, int] | None, recommended: Any, path: Path) -> int:
+    """The long side of the input: ``imgsz``, that of a fixed input, or the export's recommendation."""
     if fixed is not None:
         if imgsz not in (None, max(fixed)):
             raise ModelError(
@@ -176,7 +188,7 @@ def _checked_side(imgsz: Any, fixed: tuple[int, int] | None, written: Any, path:
             )
         return max(fixed)
     if imgsz is None:
-        sides = written if isinstance(written, list | tuple) else [written]
+        sides = recommended if isinstance(recommended, list | tuple) else [recommended]
         return max((side for side in sides if isinstance(side, int) and side >= STRIDE), default=_DEFAULT_SIDE)
     if isinstance(imgsz, bool) or not isinstance(imgsz, int) or imgsz % STRIDE or not STRIDE <= imgsz <= 4096:
         raise ModelError(f"imgsz must be a multiple of {STRIDE} from {STRIDE} to 4096, not {imgsz!r}")

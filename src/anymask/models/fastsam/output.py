@@ -1,7 +1,7 @@
-"""What FastSAM's one pass over an image gives: boxes with scores and coefficients, and prototypes to mix masks from.
+"""The output of FastSAM for one image: boxes with scores and mask coefficients, and prototypes of masks.
 
-A mask is a sum of the 32 prototypes, each an image of a quarter of the frame's sides, weighted by the coefficients of
-its box and cut off at the box (YOLACT, section 3; FastSAM, section 3.2).
+A mask is the sum of the 32 prototypes, whose sides are a quarter of the frame's, weighted by the coefficients of its
+box and cropped to the box (YOLACT, section 3; FastSAM, section 3.2).
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from anymask.models.yolo_export import corners
 from anymask.structures.transforms import LetterBox
 
-LEAST_CONF = 0.001
-"""Boxes below this confidence are forgotten at once: there are thousands, and none of them is an object."""
+MIN_CONF = 0.001
+"""Boxes below this confidence are dropped: there are thousands, and none of them is an object."""
 
 _HEADER = 9
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """The answer of the network to one image.
+    """The output of the network for one image.
 
     Attributes:
-        frame: where the image lay in what the network saw.
-        boxes: float32 [N, 4], corners in pixels of the frame, the surest first.
+        frame: the geometry of the image in the input of the network.
+        boxes: float32 [N, 4], corners in pixels of the frame, by falling score.
         scores: float32 [N], confidence, 0 to 1.
-        coefficients: float32 [N, M].
-        prototypes: float32 [M, rows, columns].
-        suppressed: whether the export has removed overlapping boxes itself.
+        coefficients: float32 [N, M], weights of the prototypes.
+        prototypes: float32 [M, rows, columns], before the sigmoid; a cell is 4×4 pixels of the frame.
+        suppressed: whether the export includes non-maximum suppression.
     """
 
     frame: LetterBox
@@ -42,23 +42,23 @@ class Pass:
 
     @classmethod
     def read(cls, frame: LetterBox, rows: NDArray[np.float32], prototypes: NDArray[np.float32]) -> Pass:
-        """Read the two answers of an export.
+        """Read the two outputs of an export.
 
         Args:
-            frame: where the image lay.
-            rows: [1, 4 + classes + M, N]: centre, size, scores, coefficients; or, from exports that suppress
-                overlapping boxes themselves, [1, N, 6 + M]: corners, score, class, coefficients.
-            prototypes: [1, M, rows, columns].
+            frame: the geometry of the image in the input.
+            rows: float32 [1, 4 + classes + M, N]: centre, size, scores, coefficients; or, from exports with
+                non-maximum suppression, [1, N, 6 + M]: corners, score, class, coefficients.
+            prototypes: float32 [1, M, rows, columns].
         """
-        suppressed = ends_suppressed(rows.shape, prototypes.shape)
-        mixed = prototypes.shape[1]
+        suppressed = is_suppressed_layout(rows.shape, prototypes.shape)
+        count = prototypes.shape[1]
         if suppressed:
             boxes, scores, coefficients = rows[0, :, :4].astype(np.float64), rows[0, :, 4], rows[0, :, 6:]
         else:
             columns = rows[0].T
-            boxes, scores, coefficients = corners(columns), columns[:, 4:-mixed].max(axis=1), columns[:, -mixed:]
-        known = np.flatnonzero(scores >= LEAST_CONF)
-        order = known[np.argsort(-scores[known], kind="stable")]
+            boxes, scores, coefficients = corners(columns), columns[:, 4:-count].max(axis=1), columns[:, -count:]
+        confident = np.flatnonzero(scores >= MIN_CONF)
+        order = confident[np.argsort(-scores[confident], kind="stable")]
         return cls(
             frame,
             boxes[order].astype(np.float32),
@@ -69,7 +69,7 @@ class Pass:
         )
 
     def packed(self) -> NDArray[np.float32]:
-        """All of it as one vector, so that it can be stored like an embedding."""
+        """The fields in one vector, float32 [L], so that it can be stored like an embedding."""
         header = [
             *self.frame.size, *self.frame.sides, len(self.scores), *self.prototypes.shape, float(self.suppressed)
         ]  # fmt: skip
@@ -78,7 +78,7 @@ class Pass:
 
     @classmethod
     def unpacked(cls, vector: NDArray[np.float32]) -> Pass:
-        """The inverse of `packed`; the arrays are views of the vector."""
+        """The inverse of `packed`, from float32 [L]; the arrays are views of the vector."""
         width, height, columns, rows, count, mixed, high, wide, suppressed = (int(n) for n in vector[:_HEADER])
         shapes = ((count, 4), (count,), (count, mixed), (mixed, high, wide))
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
@@ -90,6 +90,6 @@ class Pass:
         return cls(frame, boxes, scores, coefficients, prototypes, bool(suppressed))
 
 
-def ends_suppressed(rows: tuple[int, ...], prototypes: tuple[int, ...]) -> bool:
-    """Tell the two layouts apart by the shapes of both answers: whether boxes come one per row."""
+def is_suppressed_layout(rows: tuple[int, ...], prototypes: tuple[int, ...]) -> bool:
+    """Whether outputs of these shapes come from an export with non-maximum suppression, which has a box per row."""
     return rows[2] == 6 + prototypes[1]

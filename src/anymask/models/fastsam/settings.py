@@ -1,30 +1,30 @@
-"""Which segments of FastSAM's pass count."""
+"""Settings of FastSAM."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from anymask.models.fastsam.output import LEAST_CONF
+from anymask.models.fastsam.output import MIN_CONF
 from anymask.structures.options import Options, option
 
 
 @dataclass(frozen=True)
 class FastSamSettings(Options):
-    """Which segments count; the names and the meaning are those of the original.
+    """Which segments are returned; names and meaning are those of the reference.
 
     Raises:
         PromptError: a value out of its range.
     """
 
-    conf: float = option(0.4, "Least confidence.", at_least=LEAST_CONF, at_most=1)
+    conf: float = option(0.4, "Least confidence.", at_least=MIN_CONF, at_most=1)
     iou: float = option(
         0.9, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
     )
     max_det: int = option(300, "At most so many segments, those of highest confidence.", at_least=1)
 
     def changed(self, **changes: Any) -> FastSamSettings:
-        """The same with what is not None replaced.
+        """The same settings with the changes that are not None.
 
         Raises:
             PromptError: a value out of its range.

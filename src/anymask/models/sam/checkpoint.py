@@ -1,7 +1,7 @@
-"""Which parameters make a SAM model, and which image encoder a checkpoint has.
+"""The parameters of a SAM model, and the image encoder of a checkpoint.
 
-A checkpoint may hold more than SAM: adapters, a second decoder, high-quality tokens. Its masks would be wrong without
-them, and nobody would notice; so what is not known is refused.
+A checkpoint can have more than SAM: adapters, a second decoder, high-quality tokens. Without them its masks would be
+wrong and no error would show it, so checkpoints with unknown parameters are refused.
 """
 
 from __future__ import annotations
@@ -51,32 +51,33 @@ _SHAPES = {
 
 
 def encoder_of(parameters: StateDict) -> str:
-    """Return which image encoder a checkpoint has: "vit" or "tinyvit".
+    """The image encoder of a checkpoint: "vit" or "tinyvit".
 
     Raises:
         ModelError: neither, or more than one.
     """
     found = [encoder for encoder, mark in _MARKS.items() if mark in parameters]
     if len(found) != 1:
-        raise ModelError(f"{parameters.source} has no image encoder that this version knows: {' or '.join(_MARKS)}")
+        raise ModelError(f"{parameters.source} has no image encoder that this version supports: {' or '.join(_MARKS)}")
     return found[0]
 
 
 def check_checkpoint(parameters: StateDict) -> None:
-    """Make sure that a checkpoint has all parts of SAM, of SAM's size, and nothing else.
+    """Check that a checkpoint has all parameters of SAM, of SAM's shapes, and no others.
 
     Raises:
-        ModelError: it has not.
+        ModelError: parameters are missing, unknown, or of another shape.
     """
     known = re.compile("|".join((*_PROMPTS_AND_MASKS, *_ENCODERS[encoder_of(parameters)])))
     unknown = [name for name in parameters if not known.fullmatch(name) and "::" not in name]
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise ModelError(
-            f"{parameters.source} is more than SAM: it has {unknown[0]}{more}, without which its masks would be wrong"
+            f"{parameters.source} has parameters that SAM does not have: {unknown[0]}{more}; "
+            "without them its masks would be wrong"
         )
     for name, shape in _SHAPES.items():
         if parameters[name].shape != shape:
             raise ModelError(
-                f"{parameters.source} is of another size than SAM: {name} is {parameters[name].shape}, not {shape}"
+                f"{parameters.source} has another shape than SAM: {name} is {parameters[name].shape}, not {shape}"
             )

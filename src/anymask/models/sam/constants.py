@@ -1,39 +1,39 @@
-"""Sizes and labels of the networks' inputs, for callers too: a graph from the cache runs without what builds graphs."""
+"""Sizes and labels of the networks' inputs, separate from the code that builds graphs: cached graphs run without it."""
 
 from __future__ import annotations
 
 IMAGE_SIZE = 1024
-"""Side of the square that SAM looks at, in pixels."""
+"""Side of the encoder's square input, in pixels."""
 GRID = IMAGE_SIZE // 16
-"""Image tokens along each side of it."""
+"""Image tokens along each side of the square."""
 BLOCK = 4
-"""Tokens along each side of what `search_decoder` merges of the padding."""
+"""Tokens along each side of a block of padding that `search_decoder` merges."""
 
 NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, -2
-"""Labels of the sparse prompt. `ABSENT` fills up a shorter prompt in a batch and takes no part in attention."""
+"""Labels of the sparse prompt. `ABSENT` pads a shorter prompt in a batch and is masked in attention."""
 
 
 def stem_side(content: int) -> int:
-    """How many of the 1,024 rows `tinyvit_stem` needs for an image of so many, or columns alike.
+    """Number of the 1,024 rows that `tinyvit_stem` needs for an image of ``content`` rows, or likewise of columns.
 
-    Followed are the rows that see the image: through two convolutions of stride 2, two blocks and one more of stride
-    2, all of kernel 3. After them comes a row of mere padding, which is repeated, and the last, which sees the border.
-    Rounded up to steps of 32, because an engine remembers 2 MB for each shape that it has met.
+    The receptive field is followed through two convolutions of stride 2, two blocks and one more convolution of stride
+    2, all of kernel 3. After the rows that depend on the image comes one of padding alone, which is repeated, and the
+    last, which depends on the border. Rounded up to steps of 32, because an engine keeps 2 MB for each shape.
     """
     quarter = (content // 2 + 1) // 2 + 1
-    seen = (quarter + 2) // 2 + 1
-    return min(-(-8 * (seen + 2) // 32) * 32, IMAGE_SIZE)
+    covered = (quarter + 2) // 2 + 1
+    return min(-(-8 * (covered + 2) // 32) * 32, IMAGE_SIZE)
 
 
-def tokens_apart(logits: int) -> int:
-    """How many rows of image tokens `search_decoder` keeps apart where so many rows of logits see the image, or columns
-    alike.
+def unmerged_tokens(logits: int) -> int:
+    """Number of rows of image tokens that `search_decoder` does not merge, or likewise of columns.
 
-    A token makes four logits. One logit more than is seen is needed: the last visible pixels are interpolated towards
-    it.
+    Args:
+        logits: rows of logits that cover the image. A token makes four; one row more is needed, because the last pixels
+            of the image are interpolated with it.
     """
     return min(-(-(logits // 4 + 1) // BLOCK) * BLOCK, GRID)
 
 
 CODE_VERSION = 6
-"""Raise this whenever a graph changes: compiled graphs and stored embeddings are keyed by it."""
+"""To be raised whenever a graph changes: it is in the keys of compiled graphs and stored embeddings."""

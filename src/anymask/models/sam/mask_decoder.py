@@ -1,9 +1,9 @@
 """SAM's mask decoder: a two-way transformer between prompt tokens and image tokens, then upscaling.
 
-Follows `MaskDecoder` and `TwoWayTransformer` of segment-anything, with the same numbers and in another order.
+Computes `MaskDecoder` and `TwoWayTransformer` of segment-anything in another order of operations.
 A prompt has T ≈ 7 tokens and the image 4,096, so the official order, which projects all 4,096 image tokens to
-keys, values and queries for every prompt, spends its time where nothing depends on the prompt. Three identities
-move the work to the small side:
+keys, values and queries for every prompt, spends most time on work that does not depend on the prompt. Three
+identities move the work to the prompt tokens:
 
 - scores  q·(X·Wk)ᵀ = (q·Wkᵀ)·Xᵀ: project the query, not the image. The key bias shifts all scores of a query alike
   and vanishes in the softmax.
@@ -11,7 +11,7 @@ move the work to the small side:
 - image ← tokens  A·(V·Wo): multiply the few values by the output projection first.
 
 With 8 heads and T tokens each of these costs 4096·8T·256 multiplications instead of 4096·128·256, and no array of
-4,096 projected tokens is ever written. In the first layer the image tokens do not depend on the prompt at all, and
+4,096 projected tokens is written. In the first layer the image tokens do not depend on the prompt at all, and
 the batch shares one copy of them.
 """
 
@@ -42,7 +42,7 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
         tokens, token_bias: from the prompt encoder, [B, T, 256] and [B, T].
         mask_input: float32 [B, 1, 256, 256], only with `with_mask_input`.
     Output:
-        logits: float32 [B, 4, 256, 256]: the single-mask answer, then the three of `multimask_output`.
+        logits: float32 [B, 4, 256, 256]: the single mask, then the three of `multimask_output=True`.
         scores: float32 [B, 4]: predicted IoU.
     """
     inputs = _inputs()
@@ -60,14 +60,14 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
 def search_decoder(p: Parameters) -> onnx.ModelProto:
     """Emit the decoder for many prompts on one image of which a part is padding.
 
-    A third of the image tokens of a 3:2 image see padding. They say little, and almost the same as their neighbours,
-    but an attention that leaves them out gives other masks. So `BLOCK`×`BLOCK` of them become one, their mean, which
-    counts as that many in every softmax. Against `mask_decoder` masks of a stability of 0.95 keep an IoU of 0.993 (the
-    hundredth worst; three images, bf16) and scores move by 0.001: what rounding to bf16 does, too.
+    A third of the image tokens of a 3:2 image cover padding. They are almost equal to their neighbours, but without
+    them attention gives other masks. So `BLOCK`×`BLOCK` of them are replaced by their mean, which counts as that many
+    tokens in every softmax. Compared with `mask_decoder`, masks of a stability of 0.95 have an IoU of 0.993 (first
+    percentile; three images, bf16) and scores differ by 0.001, as much as from rounding to bf16.
 
     Input:
         embedding, tokens, token_bias: as in `mask_decoder`.
-        seen: int64 [2], rows R and columns C of image tokens that are to be kept apart, multiples of `BLOCK`.
+        seen: int64 [2], rows R and columns C of image tokens that are not merged, multiples of `BLOCK`.
     Output:
         logits: float32 [B, 4, 4·R, 4·C], scores: float32 [B, 4].
     """
@@ -85,6 +85,7 @@ def search_decoder(p: Parameters) -> onnx.ModelProto:
 
 
 def _inputs() -> dict[str, Var]:
+    """The inputs that both decoders have."""
     return {
         "embedding": spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, WIDTH))),
         "tokens": spox.argument(spox.Tensor(np.float32, ("B", "T", WIDTH))),
@@ -114,7 +115,12 @@ def _transformer(
 ) -> tuple[Var, Var]:
     """Both layers: the prompt's tokens [B, T, 256] and the image's [B, N, 256].
 
-    The image and its position are [1 or B, N, 256]; the bias, [N], is added to how much image tokens are looked at.
+    Args:
+        image: [1 or B, N, 256].
+        position: [1, N, 256], positional encoding of the image tokens.
+        image_bias: [N], added to the attention scores of the image tokens; None for zeros.
+        inputs: with tokens [B, T, 256] and token_bias [B, T].
+        p: parameters.
     """
     tokens, token_bias = inputs["tokens"], inputs["token_bias"]
     key_bias = op.unsqueeze(token_bias, const([1, 2], np.int64))  # [B, 1, 1, T]
@@ -128,13 +134,13 @@ def _transformer(
             queries = op.add(queries, _self_attention(positioned, queries, key_bias, p, f"{name}.self_attn"))
         queries = layer_norm(queries, p, f"{name}.norm1")
         image_positioned = op.add(image, position)
-        seen = _tokens_look_at_image(
+        attended = _tokens_to_image(
             op.add(queries, tokens), image_positioned, image, image_bias, p, f"{name}.cross_attn_token_to_image"
         )
-        queries = layer_norm(op.add(queries, seen), p, f"{name}.norm2")
+        queries = layer_norm(op.add(queries, attended), p, f"{name}.norm2")
         hidden = op.relu(linear(queries, p, f"{name}.mlp.lin1"))
         queries = layer_norm(op.add(queries, linear(hidden, p, f"{name}.mlp.lin2")), p, f"{name}.norm3")
-        told = _image_looks_at_tokens(
+        attended = _image_to_tokens(
             image_positioned,
             op.add(queries, tokens),
             queries,
@@ -142,8 +148,8 @@ def _transformer(
             p,
             f"{name}.cross_attn_image_to_token",
         )
-        image = _image_norm(op.add(image, told), p, f"{name}.norm4")
-    seen = _tokens_look_at_image(
+        image = _image_norm(op.add(image, attended), p, f"{name}.norm4")
+    attended = _tokens_to_image(
         op.add(queries, tokens),
         op.add(image, position),
         image,
@@ -151,10 +157,11 @@ def _transformer(
         p,
         f"{_TRANSFORMER}.final_attn_token_to_image",
     )
-    return layer_norm(op.add(queries, seen), p, f"{_TRANSFORMER}.norm_final_attn"), image
+    return layer_norm(op.add(queries, attended), p, f"{_TRANSFORMER}.norm_final_attn"), image
 
 
 def _self_attention(x: Var, values: Var, key_bias: Var, p: Parameters, name: str) -> Var:
+    """Self attention of the prompt's tokens: x and values [B, T, 256], key_bias [B, 1, 1, T] → [B, T, 256]."""
     q = _scaled_heads(linear(x, p, f"{name}.q_proj"), WIDTH // HEADS)
     k = _split_heads(linear(x, p, f"{name}.k_proj"), WIDTH // HEADS)
     v = _split_heads(linear(values, p, f"{name}.v_proj"), WIDTH // HEADS)
@@ -163,13 +170,19 @@ def _self_attention(x: Var, values: Var, key_bias: Var, p: Parameters, name: str
     return linear(reshape(y, [0, 0, WIDTH]), p, f"{name}.out_proj")
 
 
-def _tokens_look_at_image(
-    queries: Var, keys: Var, values: Var, image_bias: Var | None, p: Parameters, name: str
-) -> Var:
+def _tokens_to_image(queries: Var, keys: Var, values: Var, image_bias: Var | None, p: Parameters, name: str) -> Var:
     """Cross attention of T tokens over N image tokens, [B, T, 256], without projecting the image.
 
-    OpenVINO makes one kernel of the three operations that keeps the scores in f32. Written out otherwise they take a
-    tenth less of a prompt's time, but then scores are rounded to bf16, and masks leave their bounds.
+    OpenVINO fuses the three operations into one kernel that keeps the scores in f32. Another form takes a tenth less of
+    a prompt's time, but rounds the scores to bf16, and then masks differ from the reference by more than is allowed.
+
+    Args:
+        queries: [B, T, 256].
+        keys: [1 or B, N, 256].
+        values: [1 or B, N, 256].
+        image_bias: [N], added to the scores, or None.
+        p: parameters.
+        name: of the attention module.
     """
     q = linear(queries, p, f"{name}.q_proj")
     depth = p[f"{name}.q_proj.weight"].shape[0] // HEADS
@@ -187,13 +200,22 @@ def _tokens_look_at_image(
 
 
 def _image_norm(image: Var, p: Parameters, name: str, epsilon: float = 1e-5) -> Var:
-    """`layer_norm` of image tokens [B, N, C], laid out so that one prompt too keeps all cores at work."""
+    """`layer_norm` of image tokens [B, N, C], in a shape that engines split over all cores even for one prompt."""
     tokens = reshape(image, [-1, 1, p[f"{name}.weight"].shape[0]])
     return op.reshape(layer_norm(tokens, p, name, epsilon), op.shape(image))
 
 
-def _image_looks_at_tokens(queries: Var, keys: Var, values: Var, key_bias: Var, p: Parameters, name: str) -> Var:
-    """Cross attention of N image tokens over T tokens, [B, N, 256], without projecting the image."""
+def _image_to_tokens(queries: Var, keys: Var, values: Var, key_bias: Var, p: Parameters, name: str) -> Var:
+    """Cross attention of N image tokens over T tokens, [B, N, 256], without projecting the image.
+
+    Args:
+        queries: [1 or B, N, 256].
+        keys: [B, T, 256].
+        values: [B, T, 256].
+        key_bias: [B, 1, 1, T], added to the scores.
+        p: parameters.
+        name: of the attention module.
+    """
     depth = p[f"{name}.k_proj.weight"].shape[0] // HEADS
     k = _scaled_heads(linear(keys, p, f"{name}.k_proj"), depth)  # [B, heads, T, depth]
     query_weight = p[f"{name}.q_proj.weight"].reshape(HEADS, depth, WIDTH)
@@ -212,7 +234,7 @@ def _softmax_per_head(scores: Var, key_bias: Var) -> Var:
     """Softmax over each head's T scores in [B, N, heads·T].
 
     A softmax kernel over 7 numbers is slow; here the sums are a small matrix product. Scores are not shifted by their
-    maximum: they lie within ±17 on images, and the clip keeps the exponential finite whatever the weights.
+    maximum: on images they lie within ±17, and the clip keeps the exponential finite for any weights.
     """
     exponentials = op.exp(op.clip(scores, const(-_SCORE_LIMIT), const(_SCORE_LIMIT)))
     tokens = op.slice(op.shape(key_bias), const([3], np.int64), const([4], np.int64))
@@ -230,7 +252,7 @@ def _split_heads(x: Var, depth: int) -> Var:
 
 
 def _scaled_heads(x: Var, depth: int) -> Var:
-    """The side of a scalar product that carries attention's 1/√depth: always the smaller array."""
+    """[B, T, heads·depth] → [B, heads, T, depth], scaled by attention's 1/√depth; applied to the smaller operand."""
     return op.mul(_split_heads(x, depth), const(depth**-0.5))
 
 
@@ -240,6 +262,7 @@ def _join_heads(x: Var) -> Var:
 
 
 def _scores(queries: Var, p: Parameters) -> Var:
+    """Predicted IoU: [B, T, 256] → [B, 4]."""
     return mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
 
 
@@ -252,6 +275,7 @@ def _filters(queries: Var, p: Parameters) -> Var:
 
 
 def _token(queries: Var, index: int) -> Var:
+    """One token: [B, T, 256] → [B, 256]."""
     return op.gather(queries, const(index, np.int64), axis=1)
 
 
@@ -259,7 +283,7 @@ def _upscale(image: Var, size: Var, filters: Var, p: Parameters) -> Var:
     """`output_upscaling`, then the filters: [B, R·C, 256], size [R, C] → [B, 4, 4·R, 4·C].
 
     A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
-    everything stays channels-last and only the finished logits are put into image order.
+    everything stays channels-last and only the logits are rearranged into rows and columns.
     """
     x = reshape(_double(image, p, "mask_decoder.output_upscaling.0"), [0, -1, WIDTH // 4])
     x = op.gelu(_image_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))

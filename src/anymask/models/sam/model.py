@@ -21,7 +21,7 @@ from anymask.models.sam.constants import (
     NOT_A_POINT,
     TOP_LEFT,
     stem_side,
-    tokens_apart,
+    unmerged_tokens,
 )
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 BATCH = 16
-"""Prompts per run of the decoder: more gain nothing on a CPU and cost 5 MB of memory each."""
+"""Prompts per run of the decoder: more are not faster on a CPU and cost 5 MB of memory each."""
 
 PARALLEL_DECODES = 8
-"""Runs of the search decoder at once, at most: with more, each would have too few prompts of a batch."""
+"""Maximum number of parallel runs of the search decoder: with more, each would have too few prompts of a batch."""
 
 _LARGE = 3 * 2048 * 1024
-"""Values of an image from which sharing the work of resizing is worth the threads."""
+"""Size of an array from which resizing with several threads is faster."""
 _BAND = 8 * 2**20
-"""Values that one thread resizes at once: Pillow copies them, to four bytes a pixel."""
+"""Size of the array that one thread resizes at once: Pillow copies it, with four bytes per pixel."""
 
 
 class Sam:
@@ -63,11 +63,11 @@ class Sam:
         self._graphs: dict[str, CompiledGraph] = {}
         self._locks = {name: threading.Lock() for name in _GRAPHS}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
-            _parameters(key, self._files)  # it takes milliseconds, and what is no SAM is refused before any work
+            _parameters(key, self._files)  # it takes milliseconds, and other checkpoints are refused before any work
 
     @property
     def parallel_requests(self) -> int:
-        """How many calls of `decode` for a search pay off at once."""
+        """How many calls of `decode` with `searching` to run at once."""
         return self._graph("search_decoder").parallel_requests
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -87,7 +87,7 @@ class Sam:
         *,
         searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Answer prompts: logits [B, 4, 256, 256] and predicted IoU [B, 4], in the order of the prompts.
+        """Predict masks: logits, float32 [B, 4, 256, 256], and IoU, float32 [B, 4], in the order of the prompts.
 
         With `searching` see `anymask.models.sam.mask_decoder.search_decoder`: logits [B, 4, rows, columns].
         """
@@ -96,7 +96,7 @@ class Sam:
                 self._decode("search_decoder", embedding, frame, prompts[start : start + BATCH])
                 for start in range(0, len(prompts), BATCH)
             ]
-            return _joined(parts, "logits"), _joined(parts, "scores")
+            return _concatenate(parts, "logits"), _concatenate(parts, "scores")
         logits = np.empty((len(prompts), 4, 256, 256), np.float32)
         scores = np.empty((len(prompts), 4), np.float32)
         with_mask = np.array([prompt.mask_input is not None for prompt in prompts], bool)
@@ -104,8 +104,8 @@ class Sam:
             indices = np.flatnonzero(members)
             for start in range(0, len(indices), BATCH):
                 chunk = indices[start : start + BATCH]
-                answer = self._decode(graph, embedding, frame, [prompts[i] for i in chunk])
-                logits[chunk], scores[chunk] = answer["logits"], answer["scores"]
+                outputs = self._decode(graph, embedding, frame, [prompts[i] for i in chunk])
+                logits[chunk], scores[chunk] = outputs["logits"], outputs["scores"]
         return logits, scores
 
     def prepare(self) -> None:
@@ -114,23 +114,25 @@ class Sam:
             self._graph(name)
 
     def release(self) -> None:
-        """Give back what only a run needs: 75 MB after `encode` and 200 MB after a full batch in `decode`, in bf16."""
+        """Free what only a run needs: 75 MB after `encode` and 200 MB after a full batch in `decode`, in bf16."""
         for graph in list(self._graphs.values()):
             graph.release()
 
     def _decode(
         self, graph: str, embedding: NDArray[np.float32], frame: ResizeLongestSide, prompts: Sequence[Prompt]
     ) -> dict[str, NDArray[np.float32]]:
+        """Run a decoder on one batch: logits [B, 4, rows, columns] and scores [B, 4], float32."""
         points, labels = sparse_prompts(frame, prompts)
         inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
         if graph == "mask_decoder":
             inputs["mask_input"] = np.stack([p.mask_input for p in prompts if p.mask_input is not None])[:, None]
         if graph == "search_decoder":
             columns, rows = frame.valid_logits()
-            inputs["seen"] = np.array([tokens_apart(rows), tokens_apart(columns)])
+            inputs["seen"] = np.array([unmerged_tokens(rows), unmerged_tokens(columns)])
         return self._graph(graph)(**inputs)
 
     def _graph(self, name: str) -> CompiledGraph:
+        """A graph of `_GRAPHS`, compiled when it is first used."""
         with self._locks[name]:
             if name not in self._graphs:
                 build, exact, parallel_requests = _GRAPHS[name]
@@ -146,7 +148,8 @@ class Sam:
             return self._graphs[name]
 
 
-def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) -> NDArray[np.float32]:
+def _concatenate(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) -> NDArray[np.float32]:
+    """One output of several batches, concatenated along B."""
     return parts[0][name] if len(parts) == 1 else np.concatenate([part[name] for part in parts])
 
 
@@ -157,11 +160,11 @@ def preprocess(
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
-        threads: how many a large image is shared among; the result is the same.
+        threads: for large images; the result does not depend on it.
         padded_to: (rows, columns) of the result; SAM's is the square.
 
     Returns:
-        float32 [1, 3, rows, columns]; the padding at the bottom and right is zero *after* normalising.
+        float32 [1, 3, rows, columns]; the padding at the bottom and right is 0 *after* normalising.
     """
     height, width = pixels.shape[:2]
     columns, rows = ResizeLongestSide(width, height).resized
@@ -175,11 +178,11 @@ def preprocess(
 
 
 def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) -> NDArray[np.uint8]:
-    """Resize uint8 [H, W, 3] as Pillow does, and of a large image several bands at once.
+    """Resize uint8 [H, W, 3] to [rows, columns, 3] as Pillow does, large images in several bands at once.
 
     Pillow resizes along x, rounds, and then resizes along y; so the first step, which is nearly all of the work on a
-    large image, can be done for each band of rows by itself, without a copy of the whole. (Pillow 13 begins with y
-    where an image is more than twice as high as wide.)
+    large image, is done for each band of rows separately, without a copy of the whole. (Pillow 13 begins with y if an
+    image is more than twice as high as wide.)
     """
     from PIL import Image
 
@@ -202,10 +205,10 @@ def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) ->
 def sparse_prompts(
     frame: ResizeLongestSide, prompts: Sequence[Prompt]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Turn points and boxes into the rectangular input of the prompt encoder.
+    """Convert points and boxes to the rectangular input of the prompt encoder.
 
-    As in the reference, a prompt without a box carries one "not a point", and a box follows its points. Shorter
-    prompts are filled up with absent points, which the decoder ignores.
+    As in the reference, a prompt without a box has one "not a point", and a box follows its points. Shorter prompts are
+    padded with absent points, which the decoder ignores.
 
     Returns:
         points float32 [B, N, 2] in the 1,024 frame and labels int64 [B, N].
@@ -221,6 +224,7 @@ def sparse_prompts(
 
 
 def _sparse_prompt(frame: ResizeLongestSide, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points, float32 [N, 2] in the 1,024 frame, and labels, int64 [N], of one prompt."""
     points = frame.to_model(prompt.points)
     if prompt.box is None:
         # Without any point the reference passes no padding either: the mask input stands alone.
@@ -238,7 +242,7 @@ def _sparse_prompt(frame: ResizeLongestSide, prompt: Prompt) -> tuple[NDArray[np
 
 @lru_cache(maxsize=1)
 def _parameters(key: str, files: tuple[Path, ...]) -> StateDict:
-    """Read and check a model's parameters; `key` tells apart what may lie at the same paths at another time."""
+    """Read and check a model's parameters; ``key`` identifies the content, which can change under the same paths."""
     from anymask.models.sam.checkpoint import check_checkpoint
     from anymask.weights.checkpoints.state_dict import read_state_dict
 
@@ -248,6 +252,7 @@ def _parameters(key: str, files: tuple[Path, ...]) -> StateDict:
 
 
 def _int8_ranges(key: str) -> Ranges:
+    """The ranges of a model in int8; raises ModelError if they have not been measured."""
     from anymask.models.sam.quantization import known_ranges
 
     ranges = known_ranges(key)
@@ -310,4 +315,4 @@ _GRAPHS: dict[str, tuple[Callable[[StateDict], onnx.ModelProto | DetachedGraph],
     "mask_decoder": (_build_mask_decoder, False, 1),
     "search_decoder": (_build_search_decoder, False, PARALLEL_DECODES),
 }
-"""How each graph is built, whether it must be computed in f32 at any precision, and for how many parallel requests."""
+"""How each graph is built, whether it is computed in f32 at any precision, and the number of parallel requests."""

@@ -17,7 +17,7 @@ from anymask.models.onnx_layers import Parameters, channel_norm, const, conv, re
 from anymask.models.sam.constants import ABSENT, EXCLUDE, GRID, IMAGE_SIZE
 
 MASKED = -1e4
-"""Added to the attention scores of absent tokens; large enough to vanish in the softmax, small enough for bf16."""
+"""Added to the attention scores of absent tokens: low enough to vanish in the softmax, in the range of bf16."""
 
 
 def sparse_prompt_encoder(p: Parameters) -> onnx.ModelProto:
@@ -25,7 +25,7 @@ def sparse_prompt_encoder(p: Parameters) -> onnx.ModelProto:
 
     Input:
         points: float32 [B, N, 2], (x, y) in pixels of the padded 1024 frame (the half-pixel shift is added here).
-        labels: int64 [B, N], one of the labels above.
+        labels: int64 [B, N], see `anymask.models.sam.constants`.
     Output:
         tokens: float32 [B, 5 + N, 256]: the score token, four mask tokens, then the prompt.
         token_bias: float32 [B, 5 + N]: 0, or `MASKED` where absent.
@@ -79,7 +79,7 @@ def dense_position(p: Parameters) -> NDArray[np.float32]:
 
 
 def _kinds(p: Parameters) -> NDArray[np.float32]:
-    """One learned vector per label, in the order ABSENT, NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT."""
+    """One vector per label, float32 [6, 256]: ABSENT, NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT."""
     learned = [p["prompt_encoder.not_a_point_embed.weight"]]
     learned += [p[f"prompt_encoder.point_embeddings.{i}.weight"] for i in range(4)]
     return np.concatenate([np.zeros_like(learned[0]), *learned])

@@ -1,9 +1,9 @@
-"""Products in int8, after training (Jacob et al. 2018, arXiv:1712.05877).
+"""Post-training quantization to int8 (Jacob et al. 2018, arXiv:1712.05877).
 
 Weights are int8 with one scale for each output channel, taken from the weights themselves. Inputs are uint8 with one
 scale and zero point for each layer, from ranges measured on images: `int8.json`, made by
-`python -m training.int8_calibration`. The graph says so with QuantizeLinear and DequantizeLinear, for which OpenVINO
-and ONNX Runtime have int8 kernels on the CPU.
+`python -m training.int8_calibration`. The graph expresses it by QuantizeLinear and DequantizeLinear, for which
+OpenVINO and ONNX Runtime have int8 kernels on the CPU.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from spox import Var
 from anymask.models.onnx_layers import Parameters, const
 
 Ranges = Mapping[str, tuple[float, float]]
-"""Layer name → smallest and largest value of its input that are told apart; what lies outside is clipped."""
+"""Layer name → lowest and highest value of its input; values outside are clipped."""
 
 
 class Arithmetic:
-    """Products in the format of the engine."""
+    """Linear layers and convolutions in the precision of the engine."""
 
     def activation(self, x: Var, name: str) -> Var:
-        """The input of a layer, as the layer sees it."""
+        """The input of a layer, quantized where the layer is."""
         return x
 
     def weight(self, array: NDArray[np.float32], name: str, axis: int) -> Var:
-        """The weights of a layer, as the layer sees them; its output channels lie along `axis`."""
+        """The weights of a layer, quantized where the layer is; its output channels lie along ``axis``."""
         return const(array)
 
     def linear(self, x: Var, p: Parameters, name: str) -> Var:
@@ -62,58 +62,58 @@ class Arithmetic:
 
 
 class Int8(Arithmetic):
-    """Products in int8 for the layers that have a range, in the format of the engine for the others."""
+    """The layers that have a range in int8, the others in the precision of the engine."""
 
     def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges
 
     def activation(self, x: Var, name: str) -> Var:
-        """Round the input of a layer to its 256 steps."""
+        """Quantize the input of a layer to uint8, if it has a range."""
         if name not in self._ranges:
             return x
         scale, zero = steps(*self._ranges[name])
-        quantised = op.quantize_linear(x, const(scale), const(zero, np.uint8))
-        return op.dequantize_linear(quantised, const(scale), const(zero, np.uint8))
+        quantized = op.quantize_linear(x, const(scale), const(zero, np.uint8))
+        return op.dequantize_linear(quantized, const(scale), const(zero, np.uint8))
 
     def weight(self, array: NDArray[np.float32], name: str, axis: int) -> Var:
-        """Store the weights of a layer as whole numbers from -127 to 127 and one scale for each output channel."""
+        """Quantize the weights of a layer to integers from -127 to 127 with one scale per output channel."""
         if name not in self._ranges:
             return const(array)
         scale = weight_scales(np.moveaxis(array, axis, 0)).astype(np.float32)
         scale = np.expand_dims(scale, [each for each in range(array.ndim) if each != axis])
-        whole = np.rint(array / scale).astype(np.int8)
-        return op.dequantize_linear(op.constant(value=whole), const(scale.ravel()), axis=axis)
+        integers = np.rint(array / scale).astype(np.int8)
+        return op.dequantize_linear(op.constant(value=integers), const(scale.ravel()), axis=axis)
 
 
 def weight_scales(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The size of the steps of each output channel's weights.
+    """The quantization scale of the weights of each output channel.
 
-    Processors without VNNI add the products of two neighbouring inputs in 16 bits (`vpmaddubsw`) and cut what is
-    larger off. So two neighbours may reach 128 steps together, since 128 * 255 is still below 2 ** 15.
+    Processors without VNNI add the products of two neighbouring inputs in 16 bits (`vpmaddubsw`) and saturate. So two
+    neighbouring weights may reach 128 steps together, since 128 * 255 is below 2 ** 15.
 
     Args:
-        array: [out, in, ...].
+        array: float32 [out, in, ...].
 
     Returns:
-        [out].
+        float32 [out], weight per step.
     """
     flat = array.reshape(*array.shape[:2], -1)
     if odd := flat.shape[1] % 2:
         flat = np.pad(flat, ((0, 0), (0, odd), (0, 0)))
     pairs = [np.maximum(sign * flat, 0) for sign in (1, -1)]
-    together = np.max([(each[:, 0::2] + each[:, 1::2]).max((1, 2)) for each in pairs], axis=0)
-    scales: NDArray[np.float32] = np.maximum(np.maximum(np.abs(flat).max((1, 2)), together) / 127, 1e-11)
-    return scales  # by 127 also together: both may be rounded up by half a step
+    pair_sums = np.max([(each[:, 0::2] + each[:, 1::2]).max((1, 2)) for each in pairs], axis=0)
+    scales: NDArray[np.float32] = np.maximum(np.maximum(np.abs(flat).max((1, 2)), pair_sums) / 127, 1e-11)
+    return scales  # divided by 127 also for pairs, because both weights may be rounded up by half a step
 
 
 def steps(low: float, high: float) -> tuple[float, int]:
-    """The size of a step and the number of the step that is zero, for a range that holds zero."""
+    """Scale and zero point of uint8 for a range that contains 0."""
     scale = (high - low) / 255
     return scale, round(-low / scale)
 
 
 def known_ranges(key: str) -> Ranges | None:
-    """Return the ranges for weights, or None where none have been measured.
+    """The ranges for a set of weights, or None if they have not been measured.
 
     Args:
         key: sha256 over those of the model's files, as in `Segmenter.weights`.

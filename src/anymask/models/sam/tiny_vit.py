@@ -3,10 +3,10 @@
 Follows `TinyViT` of the reference code (`mobile_sam/modeling/tiny_vit_sam.py`): a convolutional stage, then three
 stages of windowed attention, each block being attention, a depthwise convolution and an MLP.
 
-Two rearrangements change the cost and not the answer. The reference pads the feature map with zeros up to a
+Two rearrangements change the cost and not the result. The reference pads the feature map with zeros up to a
 multiple of the window *before* normalising and projecting it, so a quarter of the projections work on padding.
-A zero vector always gives the same query, key and value; here the real positions are projected, and that constant
-fills the rest. And the convolutions before the first attention leave out the padding of the image: `tinyvit_stem`.
+A zero vector always gives the same query, key and value; here the real positions are projected, and the rest is filled
+with that constant. And the convolutions before the first attention leave out the padding of the image: `tinyvit_stem`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _STEM_BLOCKS = 2
 def tinyvit_stem(p: Parameters) -> onnx.ModelProto:
     """Emit the convolutions before the first attention, without most of the padding.
 
-    A convolution looks a few pixels far. Beyond that distance from the image and from the border, all rows (or columns)
-    of the padding give the same values, so one of them is computed and repeated: the answer is that of the
-    whole square, to the bit. `stem_side` says how much of the square it takes.
+    Beyond the receptive field of the image and of the border, all rows (or columns) of the padding have equal values.
+    One of them is computed and repeated: the result is that of the whole square, bit for bit. `stem_side` gives the
+    part of the square that is needed.
 
     Input:
         image: float32 [1, 3, R, C], the first rows and columns of the input of `image_tokens`; R and C are 1,024 or
@@ -42,7 +42,7 @@ def tinyvit_stem(p: Parameters) -> onnx.ModelProto:
         features: float32 [1, C, 128, 128], the input of `tinyvit_trunk`; C is 128 in MobileSAM.
 
     Raises:
-        ModelError: the weights are of a network that looks farther.
+        ModelError: the weights are of a network with a larger receptive field.
     """
     blocks = _count(p, f"{_LAYERS}.0.blocks")
     if blocks != _STEM_BLOCKS:
@@ -87,7 +87,7 @@ def _stem(image: Var, p: Parameters, a: Arithmetic | None = None) -> Var:
 
 
 def _repeat_padding(x: Var, axis: int) -> Var:
-    """Extend an axis of `[1, C, H, W]` to the whole side by repeating its last slice but one."""
+    """Extend an axis of `[1, C, H, W]` to the whole side by repeating its last but one slice."""
     shape = op.shape(x)
     size = op.slice(shape, const([axis], np.int64), const([axis + 1], np.int64))
     along = const([axis], np.int64)
@@ -104,6 +104,7 @@ def _repeat_padding(x: Var, axis: int) -> Var:
 
 
 def _trunk(x: Var, p: Parameters, a: Arithmetic) -> Var:
+    """The stages of attention and the neck: [1, C, 128, 128] → [1, 4096, 256]."""
     side = _STEM_SIDE
     for stage in range(1, _count(p, _LAYERS)):
         if stage > 1:
@@ -114,6 +115,7 @@ def _trunk(x: Var, p: Parameters, a: Arithmetic) -> Var:
 
 
 def _neck(x: Var, p: Parameters, a: Arithmetic) -> Var:
+    """[1, C, 64, 64] → [1, 4096, 256]."""
     x = a.conv(x, "image_encoder.neck.0", p["image_encoder.neck.0.weight"], None)
     x = channel_norm(x, p, "image_encoder.neck.1")
     x = op.transpose(
@@ -123,6 +125,7 @@ def _neck(x: Var, p: Parameters, a: Arithmetic) -> Var:
 
 
 def _mbconv(x: Var, p: Parameters, a: Arithmetic, name: str) -> Var:
+    """`MBConv`: [1, C, H, W] → the same shape."""
     y = op.gelu(_conv_bn(x, p, a, f"{name}.conv1"))
     y = op.gelu(_conv_bn(y, p, a, f"{name}.conv2", pad=1))
     y = _conv_bn(y, p, a, f"{name}.conv3")
@@ -130,9 +133,12 @@ def _mbconv(x: Var, p: Parameters, a: Arithmetic, name: str) -> Var:
 
 
 def _patch_merging(x: Var, p: Parameters, a: Arithmetic, name: str, side: int) -> tuple[Var, int]:
-    """Widen the channels and, except before the last stage (320 channels and up), halve the resolution."""
-    widened = p[f"{name}.conv1.c.weight"].shape[0]
-    stride = 1 if widened in (320, 448, 576) else 2
+    """`PatchMerging`: more channels and, except before the last stage (320 channels or more), half the resolution.
+
+    From [1, C, side, side] to [1, C', side', side'], and side'.
+    """
+    channels = p[f"{name}.conv1.c.weight"].shape[0]
+    stride = 1 if channels in (320, 448, 576) else 2
     x = op.gelu(_conv_bn(x, p, a, f"{name}.conv1"))
     x = op.gelu(_conv_bn(x, p, a, f"{name}.conv2", stride=stride, pad=1))
     return _conv_bn(x, p, a, f"{name}.conv3"), side // stride
@@ -200,6 +206,7 @@ def _conv_bn(x: Var, p: Parameters, a: Arithmetic, name: str, *, stride: int = 1
 
 
 def _fold_batch_norm(p: Parameters, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weight [out, in, k, k] and bias [out] of a convolution with its batch norm folded in."""
     weight = p[f"{name}.c.weight"]
     if f"{name}.bn.weight" not in p:
         return weight, p[f"{name}.c.bias"]
@@ -208,5 +215,5 @@ def _fold_batch_norm(p: Parameters, name: str) -> tuple[NDArray[np.float32], NDA
 
 
 def _count(p: Parameters, prefix: str) -> int:
-    """How many numbered children a module has."""
+    """Number of numbered children of a module."""
     return 1 + max(int(name[len(prefix) + 1 :].split(".")[0]) for name in p if name.startswith(f"{prefix}."))

@@ -4,7 +4,7 @@ Follows `ImageEncoderViT` of segment-anything (Kirillov et al. 2023, arXiv:2304.
 arXiv:2203.16527): most blocks attend within windows, a few over the whole image, all with decomposed relative
 positions. Every dimension is read from the parameters, so that pruned and distilled variants need no configuration.
 
-Two rearrangements change the cost and not the answer. The reference pads the tokens with zeros up to a multiple of
+Two rearrangements change the cost and not the result. The reference pads the tokens with zeros up to a multiple of
 the window before projecting them; a zero vector always projects to the bias, so here the real tokens are projected
 and the bias fills the rest. And global attention, whose scores are 4,096 × 4,096 numbers for every head, runs over
 a few rows of queries at a time.
@@ -36,12 +36,12 @@ _CHUNKS = 8
 
 @dataclass(frozen=True)
 class _Attention:
-    """What a block's parameters say about its attention.
+    """The attention of a block, as its parameters define it.
 
     Attributes:
         heads: number of heads.
-        depth: numbers per head.
-        side: edge of the window, in tokens; the whole grid for global attention.
+        depth: channels per head.
+        side: of the window, in tokens; that of the whole grid for global attention.
         rows, columns: float32 [side, side, depth], relative position vectors by query and key coordinate.
     """
 
@@ -63,7 +63,7 @@ def vit_encoder(p: Parameters) -> onnx.ModelProto:
         embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
 
     Raises:
-        ModelError: the parameters are not those of a ViT that looks at 1,024 pixels as 64×64 tokens.
+        ModelError: the parameters are not those of a ViT with 64×64 tokens of a 1,024 pixels input.
     """
     image = spox.argument(spox.Tensor(np.float32, (1, 3, IMAGE_SIZE, IMAGE_SIZE)))
     inputs = {"image": image}
@@ -87,7 +87,7 @@ def _patches(image: Var, p: Parameters) -> Var:
         return x
     if position.shape[1:3] != (GRID, GRID):
         side = position.shape[1] * weight.shape[-1]
-        raise ModelError(f"this ViT was made for images of {side} pixels; anymask runs SAM at {IMAGE_SIZE}")
+        raise ModelError(f"this ViT takes images of {side} pixels; anymask runs SAM at {IMAGE_SIZE}")
     return op.add(x, const(position.reshape(TOKENS, -1)))
 
 
@@ -103,7 +103,7 @@ def _block(x: Var, p: Parameters, linear: Callable[[Var, str], Var], name: str, 
 
 
 def _linear(x: Var, name: str, *, p: Parameters, inputs: dict[str, Var]) -> Var:
-    """`torch.nn.Linear` of [N, C] with the weight as an input; it keeps its layout, [out, C], as engines like it."""
+    """`torch.nn.Linear` of [N, C] with the weight as an input, in its layout [out, C], which suits engines."""
     weight = f"{name}.weight"
     inputs[weight] = spox.argument(spox.Tensor(np.float32, p[weight].shape))
     bias = p.get(f"{name}.bias")
@@ -159,7 +159,7 @@ def _weigh(q: Var, by_row: Var, by_column: Var, k: Var, v: Var) -> Var:
 
 
 def _position_scores(q: Var, attention: _Attention, batch: int) -> tuple[Var, Var]:
-    """`add_decomposed_rel_pos`: what each query, unscaled, gives to each row and to each column of keys.
+    """`add_decomposed_rel_pos`: scores of each query, unscaled, for each row and for each column of keys.
 
     From [batch, side², depth] to two [batch, side², side].
     """
@@ -202,19 +202,21 @@ def _neck(x: Var, p: Parameters) -> Var:
 
 
 def _depth(p: Parameters) -> int:
+    """Number of blocks."""
     prefix = f"{_ENCODER}.blocks."
     return 1 + max(int(name[len(prefix) :].split(".")[0]) for name in p if name.startswith(prefix))
 
 
 def _window_side(p: Parameters) -> int:
-    """The window's edge: that of the shortest of the relative position tables, which are 2·edge - 1 long."""
+    """Side of the windows: that of the shortest table of relative positions, whose length is 2·side - 1."""
     sides = [(len(table) + 1) // 2 for name, table in p.items() if name.endswith(".attn.rel_pos_h")]
     if not sides:
-        raise ModelError("this ViT has no relative positions (rel_pos_h), which tell its windows and heads")
+        raise ModelError("this ViT has no relative positions (rel_pos_h), from which its windows and heads are derived")
     return min(sides)
 
 
 def _attention(p: Parameters, name: str, window: int) -> _Attention:
+    """The attention of one block, given the side of the windows."""
     rows, columns = p[f"{name}.attn.rel_pos_h"], p[f"{name}.attn.rel_pos_w"]
     depth = rows.shape[1]
     side = window if (len(rows) + 1) // 2 == window else GRID
