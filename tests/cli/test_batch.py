@@ -185,7 +185,7 @@ def test_a_store_too_small_for_the_night_is_refused_before_it(
         (["nowhere", "--out", "out", "--everything"], "there is no nowhere"),
         (["empty", "--out", "out", "--everything"], "there are no images in empty"),
         (["photos", "--out", "out", "--everything", "--format", "jpeg2"], "no format is called 'jpeg2'"),
-        (["photos", "--out", "out", "--everything", "--points-per-side", "0"], "points_per_side"),
+        (["photos", "--out", "out", "--everything", "--points-per-side", "0"], "points-per-side"),
         (["photos", "--out", "out", "--text", "zebra crossing lamp"], "zebra crossing lamp"),
         (["photos", "--out", "photos/coffee.jpg", "--everything"], "it is a file"),
         (["photos", "--out", "out", "--everything", "--model", "sam-vit-x"], "sam-vit-x"),

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from anymask import EncodedImage, Mask
 from anymask.formats.registry import all_formats, find_format, format_names
+from anymask.prediction.sam import SamImage
 from anymask.structures.polygons import polygons_to_mask
 
 SAUCER = {"points": [[110, 300]], "labels": [1]}
@@ -257,9 +258,9 @@ def test_a_preview_takes_one_call_of_the_decoder(
     api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    decode = EncodedImage.decode
+    decode = SamImage.decode
     monkeypatch.setattr(
-        EncodedImage, "decode", lambda encoded, prompts: calls.append(len(prompts)) or decode(encoded, prompts)
+        SamImage, "decode", lambda encoded, prompts: calls.append(len(prompts)) or decode(encoded, prompts)
     )
     entry = segment(api, coffee_id, SAUCER, preview=True, store=False)["masks"][0]
     assert calls == [1]
