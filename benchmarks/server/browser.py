@@ -4,8 +4,8 @@ Run `python -m benchmarks.server.browser [--clicks N] [--photo FILE]`.
 
 Starts `anymask serve` and a headless Chromium, opens a photo scaled to 1,024 pixels, and clicks at places all over it.
 A time runs from the moment that the browser saw the button released until a mask was rasterised on the canvas. `drawn`
-is the first mask that answers this click: what one look gave (after a look it is the preview, which is in sight
-already). `settled` is the answer itself, for which the model was asked up to three times. Two habits are measured: "at
+is the first mask for this click: that of one run of the decoder (after a rest it is the preview, which is in sight
+already). `settled` is the final mask, for which the decoder runs up to three times. Two habits are measured: "at
 once", the cursor jumps and clicks, so that a preview is still being asked for; and "after a look", the cursor rests
 first, as a hand does. `hover` is from a move of the cursor to the preview.
 """
@@ -38,15 +38,15 @@ _WATCH = """() => {
   stage.canvas.addEventListener('pointermove', (event) => (moved = event.timeStamp), true);
   stage.afterPaint = () => {
     const { active } = app;
-    const first = released && !drawn && active && app.answers.shown(active);
-    const settled = released && active && app.answers.known(active);
-    const hovered = moved && hover.answer && hover.answered !== seen;
+    const first = released && !drawn && active && app.masks.latest(active);
+    const settled = released && active && app.masks.get(active);
+    const hovered = moved && hover.mask && hover.maskKey !== seen;
     if (!first && !settled && !hovered) return;
     stage.context.getImageData(0, 0, 1, 1); // waits until everything was rasterised
     const now = performance.now();
     if (hovered) {
       times.hover.push(now - moved);
-      seen = hover.answered;
+      seen = hover.maskKey;
       moved = 0;
     }
     if (first) times.drawn.push(now - released);

@@ -38,10 +38,10 @@ def searched(chromium: Any, server: Server, coffee_photo: Path) -> Iterator[Appl
 @pytest.fixture
 def found(searched: Application) -> Iterator[Application]:
     script = """() => {
-      const { app, everything, ui } = window.anymask;
+      const { app, everything, view } = window.anymask;
       app.act({ type: 'removeAll' });
       everything.regions.depth = 0;
-      ui.crosshair = null;
+      view.crosshair = null;
       everything.enter();
     }"""
     searched.page.evaluate(script)
@@ -130,7 +130,7 @@ def test_all_regions_can_be_taken_at_once_and_given_back(found: Application) -> 
 
 def test_the_keyboard_walks_and_takes_too(found: Application) -> None:
     place = _place_with_parts(found)
-    found.page.evaluate("([x, y]) => { window.anymask.ui.crosshair = { x, y } }", list(place))
+    found.page.evaluate("([x, y]) => { window.anymask.view.crosshair = { x, y } }", list(place))
     found.page.keyboard.press("ArrowRight")
     found.page.keyboard.press("ArrowLeft")
     assert found.status.startswith("Region:")

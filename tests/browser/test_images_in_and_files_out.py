@@ -60,7 +60,7 @@ def test_an_image_can_be_picked_and_a_phone_offers_its_camera(empty: Application
     assert empty.page.get_attribute("#camera-file", "capture") == "environment"
 
 
-def test_progress_is_shown_until_the_first_click_can_be_answered(empty: Application, tmp_path: Path) -> None:
+def test_progress_is_shown_until_the_image_is_ready_for_a_click(empty: Application, tmp_path: Path) -> None:
     noise = np.random.default_rng().integers(0, 255, (700, 1024, 3), np.uint8)  # nobody has encoded it before
     PIL.Image.fromarray(noise).save(tmp_path / "noise.png")
     empty.page.evaluate(
@@ -100,15 +100,15 @@ def test_a_file_that_is_no_image_is_refused_in_one_line_and_the_image_stays(app:
     app.errors.clear()  # the browser reports the 415 itself
 
 
-def test_words_make_named_objects(app: Application) -> None:
-    app.page.fill("#words-text", "cup")
+def test_a_text_prompt_makes_named_objects(app: Application) -> None:
+    app.page.fill("#text-query", "cup")
     app.page.keyboard.press("Enter")
-    app.wait_until("!document.getElementById('words-find').disabled && window.anymask.app.state.objects.length", 60)
+    app.wait_until("!document.getElementById('text-find').disabled && window.anymask.app.state.objects.length", 60)
     app.settle()
     assert app.objects[0]["name"] == "cup"
     assert app.mask()[100, 300]
     assert app.status == "1 object found for cup."
-    app.page.fill("#words-text", "xylophonist")
+    app.page.fill("#text-query", "xylophonist")
     app.page.keyboard.press("Enter")
     app.page.wait_for_selector("#status.bad")
     assert "xylophonist" in app.status
@@ -119,7 +119,7 @@ def test_words_make_named_objects(app: Application) -> None:
 def made(app: Application) -> Application:
     """Objects made in every way that leads to another kind of command."""
     app.click(SAUCER)
-    app.page.fill("#current-name", 'the "saucer" – it\'s €1')
+    app.page.fill("#active-name", 'the "saucer" – it\'s €1')
     app.page.keyboard.press("Enter")
     app.press("Enter")
     app.box(CUP_BOX)

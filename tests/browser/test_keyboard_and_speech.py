@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def _crosshair(app: Application) -> tuple[int, int]:
-    place = app.page.evaluate("window.anymask.ui.crosshair")
+    place = app.page.evaluate("window.anymask.view.crosshair")
     return place["x"], place["y"]
 
 
@@ -33,7 +33,7 @@ def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
             break
     assert app.page.evaluate("document.activeElement.id") == "canvas", "the image can be reached with Tab"
     _walk(app, SAUCER)
-    app.wait_until("window.anymask.hover.answer !== null")
+    app.wait_until("window.anymask.hover.mask !== null")
     app.press("Space")
     x, y = _crosshair(app)
     assert [(step["x"], step["y"], step["label"]) for step in app.objects[0]["steps"]] == [(x, y, 1)]
@@ -53,7 +53,7 @@ def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
     app.press("p", "Space", "v")
     assert app.objects[2]["edits"][0]["kind"] == "brush"
     app.press("Escape", "Escape")
-    assert app.page.evaluate("window.anymask.ui.crosshair") is None
+    assert app.page.evaluate("window.anymask.view.crosshair") is None
 
 
 def test_keys_zoom_and_move_the_picture(app: Application) -> None:
@@ -94,9 +94,9 @@ def test_a_screen_reader_hears_what_was_selected_and_what_was_done(app: Applicat
 
 def test_typing_a_name_is_no_command(app: Application) -> None:
     app.click(SAUCER)
-    app.page.click("#current-name")
+    app.page.click("#active-name")
     app.page.keyboard.type("e 123 xvb?")
-    assert app.page.input_value("#current-name") == "e 123 xvb?"
+    assert app.page.input_value("#active-name") == "e 123 xvb?"
     app.page.keyboard.press("Tab")
     assert app.objects[0]["name"] == "e 123 xvb?"
     assert app.objects[0]["steps"][0]["candidate"] is None

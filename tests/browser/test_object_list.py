@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def two(app: Application) -> Application:
     """A saucer and a cup."""
     app.click(SAUCER)
-    app.page.fill("#current-name", "saucer")
+    app.page.fill("#active-name", "saucer")
     app.page.keyboard.press("Enter")
     app.press("Enter")
     app.box(CUP_BOX)
@@ -91,7 +91,7 @@ def test_everything_survives_a_restart_of_the_server(
     if not kept:
         (tmp_path / "data").rename(tmp_path / "gone")
     server.start()
-    app.click(SPOON)  # builds on an answer that this server never gave
+    app.click(SPOON)  # builds on a mask that this server never made
     assert len(app.objects[0]["steps"]) == 3
     assert app.mask()[SPOON[1], SPOON[0]]
     app.press("Control+z")

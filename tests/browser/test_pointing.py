@@ -1,4 +1,4 @@
-"""Hovering, clicking, boxes, candidates, undo: with a real mouse, against the library's own answers."""
+"""Hovering, clicking, boxes, alternatives, undo: with a real mouse, against the library's own masks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _asked(app: Application) -> list[Any]:
 
 def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee: EncodedImage) -> None:
     app.hover(SAUCER)
-    app.wait_until("window.anymask.hover.answer")
+    app.wait_until("window.anymask.hover.mask")
     (seen,) = preview(coffee.decode, coffee.transform, [make_prompt(coffee.size, points=[SAUCER])])
     assert iou(app.preview(), coffee.transform.upscale(seen.logits)) > ALIKE
     saucer = app.preview()
@@ -85,7 +85,7 @@ def test_a_moving_cursor_never_queues_questions(app: Application) -> None:
     app.page.wait_for_timeout(100)
     assert most == 1
     assert 1 <= len(asked) <= 4, "places that the cursor only passed are not asked about"
-    assert app.page.evaluate("JSON.parse(window.anymask.hover.wanted.key)[0]")["x"] == 540, "the last place is"
+    assert app.page.evaluate("JSON.parse(window.anymask.hover.target.key)[0]")["x"] == 540, "the last place is"
 
 
 def test_a_click_includes_and_says_what_was_selected(app: Application, coffee: EncodedImage) -> None:
@@ -108,7 +108,7 @@ def test_right_click_alt_click_and_the_toggle_exclude(app: Application, way: str
     assert not app.mask()[SPOON[1], SPOON[0]]
 
 
-def test_the_second_click_builds_on_the_first_answer(app: Application, coffee: EncodedImage) -> None:
+def test_the_second_click_builds_on_the_first_mask(app: Application, coffee: EncodedImage) -> None:
     sent: list[dict[str, Any]] = []
     app.click(SAUCER)
     app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
@@ -143,7 +143,7 @@ def test_digits_switch_between_what_the_click_may_mean(app: Application, coffee:
         index = app.objects[0]["steps"][0]["alternative"]
         assert iou(app.mask(), alternatives[index].array) > 0.98
         seen.append(app.mask())
-    assert all(iou(a, b) < 0.95 for n, a in enumerate(seen) for b in seen[:n]), "every answer is another one"
+    assert all(iou(a, b) < 0.95 for n, a in enumerate(seen) for b in seen[:n]), "all alternatives differ"
     app.press("1")
     assert (app.mask() == automatic).all(), "the first is what anymask takes itself"
     assert "alternative" not in app.objects[0]["steps"][0]
@@ -155,26 +155,26 @@ def test_digits_switch_between_what_the_click_may_mean(app: Application, coffee:
     assert (app.mask() == automatic).all()
 
 
-def test_a_digit_before_the_answers_are_here_counts_when_they_come(app: Application) -> None:
+def test_a_digit_before_the_alternatives_are_here_counts_when_they_come(app: Application) -> None:
     app.page.mouse.click(*app.at(SAUCER))
     app.press("2")
     app.wait_until("window.anymask.app.active.steps[0].alternative !== undefined")
 
 
-def test_an_answer_is_shown_while_somebody_points_at_its_picture(app: Application) -> None:
+def test_an_alternative_is_shown_while_the_cursor_is_on_its_button(app: Application) -> None:
     app.click(SAUCER)
     automatic = app.mask()
     app.wait_for_alternatives()
     app.page.hover(".alternative >> nth=1")
-    app.wait_until("window.anymask.ui.peek")
-    area = app.page.evaluate("window.anymask.ui.peek.bitmap.area")
+    app.wait_until("window.anymask.view.alternative")
+    area = app.page.evaluate("window.anymask.view.alternative.bitmap.area")
     assert area != automatic.sum()
     app.page.mouse.move(5, 5)
-    app.wait_until("!window.anymask.ui.peek")
+    app.wait_until("!window.anymask.view.alternative")
     assert (app.mask() == automatic).all()
 
 
-def test_a_box_offers_the_models_three_answers(app: Application, coffee: EncodedImage) -> None:
+def test_a_box_has_the_models_three_masks_as_alternatives(app: Application, coffee: EncodedImage) -> None:
     app.box(CUP_BOX)
     app.wait_for_alternatives()
     app.page.keyboard.press("2")
@@ -184,7 +184,7 @@ def test_a_box_offers_the_models_three_answers(app: Application, coffee: Encoded
     assert iou(app.mask(), coffee.predict(box=CUP_BOX).masks[candidate]) > ALIKE
 
 
-def test_one_look_is_drawn_at_once_and_the_answer_follows(app: Application) -> None:
+def test_the_preview_is_drawn_at_once_and_the_mask_follows(app: Application) -> None:
     def slow(route: Any) -> None:
         body = route.request.post_data_json
         if body["store"]:
@@ -195,9 +195,9 @@ def test_one_look_is_drawn_at_once_and_the_answer_follows(app: Application) -> N
     held: list[Any] = []
     app.page.route("**/segment", slow)
     app.page.mouse.click(*app.at(SAUCER))
-    app.wait_until("window.anymask.app.active && window.anymask.app.answers.shown(window.anymask.app.active)")
+    app.wait_until("window.anymask.app.active && window.anymask.app.masks.latest(window.anymask.app.active)")
     app.page.wait_for_timeout(100)
-    assert app.page.evaluate("window.anymask.app.answers.known(window.anymask.app.active)") is None
+    assert app.page.evaluate("window.anymask.app.masks.get(window.anymask.app.active)") is None
     assert len(held) == 1
     held[0].continue_()
     app.settle()
@@ -210,7 +210,7 @@ def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
     sent: list[dict[str, Any]] = []
     app.page.on("request", lambda r: sent.append(r.post_data_json) if r.url.endswith("/segment") else None)
     app.hover(SAUCER)
-    app.wait_until("window.anymask.hover.asked === 2 && !window.anymask.hover.busy")
+    app.wait_until("window.anymask.hover.requests === 2 && !window.anymask.hover.busy")
     app.page.wait_for_timeout(300)
     assert [body["preview"] for body in sent] == [True, False]
     assert not any(body["store"] for body in sent)
@@ -229,7 +229,7 @@ def test_clicks_on_different_things_are_split_into_objects(app: Application, cof
     assert app.status == "Split into 2 objects."
     app.page.click('[data-part^="open-"] >> nth=1')
     app.click((APART[0] + 9, APART[1]))
-    assert [step["kind"] for step in app.objects[1]["steps"]] == ["member", "point"]
+    assert [step["kind"] for step in app.objects[1]["steps"]] == ["group", "point"]
     app.press("Control+z", "Control+z", "Control+z")
     assert len(app.objects) == 1
     assert len(app.objects[0]["steps"]) == 2
@@ -274,7 +274,7 @@ def test_every_step_can_be_undone_and_done_again(app: Application) -> None:
     assert len(app.objects) == 1
 
 
-def test_undo_needs_no_answer_from_the_server(app: Application) -> None:
+def test_undo_needs_no_request_to_the_server(app: Application) -> None:
     app.click(SAUCER)
     first = app.mask()
     app.click((300, 100), button="right")
@@ -309,7 +309,7 @@ def test_a_marker_can_be_moved_and_taken_away(app: Application) -> None:
     assert app.objects == [], "without a prompt there is no object"
 
 
-def test_a_click_beside_the_image_asks_nothing(app: Application) -> None:
+def test_a_click_beside_the_image_sends_nothing(app: Application) -> None:
     app.click((300, -10))
     assert app.objects == []
     assert app.status == "Outside the image."

@@ -43,11 +43,11 @@ def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
 def test_run_lengths_are_those_of_pycocotools_both_ways(empty: Application) -> None:
     pictures = _pictures()
     script = """async (rles) => {
-      const { fromRle, toRle, tightened } = await import('/js/core/bitmap.js');
+      const { fromRle, toRle, tighten } = await import('/js/core/bitmap.js');
       return rles.map((rle) => {
         const bitmap = fromRle(rle), { x, y, columns, rows, area } = bitmap;
         return { back: toRle(bitmap), box: [x, y, x + columns, y + rows], area,
-                 tight: tightened(bitmap).area, data: [...bitmap.data].join('') };
+                 tight: tighten(bitmap).area, data: [...bitmap.data].join('') };
       });
     }"""
     for mask, seen in zip(pictures, empty.page.evaluate(script, [_rle(each) for each in pictures]), strict=True):
@@ -68,8 +68,8 @@ def test_strokes_cover_the_pixels_that_the_library_paints(empty: Application) ->
             cases.append({"path": path, "size": size, "value": value, "mask": rng.random((40, 40)) < 0.5})
     script = """async (cases) => {
       const { fromRle, toRle } = await import('/js/core/bitmap.js');
-      const { stroked } = await import('/js/core/brush.js');
-      return cases.map(({ rle, path, size, value }) => toRle(stroked(fromRle(rle), path, size, value ? 1 : 0)));
+      const { paintStroke } = await import('/js/core/brush.js');
+      return cases.map(({ rle, path, size, value }) => toRle(paintStroke(fromRle(rle), path, size, value ? 1 : 0)));
     }"""
     sent = [{**{k: case[k] for k in ("path", "size", "value")}, "rle": _rle(case["mask"])} for case in cases]
     for case, seen in zip(cases, empty.page.evaluate(script, sent), strict=True):
@@ -81,17 +81,17 @@ def test_holes_and_islands_are_cleaned_as_the_library_does(empty: Application) -
     sizes = [(3, 0), (0, 3), (5, 5), (10_000_000, 0), (0, 10_000_000)]
     script = """async ({ rles, sizes }) => {
       const { fromRle, toRle } = await import('/js/core/bitmap.js');
-      const { cleaned } = await import('/js/core/small_regions.js');
+      const { removeSmallRegions } = await import('/js/core/small_regions.js');
       const sum = (areas) => areas.reduce((a, b) => a + b, 0);
       return rles.map((rle) => sizes.map(([holes, islands]) => {
-        const { bitmap, filled, dropped } = cleaned(fromRle(rle), holes, islands);
+        const { bitmap, filled, dropped } = removeSmallRegions(fromRle(rle), holes, islands);
         return { rle: toRle(bitmap), area: bitmap.area, filled: [filled.length, sum(filled)],
                  dropped: [dropped.length, sum(dropped)] };
       }));
     }"""
-    answers = empty.page.evaluate(script, {"rles": [_rle(each) for each in pictures], "sizes": sizes})
-    for mask, answer in zip(pictures, answers, strict=True):
-        for (holes, islands), seen in zip(sizes, answer, strict=True):
+    results = empty.page.evaluate(script, {"rles": [_rle(each) for each in pictures], "sizes": sizes})
+    for mask, result in zip(pictures, results, strict=True):
+        for (holes, islands), seen in zip(sizes, result, strict=True):
             expected, done = remove_holes_and_islands(mask, holes, islands)
             assert seen["area"] == expected.sum()
             said = [f"{n} {word}" for word, (n, _) in (("hole", seen["filled"]), ("island", seen["dropped"])) if n]

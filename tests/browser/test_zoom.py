@@ -1,4 +1,4 @@
-"""Zoomed in on a large image, the browser asks about what is visible, as close as it is."""
+"""Zoomed in on a large image, the browser prompts in the window that is visible."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _zoom_in(app: Application) -> None:
     while app.page.evaluate("window.anymask.stage.viewport.scale") < 1.2:
         app.page.mouse.wheel(0, -200)
         app.next_frame()
-    app.page.wait_for_selector("#closer >> text=Close-up")
+    app.page.wait_for_selector("#zoom-window >> text=Close-up")
 
 
 def test_what_is_visible_is_asked_about_as_close_as_it_is(
     empty: Application, wheel: Path, segmenter: Segmenter
 ) -> None:
     empty.open(wheel)
-    assert empty.page.is_hidden("#closer"), "the whole image is seen already"
+    assert empty.page.is_hidden("#zoom-window"), "the whole image is seen already"
     _zoom_in(empty)
     rim = (MIDDLE[0] + 84, MIDDLE[1])
     empty.click(rim)
@@ -58,12 +58,12 @@ def test_what_is_visible_is_asked_about_as_close_as_it_is(
     command = empty.page.evaluate("navigator.clipboard.readText()")
     assert json.dumps(visible, separators=(",", ":")) in command, "the command repeats it"
     empty.page.click("#zoom-fit")
-    assert empty.page.is_hidden("#closer")
+    assert empty.page.is_hidden("#zoom-window")
 
 
-def test_masks_of_a_large_image_stay_known_when_many_answers_were_looked_at(empty: Application, wheel: Path) -> None:
+def test_the_masks_of_a_large_image_stay_in_the_cache_after_many_others(empty: Application, wheel: Path) -> None:
     empty.open(wheel)
-    empty.page.evaluate("window.anymask.app.answers.constructor.room = 12e6")  # what twenty megapixels do with 160 MB
+    empty.page.evaluate("window.anymask.app.masks.constructor.maxBytes = 12e6")  # what twenty megapixels do with 160 MB
     for place in ((2000, 1000), (300, 1700), (2900, 100)):
         empty.click(place)
         empty.wait_for_alternatives()

@@ -1,4 +1,4 @@
-"""The browser application as the tests drive it: with the mouse, the keyboard and the words on its buttons."""
+"""The browser application as the tests drive it: with the mouse, the keyboard and the labels on its buttons."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ class Application:
         self.wait_until("!document.querySelector('.alternative').disabled")
 
     def settle(self) -> None:
-        """Wait until every mask is here and the other answers too."""
+        """Wait until every mask is here, and the preview too."""
         self.wait_until(
             "window.anymask.app.busy === 0 && !window.anymask.hover.busy"
-            " && window.anymask.app.state.objects.every((o) => window.anymask.app.answers.known(o))"
+            " && window.anymask.app.state.objects.every((o) => window.anymask.app.masks.get(o))"
         )
 
     # looking
@@ -131,7 +131,7 @@ class Application:
         script = """async (index) => {
           const { toRle } = await import('/js/core/bitmap.js');
           const { app } = window.anymask;
-          return toRle(app.answers.known(app.state.objects.at(index)).bitmap);
+          return toRle(app.masks.get(app.state.objects.at(index)).bitmap);
         }"""
         return Mask.from_rle(self.page.evaluate(script, index)).array
 
@@ -139,8 +139,8 @@ class Application:
         """The mask under the cursor."""
         script = """async () => {
           const { toRle } = await import('/js/core/bitmap.js');
-          const { answer } = window.anymask.hover;
-          return answer && toRle(answer.bitmap);
+          const { mask } = window.anymask.hover;
+          return mask && toRle(mask.bitmap);
         }"""
         rle = self.page.evaluate(script)
         return None if rle is None else Mask.from_rle(rle).array

@@ -1,7 +1,8 @@
-/** The application's heart: the image, what the person did, and the masks that follow; no elements of the page. */
+/** The application: the image, the history of actions, and the masks that follow; no elements of the page. */
 
 import { say, sayFailure } from "./ui/live_region.js";
-import { Answers, promptOf } from "./mask_cache.js";
+import { MaskCache, promptOf } from "./mask_cache.js";
+import { hasPick } from "./core/alternatives.js";
 import { factsOf, nameOf } from "./core/labels.js";
 import { activeObject, canSplit, reduce, start } from "./core/state.js";
 import { loadImage, loadSession, saveImage, saveSession } from "./net/storage.js";
@@ -12,18 +13,18 @@ const EXACT = 4e6; // pixels up to which the image is shown without compression
 export class App {
   /**
    * @param {import("./net/api.js").Api} api
-   * @param {object} page shows what changes: changed(), image(image), progress(text, share), glimpse(image), and
-   *   glimpsed(), whose promise resolves when the preview is on the screen
-   * @param {import("./canvas/zoom_window.js").Closer} closer
+   * @param {object} page shows what changes: changed(), image(image), progress(text, share), preview(image), and
+   *   paint(), whose promise resolves when the preview is on the screen
+   * @param {import("./canvas/zoom_window.js").ZoomWindow} zoomWindow
    */
-  constructor(api, page, closer) {
+  constructor(api, page, zoomWindow) {
     this.api = api;
     this.page = page;
-    this.closer = closer;
+    this.zoomWindow = zoomWindow;
     this.image = null;
     this.file = null;
     this.history = start();
-    this.answers = null;
+    this.masks = null;
     this.busy = 0;
     this.opening = 0;
   }
@@ -36,22 +37,22 @@ export class App {
     return activeObject(this.state);
   }
 
-  /** Read, send and encode an image; objects of the one before are put away. @param {File} file */
+  /** Read, send and encode an image; objects of the image before are dropped. @param {File} file */
   async open(file, history = start()) {
     const turn = ++this.opening;
     try {
       this.page.progress(S.reading(file.name), null);
-      const glimpse = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
+      const preview = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
       if (turn !== this.opening) return false;
-      if (glimpse)
-        this.page.glimpse({ pixels: glimpse, width: glimpse.width, height: glimpse.height, name: file.name });
+      if (preview)
+        this.page.preview({ pixels: preview, width: preview.width, height: preview.height, name: file.name });
       const about = await this.api.upload(
         file,
         (share) => turn === this.opening && this.page.progress(S.sending(share), share),
       );
       if (turn !== this.opening) return false;
       await saveImage(about.id, file).catch(() => say(S.storageFull));
-      await this.#take({ ...about, name: file.name }, file, history, turn);
+      await this.#setImage({ ...about, name: file.name }, file, history, turn);
       return true;
     } catch (error) {
       if (turn === this.opening) {
@@ -73,7 +74,7 @@ export class App {
       this.page.progress(S.reading(image.name), null);
       const about = await this.api.image(image.id);
       const file = await loadImage(image.id);
-      await this.#take({ ...about, name: image.name }, file, history, turn);
+      await this.#setImage({ ...about, name: image.name }, file, history, turn);
     } catch (error) {
       const file = error.lostImage ? await loadImage(image.id) : null;
       if (file) return this.open(file, history);
@@ -90,55 +91,55 @@ export class App {
     const before = this.history;
     this.history = reduce(before, action);
     if (this.history === before) return false;
-    this.#announce(action, before.present);
+    this.#announceAction(action, before.present);
     this.#save();
     this.refresh();
     return true;
   }
 
-  /** Ask for what is not known yet, and show what is. */
+  /** Request the masks that are not in the cache, and show the others. */
   refresh() {
     this.page.changed();
     if (!this.image) return;
     for (const object of this.state.objects) {
-      if (!this.answers.known(object)) this.#fetch(object);
-      else if (object.id === this.state.active) this.#speak(object);
+      if (!this.masks.get(object)) this.#fetch(object);
+      else if (object.id === this.state.active) this.#announceMask(object);
     }
   }
 
   async #fetch(object) {
-    const { answers } = this;
+    const { masks } = this;
     this.busy++;
     try {
-      // What one look gives is drawn at once; the answer itself may take several, and the encoder.
+      // The preview is one run of the decoder and is drawn at once; the mask may take several, and the encoder.
       const last = object.steps[object.steps.length - 1];
-      if (object === this.active && ["point", "box"].includes(last?.kind) && isOpen(last)) {
-        await answers.glimpse(object.steps).catch(() => null);
-        if (answers !== this.answers) return;
-        await this.page.glimpsed(); // the full question would take the processor from drawing
+      if (object === this.active && ["point", "box"].includes(last?.kind) && !hasPick(last)) {
+        await masks.fetchPreview(object.steps).catch(() => null);
+        if (masks !== this.masks) return;
+        await this.page.paint(); // the full request would take the processor from drawing
       }
-      await answers.of(object);
-      if (answers !== this.answers) return;
+      await masks.fetch(object);
+      if (masks !== this.masks) return;
       this.page.changed();
-      if (this.active === object) this.#speak(object);
+      if (this.active === object) this.#announceMask(object);
     } catch (error) {
-      if (answers === this.answers) sayFailure(error);
+      if (masks === this.masks) sayFailure(error);
     } finally {
       this.busy--;
     }
   }
 
-  /** Say what is selected now. */
-  #speak(object) {
-    const answer = this.answers.known(object);
-    if (!answer || !(object.steps.length || object.edits.length)) return;
-    const spoken = JSON.stringify([object.id, object.steps, object.edits]);
-    if (spoken === this.spoken) return;
-    this.spoken = spoken;
-    say(S.message.selected(nameOf(object), factsOf(answer)) + (answer.follows_prompt === false ? S.message.broken : ""));
+  /** Announce the mask of the active object, once. */
+  #announceMask(object) {
+    const mask = this.masks.get(object);
+    if (!mask || !(object.steps.length || object.edits.length)) return;
+    const key = JSON.stringify([object.id, object.steps, object.edits]);
+    if (key === this.announcedKey) return;
+    this.announcedKey = key;
+    say(S.message.selected(nameOf(object), factsOf(mask)) + (mask.follows_prompt === false ? S.message.broken : ""));
   }
 
-  #announce(action, before) {
+  #announceAction(action, before) {
     const object = before.objects.find((each) => each.id === (action.id ?? before.active));
     const line = {
       undo: () => S.message.undone,
@@ -148,11 +149,11 @@ export class App {
       open: () => S.message.reopened(nameOf(object)),
       remove: () => S.message.removed(nameOf(object)),
     }[action.type];
-    this.spoken = null;
+    this.announcedKey = null;
     if (line) say(line());
   }
 
-  async #take(image, file, history, turn) {
+  async #setImage(image, file, history, turn) {
     this.page.progress(S.encoding, null);
     const ready = this.api.ready(image.id);
     const exact = image.width * image.height <= EXACT;
@@ -162,11 +163,11 @@ export class App {
     this.file = file;
     this.history = history;
     const server = {
-      segment: (prompt, options) => this.#ask(image.id, prompt, options),
-      alternatives: (...clicks) => this.#patiently(() => this.api.alternatives(image.id, ...clicks)),
-      apart: (...clicks) => this.#patiently(() => this.api.apart(image.id, ...clicks)),
+      segment: (prompt, options) => this.#segment(image.id, prompt, options),
+      alternatives: (...clicks) => this.#withResend(() => this.api.alternatives(image.id, ...clicks)),
+      groups: (...clicks) => this.#withResend(() => this.api.groups(image.id, ...clicks)),
     };
-    this.answers = new Answers(this.image, server, () => this.state.objects);
+    this.masks = new MaskCache(this.image, server, () => this.state.objects);
     this.page.image(this.image);
     await ready;
     if (turn !== this.opening) return;
@@ -176,40 +177,40 @@ export class App {
     this.refresh();
   }
 
-  /** Ask; if the server has forgotten the image, send it again first: its name is the same. */
-  async #ask(id, prompt, options) {
+  /** Segment; if the server has forgotten the image, send it again first: its id is the same. */
+  async #segment(id, prompt, options) {
     try {
       return await this.api.segment(id, prompt, options);
     } catch (error) {
       if (options.store === false || options.preview || !(await this.sendAgain(error))) throw error;
       if (!prompt.logits) return this.api.segment(id, prompt, options);
-      throw Object.assign(new Error(error.message), { known: true, lostLogits: true });
+      throw Object.assign(new Error(error.message), { expected: true, lostLogits: true });
     }
   }
 
-  async #patiently(ask) {
+  async #withResend(send) {
     try {
-      return await ask();
+      return await send();
     } catch (error) {
-      if (await this.sendAgain(error)) return ask();
+      if (await this.sendAgain(error)) return send();
       throw error;
     }
   }
 
-  /** Make an object of its own for each thing that the active object's clicks are on. */
+  /** Split the active object: one object for each group of clicks on the same thing. */
   async split() {
     const object = this.active;
     if (!object || !canSplit(object)) return say(S.message.nothingToSplit);
     const { points, labels } = promptOf(object.steps);
     try {
-      const members = await this.answers.apart({ points, labels });
+      const groups = await this.masks.groups({ points, labels });
       if (this.active !== object) return;
-      if (members.length < 2) return say(S.message.oneObject);
-      const objects = members.map(({ points: own, labels: about }, member) => ({
-        steps: [{ kind: "member", points, labels, member, own: { points: own, labels: about } }],
+      if (groups.length < 2) return say(S.message.oneObject);
+      const objects = groups.map((own, group) => ({
+        steps: [{ kind: "group", points, labels, group, own: { points: own.points, labels: own.labels } }],
       }));
       this.act({ type: "split", objects });
-      say(S.message.split(members.length));
+      say(S.message.split(groups.length));
     } catch (error) {
       sayFailure(error);
     }
@@ -226,9 +227,4 @@ export class App {
   #save() {
     if (this.image && !saveSession(this.image, this.history)) say(S.storageFull);
   }
-}
-
-/** Whether a step leaves its answer to the model. */
-function isOpen({ candidate, alternative }) {
-  return typeof candidate !== "number" && typeof alternative !== "number";
 }

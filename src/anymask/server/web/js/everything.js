@@ -1,4 +1,4 @@
-/** Everything mode: regions come in while the server searches; one is highlighted, a click takes it. */
+/** Everything mode: regions come in while the server searches; one is highlighted, a click adds it. */
 
 import { say, sayFailure } from "./ui/live_region.js";
 import { iou } from "./core/bitmap.js";
@@ -6,7 +6,7 @@ import { byId } from "./ui/dom.js";
 import { Regions } from "./core/regions.js";
 import { S } from "./core/strings.js";
 
-const SAME = 0.999; // what a prompt must give to stand for a region
+const SAME = 0.999; // IoU from which a prompt gives the mask of a region
 
 export class Everything {
   /** @param {import("./app.js").App} app @param {() => void} draw */
@@ -19,7 +19,7 @@ export class Everything {
     this.running = false;
     this.place = null;
     byId("regions-stop").onclick = () => this.stop();
-    byId("regions-all").onclick = () => this.takeAll();
+    byId("regions-all").onclick = () => this.addAll();
     byId("regions-close").onclick = () => this.leave();
   }
 
@@ -65,35 +65,35 @@ export class Everything {
   }
 
   /** Towards parts (-1) or wholes (1). */
-  walk(by, place = this.place) {
+  changeLevel(by, place = this.place) {
     if (!place || !this.regions) return;
     this.place = place;
-    this.regions.walk(by, place);
-    this.#speak();
+    this.regions.changeLevel(by, place);
+    this.#announce();
     this.draw();
   }
 
   /** Make the region at a place an object. */
-  async take(place) {
+  async add(place) {
     this.place = place;
-    const found = this.current;
-    if (!found) return;
-    const object = await this.#objectOf(found.region);
+    const { current } = this;
+    if (!current) return;
+    const object = await this.#objectOf(current.region);
     this.app.act({ type: "add", objects: [object] });
-    this.#speak();
+    this.#announce();
   }
 
-  async takeAll() {
+  async addAll() {
     const objects = this.regions.all.map((region) => ({ steps: [asStep(region)] }));
     if (objects.length) this.app.act({ type: "add", objects });
     this.leave();
   }
 
-  #speak() {
-    const found = this.current;
-    if (!found) return;
-    const { bitmap, score } = found.region;
-    say(S.region(bitmap.area / (bitmap.width * bitmap.height), score, found.level, found.levels));
+  #announce() {
+    const { current } = this;
+    if (!current) return;
+    const { bitmap, score } = current.region;
+    say(S.region(bitmap.area / (bitmap.width * bitmap.height), score, current.level, current.levels));
   }
 
   /** A region as the prompt that gives the very same mask, so that it stays editable; else as it is. */
@@ -102,8 +102,8 @@ export class Everything {
     const [x, y] = region.point.map(Math.floor);
     const step = { kind: "point", x, y, label: 1, candidate: null };
     try {
-      const all = await this.app.answers.candidates([step]);
-      const index = all.findIndex((answer) => iou(answer.bitmap, region.bitmap) >= SAME);
+      const all = await this.app.masks.candidates([step]);
+      const index = all.findIndex((mask) => iou(mask.bitmap, region.bitmap) >= SAME);
       if (index >= 0) return { steps: [{ ...step, candidate: index }] };
     } catch (error) {
       sayFailure(error);
@@ -131,9 +131,9 @@ export class Everything {
             data.result.masks.map(regionOf),
             data.result.masks.map((mask) => mask.parent ?? -1),
           );
-        this.ended = name;
+        this.lastEvent = name;
         this.#show();
-        if (name === "failed") sayFailure(Object.assign(new Error(data.problem.detail), { known: true }));
+        if (name === "failed") sayFailure(Object.assign(new Error(data.problem.detail), { expected: true }));
       });
     } catch (error) {
       if (this.regions === regions) this.regions = null;
@@ -158,9 +158,9 @@ export class Everything {
     const { on, running } = this;
     const count = this.regions?.all.length ?? 0;
     byId("regions").hidden = !on;
-    byId("current").hidden = on;
+    byId("active-object").hidden = on;
     byId("tool-everything")?.setAttribute("aria-pressed", String(on));
-    const done = this.ended === "cancelled" || this.ended === "stopped" ? S.everythingStopped : S.everythingDone;
+    const done = this.lastEvent === "cancelled" || this.lastEvent === "stopped" ? S.everythingStopped : S.everythingDone;
     byId("regions-text").textContent = running ? S.everythingRunning(count) : done(count);
     const bar = byId("regions-bar");
     if (running && this.progress === null) bar.removeAttribute("value");

@@ -3,16 +3,16 @@
 import { say, sayFailure } from "./ui/live_region.js";
 import { Api } from "./net/api.js";
 import { App } from "./app.js";
-import { without } from "./core/bitmap.js";
-import { cleaned } from "./core/small_regions.js";
-import { Closer } from "./canvas/zoom_window.js";
+import { difference } from "./core/bitmap.js";
+import { removeSmallRegions } from "./core/small_regions.js";
+import { ZoomWindow } from "./canvas/zoom_window.js";
 import { commandsOf } from "./panels/commands.js";
-import { Current } from "./panels/active_object.js";
+import { ActiveObject } from "./panels/active_object.js";
 import { askForToken, showHelp } from "./panels/dialogs.js";
 import { byId, fillTexts } from "./ui/dom.js";
 import { Everything } from "./everything.js";
 import { gesturesOf, pixelAt } from "./canvas/gestures.js";
-import { Hover } from "./canvas/hover_preview.js";
+import { HoverPreview } from "./canvas/hover_preview.js";
 import { listenForImages } from "./panels/file_input.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { gather } from "./canvas/layers.js";
@@ -25,7 +25,7 @@ import { ExportPanel } from "./panels/export.js";
 import { nextTheme, startTheme } from "./ui/theme.js";
 import { ViewState } from "./core/view_state.js";
 import { makeToolbar } from "./panels/toolbar.js";
-import { findWords } from "./panels/text_search.js";
+import { searchText } from "./panels/text_search.js";
 
 const BRUSHES = [1, 2, 3, 5, 8, 12, 18, 26, 40, 60, 90, 130];
 
@@ -33,18 +33,18 @@ startTheme();
 fillTexts();
 byId("app").hidden = false;
 
-const ui = new ViewState();
+const view = new ViewState();
 const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
-const closer = new Closer(byId("closer"));
+const zoomWindow = new ZoomWindow(byId("zoom-window"));
 const app = new App(
   api,
-  { changed, glimpsed: () => stage.drawn(), image: showImage, glimpse: showGlimpse, progress: showProgress },
-  closer,
+  { changed, paint: () => stage.drawAndWait(), image: showImage, preview: showPreview, progress: showProgress },
+  zoomWindow,
 );
 const canvas = byId("canvas");
-const stage = new Stage(canvas, () => gather(app, ui, hover, everything));
-const hover = new Hover(
-  (steps, thorough) => app.answers.preview(steps, thorough),
+const stage = new Stage(canvas, () => gather(app, view, hover, everything));
+const hover = new HoverPreview(
+  (steps, thorough) => app.masks.requestPreview(steps, thorough),
   () => stage.draw(),
 );
 const everything = new Everything(app, () => stage.draw());
@@ -52,8 +52,8 @@ const act = {
   undo: () => app.act({ type: "undo" }) || say(S.message.nothingToUndo),
   redo: () => app.act({ type: "redo" }) || say(S.message.nothingToRedo),
   setTool,
-  pick: (place) => current.pick(place),
-  cycle: (by) => current.cycle(by),
+  pick: (place) => activeObject.pick(place),
+  cycle: (by) => activeObject.cycle(by),
   split: () => app.split(),
   setBrush,
   exclude: toggleExclude,
@@ -61,21 +61,21 @@ const act = {
   help: showHelp,
 };
 const toolbar = makeToolbar(act);
-const current = new Current(
-  byId("current-body"),
+const activeObject = new ActiveObject(
+  byId("active-body"),
   (action) => app.act(action),
-  { clean: previewCleaning, answer: showAnswer },
+  { clean: previewCleaning, alternative: previewAlternative },
   act.split,
 );
 const exportPanel = new ExportPanel(app);
 
-listenToPointers(stage, gesturesOf(app, ui, hover, stage, everything, showPlace));
-listenToKeys(canvas, commandsOf(app, ui, hover, stage, everything, { ...act, showPlace }));
+listenToPointers(stage, gesturesOf(app, view, hover, stage, everything, showPlace));
+listenToKeys(canvas, commandsOf(app, view, hover, stage, everything, { ...act, showPlace }));
 listenForImages((file) => openImage(file));
-findWords(app, everything);
+searchText(app, everything);
 stage.onView = ({ scale }) => {
   byId("zoom-fit").textContent = S.zoomLevel(scale);
-  lookCloser();
+  encodeVisible();
 };
 byId("zoom-in").onclick = () => stage.zoom(1.5);
 byId("zoom-out").onclick = () => stage.zoom(1 / 1.5);
@@ -87,7 +87,7 @@ canvas.addEventListener("blur", () => {
   stage.draw();
 });
 // For measuring and for tests: the application as it is, nothing that a page of another site could reach.
-Object.assign(window, { anymask: { app, ui, hover, stage, everything } });
+Object.assign(window, { anymask: { app, view, hover, stage, everything } });
 
 changed();
 app.restore().catch(sayFailure);
@@ -97,11 +97,11 @@ function openImage(file) {
   if (file.type && !file.type.startsWith("image/")) return say(S.notAnImage);
   everything.reset();
   hover.clear();
-  ui.reset();
+  view.reset();
   return app.open(file);
 }
 
-function showGlimpse(image) {
+function showPreview(image) {
   byId("welcome").hidden = true;
   byId("image-name").textContent = image.name;
   stage.setImage(image);
@@ -113,7 +113,7 @@ function showImage(image) {
   byId("image-name").textContent = image ? image.name : "";
   canvas.setAttribute("aria-label", image ? S.canvas(image.name) : S.noImage);
   stage.setImage(image);
-  lookCloser();
+  encodeVisible();
   changed();
 }
 
@@ -126,84 +126,84 @@ function showProgress(text, share = null) {
   else bar.value = share;
 }
 
-/** Something is different: draw everything that shows it. */
+/** Draw everything that shows the state. */
 function changed() {
   const { state, active, image } = app;
-  const answer = active && app.answers?.shown(active);
-  ui.clean = ui.peek = null;
-  toolbar.show(ui, app.history, image !== null, everything.on);
-  current.show(active, answer, image);
+  const mask = active && app.masks?.latest(active);
+  view.clean = view.alternative = null;
+  toolbar.show(view, app.history, image !== null, everything.on);
+  activeObject.show(active, mask);
   showObjects(
     byId("objects"),
     state,
-    (object) => app.answers?.known(object) ?? null,
+    (object) => app.masks?.get(object) ?? null,
     (action) => app.act(action),
   );
-  if (active && app.answers?.known(active)) showAlternatives(active);
+  if (active && app.masks?.get(active)) showAlternatives(active);
   stage.draw();
 }
 
-/** What else was meant comes after the mask itself, so that nobody waits for it. */
+/** The alternatives come after the mask itself, so that nobody waits for them. */
 async function showAlternatives(object) {
   const last = object.steps[object.steps.length - 1];
   if (!["point", "box"].includes(last?.kind)) return;
   try {
-    const alternatives = await alternativesOf(app.answers, object.steps);
-    if (app.active === object) current.showAlternatives(alternatives, object, app.image);
+    const alternatives = await alternativesOf(app.masks, object.steps);
+    if (app.active === object) activeObject.showAlternatives(alternatives, object, app.image);
   } catch {
-    // The mask itself was refused for the same reason, and that was said.
+    // The mask itself failed for the same reason, and that was said.
   }
 }
 
-/** Show another answer on the stage while it is being thought about. */
-function showAnswer(answer) {
-  ui.peek = answer;
+/** Show an alternative on the stage while the cursor is on its button. @param {object | null} mask */
+function previewAlternative(mask) {
+  view.alternative = mask;
   stage.draw();
 }
 
-function lookCloser() {
+function encodeVisible() {
   const { image } = app;
-  closer.at(stage, async (window) => {
-    const seen = image && image === app.image ? await api.look(image.id, window) : null;
-    if (seen) hover.again();
-    return seen;
+  zoomWindow.at(stage, async (window) => {
+    const encoded = image && image === app.image ? await api.encodeWindow(image.id, window) : null;
+    if (encoded) hover.refresh();
+    return encoded;
   });
 }
 
 function setTool(tool) {
-  ui.tool = tool;
+  view.tool = tool;
   if (tool !== "select") hover.clear();
-  ui.corner = ui.draft = null;
+  view.corner = view.draft = null;
   canvas.dataset.tool = tool;
   say(S[tool]);
-  toolbar.show(ui, app.history, app.image !== null, everything.on);
+  toolbar.show(view, app.history, app.image !== null, everything.on);
   stage.draw();
 }
 
 function toggleExclude() {
-  ui.exclude = !ui.exclude;
+  view.exclude = !view.exclude;
   hover.clear();
-  say(S.message.excluding(ui.exclude));
-  toolbar.show(ui, app.history, app.image !== null, everything.on);
+  say(S.message.excluding(view.exclude));
+  toolbar.show(view, app.history, app.image !== null, everything.on);
 }
 
 function setBrush(by) {
-  const at = BRUSHES.indexOf(ui.brushSize);
-  ui.brushSize = BRUSHES[Math.max(0, Math.min(BRUSHES.length - 1, at + by))];
-  say(`${S.brushSize}: ${S.pixels(ui.brushSize)}`);
+  const at = BRUSHES.indexOf(view.brushSize);
+  view.brushSize = BRUSHES[Math.max(0, Math.min(BRUSHES.length - 1, at + by))];
+  say(`${S.brushSize}: ${S.pixels(view.brushSize)}`);
   stage.draw();
 }
 
-/** Show what cleaning would do to the object at hand. */
+/** Show what the clean-up would do to the active object. */
 function previewCleaning(clean) {
-  ui.clean = null;
-  const answer = app.active && app.answers.shown(app.active);
-  if (!clean || !answer) {
+  view.clean = null;
+  const mask = app.active && app.masks.latest(app.active);
+  if (!clean || !mask) {
     stage.draw();
     return { filled: [], dropped: [] };
   }
-  const { bitmap, filled, dropped } = cleaned(answer.bitmap, clean.holes, clean.islands);
-  ui.clean = { filled: without(bitmap, answer.bitmap), dropped: without(answer.bitmap, bitmap) };
+  const { bitmap, filled, dropped } = removeSmallRegions(mask.bitmap, clean.holes, clean.islands);
+  view.clean = { filled: difference(bitmap, mask.bitmap), dropped: difference(mask.bitmap, bitmap) };
   stage.draw();
   return { filled, dropped };
 }

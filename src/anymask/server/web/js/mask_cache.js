@@ -1,76 +1,77 @@
-/** From steps to masks: asks the server, remembers, and applies edits. Undo needs no server: earlier masks stay in the cache. */
+/** From steps to masks: requests them from the server, caches them, and applies edits. Undo needs no server: earlier masks stay in the cache. */
 
-import { undecided } from "./core/alternatives.js";
+import { lastWithoutPick } from "./core/alternatives.js";
 import { emptyBitmap, fromRle } from "./core/bitmap.js";
-import { edited } from "./core/edits.js";
+import { applyEdit } from "./core/edits.js";
 
-const GLIMPSES = 8;
+const PREVIEWS = 8;
 
 /** @typedef {import("./core/bitmap.js").ObjectMask} ObjectMask */
 
-export class Answers {
-  static room = 160e6; // bytes of masks to remember
+export class MaskCache {
+  static maxBytes = 160e6; // of masks
 
   /**
    * @param {{width: number, height: number}} image
-   * @param {object} server asks about this image: segment(prompt, options), alternatives(points, labels, window) and
-   *   apart(points, labels)
-   * @param {() => object[]} objects those of the moment: their masks are not forgotten
+   * @param {object} server requests about this image: segment(prompt, options), alternatives(points, labels, window)
+   *   and groups(points, labels)
+   * @param {() => object[]} objects the present ones: their masks stay in the cache
    */
   constructor(image, server, objects) {
     this.image = image;
     this.server = server;
     this.objects = objects;
-    this.cache = new Map(); // by steps: the answer or its promise, oldest first
-    this.edited = new WeakMap(); // by mask: results of edits on it
-    this.looking = new Map(); // by steps: a look that is under way
-    this.glimpses = new Map(); // by steps: what one look gave, until the answer is here
-    this.lastShown = new Map(); // by object id: what was drawn last, until there is anything newer
+    this.entries = new Map(); // by steps: {promise, value, bytes}, oldest first
+    this.editResults = new WeakMap(); // by mask: results of edits on it
+    this.pendingPreviews = new Map(); // by steps: the promise of a preview
+    this.previews = new Map(); // by steps: shown until the mask is here
+    this.lastDrawn = new Map(); // by object id: shown until there is anything newer
   }
 
-  /** The mask of an object with its edits, if it is known already. @returns {ObjectMask | null} */
-  known(object) {
-    const answer = this.#look(object.steps);
-    return answer ? this.#withEdits(answer, object.edits) : null;
+  /** The mask of an object with its edits, if it is in the cache. @returns {ObjectMask | null} */
+  get(object) {
+    const mask = this.#lookUp(object.steps);
+    return mask ? this.#withEdits(mask, object.edits) : null;
   }
 
-  /** The mask to draw: while the answer is being made what one look gave, or the last one known. */
-  shown(object) {
-    const glimpse = this.glimpses.get(keyOf(object.steps));
-    const answer = this.known(object) ?? (glimpse ? this.#withEdits(glimpse, object.edits) : null);
-    if (answer) this.lastShown.set(object.id, answer);
-    return answer ?? this.lastShown.get(object.id) ?? null;
+  /** The mask to draw: the object's own, or its preview, or the last one drawn. @returns {ObjectMask | null} */
+  latest(object) {
+    const preview = this.previews.get(keyOf(object.steps));
+    const mask = this.get(object) ?? (preview ? this.#withEdits(preview, object.edits) : null);
+    if (mask) this.lastDrawn.set(object.id, mask);
+    return mask ?? this.lastDrawn.get(object.id) ?? null;
   }
 
   /** The mask of an object with its edits. @returns {Promise<ObjectMask>} */
-  async of(object) {
-    return this.#withEdits(await this.to(object.steps), object.edits);
+  async fetch(object) {
+    return this.#withEdits(await this.fetchSteps(object.steps), object.edits);
   }
 
-  /** The answer to steps. @returns {Promise<ObjectMask>} */
-  async to(steps) {
+  /** The mask that steps give. @returns {Promise<ObjectMask>} */
+  async fetchSteps(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
     return this.#once(keyOf(steps), async () => {
-      if (last.kind === "mask") return regionOf(last);
-      const [list, place] = placeOf(last);
-      if (list === null) return answerOf(await this.#request(steps, {}));
-      const all = await (list === "apart" ? this.apart(last) : this[list](steps));
-      return all[Math.min(place, all.length - 1)];
+      if (last.kind === "mask") return maskOfRegion(last);
+      const [list, index] = pickOf(last);
+      if (list === null) return maskFromJson(await this.#request(steps, {}));
+      const all = await (list === "groups" ? this.groups(last) : this[list](steps));
+      return all[Math.min(index, all.length - 1)];
     });
   }
 
-  /** What one look at the steps gives, to be shown until the answer is here. @returns {Promise<ObjectMask>} */
-  async glimpse(steps) {
+  /** The preview of steps, to be shown until the mask is here. @returns {Promise<ObjectMask>} */
+  async fetchPreview(steps) {
     const key = keyOf(steps);
-    if (!this.glimpses.has(key)) this.storePreview(steps, await (this.looking.get(key) ?? this.preview(steps)));
-    return this.glimpses.get(key);
+    if (!this.previews.has(key)) {
+      this.storePreview(steps, await (this.pendingPreviews.get(key) ?? this.requestPreview(steps)));
+    }
+    return this.previews.get(key);
   }
 
-  /** Remember what one look gave. */
-  storePreview(steps, answer) {
-    this.glimpses.set(keyOf(steps), answer);
-    if (this.glimpses.size > GLIMPSES) this.glimpses.delete(this.glimpses.keys().next().value);
+  storePreview(steps, mask) {
+    this.previews.set(keyOf(steps), mask);
+    if (this.previews.size > PREVIEWS) this.previews.delete(this.previews.keys().next().value);
   }
 
   /** What the clicks may mean, the best first. @returns {Promise<ObjectMask[]>} */
@@ -78,48 +79,53 @@ export class Answers {
     const { points, labels } = promptOf(steps);
     const { window = null } = steps[steps.length - 1];
     return this.#once(listKey("alternatives", steps), async () =>
-      (await this.server.alternatives(points, labels, window)).map(answerOf),
+      (await this.server.alternatives(points, labels, window)).map(maskFromJson),
     );
   }
 
-  /** A mask for each object that some points are on, with its points. @returns {Promise<ObjectMask[]>} */
-  apart({ points, labels }) {
-    return this.#once(listKey("apart", [{ points, labels }]), async () =>
-      (await this.server.apart(points, labels)).map((mask) => ({
-        ...answerOf(mask),
+  /** A mask for each group of points that are on one object, with its points. @returns {Promise<ObjectMask[]>} */
+  groups({ points, labels }) {
+    return this.#once(listKey("groups", [{ points, labels }]), async () =>
+      (await this.server.groups(points, labels)).map((mask) => ({
+        ...maskFromJson(mask),
         points: mask.points,
         labels: mask.labels,
       })),
     );
   }
 
-  /** The model's answers to the last step, in its own order. @returns {Promise<ObjectMask[]>} */
+  /** The model's masks for the last step, in its own order. @returns {Promise<ObjectMask[]>} */
   candidates(steps) {
     return this.#once(listKey("candidates", steps), async () => {
-      const mask = await this.#request(undecided(steps), { candidates: true });
-      return mask.candidates.map(answerOf);
+      const mask = await this.#request(lastWithoutPick(steps), { candidates: true });
+      return mask.candidates.map(maskFromJson);
     });
   }
 
-  /** What a click at the cursor would give, or one look at it; not remembered. @returns {Promise<ObjectMask>} */
-  preview(steps, thorough = false) {
+  /**
+   * What a click at the cursor would give; not cached.
+   *
+   * @param {boolean} thorough the mask that a click gives, without refinement, instead of one run of the decoder
+   * @returns {Promise<ObjectMask>}
+   */
+  requestPreview(steps, thorough = false) {
     const key = keyOf(steps);
-    const look = (async () => {
+    const preview = (async () => {
       const options = { ...windowOf(steps), ...(thorough ? { refine: "off", store: false } : { preview: true }) };
-      return answerOf(await this.server.segment(await this.#prompt(steps), options));
+      return maskFromJson(await this.server.segment(await this.#prompt(steps), options));
     })();
-    const over = () => this.looking.get(key) === look && this.looking.delete(key);
-    this.looking.set(key, look); // a click on the place that is looked at need not ask once more
-    look.then(over, over);
-    return look;
+    const settled = () => this.pendingPreviews.get(key) === preview && this.pendingPreviews.delete(key);
+    this.pendingPreviews.set(key, preview); // a click on the same place needs no second request
+    preview.then(settled, settled);
+    return preview;
   }
 
-  /** The prompt of the last step, which builds on the answer before; but a box begins anew. */
+  /** The prompt of the last step, which builds on the mask before; but a box begins anew. */
   async #prompt(steps) {
     const prompt = promptOf(steps);
     const before = steps.slice(0, -1);
     if (before.length && steps[steps.length - 1].kind !== "box") {
-      const earlier = await this.to(before);
+      const earlier = await this.fetchSteps(before);
       if (earlier.logits) prompt.logits = earlier.logits;
       else if (earlier.rle) prompt.mask = earlier.rle;
     }
@@ -131,80 +137,82 @@ export class Answers {
     try {
       return await this.server.segment(prompt, { ...options, ...windowOf(steps) });
     } catch (error) {
-      // The server has forgotten the earlier answer: ask for that one again, then for this.
+      // The server has forgotten the earlier mask: request that one again, then this.
       if (!prompt.logits || !error.lostLogits || again) throw error;
-      for (const [key, { value }] of this.cache) if (value) this.cache.delete(key);
+      for (const [key, { value }] of this.entries) if (value) this.entries.delete(key);
       return this.#request(steps, options, true);
     }
   }
 
   #once(key, make) {
-    const found = this.cache.get(key);
-    if (found) {
-      this.cache.delete(key);
-      this.cache.set(key, found);
-      return found.promise;
+    const existing = this.entries.get(key);
+    if (existing) {
+      this.entries.delete(key);
+      this.entries.set(key, existing);
+      return existing.promise;
     }
     const entry = { promise: make(), value: null, bytes: 0 };
-    this.cache.set(key, entry);
+    this.entries.set(key, entry);
     entry.promise.then(
       (value) => {
         entry.value = value;
-        entry.bytes = [value].flat().reduce((bytes, answer) => bytes + 3 * answer.bitmap.data.length, 256);
-        this.#forgetOldest();
+        entry.bytes = [value].flat().reduce((bytes, mask) => bytes + 3 * mask.bitmap.data.length, 256);
+        this.#evict();
       },
-      () => this.cache.get(key) === entry && this.cache.delete(key),
+      () => this.entries.get(key) === entry && this.entries.delete(key),
     );
     return entry.promise;
   }
 
-  #look(steps) {
+  #lookUp(steps) {
     if (!steps.length) return this.#empty();
     const last = steps[steps.length - 1];
-    const known = this.cache.get(keyOf(steps))?.value;
-    if (known) return known;
-    const [list, place] = placeOf(last);
-    const all = list && this.cache.get(listKey(list, steps))?.value;
-    return all ? all[Math.min(place, all.length - 1)] : null;
+    const mask = this.entries.get(keyOf(steps))?.value;
+    if (mask) return mask;
+    const [list, index] = pickOf(last);
+    const all = list && this.entries.get(listKey(list, steps))?.value;
+    return all ? all[Math.min(index, all.length - 1)] : null;
   }
 
-  #forgetOldest() {
-    let bytes = [...this.cache.values()].reduce((total, entry) => total + entry.bytes, 0);
-    if (bytes <= Answers.room) return;
+  /** Remove the oldest entries until the rest fits, but none of the present objects. */
+  #evict() {
+    let bytes = [...this.entries.values()].reduce((total, entry) => total + entry.bytes, 0);
+    if (bytes <= MaskCache.maxBytes) return;
     const used = new Set(this.objects().map((object) => keyOf(object.steps)));
-    for (const [key, entry] of this.cache) {
-      if (bytes <= Answers.room) return;
+    for (const [key, entry] of this.entries) {
+      if (bytes <= MaskCache.maxBytes) return;
       if (!entry.value || used.has(key)) continue;
-      this.cache.delete(key);
+      this.entries.delete(key);
       bytes -= entry.bytes;
     }
   }
 
-  #withEdits(answer, edits) {
-    if (!edits.length) return answer;
-    const before = this.#withEdits(answer, edits.slice(0, -1));
-    if (!this.edited.has(before)) this.edited.set(before, new Map());
-    const results = this.edited.get(before);
-    const key = JSON.stringify(edits[edits.length - 1]);
+  #withEdits(mask, edits) {
+    if (!edits.length) return mask;
+    const before = this.#withEdits(mask, edits.slice(0, -1));
+    if (!this.editResults.has(before)) this.editResults.set(before, new Map());
+    const results = this.editResults.get(before);
+    const edit = edits[edits.length - 1];
+    const key = JSON.stringify(edit);
     if (!results.has(key)) {
-      results.set(key, { ...before, bitmap: edited(before.bitmap, edits[edits.length - 1]), rle: null, byHand: true });
+      results.set(key, { ...before, bitmap: applyEdit(before.bitmap, edit), rle: null, byHand: true });
     }
     return results.get(key);
   }
 
   #empty() {
-    this.nothing ??= {
+    this.emptyMask ??= {
       bitmap: emptyBitmap(this.image.width, this.image.height),
       score: null,
       stability: null,
       follows_prompt: null,
       logits: null,
     };
-    return this.nothing;
+    return this.emptyMask;
   }
 }
 
-/** What the server is asked: all points and the box up to the last step. */
+/** The prompt for the server: all points and the box up to the last step. */
 export function promptOf(steps) {
   const points = [];
   const labels = [];
@@ -212,7 +220,7 @@ export function promptOf(steps) {
     if (step.kind === "point") {
       points.push([step.x, step.y]);
       labels.push(step.label);
-    } else if (step.kind === "member") {
+    } else if (step.kind === "group") {
       points.push(...step.own.points);
       labels.push(...step.own.labels);
     }
@@ -221,13 +229,13 @@ export function promptOf(steps) {
   return { points, labels, box };
 }
 
-/** What was visible when the last step was made, if that was closer than the whole image. */
+/** What was visible when the last step was made, if the view was zoomed in. */
 function windowOf(steps) {
   const { window } = steps[steps.length - 1];
   return window ? { window } : {};
 }
 
-function answerOf(mask) {
+function maskFromJson(mask) {
   return {
     bitmap: fromRle(mask.rle),
     rle: null,
@@ -238,24 +246,24 @@ function answerOf(mask) {
   };
 }
 
-function regionOf(step) {
+function maskOfRegion(step) {
   const { rle, score = null, stability = null } = step;
   return { bitmap: fromRle(rle), rle, score, stability, follows_prompt: null, logits: null };
 }
 
 const keyOf = (steps) => JSON.stringify(steps);
 
-/** The list of answers that a step picks one of, and which; [null, null] if it leaves that to the model. */
-function placeOf({ kind, member, alternative, candidate }) {
-  if (kind === "member") return ["apart", member];
+/** The list of masks that a step picks one of, and the index; [null, null] if it leaves that to anymask. */
+function pickOf({ kind, group, alternative, candidate }) {
+  if (kind === "group") return ["groups", group];
   if (typeof alternative === "number") return ["alternatives", alternative];
   return typeof candidate === "number" ? ["candidates", candidate] : [null, null];
 }
 
 function listKey(list, steps) {
   const last = steps[steps.length - 1];
-  if (list === "apart") return `apart ${JSON.stringify([last.points, last.labels])}`;
-  if (list === "candidates") return `candidates ${keyOf(undecided(steps))}`;
+  if (list === "groups") return `groups ${JSON.stringify([last.points, last.labels])}`;
+  if (list === "candidates") return `candidates ${keyOf(lastWithoutPick(steps))}`;
   const { points, labels } = promptOf(steps);
   return `alternatives ${JSON.stringify([points, labels, last.window ?? null])}`;
 }

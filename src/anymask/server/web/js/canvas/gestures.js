@@ -1,8 +1,8 @@
-/** What pointers mean under each tool: asking with clicks and boxes, painting, moving markers, taking regions. */
+/** What pointers mean under each tool: prompts with clicks and boxes, painting, moving markers, taking regions. */
 
 import { say } from "../ui/live_region.js";
 import { emptyBitmap } from "../core/bitmap.js";
-import { edited } from "../core/edits.js";
+import { applyEdit } from "../core/edits.js";
 import { S } from "../core/strings.js";
 import { toScreen } from "../core/viewport.js";
 
@@ -19,62 +19,62 @@ export function pixelAt(image, { x, y }) {
  * The listeners of pointer.js for an application.
  *
  * @param {import("../app.js").App} app
- * @param {import("../core/view_state.js").ViewState} ui
- * @param {import("./hover_preview.js").Hover} hover
+ * @param {import("../core/view_state.js").ViewState} view
+ * @param {import("./hover_preview.js").HoverPreview} hover
  * @param {import("./stage.js").Stage} stage
  * @param {import("../everything.js").Everything} everything
  * @param {(place: {x: number, y: number} | null) => void} showPlace
  */
-export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
-  const excludes = (event, right) => right || event.altKey || ui.exclude;
+export function gesturesOf(app, view, hover, stage, everything, showPlace) {
+  const excludes = (event, right) => right || event.altKey || view.exclude;
 
   const gesture = (place) => {
-    ui.crosshair = null;
-    if (ui.tool === "pan") return "pan";
-    if (everything.on) return "ask";
-    if (ui.tool === "brush" || ui.tool === "erase") return "paint";
-    ui.grip = markerAt(app, stage, place);
-    return ui.grip === null ? "ask" : "drag";
+    view.crosshair = null;
+    if (view.tool === "pan") return "pan";
+    if (everything.on) return "prompt";
+    if (view.tool === "brush" || view.tool === "erase") return "paint";
+    view.pressedMarker = markerAt(app, stage, place);
+    return view.pressedMarker === null ? "prompt" : "drag";
   };
 
   const move = (place, event) => {
     showPlace(place);
-    ui.pointer = pixelAt(app.image, place);
-    if (event.pointerType !== "touch" && ui.crosshair) ui.crosshair = null;
+    view.pointer = pixelAt(app.image, place);
+    if (event.pointerType !== "touch" && view.crosshair) view.crosshair = null;
     if (everything.on) return everything.hover(place);
-    if (ui.tool !== "select") return stage.draw();
-    previewAt(app, ui, hover, ui.pointer, excludes(event, false));
+    if (view.tool !== "select") return stage.draw();
+    previewAt(app, view, hover, view.pointer, excludes(event, false));
   };
 
   const leave = () => {
-    ui.pointer = null;
+    view.pointer = null;
     hover.clear();
     everything.hover(null);
     showPlace(null);
   };
 
   const click = (place, event, right) => {
-    if (everything.on) return everything.take(place);
-    if (ui.tool !== "select" && !right) return;
+    if (everything.on) return everything.add(place);
+    if (view.tool !== "select" && !right) return;
     const pixel = pixelAt(app.image, place);
     if (!pixel) return say(S.message.outside);
-    ask(app, ui, hover, pixel, excludes(event, right));
+    addPoint(app, view, hover, pixel, excludes(event, right));
   };
 
   const box = (from, to) => {
-    ui.draft = null;
+    view.draft = null;
     const corners = boxOf(app.image, from, to);
-    if (ui.tool !== "select" || everything.on) return stage.draw();
+    if (view.tool !== "select" || everything.on) return stage.draw();
     if (!corners) {
       say(S.message.boxTooSmall);
       return stage.draw();
     }
-    askBox(app, hover, corners);
+    addBox(app, hover, corners);
   };
 
   const boxDraft = (from, to) => {
     hover.clear();
-    ui.draft = from && ui.tool === "select" && !everything.on ? boxOf(app.image, from, to) : null;
+    view.draft = from && view.tool === "select" && !everything.on ? boxOf(app.image, from, to) : null;
     stage.draw();
   };
 
@@ -85,38 +85,38 @@ export function gesturesOf(app, ui, hover, stage, everything, showPlace) {
     click,
     box,
     boxDraft,
-    ...painting(app, ui, stage),
-    ...dragging(app, ui, stage),
+    ...painting(app, view, stage),
+    ...dragging(app, view, stage),
     wheel,
   };
 
   function wheel(direction, place) {
     if (!everything.on) return false;
-    everything.walk(direction < 0 ? 1 : -1, place);
+    everything.changeLevel(direction < 0 ? 1 : -1, place);
     return true;
   }
 }
 
-/** Preview what asking at a pixel would give. */
-export function previewAt(app, ui, hover, pixel, exclude) {
+/** Preview the mask that a click at a pixel would give. */
+export function previewAt(app, view, hover, pixel, exclude) {
   if (!pixel || (exclude && !app.active)) return hover.clear();
   hover.at([...(app.active?.steps ?? []), pointStep(app, pixel, exclude)]);
 }
 
 /** Include or exclude a pixel. */
-export function ask(app, ui, hover, pixel, exclude) {
+export function addPoint(app, view, hover, pixel, exclude) {
   const step = pointStep(app, pixel, exclude);
   const steps = [...(app.active?.steps ?? []), step];
-  const guess = hover.to(steps);
-  if (guess) app.answers.storePreview(steps, guess); // the preview of the same place stays in sight
+  const preview = hover.maskFor(steps);
+  if (preview) app.masks.storePreview(steps, preview); // the preview of the same place stays in sight
   app.act({ type: "step", step });
   hover.clear();
 }
 
-/** Ask with a box [x0, y0, x1, y1]. */
-export function askBox(app, hover, box) {
+/** Prompt with a box [x0, y0, x1, y1]. */
+export function addBox(app, hover, box) {
   hover.clear();
-  app.act({ type: "step", step: { kind: "box", box, candidate: null, ...closer(app) } });
+  app.act({ type: "step", step: { kind: "box", box, candidate: null, ...windowOf(app) } });
 }
 
 /** A box of whole pixels within the image, or null if there is next to nothing in it. */
@@ -130,12 +130,12 @@ export function boxOf(image, a, b) {
 }
 
 function pointStep(app, { x, y }, exclude) {
-  return { kind: "point", x, y, label: exclude ? 0 : 1, candidate: null, ...closer(app) };
+  return { kind: "point", x, y, label: exclude ? 0 : 1, candidate: null, ...windowOf(app) };
 }
 
-/** What is visible, where that is closer than the model saw the whole image. */
-function closer({ closer: looking }) {
-  return looking.visible ? { window: looking.visible } : {};
+/** What is visible, where that is finer than the encoding of the whole image. */
+function windowOf({ zoomWindow }) {
+  return zoomWindow.visible ? { window: zoomWindow.visible } : {};
 }
 
 function markerAt(app, stage, place) {
@@ -149,46 +149,46 @@ function markerAt(app, stage, place) {
   return near < 0 ? null : near;
 }
 
-/** Moving a marker; a click on it takes it away. */
-function dragging(app, ui, stage) {
+/** Moving a marker; a click on it removes it. */
+function dragging(app, view, stage) {
   return {
     drag(place) {
       const pixel = pixelAt(app.image, place);
-      if (pixel) ui.drag = { index: ui.grip, place: pixel };
+      if (pixel) view.drag = { index: view.pressedMarker, place: pixel };
       stage.draw();
     },
-    dragged(place, cancelled) {
+    dragEnd(place, cancelled) {
       const pixel = place && pixelAt(app.image, place);
-      ui.drag = null;
+      view.drag = null;
       if (cancelled) return stage.draw();
-      if (pixel) app.act({ type: "moveStep", index: ui.grip, ...pixel });
-      else if (!place) app.act({ type: "removeStep", index: ui.grip });
+      if (pixel) app.act({ type: "moveStep", index: view.pressedMarker, ...pixel });
+      else if (!place) app.act({ type: "removeStep", index: view.pressedMarker });
     },
   };
 }
 
 /** A stroke is painted piece by piece and becomes one edit when it ends. */
-function painting(app, ui, stage) {
+function painting(app, view, stage) {
   return {
     paint(place) {
       const pixel = { x: Math.floor(place.x), y: Math.floor(place.y) };
-      ui.pointer = pixel;
-      const kind = ui.tool === "erase" ? "erase" : "brush";
-      const answer = app.active && app.answers.shown(app.active);
-      ui.stroke ??= { kind, path: [], bitmap: answer?.bitmap ?? emptyBitmap(app.image.width, app.image.height) };
-      const { path } = ui.stroke;
+      view.pointer = pixel;
+      const kind = view.tool === "erase" ? "erase" : "brush";
+      const mask = app.active && app.masks.latest(app.active);
+      view.stroke ??= { kind, path: [], bitmap: mask?.bitmap ?? emptyBitmap(app.image.width, app.image.height) };
+      const { path } = view.stroke;
       const last = path[path.length - 1];
       if (last && last[0] === pixel.x && last[1] === pixel.y) return;
       path.push([pixel.x, pixel.y]);
-      const piece = { kind, path: path.slice(-2), size: ui.brushSize };
-      ui.stroke.bitmap = edited(ui.stroke.bitmap, piece);
+      const piece = { kind, path: path.slice(-2), size: view.brushSize };
+      view.stroke.bitmap = applyEdit(view.stroke.bitmap, piece);
       stage.draw();
     },
-    painted(cancelled) {
-      const { stroke } = ui;
-      ui.stroke = null;
+    paintEnd(cancelled) {
+      const { stroke } = view;
+      view.stroke = null;
       if (!stroke || cancelled || (stroke.kind === "erase" && !app.active)) return stage.draw();
-      app.act({ type: "edit", edit: { kind: stroke.kind, path: stroke.path, size: ui.brushSize } });
+      app.act({ type: "edit", edit: { kind: stroke.kind, path: stroke.path, size: view.brushSize } });
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Drawing the stage: the image, masks without smoothing when magnified, and what is asked on top. */
+/** Drawing the stage: the image, masks without smoothing when magnified, and prompts on top. */
 
 import { outline } from "../core/outline.js";
 import { COLOURS } from "../core/palette.js";
@@ -10,7 +10,7 @@ const INCLUDE = "#0f9d34";
 const EXCLUDE = "#d8141c";
 const GRID_FROM = 14; // screen pixels per pixel of the image
 
-/** @param {CanvasRenderingContext2D} context @param {object} scene what `Stage` gathered */
+/** @param {CanvasRenderingContext2D} context @param {object} scene from `Stage` */
 export function paintStage(context, scene) {
   const { ratio, viewport, image } = scene;
   const { width, height } = context.canvas;
@@ -39,17 +39,17 @@ function backdropOf(context, { image, viewport, ratio }) {
   const { width, height } = context.canvas;
   const { scale, x, y } = viewport;
   const key = [width, height, ratio, scale, x, y].join();
-  let drawn = backdrops.get(context);
-  if (drawn?.key === key && drawn.pixels === image.pixels) return drawn.canvas;
-  const canvas = drawn?.canvas ?? document.createElement("canvas");
+  let backdrop = backdrops.get(context);
+  if (backdrop?.key === key && backdrop.pixels === image.pixels) return backdrop.canvas;
+  const canvas = backdrop?.canvas ?? document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height]; // clears it, too
   const own = canvas.getContext("2d");
   inImage(own, ratio, viewport);
   own.imageSmoothingEnabled = scale * ratio < 3;
   own.imageSmoothingQuality = scale * ratio < 1 ? "high" : "low";
   own.drawImage(image.pixels, 0, 0, image.width, image.height);
-  drawn = { key, pixels: image.pixels, canvas };
-  backdrops.set(context, drawn);
+  backdrop = { key, pixels: image.pixels, canvas };
+  backdrops.set(context, backdrop);
   return canvas;
 }
 
@@ -96,7 +96,7 @@ function paintGrid(context, { viewport, image, stage }) {
   context.stroke();
 }
 
-/** A point: a round plus for include, a square minus for exclude; so the shape tells them apart, too. */
+/** A point: a round plus for include, a square minus for exclude; the shapes differ, too. */
 function paintMarker(context, scene, marker) {
   const { viewport, unit } = scene;
   if (marker.box) return paintBox(context, scene, marker.box, false);

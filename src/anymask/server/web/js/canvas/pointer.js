@@ -1,4 +1,4 @@
-/** Mouse, pen and fingers on the stage, turned into what was meant: hover, click, box, stroke, pan, zoom. */
+/** Mouse, pen and fingers on the stage, turned into gestures: hover, click, box, stroke, pan, zoom. */
 
 const SLACK = 5; // screen pixels a click may move
 const SLACK_TOUCH = 10;
@@ -8,8 +8,8 @@ const WHEEL = 0.0018;
  * Listen to a stage.
  *
  * @param {import("./stage.js").Stage} stage
- * @param {object} handlers what to do: `gesture(place, event)` names what a press starts ("ask" | "paint" | "pan" |
- *   "drag"), the others are told of it: hover, leave, click, box, boxDraft, paint, painted, drag, dragged, wheel.
+ * @param {object} handlers what to do: `gesture(place, event)` names what a press starts ("prompt" | "paint" | "pan" |
+ *   "drag"), the others follow it: hover, leave, click, box, boxDraft, paint, paintEnd, drag, dragEnd, wheel.
  */
 export function listenToPointers(stage, handlers) {
   const { canvas } = stage;
@@ -20,7 +20,7 @@ export function listenToPointers(stage, handlers) {
     if (!stage.image) return;
     canvas.setPointerCapture(event.pointerId);
     canvas.focus({ preventScroll: true });
-    canvas.classList.add("pointed"); // who points needs no ring around the image
+    canvas.classList.add("mouse-used"); // no focus ring while the mouse is in use
     const local = stage.localOf(event);
     if (event.pointerType === "touch") fingers.set(event.pointerId, local);
     if (fingers.size > 1) {
@@ -29,7 +29,7 @@ export function listenToPointers(stage, handlers) {
       return;
     }
     const place = stage.placeOf(event);
-    const kind = event.button === 1 ? "pan" : event.button === 2 ? "ask" : handlers.gesture(place, event);
+    const kind = event.button === 1 ? "pan" : event.button === 2 ? "prompt" : handlers.gesture(place, event);
     press = { kind, place, local, last: local, button: event.button, moved: false, event };
     if (kind === "paint") handlers.paint(place, event);
   };
@@ -56,23 +56,23 @@ export function listenToPointers(stage, handlers) {
   const up = (event) => {
     fingers.delete(event.pointerId);
     if (!press) return;
-    const ended = press;
-    if (ended.kind === "pinch") {
+    const last = press;
+    if (last.kind === "pinch") {
       if (!fingers.size) press = null;
       return;
     }
     press = null;
     const place = stage.placeOf(event);
-    if (ended.kind === "paint") handlers.painted();
-    else if (ended.kind === "drag") handlers.dragged(ended.moved ? place : null);
-    else if (ended.kind === "ask" && !ended.moved) handlers.click(ended.place, event, ended.button === 2);
-    else if (ended.kind === "ask" && ended.button === 0) handlers.box(ended.place, place);
+    if (last.kind === "paint") handlers.paintEnd();
+    else if (last.kind === "drag") handlers.dragEnd(last.moved ? place : null);
+    else if (last.kind === "prompt" && !last.moved) handlers.click(last.place, event, last.button === 2);
+    else if (last.kind === "prompt" && last.button === 0) handlers.box(last.place, place);
   };
 
   const cancel = () => {
-    if (press?.kind === "paint") handlers.painted(true);
-    if (press?.kind === "ask") handlers.boxDraft(null, null);
-    if (press?.kind === "drag") handlers.dragged(null, true);
+    if (press?.kind === "paint") handlers.paintEnd(true);
+    if (press?.kind === "prompt") handlers.boxDraft(null, null);
+    if (press?.kind === "drag") handlers.dragEnd(null, true);
     press = null;
   };
 

@@ -3,7 +3,7 @@
 import { paintStage } from "./paint.js";
 import * as viewports from "../core/viewport.js";
 
-const UNSEEN = 100; // milliseconds: a page in the background draws no frames
+const BACKGROUND_WAIT = 100; // milliseconds: a page in the background draws no frames
 
 export class Stage {
   /**
@@ -69,10 +69,10 @@ export class Stage {
   }
 
   /** Draw, and wait until it is on the screen; a page in the background draws nothing, so wait a moment only. */
-  drawn() {
+  drawAndWait() {
     this.draw();
     return new Promise((resolve) => {
-      setTimeout(resolve, UNSEEN);
+      setTimeout(resolve, BACKGROUND_WAIT);
       requestAnimationFrame(() => setTimeout(resolve));
     });
   }

@@ -2,17 +2,17 @@
 
 import { regionColour } from "../core/palette.js";
 
-const tinted = new WeakMap();
+const tints = new WeakMap();
 const overviews = new WeakMap(); // by list of regions
 
 /** A canvas as large as the mask's box, its pixels in one colour. */
 export function tint(bitmap, [red, green, blue], alpha) {
   const key = `${red},${green},${blue},${alpha}`;
-  if (!tinted.has(bitmap)) tinted.set(bitmap, new Map());
-  const canvases = tinted.get(bitmap);
+  if (!tints.has(bitmap)) tints.set(bitmap, new Map());
+  const canvases = tints.get(bitmap);
   if (!canvases.has(key)) {
     canvases.clear(); // a mask has one colour at a time
-    canvases.set(key, painted(bitmap, [red, green, blue], alpha));
+    canvases.set(key, paintTint(bitmap, [red, green, blue], alpha));
   }
   return canvases.get(key);
 }
@@ -22,7 +22,7 @@ export function pixel([red, green, blue], alpha) {
   return new Uint32Array(new Uint8ClampedArray([red, green, blue, Math.round(alpha * 255)]).buffer)[0];
 }
 
-function painted({ columns, rows, data }, colour, alpha) {
+function paintTint({ columns, rows, data }, colour, alpha) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, columns);
   canvas.height = Math.max(1, rows);

@@ -1,4 +1,4 @@
-/** Looking closer: where somebody has zoomed in on a large image, the server encodes what is visible by itself. */
+/** The zoom window: where the view is zoomed in on a large image, the server encodes the visible part by itself. */
 
 import { S } from "../core/strings.js";
 import { toImage } from "../core/viewport.js";
@@ -7,11 +7,11 @@ const REST = 250; // milliseconds that the view has to stand still
 const FINER = 2; // how many times as fine as the whole image it has to be; the server's rule, too
 const MODEL_SIDE = 1024;
 
-export class Closer {
-  /** @param {HTMLElement} sign says what is going on */
-  constructor(sign) {
-    this.sign = sign;
-    this.visible = null; // [x0, y0, x1, y1], whole pixels, or null where that would show nothing more
+export class ZoomWindow {
+  /** @param {HTMLElement} label says what is going on */
+  constructor(label) {
+    this.label = label;
+    this.visible = null; // [x0, y0, x1, y1], whole pixels, or null where it would show no more than the whole image
     this.timer = 0;
     this.turn = 0;
   }
@@ -20,9 +20,9 @@ export class Closer {
    * The view has changed.
    *
    * @param {object} stage image, viewport and size
-   * @param {(window: number[]) => Promise<number[] | null>} look asks the server
+   * @param {(window: number[]) => Promise<number[] | null>} encode has the server encode a window
    */
-  at(stage, look) {
+  at(stage, encode) {
     clearTimeout(this.timer);
     const turn = ++this.turn;
     this.visible = visibleOf(stage);
@@ -30,14 +30,14 @@ export class Closer {
     if (!this.visible) return;
     this.timer = setTimeout(async () => {
       this.#say(S.encodingWindow);
-      const seen = await look(this.visible).catch(() => null); // a click asks again, and says what is wrong
-      if (turn === this.turn) this.#say(seen ? S.closeUp : "");
+      const window = await encode(this.visible).catch(() => null); // a click tries again, and says what is wrong
+      if (turn === this.turn) this.#say(window ? S.closeUp : "");
     }, REST);
   }
 
   #say(text) {
-    this.sign.textContent = text;
-    this.sign.hidden = !text;
+    this.label.textContent = text;
+    this.label.hidden = !text;
   }
 }
 

@@ -104,8 +104,8 @@ export function has(bitmap, px, py) {
   return bitmap.data[row * bitmap.columns + column] === 1;
 }
 
-/** The same mask with a box that holds [x0, y0, x1, y1] too, in data of its own. */
-export function grown(bitmap, x0, y0, x1, y1) {
+/** The same mask in a box that contains [x0, y0, x1, y1], in data of its own. */
+export function expand(bitmap, x0, y0, x1, y1) {
   const { width, height } = bitmap;
   const full = bitmap.columns > 0;
   const left = Math.max(0, Math.min(x0, full ? bitmap.x : x0));
@@ -122,8 +122,8 @@ export function grown(bitmap, x0, y0, x1, y1) {
   return { width, height, x: left, y: top, columns, rows, data, area: bitmap.area };
 }
 
-/** The same mask in its tight box, its area counted anew. */
-export function tightened(bitmap) {
+/** The same mask in its tight box, with its area. */
+export function tighten(bitmap) {
   const { columns, rows, data } = bitmap;
   let [left, right, top, bottom, area] = [columns, -1, -1, -1, 0];
   for (let row = 0; row < rows; row++) {
@@ -168,7 +168,7 @@ export function iou(a, b) {
 }
 
 /** What is in the first mask and not in the second. */
-export function without(a, b) {
+export function difference(a, b) {
   const data = a.data.slice();
   const [x0, y0] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
   const [x1, y1] = [Math.min(a.x + a.columns, b.x + b.columns), Math.min(a.y + a.rows, b.y + b.rows)];
@@ -177,5 +177,5 @@ export function without(a, b) {
     let atB = (row - b.y) * b.columns + x0 - b.x;
     for (let column = x0; column < x1; column++) data[atA++] &= 1 - b.data[atB++];
   }
-  return tightened({ ...a, data });
+  return tighten({ ...a, data });
 }

@@ -1,6 +1,6 @@
 /** Brush and eraser: which pixels a stroke covers, in whole numbers, so that Python paints the very same ones. */
 
-import { grown, tightened } from "./bitmap.js";
+import { expand, tighten } from "./bitmap.js";
 
 /** Paint or erase along a path.
  *
@@ -11,17 +11,17 @@ import { grown, tightened } from "./bitmap.js";
  * @param {number} size of the brush across, in pixels
  * @param {0|1} value what covered pixels become
  */
-export function stroked(bitmap, path, size, value) {
+export function paintStroke(bitmap, path, size, value) {
   const reach = Math.ceil(size / 2);
   const xs = path.map((point) => point[0]);
   const ys = path.map((point) => point[1]);
   const [x0, y0] = [Math.min(...xs) - reach, Math.min(...ys) - reach];
   const [x1, y1] = [Math.max(...xs) + reach + 1, Math.max(...ys) + reach + 1];
-  const target = value ? grown(bitmap, x0, y0, x1, y1) : grown(bitmap, bitmap.x, bitmap.y, bitmap.x, bitmap.y);
+  const target = value ? expand(bitmap, x0, y0, x1, y1) : expand(bitmap, bitmap.x, bitmap.y, bitmap.x, bitmap.y);
   for (let n = 0; n < Math.max(1, path.length - 1); n++) {
     paintSegment(target, path[n], path[Math.min(n + 1, path.length - 1)], size, value);
   }
-  return tightened(target);
+  return tighten(target);
 }
 
 function paintSegment(target, [ax, ay], [bx, by], size, value) {

@@ -10,10 +10,10 @@ export class Regions {
     this.depth = 0; // 0 is the smallest part at a place, 1 what it is part of …
   }
 
-  /** Take the masks known so far, in the place of the earlier ones. */
+  /** Set the masks so far, in place of the earlier ones. */
   set(masks, parents = null) {
-    const known = new Map(this.all.map((region) => [region.rle.counts, region]));
-    this.all = masks.map((mask) => known.get(mask.rle.counts) ?? { ...mask, bitmap: fromRle(mask.rle) });
+    const earlier = new Map(this.all.map((region) => [region.rle.counts, region]));
+    this.all = masks.map((mask) => earlier.get(mask.rle.counts) ?? { ...mask, bitmap: fromRle(mask.rle) });
     this.parents = parents;
   }
 
@@ -37,7 +37,7 @@ export class Regions {
   }
 
   /** Go towards wholes (1) or parts (-1) at a place. */
-  walk(by, place) {
+  changeLevel(by, place) {
     const last = this.chain(place).length - 1;
     this.depth = Math.max(0, Math.min(last, Math.min(this.depth, last) + by));
   }

@@ -1,11 +1,11 @@
-/** Holes and islands: fill or drop regions below a size, with the library's meaning (8-connected, whole image). */
+/** Holes and islands: fill or remove those below a size, with the library's meaning (8-connected, whole image). */
 
-import { grown, tightened } from "./bitmap.js";
+import { expand, tighten } from "./bitmap.js";
 
 /** Fill holes, then drop islands, of fewer pixels than these.
  * @returns {{bitmap: object, filled: number[], dropped: number[]}} the areas of what was changed
  */
-export function cleaned(bitmap, holes, islands) {
+export function removeSmallRegions(bitmap, holes, islands) {
   const filled = fillHoles(bitmap, holes);
   const dropped = dropIslands(filled.bitmap, islands);
   return { bitmap: dropped.bitmap, filled: filled.areas, dropped: dropped.areas };
@@ -20,9 +20,9 @@ function fillHoles(bitmap, limit) {
   for (const [y, start, end] of runs) {
     [x0, y0, x1, y1] = [Math.min(x0, start), Math.min(y0, y), Math.max(x1, end), Math.max(y1, y + 1)];
   }
-  const target = grown(bitmap, x0, y0, x1, y1);
+  const target = expand(bitmap, x0, y0, x1, y1);
   paint(target, runs, 1);
-  return { bitmap: tightened(target), areas: small.map((region) => region.area) };
+  return { bitmap: tighten(target), areas: small.map((region) => region.area) };
 }
 
 function dropIslands(bitmap, limit) {
@@ -40,7 +40,7 @@ function dropIslands(bitmap, limit) {
     small.flatMap((region) => region.runs),
     0,
   );
-  return { bitmap: tightened(target), areas: small.map((region) => region.area) };
+  return { bitmap: tighten(target), areas: small.map((region) => region.area) };
 }
 
 function paint(target, runs, value) {
@@ -76,15 +76,15 @@ function regions(bitmap, value) {
     }
     above = row;
   }
-  const found = new Map();
+  const byRoot = new Map();
   runs.forEach((run, index) => {
     const key = root(index);
-    if (!found.has(key)) found.set(key, { area: 0, runs: [] });
-    const region = found.get(key);
+    if (!byRoot.has(key)) byRoot.set(key, { area: 0, runs: [] });
+    const region = byRoot.get(key);
     region.area += run[2] - run[1];
     region.runs.push(run);
   });
-  return [...found.values()];
+  return [...byRoot.values()];
 }
 
 /** Runs [start, end) of a value in one row of the image. */

@@ -1,19 +1,20 @@
 /** The same masks without the browser, as Python and as a command line. */
 
+import { hasPick } from "./alternatives.js";
 import { nameOf } from "./labels.js";
 
 /** Steps as `anymask.prediction.prompt_log` and `--prompt-log` take them. */
 function stepsOf(object) {
   const steps = object.steps.map((step) => {
-    const picked = {
+    const extras = {
       ...(typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {}),
       ...(typeof step.alternative === "number" ? { alternative: step.alternative + 1 } : {}),
       ...(step.window ? { window: step.window } : {}),
     };
-    if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...picked };
-    if (step.kind === "box") return { box: step.box, ...picked };
-    if (step.kind === "member") {
-      return { points: step.points, include: step.labels.map((label) => label === 1), member: step.member + 1 };
+    if (step.kind === "point") return { point: [step.x, step.y], include: step.label === 1, ...extras };
+    if (step.kind === "box") return { box: step.box, ...extras };
+    if (step.kind === "group") {
+      return { points: step.points, include: step.labels.map((label) => label === 1), member: step.group + 1 };
     }
     return { mask: step.rle };
   });
@@ -24,7 +25,7 @@ function stepsOf(object) {
   return [...steps, ...edits];
 }
 
-/** Everything that was asked, for a file. */
+/** All prompts and edits, for a file. */
 export function promptLog(image, model, objects) {
   return {
     image: { path: image.name, width: image.width, height: image.height, pixels: image.id },
@@ -72,11 +73,11 @@ export function asShell(image, model, objects) {
     .join("");
 }
 
-/** Whether one prompt alone gives the mask: no alternative picked, nothing done by hand. */
+/** Whether one prompt alone gives the mask: no alternative picked, no edit by hand. */
 function isPlain(object) {
   const [step] = object.steps;
   if (object.steps.length !== 1 || !["point", "box"].includes(step.kind) || step.window) return false;
-  if (typeof step.candidate === "number" || typeof step.alternative === "number") return false;
+  if (hasPick(step)) return false;
   return object.edits.every((edit) => edit.kind === "clean") && object.edits.length < 2;
 }
 

@@ -4,12 +4,13 @@
  * states, and the whole of it survives as JSON.
  *
  * A step is {kind: "point", x, y, label, candidate}, {kind: "box", box, candidate}, {kind: "mask", rle, score} or
- * {kind: "member", points, labels, member, own}: one of the objects that points were on. `candidate` (of the model's
- * three answers) or `alternative` (of all that a click may mean) is a number where another answer was picked; `window` is
- * what was visible, where the image was seen closer than as a whole. An
- * edit is {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
+ * {kind: "group", points, labels, group, own}: of points that are on several objects, the group on one of them, by its
+ * index, and its own points. `candidate` or `alternative` is a number where another mask than anymask's own was picked
+ * (see alternatives.js); `window` is what was visible, where the view was zoomed in. An edit is
+ * {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
  */
 
+import { withoutPick } from "./alternatives.js";
 import { COLOURS } from "./palette.js";
 
 const DEPTH = 400;
@@ -68,7 +69,7 @@ const ACTIONS = {
   moveStep(state, { index, x, y }) {
     return onActive(state, (object) => ({
       ...object,
-      steps: object.steps.map((step, n) => (n === index ? { ...leftOpen(step), x, y } : step)),
+      steps: object.steps.map((step, n) => (n === index ? { ...withoutPick(step), x, y } : step)),
     }));
   },
   removeStep(state, { index }) {
@@ -81,7 +82,7 @@ const ACTIONS = {
     const object = activeObject(state);
     const last = object?.steps[object.steps.length - 1];
     if (!last || !["point", "box"].includes(last.kind)) return state;
-    const picked = { ...leftOpen(last), ...pick };
+    const picked = { ...withoutPick(last), ...pick };
     if (picked.candidate === last.candidate && picked.alternative === last.alternative) return state;
     const steps = [...object.steps.slice(0, -1), picked];
     return onActive(state, (each) => ({ ...each, steps }));
@@ -116,9 +117,9 @@ const ACTIONS = {
   },
   split(state, { objects }) {
     const { colour, name } = activeObject(state);
-    const without = { ...state, objects: state.objects.filter((object) => object.id !== state.active) };
+    const others = { ...state, objects: state.objects.filter((object) => object.id !== state.active) };
     const named = objects.map((about, n) => ({ ...about, ...(n ? {} : { colour }), name: name && `${name} ${n + 1}` }));
-    return ACTIONS.add(without, { objects: named });
+    return ACTIONS.add(others, { objects: named });
   },
   remove(state, { id }) {
     const objects = state.objects.filter((object) => object.id !== id);
@@ -141,14 +142,9 @@ const ACTIONS = {
   },
 };
 
-/** A step whose answer is left to the model. */
-function leftOpen({ alternative: _, ...step }) {
-  return { ...step, candidate: null };
-}
-
-function begin(state, given = {}) {
+function begin(state, properties = {}) {
   const id = state.next;
-  const object = { id, name: "", colour: (id - 1) % COLOURS.length, visible: true, steps: [], edits: [], ...given };
+  const object = { id, name: "", colour: (id - 1) % COLOURS.length, visible: true, steps: [], edits: [], ...properties };
   return { ...state, objects: [...state.objects, object], active: id, before: null, next: id + 1 };
 }
 

@@ -61,9 +61,9 @@ export const S = {
   detections: (n, text) => (n ? `${count(n, "object")} found for ${text}.` : `Nothing found for ${text}.`),
 
   // the active object
-  currentTitle: "This object",
-  currentHint: "Click an object in the image. Click again to add to the mask, right-click to remove, drag for a box.",
-  currentHintTouch: "Tap an object in the image. Tap again to add to the mask; drag with one finger for a box.",
+  activeTitle: "This object",
+  activeHint: "Click an object in the image. Click again to add to the mask, right-click to remove, drag for a box.",
+  activeHintTouch: "Tap an object in the image. Tap again to add to the mask; drag with one finger for a box.",
   name: "Name",
   unnamed: (id) => `Object ${id}`,
   facts: (share, score) => `${percent(share)} of the image` + (score === null ? "" : `, score ${score.toFixed(2)}`),
@@ -79,7 +79,7 @@ export const S = {
     exclude: (x, y) => `not ${x}, ${y}`,
     box: ([x0, y0, x1, y1]) => `${x0}, ${y0} – ${x1}, ${y1}`,
     mask: "region",
-    member: (n) => count(n, "click"),
+    group: (n) => count(n, "click"),
     brush: "brush",
     erase: "eraser",
     clean: "clean-up",
@@ -125,7 +125,7 @@ export const S = {
     (score === null ? "" : `, score ${score.toFixed(2)}`) +
     (levels > 1 ? `, level ${level} of ${levels}` : ""),
   stop: "Stop",
-  takeAll: "Add all",
+  addAll: "Add all",
   close: "Close",
 
   // export

@@ -28,13 +28,13 @@ export class ViewState {
     /** @type {Stroke | null} while it is painted */
     this.stroke = null;
     /** @type {number | null} index of the step whose marker is pressed */
-    this.grip = null;
+    this.pressedMarker = null;
     /** @type {{index: number, place: Pixel} | null} a marker while it moves */
     this.drag = null;
     /** @type {{filled: import("./bitmap.js").Bitmap, dropped: import("./bitmap.js").Bitmap} | null} preview of the clean-up */
     this.clean = null;
     /** @type {import("./bitmap.js").ObjectMask | null} the alternative under the mouse */
-    this.peek = null;
+    this.alternative = null;
   }
 
   /** Forget what belongs to the image before. */

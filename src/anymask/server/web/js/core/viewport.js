@@ -24,16 +24,16 @@ export function zoom(viewport, factor, at, image, stage) {
   const scale = Math.min(MAX_SCALE, Math.max(least, viewport.scale * factor));
   const ratio = scale / viewport.scale;
   const moved = { scale, x: at.x - (at.x - viewport.x) * ratio, y: at.y - (at.y - viewport.y) * ratio, fitted: false };
-  return kept(moved, image, stage);
+  return clampToStage(moved, image, stage);
 }
 
 /** Move by screen pixels. */
 export function pan(viewport, dx, dy, image, stage) {
-  return kept({ ...viewport, x: viewport.x + dx, y: viewport.y + dy, fitted: false }, image, stage);
+  return clampToStage({ ...viewport, x: viewport.x + dx, y: viewport.y + dy, fitted: false }, image, stage);
 }
 
-/** Keep a corner of the image in reach: at least 48 pixels stay on the stage. */
-function kept(viewport, image, stage) {
+/** Limit the offset so that at least 48 pixels of the image stay on the stage. */
+function clampToStage(viewport, image, stage) {
   const clamp = (value, size, room) => Math.min(room - 48, Math.max(48 - size * viewport.scale, value));
   return {
     ...viewport,

@@ -3,13 +3,13 @@
 import { S } from "../core/strings.js";
 
 const TOKEN = "anymask.token";
-const PATIENCE = 4; // tries while the server is busy
+const RETRIES = 4; // tries while the server is busy
 
-/** A refusal of the server, in its own words. */
-class Refusal extends Error {
+/** An error that the server reports, with its own text. */
+class HttpError extends Error {
   constructor(status, problem, retryAfter) {
     super(problem.detail || problem.title || `HTTP ${status}`);
-    this.known = true;
+    this.expected = true;
     this.status = status;
     this.kind = (problem.type ?? "").split(":").pop();
     this.retryAfter = retryAfter;
@@ -46,11 +46,11 @@ export class Api {
           for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
           request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
           request.onload = () => {
-            const body = parsed(request.responseText);
+            const body = parseJson(request.responseText);
             if (request.status < 300) resolve(body);
-            else reject(new Refusal(request.status, body, Number(request.getResponseHeader("Retry-After")) || 0));
+            else reject(new HttpError(request.status, body, Number(request.getResponseHeader("Retry-After")) || 0));
           };
-          request.onerror = () => reject(offline());
+          request.onerror = () => reject(offlineError());
           const form = new FormData();
           form.append("file", file, file.name);
           request.send(form);
@@ -58,7 +58,7 @@ export class Api {
     );
   }
 
-  /** Wait until the model has looked at an image. */
+  /** Wait until an image is encoded. */
   async ready(id) {
     while (!(await this.#json("GET", `v1/images/${id}?wait=20`)).encoded);
   }
@@ -76,17 +76,17 @@ export class Api {
   /**
    * One prompt: the mask.
    *
-   * @param {object} options `candidates`: also all answers and which of them the mask is; `window`: what is visible;
-   *   `preview`: from one look alone; `refine`, and `store`: whether a later click may build on it
+   * @param {object} options `candidates`: also the model's three masks; `window`: what is visible;
+   *   `preview`: from one run of the decoder; `refine`, and `store`: whether a later click may build on it
    */
   async segment(id, prompt, { candidates = false, window = null, preview = false, refine = "auto", store = !preview } = {}) {
     const body = { prompts: [prompt], candidates, window, preview, refine, store };
-    const answer = await this.#json("POST", `v1/images/${id}/segment`, body);
-    return answer.masks[0];
+    const result = await this.#json("POST", `v1/images/${id}/segment`, body);
+    return result.masks[0];
   }
 
-  /** Points that may be on several objects: a mask for each, with its own points. @returns {Promise<object[]>} */
-  async apart(id, points, labels) {
+  /** Points that may be on several objects: a mask for each group of points, with its own points. @returns {Promise<object[]>} */
+  async groups(id, points, labels) {
     const body = { prompts: [{ points, labels }], objects: "auto" };
     return (await this.#json("POST", `v1/images/${id}/segment`, body)).masks;
   }
@@ -96,17 +96,17 @@ export class Api {
     return (await this.#json("POST", `v1/images/${id}/alternatives`, { points, labels, window })).masks;
   }
 
-  /** Have the server look closer at what is visible. @returns {Promise<number[] | null>} what it looked at */
-  async look(id, window) {
+  /** Have the server encode what is visible. @returns {Promise<number[] | null>} the window that it encoded */
+  async encodeWindow(id, window) {
     return (await this.#json("POST", `v1/images/${id}/zoom`, { window })).window;
   }
 
-  /** Boxes of what words name. @returns {Promise<{detections: {box, label, score}[]}>} */
+  /** Boxes of what a text names. @returns {Promise<{detections: {box, label, score}[]}>} */
   detect(id, text) {
     return this.#json("POST", `v1/images/${id}/detect`, { text });
   }
 
-  /** Start to look for everything. @returns {Promise<{job: string}>} */
+  /** Start automatic mask generation. @returns {Promise<{job: string}>} */
   everything(id, options = {}) {
     return this.#json("POST", `v1/images/${id}/everything`, options);
   }
@@ -118,8 +118,8 @@ export class Api {
 
   /** Events of a job, as they come. @param {(name: string, data: any) => void} handle */
   async events(job, handle, signal) {
-    const answer = await this.#request("GET", `v1/jobs/${job}/events`, undefined, signal);
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const response = await this.#request("GET", `v1/jobs/${job}/events`, undefined, signal);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
       const { value, done } = await reader.read();
@@ -132,9 +132,9 @@ export class Api {
 
   /** A file of masks in a format. @returns {Promise<{blob: Blob, name: string}>} */
   async export(id, format, masks, name) {
-    const answer = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name });
-    const disposition = answer.headers.get("Content-Disposition") ?? "";
-    return { blob: await answer.blob(), name: /filename="?([^";]+)"?/.exec(disposition)?.[1] ?? null };
+    const response = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name });
+    const disposition = response.headers.get("Content-Disposition") ?? "";
+    return { blob: await response.blob(), name: /filename="?([^";]+)"?/.exec(disposition)?.[1] ?? null };
   }
 
   /** What the server runs. */
@@ -148,43 +148,43 @@ export class Api {
 
   #request(method, path, body, signal) {
     return this.#withToken(() =>
-      this.#patiently(async () => {
+      this.#withRetries(async () => {
         const headers = this.#headers();
         if (body !== undefined) headers["Content-Type"] = "application/json";
-        let answer;
+        let response;
         try {
-          answer = await fetch(path, {
+          response = await fetch(path, {
             method,
             headers,
             signal,
             body: body === undefined ? undefined : JSON.stringify(body),
           });
         } catch (error) {
-          throw error.name === "AbortError" ? error : offline();
+          throw error.name === "AbortError" ? error : offlineError();
         }
-        if (answer.ok) return answer;
-        throw new Refusal(answer.status, parsed(await answer.text()), Number(answer.headers.get("Retry-After")) || 0);
+        if (response.ok) return response;
+        throw new HttpError(response.status, parseJson(await response.text()), Number(response.headers.get("Retry-After")) || 0);
       }),
     );
   }
 
-  /** Ask for a token where one is missing, and go on. */
+  /** Send; where a token is missing, ask for one and send again. */
   async #withToken(send) {
     for (;;) {
       try {
         return await send();
       } catch (error) {
         if (error.status !== 401) throw error;
-        this.asking ??= this.askForToken(Boolean(this.token)).finally(() => (this.asking = null));
-        this.token = await this.asking;
+        this.tokenRequest ??= this.askForToken(Boolean(this.token)).finally(() => (this.tokenRequest = null));
+        this.token = await this.tokenRequest;
         sessionStorage.setItem(TOKEN, this.token);
       }
     }
   }
 
-  /** Wait and try again while the server is busy, as long as it asks for seconds only. */
-  async #patiently(send) {
-    for (let left = PATIENCE; ; left--) {
+  /** Wait and try again while the server is busy, as long as that takes seconds only. */
+  async #withRetries(send) {
+    for (let left = RETRIES; ; left--) {
       try {
         return await send();
       } catch (error) {
@@ -204,10 +204,10 @@ export class Api {
   #takeTokenFromAddress() {
     const address = new URL(location.href);
     const inHash = new URLSearchParams(address.hash.slice(1)).get("token");
-    const given = inHash ?? address.searchParams.get("token");
-    if (!given) return;
-    this.token = given;
-    sessionStorage.setItem(TOKEN, given);
+    const token = inHash ?? address.searchParams.get("token");
+    if (!token) return;
+    this.token = token;
+    sessionStorage.setItem(TOKEN, token);
     address.searchParams.delete("token");
     address.hash = "";
     history.replaceState(null, "", address.href.replace(/#$/, ""));
@@ -224,7 +224,7 @@ function handleEvent(block, handle) {
   if (data.length) handle(name, JSON.parse(data.join("\n")));
 }
 
-function parsed(text) {
+function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -232,6 +232,6 @@ function parsed(text) {
   }
 }
 
-function offline() {
-  return Object.assign(new Error(S.offline), { known: true, offline: true });
+function offlineError() {
+  return Object.assign(new Error(S.offline), { expected: true, offline: true });
 }

@@ -1,4 +1,4 @@
-/** Giving files and text away: downloads and the clipboard. */
+/** Output: downloads and the clipboard. */
 
 /** Offer a file for download. */
 export function download(blob, name) {
@@ -23,7 +23,7 @@ export async function copy(text) {
 function copyThroughField(text) {
   const field = document.createElement("textarea");
   field.value = text;
-  field.className = "unseen";
+  field.className = "visually-hidden";
   document.body.append(field);
   field.select();
   const done = document.execCommand("copy");

@@ -1,6 +1,6 @@
 /** What survives a reload: the steps as JSON in localStorage, the image's file in IndexedDB.
  *
- * The image is kept here too because the server may forget it, when it expires or restarts; it is then sent again.
+ * The image is here too because the server may forget it, when it expires or restarts; it is then sent again.
  */
 
 const SESSION = "anymask.session";
@@ -21,13 +21,13 @@ export function loadSession() {
 export function saveSession(image, history) {
   const { id, name, width, height } = image;
   for (const depth of [PAST, 5, 0]) {
-    const kept = {
+    const saved = {
       past: depth ? history.past.slice(-depth) : [],
       present: history.present,
       future: history.future.slice(0, depth),
     };
     try {
-      localStorage.setItem(SESSION, JSON.stringify({ image: { id, name, width, height }, history: kept }));
+      localStorage.setItem(SESSION, JSON.stringify({ image: { id, name, width, height }, history: saved }));
       return true;
     } catch {
       // no room: try with a shorter past
@@ -36,7 +36,7 @@ export function saveSession(image, history) {
   return false;
 }
 
-/** Keep one image, in the place of any other. @param {string} id @param {File} file */
+/** Save one image, in place of any other. @param {string} id @param {File} file */
 export async function saveImage(id, file) {
   await withStore("readwrite", (store) => {
     store.clear();
@@ -46,8 +46,8 @@ export async function saveImage(id, file) {
 
 /** @returns {Promise<File | null>} */
 export async function loadImage(id) {
-  const found = await withStore("readonly", (store) => store.get(id)).catch(() => null);
-  return found ? new File([found.file], found.name, { type: found.file.type }) : null;
+  const record = await withStore("readonly", (store) => store.get(id)).catch(() => null);
+  return record ? new File([record.file], record.name, { type: record.file.type }) : null;
 }
 
 async function withStore(mode, act) {

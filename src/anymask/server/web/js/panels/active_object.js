@@ -1,4 +1,4 @@
-/** The object at hand: its name, its share and score, its other answers, its prompts, its clean-up. */
+/** The active object: its name, its share and score, its alternatives, its prompts, its clean-up. */
 
 import { el, iconButton } from "../ui/dom.js";
 import { LIMIT } from "../core/alternatives.js";
@@ -10,47 +10,47 @@ import { tint } from "../canvas/tint.js";
 
 const SIZES = [0, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000];
 
-export class Current {
+export class ActiveObject {
   /**
    * @param {HTMLElement} body
    * @param {(action: object) => void} act
-   * @param {object} shown what else to show on the stage: clean({holes, islands} | null) what cleaning would do,
-   *   answering {filled, dropped}; answer(answer | null) one of the other answers
+   * @param {object} preview shows on the stage: clean({holes, islands} | null) what the clean-up would do, and returns
+   *   {filled, dropped}; alternative(mask | null) one of the alternatives
    * @param {() => void} split
    */
-  constructor(body, act, shown, split) {
+  constructor(body, act, preview, split) {
     this.body = body;
     this.act = act;
-    this.shown = shown;
+    this.preview = preview;
     this.split = split;
     this.clean = { open: false, holes: 4, islands: 4 };
-    this.shownId = null;
+    this.objectId = null;
     this.alternatives = []; // what 1, 2, 3 … stand for
-    this.wanted = null; // a place that was asked for before they were here
+    this.pendingPick = null; // a key that was pressed before they were here
     this.object = null;
   }
 
-  /** Draw anew. @param {object | null} object @param {object | null} answer its mask, if known */
-  show(object, answer, image) {
-    if (object?.id !== this.shownId) {
-      this.shownId = object?.id ?? null;
+  /** Draw anew. @param {object | null} object @param {object | null} mask if it is in the cache */
+  show(object, mask) {
+    if (object?.id !== this.objectId) {
+      this.objectId = object?.id ?? null;
       this.clean.open = false;
     }
     if (!object) {
       const touch = matchMedia("(pointer: coarse)").matches;
-      this.body.replaceChildren(el("p", { class: "hint" }, touch ? S.currentHintTouch : S.currentHint));
+      this.body.replaceChildren(el("p", { class: "hint" }, touch ? S.activeHintTouch : S.activeHint));
       return;
     }
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.part : null;
     this.alternatives = [];
-    if (object !== this.object) this.wanted = null;
+    if (object !== this.object) this.pendingPick = null;
     this.object = object;
     this.body.replaceChildren(
       this.#name(object),
-      el("p", { class: "facts", id: "facts" }, answer ? factsOf(answer) : ""),
+      el("p", { class: "facts", id: "facts" }, mask ? factsOf(mask) : ""),
       this.#alternatives(object.steps[object.steps.length - 1]),
       this.#chips(object),
-      this.#cleaning(answer),
+      this.#cleanUp(mask),
       el(
         "div",
         { class: "row" },
@@ -88,27 +88,27 @@ export class Current {
     if (focused) this.body.querySelector(`[data-part="${focused}"]`)?.focus();
   }
 
-  /** Put the answers that can be picked into their places. @param {import("../core/alternatives.js").Alternative[]} alternatives */
+  /** Show the alternatives on their buttons. @param {import("../core/alternatives.js").Alternative[]} alternatives */
   showAlternatives(alternatives, object, image) {
     this.alternatives = alternatives;
-    if (this.wanted !== null) return this.pick(this.wanted);
+    if (this.pendingPick !== null) return this.pick(this.pendingPick);
     this.body.querySelectorAll(".alternative").forEach((button, index) => {
       const alternative = alternatives[index];
       button.disabled = !alternative;
       button.setAttribute("aria-checked", String(Boolean(alternative?.picked)));
       if (!alternative) return;
-      const { bitmap } = alternative.answer;
-      const label = S.alternative(index + 1, bitmap.area / (bitmap.width * bitmap.height), alternative.answer.score);
+      const { bitmap, score } = alternative.mask;
+      const label = S.alternative(index + 1, bitmap.area / (bitmap.width * bitmap.height), score);
       button.setAttribute("aria-label", label);
       button.title = label;
-      button.querySelector("span").textContent = S.alternativeShort(index + 1, alternative.answer.score);
+      button.querySelector("span").textContent = S.alternativeShort(index + 1, score);
       drawThumbnail(button.querySelector("canvas"), image, bitmap, COLOURS[object.colour % COLOURS.length]);
     });
   }
 
-  /** Pick one of the alternatives by its place. */
+  /** Pick one of the alternatives by its index. */
   pick(index) {
-    this.wanted = this.alternatives.length ? null : index; // a key that is pressed before they are here
+    this.pendingPick = this.alternatives.length ? null : index;
     const alternative = this.alternatives[index];
     if (alternative) this.act({ type: "pick", pick: alternative.picked ? {} : alternative.pick });
   }
@@ -123,7 +123,7 @@ export class Current {
   #name(object) {
     return el("input", {
       class: "field",
-      id: "current-name",
+      id: "active-name",
       value: object.name,
       placeholder: S.unnamed(object.id),
       maxLength: 80,
@@ -138,8 +138,8 @@ export class Current {
     const group = el("div", { class: "alternatives", role: "radiogroup", "aria-label": S.alternatives });
     if (!last || !["point", "box"].includes(last.kind)) return group;
     for (let index = 0; index < LIMIT; index++) {
-      const look = () => this.shown.answer(this.alternatives[index]?.answer ?? null);
-      const away = () => this.shown.answer(null);
+      const show = () => this.preview.alternative(this.alternatives[index]?.mask ?? null);
+      const hide = () => this.preview.alternative(null);
       const about = {
         type: "button",
         class: "alternative",
@@ -155,9 +155,9 @@ export class Current {
             ...about,
             "aria-label": S.alternatives,
             click: () => this.pick(index),
-            pointerenter: (event) => event.pointerType !== "touch" && look(),
-            pointerleave: away,
-            blur: away,
+            pointerenter: (event) => event.pointerType !== "touch" && show(),
+            pointerleave: hide,
+            blur: hide,
           },
           el("canvas", { width: 1, height: 1 }),
           el("span"),
@@ -183,11 +183,11 @@ export class Current {
     return list;
   }
 
-  #cleaning(answer) {
+  #cleanUp(mask) {
     const facts = el("p", { class: "facts", id: "clean-facts" });
-    const look = () => {
+    const update = () => {
       const { holes, islands } = this.#sizes();
-      const { filled, dropped } = this.shown.clean(this.clean.open ? { holes, islands } : null);
+      const { filled, dropped } = this.preview.clean(this.clean.open ? { holes, islands } : null);
       facts.textContent = S.cleanPreview(filled, dropped);
       apply.disabled = !filled.length && !dropped.length;
     };
@@ -204,7 +204,7 @@ export class Current {
           this.clean[name] = Number(event.target.value);
           output.textContent = S.pixels(SIZES[this.clean[name]]);
           event.target.setAttribute("aria-valuetext", output.textContent);
-          look();
+          update();
         },
         "aria-valuetext": S.pixels(SIZES[this.clean[name]]),
       });
@@ -228,7 +228,7 @@ export class Current {
         open: this.clean.open,
         toggle: () => {
           this.clean.open = details.open;
-          look();
+          update();
         },
       },
       el("summary", { "data-part": "clean" }, S.clean),
@@ -237,7 +237,7 @@ export class Current {
       facts,
       apply,
     );
-    if (answer && this.clean.open) look();
+    if (mask && this.clean.open) update();
     return details;
   }
 
@@ -249,7 +249,7 @@ export class Current {
 function describe(step) {
   if (step.kind === "box") return { kind: "box", label: S.step.box(step.box) };
   if (step.kind === "mask") return { kind: "mask", label: S.step.mask };
-  if (step.kind === "member") return { kind: "include", label: S.step.member(step.own.points.length) };
+  if (step.kind === "group") return { kind: "include", label: S.step.group(step.own.points.length) };
   const kind = step.label ? "include" : "exclude";
   return { kind, label: S.step[kind](step.x, step.y) };
 }

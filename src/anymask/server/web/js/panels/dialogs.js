@@ -1,4 +1,4 @@
-/** The help, and the question for a token. */
+/** The dialogs: help, and the server's token. */
 
 import { byId, el } from "../ui/dom.js";
 import { S } from "../core/strings.js";
@@ -49,7 +49,7 @@ export function askForToken(wrong) {
       el("div", { class: "row" }, field, el("button", { type: "submit", class: "button primary" }, S.tokenGo)),
     );
     dialog.replaceChildren(form);
-    dialog.oncancel = () => reject(Object.assign(new Error(S.tokenTitle), { known: true }));
+    dialog.oncancel = () => reject(Object.assign(new Error(S.tokenTitle), { expected: true }));
     dialog.showModal();
   });
 }

@@ -10,8 +10,8 @@ import { S } from "../core/strings.js";
 import { tint } from "../canvas/tint.js";
 
 export class ExportPanel {
-  /** @type {string | null} The format that the user chose; none at first. */
-  #chosen = null;
+  /** @type {string | null} The format that the user selected; none at first. */
+  #format = null;
 
   /** @param {import("../app.js").App} app */
   constructor(app) {
@@ -20,7 +20,7 @@ export class ExportPanel {
     byId("export").onclick = () => this.#save().catch(sayFailure);
     byId("copy-python").onclick = () => this.#copy("python", asPython);
     byId("copy-shell").onclick = () => this.#copy("shell", asShell);
-    byId("export-format").onchange = (event) => (this.#chosen = event.target.value);
+    byId("export-format").onchange = (event) => (this.#format = event.target.value);
     this.#list([]);
   }
 
@@ -39,7 +39,7 @@ export class ExportPanel {
     const own = Object.entries(S.browserFormats).map(([name, title]) => ({ name, title }));
     const select = byId("export-format");
     select.replaceChildren(...[...formats, ...own].map(({ name, title }) => el("option", { value: name }, title)));
-    if (this.#chosen) select.value = this.#chosen;
+    if (this.#format) select.value = this.#format;
   }
 
   /** The objects to export: those that are visible and have a mask. */
@@ -60,11 +60,11 @@ export class ExportPanel {
     if (format === "cutout") return this.#download(await this.#cutout(objects), `${stem}-cutout.png`);
     const masks = await Promise.all(
       objects.map(async (object) => {
-        const answer = await app.answers.of(object);
+        const mask = await app.masks.fetch(object);
         return {
-          rle: toRle(answer.bitmap),
+          rle: toRle(mask.bitmap),
           label: nameOf(object),
-          ...(answer.score === null ? {} : { score: answer.score }),
+          ...(mask.score === null ? {} : { score: mask.score }),
         };
       }),
     );
@@ -81,12 +81,12 @@ export class ExportPanel {
   async #cutout(objects) {
     const { app } = this;
     const { id, width, height } = app.image;
-    const answers = await Promise.all(objects.map((object) => app.answers.of(object)));
+    const masks = await Promise.all(objects.map((object) => app.masks.fetch(object)));
     const file = await this.#withImageThere(() => app.api.imageFile(id, "png"));
     const pixels = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d");
-    for (const { bitmap } of answers) {
+    for (const { bitmap } of masks) {
       if (bitmap.columns) context.drawImage(tint(bitmap, [0, 0, 0], 1), bitmap.x, bitmap.y);
     }
     context.globalCompositeOperation = "source-in";

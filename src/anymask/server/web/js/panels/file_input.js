@@ -2,8 +2,8 @@
 
 import { byId } from "../ui/dom.js";
 
-/** @param {(file: File) => void} take */
-export function listenForImages(take) {
+/** @param {(file: File) => void} open */
+export function listenForImages(open) {
   for (const [button, input] of [
     ["open", "file"],
     ["welcome-open", "file"],
@@ -13,7 +13,7 @@ export function listenForImages(take) {
   }
   for (const input of [byId("file"), byId("camera-file")]) {
     input.addEventListener("change", () => {
-      if (input.files[0]) take(input.files[0]);
+      if (input.files[0]) open(input.files[0]);
       input.value = "";
     });
   }
@@ -21,12 +21,12 @@ export function listenForImages(take) {
     const file = imageIn(event.clipboardData);
     if (!file) return;
     event.preventDefault();
-    take(file);
+    open(file);
   });
-  listenForDrops(take);
+  listenForDrops(open);
 }
 
-function listenForDrops(take) {
+function listenForDrops(open) {
   const cover = byId("drop");
   let depth = 0;
   const show = (by) => {
@@ -42,7 +42,7 @@ function listenForDrops(take) {
     event.preventDefault();
     show(-depth);
     const file = event.dataTransfer.files[0];
-    if (file) take(file);
+    if (file) open(file);
   });
 }
 

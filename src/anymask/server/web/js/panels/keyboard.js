@@ -5,7 +5,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** @param {Record<string, Function>} handlers what to do, by name */
 export function listenToKeys(canvas, handlers) {
   document.addEventListener("keydown", (event) => {
-    canvas.classList.remove("pointed");
+    canvas.classList.remove("mouse-used");
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const target = event.target;
     if (target.matches("input:not([type=range]), textarea, select, [contenteditable]")) {
@@ -53,5 +53,5 @@ const LETTERS = (handlers, event, onStage) => ({
   e: handlers.everything,
   g: handlers.split,
   b: onStage ? handlers.corner : null,
-  x: onStage && handlers.crosshairShown() ? () => handlers.place(true) : handlers.exclude,
+  x: onStage && handlers.hasCrosshair() ? () => handlers.place(true) : handlers.exclude,
 });

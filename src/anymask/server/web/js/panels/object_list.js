@@ -10,21 +10,21 @@ import { S } from "../core/strings.js";
  *
  * @param {HTMLElement} list
  * @param {object} state see state.js
- * @param {(object: object) => object | null} answerOf the mask of an object, if known
+ * @param {(object: object) => object | null} maskOf the mask of an object, if it is in the cache
  * @param {(action: object) => void} act
  */
-export function showObjects(list, state, answerOf, act) {
+export function showObjects(list, state, maskOf, act) {
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.part : null;
   if (!state.objects.length) {
     list.replaceChildren(el("li", { class: "hint" }, S.objectsHint));
     return;
   }
-  const rows = state.objects.map((object, index) => row(object, index, state, answerOf(object), act));
+  const rows = state.objects.map((object, index) => row(object, index, state, maskOf(object), act));
   list.replaceChildren(...rows);
   if (focused) list.querySelector(`[data-part="${focused}"]:not(:disabled)`)?.focus();
 }
 
-function row(object, index, state, answer, act) {
+function row(object, index, state, mask, act) {
   const { id } = object;
   const name = nameOf(object);
   const part = (about) => ({ "data-part": `${about}-${id}` });
@@ -47,8 +47,8 @@ function row(object, index, state, answer, act) {
     change: (event) => act({ type: "rename", id, name: event.target.value.trim() }),
     keydown: (event) => event.key === "Enter" && event.target.blur(),
   });
-  const share = answer ? answer.bitmap.area / (answer.bitmap.width * answer.bitmap.height) : null;
-  const classes = ["object", id === state.active ? "active" : "", object.visible ? "" : "unseen-object"];
+  const share = mask ? mask.bitmap.area / (mask.bitmap.width * mask.bitmap.height) : null;
+  const classes = ["object", id === state.active ? "active" : "", object.visible ? "" : "hidden-object"];
   return el(
     "li",
     { class: classes.filter(Boolean).join(" "), "aria-current": id === state.active ? "true" : null },

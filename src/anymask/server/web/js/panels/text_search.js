@@ -1,25 +1,25 @@
-/** Finding objects by words: a detector's boxes become objects of that name. */
+/** Finding objects by text: a detector's boxes become objects with its labels. */
 
 import { say, sayFailure } from "../ui/live_region.js";
 import { byId } from "../ui/dom.js";
 import { S } from "../core/strings.js";
 
 /** @param {import("../app.js").App} app @param {import("../everything.js").Everything} everything */
-export function findWords(app, everything) {
-  byId("words").addEventListener("submit", async (event) => {
+export function searchText(app, everything) {
+  byId("text-search").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const text = byId("words-text").value.trim();
+    const text = byId("text-query").value.trim();
     if (!text || !app.image) return;
-    const button = byId("words-find");
+    const button = byId("text-find");
     button.disabled = true;
     say(S.searching(text));
     try {
       const { id } = app.image;
-      const found = await detect(app, id, text);
+      const detections = await detect(app, id, text);
       if (app.image.id !== id) return;
       everything.leave();
-      if (found.length) app.act({ type: "add", objects: found.map(objectOf) });
-      say(S.detections(found.length, text));
+      if (detections.length) app.act({ type: "add", objects: detections.map(objectOf) });
+      say(S.detections(detections.length, text));
     } catch (error) {
       sayFailure(error);
     } finally {

@@ -5,7 +5,7 @@ import { S } from "../core/strings.js";
 
 const TOOLS = ["select", "brush", "erase", "pan"];
 
-/** Make the toolbar. @param {object} act what its buttons do @returns {{show: Function}} to show what is chosen */
+/** Make the toolbar. @param {object} act what its buttons do @returns {{show: Function}} to show what is selected */
 export function makeToolbar(act) {
   const bar = byId("tools");
   const tools = TOOLS.map((name) => iconButton(name, S[name], () => act.setTool(name), { id: `tool-${name}` }));
@@ -16,9 +16,9 @@ export function makeToolbar(act) {
   bar.append(tools[0], exclude, everything, el("hr"), ...tools.slice(1), el("hr"), undo, redo);
   moveWithArrows(bar);
   return {
-    show(ui, history, ready, everythingOn) {
-      TOOLS.forEach((name, index) => tools[index].setAttribute("aria-pressed", String(name === ui.tool)));
-      exclude.setAttribute("aria-pressed", String(ui.exclude));
+    show(view, history, ready, everythingOn) {
+      TOOLS.forEach((name, index) => tools[index].setAttribute("aria-pressed", String(name === view.tool)));
+      exclude.setAttribute("aria-pressed", String(view.exclude));
       everything.setAttribute("aria-pressed", String(everythingOn));
       for (const button of [...tools, exclude, everything]) button.disabled = !ready;
       undo.disabled = !history.past.length;

@@ -26,7 +26,7 @@ export function iconButton(name, label, click, properties = {}) {
   return el("button", about, icon(name));
 }
 
-/** Give the elements of the page their words: the HTML holds keys only. */
+/** Fill in the texts of the page: the HTML holds keys only. */
 export function fillTexts(root = document) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = S[element.dataset.text];
   for (const element of root.querySelectorAll("[data-placeholder]"))

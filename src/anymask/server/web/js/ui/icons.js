@@ -26,7 +26,7 @@ const PATHS = {
   remove: "M6 6l12 12M18 6L6 18",
 };
 
-/** @returns {SVGElement} hidden from screen readers: the button beside it has the words */
+/** @returns {SVGElement} hidden from screen readers: the button has a label */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");

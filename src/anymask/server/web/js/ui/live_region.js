@@ -11,8 +11,8 @@ export function say(text) {
 /** Say what went wrong. @param {Error} error */
 export function sayFailure(error) {
   if (error.name === "AbortError") return;
-  show(error.known ? error.message : S.failed(error.message), true);
-  if (!error.known) console.error(error);
+  show(error.expected ? error.message : S.failed(error.message), true);
+  if (!error.expected) console.error(error);
 }
 
 function show(text, bad) {

@@ -1,9 +1,9 @@
-/** Dark and light: as the system says, or as the person chose. */
+/** Dark and light: as the system says, or as the person selected. */
 
 const KEY = "anymask.theme";
 const ORDER = ["auto", "dark", "light"];
 
-/** Use what was chosen before. */
+/** Use the theme of the last visit. */
 export function startTheme() {
   set(localStorage.getItem(KEY) ?? "auto");
 }
