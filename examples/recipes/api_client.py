@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import anymask
-from anymask.server.client import ServerError
 
 Answer = TypeVar("Answer")
 
@@ -26,7 +25,7 @@ def patiently(ask: Callable[[], Answer], tries: int = 5) -> Answer:
     for last in range(tries):
         try:
             return ask()
-        except ServerError as error:
+        except anymask.ServerError as error:
             if error.status != 429 or last == tries - 1:
                 raise
             time.sleep(error.retry_after or 1)

@@ -40,7 +40,7 @@ _NAMES = {
     "PromptCheck": "anymask.structures.prompt_check",
     "Provenance": "anymask.structures.provenance",
     "Segmenter": "anymask.prediction.segmenter",
-    "ServerError": "anymask.server.client",
+    "ServerError": "anymask.server.connection",
     "cutout": "anymask.editing.cutout",
     "inpaint": "anymask.editing.inpainting",
     "load": "anymask.prediction.segmenter",
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter as Segmenter
     from anymask.prediction.segmenter import load as load
     from anymask.server.client import Client as Client
-    from anymask.server.client import ServerError as ServerError
+    from anymask.server.connection import ServerError as ServerError
     from anymask.structures.candidates import Candidates as Candidates
     from anymask.structures.mask import Mask as Mask
     from anymask.structures.mask_set import MaskSet as MaskSet

@@ -17,7 +17,7 @@ import pytest
 
 from anymask import Segmenter
 from anymask.formats import yolo
-from anymask.server.client import ServerError
+from anymask.server.connection import ServerError
 from anymask.structures.overlap import iou
 
 RECIPES = Path(__file__).parent.parent.parent / "examples" / "recipes"

@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 from anymask import Client, EncodedImage
-from anymask.server.client import ServerError
+from anymask.server.connection import ServerError
 from tests.support.recipe_server import RECIPES, page_of_your_own
 
 
@@ -46,7 +46,7 @@ def test_a_server_that_is_not_there_is_one_line(coffee_photo: Path, tmp_path: Pa
     command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_photo), "--server", "http://127.0.0.1:9"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.startswith("api_client: no answer from http://127.0.0.1:9")
+    assert done.stderr.startswith("api_client: no response from http://127.0.0.1:9")
     assert len(done.stderr.splitlines()) == 1
 
 

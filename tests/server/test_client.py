@@ -1,4 +1,4 @@
-"""`anymask.Client` answers what an EncodedImage answers."""
+"""`anymask.Client` gives the results of an EncodedImage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 import anymask
 from anymask import Client, EncodedImage, Segmenter
 from anymask.errors import ImageError, InputError, PromptError
-from anymask.server.client import RemoteImage, ServerError
+from anymask.server.connection import ServerError
+from anymask.server.remote_image import RemoteImage
 from anymask.server.service import ServerSettings
 from tests.support.running_servers import listening
 
@@ -34,7 +35,7 @@ def remote(client: Client, coffee_photo: Path) -> RemoteImage:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "prompt",
     [
         {"points": [(110, 300)]},
         {"points": [(110, 300), (300, 150)], "labels": [1, 0]},
@@ -47,8 +48,8 @@ def remote(client: Client, coffee_photo: Path) -> RemoteImage:
         {"box": [170, 14, 242, 250], "box_format": "xywh", "max_hole_area": 400},
     ],
 )
-def test_answers_are_the_scenes(remote: RemoteImage, coffee: EncodedImage, asked: dict) -> None:
-    there, here = remote.segment(**asked), coffee.segment(**asked)
+def test_masks_are_those_of_an_encoded_image(remote: RemoteImage, coffee: EncodedImage, prompt: dict) -> None:
+    there, here = remote.segment(**prompt), coffee.segment(**prompt)
     assert [mask.rle for mask in there] == [mask.rle for mask in here]
     assert [bool(mask.follows_prompt) for mask in there] == [bool(mask.follows_prompt) for mask in here]
     assert [mask.score for mask in there] == pytest.approx([mask.score for mask in here], abs=1e-5)
@@ -56,13 +57,13 @@ def test_answers_are_the_scenes(remote: RemoteImage, coffee: EncodedImage, asked
     assert there.provenance.model == here.provenance.model
 
 
-def test_one_more_click_uses_the_earlier_answer(remote: RemoteImage, coffee: EncodedImage) -> None:
+def test_one_more_click_uses_the_earlier_mask(remote: RemoteImage, coffee: EncodedImage) -> None:
     first, second = {"points": [(110, 300)]}, {"points": [(110, 300), (300, 150)], "labels": [1, 0]}
     there = remote.segment(**second, previous=remote.segment(**first)[0])
     assert there[0].rle == coffee.segment(**second, previous=coffee.segment(**first)[0])[0].rle
 
 
-def test_candidates_words_and_boxes(remote: RemoteImage, coffee: EncodedImage) -> None:
+def test_candidates_text_and_boxes(remote: RemoteImage, coffee: EncodedImage) -> None:
     there, here = remote.predict(points=[(110, 300)]), coffee.predict(points=[(110, 300)])
     assert all(np.array_equal(mask.array, array) for mask, array in zip(there, here.masks, strict=True))
     cups = remote.segment_text("cup")
@@ -70,7 +71,7 @@ def test_candidates_words_and_boxes(remote: RemoteImage, coffee: EncodedImage) -
     assert remote.detect("cup", max_per_label=1)[0]["score"] == pytest.approx(cups[0].detector_score)
 
 
-def test_choices_are_the_scenes(remote: RemoteImage, coffee: EncodedImage) -> None:
+def test_alternatives_are_those_of_an_encoded_image(remote: RemoteImage, coffee: EncodedImage) -> None:
     there, here = remote.alternatives([(110, 300)], most=3), coffee.alternatives([(110, 300)], most=3)
     assert [mask.rle for mask in there] == [mask.rle for mask in here]
     with pytest.raises(PromptError, match="points and labels only"):
@@ -78,16 +79,27 @@ def test_choices_are_the_scenes(remote: RemoteImage, coffee: EncodedImage) -> No
 
 
 def test_everything_with_progress(remote: RemoteImage, coffee: EncodedImage) -> None:
-    told: list[int] = []
-    there = remote.everything(**FEW, progress=lambda status: told.append(status.asked))
+    prompts: list[int] = []
+    there = remote.everything(**FEW, progress=lambda status: prompts.append(status.prompts))
     assert [mask.rle for mask in there] == [mask.rle for mask in coffee.everything(**FEW)]
-    assert told
-    assert told == sorted(told)
+    assert prompts
+    assert prompts == sorted(prompts)
 
 
 def test_everything_can_be_stopped(remote: RemoteImage) -> None:
-    found = remote.everything(sampling="grid", points_per_side=64, stop=lambda: True)
-    assert found.size == remote.size
+    result = remote.everything(sampling="grid", points_per_side=64, stop=lambda: True)
+    assert result.size == remote.size
+
+
+def test_everything_can_be_stopped_before_its_turn(client: Client, remote: RemoteImage) -> None:
+    path = f"/v1/images/{remote.id}/everything"
+    job = client.request("POST", path, json={"sampling": "grid", "points_per_side": 64}).json()
+    try:
+        result = remote.everything(stop=lambda: True)
+    finally:
+        client.request("DELETE", job["state"])
+    assert result.size == remote.size
+    assert len(result) == 0
 
 
 def test_results_draw_and_save(remote: RemoteImage, tmp_path: Path) -> None:
@@ -97,21 +109,21 @@ def test_results_draw_and_save(remote: RemoteImage, tmp_path: Path) -> None:
     assert written.is_file()
 
 
-def test_arrays_travel_exactly_and_photos_can_be_opened_by_id(client: Client, coffee: EncodedImage) -> None:
+def test_arrays_travel_exactly_and_images_can_be_opened_by_id(client: Client, coffee: EncodedImage) -> None:
     encoded = client.encode(coffee.pixels)
     assert encoded.id == coffee.source.pixel_hash
     again = client.open(encoded.id)
     assert np.array_equal(again.pixels, coffee.pixels)
 
 
-def test_mistakes_are_told_as_by_the_library(client: Client, remote: RemoteImage, tmp_path: Path) -> None:
+def test_mistakes_are_reported_as_by_the_library(client: Client, remote: RemoteImage, tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="700"):
         remote.segment(points=[(700, 10)])
     with pytest.raises(PromptError, match="select"):
         remote.segment(points=[(10, 10)], select="best")
     with pytest.raises(PromptError):
         remote.detect("wombat")
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     with pytest.raises(ImageError, match=r"text\.jpg"):
         client.encode(tmp_path / "text.jpg")
     with pytest.raises(ServerError) as unknown:
@@ -119,8 +131,8 @@ def test_mistakes_are_told_as_by_the_library(client: Client, remote: RemoteImage
     assert (unknown.value.status, unknown.value.kind) == (404, "unknown-image")
 
 
-def test_servers_that_are_not_there_are_told() -> None:
-    with pytest.raises(ServerError, match="no answer"):
+def test_a_server_that_cannot_be_reached_is_reported() -> None:
+    with pytest.raises(ServerError, match="no response"):
         Client("http://127.0.0.1:9").models()
     for address in ("localhost:8000", "ftp://localhost", ""):
         with pytest.raises(InputError):
@@ -132,16 +144,16 @@ def test_token_is_sent(segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest
         assert Client(address, token="correct-horse-battery").models()["model"] == "mobile-sam"
         monkeypatch.setenv("ANYMASK_TOKEN", "correct-horse-battery")
         assert anymask.Client(address).models()["version"] == anymask.__version__
-        with pytest.raises(ServerError) as refused:
+        with pytest.raises(ServerError) as error:
             Client(address, token="wrong-wrong-wrong").models()
-        assert refused.value.status == 401
+        assert error.value.status == 401
 
 
 @pytest.mark.slow
-def test_many_clients_get_the_answers_of_one(
+def test_many_clients_get_the_masks_of_one(
     client: Client, segmenter: Segmenter, coffee_photo: Path, chelsea_photo: Path
 ) -> None:
-    """Eight clients, two photos, 64 requests side by side; each answer equals that of the library alone."""
+    """Eight clients, two images, 64 requests side by side; each mask equals that of the library alone."""
     random = np.random.default_rng(0)
     expected = []
     for photo in (coffee_photo, chelsea_photo):
@@ -152,7 +164,7 @@ def test_many_clients_get_the_answers_of_one(
             expected.append((photo, (x, y), first.rle, then, encoded.segment(**then, previous=first)[0].rle))
 
     def work(number: int) -> int:
-        with Client(str(client._http.base_url)) as own:
+        with Client(str(client.address)) as own:
             encoded_images = {photo: own.encode(photo) for photo in (coffee_photo, chelsea_photo)}
             order = np.random.default_rng(number).integers(0, len(expected), 4)
             for photo, point, rle, then, second in (expected[each] for each in order):

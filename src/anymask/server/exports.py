@@ -14,8 +14,8 @@ from anymask.errors import InputError
 from anymask.formats.registry import all_formats, find_format
 from anymask.io.image import Image
 from anymask.server.image_store import StoredImage
+from anymask.server.mask_json import mask_from_rle
 from anymask.server.schemas.requests import CutoutBody, ExportBody, MaskBody
-from anymask.server.segment_handler import mask_of_runs
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 
@@ -97,7 +97,7 @@ def _plain(text: str) -> str:
 def _mask(body: MaskBody, size: tuple[int, int], earlier: Callable[[str], Mask]) -> Mask:
     if (body.id is None) == (body.rle is None):
         raise InputError("each mask takes either id or rle")
-    mask = earlier(body.id) if body.id is not None else mask_of_runs(body.rle.model_dump() if body.rle else {}, size)
+    mask = earlier(body.id) if body.id is not None else mask_from_rle(body.rle.model_dump() if body.rle else {}, size)
     return mask.replace(
         label=mask.label if body.label is None else body.label, score=mask.score if body.score is None else body.score
     )

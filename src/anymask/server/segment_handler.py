@@ -1,8 +1,7 @@
-"""Answers to requests about one image, on a worker thread: masks for prompts, alternatives, boxes for text."""
+"""Requests about one image, on a worker thread: masks for prompts, alternatives, boxes for text."""
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from anymask.detection.loading import shared_detector
 from anymask.detection.options import DetectionOptions
 from anymask.detection.search import detect
 from anymask.errors import PromptError
-from anymask.formats import masks_json, png
+from anymask.formats import masks_json
 from anymask.io.image import Image
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.options import SelectionOptions
@@ -25,6 +24,7 @@ from anymask.prediction.sam import SamImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.selection import check_logits
 from anymask.prediction.zoom import ZoomedView, can_zoom, zoom_alternatives
+from anymask.server.mask_json import StoreMask, mask_from_rle, mask_to_json, run_to_json
 from anymask.server.schemas.requests import AlternativesBody, DetectBody, PromptBody, SegmentBody
 from anymask.server.worker_pool import too_slow
 from anymask.structures.candidates import CandidateMasks
@@ -35,19 +35,16 @@ from anymask.structures.prompt import Prompt, make_prompt
 FindMask = Callable[[str], Mask]
 """Finds the mask behind a reference; raises Problem 404 where there is none."""
 
-StoreMask = Callable[[Mask], str]
-"""Stores a mask for later requests and returns its reference."""
-
 _SAME_LOGITS = 0.25
 """Largest difference between two logits of one mask: decoding in another batch changes the last digits."""
 
 
 @dataclass(frozen=True)
 class PromptResult:
-    """What one prompt of a request led to.
+    """The result of one prompt of a request.
 
     Attributes:
-        prompt: as the model was asked, with its notes.
+        prompt: as the model got it, with its notes.
         masks: one; for text, and for points on several objects, as many as there are objects.
         object_prompts: for points on several objects, the prompt of each mask; else empty.
         window: (x_min, y_min, x_max, y_max) in pixels, where the mask was made; None for the whole image.
@@ -96,7 +93,7 @@ class _Request:
         """The mask that a prompt corrects."""
         if body.logits is not None:
             return self.find_mask(body.logits)
-        return None if body.mask is None else mask_of_runs(body.mask.model_dump(), self.encoded.size)
+        return None if body.mask is None else mask_from_rle(body.mask.model_dump(), self.encoded.size)
 
     def options(self) -> dict[str, Any]:
         """Options of `EncodedImage.segment` that go with prompts of every kind."""
@@ -106,14 +103,14 @@ class _Request:
     def selection(self) -> SelectionOptions:
         return SelectionOptions(**self.body.values_of(SelectionOptions))
 
-    def cleaned(self, mask: Mask) -> Mask:
+    def remove_small_regions(self, mask: Mask) -> Mask:
         return mask.remove_small_regions(self.selection.max_hole_area, self.selection.max_island_area)
 
     def label(self, index: int) -> str | None:
         return self.body.prompts[index].label
 
 
-def answer_prompts(
+def segment_prompts(
     encoded: EncodedImage,
     body: SegmentBody,
     view: ZoomedView | None,
@@ -139,19 +136,19 @@ def answer_prompts(
         Problem: 404 an unknown reference, 408 the deadline passed.
     """
     request = _Request(encoded, body, view, find_mask)
-    with_text = [index for index, each in enumerate(body.prompts) if each.text is not None]
+    text = [index for index, each in enumerate(body.prompts) if each.text is not None]
     others = [index for index, each in enumerate(body.prompts) if each.text is None]
-    results = _answer_points(request, others) if others else {}
+    results = _segment_points(request, others) if others else {}
     if body.candidates:
         for index in others:
             _check_deadline(deadline)
             results[index] = replace(results[index], candidates=_candidates(request, index))
-    for index in with_text:
-        results[index] = _answer_text(request, index, detector)
+    for index in text:
+        results[index] = _segment_text(request, index, detector)
     return [results[index] for index in range(len(body.prompts))]
 
 
-def to_json(
+def results_to_json(
     results: Sequence[PromptResult],
     encoded: EncodedImage,
     image: str,
@@ -162,7 +159,7 @@ def to_json(
     """The content of a response; stores the masks if the request wants that, and releases their pixels.
 
     Args:
-        results: of `answer_prompts`.
+        results: of `segment_prompts`.
         encoded: the image.
         image: its id.
         body: the request.
@@ -193,14 +190,14 @@ def to_json(
         for step in ("detect", "decode")
     }  # fmt: skip
     return {
-        **_about(encoded, image),
+        **run_to_json(encoded, image),
         "prompts": [masks_json.prompt_to_dict(result.prompt) for result in results],
         "masks": masks,
         "seconds": seconds,
     }
 
 
-def answer_alternatives(
+def find_alternatives(
     encoded: EncodedImage, image: str, body: AlternativesBody, view: ZoomedView | None, store: StoreMask | None
 ) -> dict[str, Any]:
     """Distinct masks for what a click may mean, as the content of a response.
@@ -223,10 +220,10 @@ def answer_alternatives(
         {**mask_to_json(mask, body.format, image, store), "window": list(view.window) if view and in_view else None}
         for mask, in_view in pairs
     ]
-    return {**_about(encoded, image), "masks": masks, "seconds": {"decode": round(seconds, 4)}}
+    return {**run_to_json(encoded, image), "masks": masks, "seconds": {"decode": round(seconds, 4)}}
 
 
-def answer_detect(segmenter: Segmenter, detector: str, image: Image, body: DetectBody) -> dict[str, Any]:
+def detect_text(segmenter: Segmenter, detector: str, image: Image, body: DetectBody) -> dict[str, Any]:
     """Boxes for text, as the content of a response.
 
     Raises:
@@ -242,57 +239,23 @@ def answer_detect(segmenter: Segmenter, detector: str, image: Image, body: Detec
     return {"detector": model.name, "detections": boxes, "notes": detections.notes([body.text])}
 
 
-def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None) -> dict[str, Any]:
-    """One mask in the form that the request names, with the reference under which it is stored.
-
-    Args:
-        mask: its pixels are released afterwards.
-        form: "rle", "polygons" or "png".
-        image: id of its image.
-        store: None if no later request refers to it.
-    """
-    entry = masks_json.mask_to_dict(mask)
-    if form == "polygons":
-        entry["polygons"] = [[ring.tolist() for ring in part] for part in mask.polygons]
-    elif form == "png":
-        entry["png"] = base64.b64encode(png.encode_png(mask.array)).decode()
-    if form != "rle":
-        del entry["rle"]
-    reference = store(mask) if store else None
-    file = f"/v1/images/{image}/masks/{reference}.png" if reference else None
-    mask.release()
-    return {**entry, "file": file, "id": reference, "logits": reference}
-
-
-def mask_of_runs(runs: dict[str, Any], size: tuple[int, int]) -> Mask:
-    """A mask that a client sent.
-
-    Raises:
-        InputError: damaged runs, or of another size than the image; checked before they are unrolled.
-    """
-    height, width = runs["size"]
-    if (width, height) != size:
-        raise PromptError(f"the mask is for {width}x{height} pixels, the image has {size[0]}x{size[1]}")
-    return Mask.from_rle(runs)
-
-
-def _answer_points(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
+def _segment_points(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
     """Results for prompts with points, boxes or masks, by index."""
     if request.body.objects == "auto":
         if request.view is not None:
-            raise PromptError("objects 'auto' goes with no window: ask about the image as a whole")
-        return {index: _answer_grouped(request, index) for index in indices}
-    results = {} if request.view is None else _answer_in_view(request, request.view, indices)
+            raise PromptError("objects 'auto' goes with no window: prompt the image as a whole")
+        return {index: _segment_groups(request, index) for index in indices}
+    results = {} if request.view is None else _segment_in_view(request, request.view, indices)
     rest = [index for index in indices if index not in results]
     if not rest:
         return results
     encoded = request.encoded
     if request.body.preview and can_zoom(encoded):
-        return {**results, **_answer_preview(request, encoded, rest)}
-    return {**results, **_answer_whole(request, rest)}
+        return {**results, **_preview(request, encoded, rest)}
+    return {**results, **_segment_whole(request, rest)}
 
 
-def _answer_whole(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
+def _segment_whole(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
     """In one call about the whole image."""
     bodies = [request.body.prompts[index] for index in indices]
     boxes: Any = [each.box for each in bodies]
@@ -316,7 +279,7 @@ def _answer_whole(request: _Request, indices: Sequence[int]) -> dict[int, Prompt
     }
 
 
-def _answer_preview(request: _Request, encoded: SamImage, indices: Sequence[int]) -> dict[int, PromptResult]:
+def _preview(request: _Request, encoded: SamImage, indices: Sequence[int]) -> dict[int, PromptResult]:
     """From one pass of the decoder, without refinement."""
     prompts = [request.prompt(index) for index in indices]
     started = time.perf_counter()
@@ -324,13 +287,13 @@ def _answer_preview(request: _Request, encoded: SamImage, indices: Sequence[int]
     seconds = {"decode": (time.perf_counter() - started) / len(indices)}
     results = {}
     for index, each, prompt in zip(indices, selected, prompts, strict=True):
-        mask = request.cleaned(encoded.to_mask(each, None, index)).replace(label=request.label(index))
+        mask = request.remove_small_regions(encoded.to_mask(each, None, index)).replace(label=request.label(index))
         results[index] = PromptResult(prompt, [mask], seconds=seconds)
     return results
 
 
-def _answer_in_view(request: _Request, view: ZoomedView, indices: Sequence[int]) -> dict[int, PromptResult]:
-    """In the window on the screen; prompts that the window cannot answer are left out."""
+def _segment_in_view(request: _Request, view: ZoomedView, indices: Sequence[int]) -> dict[int, PromptResult]:
+    """In the window on the screen; prompts that reach beyond the window are left out."""
     results = {}
     for index in indices:
         started = time.perf_counter()
@@ -338,13 +301,13 @@ def _answer_in_view(request: _Request, view: ZoomedView, indices: Sequence[int])
         earlier = request.earlier_mask(request.body.prompts[index])
         mask = view.segment(prompt, earlier, request.selection.select, request.body.preview)
         if mask is not None:
-            mask = request.cleaned(mask).replace(label=request.label(index))
+            mask = request.remove_small_regions(mask).replace(label=request.label(index))
             seconds = {"decode": time.perf_counter() - started}
             results[index] = PromptResult(prompt, [mask], window=view.window, seconds=seconds)
     return results
 
 
-def _answer_grouped(request: _Request, index: int) -> PromptResult:
+def _segment_groups(request: _Request, index: int) -> PromptResult:
     """One mask for each object that the points of a prompt are on."""
     body = request.body.prompts[index]
     if any(value is not None for value in (body.box, body.logits, body.mask)):
@@ -357,7 +320,7 @@ def _answer_grouped(request: _Request, index: int) -> PromptResult:
     return PromptResult(request.prompt(index), labelled, object_prompts=own, seconds=_share(masks, 1))
 
 
-def _answer_text(request: _Request, index: int, detector: Any) -> PromptResult:
+def _segment_text(request: _Request, index: int, detector: Any) -> PromptResult:
     body = request.body.prompts[index]
     if any(value is not None for value in (body.points, body.labels, body.box, body.logits, body.mask)):
         raise PromptError(
@@ -395,24 +358,14 @@ def _candidate_mask(candidates: CandidateMasks, k: int, prompt: Prompt, size: tu
     )
 
 
-def _index_among(candidates: Sequence[Mask], chosen: Mask) -> int | None:
+def _index_among(candidates: Sequence[Mask], mask: Mask) -> int | None:
     """Which of the candidates a mask is; None if it is none of them."""
     for k, each in enumerate(candidates):
-        if chosen.logits is None or each.logits is None:
+        if mask.logits is None or each.logits is None:
             continue
-        if np.abs(chosen.logits - each.logits).max() < _SAME_LOGITS:
+        if np.abs(mask.logits - each.logits).max() < _SAME_LOGITS:
             return k
     return None
-
-
-def _about(encoded: EncodedImage, image: str) -> dict[str, Any]:
-    """The image and what answers about it."""
-    run = encoded.provenance
-    names = ("model", "engine", "precision", "device", "version")
-    return {
-        "image": {"id": image, "width": encoded.size[0], "height": encoded.size[1]},
-        **{name: getattr(run, name) for name in names},
-    }
 
 
 def _share(masks: MaskSet, prompts: int) -> dict[str, float]:

@@ -23,10 +23,11 @@ from anymask.server.generation_job import find_everything
 from anymask.server.image_store import ImageStore, StoredImage
 from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
+from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
-from anymask.server.segment_handler import answer_alternatives, answer_prompts, mask_to_json, to_json
+from anymask.server.segment_handler import find_alternatives, results_to_json, segment_prompts
 from anymask.server.worker_pool import Workers
 
 _SWEEP_SECONDS = 30.0
@@ -125,8 +126,8 @@ class Service:
             find_mask = partial(self.references.get, id)
 
             def work() -> dict[str, Any]:
-                results = answer_prompts(encoded, body, view, find_mask, self.settings.detector, deadline)
-                return to_json(results, encoded, id, body, store, deadline)
+                results = segment_prompts(encoded, body, view, find_mask, self.settings.detector, deadline)
+                return results_to_json(results, encoded, id, body, store, deadline)
 
             content = await self.prompting.run(work, deadline)
         content["seconds"] |= {
@@ -142,7 +143,7 @@ class Service:
             encoded = await self.encoded(id, client, deadline)
             view = await self.zoomed_view(id, encoded, body.window, client, deadline)
             store = partial(self.references.put, id, client) if body.store else None
-            work = partial(answer_alternatives, encoded, id, body, view, store)
+            work = partial(find_alternatives, encoded, id, body, view, store)
             return await self.prompting.run(work, deadline)
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:

@@ -29,7 +29,7 @@ from anymask.server.schemas.responses import (
     content,
     problems,
 )
-from anymask.server.segment_handler import answer_detect
+from anymask.server.segment_handler import detect_text
 
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
@@ -80,7 +80,7 @@ async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Respo
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
         image = service.images.open(id)
-        work = partial(answer_detect, service.segmenter, service.settings.detector, image, body)
+        work = partial(detect_text, service.segmenter, service.settings.detector, image, body)
         return answer_json(await service.prompting.run(work, deadline))
 
 
