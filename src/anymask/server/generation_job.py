@@ -39,7 +39,7 @@ def find_everything(
         PromptError: a parameter out of its range.
     """
     partial = _Partial(encoded.size, shown, tell)
-    result = encoded.everything(**parameters, stop=lambda: job.is_told_to_stop, progress=partial.tell)
+    result = encoded.everything(**parameters, stop=lambda: job.must_stop, progress=partial.tell)
     return _content(result, shown)
 
 

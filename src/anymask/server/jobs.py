@@ -20,7 +20,7 @@ from anymask.server.limits import Limits
 from anymask.server.problems import Problem, problem_of
 
 State = Literal["queued", "running", "done", "cancelled", "stopped", "failed"]
-ENDED = ("done", "cancelled", "stopped", "failed")
+FINAL_STATES = ("done", "cancelled", "stopped", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -31,10 +31,11 @@ class Job:
     Attributes:
         id: unguessable.
         image: that it is about.
-        client: who asked for it.
-        state: how far it is; "stopped" means that the server went down.
+        client: that started it.
+        state: "stopped" means that the server went down.
         progress: asked, planned, found, seconds.
-        partial: masks found so far, as they go to the client; a later result takes their place.
+        partial: masks so far, as they go to the client; the result replaces them.
+        reason: the state in which it ends early, "cancelled" or "stopped"; None to go on.
         result: of a job that ended with one.
         problem: why it failed, as problem+json.
     """
@@ -49,36 +50,46 @@ class Job:
     problem: dict[str, Any] | None = None
     reason: State | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _began: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def stop(self, reason: State) -> None:
-        """Ask it to end early; the first reason counts."""
-        self.reason = self.reason or reason
+    def begin(self) -> bool:
+        """Begin, unless it was stopped before; returns whether it began."""
+        with self._lock:
+            self._began = self.reason is None
+            return self._began
+
+    def stop(self, reason: State) -> bool:
+        """End early; the first reason counts. Returns whether that is before it began."""
+        with self._lock:
+            self.reason = self.reason or reason
+            return not self._began
 
     @property
-    def is_told_to_stop(self) -> bool:
-        """Whether somebody asked it to end early."""
+    def must_stop(self) -> bool:
+        """Whether it has to end early."""
         return self.reason is not None
 
     def as_dict(self, masks: bool = True) -> dict[str, Any]:
-        """What a client is shown."""
-        shown: dict[str, Any] = {
+        """The JSON for a client."""
+        content: dict[str, Any] = {
             "job": self.id, "image": self.image, "state": self.state, "progress": self.progress,
         }  # fmt: skip
         if self.problem is not None:
-            shown["problem"] = self.problem
+            content["problem"] = self.problem
         if masks:
-            shown |= {"result": self.result} if self.result is not None else {"masks": self.partial}
-        return shown
+            content |= {"result": self.result} if self.result is not None else {"masks": self.partial}
+        return content
 
 
 JobFunction = Callable[[Job, Callable[..., None]], dict[str, Any]]
-"""Does a job on a thread: gets the job and a function that reports progress; returns the result."""
+"""Runs a job on a thread; takes the job and a function that reports changes of it, and returns the result."""
 
 
 class Jobs:
     """All jobs of a server. One runs at a time; the others wait in order.
 
-    Ended jobs lie on disk until they are as old as an idle image may be, so that a restart keeps them.
+    Jobs that ended lie on disk until they are as old as an idle image may be, so that they survive a restart.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
@@ -95,37 +106,43 @@ class Jobs:
         """Queue a job; to be called on the event loop's thread.
 
         Raises:
-            Problem: 429, this client or the server has as many as it may, or the server is going down.
+            Problem: 429, this client or the server has as many as allowed, or the server is going down.
         """
-        unfinished = [job for job in self._jobs.values() if job.state not in ENDED]
+        unfinished = [job for job in self._jobs.values() if job.state not in FINAL_STATES]
         if sum(job.client == client for job in unfinished) >= self._limits.jobs_per_client:
-            raise Problem(429, "too-many-jobs", "you have as many jobs as you may; wait or DELETE one", retry_after=10)
+            raise Problem(
+                429, "too-many-jobs", "you have as many jobs as the server allows; wait or DELETE one", retry_after=10
+            )
         if len(unfinished) >= self._limits.jobs or self._stopping.is_set():
-            raise Problem(429, "queue-full", "the server has as many jobs as it takes; try again", retry_after=30)
+            raise Problem(
+                429, "queue-full", "the server has as many jobs as it allows; try again later", retry_after=30
+            )
         job = Job(secrets.token_urlsafe(16), image, client)
         self._jobs[job.id] = job
         loop = asyncio.get_running_loop()
 
-        def tell(**changes: Any) -> None:
-            with suppress(RuntimeError):  # the loop is closed when a server was told twice to go down
-                loop.call_soon_threadsafe(self._told, job, changes)
+        def report(**changes: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed after a second signal to shut down
+                loop.call_soon_threadsafe(self._apply, job, changes)
 
-        self._pool.submit(self._run, job, work, tell)
+        self._pool.submit(self._run, job, work, report)
         return job
 
-    def _run(self, job: Job, work: JobFunction, tell: Callable[..., None]) -> None:
-        if job.is_told_to_stop:
-            tell(state=job.reason, ended=True)
+    def _run(self, job: Job, work: JobFunction, report: Callable[..., None]) -> None:
+        if not job.begin():
+            report(state=job.reason, ended=True)
             return
-        tell(state="running")
+        report(state="running")
         try:
-            result = work(job, tell)
-            tell(state=job.reason or "done", result=result, ended=True)
+            result = work(job, report)
+            report(state=job.reason or "done", result=result, ended=True)
         except Exception as error:
             problem = problem_of(error)
-            tell(state="failed", problem=json.loads(bytes(problem.response().body)), ended=True)
+            report(state="failed", problem=json.loads(bytes(problem.response().body)), ended=True)
 
-    def _told(self, job: Job, changes: Mapping[str, Any]) -> None:
+    def _apply(self, job: Job, changes: Mapping[str, Any]) -> None:
+        if job.state in FINAL_STATES:
+            return
         for name, value in changes.items():
             if name == "found":
                 job.partial += value
@@ -140,49 +157,50 @@ class Jobs:
         job.changed = asyncio.Event()
 
     def get(self, id: str) -> dict[str, Any]:
-        """A job as a client is shown it.
+        """The JSON of a job.
 
         Raises:
-            Problem: 404, unknown or forgotten.
+            Problem: 404, an unknown job, or one of which the record was removed.
         """
         job = self._jobs.get(id)
         return job.as_dict() if job is not None else self._read(id)
 
     def cancel(self, id: str, reason: State = "cancelled") -> dict[str, Any]:
-        """Ask a job to end; it keeps what it found. A job that ended stays as it is.
+        """End a job, with the masks so far. A job that ended stays as it is. To be called on the event loop's thread.
 
         Raises:
-            Problem: 404, unknown or forgotten.
+            Problem: 404, an unknown job, or one of which the record was removed.
         """
         job = self._jobs.get(id)
         if job is None:
             return self._read(id)
-        job.stop(reason)
+        if job.stop(reason):
+            self._apply(job, {"state": job.reason, "ended": True})
         return job.as_dict(masks=False)
 
     async def events(self, id: str, skip: int = 0) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
-        """What happens to a job, from its beginning: (event, number of masks told, data), until it ends.
+        """Events of a job from its beginning until its end: (event, number of masks sent, data).
 
         Args:
             id: of the job.
-            skip: masks that the client knows already, when it comes back after a broken connection.
+            skip: number of masks that the client has already, when it comes back after a broken connection.
 
         Raises:
-            Problem: 404, unknown or forgotten.
+            Problem: 404, an unknown job, or one of which the record was removed.
         """
         job = self._jobs.get(id)
         if job is not None:
             self._listeners += 1
             try:
-                async for name, skip, data in _happenings(job, skip):  # noqa: B020 - it goes on from there
+                async for name, skip, data in _events_of(job, skip):  # noqa: B020 - it goes on from there
                     yield name, skip, data
             finally:
                 self._listeners -= 1
-        ended = job.as_dict() if job is not None else self._read(id)
-        yield ended["state"], skip, ended
+        final = job.as_dict() if job is not None else self._read(id)
+        yield final["state"], skip, final
 
     async def stop(self, reason: State = "stopped") -> None:
-        """Take no more jobs, end those that run with what they found, and wait until all have said so."""
+        """Start no more jobs, end those that run with the masks so far, and wait until all have ended."""
         self._stopping.set()
         for job in self._jobs.values():
             job.stop(reason)
@@ -192,13 +210,15 @@ class Jobs:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def check_streams(self) -> None:
-        """Refuse a further listener when there are as many as may be.
+        """Reject a further listener when there are as many as allowed.
 
         Raises:
             Problem: 429.
         """
         if self._listeners >= self._limits.streams:
-            raise Problem(429, "too-many-streams", "too many listen to events; ask for the state", retry_after=10)
+            raise Problem(
+                429, "too-many-streams", "too many clients listen to events; poll the state instead", retry_after=10
+            )
 
     def _drop_oldest(self) -> None:
         records = sorted(self._folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
@@ -206,7 +226,7 @@ class Jobs:
             oldest.unlink(missing_ok=True)
 
     def forget_image(self, image: str) -> None:
-        """End the jobs of an image that was forgotten."""
+        """End the jobs of an image that was removed."""
         for job in list(self._jobs.values()):
             if job.image == image:
                 job.stop("cancelled")
@@ -229,19 +249,19 @@ class Jobs:
             with suppress(OSError, ValueError):
                 record: dict[str, Any] = json.loads((self._folder / f"{id}.json").read_bytes())
                 return record
-        raise Problem(404, "unknown-job", "no such job: its id is wrong, or it is long gone")
+        raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
 
 
-async def _happenings(job: Job, skip: int) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
-    """What happens to a job until it ends; an event without a name every 15 seconds keeps the line open."""
-    told: Any = None
-    while job.state not in ENDED:
+async def _events_of(job: Job, skip: int) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
+    """Events of a job until it ends; one without a name every 15 seconds keeps the connection open."""
+    last: Any = None
+    while job.state not in FINAL_STATES:
         changed = job.changed
         if len(job.partial) > skip:
             fresh, skip = job.partial[skip:], len(job.partial)
             yield "masks", skip, {"masks": fresh}
-        if (shown := (job.state, dict(job.progress))) != told:
-            told = shown
+        if (current := (job.state, dict(job.progress))) != last:
+            last = current
             yield "progress", skip, {"state": job.state, **job.progress}
         try:
             await asyncio.wait_for(changed.wait(), 15)
