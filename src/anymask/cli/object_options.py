@@ -1,4 +1,4 @@
-"""What the commands that edit an image share: its objects, asked for as in `segment` or read from a file."""
+"""Options of the commands that edit an image: its objects, prompted for as in `segment` or read from a file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _mask_option = click.option(
     "mask_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Take these masks and ask nothing: masks.json, or a black and white image of the same size.",
+    help="Take these masks and load no model: masks.json, or a black and white image of the same size.",
 )
-_PROMPTS = ("include", "exclude", "boxes", "text", "prompt_log")
+_PROMPTS = {"include": "point", "exclude": "exclude-point", "boxes": "box", "text": "text", "prompt_log": "prompt-log"}
+"""Parameters that are prompts → their options."""
 
 
 def object_options(command: Command) -> Command:
@@ -29,10 +30,10 @@ def object_options(command: Command) -> Command:
     return prompt_options(_mask_option(command))
 
 
-def objects(image: Image, mask_file: Path | None, quiet: bool, **asked: Any) -> MaskSet:
+def objects(image: Image, mask_file: Path | None, quiet: bool, **prompts: Any) -> MaskSet:
     """Find the objects that the options name: at least one, none of them empty.
 
-    Words may say which of several: "the person on the left", see `anymask.detection.referring`.
+    Text may say which of several: "the person on the left", see `anymask.detection.referring`.
 
     Raises:
         PromptError: options that do not go together, or a value that cannot be right.
@@ -42,20 +43,17 @@ def objects(image: Image, mask_file: Path | None, quiet: bool, **asked: Any) -> 
     from anymask.errors import AnymaskError, PromptError
 
     if mask_file is not None:
-        if given := [name for name in _PROMPTS if asked[name]]:
-            option = {"include": "point", "exclude": "exclude-point", "boxes": "box", "prompt_log": "prompt-log"}.get(
-                given[0], given[0]
-            )
-            raise PromptError(f"--mask says where the objects are; it does not go with --{option}")
-        found = _read(mask_file, image)
-    elif asked["text"]:
-        found = _named(image, quiet, asked)
+        if used := [option for name, option in _PROMPTS.items() if prompts[name]]:
+            raise PromptError(f"--mask says where the objects are; it does not go with --{used[0]}")
+        masks = _read(mask_file, image)
+    elif prompts["text"]:
+        masks = _refer(image, quiet, prompts)
     else:
-        found = segment_image(image, quiet=quiet, **asked)
-    if not any(mask.area for mask in found):
-        notes = [note for prompt in found.prompts for note in prompt.notes]
-        raise AnymaskError(notes[0] if notes else f"{mask_file or 'the answer'}: there is no object in it")
-    return found
+        masks = segment_image(image, quiet=quiet, **prompts)
+    if not any(mask.area for mask in masks):
+        notes = [note for prompt in masks.prompts for note in prompt.notes]
+        raise AnymaskError(notes[0] if notes else f"{mask_file or 'the result'}: there is no object in it")
+    return masks
 
 
 def _read(path: Path, image: Image) -> MaskSet:
@@ -67,18 +65,19 @@ def _read(path: Path, image: Image) -> MaskSet:
     return find_mask_reader(path).read(path, image)
 
 
-def _named(image: Image, quiet: bool, asked: dict[str, Any]) -> MaskSet:
+def _refer(image: Image, quiet: bool, prompts: dict[str, Any]) -> MaskSet:
+    """The objects that referring phrases mean, such as "the person on the left"."""
     from anymask.cli.text_options import phrases_of
     from anymask.detection.referring import parse_referring, pick
     from anymask.errors import AnymaskError
 
-    phrases = phrases_of(asked["text"])
-    found = segment_image(
-        image, quiet=quiet, **{**asked, "text": tuple(parse_referring(phrase).noun for phrase in phrases)}
+    phrases = phrases_of(prompts["text"])
+    masks = segment_image(
+        image, quiet=quiet, **{**prompts, "text": tuple(parse_referring(phrase).noun for phrase in phrases)}
     )
-    chosen = pick(found, phrases)
-    if len(found) and not len(chosen):
-        raise AnymaskError(f"{len(found)} found, but none is {phrases[0]!r}")
+    chosen = pick(masks, phrases)
+    if len(masks) and not len(chosen):
+        raise AnymaskError(f"{len(masks)} found, but none is {phrases[0]!r}")
     return chosen
 
 

@@ -16,6 +16,7 @@ from anymask.io.image import Image
 from anymask.server.image_store import StoredImage
 from anymask.server.mask_json import mask_from_rle
 from anymask.server.schemas.requests import CutoutBody, ExportBody, MaskBody
+from anymask.server.segment_handler import FindMask
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 
@@ -27,43 +28,43 @@ def media_types() -> list[str]:
     return sorted({_ZIP, *(each.media_type for each in all_formats() if each.media_type is not None)})
 
 
-def exported(
-    opened: Callable[[], Image], stored_image: StoredImage, body: ExportBody, earlier: Callable[[str], Mask]
+def export_masks(
+    load_image: Callable[[], Image], stored_image: StoredImage, body: ExportBody, find_mask: FindMask
 ) -> tuple[str, str, bytes]:
     """Write masks into a scratch folder and take the file, or a .zip of the files, from there.
 
     Args:
-        opened: decodes the image.
-        stored_image: what is known of it.
+        load_image: decodes the image.
+        stored_image: its entry in the store.
         body: which masks, and the format.
-        earlier: finds the mask behind a reference.
+        find_mask: finds the mask of a reference.
 
     Returns:
-        File name, media type, content. The name has nothing of the client's but letters, digits and dashes.
+        File name, media type, content. Of the client's name only letters, digits and dashes remain.
 
     Raises:
         InputError: an unknown format, or masks that do not suit it.
         Problem: 404, an unknown reference.
     """
     format = find_format(body.format)
-    masks = [_mask(each, stored_image.size, earlier) for each in body.masks]
-    told = Path(body.name.replace("\\", "/"))
-    stem, suffix = _plain(told.stem)[:60] or "photo", _plain(told.suffix)[:8] or "jpg"
-    image = replace(opened(), path=f"{stem}.{suffix}")
+    masks = [_mask_of(each, stored_image.size, find_mask) for each in body.masks]
+    name = Path(body.name.replace("\\", "/"))
+    stem, suffix = _safe_name(name.stem)[:60] or "photo", _safe_name(name.suffix)[:8] or "jpg"
+    image = replace(load_image(), path=f"{stem}.{suffix}")
     result = MaskSet(masks, image=image)
     with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
         written = format.write(result, Path(folder) / f"{stem}{format.file_suffix}")
         if not written:
             raise InputError(f"the format {body.format} writes nothing for these masks")
         if len(written) > 1 or format.media_type is None:
-            return f"{stem}.zip", _ZIP, _zipped(Path(folder), written)
+            return f"{stem}.zip", _ZIP, _zip_files(Path(folder), written)
         return written[0].name, format.media_type, written[0].read_bytes()
 
 
-def cut_out_png(
-    opened: Callable[[], Image], stored_image: StoredImage, body: CutoutBody, earlier: Callable[[str], Mask]
+def cutout_png(
+    load_image: Callable[[], Image], stored_image: StoredImage, body: CutoutBody, find_mask: FindMask
 ) -> bytes:
-    """Lift objects off their background, as a PNG; the other arguments are those of `exported`.
+    """Cut objects out of the image, as a PNG; the other arguments are those of `export_masks`.
 
     Raises:
         InputError: an empty mask.
@@ -72,16 +73,16 @@ def cut_out_png(
     from anymask.editing.cutout import Blur, cutout
     from anymask.editing.effects import Outline
 
-    image = opened()
-    masks = MaskSet([_mask(each, stored_image.size, earlier) for each in body.masks], image=image)
-    ground = body.background
+    image = load_image()
+    masks = MaskSet([_mask_of(each, stored_image.size, find_mask) for each in body.masks], image=image)
+    color = body.background
     result = cutout(
         image,
         masks,
         edges=body.edges,
         crop=body.crop or body.margin > 0,
         margin=body.margin,
-        background=Blur() if ground == "blur" else None if ground is None else (ground[0], ground[1], ground[2]),
+        background=Blur() if color == "blur" else None if color is None else (color[0], color[1], color[2]),
         shadow=body.shadow,
         outline=None if body.outline is None else Outline(body.outline),
     )
@@ -90,20 +91,20 @@ def cut_out_png(
     return buffer.getvalue()
 
 
-def _plain(text: str) -> str:
+def _safe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")
 
 
-def _mask(body: MaskBody, size: tuple[int, int], earlier: Callable[[str], Mask]) -> Mask:
+def _mask_of(body: MaskBody, size: tuple[int, int], find_mask: FindMask) -> Mask:
     if (body.id is None) == (body.rle is None):
         raise InputError("each mask takes either id or rle")
-    mask = earlier(body.id) if body.id is not None else mask_from_rle(body.rle.model_dump() if body.rle else {}, size)
+    mask = find_mask(body.id) if body.id is not None else mask_from_rle(body.rle.model_dump() if body.rle else {}, size)
     return mask.replace(
         label=mask.label if body.label is None else body.label, score=mask.score if body.score is None else body.score
     )
 
 
-def _zipped(folder: Path, files: list[Path]) -> bytes:
+def _zip_files(folder: Path, files: list[Path]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:

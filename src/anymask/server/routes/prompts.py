@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.server.exports import cut_out_png, exported, media_types
+from anymask.server.exports import cutout_png, export_masks, media_types
 from anymask.server.problems import Problem, answer_json
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
@@ -108,7 +108,7 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
     stored_image = service.images.get(id)
     with service.encoding.place(client_of(request)):
         work = partial(
-            cut_out_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
+            cutout_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
         )
         return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
 
@@ -124,7 +124,7 @@ async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     stored_image = service.images.get(id)
     with service.prompting.place(client_of(request)):
         work = partial(
-            exported, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
+            export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
         )
         name, kind, content = await service.prompting.run(work, service.deadline())
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
