@@ -59,7 +59,7 @@ def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
     def watch(status: BatchStatus) -> None:
         outcomes.append(status.counts.done)
         if status.counts.done == 2 and not killed:
-            _, process = backends[0].process_ids()[0]
+            process: int = ray.get(backends[0]._actors[0].__ray_call__.remote(lambda actor: os.getpid()))
             killed.append(process)
             os.kill(process, signal.SIGKILL)
 

@@ -18,7 +18,6 @@ from anymask.batch.tasks import Outcome, Task, TaskSettings
 from anymask.batch.worker import Worker
 from anymask.errors import AnymaskError, first_line
 
-_START_SECONDS = 300.0
 _CONNECT_SECONDS = 10.0
 
 
@@ -55,8 +54,7 @@ class RayWorkers:
         self._actors: list[Any] = [self._start() for _ in range(self.workers)]
 
     def _start(self) -> Any:
-        # One call more than images, for `place` while images are processed.
-        kind = self._ray.remote(_Actor).options(num_cpus=self._cores, max_concurrency=self.in_flight + 1)
+        kind = self._ray.remote(_Actor).options(num_cpus=self._cores, max_concurrency=self.in_flight)
         return kind.remote(*self._arguments)
 
     def submit(self, worker: int, task: Task) -> None:
@@ -100,13 +98,6 @@ class RayWorkers:
         self._ready.discard(worker)
         self._actors[worker] = self._start()
 
-    def process_ids(self) -> list[tuple[str, int]]:
-        """Host and process of each actor; waits until they have started."""
-        process_ids: list[tuple[str, int]] = self._ray.get(
-            [actor.place.remote() for actor in self._actors], timeout=_START_SECONDS
-        )
-        return process_ids
-
     def stop(self) -> None:
         """End all actors and leave the cluster; a Ray that was started here ends."""
         for actor in self._actors:
@@ -125,9 +116,6 @@ class _Actor:
 
     def process(self, task: Task) -> Outcome:
         return self._worker.process(task)
-
-    def place(self) -> tuple[str, int]:
-        return socket.gethostname(), os.getpid()
 
 
 def _connect(address: str | None, cores: int) -> Any:
