@@ -1,4 +1,4 @@
-"""Small photos in a folder: encoding takes as long as for large ones, everything else next to nothing."""
+"""Small images in a folder: encoding takes as long as for large ones, everything else next to nothing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tiny_images import make_photos
+from tests.support.tiny_images import make_images
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Callable[[int], Path]:
-    """Makes a folder of so many photos, with prompts.csv beside it."""
-    return lambda count: make_photos(tmp_path / "photos", count)
+def image_folder(tmp_path: Path) -> Callable[[int], Path]:
+    """Makes a folder of so many images, with prompts.csv beside it."""
+    return lambda count: make_images(tmp_path / "photos", count)

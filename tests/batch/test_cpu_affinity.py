@@ -52,7 +52,7 @@ def test_each_process_gets_a_core_of_its_own_and_a_killed_one_gives_it_back(tmp_
             process.communicate()
 
 
-def test_few_photos_large_models_and_little_memory_get_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_large_models_and_little_memory_get_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "available_cores", lambda: 8)
     monkeypatch.setattr(cores, "memory_limit", lambda: 16 << 30)
     assert cores.best_workers(1000, 40_000_000) == 8

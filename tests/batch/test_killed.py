@@ -20,23 +20,23 @@ import PIL.Image
 import pytest
 
 from anymask.cli import main
-from tests.support.tiny_images import make_photos, results_of
+from tests.support.tiny_images import make_images, results_of
 
 pytestmark = pytest.mark.slow
 
 
-def start(photos: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "anymask", "batch", str(photos), "--prompts", str(photos.parent / "prompts.csv")]
+def start(images: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "anymask", "batch", str(images), "--prompts", str(images.parent / "prompts.csv")]
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells have jobs in the background ignore Ctrl-C
     return subprocess.Popen(
         [*command, "--out", str(out), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
     )
 
 
-def run(photos: Path, out: Path, *more: str) -> int:
+def run(images: Path, out: Path, *more: str) -> int:
     """The same in this process."""
-    table = photos.parent / "prompts.csv"
-    return main(["batch", str(photos), "--prompts", str(table), "--out", str(out), *more])
+    table = images.parent / "prompts.csv"
+    return main(["batch", str(images), "--prompts", str(table), "--out", str(out), *more])
 
 
 def wait_for(out: Path, results: int) -> None:
@@ -53,27 +53,27 @@ def published(out: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def ten_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ten_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for tests that leave it as it is."""
-    return make_photos(tmp_path_factory.mktemp("ten") / "photos", 10)
+    return make_images(tmp_path_factory.mktemp("ten") / "photos", 10)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(ten_photos: Path) -> dict[str, Any]:
-    """Results of the ten photos by a run that nothing kills."""
-    assert run(ten_photos, ten_photos.parent / "out") == 0
-    return results_of(ten_photos.parent / "out")
+def undisturbed(ten_images: Path) -> dict[str, Any]:
+    """Results of the ten images by a run that nothing kills."""
+    assert run(ten_images, ten_images.parent / "out") == 0
+    return results_of(ten_images.parent / "out")
 
 
-@pytest.mark.parametrize(("workers", "planned"), [(1, 3), (2, 2)])
+@pytest.mark.parametrize(("workers", "kill_count"), [(1, 3), (2, 2)])
 def test_killed_many_times_nothing_is_lost_or_done_twice(
-    ten_photos: Path, undisturbed: dict[str, Any], tmp_path: Path, workers: int, planned: int
+    ten_images: Path, undisturbed: dict[str, Any], tmp_path: Path, workers: int, kill_count: int
 ) -> None:
-    count, folder, out = 10, ten_photos, tmp_path / "out"
+    count, folder, out = 10, ten_images, tmp_path / "out"
     chance = random.Random(workers)
     seen: dict[str, tuple[int, int]] = {}
     kills = 0
-    while kills < planned:
+    while kills < kill_count:
         process = start(folder, out, "--workers", str(workers), "--threads", "1")
         before = len(seen)
         # One dies while it starts, the others some time after they have published something.
@@ -100,9 +100,9 @@ def test_killed_many_times_nothing_is_lost_or_done_twice(
 
 
 def test_a_killed_worker_process_is_replaced_and_its_images_are_done_once(
-    photos: Callable[[int], Path], tmp_path: Path
+    image_folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
-    folder, out = photos(8), tmp_path / "out"
+    folder, out = image_folder(8), tmp_path / "out"
     process = start(folder, out, "--workers", "2", "--threads", "1")
     wait_for(out, 2)
     seen = published(out)
@@ -118,8 +118,8 @@ def test_a_killed_worker_process_is_replaced_and_its_images_are_done_once(
     assert {name: after[name] for name in seen} == seen
 
 
-def test_ctrl_c_is_130_and_the_same_command_continues(photos: Callable[[int], Path], tmp_path: Path) -> None:
-    folder, out = photos(8), tmp_path / "out"
+def test_ctrl_c_is_130_and_the_same_command_continues(image_folder: Callable[[int], Path], tmp_path: Path) -> None:
+    folder, out = image_folder(8), tmp_path / "out"
     process = start(folder, out)
     wait_for(out, 2)
     process.send_signal(signal.SIGINT)
@@ -135,9 +135,9 @@ def test_ctrl_c_is_130_and_the_same_command_continues(photos: Callable[[int], Pa
 
 
 def test_two_processes_do_not_work_in_one_folder(
-    photos: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = photos(6), tmp_path / "out"
+    folder, out = image_folder(6), tmp_path / "out"
     first = start(folder, out)
     wait_for(out, 1)
     assert run(folder, out) == 2
@@ -148,9 +148,9 @@ def test_two_processes_do_not_work_in_one_folder(
 
 
 def test_a_result_that_a_power_cut_emptied_is_made_again(
-    photos: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = photos(3), tmp_path / "out"
+    folder, out = image_folder(3), tmp_path / "out"
     assert run(folder, out) == 0
     capsys.readouterr()
     whole = results_of(out)
@@ -164,9 +164,9 @@ def test_a_result_that_a_power_cut_emptied_is_made_again(
 
 
 def test_a_lost_manifest_costs_no_result(
-    photos: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = photos(3), tmp_path / "out"
+    folder, out = image_folder(3), tmp_path / "out"
     assert run(folder, out) == 0
     capsys.readouterr()
     seen = published(out)
@@ -193,9 +193,9 @@ def small_disk(tmp_path: Path) -> Any:
 
 
 def test_a_full_disk_is_a_clear_stop_and_can_be_resumed(
-    photos: Callable[[int], Path], small_disk: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = photos(6), small_disk / "out"
+    folder, out = image_folder(6), small_disk / "out"
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(248 * 1024))
     assert run(folder, out) == 1
@@ -213,11 +213,11 @@ def test_a_full_disk_is_a_clear_stop_and_can_be_resumed(
 
 
 def test_a_result_larger_than_files_may_be_is_a_clear_stop(
-    photos: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import resource
 
-    folder, out = photos(4), tmp_path / "out"
+    folder, out = image_folder(4), tmp_path / "out"
     noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)  # its overlay has 200 kB
     PIL.Image.fromarray(noise).save(folder / "photo_2.png")
     table = tmp_path / "prompts.csv"

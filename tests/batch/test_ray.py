@@ -36,7 +36,7 @@ def job(folder: Path, out: str, settings: TaskSettings, **more: object) -> Batch
 
 
 def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
-    photos: Callable[[int], Path],
+    image_folder: Callable[[int], Path],
     tmp_path: Path,
     resolved: tuple[TaskSettings, Segmenter],
     monkeypatch: pytest.MonkeyPatch,
@@ -44,7 +44,7 @@ def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
     from anymask.batch.ray import RayWorkers
 
     settings, segmenter = resolved
-    folder = photos(8)
+    folder = image_folder(8)
     backends: list[RayWorkers] = []
     start = RayWorkers.__init__
 
@@ -74,13 +74,13 @@ def test_a_killed_actor_loses_nothing_and_the_results_are_those_of_one_process(
 
 
 def test_images_and_results_may_be_at_addresses(
-    photos: Callable[[int], Path],
+    image_folder: Callable[[int], Path],
     tmp_path: Path,
     resolved: tuple[TaskSettings, Segmenter],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings, _ = resolved
-    folder = photos(4)
+    folder = image_folder(4)
     out = f"file://{tmp_path}/out"
     (folder / "photo_2.png").write_bytes(b"not an image")
     inputs = Inputs([f"file://{folder}"], f"file://{tmp_path}/prompts.csv")
@@ -98,8 +98,8 @@ def test_images_and_results_may_be_at_addresses(
 
 
 def test_a_cluster_that_is_not_there_is_one_line(
-    photos: Callable[[int], Path], tmp_path: Path, resolved: tuple[TaskSettings, Segmenter]
+    image_folder: Callable[[int], Path], tmp_path: Path, resolved: tuple[TaskSettings, Segmenter]
 ) -> None:
-    unreachable = job(photos(1), str(tmp_path / "out"), resolved[0], runner="ray", ray_address="127.0.0.1:1")
+    unreachable = job(image_folder(1), str(tmp_path / "out"), resolved[0], runner="ray", ray_address="127.0.0.1:1")
     with pytest.raises(AnymaskError, match=r"Ray.*127\.0\.0\.1:1"):
         run_batch(unreachable)

@@ -1,4 +1,4 @@
-"""Makes folders of small photos with a bright disc each, and a table that points at it."""
+"""Makes folders of small images with a bright disc each, and a table that points at it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import PIL.Image
 SIZE = (64, 48)
 
 
-def make_photos(folder: Path, count: int) -> Path:
-    """Photos `photo_1.png` … in two folders, and `prompts.csv` beside them with a point in each disc."""
+def make_images(folder: Path, count: int) -> Path:
+    """Images `photo_1.png` … in two folders, and `prompts.csv` beside them with a point in each disc."""
     lines = ["image,x,y,label,name"]
     rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]
     for number in range(count):
@@ -29,7 +29,7 @@ def make_photos(folder: Path, count: int) -> Path:
 
 
 def results_of(out: Path) -> dict[str, Any]:
-    """Photo → its result, without what depends on the moment and on the number of cores."""
+    """Image → its result, without what depends on the moment and on the number of cores."""
     found = {}
     for path in sorted((out / "results").rglob("*.json")):
         content = json.loads(path.read_text())
