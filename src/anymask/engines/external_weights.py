@@ -33,6 +33,6 @@ class DetachedGraph:
     weights: Weights
 
 
-def usable_in_place(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an array that an engine can take without a copy: aligned, contiguous, writeable; copied if it isn't."""
+def as_aligned(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an array that an engine can use without a copy: aligned, contiguous, writeable; copied if it isn't."""
     return np.require(array, np.float32, ("C", "A", "W"))

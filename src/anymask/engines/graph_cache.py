@@ -14,7 +14,7 @@ from anymask.io.cache_folder import make_room, write_atomically
 if TYPE_CHECKING:
     import onnx
 
-Opened = TypeVar("Opened")
+Graph = TypeVar("Graph")
 
 GRAPHS_CAP = 2 * 1024**3
 """Bytes that the folder of graphs may hold: a model at one precision takes 55 MB, the largest detector 600 MB."""
@@ -23,18 +23,18 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def graph_path(folder: Path, *identity: object) -> Path:
-    """Where the graph that these things identify is kept."""
+    """Return the path of the graph with this identity."""
     return folder / f"{hashlib.sha256(repr(identity).encode()).hexdigest()[:32]}.graph"
 
 
-def keep_graph(path: Path, content: bytes) -> None:
-    """Write a graph and its sha256, and let those go that were used longest ago, as those of earlier versions are."""
+def write_graph(path: Path, content: bytes) -> None:
+    """Write a graph and its sha256, and remove those used longest ago, such as those of earlier versions."""
     write_atomically(path, content, hashlib.sha256(content).digest())
     make_room(path.parent, GRAPHS_CAP)
 
 
 def read_graph(path: Path) -> bytes:
-    """Read what `keep_graph` wrote, without its sha256, and mark it as used.
+    """Read what `write_graph` wrote, without its sha256, and mark it as used.
 
     Raises:
         OSError: it is not there, or cannot be read.
@@ -47,7 +47,7 @@ def read_graph(path: Path) -> bytes:
 
 
 def graph_is_whole(path: Path) -> bool:
-    """Whether a graph is as `keep_graph` wrote it; takes a second per gigabyte, and loads nothing.
+    """Whether a graph is as `write_graph` wrote it; takes a second per gigabyte, and loads nothing.
 
     Raises:
         OSError: it cannot be read.
@@ -57,21 +57,21 @@ def graph_is_whole(path: Path) -> bool:
 
 
 def open_model(
-    folder: Path | None, key: str, emit: Callable[[], onnx.ModelProto], open_: Callable[[bytes], Opened]
-) -> Opened:
-    """Open an ONNX model without weights that is kept on disk, or emit, keep and open it.
+    folder: Path | None, key: str, emit: Callable[[], onnx.ModelProto], open_bytes: Callable[[bytes], Graph]
+) -> Graph:
+    """Open an ONNX model without weights from the disk, or emit, write and open it.
 
     Args:
-        folder: where it is kept; None keeps nothing.
+        folder: of the cache; None for no cache.
         key: identifies the graph; same key, same graph, whatever the engine.
         emit: makes the model, if it is not there or damaged.
-        open_: gives the model's bytes to the engine.
+        open_bytes: loads the model's bytes into the engine.
     """
     path = graph_path(folder, "detached", key) if folder else None
     if path is not None:
         with contextlib.suppress(Exception):  # engines have no narrower base class for a damaged file
-            return open_(read_graph(path))
+            return open_bytes(read_graph(path))
     model = emit().SerializeToString()
     if path is not None:
-        keep_graph(path, model)
-    return open_(model)
+        write_graph(path, model)
+    return open_bytes(model)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from anymask.errors import EngineError, ModelError
-
-if TYPE_CHECKING:
-    pass
 from anymask.engines.base import DEVICES, ENGINES, PRECISIONS, Engine
+from anymask.errors import EngineError, ModelError
 
 
 def load_engine(
@@ -28,9 +24,9 @@ def load_engine(
         name: "openvino", "onnxruntime", or "auto": the first of these that is installed and knows the device.
         precision: "f32", "bf16", "int8", or "auto": bf16 where the CPU computes it natively, else f32.
         threads: per run; None leaves the number to the engine.
-        cache: folder for compiled graphs; None keeps nothing.
+        cache: folder for compiled graphs; None for no cache.
         device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime runs on one and OpenVINO
-            was not asked for, else the CPU.
+            is not chosen, else the CPU.
 
     Raises:
         ModelError: an unknown engine, precision or device.
@@ -57,7 +53,7 @@ def load_engine(
 
 
 def _best_device(name: str, precision: str) -> str:
-    """Return "cuda" where it is installed, works and is not ruled out by another wish, else "cpu"."""
+    """Return "cuda" where it is installed, works and is not ruled out by another option, else "cpu"."""
     from anymask.engines.providers import choose_provider, cuda_build_installed, require_device
 
     if name == "openvino" or precision in ("bf16", "int8") or not cuda_build_installed():
@@ -73,7 +69,7 @@ def _best_device(name: str, precision: str) -> str:
 
 
 def _engine_for(name: str, device: str) -> str:
-    """Return the engine that runs on a device: the one asked for, or the first that is installed."""
+    """Return the engine that runs on a device: that of this name, or for "auto" the first that is installed."""
     if device != "cpu":
         if name == "openvino":
             raise EngineError(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.external_weights import DetachedGraph, usable_in_place
-from anymask.engines.graph_cache import graph_path, keep_graph, open_model, read_graph
+from anymask.engines.external_weights import DetachedGraph, as_aligned
+from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
 from anymask.engines.providers import choose_provider, require_device
 from anymask.errors import EngineError
 
@@ -45,7 +45,9 @@ class OnnxRuntimeEngine:
         self.threads = threads or os.cpu_count() or 1
         self._cache = cache
 
-    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1) -> _Compiled:
+    def compile(
+        self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1
+    ) -> _OnnxRuntimeGraph:
         """Load a graph; the built ONNX file is kept on disk."""
         parallel_requests = min(parallel_requests, self.threads) if self.device == "cpu" else 1
         path = graph_path(self._cache, self.name, key) if self._cache else None
@@ -60,25 +62,25 @@ class OnnxRuntimeEngine:
             )
         model = graph.SerializeToString()
         if path is not None:
-            keep_graph(path, model)
+            write_graph(path, model)
         return self._open(model, parallel_requests)
 
-    def _open(self, model: bytes, parallel_requests: int, options: Any = None) -> _Compiled:
+    def _open(self, model: bytes, parallel_requests: int, options: Any = None) -> _OnnxRuntimeGraph:
         options = options or self._library.SessionOptions()
         # Each run works on the thread that calls it, and on the others of this number if they are free.
         options.intra_op_num_threads = self.threads - parallel_requests + 1
         session = self._library.InferenceSession(model, options, providers=[self._provider], enable_fallback=False)
         if self._provider[0] not in session.get_providers():
             raise EngineError(f"ONNX Runtime did not set up device {self.device!r} for this network")
-        return _Compiled(session, parallel_requests)
+        return _OnnxRuntimeGraph(session, parallel_requests)
 
-    def _open_detached(self, model: bytes, weights: Weights, parallel_requests: int) -> _Compiled:
+    def _open_detached(self, model: bytes, weights: Weights, parallel_requests: int) -> _OnnxRuntimeGraph:
         """Load a graph whose weights are external initializers, given from memory under a name that is no file."""
         import onnx
 
         graph = onnx.load_from_string(model)
         inputs = [each for each in graph.graph.input if each.name not in weights]
-        arrays = {each.name: usable_in_place(weights[each.name]) for each in graph.graph.input if each not in inputs}
+        arrays = {each.name: as_aligned(weights[each.name]) for each in graph.graph.input if each not in inputs}
         del graph.graph.input[:]
         graph.graph.input.extend(inputs)
         for name, array in arrays.items():
@@ -93,7 +95,7 @@ class OnnxRuntimeEngine:
         return self._open(graph.SerializeToString(), parallel_requests, options)
 
 
-class _Compiled:
+class _OnnxRuntimeGraph:
     def __init__(self, session: Any, parallel_requests: int) -> None:
         self._session = session
         self.parallel_requests = parallel_requests

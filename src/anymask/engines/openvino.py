@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.engines.external_weights import DetachedGraph, usable_in_place
-from anymask.engines.graph_cache import graph_path, keep_graph, open_model, read_graph
+from anymask.engines.external_weights import DetachedGraph, as_aligned
+from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
 from anymask.errors import EngineError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def _tensor_made_from_numpy() -> None:
+def _make_tensor_from_numpy() -> None:
     import openvino
 
     openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
@@ -33,7 +33,7 @@ def _tensor_made_from_numpy() -> None:
 _FIRST_TENSOR = threading.Lock()
 
 
-def _meet_numpy() -> None:
+def _initialize_numpy() -> None:
     """Let OpenVINO find NumPy while one thread alone is doing so.
 
     It looks for it when the first array becomes a tensor, behind a guard that waits for the interpreter's lock while
@@ -41,7 +41,7 @@ def _meet_numpy() -> None:
     (seen with OpenVINO 2026.4).
     """
     with _FIRST_TENSOR:
-        _tensor_made_from_numpy()
+        _make_tensor_from_numpy()
 
 
 class OpenVinoEngine:
@@ -54,7 +54,7 @@ class OpenVinoEngine:
         import openvino
 
         self._library = openvino
-        _meet_numpy()
+        _initialize_numpy()
         self._core = openvino.Core()
         self.version: str = openvino.__version__
         native_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -62,8 +62,8 @@ class OpenVinoEngine:
             raise EngineError("this CPU does not compute in bf16 natively: use precision 'f32' or 'auto'")
         native = "bf16" if native_bf16 else "f32"
         self.precision = native if precision == "auto" else precision
-        self._unmarked = native if precision == "int8" else self.precision
-        """What is computed in where the graph says nothing."""
+        self._default_precision = native if precision == "int8" else self.precision
+        """Precision where the graph does not mark one."""
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
@@ -71,9 +71,11 @@ class OpenVinoEngine:
         self._cpu = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         self._cache = cache
 
-    def compile(self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1) -> _Compiled:
+    def compile(
+        self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1
+    ) -> _OpenVinoGraph:
         """Compile a graph, or take it from the disk."""
-        options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self._unmarked}
+        options = self._options | {"INFERENCE_PRECISION_HINT": "f32" if exact else self._default_precision}
         if parallel_requests > 1:
             options["NUM_STREAMS"] = min(parallel_requests, self.threads)
         path = None
@@ -81,23 +83,23 @@ class OpenVinoEngine:
             path = graph_path(self._cache, self.name, key, sorted(options.items()), self.version, self._cpu)
             with contextlib.suppress(OSError, RuntimeError):  # not there, damaged, or of another build of OpenVINO
                 compiled = self._core.import_model(read_graph(path), "CPU", options)
-                return _Compiled(compiled, compiled.outputs)
+                return _OpenVinoGraph(compiled, compiled.outputs)
         graph = build()
         if isinstance(graph, DetachedGraph):
             weights = graph.weights
             return open_model(self._cache, key, graph.emit, lambda model: self._compile(model, options, weights))
         compiled = self._compile(graph.SerializeToString(), options)
         if path is not None:
-            keep_graph(path, compiled.export())
+            write_graph(path, compiled.export())
         return compiled
 
-    def _compile(self, model: bytes, options: dict[str, Any], weights: Weights | None = None) -> _Compiled:
+    def _compile(self, model: bytes, options: dict[str, Any], weights: Weights | None = None) -> _OpenVinoGraph:
         network = self._core.read_model(model)
         for parameter in network.get_parameters() if weights else ():
             name = parameter.get_friendly_name()
             if weights and name in weights:
-                self._bind(network, parameter, usable_in_place(weights[name]))
-        return _Compiled(self._core.compile_model(network, "CPU", options), network.outputs)
+                self._bind(network, parameter, as_aligned(weights[name]))
+        return _OpenVinoGraph(self._core.compile_model(network, "CPU", options), network.outputs)
 
     def _bind(self, network: Any, parameter: Any, array: NDArray[np.float32]) -> None:
         """Put a constant that shares the array's memory in the place of an input."""
@@ -107,7 +109,7 @@ class OpenVinoEngine:
         network.remove_parameter(parameter)
 
 
-class _Compiled:
+class _OpenVinoGraph:
     """A compiled graph with one inference request per thread that is using it."""
 
     def __init__(self, compiled: Any, outputs: Sequence[Any]) -> None:
@@ -117,14 +119,14 @@ class _Compiled:
         self._outputs = [output.get_any_name() for output in outputs]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running = 0
-        self._entrance = threading.Lock()
+        self._count_lock = threading.Lock()
 
     def export(self) -> bytes:
         content: bytes = self._compiled.export_model().getvalue()
         return content
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        with self._entrance:
+        with self._count_lock:
             self._running += 1
         try:
             try:
@@ -137,11 +139,11 @@ class _Compiled:
             finally:
                 self._idle.put(request)
         finally:
-            with self._entrance:
+            with self._count_lock:
                 self._running -= 1
 
     def release(self) -> None:
         """Give back the memory that only a run needs, unless another thread is running the graph: it needs it."""
-        with self._entrance:
+        with self._count_lock:
             if not self._running:
                 self._compiled.release_memory()

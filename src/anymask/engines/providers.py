@@ -32,13 +32,13 @@ def choose_provider(device: str, available: Collection[str]) -> tuple[str, dict[
         available: what `onnxruntime.get_available_providers` says.
 
     Raises:
-        EngineError: this build of ONNX Runtime has not got it; the line says what to install.
+        EngineError: this build of ONNX Runtime has not got it; the message says what to install.
     """
     provider = PROVIDERS[device]
     if provider not in available:
-        there = [name for name, each in PROVIDERS.items() if each in available]
+        devices = [name for name, each in PROVIDERS.items() if each in available]
         raise EngineError(
-            f"the installed ONNX Runtime has no device {device!r}, only {', '.join(there)}: {_REMEDIES[device]}"
+            f"the installed ONNX Runtime has no device {device!r}, only {', '.join(devices)}: {_REMEDIES[device]}"
         )
     return provider, _OPTIONS.get(device, {})
 
@@ -56,7 +56,7 @@ def require_device(device: str, provider: tuple[str, dict[str, str]]) -> None:
     ONNX Runtime itself only logs that a provider cannot be set up, and goes on with the CPU.
 
     Raises:
-        EngineError: it does not work; the line has ONNX Runtime's reason.
+        EngineError: it does not work; the message has ONNX Runtime's reason.
     """
     import onnxruntime
 

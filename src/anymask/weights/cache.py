@@ -33,7 +33,7 @@ def model_lock(entry: ModelEntry, progress: Progress) -> Iterator[None]:
 
     path = models_cache() / ".locks" / f"{entry.name}.lock"
     lock = FileLock(path)
-    with disk_errors_told(entry):
+    with translate_disk_errors(entry):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
@@ -47,7 +47,7 @@ def model_lock(entry: ModelEntry, progress: Progress) -> Iterator[None]:
 
 
 @contextmanager
-def disk_errors_told(entry: ModelEntry) -> Iterator[None]:
+def translate_disk_errors(entry: ModelEntry) -> Iterator[None]:
     """Turn a full or unwritable disk into one clear line, and leave nothing half-written on a full one.
 
     Raises:
@@ -58,7 +58,7 @@ def disk_errors_told(entry: ModelEntry) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            remove_leftovers(folder)
+            remove_scratch_folders(folder)
             for part in folder.glob("*.part"):
                 part.unlink()
             raise WeightsError(
@@ -96,12 +96,12 @@ def require_room(folder: Path, files: Iterable[WeightFile]) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_scratch_folders(folder: Path) -> None:
     """Remove the temporary folders of a process that was killed; parts of downloads stay, to be resumed."""
     for scratch in folder.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def in_megabytes(size: int) -> str:
-    """Return bytes as decimal megabytes in words, e.g. "44.6 MB"."""
+    """Return bytes as decimal megabytes, e.g. "44.6 MB"."""
     return f"{size / 1e6:,.1f} MB"

@@ -30,7 +30,7 @@ def user_catalogue() -> Path:
 
 
 def default_model() -> str:
-    """Return the name of the model that is used when none is named."""
+    """Return the name of the model that is used by default."""
     return str(_built_in_table()["default"])
 
 
@@ -63,8 +63,8 @@ def find_model(name: str) -> ModelEntry:
     """Return the model called `name`.
 
     Raises:
-        ModelError: there is none, and the line names the nearest, or every known one; or it is one that the user has
-            to bring, and the line says how.
+        ModelError: there is none, and the message names the nearest, or every known one; or it is one that the user has
+            to bring, and the message says how.
     """
     built_in = built_in_models()
     if name in built_in:

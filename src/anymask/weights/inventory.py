@@ -1,4 +1,4 @@
-"""What `anymask models` does: see what is here, check it, remove it, and carry it to another machine."""
+"""What `anymask models` does: list the files that are here, check them, remove them, copy them into a bundle."""
 
 import shutil
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anymask.errors import WeightsError
-from anymask.weights.cache import disk_errors_told, model_folder, model_lock
+from anymask.weights.cache import model_folder, model_lock, translate_disk_errors
 from anymask.weights.catalogue import BUNDLE_CATALOGUE, built_in_models, find_model, user_catalogue
-from anymask.weights.download import ensure, place_of
+from anymask.weights.download import ensure, path_of
 from anymask.weights.model_entry import ModelEntry, WeightFile, fault
 from anymask.weights.progress import Progress
-from anymask.weights.user_models import copy_entry, forget_model
+from anymask.weights.user_models import copy_entry, remove_entry
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ def inspect_files(entry: ModelEntry, *, thorough: bool = False) -> tuple[FileSta
 
     Args:
         entry: the model.
-        thorough: hash the files; otherwise only presence and size are looked at.
+        thorough: hash the files; otherwise only presence and size are checked.
     """
-    return tuple(_inspect(file, place_of(entry, file), thorough) for file in entry.files)
+    return tuple(_inspect(file, path_of(entry, file), thorough) for file in entry.files)
 
 
 def is_here(entry: ModelEntry) -> bool:
@@ -53,13 +53,13 @@ def remove(name: str, *, progress: Progress | None = None) -> int:
         WeightsError: the cache or the catalogue cannot be changed.
     """
     entry = find_model(name)
-    with model_lock(entry, progress or Progress()), disk_errors_told(entry):
+    with model_lock(entry, progress or Progress()), translate_disk_errors(entry):
         folder = model_folder(entry)
         freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         if folder.exists():
             shutil.rmtree(folder)
     if name not in built_in_models() and entry.origin == user_catalogue():
-        forget_model(name)
+        remove_entry(name)
     return freed
 
 
@@ -69,7 +69,7 @@ def pull_to(
     *,
     allow: str | Iterable[str] | None = None,
     progress: Progress | None = None,
-    placed: Path | None = None,
+    local: Path | None = None,
 ) -> dict[str, Path]:
     """Put a model into an offline bundle, fetching it first where needed.
 
@@ -78,7 +78,7 @@ def pull_to(
         folder: the bundle, made if absent; files go to `folder/<name>/<file>`. `ANYMASK_MODELS=folder` uses it.
         allow: as for `ensure`.
         progress: as for `ensure`.
-        placed: as for `ensure`.
+        local: as for `ensure`.
 
     Returns:
         File name → path in the bundle, each verified after it was written.
@@ -88,7 +88,7 @@ def pull_to(
         WeightsError: as for `ensure`, or the bundle cannot be written.
     """
     entry = find_model(name)
-    paths = ensure(entry, allow=allow, progress=progress, placed=placed)
+    paths = ensure(entry, allow=allow, progress=progress, local=local)
     target = folder / name
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The licence gate: which licences may be used, said once and enforced before anything is fetched or opened."""
+"""The licence gate: which licences may be used, enforced before anything is fetched or opened."""
 
 import os
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from anymask.errors import InputError, WeightsError
 from anymask.weights.model_entry import ModelEntry
 
-_ASKED_ABOUT = ("agpl",)
+_NEEDS_CONSENT = ("agpl",)
 
 
 def licence_line(entry: ModelEntry) -> str:
     """Return the one line that tells a model's licences before it is fetched."""
-    carried = f"; carried by {', '.join(entry.carriers)}" if entry.carriers else ""
+    carriers = f"; carried by {', '.join(entry.carriers)}" if entry.carriers else ""
     home = f"; {entry.homepage}" if entry.homepage else ""
-    return f"{entry.name}: weights {entry.weights_licence}, code {entry.code_licence}{carried}{home}"
+    return f"{entry.name}: weights {entry.weights_licence}, code {entry.code_licence}{carriers}{home}"
 
 
 def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None) -> None:
@@ -22,7 +22,7 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
     Args:
         entry: the model.
         allow: SPDX identifiers, upper or lower case, as a sequence or one string with commas. None takes
-            those of `ANYMASK_ALLOW`; without that, every licence is allowed that need not be asked about.
+            those of `ANYMASK_ALLOW`; without that, every licence is allowed but those that need consent by name.
 
     Raises:
         InputError: the list is given and empty.
@@ -30,7 +30,7 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
     """
     allowed = _allow_list(allow)
     if allowed is None:
-        _ask_about(entry)
+        _require_consent(entry)
         return
     for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
         if not _is_allowed(licence, allowed):
@@ -40,10 +40,10 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
             )
 
 
-def _ask_about(entry: ModelEntry) -> None:
+def _require_consent(entry: ModelEntry) -> None:
     """Refuse licences that bind what is built on the weights, until they are allowed by name."""
     for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
-        if licence.lower().startswith(_ASKED_ABOUT):
+        if licence.lower().startswith(_NEEDS_CONSENT):
             raise WeightsError(
                 f"{entry.name}: its {part} under {licence}, which obliges whoever offers it, also over a network, to "
                 f"give out the whole source; if that suits you, allow it by name: --allow {licence.lower()} (or "

@@ -1,4 +1,4 @@
-"""Where weights lie on this machine, and which environment variables move them.
+"""Where weights are on this machine, and which environment variables move them.
 
 - `ANYMASK_CACHE`: the root of everything that can be fetched or computed again (weights, compiled graphs, embeddings).
 - `ANYMASK_DATA`: the user's own model catalogue and the model files copied into it.

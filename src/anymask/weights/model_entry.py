@@ -108,7 +108,7 @@ def parse_entry(name: str, table: Mapping[str, Any], origin: Path | None) -> Mod
     """
     where = f"{origin or 'built-in catalogue'}, model {name!r}"
     try:
-        checked_name(name)
+        check_name(name)
         licence = table.get("licence", {})
         files = tuple(_parse_file(each) for each in table["files"])
         if not files:
@@ -150,7 +150,7 @@ def entry_table(entry: ModelEntry) -> dict[str, Any]:
     return table
 
 
-def checked_name(name: str) -> str:
+def check_name(name: str) -> str:
     """Return a model or file name that is safe as one part of a path.
 
     Raises:
@@ -162,10 +162,10 @@ def checked_name(name: str) -> str:
 
 
 def _parse_file(table: Mapping[str, Any]) -> WeightFile:
-    return _checked_file(checked_name(table["name"]), table["sha256"], table["size"])
+    return _make_file(check_name(table["name"]), table["sha256"], table["size"])
 
 
-def _checked_file(name: str, sha256: str, size: int) -> WeightFile:
+def _make_file(name: str, sha256: str, size: int) -> WeightFile:
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"sha256 of {name} must be 64 lower-case hexadecimal digits, not {sha256!r}")
     if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
@@ -174,29 +174,29 @@ def _checked_file(name: str, sha256: str, size: int) -> WeightFile:
 
 
 def _parse_source(table: Mapping[str, Any], files: tuple[WeightFile, ...], origin: Path | None) -> Source:
-    kind, places = table["kind"], dict(table["files"])
+    kind, paths = table["kind"], dict(table["files"])
     if kind not in SOURCE_KINDS:
         raise ValueError(f"source kind {kind!r} is none of {', '.join(SOURCE_KINDS)}")
-    unknown = sorted(set(places) - {file.name for file in files})
+    unknown = sorted(set(paths) - {file.name for file in files})
     if unknown:
         raise ValueError(f"a source names {unknown[0]!r}, which is no file of the model")
     package = table["url"] if kind == "archive" else table["package"] if kind in ("npm", "pypi") else ""
     if kind == "file":
         folder = origin.parent if origin else Path()
-        places = {name: str(folder / Path(place).expanduser()) for name, place in places.items()}
+        paths = {name: str(folder / Path(path).expanduser()) for name, path in paths.items()}
     if kind in _PACKAGE and not _PACKAGE[kind].fullmatch(package):
         raise ValueError(f"{package!r} is no {kind} package with its version")
     archive = _parse_archive(table) if kind == "archive" else None
-    for address in [package] if kind == "archive" else places.values() if kind == "https" else []:
+    for address in [package] if kind == "archive" else paths.values() if kind == "https" else []:
         _check_url(address)
-    for member in places.values() if kind in ("archive", "npm", "pypi") else []:
+    for member in paths.values() if kind in ("archive", "npm", "pypi") else []:
         _check_member(member)
-    return Source(kind, places, package, archive, table.get("carrier", ""), bool(table.get("sdist", False)))
+    return Source(kind, paths, package, archive, table.get("carrier", ""), bool(table.get("sdist", False)))
 
 
 def _parse_archive(table: Mapping[str, Any]) -> WeightFile:
     name = PurePosixPath(urlsplit(table["url"]).path).name
-    return _checked_file(checked_name(name), table["sha256"], table["size"])
+    return _make_file(check_name(name), table["sha256"], table["size"])
 
 
 def _source_table(source: Source) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the weights code tells whoever wants to show it. The library itself never prints."""
+"""Callbacks of a fetch. The library itself never prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Listens to a fetch; every method here does nothing. Subclass it and override what you want to show."""
+    """Callbacks of a fetch; every method here does nothing. Subclass it and override what you want to show."""
 
     def licence(self, entry: ModelEntry) -> None:
         """Called once, before the first byte of a model is fetched."""
@@ -19,8 +19,8 @@ class Progress:
 
         Args:
             file: the name of the file, or of all those that come in one package.
-            size: bytes to come, or None where the client does not say.
-            source: the source, in words.
+            size: bytes of the transfer, or None if unknown.
+            source: label of the source.
         """
 
     def advance(self, file: str, done: int) -> None:
@@ -30,4 +30,4 @@ class Progress:
         """The transfer of `file` is over, whether it worked or not."""
 
     def note(self, line: str) -> None:
-        """Something worth a line: a source that failed, a damaged file fetched again, a wait."""
+        """A message for the user: a source that failed, a damaged file fetched again, a wait."""

@@ -1,4 +1,4 @@
-"""Models that anymask can run but whose files nobody of this project could verify: the user brings them."""
+"""Models that anymask can run but whose files this project could not verify: the user adds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class UnpinnedModel:
 
     Attributes:
         urls: file name → where the user can fetch it.
-        convert: the command that makes `files` of what was fetched; "" where nothing is to be made.
+        convert: the command that makes `files` of the downloads; "" where they are the files.
         files: names of the files to add.
     """
 
@@ -30,17 +30,17 @@ class UnpinnedModel:
 
     @property
     def how_to_add(self) -> str:
-        """What to do, in one line."""
-        made = f", make {' and '.join(self.files)} of it with '{self.convert}'" if self.convert else ""
+        """How the user adds it, in one line."""
+        make = f", make {' and '.join(self.files)} of it with '{self.convert}'" if self.convert else ""
         return (
             f"{self.name} is for you to bring, since this version knows no sha256 of its files: download "
-            f"{' and '.join(self.urls.values())}{made} and run 'anymask models add {self.name} {' '.join(self.files)} "
+            f"{' and '.join(self.urls.values())}{make} and run 'anymask models add {self.name} {' '.join(self.files)} "
             f"--family {self.family} --licence {self.weights_licence}'"
         )
 
 
 def parse_unpinned(name: str, table: Mapping[str, Any]) -> UnpinnedModel:
-    """Make one from what stands under `[unpinned.NAME]` in the built-in catalogue."""
+    """Make one from the table `[unpinned.NAME]` in the built-in catalogue."""
     return UnpinnedModel(
         name,
         table["family"],

@@ -14,7 +14,7 @@ from anymask.weights.model_entry import (
     ModelEntry,
     Source,
     WeightFile,
-    checked_name,
+    check_name,
     entry_table,
     sha256_of,
 )
@@ -53,7 +53,7 @@ def add_model(
         capabilities: what it can do; empty takes what its family can.
         weights_licence: SPDX identifier; without it an allow-list refuses the model.
         code_licence: the same for the code that defines it.
-        copy: copy the files beside the catalogue instead of using them where they lie.
+        copy: copy the files beside the catalogue instead of using them where they are.
 
     Returns:
         The new entry, with each file's size and sha256 as they are now.
@@ -62,16 +62,16 @@ def add_model(
         InputError: a name is taken or no plain name, or a file is absent, empty or named like another.
         WeightsError: the catalogue or a copy cannot be written.
     """
-    files = _described(name, paths)
-    with _changing(user_catalogue()) as entries:
+    files = _hash_files(name, paths)
+    with _edit_catalogue(user_catalogue()) as entries:
         if name in built_in_models() or name in entries:
             raise ModelError(f"there is a model {name!r} already; take another name, or remove your own first")
-        places = _copies(name, paths) if copy else {path.name: str(path.resolve()) for path in paths}
+        paths_by_name = _copies(name, paths) if copy else {path.name: str(path.resolve()) for path in paths}
         entries[name] = ModelEntry(
             name=name,
             family=family,
             files=files,
-            sources=(Source("file", places),),
+            sources=(Source("file", paths_by_name),),
             encoder=encoder,
             description=description,
             homepage=homepage,
@@ -83,14 +83,14 @@ def add_model(
     return entries[name]
 
 
-def forget_model(name: str) -> None:
-    """Take a model out of the user's catalogue, with the copies that `add_model` made; used files stay.
+def remove_entry(name: str) -> None:
+    """Take a model out of the user's catalogue, with the copies that `add_model` made; other files stay.
 
     Raises:
         ModelError: the user's catalogue has no such model.
         WeightsError: the catalogue cannot be written.
     """
-    with _changing(user_catalogue()) as entries:
+    with _edit_catalogue(user_catalogue()) as entries:
         if name not in entries:
             raise ModelError(f"there is no model {name!r} of your own in {user_catalogue()}")
         del entries[name]
@@ -98,31 +98,31 @@ def forget_model(name: str) -> None:
 
 
 def copy_entry(entry: ModelEntry, catalogue: Path) -> None:
-    """Write an entry without its local places into another catalogue, over one of the same name.
+    """Write an entry without its local paths into another catalogue, over one of the same name.
 
     Raises:
         WeightsError: the catalogue cannot be written.
     """
-    elsewhere = tuple(source for source in entry.sources if source.kind != "file")
-    with _changing(catalogue) as entries:
-        entries[entry.name] = replace(entry, sources=elsewhere, origin=catalogue)
+    remote = tuple(source for source in entry.sources if source.kind != "file")
+    with _edit_catalogue(catalogue) as entries:
+        entries[entry.name] = replace(entry, sources=remote, origin=catalogue)
 
 
-def _described(name: str, paths: Sequence[Path]) -> tuple[WeightFile, ...]:
+def _hash_files(name: str, paths: Sequence[Path]) -> tuple[WeightFile, ...]:
     try:
-        checked_name(name)
+        check_name(name)
         for path in paths:
-            checked_name(path.name)
+            check_name(path.name)
     except ValueError as error:
         raise InputError(str(error)) from error
     names = [path.name for path in paths]
-    twice = sorted({each for each in names if names.count(each) > 1})
-    if twice or not names:
-        raise InputError(f"two files are called {twice[0]!r}" if twice else "a model needs at least one file")
-    return tuple(_described_file(path) for path in paths)
+    duplicates = sorted({each for each in names if names.count(each) > 1})
+    if duplicates or not names:
+        raise InputError(f"two files are called {duplicates[0]!r}" if duplicates else "a model needs at least one file")
+    return tuple(_hash_file(path) for path in paths)
 
 
-def _described_file(path: Path) -> WeightFile:
+def _hash_file(path: Path) -> WeightFile:
     try:
         size = path.stat().st_size
         if not path.is_file() or size == 0:
@@ -137,7 +137,7 @@ def _copies_folder(name: str) -> Path:
 
 
 def _copies(name: str, paths: Sequence[Path]) -> dict[str, str]:
-    """Copy files beside the catalogue and return each one's new place by its name."""
+    """Copy files beside the catalogue and return each one's new path by its name."""
     folder = _copies_folder(name)
     folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
@@ -146,8 +146,8 @@ def _copies(name: str, paths: Sequence[Path]) -> dict[str, str]:
 
 
 @contextmanager
-def _changing(catalogue: Path) -> Iterator[dict[str, ModelEntry]]:
-    """Give a catalogue's entries to be changed, and write them when nothing was raised.
+def _edit_catalogue(catalogue: Path) -> Iterator[dict[str, ModelEntry]]:
+    """Yield a catalogue's entries to be changed, and write them if nothing is raised.
 
     Raises:
         ModelError: the catalogue cannot be read.

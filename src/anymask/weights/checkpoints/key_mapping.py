@@ -1,6 +1,6 @@
 """One set of names for SAM's parameters: those of the official `state_dict`.
 
-Checkpoints come with the names of whoever saved them: inside a wrapper's module (`module.image_encoder…`), or as
+Checkpoints have the names of the program that saved them: inside a wrapper's module (`module.image_encoder…`), or as
 `SamModel` of transformers calls them (`vision_encoder…`, see its `convert_sam_to_hf.py`).
 """
 
@@ -59,8 +59,8 @@ def official_names(parameters: Mapping[str, NDArray[np.float32]]) -> dict[str, N
 
 def _wrapper(names: Iterable[str]) -> str:
     """Return what stands before SAM's own names in all of them, such as `module.`; nothing if it differs."""
-    found = ((name, _ROOT.search(name)) for name in names)
-    prefixes = {name[: match.start(1)] for name, match in found if match}
+    matches = ((name, _ROOT.search(name)) for name in names)
+    prefixes = {name[: match.start(1)] for name, match in matches if match}
     return prefixes.pop() if len(prefixes) == 1 else ""
 
 

@@ -3,7 +3,7 @@
 An exporter keeps the official name for most parameters and loses it for some: linear layers become
 `onnx::MatMul_*` (transposed), convolutions with a folded batch norm `onnx::Conv_*`, layer norms over channels
 `onnx::Mul_*` and `onnx::Add_*`. The *node* that uses such a number still carries the module path, and that is
-enough to give the number its name back.
+enough to restore its name.
 """
 
 from __future__ import annotations
@@ -52,21 +52,23 @@ def _read_file(path: Path) -> dict[str, NDArray[np.float32]]:
         for node in graph.node
         if node.op_type == "Constant" and node.attribute[0].name == "value"
     }
-    named = {_official_name(name): array for name, array in arrays.items() if "::" not in name}
+    parameters = {_official_name(name): array for name, array in arrays.items() if "::" not in name}
     for node in graph.node:
         module = _module_path(node.name)
         for position, name in enumerate(node.input):
             if name.startswith("onnx::") and name in arrays:
-                named.update(_recovered(node.op_type, module, position, arrays[name]))
+                parameters.update(_name_initializer(node.op_type, module, position, arrays[name]))
             elif node.op_type == "Add" and module.endswith(".attn") and constants.get(name, _NONE).ndim == 3:
-                named[_official_name(f"{module}.attention_biases")] = constants[name][:, 0, :]
-    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in named.items()}
+                parameters[_official_name(f"{module}.attention_biases")] = constants[name][:, 0, :]
+    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in parameters.items()}
 
 
 _NONE = np.zeros(0, np.float32)
 
 
-def _recovered(op_type: str, module: str, position: int, array: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def _name_initializer(
+    op_type: str, module: str, position: int, array: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
     """Name one anonymous initializer after the node that consumes it."""
     name = _official_name(module)
     if op_type == "MatMul":

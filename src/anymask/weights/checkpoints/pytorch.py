@@ -205,13 +205,13 @@ def _tensors(loaded: Any, path: Path) -> Iterator[tuple[str, _Tensor]]:
     """Find the state dict in what was loaded, and go through its tensors."""
     if isinstance(loaded, dict):
         for candidate in (*(dict.get(loaded, key) for key in _NESTED), loaded):
-            found = [
+            tensors = [
                 (name, value)
                 for name, value in (dict.items(candidate) if isinstance(candidate, dict) else ())
                 if isinstance(name, str) and isinstance(value, _Tensor)
             ]
-            if found:
-                return iter(found)
+            if tensors:
+                return iter(tensors)
     raise WeightsError(f"{path} holds no state_dict: a dict of tensors by name, itself or under {', '.join(_NESTED)}")
 
 

