@@ -49,7 +49,7 @@ class Task:
     @property
     def official(self) -> float:
         """IoU of the answer with the highest score of the official three."""
-        scores = self.evidence[1:4, RANK_FEATURES.index("score")]
+        scores = self.rank_features[1:4, RANK_FEATURES.index("score")]
         return float(self.ious[1 + int(scores.argmax())])
 
 

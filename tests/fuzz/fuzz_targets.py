@@ -236,11 +236,11 @@ def prompt_files(data: bytes) -> None:
 
     name = "prompts.json" if data.lstrip()[:1] in (b"{", b"[") else "prompts.csv"
     with written(name, data) as path:
-        for questions in read_prompts(str(path)).questions.values():
-            for question in questions:
-                asked = {name: question[name] for name in ("points", "labels", "box")}
+        for prompts in read_prompts(str(path)).prompts.values():
+            for prompt in prompts:
+                arguments = {name: prompt[name] for name in ("points", "labels", "box")}
                 with contextlib.suppress(AnymaskError):
-                    make_prompts((64, 48), **asked)
+                    make_prompts((64, 48), **arguments)
 
 
 def _weights(name: str, suffix: str, module: str, function: str) -> None:
