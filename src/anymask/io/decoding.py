@@ -162,7 +162,7 @@ def load_stored(file: BinaryIO, max_pixels: int) -> PIL.Image.Image:
     return image
 
 
-def flattened(image: PIL.Image.Image, background: tuple[int, int, int], notes: list[str]) -> PIL.Image.Image:
+def flatten(image: PIL.Image.Image, background: tuple[int, int, int], notes: list[str]) -> PIL.Image.Image:
     """Show an image with transparency (RGBA, LA, palette or colour key) on `background`; the result is RGB."""
     if image.mode == "La":
         image = image.convert("LA")
@@ -252,6 +252,7 @@ def _upright(image: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
 def _rgb_pixels(
     image: PIL.Image.Image, window: IntensityWindow | None, background: tuple[int, int, int], notes: list[str]
 ) -> RGB:
+    """Convert an upright Pillow image to uint8 [H, W, 3]; one line is appended to ``notes`` for each choice made."""
     if image.mode == "F" or image.mode.startswith("I"):
         image = _grey_image(image, window, notes)
     elif window is not None:
@@ -260,7 +261,7 @@ def _rgb_pixels(
         )
     try:
         if image.has_transparency_data:
-            return pixels_of(flattened(image, background, notes))
+            return pixels_of(flatten(image, background, notes))
         return pixels_of(_rgb_image(image))
     except (ValueError, OSError, MemoryError) as problem:
         raise ImageError(f"colours of mode {image.mode} cannot be shown as RGB ({_reason(problem)})") from problem
@@ -298,7 +299,7 @@ def _grey_image(image: PIL.Image.Image, window: IntensityWindow | None, notes: l
 def _deep_colour_pixels(
     encoded: bytes, orientation: int, window: IntensityWindow, background: tuple[int, int, int]
 ) -> RGB:
-    """Decode 16-bit colour with OpenCV, which keeps all 16 bits, and apply the window to the colours only."""
+    """Decode 16-bit colour to uint8 [H, W, 3], with OpenCV, which keeps all 16 bits; the window is for the colours."""
     import cv2
 
     samples = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -336,7 +337,7 @@ def colour_pixels(
         return colour
     opacity, _ = eight_bits(samples[:, :, -1:])
     image = PIL.Image.fromarray(np.concatenate([colour, opacity], axis=2))
-    return pixels_of(flattened(image, background, notes))
+    return pixels_of(flatten(image, background, notes))
 
 
 def _as_rgb(colour: npt.NDArray[np.uint8], channels: str) -> RGB:

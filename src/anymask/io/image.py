@@ -257,6 +257,7 @@ def _from_array(
     channels: str,
     background: tuple[int, int, int],
 ) -> Image:
+    """An image from an array, [H, W] or [H, W, 1 to 4]; see `open_image`."""
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):

@@ -26,14 +26,14 @@ def reshape(x: Var, shape: Sequence[int]) -> Var:
 
 
 def linear(x: Var, p: Parameters, name: str) -> Var:
-    """`torch.nn.Linear` over the last axis."""
+    """`torch.nn.Linear` over the last axis: [..., C] → [..., C']."""
     y = op.matmul(x, const(p[f"{name}.weight"].T))
     bias = p.get(f"{name}.bias")
     return y if bias is None else op.add(y, const(bias))
 
 
 def layer_norm(x: Var, p: Parameters, name: str, epsilon: float = 1e-5) -> Var:
-    """`torch.nn.LayerNorm` over the last axis; also SAM's `LayerNorm2d` (epsilon 1e-6) when channels come last."""
+    """`torch.nn.LayerNorm` of [..., C]; also SAM's `LayerNorm2d` (epsilon 1e-6) when channels come last."""
     weight, bias = const(p[f"{name}.weight"]), const(p[f"{name}.bias"])
     return op.layer_normalization(x, weight, bias, axis=-1, epsilon=epsilon)[0]
 
@@ -60,7 +60,7 @@ def conv(
 
 
 def mlp(x: Var, p: Parameters, name: str, layers: int) -> Var:
-    """SAM's `MLP`: linear layers with ReLU between them."""
+    """SAM's `MLP`, linear layers with ReLU between them: [..., C] → [..., C']."""
     for i in range(layers):
         x = linear(x, p, f"{name}.layers.{i}")
         if i < layers - 1:

@@ -62,17 +62,17 @@ def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArra
     try:
         array = np.asarray(values)
     except Exception:  # NumPy, or another library's array, may raise anything here.
-        raise PromptError(f"{name} is {_shown(values)}: it takes {takes}") from None
+        raise PromptError(f"{name} is {_excerpt(values)}: it takes {takes}") from None
     if array.size and array.dtype.kind not in kinds:
-        raise PromptError(f"{name} is {_shown(values)}: it takes {takes}")
+        raise PromptError(f"{name} is {_excerpt(values)}: it takes {takes}")
     array = array if array.size else array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise PromptError(f"{name} is {_shown(values)}: NaN and infinity are not allowed")
+        raise PromptError(f"{name} is {_excerpt(values)}: NaN and infinity are not allowed")
     return array
 
 
-def formatted(numbers: ArrayLike) -> str:
-    """Coordinates for a message: whole numbers without a fraction, others with up to 10 digits."""
+def format_numbers(numbers: ArrayLike) -> str:
+    """Coordinates of any shape for a message: whole numbers without a fraction, others with up to 10 digits."""
     return ", ".join(f"{number:.10g}" for number in np.asarray(numbers, np.float64).ravel())
 
 
@@ -165,7 +165,7 @@ class Coordinates:
         if measured.shape != (4,):
             hint = "; several boxes go into boxes" if measured.ndim == 2 and measured.shape[1:] == (4,) else ""
             raise PromptError(f"{where}box has shape {measured.shape}: it takes four numbers, {numbers}{hint}")
-        shown = f"{where}box [{formatted(measured)}]"
+        shown = f"{where}box [{format_numbers(measured)}]"
         corners = self._corners(measured, shown)
         clipped = corners
         if self.outside == "refuse":
@@ -174,7 +174,7 @@ class Coordinates:
                 raise PromptError(f"{shown} is outside the image: {self._range('<=')}")
         note = None
         if (clipped != corners).any():
-            note = f"{shown} reaches beyond the image: clipped to [{formatted(clipped)}]"
+            note = f"{shown} reaches beyond the image: clipped to [{format_numbers(clipped)}]"
         pixels = displayed_boxes(clipped * np.tile(self._scale, 2), self.measured_size, self.orientation)[0]
         if (pixels[:2] >= pixels[2:]).any():
             raise PromptError(f"{shown} is empty: it covers no part of a pixel")
@@ -195,7 +195,7 @@ class Coordinates:
         """Raise PromptError if one of the points, float64 [N, 2] in the unit of the numbers, is outside the image."""
         outside = ((measured < 0) | (measured >= self.extent)).any(axis=1)
         if outside.any():
-            point = formatted(measured[outside.argmax()])
+            point = format_numbers(measured[outside.argmax()])
             raise PromptError(f"{where}point ({point}) is outside the image: {self._range('<')}")
 
     def _corners(self, measured: NDArray[np.float64], shown: str) -> NDArray[np.float64]:
@@ -220,7 +220,7 @@ class Coordinates:
         return corners
 
 
-def _shown(values: Any) -> str:
+def _excerpt(values: Any) -> str:
     """A value in one line of at most 60 characters, for a message."""
     line = " ".join(repr(values).split())
     return line if len(line) <= 60 else line[:57] + "..."

@@ -270,6 +270,7 @@ class Mask:
         return Mask(~self.array, self.size)
 
     def _combined(self, operation: Callable[..., NDArray[np.bool_]], other: Mask) -> Mask:
+        """The mask of an operation on two arrays, bool [H, W] each."""
         if not isinstance(other, Mask):
             return NotImplemented
         if other.size != self.size:

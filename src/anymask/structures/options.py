@@ -134,7 +134,10 @@ def option(
     Args:
         default: its value where nothing is set.
         description: one sentence, as help on the command line shows it.
-        at_least, above, at_most, below: bounds of a number.
+        at_least: lowest number allowed.
+        above: number below all that are allowed.
+        at_most: highest number allowed.
+        below: number above all that are allowed.
         unit: of a number, such as "px".
         compare: whether two values of the dataclass are unequal where this field differs.
     """

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anymask.errors import PromptError
-from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, formatted
+from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, format_numbers
 from anymask.structures.mask_input import as_mask_input
 
 _ONLY_EXCLUDE = "only excluded points: nothing says what to include, so the model guesses"
@@ -240,7 +240,7 @@ def _checked_labels(labels: Any, count: int, where: str) -> npt.NDArray[np.int64
         raise PromptError(f"{where}{count} points but {actual}: each point takes one")
     wrong = (array != 0) & (array != 1)
     if wrong.any():
-        raise PromptError(f"{where}label is {formatted(array[wrong][0])}: it takes 1 (include) or 0 (exclude)")
+        raise PromptError(f"{where}label is {format_numbers(array[wrong][0])}: it takes 1 (include) or 0 (exclude)")
     return array.astype(np.int64)
 
 
@@ -340,4 +340,5 @@ def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str
 
 
 def _plain(numbers: npt.NDArray[np.float64]) -> list[float]:
+    """Coordinates, float64 [N], as JSON numbers: int where they are whole."""
     return [int(number) if number.is_integer() else number for number in numbers.tolist()]

@@ -95,7 +95,7 @@ def draw(
     ```
 
     Args:
-        pixels: see `paint`.
+        pixels: uint8 [H, W, 3], RGB; not changed.
         masks: see `paint`.
         prompts: see `paint`.
         style: fields of `Style`.
@@ -170,6 +170,7 @@ class Canvas:
     """
 
     def __init__(self, pixels: NDArray[np.uint8], max_side: int | None = None) -> None:
+        """Copy an image, uint8 [H, W, 3], scaled down to a long side of ``max_side`` pixels if it is larger."""
         import cv2
 
         height, width = pixels.shape[:2]
@@ -234,7 +235,7 @@ class Canvas:
         self._outline(corners, self.line * 1.4, color)
 
     def star(self, point: NDArray[np.float64], color: Color) -> None:
-        """Put a ★ with a white edge on a point (x, y) of the image."""
+        """Draw a ★ with a white edge on a point, float64 [2], (x, y) in pixels of the image."""
         import cv2
 
         center = (np.asarray(point, np.float64) + 0.5) * self.scale - 0.5

@@ -107,7 +107,7 @@ class Segments:
 
 
 def _passing(output: Pass, settings: FastSamSettings) -> NDArray[np.int64]:
-    """Indices of the boxes that pass the settings, by falling score."""
+    """Indices of the boxes that pass the settings, by falling score: int64 [N]."""
     indices = np.flatnonzero(output.scores > settings.conf)
     if not output.suppressed:
         indices = indices[nms(output.boxes[indices].astype(np.float64), output.scores[indices], settings.iou)]

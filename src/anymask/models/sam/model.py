@@ -191,6 +191,7 @@ def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) ->
         return np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR))
 
     def narrow(band: NDArray[np.uint8]) -> Image.Image:
+        """Resize along x only: uint8 [h, W, 3] → [h, columns, 3]."""
         return Image.fromarray(band).resize((columns, len(band)), Image.Resampling.BILINEAR)
 
     narrowed, top = Image.new("RGB", (columns, height)), 0

@@ -31,11 +31,11 @@ class Arithmetic:
         return x
 
     def weight(self, array: NDArray[np.float32], name: str, axis: int) -> Var:
-        """The weights of a layer, quantized where the layer is; its output channels lie along ``axis``."""
+        """The weights of a layer, float32 [out, in, …] or transposed; its output channels lie along ``axis``."""
         return const(array)
 
     def linear(self, x: Var, p: Parameters, name: str) -> Var:
-        """`torch.nn.Linear` with a bias, over the last axis."""
+        """`torch.nn.Linear` with a bias, over the last axis: [..., C] → [..., C']."""
         y = op.matmul(self.activation(x, name), self.weight(p[f"{name}.weight"].T, name, 1))
         return op.add(y, const(p[f"{name}.bias"]))
 

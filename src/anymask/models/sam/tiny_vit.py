@@ -200,7 +200,7 @@ def _expand_biases(offset_biases: NDArray[np.float32], window: int) -> NDArray[n
 
 
 def _conv_bn(x: Var, p: Parameters, a: Arithmetic, name: str, *, stride: int = 1, pad: int = 0) -> Var:
-    """`Conv2d_BN`, with the batch norm folded into the convolution if the source has not done so."""
+    """`Conv2d_BN` of [1, C, H, W], with the batch norm folded into the convolution if the source has not done so."""
     weight, bias = _fold_batch_norm(p, name)
     return a.conv(x, name, weight, bias, stride=stride, pad=pad)
 

@@ -171,14 +171,17 @@ def _position_scores(q: Var, attention: _Attention, batch: int) -> tuple[Var, Va
 
 
 def _swapped(x: Var) -> Var:
+    """[B, M, N, C] → [B, N, M, C]."""
     return op.transpose(x, perm=[0, 2, 1, 3])
 
 
 def _transposed(x: Var) -> Var:
+    """[B, M, N] → [B, N, M]."""
     return op.transpose(x, perm=[0, 2, 1])
 
 
 def _scaled(q: Var, depth: int) -> Var:
+    """Queries, [B, N, depth], scaled by 1/√depth."""
     return op.mul(q, const(depth**-0.5))
 
 
@@ -229,14 +232,14 @@ def _relative_positions(table: NDArray[np.float32], side: int) -> NDArray[np.flo
 
     A table of another length, as from training at another size, is resampled linearly first.
     """
-    table = _resampled(table, 2 * side - 1)
+    table = _resample(table, 2 * side - 1)
     query, key = np.arange(side)[:, None], np.arange(side)[None]
     vectors: NDArray[np.float32] = table[query - key + side - 1]
     return vectors
 
 
-def _resampled(table: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """`torch.nn.functional.interpolate(mode="linear", align_corners=False)` along the first axis."""
+def _resample(table: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """`torch.nn.functional.interpolate(mode="linear", align_corners=False)` along axis 0: [N, C] → [length, C]."""
     if len(table) == length:
         return table
     position = np.clip((np.arange(length) + 0.5) * (len(table) / length) - 0.5, 0, len(table) - 1)
