@@ -80,7 +80,7 @@ def unseen(found: list[Further], mean: NDArray[np.float64], deviation: NDArray[n
         weights = fit([task for task in found if fold[task.photograph] != number], mean, deviation)
         for index, task in enumerate(found):
             if fold[task.photograph] == number:
-                worth = np.clip((task.evidence - mean) / deviation, -4, 4) @ weights
+                worth = np.clip((task.rank_features - mean) / deviation, -4, 4) @ weights
                 taken[index] = task.ious[int(worth.argmax())]
     return taken
 
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> None:
     folders = [Path(each) for each in arguments if not each.startswith("--")]
     segmenter = anymask.load(store=False)
     found = [task for folder in folders for task in tasks(folder, segmenter)]
-    every = np.concatenate([task.evidence for task in found])
+    every = np.concatenate([task.rank_features for task in found])
     mean, deviation = every.mean(0), every.std(0) + 1e-6
     taken = unseen(found, mean, deviation)
     print(f"{'mean IoU':12} click  before  single mask  unseen photographs  best possible")

@@ -112,7 +112,7 @@ def _inside(truth: Object, random: np.random.Generator, count: int) -> list[tupl
 
 def fit(found: Sequence[Task], mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights, one for each piece of evidence, that maximise the expected IoU; plain gradient ascent with momentum."""
-    seen = np.clip((np.stack([task.evidence for task in found]) - mean) / deviation, -4, 4)
+    seen = np.clip((np.stack([task.rank_features for task in found]) - mean) / deviation, -4, 4)
     ious = np.stack([task.ious for task in found])
     counts = np.array([task.counts for task in found])
     counts = counts / counts.sum()
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> None:
     folders = [Path(each) for each in arguments if not each.startswith("--")]
     segmenter = anymask.load(store=False)
     found = [task for folder in folders for task in tasks(folder, segmenter)]
-    every = np.concatenate([task.evidence for task in found])
+    every = np.concatenate([task.rank_features for task in found])
     mean, deviation = every.mean(0), every.std(0) + 1e-6
     fold = fold_of(task.photograph for task in found)
     taken = np.zeros(len(found))
@@ -140,7 +140,7 @@ def main(arguments: list[str]) -> None:
         weights = fit([task for task in found if fold[task.photograph] != number], mean, deviation)
         for index, task in enumerate(found):
             if fold[task.photograph] == number:
-                worth = np.clip((task.evidence - mean) / deviation, -4, 4) @ weights
+                worth = np.clip((task.rank_features - mean) / deviation, -4, 4) @ weights
                 taken[index] = task.ious[int(worth.argmax())]
     print(f"{'first click, mean IoU':24} official  unseen photographs  best possible")
     for folder in folders:
