@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option, runtime_options
-from anymask.cli.object_options import length, object_options, objects, report
+from anymask.cli.edit_options import print_edit, quality_option
+from anymask.cli.object_options import length, object_options, objects
 
 if TYPE_CHECKING:
     from anymask.editing.cutout import Blur, Cutout
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--outline", metavar="LENGTH", help="A rim of this width, as stickers have it.")
 @click.option("--outline-color", default="white", show_default=True, metavar="COLOUR", help="Its colour.")
 @click.option("--separate", is_flag=True, help="A file for every object: name_000.png ….")
-@click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss).")
+@quality_option
 @runtime_options
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .webp, .tif, or .jpg with a background."
@@ -61,7 +61,7 @@ def command(
 ) -> None:  # fmt: skip
     """Cut objects out of an image, with soft edges, at its full resolution.
 
-    Objects are named as in `anymask segment`; words may say which of several. Colour profile and orientation stay.
+    Objects are named as in `anymask segment`; the text may say which of several. Colour profile and orientation stay.
 
     \b
     anymask cutout dog.jpg --point 350,450 --out dog.png
@@ -71,42 +71,39 @@ def command(
     from anymask.editing.saving import format_of
     from anymask.io.image import open_image
 
-    opened = open_image(image)
+    source = open_image(image)
     out = out or Path("anymask-out") / image.stem / "cutout.png"
-    look = {name: options.pop(name) for name in _LOOK}
-    ground = _background(look, opened)
-    format_of(out, transparent=ground is None)
-    _check(look)
-    found = objects(opened, mask_file, quiet or as_json, **options)
-    parts = [found[i : i + 1] for i in range(len(found)) if found[i].area] if separate else [found]
-    cutouts = [_cut(opened, part, ground, look) for part in parts]
+    edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
+    background = _background(edit, source)
+    format_of(out, transparent=background is None)
+    _check_options(edit)
+    masks = objects(source, mask_file, quiet or as_json, **options)
+    parts = [masks[i : i + 1] for i in range(len(masks)) if masks[i].area] if separate else [masks]
+    cutouts = [_cut_out(source, part, background, edit) for part in parts]
     names = [out.with_name(f"{out.stem}_{i:03d}{out.suffix}") for i in range(len(parts))] if len(parts) > 1 else [out]
     for each, name in zip(cutouts, names, strict=True):
         each.save(name, quality)
-    if as_json:
-        click.echo(json.dumps(_record(opened, found, parts, cutouts, names), ensure_ascii=False))
-    elif not quiet:
-        _say(opened, found, cutouts, names, look)
+    print_edit(source, masks, _record(parts, cutouts, names), _lines(cutouts, names, edit), as_json, quiet)
 
 
-_LOOK = (
+_EDIT_OPTIONS = (
     "edges", "band", "crop", "margin", "background", "blur", "shadow", "shadow_offset", "shadow_blur",
     "shadow_opacity", "outline", "outline_color",
 )  # fmt: skip
 
 
-def _background(look: dict[str, Any], photo: Image) -> tuple[int, int, int] | Blur | Image | None:
+def _background(edit: dict[str, Any], image: Image) -> tuple[int, int, int] | Blur | Image | None:
     """Read --background and --blur, before any model is loaded."""
     from anymask.editing.backgrounds import parse_color
     from anymask.editing.cutout import Blur
     from anymask.errors import InputError
     from anymask.io.image import open_image
 
-    text = look["background"]
-    if look["blur"] is not None:
+    text = edit["background"]
+    if edit["blur"] is not None:
         if text not in (None, "blur"):
-            raise InputError(f"--blur is for the photo as background; it does not go with --background {text}")
-        return Blur(length(look["blur"], "--blur", max(photo.size)))
+            raise InputError(f"--blur is for the image as background; it does not go with --background {text}")
+        return Blur(length(edit["blur"], "--blur", max(image.size)))
     if text is None:
         return None
     if text == "blur":
@@ -118,20 +115,20 @@ def _background(look: dict[str, Any], photo: Image) -> tuple[int, int, int] | Bl
     return parse_color(text)
 
 
-def _check(look: dict[str, Any]) -> None:
+def _check_options(edit: dict[str, Any]) -> None:
     """Refuse what could not be used later, before any model is loaded."""
     from anymask.editing.matting import can_matte
     from anymask.errors import AnymaskError
 
-    _shadow(look, (100, 100))
-    _outline(look, 100)
-    _band(look)
-    length(look["margin"], "--margin", 100)
-    if look["edges"] == "matte" and not can_matte():
+    _shadow(edit, (100, 100))
+    _outline(edit, 100)
+    _band(edit)
+    length(edit["margin"], "--margin", 100)
+    if edit["edges"] == "matte" and not can_matte():
         raise AnymaskError("--edges matte needs pymatting; get it with: pip install 'anymask[edit]'")
 
 
-def _cut(photo: Image, part: MaskSet, ground: Any, look: dict[str, Any]) -> Cutout:
+def _cut_out(image: Image, part: MaskSet, background: Any, edit: dict[str, Any]) -> Cutout:
     from anymask.editing.cutout import cutout
     from anymask.structures.overlap import tight_box
 
@@ -139,22 +136,22 @@ def _cut(photo: Image, part: MaskSet, ground: Any, look: dict[str, Any]) -> Cuto
     x0, y0, x1, y1 = tight_box(mask)
     side = max(x1 - x0, y1 - y0)
     return cutout(
-        photo,
+        image,
         mask,
-        edges=look["edges"],
-        band=_band(look),
-        crop=look["crop"] or look["margin"] is not None,
-        margin=length(look["margin"], "--margin", side) or 0,
-        background=ground,
-        shadow=_shadow(look, (x1 - x0, y1 - y0)) or False,
-        outline=_outline(look, side),
+        edges=edit["edges"],
+        band=_band(edit),
+        crop=edit["crop"] or edit["margin"] is not None,
+        margin=length(edit["margin"], "--margin", side) or 0,
+        background=background,
+        shadow=_shadow(edit, (x1 - x0, y1 - y0)) or False,
+        outline=_outline(edit, side),
     )
 
 
-def _band(look: dict[str, Any]) -> Band | None:
+def _band(edit: dict[str, Any]) -> Band | None:
     from anymask.editing.matting import Band
 
-    return None if look["band"] is None else Band(*_pair(look["band"], "--band", "IN,OUT"))
+    return None if edit["band"] is None else Band(*_pair(edit["band"], "--band", "IN,OUT"))
 
 
 def _pair(text: str, option: str, meaning: str) -> tuple[float, float]:
@@ -167,14 +164,14 @@ def _pair(text: str, option: str, meaning: str) -> tuple[float, float]:
     return first, second
 
 
-def _shadow(look: dict[str, Any], size: tuple[int, int]) -> Shadow | None:
+def _shadow(edit: dict[str, Any], size: tuple[int, int]) -> Shadow | None:
     """The shadow that the options describe, None without any of them."""
     from dataclasses import replace
 
     from anymask.editing.effects import Shadow
 
-    blur, offset, opacity = look["shadow_blur"], look["shadow_offset"], look["shadow_opacity"]
-    if not look["shadow"] and blur is None and offset is None and opacity is None:
+    blur, offset, opacity = edit["shadow_blur"], edit["shadow_offset"], edit["shadow_opacity"]
+    if not edit["shadow"] and blur is None and offset is None and opacity is None:
         return None
     shadow = Shadow.of(size)
     if offset is not None:
@@ -184,33 +181,29 @@ def _shadow(look: dict[str, Any], size: tuple[int, int]) -> Shadow | None:
     return shadow if opacity is None else replace(shadow, opacity=opacity)
 
 
-def _outline(look: dict[str, Any], side: int) -> Outline | None:
+def _outline(edit: dict[str, Any], side: int) -> Outline | None:
     from anymask.editing.backgrounds import parse_color
     from anymask.editing.effects import Outline
 
-    width = length(look["outline"], "--outline", side)
-    return None if width is None else Outline(width, parse_color(look["outline_color"]))
+    width = length(edit["outline"], "--outline", side)
+    return None if width is None else Outline(width, parse_color(edit["outline_color"]))
 
 
-def _record(
-    photo: Image, found: MaskSet, parts: list[MaskSet], cutouts: list[Cutout], names: list[Path]
-) -> dict[str, Any]:
-    """What --json prints: the masks as in `masks.json`, and the files."""
-    from anymask.formats.masks_json import to_dict
-
+def _record(parts: list[MaskSet], cutouts: list[Cutout], names: list[Path]) -> dict[str, Any]:
+    """What --json prints about the files."""
     files = [
         {"file": str(name), "masks": list(part.colour_indices), "box": list(each.box), "edges": each.edges}
         for each, part, name in zip(cutouts, parts, names, strict=True)
     ]
-    return {**to_dict(found), "cutouts": files}
+    return {"cutouts": files}
 
 
-def _say(photo: Image, found: MaskSet, cutouts: list[Cutout], names: list[Path], look: dict[str, Any]) -> None:
-    for line in (*report(found), *(f"note: {note}" for note in photo.notes)):
-        click.echo(line)
-    edges = cutouts[0].edges
-    if look["edges"] == "auto" and edges != "matte":
-        click.echo("note: edges only smoothed; hair needs pymatting: pip install 'anymask[edit]'")
+def _lines(cutouts: list[Cutout], names: list[Path], edit: dict[str, Any]) -> list[str]:
+    """What people read about the files."""
+    lines = []
+    if edit["edges"] == "auto" and cutouts[0].edges != "matte":
+        lines.append("note: edges only smoothed; hair needs pymatting: pip install 'anymask[edit]'")
     for each, name in zip(cutouts, names, strict=True):
         height, width = each.pixels.shape[:2]
-        click.echo(f"{name}: {width}x{height}, edges: {each.edges}")
+        lines.append(f"{name}: {width}x{height}, edges: {each.edges}")
+    return lines

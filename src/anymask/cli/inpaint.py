@@ -19,7 +19,8 @@ from anymask.cli.common_options import (
     quiet_option,
     threads_option,
 )
-from anymask.cli.object_options import length, object_options, objects, report
+from anymask.cli.edit_options import print_edit, quality_option
+from anymask.cli.object_options import length, object_options, objects
 
 if TYPE_CHECKING:
     from anymask.editing.inpaint_mask import InpaintMask, Sizes
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from anymask.editing.inpainting import InpaintResult
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
+
+Report = tuple[dict[str, Any], list[str]]
+"""What --json prints about the result, and lines for people."""
 
 _WITH_MODEL = ("diffusers", "onnx")
 _HOLE = (
@@ -36,9 +40,9 @@ _HOLE = (
     click.option("--feather", metavar="LENGTH", help="Blend old and new so far beyond that; by default half of it."),
     click.option("--shadow", metavar="LENGTH", help="Also repaint so far around its foot, where it throws its shadow."),
     click.option("--keep", is_flag=True, help="Keep the objects and repaint everything else."),
-    click.option("--context", metavar="LENGTH", help="Surroundings that the painter sees on every side."),
+    click.option("--context", metavar="LENGTH", help="Surroundings that the inpainter sees on every side."),
 )
-_PAINTER = (
+_INPAINTER = (
     click.option(
         "--method",
         type=click.Choice(("telea", "ns", *_WITH_MODEL)),
@@ -52,14 +56,14 @@ _PAINTER = (
         help="With diffusers a folder, file or hub name, with onnx a file; otherwise as --segmenter.",
     ),
     click.option("--segmenter", metavar="NAME", help="Model that finds the objects.  [default: mobile-sam]"),
-    click.option("--prompt", default="", metavar="WORDS", help="diffusers: what should be there."),
-    click.option("--negative-prompt", default="", metavar="WORDS", help="diffusers: what should not."),
+    click.option("--prompt", default="", metavar="TEXT", help="diffusers: what should be there."),
+    click.option("--negative-prompt", default="", metavar="TEXT", help="diffusers: what should not."),
     click.option("--denoising-steps", type=click.IntRange(min=1), metavar="N", help="diffusers: by default 30."),
     click.option("--guidance", type=float, metavar="F", help="diffusers: how closely to follow it.  [default: 7.5]"),
     click.option(
-        "--strength", type=click.FloatRange(0, 1, min_open=True), metavar="F", help="diffusers: how much to give up."
+        "--strength", type=click.FloatRange(0, 1, min_open=True), metavar="F", help="diffusers: how much may change."
     ),
-    click.option("--seed", type=click.IntRange(min=0), metavar="N", help="diffusers: for an answer to be had again."),
+    click.option("--seed", type=click.IntRange(min=0), metavar="N", help="diffusers: makes the output repeatable."),
     click.option("--radius", type=click.FloatRange(1, 100), metavar="F", help="telea, ns: what a pixel is mixed from."),
     click.option("--white", type=click.Choice(("repaint", "keep")), help="onnx: what the mask's ones mean to it."),
     click.option("--grid", type=click.IntRange(1, 1024), metavar="N", help="Crops in multiples of this, e.g. 8 or 64."),
@@ -71,7 +75,7 @@ _PAINTER = (
 @click.argument("image", type=click.Path(path_type=Path), required=False)
 @object_options
 @add_options(*_HOLE)
-@add_options(*_PAINTER)
+@add_options(*_INPAINTER)
 @add_options(engine_option, precision_option, threads_option, device_option, allow_option)
 @click.option("--pair", type=click.Path(path_type=Path), metavar="DIR", help="Paint nothing: write image and mask.")
 @click.option(
@@ -82,7 +86,7 @@ _PAINTER = (
     help="Paste FILE, painted elsewhere from the folder that --pair wrote, into the image.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg.")
-@click.option("--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss).")
+@quality_option
 @json_option
 @quiet_option
 @debug_option
@@ -112,41 +116,37 @@ def command(
 
     if paste_back is not None:
         _refuse_beside_paste_back(ctx)
-        record = _paste_back(*paste_back, image, out, quality)
+        record, lines = _paste_back(*paste_back, image, out, quality)
         if as_json:
-            click.echo(json.dumps({"inpainted": record["inpainted"]}, ensure_ascii=False))
+            click.echo(json.dumps(record, ensure_ascii=False))
         elif not quiet:
-            click.echo("\n".join(record["says"]))
+            click.echo("\n".join(lines))
         return
     if image is None:
         raise click.UsageError("Missing argument 'IMAGE'.", ctx)
-    opened = open_image(image)
+    source = open_image(image)
     if pair is not None and out is not None:
         raise InputError("--pair paints nothing and needs no --out; paste the painted image with --paste-back")
-    asked, look = _sorted_out(options, painting=pair is None)
+    prompts, edit = _split_options(options, painting=pair is None)
     out = out or Path("anymask-out") / image.stem / "inpainted.png"
     format_of(out)
-    _check(look)
-    painter = _painter(look) if pair is None else None
-    found = objects(opened, mask_file, quiet or as_json, **asked)
-    hole = _hole(found, look)
-    if painter is None:
+    _check_lengths(edit)
+    inpainter = _load_inpainter(edit) if pair is None else None
+    masks = objects(source, mask_file, quiet or as_json, **prompts)
+    hole = _make_hole(masks, edit)
+    if inpainter is None:
         assert pair is not None
-        record = _hand_off(pair, opened, hole, look)
+        record, lines = _hand_off(pair, source, hole, edit)
     else:
-        record = _paint(out, opened, found, painter, look, quality)
-    if as_json:
-        click.echo(json.dumps(_record(found, record), ensure_ascii=False))
-    elif not quiet:
-        for line in (*report(found), *(f"note: {note}" for note in opened.notes), *record["says"]):
-            click.echo(line)
+        record, lines = _paint(out, source, masks, inpainter, edit, quality)
+    print_edit(source, masks, record, lines, as_json, quiet)
 
 
-_LOOK = (
+_EDIT_OPTIONS = (
     "grow", "feather", "shadow", "keep", "context", "method", "prompt", "negative_prompt", "denoising_steps",
     "guidance", "strength", "seed", "radius", "white", "grid", "max_side",
 )  # fmt: skip
-_BELONGS = {
+_OPTIONS_OF_METHOD = {
     "diffusers": ("prompt", "negative_prompt", "denoising_steps", "guidance", "strength", "seed"),
     "telea": ("radius",),
     "ns": ("radius",),
@@ -154,118 +154,124 @@ _BELONGS = {
 }
 
 
-def _sorted_out(options: dict[str, Any], painting: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part the options into those that find objects and those that repaint, and say whose --model is meant.
+def _split_options(options: dict[str, Any], painting: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split the options into those that find objects and those that repaint; --model belongs to one of both.
 
     Raises:
         InputError: an option of another method than the one chosen.
     """
     from anymask.errors import InputError
 
-    look = {name: options.pop(name) for name in _LOOK}
-    model, segmenter, method = options.pop("model"), options.pop("segmenter"), look["method"]
-    own = _BELONGS[method] if painting else ()
-    for other, names in _BELONGS.items():
+    edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
+    model, segmenter, method = options.pop("model"), options.pop("segmenter"), edit["method"]
+    allowed = _OPTIONS_OF_METHOD[method] if painting else ()
+    for other, names in _OPTIONS_OF_METHOD.items():
         for name in names:
-            if look[name] not in (None, "") and name not in own:
+            if edit[name] not in (None, "") and name not in allowed:
                 why = f"it does not go with --method {method}" if painting else "--pair paints nothing"
                 raise InputError(f"--{name.replace('_', '-')} is for --method {other}; {why}")
     if method in _WITH_MODEL and painting:
         if model is None:
             raise InputError(f"--method {method} needs --model")
-        look["model"] = model
+        edit["model"] = model
     else:
         if model and segmenter and model != segmenter:
             raise InputError(f"--model and --segmenter both name what finds the objects: {model} and {segmenter}")
         segmenter = segmenter or model
     runtime = {name: options[name] for name in ("device", "threads")}
-    return {**options, "model": segmenter or "mobile-sam"}, {**look, **runtime}
+    return {**options, "model": segmenter or "mobile-sam"}, {**edit, **runtime}
 
 
-def _check(look: dict[str, Any]) -> None:
+def _check_lengths(edit: dict[str, Any]) -> None:
     """Refuse lengths that cannot be right, before any model is loaded."""
     from anymask.errors import InputError
 
     for name in ("grow", "feather", "shadow", "context"):
-        number = length(look[name], f"--{name}", 100)
+        number = length(edit[name], f"--{name}", 100)
         if number is not None and not 0 <= number < 1e5:
-            raise InputError(f"--{name} {look[name]}: it must be 0 or more pixels, or percent of the object")
+            raise InputError(f"--{name} {edit[name]}: it must be 0 or more pixels, or percent of the object")
 
 
-def _painter(look: dict[str, Any]) -> Inpainter:
+def _load_inpainter(edit: dict[str, Any]) -> Inpainter:
     from anymask.editing.inpainters import load_inpainter
 
-    method = look["method"]
-    names: tuple[str, ...] = (*_BELONGS[method], *(("device", "threads") if method in _WITH_MODEL else ()))
-    options = {name.removeprefix("denoising_"): look[name] for name in names if look[name] is not None}
-    painter = load_inpainter(method, look.get("model"), **options)
-    painter.sizes = _sizes(painter.sizes, look)
-    return painter
+    method = edit["method"]
+    names: tuple[str, ...] = (*_OPTIONS_OF_METHOD[method], *(("device", "threads") if method in _WITH_MODEL else ()))
+    options = {name.removeprefix("denoising_"): edit[name] for name in names if edit[name] is not None}
+    inpainter = load_inpainter(method, edit.get("model"), **options)
+    inpainter.sizes = _sizes(inpainter.sizes, edit)
+    return inpainter
 
 
-def _sizes(sizes: Sizes, look: dict[str, Any]) -> Sizes:
+def _sizes(sizes: Sizes, edit: dict[str, Any]) -> Sizes:
     from dataclasses import replace
 
-    grid = look["grid"] or sizes.grid
-    return replace(sizes, grid=grid, max_side=max(look["max_side"], grid) if look["max_side"] else sizes.max_side)
+    grid = edit["grid"] or sizes.grid
+    return replace(sizes, grid=grid, max_side=max(edit["max_side"], grid) if edit["max_side"] else sizes.max_side)
 
 
-def _hole(found: MaskSet, look: dict[str, Any]) -> InpaintMask:
+def _make_hole(masks: MaskSet, edit: dict[str, Any]) -> InpaintMask:
     from anymask.editing.inpaint_mask import make_inpaint_mask
 
-    return make_inpaint_mask(found.union(), **_reach(found, look), keep=look["keep"])
+    return make_inpaint_mask(masks.union(), **_lengths(masks, edit), keep=edit["keep"])
 
 
-def _reach(found: MaskSet, look: dict[str, Any]) -> dict[str, Any]:
+def _lengths(masks: MaskSet, edit: dict[str, Any]) -> dict[str, Any]:
     """Growth, feather and shadow in pixels; percent are of the largest object's longer side."""
-    side = _side(found)
-    reach = {name: length(look[name], f"--{name}", side) for name in ("grow", "feather", "shadow")}
-    return {**reach, "shadow": reach["shadow"] or 0}
+    side = _longest_side(masks)
+    lengths = {name: length(edit[name], f"--{name}", side) for name in ("grow", "feather", "shadow")}
+    return {**lengths, "shadow": lengths["shadow"] or 0}
 
 
-def _side(found: MaskSet) -> int:
-    return max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (mask.box for mask in found))
+def _longest_side(masks: MaskSet) -> int:
+    return max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (mask.box for mask in masks))
 
 
 def _paint(
-    out: Path, photo: Image, found: MaskSet, painter: Inpainter, look: dict[str, Any], quality: int | None
-) -> dict[str, Any]:
+    out: Path, image: Image, masks: MaskSet, inpainter: Inpainter, edit: dict[str, Any], quality: int | None
+) -> Report:
     from anymask.editing.inpainting import inpaint
 
-    context = length(look["context"], "--context", _side(found))
-    done = inpaint(photo, found, painter, **_reach(found, look), keep=look["keep"], context=context)
-    return _save(done, out, quality)
+    context = length(edit["context"], "--context", _longest_side(masks))
+    result = inpaint(image, masks, inpainter, **_lengths(masks, edit), keep=edit["keep"], context=context)
+    return _save(result, out, quality)
 
 
-def _save(done: InpaintResult, out: Path, quality: int | None) -> dict[str, Any]:
-    """Write the result; what --json prints about it, and under "says" the lines for people."""
+def _save(result: InpaintResult, out: Path, quality: int | None) -> Report:
+    """Write the result."""
     from anymask.editing.saving import is_exact
 
-    done.save(out, quality)
+    result.save(out, quality)
     exact = is_exact(out, quality)
-    says = [] if exact else [f"note: {_LOSSY}"]
-    scaled = [crop for crop in done.crops if not crop.native]
-    says += [
+    lines = [] if exact else [f"note: {_LOSSY}"]
+    scaled = [crop for crop in result.crops if not crop.native]
+    lines += [
         f"note: painted at {c.size[0]}x{c.size[1]} for {c.box[2] - c.box[0]}x{c.box[3] - c.box[1]}" for c in scaled
     ]
-    by = "from a painted image" if done.inpainter == "paste" else f"by {done.inpainter}"
-    says.append(f"{out}: repainted {by}, nothing changed outside {list(done.hole.box)}")
-    crops = [{"box": list(crop.box), "size": list(crop.size)} for crop in done.crops]
-    record = {"file": str(out), "method": done.inpainter, "hole": list(done.hole.box), "crops": crops, "exact": exact}
-    return {"inpainted": record, "says": says}
+    by = "from a painted image" if result.inpainter == "paste" else f"by {result.inpainter}"
+    lines.append(f"{out}: repainted {by}, nothing changed outside {list(result.hole.box)}")
+    crops = [{"box": list(crop.box), "size": list(crop.size)} for crop in result.crops]
+    record = {
+        "file": str(out),
+        "method": result.inpainter,
+        "hole": list(result.hole.box),
+        "crops": crops,
+        "exact": exact,
+    }
+    return {"inpainted": record}, lines
 
 
-_LOSSY = "this format compresses the whole picture anew, so all pixels change a little; .png keeps them byte for byte"
+_LOSSY = "this format compresses the whole image anew, so all pixels change a little; .png keeps them byte for byte"
 
 
-def _hand_off(folder: Path, photo: Image, hole: InpaintMask, look: dict[str, Any]) -> dict[str, Any]:
+def _hand_off(folder: Path, image: Image, hole: InpaintMask, edit: dict[str, Any]) -> Report:
     from anymask.editing.handoff import SIZES, write_pair
 
     side = max(hole.box[2] - hole.box[0], hole.box[3] - hole.box[1])
-    context = length(look["context"], "--context", side)
-    written = [str(path) for path in write_pair(folder, photo, hole, _sizes(SIZES, look), context)]
-    advice = f"repaint {written[0]} where {written[1]} is white, then: anymask inpaint --paste-back {folder} FILE.png"
-    return {"pair": written, "says": [*written, advice]}
+    context = length(edit["context"], "--context", side)
+    files = [str(path) for path in write_pair(folder, image, hole, _sizes(SIZES, edit), context)]
+    advice = f"repaint {files[0]} where {files[1]} is white, then: anymask inpaint --paste-back {folder} FILE.png"
+    return {"pair": files}, [*files, advice]
 
 
 _BESIDE_PASTE_BACK = ("image", "paste_back", "out", "quality", "as_json", "quiet")
@@ -289,9 +295,7 @@ def _is_on_command_line(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
-def _paste_back(
-    folder: Path, painted: Path, image: Path | None, out: Path | None, quality: int | None
-) -> dict[str, Any]:
+def _paste_back(folder: Path, painted: Path, image: Path | None, out: Path | None, quality: int | None) -> Report:
     from anymask.editing.handoff import paste_back, read_pair
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
@@ -305,9 +309,3 @@ def _paste_back(
     target = out or Path("anymask-out") / source.stem / "inpainted.png"
     format_of(target)
     return _save(paste_back(pair, source, painted), target, quality)
-
-
-def _record(found: MaskSet, record: dict[str, Any]) -> dict[str, Any]:
-    from anymask.formats.masks_json import to_dict
-
-    return {**to_dict(found), **{name: value for name, value in record.items() if name != "says"}}
