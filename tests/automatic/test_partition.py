@@ -1,4 +1,4 @@
-"""Every pixel gets exactly one id; what nothing explains is said to be unexplained."""
+"""Every pixel gets exactly one id; regions that no mask explains are labelled as unexplained."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def rectangle(size: tuple[int, int], x0: int, y0: int, x1: int, y1: int, **about
 
 
 class FakeModel:
-    """Answers a point with those of its masks that hold it, and remembers what it was asked."""
+    """Returns those of its masks that hold a prompted point, and records the points."""
 
     def __init__(self, *masks: Mask) -> None:
         self.masks = masks
-        self.asked: list[tuple[float, float]] = []
+        self.prompted: list[tuple[float, float]] = []
 
     def __call__(self, points: NDArray[np.float64]) -> Sequence[Mask]:
-        self.asked += [(float(x), float(y)) for x, y in points]
+        self.prompted += [(float(x), float(y)) for x, y in points]
         return [mask for mask in self.masks if any(mask.array[int(y), int(x)] for x, y in points)]
 
 
 @st.composite
-def pictures(draw: st.DrawFn) -> tuple[tuple[int, int], list[Mask]]:
+def scenes(draw: st.DrawFn) -> tuple[tuple[int, int], list[Mask]]:
     """A size, and masks of it: rectangles, noise, copies, empty and full ones."""
     width, height = draw(st.integers(1, 24)), draw(st.integers(1, 24))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -58,7 +58,7 @@ def pictures(draw: st.DrawFn) -> tuple[tuple[int, int], list[Mask]]:
     return (width, height), [Mask.from_array(a, score=s) for a, s in zip(arrays, scores, strict=True)]
 
 
-def check_sums_to_the_picture(cut: Partition, size: tuple[int, int]) -> None:
+def check_covers_the_image(cut: Partition, size: tuple[int, int]) -> None:
     width, height = size
     assert cut.labels.shape == (height, width)
     assert cut.labels.dtype == np.int32
@@ -69,55 +69,53 @@ def check_sums_to_the_picture(cut: Partition, size: tuple[int, int]) -> None:
     assert cut.explained.tolist() == [mask.label != UNEXPLAINED for mask in masks] == (cut.source >= 0).tolist()
 
 
-def owners(masks: list[Mask], order: str) -> NDArray[np.int64]:
-    """Which mask owns each pixel, one pixel after the other; -1 for none."""
+def mask_indices(masks: list[Mask], order: str) -> NDArray[np.int64]:
+    """The index of the mask on top at each pixel, one pixel after the other; -1 for none."""
     keys = {
         "smaller": lambda i: masks[i].area,
         "larger": lambda i: -masks[i].area,
         "score": lambda i: np.inf if masks[i].score is None else -masks[i].score,
     }
-    owned = np.full(masks[0].array.shape, -1)
-    for at in np.ndindex(owned.shape):
+    indices = np.full(masks[0].array.shape, -1)
+    for at in np.ndindex(indices.shape):
         there = [i for i, mask in enumerate(masks) if mask.array[at]]
         if there:
-            owned[at] = min(there, key=lambda i: (keys[order](i), i))
-    return owned
+            indices[at] = min(there, key=lambda i: (keys[order](i), i))
+    return indices
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    pictures(), st.sampled_from(["smaller", "larger", "score"]), st.integers(0, 30), st.integers(0, 4), st.booleans()
-)
+@given(scenes(), st.sampled_from(["smaller", "larger", "score"]), st.integers(0, 30), st.integers(0, 4), st.booleans())
 def test_every_pixel_has_exactly_one_id(
-    picture: tuple[tuple[int, int], list[Mask]], order: Any, sliver_area: int, crack_width: int, asking: bool
+    scene: tuple[tuple[int, int], list[Mask]], order: Any, sliver_area: int, crack_width: int, prompting: bool
 ) -> None:
-    size, masks = picture
-    model = FakeModel(*masks[::2]) if asking else None
-    known = masks[1::2] if asking else masks
-    cut = partition(size, known, order, model, sliver_area=sliver_area, crack_width=crack_width)
-    check_sums_to_the_picture(cut, size)
+    size, masks = scene
+    model = FakeModel(*masks[::2]) if prompting else None
+    input_masks = masks[1::2] if prompting else masks
+    cut = partition(size, input_masks, order, model, sliver_area=sliver_area, crack_width=crack_width)
+    check_covers_the_image(cut, size)
 
 
 @settings(max_examples=100, deadline=None)
-@given(pictures(), st.sampled_from(["smaller", "larger", "score"]))
-def test_the_pixel_belongs_to_the_mask_on_top_and_to_no_mask_if_none_covers_it(
-    picture: tuple[tuple[int, int], list[Mask]], order: Any
+@given(scenes(), st.sampled_from(["smaller", "larger", "score"]))
+def test_a_pixel_belongs_to_the_mask_on_top_and_to_none_if_no_mask_covers_it(
+    scene: tuple[tuple[int, int], list[Mask]], order: Any
 ) -> None:
-    size, masks = picture
+    size, masks = scene
     cut = partition(size, masks, order, sliver_area=0)
     source = cut.source[cut.labels - 1]
     if masks:
-        assert np.array_equal(source, owners(masks, order))
+        assert np.array_equal(source, mask_indices(masks, order))
     else:
         assert (source == -1).all()
 
 
 @settings(max_examples=100, deadline=None)
-@given(pictures(), st.integers(0, 40))
-def test_only_slivers_are_given_away_and_all_of_each_to_a_piece_beside_it(
-    picture: tuple[tuple[int, int], list[Mask]], sliver_area: int
+@given(scenes(), st.integers(0, 40))
+def test_only_slivers_are_merged_and_each_as_a_whole_into_a_piece_beside_it(
+    scene: tuple[tuple[int, int], list[Mask]], sliver_area: int
 ) -> None:
-    size, masks = picture
+    size, masks = scene
     exact, cut = partition(size, masks, sliver_area=0), partition(size, masks, sliver_area=sliver_area)
     regions = [exact.labels == i + 1 for i in np.flatnonzero(~exact.explained)]
     for region in regions:
@@ -127,9 +125,9 @@ def test_only_slivers_are_given_away_and_all_of_each_to_a_piece_beside_it(
         assert cut.explained[ids[0] - 1] == (region.sum() < sliver_area and not lonely)
         if cut.explained[ids[0] - 1]:
             assert ids[0] == most_shared_border(exact.labels, region)
-    given_away = sum(1 for region in regions if region.sum() < sliver_area and not region.all())
-    assert any(note.startswith(f"given to the piece beside them: {given_away} sliver") for note in cut.notes) == (
-        given_away > 0
+    merged = sum(1 for region in regions if region.sum() < sliver_area and not region.all())
+    assert any(note.startswith(f"merged into the piece beside them: {merged} sliver") for note in cut.notes) == (
+        merged > 0
     )
 
 
@@ -142,16 +140,16 @@ def most_shared_border(labels: NDArray[np.int32], region: BoolMask) -> int:
     return min(edges, key=lambda identity: (-edges[identity], identity))
 
 
-def test_without_masks_the_whole_picture_is_one_unexplained_piece() -> None:
+def test_without_masks_the_whole_image_is_one_unexplained_piece() -> None:
     for size in ((1, 1), (30, 20)):
         cut = partition(size, [])
-        check_sums_to_the_picture(cut, size)
+        check_covers_the_image(cut, size)
         assert cut.explained.tolist() == [False]
         assert cut.masks()[0].label == UNEXPLAINED
-        assert cut.notes == ("unexplained: 1 region, 100.0% of the picture",)
+        assert cut.notes == ("unexplained: 1 region, 100.0% of the image",)
 
 
-def test_one_full_mask_is_the_partition_and_keeps_what_is_known_of_it() -> None:
+def test_one_full_mask_is_the_partition_and_keeps_its_score_label_and_prompt() -> None:
     mask = rectangle((30, 20), 0, 0, 30, 20, score=0.9, label="field", prompt_index=3)
     (piece,) = partition((30, 20), [mask]).masks()
     assert (piece.score, piece.label, piece.prompt_index, piece.edits) == (0.9, "field", 3, ())
@@ -183,25 +181,25 @@ def test_unexplained_regions_are_one_piece_each_the_largest_first() -> None:
     cut = partition(size, [wall], sliver_area=10)
     assert [piece.label for piece in cut.masks()] == ["wall", UNEXPLAINED, UNEXPLAINED]
     assert cut.areas.tolist() == [60, 28 * 30, 10 * 30]
-    assert cut.notes == ("unexplained: 2 regions, 95.0% of the picture",)
+    assert cut.notes == ("unexplained: 2 regions, 95.0% of the image",)
 
 
-def test_answers_to_new_questions_colour_only_what_was_left_over() -> None:
+def test_added_masks_get_unlabelled_pixels_only() -> None:
     size = (60, 40)
     left = rectangle(size, 0, 0, 20, 40, label="left")
     sky = rectangle(size, 15, 0, 60, 20, label="sky", score=0.9)
     model = FakeModel(sky)
     cut = partition(size, [left], masks_at=model, sliver_area=4)
-    check_sums_to_the_picture(cut, size)
+    check_covers_the_image(cut, size)
     assert [piece.label for piece in cut.masks()] == ["left", "sky", UNEXPLAINED]
     assert cut.areas.tolist() == [800, 800, 800]
     assert cut.source.tolist() == [0, 1, -1]
-    assert cut.added == (sky,)
-    assert cut.notes[0].endswith("1 more mask, 33.3% of the picture")
-    assert all(x >= 20 for x, _ in model.asked)
+    assert cut.added_masks == (sky,)
+    assert cut.notes[0].endswith("1 more mask, 33.3% of the image")
+    assert all(x >= 20 for x, _ in model.prompted)
 
 
-def test_a_small_thing_inside_a_large_leftover_is_used_and_a_rim_of_a_known_thing_is_not() -> None:
+def test_a_small_object_inside_a_large_region_is_added_and_a_rim_of_an_input_mask_is_not() -> None:
     size = (100, 100)
     house = rectangle(size, 0, 0, 50, 100, label="house")
     bird = rectangle(size, 70, 45, 80, 55, label="bird")
@@ -211,7 +209,7 @@ def test_a_small_thing_inside_a_large_leftover_is_used_and_a_rim_of_a_known_thin
     assert cut.areas[0] == 5000
 
 
-def test_an_answer_that_covers_a_good_share_of_a_region_is_used_though_most_of_it_is_known() -> None:
+def test_a_mask_that_covers_a_good_share_of_a_region_is_added_though_most_of_it_is_labelled() -> None:
     size = (100, 100)
     masks = [rectangle(size, 0, 0, 100, 80, label="water")]
     lake = rectangle(size, 0, 0, 100, 90, label="lake")
@@ -224,52 +222,52 @@ def test_an_answer_that_covers_a_good_share_of_a_region_is_used_though_most_of_i
 
 
 @pytest.mark.parametrize("max_prompts", [0, 1, 5, MAX_PROMPTS])
-def test_no_more_questions_are_asked_than_allowed_all_of_them_new_and_about_leftover_pixels(max_prompts: int) -> None:
+def test_at_most_max_prompts_points_are_prompted_all_different_and_unlabelled(max_prompts: int) -> None:
     size = (80, 60)
-    known = [rectangle(size, x, 0, x + 2, 60) for x in range(10, 80, 10)]
+    input_masks = [rectangle(size, x, 0, x + 2, 60) for x in range(10, 80, 10)]
     model = FakeModel()
-    cut = partition(size, known, masks_at=model, max_prompts=max_prompts, sliver_area=1)
-    covered = np.any([mask.array for mask in known], axis=0)
-    assert not any(covered[int(y), int(x)] for x, y in model.asked)
-    assert len(set(model.asked)) == len(model.asked) == max_prompts
-    assert cut.added == ()
+    cut = partition(size, input_masks, masks_at=model, max_prompts=max_prompts, sliver_area=1)
+    covered = np.any([mask.array for mask in input_masks], axis=0)
+    assert not any(covered[int(y), int(x)] for x, y in model.prompted)
+    assert len(set(model.prompted)) == len(model.prompted) == max_prompts
+    assert cut.added_masks == ()
 
 
-def test_the_first_question_is_asked_in_the_middle_of_the_region() -> None:
+def test_the_first_point_is_in_the_middle_of_the_region() -> None:
     model = FakeModel()
     partition((100, 60), [rectangle((100, 60), 0, 0, 39, 60)], masks_at=model, max_prompts=1)
-    x, y = model.asked[0]
+    x, y = model.prompted[0]
     assert 67 <= x <= 71
     assert 28 <= y <= 32
 
 
-def test_slivers_are_as_large_as_the_outlines_are_coarse() -> None:
+def test_the_size_of_slivers_follows_the_size_of_logit_cells() -> None:
     size = (1024, 512)
-    for side, given_away in ((15, True), (16, False)):
+    for side, merged in ((15, True), (16, False)):
         array = np.ones(size[::-1], bool)
         array[100 : 100 + side, 200 : 200 + side] = False
         cut = partition(size, [Mask.from_array(array)])
-        assert (side**2 < SLIVER_CELLS * 16) == given_away
-        assert len(cut) == (1 if given_away else 2)
+        assert (side**2 < SLIVER_CELLS * 16) == merged
+        assert len(cut) == (1 if merged else 2)
 
 
-def test_a_crack_between_two_things_is_shared_by_both_and_counted() -> None:
+def test_a_crack_between_two_objects_is_shared_by_both_and_counted() -> None:
     size = (300, 200)
     left, right = rectangle(size, 0, 0, 148, 200), rectangle(size, 152, 0, 300, 200)
     open_crack = partition(size, [left, right], sliver_area=4, crack_width=4)
     assert open_crack.areas.tolist() == [148 * 200, 148 * 200, 4 * 200]
     cut = partition(size, [left, right], sliver_area=4, crack_width=5)
     assert cut.areas.tolist() == [150 * 200, 150 * 200]
-    assert cut.notes == ("closed, each pixel given to the nearest piece: 1 crack, 800 px",)
+    assert cut.notes == ("closed, each pixel merged into the nearest piece: 1 crack, 800 px",)
     assert (cut.labels[:, :150] == 1).all()
 
 
 @settings(max_examples=100, deadline=None)
-@given(pictures(), st.integers(0, 5))
+@given(scenes(), st.integers(0, 5))
 def test_only_regions_without_room_for_a_square_are_cracks(
-    picture: tuple[tuple[int, int], list[Mask]], crack_width: int
+    scene: tuple[tuple[int, int], list[Mask]], crack_width: int
 ) -> None:
-    size, masks = picture
+    size, masks = scene
     exact = partition(size, masks, sliver_area=0, crack_width=0)
     cut = partition(size, masks, sliver_area=0, crack_width=crack_width)
     for index in np.flatnonzero(~exact.explained):
@@ -283,7 +281,7 @@ def test_only_regions_without_room_for_a_square_are_cracks(
     )
 
 
-def test_a_picture_without_masks_is_no_crack_however_thin() -> None:
+def test_an_image_without_masks_is_no_crack_however_thin() -> None:
     assert partition((2000, 3), []).explained.tolist() == [False]
 
 
@@ -305,7 +303,7 @@ def test_lazy_masks_are_not_left_in_memory_and_rendered_ones_stay() -> None:
 
 
 def test_a_mask_of_another_size_and_an_unknown_order_are_refused() -> None:
-    with pytest.raises(InputError, match=r"a mask of \(30, 20\) pixels has no part in a photo of \(20, 30\)"):
+    with pytest.raises(InputError, match=r"a mask of \(30, 20\) pixels does not belong to an image of \(20, 30\)"):
         partition((20, 30), [rectangle((30, 20), 0, 0, 5, 5)])
     with pytest.raises(InputError, match="order must be 'smaller', 'larger' or 'score', not 'bigger'"):
         partition((20, 30), [], "bigger")  # type: ignore[arg-type]
