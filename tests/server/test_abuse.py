@@ -142,7 +142,7 @@ def test_file_names_of_clients_touch_no_path(
     written = {path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*") if path.is_file()}
     if answer.status_code == 201:
         assert {path.as_posix() for path in written} == {
-            f"images/{answer.json()['id']}/photo",
+            f"images/{answer.json()['id']}/image",
             f"images/{answer.json()['id']}/record.json",
         }
     else:

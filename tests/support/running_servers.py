@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from anymask import Segmenter
 from anymask.server.app import create_app
-from anymask.server.server import Server, bound_socket, configuration
+from anymask.server.server import Server, bind_socket, configuration
 from anymask.server.service import ServerSettings
 
 Application = Callable[..., TestClient]
@@ -31,7 +31,7 @@ def bring(client: Any, photo: Path | bytes) -> Any:
 def listening(segmenter: Segmenter, settings: ServerSettings) -> Iterator[str]:
     """Run a server in a thread, at a free port; yields its address."""
     app = create_app(segmenter, settings)
-    bound = bound_socket("127.0.0.1", 0)
+    bound = bind_socket("127.0.0.1", 0)
     server = Server(configuration(app))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([bound])))
     thread.start()

@@ -17,17 +17,19 @@ from anymask.cli.common_options import debug_option, quiet_option, runtime_optio
     "--token",
     metavar="TEXT",
     envvar="ANYMASK_TOKEN",
-    help="Asked of every request; made up for any address but this machine's own. Also ANYMASK_TOKEN.",
+    help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
 )
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where images are kept.")
-@click.option("--detector", default="auto", show_default=True, metavar="NAME", help="What finds words.")
-@click.option("--allow-urls", is_flag=True, help="Fetch images from public addresses that clients name.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where images are stored."
+)
+@click.option("--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text.")
+@click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
 @click.option("--max-upload", type=click.IntRange(1), default=64, show_default=True, metavar="MB", help="Of an image.")
 @click.option("--max-pixels", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="In millions.")
 @click.option("--keep", type=click.FloatRange(0, min_open=True), default=24, show_default=True, metavar="HOURS",
-              help="Forget images that nobody asked about for so long.")  # fmt: skip
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts answered at once.")
+              help="Remove images that had no request for so long.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts at once.")
 @quiet_option
 @runtime_options
 @debug_option
@@ -54,7 +56,7 @@ def command(
     """Serve the browser application and the HTTP interface.
 
     Only this machine can reach it, unless --host says otherwise; then every request needs the token. Ctrl-C or SIGTERM
-    ends it: running requests are finished, jobs keep what they found.
+    ends it: running requests are finished, jobs end with the masks so far.
 
     \b
     anymask serve
@@ -68,7 +70,7 @@ def command(
         from anymask.server.app import create_app
         from anymask.server.auth import token_for
         from anymask.server.limits import MB, Limits
-        from anymask.server.server import bound_socket, serve
+        from anymask.server.server import bind_socket, serve
         from anymask.server.service import ServerSettings
     except ModuleNotFoundError as error:
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
@@ -76,18 +78,18 @@ def command(
 
     token, is_new = token_for(host, token)
     limits = Limits(upload_bytes=max_upload * MB, pixels=max_pixels * 1_000_000, idle_seconds=keep * 3600)
-    bound = bound_socket(host, port)
+    bound = bind_socket(host, port)
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
     with shown_fetch(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     settings = ServerSettings(data or cache_root() / "serve", limits, token, allow_host, allow_urls, detector, workers)
     app = create_app(segmenter, settings)
 
-    def tell() -> None:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{bound.getsockname()[1]}/"
+    def announce() -> None:
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{bound.getsockname()[1]}/"
         click.echo(f"anymask: serving {address}{f'#token={token}' if is_new else ''}", err=True)
         if is_new:
             click.echo(f"anymask: the token is {token}", err=True)
 
-    serve(app, bound, started=tell)
+    serve(app, bound, on_start=announce)

@@ -1,4 +1,4 @@
-"""The application: routes, guard, and the browser's files, around one model."""
+"""The application: routes, middleware, and the browser's files, around one model."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     """Make the ASGI application of a server.
 
     Args:
-        segmenter: the model that answers; its embedding store is used and filled.
+        segmenter: the model; its embedding cache is used.
         settings: see `ServerSettings`.
     """
     service = Service(segmenter, settings)
     app = FastAPI(
         title="anymask",
-        summary="Exact object masks from clicks, boxes or words.",
+        summary="Exact object masks from clicks, boxes or text.",
         version=__version__,
         docs_url=None,  # both pages load scripts from other sites
         redoc_url=None,
@@ -39,19 +39,19 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     problems.install_handlers(app)
     bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
     for each in (images, prompts, jobs):
-        app.include_router(each.router, dependencies=[bearer])  # described here, checked by the guard
+        app.include_router(each.router, dependencies=[bearer])  # described here, checked by the middleware
     app.include_router(about.router)
     app.mount("/", WebFiles(), "web")
     app.add_middleware(SecurityMiddleware, limits=settings.limits, token=settings.token, hosts=tuple(settings.hosts))
-    app.add_middleware(_Counting, service=service)
+    app.add_middleware(_CountingMiddleware, service=service)
     return app
 
 
-class _Counting:
-    """The outermost layer: counts what the guard refuses, too."""
+class _CountingMiddleware:
+    """The outermost layer: also counts what the security middleware rejects."""
 
     def __init__(self, app: Any, service: Service) -> None:
-        self._app = service.metrics.counting(app)
+        self._app = service.metrics.count(app)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)
@@ -60,12 +60,12 @@ class _Counting:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    sweeping = asyncio.create_task(service.sweep_forever())
+    sweeper = asyncio.create_task(service.sweep_forever())
     try:
         yield
     finally:
-        sweeping.cancel()
+        sweeper.cancel()
         with suppress(asyncio.CancelledError):
-            await sweeping
+            await sweeper
         await service.stop()
         await asyncio.to_thread(service.close)

@@ -1,4 +1,4 @@
-"""Who may ask: a token for every address that is not this machine's own."""
+"""Access: a token for every address but those of this machine."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def token_for(host: str, given: str | None) -> tuple[str | None, bool]:
-    """The token that a server at an address asks for, None for none; and whether it was made up here.
+def token_for(host: str, token: str | None) -> tuple[str | None, bool]:
+    """The token that a server at an address requires, None for none; and whether it was generated here.
 
     Raises:
-        InputError: a given token that is too short to be safe, or has characters that HTTP cannot carry.
+        InputError: a token that is too short to be safe, or has characters that HTTP cannot carry.
     """
-    if given is not None:
-        if len(given) < _SHORTEST or not all("!" <= c <= "~" and c not in '";,\\' for c in given):
+    if token is not None:
+        if len(token) < _SHORTEST or not all("!" <= c <= "~" and c not in '";,\\' for c in token):
             raise InputError(f"a token takes at least {_SHORTEST} letters, digits and signs, without spaces and quotes")
-        return given, False
+        return token, False
     return (None, False) if is_loopback(host) else (secrets.token_urlsafe(24), True)
 
 
 def token_matches(token: str, authorization: str, cookies: str) -> bool:
     """Whether a request carries the token, as `Authorization: Bearer …` or in the cookie of the browser application."""
-    scheme, _, shown = authorization.partition(" ")
-    if scheme.lower() == "bearer" and same_token(token, shown.strip()):
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer" and same_token(token, credentials.strip()):
         return True
     try:
         morsel = SimpleCookie(cookies).get(COOKIE)
@@ -47,6 +47,6 @@ def token_matches(token: str, authorization: str, cookies: str) -> bool:
     return morsel is not None and same_token(token, morsel.value)
 
 
-def same_token(token: str, shown: str) -> bool:
-    """Compare in a time that does not tell how much of a wrong token was right."""
-    return secrets.compare_digest(token.encode(), shown.encode("utf-8", "surrogateescape"))
+def same_token(token: str, other: str) -> bool:
+    """Compare in constant time, which does not reveal how much of a wrong token is right."""
+    return secrets.compare_digest(token.encode(), other.encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Encoded images in memory: the least recently used make room, and requests for one key share its encoding."""
+"""Encoded images in memory: the least recently used are dropped, and requests for one key share its encoding."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ class EmbeddingPool(Generic[K, V]):
         """Begin to encode a value, or join the encoding that runs."""
         if key not in self._pending:
             future = asyncio.wrap_future(self._workers.start(lambda: self._ready.get(key) or encode()))
-            future.add_done_callback(lambda done: self._store(key, done))
+            future.add_done_callback(lambda future: self._store(key, future))
             self._pending[key] = future
         return self._pending[key]
 
-    def _store(self, key: K, done: asyncio.Future[V]) -> None:
+    def _store(self, key: K, future: asyncio.Future[V]) -> None:
         self._pending.pop(key, None)
-        if done.cancelled() or done.exception() is not None:
+        if future.cancelled() or future.exception() is not None:
             return
         with self._lock:
-            self._ready[key] = done.result()
+            self._ready[key] = future.result()
             self._ready.move_to_end(key)
             while self.nbytes > self._max_bytes and len(self._ready) > 1:
                 self._ready.popitem(last=False)

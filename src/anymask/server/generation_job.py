@@ -1,4 +1,4 @@
-"""Everything mode as a job: masks are told as they are found, the tree of parts and wholes at the end."""
+"""Everything mode as a job: new masks are reported at once, the tree of parts and wholes at the end."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from anymask.server.jobs import Job
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import box_iou, tight_box
 
-Shown = Callable[[Mask], dict[str, Any]]
-"""Words a mask for the client, and keeps it for later requests."""
+MaskToJson = Callable[[Mask], dict[str, Any]]
+"""Makes the JSON of a mask for the client, and stores the mask for later requests."""
 
 _SAME = 0.7
-_TELL_EVERY = 0.1
+_REPORT_SECONDS = 0.1
 
 
 def find_everything(
-    encoded: EncodedImage, parameters: dict[str, Any], shown: Shown, job: Job, tell: Callable[..., None]
+    encoded: EncodedImage, parameters: dict[str, Any], to_json: MaskToJson, job: Job, report: Callable[..., None]
 ) -> dict[str, Any]:
-    """Search a encoded, on the jobs' thread.
+    """Generate all masks of an image, on the jobs' thread.
 
     Args:
         encoded: the image.
         parameters: of `EncodedImage.everything`.
-        shown: words the masks.
-        job: asked whether to stop.
-        tell: told about progress.
+        to_json: makes the JSON of masks.
+        job: says when to stop.
+        report: called with changes of the job.
 
     Raises:
         PromptError: a parameter out of its range.
     """
-    partial = _Partial(encoded.size, shown, tell)
-    result = encoded.everything(**parameters, stop=lambda: job.must_stop, progress=partial.tell)
-    return _content(result, shown)
+    new_masks = _NewMasks(encoded.size, to_json, report)
+    result = encoded.everything(**parameters, stop=lambda: job.must_stop, progress=new_masks.report)
+    return _content(result, to_json)
 
 
-def _content(result: GeneratedMasks, shown: Shown) -> dict[str, Any]:
+def _content(result: GeneratedMasks, to_json: MaskToJson) -> dict[str, Any]:
     parents, levels = result.tree.parents.tolist(), result.tree.levels.tolist()
     entries = [
-        {**shown(mask), "point": masks_json.prompt_to_dict(result.prompts[mask.prompt_index])["points"][0]}
+        {**to_json(mask), "point": masks_json.prompt_to_dict(result.prompts[mask.prompt_index])["points"][0]}
         for mask in result
     ]
     for entry, parent, level in zip(entries, parents, levels, strict=True):
@@ -60,17 +60,17 @@ def _content(result: GeneratedMasks, shown: Shown) -> dict[str, Any]:
     }
 
 
-class _Partial:
-    """Tells new masks once; which of two alike is better is decided only at the end of the search."""
+class _NewMasks:
+    """Reports each new mask once; which of two similar masks is better is decided at the end of the search."""
 
-    def __init__(self, size: tuple[int, int], shown: Shown, tell: Callable[..., None]) -> None:
+    def __init__(self, size: tuple[int, int], to_json: MaskToJson, report: Callable[..., None]) -> None:
         self._size = size
-        self._shown = shown
-        self._tell = tell
+        self._to_json = to_json
+        self._report = report
         self._boxes = np.zeros((0, 4))
         self._last = 0.0
 
-    def tell(self, status: GeneratorProgress) -> None:
+    def report(self, status: GeneratorProgress) -> None:
         fresh = [mask for mask in status.latest() if mask.size == self._size and self._is_new(mask)]
         progress = {
             "asked": status.prompts,
@@ -78,9 +78,9 @@ class _Partial:
             "found": status.masks,
             "seconds": round(status.seconds, 2),
         }
-        if fresh or time.monotonic() - self._last > _TELL_EVERY:
+        if fresh or time.monotonic() - self._last > _REPORT_SECONDS:
             self._last = time.monotonic()
-            self._tell(progress=progress, found=[self._shown(mask) for mask in fresh])
+            self._report(progress=progress, found=[self._to_json(mask) for mask in fresh])
 
     def _is_new(self, mask: Mask) -> bool:
         assert mask.logits is not None

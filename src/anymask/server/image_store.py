@@ -1,4 +1,4 @@
-"""The images that clients brought, on disk: a folder each, named by the hash of the pixels, forgotten when idle."""
+"""The images of clients, on disk: a folder each, named by the hash of the pixels, removed when idle."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from anymask.server.problems import Problem
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_PHOTO, _RECORD = "photo", "record.json"
+_IMAGE, _RECORD = "image", "record.json"
 _RECENT = 900.0
-"""Seconds for which an image is not given up to make room for another."""
+"""Seconds of idleness before which an image is not removed to make room for another."""
 _TOUCH = 60.0
 
 
 @dataclass
 class StoredImage:
-    """What is known of one image.
+    """The record of one image.
 
     Attributes:
         id: hash of its pixels.
         size: (width, height) as displayed.
         stored: bytes on disk.
         notes: remarks of the reader.
-        used: when somebody last asked about it, seconds since 1970.
-        clients: who brought it.
+        used: time of the last request about it, seconds since 1970.
+        clients: hashes of the addresses that uploaded it.
     """
 
     id: str
@@ -51,29 +51,29 @@ class StoredImage:
 
 
 class ImageStore:
-    """Photos by id. Safe to use from several threads at once.
+    """Images by id. Safe to use from several threads at once.
 
     Nothing in a path comes from a client but an id of exactly 64 hexadecimal digits, and a session key of letters and
     digits.
     """
 
-    def __init__(self, folder: Path, limits: Limits, on_forget: Callable[[str], None] = lambda _: None) -> None:
-        """Make the folder; `start` reads the images that an earlier server left there.
+    def __init__(self, folder: Path, limits: Limits, on_remove: Callable[[str], None] = lambda _: None) -> None:
+        """Make the folder; `start` reads the images of an earlier server there.
 
         Args:
             folder: made if missing, for its owner only.
             limits: how many, how much, how long.
-            on_forget: called with the id of every image that is dropped.
+            on_remove: called with the id of every image that is removed.
         """
         self.folder = folder
         self._limits = limits
-        self._on_forget = on_forget
+        self._on_remove = on_remove
         self._lock = threading.RLock()
         self._images: dict[str, StoredImage] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def start(self) -> None:
-        """Read the images that an earlier server left, and drop those that were idle for too long."""
+        """Read the images of an earlier server, and remove those that were idle for too long."""
         for record in self.folder.glob(f"*/{_RECORD}"):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 stored_image = _read_record(record)
@@ -81,32 +81,32 @@ class ImageStore:
         self.sweep()
 
     def add(self, encoded: bytes, client: str) -> StoredImage:
-        """Decode an image and keep it.
+        """Decode an image and store it.
 
         Raises:
-            ImageError: it is none, or too large.
-            Problem: 429, this client or the server has as many as it may.
+            ImageError: not an image, or too large.
+            Problem: 429, this client or the server has as many as allowed.
         """
         image = open_image(encoded, max_pixels=self._limits.pixels)
         with self._lock:
             stored_image = self._images.get(image.pixel_hash)
-            if stored_image is None or _hidden(client) not in stored_image.clients:
+            if stored_image is None or _hash(client) not in stored_image.clients:
                 self._check_count(client)
             if stored_image is None:
                 self._make_room(len(encoded))
                 stored_image = StoredImage(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
-                write_file(self._place(stored_image.id) / _PHOTO, encoded)
+                write_file(self._folder_of(stored_image.id) / _IMAGE, encoded)
                 self._images[stored_image.id] = stored_image
-            stored_image.clients.add(_hidden(client))
+            stored_image.clients.add(_hash(client))
             stored_image.used = time.time()
             self._write_record(stored_image)
             return stored_image
 
     def get(self, id: str) -> StoredImage:
-        """An image that is here; this counts as using it.
+        """The record of an image; this counts as using it.
 
         Raises:
-            Problem: 404, unknown or forgotten.
+            Problem: 404, unknown or removed.
         """
         with self._lock:
             stored_image = self._images.get(id)
@@ -121,33 +121,33 @@ class ImageStore:
         """Decode an image anew.
 
         Raises:
-            Problem: 404, unknown or forgotten.
+            Problem: 404, unknown or removed.
         """
         self.get(id)
         try:
-            encoded = (self._place(id) / _PHOTO).read_bytes()
+            encoded = (self._folder_of(id) / _IMAGE).read_bytes()
         except OSError:
             self._drop(id)
             raise Problem(404, "unknown-image", "no such image: it was removed from the server's disk") from None
         return open_image(encoded, max_pixels=self._limits.pixels)
 
     def remove(self, id: str, client: str) -> None:
-        """Forget an image for one client, and altogether when no other client brought it."""
+        """Remove an image for one client, and from the disk when no other client uploaded it."""
         with self._lock:
             stored_image = self.get(id)
-            stored_image.clients.discard(_hidden(client))
+            stored_image.clients.discard(_hash(client))
             if stored_image.clients:
                 self._write_record(stored_image)
             else:
                 self._drop(id)
 
     def expires(self, stored_image: StoredImage) -> str:
-        """When an image will be forgotten if nobody asks about it, ISO 8601 in UTC."""
+        """When an image is removed without further requests about it, ISO 8601 in UTC."""
         moment = datetime.fromtimestamp(stored_image.used + self._limits.idle_seconds, timezone.utc)
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def sweep(self) -> None:
-        """Forget what was idle for too long, and what is left of images that never were whole."""
+        """Remove images that were idle for too long, and folders of incomplete ones."""
         with self._lock:
             for stored_image in [each for each in self._images.values() if self._is_idle(each)]:
                 self._drop(stored_image.id)
@@ -156,26 +156,26 @@ class ImageStore:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def save_state(self, id: str, session: str, state: bytes) -> None:
-        """Keep what a browser wants to find again, for as long as the image."""
+        """Save the state of a browser for as long as the image."""
         with self._lock:
-            stored_image, place = self.get(id), self._state_place(id, session)
-            self._make_room(len(state), spare=id)
-            write_file(place, state)
-            states = sorted(place.parent.glob("state-*.json"), key=lambda each: each.stat().st_mtime)
+            stored_image, path = self.get(id), self._state_path(id, session)
+            self._make_room(len(state), except_for=id)
+            write_file(path, state)
+            states = sorted(path.parent.glob("state-*.json"), key=lambda each: each.stat().st_mtime)
             for oldest in states[: -self._limits.sessions]:
                 oldest.unlink(missing_ok=True)
-            stored_image.stored = sum(each.stat().st_size for each in place.parent.iterdir() if each.name != _RECORD)
+            stored_image.stored = sum(each.stat().st_size for each in path.parent.iterdir() if each.name != _RECORD)
             self._write_record(stored_image)
 
     def read_state(self, id: str, session: str) -> bytes:
-        """What `save_state` kept.
+        """The state that `save_state` saved.
 
         Raises:
-            Problem: 404, nothing was.
+            Problem: 404, there is none.
         """
         self.get(id)
         try:
-            return self._state_place(id, session).read_bytes()
+            return self._state_path(id, session).read_bytes()
         except FileNotFoundError:
             raise Problem(404, "no-state", "nothing was saved for this image under this session") from None
 
@@ -188,45 +188,45 @@ class ImageStore:
         with self._lock:
             return sum(stored_image.stored for stored_image in self._images.values())
 
-    def _place(self, id: str) -> Path:
+    def _folder_of(self, id: str) -> Path:
         if not _ID.fullmatch(id):
             raise Problem(404, "unknown-image", "an image's id has 64 hexadecimal digits")
         return self.folder / id
 
-    def _state_place(self, id: str, session: str) -> Path:
+    def _state_path(self, id: str, session: str) -> Path:
         if not _SESSION.fullmatch(session):
             raise Problem(422, "bad-input", "a session is 8 to 64 letters, digits, - and _")
-        return self._place(id) / f"state-{_hidden(session)}.json"
+        return self._folder_of(id) / f"state-{_hash(session)}.json"
 
     def _is_idle(self, stored_image: StoredImage) -> bool:
         return time.time() - stored_image.used > self._limits.idle_seconds
 
     def _check_count(self, client: str) -> None:
-        mine = [stored_image for stored_image in self._images.values() if _hidden(client) in stored_image.clients]
+        mine = [stored_image for stored_image in self._images.values() if _hash(client) in stored_image.clients]
         if len(mine) >= self._limits.images_per_client:
             oldest = min(stored_image.used for stored_image in mine)
             wait = max(1.0, oldest + self._limits.idle_seconds - time.time())
-            line = f"{len(mine)} images are kept for you, which is the limit; DELETE one"
+            line = f"{len(mine)} images of yours are stored, which is the limit; DELETE one"
             raise Problem(429, "too-many-images", line, retry_after=min(wait, 3600))
 
-    def _make_room(self, needed: int, spare: str = "") -> None:
-        """Forget the images idle for longest, as far as they are not in use, until something new fits."""
+    def _make_room(self, needed: int, except_for: str = "") -> None:
+        """Remove the images that were idle for longest, but none in use, until something new fits."""
         excess = self.stored_bytes + needed - self._limits.stored_bytes
         for stored_image in sorted(self._images.values(), key=lambda each: each.used):
             if excess <= 0:
                 return
-            if time.time() - stored_image.used < _RECENT or stored_image.id == spare:
+            if time.time() - stored_image.used < _RECENT or stored_image.id == except_for:
                 break
             excess -= stored_image.stored
             self._drop(stored_image.id)
         if excess > 0:
-            raise Problem(429, "server-full", "the server keeps as many images as it may", retry_after=_RECENT)
+            raise Problem(429, "server-full", "the server stores as many images as it allows", retry_after=_RECENT)
 
     def _drop(self, id: str) -> None:
         with self._lock:
             self._images.pop(id, None)
-            shutil.rmtree(self._place(id), ignore_errors=True)
-        self._on_forget(id)
+            shutil.rmtree(self._folder_of(id), ignore_errors=True)
+        self._on_remove(id)
 
     def _write_record(self, stored_image: StoredImage) -> None:
         stored_image.written = time.time()
@@ -238,13 +238,13 @@ class ImageStore:
             "used": stored_image.used,
             "clients": sorted(stored_image.clients),
         }
-        write_file(self._place(stored_image.id) / _RECORD, json.dumps(record).encode())
+        write_file(self._folder_of(stored_image.id) / _RECORD, json.dumps(record).encode())
 
 
 def _read_record(path: Path) -> StoredImage:
     record = json.loads(path.read_bytes())
-    if record["id"] != path.parent.name or not (path.parent / _PHOTO).is_file():
-        raise ValueError("the folder was moved or is not whole")
+    if record["id"] != path.parent.name or not (path.parent / _IMAGE).is_file():
+        raise ValueError("the folder was moved or is incomplete")
     width, height = record["size"]
     return StoredImage(
         record["id"],
@@ -256,6 +256,6 @@ def _read_record(path: Path) -> StoredImage:
     )
 
 
-def _hidden(name: str) -> str:
-    """Stand in for an address or a session key, so that the disk does not tell who was here."""
+def _hash(name: str) -> str:
+    """Hash of an address or a session key, so that the disk holds neither."""
     return hashlib.sha256(name.encode()).hexdigest()[:32]

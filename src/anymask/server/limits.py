@@ -1,4 +1,4 @@
-"""What one request, one client and the whole server may use. Every limit answers with a 4xx that names it."""
+"""What one request, one client and the whole server may use. A request beyond a limit gets a 4xx that names it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class Limits:
         pixels: of an image, known before it is decoded.
         prompts: in one request.
         points: in one prompt.
-        images_per_client: images kept for one address.
+        images_per_client: images stored for one address.
         jobs_per_client: unfinished jobs of one address.
         jobs: unfinished jobs of all.
-        kept_jobs: ended jobs that can still be asked about.
+        kept_jobs: ended jobs whose records are kept.
         streams: event streams at once.
-        waiting: requests that wait for the model; the next one is told to come back later, and so is a client that
-            already has half of the places.
-        request_seconds: from a request's arrival to its answer.
+        waiting: requests that wait for the model; the next one gets 429, and so does a client that already
+            has half of the places.
+        request_seconds: from a request's arrival to its response.
         body_seconds: for a request's body to arrive.
         header_seconds: for a request's headers to arrive.
         job_seconds: for one job.
-        idle_seconds: after which an image that nobody asks about is forgotten, with all that belongs to it.
+        idle_seconds: after which an image without requests is removed, with all that belongs to it.
         stored_bytes: of all images on disk.
-        scene_bytes: memory for images that are ready to be asked about.
-        window_bytes: memory for windows that somebody zoomed in on.
-        mask_bytes: memory for answers that may be referred to.
+        scene_bytes: memory for encoded images.
+        window_bytes: memory for encoded windows.
+        mask_bytes: memory for masks that later requests may refer to.
         state_bytes: of one saved session.
-        sessions: saved for one image; the oldest makes room.
+        sessions: saved for one image; a new one replaces the oldest.
     """
 
     upload_bytes: int = 64 * MB

@@ -1,6 +1,6 @@
-"""What every request passes before the application sees it: host, origin, token, size and pace of its body.
+"""Checks of every request before the application: host, origin, token, size of the body, and the time it takes.
 
-Plain ASGI, so that a body is watched while it streams in.
+Plain ASGI, so that a body is checked while it streams in.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ _HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
-_UNREAD = 64 << 20
-_UNREAD_SECONDS = 10.0
+_DISCARD_BYTES = 64 << 20
+_DISCARD_SECONDS = 10.0
 
 
 class SecurityMiddleware:
-    """Refuses what may not pass, and adds the security headers to every answer.
+    """Rejects requests that are not allowed, and adds the security headers to every response.
 
     Args:
         app: the application.
         limits: of bodies.
-        token: that `/v1` and `/metrics` ask for; None for a server that only this machine can reach.
-        hosts: names that a server without a token is called by, besides those of this machine. A page of another
-            site can make its own name point here (DNS rebinding); then `Host` still tells that name.
+        token: that `/v1` and `/metrics` require; None for a server that only this machine can reach.
+        hosts: names of a server without a token, besides those of this machine. A page of another site can make its
+            own name point here (DNS rebinding); `Host` is then still that name.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None, hosts: Sequence[str] = ()) -> None:
@@ -66,7 +66,7 @@ class SecurityMiddleware:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it."""
+        """Pass a request on, or respond with a problem."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -78,29 +78,29 @@ class SecurityMiddleware:
             _check_length(headers, most)
         except Problem as problem:
             if "expect" not in headers:
-                await _read_away(receive)
+                await _discard_body(receive)
             await problem.response()(scope, receive, send)
             return
-        await self._app(scope, _watched(receive, most, self._limits.body_seconds), send)
+        await self._app(scope, _limit_body(receive, most, self._limits.body_seconds), send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        if self._token is None and not self._is_ours(host):
-            raise Problem(421, "wrong-host", "this server does not answer under that name; see --allow-host")
-        if not _is_guarded(scope["path"]):
+        if self._token is None and not self._is_own_name(host):
+            raise Problem(421, "wrong-host", "this server is not known by that name; see --allow-host")
+        if not _needs_token(scope["path"]):
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
-        if foreign or site not in ("none", "same-origin"):
+        other_site = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if other_site or site not in ("none", "same-origin"):
             raise Problem(403, "other-site", "pages of other sites may not use this server")
         if scope["path"] == "/v1/session" or self._token is None:
             return
         if not token_matches(self._token, headers.get("authorization", ""), headers.get("cookie", "")):
             raise Problem(
-                401, "token", "this server asks for its token", headers={"WWW-Authenticate": 'Bearer realm="anymask"'}
+                401, "token", "this server requires its token", headers={"WWW-Authenticate": 'Bearer realm="anymask"'}
             )
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_own_name(self, host: str) -> bool:
         try:
             name = (urlsplit(f"//{host}").hostname or "").lower()
         except ValueError:
@@ -108,8 +108,8 @@ class SecurityMiddleware:
         return is_loopback(name) or name in self._hosts
 
 
-def _is_guarded(path: str) -> bool:
-    """Whether a path asks for the token: all but the page itself, its description and the signs of life."""
+def _needs_token(path: str) -> bool:
+    """Whether a path needs the token: all but the page itself, the OpenAPI document and the health checks."""
     return path.startswith("/v1") or path == "/metrics"
 
 
@@ -125,47 +125,47 @@ def _too_large(most: int) -> Problem:
     return Problem(413, "body-too-large", f"the request is larger than {most:,} bytes, which is the limit")
 
 
-def _watched(receive: Receive, most: int, seconds: float) -> Receive:
-    """Count a body and watch the clock while it comes in."""
+def _limit_body(receive: Receive, most: int, seconds: float) -> Receive:
+    """Raise 413 when a body is too large, and 408 when it takes too long to arrive."""
     until = time.monotonic() + seconds
-    seen = 0
-    whole = False
+    received = 0
+    complete = False
 
-    async def watched() -> Message:
-        nonlocal seen, whole
-        if whole:
+    async def limited() -> Message:
+        nonlocal received, complete
+        if complete:
             return await receive()
         try:
             message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0.001))
         except asyncio.TimeoutError:
             line = f"the request did not arrive within {seconds:g} seconds"
             raise Problem(408, "too-slow", line, headers={"Connection": "close"}) from None
-        seen += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        if seen > most:
-            if not whole:
-                await _read_away(receive)
+        received += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if received > most:
+            if not complete:
+                await _discard_body(receive)
             raise _too_large(most)
         return message
 
-    return watched
+    return limited
 
 
-async def _read_away(receive: Receive) -> None:
-    """Take in what the client is still sending, up to a bound: most read an answer only when they have sent all."""
-    until, seen = time.monotonic() + _UNREAD_SECONDS, 0
-    while seen < _UNREAD:
+async def _discard_body(receive: Receive) -> None:
+    """Read and discard what the client still sends, up to a limit: most clients read a response only after that."""
+    until, received = time.monotonic() + _DISCARD_SECONDS, 0
+    while received < _DISCARD_BYTES:
         try:
             message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0.001))
         except asyncio.TimeoutError:
             return
-        seen += len(message.get("body", b""))
+        received += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body", False):
             return
 
 
 def _with_headers(send: Send, path: str) -> Send:
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
@@ -174,4 +174,4 @@ def _with_headers(send: Send, path: str) -> Send:
                 headers.setdefault("Cache-Control", "no-store")
         await send(message)
 
-    return sending
+    return send_with_headers

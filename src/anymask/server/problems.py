@@ -21,7 +21,7 @@ _log = logging.getLogger("anymask.server")
 
 
 class Problem(HTTPException):
-    """A request that cannot be answered.
+    """A request that cannot be fulfilled.
 
     Args:
         status: the HTTP status.
@@ -29,7 +29,7 @@ class Problem(HTTPException):
         detail: one line for the person.
         retry_after: seconds after which to try again.
         headers: further ones.
-        more: further members of the answer.
+        more: further members of the response.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Problem(HTTPException):
         self.more = dict(more or {})
 
     def response(self) -> Response:
-        """The answer."""
-        return _answer(self.status_code, self.kind, str(self.detail), self.headers, self.more)
+        """The HTTP response."""
+        return _response(self.status_code, self.kind, str(self.detail), self.headers, self.more)
 
 
-def answer_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in JSON; pure ASCII, so that text no encoding knows (a lone surrogate) travels as it came."""
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response in JSON; pure ASCII, so that text that UTF-8 cannot encode (a lone surrogate) is sent unchanged."""
     body = json.dumps(content, separators=(",", ":")).encode("ascii")
     return Response(body, status, dict(headers or {}), "application/json")
 
 
-def _answer(
+def _response(
     status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
 ) -> Response:
     content = {"type": _TYPE + kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
@@ -69,7 +69,7 @@ def _answer(
 
 
 def problem_of(error: Exception) -> Problem:
-    """What to tell about an error of the library; anything else is a fault of the server."""
+    """The problem of an error of the library; any other error is a fault of the server."""
     if isinstance(error, Problem):
         return error
     line = " ".join(str(error).split())
@@ -82,11 +82,11 @@ def problem_of(error: Exception) -> Problem:
     _log.error("request failed", exc_info=error)
     if isinstance(error, AnymaskError):
         return Problem(500, "failure", line)
-    return Problem(500, "internal-error", "the server failed at this request; its log says why")
+    return Problem(500, "internal-error", "the server failed at this request; the reason is in its log")
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Answer every error of an application in this way."""
+    """Respond to every error of an application with a problem."""
 
     async def problem(request: Request, error: Exception) -> Response:
         return problem_of(error).response()
@@ -94,13 +94,15 @@ def install_handlers(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return _answer(error.status_code, kind, str(error.detail), error.headers)
+        return _response(error.status_code, kind, str(error.detail), error.headers)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         places = [{"at": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()[:20]]
-        detail = f"{places[0]['at']}: {places[0]['problem']}" if places else "the request is not as described"
-        return _answer(422, "bad-input", detail, more={"errors": places})
+        detail = (
+            f"{places[0]['at']}: {places[0]['problem']}" if places else "the request does not match the description"
+        )
+        return _response(422, "bad-input", detail, more={"errors": places})
 
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(AnymaskError, problem)

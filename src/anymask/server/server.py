@@ -1,4 +1,4 @@
-"""Running the application until it is told to stop, and stopping without losing anything."""
+"""Runs the application until a signal stops it, and shuts down without losing anything."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from anymask.server.service import Service
 _GRACE_SECONDS = 30
 
 
-class _Timed(H11Protocol):
-    """One connection: closed when the headers of a request take too long, however steadily they drip in."""
+class _TimedProtocol(H11Protocol):
+    """One connection: closed when the headers of a request take too long, even if they arrive byte by byte."""
 
     header_seconds = 10.0
     _timer: asyncio.TimerHandle | None = None
@@ -53,10 +53,10 @@ class _Timed(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that ends jobs first: their event streams would otherwise keep it from going down."""
+    """A uvicorn server that ends jobs first: their event streams would otherwise delay the shutdown."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop taking connections, let jobs say that they were stopped, finish running requests."""
+        """Stop taking connections, let jobs report that they were stopped, finish running requests."""
         app = self.config.app
         assert isinstance(app, FastAPI)
         service: Service = app.state.service
@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """Listen at an address.
 
     Args:
@@ -74,7 +74,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         port: 0 takes any that is free.
 
     Raises:
-        InputError: not an address of this machine, or taken.
+        InputError: not an address of this machine, or in use.
     """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -90,11 +90,11 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 def configuration(app: FastAPI, proxies: str = "127.0.0.1,::1") -> uvicorn.Config:
-    """How uvicorn runs the application.
+    """The configuration of uvicorn for the application.
 
     Args:
         app: of `create_app`.
-        proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
+        proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are trusted.
     """
     service: Service = app.state.service
     return uvicorn.Config(
@@ -106,35 +106,35 @@ def configuration(app: FastAPI, proxies: str = "127.0.0.1,::1") -> uvicorn.Confi
         forwarded_allow_ips=proxies,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         h11_max_incomplete_event_size=32 << 10,
-        http=type("Timed", (_Timed,), {"header_seconds": service.limits.header_seconds}),
+        http=type("Timed", (_TimedProtocol,), {"header_seconds": service.limits.header_seconds}),
         ws="none",
     )
 
 
-def serve(app: FastAPI, bound: socket.socket, *, started: Callable[[], None]) -> None:
+def serve(app: FastAPI, bound: socket.socket, *, on_start: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; returns after SIGTERM, raises KeyboardInterrupt after SIGINT.
 
     Args:
         app: of `create_app`.
-        bound: of `bound_socket`.
-        started: called when requests are answered.
+        bound: of `bind_socket`.
+        on_start: called when the server is ready for requests.
     """
     server = Server(configuration(app))
-    before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn hands the signal back after its own work
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again after its own shutdown
     try:
-        asyncio.run(_serve(server, bound, started))
+        asyncio.run(_serve(server, bound, on_start))
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-async def _serve(server: Server, bound: socket.socket, started: Callable[[], None]) -> None:
-    async def tell() -> None:
+async def _serve(server: Server, bound: socket.socket, on_start: Callable[[], None]) -> None:
+    async def wait_for_start() -> None:
         while not server.started:
             await asyncio.sleep(0.01)
-        started()
+        on_start()
 
-    telling = asyncio.create_task(tell())
+    waiter = asyncio.create_task(wait_for_start())
     try:
         await server.serve([bound])
     finally:
-        telling.cancel()
+        waiter.cancel()

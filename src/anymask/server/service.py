@@ -1,4 +1,4 @@
-"""Everything a server holds: the model, the images, the jobs, and the queues in front of them."""
+"""The parts of a server: the model, the images, the jobs, and the queues in front of them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class ServerSettings:
     """How a server behaves.
 
     Attributes:
-        folder: for images and ended jobs.
+        folder: for images and records of jobs.
         limits: what requests and clients may use.
         token: that requests have to carry; None for a server that only this machine can reach.
-        hosts: further names that a server without a token answers to.
-        allow_urls: whether images may be fetched from addresses that clients name.
-        detector: that turns words into boxes.
-        workers: prompts that are answered at once.
+        hosts: further names of a server without a token.
+        allow_urls: whether images may be fetched from URLs that clients send.
+        detector: that finds boxes for text.
+        workers: threads that run prompts.
     """
 
     folder: Path
@@ -68,7 +68,7 @@ class Service:
         self.encoding = Workers(1, self.limits.waiting)
         self.prompting = Workers(settings.workers, self.limits.waiting)
         self.references = MaskStore(self.limits.mask_bytes)
-        self.images = ImageStore(settings.folder / "images", self.limits, self._forget)
+        self.images = ImageStore(settings.folder / "images", self.limits, self._on_remove)
         self.encoded_images: EmbeddingPool[str, EncodedImage] = EmbeddingPool(
             self.encoding, _nbytes_of, self.limits.scene_bytes
         )
@@ -79,7 +79,7 @@ class Service:
         self.is_stopping = False
         self.images.start()
 
-    def _forget(self, id: str) -> None:
+    def _on_remove(self, id: str) -> None:
         """Drop all that belongs to an image; may be called from any thread."""
         self.references.forget(id)
         self.encoded_images.forget(lambda key: key == id)
@@ -90,11 +90,11 @@ class Service:
         return self.segmenter.encode(self.images.open(id))
 
     def deadline(self) -> float:
-        """When a request that begins now has to be answered, of `time.perf_counter`."""
+        """Deadline of a request that begins now, of `time.perf_counter`."""
         return time.perf_counter() + self.limits.request_seconds
 
     async def add_image(self, encoded: bytes, client: str) -> StoredImage:
-        """Take in an image, and begin to encode it."""
+        """Store an image, and begin to encode it."""
         with self.encoding.place(client):
             stored_image = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
         if not self.encoded_images.is_ready(stored_image.id):
@@ -115,7 +115,7 @@ class Service:
             return await self.encoded_images.get(id, partial(self._encode, id), deadline or self.deadline())
 
     async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
-        """Answer prompts about an image."""
+        """Segment the prompts of a request."""
         deadline = self.deadline()
         with self.prompting.place(client):
             started = time.perf_counter()
@@ -137,7 +137,7 @@ class Service:
         return content
 
     async def alternatives(self, id: str, body: AlternativesBody, client: str) -> dict[str, Any]:
-        """Offer what a click about an image may mean."""
+        """Masks for what a click may mean."""
         deadline = self.deadline()
         with self.prompting.place(client):
             encoded = await self.encoded(id, client, deadline)
@@ -147,7 +147,7 @@ class Service:
             return await self.prompting.run(work, deadline)
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
-        """Encode what is being looked at, so that prompts about it are answered at once."""
+        """Encode a visible window, so that prompts in it need no encoding."""
         deadline = self.deadline()
         encoded = await self.encoded(id, client, deadline)
         view = await self.zoomed_view(id, encoded, visible, client, deadline)
@@ -162,7 +162,7 @@ class Service:
         deadline: float,
         wait: bool = True,
     ) -> ZoomedView | None:
-        """The window for what is visible; None if it shows no more, or is not ready and `wait` is false."""
+        """The encoded window for what is visible; None if it shows no more, or is not ready and `wait` is false."""
         if visible is None or not can_zoom(encoded):
             return None
         window = window_for(encoded.size, visible)
@@ -175,22 +175,22 @@ class Service:
             return await self.zoomed_views.get((id, window), partial(ZoomedView, encoded, window), deadline)
 
     async def everything(self, id: str, body: EverythingBody, client: str) -> Job:
-        """Start to look for everything in an image."""
+        """Start automatic mask generation for an image."""
         encoded = await self.encoded(id, client)
         parameters = body.model_dump()
-        most = self.limits.job_seconds
-        parameters["max_seconds"] = min(parameters["max_seconds"] or most, most)
+        limit = self.limits.job_seconds
+        parameters["max_seconds"] = min(parameters["max_seconds"] or limit, limit)
 
         store = partial(self.references.put, id, client, logits=False)
-        shown = partial(mask_to_json, form="rle", image=id, store=store)
+        to_json = partial(mask_to_json, form="rle", image=id, store=store)
 
-        def work(job: Job, tell: Any) -> dict[str, Any]:
-            return find_everything(encoded, parameters, shown, job, tell)
+        def work(job: Job, report: Any) -> dict[str, Any]:
+            return find_everything(encoded, parameters, to_json, job, report)
 
         return self.jobs.start(id, client, work)
 
     async def sweep_forever(self) -> None:
-        """Forget what is idle, from time to time."""
+        """Remove idle images and old records, from time to time."""
         while True:
             await asyncio.sleep(min(_SWEEP_SECONDS, self.limits.idle_seconds))
             with suppress(OSError):
@@ -198,12 +198,12 @@ class Service:
                 await asyncio.to_thread(self.jobs.sweep)
 
     async def stop(self) -> None:
-        """Begin to go down: jobs end with what they found and say that they were stopped."""
+        """Begin to shut down: jobs end with the masks so far."""
         self.is_stopping = True
         await self.jobs.stop()
 
     def close(self) -> None:
-        """Finish what runs."""
+        """Finish running work."""
         self.prompting.close()
         self.encoding.close()
 
@@ -213,28 +213,28 @@ def _nbytes_of(encoded: EncodedImage) -> int:
 
 
 class _Gauges(Collector):
-    """What is here now."""
+    """Gauges of the present state."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: figures are only known when asked for."""
+        """Nothing: the values are read in `collect`."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Read every figure."""
+        """Read every value."""
         service = self._service
-        yield gauge("images", "Photos kept.", len(service.images))
-        yield gauge("image_bytes", "Bytes of photos on disk.", service.images.stored_bytes)
-        yield gauge("encoded_images", "Photos in memory, ready for prompts.", len(service.encoded_images))
-        yield gauge("scene_bytes", "Memory of the photos that are ready.", service.encoded_images.nbytes)
-        yield gauge("windows", "Windows of photos that are ready.", len(service.zoomed_views))
-        yield gauge("window_bytes", "Memory of these windows.", service.zoomed_views.nbytes)
-        yield gauge("mask_bytes", "Memory of answers that may be referred to.", service.references.nbytes)
-        yield gauge("prompts_running", "Prompts being answered.", service.prompting.running)
+        yield gauge("images", "Images stored.", len(service.images))
+        yield gauge("image_bytes", "Bytes of images on disk.", service.images.stored_bytes)
+        yield gauge("encoded_images", "Encoded images in memory.", len(service.encoded_images))
+        yield gauge("scene_bytes", "Memory of encoded images.", service.encoded_images.nbytes)
+        yield gauge("windows", "Encoded windows in memory.", len(service.zoomed_views))
+        yield gauge("window_bytes", "Memory of encoded windows.", service.zoomed_views.nbytes)
+        yield gauge("mask_bytes", "Memory of masks that later requests may refer to.", service.references.nbytes)
+        yield gauge("prompts_running", "Prompts running.", service.prompting.running)
         yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
-        yield gauge("encodings_running", "Photos being decoded or encoded.", service.encoding.running)
-        yield gauge("encodings_waiting", "Photos waiting for that.", service.encoding.waiting)
+        yield gauge("encodings_running", "Images being decoded or encoded.", service.encoding.running)
+        yield gauge("encodings_waiting", "Images waiting for that.", service.encoding.waiting)
         for state, count in service.jobs.counts().items():
             yield gauge(f"jobs_{state}", f"Jobs that are {state}.", count)

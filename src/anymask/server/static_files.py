@@ -25,17 +25,17 @@ _TYPES = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
-"""Stated here, because what the operating system says of `.js` may keep a browser from running it."""
+"""Fixed here, because a browser does not run `.js` under some of the types that operating systems have for it."""
 
 
 class WebFiles(StaticFiles):
-    """Files of `web/`, `index.html` for a folder; browsers ask each time whether theirs is still right (ETag)."""
+    """Files of `web/`, `index.html` for a folder; browsers check each time whether their copy is current (ETag)."""
 
     def __init__(self, folder: Path = WEB_FOLDER) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
 
     def file_response(self, full_path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Response:
-        """Answer with a file, under its right type."""
+        """The response with a file, with its media type."""
         response = super().file_response(full_path, *args, **kwargs)
         response.headers["Cache-Control"] = "no-cache"
         if kind := _TYPES.get(Path(full_path).suffix.lower()):

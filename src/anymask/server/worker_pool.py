@@ -1,4 +1,4 @@
-"""A bounded pool for work that keeps a core busy, so that many clients wait in a short queue and not in memory."""
+"""A bounded pool of threads for the model: clients wait in a short queue, further ones are turned away with 429."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Threads that run the model, and the places in front of them.
+    """Threads that run the model, and the places in their queue.
 
     Args:
         count: calls that run at once.
-        waiting: requests that may wait besides; the next is refused with 429.
+        waiting: requests that may wait besides; the next gets 429.
     """
 
     def __init__(self, count: int, waiting: int) -> None:
@@ -33,7 +33,7 @@ class Workers:
         self._lock = threading.Lock()
         self._taken = 0
         self._running = 0
-        self._typical = 0.05
+        self._mean_seconds = 0.05
 
     @property
     def waiting(self) -> int:
@@ -54,9 +54,13 @@ class Workers:
         """
         with self._lock:
             if self._taken >= self._places or self._holders[client] >= self._share:
-                whose = "all places in the queue are taken" if self._taken >= self._places else "you wait often enough"
-                seconds = self._taken * self._typical / self.count
-                raise Problem(429, "queue-full", f"{whose}; try again", retry_after=seconds)
+                reason = (
+                    "all places in the queue are taken"
+                    if self._taken >= self._places
+                    else "half of the queue is yours already"
+                )
+                seconds = self._taken * self._mean_seconds / self.count
+                raise Problem(429, "queue-full", f"{reason}; try again later", retry_after=seconds)
             self._taken += 1
             self._holders[client] += 1
         try:
@@ -72,8 +76,8 @@ class Workers:
         """Run something on a worker thread.
 
         Args:
-            work: what to do; to be called while holding a place.
-            deadline: of `time.perf_counter`. Work that has not begun by then never does.
+            work: to be started while holding a place.
+            deadline: of `time.perf_counter`. Work that has not begun by then is cancelled.
 
         Raises:
             Problem: 408, the deadline passed.
@@ -86,7 +90,7 @@ class Workers:
             raise too_slow() from None
 
     def start(self, work: Callable[[], T]) -> Future[T]:
-        """Run something that nobody waits for."""
+        """Run something on a worker thread without waiting for it."""
         return self._pool.submit(self._timed, work)
 
     def _timed(self, work: Callable[[], T]) -> T:
@@ -98,13 +102,13 @@ class Workers:
         finally:
             with self._lock:
                 self._running -= 1
-                self._typical = 0.9 * self._typical + 0.1 * (time.perf_counter() - started)
+                self._mean_seconds = 0.9 * self._mean_seconds + 0.1 * (time.perf_counter() - started)
 
     def close(self) -> None:
-        """Finish what runs, drop what waits."""
+        """Finish running work, cancel waiting work."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def too_slow() -> Problem:
-    """What to say when the time for a request is used up."""
-    return Problem(408, "out-of-time", "this took longer than a request may; ask for less at once, or later")
+    """The problem of a request that took too long."""
+    return Problem(408, "out-of-time", "this took longer than a request may; send less at once, or try later")

@@ -1,4 +1,4 @@
-"""The server itself: models, signs of life, figures, and the way in for a browser."""
+"""The server itself: models, health checks, metrics, and the session of a browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anymask._version import __version__
 from anymask.formats.base import Format
 from anymask.formats.registry import all_formats
 from anymask.server.auth import COOKIE, same_token
-from anymask.server.problems import Problem, answer_json
+from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import service_of
 from anymask.server.schemas.option_fields import Body
 from anymask.server.schemas.responses import content, problems
@@ -28,7 +28,7 @@ class SessionBody(Body):
 
 @router.post("/v1/session", status_code=204, responses=problems(422))
 async def session(request: Request, body: SessionBody) -> Response:
-    """Exchange the token for a cookie, for browsers: images and event streams cannot carry a header."""
+    """Exchange the token for a cookie, for browsers: requests of images and event streams cannot carry a header."""
     token = service_of(request).settings.token
     if token is not None and not same_token(token, body.token):
         raise Problem(401, "token", "that is not this server's token")
@@ -41,16 +41,16 @@ async def session(request: Request, body: SessionBody) -> Response:
 
 @router.get("/v1/models", response_model=dict[str, Any], responses=problems())
 async def models(request: Request) -> Response:
-    """What answers here, what else is on this machine, the formats of exports, and the limits."""
+    """The model that runs here, other models on this machine, the formats of exports, and the limits."""
     from anymask.weights import all_models, is_here
 
     service = service_of(request)
     segmenter = service.segmenter
-    here = [
+    entries = [
         {"name": entry.name, "family": entry.family, "licence": entry.weights_licence, "here": is_here(entry)}
         for entry in all_models().values()
     ]
-    return answer_json(
+    return json_response(
         {
             "model": segmenter.model,
             "engine": segmenter.engine,
@@ -59,35 +59,35 @@ async def models(request: Request) -> Response:
             "threads": segmenter.threads,
             "version": __version__,
             "detector": service.settings.detector,
-            "models": here,
-            "formats": [_about_format(each) for each in sorted(all_formats(), key=lambda each: each.menu_position)],
+            "models": entries,
+            "formats": [_format_to_json(each) for each in sorted(all_formats(), key=lambda each: each.menu_position)],
             "urls": service.settings.allow_urls,
             "limits": vars(service.limits),
         }
     )
 
 
-def _about_format(format: Format) -> dict[str, str | bool]:
+def _format_to_json(format: Format) -> dict[str, str | bool]:
     return {"name": format.name, "title": format.title, "summary": format.summary, "holds_many": format.holds_many}
 
 
 @router.get("/healthz", response_model=dict[str, str])
 async def alive() -> Response:
-    """The process answers."""
-    return answer_json({"status": "ok"})
+    """The process is alive."""
+    return json_response({"status": "ok"})
 
 
 @router.get("/readyz", response_model=dict[str, str], responses={503: {"description": "going down"}})
 async def ready(request: Request) -> Response:
-    """Requests will be served; 503 while the server goes down."""
+    """The server is ready for requests; 503 while it shuts down."""
     if service_of(request).is_stopping:
-        return Problem(503, "going-down", "the server is going down").response()
-    return answer_json({"status": "ready"})
+        return Problem(503, "going-down", "the server is shutting down").response()
+    return json_response({"status": "ready"})
 
 
 @router.get("/metrics", response_class=Response, responses=content("text/plain") | problems())
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     from prometheus_client import CONTENT_TYPE_LATEST
 
     return Response(service_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)

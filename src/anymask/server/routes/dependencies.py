@@ -20,5 +20,5 @@ def service_of(request: Request) -> Service:
 
 
 def client_of(request: Request) -> str:
-    """Whose limits a request counts towards: the address it came from, as uvicorn and trusted proxies say."""
+    """The client whose limits a request counts towards: its address, as uvicorn and trusted proxies give it."""
     return request.client.host if request.client else "local"

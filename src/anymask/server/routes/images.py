@@ -1,4 +1,4 @@
-"""Photos: bring, look at, forget; and what the browser saves about them."""
+"""Images: upload, display, delete; and the state that a browser saves about them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from anymask.server.image_store import StoredImage
-from anymask.server.problems import Problem, answer_json
+from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, client_of, service_of
 from anymask.server.schemas.requests import UrlBody
-from anymask.server.schemas.responses import ImageAnswer, content, problems
+from anymask.server.schemas.responses import ImageResponse, content, problems
 from anymask.server.service import Service
 from anymask.server.worker_pool import too_slow
 
@@ -51,33 +51,35 @@ _STATE: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=201, response_model=ImageAnswer, responses=problems(415, 422, 429), openapi_extra=_UPLOAD)
+@router.post(
+    "", status_code=201, response_model=ImageResponse, responses=problems(415, 422, 429), openapi_extra=_UPLOAD
+)
 async def upload(request: Request) -> Response:
-    """Bring an image. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
+    """Upload an image. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
     service = service_of(request)
-    encoded = await _uploaded(request, service)
+    encoded = await _read_upload(request, service)
     stored_image = await service.add_image(encoded, client_of(request))
-    return answer_json(_told(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
+    return json_response(_image_to_json(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
 
 
-async def _uploaded(request: Request, service: Service) -> bytes:
+async def _read_upload(request: Request, service: Service) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return await _fetched(request, service)
+        return await _fetch_url(request, service)
     if kind != "multipart/form-data":
-        raise Problem(415, "not-a-picture", "send the photo as multipart/form-data, in the field `file`")
+        raise Problem(415, "not-a-picture", "send the image as multipart/form-data, in the field `file`")
     async with request.form(max_files=1, max_fields=8, max_part_size=1 << 16) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise Problem(422, "bad-input", "the field `file` with the photo is missing")
+            raise Problem(422, "bad-input", "the field `file` with the image is missing")
         return await file.read()
 
 
-async def _fetched(request: Request, service: Service) -> bytes:
+async def _fetch_url(request: Request, service: Service) -> bytes:
     from pydantic import ValidationError
 
     if not service.settings.allow_urls:
-        raise Problem(403, "urls-not-allowed", "this server fetches no addresses; it was started without --allow-urls")
+        raise Problem(403, "urls-not-allowed", "this server fetches no URLs; it was started without --allow-urls")
     try:
         body = UrlBody.model_validate_json(await request.body())
     except ValidationError as error:
@@ -87,13 +89,13 @@ async def _fetched(request: Request, service: Service) -> bytes:
     return await fetch_image(body.url, service.limits)
 
 
-@router.get("/{id}", response_model=ImageAnswer, responses=problems(404, 415, 422, 429))
+@router.get("/{id}", response_model=ImageResponse, responses=problems(404, 415, 422, 429))
 async def info(
     request: Request,
     id: ImageId,
     wait: Annotated[float, Query(ge=0, le=30, description="seconds to wait until it is encoded")] = 0,
 ) -> Response:
-    """Size, expiry, and whether prompts will be answered at once."""
+    """Size, expiry, and whether the image is encoded."""
     service = service_of(request)
     stored_image = service.images.get(id)
     if wait and not service.encoded_images.is_ready(id):
@@ -102,12 +104,12 @@ async def info(
         except Problem as problem:
             if problem.status_code != too_slow().status_code:
                 raise
-    return answer_json(_told(service, stored_image))
+    return json_response(_image_to_json(service, stored_image))
 
 
 @router.delete("/{id}", status_code=204, responses=problems(404, 422))
 async def forget(request: Request, id: ImageId) -> Response:
-    """Forget an image and all that belongs to it, unless another client brought it, too."""
+    """Delete an image and all that belongs to it, unless another client uploaded it, too."""
     service_of(request).images.remove(id, client_of(request))
     return Response(status_code=204)
 
@@ -123,7 +125,7 @@ async def display_image(
     max_side: Annotated[int | None, Query(ge=16, le=16384, description="of the longer side, in pixels")] = None,
     format: Literal["jpeg", "png", "webp"] = "jpeg",
 ) -> Response:
-    """The image as the model sees it: upright, and in the frame that points and boxes count in."""
+    """The image as displayed: upright, in the pixels of points and boxes."""
     service = service_of(request)
     service.images.get(id)
     tag = f'"{id[:16]}-{max_side}-{format}"'
@@ -132,37 +134,37 @@ async def display_image(
         return Response(status_code=304, headers=headers)
     with service.encoding.place(client_of(request)):
         encoded = await service.encoding.run(
-            partial(_picture, service, id, max_side, format), service.deadline()
-        )  # not from the encoded: it may still be under way
+            partial(_encode_for_display, service, id, max_side, format), service.deadline()
+        )  # from the file: the encoding may still be under way
     return Response(encoded, media_type=f"image/{format}", headers=headers)
 
 
-def _picture(service: Service, id: str, max_side: int | None, format: str) -> bytes:
+def _encode_for_display(service: Service, id: str, max_side: int | None, format: str) -> bytes:
     import PIL.Image
 
     image = service.images.open(id)
-    shown = PIL.Image.fromarray(image.pixels)
+    displayed = PIL.Image.fromarray(image.pixels)
     if max_side is not None:
-        shown.thumbnail((max_side, max_side), PIL.Image.Resampling.LANCZOS)
+        displayed.thumbnail((max_side, max_side), PIL.Image.Resampling.LANCZOS)
     options: dict[str, Any] = {
         "jpeg": {"quality": 95, "subsampling": 0},
         "png": {"compress_level": 1},
         "webp": {"quality": 90, "method": 2},
     }[format]
     buffer = io.BytesIO()
-    shown.save(buffer, format, icc_profile=image.icc_profile, **options)
+    displayed.save(buffer, format, icc_profile=image.icc_profile, **options)
     return buffer.getvalue()
 
 
 @router.get("/{id}/state", response_model=dict[str, Any], responses=problems(404, 422))
 async def read_state(request: Request, id: ImageId, session: Session) -> Response:
-    """What this browser saved about the image."""
+    """The state that this browser saved with the image."""
     return Response(service_of(request).images.read_state(id, session), media_type="application/json")
 
 
 @router.put("/{id}/state", status_code=204, responses=problems(404, 422), openapi_extra=_STATE)
 async def save_state(request: Request, id: ImageId, session: Session) -> Response:
-    """Save any JSON object with the image, for as long as the image is kept."""
+    """Save any JSON object with the image, for as long as the image is stored."""
     service = service_of(request)
     body = await request.body()
     if len(body) > service.limits.state_bytes:
@@ -176,7 +178,7 @@ async def save_state(request: Request, id: ImageId, session: Session) -> Respons
     return Response(status_code=204)
 
 
-def _told(service: Service, stored_image: StoredImage) -> dict[str, Any]:
+def _image_to_json(service: Service, stored_image: StoredImage) -> dict[str, Any]:
     return {
         "id": stored_image.id,
         "width": stored_image.size[0],

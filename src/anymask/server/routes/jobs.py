@@ -10,17 +10,17 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from anymask.server.jobs import Jobs
-from anymask.server.problems import answer_json
+from anymask.server.problems import json_response
 from anymask.server.routes.dependencies import JobId, service_of
-from anymask.server.schemas.responses import JobAnswer, content, problems
+from anymask.server.schemas.responses import JobResponse, content, problems
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job}", response_model=JobAnswer, responses=problems(404, 422))
+@router.get("/{job}", response_model=JobResponse, responses=problems(404, 422))
 async def state(request: Request, job: JobId) -> Response:
-    """State and progress; `masks` found so far, or the `result` when it has ended."""
-    return answer_json(service_of(request).jobs.get(job))
+    """State and progress; the `masks` so far, or the `result` when it has ended."""
+    return json_response(service_of(request).jobs.get(job))
 
 
 @router.get(
@@ -49,7 +49,7 @@ async def _stream(jobs: Jobs, id: str, skip: int) -> AsyncIterator[bytes]:
             yield f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode("ascii")
 
 
-@router.delete("/{job}", status_code=202, response_model=JobAnswer, responses=problems(404, 422))
+@router.delete("/{job}", status_code=202, response_model=JobResponse, responses=problems(404, 422))
 async def cancel(request: Request, job: JobId) -> Response:
-    """End a job; what it found so far stays."""
-    return answer_json(service_of(request).jobs.cancel(job), 202)
+    """End a job; the masks so far become its result."""
+    return json_response(service_of(request).jobs.cancel(job), 202)

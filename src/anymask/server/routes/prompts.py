@@ -1,4 +1,4 @@
-"""Questions about an image: masks from prompts, boxes from words, files from masks."""
+"""Masks from prompts, boxes from text, files from masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from anymask.formats import png
 from anymask.server.exports import cutout_png, export_masks, media_types
-from anymask.server.problems import Problem, answer_json
+from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
     AlternativesBody,
@@ -21,11 +21,11 @@ from anymask.server.schemas.requests import (
     ZoomBody,
 )
 from anymask.server.schemas.responses import (
-    AlternativesAnswer,
-    DetectAnswer,
-    SegmentAnswer,
-    StartedAnswer,
-    ZoomAnswer,
+    AlternativesResponse,
+    DetectResponse,
+    SegmentResponse,
+    StartedResponse,
+    ZoomResponse,
     content,
     problems,
 )
@@ -34,54 +34,54 @@ from anymask.server.segment_handler import detect_text
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
 
-@router.post("/segment", response_model=SegmentAnswer, responses=problems(404, 422, 429))
+@router.post("/segment", response_model=SegmentResponse, responses=problems(404, 422, 429))
 async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
-    """One mask for each prompt; for words, and points on several objects, as many as there are."""
+    """One mask for each prompt; for text, and points on several objects, as many as there are."""
     service = service_of(request)
     if len(body.prompts) > service.limits.prompts:
         raise Problem(422, "too-many-prompts", f"a request takes up to {service.limits.prompts} prompts")
     for index, prompt in enumerate(body.prompts):
         _check_points(len(prompt.points or ()), service.limits.points, f"prompt {index}")
-    return answer_json(await service.segment(id, body, client_of(request)))
+    return json_response(await service.segment(id, body, client_of(request)))
 
 
-@router.post("/alternatives", response_model=AlternativesAnswer, responses=problems(404, 422, 429))
+@router.post("/alternatives", response_model=AlternativesResponse, responses=problems(404, 422, 429))
 async def alternatives(request: Request, id: ImageId, body: AlternativesBody) -> Response:
     """What a click may mean: distinct masks from several prompts, parts and wholes around it among them."""
     service = service_of(request)
     _check_points(len(body.points), service.limits.points, "alternatives")
-    return answer_json(await service.alternatives(id, body, client_of(request)))
+    return json_response(await service.alternatives(id, body, client_of(request)))
 
 
-@router.post("/zoom", response_model=ZoomAnswer, responses=problems(404, 422, 429))
+@router.post("/zoom", response_model=ZoomResponse, responses=problems(404, 422, 429))
 async def zoom(request: Request, id: ImageId, body: ZoomBody) -> Response:
-    """Look closer at a part of the image, so that prompts about it with this `window` are answered at once."""
-    found = await service_of(request).zoom(id, body.window, client_of(request))
-    return answer_json({"window": None if found is None else list(found)})
+    """Encode a part of the image, so that prompts with this `window` need no encoding."""
+    window = await service_of(request).zoom(id, body.window, client_of(request))
+    return json_response({"window": None if window is None else list(window)})
 
 
-def _check_points(count: int, most: int, where: str) -> None:
-    if count > most:
-        raise Problem(422, "too-many-points", f"{where}: it takes up to {most} points")
+def _check_points(count: int, limit: int, where: str) -> None:
+    if count > limit:
+        raise Problem(422, "too-many-points", f"{where}: it takes up to {limit} points")
 
 
-@router.post("/everything", status_code=202, response_model=StartedAnswer, responses=problems(404, 422, 429))
+@router.post("/everything", status_code=202, response_model=StartedResponse, responses=problems(404, 422, 429))
 async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
-    """Look for all objects of the image, as a job."""
+    """Generate masks for all objects of the image, as a job."""
     job = await service_of(request).everything(id, body, client_of(request))
     path = f"/v1/jobs/{job.id}"
-    return answer_json({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
+    return json_response({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
 
 
-@router.post("/detect", response_model=DetectAnswer, responses=problems(404, 422, 429))
+@router.post("/detect", response_model=DetectResponse, responses=problems(404, 422, 429))
 async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Response:
-    """Boxes of what words name."""
+    """Boxes of what a text names."""
     service = service_of(request)
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
         image = service.images.open(id)
         work = partial(detect_text, service.segmenter, service.settings.detector, image, body)
-        return answer_json(await service.prompting.run(work, deadline))
+        return json_response(await service.prompting.run(work, deadline))
 
 
 @router.get(

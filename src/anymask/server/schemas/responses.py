@@ -1,4 +1,4 @@
-"""What answers look like, for the OpenAPI document; answers themselves are written as plain JSON."""
+"""Schemas of responses, for the OpenAPI document; the responses themselves are written as plain JSON."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pydantic import BaseModel, Field
 from anymask.server.schemas.requests import Runs
 
 PROBLEMS = {
-    400: "not HTTP or multipart as it should be",
+    400: "malformed HTTP or multipart",
     401: "the token is missing or wrong",
     403: "another site's page, or not switched on",
-    404: "unknown or forgotten image, mask or job",
+    404: "unknown or removed image, mask or job",
     408: "the request came in too slowly, or took too long",
-    413: "the body or the picture is too large",
-    415: "not a picture",
-    421: "a name that this server does not answer to",
+    413: "the body or the image is too large",
+    415: "not an image",
+    421: "a name that is not this server's",
     422: "a prompt or parameter that cannot be used",
-    429: "the queue is full, or this client has as much as it may; see Retry-After",
+    429: "the queue is full, or this client is at a limit; see Retry-After",
 }
 
 
-class ProblemAnswer(BaseModel):
+class ProblemResponse(BaseModel):
     """An error (RFC 9457)."""
 
     type: str = Field(examples=["urn:anymask:problem:unknown-image"])
@@ -32,33 +32,33 @@ class ProblemAnswer(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of a route: those that any request may meet, and these."""
+    """Describe the errors of a route: those of any request, and these."""
     return {
         status: {
             "description": PROBLEMS[status],
-            "content": {"application/problem+json": {"schema": ProblemAnswer.model_json_schema()}},
+            "content": {"application/problem+json": {"schema": ProblemResponse.model_json_schema()}},
         }
         for status in sorted({400, 401, 403, 408, 413, 421, *statuses})
     }
 
 
 def content(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer that is no JSON."""
+    """Describe a response that is not JSON."""
     return {200: {"description": "OK", "content": {kind: {} for kind in kinds}}}
 
 
-class ImageAnswer(BaseModel):
-    """An image that the server keeps."""
+class ImageResponse(BaseModel):
+    """An image on the server."""
 
     id: str = Field(description="hash of the pixels")
     width: int
     height: int
     expires: str = Field(description="ISO 8601; every request about the image moves it")
-    encoded: bool = Field(description="whether prompts are answered at once")
+    encoded: bool = Field(description="whether the model has encoded it")
     notes: list[str]
 
 
-class MaskAnswer(BaseModel):
+class MaskResponse(BaseModel):
     """A mask, as in masks.json."""
 
     prompt: int
@@ -68,7 +68,7 @@ class MaskAnswer(BaseModel):
     stability: float | None
     area: int
     box: list[int] = Field(description="[x_min, y_min, x_max, y_max]")
-    follows_prompt: bool | None = Field(description="whether it keeps its prompt")
+    follows_prompt: bool | None = Field(description="whether it follows its prompt")
     prompt_check: dict[str, Any] | None = None
     edits: list[str] | None = None
     rle: Runs | None = None
@@ -80,20 +80,22 @@ class MaskAnswer(BaseModel):
     parent: int | None = None
     level: int | None = None
     point: list[float] | None = None
-    window: list[int] | None = Field(None, description="the window that it was seen in; null: in the image as a whole")
+    window: list[int] | None = Field(None, description="the window that the model ran on; null: the image as a whole")
 
 
-class ChosenMaskAnswer(MaskAnswer):
-    """A mask, and what else the model answered."""
+class SegmentedMaskResponse(MaskResponse):
+    """A mask, and the model's other masks for the prompt."""
 
-    candidates: list[MaskAnswer] | None = None
-    candidate: int | None = Field(None, description="which of the candidates was chosen; null if none of them")
+    candidates: list[MaskResponse] | None = None
+    candidate: int | None = Field(
+        None, description="index of the candidate that the mask is; null if it is none of them"
+    )
     points: list[list[float]] | None = Field(None, description='with objects "auto": the points on it')
     labels: list[int] | None = None
 
 
-class RunAnswer(BaseModel):
-    """What answered."""
+class RunResponse(BaseModel):
+    """The model that ran, and its times."""
 
     model: str
     engine: str
@@ -103,56 +105,56 @@ class RunAnswer(BaseModel):
     seconds: dict[str, float]
 
 
-class SegmentAnswer(RunAnswer):
-    """One mask per prompt, more for words."""
+class SegmentResponse(RunResponse):
+    """One mask per prompt, more for text."""
 
     image: dict[str, Any]
     prompts: list[dict[str, Any]]
-    masks: list[ChosenMaskAnswer]
+    masks: list[SegmentedMaskResponse]
 
 
-class AlternativesAnswer(RunAnswer):
+class AlternativesResponse(RunResponse):
     """Distinct masks, the best first."""
 
     image: dict[str, Any]
-    masks: list[MaskAnswer]
+    masks: list[MaskResponse]
 
 
-class ZoomAnswer(BaseModel):
+class ZoomResponse(BaseModel):
     """A window that is ready."""
 
     window: list[int] | None = Field(description="what is encoded, in pixels; null: the image as a whole shows as much")
 
 
-class StartedAnswer(BaseModel):
+class StartedResponse(BaseModel):
     """A job that was queued."""
 
     job: str
-    state: str = Field(description="path to ask for its state")
+    state: str = Field(description="path of its state")
     events: str = Field(description="path of its server-sent events")
 
 
-class EverythingAnswer(RunAnswer):
+class EverythingResponse(RunResponse):
     """All objects, best first, each with the index of the whole that it is a part of."""
 
-    masks: list[MaskAnswer]
+    masks: list[MaskResponse]
     skipped: str
     asked: int
 
 
-class JobAnswer(BaseModel):
-    """How far a job is."""
+class JobResponse(BaseModel):
+    """The state of a job."""
 
     job: str
     image: str
     state: Literal["queued", "running", "done", "cancelled", "stopped", "failed"]
     progress: dict[str, float]
-    masks: list[MaskAnswer] | None = Field(None, description="found so far")
-    result: EverythingAnswer | None = None
-    problem: ProblemAnswer | None = None
+    masks: list[MaskResponse] | None = Field(None, description="so far")
+    result: EverythingResponse | None = None
+    problem: ProblemResponse | None = None
 
 
-class DetectionAnswer(BaseModel):
+class DetectionResponse(BaseModel):
     """A box."""
 
     label: str
@@ -160,9 +162,9 @@ class DetectionAnswer(BaseModel):
     box: list[float]
 
 
-class DetectAnswer(BaseModel):
-    """Boxes, the surest first."""
+class DetectResponse(BaseModel):
+    """Boxes, by descending score."""
 
     detector: str
-    detections: list[DetectionAnswer]
+    detections: list[DetectionResponse]
     notes: list[str]
