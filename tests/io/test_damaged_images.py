@@ -71,7 +71,7 @@ def test_a_truncated_file_is_refused_or_whole_but_never_half(name: str) -> None:
     assert refused >= len(cuts) // 3
 
 
-def test_a_process_that_asked_pillow_for_leniency_gets_none_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lenient_decoding_set_in_pillow_has_no_effect_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     whole = DAMAGED["baseline JPEG"]
     with pytest.raises(ImageError, match="truncated"):
@@ -191,7 +191,7 @@ def test_pillows_switches_are_put_back_after_many_threads(monkeypatch: pytest.Mo
         (b"P", "not an image"),
     ],
 )
-def test_what_is_not_a_picture_is_told_from_a_damaged_one(start: bytes, says: str) -> None:
+def test_a_file_that_is_no_image_gets_another_message_than_a_damaged_one(start: bytes, says: str) -> None:
     with pytest.raises(ImageError) as caught:
         open_image(start)
     assert says in str(caught.value)

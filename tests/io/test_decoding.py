@@ -82,7 +82,7 @@ def test_a_nonsense_orientation_is_no_orientation(tag: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_broken_metadata_does_not_cost_the_picture() -> None:
+def test_an_image_with_broken_metadata_is_read() -> None:
     image = open_image(encoded(corners(), "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff broken"))
     assert_quarters(image, *AS_DISPLAYED[1])
 
@@ -233,7 +233,7 @@ def test_a_window_leaves_16_bit_alpha_alone() -> None:
     assert image.pixels[:, :, 0].tolist() == [[0, 5, 62], [255, 5, 255]]
 
 
-def test_a_16_bit_colour_key_does_not_break_the_picture() -> None:
+def test_a_16_bit_colour_key_does_not_break_the_image() -> None:
     key = png_chunk(b"tRNS", struct.pack(">HHH", 40000, 1, 2))
     body = png_chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">6H", 40000, 1, 2, 30000, 20000, 10000)))
     image = open_image(png(2, 1, 16, key + body))
@@ -283,7 +283,7 @@ def test_a_pillow_image_at_a_later_frame_gives_that_frame() -> None:
     assert image.notes == ("frame 2 of 2",)
 
 
-def test_an_rgb_profile_is_kept_and_a_cmyk_one_is_not() -> None:
+def test_an_rgb_profile_stays_and_a_cmyk_one_does_not() -> None:
     from PIL import ImageCms
 
     rgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

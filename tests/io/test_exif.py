@@ -33,9 +33,9 @@ def numbered(size: tuple[int, int]) -> np.ndarray:
 @every_orientation
 def test_pixels_are_turned_as_pillow_turns_them(orientation: int) -> None:
     stored = numbered((5, 3)).astype(np.uint8)
-    picture = PIL.Image.fromarray(stored)
-    picture.getexif()[0x0112] = orientation
-    upright = PIL.ImageOps.exif_transpose(picture)
+    image = PIL.Image.fromarray(stored)
+    image.getexif()[0x0112] = orientation
+    upright = PIL.ImageOps.exif_transpose(image)
     np.testing.assert_array_equal(displayed_array(stored, orientation), np.asarray(upright))
 
 

@@ -56,7 +56,7 @@ def every_source(path: Path) -> dict[str, Any]:
     }
 
 
-def test_every_source_gives_the_same_picture(chelsea_photo: Path) -> None:
+def test_every_source_gives_the_same_image(chelsea_photo: Path) -> None:
     sources = every_source(chelsea_photo)
     hashes = {name: open_image(source).pixel_hash for name, source in sources.items()}
     assert set(hashes.values()) == {hashes["Path"]}, hashes
@@ -151,7 +151,7 @@ def test_alpha_arrays_are_composited(channels: int, dtype: type) -> None:
     assert open_image(array, background=(10, 20, 30)).pixels[0].tolist() == [[10, 20, 30], [0, 0, 0]]
 
 
-def test_red_and_blue_change_places_only_where_asked() -> None:
+def test_red_and_blue_change_places_only_with_channels_bgr() -> None:
     """Trap T3 of older tools: OpenCV's blue-green-red taken for red-green-blue."""
     rgb = np.asarray(corners())
     bgr = cv2.imdecode(np.frombuffer(encoded(corners(), "PNG"), np.uint8), cv2.IMREAD_COLOR)
@@ -165,7 +165,7 @@ def test_red_and_blue_change_places_only_where_asked() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_rotated_phone_photo_is_the_same_picture_from_every_source(orientation: int, tmp_path: Path) -> None:
+def test_a_rotated_phone_image_is_the_same_image_from_every_source(orientation: int, tmp_path: Path) -> None:
     """Traps T5 and T6: two readers of one image, of which one applies the orientation tag."""
     upright = np.asarray(corners())
     stored = PIL.Image.fromarray(np.ascontiguousarray(stored_array(upright, orientation)))
@@ -188,7 +188,7 @@ def test_a_rotated_phone_photo_is_the_same_picture_from_every_source(orientation
         npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5),
     )
 )
-def test_any_array_is_a_picture_or_an_image_error(array: np.ndarray) -> None:
+def test_any_array_is_an_image_or_an_image_error(array: np.ndarray) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -267,7 +267,7 @@ def refused_paths(folder: Path) -> dict[str, tuple[Path, str]]:
     }
 
 
-def test_a_path_that_holds_no_picture_is_one_line(tmp_path: Path) -> None:
+def test_a_path_that_holds_no_image_is_one_line(tmp_path: Path) -> None:
     for kind, (path, says) in refused_paths(tmp_path).items():
         with pytest.raises(ImageError) as caught:
             open_image(path)
@@ -315,7 +315,7 @@ class FailingFile(io.BytesIO):
         (PIL.Image.new("RGB", (0, 4)), "Pillow image: the image is 0x4"),
     ],
 )
-def test_what_is_no_picture_is_one_line(source: Any, says: str) -> None:
+def test_what_is_no_image_is_one_line(source: Any, says: str) -> None:
     with pytest.raises(ImageError) as caught:
         open_image(source)
     assert says in str(caught.value)

@@ -90,7 +90,7 @@ def test_a_prompt_means_one_segment(encoded: EncodedImage, asked: dict[str, Any]
     assert mask.array.shape == (120, 160)
 
 
-def test_several_objects_come_in_the_order_asked(encoded: EncodedImage) -> None:
+def test_several_objects_come_in_the_order_of_their_prompts(encoded: EncodedImage) -> None:
     order = [PLATE, CUP, HANDLE, CUP]
     assert boxes_of(encoded.segment(boxes=[BOXES[i] for i in order])) == [BOXES[i] for i in order]
     assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_CUP], objects="per_point")) == [BOXES[HANDLE], BOXES[CUP]]
@@ -137,7 +137,7 @@ def test_clicks_are_grouped_by_segments(encoded: EncodedImage) -> None:
     assert boxes_of(encoded.segment(points=[ON_RIGHT, ON_RIGHT_PART], objects="auto")) == [BOXES[HANDLE]]
 
 
-def test_where_nothing_lies_the_answer_is_empty_and_says_so(encoded: EncodedImage) -> None:
+def test_where_nothing_lies_the_mask_is_empty_and_does_not_follow_its_prompt(encoded: EncodedImage) -> None:
     for asked in ({"points": [OUTSIDE]}, {"box": [0, 110, 5, 119]}, {"points": [OUTSIDE], "mode": "union"}):
         result = encoded.segment(**asked)
         assert (result[0].area, result[0].score, bool(result[0].follows_prompt)) == (0, 0.0, False)

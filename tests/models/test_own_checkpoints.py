@@ -117,7 +117,7 @@ def test_half_precision_checkpoint_is_close(
 
 
 @pytest.mark.slow
-def test_onnx_files_of_ones_own_answer_like_the_default_model(
+def test_own_onnx_files_give_the_embedding_of_the_default_model(
     mobile_sam_files: dict[str, Path], pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ANYMASK_MODELS", str(bundle_of(mobile_sam_files, tmp_path)))

@@ -13,7 +13,7 @@ SHAPES = [(1365, 2048), (1100, 2050), (2050, 1200), (2400, 1334), (900, 3000), (
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_a_photo_is_resized_as_pillow_does(shape: tuple[int, int], threads: int) -> None:
+def test_an_image_is_resized_as_pillow_does(shape: tuple[int, int], threads: int) -> None:
     height, width = shape
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     scale = 1024 / max(shape)

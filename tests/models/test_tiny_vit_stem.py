@@ -30,14 +30,14 @@ def stem(request: pytest.FixtureRequest, parameters: Parameters) -> CompiledGrap
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_the_stem_answers_as_for_the_whole_square(stem: CompiledGraph, size: tuple[int, int]) -> None:
+def test_the_stem_gives_the_features_of_the_whole_square(stem: CompiledGraph, size: tuple[int, int]) -> None:
     width, height = size
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     part = preprocess(pixels, 1, (stem_side(height), stem_side(width)))
     assert np.array_equal(stem(image=part)["features"], stem(image=preprocess(pixels))["features"])
 
 
-def test_the_stem_takes_little_more_than_the_photo() -> None:
+def test_the_stem_takes_little_more_than_the_image() -> None:
     assert [stem_side(side) for side in (1, 576, 683, 768, 1024)] == [32, 608, 736, 800, 1024]
     assert all(side + 31 <= stem_side(side) <= side + 62 for side in range(1, 960))
 

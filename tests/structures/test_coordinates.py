@@ -73,7 +73,7 @@ def test_boxes_measured_on_stored_pixels_land_on_the_displayed_ones(
 
 
 @given(sizes, frames, orientations, st.tuples(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9)))
-def test_a_point_is_inside_the_picture_or_refused(
+def test_a_point_is_inside_the_image_or_refused(
     size: tuple[int, int], frame: Any, orientation: int, point: tuple[float, float]
 ) -> None:
     try:
@@ -87,7 +87,7 @@ def test_a_point_is_inside_the_picture_or_refused(
 
 
 @given(sizes, frames, orientations, st.tuples(*[st.floats(-2, 2)] * 4))
-def test_a_box_is_inside_the_picture_and_has_an_area_or_is_refused(
+def test_a_box_is_inside_the_image_and_has_an_area_or_is_refused(
     size: tuple[int, int], frame: Any, orientation: int, shares_of_box: tuple[float, ...]
 ) -> None:
     reading = Coordinates(size, frame, orientation=orientation)

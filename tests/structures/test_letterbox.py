@@ -12,7 +12,7 @@ from anymask.structures.transforms import GREY, LetterBox
 sides = st.integers(1, 3000)
 
 
-def test_proportions_are_kept_and_the_rest_is_grey() -> None:
+def test_proportions_stay_and_the_rest_is_grey() -> None:
     frame = LetterBox((192, 100), (96, 64))
     image = frame.apply_image(np.full((100, 192, 3), 255, np.uint8))
     assert (image.shape, frame.scale, frame.origin) == ((1, 3, 64, 96), (0.5, 0.5), (0, 7))
@@ -21,7 +21,7 @@ def test_proportions_are_kept_and_the_rest_is_grey() -> None:
 
 
 @given(st.tuples(sides, sides), st.sampled_from([(640, 640), (1024, 1024), (640, 384), (32, 1024)]))
-def test_the_fitted_picture_fills_the_photo(size: tuple[int, int], frame: tuple[int, int]) -> None:
+def test_the_fitted_image_fills_its_part_of_the_frame(size: tuple[int, int], frame: tuple[int, int]) -> None:
     box = LetterBox(size, frame)
     (left, top), (width, height) = box.origin, box.fitted
     assert left >= 0

@@ -128,7 +128,7 @@ class TestClean:
         assert mask.remove_small_regions() is mask
         assert mask.remove_small_regions(holes=3, islands=3) is mask
 
-    def test_what_was_done_is_told_and_satisfaction_is_not_carried_over(self) -> None:
+    def test_edits_are_noted_and_the_prompt_check_is_dropped(self) -> None:
         kept = PromptCheck((True,))
         mask = Mask.from_array(ring(9, 12), score=0.9, follows_prompt=kept)
         cleaned = mask.remove_small_regions(holes=1000)
@@ -138,7 +138,7 @@ class TestClean:
         assert cleaned.follows_prompt is None
         assert mask.follows_prompt is kept
 
-    def test_satisfaction_is_told_anew_when_a_filled_hole_swallows_an_excluded_point(self) -> None:
+    def test_the_prompt_is_checked_again_when_a_filled_hole_covers_an_excluded_point(self) -> None:
         array = np.pad(ring(9, 12), 30)
         (prompt,) = make_prompts((72, 69), points=[(31, 31), (36, 34)], labels=[1, 0])
         assert PromptCheck.of(array, prompt)
@@ -162,7 +162,7 @@ class TestSatisfaction:
         assert kept.points == (True, True, False)
         assert not kept
 
-    def test_a_box_is_kept_when_the_masks_box_fits_it(self) -> None:
+    def test_a_box_is_followed_when_the_masks_box_fits_it(self) -> None:
         mask = np.zeros((100, 100), bool)
         mask[20:60, 10:50] = True
         (close, far) = make_prompts((100, 100), boxes=[[12, 20, 50, 60], [40, 50, 90, 90]])
@@ -174,7 +174,7 @@ class TestSatisfaction:
         assert not broken
         assert broken.box_share == pytest.approx(100 / 1600)
 
-    def test_a_prompt_that_promises_nothing_is_neither_kept_nor_broken(self) -> None:
+    def test_a_prompt_without_constraints_is_not_checked(self) -> None:
         assert PromptCheck.of(np.ones((4, 4), bool), Prompt(text="dog")) is None
 
 
@@ -188,7 +188,7 @@ class TestIou:
         a[:, :2], b[:, 1:3] = True, True
         assert iou(a, b) == pytest.approx(1 / 3)
 
-    def test_masks_of_different_pictures_are_refused(self) -> None:
+    def test_masks_of_different_images_are_refused(self) -> None:
         with pytest.raises(InputError, match="different images"):
             iou(np.zeros((4, 4), bool), np.zeros((4, 5), bool))
 
@@ -228,7 +228,7 @@ class TestMaskSet:
         with pytest.raises(InputError, match="does not belong"):
             MaskSet([Mask.from_array(disc(4, 4, 1))], image=ImageRecord(60, 40))
 
-    def test_without_the_photograph_there_is_no_picture_but_one_line_of_explanation(self) -> None:
+    def test_without_its_image_a_result_is_not_drawn_but_refused_in_one_line(self) -> None:
         result = MaskSet([], image=ImageRecord(60, 40))
         assert result.size == (60, 40)
         assert result._repr_png_() is None

@@ -36,7 +36,7 @@ def test_all_zero_logits_pass_because_they_mean_no_mask() -> None:
     assert not as_mask_input(np.zeros((1, 256, 256), np.float32), SIZE).any()
 
 
-def test_a_mask_picture_becomes_confident_logits_in_the_padded_frame() -> None:
+def test_a_mask_image_becomes_confident_logits_in_the_padded_frame() -> None:
     logits = as_mask_input(left_half(), SIZE)
     assert (logits[:192, :128] == MASK_LOGIT).all()
     assert (logits[:192, 128:] == -MASK_LOGIT).all()
@@ -102,7 +102,7 @@ def mask_sources(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_every_form_of_a_mask_picture_means_the_same(tmp_path: Path) -> None:
+def test_every_form_of_a_mask_image_means_the_same(tmp_path: Path) -> None:
     expected = as_mask_input(left_half(), SIZE)
     for name, source in mask_sources(tmp_path).items():
         np.testing.assert_array_equal(as_mask_input(source, SIZE), expected, err_msg=name)

@@ -43,7 +43,7 @@ def test_full_size_logits_are_what_the_mask_is_cut_from(width, height, seed):
     assert np.abs(frame.interpolate(logits)[differ]).max(initial=0) < 1e-5
 
 
-def test_a_soft_mask_is_made_from_the_answer_and_sure_of_its_middle(coffee):
+def test_a_soft_mask_is_made_from_the_logits_and_confident_in_its_middle(coffee):
     mask = coffee.segment(box=BOX)[0]
     soft = mask.probabilities
     assert soft.shape == mask.array.shape
@@ -60,7 +60,7 @@ def test_a_mask_that_no_model_made_has_no_probabilities():
     assert Mask.from_array(np.ones((4, 5), bool)).probabilities is None
 
 
-def test_soft_pictures_on_the_command_line_go_when_they_are_not_asked_for(coffee_photo, tmp_path):
+def test_soft_masks_on_the_command_line_are_removed_without_the_option(coffee_photo, tmp_path):
     asked = ["segment", str(coffee_photo), "--box", "170,14,412,264", "--out", str(tmp_path), "--quiet"]
     assert main([*asked, "--soft"]) == 0
     soft, mask = (np.asarray(PIL.Image.open(tmp_path / f"{name}_000.png")) for name in ("soft", "mask"))

@@ -65,7 +65,7 @@ def test_a_ring_in_a_ring_is_two_parts_the_larger_first() -> None:
     assert signed_area(parts[0][0]) > signed_area(parts[1][0])
 
 
-def test_a_full_picture_is_its_border() -> None:
+def test_a_full_image_is_its_border() -> None:
     (part,) = mask_to_polygons(np.ones((50, 100), bool))
     assert [ring.tolist() for ring in part] == [[[0, 0], [100, 0], [100, 50], [0, 50]]]
 
@@ -83,7 +83,7 @@ def test_other_tools_polygons_of_real_numbers_are_filled() -> None:
     assert np.count_nonzero(filled ^ expected) / np.count_nonzero(expected) < 0.02
 
 
-def test_polygons_reaching_outside_the_picture_are_cut_at_its_border() -> None:
+def test_polygons_reaching_outside_the_image_are_cut_at_its_border() -> None:
     square = np.array([[-10, -10], [30, -10], [30, 30], [-10, 30]])
     assert polygons_to_mask([[square]], (7, 5)).all()
     assert not polygons_to_mask([[square + 100]], (7, 5)).any()

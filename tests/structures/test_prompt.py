@@ -72,19 +72,19 @@ def test_later_changes_to_the_callers_arrays_do_not_reach_the_prompt() -> None:
     assert (prompt.mask_input == -1).all()
 
 
-def test_a_clipped_box_is_told_in_the_notes() -> None:
+def test_a_clipped_box_is_in_the_notes() -> None:
     (prompt,) = make_prompts(SIZE, box=[-10, 5, 90, 80])
     assert prompt.notes == ("box [-10, 5, 90, 80] reaches beyond the image: clipped to [0, 5, 90, 80]",)
 
 
-def test_excluded_points_alone_are_allowed_and_told_in_the_notes() -> None:
+def test_excluded_points_alone_are_allowed_with_a_note() -> None:
     (prompt,) = make_prompts(SIZE, points=[(4, 3)], labels=[0])
     assert "only excluded points" in prompt.notes[0]
     (with_box,) = make_prompts(SIZE, points=[(4, 3)], labels=[0], box=[1, 2, 30, 40])
     assert with_box.notes == ()
 
 
-def test_a_mask_alone_is_allowed_and_told_in_the_notes() -> None:
+def test_a_mask_alone_is_allowed_with_a_note() -> None:
     (prompt,) = make_prompts(SIZE, mask_input=np.ones((534, 800), bool))
     assert "only a mask" in prompt.notes[0]
 
@@ -158,7 +158,7 @@ def test_frames_and_formats_hold_for_every_object() -> None:
     assert result == [said([[200, 267]], [1], [200, 0, 600, 534])]
 
 
-def test_a_click_on_stored_pixels_of_a_rotated_photo_lands_on_the_same_pixel() -> None:
+def test_a_click_on_stored_pixels_of_a_rotated_image_lands_on_the_same_pixel() -> None:
     import PIL.Image
 
     stored = np.zeros((30, 40, 3), np.uint8)
@@ -271,7 +271,7 @@ def test_nonsense_raises_nothing_but_input_errors(points: Any, labels: Any, box:
 # ---------------------------------------------------------------- Prompt by hand
 
 
-def test_a_prompt_by_hand_is_not_checked_against_any_picture() -> None:
+def test_a_prompt_by_hand_is_not_checked_against_any_image() -> None:
     prompt = Prompt(points=[(-5, 1e6)], labels=[1], box=[9, 9, 1, 1], mask_input=np.zeros((1, 256, 256)))  # type: ignore[arg-type]
     assert prompt.points.tolist() == [[-5, 1e6]]
     assert prompt.mask_input is not None

@@ -54,7 +54,7 @@ def test_long_runs_take_several_characters() -> None:
     "counts",
     ["", "0", "abc", "0" * 50, "zzzz", "é", "o", b"\xff", [3, -1, 23], [26], [], [12.5, 12.5], 25, None, "P" * 40],
 )
-def test_counts_that_do_not_fill_the_picture_are_refused(counts: Any) -> None:
+def test_counts_that_do_not_fill_the_image_are_refused(counts: Any) -> None:
     with pytest.raises(InputError, match="RLE"):
         rle.decode({"size": [5, 5], "counts": counts})
 

@@ -127,7 +127,7 @@ def test_contours_run_along_the_border_and_the_hole_in_the_masks_colours(axes: A
     assert sorted(round(float(np.mean(each)) / 5) for each in reach[1:]) == [2, 5]
 
 
-def test_candidates_are_plotted_in_a_row_with_scores_and_what_was_asked() -> None:
+def test_candidates_are_plotted_in_a_row_with_scores_and_the_prompt() -> None:
     logits = np.full((3, 256, 256), -5, np.float32)
     logits[:, 40:90, 40:90] = 5
     candidates = Candidates(ResizeLongestSide(60, 80), logits, np.array([0.5, 0.9, 0.7], np.float32))

@@ -59,7 +59,7 @@ def test_masks_are_tinted_inside_and_nothing_changes_outside() -> None:
     assert not changed[~disc(300, 400, 84)].any()
 
 
-def test_the_photograph_is_not_changed() -> None:
+def test_the_image_is_not_changed() -> None:
     photo = grey(60, 80)
     draw(photo, [Mask.from_array(disc(60, 80, 20))], make_prompts((80, 60), points=[(40, 30)]))
     assert (photo == GREY).all()
@@ -107,7 +107,7 @@ def test_an_object_keeps_its_colour_in_a_slice_and_other_objects_prompts_are_lef
     assert tuple(whole[60, 60]) == INCLUDE
 
 
-def test_huge_photographs_are_drawn_smaller_with_everything_in_place() -> None:
+def test_huge_images_are_drawn_smaller_with_everything_in_place() -> None:
     array = disc(1200, 2000, 300)
     prompts = make_prompts((2000, 1200), points=[(1000, 600)])
     picture = draw(grey(1200, 2000), [Mask.from_array(array)], prompts, max_side=500)
@@ -118,7 +118,7 @@ def test_huge_photographs_are_drawn_smaller_with_everything_in_place() -> None:
     assert not changed[150, 250 - 79]
 
 
-def test_thin_lines_survive_in_small_pictures() -> None:
+def test_thin_lines_survive_in_small_images() -> None:
     array = np.zeros((1000, 2000), bool)
     array[500, 100:1900] = True
     changed = differs(draw(grey(1000, 2000), [Mask.from_array(array)], max_side=1000, contours=False))
@@ -135,7 +135,7 @@ def test_labels_are_written_beside_the_mask() -> None:
     assert np.array_equal(silent, np.asarray(draw(grey(300, 400), [Mask.from_array(array, label="dog")], labels=False)))
 
 
-def test_labels_and_stars_at_the_border_stay_in_the_picture() -> None:
+def test_labels_and_stars_at_the_border_stay_in_the_image() -> None:
     prompts = make_prompts((80, 60), points=[(0, 0), (79, 59)], labels=[1, 0])
     masks = [Mask.from_array(np.ones((60, 80), bool), label="a very long name for a small image", score=0.5)]
     picture = draw(grey(60, 80), masks, prompts)
@@ -143,7 +143,7 @@ def test_labels_and_stars_at_the_border_stay_in_the_picture() -> None:
     assert picture.getpixel((79, 59)) == EXCLUDE
 
 
-def test_pictures_of_one_pixel_and_empty_masks_can_be_drawn() -> None:
+def test_images_of_one_pixel_and_empty_masks_can_be_drawn() -> None:
     masks = [Mask.from_array(np.ones((1, 1), bool)), Mask.from_array(np.zeros((1, 1), bool), label="nothing")]
     assert isinstance(draw(grey(1, 1), masks), PIL.Image.Image)
 

@@ -64,7 +64,7 @@ def test_nothing_to_show_or_wrong_titles_are_refused():
             call()
 
 
-def test_side_by_side_is_the_photo_and_the_overlay(parts):
+def test_side_by_side_is_the_image_and_the_overlay(parts):
     picture = np.asarray(side_by_side(parts))
     half = picture.shape[1] // 2
     assert not has(picture[:, :half], PALETTE[0])
@@ -90,7 +90,7 @@ def test_binary_is_white_where_the_mask_is(parts):
     assert (pixels == 0).all(axis=2).sum() == 200 * 300 - parts[0].area
 
 
-def test_candidates_stand_in_a_row_with_what_was_asked(coffee):
+def test_candidates_stand_in_a_row_with_the_prompt(coffee):
     asked = {"points": [(290, 215)]}
     result = coffee.segment(**asked)
     picture = candidates_row(coffee.source, coffee.predict(**asked), result.prompts[0])
@@ -100,7 +100,7 @@ def test_candidates_stand_in_a_row_with_what_was_asked(coffee):
     assert single.width < 2 * 600
 
 
-def test_frames_show_click_then_answer(coffee):
+def test_frames_show_click_then_mask(coffee):
     frames, durations = click_frames(coffee, [(100, 250), (290, 215), (362, 285)], [0, 1, 0], max_side=300)
     assert len(frames) == len(durations) == 5  # the lone excluded click asks nothing
     assert {frame.size for frame in frames} == {(300, 200)}
@@ -119,12 +119,12 @@ def test_animations_that_cannot_be_made_are_refused(coffee, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_scores_are_written_only_when_asked_for(parts):
+def test_scores_are_written_only_with_the_option(parts):
     plain, scored = np.asarray(parts.draw()), np.asarray(parts.draw(scores=True))
     assert not np.array_equal(plain, scored)
 
 
-def test_colours_by_name_are_the_same_in_every_picture():
+def test_colours_by_name_are_the_same_in_every_image():
     photo = np.full((60, 80, 3), 128, np.uint8)
 
     def colors(*labels):
