@@ -11,9 +11,8 @@ import pytest
 
 import anymask
 from anymask import cli
-from anymask.cli.common_options import DEVICE_CHOICES, ENGINE_CHOICES, PRECISION_CHOICES, common_options
+from anymask.cli.common_options import common_options
 from anymask.cli.evaluate import PROTOCOL_CHOICES
-from anymask.engines.base import DEVICES, ENGINES, PRECISIONS
 from anymask.errors import ImageError, WeightsError
 from anymask.evaluation.settings import PROTOCOLS
 
@@ -199,7 +198,4 @@ def test_closed_pipe_is_quiet() -> None:
 
 
 def test_choices_of_options_are_those_of_the_library() -> None:
-    assert ("auto", *ENGINES) == ENGINE_CHOICES
-    assert PRECISION_CHOICES == PRECISIONS
-    assert DEVICE_CHOICES == DEVICES
     assert PROTOCOL_CHOICES == PROTOCOLS

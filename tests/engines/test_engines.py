@@ -11,8 +11,8 @@ import pytest
 import spox
 import spox.opset.ai.onnx.v20 as op
 
-from anymask.engines.base import ENGINES
 from anymask.engines.loading import load_engine
+from anymask.engines.registry import ENGINES
 from anymask.errors import EngineError, ModelError
 
 WEIGHT = np.random.default_rng(0).standard_normal((16, 8)).astype(np.float32)

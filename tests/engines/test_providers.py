@@ -65,7 +65,9 @@ def test_a_provider_that_cannot_be_set_up_is_an_error_and_not_the_cpu():
 
 
 def test_a_gpu_rules_openvino_out():
-    with pytest.raises(EngineError, match="OpenVINO runs on the CPU here"):
+    with pytest.raises(
+        EngineError, match="'openvino' does not run on device 'cuda': use engine 'onnxruntime' or 'auto'"
+    ):
         load_engine("openvino", device="cuda")
 
 

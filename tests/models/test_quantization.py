@@ -11,8 +11,8 @@ import pytest
 import spox
 
 import anymask
-from anymask.engines.base import ENGINES
 from anymask.engines.loading import load_engine
+from anymask.engines.registry import ENGINES
 from anymask.errors import EngineError, ModelError
 from anymask.models.base import load_model
 from anymask.models.sam.quantization import Arithmetic, Int8, known_ranges, steps, weight_scales

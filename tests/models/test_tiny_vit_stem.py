@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.engines.base import ENGINES, CompiledGraph
+from anymask.engines.base import CompiledGraph
 from anymask.engines.loading import load_engine
+from anymask.engines.registry import ENGINES
 from anymask.errors import ModelError
 from anymask.models.onnx_layers import Parameters
 from anymask.models.sam.constants import stem_side

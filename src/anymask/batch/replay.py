@@ -16,7 +16,7 @@ import numpy as np
 from anymask.batch.results_folder import RESULTS
 from anymask.batch.sources import natural_key
 from anymask.batch.worker import open_source
-from anymask.engines.base import PRECISIONS
+from anymask.engines.registry import PRECISIONS
 from anymask.errors import InputError
 from anymask.formats.folder import MASKS_JSON
 

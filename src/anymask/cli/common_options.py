@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 import click
 
+from anymask.engines.registry import DEVICES, ENGINES, PRECISIONS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Written out, because `anymask.engines.base` loads numpy, and help has to be quick; a test compares them.
-ENGINE_CHOICES = ("auto", "openvino", "onnxruntime")
-PRECISION_CHOICES = ("auto", "f32", "bf16", "int8")
-DEVICE_CHOICES = ("auto", "cpu", "cuda", "coreml")
+ENGINE_CHOICES = ("auto", *ENGINES)
 
 model_option = click.option(
     "--model", default="mobile-sam", show_default=True, metavar="NAME", help="See: anymask models list."
@@ -54,7 +53,7 @@ engine_option = click.option(
 )
 precision_option = click.option(
     "--precision",
-    type=click.Choice(PRECISION_CHOICES),
+    type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
     help="Number format of the networks; auto takes bf16 only where the CPU has it, int8 is for mobile-sam.",
@@ -64,7 +63,7 @@ threads_option = click.option(
 )
 device_option = click.option(
     "--device",
-    type=click.Choice(DEVICE_CHOICES),
+    type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
     help="What the networks run on; auto takes a CUDA GPU where the installed ONNX Runtime can use one.",

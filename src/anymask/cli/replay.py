@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import (
-    ENGINE_CHOICES,
-    PRECISION_CHOICES,
     debug_option,
     json_option,
     out_option,
     quiet_option,
     threads_option,
 )
+from anymask.engines.registry import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from anymask.batch.replay import ReplayResult
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--image", type=click.Path(path_type=Path), metavar="FILE", help="The image, or the folder where images are now."
 )
-@click.option("--engine", type=click.Choice(ENGINE_CHOICES[1:]), help="Instead of the one that made the masks.")
-@click.option("--precision", type=click.Choice(PRECISION_CHOICES[1:]), help="Instead of the one that made the masks.")
+@click.option("--engine", type=click.Choice(tuple(ENGINES)), help="Instead of the one that made the masks.")
+@click.option("--precision", type=click.Choice(PRECISIONS[1:]), help="Instead of the one that made the masks.")
 @click.option("--detector", metavar="FILE", help="Where a detector of your own is now.")
 @click.option("--classes", metavar="FILE", help="Its class names.")
 @click.option("--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail if a mask overlaps less.")

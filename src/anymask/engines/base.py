@@ -19,15 +19,6 @@ BuildGraph = Callable[[], "onnx.ModelProto | DetachedGraph"]
 reading it back would, so of those only the model without weights is cached."""
 
 
-ENGINES = ("openvino", "onnxruntime")
-
-
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-
-
-DEVICES = ("auto", "cpu", "cuda", "coreml")
-
-
 class CompiledGraph(Protocol):
     """A graph that is ready to run; safe to call from several threads at once.
 
@@ -52,7 +43,7 @@ class Engine(Protocol):
     """Compiles graphs for one device at one precision.
 
     Attributes:
-        name: "openvino" or "onnxruntime".
+        name: as in `anymask.engines.registry.ENGINES`.
         precision: what the graphs compute in: "f32", "bf16", or "int8", in which the products that a graph marks for it
             are in int8 and the rest is in bf16 where the CPU computes that natively, else f32.
         device: "cpu", "cuda" or "coreml".

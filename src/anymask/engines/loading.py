@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
+from importlib import import_module
 from pathlib import Path
 
-from anymask.engines.base import DEVICES, ENGINES, PRECISIONS, Engine
+from anymask.engines.base import Engine
+from anymask.engines.registry import DEVICES, ENGINES, PRECISIONS
 from anymask.errors import EngineError, ModelError
 
 
@@ -21,12 +22,12 @@ def load_engine(
     """Choose and set up an engine.
 
     Args:
-        name: "openvino", "onnxruntime", or "auto": the first of these that is installed and knows the device.
+        name: of `ENGINES`, or "auto": the first of them that is installed and has the device.
         precision: "f32", "bf16", "int8", or "auto": bf16 where the CPU computes it natively, else f32.
         threads: per run; None leaves the number to the engine.
         cache: folder for compiled graphs; None for no cache.
-        device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime runs on one and OpenVINO
-            is not chosen, else the CPU.
+        device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the engine has it and the installed ONNX Runtime
+            runs on one, else the CPU.
 
     Raises:
         ModelError: an unknown engine, precision or device.
@@ -42,21 +43,18 @@ def load_engine(
         raise ModelError(f"threads must be at least 1, not {threads}")
     if device == "auto":
         device = _best_device(name, precision)
-    name = _engine_for(name, device)
-    if name == "openvino":
-        from anymask.engines.openvino import OpenVinoEngine
-
-        return OpenVinoEngine(precision, threads, cache)
-    from anymask.engines.onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(precision, threads, cache, device)
+    entry = ENGINES[_engine_for(name, device)]
+    make = getattr(import_module(f"anymask.engines.{entry.module}"), entry.class_name)
+    engine: Engine = make(precision, threads, cache, device)
+    return engine
 
 
 def _best_device(name: str, precision: str) -> str:
-    """Return "cuda" where it is installed, works and is not ruled out by another option, else "cpu"."""
+    """Return "cuda" where engine and precision allow it, and it is installed and works; else "cpu"."""
     from anymask.engines.providers import choose_provider, cuda_build_installed, require_device
 
-    if name == "openvino" or precision in ("bf16", "int8") or not cuda_build_installed():
+    has_cuda = name == "auto" or "cuda" in ENGINES[name].devices
+    if not has_cuda or precision in ("bf16", "int8") or not cuda_build_installed():
         return "cpu"
     try:
         import onnxruntime
@@ -69,15 +67,18 @@ def _best_device(name: str, precision: str) -> str:
 
 
 def _engine_for(name: str, device: str) -> str:
-    """Return the engine that runs on a device: that of this name, or for "auto" the first that is installed."""
-    if device != "cpu":
-        if name == "openvino":
-            raise EngineError(
-                f"OpenVINO runs on the CPU here: for device {device!r} use engine 'onnxruntime' or 'auto'"
-            )
-        name = "onnxruntime"
+    """Return the engine to load: the one that is named, or the first installed one that has the device.
+
+    Raises:
+        EngineError: it does not run on the device, or is not installed.
+    """
+    suitable = [each for each, entry in ENGINES.items() if device in entry.devices]
     if name == "auto":
-        name = next((engine for engine in ENGINES if importlib.util.find_spec(engine)), "")
-    if not name or not importlib.util.find_spec(name):
-        raise EngineError(f"engine {name or 'auto'!r} is not installed: pip install {name or ENGINES[0]}")
+        name = next((each for each in suitable if ENGINES[each].is_installed), suitable[0])
+    elif name not in suitable:
+        others = " or ".join(map(repr, [*suitable, "auto"]))
+        raise EngineError(f"engine {name!r} does not run on device {device!r}: use engine {others}")
+    library = ENGINES[name].library
+    if not ENGINES[name].is_installed:
+        raise EngineError(f"engine {name!r} is not installed: pip install {library}")
     return name

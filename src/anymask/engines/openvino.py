@@ -50,7 +50,9 @@ class OpenVinoEngine:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, precision: str, threads: int | None, cache: Path | None) -> None:
+    def __init__(self, precision: str, threads: int | None, cache: Path | None, device: str = "cpu") -> None:
+        if device != self.device:
+            raise EngineError(f"OpenVINO runs on the CPU here, not on device {device!r}")
         import openvino
 
         self._library = openvino

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from anymask._version import __version__
 from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
-from anymask.engines.base import PRECISIONS, Engine
+from anymask.engines.base import Engine
 from anymask.engines.loading import load_engine
+from anymask.engines.registry import PRECISIONS
 from anymask.errors import ModelError
 from anymask.io.image import Image, ImageSource, open_image
 from anymask.models.base import Model, load_model

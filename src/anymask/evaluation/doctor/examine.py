@@ -10,16 +10,15 @@ from typing import Any
 
 from anymask import weights
 from anymask._version import __version__
+from anymask.engines.registry import ENGINES
 from anymask.errors import AnymaskError, EngineError
 from anymask.evaluation.doctor.cache_health import inspect_cache
 from anymask.evaluation.doctor.known_image import Agreement, measure_agreement
 from anymask.prediction.segmenter import load
 
-LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "openvino", "pillow")
+LIBRARIES = sorted({"numpy", "onnx", "opencv-python-headless", "pillow", *(each.library for each in ENGINES.values())})
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
-RUNS = (
-    ("openvino", "f32"), ("openvino", "bf16"), ("openvino", "int8"), ("onnxruntime", "f32"), ("onnxruntime", "int8"),
-)  # fmt: skip
+RUNS = [(name, precision) for name, entry in ENGINES.items() for precision in entry.precisions]
 
 
 def examine(threads: int | None = None, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
