@@ -24,7 +24,7 @@ import anymask
 from anymask.evaluation import Object, mask_iou, read_dataset
 from anymask.evaluation.protocols import next_click
 from anymask.prediction.flip_tta import through_mirror
-from anymask.prediction.ranking import FURTHER, corrective_rank_features
+from anymask.prediction.ranking import CORRECTIVE_FEATURES, corrective_rank_features
 from anymask.structures.prompt import make_prompt
 from training.ranking import LABEL_MAPS, SINGLE_OBJECTS, Task, fit, fold_of, write_weights
 
@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> None:
             )
             print(f"{folder.name:12} {click:5}  {before:6.3f}  {single:11.3f}  {taken[own].mean():18.3f}  {best:13.3f}")
     if "--write" in arguments:
-        write_weights("corrective_clicks", FURTHER, mean, deviation, fit(found, mean, deviation))
+        write_weights("corrective_clicks", CORRECTIVE_FEATURES, mean, deviation, fit(found, mean, deviation))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import anymask
 from anymask.evaluation import Object, mask_iou, read_dataset
 from anymask.evaluation.protocols import next_click
-from anymask.prediction.prompting import ASKED_AGAIN
+from anymask.prediction.prompting import REPROMPTED
 from anymask.prediction.ranking import RANK_FEATURES, rank_features
 from anymask.structures.prompt import make_prompt
 
@@ -76,7 +76,7 @@ def _of_picture(folder, path, encoded, objects, share, middle, others, random) -
         clicks += [(click, ANYWHERE) for click in _inside(truth, random, others)]
         logits, scores = encoded.decode([make_prompt(encoded.size, points=[click]) for click, _ in clicks])
         for (click, counts), first, first_scores in zip(clicks, logits, scores, strict=True):
-            boxes = [frame.box_above(first[index]) for index in ASKED_AGAIN]
+            boxes = [frame.box_above(first[index]) for index in REPROMPTED]
             boxes = [box if box[2] > box[0] and box[3] > box[1] else (0, 0, *encoded.size) for box in boxes]
             again, again_scores = encoded.decode([make_prompt(encoded.size, box=box) for box in boxes])
             at = np.array([click])

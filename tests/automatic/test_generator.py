@@ -514,3 +514,9 @@ class TestRealModel:
         for mask in result:
             assert 300 <= (mask.box[0] + mask.box[2]) / 2 <= 440
             assert mask.area <= 31000
+
+
+def test_a_part_of_the_result_has_a_tree_of_its_own(result):
+    assert len(result.tree.parents) == len(result) > 2
+    assert len(result[:2].tree.parents) == 2
+    assert len(result.filter(min_area=result[0].area).tree.parents) >= 1

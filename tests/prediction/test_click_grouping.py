@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anymask import EncodedImage, PromptError, Segmenter
 from anymask.cli import main
-from anymask.prediction.click_grouping import as_whole_as_possible, different_instances, groups_of
+from anymask.prediction.click_grouping import choose_whole_objects, different_instances, groups_of
 from anymask.structures.overlap import iou
 
 LEFT, RIGHT = (410, 470), (1050, 450)
@@ -113,9 +113,9 @@ def test_objects_do_not_grow_at_the_cost_of_each_other() -> None:
     masks = np.stack([squares((2, 2, 8, 8), left, too_much), squares((30, 30, 36, 36), right, (25, 25, 40, 40))])
     boxes = np.array([[(2, 2, 8, 8), left, too_much], [(30, 30, 36, 36), right, (25, 25, 40, 40)]], float)
     scores, keeping = np.full((2, 3), 0.9, np.float32), np.ones((2, 3), bool)
-    assert as_whole_as_possible(masks, boxes, scores, keeping) == [1, 1]
+    assert choose_whole_objects(masks, boxes, scores, keeping) == [1, 1]
     keeping[1] = False
-    assert as_whole_as_possible(masks, boxes, scores, keeping) is None
+    assert choose_whole_objects(masks, boxes, scores, keeping) is None
 
 
 @given(st.integers(0, 12).flatmap(lambda n: st.lists(st.booleans(), min_size=n * n, max_size=n * n)))

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click, obeys
+from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click, follows_last_click
 from anymask.prediction.prompting import segment_prompts
-from anymask.prediction.ranking import FURTHER, corrective_rank_features, corrective_rank_scores
+from anymask.prediction.ranking import CORRECTIVE_FEATURES, corrective_rank_features, corrective_rank_scores
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import ResizeLongestSide
@@ -31,7 +31,7 @@ def test_a_click_always_has_its_way_and_only_adds_or_only_takes_away(first, answ
     prompt = Prompt(points=[point], labels=[label], mask_input=before)
     others = np.stack([before, *(disc(*answer) for answer in answers)])
     after = enforce_last_click(frame, before, others, prompt)
-    assert obeys(frame, after, prompt)
+    assert follows_last_click(frame, after, prompt)
     kept = before > 0 if label else before <= 0
     assert np.array_equal((after > 0)[kept], (before > 0)[kept])
 
@@ -64,10 +64,10 @@ def test_a_further_click_has_its_way_with_and_without_a_mirror(answers, first, p
 
     prompt = Prompt(points=[np.add(first, 0.5), np.add(place, 0.5)], labels=[1, label], mask_input=disc(128, 128, 50))
     (answer,) = segment_prompts(fake("own"), FRAME, [prompt], "object", fake("mirror") if with_mirror else None)
-    assert obeys(FRAME, answer.logits, prompt)
+    assert follows_last_click(FRAME, answer.logits, prompt)
     assert answer.mirrored == with_mirror
     seen = corrective_rank_features(FRAME, logits, np.ones(8, np.float32), prompt)
-    assert seen.shape == (8, len(FURTHER))
+    assert seen.shape == (8, len(CORRECTIVE_FEATURES))
     assert np.isfinite(corrective_rank_scores(seen)).all()
 
 

@@ -226,7 +226,7 @@ def test_more_things_like_the_one_in_a_box(segmenter: Segmenter, coffee_photo: P
 
 
 def test_a_detector_for_words_cannot_look_for_crops(pipeline: GroundedSegmenter, coffee_photo: Path) -> None:
-    with pytest.raises(PromptError, match="coco-ssd takes words only; owlv2-base and owlvit-base"):
+    with pytest.raises(PromptError, match="coco-ssd takes text only; owlv2-base and owlvit-base"):
         pipeline.find_similar(coffee_photo, CUP)
 
 

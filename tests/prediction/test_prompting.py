@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask import PromptError
-from anymask.prediction.alternatives import _most_telling
+from anymask.prediction.alternatives import best_cover
 from anymask.prediction.ranking import RANK_FEATURES, rank_features, rank_scores
 from anymask.prediction.selection import select_by_rank
 from anymask.structures.candidates import Candidates
@@ -50,9 +50,9 @@ def test_choices_can_be_limited_and_need_an_included_point(coffee):
 def test_the_second_choice_is_what_several_prompts_found_rather_than_a_variant_of_the_first():
     whole, variant, part = disc(128, 128, 100) > 0, disc(128, 128, 90) > 0, disc(90, 128, 40) > 0
     masks = np.stack([variant, whole, part, disc(91, 128, 40) > 0, disc(128, 128, 99) > 0])
-    assert _most_telling(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 6) == [1, 2, 0]
-    assert _most_telling(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 2) == [1, 2]
-    assert _most_telling(masks[:0], np.zeros(0), 6) == []
+    assert best_cover(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 6) == [1, 2, 0]
+    assert best_cover(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 2) == [1, 2]
+    assert best_cover(masks[:0], np.zeros(0), 6) == []
 
 
 def test_choices_begin_with_what_segment_takes(coffee):
@@ -107,7 +107,9 @@ def test_the_official_answer_can_be_had_unchanged(coffee):
 def test_the_whole_in_whose_middle_the_click_is_beats_a_part_and_the_background():
     whole, part, ground = disc(128, 128, 60), disc(128, 160, 18), -disc(20, 20, 10)
     logits = np.stack([whole, part, whole, ground])
-    seen = rank_features(FRAME, logits, np.full(4, 0.9, np.float32), np.array([[128.0, 128.0]]), logits, again=False)
+    seen = rank_features(
+        FRAME, logits, np.full(4, 0.9, np.float32), np.array([[128.0, 128.0]]), logits, reprompted=False
+    )
     assert rank_scores(seen)[[0, 2]].min() > rank_scores(seen)[[1, 3]].max()
 
 
@@ -130,7 +132,7 @@ def test_evidence_is_finite_for_any_answers_and_any_photo(discs, width, height, 
     points = np.array([[across * width, down * height]])
     first = np.stack([disc(128, 128, radius) for radius in (10, 0, 60, 300)])
     seen = rank_features(
-        ResizeLongestSide(width, height), logits, np.ones(len(logits), np.float32), points, first, again=True
+        ResizeLongestSide(width, height), logits, np.ones(len(logits), np.float32), points, first, reprompted=True
     )
     assert seen.shape == (len(discs), len(RANK_FEATURES))
     assert np.isfinite(seen).all()

@@ -26,6 +26,8 @@ from anymask.structures.prompt import Prompt, point_prompts
 from anymask.structures.provenance import Provenance
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from anymask.detection.detections import Detections
 
 LABEL_IOU = 0.5
@@ -110,6 +112,11 @@ class GeneratedMasks(MaskSet):
     def tree(self) -> Tree:
         """Parents, children and levels of the masks, by their index in this result."""
         return part_whole_tree(_samples(self), np.array([mask.area for mask in iter_bounded(self)], np.float64))
+
+    def _take(self, indices: Sequence[int]) -> Self:
+        part = super()._take(indices)
+        part.__dict__.pop("tree", None)  # it is that of all masks
+        return part
 
     def refilter(self, **changes: Any) -> GeneratedMasks:
         """Change thresholds without running the model again.

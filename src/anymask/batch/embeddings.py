@@ -36,7 +36,7 @@ def size_in(store: EmbeddingStore) -> Callable[[str], int | None]:
 def check_capacity(store: EmbeddingStore, images: int, store_bytes: int | None) -> None:
     """Refuse to write more embeddings than the store keeps: it would delete the first ones before the job ends."""
     if store_bytes is not None:
-        store.keep_cap(store_bytes)
+        store.store_cap(store_bytes)
     needed = images * _EMBEDDING_BYTES
     if needed > store.cap:
         raise InputError(

@@ -1,9 +1,11 @@
+"""What a click may mean: distinct masks, parts of an object and wholes around it among them."""
+
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.prompting import DecodePrompts, SelectedMask, _ask_again
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, reprompt_boxes
 from anymask.prediction.ranking import rank_features, rank_scores
 from anymask.prediction.selection import (
     check_logits,
@@ -13,80 +15,84 @@ from anymask.structures.overlap import pairwise_iou
 from anymask.structures.prompt import Prompt, make_prompt
 from anymask.structures.transforms import ResizeLongestSide
 
-SAME = 0.9
-"""IoU above which two answers are one choice."""
+SAME_IOU = 0.9
+"""IoU above which two masks are one alternative."""
 
-
-UNDECIDED = 4
-"""How many further points are clicked for `distinct_masks`."""
+FURTHER_POINTS = 4
+"""How many points are added to the prompt, one at a time, for `distinct_masks`."""
 
 
 def distinct_masks(decode: DecodePrompts, frame: ResizeLongestSide, prompt: Prompt, most: int) -> list[SelectedMask]:
-    """Gather distinct answers to a click, the best first, also from prompts that add a point of their own.
+    """Distinct masks of a click, the best first, also from prompts with one point more.
 
-    What lies in the largest answer and not in the smaller ones is where the click leaves open what was meant: its
-    deepest points are clicked as well, one at a time. So a click on a head can offer the dog, where the model's own
-    answers are the head and two dogs.
+    What lies in the largest candidate and not in the smaller ones is where the click leaves the object open: its
+    deepest points are added to the prompt, one at a time. So a click on a head can offer the dog, where the model's
+    own candidates are the head and two dogs.
 
     Args:
-        decode: asks the model.
-        frame: the photo's geometry.
+        decode: decodes prompts.
+        frame: the image's geometry in the model.
         prompt: points, at least one of them included, and no box.
         most: how many at most.
     """
     (logits,), (scores,) = decode([prompt])
     first = Candidates(frame, logits, scores)
-    found, merits = _ask_again(decode, first, prompt)
+    candidates, ranks = reprompt_boxes(decode, first, prompt)
     further = [
         make_prompt((frame.width, frame.height), points=[*prompt.points, point], labels=[*prompt.labels, 1])
-        for point in _undecided(first)
+        for point in _open_points(first)
     ]
     if further:
         added, added_scores = (part.reshape(-1, *part.shape[2:]) for part in decode(further))
         included = prompt.points[prompt.labels == 1]
-        merits = np.concatenate(
-            [merits, rank_scores(rank_features(frame, added, added_scores, included, logits, again=True))]
+        ranks = np.concatenate(
+            [ranks, rank_scores(rank_features(frame, added, added_scores, included, logits, reprompted=True))]
         )
-        found = Candidates(frame, np.concatenate([found.logits, added]), np.concatenate([found.scores, added_scores]))
-    kept = [check_logits(frame, each, prompt) for each in found.logits]
-    valid = np.flatnonzero([bool(each) for each in kept])
-    order = valid[_most_telling(found.logits[valid] > 0, merits[valid], most)]
+        candidates = Candidates(
+            frame,
+            np.concatenate([candidates.logits, added]),
+            np.concatenate([candidates.scores, added_scores]),
+        )
+    checks = [check_logits(frame, each, prompt) for each in candidates.logits]
+    valid = np.flatnonzero([bool(each) for each in checks])
+    order = valid[best_cover(candidates.logits[valid] > 0, ranks[valid], most)]
+    scores, stability = candidates.scores, candidates.stability
     return [
-        SelectedMask(found.logits[index], float(found.scores[index]), float(found.stability[index]), kept[index])
+        SelectedMask(candidates.logits[index], float(scores[index]), float(stability[index]), checks[index])
         for index in order.tolist()
     ]
 
 
-def _most_telling(masks: NDArray[np.bool_], merits: NDArray[np.float64], most: int) -> list[int]:
-    """Order answers so that the first few hold what was meant: the best, then each that adds the most to those before.
+def best_cover(masks: NDArray[np.bool_], ranks: NDArray[np.float64], most: int) -> list[int]:
+    """Indices of the masks that together most likely hold the object: the best, then each that adds most to the others.
 
-    An answer is what was meant with the chance that a softmax of the merits gives it. The next one is that by which the
-    expected IoU of the best so far with what was meant grows the most; so it is seldom a variant of an earlier one, and
-    what several prompts found counts more than what one did.
+    A softmax of the ranks gives the probability of each mask. The next mask is the one by which the expected IoU of the
+    object with the best mask so far grows the most. So it is seldom a variant of an earlier one, and a mask that
+    several prompts led to counts more than that of one.
 
     Args:
         masks: bool [K, 256, 256].
-        merits: float64 [K], as `anymask.prediction.ranking` learned them: for a softmax.
-        most: how many at most. Of two answers with an IoU above `SAME` only one is taken.
+        ranks: float64 [K], see `anymask.prediction.ranking`.
+        most: how many at most. Of two masks with an IoU above `SAME_IOU` only one is taken.
     """
     if not len(masks):
         return []
-    likeness = pairwise_iou(masks, masks)
-    chances = np.exp(merits - merits.max())
-    order = [int(merits.argmax())]
-    covered = likeness[order[0]]
+    overlaps = pairwise_iou(masks, masks)
+    probabilities = np.exp(ranks - ranks.max())
+    order = [int(ranks.argmax())]
+    best = overlaps[order[0]]
     while len(order) < most:
-        gains = np.maximum(likeness - covered, 0) @ chances
-        gains[(likeness[:, order] > SAME).any(1)] = -1
+        gains = np.maximum(overlaps - best, 0) @ probabilities
+        gains[(overlaps[:, order] > SAME_IOU).any(1)] = -1
         if gains.max() < 0:
             break
         order.append(int(gains.argmax()))
-        covered = np.maximum(covered, likeness[order[-1]])
+        best = np.maximum(best, overlaps[order[-1]])
     return order
 
 
-def _undecided(first: Candidates) -> list[NDArray[np.float64]]:
-    """The deepest points of what the largest answer holds and the others do not, in pixels of the photo."""
+def _open_points(first: Candidates) -> list[NDArray[np.float64]]:
+    """The deepest points (x, y), in pixels, of what the largest candidate holds and the others do not."""
     import cv2
 
     columns, rows = first.frame.valid_logits()
@@ -96,7 +102,7 @@ def _undecided(first: Candidates) -> list[NDArray[np.float64]]:
     open_ = np.pad((masks[largest] & ~smaller).view(np.uint8), 1)
     cell = np.array([first.frame.width, first.frame.height]) / np.array(first.frame.resized) * 4
     points = []
-    for _ in range(UNDECIDED):
+    for _ in range(FURTHER_POINTS):
         depth = cv2.distanceTransform(open_, cv2.DIST_L2, 5)
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
         if depth[y, x] < 3:

@@ -1,12 +1,12 @@
-"""Which clicks mean the same object, told from what the model answers to each of them alone.
+"""Which clicks are on the same object, from the candidates of each click alone.
 
-A click on a dog has candidates from its nose to both dogs of the photo, and the widest often scores highest. So two
-clicks are told apart by what they can be asked for separately: they are on different objects if each has a fair
-candidate that leaves the other click out, the two hardly overlap, and neither is a mere detail of what has both.
+A click on a dog has candidates from its nose to both dogs of the image, and the widest often scores highest. Two clicks
+are on different objects if each has a fair candidate that leaves the other click out, the two hardly overlap, and
+neither is a mere detail of the mask that contains both.
 
 Measured with MobileSAM: of 42 pairs of clicks inside one hand-made mask and 50 across its border, 71 % and 96 % are
-told rightly. Asking whether either click's best answer has the other one in it tells 86 % and 95 %, but never tells
-apart two animals that sit close together, which is what the question is for.
+classified correctly. Testing whether either click's best mask contains the other click classifies 86 % and 95 %
+correctly, but never separates two animals that sit close together, which is what grouping is for.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Objects = Literal["one", "per_point", "auto"]
 FAIR_SCORE = 0.7
 """The least predicted IoU of a candidate that separates clicks: that of a part in `anymask.prediction.selection`."""
 WHOLE_SCORE = 0.6
-"""The same for being the whole of an object: what is hard to tell from its neighbour scores lower than its parts."""
-APART = 0.2
+"""The same for being the whole of an object: an object that is hard to separate from its neighbour scores lower than its parts."""
+MAX_SHARED = 0.2
 """The share of the smaller candidate that two may have in common and still be different objects."""
 RESOLUTION_GAIN = 0.2
-"""The share of the mask that has both clicks below which a candidate is a detail of it and no object."""
+"""The share of the mask that has both clicks below which a candidate is a detail and no object."""
 
-ACROSS = 4.0
-"""How much, in logarithms of area, it counts against two candidates that the box of one has all of the other's."""
+NESTED_PENALTY = 4.0
+"""Penalty, in logarithms of area, for two candidates if the box of one contains that of the other."""
 
 
 def check_objects(objects: str, only_points: bool) -> None:
@@ -74,7 +74,7 @@ def different_instances(
     """
     count, levels = scores.shape
     shared, areas, _ = mask_overlaps(*(masks.reshape(count * levels, *masks.shape[2:]),) * 2)
-    apart = np.zeros((count, count), np.bool_)
+    different = np.zeros((count, count), np.bool_)
     for i in range(count):
         for j in range(i + 1, count):
             both = np.concatenate([inside[i, :, i] & inside[i, :, j], inside[j, :, i] & inside[j, :, j]])
@@ -83,19 +83,19 @@ def different_instances(
             first = _fair(inside[i, :, i] & ~inside[i, :, j], scores[i]) + i * levels
             second = _fair(inside[j, :, j] & ~inside[j, :, i], scores[j]) + j * levels
             smaller = np.minimum(areas[first][:, None], areas[second][None])
-            separate = shared[np.ix_(first, second)] < APART * np.maximum(smaller, 1)
-            apart[i, j] = apart[j, i] = bool((separate & (smaller > RESOLUTION_GAIN * whole)).any())
-    return apart
+            separate = shared[np.ix_(first, second)] < MAX_SHARED * np.maximum(smaller, 1)
+            different[i, j] = different[j, i] = bool((separate & (smaller > RESOLUTION_GAIN * whole)).any())
+    return different
 
 
-def groups_of(apart: NDArray[np.bool_]) -> list[list[int]]:
-    """Put clicks together that are not told apart: bool [P, P] → lists of indices.
+def groups_of(different: NDArray[np.bool_]) -> list[list[int]]:
+    """Group clicks that are not on different objects: bool [P, P] → lists of indices.
 
-    A click joins the first group none of whose clicks it is told apart from.
+    A click joins the first group in which no click is on a different object.
     """
     groups: list[list[int]] = []
-    for index in range(len(apart)):
-        home = next((group for group in groups if not apart[index, group].any()), None)
+    for index in range(len(different)):
+        home = next((group for group in groups if not different[index, group].any()), None)
         if home is None:
             groups.append([index])
         else:
@@ -104,10 +104,10 @@ def groups_of(apart: NDArray[np.bool_]) -> list[list[int]]:
 
 
 def one_prompt_per_group(prompt: Prompt, groups: list[list[int]]) -> list[Prompt]:
-    """Ask for each object by its own clicks; the clicks on other objects are excluded like the excluded ones.
+    """One prompt for each object: its own clicks included, those on other objects excluded like the excluded ones.
 
     Args:
-        prompt: points and labels, as asked.
+        prompt: points and labels.
         groups: indices among the included points.
     """
     if len(groups) == 1:
@@ -123,81 +123,84 @@ def one_prompt_per_group(prompt: Prompt, groups: list[list[int]]) -> list[Prompt
 
 
 def restore_prompts(masks: Sequence[Mask], prompts: Sequence[Prompt]) -> tuple[list[Mask], list[Prompt]]:
-    """Leave only the person's own words in the record of a result: no clicks on other objects as excluded ones.
+    """Remove the clicks on other objects, which were added as excluded ones, from masks and prompts of a result.
 
     Args:
-        masks: answers to `prompts`, in their order.
+        masks: of `prompts`, in their order.
         prompts: of `one_prompt_per_group`, for several groups.
     """
     included = sum(int(np.count_nonzero(prompt.labels == 1)) for prompt in prompts)
-    kept, asked = [], []
+    own_masks, own_prompts = [], []
     for mask, prompt in zip(masks, prompts, strict=True):
         own = len(prompt.labels) - (included - int(np.count_nonzero(prompt.labels == 1)))
-        asked.append(Prompt(prompt.points[:own], prompt.labels[:own], notes=prompt.notes))
-        known = mask.follows_prompt
-        kept.append(mask.replace(follows_prompt=None if known is None else replace(known, points=known.points[:own])))
-    return kept, asked
+        own_prompts.append(Prompt(prompt.points[:own], prompt.labels[:own], notes=prompt.notes))
+        check = mask.follows_prompt
+        own_check = None if check is None else replace(check, points=check.points[:own])
+        own_masks.append(mask.replace(follows_prompt=own_check))
+    return own_masks, own_prompts
 
 
 def segment_separately(
     decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]
 ) -> list[SelectedMask] | None:
-    """Answer prompts that exclude each other's points, each object as whole as the others allow.
+    """Select masks for prompts that exclude each other's points, each object as whole as the others allow.
 
-    What is outside can be said too clearly: both dogs but for a patch around the excluded click. So what each object's
-    own points alone are answered with takes part in the choice, and the boxes of what was chosen are asked about.
+    Excluding a point can be too weak: the mask is both dogs but for a patch around the excluded click. So the
+    candidates of each object's own points alone are candidates as well, and the boxes of those chosen are decoded.
 
     Args:
-        decode: asks the model.
-        frame: the photo's geometry.
+        decode: decodes prompts.
+        frame: the image's geometry in the model.
         prompts: one per object, of `one_prompt_per_group`.
 
     Returns:
-        One answer per prompt; None if an object has no fair answer that keeps its points.
+        One mask per prompt; None if an object has no fair candidate that follows its points.
     """
     own = [Prompt(each.points[each.labels == 1], each.labels[each.labels == 1]) for each in prompts]
     logits, scores = (np.concatenate(np.split(each, 2), axis=1) for each in decode([*prompts, *own]))
-    keeping = np.array(
+    follows = np.array(
         [[bool(check_logits(frame, one, prompt)) for one in row] for row, prompt in zip(logits, prompts, strict=True)]
     )
     boxes = np.array([[frame.box_above(one) for one in row] for row in logits], np.float64)
     columns, rows = frame.valid_logits()
-    chosen = as_whole_as_possible(logits[:, :, :rows, :columns] > 0, boxes, scores, keeping)
+    chosen = choose_whole_objects(logits[:, :, :rows, :columns] > 0, boxes, scores, follows)
     if chosen is None:
         return None
-    framed = [Prompt(each.points, each.labels, boxes[i, chosen[i]], notes=each.notes) for i, each in enumerate(prompts)]
-    again, again_scores = decode(framed)
-    found = []
-    for i, prompt in enumerate(framed):
-        answer, score = again[i, SINGLE], again_scores[i, SINGLE]
-        if not check_logits(frame, answer, prompt):
-            answer, score = logits[i, chosen[i]], scores[i, chosen[i]]
-        stability = float(stability_score(frame, answer[None])[0])
-        found.append(SelectedMask(answer, float(score), stability, check_logits(frame, answer, prompts[i])))
-    return found
+    with_boxes = [
+        Prompt(each.points, each.labels, boxes[i, chosen[i]], notes=each.notes) for i, each in enumerate(prompts)
+    ]
+    boxed, boxed_scores = decode(with_boxes)
+    selected = []
+    for i, prompt in enumerate(with_boxes):
+        mask, score = boxed[i, SINGLE], boxed_scores[i, SINGLE]
+        if not check_logits(frame, mask, prompt):
+            mask, score = logits[i, chosen[i]], scores[i, chosen[i]]
+        stability = float(stability_score(frame, mask[None])[0])
+        selected.append(SelectedMask(mask, float(score), stability, check_logits(frame, mask, prompts[i])))
+    return selected
 
 
-def as_whole_as_possible(
-    masks: NDArray[np.bool_], boxes: NDArray[np.float64], scores: NDArray[np.float32], keeping: NDArray[np.bool_]
+def choose_whole_objects(
+    masks: NDArray[np.bool_], boxes: NDArray[np.float64], scores: NDArray[np.float32], follows: NDArray[np.bool_]
 ) -> list[int] | None:
-    """Choose one candidate for each of several objects so that all of them are large and keep out of each other.
+    """Choose one candidate for each of several objects so that all of them are large and do not overlap.
 
-    Each object takes the candidate that does best with the best partners it leaves to the others. To be large is
-    measured by the product of the boxes' areas, so that no object grows at the cost of another; boxes that share much
-    count less: one object seldom lies across another one.
+    Each object takes the candidate that scores best together with the best partners it leaves to the others. The score
+    is the product of the boxes' areas, so that no object grows at the cost of another, with a penalty for boxes that
+    share much: one object seldom lies across another one.
 
     Args:
         masks: bool [G, K, rows, columns], candidates at any resolution.
         boxes: float64 [G, K, 4], their tight boxes.
         scores: float32 [G, K], predicted IoU.
-        keeping: bool [G, K], whether a candidate has its own clicks inside and the others outside.
+        follows: bool [G, K], whether a candidate has its own clicks inside and the others outside.
 
     Returns:
-        One index for each object; None if one has no fair candidate that keeps its clicks.
+        One index for each object; None if one has no fair candidate that follows its clicks.
     """
     count, levels = scores.shape
     shared, areas, _ = mask_overlaps(*(masks.reshape(count * levels, *masks.shape[2:]),) * 2)
-    usable = (keeping & (scores >= WHOLE_SCORE)).ravel() & (areas > 0)
+    usable = (follows & (scores >= WHOLE_SCORE)).ravel() & (areas > 0)
     if not usable.reshape(count, levels).any(axis=1).all():
         return None
     corners = boxes.reshape(-1, 4)
@@ -205,10 +208,10 @@ def as_whole_as_possible(
     low = np.maximum(corners[:, None, :2], corners[None, :, :2])
     high = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
     common = np.prod(np.maximum(high - low, 0), axis=2) / np.minimum(extents[:, None], extents[None])
-    worth = np.log(extents)[:, None] + np.log(extents)[None] - ACROSS * common
-    apart = shared < APART * np.minimum(areas[:, None], areas[None])
-    worth = np.where(apart & usable[None], worth, 0.0)
-    best = worth.reshape(count * levels, count, levels).max(axis=2)  # of each candidate with each object's best
+    pair_scores = np.log(extents)[:, None] + np.log(extents)[None] - NESTED_PENALTY * common
+    separate = shared < MAX_SHARED * np.minimum(areas[:, None], areas[None])
+    pair_scores = np.where(separate & usable[None], pair_scores, 0.0)
+    best = pair_scores.reshape(count * levels, count, levels).max(axis=2)  # of each candidate with each object's best
     best[np.arange(count * levels), np.repeat(np.arange(count), levels)] = 0
     total = np.where(usable, best.sum(axis=1), -np.inf).reshape(count, levels)
     return [int(row.argmax()) for row in total]

@@ -1,7 +1,7 @@
-"""Embeddings on disk: encode a photo once, prompt it from any process afterwards.
+"""Embeddings on disk: encode an image once, prompt it from any process afterwards.
 
-One file per photo, model, graph version, engine and precision. The folder is capped; the least recently used files
-go first. A store that cannot be read or written costs time, never the answer.
+One file per image, model, graph version, engine and precision. The folder is capped; the least recently used files
+go first. Where the store cannot be read or written, the image is encoded again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from anymask.io.cache_folder import make_room, write_atomically
 DEFAULT_CAP = 2 * 1024**3
 _SUFFIX = ".embedding.npy"
 _CAP_FILE = "cap"
-_PUTS_BETWEEN_LOOKS = 16
-"""While the folder is far from its cap, it is listed once in so many times: a listing of 100,000 files takes 0.3 s."""
+_PUTS_BETWEEN_LISTINGS = 16
+"""While the folder is far from its cap, it is listed once in this many writes: listing 100,000 files takes 0.3 s."""
 
 
 class EmbeddingStore:
@@ -34,11 +34,11 @@ class EmbeddingStore:
         """Use a folder; `cap` is for this object only, see `cap`."""
         self.folder = folder
         self._cap = cap
-        self._puts_until_look = 0
+        self._puts_until_listing = 0
 
     @property
     def cap(self) -> int:
-        """Bytes the folder may hold: as given to this object, else as kept in the folder, else `DEFAULT_CAP`."""
+        """Bytes the folder may hold: that of this object, else that stored in the folder, else `DEFAULT_CAP`."""
         if self._cap is not None:
             return self._cap
         try:
@@ -46,8 +46,8 @@ class EmbeddingStore:
         except (OSError, ValueError):
             return DEFAULT_CAP
 
-    def keep_cap(self, cap: int) -> None:
-        """Let the folder hold so many bytes from now on, whichever process writes it."""
+    def store_cap(self, cap: int) -> None:
+        """Set how many bytes the folder may hold from now on, whichever process writes it."""
         write_atomically(self.folder / _CAP_FILE, str(cap).encode())
 
     def get(self, *key: str) -> NDArray[np.float32] | None:
@@ -72,8 +72,8 @@ class EmbeddingStore:
         return self.folder / f"{hashlib.sha256('/'.join(key).encode()).hexdigest()[:40]}{_SUFFIX}"
 
     def _make_room(self) -> None:
-        self._puts_until_look -= 1
-        if self._puts_until_look > 0:
+        self._puts_until_listing -= 1
+        if self._puts_until_listing > 0:
             return
         excess, largest = make_room(self.folder, self.cap, _SUFFIX)
-        self._puts_until_look = _PUTS_BETWEEN_LOOKS if excess + 4 * _PUTS_BETWEEN_LOOKS * largest < 0 else 0
+        self._puts_until_listing = _PUTS_BETWEEN_LISTINGS if excess + 4 * _PUTS_BETWEEN_LISTINGS * largest < 0 else 0

@@ -1,3 +1,5 @@
+"""Test-time augmentation by flipping: prompts about the mirrored image, with masks in the image itself."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -12,11 +14,11 @@ from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestS
 
 
 def through_mirror(mirror: Callable[[], DecodePrompts], frame: ResizeLongestSide) -> DecodePrompts:
-    """Ask about the mirrored photo, with prompts and answers in the frame of the photo itself.
+    """Decode prompts on the mirrored image, with prompts and masks in the frame of the image itself.
 
     Args:
-        mirror: asks about the photo flipped left to right; it is called when the first question comes.
-        frame: the photo's geometry.
+        mirror: makes the decoder of the image flipped left to right; called with the first prompts.
+        frame: the image's geometry in the model.
     """
 
     def decode(prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -27,7 +29,7 @@ def through_mirror(mirror: Callable[[], DecodePrompts], frame: ResizeLongestSide
 
 
 def flip_prompt(prompt: Prompt, frame: ResizeLongestSide) -> Prompt:
-    """The same prompt about the mirrored photo."""
+    """The same prompt about the mirrored image."""
     points, box = prompt.points.copy(), prompt.box
     points[:, 0] = frame.width - points[:, 0]
     if box is not None:
@@ -37,13 +39,13 @@ def flip_prompt(prompt: Prompt, frame: ResizeLongestSide) -> Prompt:
 
 
 def flip_logits(logits: NDArray[np.float32], frame: ResizeLongestSide) -> NDArray[np.float32]:
-    """Turn answers about the mirrored photo round: float32 [..., 256, 256]; beyond the photo they repeat its edge."""
+    """Logits of the mirrored image, flipped back: float32 [..., 256, 256]; in the padding they repeat the edge."""
     cells = frame.resized[0] / (MODEL_SIDE // LOGIT_SIDE)
     at = np.clip(cells - 1 - np.arange(LOGIT_SIDE), 0, None)
     low = np.floor(at).astype(np.int64)
     share = (at - low).astype(np.float32)
     high = np.minimum(low + 1, LOGIT_SIDE - 1)
-    turned: NDArray[np.float32] = (logits[..., low] * (1 - share) + logits[..., high] * share).astype(np.float32)
+    flipped: NDArray[np.float32] = (logits[..., low] * (1 - share) + logits[..., high] * share).astype(np.float32)
     columns = frame.valid_logits()[0]
-    turned[..., columns:] = turned[..., columns - 1 : columns]
-    return turned
+    flipped[..., columns:] = flipped[..., columns - 1 : columns]
+    return flipped

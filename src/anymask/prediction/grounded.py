@@ -41,7 +41,8 @@ class GroundedSegmenter:
         segmenter: makes the masks.
         detector: anything `anymask.detection.loading.load_detector` takes; it runs on the segmenter's engine.
         search: how to look, and which boxes to keep.
-        mask_nms_thresh: of masks that overlap more than this IoU only the one found more surely is kept; 1 keeps all.
+        mask_nms_thresh: of masks that overlap more than this IoU only the one with the higher detector score is kept; 1
+            keeps all.
         options: of `EncodedImage.segment`, see `anymask.prediction.options.SelectionOptions`.
 
     Raises:
@@ -66,7 +67,7 @@ class GroundedSegmenter:
         self.search = self._grounding.search
 
     def __call__(self, source: ImageSource | Image, text: str | Sequence[str], **options: Any) -> MaskSet:
-        """Find in one picture what words name, and cut it out.
+        """Detect text in an image and segment what was detected.
 
         Args:
             source: as for `Segmenter.encode`.
@@ -74,25 +75,25 @@ class GroundedSegmenter:
             options: of `anymask.open_image`.
 
         Returns:
-            Labelled masks, the surest finding first; none if nothing was found.
+            Labelled masks, the highest detector score first; none if nothing was detected.
 
         Raises:
-            ImageError: the picture cannot be read.
+            ImageError: the image cannot be read.
             PromptError: a phrase that cannot be used, or that the detector cannot know.
         """
         image = open_image(source, **options)
         started = time.perf_counter()
-        found = detect(self.detector, image.pixels, text, self.search)
-        return self._masks(image, found, text, time.perf_counter() - started, self._grounding.call(text))
+        detections = detect(self.detector, image.pixels, text, self.search)
+        return self._masks(image, detections, text, time.perf_counter() - started, self._grounding.call(text))
 
     def many(self, sources: Iterable[ImageSource], text: str | Sequence[str], **options: Any) -> Iterator[MaskSet]:
-        """Do the same for many pictures, which the detector sees in batches; answers come in their order."""
+        """Do the same for many images, which are detected in batches; results come in their order."""
         remaining = iter(sources)
         while batch := [open_image(source, **options) for source in islice(remaining, _BATCH)]:
             started = time.perf_counter()
-            found = detect_batch(self.detector, [image.pixels for image in batch], text, self.search)
+            detections = detect_batch(self.detector, [image.pixels for image in batch], text, self.search)
             seconds = (time.perf_counter() - started) / len(batch)
-            for image, each in zip(batch, found, strict=True):
+            for image, each in zip(batch, detections, strict=True):
                 yield self._masks(image, each, text, seconds, self._grounding.call(text))
 
     def find_similar(
@@ -103,39 +104,41 @@ class GroundedSegmenter:
         threshold: float = 0.6,
         **options: Any,
     ) -> MaskSet:
-        """Find more things like the one in a box of the same picture, and cut them all out.
+        """Detect objects similar to the one in a box of the same image, and segment them all.
 
         Args:
             source: as for `Segmenter.encode`.
-            box: [x_min, y_min, x_max, y_max] in pixels, around one thing.
+            box: [x_min, y_min, x_max, y_max] in pixels, around one object.
             label: for the masks.
-            threshold: least score; similar things score higher than words do.
+            threshold: least score; similar objects score higher than text does.
             options: of `anymask.open_image`.
 
         Raises:
-            PromptError: a box outside the picture, or a detector that only takes words.
+            PromptError: a box outside the image, or a detector that takes text only.
         """
-        look_alikes = getattr(self.detector, "find_similar", None)
-        if look_alikes is None:
-            raise PromptError(f"{self.detector.name} takes words only; owlv2-base and owlvit-base find similar things")
+        find_similar = getattr(self.detector, "find_similar", None)
+        if find_similar is None:
+            raise PromptError(f"{self.detector.name} takes text only; owlv2-base and owlvit-base find similar objects")
         image = open_image(source, **options)
         corners, _ = Coordinates(image.size, "pixels", "xyxy", "refuse").box(box, "")
         left, top, right, bottom = (round(float(edge)) for edge in corners)
         started = time.perf_counter()
         crop = image.pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
-        found = filter_detections(
-            look_alikes(image.pixels, crop, threshold=threshold, label=label), image.pixels, self.search
+        detections = filter_detections(
+            find_similar(image.pixels, crop, threshold=threshold, label=label), image.pixels, self.search
         )
         options = {"box": corners.tolist(), "label": label, "threshold": threshold}
         call = Call("find_similar", {**options, **self._grounding.call(label).options})
-        return self._masks(image, found, (label,), time.perf_counter() - started, call)
+        return self._masks(image, detections, (label,), time.perf_counter() - started, call)
 
     def segment(self, encoded: EncodedImage, text: str | Sequence[str]) -> MaskSet:
         """Do the same for an image that is encoded already."""
         return self._grounding.segment(encoded, text)
 
-    def _masks(self, image: Image, found: Detections, text: str | Sequence[str], seconds: float, call: Call) -> MaskSet:
+    def _masks(
+        self, image: Image, detections: Detections, text: str | Sequence[str], seconds: float, call: Call
+    ) -> MaskSet:
         """Encode the image, unless nothing was detected in it."""
-        if not len(found):
+        if not len(detections):
             return self._grounding.nothing(image, self.segmenter.provenance(), text, seconds, call)
-        return self._grounding.masks(self.segmenter.encode(image), found, text, seconds, call)
+        return self._grounding.masks(self.segmenter.encode(image), detections, text, seconds, call)

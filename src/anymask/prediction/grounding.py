@@ -133,22 +133,22 @@ class Grounding:
 def distinct_masks(masks: Sequence[Mask], iou_threshold: float) -> list[int]:
     """Indices of masks that show different objects, in their order; of two alike the earlier one stays.
 
-    Compared at low resolution, which costs nothing for full-size masks that nobody has looked at. Masks without a
+    Compared at low resolution, which renders no full-size mask. Masks without a
     single low-resolution cell inside are too small to compare, and stay.
 
     Args:
-        masks: of one picture, best first.
+        masks: of one image, best first.
         iou_threshold: masks that overlap more are alike; 1 keeps all.
     """
     inside = np.stack([_coarse(mask).ravel() for mask in masks]).astype(np.float32)
     shared = inside @ inside.T
     areas = np.diagonal(shared)
     overlaps = shared / np.maximum(areas[:, None] + areas[None] - shared, 1)
-    kept: list[int] = []
+    distinct: list[int] = []
     for index in range(len(masks)):
-        if not (overlaps[index, kept] > iou_threshold).any():
-            kept.append(index)
-    return kept
+        if not (overlaps[index, distinct] > iou_threshold).any():
+            distinct.append(index)
+    return distinct
 
 
 def _coarse(mask: Mask) -> NDArray[np.bool_]:

@@ -1,17 +1,17 @@
-"""One object, step by step, as a person made it in the browser: prompts that build on each other, then edits by hand.
+"""The prompt log: an object step by step, as made in the browser: prompts that build on each other, then edits by hand.
 
-    [{"point": [110, 300], "include": true},             a click; each builds on the answer before it
-     {"box": [60, 90, 300, 400]},                        a box begins anew
-     {"point": [90, 30], "include": false, "candidate": 2},   of the model's three answers the second
+    [{"point": [110, 300], "include": true},             a click; each corrects the mask before it
+     {"box": [60, 90, 300, 400]},                        a box starts anew
+     {"point": [90, 30], "include": false, "candidate": 2},   the second of the model's three candidates
      {"point": [90, 30], "alternative": 2},              the second of `EncodedImage.alternatives`
-     {"point": [90, 30], "window": [60, 10, 140, 80]},   seen close up, see `anymask.prediction.zoom`
-     {"points": [[90, 30], [300, 40]], "member": 2},     points on several objects, of these the second
+     {"point": [90, 30], "window": [60, 10, 140, 80]},   in a window, see `anymask.prediction.zoom`
+     {"points": [[90, 30], [300, 40]], "member": 2},     points on several objects: the second of them
      {"mask": {"size": [h, w], "counts": "…"}},          a mask as it is, COCO RLE
      {"brush": [[120, 310], [125, 312]], "size": 12},    paint pixels in along a path
      {"erase": [[90, 30]], "size": 5},                   take pixels out
-     {"clean": {"holes": 100, "islands": 50}}]           as `Mask.clean`
+     {"clean": {"holes": 100, "islands": 50}}]           as `Mask.remove_small_regions`
 
-Edits come after all prompts. `server/web/js/core/brush.js` paints by the same rule to the pixel.
+Edits come after all prompts. `server/web/js/core/brush.js` paints the same pixels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _KEYS = {
     "clean": {"clean"},
 }
 MAX_ALTERNATIVES = 6
-"""As many as the browser offers; a step's `alternative` is one of so many."""
+"""Number of alternatives that the browser offers; a step's `alternative` is one of them."""
 
 Step = Mapping[str, Any]
 
@@ -59,22 +59,22 @@ def follow(encoded: EncodedImage, steps: Sequence[Step], *, prompt: int = 0) -> 
     """Make the mask that steps lead to.
 
     Args:
-        encoded: the photo.
+        encoded: the image.
         steps: see the module.
-        prompt: what the mask's `prompt` is to be.
+        prompt: the mask's `prompt_index`.
 
     Raises:
-        PromptError: a step that is none, an edit before a prompt, or a prompt that cannot be used.
+        PromptError: an unknown step, an edit before a prompt, or a prompt that cannot be used.
     """
-    asked, edits = _sorted(steps)
+    prompts, edits = _split(steps)
     mask = Mask(np.zeros(encoded.size[::-1], np.bool_), encoded.size)
-    seen = _Close(encoded)
+    views = _Views(encoded)
     points: list[Any] = []
     labels: list[int] = []
     box: Any = None
-    for place, (kind, step) in enumerate(asked):
+    for place, (kind, step) in enumerate(prompts):
         if kind == "mask":
-            mask = _given(step["mask"], encoded.size)
+            mask = _mask_of_runs(step["mask"], encoded.size)
             continue
         if kind == "points":
             mask, own = _member(encoded, step)
@@ -87,12 +87,12 @@ def follow(encoded: EncodedImage, steps: Sequence[Step], *, prompt: int = 0) -> 
         else:
             box = step["box"]
         earlier = mask if place and kind == "point" else None
-        given = {"points": points or None, "labels": labels or None, "box": box}
-        mask = _answer(encoded, given, earlier, step, seen.through(step))
+        arguments = {"points": points or None, "labels": labels or None, "box": box}
+        mask = _segment(encoded, arguments, earlier, step, views.of(step))
     mask = mask.replace(prompt_index=prompt)
     final = prompt_of(encoded.size, steps) if edits else None
     for kind, step in edits:
-        mask = _edited(mask, kind, step, final)
+        mask = _edit(mask, kind, step, final)
     return mask
 
 
@@ -100,7 +100,7 @@ def follow_all(encoded: EncodedImage, objects: Sequence[Sequence[Step]], names: 
     """Make the masks of several objects.
 
     Args:
-        encoded: the photo.
+        encoded: the image.
         objects: steps of each.
         names: labels, for as many as have one.
     """
@@ -114,24 +114,24 @@ def follow_all(encoded: EncodedImage, objects: Sequence[Sequence[Step]], names: 
 
 def prompt_of(size: tuple[int, int], steps: Sequence[Step]) -> Prompt:
     """All points and the last box of an object, as one prompt."""
-    asked, _ = _sorted(steps)
+    prompts, _ = _split(steps)
     points: list[Any] = []
     labels: list[int] = []
-    for kind, step in asked:
+    for kind, step in prompts:
         if kind == "point":
             points.append(step["point"])
             labels.append(int(bool(step.get("include", True))))
         elif kind == "points":
             labels += _includes(step)
             points += step["points"]
-    boxes = [step["box"] for kind, step in asked if kind == "box"]
+    boxes = [step["box"] for kind, step in prompts if kind == "box"]
     if not points and not boxes:
         return Prompt()
     return make_prompt(size, points=points or None, labels=labels or None, box=boxes[-1] if boxes else None)
 
 
 def read_steps(text: str) -> tuple[list[list[Step]], list[str | None]]:
-    """Read steps as given on a command line: JSON, or @FILE with JSON; of one object, or a prompt log of several.
+    """Read steps from a command line: JSON, or @FILE with JSON; of one object, or a prompt log of several.
 
     Returns:
         The steps of each object, and their names.
@@ -160,11 +160,11 @@ def read_steps(text: str) -> tuple[list[list[Step]], list[str | None]]:
     else:
         objects, names = [content], [None]
     for steps in objects:
-        _sorted(steps)
+        _split(steps)
     return objects, names
 
 
-def _sorted(steps: Any) -> tuple[list[tuple[str, Step]], list[tuple[str, Step]]]:
+def _split(steps: Any) -> tuple[list[tuple[str, Step]], list[tuple[str, Step]]]:
     """Prompts and edits with their kinds, checked for form."""
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
         raise PromptError(f"steps are a list with at least one step, not {steps!r:.80}")
@@ -185,26 +185,26 @@ def _kind(step: Any) -> str:
     return kinds[0]
 
 
-def _given(rle: Any, size: tuple[int, int]) -> Mask:
+def _mask_of_runs(rle: Any, size: tuple[int, int]) -> Mask:
     if not isinstance(rle, Mapping):
         raise PromptError('a mask step takes COCO RLE: {"size": [height, width], "counts": "…"}')
     mask = Mask.from_rle(rle)
     if mask.size != size:
         raise PromptError(
-            f"the mask step is for {mask.size[0]}x{mask.size[1]} pixels, the photo has {size[0]}x{size[1]}"
+            f"the mask step is for {mask.size[0]}x{mask.size[1]} pixels, the image has {size[0]}x{size[1]}"
         )
     return mask
 
 
-class _Close:
+class _Views:
     """Windows that steps were made in; each is encoded once."""
 
     def __init__(self, encoded: EncodedImage) -> None:
-        self._scene = encoded
-        self._seen: dict[ImageWindow, ZoomedView] = {}
+        self._encoded = encoded
+        self._views: dict[ImageWindow, ZoomedView] = {}
 
-    def through(self, step: Step) -> ZoomedView | None:
-        """The close-up that a step was made in; None for the photo as a whole."""
+    def of(self, step: Step) -> ZoomedView | None:
+        """The window that a step was made in; None for the image as a whole."""
         visible = step.get("window")
         if visible is None:
             return None
@@ -214,69 +214,78 @@ class _Close:
             corners = np.zeros(0)
         if corners.shape != (4,) or corners.dtype.kind not in "if" or not np.isfinite(corners).all():
             raise PromptError(f"a step's window is [x_min, y_min, x_max, y_max] in pixels, not {visible!r:.80}")
-        window = window_for(self._scene.size, corners.tolist())
-        if window is None or not can_zoom(self._scene):
+        window = window_for(self._encoded.size, corners.tolist())
+        if window is None or not can_zoom(self._encoded):
             return None
-        if window not in self._seen:
-            self._seen[window] = ZoomedView(self._scene, window)
-        return self._seen[window]
+        if window not in self._views:
+            self._views[window] = ZoomedView(self._encoded, window)
+        return self._views[window]
 
 
 def _includes(step: Step) -> list[int]:
     if not isinstance(step["points"], Sequence) or isinstance(step["points"], str):
         raise PromptError(f"points are a list of [x, y], not {step['points']!r:.80}")
-    given = step.get("include", [True] * len(step["points"]))
-    if not isinstance(given, Sequence) or len(given) != len(step["points"]):
+    include = step.get("include", [True] * len(step["points"]))
+    if not isinstance(include, Sequence) or len(include) != len(step["points"]):
         raise PromptError(
-            f"include takes true or false for each of the {len(step['points'])} points, not {given!r:.80}"
+            f"include takes true or false for each of the {len(step['points'])} points, not {include!r:.80}"
         )
-    return [int(bool(each)) for each in given]
+    return [int(bool(each)) for each in include]
 
 
 def _member(encoded: EncodedImage, step: Step) -> tuple[Mask, Prompt]:
     """One of the objects that points are on, and its own points."""
-    found = encoded.segment(step["points"], _includes(step), objects="auto")
+    result = encoded.segment(step["points"], _includes(step), objects="auto")
     member = step.get("member", 1)
-    if not isinstance(member, int) or not 1 <= member <= len(found):
-        raise PromptError(f"the points are on {len(found)} objects: member is 1 to {len(found)}, not {member!r}")
-    return found[member - 1], found.prompts[found[member - 1].prompt_index]
+    if not isinstance(member, int) or not 1 <= member <= len(result):
+        raise PromptError(f"the points are on {len(result)} objects: member is 1 to {len(result)}, not {member!r}")
+    return result[member - 1], result.prompts[result[member - 1].prompt_index]
 
 
-def _answer(
-    encoded: EncodedImage, asked: dict[str, Any], earlier: Mask | None, step: Step, closeup: ZoomedView | None
+def _segment(
+    encoded: EncodedImage, arguments: dict[str, Any], earlier: Mask | None, step: Step, view: ZoomedView | None
 ) -> Mask:
+    """The mask of one step.
+
+    Args:
+        encoded: the image.
+        arguments: points, labels and box so far.
+        earlier: the mask that the step corrects.
+        step: the step.
+        view: the window that it was made in.
+    """
     if step.get("alternative") is not None:
-        return _alternative(encoded, asked, step["alternative"], closeup)
-    fed = None if earlier is None else earlier.array if earlier.logits is None else earlier.logits
+        return _alternative(encoded, arguments, step["alternative"], view)
+    mask_input = None if earlier is None else earlier.array if earlier.logits is None else earlier.logits
     candidate = step.get("candidate")
     if candidate is None:
-        seen = None if closeup is None else closeup.segment(make_prompt(encoded.size, **asked), earlier)
-        return seen or encoded.segment(**asked, mask_input=fed)[0]
+        closer = None if view is None else view.segment(make_prompt(encoded.size, **arguments), earlier)
+        return closer or encoded.segment(**arguments, mask_input=mask_input)[0]
     if candidate not in (1, 2, 3):
         raise PromptError(f"candidate is 1, 2 or 3, not {candidate!r}")
-    prompt = make_prompt(encoded.size, **asked, mask_input=fed)
-    mask_input = None if prompt.mask_input is None else prompt.mask_input[None]
-    answers = encoded.predict(asked["points"], asked["labels"], asked["box"], mask_input)
-    logits = answers.logits[candidate - 1]
+    prompt = make_prompt(encoded.size, **arguments, mask_input=mask_input)
+    fed_back = None if prompt.mask_input is None else prompt.mask_input[None]
+    candidates = encoded.predict(arguments["points"], arguments["labels"], arguments["box"], fed_back)
+    logits = candidates.logits[candidate - 1]
     return Mask(
-        partial(answers.frame.upscale, logits),
+        partial(candidates.frame.upscale, logits),
         encoded.size,
-        score=float(answers.scores[candidate - 1]),
-        stability=float(answers.stability[candidate - 1]),
+        score=float(candidates.scores[candidate - 1]),
+        stability=float(candidates.stability[candidate - 1]),
         logits=logits,
-        follows_prompt=check_logits(answers.frame, logits, prompt),
+        follows_prompt=check_logits(candidates.frame, logits, prompt),
     )
 
 
-def _alternative(encoded: EncodedImage, asked: dict[str, Any], alternative: Any, closeup: ZoomedView | None) -> Mask:
-    prompt = make_prompt(encoded.size, points=asked["points"], labels=asked["labels"])
-    found = zoom_alternatives(encoded, prompt, MAX_ALTERNATIVES, closeup)
-    if not isinstance(alternative, int) or not 1 <= alternative <= len(found):
-        raise PromptError(f"alternative is 1 to {len(found)} for these clicks, not {alternative!r}")
-    return found[alternative - 1][0]
+def _alternative(encoded: EncodedImage, arguments: dict[str, Any], alternative: Any, view: ZoomedView | None) -> Mask:
+    prompt = make_prompt(encoded.size, points=arguments["points"], labels=arguments["labels"])
+    pairs = zoom_alternatives(encoded, prompt, MAX_ALTERNATIVES, view)
+    if not isinstance(alternative, int) or not 1 <= alternative <= len(pairs):
+        raise PromptError(f"alternative is 1 to {len(pairs)} for these clicks, not {alternative!r}")
+    return pairs[alternative - 1][0]
 
 
-def _edited(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
+def _edit(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
     if kind == "clean":
         areas = step["clean"]
         if not isinstance(areas, Mapping) or set(areas) - {"holes", "islands"}:
@@ -285,7 +294,7 @@ def _edited(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
         if not all(isinstance(number, (int, float)) for number in numbers):
             raise PromptError(f"a clean step counts in pixels, not in {numbers}")
         return mask.remove_small_regions(numbers[0], numbers[1], prompt)
-    painted = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
-    changes = np.count_nonzero(painted != mask.array)
-    done = f"{'painted' if kind == 'brush' else 'erased'} {changes} px by hand"
-    return Mask(painted, mask.size, label=mask.label, prompt_index=mask.prompt_index, edits=(*mask.edits, done))
+    edited = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
+    changes = np.count_nonzero(edited != mask.array)
+    edit = f"{'painted' if kind == 'brush' else 'erased'} {changes} px by hand"
+    return Mask(edited, mask.size, label=mask.label, prompt_index=mask.prompt_index, edits=(*mask.edits, edit))

@@ -1,18 +1,19 @@
-"""Ask the model, and ask again where its first answers do not settle what a person meant.
+"""One mask for each prompt: prompt the model, and prompt it again where its first masks leave the object open.
 
-A click can mean a head, a dog or two dogs, and the model answers with all three. A box leaves less open, and the
-answer to a box follows an object more closely. So the boxes of the larger answers are asked about too, and the best
-of all these answers is taken (`anymask.prediction.ranking`).
+A click can mean a head, a dog or two dogs, and the model returns masks of all three. A box leaves less open, and the
+mask of a box follows an object more closely. So the boxes of the larger masks are prompts as well, and the candidate of
+highest rank (`anymask.prediction.ranking`) is selected.
 
-A box, and a further click on an earlier answer, leave less open. There the good answers differ in detail, and their
-mean follows the object more closely than any of them; all the more if a mirrored photo and boxes a little smaller and
-larger have their say.
+After a box, and after a corrective click on an earlier mask, the good candidates differ in detail only, and their mean
+follows the object more closely than any of them. The mean gains if the mirrored image (test-time augmentation) and
+boxes a little smaller and larger contribute to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce
 from anymask.prediction.options import Select
 from anymask.prediction.ranking import corrective_rank_features, corrective_rank_scores, rank_features, rank_scores
 from anymask.prediction.selection import (
-    ANSWERS,
+    CANDIDATES,
     SINGLE,
     blend,
     blend_by_rank,
@@ -37,32 +38,41 @@ from anymask.structures.prompt_check import PromptCheck
 from anymask.structures.transforms import ResizeLongestSide
 
 DecodePrompts = Callable[[Sequence[Prompt]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Prompts → logits [B, 4, 256, 256] and predicted IoU [B, 4], the single-mask answer first."""
+"""B prompts → logits float32 [B, 4, 256, 256] and predicted IoU float32 [B, 4], the single-mask candidate first."""
 
-ASKED_AGAIN = (2, 3)
-"""The answers whose boxes are asked about: the middle and the largest. The smallest is seldom meant, and the
-single-mask answer nearly always looks like one of the others."""
+REPROMPTED = (2, 3)
+"""The candidates whose boxes are prompts as well: the middle and the largest. The smallest is seldom meant, and the
+single-mask candidate nearly always looks like one of the others."""
 
-MOST_OPEN = 4
-"""Points beyond which the single-mask answer is taken as it is."""
+MAX_AMBIGUOUS_POINTS = 4
+"""Points beyond which the prompt leaves so little open that one pass of the decoder is enough."""
 
-ALSO_BOXES = (-0.05, 0.05)
-"""How much larger, on each side and as shares of the box, the other boxes are that are asked about with a box."""
+BOX_MARGINS = (-0.05, 0.05)
+"""How much larger, on each side and as shares of the box, the other boxes are that are decoded with a box."""
 
-_BOX_BLEND, _FURTHER_BLEND = 0.05, 0.5
+_BOX_BLEND, _CORRECTIVE_BLEND = 0.05, 0.5
 """See `anymask.prediction.selection.blend_by_rank`; for boxes, 0.05 to 0.15 differ by 0.003 at most."""
+
+
+class PromptKind(Enum):
+    """How much a prompt leaves open, which decides how it is decoded."""
+
+    BOX = "a box, with or without points"
+    CORRECTIVE = "one more click on an earlier mask"
+    AMBIGUOUS = "a click or a few"
+    PLAIN = "anything else, or a selection other than 'object'"
 
 
 @dataclass(frozen=True, eq=False)
 class SelectedMask:
-    """The answer that was chosen for one prompt.
+    """The mask that was selected for one prompt.
 
     Attributes:
         logits: float32 [256, 256].
         score: predicted IoU.
         stability: see `anymask.structures.candidates.stability_score`.
-        follows_prompt: how it keeps the prompt; None where the prompt promises nothing.
-        mirrored: whether the mirrored photo had its say.
+        follows_prompt: whether it follows the prompt; None if the prompt sets no constraint.
+        mirrored: whether the mirrored image contributed.
     """
 
     logits: NDArray[np.float32]
@@ -79,114 +89,155 @@ def segment_prompts(
     select: Select,
     mirrored: DecodePrompts | None = None,
 ) -> list[SelectedMask]:
-    """Answer prompts about one photo, one answer each.
+    """Select one mask for each prompt about one image.
 
     Args:
-        decode: asks the model.
-        frame: the photo's geometry.
-        prompts: what was asked.
+        decode: decodes prompts.
+        frame: the image's geometry in the model.
+        prompts: at least one.
         select: see `anymask.prediction.selection.select_mask`.
-        mirrored: asks the model about the mirrored photo, prompts and answers in the frame of the photo itself; it is
-            called where a box or a further click is to be answered as well as possible.
+        mirrored: decodes prompts about the mirrored image, prompts and masks in the frame of the image itself; it is
+            called for boxes and corrective clicks.
     """
-    means = [prompt_kind(prompt) if select == "object" else "raw" for prompt in prompts]
     logits, scores = decode(prompts)
-    answers = []
-    for prompt, meant, own, own_scores in zip(prompts, means, logits, scores, strict=True):
-        found = Candidates(frame, own, own_scores)
-        if meant == "box":
-            answers.append(_boxed(decode, mirrored, found, prompt))
-        elif meant == "further":
-            answers.append(_further(mirrored, found, prompt))
-        elif meant == "open":
-            found, merits = _ask_again(decode, found, prompt)
-            answers.append(_answer(found, *select_by_rank(found, prompt, merits)))
-        else:
-            answers.append(_answer(found, *select_mask(found, prompt, select)))
-    return answers
+    selected = []
+    for prompt, own_logits, own_scores in zip(prompts, logits, scores, strict=True):
+        candidates = Candidates(frame, own_logits, own_scores)
+        segment = _STRATEGIES[prompt_kind(prompt, select)]
+        selected.append(segment(_Decoders(decode, mirrored), candidates, prompt, select))
+    return selected
 
 
-def prompt_kind(prompt: Prompt) -> str:
-    """Say how a prompt is understood: a box, a click on an earlier answer, a lone click or a few, or as it stands."""
+def prompt_kind(prompt: Prompt, select: Select = "object") -> PromptKind:
+    """The kind of a prompt."""
+    if select != "object":
+        return PromptKind.PLAIN
     if prompt.box is not None:
-        return "box"
+        return PromptKind.BOX
     if prompt.mask_input is not None and len(prompt.points):
-        return "further"
-    is_open = 0 < len(prompt.points) <= MOST_OPEN and bool((prompt.labels == 1).any())
-    return "open" if is_open and prompt.mask_input is None else "raw"
+        return PromptKind.CORRECTIVE
+    few = 0 < len(prompt.points) <= MAX_AMBIGUOUS_POINTS and bool((prompt.labels == 1).any())
+    return PromptKind.AMBIGUOUS if few and prompt.mask_input is None else PromptKind.PLAIN
 
 
-def _answer(found: Candidates, index: int, follows_prompt: PromptCheck | None) -> SelectedMask:
-    return SelectedMask(found.logits[index], float(found.scores[index]), float(found.stability[index]), follows_prompt)
+def reprompt_boxes(
+    decode: DecodePrompts, candidates: Candidates, prompt: Prompt
+) -> tuple[Candidates, NDArray[np.float64]]:
+    """Add the masks of the boxes of `REPROMPTED` to the candidates.
 
+    Where one of these breaks a constraint, the box of the single-mask candidate is decoded too: a jacket without the
+    head that was excluded, where the larger candidates are two jackets and two dogs.
 
-def _boxed(decode: DecodePrompts, mirrored: DecodePrompts | None, found: Candidates, prompt: Prompt) -> SelectedMask:
-    """Blend the answers to a box; with a mirror, also to a smaller and a larger box, and to all three in the mirror."""
-    if mirrored is not None:
-        others = [_grown(found.frame, prompt, share) for share in ALSO_BOXES]
-        found = _widened(found, decode(others), mirrored([prompt, *others]))
-    assert prompt.box is not None
-    logits, index, kept = blend_by_rank(found, prompt, box_rank_scores(found, prompt.box), _BOX_BLEND)
-    stability = float(stability_score(found.frame, logits[None])[0])
-    return SelectedMask(logits, float(found.scores[index]), stability, kept, mirrored is not None)
-
-
-def _further(mirrored: DecodePrompts | None, found: Candidates, prompt: Prompt) -> SelectedMask:
-    """Answer one more click on an earlier mask: the mean of the answers, each by its merit.
-
-    After several clicks the single-mask answer may take its place, and what misses the newest click is changed there,
-    see `anymask.prediction.corrective_clicks`.
-    """
-    if mirrored is not None:
-        found = _widened(found, mirrored([prompt]))
-    merits = corrective_rank_scores(corrective_rank_features(found.frame, found.logits, found.scores, prompt))
-    shares = np.exp((merits - merits.max()) / _FURTHER_BLEND)
-    mean, single = blend(found.logits, shares / shares.sum()), found.logits[SINGLE::ANSWERS].mean(0)
-    taken = choose_single_or_blend(found.frame, mean, single, prompt)
-    score = float(found.scores[SINGLE::ANSWERS].mean() if taken is single else found.scores[int(merits.argmax())])
-    logits = enforce_last_click(found.frame, taken, found.logits, prompt)
-    stability = float(stability_score(found.frame, logits[None])[0])
-    return SelectedMask(logits, score, stability, check_logits(found.frame, logits, prompt), mirrored is not None)
-
-
-def _widened(found: Candidates, *added: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Candidates:
-    """The candidates and those of further prompts: logits [B, 4, 256, 256] and scores [B, 4] each."""
-    logits = np.concatenate([found.logits, *(each.reshape(-1, *each.shape[2:]) for each, _ in added)])
-    return Candidates(found.frame, logits, np.concatenate([found.scores, *(each.ravel() for _, each in added)]))
-
-
-def _grown(frame: ResizeLongestSide, prompt: Prompt, share: float) -> Prompt:
-    assert prompt.box is not None
-    margin = share * np.tile(prompt.box[2:] - prompt.box[:2], 2) * [-1, -1, 1, 1]
-    box = np.clip(prompt.box + margin, 0, [frame.width, frame.height] * 2)
-    return replace(prompt, box=box)
-
-
-def _ask_again(decode: DecodePrompts, first: Candidates, prompt: Prompt) -> tuple[Candidates, NDArray[np.float64]]:
-    """Widen the choice by the answers to the boxes of `ASKED_AGAIN`.
-
-    Where one of these breaks a promise, the box of the single-mask answer is asked about too: a jacket without the head
-    that was excluded, where the larger answers are two jackets and two dogs.
+    Args:
+        decode: decodes prompts.
+        candidates: of the prompt, the single-mask one first.
+        prompt: points, at least one of them included.
 
     Returns:
-        All answers, and the worth of each.
+        All K candidates, and their rank scores, float64 [K].
     """
-    frame, included = first.frame, prompt.points[prompt.labels == 1]
-    kept = exclusions_followed(first, prompt)
-    asked = ASKED_AGAIN if kept is None or kept[[*ASKED_AGAIN]].all() else (*ASKED_AGAIN, SINGLE)
-    boxes = [frame.box_above(first.logits[index]) for index in asked]
+    frame, included = candidates.frame, prompt.points[prompt.labels == 1]
+    followed = exclusions_followed(candidates, prompt)
+    all_followed = followed is None or followed[[*REPROMPTED]].all()
+    boxes = [
+        frame.box_above(candidates.logits[index]) for index in (REPROMPTED if all_followed else (*REPROMPTED, SINGLE))
+    ]
     points, labels = (prompt.points, prompt.labels) if len(prompt.points) > 1 else (None, None)
-    again = [
+    prompts = [
         make_prompt((frame.width, frame.height), points=points, labels=labels, box=box)
         for box in boxes
         if box[2] > box[0] and box[3] > box[1]
     ]
-    logits, scores = [first.logits], [first.scores]
-    merits = [rank_scores(rank_features(frame, first.logits, first.scores, included, first.logits, False, kept))]
-    if again:
-        boxed, boxed_scores = (part[:, 0] for part in decode(again))
+    first = candidates.logits
+    logits, scores = [first], [candidates.scores]
+    ranks = [rank_scores(rank_features(frame, first, candidates.scores, included, first, False, followed))]
+    if prompts:
+        boxed, boxed_scores = (part[:, SINGLE] for part in decode(prompts))
         logits.append(boxed)
         scores.append(boxed_scores)
-        merits.append(rank_scores(rank_features(frame, boxed, boxed_scores, included, first.logits, True, kept)))
-    found = Candidates(frame, np.concatenate(logits), np.concatenate(scores))
-    return found, np.concatenate(merits)
+        ranks.append(rank_scores(rank_features(frame, boxed, boxed_scores, included, first, True, followed)))
+    return Candidates(frame, np.concatenate(logits), np.concatenate(scores)), np.concatenate(ranks)
+
+
+@dataclass(frozen=True)
+class _Decoders:
+    """What decodes prompts about an image, and about its mirror image if that is to contribute."""
+
+    decode: DecodePrompts
+    mirrored: DecodePrompts | None
+
+
+_Strategy = Callable[[_Decoders, Candidates, Prompt, Select], SelectedMask]
+"""Selects the mask of a prompt, given its four candidates."""
+
+
+def _segment_box(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
+    """Blend the candidates of a box; with a mirror, also those of a smaller and a larger box, and all mirrored."""
+    assert prompt.box is not None
+    if decoders.mirrored is not None:
+        others = [_with_margin(candidates.frame, prompt, share) for share in BOX_MARGINS]
+        candidates = _with_candidates(candidates, decoders.decode(others), decoders.mirrored([prompt, *others]))
+    logits, index, check = blend_by_rank(candidates, prompt, box_rank_scores(candidates, prompt.box), _BOX_BLEND)
+    stability = float(stability_score(candidates.frame, logits[None])[0])
+    mirrored = decoders.mirrored is not None
+    return SelectedMask(logits, float(candidates.scores[index]), stability, check, mirrored)
+
+
+def _segment_corrective(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
+    """The mean of the candidates, weighted by rank, with the newest click enforced.
+
+    After several clicks the single-mask candidate may take the place of the mean, see
+    `anymask.prediction.corrective_clicks`.
+    """
+    if decoders.mirrored is not None:
+        candidates = _with_candidates(candidates, decoders.mirrored([prompt]))
+    frame = candidates.frame
+    ranks = corrective_rank_scores(corrective_rank_features(frame, candidates.logits, candidates.scores, prompt))
+    weights = np.exp((ranks - ranks.max()) / _CORRECTIVE_BLEND)
+    mean = blend(candidates.logits, weights / weights.sum())
+    single = candidates.logits[SINGLE::CANDIDATES].mean(0)
+    chosen = choose_single_or_blend(frame, mean, single, prompt)
+    best = candidates.scores[SINGLE::CANDIDATES].mean() if chosen is single else candidates.scores[int(ranks.argmax())]
+    logits = enforce_last_click(frame, chosen, candidates.logits, prompt)
+    stability = float(stability_score(frame, logits[None])[0])
+    check = check_logits(frame, logits, prompt)
+    return SelectedMask(logits, float(best), stability, check, decoders.mirrored is not None)
+
+
+def _segment_ambiguous(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
+    """The candidate of highest rank, also among those of the boxes of the larger ones."""
+    candidates, ranks = reprompt_boxes(decoders.decode, candidates, prompt)
+    return _selected(candidates, *select_by_rank(candidates, prompt, ranks))
+
+
+def _segment_plain(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
+    """One of the candidates as it is."""
+    return _selected(candidates, *select_mask(candidates, prompt, select))
+
+
+_STRATEGIES: dict[PromptKind, _Strategy] = {
+    PromptKind.BOX: _segment_box,
+    PromptKind.CORRECTIVE: _segment_corrective,
+    PromptKind.AMBIGUOUS: _segment_ambiguous,
+    PromptKind.PLAIN: _segment_plain,
+}
+
+
+def _selected(candidates: Candidates, index: int, check: PromptCheck | None) -> SelectedMask:
+    scores, stability = candidates.scores, candidates.stability
+    return SelectedMask(candidates.logits[index], float(scores[index]), float(stability[index]), check)
+
+
+def _with_candidates(candidates: Candidates, *more: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Candidates:
+    """The candidates and those of further prompts: logits [B, 4, 256, 256] and scores [B, 4] each."""
+    logits = np.concatenate([candidates.logits, *(each.reshape(-1, *each.shape[2:]) for each, _ in more)])
+    scores = np.concatenate([candidates.scores, *(each.ravel() for _, each in more)])
+    return Candidates(candidates.frame, logits, scores)
+
+
+def _with_margin(frame: ResizeLongestSide, prompt: Prompt, share: float) -> Prompt:
+    """The prompt with a box that is larger by a share of its sides, within the image."""
+    assert prompt.box is not None
+    margin = share * np.tile(prompt.box[2:] - prompt.box[:2], 2) * [-1, -1, 1, 1]
+    box = np.clip(prompt.box + margin, 0, [frame.width, frame.height] * 2)
+    return replace(prompt, box=box)

@@ -1,9 +1,9 @@
-"""How likely each answer is to be the object that a person pointed at.
+"""How likely each candidate is the object that a person clicked on.
 
-The model's predicted IoU says how well an answer follows *some* object; it does not say which of the head, the dog
-and both dogs was meant. What helps is how a click lies in an answer (people click the middle of what they mean), its
-size and borders, and how the answers relate to each other. `ranking.json` weighs these; `python -m
-training.ranking` made it, and prints how well it does on photographs that it was not made from.
+The model's predicted IoU says how well a mask follows *some* object; it does not say which of the head, the dog and
+both dogs was meant. What helps is where the click lies in the mask (people click the middle of what they mean), its
+size and borders, and how the candidates relate to each other. `ranking.json` has the weights of these features;
+`python -m training.ranking` made it, and prints how well it does on photographs that it was not made from.
 """
 
 from __future__ import annotations
@@ -24,49 +24,50 @@ from anymask.structures.transforms import ResizeLongestSide
 RANK_FEATURES = (
     "size", "score", "stability", "largest", "smallest", "same_as_0", "same_as_1", "same_as_2", "same_as_3",
     "border", "sides", "left_right", "depth", "off_centre", "filled", "convex", "one_piece", "pieces", "extent",
-    "again",
+    "reprompted",
 )  # fmt: skip
-"""What is looked at, in the order of the columns of `rank_features`."""
+"""The columns of `rank_features`, in order."""
 
-FURTHER = ("score", "stability", "same_as_before", "kept", "single", "single_later", "size")
-"""What is looked at for a further click, in the order of the columns of `corrective_rank_features`."""
+CORRECTIVE_FEATURES = ("score", "stability", "same_as_before", "points_followed", "single", "single_later", "size")
+"""The columns of `corrective_rank_features`, in order."""
 
 _LATE = 5
-"""The click from which on nothing changes any more: sequences of five were learned from."""
+"""The number of clicks from which on the weights are the same: training used sequences of five."""
 
 _CLIP = 4.0
-"""Evidence counts at most this many standard deviations, so that a strange picture cannot turn the scales."""
+"""Features are clipped to this many standard deviations, so that one outlier does not decide."""
 
 
 def rank_scores(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weigh the evidence for each answer: float64 [K, 20] → [K]; only differences mean anything; NaN weighs nothing."""
-    return _weighed(features, "clicks")
+    """Rank scores from features, float64 [K, 20] → [K]; only differences count; NaN adds nothing."""
+    return _weighted_sum(features, "clicks")
 
 
 def corrective_rank_scores(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same for a further click: float64 [K, 7] → [K]."""
-    return _weighed(features, "corrective_clicks")
+    """The same for a corrective click, float64 [K, 7] → [K]."""
+    return _weighted_sum(features, "corrective_clicks")
 
 
-def _weighed(features: NDArray[np.float64], section: str) -> NDArray[np.float64]:
+def _weighted_sum(features: NDArray[np.float64], section: str) -> NDArray[np.float64]:
+    """Standardised features, float64 [K, N], times their weights: float64 [K]."""
     mean, deviation, weight = _weights(section)
-    weighed: NDArray[np.float64] = np.nan_to_num(np.clip((features - mean) / deviation, -_CLIP, _CLIP)) @ weight
-    return weighed
+    total: NDArray[np.float64] = np.nan_to_num(np.clip((features - mean) / deviation, -_CLIP, _CLIP)) @ weight
+    return total
 
 
 def corrective_rank_features(
     frame: ResizeLongestSide, logits: NDArray[np.float32], scores: NDArray[np.float32], prompt: Prompt
 ) -> NDArray[np.float64]:
-    """Gather what speaks for each of K answers to one more click on an earlier mask.
+    """Features of K candidates of one more click on an earlier mask.
 
     Args:
-        frame: the photo's geometry.
-        logits: float32 [K, 256, 256], K a multiple of 4, the single-mask answer first in each four.
+        frame: the image's geometry in the model.
+        logits: float32 [K, 256, 256], K a multiple of 4, the single-mask candidate first in each four.
         scores: float32 [K].
         prompt: all clicks so far, and the earlier mask's logits.
 
     Returns:
-        float64 [K, 7], columns as in `FURTHER`.
+        float64 [K, 7], columns as in `CORRECTIVE_FEATURES`.
     """
     assert prompt.mask_input is not None
     columns, rows = frame.valid_logits()
@@ -96,22 +97,22 @@ def rank_features(
     scores: NDArray[np.float32],
     points: NDArray[np.float64],
     first: NDArray[np.float32],
-    again: bool,
-    kept: NDArray[np.bool_] | None = None,
+    reprompted: bool,
+    followed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """Gather what speaks for each of K answers.
+    """Features of K candidates of a click.
 
     Args:
-        frame: the photo's geometry.
+        frame: the image's geometry in the model.
         logits: float32 [K, 256, 256].
         scores: float32 [K].
-        points: [N, 2], N ≥ 1, the included points, in pixels of the photo.
-        first: float32 [4, 256, 256], the answers to the click itself, single-mask one first.
-        again: whether these are answers to the box of an earlier answer.
-        kept: bool [4], which of `first` keep the prompt; None for all. To be like one that breaks it says nothing.
+        points: [N, 2], N ≥ 1, the included points, in pixels of the image.
+        first: float32 [4, 256, 256], the candidates of the click itself, the single-mask one first.
+        reprompted: whether the candidates are those of the box of an earlier candidate.
+        followed: bool [4], which of `first` follow the prompt; None for all. Similarity to the others is no feature.
 
     Returns:
-        float64 [K, 20], columns as in `RANK_FEATURES`; NaN where there is nothing to say.
+        float64 [K, 20], columns as in `RANK_FEATURES`; NaN where a feature is missing.
     """
     columns, rows = frame.valid_logits()
     seen = logits[:, :rows, :columns]
@@ -130,37 +131,37 @@ def rank_features(
     table[:, 2] = (seen > 4).sum((1, 2)) / np.maximum((seen > -4).sum((1, 2)), 1)
     table[:, 3] = np.log(multimask.max() / least + 1e-3)
     table[:, 4] = np.log(multimask.min() / least + 1e-3)
-    table[:, 5:9] = same if kept is None else np.where(kept, same, np.nan)
+    table[:, 5:9] = same if followed is None else np.where(followed, same, np.nan)
     edges = np.stack([masks[:, 0].mean(1), masks[:, -1].mean(1), masks[:, :, 0].mean(1), masks[:, :, -1].mean(1)], 1)
     table[:, 9] = (edges[:, :2].sum(1) * columns + edges[:, 2:].sum(1) * rows) / (2 * (rows + columns))
     table[:, 10] = (edges > 0.02).sum(1)
     table[:, 11] = edges[:, 2:].mean(1)
     for row, mask in zip(table, masks, strict=True):
         row[12:19] = _shape(mask, at)
-    table[:, 19] = again
+    table[:, 19] = reprompted
     return table
 
 
 def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
-    """The columns from "depth" to "extent" of one mask, bool [rows, columns], clicked at cells [N, 2]."""
+    """The columns from "depth" to "extent" of one mask, bool [rows, columns], clicked at cells (column, row), int64 [N, 2]."""
     import cv2
 
     area = int(np.count_nonzero(mask))
     if not area:
         return 0.0, 4.0, 1.0, 1.0, 1.0, 0.0, 0.0
-    picture = np.pad(mask.view(np.uint8), 1)  # what lies outside the photo is not the object
-    x, y, width, height = cv2.boundingRect(picture)
-    picture = np.ascontiguousarray(picture[y - 1 : y + height + 1, x - 1 : x + width + 1])
+    image = np.pad(mask.view(np.uint8), 1)  # what lies outside the image is not the object
+    x, y, width, height = cv2.boundingRect(image)
+    image = np.ascontiguousarray(image[y - 1 : y + height + 1, x - 1 : x + width + 1])
     inner = at - [x - 2, y - 2]
     held = np.all((inner >= 0) & (inner < [width + 2, height + 2]), axis=1)
-    depths = cv2.distanceTransform(picture, cv2.DIST_L2, 5)
+    depths = cv2.distanceTransform(image, cv2.DIST_L2, 5)
     depth = np.where(held, depths[tuple(np.where(held[:, None], inner, 0).T[::-1])], 0.0).mean() / max(depths.max(), 1)
-    moments = cv2.moments(picture, binaryImage=True)
+    moments = cv2.moments(image, binaryImage=True)
     centre = np.array([moments["m10"], moments["m01"]]) / area
     off = np.hypot(*(centre - inner).mean(0)) / np.sqrt(area)
-    outlines, _ = cv2.findContours(picture, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    outlines, _ = cv2.findContours(image, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
-    parts, _, stats, _ = cv2.connectedComponentsWithStats(picture)
+    parts, _, stats, _ = cv2.connectedComponentsWithStats(image)
     largest = int(stats[1:, cv2.CC_STAT_AREA].max())
     return (
         float(depth), float(off), area / (width * height), area / max(hull, area), largest / area,
@@ -171,5 +172,7 @@ def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
 @cache
 def _weights(section: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     table = json.loads((files("anymask.prediction") / "ranking.json").read_text(encoding="utf-8"))
-    rows = np.array([table[section][name] for name in (RANK_FEATURES if section == "clicks" else FURTHER)], np.float64)
+    rows = np.array(
+        [table[section][name] for name in (RANK_FEATURES if section == "clicks" else CORRECTIVE_FEATURES)], np.float64
+    )
     return cast("tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]", tuple(rows.T))

@@ -1,10 +1,10 @@
-"""Look again: at the photo in a mirror, and at the object alone in the photo's full resolution.
+"""Refine a mask with further passes of the encoder: on the mirrored image, and on a window around the object.
 
-The model sees a photo at 1,024 pixels and answers on 256×256 cells. Two things help, each for one more pass of the
-encoder. In a mirror the model errs in other places, so the mean of both answers follows the object more closely. And
-in a window around the object the model answers on finer cells; where the photo has more pixels than the model saw, it
-also sees details that were lost. Without those its answer alone is worse, but the mean of both is better (measured:
-docs/explanation/quality.md).
+The model sees an image at 1,024 pixels and returns logits of 256×256 cells. Two things help, each for one more pass of
+the encoder. On the mirrored image the model errs in other places, so the mean of both masks follows the object more
+closely (test-time augmentation). In a window around the object the cells are finer; where the image has more pixels
+than the model saw, details that were lost appear. Without those the window's mask alone is worse, but the mean of both
+is better (measured: docs/explanation/quality.md).
 """
 
 from __future__ import annotations
@@ -18,117 +18,126 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.prediction.options import Refine
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.selection import check_logits
-from anymask.prediction.window import DETAIL, Detail, seam_ramp
+from anymask.prediction.window import DETAIL, Detail, ImageWindow, seam_ramp
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt
+from anymask.structures.prompt_check import PromptCheck
 from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, warp_logits
 
-Look = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestSide]]
-"""Runs the encoder on pixels, uint8 [H, W, 3]."""
+EncodeWindow = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestSide]]
+"""Pixels of a window, uint8 [H, W, 3] → its decoder and its geometry in the model."""
 
 UNSTABLE = 0.92
-"""Answers to clicks below this stability are asked about in the mirror."""
-LARGER = 1.4
-"""How many times larger than before a window must show the object to be looked at after a box, and with "max"."""
+"""Masks of clicks below this stability are decoded on the mirrored image, too."""
+MIN_ENLARGEMENT = 1.4
+"""How many times larger a window must show the object to be encoded after a box, and with "max"."""
 
 _MARGIN = 0.5
 _AGREEMENT = 0.8
 _DETAIL_AGREEMENT = 0.7
-_TRUST_IN_DETAIL, _TRUST_IN_SIZE = 2 / 3, 1 / 2
+_DETAIL_WEIGHT, _SIZE_WEIGHT = 2 / 3, 1 / 2
+"""Weight of the window's logits where it shows finer detail, and where it shows the object larger only."""
 
 
 @dataclass(frozen=True, eq=False)
 class Refiner:
-    """Looks again at one photo.
+    """Refines masks of one image.
 
     Args:
-        pixels: uint8 [H, W, 3], the photo.
-        frame: its geometry.
-        mirrored: asks about the mirrored photo, see `through_mirror`.
-        look: encodes a window.
+        pixels: uint8 [H, W, 3], the image.
+        frame: its geometry in the model.
+        mirrored: decodes prompts about the mirrored image, see `anymask.prediction.flip_tta.through_mirror`.
+        encode_window: encodes a window.
     """
 
     pixels: NDArray[np.uint8]
     frame: ResizeLongestSide
     mirrored: DecodePrompts
-    look: Look
+    encode_window: EncodeWindow
 
-    def refined(self, answer: SelectedMask, prompt: Prompt, refine: Refine) -> tuple[SelectedMask, Detail | None]:
-        """Improve one answer by looking again.
+    def refine(self, selected: SelectedMask, prompt: Prompt, refine: Refine) -> tuple[SelectedMask, Detail | None]:
+        """Refine one mask.
 
         Args:
-            answer: as chosen.
-            prompt: what was asked.
-            refine: "auto": in the mirror if the answer is unstable and the mirror was not asked yet, and in a window if
-                that shows the object larger (after a box) or `DETAIL` times finer: at most two passes of the encoder,
-                of which the first serves the whole photo. "max": both, if a window shows the object larger. "off": the
-                answer as it is.
+            selected: the mask.
+            prompt: that it is the mask of.
+            refine: "auto": by the mirrored image if the mask is unstable and the mirror did not contribute yet, and by
+                a window if that shows the object larger (after a box) or `DETAIL` times finer: at most two passes of
+                the encoder, of which the first serves the whole image. "max": both, if a window shows the object
+                larger. "off": not at all.
 
         Returns:
-            The answer, and the detail that replaces its mask inside a window. An improvement that breaks more of the
-            prompt's promises, or finds another object, is not taken.
+            The mask, and the detail that replaces it inside a window. What breaks more of the prompt's constraints, or
+            shows another object, is not used.
         """
-        if refine == "off" or not (answer.logits > 0).any():
-            return answer, None
-        if not answer.mirrored and (refine == "max" or answer.stability < UNSTABLE):
-            answer = self._in_the_mirror(answer, prompt)
-        return answer, self._in_detail(answer, prompt, refine == "max" or prompt.box is not None)
+        if refine == "off" or not (selected.logits > 0).any():
+            return selected, None
+        if not selected.mirrored and (refine == "max" or selected.stability < UNSTABLE):
+            selected = self._with_mirror(selected, prompt)
+        return selected, self._detail(selected, prompt, refine == "max" or prompt.box is not None)
 
-    def _in_the_mirror(self, answer: SelectedMask, prompt: Prompt) -> SelectedMask:
-        box = prompt.box if prompt.box is not None else self.frame.box_above(answer.logits)
+    def _with_mirror(self, selected: SelectedMask, prompt: Prompt) -> SelectedMask:
+        """The mean with the mask of the same box on the mirrored image."""
+        box = prompt.box if prompt.box is not None else self.frame.box_above(selected.logits)
         if not (box[2] > box[0] and box[3] > box[1]):
-            return answer
-        (seen, *_), *_ = self.mirrored([make_prompt((self.frame.width, self.frame.height), box=box)])[0]
-        if iou(seen > 0, answer.logits > 0) < _AGREEMENT:
-            return answer
-        mean: NDArray[np.float32] = (seen + answer.logits) / np.float32(2)
-        kept = check_logits(self.frame, mean, prompt)
-        return answer if _worse(kept, answer.follows_prompt) else replace(answer, logits=mean, follows_prompt=kept)
+            return selected
+        (mirrored, *_), *_ = self.mirrored([make_prompt((self.frame.width, self.frame.height), box=box)])[0]
+        if iou(mirrored > 0, selected.logits > 0) < _AGREEMENT:
+            return selected
+        mean: NDArray[np.float32] = (mirrored + selected.logits) / np.float32(2)
+        check = check_logits(self.frame, mean, prompt)
+        return (
+            selected
+            if _is_worse(check, selected.follows_prompt)
+            else replace(selected, logits=mean, follows_prompt=check)
+        )
 
-    def _in_detail(self, answer: SelectedMask, prompt: Prompt, if_larger: bool) -> Detail | None:
+    def _detail(self, selected: SelectedMask, prompt: Prompt, if_larger: bool) -> Detail | None:
+        """The mask inside a window around it; None if a window shows no more, or another object."""
         width, height = self.frame.width, self.frame.height
-        box = self.frame.box_above(answer.logits)
+        box = self.frame.box_above(selected.logits)
         x0, y0, x1, y1 = window = _window(box, (width, height))
         side = max(x1 - x0, y1 - y0)
         finer, larger = max(width, height) / max(side, MODEL_SIDE), max(width, height) / max(side, 1)
-        if side <= 0 or not (finer >= DETAIL or (if_larger and larger >= LARGER)):
+        if side <= 0 or not (finer >= DETAIL or (if_larger and larger >= MIN_ENLARGEMENT)):
             return None
-        decode, frame = self.look(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
-        asked = self._asked_in(window, box, prompt)
-        (seen,) = segment_prompts(decode, frame, [asked], "object")
-        before = warp_logits(answer.logits, self.frame.logit_grid(), frame.logit_grid(window))
-        if iou(seen.logits > 0, before > 0) < _DETAIL_AGREEMENT:
+        decode, frame = self.encode_window(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
+        window_prompt = _prompt_in_window(window, box, prompt)
+        (closer,) = segment_prompts(decode, frame, [window_prompt], "object")
+        whole = warp_logits(selected.logits, self.frame.logit_grid(), frame.logit_grid(window))
+        if iou(closer.logits > 0, whole > 0) < _DETAIL_AGREEMENT:
             return None
-        trust = _TRUST_IN_DETAIL if finer >= DETAIL else _TRUST_IN_SIZE
-        share = trust * seam_ramp(frame, window, (width, height))
-        blended = (before + share * (seen.logits - before)).astype(np.float32)
-        if len(asked.points) and _worse(check_logits(frame, blended, asked), answer.follows_prompt):
+        weight = (_DETAIL_WEIGHT if finer >= DETAIL else _SIZE_WEIGHT) * seam_ramp(frame, window, (width, height))
+        mean = (whole + weight * (closer.logits - whole)).astype(np.float32)
+        check = check_logits(frame, mean, window_prompt)
+        if len(window_prompt.points) and _is_worse(check, selected.follows_prompt):
             return None
-        return Detail(window, frame, blended)
-
-    def _asked_in(self, window: tuple[int, int, int, int], box: ArrayLike, prompt: Prompt) -> Prompt:
-        """The same question in a window: the box that was asked for, or the answer's, and the points inside."""
-        x0, y0, x1, y1 = window
-        limits = [x1 - x0, y1 - y0] * 2
-        asked = np.clip(np.subtract(box if prompt.box is None else prompt.box, [x0, y0] * 2), 0, limits)
-        if not (asked[2:] > asked[:2]).all():
-            asked = np.subtract(box, [x0, y0] * 2)
-        clicks = (prompt.points >= [x0, y0]).all(1) & (prompt.points < [x1, y1]).all(1)
-        return make_prompt(
-            (x1 - x0, y1 - y0),
-            points=prompt.points[clicks] - [x0, y0] if clicks.any() else None,
-            labels=prompt.labels[clicks] if clicks.any() else None,
-            box=asked,
-        )
+        return Detail(window, frame, mean)
 
 
-def _window(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box with a margin, inside the photo."""
+def _prompt_in_window(window: ImageWindow, box: ArrayLike, prompt: Prompt) -> Prompt:
+    """The same prompt in pixels of a window: its box or that of the mask, xyxy [4], and the points inside."""
+    x0, y0, x1, y1 = window
+    limits = [x1 - x0, y1 - y0] * 2
+    inner = np.clip(np.subtract(box if prompt.box is None else prompt.box, [x0, y0] * 2), 0, limits)
+    if not (inner[2:] > inner[:2]).all():
+        inner = np.subtract(box, [x0, y0] * 2)
+    clicks = (prompt.points >= [x0, y0]).all(1) & (prompt.points < [x1, y1]).all(1)
+    return make_prompt(
+        (x1 - x0, y1 - y0),
+        points=prompt.points[clicks] - [x0, y0] if clicks.any() else None,
+        labels=prompt.labels[clicks] if clicks.any() else None,
+        box=inner,
+    )
+
+
+def _window(box: ImageWindow, size: tuple[int, int]) -> ImageWindow:
+    """The box with a margin, inside an image of (width, height)."""
     margin = int(_MARGIN * max(box[2] - box[0], box[3] - box[1], 64))
     return (
         max(box[0] - margin, 0), max(box[1] - margin, 0), min(box[2] + margin, size[0]), min(box[3] + margin, size[1]),
     )  # fmt: skip
 
 
-def _worse(kept: object, before: object) -> bool:
-    return bool(before) and not kept
+def _is_worse(check: PromptCheck | None, before: PromptCheck | None) -> bool:
+    return bool(before) and not check

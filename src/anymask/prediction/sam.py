@@ -145,7 +145,7 @@ class SamImage(EncodedImage):
         )
         refiner = Refiner(self.pixels, self.transform, mirrored, self._encode_window)
         return [
-            self.to_mask(*refiner.refined(each, prompt, refine), index)
+            self.to_mask(*refiner.refine(each, prompt, refine), index)
             for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
         ]
 

@@ -1,4 +1,4 @@
-"""A `Segmenter` is a model that is ready to look at photos."""
+"""A `Segmenter` is a loaded model: it encodes images."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def load(
         precision: "f32", "bf16", "int8" (the encoder of mobile-sam), or "auto": bf16 where the CPU has it.
         threads: CPU threads for one call; None leaves it to the engine.
         device: "cpu", "cuda", "coreml", or "auto": a CUDA GPU if the installed ONNX Runtime has and can use one,
-            else the CPU. A device that was named is used or refused, never swapped.
-        store: keep embeddings on disk, so that a photo is encoded once for all processes.
-        allow: licences of weights that may be used; None asks the variable ANYMASK_ALLOW.
-        progress: told about downloads.
+            else the CPU. A named device is used or refused, never replaced.
+        store: keep embeddings on disk, so that an image is encoded once for all processes.
+        allow: licences of weights that may be used; None reads the variable ANYMASK_ALLOW.
+        progress: called with the progress of downloads.
         options: of the model's family; FastSAM takes `imgsz`, `conf`, `iou` and `max_det`, see
             `anymask.models.fastsam.model`, and SAM takes none.
 
     Raises:
         ModelError: unknown model, engine, precision, device or option.
-        WeightsError: the weights cannot be had, are damaged, or their licence is not allowed.
+        WeightsError: the weights cannot be fetched, are damaged, or their licence is not allowed.
         EngineError: the engine is missing or cannot do this.
     """
     started = time.perf_counter()
@@ -85,7 +85,7 @@ _IMAGE_TYPES = {
 
 
 class Segmenter:
-    """A model that is ready to look at photos. Holds no photo; safe to use from several threads at once.
+    """A loaded model. Holds no image; safe to use from several threads at once.
 
     Attributes:
         model: its name.
@@ -112,14 +112,14 @@ class Segmenter:
         self._runtime = Runtime(model, family, self.provenance, self.encode, self.detector_options)
 
     def encode(self, source: ImageSource | Image, **options: Any) -> EncodedImage:
-        """Look at a photo once, so that any number of prompts can be answered in milliseconds.
+        """Encode an image once, so that any number of prompts takes milliseconds each.
 
         Args:
             source: a path, bytes, a file, a PIL image, an array [H, W, 3] of uint8 RGB, or an opened `Image`.
-            options: of `anymask.open_image`, for example `window` for 16-bit pictures.
+            options: of `anymask.open_image`, for example `window` for 16-bit images.
 
         Raises:
-            ImageError: the picture cannot be read, or breaks a limit.
+            ImageError: the image cannot be read, or breaks a limit.
         """
         image = source if isinstance(source, Image) else open_image(source, **options)
         started = time.perf_counter()
@@ -144,7 +144,7 @@ class Segmenter:
         return image_type
 
     def embedding_path(self, image: Image) -> Path | None:
-        """Where the embedding of a picture is kept on disk, whether it is there or not; None without a store."""
+        """Path of an image's embedding on disk, whether it exists or not; None without a store."""
         return None if self._store is None else self._store.path(image.pixel_hash, *self._key)
 
     def _stored(self, image: Image) -> NDArray[np.float32] | None:

@@ -13,15 +13,14 @@ from anymask.errors import PromptError
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 ImageWindow = tuple[int, int, int, int]
-"""(x_min, y_min, x_max, y_max) in pixels of the photo, maxima exclusive."""
+"""(x_min, y_min, x_max, y_max) in pixels of the image, maxima exclusive."""
 
-
-LEAST_SIDE = 768
-"""Windows are at least this long: of fewer pixels the model would be shown an enlargement, which it reads worse."""
+MIN_SIDE = 768
+"""Windows are at least this long: of fewer pixels the model would see an enlargement, which it segments worse."""
 
 
 SNAP = 128
-"""Sides of the smallest windows lie on a grid of so many pixels; small moves of the view keep the window."""
+"""Sides of the smallest windows lie on a grid of this many pixels; small moves of the view keep the window."""
 
 
 _SEAM_CELLS = 12
@@ -29,29 +28,29 @@ _SEAM_CELLS = 12
 
 
 def window_for(size: tuple[int, int], visible: Sequence[float]) -> ImageWindow | None:
-    """Find the window to look at for what is visible.
+    """Find the window to encode for the visible part of an image.
 
     Args:
-        size: (width, height) of the photo.
-        visible: [x_min, y_min, x_max, y_max] in pixels of the photo; what lies outside is cut off.
+        size: (width, height) of the image.
+        visible: [x_min, y_min, x_max, y_max] in pixels of the image; what lies outside is cut off.
 
     Returns:
-        A window that holds all that is visible; None if it would not show the photo `DETAIL` times as fine as the model
-        saw it whole.
+        A window that contains the visible part; None if it would not show the image `DETAIL` times as fine as the model
+        saw the whole.
 
     Raises:
-        PromptError: four numbers that enclose nothing of the photo.
+        PromptError: four numbers that enclose nothing of the image.
     """
     low = [max(0.0, visible[axis]) for axis in (0, 1)]
     high = [min(float(size[axis]), visible[axis + 2]) for axis in (0, 1)]
     if not all(a < b for a, b in zip(low, high, strict=True)):
-        shown = [round(edge, 2) for edge in visible]
-        raise PromptError(f"the window {shown} shows nothing of the photo, which is {size[0]}x{size[1]}")
-    longest = max(LEAST_SIDE, high[0] - low[0], high[1] - low[1])
-    step = SNAP * 2 ** int(math.log2(longest / LEAST_SIDE))
+        edges = [round(edge, 2) for edge in visible]
+        raise PromptError(f"the window {edges} shows nothing of the image, which is {size[0]}x{size[1]}")
+    longest = max(MIN_SIDE, high[0] - low[0], high[1] - low[1])
+    step = SNAP * 2 ** int(math.log2(longest / MIN_SIDE))
     sides = []
     for axis in (0, 1):
-        more = max(0.0, LEAST_SIDE - (high[axis] - low[axis])) / 2
+        more = max(0.0, MIN_SIDE - (high[axis] - low[axis])) / 2
         start = math.floor(max(0.0, low[axis] - more) / step) * step
         end = math.ceil(min(size[axis], high[axis] + more) / step) * step
         sides.append((start, min(end, size[axis])))
@@ -62,7 +61,7 @@ def window_for(size: tuple[int, int], visible: Sequence[float]) -> ImageWindow |
 
 
 def seam_ramp(frame: ResizeLongestSide, window: ImageWindow, size: tuple[int, int]) -> NDArray[np.float32]:
-    """0 at the sides at which the window cuts the photo, 1 a few cells further in: float32 [256, 256]."""
+    """0 at the sides at which the window cuts the image, 1 a few cells further in: float32 [256, 256]."""
     sides = []
     for axis, count in enumerate(frame.valid_logits()):
         at = np.arange(LOGIT_SIDE, dtype=np.float32)
@@ -77,26 +76,32 @@ def seam_ramp(frame: ResizeLongestSide, window: ImageWindow, size: tuple[int, in
 
 
 DETAIL = 2.0
-"""How many times more of the photo's pixels per cell than before a window must show to be looked at after a click."""
+"""How many times finer a window must show the image to be encoded after a click."""
 
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """What was seen of an object in a window of the photo.
+    """The mask of an object inside a window of the image.
 
     Attributes:
-        window: (x_min, y_min, x_max, y_max) in pixels of the photo.
+        window: (x_min, y_min, x_max, y_max) in pixels of the image.
         frame: geometry of the window in the model.
         logits: float32 [256, 256], in the window's own padded frame.
     """
 
-    window: tuple[int, int, int, int]
+    window: ImageWindow
     frame: ResizeLongestSide
     logits: NDArray[np.float32]
 
 
 def render(frame: ResizeLongestSide, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.bool_]:
-    """Make the mask in full size, bool [H, W], with its detail in the window's place."""
+    """The mask in full size, bool [H, W], with its detail inside the window.
+
+    Args:
+        frame: the image's geometry in the model.
+        logits: float32 [256, 256].
+        detail: None for none.
+    """
     mask = frame.upscale(logits)
     if detail is not None:
         x0, y0, x1, y1 = detail.window
@@ -105,7 +110,7 @@ def render(frame: ResizeLongestSide, logits: NDArray[np.float32], detail: Detail
 
 
 def render_logits(frame: ResizeLongestSide, logits: NDArray[np.float32], detail: Detail | None) -> NDArray[np.float32]:
-    """Make the logits in full size, float32 [H, W], with their detail in the window's place."""
+    """The logits in full size, float32 [H, W], with their detail inside the window; arguments as for `render`."""
     full = frame.interpolate(logits)
     if detail is not None:
         x0, y0, x1, y1 = detail.window

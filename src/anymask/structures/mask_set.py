@@ -19,6 +19,7 @@ from anymask.structures.provenance import ImageRecord, Provenance
 
 if TYPE_CHECKING:
     import PIL.Image
+    from typing_extensions import Self
 
     from anymask.io.image import Image
     from anymask.structures.prompt import Prompt
@@ -121,13 +122,70 @@ class MaskSet(Sequence[Mask]):
     def __getitem__(self, index: int) -> Mask: ...
 
     @overload
-    def __getitem__(self, index: slice) -> MaskSet: ...
+    def __getitem__(self, index: slice) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> Mask | MaskSet:
+    def __getitem__(self, index: int | slice) -> Mask | Self:
         if not isinstance(index, slice):
             return self._masks[index]
+        return self._take(range(len(self))[index])
+
+    @property
+    def arrays(self) -> NDArray[np.bool_]:
+        """All masks in full size, bool [N, H, W]; made at each call, one byte a pixel."""
+        width, height = self.size
+        arrays = np.zeros((len(self), height, width), np.bool_)
+        for array, mask in zip(arrays, iter_bounded(self._masks), strict=True):
+            x0, y0, x1, y1 = mask.box
+            array[y0:y1, x0:x1] = mask.array[y0:y1, x0:x1]
+        return arrays
+
+    @property
+    def boxes(self) -> NDArray[np.int64]:
+        """The masks' tight boxes, int64 [N, 4], xyxy in pixels, maxima exclusive."""
+        return np.array([mask.box for mask in iter_bounded(self._masks)], np.int64).reshape(-1, 4)
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """The masks' scores, float32 [N]; NaN for a mask without one."""
+        return np.array([np.nan if mask.score is None else mask.score for mask in self._masks], np.float32)
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The masks' labels."""
+        return [mask.label for mask in self._masks]
+
+    def filter(
+        self,
+        *,
+        min_area: float = 0,
+        max_area: float | None = None,
+        min_score: float | None = None,
+        label: str | Sequence[str] | None = None,
+    ) -> Self:
+        """The masks that meet all conditions, in their order and colours.
+
+        Args:
+            min_area: least area, in pixels.
+            max_area: greatest area, in pixels.
+            min_score: least score; masks without a score do not meet it.
+            label: one label or several.
+        """
+        labels = None if label is None else {label} if isinstance(label, str) else set(label)
+        indices = [
+            index
+            for index, mask in enumerate(iter_bounded(self._masks))
+            if mask.area >= min_area
+            and (max_area is None or mask.area <= max_area)
+            and (min_score is None or (mask.score is not None and mask.score >= min_score))
+            and (labels is None or mask.label in labels)
+        ]
+        return self._take(indices)
+
+    def _take(self, indices: Sequence[int]) -> Self:
+        """The same result with only some of its masks."""
         part = copy.copy(self)
-        part._masks, part.colour_indices = self._masks[index], self.colour_indices[index]
+        part._masks = tuple(self._masks[index] for index in indices)
+        part.colour_indices = tuple(self.colour_indices[index] for index in indices)
         return part
 
     def union(self) -> NDArray[np.bool_]:

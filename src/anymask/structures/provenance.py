@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
-from functools import wraps
 from os import PathLike, fspath
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
-
-Arguments = ParamSpec("Arguments")
-
-
-class HasProvenance(Protocol):
-    """A result with provenance."""
-
-    provenance: Provenance
-
-
-Result = TypeVar("Result", bound=HasProvenance)
-
-
-_NOT_OPTIONS = {
-    "points", "labels", "box", "boxes", "mask_input", "previous", "objects",  # are in the prompts,
-    "coordinates", "box_format",  # and these, in pixels
-    "text", "detector", "search",  # are in the call that `segment_text` records
-    "stop", "progress", "estimate",  # change no mask of the result
-}  # fmt: skip
-
-
-_BEFORE_GROUPING = ("objects", "points", "labels", "box", "boxes", "coordinates", "box_format")
-"""Recorded where points were grouped, because the prompts of such a result are those of the groups."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +38,6 @@ class Call:
     def followed_by(self, name: str, **options: Any) -> Call:
         """The same call with one more step."""
         return replace(self, then=(*self.then, (name, {key: plain(value) for key, value in options.items()})))
-
-
-def recorded(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let a method that returns masks record its call in their `provenance`.
-
-    A call that is recorded already stays: the method passed its arguments on to another one.
-    """
-    signature = inspect.signature(method)
-
-    @wraps(method)
-    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        result = method(*arguments, **named)
-        if not result.provenance.call.name:
-            bound = signature.bind(*arguments, **named)
-            bound.apply_defaults()
-            options = {
-                name: plain(value) for name, value in list(bound.arguments.items())[1:] if name not in _NOT_OPTIONS
-            }
-            if bound.arguments.get("objects") == "auto":
-                options |= {name: plain(bound.arguments[name]) for name in _BEFORE_GROUPING}
-            if (count := getattr(result, "stopped_after", None)) is not None:
-                options["stopped_after"] = count
-            result.provenance = replace(result.provenance, call=Call(method.__name__, options))
-        return result
-
-    return call
 
 
 def plain(value: Any) -> Any:
