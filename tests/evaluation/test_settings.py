@@ -22,6 +22,10 @@ def test_what_is_not_named_stays() -> None:
     assert (BASE.differing(other), other.differing(BASE)) == ("precision=auto refine=auto", "precision=f32 refine=off")
 
 
+def test_a_runtime_value_may_be_left_to_the_default() -> None:
+    assert Setting("clicks", {"model": "mobile-sam", "threads": None}).runtime["threads"] is None
+
+
 def test_numbers_are_read_as_what_they_are() -> None:
     asked = Setting("everything").changed("points-per-side=64 pred_iou_thresh=0.5 sampling=grid")
     assert asked.options == {"points_per_side": 64, "pred_iou_thresh": 0.5, "sampling": "grid"}

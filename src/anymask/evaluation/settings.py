@@ -32,7 +32,7 @@ _OPTIONS: dict[str, dict[str, Option]] = {
     },
 }
 _RUNTIME = {
-    name: Option(name, None, "Of `anymask.load`.", kind)
+    name: Option(name, None, "Of `anymask.load`.", kind, optional=True)
     for name, kind in {"model": str, "engine": str, "precision": str, "threads": int, "device": str}.items()
 }
 _KINDS: dict[type | None, str] = {str: "a word", int: "a whole number", float: "a number"}
