@@ -25,7 +25,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The catalogue's name of the family: "sam" or "fastsam"."""
+        """The catalogue's name of the family."""
         ...
 
     @property
@@ -50,7 +50,8 @@ class Model(Protocol):
             pixels: uint8 [H, W, 3], RGB.
 
         Returns:
-            float32, the embedding that `decode` takes; its shape depends on the family.
+            float32, the embedding that `decode` takes. Its shape depends on the family; where `decode` gives logits it
+            is [1, 4096, C], 64×64 image tokens in row-major order, which sampling in everything mode compares.
         """
         ...
 
@@ -116,5 +117,8 @@ def load_model(family: str, files: Mapping[str, Path], key: str, engine: Engine,
     return model
 
 
-_MODEL_CLASSES = {"sam": ("sam.model", "Sam"), "fastsam": ("fastsam.model", "FastSam")}
+_MODEL_CLASSES = {
+    "sam": ("sam.model", "Sam"),
+    "fastsam": ("fastsam.model", "FastSam"),
+}
 """Module and class of each family; imported only when a model of it is loaded."""

@@ -40,7 +40,7 @@ UNLABELLED_THRESHOLDS = Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0
 
 
 class SamImage(EncodedImage):
-    """An image that a SAM model has encoded; see `anymask.EncodedImage`."""
+    """An image that a SAM model has encoded, or another model that decodes prompts into logits as SAM does."""
 
     capabilities = Capabilities(mask_input=True, zoom=True, sampling=True)
 

@@ -78,10 +78,10 @@ def load(
 
 
 _IMAGE_TYPES = {
-    "sam": ("anymask.prediction.sam", "SamImage"),
     "fastsam": ("anymask.prediction.fastsam", "FastSamImage"),
 }
-"""Model family → module and class of its encoded images; imported when they are needed."""
+"""Families whose models do not decode prompts into logits → module and class of their encoded images; imported late."""
+_IMAGE_FROM_LOGITS = ("anymask.prediction.sam", "SamImage")
 
 
 class Segmenter:
@@ -139,7 +139,7 @@ class Segmenter:
     @property
     def image_type(self) -> type[EncodedImage]:
         """The class of the model's encoded images."""
-        module, name = _IMAGE_TYPES[self.network.name]
+        module, name = _IMAGE_TYPES.get(self.network.name, _IMAGE_FROM_LOGITS)
         image_type: type[EncodedImage] = getattr(import_module(module), name)
         return image_type
 

@@ -59,6 +59,11 @@ def unpinned_models() -> dict[str, UnpinnedModel]:
     return {name: parse_unpinned(name, table) for name, table in _built_in_table()["unpinned"].items()}
 
 
+def family_capabilities(family: str) -> tuple[str, ...]:
+    """Return what the models of a family can do; nothing for a family that the built-in catalogue does not have."""
+    return tuple(_built_in_table()["families"].get(family, {}).get("capabilities", ()))
+
+
 def find_model(name: str) -> ModelEntry:
     """Return the model called `name`.
 

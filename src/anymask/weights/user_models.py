@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from anymask.errors import InputError, ModelError, WeightsError
-from anymask.weights.catalogue import built_in_models, read_catalogue, user_catalogue
+from anymask.weights.catalogue import built_in_models, family_capabilities, read_catalogue, user_catalogue
 from anymask.weights.locations import data_root
 from anymask.weights.model_entry import (
     UNKNOWN_LICENCE,
@@ -18,14 +18,6 @@ from anymask.weights.model_entry import (
     entry_table,
     sha256_of,
 )
-
-_FAMILY_CAPABILITIES = {
-    "sam": ("points", "boxes", "mask-input", "everything"),
-    "fastsam": ("points", "boxes", "everything"),
-    "owlv2": ("text", "image-query"),
-    "owlvit": ("text", "image-query"),
-    "yolo": ("text",),
-}
 
 
 def add_model(
@@ -75,7 +67,7 @@ def add_model(
             encoder=encoder,
             description=description,
             homepage=homepage,
-            capabilities=tuple(capabilities) or _FAMILY_CAPABILITIES.get(family, ()),
+            capabilities=tuple(capabilities) or family_capabilities(family),
             weights_licence=weights_licence,
             code_licence=code_licence,
             origin=user_catalogue(),
