@@ -24,7 +24,7 @@ from PIL import Image
 
 from anymask.models.sam.model import preprocess
 from anymask.models.sam.quantization import Arithmetic, steps
-from anymask.models.sam.tiny_vit import image_input, image_tokens
+from anymask.models.sam.tiny_vit import image_tokens, square_input
 from anymask.weights import ensure, find_model
 from anymask.weights.checkpoints.state_dict import StateDict, read_state_dict
 from benchmarks.speed.photos import ROOT
@@ -81,7 +81,7 @@ def _variant(photo: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
 def observe(p: StateDict, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """Return, for each layer, values of its input over all pictures; the extremes of each picture are among them."""
     observer = Observer()
-    image = image_input()
+    image = square_input()
     tokens = image_tokens(image, p, observer)
     outputs = {"embedding": tokens} | {f"input of {name}": x for name, x in observer.inputs.items()}
     session = onnxruntime.InferenceSession(spox.build({"image": image}, outputs).SerializeToString())

@@ -92,7 +92,7 @@ def test_the_page_needs_no_network_and_shows_the_worst_cases(tmp_path: Path) -> 
 def test_an_image_shows_the_outline_of_the_truth_and_the_mask(tmp_path: Path) -> None:
     from anymask.evaluation.html_report.images import MASK, TRUTH, render_object
     from anymask.structures.rle import encode
-    from anymask.visualization.overlay import INCLUDE
+    from anymask.visualization.overlay import INCLUDE_COLOR
     from tests.support.made_datasets import box_object
 
     truth = box_object(60, 60, 140, 140, (400, 300))
@@ -109,7 +109,7 @@ def test_an_image_shows_the_outline_of_the_truth_and_the_mask(tmp_path: Path) ->
     assert share(TRUTH, 60) > 0.004
     tinted = tuple(round(0.6 * 128 + 0.4 * c) for c in MASK)
     assert share(tinted, 12) > 0.08
-    assert share(INCLUDE, 60) > 0.0004
+    assert share(INCLUDE_COLOR, 60) > 0.0004
 
 
 def test_everything_mode_of_a_coco_dataset_with_a_crowd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from anymask.formats import folder
 from anymask.formats.folder import write_outputs
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
-from anymask.visualization.overlay import INCLUDE
+from anymask.visualization.overlay import INCLUDE_COLOR
 
 
 def names_in(path: Path) -> list[str]:
@@ -35,7 +35,7 @@ def test_the_folder_holds_overlay_masks_and_index(result: MaskSet, tmp_path: Pat
             assert np.array_equal(np.asarray(image) == 255, mask.array)
     with PIL.Image.open(out / "overlay.png") as overlay:
         assert (overlay.mode, overlay.size) == ("RGB", (50, 40))
-        assert overlay.getpixel((25, 20)) == INCLUDE
+        assert overlay.getpixel((25, 20)) == INCLUDE_COLOR
 
 
 def test_files_can_be_read_by_whoever_may_read_the_folders_other_files(result: MaskSet, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from anymask.visualization.notebook import (
     show_masks,
     show_points,
 )
-from anymask.visualization.overlay import EXCLUDE, INCLUDE, PALETTE
+from anymask.visualization.overlay import EXCLUDE_COLOR, INCLUDE_COLOR, PALETTE
 from tests.support.mask_shapes import disc
 
 matplotlib.use("Agg")
@@ -44,7 +44,7 @@ def test_points_are_green_and_red_stars_in_place(axes: Axes) -> None:
     include, exclude = axes.collections
     assert np.asarray(include.get_offsets()).tolist() == [[10, 20], [50, 60]]
     assert np.asarray(exclude.get_offsets()).tolist() == [[30, 40]]
-    for stars, color in ((include, INCLUDE), (exclude, EXCLUDE)):
+    for stars, color in ((include, INCLUDE_COLOR), (exclude, EXCLUDE_COLOR)):
         assert np.allclose(stars.get_facecolor()[0][:3], np.array(color) / 255)
         assert np.allclose(stars.get_edgecolor()[0][:3], 1)
         assert stars.get_sizes().tolist() == [375]

@@ -13,7 +13,7 @@ from anymask.io.image import open_image
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import make_prompts
-from anymask.visualization.overlay import EXCLUDE, INCLUDE, PALETTE, WHITE, draw, paint, star
+from anymask.visualization.overlay import EXCLUDE_COLOR, INCLUDE_COLOR, PALETTE, WHITE, draw, paint, star
 from tests.support.mask_shapes import disc
 
 GREY = 128
@@ -37,10 +37,10 @@ def test_stars_lie_on_the_points_in_green_and_red_with_a_white_edge(height: int,
     prompts = make_prompts((width, height), points=[include, exclude], labels=[1, 0])
     picture = draw(grey(height, width), [], prompts)
     assert picture.size == (width, height)
-    assert picture.getpixel(include) == INCLUDE
-    assert picture.getpixel(exclude) == EXCLUDE
+    assert picture.getpixel(include) == INCLUDE_COLOR
+    assert picture.getpixel(exclude) == EXCLUDE_COLOR
     pixels = np.asarray(picture)
-    for color, (x, y) in ((INCLUDE, include), (EXCLUDE, exclude)):
+    for color, (x, y) in ((INCLUDE_COLOR, include), (EXCLUDE_COLOR, exclude)):
         rows, columns = np.nonzero((pixels == color).all(axis=2))
         assert abs(columns.mean() - x) < 1.5
         assert abs(rows.mean() - y) < 0.004 * max(width, height) + 1
@@ -104,7 +104,7 @@ def test_an_object_keeps_its_colour_in_a_slice_and_other_objects_prompts_are_lef
     assert (whole[180, 300] == part[180, 300]).all()
     assert differs(part)[180, 300]
     assert not differs(part)[:150, :200].any()
-    assert tuple(whole[60, 60]) == INCLUDE
+    assert tuple(whole[60, 60]) == INCLUDE_COLOR
 
 
 def test_huge_images_are_drawn_smaller_with_everything_in_place() -> None:
@@ -112,7 +112,7 @@ def test_huge_images_are_drawn_smaller_with_everything_in_place() -> None:
     prompts = make_prompts((2000, 1200), points=[(1000, 600)])
     picture = draw(grey(1200, 2000), [Mask.from_array(array)], prompts, max_side=500)
     assert picture.size == (500, 300)
-    assert picture.getpixel((250, 150)) == INCLUDE
+    assert picture.getpixel((250, 150)) == INCLUDE_COLOR
     changed = differs(picture)
     assert changed[150, 250 - 74]
     assert not changed[150, 250 - 79]
@@ -140,7 +140,7 @@ def test_labels_and_stars_at_the_border_stay_in_the_image() -> None:
     masks = [Mask.from_array(np.ones((60, 80), bool), label="a very long name for a small image", score=0.5)]
     picture = draw(grey(60, 80), masks, prompts)
     assert picture.size == (80, 60)
-    assert picture.getpixel((79, 59)) == EXCLUDE
+    assert picture.getpixel((79, 59)) == EXCLUDE_COLOR
 
 
 def test_images_of_one_pixel_and_empty_masks_can_be_drawn() -> None:

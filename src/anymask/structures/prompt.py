@@ -18,7 +18,7 @@ from anymask.errors import PromptError
 from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, format_numbers
 from anymask.structures.mask_input import as_mask_input
 
-_ONLY_EXCLUDE = "only excluded points: nothing says what to include, so the model guesses"
+_ONLY_EXCLUDE = "only excluded points: without an included point the model guesses the object"
 _ONLY_MASK = "only a mask: the model was trained on masks together with points or a box, so it may not follow it"
 
 

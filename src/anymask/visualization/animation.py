@@ -15,11 +15,11 @@ from anymask.errors import InputError, PromptError
 from anymask.io.atomic import write_file
 from anymask.io.image import Image
 from anymask.structures.mask_set import MaskSet
-from anymask.visualization.overlay import EXCLUDE, INCLUDE, INK, WHITE, draw
+from anymask.visualization.overlay import EXCLUDE_COLOR, INCLUDE_COLOR, INK, WHITE, draw
 
 ANIMATION_SIDE = 640
 """Long side of the frames of larger images, in pixels."""
-CLICK, MASK, LAST = 500, 1100, 2600
+CLICK_MS, MASK_MS, LAST_MS = 500, 1100, 2600
 """Milliseconds that a click is shown before its mask, that a mask is shown, and that the last mask is shown."""
 
 
@@ -64,7 +64,7 @@ def click_frames(
     if not len(clicks) or not (marks == 1).any():
         raise PromptError("an animation needs at least one included point")
     pixels = encoded.source.pixels
-    frames, durations = [draw(pixels, (), (), **options)], [CLICK]
+    frames, durations = [draw(pixels, (), (), **options)], [CLICK_MS]
     earlier: Sequence[Any] | MaskSet = ()
     for count in range(1, len(clicks) + 1):
         if not (marks[:count] == 1).any():
@@ -72,9 +72,9 @@ def click_frames(
         result = encoded.segment(points=clicks[:count], labels=marks[:count])
         frames.append(draw(pixels, [mask.replace(prompt_index=0) for mask in earlier], result.prompts, **options))
         frames.append(draw(pixels, result, result.prompts, **options))
-        durations += [CLICK, MASK]
+        durations += [CLICK_MS, MASK_MS]
         earlier = result
-    durations[-1] = LAST
+    durations[-1] = LAST_MS
     return frames, durations
 
 
@@ -114,7 +114,7 @@ def _indexed(frames: Sequence[PIL.Image.Image]) -> list[PIL.Image.Image]:
     both = PIL.Image.new("RGB", (small[0].width, small[0].height * 2))
     for index, frame in enumerate(small):
         both.paste(frame, (0, index * frame.height))
-    own = [level for color in (INCLUDE, EXCLUDE, WHITE, INK) for level in color]
+    own = [level for color in (INCLUDE_COLOR, EXCLUDE_COLOR, WHITE, INK) for level in color]
     common = both.quantize(256 - len(own) // 3, PIL.Image.Quantize.MEDIANCUT).getpalette() or []
     palette = PIL.Image.new("P", (1, 1))
     palette.putpalette([*own, *common][:768])

@@ -12,8 +12,8 @@ import PIL.ImageFont
 
 from anymask.errors import InputError
 
-PAPER = (255, 255, 255)
-TEXT = (40, 42, 48)
+SHEET_COLOR = (255, 255, 255)
+TITLE_COLOR = (40, 42, 48)
 _DOTS = "…"
 
 
@@ -37,11 +37,13 @@ def row(images: Sequence[PIL.Image.Image], titles: Sequence[str] = (), height: i
     scaled = [_of_height(image, high) for image in images]
     gap = _gap(high)
     head = _head(high) if any(titles) else 0
-    sheet = PIL.Image.new("RGB", (sum(p.width for p in scaled) + gap * (len(scaled) + 1), high + head + 2 * gap), PAPER)
+    sheet = PIL.Image.new(
+        "RGB", (sum(p.width for p in scaled) + gap * (len(scaled) + 1), high + head + 2 * gap), SHEET_COLOR
+    )
     x = gap
     for index, image in enumerate(scaled):
         if titles:
-            write(sheet, titles[index], (x, gap), image.width, head)
+            write_title(sheet, titles[index], (x, gap), image.width, head)
         sheet.paste(image, (x, gap + head))
         x += image.width + gap
     return sheet
@@ -78,24 +80,24 @@ def contact_sheet(
     gap, head = _gap(cell), _head(cell) if any(titles) else 0
     rows = -(-len(small) // across)
     size = across * (cell + gap) + gap, rows * (high + head + gap) + gap
-    sheet = PIL.Image.new("RGB", size, PAPER)
+    sheet = PIL.Image.new("RGB", size, SHEET_COLOR)
     for index, image in enumerate(small):
         x = gap + index % across * (cell + gap)
         y = gap + index // across * (high + head + gap)
         if titles:
-            write(sheet, titles[index], (x, y), cell, head)
+            write_title(sheet, titles[index], (x, y), cell, head)
         sheet.paste(image, (x + (cell - image.width) // 2, y + head + (high - image.height) // 2))
     return sheet
 
 
-def write(sheet: PIL.Image.Image, text: str, corner: tuple[int, int], width: int, height: int) -> None:
+def write_title(sheet: PIL.Image.Image, text: str, corner: tuple[int, int], width: int, height: int) -> None:
     """Write one line centred in a rectangle, shortened with an ellipsis if it is too long."""
     font: Any = PIL.ImageFont.load_default(size=max(10.0, height * 0.62))
     pen = PIL.ImageDraw.Draw(sheet)
     shown = text
     while len(shown) > 1 and pen.textlength(shown, font) > width:
         shown = shown.removesuffix(_DOTS)[:-1] + _DOTS
-    pen.text((corner[0] + width / 2, corner[1] + height / 2), shown, fill=TEXT, font=font, anchor="mm")
+    pen.text((corner[0] + width / 2, corner[1] + height / 2), shown, fill=TITLE_COLOR, font=font, anchor="mm")
 
 
 def _gap(side: int) -> int:

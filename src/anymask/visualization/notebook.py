@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError, InputError
-from anymask.visualization.overlay import EXCLUDE, INCLUDE, PALETTE
+from anymask.visualization.overlay import EXCLUDE_COLOR, INCLUDE_COLOR, PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, ma
         raise InputError(f"every point needs a label, got {len(points)} points and {len(kinds)} labels")
     if not np.isin(kinds, (0, 1)).all():
         raise InputError(f"labels are 1 (include) or 0 (exclude), got {np.unique(kinds).tolist()}")
-    for kind, color in ((1, INCLUDE), (0, EXCLUDE)):
+    for kind, color in ((1, INCLUDE_COLOR), (0, EXCLUDE_COLOR)):
         x, y = points[kinds == kind].T
         axes.scatter(x, y, s=marker_size, color=_unit(color), marker="*", edgecolor="white", linewidth=1.25, zorder=3)
     return axes
@@ -65,7 +65,7 @@ def show_boxes(boxes: ArrayLike, ax: Axes | None = None, color: Any = None) -> A
 
     axes = _axes(ax)
     for x0, y0, x1, y1 in np.asarray(boxes, float).reshape(-1, 4):
-        edge = _unit(INCLUDE) if color is None else color
+        edge = _unit(INCLUDE_COLOR) if color is None else color
         axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, edgecolor=edge, facecolor="none", linewidth=2, zorder=2))
     return axes
 

@@ -34,8 +34,8 @@ PALETTE: tuple[Color, ...] = (
 )
 """RGB of masks, in order: the colours of Okabe and Ito for colour-blind people, a little brighter."""
 
-INCLUDE: Color = (22, 190, 60)
-EXCLUDE: Color = (232, 28, 36)
+INCLUDE_COLOR: Color = (22, 190, 60)
+EXCLUDE_COLOR: Color = (232, 28, 36)
 WHITE: Color = (255, 255, 255)
 INK: Color = (20, 20, 24)
 
@@ -139,7 +139,7 @@ def paint(
     if style.points:
         for prompt, _ in drawn:
             for point, label in zip(prompt.points, prompt.labels, strict=True):
-                canvas.star(point, INCLUDE if label == 1 else EXCLUDE)
+                canvas.star(point, INCLUDE_COLOR if label == 1 else EXCLUDE_COLOR)
     return canvas.pixels
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from anymask.structures import rle as runs
 from anymask.structures.color import Color
-from anymask.visualization.overlay import EXCLUDE, INCLUDE, WHITE, Canvas
+from anymask.visualization.overlay import EXCLUDE_COLOR, INCLUDE_COLOR, WHITE, Canvas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def render_object(pixels: NDArray[np.uint8], truth: Object, row: Mapping[str, An
     if "box" in row:
         canvas.box(((np.array(row["box"]).reshape(2, 2) - origin) * scale).reshape(-1), WHITE)
     for x, y, label in clicks:
-        canvas.star((np.array([x, y]) - origin) * scale, INCLUDE if label else EXCLUDE)
+        canvas.star((np.array([x, y]) - origin) * scale, INCLUDE_COLOR if label else EXCLUDE_COLOR)
     buffer = io.BytesIO()
     Image.fromarray(canvas.pixels).save(buffer, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

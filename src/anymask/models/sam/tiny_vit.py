@@ -64,7 +64,7 @@ def tinyvit_trunk(p: Parameters, arithmetic: Arithmetic | None = None) -> onnx.M
     return spox.build({"features": features}, {"embedding": _trunk(features, p, arithmetic or Arithmetic())})
 
 
-def image_input() -> Var:
+def square_input() -> Var:
     """The whole square, float32 [1, 3, 1024, 1024]: RGB, normalised with SAM's mean and deviation, then padded bottom
     and right with zeros.
     """

@@ -27,7 +27,7 @@ from anymask.errors import ModelError
 from anymask.models.onnx_layers import Parameters, const, conv, layer_norm, reshape
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
 
-TOKENS = GRID * GRID
+IMAGE_TOKENS = GRID * GRID
 EPSILON = 1e-6
 _ENCODER = "image_encoder"
 _CHUNKS = 8
@@ -81,14 +81,14 @@ def _patches(image: Var, p: Parameters) -> Var:
     if weight.shape[-1] * GRID != IMAGE_SIZE:
         raise ModelError(f"this ViT has patches of {weight.shape[-1]} pixels; SAM's decoder needs {IMAGE_SIZE // GRID}")
     x = conv(image, weight, p.get(f"{_ENCODER}.patch_embed.proj.bias"), stride=weight.shape[-1])
-    x = reshape(op.transpose(x, perm=[0, 2, 3, 1]), [TOKENS, weight.shape[0]])
+    x = reshape(op.transpose(x, perm=[0, 2, 3, 1]), [IMAGE_TOKENS, weight.shape[0]])
     position = p.get(f"{_ENCODER}.pos_embed")
     if position is None:
         return x
     if position.shape[1:3] != (GRID, GRID):
         side = position.shape[1] * weight.shape[-1]
         raise ModelError(f"this ViT takes images of {side} pixels; anymask runs SAM at {IMAGE_SIZE}")
-    return op.add(x, const(position.reshape(TOKENS, -1)))
+    return op.add(x, const(position.reshape(IMAGE_TOKENS, -1)))
 
 
 def _block(x: Var, p: Parameters, linear: Callable[[Var, str], Var], name: str, window: int) -> Var:
@@ -125,20 +125,20 @@ def _attend_in_windows(qkv: Var, bias: NDArray[np.float32] | None, attention: _A
     y = reshape(y, [count * side, count * side, heads * depth])
     if count * side > GRID:
         y = op.slice(y, const([0, 0], np.int64), const([GRID, GRID], np.int64), const([0, 1], np.int64))
-    return reshape(y, [TOKENS, heads * depth])
+    return reshape(y, [IMAGE_TOKENS, heads * depth])
 
 
 def _attend_globally(qkv: Var, bias: NDArray[np.float32] | None, attention: _Attention) -> Var:
     """Attention over the whole grid: query, key, value [4096, 3·heads·depth] → [4096, heads·depth]."""
     heads, depth = attention.heads, attention.depth
-    qkv = op.transpose(reshape(qkv, [TOKENS, 3, heads, depth]), perm=[1, 2, 0, 3])
-    q, k, v = (reshape(part, [heads, TOKENS, depth]) for part in op.split(qkv, num_outputs=3, axis=0))
+    qkv = op.transpose(reshape(qkv, [IMAGE_TOKENS, 3, heads, depth]), perm=[1, 2, 0, 3])
+    q, k, v = (reshape(part, [heads, IMAGE_TOKENS, depth]) for part in op.split(qkv, num_outputs=3, axis=0))
     k = _transposed(k)
     by_row, by_column = _position_scores(q, attention, heads)
     parts = (op.split(each, num_outputs=_CHUNKS, axis=1) for each in (_scaled(q, depth), by_row, by_column))
     chunks = zip(*parts, strict=True)
     y = op.concat([_weigh(queries, rows, columns, k, v) for queries, rows, columns in chunks], axis=1)
-    return reshape(op.transpose(y, perm=[1, 0, 2]), [TOKENS, heads * depth])
+    return reshape(op.transpose(y, perm=[1, 0, 2]), [IMAGE_TOKENS, heads * depth])
 
 
 def _weigh(q: Var, by_row: Var, by_column: Var, k: Var, v: Var) -> Var:
@@ -201,7 +201,7 @@ def _neck(x: Var, p: Parameters) -> Var:
     x = reshape(layer_norm(x, p, f"{_ENCODER}.neck.1", EPSILON), [1, GRID, GRID, first.shape[0]])
     x = conv(op.transpose(x, perm=[0, 3, 1, 2]), p[f"{_ENCODER}.neck.2.weight"], None, pad=1)
     x = layer_norm(op.transpose(x, perm=[0, 2, 3, 1]), p, f"{_ENCODER}.neck.3", EPSILON)
-    return reshape(x, [1, TOKENS, -1])
+    return reshape(x, [1, IMAGE_TOKENS, -1])
 
 
 def _depth(p: Parameters) -> int:
