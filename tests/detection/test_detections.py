@@ -24,15 +24,15 @@ def test_best_first_keeps_the_order_of_equals() -> None:
 
 
 def test_boxes_are_clipped_to_the_picture_and_slivers_go() -> None:
-    clipped = detections(
-        [("a", 1, (-5, -5, 50, 200)), ("b", 1, (99.5, 0, 130, 50)), ("c", 1, (200, 0, 300, 9))]
-    ).clipped((100, 80))
-    assert [(each.label, each.box) for each in clipped] == [("a", (0, 0, 50, 80))]
+    clip = detections([("a", 1, (-5, -5, 50, 200)), ("b", 1, (99.5, 0, 130, 50)), ("c", 1, (200, 0, 300, 9))]).clip(
+        (100, 80)
+    )
+    assert [(each.label, each.box) for each in clip] == [("a", (0, 0, 50, 80))]
 
 
 def test_nothing_is_an_answer_that_goes_through_everything() -> None:
     nothing = Detections.empty()
-    assert len(nothing.clipped((10, 10)).sorted_by_score().shift(3, 4).take([])) == 0
+    assert len(nothing.clip((10, 10)).sorted_by_score().shift(3, 4).take([])) == 0
     assert Detections.concat([]).boxes.shape == Detections.concat([nothing, nothing]).boxes.shape == (0, 4)
     assert repr(nothing) == "<Detections: nothing>"
 

@@ -18,17 +18,17 @@ from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import AnymaskError, InputError, one_line
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or words."),
-    "detect": ("anymask.cli.detect", "Boxes of what words name."),
-    "everything": ("anymask.cli.everything", "All objects of a photo, without pointing."),
-    "batch": ("anymask.cli.batch", "The same for many photos, resumable, on many machines."),
+    "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or text."),
+    "detect": ("anymask.cli.detect", "Boxes of what the text names."),
+    "everything": ("anymask.cli.everything", "All objects of an image, without prompts."),
+    "batch": ("anymask.cli.batch", "The same for many images, resumable, on many machines."),
     "replay": ("anymask.cli.replay", "The masks of an earlier result made again, and compared."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
     "draw": ("anymask.cli.draw", "Overlays, contact sheets and animations of masks."),
     "convert": ("anymask.cli.convert", "Masks from one file format to another."),
-    "evaluate": ("anymask.cli.evaluate", "How good the answers are on photos with ground truth."),
+    "evaluate": ("anymask.cli.evaluate", "How good the masks are on images with ground truth."),
     "doctor": ("anymask.cli.doctor", "Whether this installation works, how exactly and how fast."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
 }
@@ -66,7 +66,7 @@ class LazyGroup(SuggestingGroup):
 @debug_option
 @click.pass_context
 def group(ctx: click.Context) -> None:
-    """Exact object masks from clicks, boxes or words, on an ordinary CPU."""
+    """Exact object masks from clicks, boxes or text, on an ordinary CPU."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -1,4 +1,4 @@
-"""`anymask detect`: boxes of what words name."""
+"""`anymask detect`: boxes of what the text names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def command(
     quiet: bool,
     **parameters: Any,
 ) -> None:
-    """Find what words name, as boxes.
+    """Find what the text names, as boxes.
 
     Prints label, score and box of each, in pixels of IMAGE as displayed; writes an overlay and detections.json.
 

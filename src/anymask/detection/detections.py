@@ -98,11 +98,10 @@ class Detections:
         """The same boxes moved `x` pixels to the right and `y` down."""
         return replace(self, boxes=self.boxes + np.array([x, y, x, y], np.float64))
 
-    def clipped(self, size: tuple[int, int]) -> Detections:
+    def clip(self, size: tuple[int, int]) -> Detections:
         """The boxes cut at the edges of an image of (width, height), without those less than a pixel wide or high."""
         boxes = np.clip(self.boxes, 0, np.array([*size, *size], np.float64))
-        clipped = replace(self, boxes=boxes)
-        return clipped.take((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1)
+        return replace(self, boxes=boxes).take((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1)
 
     def notes(self, phrases: Sequence[str]) -> list[str]:
         """Lines about those of the phrases that were taken as another label, or that led to nothing."""
@@ -125,6 +124,11 @@ class Detections:
 
 
 def _as_array(values: ArrayLike, dtype: Any, name: str) -> NDArray[Any]:
+    """Return numbers of any shape as an array of this dtype.
+
+    Raises:
+        InputError: they are no numbers.
+    """
     try:
         return np.asarray(values, dtype)
     except (TypeError, ValueError):

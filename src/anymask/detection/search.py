@@ -75,7 +75,7 @@ def filter_detections(detections: Detections, pixels: NDArray[np.uint8], options
         options: which boxes to keep.
     """
     height, width = pixels.shape[:2]
-    detections = detections.clipped((width, height)).sorted_by_score()
+    detections = detections.clip((width, height)).sorted_by_score()
     detections = detections.take(np.arange(min(len(detections), _MAX_BOXES)))
     shares = np.prod(detections.boxes[:, 2:] - detections.boxes[:, :2], axis=1) / (width * height)
     detections = detections.take((shares >= options.min_area) & (shares <= options.max_area))

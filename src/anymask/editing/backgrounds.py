@@ -61,7 +61,7 @@ def blur_background(pixels: NDArray[np.uint8], matte: Matte, canvas: MatteBox, s
     background[y0:y1, x0:x1] = np.maximum(0, 1 - 2 * cv2.dilate(matte.alpha, np.ones((5, 5), np.uint8)))
     weights = cv2.resize(background, size, interpolation=cv2.INTER_AREA) + np.float32(1e-4)
     colors = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    # Each time wider: near the object its surroundings are seen, in its middle (hidden by it) what lies further off.
+    # Each time wider: near the object its surroundings count, in its middle (hidden by it) what is further away.
     total, weight = np.zeros_like(colors), np.zeros_like(weights)
     for spread, share in ((1.0, 1.0), (4.0, 1e-2), (16.0, 1e-4)):
         reach = min(sigma * small * spread, max(size))

@@ -115,6 +115,11 @@ def as_array(mask: Any) -> NDArray[np.bool_]:
 
 
 def _foreground(image: Image, mask: NDArray[np.bool_], edges: str, band: Band | None) -> Matte:
+    """Separate the object of a mask, bool [H, W], from its background.
+
+    Raises:
+        InputError: an unknown kind of edges, or an empty mask.
+    """
     if edges not in EDGES:
         raise InputError(f"edges are {edges!r}: they can be {', '.join(EDGES)}")
     if edges == "auto":

@@ -87,6 +87,14 @@ def crop_to_mask(
 ) -> tuple[MatteBox, NDArray[np.uint8], NDArray[np.bool_]]:
     """The object's box with a margin, as far as the image goes, and copies of image and mask in it.
 
+    Args:
+        pixels: uint8 [H, W, 3], RGB.
+        mask: bool [H, W].
+        margin: in pixels.
+
+    Returns:
+        [x_min, y_min, x_max, y_max] in pixels of the image, uint8 [h, w, 3] and bool [h, w].
+
     Raises:
         InputError: an empty mask, or one of another size.
     """

@@ -100,7 +100,7 @@ def crop_image(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
 
 
 def crop_mask(hole: InpaintMask, crop: Crop) -> NDArray[np.bool_]:
-    """Where an inpainter may paint: everywhere that something of it will be seen, bool [h, w] at its size.
+    """Where an inpainter may paint: wherever the result shows it, bool [h, w] at its size.
 
     Beyond the image the mask is mirrored like the image itself: no half of the object stays there.
     """

@@ -31,7 +31,7 @@ class CompiledGraph(Protocol):
     parallel_requests: int
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """Run the graph: arrays by input name → arrays by output name."""
+        """Run the graph: arrays by input name → float32 arrays by output name, in the shapes of the graph."""
         ...
 
     def release(self) -> None:

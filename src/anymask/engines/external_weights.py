@@ -34,5 +34,5 @@ class DetachedGraph:
 
 
 def as_aligned(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an array that an engine can use without a copy: aligned, contiguous, writeable; copied if it isn't."""
+    """Return float32 of any shape as an engine can use it in place: aligned, contiguous, writeable; else a copy."""
     return np.require(array, np.float32, ("C", "A", "W"))

@@ -48,7 +48,7 @@ class OnnxRuntimeEngine:
     def compile(
         self, key: str, build: BuildGraph, *, exact: bool = False, parallel_requests: int = 1
     ) -> _OnnxRuntimeGraph:
-        """Load a graph; the built ONNX file is kept on disk."""
+        """Load a graph; the built ONNX file is cached on disk."""
         parallel_requests = min(parallel_requests, self.threads) if self.device == "cpu" else 1
         path = graph_path(self._cache, self.name, key) if self._cache else None
         if path is not None:

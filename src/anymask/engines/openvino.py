@@ -104,7 +104,7 @@ class OpenVinoEngine:
         return _OpenVinoGraph(self._core.compile_model(network, "CPU", options), network.outputs)
 
     def _bind(self, network: Any, parameter: Any, array: NDArray[np.float32]) -> None:
-        """Put a constant that shares the array's memory in the place of an input."""
+        """Replace an input by a constant that shares the memory of a float32 array of its shape."""
         constant = self._library.op.Constant(array, shared_memory=True)
         for reader in parameter.output(0).get_target_inputs():
             reader.replace_source_output(constant.output(0))

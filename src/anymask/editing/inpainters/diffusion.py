@@ -70,7 +70,7 @@ class DiffusionInpainter:
         self.sizes = Sizes(grid=grid, min_side=side, max_side=max(grid, max_side or 3 * side))
 
     def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Denoise the crop.
+        """Denoise the crop, uint8 [h, w, 3], where the hole, bool [h, w], is true.
 
         Raises:
             AnymaskError: the model's own safety checker withheld the image.

@@ -64,7 +64,7 @@ class OnnxInpainter:
         self.sizes = _sizes(self._image)
 
     def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Run the network once."""
+        """Run the network once on uint8 [h, w, 3] and the hole, bool [h, w]."""
         mask = (~hole if self._white_keeps else hole)[..., None].view(np.uint8)
         inputs = {
             self._image.name: _to_input(self._image, pixels, 255),

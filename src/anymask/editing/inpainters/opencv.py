@@ -33,7 +33,7 @@ class OpenCvInpainter:
         self.radius = float(radius)
 
     def __call__(self, pixels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Fill the hole from its border inwards."""
+        """Fill the hole, bool [h, w], of uint8 [h, w, 3] from its border inwards."""
         import cv2
 
         flag = cv2.INPAINT_TELEA if self.name == "telea" else cv2.INPAINT_NS

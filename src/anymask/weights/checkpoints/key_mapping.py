@@ -48,7 +48,10 @@ def official_names(parameters: Mapping[str, NDArray[np.float32]]) -> dict[str, N
     """Give parameters their official names; those that are no part of SAM keep theirs.
 
     Args:
-        parameters: arrays by the names of some checkpoint.
+        parameters: float32 arrays of any shape, by the names of some checkpoint.
+
+    Returns:
+        The same arrays by their official names.
     """
     prefix = _wrapper(parameters)
     unwrapped = {name.removeprefix(prefix): array for name, array in parameters.items()}

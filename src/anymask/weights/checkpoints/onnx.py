@@ -42,6 +42,7 @@ def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _read_file(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Return a file's float32 arrays, contiguous and in the official shapes, by official names."""
     import onnx
     from onnx import numpy_helper
 
@@ -69,7 +70,17 @@ _NONE = np.zeros(0, np.float32)
 def _name_initializer(
     op_type: str, module: str, position: int, array: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """Name one anonymous initializer after the node that consumes it."""
+    """Name one anonymous initializer after the node that consumes it.
+
+    Args:
+        op_type: of the node.
+        module: path of the node, such as `patch_embed.seq.0.c`.
+        position: of the initializer among the node's inputs.
+        array: float32, in the shape that the exporter gave it.
+
+    Returns:
+        Official name → array in the shape of the official `state_dict`.
+    """
     name = _official_name(module)
     if op_type == "MatMul":
         return {f"{name}.weight": array.T}

@@ -92,14 +92,14 @@ class _Storages:
         return content.tobytes()
 
     def numbers(self, key: str, dtype: str, count: int) -> NDArray[Any]:
-        """Return the numbers of one storage, mapped from the file."""
+        """Return the numbers of one storage, [count] of `DTYPES[dtype]`, mapped from the file."""
         if count < 0:
             raise pickle.UnpicklingError(f"a storage of {count} numbers")
         numbers: NDArray[Any] = np.frombuffer(self._member(f"data/{key}"), DTYPES[dtype], count)
         return numbers
 
     def _member(self, name: str) -> NDArray[np.uint8]:
-        """Return the bytes of an uncompressed member, from behind its local header (APPNOTE.TXT, 4.3.7)."""
+        """Return uint8 [bytes] of an uncompressed member, from behind its local header (APPNOTE.TXT, 4.3.7)."""
         info = self._members[f"{self._root}{name}"]
         if info.compress_type != zipfile.ZIP_STORED:
             raise WeightsError(f"{self.path} was compressed after it was saved; unpack it and torch.save it again")
@@ -187,7 +187,7 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def array(self) -> NDArray[np.float32]:
-        """Return the numbers as float32.
+        """Return the numbers as float32 of the tensor's shape.
 
         Raises:
             ValueError: the tensor reaches outside its storage.

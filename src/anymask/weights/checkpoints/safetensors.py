@@ -47,6 +47,13 @@ def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _tensor(numbers: NDArray[np.uint8], name: str, entry: dict[str, Any]) -> NDArray[np.float32]:
+    """Return one tensor as float32 of its shape.
+
+    Args:
+        numbers: uint8 [bytes], all numbers of the file.
+        name: for messages.
+        entry: its description: dtype, shape and data_offsets in bytes.
+    """
     dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     if dtype not in DTYPES:
         raise ValueError(f"{name} is in the number format {dtype}; known are {', '.join(DTYPES)}")

@@ -13,7 +13,7 @@ from anymask.weights.sources.members import extract
 def fetch(
     source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
-    """Download the archive, resumed like any file, check it, and yield the wanted members.
+    """Download the archive, resumed like any file, check it, and yield the members for the files.
 
     Raises:
         SourceError: the archive cannot be fetched or is not the one that the catalogue means.

@@ -27,7 +27,7 @@ def fetch(
     """Yield each file as it arrives; its temporary file is `folder/NAME.part`.
 
     Raises:
-        SourceError: no connection, a refusal of the server, or an answer that cannot be the file.
+        SourceError: no connection, a refusal of the server, or a response that cannot be the file.
     """
     for file in files:
         part = folder / f"{file.name}.part"
@@ -105,7 +105,7 @@ def _download_rest(client: httpx.Client, url: str, file: WeightFile, part: Path,
             raise SourceError(f"{file.name}: HTTP {response.status_code}")
         resumes = response.status_code == 206 and _starts_at(response, have)
         if response.status_code == 206 and not resumes:
-            raise SourceError(f"{file.name}: the server sent another range than asked for")
+            raise SourceError(f"{file.name}: the server sent another range than requested")
         have = have if resumes else 0
         _check_length(response, file, have)
         with part.open("ab" if resumes else "wb") as stream:
@@ -123,7 +123,7 @@ def _starts_at(response: httpx.Response, offset: int) -> bool:
 
 
 def _check_length(response: httpx.Response, file: WeightFile, have: int) -> None:
-    """Refuse an answer of another length before it is fetched: a sign-in page, for instance."""
+    """Refuse a response of another length before it is fetched: a sign-in page, for instance."""
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and int(length) != file.size - have:
         raise SourceError(f"{file.name}: the server offers {int(length) + have} bytes instead of {file.size}")

