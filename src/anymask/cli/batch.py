@@ -83,14 +83,14 @@ def command(
     from anymask.batch.inputs import Inputs
     from anymask.batch.job import BatchJob, run_batch
     from anymask.batch.resolve import resolve
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
 
     if out is None:
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
     folder = _address_of(out)
     image_inputs = Inputs(inputs, prompts, images, without=folder)
     settings = _task_settings(image_inputs, everything, text, embed_only, options)
-    with shown_fetch(quiet) as download_progress:
+    with fetch_progress(quiet) as download_progress:
         settings, segmenter = resolve(settings, download_progress, allow=allow)
     job = BatchJob(
         image_inputs, settings, folder, workers, runner, ray_address, fail_fast, retry_failed,

@@ -54,7 +54,7 @@ def command(
     anymask detect street.jpg --text "car, person" --zoom 2
     anymask detect shelf.jpg --text "a red box" --detector owlv2-base
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.detection.report import DetectionRecord, write_detections
     from anymask.detection.search import detect
     from anymask.errors import PromptError
@@ -66,7 +66,7 @@ def command(
     source = open_image(image)
     search = detection_options(parameters)
     started = time.perf_counter()
-    with shown_fetch(quiet) as progress:
+    with fetch_progress(quiet) as progress:
         model = load_named(detector, classes, progress, **{name: parameters[name] for name in RUNTIME_OPTIONS})
     loaded = time.perf_counter()
     detections = detect(model, source.pixels, phrases, search)

@@ -187,7 +187,7 @@ def _animate(
 
 def _encoded_prompt(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:
     """A prompt of a result, and the image encoded by the model of the result."""
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.errors import InputError
     from anymask.prediction.segmenter import load
 
@@ -199,7 +199,7 @@ def _encoded_prompt(result: MaskSet, number: int, quiet: bool, runtime: dict[str
     context = click.get_current_context()
     chosen = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
     model = runtime["model"] if chosen or not result.provenance.model else result.provenance.model
-    with shown_fetch(quiet) as progress:
+    with fetch_progress(quiet) as progress:
         segmenter = load(progress=progress, **{**runtime, "model": model})
     return prompt, segmenter.encode(result.image)
 

@@ -101,7 +101,7 @@ def command(
     anymask evaluate coco --protocol everything --with "points_per_side=64" --against none --limit 20
     anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import shown_count
+    from anymask.cli.progress import count_progress
     from anymask.cli.text_options import phrases_of
     from anymask.evaluation import Setting, evaluate, read_dataset
     from anymask.evaluation.html_report.page import write_page
@@ -120,7 +120,7 @@ def command(
     with (
         _open_records(out, variants, quiet, **choice),
         _explain_interruption(out),
-        shown_count(quiet, len(annotated), "images") as progress,
+        count_progress(quiet, len(annotated), "images") as progress,
     ):
         evaluate(annotated, variants, clicks=clicks, categories=categories, progress=progress)
     if not any(result.rows for result in variants[0].results.values()):
@@ -150,7 +150,7 @@ def _settings(setting: Setting, against: str | None) -> list[Setting]:
 
 def _load_variants(settings: list[Setting], allow: str | None, quiet: bool) -> list[Variant]:
     """Load the model of each setting, one for both if they have the same runtime, and name what really runs."""
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.detection.loading import auto_detector
     from anymask.evaluation import Setting, Variant
     from anymask.prediction.segmenter import load
@@ -158,7 +158,7 @@ def _load_variants(settings: list[Setting], allow: str | None, quiet: bool) -> l
     variants: list[Variant] = []
     for setting in settings:
         same = [each.segmenter for each in variants if settings[0].runtime == setting.runtime]
-        with shown_fetch(quiet) as progress:
+        with fetch_progress(quiet) as progress:
             segmenter = same[0] if same else load(**setting.runtime, allow=allow, progress=progress)
         runs = {name: getattr(segmenter, name) for name in ("model", "engine", "precision", "device")}
         if setting.protocol == "text" and setting.values.get("detector", "auto") == "auto":

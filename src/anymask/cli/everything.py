@@ -57,7 +57,7 @@ def command(
     anymask everything photo.jpg --text "dog, cat"
     anymask everything photo.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.detection.search import detect
     from anymask.errors import PromptError
     from anymask.io.image import open_image
@@ -70,7 +70,7 @@ def command(
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
     runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
-    with shown_fetch(quiet) as fetched:
+    with fetch_progress(quiet) as fetched:
         if phrases:
             found_by = load_named(parameters["detector"], parameters["classes"], fetched, **runtime)
             found_by.check(phrases)

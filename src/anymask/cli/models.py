@@ -10,7 +10,7 @@ import click
 
 from anymask import weights
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
-from anymask.cli.progress import shown_fetch
+from anymask.cli.progress import fetch_progress
 from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import WeightsError
 
@@ -74,7 +74,7 @@ def pull(
     ANYMASK_MODELS=FOLDER there, and nothing is downloaded.
     """
     pulled: dict[str, dict[str, Path]] = {}
-    with shown_fetch(quiet) as progress:
+    with fetch_progress(quiet) as progress:
         for name in _existing_names(names):
             if folder:
                 paths = weights.pull_to(name, folder, allow=allow, progress=progress, local=local)

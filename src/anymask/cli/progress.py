@@ -1,4 +1,4 @@
-"""How the command line shows a fetch: licence and remarks as lines, bars only on a terminal; all on standard error."""
+"""How the command line shows a fetch: licence and notes as lines, bars only on a terminal; all on standard error."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown_fetch(quiet: bool = False) -> Iterator[Progress]:
-    """Give a listener for `anymask.weights` that shows a fetch to the person at the command line.
+def fetch_progress(quiet: bool = False) -> Iterator[Progress]:
+    """Yield callbacks for `anymask.weights` that show a fetch on the command line.
 
     Args:
         quiet: show the licence before a download and nothing else.
     """
-    listener = _ShownFetch(quiet)
+    listener = _FetchProgress(quiet)
     try:
         yield listener
     finally:
@@ -34,8 +34,8 @@ def shown_fetch(quiet: bool = False) -> Iterator[Progress]:
 
 
 @contextmanager
-def shown_count(quiet: bool, total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Give a listener that shows how many of `total` are done, on a terminal and unless quiet."""
+def count_progress(quiet: bool, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Yield a callback that shows how many of `total` are done, on a terminal and unless quiet."""
     if quiet or not sys.stderr.isatty():
         yield lambda done: None
         return
@@ -49,7 +49,7 @@ def shown_count(quiet: bool, total: int, what: str) -> Iterator[Callable[[int], 
         yield lambda done: bars.update(task, completed=done)
 
 
-class _ShownFetch(Progress):
+class _FetchProgress(Progress):
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._with_bars = not quiet and sys.stderr.isatty()
@@ -65,7 +65,7 @@ class _ShownFetch(Progress):
 
     def begin(self, file: str, size: int | None, source: str) -> None:
         if self._with_bars:
-            self._bars = self._bars or _started_bars()
+            self._bars = self._bars or _start_bars()
             self._tasks[file] = self._bars.add_task(f"{file} from {source}", total=size)
 
     def advance(self, file: str, done: int) -> None:
@@ -77,19 +77,19 @@ class _ShownFetch(Progress):
             self._bars.remove_task(self._tasks.pop(file))
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         if self._bars:
             self._bars.stop()
 
     def _say(self, line: str) -> None:
-        """Print above the bars while there are some: a bare write would tear them."""
+        """Print above the bars while there are some: a bare write would break them."""
         if self._bars:
             self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(line, err=True)
 
 
-def _started_bars() -> Bars:
+def _start_bars() -> Bars:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars

@@ -129,7 +129,7 @@ def segment_image(image: Image, *, quiet: bool, **parameters: Any) -> MaskSet:
     Raises:
         PromptError: options that do not go together, or a value that cannot be right; before anything is loaded.
     """
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.prediction.grounded import GroundedSegmenter
     from anymask.prediction.segmenter import load
 
@@ -141,7 +141,7 @@ def segment_image(image: Image, *, quiet: bool, **parameters: Any) -> MaskSet:
         _check_prompt_log_alone(prompt, selection)
         return _segment_prompt_log(image, prompt.prompt_log, parameters["model"], quiet, load_options)
     arguments = prompt.arguments(image.size)
-    with shown_fetch(quiet) as progress:
+    with fetch_progress(quiet) as progress:
         if prompt.text:
             detector = load_named(parameters["detector"], parameters["classes"], progress, **runtime)
             detector.check(arguments["text"])
@@ -164,13 +164,13 @@ def _segment_prompt_log(
     image: Image, prompt_log: str, model: str, quiet: bool, load_options: dict[str, Any]
 ) -> MaskSet:
     """Repeat a --prompt-log; what is wrong with it is said before anything is loaded."""
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.prediction.prompt_log import follow_all, prompt_of, read_steps
     from anymask.prediction.segmenter import load
 
     objects, names = read_steps(prompt_log)
     for each in objects:
         prompt_of(image.size, each)
-    with shown_fetch(quiet) as progress:
+    with fetch_progress(quiet) as progress:
         segmenter = load(model, progress=progress, **load_options)
     return follow_all(segmenter.encode(image), objects, names)

@@ -47,7 +47,7 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
     anymask replay masks --engine onnxruntime --precision f32 --min-iou 0.95
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.replay import Replayer, results_in
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.formats.folder import write_outputs
 
     files = results_in(result)
@@ -55,7 +55,7 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
         raise click.UsageError("--out takes the masks of one result: name one of them")
     reports = []
     failed = False
-    with shown_fetch(quiet) as progress:
+    with fetch_progress(quiet) as progress:
         replayer = Replayer(**options, progress=progress)
         for file in files:
             replay = replayer(file)

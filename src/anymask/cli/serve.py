@@ -62,7 +62,7 @@ def command(
     anymask serve
     anymask serve --host 0.0.0.0 --port 8080
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import shown_fetch
+    from anymask.cli.progress import fetch_progress
     from anymask.errors import AnymaskError
     from anymask.prediction.segmenter import load
 
@@ -80,7 +80,7 @@ def command(
     limits = Limits(upload_bytes=max_upload * MB, pixels=max_pixels * 1_000_000, idle_seconds=keep * 3600)
     bound = bind_socket(host, port)
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
-    with shown_fetch(quiet) as fetched:
+    with fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     settings = ServerSettings(data or cache_root() / "serve", limits, token, allow_host, allow_urls, detector, workers)
     app = create_app(segmenter, settings)
