@@ -72,7 +72,7 @@ def test_a_printed_box_can_be_segmented(coffee_photo: Path, tmp_path: Path, caps
 def test_segment_by_word_writes_labelled_masks(coffee_photo: Path, tmp_path: Path, capsys: Captured) -> None:
     assert run("segment", coffee_photo, "--text", "mug,zebra", "--detector", "coco-ssd", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
-    assert "mask 0: cup, found with 0.9" in printed
+    assert "mask 0: cup, detected with 0.9" in printed
     assert "note: 'mug' is taken as 'cup'" in printed
     assert "note: nothing was found for 'zebra'" in printed
     assert "detector coco-ssd: detect " in printed

@@ -45,13 +45,13 @@ def test_words_name_the_masks_that_a_detector_finds_too(chelsea_photo, tmp_path,
     assert cat["detector_score"] > 0.5
     assert all(mask["label"] is None for mask in masks if mask is not cat)
     shown = capsys.readouterr()
-    assert "named: 1 cat" in shown.out
+    assert "labels: 1 cat" in shown.out
     assert "nothing was found for 'sofa'" in shown.err
 
 
 def test_what_is_found_but_has_no_mask_is_said(coffee_photo, tmp_path, capsys):
     assert run("everything", coffee_photo, *FEW, "--text", "cup", "--min-area", "150000", "--out", tmp_path) == 0
-    assert "1 cup found where no mask fits the box" in capsys.readouterr().err
+    assert "1 cup detected where no mask fits the box" in capsys.readouterr().err
 
 
 def test_a_phrase_that_the_detector_cannot_know_is_refused_at_once(coffee_photo, tmp_path, capsys):

@@ -256,5 +256,5 @@ def test_segmenters_and_detectors_are_not_taken_for_each_other(coffee: EncodedIm
 
 
 def test_values_out_of_range_are_refused(segmenter: Segmenter) -> None:
-    with pytest.raises(PromptError, match="mask_nms_thresh is 2: it takes 0 to 1"):
+    with pytest.raises(PromptError, match="mask_nms_thresh must lie between 0 and 1, not 2"):
         GroundedSegmenter(segmenter, "coco-ssd", mask_nms_thresh=2)

@@ -47,9 +47,9 @@ def command(
 ) -> int:
     """Find all objects of an image.
 
-    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. It says beforehand how long
-    the search takes at most. With --text, a detector names the objects that it finds too. Ctrl-C ends the search and
-    keeps what was found; a second Ctrl-C ends the program.
+    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. It prints beforehand how long
+    the search takes at most. With --text, a detector labels the objects that it detects too. Ctrl-C ends the search and
+    writes the masks so far; a second Ctrl-C ends the program.
 
     \b
     anymask everything photo.jpg
@@ -70,24 +70,24 @@ def command(
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
     runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
-    with fetch_progress(quiet) as fetched:
+    with fetch_progress(quiet) as fetch_callback:
         if phrases:
-            found_by = load_named(parameters["detector"], parameters["classes"], fetched, **runtime)
-            found_by.check(phrases)
-        segmenter = load(model, progress=fetched, **settings, **runtime)
+            text_detector = load_named(parameters["detector"], parameters["classes"], fetch_callback, **runtime)
+            text_detector.check(phrases)
+        segmenter = load(model, progress=fetch_callback, **settings, **runtime)
     encoded = segmenter.encode(opened)
-    with _interruptible() as stopped, _shown(quiet) as progress:
+    with _interruptible() as is_stopped, _show_progress(quiet) as progress:
         result = encoded.everything(
             **values_of(GeneratorOptions, parameters),
             roi=region,
-            stop=stopped,
+            stop=is_stopped,
             progress=progress,
-            estimate=None if quiet else _tell,
+            estimate=None if quiet else _show_estimate,
         )
     if phrases:
-        found = detect(found_by, opened.pixels, phrases, detection_options(parameters))
-        result = result.labelled(found)
-        for remark in () if quiet else (*found.notes(phrases), *_unmatched(found, result)):
+        detections = detect(text_detector, opened.pixels, phrases, detection_options(parameters))
+        result = result.labelled(detections)
+        for remark in () if quiet else (*detections.notes(phrases), *_unmatched(detections, result)):
             click.echo(f"anymask: {remark}", err=True)
     folder = out or Path("anymask-out") / image.stem
     written = _write(result, folder, partition)
@@ -100,7 +100,7 @@ def command(
     return INTERRUPTED if result.data.stopped == "interrupted" else 0
 
 
-def _tell(estimate: Estimate) -> None:
+def _show_estimate(estimate: Estimate) -> None:
     click.echo(f"anymask: {estimate}", err=True)
 
 
@@ -109,43 +109,41 @@ def _write(result: GeneratedMasks, folder: Path, partition: bool) -> list[Path]:
     from anymask.formats.folder import write_outputs
     from anymask.structures.mask_set import MaskSet
 
-    shown: MaskSet = result
+    masks: MaskSet = result
     if partition:
         run = replace(result.provenance, call=result.provenance.call.followed_by("partition"))
-        shown = MaskSet(
+        masks = MaskSet(
             result.partition().masks(), image=result.image, prompts=result.prompts, provenance=run, shows_prompts=False
         )
-    return write_outputs(shown, folder, mask_images=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
+    return write_outputs(masks, folder, mask_images=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
 
 
-def _unmatched(found: Detections, result: GeneratedMasks) -> list[str]:
-    """A line for each label of which fewer masks could be named than things were found."""
-    left = Counter(found.labels) - Counter(mask.label or "" for mask in result)
-    return [
-        f"{count} {label} found where no mask fits the box: ask with segment --text" for label, count in left.items()
-    ]
+def _unmatched(detections: Detections, result: GeneratedMasks) -> list[str]:
+    """A line for each label with more detections than labelled masks."""
+    left = Counter(detections.labels) - Counter(mask.label or "" for mask in result)
+    return [f"{count} {label} detected where no mask fits the box: use segment --text" for label, count in left.items()]
 
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a request to stop; the second one is what it always was."""
-    asked = False
+    """Turn the first Ctrl-C into a request to stop; the second one ends the program as usual."""
+    requested = False
 
-    def note(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked = True
+    def handle(number: int, frame: Any) -> None:
+        nonlocal requested
+        requested = True
         signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGINT, handle)
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def _shown(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] | None]:
-    """Show how far the search is, on a terminal only."""
+def _show_progress(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] | None]:
+    """Show the progress of the search, on a terminal only."""
     import sys
 
     if quiet or not sys.stderr.isatty():
@@ -170,14 +168,14 @@ def _report(result: GeneratedMasks, written: list[Path]) -> None:
     roots = int((result.tree.parents < 0).sum())
     click.echo(
         f"{len(result)} objects, {len(result) - roots} of them parts of others; "
-        + (f"{result.data.prompts} points prompted" if result.data.max_prompts else "found in one pass")
+        + (f"{result.data.prompts} points prompted" if result.data.max_prompts else "one pass of the network")
     )
     click.echo(
         f"{run.engine} {run.precision} on {run.device}, {run.threads} threads: "
         f"encode {seconds['encode']:.2f} s, search {seconds['decode']:.2f} s"
     )
-    named = [mask.label for mask in result if mask.label]
-    if named:
-        click.echo("named: " + ", ".join(f"{named.count(label)} {label}" for label in dict.fromkeys(named)))
+    labels = [mask.label for mask in result if mask.label]
+    if labels:
+        click.echo("labels: " + ", ".join(f"{labels.count(label)} {label}" for label in dict.fromkeys(labels)))
     for path in written:
         click.echo(path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--soft", is_flag=True, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255.")
 @common_options
 def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: bool, **parameters: Any) -> None:
-    """Cut out the objects that points, boxes or text name.
+    """Segment the objects that points, boxes or text name.
 
     Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Text is found by a detector;
     --detector, --classes, --threshold, --max-per-label and --zoom are about it. Writes an overlay, one binary PNG per
@@ -51,9 +51,9 @@ def _report(result: MaskSet, written: list[Path]) -> None:
         verdict = (
             "" if mask.follows_prompt or mask.follows_prompt is None else ", but it breaks the prompt: see masks.json"
         )
-        found = "" if mask.detector_score is None else f"{mask.label}, found with {mask.detector_score:.2f}, "
+        detected = "" if mask.detector_score is None else f"{mask.label}, detected with {mask.detector_score:.2f}, "
         score = "no score" if mask.score is None else f"score {mask.score:.3f}"  # a painted mask has none
-        click.echo(f"mask {index}: {found}{share:.1%} of the image, {score}{verdict}")
+        click.echo(f"mask {index}: {detected}{share:.1%} of the image, {score}{verdict}")
     for note in dict.fromkeys(note for prompt in result.prompts for note in prompt.notes):
         click.echo(f"note: {note}")
     run = result.provenance

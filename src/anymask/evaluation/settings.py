@@ -1,4 +1,4 @@
-"""A setting: the model that is measured, and how it is asked. Written as words: "model=sam-vit-b refine=off"."""
+"""A setting: the model that is measured, and its options. As text: "model=sam-vit-b refine=off"."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from anymask.prediction.options import SelectionOptions
 from anymask.structures.options import Option, option_fields
 
 OFFICIAL = "official"
-"""As `select`: the official predictor's habit, the highest score of three for a first click or a box, then the single
-mask with the logits of the answer before fed back."""
+"""As `select`: as the official predictor is used, the highest score of three for a first click or a box, then the single
+mask with the logits of the mask before fed back."""
 
 THRESHOLD = 0.05
 """Of a detector, where a setting names none: precision is averaged over all recalls, so that weak boxes count, too."""
@@ -38,7 +38,7 @@ _RUNTIME = {
 _KINDS: dict[type | None, str] = {str: "a word", int: "a whole number", float: "a number"}
 
 PROTOCOLS = tuple(_OPTIONS)
-"""The ways of asking that are measured."""
+"""How objects are prompted."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Setting:
 
     Attributes:
         protocol: one of `PROTOCOLS`.
-        values: all that was named; what was not is the default of `anymask.load` or of the call that asks.
+        values: those that are set; others have the default of `anymask.load` or of the call.
 
     Raises:
         InputError: a name that the protocol does not have, or a value that cannot be right.
@@ -59,13 +59,13 @@ class Setting:
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {self.protocol!r}")
-        known = {**_RUNTIME, **_OPTIONS[self.protocol]}
+        options = {**_RUNTIME, **_OPTIONS[self.protocol]}
         for name in self.values:
-            if name not in known:
-                raise InputError(f"the protocol {self.protocol} has no setting {name!r}: it has {', '.join(known)}")
+            if name not in options:
+                raise InputError(f"the protocol {self.protocol} has no setting {name!r}: it has {', '.join(options)}")
         for name, value in self.values.items():
             if not (name == "select" and self.official):
-                known[name].check(value)
+                options[name].check(value)
         if self.official and self.protocol == "text":
             raise InputError("select=official is for clicks and boxes; for text, select=score is nearest to it")
         if self.protocol == "text":
@@ -73,7 +73,7 @@ class Setting:
 
     @property
     def official(self) -> bool:
-        """Whether prompts are answered by the official predictor's habit."""
+        """Whether masks are selected as the official predictor is used."""
         return self.values.get("select") == OFFICIAL
 
     @property
@@ -83,40 +83,40 @@ class Setting:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the call that asks is given; an official answer has nothing to refine."""
-        asked = {name: value for name, value in self.values.items() if name not in _RUNTIME}
-        return {"select": OFFICIAL} if self.official else asked
+        """The options of the call; the official way has nothing to refine."""
+        options = {name: value for name, value in self.values.items() if name not in _RUNTIME}
+        return {"select": OFFICIAL} if self.official else options
 
     def search(self) -> DetectionOptions:
-        """How words are looked for; the threshold is low unless one is named.
+        """How text is detected; the threshold is low unless one is set.
 
         Raises:
             PromptError: a value outside its range.
         """
         fields = DetectionOptions.__dataclass_fields__
-        named = {name: value for name, value in self.options.items() if name in fields}
-        return DetectionOptions(**{"threshold": THRESHOLD, **named})
+        set_values = {name: value for name, value in self.options.items() if name in fields}
+        return DetectionOptions(**{"threshold": THRESHOLD, **set_values})
 
     def changed(self, text: str) -> Setting:
-        """The same setting but for what "NAME=VALUE NAME=VALUE …" names.
+        """The same setting but for the values of "NAME=VALUE NAME=VALUE …".
 
         Raises:
-            InputError: not such words, or as the class.
+            InputError: text of another form, or as the class.
         """
-        known = {**_RUNTIME, **_OPTIONS[self.protocol]}
+        options = {**_RUNTIME, **_OPTIONS[self.protocol]}
         values = dict(self.values)
         try:
-            words = shlex.split(text)
+            assignments = shlex.split(text)
         except ValueError as error:
             raise InputError(f"cannot read the setting {text!r}: {error}") from None
-        if not words:
+        if not assignments:
             raise InputError("a setting is empty: it takes NAME=VALUE, such as 'refine=off precision=f32'")
-        for word in words:
-            name, equals, value = word.partition("=")
+        for assignment in assignments:
+            name, equals, value = assignment.partition("=")
             name = name.replace("-", "_")
             if not equals:
-                raise InputError(f"the setting {word!r} is not NAME=VALUE, such as refine=off")
-            kind = known[name].kind if name in known else str
+                raise InputError(f"the setting {assignment!r} is not NAME=VALUE, such as refine=off")
+            kind = options[name].kind if name in options else str
             try:
                 values[name] = kind(value) if kind is not None else value
             except ValueError:
@@ -124,7 +124,7 @@ class Setting:
         return Setting(self.protocol, values)
 
     def differing(self, other: Setting) -> str:
-        """What this setting has in words, as far as the other has something else."""
+        """The values of this setting that differ from those of the other, as text."""
         names = [name for name in self.values if self.values[name] != other.values.get(name)]
         return " ".join(f"{name}={self.values[name]}" for name in names) or "the same"
 

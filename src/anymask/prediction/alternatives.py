@@ -19,10 +19,12 @@ SAME_IOU = 0.9
 """IoU above which two masks are one alternative."""
 
 FURTHER_POINTS = 4
-"""How many points are added to the prompt, one at a time, for `distinct_masks`."""
+"""How many points are added to the prompt, one at a time, for `distinct_alternatives`."""
 
 
-def distinct_masks(decode: DecodePrompts, frame: ResizeLongestSide, prompt: Prompt, most: int) -> list[SelectedMask]:
+def distinct_alternatives(
+    decode: DecodePrompts, frame: ResizeLongestSide, prompt: Prompt, most: int
+) -> list[SelectedMask]:
     """Distinct masks of a click, the best first, also from prompts with one point more.
 
     What lies in the largest candidate and not in the smaller ones is where the click leaves the object open: its

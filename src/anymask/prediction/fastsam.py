@@ -30,6 +30,7 @@ from anymask.models.fastsam.model import FastSam
 from anymask.models.fastsam.output import MIN_CONF, Pass
 from anymask.models.fastsam.segments import Segments
 from anymask.models.fastsam.settings import FastSamSettings
+from anymask.prediction.alternatives import SAME_IOU
 from anymask.prediction.click_grouping import groups_of
 from anymask.prediction.encoded_image import Capabilities, EncodedImage
 from anymask.prediction.fastsam_selection import SegmentSelection, matching_segments, select_segments, select_union
@@ -44,9 +45,6 @@ from anymask.structures.provenance import Call, plain
 from anymask.structures.transforms import ResizeLongestSide
 
 Mode = Literal["object", "union"]
-
-SAME_IOU = 0.9
-"""IoU above which two segments are one alternative."""
 
 _NOTHING_THERE = "no segment of sufficient confidence lies there; a lower conf finds more"
 

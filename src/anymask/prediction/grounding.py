@@ -72,7 +72,7 @@ class Grounding:
         options: SelectionOptions | None = None,
     ) -> None:
         if not 0 <= mask_nms_thresh <= 1:
-            raise PromptError(f"mask_nms_thresh is {mask_nms_thresh}: it takes 0 to 1")
+            raise PromptError(f"mask_nms_thresh must lie between 0 and 1, not {mask_nms_thresh}")
         self.detector = detector
         self.search = search or DetectionOptions()
         self.mask_nms_thresh = mask_nms_thresh
@@ -103,7 +103,7 @@ class Grounding:
             mask.replace(label=label, detector_score=float(score))
             for mask, label, score in zip(result, detections.labels, detections.scores, strict=True)
         ]
-        distinct = distinct_masks(masks, self.mask_nms_thresh)
+        distinct = mask_nms(masks, self.mask_nms_thresh)
         prompts = [
             _labelled(result.prompts[index], detections.phrases[index], detections.labels[index]) for index in distinct
         ]
@@ -130,7 +130,7 @@ class Grounding:
         return replace(provenance, detector=self.detector.name, seconds=seconds, call=call)
 
 
-def distinct_masks(masks: Sequence[Mask], iou_threshold: float) -> list[int]:
+def mask_nms(masks: Sequence[Mask], iou_threshold: float) -> list[int]:
     """Indices of masks that show different objects, in their order; of two alike the earlier one stays.
 
     Compared at low resolution, which renders no full-size mask. Masks without a

@@ -19,7 +19,7 @@ from anymask.automatic.options import GeneratorOptions, Thresholds
 from anymask.automatic.result import GeneratedMasks, generated_masks
 from anymask.automatic.thresholds import filter_masks
 from anymask.io.image import Image
-from anymask.prediction.alternatives import distinct_masks
+from anymask.prediction.alternatives import distinct_alternatives
 from anymask.prediction.click_grouping import different_instances, groups_of, segment_separately
 from anymask.prediction.encoded_image import Capabilities, EncodedImage
 from anymask.prediction.flip_tta import through_mirror
@@ -125,7 +125,7 @@ class SamImage(EncodedImage):
         return self._mirror.decode
 
     def _alternatives(self, prompt: Prompt, most: int) -> list[Mask]:
-        return [self.to_mask(selected) for selected in distinct_masks(self.decode, self.transform, prompt, most)]
+        return [self.to_mask(selected) for selected in distinct_alternatives(self.decode, self.transform, prompt, most)]
 
     def _segment(
         self, prompts: list[Prompt], options: SelectionOptions, grouped: bool

@@ -20,7 +20,7 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.alternatives import SAME_IOU, distinct_masks
+from anymask.prediction.alternatives import SAME_IOU, distinct_alternatives
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.options import Select
 from anymask.prediction.preview import preview
@@ -105,7 +105,7 @@ class ZoomedView:
         inside = self._prompt_inside(prompt, None)
         if inside is None or inside.box is not None or not (inside.labels == 1).any():
             return []
-        distinct = distinct_masks(self._decode, self._frame, inside, most)
+        distinct = distinct_alternatives(self._decode, self._frame, inside, most)
         masks = [self._merge(selected, prompt, None) for selected in distinct if not self._is_cut(selected.logits)]
         return [mask for mask in masks if mask is not None]
 
