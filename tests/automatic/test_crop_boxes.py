@@ -1,4 +1,4 @@
-"""Where crops and tiles lie: the official numbers, and coverage of any picture."""
+"""Where crops and tiles lie: the numbers of the reference, and coverage of any image."""
 
 from itertools import pairwise
 
@@ -27,12 +27,12 @@ def test_crop_boxes_are_the_numbers_of_the_official_code():
     assert boxes[5:8] == [((0, 0, 542, 126), 2), ((0, 70, 542, 196), 2), ((0, 140, 542, 266), 2)]
 
 
-def test_without_layers_the_whole_picture_is_the_only_crop():
+def test_without_layers_the_whole_image_is_the_only_crop():
     assert crop_boxes((640, 480)) == [((0, 0, 640, 480), 0)]
 
 
 @given(sizes, st.integers(1, 3), st.floats(0.0, 0.6))
-def test_every_layer_of_crops_covers_the_picture(size, n_layers, ratio):
+def test_every_layer_of_crops_covers_the_image(size, n_layers, ratio):
     for layer in range(1, n_layers + 1):
         boxes = [box for box, of in crop_boxes(size, n_layers, ratio) if of == layer]
         assert len(boxes) == 4**layer
@@ -51,7 +51,7 @@ def test_points_per_side_shrink_with_the_layer_and_never_vanish():
 
 
 @given(sizes, st.integers(64, 1500), st.floats(0, 0.5))
-def test_tiles_are_equal_cover_the_picture_and_overlap_by_the_halo(size, tile, share):
+def test_tiles_are_equal_cover_the_image_and_overlap_by_the_halo(size, tile, share):
     halo = int(share * tile)
     boxes = tiles(size, tile, halo)
     assert len({(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes}) == 1
@@ -64,7 +64,7 @@ def test_tiles_are_equal_cover_the_picture_and_overlap_by_the_halo(size, tile, s
     assert len(boxes) == len(set(boxes))
 
 
-def test_a_picture_no_larger_than_a_tile_is_asked_once():
+def test_an_image_no_larger_than_a_tile_is_the_only_crop():
     assert crop_layers((1024, 700), GeneratorOptions(tile=1024)) == [((0, 0, 1024, 700), 0)]
 
 
@@ -75,7 +75,7 @@ def test_impossible_tiles_are_refused(tile, halo):
 
 
 @pytest.mark.parametrize(
-    ("settings_", "words"),
+    ("options", "message"),
     [
         ({"crop_n_layers": -1}, "crop_n_layers"),
         ({"crop_overlap_ratio": 1.0}, "crop_overlap_ratio"),
@@ -85,21 +85,21 @@ def test_impossible_tiles_are_refused(tile, halo):
         ({"crop_n_layers": 1, "point_grids": [np.zeros((1, 2))]}, "2 layers, not 1"),
     ],
 )
-def test_impossible_settings_are_refused_by_their_name(settings_, words):
-    with pytest.raises(PromptError, match=words):
-        GeneratorOptions(**settings_)
+def test_impossible_options_are_refused_by_name(options, message):
+    with pytest.raises(PromptError, match=message):
+        GeneratorOptions(**options)
 
 
-def test_a_box_near_an_inner_edge_of_its_crop_is_told_from_one_near_the_border_of_the_photo():
+def test_only_boxes_near_an_edge_of_their_crop_inside_the_image_are_near_a_crop_edge():
     crop, size = (0, 100, 500, 600), (1000, 600)
     boxes = np.array(
         [
-            [0, 300, 50, 400],  # at the photo's left border
+            [0, 300, 50, 400],  # at the image's left border
             [200, 121, 300, 200],  # 21 pixels below the crop's top
             [200, 120, 300, 200],  # 20 pixels
             [300, 300, 481, 400],  # its last pixel 20 before the crop's right edge
             [300, 300, 480, 400],
-            [300, 500, 400, 600],  # at the photo's bottom
+            [300, 500, 400, 600],  # at the image's bottom
         ],
         float,
     )

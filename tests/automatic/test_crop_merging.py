@@ -1,4 +1,4 @@
-"""Objects that crops cut are put together again, each once, on drawn encoded_images whose objects are known."""
+"""Objects that crops cut are merged, each once, in drawn scenes whose objects are known."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anymask.automatic.crop_boxes import tiles
-from anymask.automatic.crop_merging import CroppedObject, CropWindow, agreement_in_overlap, join_pieces
+from anymask.automatic.crop_merging import CroppedObject, CropWindow, agreement_in_overlap, merge_pieces
 from anymask.automatic.crops import CropGeneratedData, CropMaskData
 from anymask.automatic.options import Thresholds
 from anymask.structures.overlap import iou
 from anymask.structures.transforms import ResizeLongestSide
 from tests.support.drawn_objects import piece, pieces_of, rectangle
 
-# Answers kept small
+# Windows of logits
 
 
 @settings(max_examples=40)
@@ -23,13 +23,13 @@ def test_a_window_of_the_logits_gives_the_same_mask_to_the_pixel(width, height, 
     logits = np.kron(coarse, np.ones((29, 29)))[:256, :256].astype(np.float16)
     frame = ResizeLongestSide(width, height)
     columns, rows = frame.valid_logits()
-    seen = logits[: rows + 1, : columns + 1]
+    stored = logits[: rows + 1, : columns + 1]
     full = np.full((256, 256), -32, np.float32)
-    full[: seen.shape[0], : seen.shape[1]] = seen
-    assert np.array_equal(frame.upscale(CropWindow.around(seen).logits()), frame.upscale(full))
+    full[: stored.shape[0], : stored.shape[1]] = stored
+    assert np.array_equal(frame.upscale(CropWindow.around(stored).logits()), frame.upscale(full))
 
 
-def test_a_small_object_keeps_few_logits():
+def test_a_small_object_has_few_logits():
     mask = rectangle((1024, 1024), 400, 500, 440, 540)
     window = piece((0, 0, 1024, 1024), mask).window
     assert window.values.nbytes <= 2 * 16**2
@@ -54,10 +54,10 @@ def test_an_object_across_a_seam_is_one_object():
     size = (900, 600)
     crops = tiles(size, 512, 100)
     truth = rectangle(size, 200, 100, 700, 250)
-    objects = join_pieces(pieces_of(truth, crops), size)
+    objects = merge_pieces(pieces_of(truth, crops), size)
     whole = max(objects, key=lambda one: one.area)
     assert len(whole.pieces) > 1
-    assert not whole.cut
+    assert not whole.is_cut
     assert iou(whole.render(size), truth) > 0.97
     assert whole.box.tolist() == [200, 100, 700, 250]
     assert whole.area == pytest.approx(truth.sum(), rel=0.03)
@@ -66,37 +66,37 @@ def test_an_object_across_a_seam_is_one_object():
 def test_an_object_over_four_tiles_is_one_object():
     size = (900, 900)
     truth = rectangle(size, 300, 250, 640, 700)
-    objects = join_pieces(pieces_of(truth, tiles(size, 512, 100)), size)
+    objects = merge_pieces(pieces_of(truth, tiles(size, 512, 100)), size)
     assert len(objects) == 1
     assert len(objects[0].pieces) == 4
     assert iou(objects[0].render(size), truth) > 0.97
 
 
-def test_what_no_neighbour_continues_stays_apart_and_is_called_cut():
+def test_a_piece_that_no_neighbour_continues_is_not_merged_and_is_cut():
     size = (900, 500)
     left, right = tiles(size, 512, 100)
     cut = piece(left, rectangle(size, 300, 100, left[2], 250))
     elsewhere = piece(right, rectangle(size, right[0], 350, 700, 450))
-    objects = join_pieces([cut, elsewhere], size)
+    objects = merge_pieces([cut, elsewhere], size)
     assert [len(one.pieces) for one in objects] == [1, 1]
-    assert [one.cut for one in objects] == [True, True]
+    assert [one.is_cut for one in objects] == [True, True]
 
 
 def test_a_sliver_at_an_inner_edge_is_cut_even_where_it_is_too_thin_to_compare():
     size = (900, 500)
     left, right = tiles(size, 512, 100)
     truth = rectangle(size, 300, 100, right[0] + 3, 250)
-    objects = join_pieces([piece(left, truth), piece(right, truth)], size)
-    assert sorted((one.cut, len(one.pieces)) for one in objects) == [(False, 1), (True, 1)]
+    objects = merge_pieces([piece(left, truth), piece(right, truth)], size)
+    assert sorted((one.is_cut, len(one.pieces)) for one in objects) == [(False, 1), (True, 1)]
 
 
-def test_an_object_at_the_border_of_the_photo_is_not_cut():
+def test_an_object_at_the_border_of_the_image_is_not_cut():
     size = (900, 500)
     left, _ = tiles(size, 512, 100)
-    assert not join_pieces([piece(left, rectangle(size, 0, 0, 200, 500))], size)[0].cut
+    assert not merge_pieces([piece(left, rectangle(size, 0, 0, 200, 500))], size)[0].is_cut
 
 
-def test_neighbours_that_disagree_in_the_overlap_are_not_joined():
+def test_neighbours_that_disagree_in_the_overlap_are_not_merged():
     size = (900, 500)
     left, right = tiles(size, 512, 100)
     low, high = (
@@ -104,18 +104,18 @@ def test_neighbours_that_disagree_in_the_overlap_are_not_joined():
         piece(right, rectangle(size, right[0], 100, 800, 160)),
     )
     assert agreement_in_overlap(low, high) == pytest.approx(0.3, abs=0.03)
-    assert len(join_pieces([low, high], size)) == 2
+    assert len(merge_pieces([low, high], size)) == 2
 
 
-def test_two_answers_of_one_crop_stay_two_objects_and_both_become_whole():
+def test_two_masks_of_one_crop_are_two_objects_and_both_become_whole():
     size = (900, 500)
     left, right = tiles(size, 512, 100)
     table = rectangle(size, 250, 100, 700, 300)
-    table_and_plate = table | rectangle(size, 250, 20, 380, 100)  # the plate is seen by the left tile only
+    table_and_plate = table | rectangle(size, 250, 20, 380, 100)  # the plate lies in the left tile only
     pieces = [piece(left, table), piece(left, table_and_plate), piece(right, table)]
-    objects = join_pieces(pieces, size)
+    objects = merge_pieces(pieces, size)
     assert len(objects) == 2
-    assert not any(one.cut for one in objects)
+    assert not any(one.is_cut for one in objects)
     assert sorted(round(iou(one.render(size), table_and_plate), 1) for one in objects) == [0.9, 1.0]
 
 
@@ -127,19 +127,19 @@ def test_no_piece_is_lost_and_no_object_comes_twice(data):
     rectangles = st.tuples(st.integers(0, 700), st.integers(0, 500), st.integers(20, 400), st.integers(20, 400))
     pieces = []
     for x, y, width, height in data.draw(st.lists(rectangles, max_size=6)):
-        seen = pieces_of(rectangle(size, x, y, min(x + width, 800), min(y + height, 600)), crops)
-        pieces += [one for one in seen if data.draw(st.booleans())]
-    objects = join_pieces(pieces, size)
-    held = {id(one) for each in objects for one in each.pieces}
-    assert held == {id(one) for one in pieces}
+        drawn = pieces_of(rectangle(size, x, y, min(x + width, 800), min(y + height, 600)), crops)
+        pieces += [one for one in drawn if data.draw(st.booleans())]
+    objects = merge_pieces(pieces, size)
+    remaining = {id(one) for each in objects for one in each.pieces}
+    assert remaining == {id(one) for one in pieces}
     identities = [frozenset(map(id, each.pieces)) for each in objects]
     assert len(set(identities)) == len(identities)
     for each in objects:
         assert len({one.crop for one in each.pieces}) == len(each.pieces)
 
 
-def found_in(truth, size, tile):
-    """What a run with an exact model would end with."""
+def search_exactly(truth, size, tile):
+    """The result of a search with an exact model."""
     pieces = {box: [] for box in tiles(size, tile)}
     for mask in truth:
         for one in pieces_of(mask, pieces):
@@ -159,7 +159,7 @@ def test_every_object_of_a_scene_keeps_one_id_wherever_the_seams_run(seed, tile)
         for top in range(5, 500, 165):
             x, y = left + rng.integers(0, 30), top + rng.integers(0, 30)
             truth.append(rectangle(size, x, y, x + rng.integers(30, 100), y + rng.integers(30, 125)))
-    masks = [one.render(size) for one in found_in(truth, size, tile).objects]
+    masks = [one.render(size) for one in search_exactly(truth, size, tile).objects]
     best = [[iou(mask, expected) for mask in masks] for expected in truth]
     assert len(masks) == len(truth)
     assert min(map(max, best)) > 0.9
@@ -170,11 +170,11 @@ def test_more_than_255_objects_keep_distinct_ids():
     size = (1600, 1600)
     truth = [rectangle(size, x, y, x + 50, y + 50) for x in range(20, 1560, 90) for y in range(20, 1560, 90)]
     assert len(truth) == 324
-    found = found_in(truth, size, 600)
-    assert sum(len(one.pieces) > 1 for one in found.objects) > 20
+    data = search_exactly(truth, size, 600)
+    assert sum(len(one.pieces) > 1 for one in data.objects) > 20
     numbers = np.zeros(size[::-1], np.uint16)
-    for number, one in enumerate(found.objects, 1):
+    for number, one in enumerate(data.objects, 1):
         numbers[one.render(size)] = number
-    seen = [set(np.unique(numbers[mask])) - {0} for mask in truth]
-    assert all(len(ids) == 1 for ids in seen)
-    assert len(set.union(*seen)) == len(found.objects) == 324
+    ids_of_masks = [set(np.unique(numbers[mask])) - {0} for mask in truth]
+    assert all(len(ids) == 1 for ids in ids_of_masks)
+    assert len(set.union(*ids_of_masks)) == len(data.objects) == 324

@@ -1,4 +1,4 @@
-"""Scenes whose objects are known: drawn masks, what an exact model would answer about them, and a fake model."""
+"""Scenes whose objects are known: drawn masks, the masks an exact model would decode of them, and a fake model."""
 
 import math
 
@@ -10,9 +10,9 @@ from anymask.structures.transforms import ResizeLongestSide
 
 
 class FakeModel:
-    """Sees a picture whose pixels are object numbers, and answers a click with the object under it.
+    """Takes images whose pixels are object numbers, and decodes a point as the object under it.
 
-    A click on number 0 finds nothing that would pass. Everything has the resolution of the real model: 256×256.
+    The mask of a point on number 0 passes no threshold. Logits have the resolution of the real model: 256×256.
     """
 
     def __init__(self, blind_to_size=None):
@@ -23,11 +23,11 @@ class FakeModel:
         height, width = pixels.shape[:2]
         self.encoded.append((width, height))
         columns, rows = _pixels_of_cells(ResizeLongestSide(width, height))
-        seen = np.full((256, 256), -1.0, np.float32)
+        cells = np.full((256, 256), -1.0, np.float32)
         numbers = pixels[..., 0].astype(np.float32) * 256 + pixels[..., 1]
-        seen[: len(rows), : len(columns)] = numbers[np.ix_(rows, columns)]
+        cells[: len(rows), : len(columns)] = numbers[np.ix_(rows, columns)]
         embedding = np.zeros((1, 4096, 256), np.float32)
-        embedding.reshape(-1)[: 256 * 256] = seen.reshape(-1)
+        embedding.reshape(-1)[: 256 * 256] = cells.reshape(-1)
         return embedding
 
     def view(self, pixels):
@@ -41,29 +41,29 @@ class FakeModel:
         return ImageView(frame, embedding, self.decode_for(embedding, frame), crop)
 
     def decode_for(self, embedding, frame):
-        seen = embedding.reshape(-1)[: 256 * 256].reshape(256, 256)
+        number_of_cell = embedding.reshape(-1)[: 256 * 256].reshape(256, 256)
 
         def decode(points):
             cells = (frame.to_model(points) / 4).astype(int)
-            numbers = seen[cells[:, 1], cells[:, 0]]
-            masks = np.where(seen == numbers[:, None, None], 8.0, -8.0).astype(np.float32)
-            known = (numbers > 0) & ((frame.width, frame.height) != self._blind_to_size)
+            numbers = number_of_cell[cells[:, 1], cells[:, 0]]
+            masks = np.where(number_of_cell == numbers[:, None, None], 8.0, -8.0).astype(np.float32)
+            visible = (numbers > 0) & ((frame.width, frame.height) != self._blind_to_size)
             scores = np.zeros((len(points), 4), np.float32)
-            scores[:, 1] = np.where(known, 0.95, 0.1)
+            scores[:, 1] = np.where(visible, 0.95, 0.1)
             return np.repeat(masks[:, None], 4, axis=1), scores
 
         return decode
 
 
 def _pixels_of_cells(frame):
-    """Columns and rows of the photo that the middles of the logit cells look at."""
+    """Columns and rows of the image at the middles of the logit cells."""
     for side, resized in ((frame.width, frame.resized[0]), (frame.height, frame.resized[1])):
         middles = (np.arange(math.ceil(resized / 4)) * 4 + 2) * (side / resized)
         yield np.minimum(middles.astype(int), side - 1)
 
 
-def picture(size, masks):
-    """Pixels that number the masks from 1."""
+def numbered_image(size, masks):
+    """An image whose pixels number the masks from 1."""
     numbers = np.zeros(size[::-1], np.uint16)
     for number, mask in enumerate(masks, 1):
         numbers[mask] = number
@@ -77,7 +77,7 @@ def rectangle(size, x0, y0, x1, y1):
 
 
 def piece(crop, mask, layer=1, score=0.95):
-    """What an exact model would answer about one crop of the photo-sized mask."""
+    """The piece of a mask of the image that an exact model would decode in one crop."""
     x0, y0, x1, y1 = crop
     frame = ResizeLongestSide(x1 - x0, y1 - y0)
     columns, rows = _pixels_of_cells(frame)
@@ -89,6 +89,6 @@ def piece(crop, mask, layer=1, score=0.95):
 
 
 def pieces_of(mask, crops, **about):
-    seen = [crop for crop in crops if mask[crop[1] : crop[3], crop[0] : crop[2]].any()]
-    pieces = [piece(crop, mask, **about) for crop in seen]
-    return [one for one in pieces if one.window.values.size]  # a sliver thinner than a logit cell has no answer
+    touched = [crop for crop in crops if mask[crop[1] : crop[3], crop[0] : crop[2]].any()]
+    pieces = [piece(crop, mask, **about) for crop in touched]
+    return [one for one in pieces if one.window.values.size]  # a sliver thinner than a logit cell has no mask

@@ -1,7 +1,7 @@
-"""Where the parts of a photo lie that everything mode looks at one by one.
+"""Where the crops and tiles of an image lie that are searched one by one.
 
 `crop_boxes` are the official generator's: 4 crops in the first layer, 16 in the second, each overlapping the next.
-`tiles` cover very large pictures with tiles of one size.
+`tiles` cover very large images with tiles of one size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from anymask.automatic.point_sampling import build_point_grid
 from anymask.errors import PromptError
 
 CropBox = tuple[int, int, int, int]
-"""[x_min, y_min, x_max, y_max] in pixels of the photo, maxima exclusive."""
+"""[x_min, y_min, x_max, y_max] in pixels of the image, maxima exclusive."""
 
 _EDGE_PIXELS = 20.0
 _HALO_SHARE = 8
@@ -29,12 +29,12 @@ def crop_boxes(
     """The official generator's crops (`generate_crop_boxes` of segment-anything).
 
     Args:
-        size: (width, height) of the photo.
+        size: (width, height) of the image.
         n_layers: layer n has 2ⁿ crops along each side.
         overlap_ratio: of crops of the first layer, as a share of the short side; halved with each further layer.
 
     Returns:
-        Boxes in pixels with their layers, in the reference's order: the whole picture (layer 0), then column by column.
+        Boxes in pixels with their layers, in the reference's order: the whole image (layer 0), then column by column.
     """
     width, height = size
     boxes: list[tuple[CropBox, int]] = [((0, 0, width, height), 0)]
@@ -54,25 +54,25 @@ def points_per_side(points: int, layer: int, downscale_factor: int = 1) -> int:
     Raises:
         PromptError: none would be left.
     """
-    left = int(points / downscale_factor**layer)
-    if left < 1:
+    count = int(points / downscale_factor**layer)
+    if count < 1:
         raise PromptError(
             f"points_per_side {points} divided by crop_n_points_downscale_factor {downscale_factor} leaves no points "
             f"in layer {layer}; take more points or a smaller factor"
         )
-    return left
+    return count
 
 
 def tiles(size: tuple[int, int], tile: int = 1024, halo: int | None = None) -> list[CropBox]:
-    """Cover a picture with tiles of equal size that overlap, row by row.
+    """Cover an image with tiles of equal size that overlap, row by row.
 
     Args:
-        size: (width, height) of the photo.
+        size: (width, height) of the image.
         tile: largest side of a tile in pixels, the overlap included.
         halo: least overlap of two neighbours in pixels; None takes an eighth of `tile`.
 
     Returns:
-        Boxes in pixels; the whole picture if it is no larger than a tile.
+        Boxes in pixels; the whole image if it is no larger than a tile.
 
     Raises:
         PromptError: a tile below 64 pixels, or a halo that leaves nothing of it.
@@ -94,18 +94,21 @@ def _starts(side: int, tile: int, halo: int) -> tuple[list[int], int]:
 
 
 def near_crop_edge(boxes: NDArray[np.float64], crop: CropBox, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which boxes come within 20 pixels of an edge of their crop that is not the photo's (`is_box_near_crop_edge`).
+    """Which boxes come within 20 pixels of an edge of their crop that is not the image's (`is_box_near_crop_edge`).
 
     Args:
-        boxes: float64 [N, 4], in pixels of the photo, maxima exclusive.
-        crop: in pixels of the photo.
-        size: (width, height) of the photo.
+        boxes: float64 [N, 4], in pixels of the image, maxima exclusive.
+        crop: in pixels of the image.
+        size: (width, height) of the image.
+
+    Returns:
+        bool [N].
     """
     last = np.array([0, 0, 1, 1])  # the reference compares the last pixel inside with the crop's exclusive edge
-    placed = boxes - last
-    near_crop = np.abs(placed - np.array(crop)) <= _EDGE_PIXELS
-    near_photo = np.abs(placed - np.array((0, 0, *size))) <= _EDGE_PIXELS
-    near: NDArray[np.bool_] = np.any(near_crop & ~near_photo, axis=1)
+    inclusive = boxes - last
+    near_crop = np.abs(inclusive - np.array(crop)) <= _EDGE_PIXELS
+    near_image = np.abs(inclusive - np.array((0, 0, *size))) <= _EDGE_PIXELS
+    near: NDArray[np.bool_] = np.any(near_crop & ~near_image, axis=1)
     return near
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from anymask.automatic.budget import Budget, GeneratorProgress
 from anymask.automatic.crop_boxes import CropBox, crop_layers, layer_points, near_crop_edge
-from anymask.automatic.crop_merging import CroppedObject, CropWindow, Piece, join_pieces
+from anymask.automatic.crop_merging import CroppedObject, CropWindow, Piece, merge_pieces
 from anymask.automatic.image_view import ImageView
 from anymask.automatic.mask_data import MaskData
 from anymask.automatic.options import GeneratorOptions, Thresholds
@@ -51,7 +51,7 @@ class PlannedCrop:
 
 @dataclass(frozen=True, eq=False)
 class CropMaskData:
-    """The masks of one crop that reach score and stability, before any suppression; kept small.
+    """The masks of one crop that reach score and stability, before any suppression, as small logits.
 
     Attributes:
         crop: in pixels of the image.
@@ -63,7 +63,7 @@ class CropMaskData:
 
     @classmethod
     def of(cls, crop: CropBox, layer: int, masks: MaskData, thresholds: Thresholds) -> CropMaskData:
-        """Keep those masks of one crop that reach score and stability, wherever and however large they are."""
+        """The masks of one crop that reach score and stability, of any place and area."""
         reach = Thresholds(thresholds.pred_iou_thresh, thresholds.stability_score_thresh, box_nms_thresh=1.0)
         x, y = crop[:2]
         return cls(
@@ -88,7 +88,7 @@ class CropMaskData:
         return sum(piece.window.values.nbytes for piece in self.pieces)
 
     def filtered(self, thresholds: Thresholds, size: tuple[int, int], merge: bool) -> list[Piece]:
-        """Those that stay after suppression within the crop, best first; without `merge` none near an inner edge."""
+        """The pieces that pass and are no duplicates, best first; without `merge` none near an inner edge."""
         pieces = self.pieces
         if merge:
             # Area and place are judged on the whole object.
@@ -132,12 +132,14 @@ class CropGeneratedData:
         """Apply other thresholds without decoding anything.
 
         Raises:
-            PromptError: a lower score or stability than that of the search; such masks were not kept.
+            PromptError: a lower score or stability than that of the search; such masks are not stored.
         """
         for name in ("pred_iou_thresh", "stability_score_thresh"):
             value, least = getattr(thresholds, name), getattr(self.thresholds, name)
             if value < least:
-                raise PromptError(f"{name} {value} is below the {least} that crops were kept at; run again with it")
+                raise PromptError(
+                    f"{name} {value} is below the {least} of the search; run it again with that threshold"
+                )
         objects = _objects(self.crops, self.size, thresholds, self.nms_thresh, self.merged)
         return replace(self, objects=tuple(objects))
 
@@ -148,7 +150,7 @@ def _objects(
     """Suppress within crops, merge what they cut, suppress between crops; best first."""
     pieces = [piece for crop in crops for piece in crop.filtered(thresholds, size, merge)]
     if merge:
-        objects = [one for one in join_pieces(pieces, size) if not one.cut and _passes(one, thresholds)]
+        objects = [one for one in merge_pieces(pieces, size) if not one.is_cut and _passes(one, thresholds)]
     else:
         objects = [CroppedObject.of([piece]) for piece in pieces]
     if len(crops) > 1:
@@ -157,10 +159,10 @@ def _objects(
 
 
 def _preference(objects: Sequence[CroppedObject], merge: bool) -> list[float]:
-    """Scores for suppression between crops: smaller crops are preferred, and among equals the higher score if merged."""
+    """Scores for suppression between crops: smaller crops first, and if merged, of equals the higher score first."""
     if not merge:
         return [1 / _box_area(one.pieces[0].crop) for one in objects]
-    order = sorted(range(len(objects)), key=lambda i: (not objects[i].cut, objects[i].layer, objects[i].score))
+    order = sorted(range(len(objects)), key=lambda i: (not objects[i].is_cut, objects[i].layer, objects[i].score))
     ranks = np.empty(len(objects))
     ranks[order] = np.arange(len(objects))
     return list(ranks)
@@ -220,7 +222,7 @@ def search_crops(view: ImageView, options: GeneratorOptions, budget: Budget) -> 
     Args:
         view: the whole image, which can encode crops.
         options: which crops; area and region of interest are those of whole objects where these are merged.
-        budget: for the whole search; memory counts the masks that are kept.
+        budget: for the whole search; memory counts the masks that are stored.
     """
     search_of_crops = _CropSearch(view, options, budget, planned_crops(view.size, options))
     return search_of_crops.run()
@@ -257,7 +259,8 @@ class _CropSearch:
         )
         return CropGeneratedData(
             self._view.size, tuple(self._crops), tuple(objects), options.thresholds, options.crop_nms_thresh,
-            options.merges_crops, self._prompts, self._max_prompts if stopped else self._prompts, tuple(skipped), stopped,
+            options.merges_crops, self._prompts, self._max_prompts if stopped else self._prompts, tuple(skipped),
+            stopped,
         )  # fmt: skip
 
     def _spent(self, crop: PlannedCrop) -> str:

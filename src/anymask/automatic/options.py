@@ -1,4 +1,4 @@
-"""The options of `EncodedImage.everything`, written once. The command line reads them, so NumPy is not imported here."""
+"""The options of `EncodedImage.everything`, written once. The command line reads them: NumPy is not imported here."""
 
 from __future__ import annotations
 

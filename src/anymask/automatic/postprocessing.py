@@ -1,4 +1,4 @@
-"""Clean all masks of a photo, then drop what has become a duplicate."""
+"""Remove small holes and islands from all masks of an image, then drop the masks that have become duplicates."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from anymask.structures.nms import nms
 
 
 def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: float = 0.7) -> list[Mask]:
-    """Clean masks and drop what has become a duplicate (`postprocess_small_regions` of segment-anything).
+    """Clean masks and drop those that have become duplicates (`postprocess_small_regions` of segment-anything).
 
-    Holes and islands below `min_area` go. Of masks whose boxes then overlap too much, one that was clean already stays.
+    Holes and islands below `min_area` are removed. Of masks whose boxes then overlap too much, one that needed no
+    cleaning is preferred.
 
     Args:
-        masks: of one photo.
+        masks: of one image.
         min_area: the reference's `min_mask_region_area`, in pixels; 0 cleans nothing.
         nms_thresh: the larger of `box_nms_thresh` and `crop_nms_thresh` in the reference.
 
     Returns:
-        Those that stay, in their order; the cleaned ones are held as run lengths.
+        Those that are no duplicates, in their order; the cleaned ones are stored as run lengths.
     """
     if min_area <= 0 or not masks:
         return list(masks)
@@ -33,15 +34,15 @@ def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: floa
 
 
 def _cleaned(mask: Mask, min_area: float) -> Mask:
-    """Clean one mask, leaving no full-size array behind."""
+    """Clean one mask; no full-size array stays in memory."""
     was_rendered = mask.is_rendered
     new = mask.remove_small_regions(min_area, min_area)
     if new is mask:
-        _ = mask.box  # measured while the array is there
+        _ = mask.box  # measured while the mask is rendered
     else:
-        about = {name: getattr(new, name) for name in ("score", "stability", "logits", "label", "detector_score")}
+        fields = {name: getattr(new, name) for name in ("score", "stability", "logits", "label", "detector_score")}
         new = Mask.from_rle(
-            new.rle, **about, follows_prompt=new.follows_prompt, prompt_index=new.prompt_index, edits=new.edits
+            new.rle, **fields, follows_prompt=new.follows_prompt, prompt_index=new.prompt_index, edits=new.edits
         )
     if not was_rendered:
         mask.release()

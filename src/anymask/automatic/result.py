@@ -132,13 +132,13 @@ class GeneratedMasks(MaskSet):
         return self._refilter(replace(self.thresholds, **changes), replace(self.provenance, call=call))
 
     def labelled(self, detections: Detections) -> GeneratedMasks:
-        """Name the masks that a detector found too: the same result with `label` and `detector_score` where they fit.
+        """Label the masks that fit a detection: the same result with their `label` and `detector_score`.
 
         Each detection, the surest first, names the mask whose tight box is nearest to its own, if they share at least
         half of their union; a mask gets one name.
 
         Args:
-            detections: in pixels of the photo, as `anymask.detection.search.detect` gives them.
+            detections: in pixels of the image, as `anymask.detection.search.detect` gives them.
         """
         masks = list(self._masks)
         boxes = np.array([mask.box for mask in iter_bounded(self._masks)]).reshape(-1, 4)
@@ -153,7 +153,7 @@ class GeneratedMasks(MaskSet):
         return twin
 
     def partition(self, order: OverlapOrder = "smaller", **options: Any) -> Partition:
-        """Give every pixel of the photo exactly one id.
+        """Give every pixel of the image exactly one id.
 
         Args:
             order: which of two masks a pixel in both belongs to: "smaller", "larger" or "score".
