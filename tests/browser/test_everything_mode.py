@@ -140,7 +140,7 @@ def test_the_keyboard_walks_and_takes_too(found: Application) -> None:
     found.wait_until("window.anymask.app.state.objects.length === 1")
 
 
-def test_a_search_can_be_stopped_and_keeps_what_it_found(searching: Application) -> None:
+def test_a_search_can_be_stopped_and_keeps_its_regions(searching: Application) -> None:
     searching.wait_until("window.anymask.everything.regions?.all.length > 0", 30)
     searching.page.click("#regions-stop")
     searching.wait_until("!window.anymask.everything.running", 10)

@@ -75,7 +75,7 @@ def test_progress_is_shown_until_the_image_is_ready_for_a_click(empty: Applicati
     assert "1024 by 700 pixels, is ready" in empty.status
 
 
-def test_a_phone_photo_stored_sideways_is_pointed_at_as_it_is_seen(
+def test_a_phone_photo_stored_sideways_takes_prompts_as_displayed(
     empty: Application, tmp_path: Path, coffee_photo: Path
 ) -> None:
     image = PIL.Image.open(coffee_photo)
@@ -89,7 +89,7 @@ def test_a_phone_photo_stored_sideways_is_pointed_at_as_it_is_seen(
     assert 0.2 < empty.mask().mean() < 0.6
 
 
-def test_a_file_that_is_no_image_is_refused_in_one_line_and_the_image_stays(app: Application, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_rejected_in_one_line_and_the_image_stays(app: Application, tmp_path: Path) -> None:
     app.click(SAUCER)
     (tmp_path / "notes.jpg").write_bytes(b"no picture at all")
     app.page.set_input_files("#file", tmp_path / "notes.jpg")

@@ -56,7 +56,7 @@ def test_an_object_is_made_with_the_keyboard_alone(app: Application) -> None:
     assert app.page.evaluate("window.anymask.view.crosshair") is None
 
 
-def test_keys_zoom_and_move_the_picture(app: Application) -> None:
+def test_keys_zoom_and_move_the_image(app: Application) -> None:
     app.focus_stage()
     scale = "window.anymask.stage.viewport.scale"
     fitted = app.page.evaluate(scale)

@@ -55,7 +55,7 @@ def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee
     assert app.preview() is None
 
 
-def test_a_moving_cursor_never_queues_questions(app: Application) -> None:
+def test_a_moving_cursor_never_queues_requests(app: Application) -> None:
     asked: list[float] = []
     running = most = 0
 
@@ -204,7 +204,7 @@ def test_the_preview_is_drawn_at_once_and_the_mask_follows(app: Application) -> 
     assert app.mask()[SAUCER[1], SAUCER[0]]
 
 
-def test_the_cursor_asks_for_one_look_and_where_it_rests_for_what_a_click_takes(
+def test_a_moving_cursor_requests_a_preview_and_a_resting_one_the_mask_of_a_click(
     app: Application, coffee: EncodedImage
 ) -> None:
     sent: list[dict[str, Any]] = []

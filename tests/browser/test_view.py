@@ -55,7 +55,7 @@ def test_mask_edges_are_sharp_when_single_pixels_are_seen(app: Application) -> N
     assert app.colour_at((x + 1, y)) == plain[x + 1, y]
 
 
-def test_the_middle_button_and_the_hand_move_the_picture(app: Application) -> None:
+def test_the_middle_button_and_the_hand_move_the_image(app: Application) -> None:
     app.page.mouse.move(400, 400)
     app.page.mouse.down(button="middle")
     app.page.mouse.move(460, 430, steps=3)

@@ -38,9 +38,7 @@ def _zoom_in(app: Application) -> None:
     app.page.wait_for_selector("#zoom-window >> text=Close-up")
 
 
-def test_what_is_visible_is_asked_about_as_close_as_it_is(
-    empty: Application, wheel: Path, segmenter: Segmenter
-) -> None:
+def test_prompts_of_a_zoomed_view_run_in_its_window(empty: Application, wheel: Path, segmenter: Segmenter) -> None:
     empty.open(wheel)
     assert empty.page.is_hidden("#zoom-window"), "the whole image is seen already"
     _zoom_in(empty)

@@ -47,20 +47,20 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def is_problem(answer: Any, status: int, kind: str) -> bool:
-    content = answer.json()
-    return (answer.status_code, content.get("type")) == (status, f"urn:anymask:problem:{kind}")
+def is_problem(response: Any, status: int, kind: str) -> bool:
+    content = response.json()
+    return (response.status_code, content.get("type")) == (status, f"urn:anymask:problem:{kind}")
 
 
-def test_picture_of_200_megapixels_is_refused_before_it_is_decoded(api: TestClient) -> None:
+def test_image_of_200_megapixels_is_rejected_before_it_is_decoded(api: TestClient) -> None:
     started = time.perf_counter()
-    answer = bring(api, png(20_000, 10_000))
-    assert is_problem(answer, 413, "too-many-pixels")
-    assert "200,000,000" in answer.json()["detail"]
+    response = bring(api, png(20_000, 10_000))
+    assert is_problem(response, 413, "too-many-pixels")
+    assert "200,000,000" in response.json()["detail"]
     assert time.perf_counter() - started < 2, "a header takes milliseconds, decoding takes longer"
 
 
-def test_picture_whose_rows_unpack_to_more_than_it_has_is_no_bomb(api: TestClient, coffee_id: str) -> None:
+def test_image_whose_rows_decompress_to_more_than_its_size_is_no_bomb(api: TestClient, coffee_id: str) -> None:
     before = peak_memory()
     assert bring(api, png(10, 10, zeros(500))).status_code in (201, 415)
     assert peak_memory() - before < 200, "MB"
@@ -68,38 +68,38 @@ def test_picture_whose_rows_unpack_to_more_than_it_has_is_no_bomb(api: TestClien
 
 def test_text_that_unpacks_to_half_a_gigabyte_is_no_bomb(api: TestClient, coffee_id: str) -> None:
     before = peak_memory()
-    answer = bring(api, png(1, 1, zlib.compress(b"\0\1\2\3"), chunk(b"zTXt", b"comment\0\0" + zeros(500))))
-    assert answer.status_code in (201, 415)
+    response = bring(api, png(1, 1, zlib.compress(b"\0\1\2\3"), chunk(b"zTXt", b"comment\0\0" + zeros(500))))
+    assert response.status_code in (201, 415)
     assert peak_memory() - before < 200, "MB"
 
 
-def test_picture_of_one_pixel_can_be_asked_about(api: TestClient) -> None:
+def test_image_of_one_pixel_takes_prompts(api: TestClient) -> None:
     photo = bring(api, png(1, 1, zlib.compress(b"\0\1\2\3")))
     assert (photo.status_code, photo.json()["width"]) == (201, 1)
-    answer = api.post(f"/v1/images/{photo.json()['id']}/segment", json={"prompts": [{"points": [[0, 0]]}]})
-    assert answer.status_code == 200
-    assert answer.json()["masks"][0]["rle"]["size"] == [1, 1]
+    response = api.post(f"/v1/images/{photo.json()['id']}/segment", json={"prompts": [{"points": [[0, 0]]}]})
+    assert response.status_code == 200
+    assert response.json()["masks"][0]["rle"]["size"] == [1, 1]
     everything = api.post(f"/v1/images/{photo.json()['id']}/everything", json={"max_seconds": 2})
     assert everything.status_code == 202
 
 
-def test_very_long_and_thin_picture_can_be_asked_about(api: TestClient) -> None:
+def test_very_long_and_thin_image_takes_prompts(api: TestClient) -> None:
     buffer = io.BytesIO()
     PIL.Image.fromarray(np.zeros((2, 9000, 3), np.uint8)).save(buffer, "png")
     id = bring(api, buffer.getvalue()).json()["id"]
-    answer = api.post(f"/v1/images/{id}/segment", json={"prompts": [{"points": [[4500, 1]]}]})
-    assert answer.status_code == 200
+    response = api.post(f"/v1/images/{id}/segment", json={"prompts": [{"points": [[4500, 1]]}]})
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
     "content",
     [b"", b"hello", b"%PDF-1.4 ...", b"\xff\xd8\xff\xe0 cut off", b"<svg xmlns='http://www.w3.org/2000/svg'/>"],
 )
-def test_what_is_no_picture_is_told(api: TestClient, content: bytes) -> None:
+def test_what_is_no_image_is_rejected(api: TestClient, content: bytes) -> None:
     assert is_problem(bring(api, content), 415, "not-a-picture")
 
 
-def test_truncated_photo_is_told(api: TestClient, coffee_photo: Path) -> None:
+def test_truncated_image_is_rejected(api: TestClient, coffee_photo: Path) -> None:
     assert is_problem(bring(api, coffee_photo.read_bytes()[:9000]), 415, "not-a-picture")
 
 
@@ -117,18 +117,18 @@ def test_truncated_photo_is_told(api: TestClient, coffee_photo: Path) -> None:
         (b"", "", 415),
     ],
 )  # fmt: skip
-def test_broken_multipart_is_told(api: TestClient, content: bytes, kind: str, status: int) -> None:
-    answer = api.post("/v1/images", content=content, headers={"Content-Type": kind})
-    assert answer.status_code == status or {answer.status_code, status} == {400, 422}, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+def test_broken_multipart_is_rejected(api: TestClient, content: bytes, kind: str, status: int) -> None:
+    response = api.post("/v1/images", content=content, headers={"Content-Type": kind})
+    assert response.status_code == status or {response.status_code, status} == {400, 422}, response.text
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_many_parts_are_refused(api: TestClient) -> None:
+def test_many_parts_are_rejected(api: TestClient) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\na\r\n'
-    answer = api.post(
+    response = api.post(
         "/v1/images", content=part * 50 + b"--x--\r\n", headers={"Content-Type": "multipart/form-data; boundary=x"}
     )
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
 @pytest.mark.parametrize("name", ["../../../../tmp/evil.jpg", "/etc/passwd", "..\\..\\evil", "\0", "a" * 5000])
@@ -137,13 +137,13 @@ def test_file_names_of_clients_touch_no_path(
 ) -> None:
     api = application()
     before = {path for path in tmp_path.parent.rglob("*") if "data" not in path.parts}
-    answer = api.post("/v1/images", files={"file": (name, coffee_photo.read_bytes())})
-    assert answer.status_code in (201, 400)
+    response = api.post("/v1/images", files={"file": (name, coffee_photo.read_bytes())})
+    assert response.status_code in (201, 400)
     written = {path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*") if path.is_file()}
-    if answer.status_code == 201:
+    if response.status_code == 201:
         assert {path.as_posix() for path in written} == {
-            f"images/{answer.json()['id']}/image",
-            f"images/{answer.json()['id']}/record.json",
+            f"images/{response.json()['id']}/image",
+            f"images/{response.json()['id']}/record.json",
         }
     else:
         assert not written
@@ -167,16 +167,16 @@ def test_file_names_of_clients_touch_no_path(
     ],
 )
 def test_path_tricks_find_nothing(api: TestClient, path: str) -> None:
-    answer = api.get(path)
-    assert answer.status_code in (404, 422), answer.text
-    assert "root:" not in answer.text
-    assert "create_app" not in answer.text
+    response = api.get(path)
+    assert response.status_code in (404, 422), response.text
+    assert "root:" not in response.text
+    assert "create_app" not in response.text
 
 
 @pytest.mark.parametrize("session", ["../../x", "a", "a" * 65, "abc/defgh", "abcdefg\0"])
 def test_session_keys_touch_no_path(api: TestClient, coffee_id: str, session: str) -> None:
-    answer = api.put(f"/v1/images/{coffee_id}/state", params={"session": session}, json={})
-    assert answer.status_code == 422
+    response = api.put(f"/v1/images/{coffee_id}/state", params={"session": session}, json={})
+    assert response.status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -195,16 +195,16 @@ def test_session_keys_touch_no_path(api: TestClient, coffee_id: str, session: st
         b"",
     ],
 )  # fmt: skip
-def test_broken_json_is_told(api: TestClient, coffee_id: str, content: bytes) -> None:
+def test_broken_json_is_rejected(api: TestClient, coffee_id: str, content: bytes) -> None:
     for path in ("segment", "everything", "detect", "export", "cutout"):
-        answer = api.post(
+        response = api.post(
             f"/v1/images/{coffee_id}/{path}", content=content, headers={"Content-Type": "application/json"}
         )
-        assert answer.status_code in (400, 422), (path, answer.text)
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert response.status_code in (400, 422), (path, response.text)
+        assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_too_many_prompts_and_points_are_refused(application: Application, coffee_photo: Path) -> None:
+def test_too_many_prompts_and_points_are_rejected(application: Application, coffee_photo: Path) -> None:
     api = application(prompts=3, points=5)
     id = bring(api, coffee_photo).json()["id"]
     path = f"/v1/images/{id}/segment"
@@ -214,7 +214,7 @@ def test_too_many_prompts_and_points_are_refused(application: Application, coffe
     assert is_problem(api.post(path, json=many), 422, "too-many-points")
 
 
-def test_runs_that_unpack_to_a_huge_mask_are_refused(api: TestClient, coffee_id: str) -> None:
+def test_run_lengths_of_a_huge_mask_are_rejected(api: TestClient, coffee_id: str) -> None:
     runs = {"size": [1 << 30, 1 << 30], "counts": "0" * 40}
     for path, body in (
         ("segment", {"prompts": [{"points": [[1, 1]], "mask": runs}]}),
@@ -224,7 +224,7 @@ def test_runs_that_unpack_to_a_huge_mask_are_refused(api: TestClient, coffee_id:
         assert is_problem(api.post(f"/v1/images/{coffee_id}/{path}", json=body), 422, "bad-input")
 
 
-def test_bodies_over_the_limit_are_refused_with_and_without_a_length(application: Application) -> None:
+def test_bodies_over_the_limit_are_rejected_with_and_without_a_length(application: Application) -> None:
     api = application(upload_bytes=50_000, body_bytes=10_000)
     assert is_problem(bring(api, bytes(60_000)), 413, "body-too-large")
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -240,7 +240,7 @@ def test_bodies_over_the_limit_are_refused_with_and_without_a_length(application
     assert is_problem(api.post(path, json={"prompts": "x" * 11_000}), 413, "body-too-large")
 
 
-def test_picture_larger_than_the_limit_is_refused(application: Application, coffee_photo: Path) -> None:
+def test_image_larger_than_the_limit_is_rejected(application: Application, coffee_photo: Path) -> None:
     assert is_problem(bring(application(pixels=1000), coffee_photo), 413, "too-many-pixels")
 
 
@@ -263,9 +263,9 @@ def test_slow_upload_is_ended(impatient: str) -> None:
             b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
         )
-        answer = b"".join(iter(lambda: line.recv(65536), b""))
-    assert b" 408 " in answer.splitlines()[0]
-    assert b"too-slow" in answer
+        response = b"".join(iter(lambda: line.recv(65536), b""))
+    assert b" 408 " in response.splitlines()[0]
+    assert b"too-slow" in response
 
 
 @pytest.mark.parametrize("pause", [0.05, 5.0])
@@ -319,8 +319,8 @@ def test_upload_over_the_limit_hears_why_although_it_still_sends(impatient: str)
 def test_what_is_no_http_gets_a_4xx_or_nothing(impatient: str, request_text: bytes) -> None:
     with connect(impatient) as line:
         line.sendall(request_text)
-        answer = line.recv(65536)
-    assert not answer or answer.split(b" ")[1].startswith(b"4")
+        response = line.recv(65536)
+    assert not response or response.split(b" ")[1].startswith(b"4")
 
 
 def test_client_that_hangs_up_in_the_middle_leaves_the_server_well(impatient: str, coffee_photo: Path) -> None:

@@ -48,13 +48,13 @@ def test_loopback_needs_no_token_and_any_other_address_gets_one_made_up() -> Non
         {"Cookie": "=;=;\x7f"},
     ],
 )
-def test_wrong_tokens_are_refused(application: Application, headers: dict) -> None:
+def test_wrong_tokens_are_rejected(application: Application, headers: dict) -> None:
     api = application(token=TOKEN)
     for path in ("/v1/models", f"/v1/images/{'0' * 64}", "/metrics", "/v1/nothing"):
-        answer = api.get(path, headers=headers)
-        assert answer.status_code == 401
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["www-authenticate"].startswith("Bearer")
+        response = api.get(path, headers=headers)
+        assert response.status_code == 401
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["www-authenticate"].startswith("Bearer")
 
 
 def test_right_token_opens_by_header_and_by_cookie(application: Application) -> None:
@@ -62,9 +62,9 @@ def test_right_token_opens_by_header_and_by_cookie(application: Application) -> 
     assert api.get("/v1/models", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert api.post("/v1/session", json={"token": "wrong-wrong-wrong"}).status_code == 401
     assert api.get("/v1/models").status_code == 401
-    answer = api.post("/v1/session", json={"token": TOKEN})
-    assert answer.status_code == 204
-    cookie = answer.headers["set-cookie"].lower()
+    response = api.post("/v1/session", json={"token": TOKEN})
+    assert response.status_code == 204
+    cookie = response.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert api.get("/v1/models").status_code == 200
@@ -76,7 +76,7 @@ def test_page_and_signs_of_life_need_no_token(application: Application) -> None:
         assert api.get(path).status_code == 200
 
 
-def test_other_sites_pages_are_refused(application: Application, coffee_photo: Path) -> None:
+def test_other_sites_pages_are_rejected(application: Application, coffee_photo: Path) -> None:
     api = application()
     for headers in (
         {"Origin": "https://evil.example"},
@@ -85,8 +85,8 @@ def test_other_sites_pages_are_refused(application: Application, coffee_photo: P
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ):
-        answer = api.post("/v1/images", files={"file": ("a", coffee_photo.read_bytes())}, headers=headers)
-        assert answer.status_code == 403, headers
+        response = api.post("/v1/images", files={"file": ("a", coffee_photo.read_bytes())}, headers=headers)
+        assert response.status_code == 403, headers
         assert api.get("/v1/models", headers=headers).status_code == 403
     assert api.get("/v1/models", headers={"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}).is_success
 
@@ -94,11 +94,11 @@ def test_other_sites_pages_are_refused(application: Application, coffee_photo: P
 def test_cors_is_closed(application: Application) -> None:
     api = application()
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    for answer in (api.options("/v1/images", headers=asked), api.get("/", headers=asked)):
-        assert not [name for name in answer.headers if name.startswith("access-control")]
+    for response in (api.options("/v1/images", headers=asked), api.get("/", headers=asked)):
+        assert not [name for name in response.headers if name.startswith("access-control")]
 
 
-def test_names_that_somebody_points_here_are_refused(application: Application) -> None:
+def test_foreign_host_names_are_rejected(application: Application) -> None:
     api = application(hosts=("photos.internal",))
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[::1"):
         assert api.get("/v1/models", headers={"Host": host}).status_code in (400, 421), host
@@ -107,7 +107,7 @@ def test_names_that_somebody_points_here_are_refused(application: Application) -
         assert api.get("/v1/models", headers={"Host": host}).status_code == 200, host
 
 
-def test_every_answer_has_the_security_headers(application: Application) -> None:
+def test_every_response_has_the_security_headers(application: Application) -> None:
     api = application(token=TOKEN)
     for path in ("/", "/v1/models", "/healthz", "/nothing"):
         headers = api.get(path).headers
@@ -130,7 +130,7 @@ def test_files_of_the_page_have_types_that_browsers_run(application: Application
     assert api.get("/js/app.js", headers={"If-None-Match": script.headers["etag"]}).status_code == 304
 
 
-def test_command_prints_a_made_up_token_and_asks_for_it(start_server: Callable[..., ServerProcess]) -> None:
+def test_command_prints_a_generated_token_and_requires_it(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server("--host", "0.0.0.0")
     token = server.lines[-1].rsplit("#token=", 1)[1].strip()
     assert httpx.get(f"{server.address}/v1/models").status_code == 401
@@ -156,8 +156,8 @@ def test_addresses_of_the_internet_are_known(address: str) -> None:
 
 
 def test_nothing_is_fetched_unless_switched_on(application: Application) -> None:
-    answer = application().post("/v1/images", json={"url": "http://127.0.0.1:1/a.jpg"})
-    assert (answer.status_code, answer.json()["type"]) == (403, "urn:anymask:problem:urls-not-allowed")
+    response = application().post("/v1/images", json={"url": "http://127.0.0.1:1/a.jpg"})
+    assert (response.status_code, response.json()["type"]) == (403, "urn:anymask:problem:urls-not-allowed")
 
 
 @pytest.mark.parametrize(
@@ -167,9 +167,9 @@ def test_nothing_is_fetched_unless_switched_on(application: Application) -> None
      "http://user:secret@8.8.8.8/", "//8.8.8.8/a", "", "http://", "http://\x00/", "gopher://8.8.8.8/"],
 )  # fmt: skip
 def test_private_and_odd_addresses_are_not_fetched(application: Application, url: str) -> None:
-    answer = application(allow_urls=True).post("/v1/images", json={"url": url})
-    assert answer.status_code == 422, answer.text
-    assert "root:" not in answer.text
+    response = application(allow_urls=True).post("/v1/images", json={"url": url})
+    assert response.status_code == 422, response.text
+    assert "root:" not in response.text
 
 
 class Pictures(http.server.BaseHTTPRequestHandler):
@@ -251,7 +251,7 @@ def test_rebound_name_is_checked_anew_after_a_redirect(pictures: int) -> None:
         fetched(f"http://photos.example:{pictures}/to?/photo", pictures, names)
 
 
-def test_name_with_one_private_address_among_others_is_refused(pictures: int) -> None:
+def test_name_with_one_private_address_among_others_is_rejected(pictures: int) -> None:
     async def both(name: str, port: int) -> list[str]:
         return ["127.0.0.1", "10.0.0.1"]
 
@@ -260,7 +260,7 @@ def test_name_with_one_private_address_among_others_is_refused(pictures: int) ->
     assert not Pictures.asked
 
 
-def test_endless_redirects_and_large_answers_end(pictures: int) -> None:
+def test_endless_redirects_and_large_responses_end(pictures: int) -> None:
     names = Names(photos=["127.0.0.1"])
     there = f"http://photos.example:{pictures}"
     loop = "/to?" * 10 + "/photo"
@@ -271,7 +271,7 @@ def test_endless_redirects_and_large_answers_end(pictures: int) -> None:
     assert refused.value.status_code == 413
 
 
-def test_fetched_photo_is_like_an_uploaded_one(
+def test_fetched_image_is_like_an_uploaded_one(
     application: Application, pictures: int, coffee_photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import anymask.server.url_fetch as urls
@@ -282,16 +282,20 @@ def test_fetched_photo_is_like_an_uploaded_one(
 
     monkeypatch.setattr(urls, "fetch_image", stand_in)
     api = application(allow_urls=True)
-    answer = api.post("/v1/images", json={"url": f"http://photos.example:{pictures}/photo"})
-    assert answer.json()["id"] == bring(api, coffee_photo).json()["id"]
+    response = api.post("/v1/images", json={"url": f"http://photos.example:{pictures}/photo"})
+    assert response.json()["id"] == bring(api, coffee_photo).json()["id"]
 
 
-def test_no_route_answers_without_the_token_but_those_that_need_none(application: Application) -> None:
+def test_no_route_works_without_the_token_but_those_that_need_none(application: Application) -> None:
     api = application(token=TOKEN)
     open_routes = {("post", "/v1/session"), ("get", "/healthz"), ("get", "/readyz")}
     values = {"id": "0" * 64, "job": "x" * 22, "n": "0" * 24}
     routes = [(method, path) for path, item in api.get("/openapi.json").json()["paths"].items() for method in item]
     assert len(routes) > 15
     for method, path in routes:
-        answer = api.request(method, path.format_map(values))
-        assert (answer.status_code == 401) == ((method, path) not in open_routes), (method, path, answer.status_code)
+        response = api.request(method, path.format_map(values))
+        assert (response.status_code == 401) == ((method, path) not in open_routes), (
+            method,
+            path,
+            response.status_code,
+        )

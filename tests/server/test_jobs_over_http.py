@@ -21,9 +21,9 @@ FEW = {"points_per_side": 8, "points_per_batch": 4}
 
 
 def start(api: TestClient, id: str, **parameters: Any) -> dict:
-    answer = api.post(f"/v1/images/{id}/everything", json=parameters)
-    assert answer.status_code == 202, answer.text
-    return answer.json()
+    response = api.post(f"/v1/images/{id}/everything", json=parameters)
+    assert response.status_code == 202, response.text
+    return response.json()
 
 
 def events(api: TestClient, path: str, headers: dict[str, str] | None = None) -> list[tuple[str, int, dict]]:
@@ -47,7 +47,7 @@ def test_result_is_the_librarys_with_parts_and_wholes(api: TestClient, coffee_id
     assert api.get(masks[0]["file"]).headers["content-type"] == "image/png"
 
 
-def test_events_tell_progress_and_masks_before_the_end(api: TestClient, coffee_id: str) -> None:
+def test_events_report_progress_and_masks_before_the_end(api: TestClient, coffee_id: str) -> None:
     told = events(api, start(api, coffee_id, **FEW)["events"])
     names = [name for name, _, _ in told]
     assert names[-1] == "done"
@@ -71,7 +71,7 @@ def test_lost_connection_takes_up_where_it_was(api: TestClient, coffee_id: str) 
     assert found == 0 or first == 1 + len(next(data for name, _, data in told if name == "masks")["masks"])
 
 
-def test_masks_of_everything_can_be_clicked_further(api: TestClient, coffee_id: str) -> None:
+def test_masks_of_everything_take_further_clicks(api: TestClient, coffee_id: str) -> None:
     ended = events(api, start(api, coffee_id, **FEW)["events"])[-1][2]
     mask = ended["result"]["masks"][0]
     x, y = mask["point"]
@@ -79,7 +79,7 @@ def test_masks_of_everything_can_be_clicked_further(api: TestClient, coffee_id: 
     assert api.post(f"/v1/images/{coffee_id}/segment", json={"prompts": [prompt]}).status_code == 200
 
 
-def test_cancelled_job_keeps_what_it_found(api: TestClient, coffee_id: str) -> None:
+def test_cancelled_job_keeps_its_masks(api: TestClient, coffee_id: str) -> None:
     job = start(api, coffee_id, points_per_side=64, points_per_batch=4, sampling="grid")
     id = job["job"]
     jobs: Jobs = api.app.state.service.jobs  # type: ignore[attr-defined]
@@ -103,7 +103,7 @@ def test_failed_job_says_why(api: TestClient, coffee_id: str) -> None:
     "parameters",
     [{"points_per_side": 0}, {"sampling": "wild"}, {"box_nms_thresh": 7}, {"unknown": 1}, {"max_seconds": 0}],
 )
-def test_bad_parameters_are_refused_at_once(api: TestClient, coffee_id: str, parameters: dict) -> None:
+def test_bad_parameters_are_rejected_at_once(api: TestClient, coffee_id: str, parameters: dict) -> None:
     assert api.post(f"/v1/images/{coffee_id}/everything", json=parameters).status_code == 422
 
 

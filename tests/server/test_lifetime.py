@@ -42,18 +42,18 @@ def test_same_pixels_have_the_same_id_and_an_expiry(application: Application, co
     assert left == pytest.approx(24 * 3600, abs=120)
 
 
-def test_idle_photos_are_forgotten_with_their_folder(application: Application, tmp_path: Path) -> None:
+def test_idle_images_are_removed_with_their_folder(application: Application, tmp_path: Path) -> None:
     api = application(idle_seconds=0.3)
     id = bring(api, flat(1)).json()["id"]
     folder = tmp_path / "data" / "images" / id
     assert folder.is_dir()
     time.sleep(0.4)
-    for answer in (
+    for response in (
         api.get(f"/v1/images/{id}"),
         api.post(f"/v1/images/{id}/segment", json=SAUCER),
         api.get(f"/v1/images/{id}/picture"),
     ):
-        assert (answer.status_code, answer.json()["type"]) == (404, "urn:anymask:problem:unknown-image")
+        assert (response.status_code, response.json()["type"]) == (404, "urn:anymask:problem:unknown-image")
     for _ in range(100):
         if not folder.exists():
             return
@@ -61,7 +61,7 @@ def test_idle_photos_are_forgotten_with_their_folder(application: Application, t
     raise AssertionError("the photo is still on the disk")
 
 
-def test_forgotten_photo_is_gone_for_its_client_only(application: Application, tmp_path: Path) -> None:
+def test_deleted_image_is_gone_for_its_client_only(application: Application, tmp_path: Path) -> None:
     api = application()
     id = bring(api, flat(2)).json()["id"]
     service = api.app.state.service  # type: ignore[attr-defined]
@@ -73,7 +73,7 @@ def test_forgotten_photo_is_gone_for_its_client_only(application: Application, t
     assert not (tmp_path / "data" / "images" / id).exists()
 
 
-def test_photos_per_client_are_limited(application: Application) -> None:
+def test_images_per_client_are_limited(application: Application) -> None:
     api = application(images_per_client=2)
     assert [bring(api, flat(each)).status_code for each in (1, 2, 3)] == [201, 201, 429]
     assert int(bring(api, flat(3)).headers["retry-after"]) > 0
@@ -86,10 +86,10 @@ def test_disk_is_limited(application: Application) -> None:
     assert [bring(api, flat(each)).status_code for each in (1, 2)] == [201, 429]
 
 
-def test_memory_of_scenes_and_masks_is_bounded_and_answers_stay_the_same(
+def test_memory_of_images_and_masks_is_bounded_and_masks_stay_the_same(
     application: Application, coffee_photo: Path, chelsea_photo: Path
 ) -> None:
-    api = application(scene_bytes=1, mask_bytes=400_000)
+    api = application(encoded_image_bytes=1, mask_bytes=400_000)
     service = api.app.state.service  # type: ignore[attr-defined]
     ids = [bring(api, photo).json()["id"] for photo in (coffee_photo, chelsea_photo)]
     first = api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0]
@@ -101,23 +101,23 @@ def test_memory_of_scenes_and_masks_is_bounded_and_answers_stay_the_same(
     assert api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0] == first
 
 
-def test_picture_is_upright_and_in_the_models_frame(application: Application, coffee_photo: Path) -> None:
+def test_displayed_image_is_upright_and_of_the_size_of_prompts(application: Application, coffee_photo: Path) -> None:
     api = application()
     turned = io.BytesIO()
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     PIL.Image.open(coffee_photo).save(turned, "jpeg", exif=exif, quality=95)
-    answer = bring(api, turned.getvalue()).json()
-    assert (answer["width"], answer["height"]) == (400, 600)
-    path = f"/v1/images/{answer['id']}/picture"
+    response = bring(api, turned.getvalue()).json()
+    assert (response["width"], response["height"]) == (400, 600)
+    path = f"/v1/images/{response['id']}/picture"
     exact = np.asarray(PIL.Image.open(io.BytesIO(api.get(path, params={"format": "png"}).content)))
-    assert np.array_equal(exact, api.app.state.service.images.open(answer["id"]).pixels)  # type: ignore[attr-defined]
+    assert np.array_equal(exact, api.app.state.service.images.open(response["id"]).pixels)  # type: ignore[attr-defined]
     small = api.get(path, params={"max_side": 150})
     assert PIL.Image.open(io.BytesIO(small.content)).size == (100, 150)
     assert api.get(path, params={"max_side": 150}, headers={"If-None-Match": small.headers["etag"]}).status_code == 304
 
 
-def test_state_and_photo_survive_a_restart(application: Application, tmp_path: Path, coffee_photo: Path) -> None:
+def test_state_and_image_survive_a_restart(application: Application, tmp_path: Path, coffee_photo: Path) -> None:
     folder = tmp_path / "kept"
     before = application(folder=folder)
     id = bring(before, coffee_photo).json()["id"]
@@ -149,7 +149,7 @@ def test_full_queue_says_429_and_when_to_come_back() -> None:
 
 
 def test_sessions_and_records_of_jobs_do_not_fill_the_disk(application: Application, tmp_path: Path) -> None:
-    api = application(sessions=2, kept_jobs=1, state_bytes=100)
+    api = application(sessions=2, job_records=1, state_bytes=100)
     id = bring(api, flat(1)).json()["id"]
     for number in range(4):
         saved = api.put(f"/v1/images/{id}/state", params={"session": f"browser-{number}"}, json={"n": number})
@@ -170,8 +170,8 @@ def test_listeners_are_limited(application: Application) -> None:
     api.app.state.service.jobs._listeners = 1  # type: ignore[attr-defined]
     id = bring(api, flat(1)).json()["id"]
     job = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 1}).json()
-    answer = api.get(job["events"])
-    assert (answer.status_code, answer.json()["type"]) == (429, "urn:anymask:problem:too-many-streams")
+    response = api.get(job["events"])
+    assert (response.status_code, response.json()["type"]) == (429, "urn:anymask:problem:too-many-streams")
 
 
 def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_path: Path, coffee_photo: Path) -> None:
@@ -186,18 +186,18 @@ def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_
             answers = list(
                 pool.map(lambda _: httpx.post(f"{address}/v1/images/{id}/segment", json=many, timeout=60), range(24))
             )
-        statuses = {answer.status_code for answer in answers}
+        statuses = {response.status_code for response in answers}
         assert statuses == {200, 429}
-        assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
-        assert len({str(answer.json()["masks"]) for answer in answers if answer.status_code == 200}) == 1
+        assert all("retry-after" in response.headers for response in answers if response.status_code == 429)
+        assert len({str(response.json()["masks"]) for response in answers if response.status_code == 200}) == 1
 
 
 def test_time_of_a_request_is_limited(application: Application, coffee_photo: Path) -> None:
     api = application(request_seconds=0.001)
     service = api.app.state.service  # type: ignore[attr-defined]
     photo = service.images.add(coffee_photo.read_bytes(), "ann")
-    answer = api.post(f"/v1/images/{photo.id}/segment", json=SAUCER)
-    assert (answer.status_code, answer.json()["type"]) == (408, "urn:anymask:problem:out-of-time")
+    response = api.post(f"/v1/images/{photo.id}/segment", json=SAUCER)
+    assert (response.status_code, response.json()["type"]) == (408, "urn:anymask:problem:out-of-time")
 
 
 @pytest.mark.slow
@@ -237,7 +237,7 @@ def test_ctrl_c_ends_the_command_with_130(start_server: Callable[..., ServerProc
     assert start_server().stop(signal.SIGINT) == 130
 
 
-def test_taken_port_and_short_token_are_told_in_one_line(start_server: Callable[..., ServerProcess]) -> None:
+def test_used_port_and_short_token_are_reported_in_one_line(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server()
     port = server.address.rsplit(":", 1)[1]
     assert main(["serve", "--port", port]) == 2

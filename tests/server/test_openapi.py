@@ -52,7 +52,7 @@ def test_every_route_of_the_interface_is_described(api: TestClient) -> None:
         assert path in described
 
 
-def test_examples_are_answered(api: TestClient, coffee_id: str) -> None:
+def test_examples_are_accepted(api: TestClient, coffee_id: str) -> None:
     described = document(api)
     tried = 0
     for path, methods in described["paths"].items():
@@ -60,19 +60,19 @@ def test_examples_are_answered(api: TestClient, coffee_id: str) -> None:
             body = route.get("requestBody", {}).get("content", {}).get("application/json", {})
             name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
             for example in described["components"]["schemas"].get(name, {}).get("examples", []):
-                answer = api.request(method, path.replace("{id}", coffee_id), json=example)
-                assert answer.is_success, (path, example, answer.text)
+                response = api.request(method, path.replace("{id}", coffee_id), json=example)
+                assert response.is_success, (path, example, response.text)
                 tried += 1
     assert tried >= 5
 
 
-def test_answers_are_as_described(api: TestClient, coffee_id: str) -> None:
+def test_responses_are_as_described(api: TestClient, coffee_id: str) -> None:
     described = document(api)
 
-    def check(method: str, path: str, answer: Any) -> None:
-        content = described["paths"][path][method]["responses"][str(answer.status_code)]["content"]
+    def check(method: str, path: str, response: Any) -> None:
+        content = described["paths"][path][method]["responses"][str(response.status_code)]["content"]
         schema = next(iter(content.values()))["schema"]
-        jsonschema.validate(answer.json(), {**schema, "components": described["components"]})
+        jsonschema.validate(response.json(), {**schema, "components": described["components"]})
 
     base = f"/v1/images/{coffee_id}"
     prompts = {"prompts": [{"points": [[110, 300]]}, {"text": "cup"}], "candidates": True}

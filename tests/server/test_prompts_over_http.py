@@ -23,9 +23,9 @@ CUP = {"box": [170, 14, 412, 264]}
 
 
 def segment(api: TestClient, id: str, *prompts: dict, **options: object) -> dict:
-    answer = api.post(f"/v1/images/{id}/segment", json={"prompts": list(prompts), **options})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.post(f"/v1/images/{id}/segment", json={"prompts": list(prompts), **options})
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def same(entry: dict, mask: Mask) -> bool:
@@ -33,15 +33,15 @@ def same(entry: dict, mask: Mask) -> bool:
 
 
 def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
-    answer = segment(api, coffee_id, SAUCER, CUP)
+    response = segment(api, coffee_id, SAUCER, CUP)
     # Of several objects none is looked at again, as in the library.
     expected = [coffee.segment(points=[(110, 300)], refine="off")[0], coffee.segment(box=CUP["box"], refine="off")[0]]
-    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
-    assert [entry["prompt"] for entry in answer["masks"]] == [0, 1]
-    assert answer["masks"][0]["area"] == expected[0].area
-    assert answer["masks"][0]["box"] == expected[0].box
-    assert answer["masks"][1]["score"] == pytest.approx(expected[1].score, abs=1e-4)
-    assert answer["image"] == {"id": coffee.source.pixel_hash, "width": 600, "height": 400}
+    assert all(same(entry, mask) for entry, mask in zip(response["masks"], expected, strict=True))
+    assert [entry["prompt"] for entry in response["masks"]] == [0, 1]
+    assert response["masks"][0]["area"] == expected[0].area
+    assert response["masks"][0]["box"] == expected[0].box
+    assert response["masks"][1]["score"] == pytest.approx(expected[1].score, abs=1e-4)
+    assert response["image"] == {"id": coffee.source.pixel_hash, "width": 600, "height": 400}
 
 
 def test_second_click_uses_the_first_ones_logits(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
@@ -87,22 +87,22 @@ def test_candidates_are_the_official_three_and_tell_which_was_chosen(
 def test_a_candidate_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     candidates = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]["candidates"]
     clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 1]}
-    answer = segment(api, coffee_id, {**clicks, "logits": candidates[2]["logits"]})["masks"][0]
+    response = segment(api, coffee_id, {**clicks, "logits": candidates[2]["logits"]})["masks"][0]
     logits = coffee.predict(points=[(110, 300)]).logits[2:3]
-    assert same(answer, coffee.segment(points=clicks["points"], labels=clicks["labels"], mask_input=logits)[0])
+    assert same(response, coffee.segment(points=clicks["points"], labels=clicks["labels"], mask_input=logits)[0])
 
 
-def test_drawn_mask_is_a_prompt(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
+def test_a_mask_from_elsewhere_is_a_prompt(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     drawn = np.zeros((400, 600), bool)
     drawn[60:200, 200:380] = True
     runs = Mask.from_array(drawn).rle
-    answer = segment(api, coffee_id, {**CUP, "mask": runs})["masks"][0]
-    assert same(answer, coffee.segment(box=CUP["box"], mask_input=drawn)[0])
+    response = segment(api, coffee_id, {**CUP, "mask": runs})["masks"][0]
+    assert same(response, coffee.segment(box=CUP["box"], mask_input=drawn)[0])
 
 
-def test_words_find_labelled_masks(api: TestClient, coffee_id: str) -> None:
-    answer = segment(api, coffee_id, SAUCER, {"text": "cup"})
-    worded = [entry for entry in answer["masks"] if entry["prompt"] == 1]
+def test_text_gives_labelled_masks(api: TestClient, coffee_id: str) -> None:
+    response = segment(api, coffee_id, SAUCER, {"text": "cup"})
+    worded = [entry for entry in response["masks"] if entry["prompt"] == 1]
     assert worded
     assert {entry["label"] for entry in worded} == {"cup"}
     assert worded[0]["detector_score"] > 0.5
@@ -149,10 +149,12 @@ def test_previews_leave_nothing_behind(api: TestClient, coffee_id: str) -> None:
 )
 def test_bad_prompts_get_one_line_that_says_why(api: TestClient, coffee_id: str, prompt: dict, line: str) -> None:
     content = json.dumps({"prompts": [prompt]})
-    answer = api.post(f"/v1/images/{coffee_id}/segment", content=content, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
+    response = api.post(
+        f"/v1/images/{coffee_id}/segment", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
     assert problem["status"] == 422
     assert line in problem["detail"]
     assert "\n" not in problem["detail"]
@@ -160,16 +162,16 @@ def test_bad_prompts_get_one_line_that_says_why(api: TestClient, coffee_id: str,
 
 def test_unknown_references_are_404(api: TestClient, coffee_id: str) -> None:
     prompt = {**SAUCER, "logits": "0" * 24}
-    answer = api.post(f"/v1/images/{coffee_id}/segment", json={"prompts": [prompt]})
-    assert (answer.status_code, answer.json()["type"]) == (404, "urn:anymask:problem:unknown-mask")
+    response = api.post(f"/v1/images/{coffee_id}/segment", json={"prompts": [prompt]})
+    assert (response.status_code, response.json()["type"]) == (404, "urn:anymask:problem:unknown-mask")
     assert api.get(f"/v1/images/{coffee_id}/masks/{'0' * 24}.png").status_code == 404
 
 
 def test_cutout_is_transparent_around_the_object(api: TestClient, coffee_id: str) -> None:
     mask = segment(api, coffee_id, CUP)["masks"][0]
-    answer = api.post(f"/v1/images/{coffee_id}/cutout", json={"masks": [{"id": mask["id"]}], "edges": "hard"})
-    assert answer.headers["content-type"] == "image/png"
-    alpha = np.asarray(PIL.Image.open(io.BytesIO(answer.content)))[:, :, 3]
+    response = api.post(f"/v1/images/{coffee_id}/cutout", json={"masks": [{"id": mask["id"]}], "edges": "hard"})
+    assert response.headers["content-type"] == "image/png"
+    alpha = np.asarray(PIL.Image.open(io.BytesIO(response.content)))[:, :, 3]
     assert np.array_equal(alpha > 0, Mask.from_rle(mask["rle"]).array)
 
 
@@ -177,15 +179,15 @@ def test_cutout_is_transparent_around_the_object(api: TestClient, coffee_id: str
 def test_export_writes_a_file(api: TestClient, coffee_id: str, format: str) -> None:
     mask = segment(api, coffee_id, CUP)["masks"][0]
     body = {"format": format, "masks": [{"id": mask["id"], "label": "cup"}], "name": "../../etc/my cup.jpg"}
-    answer = api.post(f"/v1/images/{coffee_id}/export", json=body)
-    assert answer.status_code == 200, answer.text
-    name = answer.headers["content-disposition"]
+    response = api.post(f"/v1/images/{coffee_id}/export", json=body)
+    assert response.status_code == 200, response.text
+    name = response.headers["content-disposition"]
     assert name.startswith('attachment; filename="my-cup.')
-    if answer.headers["content-type"] == "image/png":
-        picture = np.asarray(PIL.Image.open(io.BytesIO(answer.content)))
+    if response.headers["content-type"] == "image/png":
+        picture = np.asarray(PIL.Image.open(io.BytesIO(response.content)))
         assert np.array_equal(picture > 0, Mask.from_rle(mask["rle"]).array)
     else:
-        text = answer.json()
+        text = response.json()
         entry = text["masks"][0]["rle"] if format == "masks-json" else text["annotations"][0]["segmentation"]
         assert entry == mask["rle"]
 
@@ -193,11 +195,11 @@ def test_export_writes_a_file(api: TestClient, coffee_id: str, format: str) -> N
 @pytest.mark.parametrize("format", format_names())
 def test_every_format_of_the_registry_can_be_downloaded(api: TestClient, coffee_id: str, format: str) -> None:
     masks = [{**each, "label": "thing"} for each in ({"rle": segment(api, coffee_id, CUP)["masks"][0]["rle"]},)]
-    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.png"})
-    assert answer.status_code == 200, answer.text
-    assert len(answer.content) > 50
-    assert answer.headers["content-type"] == (find_format(format).media_type or "application/zip")
-    assert 'filename="my-cup' in answer.headers["content-disposition"]
+    response = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.png"})
+    assert response.status_code == 200, response.text
+    assert len(response.content) > 50
+    assert response.headers["content-type"] == (find_format(format).media_type or "application/zip")
+    assert 'filename="my-cup' in response.headers["content-disposition"]
 
 
 def test_the_formats_of_the_server_have_titles_for_a_menu(api: TestClient) -> None:
@@ -208,49 +210,49 @@ def test_the_formats_of_the_server_have_titles_for_a_menu(api: TestClient) -> No
 
 def test_several_files_come_as_one_archive(api: TestClient, coffee_id: str) -> None:
     masks = [{"id": entry["id"]} for entry in segment(api, coffee_id, SAUCER, CUP)["masks"]]
-    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": "png", "masks": masks})
-    assert answer.headers["content-type"] == "application/zip"
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    response = api.post(f"/v1/images/{coffee_id}/export", json={"format": "png", "masks": masks})
+    assert response.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert len(archive.namelist()) == 2
 
 
 @pytest.mark.parametrize("format", ["voc", "yolo"])
 def test_a_dataset_of_folders_unpacks_into_folders(api: TestClient, coffee_id: str, format: str) -> None:
     masks = [{"rle": segment(api, coffee_id, CUP)["masks"][0]["rle"], "label": "cup"}]
-    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.jpg"})
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    response = api.post(f"/v1/images/{coffee_id}/export", json={"format": format, "masks": masks, "name": "my cup.jpg"})
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         folders = {part for name in archive.namelist() for part in Path(name).parts[:-1]}
     assert folders
     assert not [folder for folder in folders if Path(folder).suffix], "a folder has no extension"
 
 
-def test_unknown_format_is_told(api: TestClient, coffee_id: str) -> None:
+def test_unknown_format_is_rejected(api: TestClient, coffee_id: str) -> None:
     runs = {"size": [400, 600], "counts": "PPYo10"}
-    answer = api.post(f"/v1/images/{coffee_id}/export", json={"format": "docx", "masks": [{"rle": runs}]})
-    assert answer.status_code == 422
-    assert "docx" in answer.json()["detail"]
+    response = api.post(f"/v1/images/{coffee_id}/export", json={"format": "docx", "masks": [{"rle": runs}]})
+    assert response.status_code == 422
+    assert "docx" in response.json()["detail"]
 
 
-def test_points_on_different_objects_ask_for_a_mask_each(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
+def test_points_on_different_objects_give_a_mask_each(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     points = [[110, 300], [500, 200]]
-    answer = segment(api, coffee_id, {"points": points, "label": "thing"}, objects="auto")
+    response = segment(api, coffee_id, {"points": points, "label": "thing"}, objects="auto")
     expected = coffee.segment(points, objects="auto")
     assert len(expected) == 2
-    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
-    assert [entry["points"] for entry in answer["masks"]] == [[[110, 300]], [[500, 200]]]
-    assert {entry["label"] for entry in answer["masks"]} == {"thing"}
-    assert [entry["prompt"] for entry in answer["masks"]] == [0, 0]
+    assert all(same(entry, mask) for entry, mask in zip(response["masks"], expected, strict=True))
+    assert [entry["points"] for entry in response["masks"]] == [[[110, 300]], [[500, 200]]]
+    assert {entry["label"] for entry in response["masks"]} == {"thing"}
+    assert [entry["prompt"] for entry in response["masks"]] == [0, 0]
 
 
-def test_choices_are_the_librarys_and_can_be_clicked_further(
+def test_alternatives_are_the_librarys_and_take_further_clicks(
     api: TestClient, coffee_id: str, coffee: EncodedImage
 ) -> None:
-    answer = api.post(f"/v1/images/{coffee_id}/alternatives", json={"points": [[110, 300]], "most": 4}).json()
+    response = api.post(f"/v1/images/{coffee_id}/alternatives", json={"points": [[110, 300]], "most": 4}).json()
     expected = coffee.alternatives([(110, 300)], most=4)
     assert len(expected) > 1
-    assert all(same(entry, mask) for entry, mask in zip(answer["masks"], expected, strict=True))
+    assert all(same(entry, mask) for entry, mask in zip(response["masks"], expected, strict=True))
     clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 0]}
-    second = segment(api, coffee_id, {**clicks, "logits": answer["masks"][1]["logits"]})["masks"][0]
+    second = segment(api, coffee_id, {**clicks, "logits": response["masks"][1]["logits"]})["masks"][0]
     assert same(second, coffee.segment(**clicks, previous=expected[1])[0])
 
 
@@ -270,7 +272,7 @@ def test_a_preview_takes_one_call_of_the_decoder(
     assert (a & b).sum() / (a | b).sum() > 0.8
 
 
-def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id: str) -> None:
+def test_a_window_of_a_small_image_shows_nothing_more(api: TestClient, coffee_id: str) -> None:
     looked = api.post(f"/v1/images/{coffee_id}/zoom", json={"window": [50, 250, 200, 350]})
     assert (looked.status_code, looked.json()) == (200, {"window": None})
     entry = segment(api, coffee_id, SAUCER, window=[50, 250, 200, 350])["masks"][0]
@@ -290,7 +292,7 @@ def test_a_window_of_a_small_photo_shows_nothing_more(api: TestClient, coffee_id
         ("segment", {"prompts": [CUP], "objects": "auto"}, "points and labels only"),
     ],
 )
-def test_what_cannot_be_looked_at_is_told(api: TestClient, coffee_id: str, path: str, body: dict, line: str) -> None:
-    answer = api.post(f"/v1/images/{coffee_id}/{path}", json=body)
-    assert answer.status_code == 422
-    assert line in answer.json()["detail"]
+def test_bad_windows_are_rejected(api: TestClient, coffee_id: str, path: str, body: dict, line: str) -> None:
+    response = api.post(f"/v1/images/{coffee_id}/{path}", json=body)
+    assert response.status_code == 422
+    assert line in response.json()["detail"]

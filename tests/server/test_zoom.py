@@ -45,12 +45,12 @@ def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 
 def _ask(api: TestClient, id: str, **options: object) -> dict:
-    answer = api.post(f"/v1/images/{id}/segment", json={"prompts": [CLICK], **options})
-    assert answer.status_code == 200, answer.text
-    return answer.json()["masks"][0]
+    response = api.post(f"/v1/images/{id}/segment", json={"prompts": [CLICK], **options})
+    assert response.status_code == 200, response.text
+    return response.json()["masks"][0]
 
 
-def test_a_window_is_encoded_once_and_answers_what_is_asked_in_it(
+def test_a_window_is_encoded_once_and_used_for_prompts_in_it(
     application: Application, segmenter: Segmenter, picture: bytes, encodings: list[tuple[int, ...]]
 ) -> None:
     api = application()
@@ -73,7 +73,7 @@ def test_a_window_is_encoded_once_and_answers_what_is_asked_in_it(
     assert "anymask_windows 0.0" in api.get("/metrics").text
 
 
-def test_the_window_asked_about_longest_ago_makes_room(
+def test_the_least_recently_used_window_makes_room(
     application: Application, picture: bytes, encodings: list[tuple[int, ...]]
 ) -> None:
     api = application(window_bytes=10 << 20)
@@ -83,7 +83,7 @@ def test_the_window_asked_about_longest_ago_makes_room(
     assert len(encodings) == 3
 
 
-def test_what_is_not_in_the_window_is_answered_from_the_whole(application: Application, picture: bytes) -> None:
+def test_prompts_outside_the_window_use_the_whole_image(application: Application, picture: bytes) -> None:
     api = application()
     id = bring(api, picture).json()["id"]
     assert _ask(api, id, window=RIGHT) == _ask(api, id)

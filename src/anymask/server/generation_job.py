@@ -67,7 +67,7 @@ class _NewMasks:
         self._size = size
         self._to_json = to_json
         self._report = report
-        self._boxes = np.zeros((0, 4))
+        self._boxes = np.zeros((0, 4))  # float64 [N, 4], x_min, y_min, x_max, y_max in cells of the logits
         self._last = 0.0
 
     def report(self, status: GeneratorProgress) -> None:
@@ -80,7 +80,7 @@ class _NewMasks:
         }
         if fresh or time.monotonic() - self._last > _REPORT_SECONDS:
             self._last = time.monotonic()
-            self._report(progress=progress, found=[self._to_json(mask) for mask in fresh])
+            self._report(progress=progress, new_masks=[self._to_json(mask) for mask in fresh])
 
     def _is_new(self, mask: Mask) -> bool:
         assert mask.logits is not None

@@ -144,7 +144,7 @@ class Jobs:
         if job.state in FINAL_STATES:
             return
         for name, value in changes.items():
-            if name == "found":
+            if name == "new_masks":
                 job.partial += value
             elif name != "ended":
                 setattr(job, name, value)
@@ -222,7 +222,7 @@ class Jobs:
 
     def _drop_oldest(self) -> None:
         records = sorted(self._folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
-        for oldest in records[: -self._limits.kept_jobs]:
+        for oldest in records[: -self._limits.job_records]:
             oldest.unlink(missing_ok=True)
 
     def forget_image(self, image: str) -> None:

@@ -22,7 +22,7 @@ class Limits:
         images_per_client: images stored for one address.
         jobs_per_client: unfinished jobs of one address.
         jobs: unfinished jobs of all.
-        kept_jobs: ended jobs whose records are kept.
+        job_records: records of ended jobs on disk.
         streams: event streams at once.
         waiting: requests that wait for the model; the next one gets 429, and so does a client that already
             has half of the places.
@@ -32,7 +32,7 @@ class Limits:
         job_seconds: for one job.
         idle_seconds: after which an image without requests is removed, with all that belongs to it.
         stored_bytes: of all images on disk.
-        scene_bytes: memory for encoded images.
+        encoded_image_bytes: memory for encoded images.
         window_bytes: memory for encoded windows.
         mask_bytes: memory for masks that later requests may refer to.
         state_bytes: of one saved session.
@@ -47,7 +47,7 @@ class Limits:
     images_per_client: int = 200
     jobs_per_client: int = 4
     jobs: int = 16
-    kept_jobs: int = 256
+    job_records: int = 256
     streams: int = 128
     waiting: int = 64
     request_seconds: float = 60.0
@@ -56,7 +56,7 @@ class Limits:
     job_seconds: float = 600.0
     idle_seconds: float = 24 * 3600.0
     stored_bytes: int = 4096 * MB
-    scene_bytes: int = 1024 * MB
+    encoded_image_bytes: int = 1024 * MB
     window_bytes: int = 256 * MB
     mask_bytes: int = 256 * MB
     state_bytes: int = 4 * MB

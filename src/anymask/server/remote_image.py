@@ -83,11 +83,11 @@ class RemoteImage:
         Prompts are checked here, so that a mistake costs no request.
 
         Args:
-            points: as there, like all that follows.
-            labels: 1 include, 0 exclude.
-            box: one box.
-            boxes: one object each.
-            mask_input: a mask of the image's size; an earlier result goes into `previous`.
+            points: (x, y) in pixels of the image as displayed, [N, 2], or a list of such for several objects.
+            labels: 1 include, 0 exclude, [N].
+            box: one box, [4], (x_min, y_min, x_max, y_max).
+            boxes: one object each, [N, 4].
+            mask_input: a mask, bool [H, W]; an earlier result goes into `previous`.
             objects: "one", "per_point" or "auto".
             coordinates: "pixels", "normalized" or "percent".
             box_format: "xyxy", "xywh" or "cxcywh".
@@ -152,7 +152,13 @@ class RemoteImage:
     def predict(
         self, points: ArrayLike | None = None, labels: ArrayLike | None = None, box: ArrayLike | None = None
     ) -> MaskSet:
-        """The model's three masks for one prompt, with scores; see `EncodedImage.predict`."""
+        """The model's three masks for one prompt, with scores; see `EncodedImage.predict`.
+
+        Args:
+            points: (x, y) in pixels of the image as displayed, [N, 2].
+            labels: 1 include, 0 exclude, [N].
+            box: (x_min, y_min, x_max, y_max), [4].
+        """
         prompts = make_prompts(self.size, points=points, labels=labels, box=box)
         body = {"prompts": [_body(prompt) for prompt in prompts], "candidates": True, "refine": "off"}
         result = self._connection.request("POST", f"{self._path}/segment", json=body).json()
@@ -162,7 +168,14 @@ class RemoteImage:
     def alternatives(
         self, points: ArrayLike, labels: ArrayLike | None = None, most: int = 6, coordinates: CoordinateName = "pixels"
     ) -> MaskSet:
-        """What a click may mean: distinct masks, the best first; see `EncodedImage.alternatives`."""
+        """What a click may mean: distinct masks, the best first; see `EncodedImage.alternatives`.
+
+        Args:
+            points: (x, y), [N, 2], in the unit of `coordinates`.
+            labels: 1 include, 0 exclude, [N].
+            most: masks, at most.
+            coordinates: "pixels", "normalized" or "percent".
+        """
         (prompt,) = make_prompts(
             self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], coordinates=coordinates
         )

@@ -70,7 +70,7 @@ class Service:
         self.references = MaskStore(self.limits.mask_bytes)
         self.images = ImageStore(settings.folder / "images", self.limits, self._on_remove)
         self.encoded_images: EmbeddingPool[str, EncodedImage] = EmbeddingPool(
-            self.encoding, _nbytes_of, self.limits.scene_bytes
+            self.encoding, _nbytes_of, self.limits.encoded_image_bytes
         )
         self.zoomed_views: EmbeddingPool[tuple[str, ImageWindow], ZoomedView] = EmbeddingPool(
             self.encoding, lambda view: view.nbytes, self.limits.window_bytes
@@ -228,7 +228,7 @@ class _Gauges(Collector):
         yield gauge("images", "Images stored.", len(service.images))
         yield gauge("image_bytes", "Bytes of images on disk.", service.images.stored_bytes)
         yield gauge("encoded_images", "Encoded images in memory.", len(service.encoded_images))
-        yield gauge("scene_bytes", "Memory of encoded images.", service.encoded_images.nbytes)
+        yield gauge("encoded_image_bytes", "Memory of encoded images.", service.encoded_images.nbytes)
         yield gauge("windows", "Encoded windows in memory.", len(service.zoomed_views))
         yield gauge("window_bytes", "Memory of encoded windows.", service.zoomed_views.nbytes)
         yield gauge("mask_bytes", "Memory of masks that later requests may refer to.", service.references.nbytes)
