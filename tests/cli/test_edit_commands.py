@@ -19,22 +19,22 @@ def run(*arguments):
 
 
 def pixels(path):
-    with PIL.Image.open(path) as picture:
-        return np.asarray(picture)
+    with PIL.Image.open(path) as image:
+        return np.asarray(image)
 
 
 # ---------------------------------------------------------------- cutout
 
 
-def test_a_cutout_is_transparent_and_of_the_photos_size(coffee_photo, tmp_path, capsys):
+def test_a_cutout_is_transparent_and_of_the_images_size(coffee_photo, tmp_path, capsys):
     out = tmp_path / "new" / "cup.png"
     assert run("cutout", coffee_photo, "--point", CUP, "--out", out) == 0
     cut = pixels(out)
     assert cut.shape == (400, 600, 4)
-    photo = open_image(coffee_photo).pixels
+    image = open_image(coffee_photo).pixels
     opaque = cut[..., 3] == 255
     assert 0.2 < opaque.mean() < 0.6
-    assert (cut[..., :3][opaque] == photo[opaque]).mean() > 0.999
+    assert (cut[..., :3][opaque] == image[opaque]).mean() > 0.999
     assert cut[5, 5, 3] == 0
     printed = capsys.readouterr().out
     assert "600x400, edges: matte" in printed
@@ -67,21 +67,21 @@ def test_a_file_for_every_object(tmp_path, citrus_photo, capsys):
     assert [each["masks"] for each in record["cutouts"]] == [[0], [1]]
     assert record["cutouts"][0]["box"][2] < record["cutouts"][1]["box"][0]
     for name in ("half_000.webp", "half_001.webp"):
-        with PIL.Image.open(tmp_path / name) as picture:
-            assert picture.mode == "RGBA"
-            assert picture.info["icc_profile"] == open_image(citrus_photo).icc_profile
-            assert 380 < picture.width < 480
+        with PIL.Image.open(tmp_path / name) as image:
+            assert image.mode == "RGBA"
+            assert image.info["icc_profile"] == open_image(citrus_photo).icc_profile
+            assert 380 < image.width < 480
 
 
 def test_words_say_which_of_several(tmp_path, citrus_photo, capsys):
     whereabouts = {}
-    for words in ("the orange on the left", "orange on the right"):
+    for phrase in ("the orange on the left", "orange on the right"):
         assert (
             run(
                 "cutout",
                 citrus_photo,
                 "--text",
-                words,
+                phrase,
                 "--crop",
                 "--edges",
                 "hard",
@@ -93,7 +93,7 @@ def test_words_say_which_of_several(tmp_path, citrus_photo, capsys):
         )
         record = json.loads(capsys.readouterr().out)
         assert len(record["masks"]) == 1
-        whereabouts[words] = record["masks"][0]["box"][0]
+        whereabouts[phrase] = record["masks"][0]["box"][0]
     assert whereabouts["the orange on the left"] + 400 < whereabouts["orange on the right"]
 
 
@@ -112,7 +112,7 @@ def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["{photo}"], "--point"),
         (["{photo}", "--point", "1,1", "--out", "{out}/a.jpg"], "transparency"),
@@ -130,7 +130,7 @@ def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
         (["{photo}", "--point", "900,900"], "900"),
     ],
 )
-def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_photo, chelsea_photo, tmp_path, capsys, arguments, words):
+def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_photo, chelsea_photo, tmp_path, capsys, arguments, message):
     places = {"photo": coffee_photo, "other": chelsea_photo, "out": tmp_path / "out"}
     arguments = [argument.format(**places) for argument in arguments]
     if "--out" not in arguments:
@@ -138,7 +138,7 @@ def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_photo, chelsea_photo, t
     assert run("cutout", *arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert words in errors
+    assert message in errors
     assert not (tmp_path / "out").exists()
 
 
@@ -203,8 +203,8 @@ def test_a_pair_goes_out_and_comes_back(coffee_photo, tmp_path, capsys):
     folder = tmp_path / "pair"
     assert run("inpaint", coffee_photo, "--box", SPOON, "--shadow", "10%", "--pair", folder) == 0
     assert "--paste-back" in capsys.readouterr().out
-    with PIL.Image.open(folder / "image.png") as picture:
-        green = PIL.Image.new("RGB", (picture.width * 2, picture.height * 2), (0, 200, 0))
+    with PIL.Image.open(folder / "image.png") as image:
+        green = PIL.Image.new("RGB", (image.width * 2, image.height * 2), (0, 200, 0))
     green.save(tmp_path / "painted.png")
     assert run("inpaint", "--paste-back", folder, tmp_path / "painted.png", "--out", tmp_path / "done.png") == 0
     before, after = open_image(coffee_photo).pixels, pixels(tmp_path / "done.png")
@@ -230,7 +230,7 @@ def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_photo, chels
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--point", CUP], "does not go with --point"),
         (["--method", "telea"], "does not go with --method"),
@@ -238,13 +238,13 @@ def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_photo, chels
         (["--out", "a.gif"], ".png"),
     ],
 )
-def test_paste_back_does_not_go_with_finding_or_painting(coffee_photo, tmp_path, capsys, arguments, words):
+def test_paste_back_does_not_go_with_finding_or_painting(coffee_photo, tmp_path, capsys, arguments, message):
     pair = tmp_path / "pair"
     assert run("inpaint", coffee_photo, "--box", SPOON, "--pair", pair, "--quiet") == 0
     assert run("inpaint", "--paste-back", pair, pair / "image.png", *arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert words in errors
+    assert message in errors
 
 
 def test_inpaint_without_an_image_is_a_usage_error(capsys):
@@ -253,7 +253,7 @@ def test_inpaint_without_an_image_is_a_usage_error(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--method", "onnx"], "--model"),
         (["--method", "onnx", "--model", "none.onnx"], "none.onnx"),
@@ -269,12 +269,12 @@ def test_inpaint_without_an_image_is_a_usage_error(capsys):
         (["--model", "sam-vit-b", "--segmenter", "mobile-sam"], "--segmenter"),
     ],
 )
-def test_bad_inpainting_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, arguments, words):
+def test_bad_inpainting_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, arguments, message):
     arguments = [argument.format(out=tmp_path / "out") for argument in arguments]
     if "--out" not in arguments and "--pair" not in arguments:
         arguments += ["--out", str(tmp_path / "out" / "a.png")]
     assert run("inpaint", coffee_photo, "--point", CUP, *arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert words in errors
+    assert message in errors
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The offline detector with its real weights, and photographs with known things in them."""
+"""The offline detector with its real weights, and images with known objects in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The offline detector with its real weights on photographs with known things in them."""
+"""The offline detector with its real weights on images with known objects in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anymask.structures.overlap import box_iou
 
 
 @pytest.mark.parametrize(
-    ("photo", "words", "label", "box"),
+    ("photo", "text", "label", "box"),
     [
         ("astronaut", "person", "person", (10, 10, 370, 512)),
         ("astronaut", "women", "person", (10, 10, 370, 512)),
@@ -31,14 +31,14 @@ from anymask.structures.overlap import box_iou
     ],
 )
 def test_the_named_thing_is_found_where_it_is(
-    coco_ssd: Detector, photo: str, words: str, label: str, box: tuple[int, ...]
+    coco_ssd: Detector, photo: str, text: str, label: str, box: tuple[int, ...]
 ) -> None:
     picture = getattr(skimage.data, photo)()
     pixels = open_image(picture[0] if isinstance(picture, tuple) else picture).pixels
-    found = detect(coco_ssd, pixels, words)
-    assert found.labels == (label,)
-    assert found.phrases == (words,)
-    assert box_iou(found.boxes[0], box) > 0.85
+    detections = detect(coco_ssd, pixels, text)
+    assert detections.labels == (label,)
+    assert detections.phrases == (text,)
+    assert box_iou(detections.boxes[0], box) > 0.85
 
 
 def test_scores_are_those_of_the_trained_network(coco_ssd: Detector, chelsea_photo: Path) -> None:
@@ -57,23 +57,23 @@ def test_one_object_under_two_words_is_one(coco_ssd: Detector, astronaut: NDArra
 
 
 def test_a_batch_answers_as_one_by_one(coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_photo: Path) -> None:
-    pictures = [astronaut, open_image(coffee_photo).pixels, astronaut[::-1].copy()] * 4
-    together = coco_ssd.detect(pictures, ("person", "cup"), 0.2)
-    for picture, answer in zip(pictures, together, strict=True):
+    images = [astronaut, open_image(coffee_photo).pixels, astronaut[::-1].copy()] * 4
+    together = coco_ssd.detect(images, ("person", "cup"), 0.2)
+    for picture, output in zip(images, together, strict=True):
         (alone,) = coco_ssd.detect([picture], ("person", "cup"), 0.2)
-        assert alone.labels == answer.labels
-        np.testing.assert_allclose(alone.boxes, answer.boxes, atol=0.05)
-        np.testing.assert_allclose(alone.scores, answer.scores, atol=1e-4)
+        assert alone.labels == output.labels
+        np.testing.assert_allclose(alone.boxes, output.boxes, atol=0.05)
+        np.testing.assert_allclose(alone.scores, output.scores, atol=1e-4)
 
 
-def test_threads_get_the_answers_of_their_own_pictures(
+def test_threads_get_the_answers_of_their_own_images(
     coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_photo: Path
 ) -> None:
-    pictures = {"person": astronaut, "cup": open_image(coffee_photo).pixels}
+    images = {"person": astronaut, "cup": open_image(coffee_photo).pixels}
     with ThreadPoolExecutor(4) as pool:
-        asked = [label for _ in range(6) for label in pictures]
-        found = pool.map(lambda label: detect(coco_ssd, pictures[label], "person, cup").labels, asked)
-        assert list(found) == [(label,) for label in asked]
+        labels = [label for _ in range(6) for label in images]
+        detections = pool.map(lambda label: detect(coco_ssd, images[label], "person, cup").labels, labels)
+        assert list(detections) == [(label,) for label in labels]
 
 
 def test_a_small_thing_is_found_at_a_closer_look(coco_ssd: Detector, chelsea_photo: Path) -> None:
@@ -81,15 +81,15 @@ def test_a_small_thing_is_found_at_a_closer_look(coco_ssd: Detector, chelsea_pho
     encoded = np.full((2400, 3600, 3), (120, 150, 90), np.uint8)
     encoded[1500:1800, 2200:2651] = cat
     assert len(detect(coco_ssd, encoded, "cat")) == 0
-    found = detect(coco_ssd, encoded, "cat", DetectionOptions(zoom=4))
-    assert found.labels == ("cat",)
-    assert box_iou(found.boxes[0], [2200, 1500, 2651, 1800.0]) > 0.6
+    detections = detect(coco_ssd, encoded, "cat", DetectionOptions(zoom=4))
+    assert detections.labels == ("cat",)
+    assert box_iou(detections.boxes[0], [2200, 1500, 2651, 1800.0]) > 0.6
 
 
-@pytest.mark.parametrize("words", ["🐶", "", "unicorn", ["cat", "a happy dog"]])
-def test_bad_words_are_refused(coco_ssd: Detector, words: str | list[str], astronaut: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("text", ["🐶", "", "unicorn", ["cat", "a happy dog"]])
+def test_bad_words_are_refused(coco_ssd: Detector, text: str | list[str], astronaut: NDArray[np.uint8]) -> None:
     with pytest.raises(PromptError):
-        detect(coco_ssd, astronaut, words)
+        detect(coco_ssd, astronaut, text)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 900, 3), (700, 2, 3)])

@@ -1,4 +1,4 @@
-"""What detectors answer."""
+"""What detectors return."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_best_first_keeps_the_order_of_equals() -> None:
     assert [(each.label, each.box[0]) for each in THREE.sorted_by_score()] == [("cat", 5), ("dog", 0), ("dog", -4)]
 
 
-def test_boxes_are_clipped_to_the_picture_and_slivers_go() -> None:
+def test_boxes_are_clipped_to_the_image_and_slivers_go() -> None:
     clip = detections([("a", 1, (-5, -5, 50, 200)), ("b", 1, (99.5, 0, 130, 50)), ("c", 1, (200, 0, 300, 9))]).clip(
         (100, 80)
     )
@@ -44,8 +44,8 @@ def test_joining_keeps_all_in_order() -> None:
 
 
 def test_remarks_tell_what_was_taken_as_what_and_what_was_not_found() -> None:
-    found = Detections(np.zeros((2, 4)), np.ones(2), ("dog", "dog"), ("puppy", "puppy"))
-    assert found.notes(["puppy", "cat", "bird"]) == [
+    detections = Detections(np.zeros((2, 4)), np.ones(2), ("dog", "dog"), ("puppy", "puppy"))
+    assert detections.notes(["puppy", "cat", "bird"]) == [
         "'puppy' is taken as 'dog'",
         "nothing was found for 'cat', 'bird'",
     ]

@@ -1,4 +1,4 @@
-"""Words that say which of several are understood, and only those."""
+"""Phrases that say which of several are understood, and only those."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_place_is_taken_off_the_phrase(phrase, meant):
     assert parse_referring(phrase) == meant
 
 
-def found(*objects):
+def mask_set(*objects):
     """Masks of (phrase, x, y, side) in a picture of 200×100."""
     masks, prompts = [], []
     for index, (phrase, x, y, side) in enumerate(objects):
@@ -43,7 +43,7 @@ def found(*objects):
     return MaskSet(masks, image=ImageRecord(200, 100), prompts=prompts)
 
 
-DOGS = found(("dog", 90, 40, 20), ("dog", 150, 5, 30), ("cat", 1, 1, 5), ("dog", 10, 60, 25))
+DOGS = mask_set(("dog", 90, 40, 20), ("dog", 150, 5, 30), ("cat", 1, 1, 5), ("dog", 10, 60, 25))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""From phrases to the boxes worth a mask, with detectors that say what the test wants."""
+"""From phrases to boxes, with detectors that return what the test needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from anymask.detection.options import DetectionOptions
 from anymask.detection.search import detect, detect_batch
 from tests.support.fake_detectors import FakeDetector
 
-PICTURE = np.zeros((200, 400, 3), np.uint8)
+IMAGE = np.zeros((200, 400, 3), np.uint8)
 
 
 def boxes(detector: FakeDetector, search: DetectionOptions | None = None) -> list[tuple[str, list[float]]]:
-    return [(each.label, list(each.box)) for each in detect(detector, PICTURE, "dog, cat", search)]
+    return [(each.label, list(each.box)) for each in detect(detector, IMAGE, "dog, cat", search)]
 
 
 def test_nothing_found_is_an_answer() -> None:
@@ -59,9 +59,9 @@ def test_boxes_are_clipped_limited_and_of_the_size_asked() -> None:
     assert [label for label, _ in boxes(detector, DetectionOptions(min_area=0.01, max_area=0.5))] == ["dog"] * 3
 
 
-def test_a_closer_look_finds_what_the_first_misses_in_the_pictures_own_pixels() -> None:
-    picture = PICTURE.copy()
-    picture[120:124, 310:316] = 255
+def test_a_closer_look_finds_what_the_first_misses_in_the_images_own_pixels() -> None:
+    image = IMAGE.copy()
+    image[120:124, 310:316] = 255
 
     def only_if_large(pixels: np.ndarray) -> list[tuple[str, float, tuple[float, ...]]]:
         rows, columns = np.nonzero(pixels[..., 0])
@@ -70,15 +70,15 @@ def test_a_closer_look_finds_what_the_first_misses_in_the_pictures_own_pixels() 
         return [("dog", 0.9, (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))]
 
     detector = FakeDetector(only_if_large)
-    assert len(detect(detector, picture, "dog")) == 0
-    assert [each.box for each in detect(detector, picture, "dog", DetectionOptions(zoom=2))] == [(310, 120, 316, 124)]
+    assert len(detect(detector, image, "dog")) == 0
+    assert [each.box for each in detect(detector, image, "dog", DetectionOptions(zoom=2))] == [(310, 120, 316, 124)]
     assert detector.batches[-2:] == [[(400, 200)], [(200, 100)] * 9]
 
 
 def test_a_batch_is_answered_in_order() -> None:
     detector = FakeDetector(lambda pixels: [("dog", 0.9, (0, 0, pixels.shape[1], pixels.shape[0]))])
-    pictures = [np.zeros((side, 2 * side, 3), np.uint8) for side in (30, 10, 20)]
-    assert [next(iter(each)).box[3] for each in detect_batch(detector, pictures, "dog")] == [30, 10, 20]
+    images = [np.zeros((side, 2 * side, 3), np.uint8) for side in (30, 10, 20)]
+    assert [next(iter(each)).box[3] for each in detect_batch(detector, images, "dog")] == [30, 10, 20]
     assert len(detector.batches[0]) == 3
 
 

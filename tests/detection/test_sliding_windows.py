@@ -1,4 +1,4 @@
-"""Windows for a second look."""
+"""Sliding windows for small objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.fake_detectors import detections
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(2, 8))
-def test_windows_cover_the_picture_and_stay_inside(width: int, height: int, zoom: int) -> None:
+def test_windows_cover_the_image_and_stay_inside(width: int, height: int, zoom: int) -> None:
     views = lay_windows((width, height), zoom)
     covered_x, covered_y = np.zeros(width, bool), np.zeros(height, bool)
     for left, top, right, bottom in views:

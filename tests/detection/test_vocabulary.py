@@ -1,4 +1,4 @@
-"""Names, plurals and synonyms of the 80 things of COCO."""
+"""Names, plurals and synonyms of the 80 classes of COCO."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_there_are_the_80_things_of_coco_under_its_ids() -> None:
 
 
 def test_no_word_stands_for_two_things() -> None:
-    words = Counter(word.lower() for thing in THINGS for word in (thing["name"], *thing.get("also", ())))
-    assert [word for word, count in words.items() if count > 1] == []
+    counts = Counter(word.lower() for thing in THINGS for word in (thing["name"], *thing.get("also", ())))
+    assert [word for word, count in counts.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing["name"])

@@ -20,17 +20,17 @@ NAMES = ["person", "red square", "dog"]
 
 
 def export(
-    path: Path, answer: NDArray[np.float32], names: object = None, shape: tuple[object, ...] = (1, 3, 64, 96)
+    path: Path, output: NDArray[np.float32], names: object = None, shape: tuple[object, ...] = (1, 3, 64, 96)
 ) -> Path:
     """Write a network that gives this answer to every picture."""
     source = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
-    result = helper.make_tensor_value_info("output0", TensorProto.FLOAT, answer.shape)
+    result = helper.make_tensor_value_info("output0", TensorProto.FLOAT, output.shape)
     nodes = [
         helper.make_node("ReduceMax", ["images"], ["brightest"], keepdims=0),
         helper.make_node("Mul", ["brightest", "zero"], ["nothing"]),
         helper.make_node("Add", ["answer", "nothing"], ["output0"]),
     ]
-    weights = [numpy_helper.from_array(answer, "answer"), numpy_helper.from_array(np.float32(0), "zero")]
+    weights = [numpy_helper.from_array(output, "answer"), numpy_helper.from_array(np.float32(0), "zero")]
     model = helper.make_model(
         helper.make_graph(nodes, "yolo", [source], [result], weights),
         opset_imports=[helper.make_opsetid("", 17)],
@@ -44,47 +44,47 @@ def export(
 
 def version_8(*rows: tuple[float, ...], classes: int = 3, count: int = 84) -> NDArray[np.float32]:
     """[1, 4 + classes, N] from rows of centre x, centre y, width, height, then class scores."""
-    answer = np.zeros((1, 4 + classes, count), np.float32)
+    output = np.zeros((1, 4 + classes, count), np.float32)
     for column, row in enumerate(rows):
-        answer[0, :, column] = row
-    return answer
+        output[0, :, column] = row
+    return output
 
 
 # A 192×100 picture in a 96×64 frame is halved and has 7 grey rows above it.
-PICTURE = np.zeros((100, 192, 3), np.uint8)
+IMAGE = np.zeros((100, 192, 3), np.uint8)
 RED = (48, 32, 20, 10, 0.1, 0.9, 0.2)
 RED_BOX = [76, 40, 116, 60]
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_boxes_come_back_in_pixels_of_the_picture(tmp_path: Path, engine: str) -> None:
+def test_boxes_come_back_in_pixels_of_the_image(tmp_path: Path, engine: str) -> None:
     path = export(tmp_path / "best.onnx", version_8(RED, (10, 10, 4, 4, 0.9, 0, 0)))
     detector = load_detector(path, classes=NAMES, engine=engine, precision="f32")
-    found = detect(detector, PICTURE, "red square")
-    assert found.labels == ("red square",)
-    assert found.scores.tolist() == pytest.approx([0.9])
-    np.testing.assert_allclose(found.boxes, [RED_BOX], atol=1e-3)
+    detections = detect(detector, IMAGE, "red square")
+    assert detections.labels == ("red square",)
+    assert detections.scores.tolist() == pytest.approx([0.9])
+    np.testing.assert_allclose(detections.boxes, [RED_BOX], atol=1e-3)
 
 
 def test_names_inside_the_export_are_used_with_cocos_synonyms(tmp_path: Path) -> None:
     path = export(tmp_path / "best.onnx", version_8(RED, (10, 20, 8, 8, 0.8, 0, 0)), dict(enumerate(NAMES)))
     detector = load_detector(str(path))
-    assert detect(detector, PICTURE, "people, puppies, red squares").labels == ("red square", "person")
+    assert detect(detector, IMAGE, "people, puppies, red squares").labels == ("red square", "person")
     with pytest.raises(PromptError, match=r"best knows 3 things, the nearest being 'dog', but not 'hot dog'"):
-        detect(detector, PICTURE, "hot dog")
+        detect(detector, IMAGE, "hot dog")
 
 
 def test_the_end_to_end_layout_of_version_10(tmp_path: Path) -> None:
-    answer = np.zeros((1, 300, 6), np.float32)
-    answer[0, 0] = (38, 27, 58, 37, 0.8, 1)
-    found = detect(load_detector(export(tmp_path / "ten.onnx", answer, NAMES)), PICTURE, "red square")
-    np.testing.assert_allclose(found.boxes, [RED_BOX], atol=1e-3)
+    output = np.zeros((1, 300, 6), np.float32)
+    output[0, 0] = (38, 27, 58, 37, 0.8, 1)
+    detections = detect(load_detector(export(tmp_path / "ten.onnx", output, NAMES)), IMAGE, "red square")
+    np.testing.assert_allclose(detections.boxes, [RED_BOX], atol=1e-3)
 
 
 def test_an_open_input_gets_a_size(tmp_path: Path) -> None:
     path = export(tmp_path / "open.onnx", version_8((320, 320, 640, 64, 0, 0.9, 0)), NAMES, ("n", 3, "h", "w"))
-    (found,) = detect(load_detector(path), np.zeros((1280, 1280, 3), np.uint8), "red square")
-    assert found.box == pytest.approx((0, 576, 1280, 704))
+    (detections,) = detect(load_detector(path), np.zeros((1280, 1280, 3), np.uint8), "red square")
+    assert detections.box == pytest.approx((0, 576, 1280, 704))
 
 
 def test_an_export_added_to_the_catalogue_brings_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,16 +94,16 @@ def test_an_export_added_to_the_catalogue_brings_its_classes(tmp_path: Path, mon
     weights.add_model("squares", [path, tmp_path / "classes.txt"], family="yolo")
     detector = load_detector("squares")
     assert detector.name == "squares"
-    assert detect(detector, PICTURE, "red squares").labels == ("red square",)
+    assert detect(detector, IMAGE, "red squares").labels == ("red square",)
 
 
 def test_overlapping_answers_are_suppressed(tmp_path: Path) -> None:
     path = export(tmp_path / "best.onnx", version_8(RED, (48, 32, 20, 9, 0, 0.8, 0)), NAMES)
-    assert len(detect(load_detector(path), PICTURE, "red square")) == 1
+    assert len(detect(load_detector(path), IMAGE, "red square")) == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "classes", "reason"),
+    ("output", "classes", "reason"),
     [
         (np.zeros((1, 84, 99), np.float32), NAMES, "has outputs for 80 classes, and 3 names"),
         (np.zeros((1, 100, 8), np.float32), NAMES, "version 5 or 7"),
@@ -112,10 +112,10 @@ def test_overlapping_answers_are_suppressed(tmp_path: Path) -> None:
     ],
 )
 def test_other_exports_are_refused(
-    tmp_path: Path, answer: NDArray[np.float32], classes: list[str] | None, reason: str
+    tmp_path: Path, output: NDArray[np.float32], classes: list[str] | None, reason: str
 ) -> None:
     with pytest.raises(ModelError, match=reason):
-        load_detector(export(tmp_path / "other.onnx", answer), classes=classes)
+        load_detector(export(tmp_path / "other.onnx", output), classes=classes)
 
 
 def test_files_that_are_no_export_are_refused(tmp_path: Path) -> None:

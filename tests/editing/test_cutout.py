@@ -22,7 +22,7 @@ def composite():
     return hairy_disc()
 
 
-def test_a_transparent_cutout_has_the_photos_size_and_its_pixels(composite):
+def test_a_transparent_cutout_has_the_images_size_and_its_pixels(composite):
     done = cutout(composite.pixels, composite.mask, edges="hard")
     assert done.pixels.shape == (180, 220, 4)
     assert np.array_equal(done.pixels[..., 3] == 255, composite.mask)
@@ -46,7 +46,7 @@ def test_crop_is_tight_and_the_margin_is_all_around(composite):
     assert composite.mask[y0 + 7 : y1 - 7, x0 + 7 : x1 - 7].sum() == composite.mask.sum()
 
 
-def test_a_margin_may_reach_beyond_the_photo(composite):
+def test_a_margin_may_reach_beyond_the_image(composite):
     mask = np.zeros_like(composite.mask)
     mask[:20, :20] = True
     for background in (None, (9, 8, 7), Blur(3)):
@@ -63,7 +63,7 @@ def test_on_a_colour_only_the_edge_is_mixed(composite):
     assert (done.pixels[~disc(180, 220, 56)] == (250, 251, 252)).all()
 
 
-def test_in_front_of_the_blurred_photo_no_halo_of_the_object_shines():
+def test_in_front_of_the_blurred_image_no_halo_of_the_object_shines():
     pixels = np.full((200, 300, 3), 40, np.uint8)
     mask = disc(200, 300, 50)
     pixels[mask] = 250
@@ -73,7 +73,7 @@ def test_in_front_of_the_blurred_photo_no_halo_of_the_object_shines():
     assert np.array_equal(done.pixels[mask], pixels[mask])
 
 
-def test_a_picture_behind_covers_everything_unsquashed():
+def test_an_image_behind_covers_everything_unsquashed():
     picture = np.zeros((50, 100, 3), np.uint8)
     picture[:, 50:] = 200
     covered = resize_to_cover(picture, (80, 80))
@@ -132,11 +132,11 @@ def test_colour_profile_and_orientation_survive(ending, tmp_path):
         assert (np.asarray(picture)[mask] == (250, 120, 10, 255)).all()
 
 
-def test_a_background_picture_comes_in_the_photos_colours():
+def test_a_background_image_comes_in_the_images_colours():
     srgb = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
-    photo = open_image(phone_photo(1, srgb))
+    image = open_image(phone_photo(1, srgb))
     plain = open_image(np.full((30, 30, 3), 90, np.uint8))
-    done = cutout(photo, photo.pixels[..., 0] > 128, edges="hard", background=plain)
+    done = cutout(image, image.pixels[..., 0] > 128, edges="hard", background=plain)
     assert np.abs(done.pixels[0, 0].astype(int) - 90).max() <= 1
     assert done.icc_profile == srgb
 
@@ -147,10 +147,10 @@ def test_jpeg_without_background_is_refused(composite, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "words"), [("cut.bmp", ".bmp"), ("cut", "format"), ("folder.png", "directory")])
-def test_files_that_cannot_be_written_are_refused(composite, tmp_path, name, words):
+@pytest.mark.parametrize(("name", "message"), [("cut.bmp", ".bmp"), ("cut", "format"), ("folder.png", "directory")])
+def test_files_that_cannot_be_written_are_refused(composite, tmp_path, name, message):
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         cutout(composite.pixels, composite.mask, edges="hard").save(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
@@ -168,7 +168,7 @@ def test_exact_formats_are_exact_also_under_transparency(kind, quality):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"margin": -1}, "margin"),
         ({"edges": "fuzzy"}, "fuzzy"),
@@ -176,8 +176,8 @@ def test_exact_formats_are_exact_also_under_transparency(kind, quality):
         ({"background": Blur(0)}, "blur"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(composite, options, words):
-    with pytest.raises(InputError, match=words):
+def test_options_that_make_no_sense_are_refused(composite, options, message):
+    with pytest.raises(InputError, match=message):
         cutout(composite.pixels, composite.mask, **{"edges": "hard", **options})
 
 

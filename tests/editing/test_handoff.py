@@ -57,13 +57,13 @@ def test_the_handed_off_crop_itself_changes_nothing(tmp_path, photo, hole):
     assert np.array_equal(paste_back(read_pair(tmp_path), photo, tmp_path / "image.png").pixels, photo.pixels)
 
 
-def test_a_copy_of_the_photo_in_another_format_is_the_same_photo(tmp_path, photo, hole):
+def test_a_copy_of_the_image_in_another_format_is_the_same_image(tmp_path, photo, hole):
     write_pair(tmp_path, photo, hole)
     PIL.Image.fromarray(photo.pixels).save(tmp_path / "copy.png")
     paste_back(read_pair(tmp_path), tmp_path / "copy.png", tmp_path / "image.png")
 
 
-def test_another_photo_or_other_proportions_are_refused(tmp_path, photo, hole, chelsea_photo):
+def test_another_image_or_other_proportions_are_refused(tmp_path, photo, hole, chelsea_photo):
     write_pair(tmp_path, photo, hole)
     pair = read_pair(tmp_path)
     with pytest.raises(InputError, match="not the image"):

@@ -58,18 +58,18 @@ def test_shadow_lies_at_the_foot_and_not_at_the_head():
     max_side=st.none() | st.sampled_from([64, 128]),
 )  # fmt: skip
 def test_crops_hold_the_hole_in_multiples_of_the_grid(x, y, w, h, grid, min_side, context, max_side):
-    photo = 160, 120
+    image = 160, 120
     box = x, y, min(x + w, 160), min(y + h, 120)
     box = (min(box[0], box[2] - 1), min(box[1], box[3] - 1), box[2], box[3])
-    crop = make_crop(box, photo, Sizes(grid, min_side, max_side), context)
+    crop = make_crop(box, image, Sizes(grid, min_side, max_side), context)
     x0, y0, x1, y1 = crop.box
     assert x0 <= box[0] < box[2] <= x1
     assert y0 <= box[1] < box[3] <= y1
     assert x0 >= 0 and y0 >= 0  # noqa: PT018
     assert (x1 - x0) % grid == (y1 - y0) % grid == 0
     assert crop.size[0] % grid == crop.size[1] % grid == 0
-    assert x1 - x0 < photo[0] + grid
-    assert y1 - y0 < photo[1] + grid
+    assert x1 - x0 < image[0] + grid
+    assert y1 - y0 < image[1] + grid
     if max_side is not None:
         assert max(crop.size) <= max(max_side, grid)
     else:

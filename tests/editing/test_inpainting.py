@@ -1,4 +1,4 @@
-"""Outside the grown and feathered mask a repainted photograph is the photograph, byte for byte; inside it is new."""
+"""Outside the grown and feathered mask a repainted image is the image, byte for byte; inside it is new."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ class FakeInpainter:
 
 
 @pytest.fixture(scope="module")
-def photo(coffee_photo):
+def image(coffee_photo):
     return open_image(coffee_photo)
 
 
@@ -41,19 +41,19 @@ def block(shape, window=np.s_[120:180, 200:290]):
     return mask
 
 
-def unchanged(done, photo):
-    weights = done.hole.inside((0, 0, *photo.size))
-    return np.array_equal(done.pixels[weights == 0], photo.pixels[weights == 0])
+def unchanged(done, image):
+    weights = done.hole.inside((0, 0, *image.size))
+    return np.array_equal(done.pixels[weights == 0], image.pixels[weights == 0])
 
 
 @pytest.mark.parametrize("method", ["telea", "ns"])
-def test_opencv_fills_the_hole_and_nothing_else(photo, method):
-    mask = block(photo.pixels.shape[:2])
-    done = inpaint(photo, mask, method)
-    assert unchanged(done, photo)
-    assert not np.array_equal(done.pixels[mask], photo.pixels[mask])
+def test_opencv_fills_the_hole_and_nothing_else(image, method):
+    mask = block(image.pixels.shape[:2])
+    done = inpaint(image, mask, method)
+    assert unchanged(done, image)
+    assert not np.array_equal(done.pixels[mask], image.pixels[mask])
     assert done.inpainter == method
-    assert done.icc_profile == photo.icc_profile
+    assert done.icc_profile == image.icc_profile
 
 
 @given(
@@ -75,8 +75,8 @@ def test_no_byte_changes_outside_whatever_the_inpainter_does(chelsea_photo, x, y
         assert hole.shape[0] % sizes.grid == hole.shape[1] % sizes.grid == 0
 
 
-def test_the_blend_runs_from_new_to_old_without_a_step(photo):
-    done = inpaint(np.full_like(photo.pixels, 100), block((400, 600)), FakeInpainter(Sizes()), grow=5, feather=20)
+def test_the_blend_runs_from_new_to_old_without_a_step(image):
+    done = inpaint(np.full_like(image.pixels, 100), block((400, 600)), FakeInpainter(Sizes()), grow=5, feather=20)
     profile = done.pixels[150, 289:330, 0].astype(int)
     assert profile[0] == 255
     assert profile[-1] == 100
@@ -84,15 +84,15 @@ def test_the_blend_runs_from_new_to_old_without_a_step(photo):
     assert np.abs(np.diff(profile)).max() < 25
 
 
-def test_crops_have_the_photos_own_scale(photo):
+def test_crops_have_the_images_own_scale(image):
     inpainter = FakeInpainter(Sizes(64))
-    (crop,) = inpaint(photo, block(photo.pixels.shape[:2]), inpainter).crops
+    (crop,) = inpaint(image, block(image.pixels.shape[:2]), inpainter).crops
     x0, y0, x1, y1 = crop.box
     assert crop.native
-    assert np.array_equal(inpainter.seen[0][0], photo.pixels[y0:y1, x0:x1])
+    assert np.array_equal(inpainter.seen[0][0], image.pixels[y0:y1, x0:x1])
 
 
-def test_beyond_a_small_photo_both_picture_and_mask_are_mirrored(chelsea_photo):
+def test_beyond_a_small_image_both_image_and_mask_are_mirrored(chelsea_photo):
     image = open_image(chelsea_photo)
     hole = make_inpaint_mask(block(image.pixels.shape[:2], np.s_[200:, 100:200]), 4, 4)
     inpainter = FakeInpainter(Sizes(64, 512))
@@ -103,10 +103,10 @@ def test_beyond_a_small_photo_both_picture_and_mask_are_mirrored(chelsea_photo):
     assert np.array_equal(inside[300:320], inside[299:279:-1])
 
 
-def test_what_is_kept_stays_and_all_else_is_new(photo):
-    mask = block(photo.pixels.shape[:2])
-    done = inpaint(photo, mask, FakeInpainter(Sizes(8)), keep=True, feather=3)
-    assert np.array_equal(done.pixels[125:175, 205:285], photo.pixels[125:175, 205:285])
+def test_what_is_kept_stays_and_all_else_is_new(image):
+    mask = block(image.pixels.shape[:2])
+    done = inpaint(image, mask, FakeInpainter(Sizes(8)), keep=True, feather=3)
+    assert np.array_equal(done.pixels[125:175, 205:285], image.pixels[125:175, 205:285])
     assert (done.pixels[~mask] == (255, 0, 128)).all()
 
 
@@ -126,19 +126,19 @@ def test_what_is_kept_stays_and_all_else_is_new(photo):
         {"names": ("x", "y")},
     ],
 )
-def test_onnx_inpainters_of_every_form_paint_the_hole(photo, tmp_path, form):
+def test_onnx_inpainters_of_every_form_paint_the_hole(image, tmp_path, form):
     model = lama_like(tmp_path / "small.onnx", **form)
-    mask = block(photo.pixels.shape[:2])
-    done = inpaint(photo, mask, "onnx", model=model, threads=1)
+    mask = block(image.pixels.shape[:2])
+    done = inpaint(image, mask, "onnx", model=model, threads=1)
     assert np.abs(done.pixels[mask] - NEW).max() <= 2
-    assert unchanged(done, photo)
+    assert unchanged(done, image)
     assert done.inpainter == "onnx small.onnx"
 
 
-def test_onnx_inpainters_whose_white_means_to_keep(photo, tmp_path):
+def test_onnx_inpainters_whose_white_means_to_keep(image, tmp_path):
     model = lama_like(tmp_path / "small.onnx", white_keeps=True)
-    mask = block(photo.pixels.shape[:2])
-    done = inpaint(photo, mask, "onnx", model=model, white="keep", threads=1)
+    mask = block(image.pixels.shape[:2])
+    done = inpaint(image, mask, "onnx", model=model, white="keep", threads=1)
     assert np.abs(done.pixels[mask] - NEW).max() <= 2
 
 
@@ -150,8 +150,8 @@ def test_files_that_are_no_inpainters_are_refused(tmp_path):
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     (tmp_path / "one.onnx").write_bytes(model.SerializeToString())
-    for name, words in (("none.onnx", "no file"), ("words.onnx", "no ONNX"), ("one.onnx", "1 input")):
-        with pytest.raises(InputError, match=words):
+    for name, message in (("none.onnx", "no file"), ("words.onnx", "no ONNX"), ("one.onnx", "1 input")):
+        with pytest.raises(InputError, match=message):
             load_inpainter("onnx", tmp_path / name)
 
 
@@ -164,7 +164,7 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         ({"method": "magic"}, "magic"),
         ({"method": "telea", "model": "lama.onnx"}, "no model"),
@@ -173,11 +173,11 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
         ({"grow": -1}, "0 or more"),
     ],
 )
-def test_options_that_cannot_be_used_are_refused(photo, options, words):
-    with pytest.raises(InputError, match=words):
-        inpaint(photo, block(photo.pixels.shape[:2]), **options)
+def test_options_that_cannot_be_used_are_refused(image, options, message):
+    with pytest.raises(InputError, match=message):
+        inpaint(image, block(image.pixels.shape[:2]), **options)
 
 
-def test_a_mask_of_another_photo_is_refused(photo):
+def test_a_mask_of_another_image_is_refused(image):
     with pytest.raises(InputError, match="belong"):
-        inpaint(photo, block((50, 60)))
+        inpaint(image, block((50, 60)))

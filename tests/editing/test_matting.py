@@ -1,4 +1,4 @@
-"""Soft edges follow what the photograph shows, hair included, and nothing else of it changes."""
+"""Soft edges follow what the image shows, hair included, and nothing else of it changes."""
 
 import cv2
 import numpy as np
@@ -11,10 +11,10 @@ from anymask.errors import AnymaskError, InputError
 from tests.support.composites import BACKGROUND, FOREGROUND, hairy_disc
 
 
-def whole(answer, shape):
-    x0, y0, x1, y1 = answer.box
+def whole(output, shape):
+    x0, y0, x1, y1 = output.box
     alpha = np.zeros(shape, np.float32)
-    alpha[y0:y1, x0:x1] = answer.alpha
+    alpha[y0:y1, x0:x1] = output.alpha
     return alpha
 
 
@@ -28,7 +28,7 @@ def matted(encoded):
     return matte(encoded.pixels, encoded.mask, Band(6, 30))
 
 
-def test_alpha_is_that_of_the_photograph_far_better_than_the_mask(encoded, matted):
+def test_alpha_is_that_of_the_image_far_better_than_the_mask(encoded, matted):
     shape = encoded.mask.shape
     error = np.abs(whole(matted, shape) - encoded.alpha).mean()
     assert error < 0.3 * np.abs(whole(hard_edges(encoded.pixels, encoded.mask), shape) - encoded.alpha).mean()
@@ -58,10 +58,10 @@ def test_colours_at_the_edge_are_those_of_the_object_alone(matted):
 
 def test_the_middle_stays_as_photographed_and_nothing_of_the_background_travels_along(encoded, matted):
     x0, y0, x1, y1 = matted.box
-    photo = encoded.pixels[y0:y1, x0:x1]
+    image = encoded.pixels[y0:y1, x0:x1]
     opaque = matted.alpha == 1
     assert opaque.sum() > 5000
-    assert np.array_equal(matted.colors[opaque], photo[opaque])
+    assert np.array_equal(matted.colors[opaque], image[opaque])
     near = cv2.dilate((matted.alpha > 0).view(np.uint8), np.ones((7, 7), np.uint8)) > 0
     assert (~near).sum() > 5000
     assert (matted.colors[~near] == 0).all()
@@ -81,9 +81,9 @@ def test_a_line_thinner_than_the_band_is_not_lost():
     mask = np.zeros((60, 90), bool)
     mask[28:32, 10:80] = True
     pixels[mask] = FOREGROUND
-    answer = matte(pixels, mask, Band(8, 8))
-    assert whole(answer, mask.shape)[mask].mean() > 0.9
-    assert whole(answer, mask.shape)[~mask].mean() < 0.02
+    output = matte(pixels, mask, Band(8, 8))
+    assert whole(output, mask.shape)[mask].mean() > 0.9
+    assert whole(output, mask.shape)[~mask].mean() < 0.02
 
 
 @pytest.mark.parametrize("name", ["full", "one pixel", "ring", "at the border"])
@@ -97,11 +97,11 @@ def test_every_shape_gets_finite_alpha_without_a_word(name, capfd):
     if name == "ring":
         mask[12:28, 12:38] = False
     pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    answer = matte(pixels, mask)
-    assert np.isfinite(answer.alpha).all()
-    assert answer.alpha.min() >= 0
+    output = matte(pixels, mask)
+    assert np.isfinite(output.alpha).all()
+    assert output.alpha.min() >= 0
     assert capfd.readouterr().out == ""
-    assert answer.alpha.max() <= 1
+    assert output.alpha.max() <= 1
 
 
 def test_an_empty_mask_is_refused():
@@ -121,12 +121,12 @@ def test_a_band_without_width_is_refused(widths):
         Band(*widths)
 
 
-def test_a_photo_that_says_nothing_leaves_it_to_the_mask(capfd):
+def test_an_image_that_says_nothing_leaves_it_to_the_mask(capfd):
     flat = np.full((120, 160, 3), 90, np.uint8)
     mask = np.zeros((120, 160), bool)
     mask[40:80, 50:110] = True
-    answer = whole(matte(flat, mask, Band(8, 12)), mask.shape)
-    assert answer[60, 80] == 1
-    assert answer[5, 5] == 0
-    assert np.abs(answer - mask).mean() < 0.06
+    output = whole(matte(flat, mask, Band(8, 12)), mask.shape)
+    assert output[60, 80] == 1
+    assert output[5, 5] == 0
+    assert np.abs(output - mask).mean() < 0.06
     assert capfd.readouterr().out == ""
