@@ -26,9 +26,9 @@ PAGES = {
 PROGRAMS = {
     name: blocks for name, page in PAGES.items() if (blocks := re.findall(r"^```python\n(.*?)^```", page, re.S | re.M))
 }
-ELSEWHERE = {"docs/guides/server.md", "docs/guides/evaluation.md"}
-"""One talks to a server: `tests/server/test_client.py` asks one the same; one needs ground truth, and
-`tests/evaluation/test_report.py` runs it."""
+ELSEWHERE = {"docs/guides/server.md", "docs/guides/evaluation.md", "docs/contributing/extending.md"}
+"""One talks to a server, as `tests/server/test_client.py` does; one needs ground truth, and
+`tests/evaluation/test_report.py` runs it; one is recipes, and `test_contributing_recipes.py` follows them."""
 NOT_HERE = re.compile(r'allow="agpl-3.0"|"fastsam|diffusers|conf=')
 """Weights that nobody here may bring, and PyTorch."""
 RUN = {"docs/guides/prompts.md": "segment", "docs/guides/text.md": "detect", "docs/guides/automatic.md": "everything"}

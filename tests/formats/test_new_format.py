@@ -14,39 +14,10 @@ from anymask.formats import registry
 from anymask.formats.datasets import read_dataset, write_dataset
 from anymask.server.exports import media_types
 from anymask.structures.mask_set import MaskSet
+from tests.support.recipe_blocks import recipe_blocks
 
-MODULE = """
-import json
-
-from anymask.formats.base import Format, Signature
-from anymask.structures.mask import Mask
-from anymask.structures.mask_set import MaskSet
-from anymask.structures.provenance import ImageRecord
-
-
-def write(masks, path):
-    path.write_text(json.dumps({"runs": [mask.rle for mask in masks], "size": masks.size}))
-    return [path]
-
-
-def read(path, image=None):
-    content = json.loads(path.read_text())
-    record = ImageRecord(*content["size"])
-    return MaskSet([Mask.from_rle(runs) for runs in content["runs"]], image=image or record)
-
-
-FORMAT = Format(
-    name="bare-runs",
-    title="Bare runs",
-    summary="run lengths and nothing else",
-    suffix=".runs",
-    media_type="application/x-runs",
-    extensions=(".runs",),
-    signature=Signature(extensions=(".runs", ".json"), json_keys=frozenset({"runs", "size"})),
-    write=write,
-    read=read,
-)
-"""
+MODULE = next(block.code for block in recipe_blocks() if block.path.endswith("formats/bare_runs.py"))
+"""As `docs/contributing/extending.md` has it."""
 
 
 @pytest.fixture(autouse=True)
