@@ -204,7 +204,7 @@ class TestSampling:
         assert ((points > 0) & (points < size)).all()
 
     @given(st.integers(1, 12), st.integers(1, 12))
-    def test_farthest_first_hands_out_every_point_once(self, side, batch):
+    def test_farthest_point_sampling_returns_every_point_once(self, side, batch):
         embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
         points = build_point_grid(side) * (256, 128)
         order, seen = FarthestPointSampler(points, embedding, FRAME), []
@@ -212,14 +212,14 @@ class TestSampling:
             seen.extend(map(tuple, found))
         assert sorted(seen) == sorted(map(tuple, points))
 
-    def test_skipped_points_are_never_handed_out(self):
+    def test_skipped_points_are_never_returned(self):
         points = build_point_grid(4) * (256, 128)
         order = FarthestPointSampler(points, np.zeros((1, 4096, 256), np.float32), FRAME)
         order.skip(points[:, 0] < 128)
         assert (order.next(16)[:, 0] > 128).all()
 
     @given(st.integers(1, 12), st.integers(1, 12))
-    def test_the_most_promising_order_hands_out_every_point_once(self, side, batch):
+    def test_learned_sampling_returns_every_point_once(self, side, batch):
         embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
         points = build_point_grid(side) * (256, 128)
         order, seen = LearnedPointSampler(points, embedding, FRAME), []
@@ -228,20 +228,20 @@ class TestSampling:
             order.update(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
         assert sorted(seen) == sorted(map(tuple, points))
 
-    def test_points_in_a_mask_that_explains_them_promise_less(self):
+    def test_points_inside_a_mask_are_expected_to_bring_fewer_new_masks(self):
         embedding = np.zeros((1, 4096, 256), np.float32)
         points = build_point_grid(16) * (256, 128)
         order = LearnedPointSampler(points, embedding, FRAME)
         asked = order.next(1)[0]
-        before = order.evidence()
+        before = order.features()
         x, y = (asked - 12).astype(int).clip(0)
         order.update(answers_of((x, y, 24)), np.ones(1, bool))
         inside = np.all((points >= (x, y)) & (points < (x + 24, y + 24)), axis=1)
-        promise = order._weights.new_masks(order.evidence())
+        expected = order.expected_new_masks()
         near = np.abs(points - asked).max(axis=1) < 40
         assert 1 < inside.sum() < near.sum()
-        assert promise[inside].max() < promise[near & ~inside].max()
-        assert not np.array_equal(before, order.evidence())
+        assert expected[inside].max() < expected[near & ~inside].max()
+        assert not np.array_equal(before, order.features())
 
     @pytest.mark.parametrize(
         "wrong", [{"sampling": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
@@ -445,10 +445,10 @@ def result(coffee):
 
 
 class TestRealModel:
-    def test_the_order_of_asking_was_learned_from_embeddings_like_these(self, coffee):
-        assert LearnedPointSampler.knows(coffee.tokens)
-        assert not LearnedPointSampler.knows(10 * coffee.tokens)
-        assert not LearnedPointSampler.knows(np.zeros_like(coffee.tokens))
+    def test_learned_sampling_supports_embeddings_of_mobile_sam_only(self, coffee):
+        assert LearnedPointSampler.supports(coffee.tokens)
+        assert not LearnedPointSampler.supports(10 * coffee.tokens)
+        assert not LearnedPointSampler.supports(np.zeros_like(coffee.tokens))
 
     def test_adaptive_ends_early_where_little_more_is_to_be_expected(self, coffee):
         """The whole grid finds 14 masks on this photo, with 1,024 questions."""

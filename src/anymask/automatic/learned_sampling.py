@@ -1,10 +1,10 @@
-"""The order of asking that learned, on MobileSAM's own grid answers, where new masks are to be expected.
+"""Sampling that has learned, from MobileSAM's masks of the full grid, which points bring new masks.
 
-Two small regressions. One reads from the embedding around a point how large the smallest mask there will be: small
-masks are what a sparse order misses. The other weighs this and what was found so far (how far away the nearest
-question is, whether a found mask already explains the point, whether similar points found anything) into the number of
-new masks that asking the point will bring. The most promising points are asked first, and when even they promise next
-to nothing the search ends. `python -m training.learned_sampling` made the weights, `promising.npz`.
+Two small regressions. One predicts from the embedding around a point the area of the smallest mask there: small masks
+are what a sparse order misses. The other predicts from this area and from the masks so far (how far away the nearest
+prompted point is, whether a mask already covers the point, whether similar points brought masks) how many new masks the
+point will bring. The points with the highest prediction are prompted first, and the search ends when it is close to
+zero. `python -m training.learned_sampling` made the weights, `learned_sampling.npz`.
 """
 
 from __future__ import annotations
@@ -18,45 +18,46 @@ from numpy.typing import NDArray
 
 from anymask.automatic.mask_data import MaskData
 from anymask.automatic.point_sampling import point_cells, point_features, point_tokens
+from anymask.structures.overlap import box_area
 from anymask.structures.transforms import ResizeLongestSide
 
 SAMPLER_FEATURES = (
-    "apart", "apart_squared", "steps", "size", "smaller", "explained", "explained_smaller", "masks", "alike",
-    "recently", "asked",
+    "distance", "distance_squared", "steps", "area", "relative_area", "covered", "covered_relative_area", "masks",
+    "similar_new_masks", "recent_new_masks", "prompts",
 )  # fmt: skip
-"""What is looked at, in the order of the columns of `LearnedPointSampler.evidence`."""
+"""The columns of `LearnedPointSampler.features`."""
 
 _GRID = 32
-"""Distance across the photo is counted in steps of the official grid."""
-_ALIKE = 0.15
-"""Squared distance in the embedding within which points are expected to find alike things."""
+"""Distance across the image is counted in steps of the official grid."""
+_SIMILAR = 0.15
+"""Squared distance in the embedding within which points are expected to bring similar masks."""
 _SPREAD = 0.5
-"""Squared distance in the embedding within which two points of one batch are not worth two questions."""
-_RECENT = 32
+"""Squared distance in the embedding within which two points are not prompted in one batch."""
+_RECENT_POINTS = 32
 _SAME_BOX = 0.7
-_KNOWN_SPREAD, _KNOWN_MEANS = (0.3, 3.0), 0.5
+_SUPPORTED_SPREAD, _LEAST_COSINE = (0.3, 3.0), 0.5
 """An embedding is like MobileSAM's when its standardised values have a mean square in this range (0.7 to 1.2 on 31
-pictures) and its channels' means a cosine with the usual ones above this (0.80 to 0.98)."""
+images) and the means of its channels a cosine with those of training above this (0.80 to 0.98)."""
 
 
 @dataclass(frozen=True, eq=False)
 class SamplerWeights:
-    """Both regressions, as `promising.npz` holds them.
+    """Both regressions, as `learned_sampling.npz` stores them.
 
     Attributes:
-        mean, deviation: float [768], of `anymask.automatic.point_sampling.point_tokens`.
-        size: float [768], what each counts for the log of the size, once standardised.
-        usual_size: log of the share of the photo.
-        evidence: float [3, 11], mean, deviation and weight of each piece of `SAMPLER_FEATURES`.
-        usual_promise: log of the number of new masks.
+        token_mean, token_deviation: float [768], of `anymask.automatic.point_sampling.point_tokens`.
+        area_weights: float [768], of the standardised tokens, for the log of the area as a share of the image.
+        area_bias: float [], the same log for tokens at their mean.
+        features: float [3, 11], mean, deviation and weight of each of `SAMPLER_FEATURES`.
+        features_bias: float [], log of the number of new masks for features at their mean.
     """
 
-    mean: NDArray[np.floating]
-    deviation: NDArray[np.floating]
-    size: NDArray[np.floating]
-    usual_size: NDArray[np.floating]
-    evidence: NDArray[np.floating]
-    usual_promise: NDArray[np.floating]
+    token_mean: NDArray[np.floating]
+    token_deviation: NDArray[np.floating]
+    area_weights: NDArray[np.floating]
+    area_bias: NDArray[np.floating]
+    features: NDArray[np.floating]
+    features_bias: NDArray[np.floating]
 
     @classmethod
     @cache
@@ -65,27 +66,36 @@ class SamplerWeights:
         with files("anymask.automatic").joinpath("learned_sampling.npz").open("rb") as file, np.load(file) as stored:
             return cls(**{each.name: stored[each.name].astype(np.float32) for each in fields(cls)})
 
-    def expected_size(self, tokens: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Log of the share of the photo that the smallest passing mask at each point will have, [N, 768] → [N] ≤ 0."""
-        sizes: NDArray[np.float64] = (tokens - self.mean) / self.deviation @ self.size + self.usual_size
-        return np.clip(sizes, -9.0, 0.0)
+    def expected_area(self, tokens: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Area of the smallest mask that will pass at each of N points, as the log of the share of the image.
 
-    def new_masks(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How many new masks asking each point will bring, [N, 11] → [N]."""
-        mean, deviation, weight = self.evidence
-        promise: NDArray[np.float64] = np.exp(
-            np.clip((evidence - mean) / deviation @ weight + self.usual_promise, -12, 3)
+        Args:
+            tokens: float32 [N, 768], of `anymask.automatic.point_sampling.point_tokens`.
+
+        Returns:
+            float64 [N], at most 0.
+        """
+        areas: NDArray[np.float64] = (
+            tokens - self.token_mean
+        ) / self.token_deviation @ self.area_weights + self.area_bias
+        return np.clip(areas, -9.0, 0.0)
+
+    def new_masks(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How many new masks each of N points will bring: features, float64 [N, 11] → float64 [N]."""
+        mean, deviation, weight = self.features
+        expected: NDArray[np.float64] = np.exp(
+            np.clip((features - mean) / deviation @ weight + self.features_bias, -12, 3)
         )
-        return promise
+        return expected
 
 
 class LearnedPointSampler:
-    """Hands out the points where most new masks are expected; an `anymask.automatic.point_sampling.PointSampler`.
+    """Returns the points that are expected to bring most new masks; an `anymask.automatic.point_sampling.PointSampler`.
 
     Args:
-        points: float64 [N, 2], in pixels of the frame.
-        embedding: float32 [1, 4096, 256].
-        frame: of the photo.
+        points: float64 [N, 2], (x, y) in pixels of the image.
+        embedding: of the image, float32 [1, 4096, 256].
+        frame: the image's geometry in the model.
         weights: other ones than those shipped.
     """
 
@@ -101,98 +111,109 @@ class LearnedPointSampler:
         self._features = point_features(points, embedding, frame)
         self._cells = point_cells(points, frame)
         self._steps = points / (frame.width, frame.height) * _GRID
-        self._photo = float(frame.width * frame.height)
-        self._size = self._weights.expected_size(point_tokens(points, embedding, frame))
+        self._image_area = float(frame.width * frame.height)
+        self._expected_area = self._weights.expected_area(point_tokens(points, embedding, frame))
         count = len(points)
         self._open = np.ones(count, np.bool_)
-        self._apart = np.full(count, 4.0)
-        self._nearest = np.full(count, 8.0)
-        self._smallest = np.zeros(count)  # log of the share of the photo of the smallest found mask around a point
-        self._masks = np.zeros(count)
-        self._alike = np.full(count, 1e-3)
-        self._found_alike = np.zeros(count)
+        self._distance = np.full(count, 4.0)  # squared, in the embedding, to the nearest prompted point
+        self._nearest_steps = np.full(count, 8.0)  # across the image, to the nearest prompted point
+        self._smallest = np.zeros(count)  # log of the share of the image of the smallest passing mask around a point
+        self._masks = np.zeros(count)  # number of passing masks around a point
+        self._similar_points = np.full(count, 1e-3)
+        self._similar_new_masks = np.zeros(count)
         self._boxes = np.zeros((0, 4))
-        self._new: list[int] = []
+        self._new_masks: list[int] = []  # that each prompted point brought
         self._latest: list[int] = []
         self._expected = np.inf
 
     @staticmethod
-    def knows(embedding: NDArray[np.float32]) -> bool:
-        """Whether an embedding looks like those that the weights were made from."""
+    def supports(embedding: NDArray[np.float32]) -> bool:
+        """Whether an embedding, float32 [1, 4096, 256], looks like those that the weights were trained on."""
         weights = SamplerWeights.shipped()
-        tokens, usual = embedding.reshape(-1, 256), weights.mean[:256]
-        spread = float(np.mean(((tokens - usual) / weights.deviation[:256]) ** 2))
-        means = tokens.mean(axis=0)
-        alike = float(means @ usual) / max(float(np.linalg.norm(means) * np.linalg.norm(usual)), 1e-6)
-        return _KNOWN_SPREAD[0] < spread < _KNOWN_SPREAD[1] and alike > _KNOWN_MEANS
+        tokens, training_mean = embedding.reshape(-1, 256), weights.token_mean[:256]
+        spread = float(np.mean(((tokens - training_mean) / weights.token_deviation[:256]) ** 2))
+        mean = tokens.mean(axis=0)
+        norms = float(np.linalg.norm(mean) * np.linalg.norm(training_mean))
+        cosine = float(mean @ training_mean) / max(norms, 1e-6)
+        return _SUPPORTED_SPREAD[0] < spread < _SUPPORTED_SPREAD[1] and cosine > _LEAST_COSINE
 
     @property
     def expected(self) -> float:
-        """New masks expected of each point handed out last."""
+        """Number of new masks expected of each of the latest points."""
         return self._expected
 
+    @property
+    def latest(self) -> list[int]:
+        """Indices of the points that `next` returned last."""
+        return self._latest
+
     def next(self, count: int) -> NDArray[np.float64]:
-        """Up to `count` more points, [n, 2]; fewer, or none, when all were handed out."""
-        promise = self._weights.new_masks(self.evidence())
-        left = np.where(self._open, promise, -1.0)
+        """Up to `count` more points, float64 [n, 2] in pixels; fewer, or none, when all were returned."""
+        expected = self.expected_new_masks()
+        remaining = np.where(self._open, expected, -1.0)
         self._latest = []
-        while len(self._latest) < count and (best := int(left.argmax())) >= 0 and left[best] >= 0:
+        while len(self._latest) < count and (best := int(remaining.argmax())) >= 0 and remaining[best] >= 0:
             self._latest.append(best)
-            left *= 1 - np.exp(-self._distances(best) / _SPREAD)
-            left[~self._open] = -1.0
-            self._open[best], left[best] = False, -1.0
-        self._expected = float(promise[self._latest].mean()) if self._latest else 0.0
+            remaining *= 1 - np.exp(-self._distances(best) / _SPREAD)
+            remaining[~self._open] = -1.0
+            self._open[best], remaining[best] = False, -1.0
+        self._expected = float(expected[self._latest].mean()) if self._latest else 0.0
         return self._points[self._latest]
 
-    def update(self, answers: MaskData, passing: NDArray[np.bool_]) -> None:
-        """Learn what the points handed out last found.
+    def update(self, masks: MaskData, passing: NDArray[np.bool_]) -> None:
+        """Take the N masks of the latest points into account.
 
         Args:
-            answers: the same number for each of these points, point by point.
-            passing: bool [N], those that pass the thresholds.
+            masks: the same number for each of the points, those of the first point first.
+            passing: bool [N], which of them pass the thresholds.
         """
-        each = len(answers) // max(len(self._latest), 1)
-        inside = answers.inside(self._cells)
-        sizes = np.log(np.maximum(answers.areas, 1) / self._photo)
+        each = len(masks) // max(len(self._latest), 1)
+        inside = masks.inside(self._cells)
+        areas = np.log(np.maximum(masks.areas, 1) / self._image_area)
         for place, point in enumerate(self._latest):
             new = 0
             for index in np.flatnonzero(passing[place * each : (place + 1) * each]) + place * each:
-                new += self._is_new(answers.boxes[index])
+                new += self._add_box(masks.boxes[index])
                 self._masks += inside[index]
-                np.minimum(self._smallest, sizes[index], out=self._smallest, where=inside[index])
+                np.minimum(self._smallest, areas[index], out=self._smallest, where=inside[index])
             distances = self._distances(point)
-            alike = np.exp(-distances / _ALIKE)
-            self._alike += alike
-            self._found_alike += alike * new
-            self._new.append(new)
-            np.minimum(self._apart, distances, out=self._apart)
-            np.minimum(self._nearest, np.abs(self._steps - self._steps[point]).max(axis=1), out=self._nearest)
+            similarity = np.exp(-distances / _SIMILAR)
+            self._similar_points += similarity
+            self._similar_new_masks += similarity * new
+            self._new_masks.append(new)
+            np.minimum(self._distance, distances, out=self._distance)
+            steps = np.abs(self._steps - self._steps[point]).max(axis=1)
+            np.minimum(self._nearest_steps, steps, out=self._nearest_steps)
 
-    def evidence(self) -> NDArray[np.float64]:
-        """What speaks for each point, float64 [N, 11], columns as in `SAMPLER_FEATURES`."""
-        apart = np.log(self._apart + 1e-3)
-        smaller = np.clip(self._smallest - self._size, -4, 6)
-        explained = (self._smallest < 0).astype(np.float64)
-        recently = np.mean(self._new[-_RECENT:]) if self._new else 0.0
+    def features(self) -> NDArray[np.float64]:
+        """The features that new masks are predicted from, float64 [N, 11], columns as in `SAMPLER_FEATURES`."""
+        distance = np.log(self._distance + 1e-3)
+        relative_area = np.clip(self._smallest - self._expected_area, -4, 6)
+        covered = (self._smallest < 0).astype(np.float64)
+        recent = np.mean(self._new_masks[-_RECENT_POINTS:]) if self._new_masks else 0.0
         columns = (
-            apart, apart**2, np.minimum(self._nearest, 6), self._size, smaller, explained, explained * smaller,
-            np.log1p(self._masks), np.log(self._found_alike / self._alike + 0.03),
-            np.full(len(apart), recently), np.full(len(apart), np.log(max(len(self._new), 1))),
+            distance, distance**2, np.minimum(self._nearest_steps, 6), self._expected_area, relative_area, covered,
+            covered * relative_area, np.log1p(self._masks),
+            np.log(self._similar_new_masks / self._similar_points + 0.03),
+            np.full(len(distance), recent), np.full(len(distance), np.log(max(len(self._new_masks), 1))),
         )  # fmt: skip
         return np.stack(columns, axis=1)
 
+    def expected_new_masks(self) -> NDArray[np.float64]:
+        """How many new masks each of the N points is expected to bring, float64 [N]."""
+        return self._weights.new_masks(self.features())
+
     def _distances(self, point: int) -> NDArray[np.float64]:
-        """Squared distances of all points from one of them, in the embedding and across the photo, [N]."""
+        """Squared distances of all points from one of them, in the embedding and across the image, float64 [N]."""
         difference = self._features - self._features[point]
         squares: NDArray[np.float64] = np.einsum("nc,nc->n", difference, difference).astype(np.float64)
         return squares
 
-    def _is_new(self, box: NDArray[np.float64]) -> bool:
-        """Remember a box; whether nothing found before has nearly the same."""
-        shared = np.prod(
-            np.maximum(np.minimum(self._boxes[:, 2:], box[2:]) - np.maximum(self._boxes[:, :2], box[:2]), 0), axis=1
-        )
-        areas = np.prod(self._boxes[:, 2:] - self._boxes[:, :2], axis=1)
-        known = shared > _SAME_BOX * (areas + np.prod(box[2:] - box[:2]) - shared)
+    def _add_box(self, box: NDArray[np.float64]) -> bool:
+        """Store the box of a mask, float64 [4] in pixels; returns whether it is unlike all boxes so far."""
+        # Not `box_iou`: a product and a quotient round differently.
+        low, high = np.maximum(self._boxes[:, :2], box[:2]), np.minimum(self._boxes[:, 2:], box[2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        same = shared > _SAME_BOX * (box_area(self._boxes) + box_area(box) - shared)
         self._boxes = np.concatenate([self._boxes, box[None]])
-        return not known.any()
+        return not same.any()

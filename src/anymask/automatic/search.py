@@ -1,8 +1,8 @@
 """The search for the objects of one view: prompt in batches, filter the masks, stop when the budget is spent.
 
 With grid sampling every point is prompted once, as in the reference. With adaptive sampling a tenth to a third of the
-points are, those that promise the most new masks first (`anymask.automatic.learned_sampling`); masks that nearly pass
-are prompted again with their boxes. All masks stay as small logits, so that thresholds can be changed afterwards.
+points are, those expected to bring the most new masks first (`anymask.automatic.learned_sampling`); masks that nearly
+pass are prompted again with their boxes. All masks stay as small logits, so that thresholds can be changed afterwards.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ class _Batches:
 def _search_adaptively(batches: _Batches, points: NDArray[np.float64], limit: int) -> str:
     """Prompt at most `limit` of the points, float64 [N, 2], then near misses; returns why it stopped early, or ""."""
     view = batches.view
-    sampler_type = LearnedPointSampler if LearnedPointSampler.knows(view.embedding) else FarthestPointSampler
+    sampler_type = LearnedPointSampler if LearnedPointSampler.supports(view.embedding) else FarthestPointSampler
     sampler: PointSampler = sampler_type(points, view.embedding, view.transform)
 
     def sample() -> Iterator[Batch]:
