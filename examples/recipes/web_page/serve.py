@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 import anymask
 from anymask.server.app import create_app
-from anymask.server.server import bound_socket, serve
+from anymask.server.server import bind_socket, serve
 from anymask.server.service import ServerSettings
 from anymask.server.static_files import WebFiles
 
@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("photos-of-the-page"), help="where photos are kept")
     asked = parser.parse_args()
 
-    bound = bound_socket("127.0.0.1", asked.port)
+    bound = bind_socket("127.0.0.1", asked.port)
     app = create_app(anymask.load("mobile-sam"), ServerSettings(asked.data))
     app.router.routes.insert(0, Mount("/mine", WebFiles(PAGE)))
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/mine/"
-    serve(app, bound, started=lambda: print(f"open {address}", flush=True))
+    serve(app, bound, on_start=lambda: print(f"open {address}", flush=True))
 
 
 if __name__ == "__main__":
