@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymask
-from anymask.evaluation import Object, mask_iou, read_dataset
+from anymask.evaluation import Object, load_dataset, mask_iou
 from anymask.evaluation.protocols import next_click
 from anymask.prediction.flip_tta import through_mirror
 from anymask.prediction.ranking import CORRECTIVE_FEATURES, corrective_rank_features
@@ -41,7 +41,7 @@ class Further(Task):
 
 
 def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Further]:
-    for image in read_dataset(folder, PER_PICTURE):
+    for image in load_dataset(folder, PER_PICTURE):
         objects = list(image.sample_objects())
         single = not any("#" in truth.name for truth in objects)
         encoded = segmenter.encode(image.path)

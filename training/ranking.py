@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import anymask
-from anymask.evaluation import Object, mask_iou, read_dataset
+from anymask.evaluation import Object, load_dataset, mask_iou
 from anymask.evaluation.protocols import next_click
 from anymask.prediction.prompting import REPROMPTED
 from anymask.prediction.ranking import RANK_FEATURES, rank_features
@@ -54,7 +54,7 @@ class Task:
 
 
 def tasks(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Task]:
-    for image in read_dataset(folder, PER_PICTURE):
+    for image in load_dataset(folder, PER_PICTURE):
         objects = list(image.sample_objects())
         single = not any("#" in truth.name for truth in objects)
         pixels = anymask.open_image(image.path).pixels

@@ -22,7 +22,7 @@ from pycocotools import mask as coco
 from anymask.batch.cpu_affinity import available_cores
 from anymask.batch.inputs import Inputs
 from anymask.batch.job import BatchJob, BatchStatus, run_batch
-from anymask.batch.resolve import resolve
+from anymask.batch.resolve import resolve_settings
 from anymask.batch.tasks import TaskSettings
 from benchmarks.official import Peers
 from benchmarks.speed.boxes import ten_boxes
@@ -119,7 +119,7 @@ def _resolve(peers: Peers, settings: TaskSettings) -> tuple[TaskSettings, Any]:
 
     runtime = peers.settings
     threads = settings.threads or runtime.threads
-    return resolve(replace(settings, engine=runtime.engine, precision=runtime.precision, threads=threads))
+    return resolve_settings(replace(settings, engine=runtime.engine, precision=runtime.precision, threads=threads))
 
 
 def _official_boxes(peers: Peers, inputs: Inputs) -> None:

@@ -13,7 +13,7 @@ import ray
 from anymask import AnymaskError, Segmenter
 from anymask.batch.inputs import Inputs
 from anymask.batch.job import BatchJob, BatchStatus, run_batch
-from anymask.batch.resolve import resolve
+from anymask.batch.resolve import resolve_settings
 from anymask.batch.tasks import TaskSettings
 from tests.support.tiny_images import results_of
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def resolved() -> tuple[TaskSettings, Segmenter]:
-    return resolve(TaskSettings("prompts", {"select": "object"}, threads=1))
+    return resolve_settings(TaskSettings("prompts", {"select": "object"}, threads=1))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from anymask import InputError
 from anymask.cli import main
-from anymask.evaluation import AnnotatedImage, read_dataset
+from anymask.evaluation import AnnotatedImage, load_dataset
 from anymask.structures import rle
 from tests.support.made_datasets import SIZE, box_mask, coco_dataset, discs, index_dataset, write_index
 
@@ -30,37 +30,37 @@ def test_single_objects_and_label_maps_are_distinguished(tmp_path: Path) -> None
     single[0] = 128
     Image.fromarray(single).save(folder / "single.png")
     write_index(folder, [("photo0.png", "single.png"), ("photo0.png", "mask0.png")])
-    image = only(read_dataset(folder))
+    image = only(load_dataset(folder))
     assert [truth.name for truth in image.sample_objects()] == ["single", "mask0#1", "mask0#2"]
     first = next(iter(image.sample_objects()))
     assert (first.mask == disc).all()
     assert first.ignored.sum() == SIZE[0]
-    assert len(list(only(read_dataset(folder, max_objects=1)).sample_objects())) == 1
+    assert len(list(only(load_dataset(folder, max_objects=1)).sample_objects())) == 1
 
 
 def test_masks_of_different_annotators_are_segmentations_of_their_own(tmp_path: Path) -> None:
     folder = index_dataset(tmp_path, 2)
     rows = [("photo0.png", f"mask{i}.png", str(i)) for i in range(2)]
     write_index(folder, rows, ("image", "mask", "annotator"))
-    assert len(only(read_dataset(folder)).segmentations) == 2
+    assert len(only(load_dataset(folder)).segmentations) == 2
     write_index(folder, [row[:2] for row in rows])
-    assert len(only(read_dataset(folder)).segmentations) == 1
+    assert len(only(load_dataset(folder)).segmentations) == 1
 
 
 def test_a_limit_chooses_by_the_seed_and_a_larger_one_takes_the_same_and_more(tmp_path: Path) -> None:
     folder = index_dataset(tmp_path, 6)
-    few, more = ({each.name for each in read_dataset(folder, limit=limit)} for limit in (2, 4))
+    few, more = ({each.name for each in load_dataset(folder, limit=limit)} for limit in (2, 4))
     assert len(few) == 2
     assert few < more
-    assert {each.name for each in read_dataset(folder, limit=2, seed=1)} != few
-    assert [each.name for each in read_dataset(folder, limit=9)] == [f"photo{i}.png" for i in range(6)]
+    assert {each.name for each in load_dataset(folder, limit=2, seed=1)} != few
+    assert [each.name for each in load_dataset(folder, limit=9)] == [f"photo{i}.png" for i in range(6)]
 
 
 def test_polygons_run_lengths_and_crowds_of_coco(tmp_path: Path) -> None:
     runs = rle.encode(box_mask(100, 20, 130, 50, SIZE))
     crowd = {"segmentation": rle.encode(box_mask(0, 100, 90, 160, SIZE)), "iscrowd": 1}
     tiny = {"segmentation": [[200, 10, 203, 10, 203, 13, 200, 13]], "area": 9}
-    image = only(read_dataset(coco_dataset(tmp_path, [SQUARE, {"segmentation": runs}, crowd, tiny])))
+    image = only(load_dataset(coco_dataset(tmp_path, [SQUARE, {"segmentation": runs}, crowd, tiny])))
     assert [truth.name for truth in image.sample_objects()] == ["a#100", "a#101"]
     (every,) = (list(each.objects()) for each in image.segmentations)
     assert [truth.crowd for truth in every] == [False, False, True, False]
@@ -76,18 +76,18 @@ def test_polygons_are_filled_as_coco_fills_them(tmp_path: Path) -> None:
     ring = [30.2, 30.7, 110.4, 41.3, 90.5, 120.9, 55.5, 99.1, 20.3, 110.8]
     folder = coco_dataset(tmp_path, [{"segmentation": [ring]}])
     coco = COCO(str(folder / "annotations" / "instances_val.json"))
-    (truth,) = only(read_dataset(folder)).sample_objects()
+    (truth,) = only(load_dataset(folder)).sample_objects()
     assert (truth.mask == coco.annToMask(coco.anns[100]).astype(bool)).all()
 
 
 def test_a_changed_image_or_truth_has_another_digest(tmp_path: Path) -> None:
     folder = index_dataset(tmp_path, 1)
-    before = only(read_dataset(folder)).digest()
-    assert only(read_dataset(folder)).digest() == before
+    before = only(load_dataset(folder)).digest()
+    assert only(load_dataset(folder)).digest() == before
     Image.fromarray(np.full(SIZE[::-1], 255, np.uint8)).save(folder / "mask0.png")
-    changed = only(read_dataset(folder)).digest()
+    changed = only(load_dataset(folder)).digest()
     (folder / "photo0.png").write_bytes((folder / "photo0.png").read_bytes() + b"\0")
-    assert len({before, changed, only(read_dataset(folder)).digest()}) == 3
+    assert len({before, changed, only(load_dataset(folder)).digest()}) == 3
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_a_coco_dataset_that_cannot_be_right_is_refused_in_one_line(
 
 def test_a_folder_without_ground_truth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no index\.csv and no COCO annotations"):
-        read_dataset(tmp_path)
+        load_dataset(tmp_path)
     with pytest.raises(InputError, match="there is no dataset"):
-        read_dataset(tmp_path / "none")
+        load_dataset(tmp_path / "none")
     write_index(tmp_path, [("a", "b")], ("picture", "mask"))
     with pytest.raises(InputError, match="needs the columns image and mask"):
-        read_dataset(tmp_path)
+        load_dataset(tmp_path)
 
 
 def test_of_several_annotation_files_one_has_to_be_named(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_of_several_annotation_files_one_has_to_be_named(tmp_path: Path) -> None
     other = val.with_name("instances_train.json")
     other.write_text(val.read_text())
     with pytest.raises(InputError, match="holds 2 annotation files"):
-        read_dataset(folder)
-    assert only(read_dataset(val)).path == folder / "val" / "a.png"
-    assert only(read_dataset(other, images=folder / "val")).path == folder / "val" / "a.png"
+        load_dataset(folder)
+    assert only(load_dataset(val)).path == folder / "val" / "a.png"
+    assert only(load_dataset(other, images=folder / "val")).path == folder / "val" / "a.png"
     (tmp_path / "no.json").write_text(json.dumps({"images": []}))
     with pytest.raises(InputError, match="is no COCO annotation file"):
-        read_dataset(tmp_path / "no.json")
+        load_dataset(tmp_path / "no.json")

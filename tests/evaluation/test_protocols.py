@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anymask import InputError, Segmenter
-from anymask.evaluation import Object, Setting, Variant, boundary_iou, evaluate, mask_iou, read_dataset, summary
+from anymask.evaluation import Object, Setting, Variant, boundary_iou, evaluate, load_dataset, mask_iou, summary
 from anymask.evaluation.protocols import jitter_box, next_click
 from anymask.evaluation.summary import clicks_to
 from tests.support.made_datasets import box_mask, box_object, index_dataset
@@ -74,7 +74,7 @@ def test_clicks_to_a_target() -> None:
 
 @pytest.mark.parametrize("protocol", ["clicks", "boxes", "everything"])
 def test_drawn_discs_are_found_by_every_protocol(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
-    images = read_dataset(index_dataset(tmp_path, 1))
+    images = load_dataset(index_dataset(tmp_path, 1))
     grid = {"sampling": "grid", "points_per_side": 12}
     values = grid if protocol == "everything" else {"select": "object", "refine": "off"}
     variant = Variant(Setting(protocol, values), segmenter)
@@ -97,7 +97,7 @@ def test_drawn_discs_are_found_by_every_protocol(protocol: str, tmp_path: Path, 
 
 def test_an_official_mask_comes_with_the_best_of_its_three(tmp_path: Path, segmenter: Segmenter) -> None:
     variant = Variant(Setting("clicks", {"select": "official"}), segmenter)
-    evaluate(read_dataset(index_dataset(tmp_path, 1)), [variant], clicks=1)
+    evaluate(load_dataset(index_dataset(tmp_path, 1)), [variant], clicks=1)
     figures = summary(variant.results, "clicks", 1)
     assert figures["best of three"] >= figures["first click"] > 0.5
 
@@ -106,4 +106,4 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path, segmenter: Segmenter)
     folder = index_dataset(tmp_path, 1)
     Image.fromarray(np.full((50, 50), 255, np.uint8)).save(folder / "mask0.png")
     with pytest.raises(InputError, match=r"mask mask0 is \(50, 50\), its image \(240, 160\) pixels"):
-        evaluate(read_dataset(folder), [Variant(Setting("boxes"), segmenter)])
+        evaluate(load_dataset(folder), [Variant(Setting("boxes"), segmenter)])

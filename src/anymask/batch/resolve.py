@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from anymask.weights import Progress
 
 
-def resolve(
+def resolve_settings(
     settings: TaskSettings, progress: Progress | None = None, allow: str | None = None
 ) -> tuple[TaskSettings, Segmenter]:
     """Load the model once, downloading it if needed, and replace every "auto" by what it means on this machine.

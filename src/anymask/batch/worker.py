@@ -77,7 +77,7 @@ class Worker:
             return self._pipeline(image, self.settings.text)
         if self.settings.kind == "everything":
             return self.segmenter.encode(image).everything(**self.settings.options, stop=self.stopping.is_set)
-        return segment_prompts(self.segmenter, image, task.prompts or [], self.settings.options)
+        return segment_from_file(self.segmenter, image, task.prompts or [], self.settings.options)
 
     def _load_pipeline(self) -> GroundedSegmenter:
         from anymask.detection.loading import load_detector
@@ -161,7 +161,7 @@ def load_segmenter(settings: TaskSettings) -> Segmenter:
     )  # fmt: skip
 
 
-def segment_prompts(
+def segment_from_file(
     segmenter: Segmenter, image: Image, prompts: list[dict[str, Any]], options: Mapping[str, Any]
 ) -> MaskSet:
     """One mask per entry of a file of prompts, labelled with its name; an image without prompts is not encoded.

@@ -82,7 +82,7 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.inputs import Inputs
     from anymask.batch.job import BatchJob, run_batch
-    from anymask.batch.resolve import resolve
+    from anymask.batch.resolve import resolve_settings
     from anymask.cli.progress import fetch_progress
 
     if out is None:
@@ -91,7 +91,7 @@ def command(
     image_inputs = Inputs(inputs, prompts, images, without=folder)
     settings = _task_settings(image_inputs, everything, text, embed_only, options)
     with fetch_progress(quiet) as download_progress:
-        settings, segmenter = resolve(settings, download_progress, allow=allow)
+        settings, segmenter = resolve_settings(settings, download_progress, allow=allow)
     job = BatchJob(
         image_inputs, settings, folder, workers, runner, ray_address, fail_fast, retry_failed,
         store_bytes=None if store_gb is None else round(store_gb * 1e9),

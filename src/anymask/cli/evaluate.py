@@ -103,7 +103,7 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import count_progress
     from anymask.cli.text_options import phrases_of
-    from anymask.evaluation import Setting, evaluate, read_dataset
+    from anymask.evaluation import Setting, evaluate, load_dataset
     from anymask.evaluation.html_report.page import write_page
     from anymask.evaluation.report import Evaluation
 
@@ -113,7 +113,7 @@ def command(
     options = {"select": select, "refine": refine} if protocol != "everything" else {}
     setting = Setting(protocol, {**runtime, **options})
     settings = _settings(setting if named is None else setting.changed(named), against)
-    annotated = read_dataset(dataset, max_objects, seed=seed, limit=limit, images=images)
+    annotated = load_dataset(dataset, max_objects, seed=seed, limit=limit, images=images)
     out = out or Path("anymask-out") / f"{dataset.resolve().name}-{protocol}"
     variants = _load_variants(settings, allow, quiet)
     choice = {"clicks": clicks, "max_objects": max_objects, "seed": seed, "categories": categories}

@@ -1,9 +1,9 @@
 """Compare masks with ground truth, and one setting with another.
 
 ```python
-from anymask.evaluation import Setting, Variant, differences, evaluate, read_dataset, summary
+from anymask.evaluation import Setting, Variant, differences, evaluate, load_dataset, summary
 
-images = read_dataset("my-images", max_objects=10)
+images = load_dataset("my-images", max_objects=10)
 first, second = (Variant(Setting("clicks", {"select": select}), anymask.load()) for select in ("object", "official"))
 evaluate(images, [first, second], clicks=5)
 summary(first.results, "clicks", 5)
@@ -13,7 +13,7 @@ summary(first.results, "clicks", 5)
 
 from anymask.evaluation.compare import Interval, differences, intervals
 from anymask.evaluation.datasets.ground_truth import AnnotatedImage, Object
-from anymask.evaluation.datasets.read import read_dataset
+from anymask.evaluation.datasets.read import load_dataset
 from anymask.evaluation.metrics import boundary_iou, mask_iou
 from anymask.evaluation.record import Record
 from anymask.evaluation.runner import Variant, evaluate
@@ -33,6 +33,6 @@ __all__ = [
     "evaluate",
     "intervals",
     "mask_iou",
-    "read_dataset",
+    "load_dataset",
     "summary",
 ]  # fmt: skip

@@ -218,5 +218,5 @@ def choose_whole_objects(
 
 
 def _fair(separate: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Indices of fair candidates among those that leave the other click out."""
+    """Indices, int64 [M], of fair candidates among those that leave the other click out, bool [K]; scores float32 [K]."""
     return np.flatnonzero(separate & (scores >= FAIR_SCORE))

@@ -91,7 +91,14 @@ def enforce_last_click(
 def _with_region(
     frame: ResizeLongestSide, logits: NDArray[np.float32], other: NDArray[np.float32], prompt: Prompt
 ) -> tuple[float, NDArray[np.float32]]:
-    """Area in cells of the region around the newest point in which another mask differs, and the mask with it."""
+    """Area in cells of the region around the newest point in which another mask differs, and the mask with that region.
+
+    Args:
+        frame: the image's geometry in the model.
+        logits: float32 [256, 256], the mask.
+        other: float32 [256, 256], the other mask.
+        prompt: at least one point.
+    """
     import cv2
 
     column, row = _cell(frame, prompt)

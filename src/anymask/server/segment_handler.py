@@ -110,7 +110,7 @@ class _Request:
         return self.body.prompts[index].label
 
 
-def segment_prompts(
+def segment_request(
     encoded: EncodedImage,
     body: SegmentBody,
     view: ZoomedView | None,
@@ -159,7 +159,7 @@ def results_to_json(
     """The content of a response; stores the masks if the request wants that, and releases their pixels.
 
     Args:
-        results: of `segment_prompts`.
+        results: of `segment_request`.
         encoded: the image.
         image: its id.
         body: the request.

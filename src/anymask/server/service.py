@@ -27,7 +27,7 @@ from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
-from anymask.server.segment_handler import find_alternatives, results_to_json, segment_prompts
+from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.worker_pool import Workers
 
 _SWEEP_SECONDS = 30.0
@@ -126,7 +126,7 @@ class Service:
             find_mask = partial(self.references.get, id)
 
             def work() -> dict[str, Any]:
-                results = segment_prompts(encoded, body, view, find_mask, self.settings.detector, deadline)
+                results = segment_request(encoded, body, view, find_mask, self.settings.detector, deadline)
                 return results_to_json(results, encoded, id, body, store, deadline)
 
             content = await self.prompting.run(work, deadline)

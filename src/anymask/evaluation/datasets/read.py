@@ -11,7 +11,7 @@ from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import INDEX_CSV, AnnotatedImage
 
 
-def read_dataset(
+def load_dataset(
     dataset: str | Path,
     max_objects: int | None = None,
     *,

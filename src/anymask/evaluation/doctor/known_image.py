@@ -93,5 +93,6 @@ def measure_agreement(segmenter: Segmenter) -> Agreement:
 
 
 def _cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Cosine of the angle between two arrays of the same shape, as vectors."""
     left, right = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
     return float(left @ right / (np.linalg.norm(left) * np.linalg.norm(right)))

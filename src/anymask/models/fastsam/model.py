@@ -119,7 +119,7 @@ class FastSam:
         *,
         searching: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Raise: FastSAM predicts whole segments and no logits.
+        """Raise: FastSAM predicts whole segments and no logits of [B, 4, 256, 256].
 
         Raises:
             ModelError: always.

@@ -149,7 +149,7 @@ class Sam:
 
 
 def _concatenate(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) -> NDArray[np.float32]:
-    """One output of several batches, concatenated along B."""
+    """One output of several batches, float32 [B, ...] each, concatenated along B."""
     return parts[0][name] if len(parts) == 1 else np.concatenate([part[name] for part in parts])
 
 
