@@ -1,4 +1,4 @@
-"""What every test may use: the example images, a cache of the suite's own, and Hypothesis set for slow machines."""
+"""Fixtures for every test: the example images, a cache of the suite's own, and Hypothesis set for slow machines."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ settings.load_profile("anymask")
 
 ROOT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("ANYMASK_TEST_CACHE", ROOT / ".cache" / "tests"))
-"""What the suite fetches and compiles lies here and nowhere else, whatever this user keeps."""
+"""The suite's own cache: what it fetches and compiles is stored here only, whatever the user's cache holds."""
 for variable in [name for name in os.environ if name.startswith("ANYMASK_")]:
     del os.environ[variable]
 os.environ |= {"ANYMASK_CACHE": str(CACHE / "cache"), "ANYMASK_DATA": str(CACHE / "data")}
 
-PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+EXAMPLES = Path(__file__).parent.parent / "examples" / "photos"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,65 +38,65 @@ def weights_of_the_suite() -> None:
 
 
 @pytest.fixture(scope="session")
-def coffee_photo() -> Path:
+def coffee_path() -> Path:
     """600×400 JPEG: a cup, its saucer and a spoon."""
-    return PHOTOS / "coffee.jpg"
+    return EXAMPLES / "coffee.jpg"
 
 
 @pytest.fixture(scope="session")
-def chelsea_photo() -> Path:
+def chelsea_path() -> Path:
     """451×300 JPEG: a cat's face."""
-    return PHOTOS / "chelsea.jpg"
+    return EXAMPLES / "chelsea.jpg"
 
 
 @pytest.fixture(scope="session")
-def citrus_photo() -> Path:
+def citrus_path() -> Path:
     """1350×890 JPEG with a colour profile: slices of fruits, two of grapefruit side by side."""
-    return PHOTOS / "citrus.jpg"
+    return EXAMPLES / "citrus.jpg"
 
 
 @pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
-    """The default model with its real weights, in f32 so that answers can be compared to the last digit.
+    """The default model with its real weights, in f32 so that masks can be compared to the last digit.
 
-    It embeds each picture, crop and close-up once for all tests, which ask about the same few photos.
+    It embeds each image and crop once for all tests, which prompt the same few images.
     """
     segmenter = load("mobile-sam", precision="f32", threads=2, store=False)
     family: Any = segmenter.network
-    family.encode = _once_per_picture(family.encode)
+    family.encode = _cached(family.encode)
     return segmenter
 
 
 @pytest.fixture(scope="session")
 def encoding_segmenter(segmenter: Segmenter) -> Segmenter:
-    """The same model, for tests of encoding: it embeds a picture whenever it is asked to."""
+    """The same model, for tests of encoding: it embeds an image at every call."""
     encoding = copy.copy(segmenter)
     encoding.network = copy.copy(segmenter.network)
     del encoding.network.__dict__["encode"]
     return encoding
 
 
-def _once_per_picture(encode: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """Keep the last hundred embeddings, 4 MB each."""
-    known: dict[bytes, np.ndarray] = {}
-    changing = threading.Lock()
+def _cached(encode: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """An encoder with a cache of the last hundred embeddings, 4 MB each."""
+    embeddings: dict[bytes, np.ndarray] = {}
+    lock = threading.Lock()
 
-    def recalled(pixels: np.ndarray) -> np.ndarray:
+    def cached_encode(pixels: np.ndarray) -> np.ndarray:
         key = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
-        embedding = known.get(key)
+        embedding = embeddings.get(key)
         if embedding is None:
             embedding = encode(pixels)
             embedding.setflags(write=False)
-            with changing:
-                known[key] = embedding
-                if len(known) > 100:
-                    del known[next(iter(known))]
+            with lock:
+                embeddings[key] = embedding
+                if len(embeddings) > 100:
+                    del embeddings[next(iter(embeddings))]
         return embedding
 
-    return recalled
+    return cached_encode
 
 
 @pytest.fixture(scope="session")
-def coffee(segmenter: Segmenter, coffee_photo: Path) -> EncodedImage:
+def coffee(segmenter: Segmenter, coffee_path: Path) -> EncodedImage:
     """The cup and the spoon, encoded."""
-    return segmenter.encode(coffee_photo)
+    return segmenter.encode(coffee_path)

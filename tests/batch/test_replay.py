@@ -99,10 +99,10 @@ def test_the_masks_can_be_written_again(segmenter: Segmenter, coffee: EncodedIma
 
 
 @pytest.fixture
-def result(segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def result(segmenter: Segmenter, coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A result in a folder with its image, named by a relative path."""
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(coffee_photo, "photo.jpg")
+    shutil.copyfile(coffee_path, "photo.jpg")
     return save(segmenter.encode("photo.jpg").segment(points=[(290, 215)]), tmp_path)
 
 
@@ -123,8 +123,8 @@ def test_an_image_is_found_from_elsewhere_and_may_move(
                 replayer(result)
 
 
-def test_another_image_is_refused(result: Path, replayer: Replayer, chelsea_photo: Path) -> None:
-    shutil.copyfile(chelsea_photo, "photo.jpg")
+def test_another_image_is_refused(result: Path, replayer: Replayer, chelsea_path: Path) -> None:
+    shutil.copyfile(chelsea_path, "photo.jpg")
     with pytest.raises(InputError, match=r"is not the image that .* was made from"):
         replayer(result)
 

@@ -14,7 +14,7 @@ from benchmarks.peers.peers import OWN, Peer
 
 @pytest.mark.reference
 def test_a_run_that_is_stopped_keeps_what_was_measured(
-    chelsea_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chelsea_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     absent = Peer("absent", "a tool for a program that is not there", "absent.mjs", packages=("absent@1",))
@@ -24,7 +24,7 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
             raise KeyboardInterrupt
 
     tasks = ("encode", "click", "boxes", "everything")
-    measured = measure(Settings([OWN, absent], tasks, pairs=2, threads=2, photo=chelsea_photo), say)
+    measured = measure(Settings([OWN, absent], tasks, pairs=2, threads=2, photo=chelsea_path), say)
     assert measured.interrupted
     assert list(measured.seconds) == ["encode", "click"]
     assert [len(by_peer["anymask"]) for by_peer in measured.seconds.values()] == [2, 2]
@@ -52,9 +52,9 @@ def test_bad_input_is_one_line(arguments: list[str], line: str, capsys: pytest.C
 
 
 @pytest.mark.reference
-def test_the_command_keeps_its_files(chelsea_photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_keeps_its_files(chelsea_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--peers", "anymask", "--tasks", "click,cold", "--pairs", "1", "--threads", "2"]
-    assert main([*words, "--photo", str(chelsea_photo), "--out", str(tmp_path / "kept"), "--json", "--quiet"]) == 0
+    assert main([*words, "--photo", str(chelsea_path), "--out", str(tmp_path / "kept"), "--json", "--quiet"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     found = json.loads(said.out)

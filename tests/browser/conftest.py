@@ -65,7 +65,7 @@ def empty(context: BrowserContext, server: Server) -> Iterator[Application]:
 
 
 @pytest.fixture
-def app(empty: Application, coffee_photo: Path) -> Application:
+def app(empty: Application, coffee_path: Path) -> Application:
     """The application with the cup, the saucer and the spoon."""
-    empty.open(coffee_photo)
+    empty.open(coffee_path)
     return empty

@@ -23,12 +23,12 @@ def searching(app: Application) -> Application:
 
 
 @pytest.fixture(scope="module")
-def searched(chromium: Any, server: Server, coffee_photo: Path) -> Iterator[Application]:
+def searched(chromium: Any, server: Server, coffee_path: Path) -> Iterator[Application]:
     """A page where everything was found already; each search takes seconds."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     application = Application(context.new_page())
     application.visit(server.address)
-    application.open(coffee_photo)
+    application.open(coffee_path)
     application.page.click("#tool-everything")
     application.wait_until("!window.anymask.everything.running", 60)
     yield application

@@ -35,8 +35,8 @@ def _encoded(image: Path) -> list[str]:
     return [base64.b64encode(image.read_bytes()).decode(), image.name, "image/jpeg"]
 
 
-def test_an_image_can_be_dropped(empty: Application, coffee_photo: Path) -> None:
-    data = empty.page.evaluate_handle(_DATA, _encoded(coffee_photo))
+def test_an_image_can_be_dropped(empty: Application, coffee_path: Path) -> None:
+    data = empty.page.evaluate_handle(_DATA, _encoded(coffee_path))
     empty.page.dispatch_event("#stage", "dragenter", {"dataTransfer": data})
     assert empty.page.is_visible("#drop")
     empty.page.dispatch_event("#stage", "drop", {"dataTransfer": data})
@@ -45,17 +45,17 @@ def test_an_image_can_be_dropped(empty: Application, coffee_photo: Path) -> None
     assert empty.page.inner_text("#image-name") == "coffee.jpg"
 
 
-def test_an_image_can_be_pasted(empty: Application, coffee_photo: Path) -> None:
-    data = empty.page.evaluate_handle(_DATA, _encoded(coffee_photo))
+def test_an_image_can_be_pasted(empty: Application, coffee_path: Path) -> None:
+    data = empty.page.evaluate_handle(_DATA, _encoded(coffee_path))
     script = "(data) => document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))"
     empty.page.evaluate(script, data)
     empty.wait_for_image()
 
 
-def test_an_image_can_be_picked_and_a_phone_offers_its_camera(empty: Application, coffee_photo: Path) -> None:
+def test_an_image_can_be_picked_and_a_phone_offers_its_camera(empty: Application, coffee_path: Path) -> None:
     with empty.page.expect_file_chooser() as chooser:
         empty.page.click("#welcome-open")
-    chooser.value.set_files(coffee_photo)
+    chooser.value.set_files(coffee_path)
     empty.wait_for_image()
     assert empty.page.get_attribute("#camera-file", "capture") == "environment"
 
@@ -76,9 +76,9 @@ def test_progress_is_shown_until_the_image_is_ready_for_a_click(empty: Applicati
 
 
 def test_a_phone_photo_stored_sideways_takes_prompts_as_displayed(
-    empty: Application, tmp_path: Path, coffee_photo: Path
+    empty: Application, tmp_path: Path, coffee_path: Path
 ) -> None:
-    image = PIL.Image.open(coffee_photo)
+    image = PIL.Image.open(coffee_path)
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     image.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", quality=95, exif=exif)
@@ -186,7 +186,7 @@ def _masks_in(form: str, content: bytes) -> list[NDArray[np.bool_]] | None:
 
 
 def test_the_cut_out_has_the_images_own_pixels_and_is_transparent_elsewhere(
-    made: Application, coffee_photo: Path
+    made: Application, coffee_path: Path
 ) -> None:
     name, content = _download(made, "cutout")
     assert name == "coffee-cutout.png"
@@ -194,30 +194,28 @@ def test_the_cut_out_has_the_images_own_pixels_and_is_transparent_elsewhere(
     union = np.any([made.mask(index) for index in range(4)], axis=0)
     assert ((cut[..., 3] == 255) == union).all()
     assert (cut[~union, 3] == 0).all()
-    assert (cut[union, :3] == np.array(PIL.Image.open(coffee_photo))[union]).all()
+    assert (cut[union, :3] == np.array(PIL.Image.open(coffee_path))[union]).all()
 
 
-def test_the_copied_python_makes_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_photo: Path) -> None:
+def test_the_copied_python_makes_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_path: Path) -> None:
     made.page.click("#copy-python")
     code = made.page.evaluate("navigator.clipboard.readText()")
     assert made.status == "Python code copied."
     code += "import json; print(json.dumps({name: mask.rle for name, mask in masks.items()}))\n"
-    (tmp_path / "coffee.jpg").write_bytes(coffee_photo.read_bytes())
+    (tmp_path / "coffee.jpg").write_bytes(coffee_path.read_bytes())
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     seen = json.loads(ran.stdout)
     assert next(iter(seen)) == 'the "saucer" – it\'s €1'
     _assert_same(made, [Mask.from_rle(rle).array for rle in seen.values()])
 
 
-def test_the_copied_commands_make_the_masks_on_the_screen(
-    made: Application, tmp_path: Path, coffee_photo: Path
-) -> None:
+def test_the_copied_commands_make_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_path: Path) -> None:
     made.page.click("#copy-shell")
     script = made.page.evaluate("navigator.clipboard.readText()")
     assert script.count("anymask segment") == 4
     assert "--point 110,300" in script
     assert "--box 170,14,412,264" in script
-    (tmp_path / "coffee.jpg").write_bytes(coffee_photo.read_bytes())
+    (tmp_path / "coffee.jpg").write_bytes(coffee_path.read_bytes())
     command = f'anymask() {{ "{sys.executable}" -m anymask "$@"; }}; set -e; {script}'
     subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, capture_output=True)
     outs = sorted((tmp_path / "anymask-out").iterdir(), key=lambda path: path.stat().st_mtime_ns)
@@ -232,7 +230,7 @@ def _assert_same(app: Application, masks: list[Any]) -> None:
         assert (seen != mask).sum() <= 0.001 * mask.sum(), f"object {index}: {(seen != mask).sum()} of {mask.sum()} px"
 
 
-def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coffee_photo: Path) -> None:
+def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coffee_path: Path) -> None:
     from anymask.prediction.prompt_log import read_steps
 
     _, content = _download(made, "prompts")
@@ -248,7 +246,7 @@ def test_the_prompt_log_tells_every_step(made: Application, tmp_path: Path, coff
     ]
 
 
-def test_a_server_with_a_token_asks_for_it_once(context: Any, tmp_path: Path, coffee_photo: Path) -> None:
+def test_a_server_with_a_token_asks_for_it_once(context: Any, tmp_path: Path, coffee_path: Path) -> None:
     token = "a-token-of-the-tests-0123"
     server = Server(tmp_path, "--data", str(tmp_path / "data"), "--token", token)
     server.start()
@@ -260,7 +258,7 @@ def test_a_server_with_a_token_asks_for_it_once(context: Any, tmp_path: Path, co
     app.page.fill("#token", token)
     app.page.click("#token-dialog button[type=submit]")
     app.page.wait_for_selector("#token-dialog", state="hidden")
-    app.open(coffee_photo)
+    app.open(coffee_path)
     app.click(SAUCER)
     assert app.mask()[SAUCER[1], SAUCER[0]]
     app.page.reload()

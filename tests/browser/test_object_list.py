@@ -77,13 +77,13 @@ def test_everything_survives_a_reload(two: Application) -> None:
 
 @pytest.mark.parametrize("kept", [True, False], ids=["images kept", "images lost"])
 def test_everything_survives_a_restart_of_the_server(
-    context: Any, tmp_path: Path, coffee_photo: Path, kept: bool
+    context: Any, tmp_path: Path, coffee_path: Path, kept: bool
 ) -> None:
     server = Server(tmp_path, "--data", str(tmp_path / "data"))
     server.start()
     app = Application(context.new_page())
     app.visit(server.address)
-    app.open(coffee_photo)
+    app.open(coffee_path)
     app.click(SAUCER)
     app.click((300, 100), button="right")
     mask = app.mask()

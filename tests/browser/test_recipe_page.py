@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_clicks_on_the_page_give_masks(context: BrowserContext, coffee_photo: Path, tmp_path: Path) -> None:
+def test_clicks_on_the_page_give_masks(context: BrowserContext, coffee_path: Path, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
     with page_of_your_own(tmp_path) as address:
@@ -27,7 +27,7 @@ def test_clicks_on_the_page_give_masks(context: BrowserContext, coffee_photo: Pa
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{address}/mine/")
         says, canvas = page.locator("#says"), page.locator("#picture")
-        page.set_input_files("#file", coffee_photo)
+        page.set_input_files("#file", coffee_path)
         expect(says).to_have_text("Click on an object.", timeout=20_000)
         canvas.click(position={"x": 290, "y": 140})
         expect(says).to_have_text(re.compile(r"^\d{6} pixels, score"), timeout=20_000)

@@ -106,12 +106,12 @@ def test_fingers_tap_draw_boxes_pinch_and_pan(app: Application) -> None:
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (768, 1024), (1280, 720), (3840, 2160)])
 @pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
 def test_nothing_is_cut_off_at_any_size(
-    chromium: Any, server: Server, coffee_photo: Path, width: int, height: int, touch: bool
+    chromium: Any, server: Server, coffee_path: Path, width: int, height: int, touch: bool
 ) -> None:
     context = chromium.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
     app = Application(context.new_page())
     app.visit(server.address)
-    app.open(coffee_photo)
+    app.open(coffee_path)
     app.click(SAUCER)
     script = """() => {
       const cut = [];
@@ -133,12 +133,12 @@ def test_nothing_is_cut_off_at_any_size(
     context.close()
 
 
-def test_nothing_jumps_while_an_image_loads_and_masks_come(empty: Application, coffee_photo: Any) -> None:
+def test_nothing_jumps_while_an_image_loads_and_masks_come(empty: Application, coffee_path: Any) -> None:
     empty.page.evaluate(
         """() => { window.jumped = []; new PerformanceObserver((list) => list.getEntries().forEach((e) =>
         e.hadRecentInput || window.jumped.push(e.value))).observe({ type: 'layout-shift', buffered: true }) }"""
     )
-    empty.open(coffee_photo)
+    empty.open(coffee_path)
     empty.click(SAUCER)
     empty.page.wait_for_timeout(700)  # later than what the browser counts as an effect of the click
     empty.hover((300, 100))

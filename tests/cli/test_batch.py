@@ -25,14 +25,14 @@ def run(*arguments: object) -> int:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, coffee_photo: Path, chelsea_photo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two images and a broken one, with boxes.json beside the folder; the test runs there."""
     monkeypatch.chdir(tmp_path)
     photos = tmp_path / "photos"
     (photos / "cats").mkdir(parents=True)
-    shutil.copyfile(coffee_photo, photos / "coffee.jpg")
-    shutil.copyfile(chelsea_photo, photos / "cats" / "chelsea.jpg")
-    (photos / "broken.jpg").write_bytes(coffee_photo.read_bytes()[:20000])
+    shutil.copyfile(coffee_path, photos / "coffee.jpg")
+    shutil.copyfile(chelsea_path, photos / "cats" / "chelsea.jpg")
+    (photos / "broken.jpg").write_bytes(coffee_path.read_bytes()[:20000])
     images = [{"id": 1, "file_name": "coffee.jpg"}, {"id": 2, "file_name": "cats/chelsea.jpg"}]
     content = {
         "images": [*images, {"id": 3, "file_name": "broken.jpg"}],
@@ -72,14 +72,14 @@ def test_boxes_of_a_coco_file_become_labelled_masks_in_a_coco_file(
     assert failure["photo"] == "broken.jpg"
 
 
-def test_a_repaired_image_is_done_the_next_time_and_nothing_else(folder: Path, coffee_photo: Path, capsys: Any) -> None:
+def test_a_repaired_image_is_done_the_next_time_and_nothing_else(folder: Path, coffee_path: Path, capsys: Any) -> None:
     command = ["batch", "photos", "--prompts", "boxes.json", "--out", "out", "--json"]
     assert run(*command) == 1
     first = json.loads(capsys.readouterr().out)
     assert (first["now"], first["done"], first["failed"]) == (3, 2, 1)
     assert run(*command) == 1
     assert json.loads(capsys.readouterr().out)["now"] == 0
-    shutil.copyfile(coffee_photo, folder / "broken.jpg")
+    shutil.copyfile(coffee_path, folder / "broken.jpg")
     assert run(*command) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["now"], report["done"], report["failed"], report["masks"]) == (1, 3, 0, 3)

@@ -18,8 +18,8 @@ def run(*arguments: object) -> int:
     return main([str(each) for each in arguments])
 
 
-def test_boxes_are_printed_drawn_and_recorded(coffee_photo: Path, tmp_path: Path, capsys: Captured) -> None:
-    assert run("detect", coffee_photo, "--text", "mug", "--out", tmp_path / "out") == 0
+def test_boxes_are_printed_drawn_and_recorded(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run("detect", coffee_path, "--text", "mug", "--out", tmp_path / "out") == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("cup 0.9")
     assert printed[1] == "note: 'mug' is taken as 'cup'"
@@ -30,7 +30,7 @@ def test_boxes_are_printed_drawn_and_recorded(coffee_photo: Path, tmp_path: Path
     assert (found["label"], found["phrase"]) == ("cup", "mug")
     assert found["box"] == pytest.approx([174, 13, 411, 241], abs=3)
     assert printed[0].endswith("box " + ",".join(str(round(edge)) for edge in found["box"]))
-    with PIL.Image.open(tmp_path / "out" / "overlay.png") as overlay, PIL.Image.open(coffee_photo) as photo:
+    with PIL.Image.open(tmp_path / "out" / "overlay.png") as overlay, PIL.Image.open(coffee_path) as photo:
         assert overlay.size == photo.size
         changed = np.abs(np.asarray(overlay, int) - np.asarray(photo, int)).sum(axis=2) > 60
     rows, columns = np.nonzero(changed)
@@ -38,8 +38,8 @@ def test_boxes_are_printed_drawn_and_recorded(coffee_photo: Path, tmp_path: Path
     assert rows.max() == pytest.approx(241, abs=6)
 
 
-def test_json_and_nothing_else_on_standard_output(coffee_photo: Path, tmp_path: Path, capsys: Captured) -> None:
-    assert run("detect", coffee_photo, "--text", "cup, table", "--json", "--out", tmp_path) == 0
+def test_json_and_nothing_else_on_standard_output(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run("detect", coffee_path, "--text", "cup, table", "--json", "--out", tmp_path) == 0
     captured = capsys.readouterr().out
     assert captured == (tmp_path / "detections.json").read_text()
     content = json.loads(captured)
@@ -53,24 +53,24 @@ def test_json_and_nothing_else_on_standard_output(coffee_photo: Path, tmp_path: 
 
 @pytest.mark.parametrize("arguments", [("--text", "cup", "dog"), ("cup", "dog"), ("--text", "cup", "--text", "dog")])
 def test_words_can_be_given_in_a_row(
-    coffee_photo: Path, tmp_path: Path, capsys: Captured, arguments: tuple[str, ...]
+    coffee_path: Path, tmp_path: Path, capsys: Captured, arguments: tuple[str, ...]
 ) -> None:
-    assert run("detect", coffee_photo, *arguments, "--json", "--out", tmp_path) == 0
+    assert run("detect", coffee_path, *arguments, "--json", "--out", tmp_path) == 0
     assert json.loads(capsys.readouterr().out)["phrases"] == ["cup", "dog"]
 
 
-def test_a_printed_box_can_be_segmented(coffee_photo: Path, tmp_path: Path, capsys: Captured) -> None:
-    assert run("detect", coffee_photo, "--text", "cup", "--out", tmp_path / "boxes") == 0
+def test_a_printed_box_can_be_segmented(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run("detect", coffee_path, "--text", "cup", "--out", tmp_path / "boxes") == 0
     box = capsys.readouterr().out.splitlines()[0].rpartition("box ")[2]
-    assert run("segment", coffee_photo, "--box", box, "--json", "--out", tmp_path / "by box") == 0
+    assert run("segment", coffee_path, "--box", box, "--json", "--out", tmp_path / "by box") == 0
     by_box = json.loads(capsys.readouterr().out)["masks"][0]
-    assert run("segment", coffee_photo, "--text", "cup", "--json", "--out", tmp_path / "by word") == 0
+    assert run("segment", coffee_path, "--text", "cup", "--json", "--out", tmp_path / "by word") == 0
     by_word = json.loads(capsys.readouterr().out)["masks"][0]
     assert by_word["box"] == pytest.approx(by_box["box"], abs=3)
 
 
-def test_segment_by_word_writes_labelled_masks(coffee_photo: Path, tmp_path: Path, capsys: Captured) -> None:
-    assert run("segment", coffee_photo, "--text", "mug,zebra", "--detector", "coco-ssd", "--out", tmp_path) == 0
+def test_segment_by_word_writes_labelled_masks(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run("segment", coffee_path, "--text", "mug,zebra", "--detector", "coco-ssd", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "mask 0: cup, detected with 0.9" in printed
     assert "note: 'mug' is taken as 'cup'" in printed
@@ -87,9 +87,9 @@ def test_segment_by_word_writes_labelled_masks(coffee_photo: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("command", ["detect", "segment"])
 def test_nothing_found_is_a_result_said_in_one_line(
-    command: str, coffee_photo: Path, tmp_path: Path, capsys: Captured
+    command: str, coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert run(command, coffee_photo, "--text", "zebra", "--out", tmp_path) == 0
+    assert run(command, coffee_path, "--text", "zebra", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[0] == "note: nothing was found for 'zebra'"
     assert (tmp_path / "overlay.png").is_file()
@@ -116,9 +116,9 @@ def test_nothing_found_is_a_result_said_in_one_line(
     ],
 )
 def test_bad_input_is_refused_in_one_line_with_exit_code_2(
-    command: str, arguments: list[str], reason: str, coffee_photo: Path, tmp_path: Path, capsys: Captured
+    command: str, arguments: list[str], reason: str, coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert run(command, coffee_photo, *arguments, "--out", tmp_path / "out") == 2
+    assert run(command, coffee_path, *arguments, "--out", tmp_path / "out") == 2
     captured = capsys.readouterr()
     assert reason in captured.err
     assert len(captured.err.splitlines()) == 1
@@ -128,14 +128,14 @@ def test_bad_input_is_refused_in_one_line_with_exit_code_2(
 
 @pytest.mark.parametrize("other", [("--box", "1,2,30,40"), ("--point", "3,4"), ("--exclude-point", "3,4"), ("--each",)])
 def test_words_go_with_no_other_prompt(
-    other: tuple[str, ...], coffee_photo: Path, tmp_path: Path, capsys: Captured
+    other: tuple[str, ...], coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert run("segment", coffee_photo, "--text", "cup", *other, "--out", tmp_path / "out") == 2
+    assert run("segment", coffee_path, "--text", "cup", *other, "--out", tmp_path / "out") == 2
     assert "--text goes with no --point" in capsys.readouterr().err
 
 
-def test_limits_reach_the_search(coffee_photo: Path, tmp_path: Path, capsys: Captured) -> None:
-    everything = ["detect", coffee_photo, "--text", "cup,bowl,table,spoon", "--json", "--out", tmp_path]
+def test_limits_reach_the_search(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
+    everything = ["detect", coffee_path, "--text", "cup,bowl,table,spoon", "--json", "--out", tmp_path]
     assert run(*everything, "--threshold", "0.02") == 0
     many = json.loads(capsys.readouterr().out)["detections"]
     assert run(*everything, "--threshold", "0.9") == 0
@@ -147,10 +147,10 @@ def test_limits_reach_the_search(coffee_photo: Path, tmp_path: Path, capsys: Cap
 
 
 def test_the_default_folder_is_named_after_the_photo(
-    coffee_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("detect", coffee_photo, "--text", "cup", "--quiet") == 0
+    assert run("detect", coffee_path, "--text", "cup", "--quiet") == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "anymask-out" / "coffee" / "detections.json").is_file()
 

@@ -58,8 +58,8 @@ def test_damaged_weights_are_told_and_left_alone(own_cache: Path, capsys: pytest
     assert path.read_bytes() == content
 
 
-def test_damaged_cache_files_are_named(own_cache: Path, coffee_photo: Path) -> None:
-    load(precision="f32", threads=2, engine="openvino").encode(coffee_photo)
+def test_damaged_cache_files_are_named(own_cache: Path, coffee_path: Path) -> None:
+    load(precision="f32", threads=2, engine="openvino").encode(coffee_path)
     assert inspect_cache(own_cache)["damaged"] == {}
     victims = [*(own_cache / "embeddings").glob("*.npy"), *(own_cache / "graphs").glob("*.graph")]
     assert len(victims) >= 3

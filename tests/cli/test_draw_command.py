@@ -18,12 +18,12 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def answers(coffee_photo, chelsea_photo, tmp_path_factory):
+def answers(coffee_path, chelsea_path, tmp_path_factory):
     """Two folders of `anymask segment`."""
     folder = tmp_path_factory.mktemp("answers")
     clicks = ["--point", "290,215", "--point", "362,285", "--exclude-point", "100,250"]
-    assert run("segment", coffee_photo, *clicks, "--quiet", "--out", folder / "coffee") == 0
-    assert run("segment", chelsea_photo, "--point", "220,100", "--quiet", "--out", folder / "cat") == 0
+    assert run("segment", coffee_path, *clicks, "--quiet", "--out", folder / "coffee") == 0
+    assert run("segment", chelsea_path, "--point", "220,100", "--quiet", "--out", folder / "cat") == 0
     return folder
 
 
@@ -33,14 +33,14 @@ def test_the_default_is_the_overlay_that_segment_wrote(answers, tmp_path):
         assert np.array_equal(np.asarray(again), np.asarray(first))
 
 
-def test_contours_leave_the_inside_alone(answers, coffee_photo, tmp_path):
+def test_contours_leave_the_inside_alone(answers, coffee_path, tmp_path):
     out = tmp_path / "contour.png"
     assert run("draw", answers / "coffee" / "masks.json", "--style", "contour", "--no-points", "--out", out) == 0
     import cv2
 
     mask = read(answers / "coffee" / "masks.json")[0].array
     inside = cv2.erode(mask.view(np.uint8), np.ones((15, 15), np.uint8)) > 0
-    drawn, photo = np.asarray(PIL.Image.open(out)), open_image(coffee_photo).pixels
+    drawn, photo = np.asarray(PIL.Image.open(out)), open_image(coffee_path).pixels
     assert np.array_equal(drawn[inside], photo[inside])
     assert (drawn == PALETTE[0]).all(axis=2).sum() > 300
 
@@ -82,9 +82,7 @@ def test_clicks_are_an_endless_animation_that_ends_with_the_answer(answers, tmp_
     assert np.abs(last[285, 362] - (22, 190, 60)).max() < 30  # the green of the star survives the palette
 
 
-def test_a_photo_that_moved_or_changed_is_not_drawn_on_by_mistake(
-    answers, coffee_photo, chelsea_photo, tmp_path, capsys
-):
+def test_a_photo_that_moved_or_changed_is_not_drawn_on_by_mistake(answers, coffee_path, chelsea_path, tmp_path, capsys):
     folder = tmp_path / "moved"
     shutil.copytree(answers / "coffee", folder)
     content = json.loads((folder / "masks.json").read_text())
@@ -95,9 +93,9 @@ def test_a_photo_that_moved_or_changed_is_not_drawn_on_by_mistake(
     write("gone.jpg")
     assert run("draw", folder, "--out", tmp_path / "a.png") == 2
     assert "--photo" in capsys.readouterr().err
-    shutil.copy(coffee_photo, folder / "gone.jpg")
+    shutil.copy(coffee_path, folder / "gone.jpg")
     assert run("draw", folder, "--out", tmp_path / "a.png") == 0  # beside masks.json
-    pixels = open_image(coffee_photo).pixels.copy()
+    pixels = open_image(coffee_path).pixels.copy()
     pixels[0, 0] = 0
     PIL.Image.fromarray(pixels).save(tmp_path / "changed.png")
     write(str(tmp_path / "changed.png"))
@@ -105,7 +103,7 @@ def test_a_photo_that_moved_or_changed_is_not_drawn_on_by_mistake(
     assert run("draw", folder, "--out", tmp_path / "b.png") == 2
     assert "changed" in capsys.readouterr().err
     assert run("draw", folder, "--photo", tmp_path / "changed.png", "--out", tmp_path / "b.png") == 0
-    assert run("draw", folder, "--photo", chelsea_photo, "--out", tmp_path / "c.png") == 2
+    assert run("draw", folder, "--photo", chelsea_path, "--out", tmp_path / "c.png") == 2
     assert not (tmp_path / "c.png").exists()
 
 

@@ -26,12 +26,12 @@ def pixels(path):
 # ---------------------------------------------------------------- cutout
 
 
-def test_a_cutout_is_transparent_and_of_the_images_size(coffee_photo, tmp_path, capsys):
+def test_a_cutout_is_transparent_and_of_the_images_size(coffee_path, tmp_path, capsys):
     out = tmp_path / "new" / "cup.png"
-    assert run("cutout", coffee_photo, "--point", CUP, "--out", out) == 0
+    assert run("cutout", coffee_path, "--point", CUP, "--out", out) == 0
     cut = pixels(out)
     assert cut.shape == (400, 600, 4)
-    image = open_image(coffee_photo).pixels
+    image = open_image(coffee_path).pixels
     opaque = cut[..., 3] == 255
     assert 0.2 < opaque.mean() < 0.6
     assert (cut[..., :3][opaque] == image[opaque]).mean() > 0.999
@@ -40,8 +40,8 @@ def test_a_cutout_is_transparent_and_of_the_images_size(coffee_photo, tmp_path, 
     assert "600x400, edges: matte" in printed
 
 
-def test_the_fur_of_the_cat_gets_soft_edges(chelsea_photo, tmp_path):
-    cat = ("cutout", chelsea_photo, "--point", "220,100", "--point", "320,230", "--quiet")
+def test_the_fur_of_the_cat_gets_soft_edges(chelsea_path, tmp_path):
+    cat = ("cutout", chelsea_path, "--point", "220,100", "--point", "320,230", "--quiet")
     assert run(*cat, "--out", tmp_path / "soft.png") == 0
     assert run(*cat, "--edges", "hard", "--out", tmp_path / "hard.png") == 0
     soft, hard = pixels(tmp_path / "soft.png")[..., 3], pixels(tmp_path / "hard.png")[..., 3]
@@ -51,35 +51,35 @@ def test_the_fur_of_the_cat_gets_soft_edges(chelsea_photo, tmp_path):
     assert np.abs(soft.astype(int) - hard).mean() < 12
 
 
-def test_everything_at_once_on_a_colour_as_jpeg(coffee_photo, tmp_path):
+def test_everything_at_once_on_a_colour_as_jpeg(coffee_path, tmp_path):
     look = ["--margin", "10%", "--background", "#fff", "--shadow", "--outline", "2%", "--outline-color", "#ffd000"]
-    assert run("cutout", coffee_photo, "--point", CUP, *look, "--out", tmp_path / "cup.jpg") == 0
+    assert run("cutout", coffee_path, "--point", CUP, *look, "--out", tmp_path / "cup.jpg") == 0
     cut = pixels(tmp_path / "cup.jpg")
     assert cut.shape[0] < 400 + 200
     assert (cut[:3] > 248).all()
 
 
-def test_a_file_for_every_object(tmp_path, citrus_photo, capsys):
+def test_a_file_for_every_object(tmp_path, citrus_path, capsys):
     boxes = ["--box", "192,262,628,674", "--box", "850,236,1264,660"]
     arguments = ["--separate", "--crop", "--edges", "smooth", "--json", "--out", tmp_path / "half.webp"]
-    assert run("cutout", citrus_photo, *boxes, *arguments) == 0
+    assert run("cutout", citrus_path, *boxes, *arguments) == 0
     record = json.loads(capsys.readouterr().out)
     assert [each["masks"] for each in record["cutouts"]] == [[0], [1]]
     assert record["cutouts"][0]["box"][2] < record["cutouts"][1]["box"][0]
     for name in ("half_000.webp", "half_001.webp"):
         with PIL.Image.open(tmp_path / name) as image:
             assert image.mode == "RGBA"
-            assert image.info["icc_profile"] == open_image(citrus_photo).icc_profile
+            assert image.info["icc_profile"] == open_image(citrus_path).icc_profile
             assert 380 < image.width < 480
 
 
-def test_words_say_which_of_several(tmp_path, citrus_photo, capsys):
+def test_words_say_which_of_several(tmp_path, citrus_path, capsys):
     whereabouts = {}
     for phrase in ("the orange on the left", "orange on the right"):
         assert (
             run(
                 "cutout",
-                citrus_photo,
+                citrus_path,
                 "--text",
                 phrase,
                 "--crop",
@@ -97,7 +97,7 @@ def test_words_say_which_of_several(tmp_path, citrus_photo, capsys):
     assert whereabouts["the orange on the left"] + 400 < whereabouts["orange on the right"]
 
 
-def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
+def test_masks_from_a_file_ask_no_model(coffee_path, tmp_path, monkeypatch):
     mask = np.zeros((400, 600), np.uint8)
     mask[100:200, 50:150] = 255
     PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -107,7 +107,7 @@ def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
 
     monkeypatch.setattr("anymask.prediction.segmenter.load", no_model)
     out = tmp_path / "cut.png"
-    assert run("cutout", coffee_photo, "--mask", tmp_path / "mask.png", "--edges", "hard", "--out", out) == 0
+    assert run("cutout", coffee_path, "--mask", tmp_path / "mask.png", "--edges", "hard", "--out", out) == 0
     assert np.array_equal(pixels(out)[..., 3], mask)
 
 
@@ -130,8 +130,8 @@ def test_masks_from_a_file_ask_no_model(coffee_photo, tmp_path, monkeypatch):
         (["{photo}", "--point", "900,900"], "900"),
     ],
 )
-def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_photo, chelsea_photo, tmp_path, capsys, arguments, message):
-    places = {"photo": coffee_photo, "other": chelsea_photo, "out": tmp_path / "out"}
+def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_path, chelsea_path, tmp_path, capsys, arguments, message):
+    places = {"photo": coffee_path, "other": chelsea_path, "out": tmp_path / "out"}
     arguments = [argument.format(**places) for argument in arguments]
     if "--out" not in arguments:
         arguments += ["--out", str(tmp_path / "out" / "a.png")]
@@ -142,8 +142,8 @@ def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_photo, chelsea_photo, t
     assert not (tmp_path / "out").exists()
 
 
-def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_photo, tmp_path, capsys):
-    assert run("cutout", coffee_photo, "--text", "elephant", "--out", tmp_path / "a.png") == 1
+def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_path, tmp_path, capsys):
+    assert run("cutout", coffee_path, "--text", "elephant", "--out", tmp_path / "a.png") == 1
     assert "elephant" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -153,16 +153,16 @@ def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_photo
 
 @pytest.mark.parametrize("method", [["telea"], ["ns", "--radius", "3"], ["onnx"]])
 @pytest.mark.parametrize("ending", [".png", ".webp"])
-def test_outside_the_hole_every_byte_stays(coffee_photo, tmp_path, capsys, method, ending):
+def test_outside_the_hole_every_byte_stays(coffee_path, tmp_path, capsys, method, ending):
     from tests.support.small_inpainters import lama_like
 
     model = ["--model", lama_like(tmp_path / "lama.onnx")] if method == ["onnx"] else []
     out = tmp_path / f"without{ending}"
-    assert run("inpaint", coffee_photo, "--box", SPOON, "--method", *method, *model, "--json", "--out", out) == 0
+    assert run("inpaint", coffee_path, "--box", SPOON, "--method", *method, *model, "--json", "--out", out) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["inpainted"]["exact"] is True
     x0, y0, x1, y1 = record["inpainted"]["hole"]
-    before, after = open_image(coffee_photo).pixels, pixels(out)
+    before, after = open_image(coffee_path).pixels, pixels(out)
     outside = np.ones(before.shape[:2], bool)
     outside[y0:y1, x0:x1] = False
     assert np.array_equal(before[outside], after[outside])
@@ -177,56 +177,56 @@ def test_outside_the_hole_every_byte_stays(coffee_photo, tmp_path, capsys, metho
     assert (before[~untouched] != after[~untouched]).any()
 
 
-def test_jpeg_is_told_to_change_every_pixel(coffee_photo, tmp_path, capsys):
-    assert run("inpaint", coffee_photo, "--box", SPOON, "--out", tmp_path / "without.jpg") == 0
+def test_jpeg_is_told_to_change_every_pixel(coffee_path, tmp_path, capsys):
+    assert run("inpaint", coffee_path, "--box", SPOON, "--out", tmp_path / "without.jpg") == 0
     assert ".png keeps them byte for byte" in capsys.readouterr().out
-    before, after = open_image(coffee_photo).pixels.astype(int), pixels(tmp_path / "without.jpg").astype(int)
+    before, after = open_image(coffee_path).pixels.astype(int), pixels(tmp_path / "without.jpg").astype(int)
     assert not np.array_equal(before[:, 450:], after[:, 450:])
     assert np.abs(before[:, 450:] - after[:, 450:]).mean() < 3
 
 
-def test_keep_repaints_all_but_the_object(coffee_photo, tmp_path, capsys):
+def test_keep_repaints_all_but_the_object(coffee_path, tmp_path, capsys):
     out = tmp_path / "kept.png"
-    assert run("inpaint", coffee_photo, "--point", CUP, "--keep", "--json", "--out", out) == 0
+    assert run("inpaint", coffee_path, "--point", CUP, "--keep", "--json", "--out", out) == 0
     from anymask.structures.mask import Mask
 
     mask = Mask.from_rle(json.loads(capsys.readouterr().out)["masks"][0]["rle"]).array
     import cv2
 
     core = cv2.erode(mask.view(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    before, after = open_image(coffee_photo).pixels, pixels(out)
+    before, after = open_image(coffee_path).pixels, pixels(out)
     assert np.array_equal(before[core], after[core])
     assert (before[~mask] != after[~mask]).any(axis=1).mean() > 0.5
 
 
-def test_a_pair_goes_out_and_comes_back(coffee_photo, tmp_path, capsys):
+def test_a_pair_goes_out_and_comes_back(coffee_path, tmp_path, capsys):
     folder = tmp_path / "pair"
-    assert run("inpaint", coffee_photo, "--box", SPOON, "--shadow", "10%", "--pair", folder) == 0
+    assert run("inpaint", coffee_path, "--box", SPOON, "--shadow", "10%", "--pair", folder) == 0
     assert "--paste-back" in capsys.readouterr().out
     with PIL.Image.open(folder / "image.png") as image:
         green = PIL.Image.new("RGB", (image.width * 2, image.height * 2), (0, 200, 0))
     green.save(tmp_path / "painted.png")
     assert run("inpaint", "--paste-back", folder, tmp_path / "painted.png", "--out", tmp_path / "done.png") == 0
-    before, after = open_image(coffee_photo).pixels, pixels(tmp_path / "done.png")
+    before, after = open_image(coffee_path).pixels, pixels(tmp_path / "done.png")
     weights = read_pair(folder).hole.inside((0, 0, 600, 400))
     assert np.array_equal(before[weights == 0], after[weights == 0])
     assert (after[weights == 1] == (0, 200, 0)).all()
     assert (weights == 1).sum() > 2000
 
 
-def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_photo, chelsea_photo, tmp_path, capsys):
+def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_path, chelsea_path, tmp_path, capsys):
     copy = tmp_path / "copy.jpg"
-    copy.write_bytes(coffee_photo.read_bytes())
+    copy.write_bytes(coffee_path.read_bytes())
     assert run("inpaint", copy, "--box", SPOON, "--pair", tmp_path / "pair", "--quiet") == 0
     copy.unlink()
     back = ["--paste-back", tmp_path / "pair", tmp_path / "pair" / "image.png", "--out", tmp_path / "a.png"]
     assert run("inpaint", *back) == 2
     assert "give the image" in capsys.readouterr().err
-    assert run("inpaint", chelsea_photo, *back) == 2
+    assert run("inpaint", chelsea_path, *back) == 2
     assert "not the image" in capsys.readouterr().err
-    assert run("inpaint", coffee_photo, *back, "--json") == 0
+    assert run("inpaint", coffee_path, *back, "--json") == 0
     assert json.loads(capsys.readouterr().out)["inpainted"]["exact"]
-    assert np.array_equal(pixels(tmp_path / "a.png"), open_image(coffee_photo).pixels)
+    assert np.array_equal(pixels(tmp_path / "a.png"), open_image(coffee_path).pixels)
 
 
 @pytest.mark.parametrize(
@@ -238,9 +238,9 @@ def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_photo, chels
         (["--out", "a.gif"], ".png"),
     ],
 )
-def test_paste_back_does_not_go_with_finding_or_painting(coffee_photo, tmp_path, capsys, arguments, message):
+def test_paste_back_does_not_go_with_finding_or_painting(coffee_path, tmp_path, capsys, arguments, message):
     pair = tmp_path / "pair"
-    assert run("inpaint", coffee_photo, "--box", SPOON, "--pair", pair, "--quiet") == 0
+    assert run("inpaint", coffee_path, "--box", SPOON, "--pair", pair, "--quiet") == 0
     assert run("inpaint", "--paste-back", pair, pair / "image.png", *arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
@@ -269,11 +269,11 @@ def test_inpaint_without_an_image_is_a_usage_error(capsys):
         (["--model", "sam-vit-b", "--segmenter", "mobile-sam"], "--segmenter"),
     ],
 )
-def test_bad_inpainting_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, arguments, message):
+def test_bad_inpainting_is_one_line_and_exit_code_2(coffee_path, tmp_path, capsys, arguments, message):
     arguments = [argument.format(out=tmp_path / "out") for argument in arguments]
     if "--out" not in arguments and "--pair" not in arguments:
         arguments += ["--out", str(tmp_path / "out" / "a.png")]
-    assert run("inpaint", coffee_photo, "--point", CUP, *arguments) == 2
+    assert run("inpaint", coffee_path, "--point", CUP, *arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert message in errors

@@ -21,8 +21,8 @@ def run(*arguments):
     return main([str(each) for each in arguments])
 
 
-def test_writes_overlay_label_map_and_both_json_files(chelsea_photo, tmp_path, capsys):
-    assert run("everything", chelsea_photo, *FEW, "--out", tmp_path / "out") == 0
+def test_writes_overlay_label_map_and_both_json_files(chelsea_path, tmp_path, capsys):
+    assert run("everything", chelsea_path, *FEW, "--out", tmp_path / "out") == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["labels.png", "masks.json", "overlay.png", "sa1b.json"]
     content = json.loads((tmp_path / "out" / "masks.json").read_text())
@@ -30,15 +30,15 @@ def test_writes_overlay_label_map_and_both_json_files(chelsea_photo, tmp_path, c
     assert f"{len(content['masks'])} objects" in capsys.readouterr().out
 
 
-def test_partition_leaves_no_pixel_without_an_id(chelsea_photo, tmp_path):
-    assert run("everything", chelsea_photo, *FEW, "--partition", "--quiet", "--out", tmp_path) == 0
+def test_partition_leaves_no_pixel_without_an_id(chelsea_path, tmp_path):
+    assert run("everything", chelsea_path, *FEW, "--partition", "--quiet", "--out", tmp_path) == 0
     labels = cv2.imread(str(tmp_path / "labels.png"), cv2.IMREAD_UNCHANGED)
     assert labels.shape == (300, 451)
     assert labels.min() >= 1
 
 
-def test_words_name_the_masks_that_a_detector_finds_too(chelsea_photo, tmp_path, capsys):
-    assert run("everything", chelsea_photo, "--points-per-side", "8", "--text", "cat, sofa", "--out", tmp_path) == 0
+def test_words_name_the_masks_that_a_detector_finds_too(chelsea_path, tmp_path, capsys):
+    assert run("everything", chelsea_path, "--points-per-side", "8", "--text", "cat, sofa", "--out", tmp_path) == 0
     masks = json.loads((tmp_path / "masks.json").read_text())["masks"]
     (cat,) = [mask for mask in masks if mask["label"] == "cat"]
     assert cat["area"] > 0.4 * 451 * 300
@@ -49,32 +49,32 @@ def test_words_name_the_masks_that_a_detector_finds_too(chelsea_photo, tmp_path,
     assert "nothing was found for 'sofa'" in shown.err
 
 
-def test_what_is_found_but_has_no_mask_is_said(coffee_photo, tmp_path, capsys):
-    assert run("everything", coffee_photo, *FEW, "--text", "cup", "--min-area", "150000", "--out", tmp_path) == 0
+def test_what_is_found_but_has_no_mask_is_said(coffee_path, tmp_path, capsys):
+    assert run("everything", coffee_path, *FEW, "--text", "cup", "--min-area", "150000", "--out", tmp_path) == 0
     assert "1 cup detected where no mask fits the box" in capsys.readouterr().err
 
 
-def test_a_phrase_that_the_detector_cannot_know_is_refused_at_once(coffee_photo, tmp_path, capsys):
-    assert run("everything", coffee_photo, "--text", "hydraulic ram", "--detector", "coco-ssd", "--out", tmp_path) == 2
+def test_a_phrase_that_the_detector_cannot_know_is_refused_at_once(coffee_path, tmp_path, capsys):
+    assert run("everything", coffee_path, "--text", "hydraulic ram", "--detector", "coco-ssd", "--out", tmp_path) == 2
     assert "hydraulic ram" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_json_only(chelsea_photo, tmp_path, capsys):
-    assert run("everything", chelsea_photo, *FEW, "--json", "--out", tmp_path) == 0
+def test_json_only(chelsea_path, tmp_path, capsys):
+    assert run("everything", chelsea_path, *FEW, "--json", "--out", tmp_path) == 0
     assert json.loads(capsys.readouterr().out)["model"] == "mobile-sam"
 
 
-def test_a_time_that_is_too_short_says_what_was_skipped(chelsea_photo, tmp_path, capsys):
+def test_a_time_that_is_too_short_says_what_was_skipped(chelsea_path, tmp_path, capsys):
     arguments = ["--sampling", "grid", "--points-per-side", "40", "--max-seconds", "1.5", "--out", tmp_path]
-    assert run("everything", chelsea_photo, *arguments) == 0
+    assert run("everything", chelsea_path, *arguments) == 0
     assert "out of time" in capsys.readouterr().err
     assert (tmp_path / "masks.json").is_file()
 
 
-def test_ctrl_c_keeps_what_was_found(chelsea_photo, tmp_path):
+def test_ctrl_c_keeps_what_was_found(chelsea_path, tmp_path):
     arguments = ["--sampling", "grid", "--points-per-side", "48", "--out", str(tmp_path / "out")]
-    command = [sys.executable, "-m", "anymask", "everything", str(chelsea_photo), *arguments]
+    command = [sys.executable, "-m", "anymask", "everything", str(chelsea_path), *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}, text=True)
     time.sleep(4)
     process.send_signal(signal.SIGINT)
@@ -99,8 +99,8 @@ def test_ctrl_c_keeps_what_was_found(chelsea_photo, tmp_path):
         (["--sampling", "magic"], "magic"),
     ],
 )
-def test_bad_values_are_one_line_and_exit_code_2(chelsea_photo, tmp_path, capsys, arguments, words):
-    assert run("everything", chelsea_photo, *arguments, "--out", tmp_path / "out") == 2
+def test_bad_values_are_one_line_and_exit_code_2(chelsea_path, tmp_path, capsys, arguments, words):
+    assert run("everything", chelsea_path, *arguments, "--out", tmp_path / "out") == 2
     errors = capsys.readouterr().err
     assert words in errors
     assert errors.count("\n") == 1

@@ -21,8 +21,8 @@ def run(*arguments):
     return main([str(each) for each in arguments])
 
 
-def test_writes_what_the_interface_promises(coffee_photo, tmp_path, capsys):
-    assert run("segment", coffee_photo, "--point", CUP, "--out", tmp_path / "out") == 0
+def test_writes_what_the_interface_promises(coffee_path, tmp_path, capsys):
+    assert run("segment", coffee_path, "--point", CUP, "--out", tmp_path / "out") == 0
     folder = tmp_path / "out"
     assert sorted(path.name for path in folder.iterdir()) == ["mask_000.png", "masks.json", "overlay.png"]
     with PIL.Image.open(folder / "mask_000.png") as mask:
@@ -35,14 +35,14 @@ def test_writes_what_the_interface_promises(coffee_photo, tmp_path, capsys):
     assert str(folder / "overlay.png") in printed
 
 
-def test_default_folder_is_named_after_the_photo(coffee_photo, tmp_path, monkeypatch):
+def test_default_folder_is_named_after_the_photo(coffee_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run("segment", coffee_photo, "--point", CUP, "--quiet") == 0
+    assert run("segment", coffee_path, "--point", CUP, "--quiet") == 0
     assert (tmp_path / "anymask-out" / "coffee" / "masks.json").is_file()
 
 
-def test_json_and_nothing_else_on_standard_output(coffee_photo, tmp_path, capsys):
-    assert run("segment", coffee_photo, "--point", CUP, "--json", "--out", tmp_path) == 0
+def test_json_and_nothing_else_on_standard_output(coffee_path, tmp_path, capsys):
+    assert run("segment", coffee_path, "--point", CUP, "--json", "--out", tmp_path) == 0
     captured = capsys.readouterr()
     content = json.loads(captured.out)
     assert captured.out == (tmp_path / "masks.json").read_text()
@@ -56,23 +56,23 @@ def test_json_and_nothing_else_on_standard_output(coffee_photo, tmp_path, capsys
     assert set(content["seconds"]) == {"load", "encode", "decode"}
 
 
-def test_boxes_are_objects_in_order(coffee_photo, tmp_path, capsys):
+def test_boxes_are_objects_in_order(coffee_path, tmp_path, capsys):
     boxes = ["--box", "315,65,430,330", "--box", "170,14,412,264"]
-    assert run("segment", coffee_photo, *boxes, "--json", "--out", tmp_path) == 0
+    assert run("segment", coffee_path, *boxes, "--json", "--out", tmp_path) == 0
     content = json.loads(capsys.readouterr().out)
     assert [mask["prompt"] for mask in content["masks"]] == [0, 1]
     assert content["masks"][0]["box"][0] > content["masks"][1]["box"][0]
 
 
-def test_each_point_an_object_with_the_excluded_ones_shared(coffee_photo, tmp_path, capsys):
+def test_each_point_an_object_with_the_excluded_ones_shared(coffee_path, tmp_path, capsys):
     points = ["--point", CUP, "--point", "362,285", "--not-point", "60,60", "--each"]
-    assert run("segment", coffee_photo, *points, "--json", "--out", tmp_path) == 0
+    assert run("segment", coffee_path, *points, "--json", "--out", tmp_path) == 0
     prompts = json.loads(capsys.readouterr().out)["prompts"]
     assert [prompt["labels"] for prompt in prompts] == [[1, 0], [1, 0]]
 
 
-def test_percent_of_the_picture(coffee_photo, tmp_path, capsys):
-    assert run("segment", coffee_photo, "--point", "50%,50%", "--json", "--out", tmp_path) == 0
+def test_percent_of_the_picture(coffee_path, tmp_path, capsys):
+    assert run("segment", coffee_path, "--point", "50%,50%", "--json", "--out", tmp_path) == 0
     assert json.loads(capsys.readouterr().out)["prompts"][0]["points"] == [[300, 200]]
 
 
@@ -94,9 +94,9 @@ def test_percent_of_the_picture(coffee_photo, tmp_path, capsys):
         (["{photo}", "--point", "1,1", "--threads", "0"], "0"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, arguments, words):
+def test_bad_input_is_one_line_and_exit_code_2(coffee_path, tmp_path, capsys, arguments, words):
     places = {
-        "photo": coffee_photo,
+        "photo": coffee_path,
         "folder": tmp_path,
         "text": tmp_path / "words.jpg",
         "empty": tmp_path / "empty.jpg",
@@ -104,7 +104,7 @@ def test_bad_input_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, a
     }
     places["text"].write_text("not a picture")
     places["empty"].write_bytes(b"")
-    places["truncated"].write_bytes(coffee_photo.read_bytes()[:20000])
+    places["truncated"].write_bytes(coffee_path.read_bytes()[:20000])
     out = tmp_path / "out"
     code = run("segment", *(argument.format(**places) for argument in arguments), "--out", out)
     captured = capsys.readouterr()
@@ -115,17 +115,17 @@ def test_bad_input_is_one_line_and_exit_code_2(coffee_photo, tmp_path, capsys, a
     assert not out.exists()
 
 
-def test_an_output_folder_that_is_a_file_is_refused_and_kept(coffee_photo, tmp_path, capsys):
+def test_an_output_folder_that_is_a_file_is_refused_and_kept(coffee_path, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("mine")
-    assert run("segment", coffee_photo, "--point", CUP, "--out", blocked) in (1, 2)
+    assert run("segment", coffee_path, "--point", CUP, "--out", blocked) in (1, 2)
     assert capsys.readouterr().err.count("\n") == 1
     assert blocked.read_text() == "mine"
 
 
-def test_ctrl_c_leaves_nothing_half_written(coffee_photo, tmp_path):
+def test_ctrl_c_leaves_nothing_half_written(coffee_path, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "anymask", "segment", str(coffee_photo), "--point", CUP, "--out", str(out)]
+    command = [sys.executable, "-m", "anymask", "segment", str(coffee_path), "--point", CUP, "--out", str(out)]
     environment = os.environ | {"ANYMASK_CACHE": str(tmp_path / "cache")}  # cold: there is time to interrupt
     heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells have jobs in the background ignore it
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True, preexec_fn=heeded)

@@ -41,9 +41,9 @@ def test_the_named_thing_is_found_where_it_is(
     assert box_iou(detections.boxes[0], box) > 0.85
 
 
-def test_scores_are_those_of_the_trained_network(coco_ssd: Detector, chelsea_photo: Path) -> None:
+def test_scores_are_those_of_the_trained_network(coco_ssd: Detector, chelsea_path: Path) -> None:
     # TensorFlow's own graph of the same weights, run by OpenVINO's TensorFlow frontend, gives 0.92 as well.
-    (cat,) = detect(coco_ssd, open_image(chelsea_photo).pixels, "cat")
+    (cat,) = detect(coco_ssd, open_image(chelsea_path).pixels, "cat")
     assert cat.score == pytest.approx(0.92, abs=0.01)
 
 
@@ -56,8 +56,8 @@ def test_one_object_under_two_words_is_one(coco_ssd: Detector, astronaut: NDArra
     assert len(detect(coco_ssd, astronaut, "person, woman, people")) == 1
 
 
-def test_a_batch_answers_as_one_by_one(coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_photo: Path) -> None:
-    images = [astronaut, open_image(coffee_photo).pixels, astronaut[::-1].copy()] * 4
+def test_a_batch_answers_as_one_by_one(coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_path: Path) -> None:
+    images = [astronaut, open_image(coffee_path).pixels, astronaut[::-1].copy()] * 4
     together = coco_ssd.detect(images, ("person", "cup"), 0.2)
     for picture, output in zip(images, together, strict=True):
         (alone,) = coco_ssd.detect([picture], ("person", "cup"), 0.2)
@@ -67,17 +67,17 @@ def test_a_batch_answers_as_one_by_one(coco_ssd: Detector, astronaut: NDArray[np
 
 
 def test_threads_get_the_answers_of_their_own_images(
-    coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_photo: Path
+    coco_ssd: Detector, astronaut: NDArray[np.uint8], coffee_path: Path
 ) -> None:
-    images = {"person": astronaut, "cup": open_image(coffee_photo).pixels}
+    images = {"person": astronaut, "cup": open_image(coffee_path).pixels}
     with ThreadPoolExecutor(4) as pool:
         labels = [label for _ in range(6) for label in images]
         detections = pool.map(lambda label: detect(coco_ssd, images[label], "person, cup").labels, labels)
         assert list(detections) == [(label,) for label in labels]
 
 
-def test_a_small_thing_is_found_at_a_closer_look(coco_ssd: Detector, chelsea_photo: Path) -> None:
-    cat = open_image(chelsea_photo).pixels
+def test_a_small_thing_is_found_at_a_closer_look(coco_ssd: Detector, chelsea_path: Path) -> None:
+    cat = open_image(chelsea_path).pixels
     encoded = np.full((2400, 3600, 3), (120, 150, 90), np.uint8)
     encoded[1500:1800, 2200:2651] = cat
     assert len(detect(coco_ssd, encoded, "cat")) == 0

@@ -26,11 +26,11 @@ def ours(section: str) -> list[str]:
 
 @pytest.mark.parametrize(("peer", "section"), SECTIONS, ids=[peer for peer, _ in SECTIONS])
 def test_each_call_named_beside_a_peers_runs(
-    peer: str, section: str, segmenter: Segmenter, coffee_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    peer: str, section: str, segmenter: Segmenter, coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(anymask, "load", lambda name: {"mobile-sam": segmenter}[name], raising=False)
-    shutil.copy(coffee_photo, "photo.jpg")
+    shutil.copy(coffee_path, "photo.jpg")
     cup, spoon = [170, 14, 412, 264], [315, 65, 430, 330]
     known: dict[str, Any] = {
         "anymask": anymask, "axes": Figure().subplots(), "box": cup, "boxes": [cup, spoon],

@@ -46,11 +46,11 @@ def command_lines() -> Iterator[Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, citrus_photo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a reader would be: with a photo, and files under the names that the pages use."""
     monkeypatch.chdir(tmp_path)
     for name in ("photo", "cup", "cat", "dog", "dogs", "coffee", "beach", "sofa", "fruit", "street"):
-        shutil.copy(citrus_photo, f"{name}.jpg")
+        shutil.copy(citrus_path, f"{name}.jpg")
     (tmp_path / "photos").mkdir()
     for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
                  "FastSAM-s.onnx", "best.onnx", "classes.txt", "boxes.json", "points.csv", "answer.png",
@@ -73,10 +73,10 @@ def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
 
 @pytest.mark.parametrize("page", sorted(set(PROGRAMS) - ELSEWHERE))
 def test_the_python_on_a_page_runs_from_top_to_bottom(
-    page: str, folder: Path, quick: None, segmenter: Segmenter, coffee_photo: Path
+    page: str, folder: Path, quick: None, segmenter: Segmenter, coffee_path: Path
 ) -> None:
     if page == "docs/guides/automatic.md":  # a smaller one has fewer crops and tiles
-        shutil.copy(coffee_photo, "photo.jpg")
+        shutil.copy(coffee_path, "photo.jpg")
     image = segmenter.encode("photo.jpg")
     known: dict[str, Any] = {
         "anymask": anymask, "np": np, "segmenter": segmenter, "image": image,
@@ -109,8 +109,8 @@ def test_each_command_line_is_one_that_the_command_takes(line: str, folder: Path
 
 
 @pytest.mark.parametrize(("page", "kind"), RUN.items())
-def test_the_first_command_of_a_guide_does_what_it_says(page: str, kind: str, folder: Path, coffee_photo: Path) -> None:
-    shutil.copy(coffee_photo, "photo.jpg")
+def test_the_first_command_of_a_guide_does_what_it_says(page: str, kind: str, folder: Path, coffee_path: Path) -> None:
+    shutil.copy(coffee_path, "photo.jpg")
     line = next(line for line in PAGES[page].splitlines() if line.startswith(f"anymask {kind} photo.jpg"))
     more = {"everything": ["--points-per-side", "4"]}.get(kind, [])
     words = [*shlex.split(line)[1:], "--quiet", *more]

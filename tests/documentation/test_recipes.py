@@ -24,10 +24,10 @@ RECIPES = Path(__file__).parent.parent.parent / "examples" / "recipes"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory, coffee_photo: Path, chelsea_photo: Path) -> Path:
+def photos(tmp_path_factory: pytest.TempPathFactory, coffee_path: Path, chelsea_path: Path) -> Path:
     """A folder with the cup and the cat."""
     folder = tmp_path_factory.mktemp("photos")
-    for photo in (coffee_photo, chelsea_photo):
+    for photo in (coffee_path, chelsea_path):
         shutil.copy(photo, folder)
     return folder
 
@@ -51,8 +51,8 @@ def recipe(name: str) -> ModuleType:
     return module
 
 
-def test_a_product_is_cut_out_and_centred_on_white(coffee_photo: Path, tmp_path: Path) -> None:
-    run(RECIPES / "cut_out_product.py", coffee_photo, "--box", "75,15,480,395", "--side", "300", "--out", tmp_path)
+def test_a_product_is_cut_out_and_centred_on_white(coffee_path: Path, tmp_path: Path) -> None:
+    run(RECIPES / "cut_out_product.py", coffee_path, "--box", "75,15,480,395", "--side", "300", "--out", tmp_path)
     with PIL.Image.open(tmp_path / "coffee.png") as opened:
         alpha = np.asarray(opened.getchannel("A"))
     assert 0.6 < (alpha > 127).mean() < 0.9  # an ellipse in its box fills 0.79 of it

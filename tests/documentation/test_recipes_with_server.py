@@ -25,9 +25,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_client_brings_back_a_mask_for_every_photo(
-    address: str, coffee_photo: Path, chelsea_photo: Path, coffee: EncodedImage, tmp_path: Path
+    address: str, coffee_path: Path, chelsea_path: Path, coffee: EncodedImage, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_photo), str(chelsea_photo)]
+    command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_path), str(chelsea_path)]
     done = subprocess.run(
         [*command, "--server", address, "--point", "50,50", "--out", str(tmp_path)],
         capture_output=True, text=True, timeout=120,
@@ -42,8 +42,8 @@ def test_the_client_brings_back_a_mask_for_every_photo(
         client.open(coffee.source.pixel_hash)
 
 
-def test_a_server_that_is_not_there_is_one_line(coffee_photo: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_photo), "--server", "http://127.0.0.1:9"]
+def test_a_server_that_is_not_there_is_one_line(coffee_path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_path), "--server", "http://127.0.0.1:9"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("api_client: no response from http://127.0.0.1:9")

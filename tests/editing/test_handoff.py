@@ -13,8 +13,8 @@ from anymask.io.image import open_image
 
 
 @pytest.fixture
-def photo(coffee_photo):
-    return open_image(coffee_photo)
+def photo(coffee_path):
+    return open_image(coffee_path)
 
 
 @pytest.fixture
@@ -63,11 +63,11 @@ def test_a_copy_of_the_image_in_another_format_is_the_same_image(tmp_path, photo
     paste_back(read_pair(tmp_path), tmp_path / "copy.png", tmp_path / "image.png")
 
 
-def test_another_image_or_other_proportions_are_refused(tmp_path, photo, hole, chelsea_photo):
+def test_another_image_or_other_proportions_are_refused(tmp_path, photo, hole, chelsea_path):
     write_pair(tmp_path, photo, hole)
     pair = read_pair(tmp_path)
     with pytest.raises(InputError, match="not the image"):
-        paste_back(pair, chelsea_photo, tmp_path / "image.png")
+        paste_back(pair, chelsea_path, tmp_path / "image.png")
     with pytest.raises(InputError, match="proportions"):
         paste_back(pair, photo, np.zeros((300, 900, 3), np.uint8))
 

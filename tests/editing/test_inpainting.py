@@ -31,8 +31,8 @@ class FakeInpainter:
 
 
 @pytest.fixture(scope="module")
-def image(coffee_photo):
-    return open_image(coffee_photo)
+def image(coffee_path):
+    return open_image(coffee_path)
 
 
 def block(shape, window=np.s_[120:180, 200:290]):
@@ -61,8 +61,8 @@ def test_opencv_fills_the_hole_and_nothing_else(image, method):
     sizes=st.sampled_from([Sizes(), Sizes(8), Sizes(64, 512), Sizes(64, max_side=128), Sizes(fixed=(96, 64))]),
     grow=st.floats(0, 12), feather=st.floats(0, 12), keep=st.booleans(),
 )  # fmt: skip
-def test_no_byte_changes_outside_whatever_the_inpainter_does(chelsea_photo, x, y, w, h, sizes, grow, feather, keep):
-    image = open_image(chelsea_photo)
+def test_no_byte_changes_outside_whatever_the_inpainter_does(chelsea_path, x, y, w, h, sizes, grow, feather, keep):
+    image = open_image(chelsea_path)
     mask = block(image.pixels.shape[:2], np.s_[y : y + h, x : x + w])
     inpainter = FakeInpainter(sizes)
     done = inpaint(image, mask, inpainter, grow=grow, feather=feather, keep=keep)
@@ -92,8 +92,8 @@ def test_crops_have_the_images_own_scale(image):
     assert np.array_equal(inpainter.seen[0][0], image.pixels[y0:y1, x0:x1])
 
 
-def test_beyond_a_small_image_both_image_and_mask_are_mirrored(chelsea_photo):
-    image = open_image(chelsea_photo)
+def test_beyond_a_small_image_both_image_and_mask_are_mirrored(chelsea_path):
+    image = open_image(chelsea_path)
     hole = make_inpaint_mask(block(image.pixels.shape[:2], np.s_[200:, 100:200]), 4, 4)
     inpainter = FakeInpainter(Sizes(64, 512))
     (crop,) = inpaint(image, block(image.pixels.shape[:2], np.s_[200:, 100:200]), inpainter, grow=4, feather=4).crops

@@ -130,11 +130,11 @@ def test_everything_mode_of_a_coco_dataset_with_a_crowd(tmp_path: Path, capsys: 
 
 
 def test_the_categories_of_a_dataset_are_the_text(
-    tmp_path: Path, coffee_photo: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, coffee_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cup = {"segmentation": [[172, 60, 230, 18, 330, 16, 400, 70, 410, 150, 380, 230, 320, 262, 230, 255, 180, 180]]}
     folder = coco_dataset(tmp_path / "coco", [cup], ("cup", "dog"), width=600, height=400)
-    (folder / "val" / "a.png").write_bytes(coffee_photo.read_bytes())
+    (folder / "val" / "a.png").write_bytes(coffee_path.read_bytes())
     out = ("--out", str(tmp_path / "out"))
     with_detector = ("--protocol", "text", "--with", "detector=coco-ssd", "--precision", "f32")
     assert main(["evaluate", str(folder), *with_detector, *out, "--json"]) == 0

@@ -56,14 +56,14 @@ def every_source(path: Path) -> dict[str, Any]:
     }
 
 
-def test_every_source_gives_the_same_image(chelsea_photo: Path) -> None:
-    sources = every_source(chelsea_photo)
+def test_every_source_gives_the_same_image(chelsea_path: Path) -> None:
+    sources = every_source(chelsea_path)
     hashes = {name: open_image(source).pixel_hash for name, source in sources.items()}
     assert set(hashes.values()) == {hashes["Path"]}, hashes
 
 
-def test_pixels_are_rgb_bytes_contiguous_and_read_only(chelsea_photo: Path) -> None:
-    for name, source in every_source(chelsea_photo).items():
+def test_pixels_are_rgb_bytes_contiguous_and_read_only(chelsea_path: Path) -> None:
+    for name, source in every_source(chelsea_path).items():
         pixels = open_image(source).pixels
         assert (pixels.dtype, pixels.shape) == (np.uint8, (300, 451, 3)), name
         assert pixels.flags.c_contiguous, name
@@ -71,19 +71,19 @@ def test_pixels_are_rgb_bytes_contiguous_and_read_only(chelsea_photo: Path) -> N
             pixels[0, 0, 0] = 1
 
 
-def test_the_result_says_where_it_came_from(chelsea_photo: Path) -> None:
-    image = open_image(str(chelsea_photo))
-    assert image.path == str(chelsea_photo)
-    assert image.file_sha256 == hashlib.sha256(chelsea_photo.read_bytes()).hexdigest()
+def test_the_result_says_where_it_came_from(chelsea_path: Path) -> None:
+    image = open_image(str(chelsea_path))
+    assert image.path == str(chelsea_path)
+    assert image.file_sha256 == hashlib.sha256(chelsea_path.read_bytes()).hexdigest()
     assert (image.size, image.stored_size, image.orientation, image.notes) == ((451, 300), (451, 300), 1, ())
-    from_bytes = open_image(chelsea_photo.read_bytes())
+    from_bytes = open_image(chelsea_path.read_bytes())
     assert (from_bytes.path, from_bytes.file_sha256) == (None, image.file_sha256)
     from_array = open_image(image.pixels)
     assert (from_array.path, from_array.file_sha256) == (None, None)
 
 
-def test_an_opened_image_is_returned_as_it_is(chelsea_photo: Path) -> None:
-    image = open_image(chelsea_photo)
+def test_an_opened_image_is_returned_as_it_is(chelsea_path: Path) -> None:
+    image = open_image(chelsea_path)
     assert open_image(image) is image
 
 
@@ -351,9 +351,9 @@ def test_wrong_options_are_one_line(options: dict[str, Any], says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_bgr_is_for_arrays_only(chelsea_photo: Path) -> None:
+def test_bgr_is_for_arrays_only(chelsea_path: Path) -> None:
     with pytest.raises(ImageError, match="channels='bgr' is for arrays"):
-        open_image(chelsea_photo, channels="bgr")
+        open_image(chelsea_path, channels="bgr")
 
 
 def test_a_stream_without_end_is_cut_off_at_what_the_limit_can_need() -> None:
@@ -379,9 +379,9 @@ def test_an_image_error_is_an_input_error_and_a_value_error() -> None:
     assert issubclass(ImageError, ValueError)
 
 
-def test_opening_leaves_no_file_open(tmp_path: Path, chelsea_photo: Path) -> None:
+def test_opening_leaves_no_file_open(tmp_path: Path, chelsea_path: Path) -> None:
     path = tmp_path / "photo.jpg"
-    shutil.copy(chelsea_photo, path)
+    shutil.copy(chelsea_path, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
         image = open_image(path)

@@ -259,14 +259,14 @@ def test_a_checkpoint_that_was_not_exported_is_refused_with_the_command(tmp_path
         loaded(tmp_path / "FastSAM-s.pt")
 
 
-def test_the_licence_gate_asks(tmp_path: Path, chelsea_photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_licence_gate_asks(tmp_path: Path, chelsea_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match=r"FastSAM-s\.pt, make FastSAM-s\.onnx of it with 'yolo export .*AGPL-3\.0"):
         anymask.load("fastsam-s")
     path = drawn_fastsam(tmp_path / "FastSAM-s.onnx", SEGMENTS)
     assert main(["models", "add", "fastsam-s", str(path), "--family", "fastsam", "--licence", "AGPL-3.0"]) == 0
     asked = [
         "segment",
-        str(chelsea_photo),
+        str(chelsea_path),
         "--point",
         "200,150",
         "--model",
@@ -283,10 +283,10 @@ def test_the_licence_gate_asks(tmp_path: Path, chelsea_photo: Path, capsys: pyte
 
 
 def test_everything_from_the_command_line(
-    tmp_path: Path, chelsea_photo: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, chelsea_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights.add_model("drawn", [drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS)], family="fastsam")
-    asked = ["everything", str(chelsea_photo), "--model", "drawn", "--out", str(tmp_path / "out")]
+    asked = ["everything", str(chelsea_path), "--model", "drawn", "--out", str(tmp_path / "out")]
     assert main([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert len(told["masks"]) == 5

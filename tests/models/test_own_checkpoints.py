@@ -198,11 +198,11 @@ def test_files_of_no_known_kind_are_one_clear_line(tmp_path: Path, pixels: np.nd
 
 
 def test_from_the_command_line(
-    parameters: dict[str, np.ndarray], tmp_path: Path, chelsea_photo: Path, capsys: pytest.CaptureFixture[str]
+    parameters: dict[str, np.ndarray], tmp_path: Path, chelsea_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_state_dict(tmp_path / "mine.pth", parameters)
     assert main(["models", "add", "mine", str(path), "--licence", "MIT", "--quiet"]) == 0
-    asked = ["segment", str(chelsea_photo), "--model", "mine", "--point", "200,150", "--out", str(tmp_path / "out")]
+    asked = ["segment", str(chelsea_path), "--model", "mine", "--point", "200,150", "--out", str(tmp_path / "out")]
     assert main([*asked, "--allow", "mit", "--device", "cpu"]) == 0
     assert "on cpu" in capsys.readouterr().out
     assert (tmp_path / "out" / "mask_000.png").is_file()

@@ -99,8 +99,8 @@ def test_words_give_the_masks_of_their_boxes(coffee: EncodedImage) -> None:
     assert [prompt.box.tolist() for prompt in named.prompts if prompt.box is not None] == [list(CUP), list(SPOON)]
 
 
-def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_photo: Path) -> None:
-    encoded = segmenter.encode(coffee_photo)
+def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_path: Path) -> None:
+    encoded = segmenter.encode(coffee_path)
     asked = []
     decode = encoded.decode
     encoded.decode = lambda prompts: asked.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
@@ -121,14 +121,14 @@ def test_nothing_found_is_a_result_that_every_format_takes(pipeline: GroundedSeg
     assert result.draw().size == (90, 60)
 
 
-def test_nothing_is_encoded_where_nothing_is_found(segmenter: Segmenter, coffee_photo: Path) -> None:
+def test_nothing_is_encoded_where_nothing_is_found(segmenter: Segmenter, coffee_path: Path) -> None:
     class Blind(Segmenter):
         def encode(self, *arguments: Any, **options: Any) -> EncodedImage:
             raise AssertionError("encoded a picture without anything in it")
 
     blind = Blind.__new__(Blind)
     blind.__dict__.update(segmenter.__dict__)
-    assert len(GroundedSegmenter(blind, FakeDetector([]))(coffee_photo, "dog")) == 0
+    assert len(GroundedSegmenter(blind, FakeDetector([]))(coffee_path, "dog")) == 0
 
 
 def test_two_boxes_of_one_object_give_one_mask(segmenter: Segmenter, coffee: EncodedImage) -> None:
@@ -173,20 +173,20 @@ def test_labels_reach_supervision(coffee: EncodedImage) -> None:
 
 
 def test_many_pictures_are_answered_in_order(
-    pipeline: GroundedSegmenter, coffee_photo: Path, chelsea_photo: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: GroundedSegmenter, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anymask.prediction.grounded._BATCH", 2)
 
     def photos() -> Iterator[Path]:
-        yield from (coffee_photo, chelsea_photo, coffee_photo)
+        yield from (coffee_path, chelsea_path, coffee_path)
 
     results = list(pipeline.many(photos(), "cat, cup"))
     assert [[mask.label for mask in result] for result in results] == [["cup"], ["cat"], ["cup"]]
     assert iou(results[0][0], results[2][0]) > 0.999
 
 
-def test_threads_share_a_pipeline(pipeline: GroundedSegmenter, coffee_photo: Path, chelsea_photo: Path) -> None:
-    photos = [coffee_photo, chelsea_photo] * 2
+def test_threads_share_a_pipeline(pipeline: GroundedSegmenter, coffee_path: Path, chelsea_path: Path) -> None:
+    photos = [coffee_path, chelsea_path] * 2
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda photo: pipeline(photo, "cat, cup"), photos))
     assert [result[0].label for result in results] == ["cup", "cat"] * 2
@@ -194,11 +194,11 @@ def test_threads_share_a_pipeline(pipeline: GroundedSegmenter, coffee_photo: Pat
 
 
 def test_a_turned_phone_photo_gives_the_mask_turned(
-    pipeline: GroundedSegmenter, coffee_photo: Path, tmp_path: Path
+    pipeline: GroundedSegmenter, coffee_path: Path, tmp_path: Path
 ) -> None:
     import PIL.Image
 
-    with PIL.Image.open(coffee_photo) as photo:
+    with PIL.Image.open(coffee_path) as photo:
         exif = PIL.Image.Exif()
         exif[0x0112] = 6
         photo.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
@@ -216,18 +216,16 @@ class FakeLookAlikes(FakeDetector):
         return detections([(label, 0.9, CUP), (label, 0.8, SPOON)])
 
 
-def test_more_things_like_the_one_in_a_box(segmenter: Segmenter, coffee_photo: Path) -> None:
+def test_more_things_like_the_one_in_a_box(segmenter: Segmenter, coffee_path: Path) -> None:
     detector = FakeLookAlikes([])
-    result = GroundedSegmenter(segmenter, detector).find_similar(
-        coffee_photo, [170, 14.4, 411.6, 240], label="crockery"
-    )
+    result = GroundedSegmenter(segmenter, detector).find_similar(coffee_path, [170, 14.4, 411.6, 240], label="crockery")
     assert [mask.label for mask in result] == ["crockery", "crockery"]
     assert detector.seen == ((226, 242, 3), 0.6)
 
 
-def test_a_detector_for_words_cannot_look_for_crops(pipeline: GroundedSegmenter, coffee_photo: Path) -> None:
+def test_a_detector_for_words_cannot_look_for_crops(pipeline: GroundedSegmenter, coffee_path: Path) -> None:
     with pytest.raises(PromptError, match="coco-ssd takes text only; owlv2-base and owlvit-base"):
-        pipeline.find_similar(coffee_photo, CUP)
+        pipeline.find_similar(coffee_path, CUP)
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,9 @@ def test_a_prompt_log_makes_several_named_masks(coffee: EncodedImage, tmp_path: 
     assert [mask.prompt_index for mask in result] == [0, 1]
 
 
-def test_the_command_line_follows_steps(coffee: EncodedImage, coffee_photo: Path, tmp_path: Path, capsys) -> None:
+def test_the_command_line_follows_steps(coffee: EncodedImage, coffee_path: Path, tmp_path: Path, capsys) -> None:
     steps = [SAUCER, SPOON, {"brush": [[5, 5]], "size": 9}]
-    command = ["segment", str(coffee_photo), "--prompt-log", json.dumps(steps), "--precision", "f32", "--threads", "2"]
+    command = ["segment", str(coffee_path), "--prompt-log", json.dumps(steps), "--precision", "f32", "--threads", "2"]
     assert main([*command, "--out", str(tmp_path), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["masks"][0]["rle"] == follow(coffee, steps).rle
@@ -142,9 +142,9 @@ def test_the_command_line_follows_steps(coffee: EncodedImage, coffee_photo: Path
 @pytest.mark.parametrize("steps", ["", "{", "[1]", "@missing.json", '{"objects": [3]}', '[{"point": [-1, 0]}]',
                                    '{"objects": [{"steps": [{"point": [9, 9]}], "name": NaN}]}'])  # fmt: skip
 def test_the_command_line_refuses_bad_steps_with_one_line(
-    coffee_photo: Path, tmp_path: Path, steps: str, capsys
+    coffee_path: Path, tmp_path: Path, steps: str, capsys
 ) -> None:
-    assert main(["segment", str(coffee_photo), "--prompt-log", steps, "--out", str(tmp_path)]) == 2
+    assert main(["segment", str(coffee_path), "--prompt-log", steps, "--out", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 

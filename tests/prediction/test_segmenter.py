@@ -91,24 +91,24 @@ class TestBatches:
 
 class TestFrames:
     @pytest.mark.parametrize(("size", "click"), [((1920, 1200), (960, 690)), ((333, 1999), (166, 1150))])
-    def test_a_click_lies_in_its_mask_whatever_the_shape_of_the_picture(self, segmenter, coffee_photo, size, click):
+    def test_a_click_lies_in_its_mask_whatever_the_shape_of_the_picture(self, segmenter, coffee_path, size, click):
         """T4: clicks scaled by another rule than the picture.
 
         https://github.com/cvat-ai/cvat/issues/8610
         """
-        encoded = segmenter.encode(photo_of_size(coffee_photo, size))
+        encoded = segmenter.encode(photo_of_size(coffee_path, size))
         mask = encoded.segment(points=[click])[0]
         assert mask.array.shape == (size[1], size[0])
         assert mask.array[click[1], click[0]]
         assert mask.follows_prompt
 
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_a_rotated_phone_photo_gives_the_same_mask(self, segmenter, coffee, coffee_photo, orientation):
+    def test_a_rotated_phone_photo_gives_the_same_mask(self, segmenter, coffee, coffee_path, orientation):
         """T5, T6: the same displayed picture, stored in any of the eight ways, answers alike.
 
         https://github.com/CVHub520/X-AnyLabeling/issues/447
         """
-        upright = PIL.Image.open(coffee_photo).convert("RGB")
+        upright = PIL.Image.open(coffee_path).convert("RGB")
         turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # how to store it, so that displaying turns it back
         stored = upright if orientation == 1 else upright.transpose(PIL.Image.Transpose(turns[orientation]))
         exif = PIL.Image.Exif()
@@ -212,9 +212,9 @@ class TestSegment:
 
 
 class TestState:
-    def test_ten_threads_get_what_one_thread_gets(self, encoding_segmenter, coffee_photo):
+    def test_ten_threads_get_what_one_thread_gets(self, encoding_segmenter, coffee_path):
         """Complaint 25: a predictor that remembers its picture answers about another one's."""
-        pictures = [np.roll(photo_of_size(coffee_photo, (300, 200)), 60 * i, axis=1) for i in range(3)]
+        pictures = [np.roll(photo_of_size(coffee_path, (300, 200)), 60 * i, axis=1) for i in range(3)]
         points = [(60 * i + 20, 100) for i in range(3)]
         encoded_images = [encoding_segmenter.encode(picture) for picture in pictures]
         alone = [encoded.predict(points=[p]) for encoded, p in zip(encoded_images, points, strict=True)]
@@ -233,22 +233,22 @@ class TestState:
         with pytest.raises(ValueError, match="read-only"):
             coffee.tokens[0, 0] = 0
 
-    def test_a_second_process_prompts_a_known_photo_without_the_encoder(self, coffee_photo, tmp_path, monkeypatch):
+    def test_a_second_process_prompts_a_known_photo_without_the_encoder(self, coffee_path, tmp_path, monkeypatch):
         monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path))
         monkeypatch.setattr("anymask.prediction.segmenter.ensure", lambda entry, **_: _real_weights(entry))
-        first = anymask.load("mobile-sam", precision="f32", threads=2).encode(coffee_photo)
+        first = anymask.load("mobile-sam", precision="f32", threads=2).encode(coffee_path)
         second_segmenter = anymask.load("mobile-sam", precision="f32", threads=2)
 
         def no_encoder(pixels):
             raise AssertionError("the encoder ran although the embedding is in the store")
 
         monkeypatch.setattr(second_segmenter.network, "encode", no_encoder)
-        second = second_segmenter.encode(coffee_photo)
+        second = second_segmenter.encode(coffee_path)
         assert np.array_equal(first.embedding, second.embedding)
         assert np.array_equal(first.segment(points=[CUP])[0].array, second.segment(points=[CUP])[0].array)
 
-    def test_turned_by_one_pixel_is_another_photo_to_the_store(self, coffee_photo):
-        pixels = photo_of_size(coffee_photo, (600, 400))
+    def test_turned_by_one_pixel_is_another_photo_to_the_store(self, coffee_path):
+        pixels = photo_of_size(coffee_path, (600, 400))
         assert anymask.open_image(pixels).pixel_hash != anymask.open_image(np.roll(pixels, 1, axis=0)).pixel_hash
         assert anymask.open_image(pixels).pixel_hash != anymask.open_image(pixels.reshape(600, 400, 3)).pixel_hash
 
@@ -261,7 +261,7 @@ def _real_weights(entry):
 WEIGHTS = list(anymask.weights.ensure("mobile-sam").values())
 
 
-def test_what_builds_graphs_is_not_loaded_when_they_come_from_the_cache(coffee, coffee_photo):
+def test_what_builds_graphs_is_not_loaded_when_they_come_from_the_cache(coffee, coffee_path):
     """It would add a fifth of a second to every command."""
     coffee.predict(points=[(300, 200)])  # the fixture's graphs are in the cache now
     code = (
@@ -270,7 +270,7 @@ def test_what_builds_graphs_is_not_loaded_when_they_come_from_the_cache(coffee, 
         "encoded.predict(points=[(300, 200)])\n"
         "print([name for name in ('onnx', 'spox') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(coffee_photo)], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, str(coffee_path)], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 
 

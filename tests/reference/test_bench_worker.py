@@ -18,13 +18,13 @@ from tests.support.model_files import encoder_and_decoder
 pytestmark = pytest.mark.reference
 
 
-def test_the_official_worker_gives_the_masks_of_the_library(coffee_photo: Path, tmp_path: Path) -> None:
+def test_the_official_worker_gives_the_masks_of_the_library(coffee_path: Path, tmp_path: Path) -> None:
     environment = Environment(str(tmp_path), sys.executable, 0, {})
     files = weight_files("parameters", *encoder_and_decoder(), tmp_path)
-    encoded = anymask.load("mobile-sam", precision="f32", store=False).encode(coffee_photo)
+    encoded = anymask.load("mobile-sam", precision="f32", store=False).encode(coffee_path)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with Worker(environment.command("official"), variables, tmp_path) as worker:
-        worker.ask("load", photo=str(coffee_photo), folder=str(tmp_path), threads=2, **files)
+        worker.ask("load", photo=str(coffee_path), folder=str(tmp_path), threads=2, **files)
         worker.ask("encode")
         click = worker.ask("click", keep=True, point=[110, 300])
         boxes = worker.ask("boxes", keep=True, boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])

@@ -86,8 +86,8 @@ def test_the_pipeline_says_what_sizes_it_takes(inpainter):
     assert inpainter.sizes.max_side == 3 * SIDE
 
 
-def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_photo):
-    photo = open_image(coffee_photo)
+def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_path):
+    photo = open_image(coffee_path)
     mask = spoon(photo)
     done = inpaint(photo, mask, inpainter)
     weights = done.hole.inside((0, 0, *photo.size))
@@ -96,11 +96,11 @@ def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_photo
     assert all(crop.size[0] % 64 == crop.size[1] % 64 == 0 for crop in done.crops)
 
 
-def test_the_answer_is_the_pipelines_own(inpainter, model, coffee_photo):
+def test_the_answer_is_the_pipelines_own(inpainter, model, coffee_path):
     """The same crop and mask given to diffusers directly give the same picture."""
     import torch
 
-    photo = open_image(coffee_photo)
+    photo = open_image(coffee_path)
     crop = np.ascontiguousarray(photo.pixels[128:256, 256:448])
     hole = np.zeros(crop.shape[:2], bool)
     hole[40:80, 50:120] = True
@@ -120,8 +120,8 @@ def test_the_answer_is_the_pipelines_own(inpainter, model, coffee_photo):
     assert np.abs(inpainter(crop, hole).astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_a_seed_gives_the_answer_again_and_the_prompt_matters(model, coffee_photo):
-    photo = open_image(coffee_photo)
+def test_a_seed_gives_the_answer_again_and_the_prompt_matters(model, coffee_path):
+    photo = open_image(coffee_path)
     mask = spoon(photo)
     asked = {"model": str(model), "steps": 2, "device": "cpu", "threads": 2}
     first = inpaint(photo, mask, "diffusers", prompt="a cat", seed=3, **asked).pixels
@@ -131,15 +131,15 @@ def test_a_seed_gives_the_answer_again_and_the_prompt_matters(model, coffee_phot
     assert not np.array_equal(first, other)
 
 
-def test_the_command_line_runs_it(model, coffee_photo, tmp_path, capsys):
+def test_the_command_line_runs_it(model, coffee_path, tmp_path, capsys):
     mask = tmp_path / "mask.png"
-    PIL.Image.fromarray(spoon(open_image(coffee_photo))).convert("L").save(mask)
+    PIL.Image.fromarray(spoon(open_image(coffee_path))).convert("L").save(mask)
     out = tmp_path / "cat.png"
     how = ["--method", "diffusers", "--model", str(model), "--prompt", "a cat", "--denoising-steps", "2", "--seed", "1"]
-    assert main(["inpaint", str(coffee_photo), "--mask", str(mask), *how, "--json", "--out", str(out)]) == 0
+    assert main(["inpaint", str(coffee_path), "--mask", str(mask), *how, "--json", "--out", str(out)]) == 0
     record = json.loads(capsys.readouterr().out)["inpainted"]
     x0, y0, x1, y1 = record["hole"]
-    before, after = open_image(coffee_photo).pixels, np.asarray(PIL.Image.open(out))
+    before, after = open_image(coffee_path).pixels, np.asarray(PIL.Image.open(out))
     outside = np.ones(before.shape[:2], bool)
     outside[y0:y1, x0:x1] = False
     assert np.array_equal(before[outside], after[outside])

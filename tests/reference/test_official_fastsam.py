@@ -44,9 +44,9 @@ def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pictures(coffee_photo: Path) -> dict[str, np.ndarray]:
+def pictures(coffee_path: Path) -> dict[str, np.ndarray]:
     """Of both orientations, and of sizes that put the photo at whole, half and quarter cells of the prototypes."""
-    wide = read_pixels(coffee_photo)
+    wide = read_pixels(coffee_path)
     changes = {"landscape": wide, "portrait": np.rot90(wide), "odd": wide[7:300, 3:502], "square": wide[:400, :400]}
     return {name: np.ascontiguousarray(pixels) for name, pixels in changes.items()}
 

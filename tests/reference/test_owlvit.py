@@ -69,9 +69,9 @@ def detectors(exports: Any) -> Detectors:
 
 
 @pytest.fixture(params=["wide", "tall", "tiny"])
-def picture(request: pytest.FixtureRequest, coffee_photo: Path) -> NDArray[np.uint8]:
+def picture(request: pytest.FixtureRequest, coffee_path: Path) -> NDArray[np.uint8]:
     """Pictures that shrink, stand upright, and grow when the network's square is made of them."""
-    pixels = open_image(coffee_photo).pixels
+    pixels = open_image(coffee_path).pixels
     changes = {"wide": pixels, "tall": np.rot90(pixels), "tiny": pixels[10:100, 200:290]}
     return np.ascontiguousarray(changes[request.param])
 
@@ -134,8 +134,8 @@ def test_looking_for_a_crop_agrees_with_transformers(
     np.testing.assert_allclose(patches.scores(detector.embed_image(crop)[None])[:, 0], scores, atol=SCORES_WITHIN)
 
 
-def test_without_objectness_owlv2_looks_for_a_crop_as_owlvit_does(detectors: Detectors, coffee_photo: Path) -> None:
-    pixels = open_image(coffee_photo).pixels
+def test_without_objectness_owlv2_looks_for_a_crop_as_owlvit_does(detectors: Detectors, coffee_path: Path) -> None:
+    pixels = open_image(coffee_path).pixels
     found = detectors("owlv2").find_similar(pixels, pixels[20:240, 170:420], threshold=0.5)
     assert len(found) > 0
     assert (found.scores >= 0.5).all()
@@ -143,9 +143,9 @@ def test_without_objectness_owlv2_looks_for_a_crop_as_owlvit_does(detectors: Det
 
 
 def test_a_picture_alone_in_a_batch_and_many_phrases_at_once_change_nothing(
-    detectors: Detectors, coffee_photo: Path, chelsea_photo: Path
+    detectors: Detectors, coffee_path: Path, chelsea_path: Path
 ) -> None:
-    pictures = [open_image(photo).pixels for photo in (coffee_photo, chelsea_photo)]
+    pictures = [open_image(photo).pixels for photo in (coffee_path, chelsea_path)]
     detector = detectors("owlv2")
     phrases = [f"thing {i}" for i in range(500)]
     together = detector.detect(pictures, phrases, 0.0)
@@ -177,7 +177,7 @@ def test_templates_without_a_place_for_the_phrase_are_refused(exports: Any, temp
 
 
 def test_files_added_by_the_user_become_the_detector_that_auto_takes(
-    exports: Any, coffee_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exports: Any, coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANYMASK_DATA", str(tmp_path))
     files = exports("owlv2")
@@ -185,12 +185,12 @@ def test_files_added_by_the_user_become_the_detector_that_auto_takes(
     assert auto_detector().name == "owlv2-base"
     detector = load_detector(precision="f32")
     assert (detector.name, detector.precision) == ("owlv2-base", "f32")
-    found = detect(detector, open_image(coffee_photo).pixels, "a red cup", DetectionOptions(max_per_label=3))
+    found = detect(detector, open_image(coffee_path).pixels, "a red cup", DetectionOptions(max_per_label=3))
     assert len(found) <= 3
     assert set(found.labels) <= {"a red cup"}
 
 
-def test_other_onnx_files_are_refused_with_what_is_missing(exports: Any, tmp_path: Path, coffee_photo: Path) -> None:
+def test_other_onnx_files_are_refused_with_what_is_missing(exports: Any, tmp_path: Path, coffee_path: Path) -> None:
     import onnx
 
     model = onnx.load(exports("owlvit")["model.onnx"])
@@ -199,4 +199,4 @@ def test_other_onnx_files_are_refused_with_what_is_missing(exports: Any, tmp_pat
     files = {**exports("owlvit"), "model.onnx": tmp_path / "model.onnx"}
     detector = OwlVit(files, "key", load_engine(), "owlvit")
     with pytest.raises(ModelError, match="has no text_embeds: an OWL-ViT or OWLv2 export"):
-        detector.detect([open_image(coffee_photo).pixels], ["cup"], 0.1)
+        detector.detect([open_image(coffee_path).pixels], ["cup"], 0.1)

@@ -49,9 +49,9 @@ def api(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def coffee_id(api: TestClient, coffee_photo: Path) -> str:
+def coffee_id(api: TestClient, coffee_path: Path) -> str:
     """The cup and the spoon, brought to `api` and encoded."""
-    id: str = bring(api, coffee_photo).json()["id"]
+    id: str = bring(api, coffee_path).json()["id"]
     assert api.get(f"/v1/images/{id}", params={"wait": 30}).json()["encoded"]
     return id
 

@@ -99,8 +99,8 @@ def test_what_is_no_image_is_rejected(api: TestClient, content: bytes) -> None:
     assert is_problem(bring(api, content), 415, "not-a-picture")
 
 
-def test_truncated_image_is_rejected(api: TestClient, coffee_photo: Path) -> None:
-    assert is_problem(bring(api, coffee_photo.read_bytes()[:9000]), 415, "not-a-picture")
+def test_truncated_image_is_rejected(api: TestClient, coffee_path: Path) -> None:
+    assert is_problem(bring(api, coffee_path.read_bytes()[:9000]), 415, "not-a-picture")
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_many_parts_are_rejected(api: TestClient) -> None:
 
 @pytest.mark.parametrize("name", ["../../../../tmp/evil.jpg", "/etc/passwd", "..\\..\\evil", "\0", "a" * 5000])
 def test_file_names_of_clients_touch_no_path(
-    application: Application, tmp_path: Path, coffee_photo: Path, name: str
+    application: Application, tmp_path: Path, coffee_path: Path, name: str
 ) -> None:
     api = application()
     before = {path for path in tmp_path.parent.rglob("*") if "data" not in path.parts}
-    response = api.post("/v1/images", files={"file": (name, coffee_photo.read_bytes())})
+    response = api.post("/v1/images", files={"file": (name, coffee_path.read_bytes())})
     assert response.status_code in (201, 400)
     written = {path.relative_to(tmp_path / "data") for path in (tmp_path / "data").rglob("*") if path.is_file()}
     if response.status_code == 201:
@@ -204,9 +204,9 @@ def test_broken_json_is_rejected(api: TestClient, coffee_id: str, content: bytes
         assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_too_many_prompts_and_points_are_rejected(application: Application, coffee_photo: Path) -> None:
+def test_too_many_prompts_and_points_are_rejected(application: Application, coffee_path: Path) -> None:
     api = application(prompts=3, points=5)
-    id = bring(api, coffee_photo).json()["id"]
+    id = bring(api, coffee_path).json()["id"]
     path = f"/v1/images/{id}/segment"
     assert api.post(path, json={"prompts": SAUCER["prompts"] * 3}).status_code == 200
     assert is_problem(api.post(path, json={"prompts": SAUCER["prompts"] * 4}), 422, "too-many-prompts")
@@ -240,8 +240,8 @@ def test_bodies_over_the_limit_are_rejected_with_and_without_a_length(applicatio
     assert is_problem(api.post(path, json={"prompts": "x" * 11_000}), 413, "body-too-large")
 
 
-def test_image_larger_than_the_limit_is_rejected(application: Application, coffee_photo: Path) -> None:
-    assert is_problem(bring(application(pixels=1000), coffee_photo), 413, "too-many-pixels")
+def test_image_larger_than_the_limit_is_rejected(application: Application, coffee_path: Path) -> None:
+    assert is_problem(bring(application(pixels=1000), coffee_path), 413, "too-many-pixels")
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +323,7 @@ def test_what_is_no_http_gets_a_4xx_or_nothing(impatient: str, request_text: byt
     assert not response or response.split(b" ")[1].startswith(b"4")
 
 
-def test_client_that_hangs_up_in_the_middle_leaves_the_server_well(impatient: str, coffee_photo: Path) -> None:
+def test_client_that_hangs_up_in_the_middle_leaves_the_server_well(impatient: str, coffee_path: Path) -> None:
     for _ in range(5):
         with connect(impatient) as line:
             line.sendall(b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nabc")

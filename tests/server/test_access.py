@@ -76,7 +76,7 @@ def test_page_and_signs_of_life_need_no_token(application: Application) -> None:
         assert api.get(path).status_code == 200
 
 
-def test_other_sites_pages_are_rejected(application: Application, coffee_photo: Path) -> None:
+def test_other_sites_pages_are_rejected(application: Application, coffee_path: Path) -> None:
     api = application()
     for headers in (
         {"Origin": "https://evil.example"},
@@ -85,7 +85,7 @@ def test_other_sites_pages_are_rejected(application: Application, coffee_photo: 
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ):
-        response = api.post("/v1/images", files={"file": ("a", coffee_photo.read_bytes())}, headers=headers)
+        response = api.post("/v1/images", files={"file": ("a", coffee_path.read_bytes())}, headers=headers)
         assert response.status_code == 403, headers
         assert api.get("/v1/models", headers=headers).status_code == 403
     assert api.get("/v1/models", headers={"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}).is_success
@@ -196,9 +196,9 @@ class Pictures(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def pictures(coffee_photo: Path) -> Iterator[int]:
+def pictures(coffee_path: Path) -> Iterator[int]:
     """The port of a web server that stands in for the internet."""
-    Pictures.photo, Pictures.asked = coffee_photo.read_bytes(), []
+    Pictures.photo, Pictures.asked = coffee_path.read_bytes(), []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
@@ -272,7 +272,7 @@ def test_endless_redirects_and_large_responses_end(pictures: int) -> None:
 
 
 def test_fetched_image_is_like_an_uploaded_one(
-    application: Application, pictures: int, coffee_photo: Path, monkeypatch: pytest.MonkeyPatch
+    application: Application, pictures: int, coffee_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import anymask.server.url_fetch as urls
 
@@ -283,7 +283,7 @@ def test_fetched_image_is_like_an_uploaded_one(
     monkeypatch.setattr(urls, "fetch_image", stand_in)
     api = application(allow_urls=True)
     response = api.post("/v1/images", json={"url": f"http://photos.example:{pictures}/photo"})
-    assert response.json()["id"] == bring(api, coffee_photo).json()["id"]
+    assert response.json()["id"] == bring(api, coffee_path).json()["id"]
 
 
 def test_no_route_works_without_the_token_but_those_that_need_none(application: Application) -> None:

@@ -30,8 +30,8 @@ def client(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="module")
-def remote(client: Client, coffee_photo: Path) -> RemoteImage:
-    return client.encode(coffee_photo)
+def remote(client: Client, coffee_path: Path) -> RemoteImage:
+    return client.encode(coffee_path)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_token_is_sent(segmenter: Segmenter, tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.slow
 def test_many_clients_get_the_masks_of_one(
-    client: Client, segmenter: Segmenter, coffee_photo: Path, chelsea_photo: Path
+    client: Client, segmenter: Segmenter, coffee_path: Path, chelsea_path: Path
 ) -> None:
     """Eight clients, two images, 64 requests side by side; each mask equals that of the library alone."""
     random = np.random.default_rng(0)
     expected = []
-    for photo in (coffee_photo, chelsea_photo):
+    for photo in (coffee_path, chelsea_path):
         encoded = segmenter.encode(photo)
         for x, y in random.uniform((5, 5), (440, 290), (4, 2)).round(1).tolist():
             first = encoded.segment(points=[(x, y)])[0]
@@ -165,7 +165,7 @@ def test_many_clients_get_the_masks_of_one(
 
     def work(number: int) -> int:
         with Client(str(client.address)) as own:
-            encoded_images = {photo: own.encode(photo) for photo in (coffee_photo, chelsea_photo)}
+            encoded_images = {photo: own.encode(photo) for photo in (coffee_path, chelsea_path)}
             order = np.random.default_rng(number).integers(0, len(expected), 4)
             for photo, point, rle, then, second in (expected[each] for each in order):
                 first = encoded_images[photo].segment(points=[point])[0]

@@ -137,9 +137,9 @@ def test_jobs_per_client_and_of_all_are_limited(tmp_path: Path) -> None:
     asyncio.run(limited())
 
 
-def test_time_of_a_job_is_limited(application: Application, coffee_photo: Path) -> None:
+def test_time_of_a_job_is_limited(application: Application, coffee_path: Path) -> None:
     api = application(job_seconds=0.5)
-    job = start(api, bring(api, coffee_photo).json()["id"], sampling="grid")
+    job = start(api, bring(api, coffee_path).json()["id"], sampling="grid")
     ended = events(api, job["events"])[-1][2]
     assert ended["state"] == "done"
     assert ended["result"]["skipped"].startswith("out of time")

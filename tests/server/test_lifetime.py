@@ -32,9 +32,9 @@ def flat(colour: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_same_pixels_have_the_same_id_and_an_expiry(application: Application, coffee_photo: Path) -> None:
+def test_same_pixels_have_the_same_id_and_an_expiry(application: Application, coffee_path: Path) -> None:
     api = application()
-    first, second = bring(api, coffee_photo), bring(api, coffee_photo)
+    first, second = bring(api, coffee_path), bring(api, coffee_path)
     assert first.status_code == second.status_code == 201
     assert first.json()["id"] == second.json()["id"]
     assert first.headers["location"] == f"/v1/images/{first.json()['id']}"
@@ -87,11 +87,11 @@ def test_disk_is_limited(application: Application) -> None:
 
 
 def test_memory_of_images_and_masks_is_bounded_and_masks_stay_the_same(
-    application: Application, coffee_photo: Path, chelsea_photo: Path
+    application: Application, coffee_path: Path, chelsea_path: Path
 ) -> None:
     api = application(encoded_image_bytes=1, mask_bytes=400_000)
     service = api.app.state.service  # type: ignore[attr-defined]
-    ids = [bring(api, photo).json()["id"] for photo in (coffee_photo, chelsea_photo)]
+    ids = [bring(api, photo).json()["id"] for photo in (coffee_path, chelsea_path)]
     first = api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0]
     for x in range(100, 140, 10):
         api.post(f"/v1/images/{ids[1]}/segment", json={"prompts": [{"points": [[x, 90]]}]})
@@ -101,12 +101,12 @@ def test_memory_of_images_and_masks_is_bounded_and_masks_stay_the_same(
     assert api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0] == first
 
 
-def test_displayed_image_is_upright_and_of_the_size_of_prompts(application: Application, coffee_photo: Path) -> None:
+def test_displayed_image_is_upright_and_of_the_size_of_prompts(application: Application, coffee_path: Path) -> None:
     api = application()
     turned = io.BytesIO()
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
-    PIL.Image.open(coffee_photo).save(turned, "jpeg", exif=exif, quality=95)
+    PIL.Image.open(coffee_path).save(turned, "jpeg", exif=exif, quality=95)
     response = bring(api, turned.getvalue()).json()
     assert (response["width"], response["height"]) == (400, 600)
     path = f"/v1/images/{response['id']}/picture"
@@ -117,10 +117,10 @@ def test_displayed_image_is_upright_and_of_the_size_of_prompts(application: Appl
     assert api.get(path, params={"max_side": 150}, headers={"If-None-Match": small.headers["etag"]}).status_code == 304
 
 
-def test_state_and_image_survive_a_restart(application: Application, tmp_path: Path, coffee_photo: Path) -> None:
+def test_state_and_image_survive_a_restart(application: Application, tmp_path: Path, coffee_path: Path) -> None:
     folder = tmp_path / "kept"
     before = application(folder=folder)
-    id = bring(before, coffee_photo).json()["id"]
+    id = bring(before, coffee_path).json()["id"]
     mask = before.post(f"/v1/images/{id}/segment", json=SAUCER).json()["masks"][0]
     path, mine = f"/v1/images/{id}/state", {"session": "abcdefgh1234"}
     assert before.get(path, params=mine).status_code == 404
@@ -174,12 +174,12 @@ def test_listeners_are_limited(application: Application) -> None:
     assert (response.status_code, response.json()["type"]) == (429, "urn:anymask:problem:too-many-streams")
 
 
-def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_path: Path, coffee_photo: Path) -> None:
+def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_path: Path, coffee_path: Path) -> None:
     with (
         listening(segmenter, ServerSettings(tmp_path, Limits(waiting=1), workers=1)) as address,
         httpx.Client(base_url=address, timeout=60) as client,
     ):
-        id = bring(client, coffee_photo).json()["id"]
+        id = bring(client, coffee_path).json()["id"]
         client.get(f"/v1/images/{id}", params={"wait": 20})
         many = {"prompts": SAUCER["prompts"] * 16}
         with ThreadPoolExecutor(12) as pool:
@@ -192,21 +192,21 @@ def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_
         assert len({str(response.json()["masks"]) for response in answers if response.status_code == 200}) == 1
 
 
-def test_time_of_a_request_is_limited(application: Application, coffee_photo: Path) -> None:
+def test_time_of_a_request_is_limited(application: Application, coffee_path: Path) -> None:
     api = application(request_seconds=0.001)
     service = api.app.state.service  # type: ignore[attr-defined]
-    photo = service.images.add(coffee_photo.read_bytes(), "ann")
+    photo = service.images.add(coffee_path.read_bytes(), "ann")
     response = api.post(f"/v1/images/{photo.id}/segment", json=SAUCER)
     assert (response.status_code, response.json()["type"]) == (408, "urn:anymask:problem:out-of-time")
 
 
 @pytest.mark.slow
 def test_sigterm_finishes_requests_and_tells_jobs_that_they_were_stopped(
-    start_server: Callable[..., ServerProcess], coffee_photo: Path
+    start_server: Callable[..., ServerProcess], coffee_path: Path
 ) -> None:
     server = start_server()
     with httpx.Client(base_url=server.address, timeout=60) as client:
-        id = bring(client, coffee_photo).json()["id"]
+        id = bring(client, coffee_path).json()["id"]
         job = client.post(f"/v1/images/{id}/everything", json={"sampling": "grid", "points_per_side": 64}).json()
         told: list[str] = []
 

@@ -60,8 +60,8 @@ def test_a_mask_that_no_model_made_has_no_probabilities():
     assert Mask.from_array(np.ones((4, 5), bool)).probabilities is None
 
 
-def test_soft_masks_on_the_command_line_are_removed_without_the_option(coffee_photo, tmp_path):
-    asked = ["segment", str(coffee_photo), "--box", "170,14,412,264", "--out", str(tmp_path), "--quiet"]
+def test_soft_masks_on_the_command_line_are_removed_without_the_option(coffee_path, tmp_path):
+    asked = ["segment", str(coffee_path), "--box", "170,14,412,264", "--out", str(tmp_path), "--quiet"]
     assert main([*asked, "--soft"]) == 0
     soft, mask = (np.asarray(PIL.Image.open(tmp_path / f"{name}_000.png")) for name in ("soft", "mask"))
     assert np.array_equal(soft >= 128, mask == 255)
