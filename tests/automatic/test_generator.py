@@ -1,4 +1,4 @@
-"""Everything mode: thresholds, order of asking and budgets on made-up answers, and the real model on a small grid."""
+"""Thresholds, sampling and budgets of mask generation on fake models, and the real model on a small grid."""
 
 import time
 from types import SimpleNamespace
@@ -26,14 +26,14 @@ FRAME = ResizeLongestSide(256, 128)
 
 
 def squares(*corners, height=10.0):
-    """Logits of axis-aligned squares (x, y, side) in a 256×128 photo, one cell per pixel."""
+    """Logits of axis-aligned squares (x, y, side) in a 256×128 image, one cell per pixel."""
     logits = np.full((len(corners), 1, 256, 256), -height, np.float32)
     for image, (x, y, side) in zip(logits, corners, strict=True):
         image[0, y : y + side, x : x + side] = height
     return logits
 
 
-def answers_of(*corners, scores=None):
+def masks_of(*corners, scores=None):
     logits = squares(*corners)
     scores = np.full((len(corners), 1), 0.95, np.float32) if scores is None else np.array(scores, np.float32)[:, None]
     points = np.array([(x + side / 2, y + side / 2) for x, y, side in corners], np.float64).reshape(-1, 2)
@@ -41,14 +41,14 @@ def answers_of(*corners, scores=None):
 
 
 class FakeModel:
-    """Knows where the objects are: answers a point with the square it lies in, or with an empty mask."""
+    """Decodes a point as the square object it lies in, or as an empty mask."""
 
     def __init__(self, corners):
         self.corners = corners
-        self.asked = []
+        self.prompted = []
 
     def __call__(self, points):
-        self.asked.extend(map(tuple, points))
+        self.prompted.extend(map(tuple, points))
         logits = np.full((len(points), 4, 256, 256), -10, np.float32)
         scores = np.full((len(points), 4), 0.1, np.float32)
         for image, score, (px, py) in zip(logits, scores, points, strict=True):
@@ -73,7 +73,7 @@ def search(model, budget=None, **options):
 
 @pytest.mark.parametrize("method", ["grid", "adaptive"])
 @pytest.mark.parametrize("parallel_requests", [2, 3, 16])
-def test_a_batch_asked_in_parts_at_once_answers_as_one(method, parallel_requests):
+def test_a_batch_decoded_in_parts_at_once_has_the_same_masks(method, parallel_requests):
     embedding = np.random.default_rng(0).standard_normal((1, 4096, 256)).astype(np.float32)
     corners = [(8 * i, 10 + 3 * i, 7 + i) for i in range(25)]
     generator = MaskGenerator(GeneratorOptions(sampling=method, points_per_side=16, points_per_batch=10))
@@ -83,7 +83,7 @@ def test_a_batch_asked_in_parts_at_once_answers_as_one(method, parallel_requests
             time.sleep(0.002 * (places[0, 0] % 3))  # later parts are often done first
             logits, scores = super().__call__(places[:, :2])
             odd = places[:, 0] // 16 % 2 == 1
-            scores[odd, 2] = 0.85  # asked again, with a box
+            scores[odd, 2] = 0.85  # prompted again, with a box
             logits[odd, 2, 10:90, 20:200] = 10
             return logits, scores
 
@@ -96,7 +96,7 @@ def test_a_batch_asked_in_parts_at_once_answers_as_one(method, parallel_requests
         assert np.array_equal(getattr(parts.masks, name), getattr(one.masks, name)), name
 
 
-def test_what_goes_wrong_in_a_part_is_raised():
+def test_an_error_in_a_part_of_a_batch_is_raised():
     def broken(points):
         raise ModelError("no such graph")
 
@@ -107,68 +107,68 @@ def test_what_goes_wrong_in_a_part_is_raised():
 
 class TestMeasure:
     def test_area_box_and_stability_of_a_square(self):
-        answers = answers_of((40, 20, 30))
-        assert answers.areas[0] == 900
-        assert answers.boxes[0] == pytest.approx([40, 20, 70, 50], abs=0.6)
-        assert answers.stability[0] > 0.9
-        assert np.array_equal(answers.mask(0).array, FRAME.upscale(squares((40, 20, 30))[0, 0]))
+        masks = masks_of((40, 20, 30))
+        assert masks.areas[0] == 900
+        assert masks.boxes[0] == pytest.approx([40, 20, 70, 50], abs=0.6)
+        assert masks.stability[0] > 0.9
+        assert np.array_equal(masks.mask(0).array, FRAME.upscale(squares((40, 20, 30))[0, 0]))
 
-    def test_refined_stability_counts_pixels_of_the_photo(self):
+    def test_refined_stability_counts_pixels_of_the_image(self):
         frame = ResizeLongestSide(1000, 700)
         rng = np.random.default_rng(1)
         logits = np.cumsum(np.cumsum(rng.standard_normal((3, 1, 256, 256)), 2), 3).astype(np.float32) / 60
-        answers = measure_masks(frame, np.zeros((3, 2)), logits, np.ones((3, 1), np.float32), [1])
-        answers.refine(np.array([True, False, True]))
+        masks = measure_masks(frame, np.zeros((3, 2)), logits, np.ones((3, 1), np.float32), [1])
+        masks.refine(np.array([True, False, True]))
         for index in (0, 2):
-            kept = answers.full_logits(index)
-            inner, outer = (np.count_nonzero(frame.upscale(kept, t)) for t in (1.0, -1.0))
-            assert answers.stability[index] == pytest.approx(inner / max(1, outer))
-        assert answers.refined.tolist() == [True, False, True]
+            stored = masks.full_logits(index)
+            inner, outer = (np.count_nonzero(frame.upscale(stored, t)) for t in (1.0, -1.0))
+            assert masks.stability[index] == pytest.approx(inner / max(1, outer))
+        assert masks.refined.tolist() == [True, False, True]
 
-    def test_very_large_photos_are_counted_in_coarser_pixels(self):
+    def test_very_large_images_are_counted_in_coarser_pixels(self):
         frame = ResizeLongestSide(13000, 9000)
         assert (frame.measured.width, frame.measured.height) == (4096, 2836)
         assert FRAME.measured is FRAME
         rng = np.random.default_rng(2)
         logits = np.cumsum(np.cumsum(rng.standard_normal((1, 1, 256, 256)), 2), 3).astype(np.float32) / 60
-        answers = measure_masks(frame, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
-        answers.refine(np.ones(1, bool))
-        answers.fit_boxes(np.ones(1, bool))
-        kept = answers.full_logits(0)
-        assert answers.boxes[0] == pytest.approx(frame.box_above(kept), abs=4)
-        exact = frame.count_above(kept, 1.0) / frame.count_above(kept, -1.0)
-        assert answers.stability[0] == pytest.approx(exact, abs=1e-3)
+        masks = measure_masks(frame, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        masks.refine(np.ones(1, bool))
+        masks.fit_boxes(np.ones(1, bool))
+        stored = masks.full_logits(0)
+        assert masks.boxes[0] == pytest.approx(frame.box_above(stored), abs=4)
+        exact = frame.count_above(stored, 1.0) / frame.count_above(stored, -1.0)
+        assert masks.stability[0] == pytest.approx(exact, abs=1e-3)
 
-    def test_what_is_on_padding_does_not_count(self):
-        logits = squares((10, 200, 20))  # below the photo's last row
-        answers = measure_masks(FRAME, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
-        assert answers.areas[0] == 0
-        assert answers.boxes[0].tolist() == [0, 0, 0, 0]
-        assert not answers.mask(0).array.any()
+    def test_logits_on_the_padding_do_not_count(self):
+        logits = squares((10, 200, 20))  # below the image's last row
+        masks = measure_masks(FRAME, np.zeros((1, 2)), logits, np.ones((1, 1), np.float32), [1])
+        assert masks.areas[0] == 0
+        assert masks.boxes[0].tolist() == [0, 0, 0, 0]
+        assert not masks.mask(0).array.any()
 
 
 class TestThresholds:
-    def test_duplicates_go_and_the_better_one_stays(self):
-        answers = answers_of((10, 10, 40), (11, 11, 40), (100, 10, 40), scores=[0.9, 0.95, 0.93])
-        assert filter_masks(answers, Thresholds(box_nms_thresh=0.7)).tolist() == [1, 2]
+    def test_duplicates_are_removed_and_the_better_one_stays(self):
+        masks = masks_of((10, 10, 40), (11, 11, 40), (100, 10, 40), scores=[0.9, 0.95, 0.93])
+        assert filter_masks(masks, Thresholds(box_nms_thresh=0.7)).tolist() == [1, 2]
 
-    def test_size_and_region(self):
-        answers = answers_of((10, 10, 10), (60, 10, 40), (150, 10, 100))
-        assert sorted(filter_masks(answers, Thresholds(min_area=500))) == [1, 2]
-        assert sorted(filter_masks(answers, Thresholds(max_area=2000))) == [0, 1]
-        assert sorted(filter_masks(answers, Thresholds(roi=(0, 0, 50, 50)))) == [0]
+    def test_area_and_region_of_interest(self):
+        masks = masks_of((10, 10, 10), (60, 10, 40), (150, 10, 100))
+        assert sorted(filter_masks(masks, Thresholds(min_area=500))) == [1, 2]
+        assert sorted(filter_masks(masks, Thresholds(max_area=2000))) == [0, 1]
+        assert sorted(filter_masks(masks, Thresholds(roi=(0, 0, 50, 50)))) == [0]
 
     @pytest.mark.parametrize(
         "wrong",
         [{"stability_score_thresh": 2}, {"box_nms_thresh": -1}, {"min_area": 5, "max_area": 4}, {"min_area": -1}],
     )
-    def test_impossible_thresholds(self, wrong):
+    def test_impossible_thresholds_are_refused(self, wrong):
         with pytest.raises(PromptError):
             Thresholds(**wrong)
 
     @settings(max_examples=15)
     @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-    def test_refilter_equals_a_fresh_run(self, score, stability, overlap):
+    def test_refilter_equals_a_new_search(self, score, stability, overlap):
         model = FakeModel([(10, 10, 20), (50, 30, 60), (52, 32, 58), (160, 5, 90)])
         thresholds = Thresholds(score, stability, overlap)
         first = search(model, points_per_side=6).refilter(thresholds)
@@ -194,7 +194,7 @@ def overlap(a, b):
 
 class TestSampling:
     @pytest.mark.parametrize("size", [(300, 100), (1920, 1080), (7, 700)])
-    def test_grid_points_lie_in_the_picture_whatever_its_shape(self, size):
+    def test_grid_points_lie_in_the_image_whatever_its_shape(self, size):
         """T7: a grid over the padded square wastes half of its points on padding.
 
         https://github.com/ultralytics/ultralytics/issues/26129
@@ -207,51 +207,51 @@ class TestSampling:
     def test_farthest_point_sampling_returns_every_point_once(self, side, batch):
         embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
         points = build_point_grid(side) * (256, 128)
-        order, seen = FarthestPointSampler(points, embedding, FRAME), []
-        while len(found := order.next(batch)):
-            seen.extend(map(tuple, found))
-        assert sorted(seen) == sorted(map(tuple, points))
+        sampler, points_returned = FarthestPointSampler(points, embedding, FRAME), []
+        while len(batch_points := sampler.next(batch)):
+            points_returned.extend(map(tuple, batch_points))
+        assert sorted(points_returned) == sorted(map(tuple, points))
 
     def test_skipped_points_are_never_returned(self):
         points = build_point_grid(4) * (256, 128)
-        order = FarthestPointSampler(points, np.zeros((1, 4096, 256), np.float32), FRAME)
-        order.skip(points[:, 0] < 128)
-        assert (order.next(16)[:, 0] > 128).all()
+        sampler = FarthestPointSampler(points, np.zeros((1, 4096, 256), np.float32), FRAME)
+        sampler.skip(points[:, 0] < 128)
+        assert (sampler.next(16)[:, 0] > 128).all()
 
     @given(st.integers(1, 12), st.integers(1, 12))
     def test_learned_sampling_returns_every_point_once(self, side, batch):
         embedding = np.random.default_rng(side).standard_normal((1, 4096, 256)).astype(np.float32)
         points = build_point_grid(side) * (256, 128)
-        order, seen = LearnedPointSampler(points, embedding, FRAME), []
-        while len(found := order.next(batch)):
-            seen.extend(map(tuple, found))
-            order.update(answers_of(*[(20, 20, 30)] * len(found)), np.ones(len(found), bool))
-        assert sorted(seen) == sorted(map(tuple, points))
+        sampler, points_returned = LearnedPointSampler(points, embedding, FRAME), []
+        while len(batch_points := sampler.next(batch)):
+            points_returned.extend(map(tuple, batch_points))
+            sampler.update(masks_of(*[(20, 20, 30)] * len(batch_points)), np.ones(len(batch_points), bool))
+        assert sorted(points_returned) == sorted(map(tuple, points))
 
     def test_points_inside_a_mask_are_expected_to_bring_fewer_new_masks(self):
         embedding = np.zeros((1, 4096, 256), np.float32)
         points = build_point_grid(16) * (256, 128)
-        order = LearnedPointSampler(points, embedding, FRAME)
-        asked = order.next(1)[0]
-        before = order.features()
-        x, y = (asked - 12).astype(int).clip(0)
-        order.update(answers_of((x, y, 24)), np.ones(1, bool))
+        sampler = LearnedPointSampler(points, embedding, FRAME)
+        prompted = sampler.next(1)[0]
+        before = sampler.features()
+        x, y = (prompted - 12).astype(int).clip(0)
+        sampler.update(masks_of((x, y, 24)), np.ones(1, bool))
         inside = np.all((points >= (x, y)) & (points < (x + 24, y + 24)), axis=1)
-        expected = order.expected_new_masks()
-        near = np.abs(points - asked).max(axis=1) < 40
+        expected = sampler.expected_new_masks()
+        near = np.abs(points - prompted).max(axis=1) < 40
         assert 1 < inside.sum() < near.sum()
         assert expected[inside].max() < expected[near & ~inside].max()
-        assert not np.array_equal(before, order.features())
+        assert not np.array_equal(before, sampler.features())
 
     @pytest.mark.parametrize(
         "wrong", [{"sampling": "random"}, {"points_per_side": 0}, {"points_per_side": 999}, {"points_per_batch": 0}]
     )
-    def test_impossible_sampling(self, wrong):
+    def test_impossible_sampling_is_refused(self, wrong):
         with pytest.raises(PromptError):
             GeneratorOptions(**wrong)
 
     @pytest.mark.parametrize("points", [np.zeros((0, 2)), [[0.5, 1.5]], [[np.nan, 0.5]]])
-    def test_impossible_point_grids(self, points):
+    def test_impossible_point_grids_are_refused(self, points):
         with pytest.raises(PromptError, match="point_grids"):
             layer_points(GeneratorOptions(point_grids=[points]))
 
@@ -263,19 +263,19 @@ class TestSampling:
         """
         model = FakeModel([(10, 10, 60)])
         found = search(model, points_per_side=5, points_per_batch=batch)
-        assert found.prompts == len(model.asked) == 25
+        assert found.prompts == len(model.prompted) == 25
         assert len(found.indices) == 1
 
-    def test_adaptive_asks_less_and_finds_the_same_objects(self):
+    def test_adaptive_sampling_prompts_fewer_points_and_finds_the_same_objects(self):
         corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
         full, fewer = FakeModel(corners), FakeModel(corners)
         assert len(search(full).indices) == len(search(fewer, sampling="adaptive").indices) == 3
-        assert len(fewer.asked) < 0.6 * len(full.asked)
+        assert len(fewer.prompted) < 0.6 * len(full.prompted)
 
 
 class TestNearMisses:
     class Hesitant(FakeModel):
-        """Says of what it is pointed at that it is not quite sure, and is sure when it is shown a box."""
+        """Predicts for the mask of a point an IoU just below the threshold, and for the mask of a box one above it."""
 
         def __call__(self, places):
             if places.shape[1] == 2:
@@ -287,12 +287,12 @@ class TestNearMisses:
                 image[2] = 10
             return logits, np.full((len(places), 4), 0.97, np.float32)
 
-    def test_what_nearly_passed_is_asked_with_a_box_and_only_the_same_object_is_kept(self):
+    def test_near_misses_are_prompted_with_their_box_and_only_the_mask_of_the_same_object_stays(self):
         corners = [(10, 10, 50), (80, 20, 60), (170, 40, 70)]
         found = search(self.Hesitant(corners), sampling="adaptive")
-        kept = found.masks.take(found.indices)
-        assert sorted(kept.boxes.round().tolist()) == [[x, y, x + side, y + side] for x, y, side in corners]
-        for point, (x0, y0, x1, y1) in zip(kept.points, kept.boxes, strict=True):
+        passing = found.masks.take(found.indices)
+        assert sorted(passing.boxes.round().tolist()) == [[x, y, x + side, y + side] for x, y, side in corners]
+        for point, (x0, y0, x1, y1) in zip(passing.points, passing.boxes, strict=True):
             assert x0 <= point[0] <= x1
             assert y0 <= point[1] <= y1
 
@@ -305,8 +305,8 @@ def clock(monkeypatch):
     return clock
 
 
-class ThousandsOfSmallThings(FakeModel):
-    """2,048 objects of 4×4 pixels, each answered with all three candidates, at a tenth of a second a batch."""
+class ThousandsOfSmallObjects(FakeModel):
+    """2,048 objects of 4×4 pixels, each decoded as all three candidates, in a tenth of a second a batch."""
 
     def __init__(self, clock):
         super().__init__([(x, y, 3) for x in range(0, 256, 4) for y in range(0, 128, 4)])
@@ -314,43 +314,43 @@ class ThousandsOfSmallThings(FakeModel):
 
     def __call__(self, points):
         self.clock.seconds += 0.1
-        self.asked.extend(map(tuple, points))
+        self.prompted.extend(map(tuple, points))
         logits = np.full((len(points), 4, 256, 256), -10, np.float32)
         for image, (x, y) in zip(logits, (points[:, :2] // 4 * 4).astype(int), strict=True):
             image[:, y : y + 3, x : x + 3] = 10
         return logits, np.full((len(points), 4), 0.97, np.float32)
 
 
-class TestBudgetsOnThousandsOfSmallThings:
+class TestBudgetsOnThousandsOfSmallObjects:
     @given(st.floats(0.3, 2))
     @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_no_batch_begins_that_would_end_too_late(self, clock, max_seconds):
         started = clock.seconds
-        model = ThousandsOfSmallThings(clock)
+        model = ThousandsOfSmallObjects(clock)
         found = search(model, Budget.of(started, max_seconds, None, None, None), points_per_side=32)
         assert clock.seconds - started <= max_seconds
         assert found.stopped == "out of time"
-        assert found.prompts == len(model.asked) < found.max_prompts == 1024
+        assert found.prompts == len(model.prompted) < found.max_prompts == 1024
         assert 0 < len(found.indices) <= found.prompts
 
     @pytest.mark.parametrize("method", ["grid", "adaptive"])
     @pytest.mark.parametrize("megabytes", [4, 11.5])
-    def test_answers_never_take_more_than_allowed(self, clock, method, megabytes):
+    def test_masks_never_take_more_memory_than_allowed(self, clock, method, megabytes):
         budget = Budget.of(0, None, megabytes, None, None)
-        found = search(ThousandsOfSmallThings(clock), budget, points_per_side=32, sampling=method)
+        found = search(ThousandsOfSmallObjects(clock), budget, points_per_side=32, sampling=method)
         batch = 16 * 3 * 129 * 256 * 2
         assert megabytes * 1e6 - batch < found.masks.nbytes() <= megabytes * 1e6
         assert found.stopped == "out of memory allowed"
 
-    def test_the_best_of_what_was_found_comes_first(self, clock):
-        found = search(ThousandsOfSmallThings(clock), Budget.of(0, 1, None, None, None), points_per_side=32)
+    def test_the_best_mask_comes_first(self, clock):
+        found = search(ThousandsOfSmallObjects(clock), Budget.of(0, 1, None, None, None), points_per_side=32)
         scores = found.masks.scores[found.indices]
         assert np.array_equal(scores, np.sort(scores)[::-1])
 
 
 class TestEstimate:
-    def test_says_beforehand_what_a_search_will_take(self, clock):
-        model = ThousandsOfSmallThings(clock)
+    def test_states_what_a_search_will_take(self, clock):
+        model = ThousandsOfSmallObjects(clock)
         options = GeneratorOptions(sampling="grid", points_per_side=32)
         before = clock.seconds
         estimate = MaskGenerator(options, Budget.of(0, 2, None, None, None)).estimate(view_of(model))
@@ -359,19 +359,19 @@ class TestEstimate:
         assert estimate.seconds == pytest.approx(6.4)
         assert estimate.megabytes == pytest.approx(1024 * 3 * 129 * 256 * 2 / 1e6)
         assert estimate.reached == round(1024 * (0.9 * 2 - 0.2) / 6.4)
-        said = "up to 1,024 prompts: about 6.4 s, masks of 203 MB; the budget will end it after about 256"
-        assert str(estimate) == said
+        text = "up to 1,024 prompts: about 6.4 s, masks of 203 MB; the budget will end it after about 256"
+        assert str(estimate) == text
 
     def test_counts_the_prompts_of_crops(self, coffee):
-        told = []
-        result = coffee.everything(points_per_side=4, crop_n_layers=1, estimate=told.append, max_seconds=0.01)
-        assert (told[0].prompts, told[0].parts) == (result.data.max_prompts, 5)
-        assert told[0].reached == 0
+        calls = []
+        result = coffee.everything(points_per_side=4, crop_n_layers=1, estimate=calls.append, max_seconds=0.01)
+        assert (calls[0].prompts, calls[0].parts) == (result.data.max_prompts, 5)
+        assert calls[0].reached == 0
         assert "among them all of 5 parts of the image" in result.skipped
 
 
 class TestBudgets:
-    def test_a_cancelled_run_finds_a_subset(self):
+    def test_a_stopped_search_finds_a_subset(self):
         corners = [(x, y, 14) for x in range(0, 240, 16) for y in range(0, 112, 16)]
         whole = search(FakeModel(corners))
         checks = iter([False] * 3 + [True] * 99)
@@ -388,19 +388,19 @@ class TestBudgets:
         st.sampled_from(["grid", "adaptive"]),
     )
     @settings(max_examples=10)
-    def test_what_a_cancelled_run_keeps_the_whole_run_keeps_or_has_better(self, corners, batches, method):
+    def test_a_whole_search_has_the_masks_of_a_stopped_one_or_better_ones(self, corners, batches, method):
         whole = search(FakeModel(corners), sampling=method, points_per_side=10)
         checks = iter([False] * batches)
         part = search(FakeModel(corners), Budget(stop=lambda: next(checks, True)), sampling=method, points_per_side=10)
         assert part.prompts <= whole.prompts
         better = {tuple(box): score for box, score in zip(whole.masks.boxes, whole.masks.scores, strict=True)}
-        kept = [(whole.masks.boxes[i], whole.masks.scores[i]) for i in whole.indices]
+        passing = [(whole.masks.boxes[i], whole.masks.scores[i]) for i in whole.indices]
         for index in part.indices:
             box, score = part.masks.boxes[index], part.masks.scores[index]
             assert tuple(box) in better
-            assert any(overlap(box, other) > 0.69 and theirs >= score for other, theirs in kept)
+            assert any(overlap(box, other) > 0.69 and theirs >= score for other, theirs in passing)
 
-    def test_a_deadline_is_kept(self):
+    def test_a_deadline_is_met(self):
         class Slow(FakeModel):
             def __call__(self, points):
                 time.sleep(0.05)
@@ -411,30 +411,30 @@ class TestBudgets:
         assert found.stopped == "out of time"
         assert 0 < found.prompts < 256
 
-    def test_memory_is_kept(self):
+    def test_a_memory_limit_is_met(self):
         found = search(FakeModel([(10, 10, 60)]), Budget.of(0, None, 5, None, None))
         assert found.stopped == "out of memory allowed"
         assert found.masks.nbytes() < 5e6 + 16 * 3 * 256 * 256 * 2
 
-    def test_memory_for_less_than_one_batch_is_refused_before_anything_is_asked(self):
+    def test_memory_for_less_than_one_batch_is_refused_before_anything_is_decoded(self):
         model = FakeModel([(10, 10, 60)])
         with pytest.raises(PromptError, match=r"at least 3\.2 MB"):
             search(model, Budget.of(0, None, 1, None, None))
-        assert model.asked == []
+        assert model.prompted == []
 
     def test_no_time_at_all_is_an_empty_result(self):
         found = search(FakeModel([(10, 10, 60)]), Budget(deadline=0))
         assert (found.prompts, len(found.indices), found.stopped) == (0, 0, "out of time")
 
-    def test_progress_is_told_after_each_batch(self):
-        told = []
-        search(FakeModel([(10, 10, 60)]), Budget(progress=told.append), points_per_side=8)
-        assert [status.prompts for status in told] == [16, 32, 48, 64]
-        assert told[-1].max_prompts == 64
-        assert told[-1].masks > 0
+    def test_progress_is_reported_after_each_batch(self):
+        calls = []
+        search(FakeModel([(10, 10, 60)]), Budget(progress=calls.append), points_per_side=8)
+        assert [status.prompts for status in calls] == [16, 32, 48, 64]
+        assert calls[-1].max_prompts == 64
+        assert calls[-1].masks > 0
 
     @pytest.mark.parametrize("wrong", [{"max_seconds": 0}, {"max_memory": -5}])
-    def test_impossible_budgets(self, coffee, wrong):
+    def test_impossible_budgets_are_refused(self, coffee, wrong):
         with pytest.raises(PromptError, match="above 0"):
             coffee.everything(**wrong)
 
@@ -450,16 +450,16 @@ class TestRealModel:
         assert not LearnedPointSampler.supports(10 * coffee.tokens)
         assert not LearnedPointSampler.supports(np.zeros_like(coffee.tokens))
 
-    def test_adaptive_ends_early_where_little_more_is_to_be_expected(self, coffee):
-        """The whole grid finds 14 masks on this photo, with 1,024 questions."""
+    def test_adaptive_sampling_ends_early_where_few_new_masks_are_expected(self, coffee):
+        """The whole grid finds 14 masks in this image, with 1,024 prompts."""
         found = coffee.everything()
         assert found.data.prompts <= 256
         assert found.skipped == ""
         assert len(found) >= 12
 
     @pytest.mark.parametrize("shape", ["wide", "tall", "square"])
-    def test_merging_the_padding_changes_sure_answers_by_less_than_rounding(self, coffee, shape):
-        """And logits beyond the photo are not made. In f32, so that nothing else is in the difference."""
+    def test_merging_the_padding_changes_stable_masks_by_less_than_rounding(self, coffee, shape):
+        """And logits beyond the image are not computed. In f32, so that nothing else is in the difference."""
         pixels = {"wide": coffee.pixels, "tall": coffee.pixels.transpose(1, 0, 2), "square": coffee.pixels[:, :400]}[
             shape
         ]
@@ -467,21 +467,21 @@ class TestRealModel:
         prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *point_prompts(build_point_grid(4) * encoded.size)]
         family, frame = encoded.runtime.model, encoded.transform
         logits, scores = family.decode(encoded.tokens, frame, prompts)
-        seen, near_scores = family.decode(encoded.tokens, frame, prompts, searching=True)
-        rows, columns = seen.shape[2:]
+        cropped, near_scores = family.decode(encoded.tokens, frame, prompts, searching=True)
+        rows, columns = cropped.shape[2:]
         assert (rows, columns) == {"wide": (176, 256), "tall": (256, 176), "square": (256, 256)}[shape]
         assert (rows, columns) >= logit_shape(frame)
         shown = frame.valid_logits()
-        exact, near = (part[:, :, : shown[1], : shown[0]] for part in (logits, seen))
-        sure = (exact > 1).sum((2, 3)) / np.maximum((exact > -1).sum((2, 3)), 1) >= 0.9
+        exact, near = (part[:, :, : shown[1], : shown[0]] for part in (logits, cropped))
+        stable = (exact > 1).sum((2, 3)) / np.maximum((exact > -1).sum((2, 3)), 1) >= 0.9
         overlap = ((exact > 0) & (near > 0)).sum((2, 3)) / np.maximum(((exact > 0) | (near > 0)).sum((2, 3)), 1)
-        assert sure.sum() >= 10
-        assert overlap[sure].min() >= 0.97
-        assert np.abs(scores - near_scores)[sure].max() <= 0.02
+        assert stable.sum() >= 10
+        assert overlap[stable].min() >= 0.97
+        assert np.abs(scores - near_scores)[stable].max() <= 0.02
         if shape == "square":
             assert np.allclose(near, exact, atol=1e-3)
 
-    def test_finds_the_things_on_the_table(self, coffee, result):
+    def test_finds_the_objects_on_the_table(self, coffee, result):
         assert len(result) >= 4
         saucer = coffee.segment(points=[(110, 300)])[0].array
         assert max((m.array & saucer).sum() / (m.array | saucer).sum() for m in result) > 0.8
@@ -496,12 +496,12 @@ class TestRealModel:
                 part, whole = result[child].array, result[int(parent)].array
                 assert (part & whole).sum() >= 0.85 * part.sum()
 
-    def test_the_partition_sums_to_the_picture(self, result):
+    def test_the_partition_covers_the_image(self, result):
         parts = result.partition()
         assert parts.labels.min() >= 1
         assert sum(mask.area for mask in parts.masks()) == 600 * 400
 
-    def test_refilter_asks_nothing(self, coffee, result, monkeypatch):
+    def test_refilter_decodes_nothing(self, coffee, result, monkeypatch):
         monkeypatch.setattr(coffee.runtime.model, "decode", None)
         loose = result.refilter(pred_iou_thresh=0.5, stability_score_thresh=0.7)
         assert len(loose) > len(result)
