@@ -33,8 +33,8 @@ def imports() -> dict[str, set[str]]:
     return found
 
 
-def drawn(found: dict[str, set[str]]) -> str:
-    """A table as SVG: a dot where the room of the row imports the room of the column."""
+def draw(found: dict[str, set[str]]) -> str:
+    """Return a table as SVG: a dot where the room of the row imports the room of the column."""
     side = CELL * len(ROOMS)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + side + 10} {TOP + side + 10}" '
@@ -56,4 +56,4 @@ def drawn(found: dict[str, set[str]]) -> str:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "images" / "rooms.svg").write_text(drawn(imports()), encoding="utf-8")
+    (ROOT / "docs" / "images" / "rooms.svg").write_text(draw(imports()), encoding="utf-8")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import PIL.ImageDraw
 import pytest
 
 from tests.support.import_graph import circles, is_back, read_imports
-from tests.support.recipe_blocks import copy_with_recipes, recipe_blocks
+from tests.support.recipe_blocks import PAGE, ROOT, copy_with_recipes, recipe_blocks
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SQUARE = (200, 100, 400, 300)
@@ -61,9 +63,23 @@ def color_toy(run: Run, tmp_path: Path) -> dict[str, str]:
     return environment
 
 
+@pytest.mark.parametrize(
+    "page", [*sorted(PAGE.parent.glob("*.md")), ROOT / "docs" / "guides" / "models.md"], ids=lambda page: page.stem
+)
+def test_the_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.(?:py|toml|md))`", page.read_text("utf-8"))
+    assert [each for each in named if not any((ROOT / base / each).exists() for base in ("", "src/anymask"))] == []
+
+
+def test_the_image_of_the_folders_is_that_of_the_imports() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "rooms.py"))
+    image = (ROOT / "docs" / "images" / "rooms.svg").read_text("utf-8")
+    assert script["draw"](script["imports"]()) == image, "run: python docs/rooms.py"
+
+
 def test_every_kind_of_thing_has_its_recipe() -> None:
     rooms = [block.path.split("/")[2] for block in recipe_blocks()]
-    assert {"formats", "models", "weights", "engines", "cli", "automatic"} <= set(rooms)
+    assert set(rooms) == {"formats", "models", "weights", "engines", "cli", "automatic"}
 
 
 def test_what_is_added_keeps_to_the_order_of_the_folders(extended: Path) -> None:
