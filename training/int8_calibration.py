@@ -1,8 +1,8 @@
 """Find the ranges that int8 needs: `python -m training.int8_calibration [--write]`.
 
-Every layer's input is watched while the encoder looks, in f32, at photographs in the public domain: those of
+Every layer's input is observed while the encoder runs, in f32, on images in the public domain: those of
 examples/photos and those of scikit-image whose documentation says so, each whole and in random crops that are flipped,
-brightened and darkened. The range of a layer is the one whose uint8 steps reproduce the values seen with the least
+brightened and darkened. The range of a layer is the one whose uint8 steps reproduce the observed values with the least
 squared error. `--write` puts them into `src/anymask/graphs/int8.json`, under the hash of the weights;
 raise CODE_VERSION then. It takes minutes.
 """
@@ -33,14 +33,14 @@ MODEL = "mobile-sam"
 TABLE = ROOT / "src" / "anymask" / "graphs" / "int8.json"
 MARKED = (".attn.", ".mlp.")
 """Parts of the names of the layers that go into int8. The convolutions stay out: with all of them in int8 a tenth more
-of the time is saved, but the least embedding cosine falls from 0.9999 to 0.9985 (on nine photographs)."""
+of the time is saved, but the least embedding cosine falls from 0.9999 to 0.9985 (on nine images)."""
 
 PUBLIC_DOMAIN = ("astronaut", "brick", "camera", "grass", "gravel", "hubble_deep_field", "retina", "rocket")
 """Of `skimage.data`, files that come with the package."""
 CROPS = 3
-"""Random crops of each photograph, besides the whole."""
-KEPT = 20_000
-"""Values of each layer's input kept for each picture, drawn at random; its extremes are kept besides."""
+"""Random crops of each image, besides the whole."""
+SAMPLES = 20_000
+"""Values of each layer's input sampled at random from each image; its extremes are added."""
 
 
 class Observer(Arithmetic):
@@ -54,46 +54,46 @@ class Observer(Arithmetic):
         return x
 
 
-def pictures(rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
+def calibration_images(rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
     """Yield uint8 [H, W, 3] RGB, the same ones for the same generator."""
     import skimage.data
 
     sources = [Image.open(path) for path in sorted((ROOT / "examples" / "photos").glob("*.jpg"))]
     sources += [Image.fromarray(getattr(skimage.data, name)()) for name in PUBLIC_DOMAIN]
     for source in sources:
-        photo = source.convert("RGB")
-        yield np.asarray(photo)
+        image = source.convert("RGB")
+        yield np.asarray(image)
         for _ in range(CROPS):
-            yield _variant(photo, rng)
+            yield _variant(image, rng)
 
 
-def _variant(photo: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _variant(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A crop of 40 to 100 % of each side, perhaps flipped, with another brightness."""
     shares = rng.uniform(0.4, 1.0, 2)
-    width, height = (max(1, round(side * share)) for side, share in zip(photo.size, shares, strict=True))
-    left, top = (int(rng.integers(whole - part + 1)) for whole, part in zip(photo.size, (width, height), strict=True))
-    pixels = np.asarray(photo.crop((left, top, left + width, top + height)))
+    width, height = (max(1, round(side * share)) for side, share in zip(image.size, shares, strict=True))
+    left, top = (int(rng.integers(whole - part + 1)) for whole, part in zip(image.size, (width, height), strict=True))
+    pixels = np.asarray(image.crop((left, top, left + width, top + height)))
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
     return np.round(255 * (pixels / 255) ** rng.uniform(0.6, 1.6)).astype(np.uint8)
 
 
 def observe(p: StateDict, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Return, for each layer, values of its input over all pictures; the extremes of each picture are among them."""
+    """Return, for each layer, values of its input over all images; the extremes of each image are among them."""
     observer = Observer()
     image = square_input()
     tokens = image_tokens(image, p, observer)
     outputs = {"embedding": tokens} | {f"input of {name}": x for name, x in observer.inputs.items()}
     session = onnxruntime.InferenceSession(spox.build({"image": image}, outputs).SerializeToString())
     rng = np.random.default_rng(seed)
-    seen: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
-    for picture in pictures(rng):
+    samples: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
+    for pixels in calibration_images(rng):
         names = list(outputs)[1:]
-        for name, values in zip(names, session.run(names, {"image": preprocess(picture)}), strict=True):
+        for name, values in zip(names, session.run(names, {"image": preprocess(pixels)}), strict=True):
             flat = values.ravel()
-            drawn = flat[rng.integers(flat.size, size=KEPT)]
-            seen[name.removeprefix("input of ")].append(np.concatenate([drawn, [flat.min(), flat.max()]]))
-    return {name: np.concatenate(parts) for name, parts in seen.items()}
+            sampled = flat[rng.integers(flat.size, size=SAMPLES)]
+            samples[name.removeprefix("input of ")].append(np.concatenate([sampled, [flat.min(), flat.max()]]))
+    return {name: np.concatenate(parts) for name, parts in samples.items()}
 
 
 def best_range(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -128,12 +128,14 @@ def write(ranges: dict[str, tuple[float, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.int8_calibration", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"put the ranges into {TABLE.relative_to(ROOT)}")
-    asked = parser.parse_args()
-    seen = observe(read_state_dict(list(ensure(MODEL).values())))
-    ranges = {name: best_range(values) for name, values in seen.items() if any(part in name for part in MARKED)}
+    arguments = parser.parse_args()
+    samples = observe(read_state_dict(list(ensure(MODEL).values())))
+    ranges = {name: best_range(values) for name, values in samples.items() if any(part in name for part in MARKED)}
     for name, (low, high) in ranges.items():
-        print(f"{name:<55} {low:7.2f} to {high:6.2f}   seen {seen[name].min():7.2f} to {seen[name].max():6.2f}")
-    if asked.write:
+        print(
+            f"{name:<55} {low:7.2f} to {high:6.2f}  observed {samples[name].min():7.2f} to {samples[name].max():6.2f}"
+        )
+    if arguments.write:
         write(ranges)
 
 
