@@ -1,4 +1,4 @@
-"""Draw images/dataflow.svg, the way from a photo and a prompt to masks: called by make_pictures.py."""
+"""Draw images/dataflow.svg, the way from an image and a prompt to masks: python docs/dataflow.py."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ STYLE = """
   }
 """
 BOXES = {  # name: centre, width, kind, lines
-    "photo": (80, 90, 110, "", ("photo", "any picture file")),
+    "image": (80, 90, 110, "", ("image", "any image file")),
     "open": (240, 90, 130, "once", ("open", "upright 8-bit RGB")),
     "encode": (415, 90, 140, "once", ("encode", "graphs on an engine")),
-    "scene": (600, 90, 140, "once", ("EncodedImage", "embedding, on disk")),
-    "words": (80, 225, 110, "", ("words", "“dog, cat”")),
-    "detect": (240, 225, 130, "often", ("detect", "words to boxes")),
+    "encoded": (600, 90, 140, "once", ("EncodedImage", "embedding, on disk")),
+    "text": (80, 225, 110, "", ("text", "“dog, cat”")),
+    "detect": (240, 225, 130, "often", ("detect", "text to boxes")),
     "clicks": (80, 330, 110, "", ("clicks, boxes", "masks")),
     "prompt": (415, 280, 140, "often", ("prompt", "checked, in pixels")),
     "decode": (600, 280, 140, "often", ("decode", "logits and scores")),
-    "choose": (790, 280, 140, "often", ("choose", "and look again")),
-    "masks": (790, 380, 140, "", ("MaskSet", "files, pictures, edits")),
+    "select": (790, 280, 140, "often", ("select", "and refine")),
+    "masks": (790, 380, 140, "", ("MaskSet", "files, drawings, edits")),
 }  # fmt: skip
 ARROWS = (
-    ("photo", "open"), ("open", "encode"), ("encode", "scene"), ("words", "detect"), ("detect", "prompt"),
-    ("clicks", "prompt"), ("prompt", "decode"), ("scene", "decode"), ("decode", "choose"), ("choose", "masks"),
+    ("image", "open"), ("open", "encode"), ("encode", "encoded"), ("text", "detect"), ("detect", "prompt"),
+    ("clicks", "prompt"), ("prompt", "decode"), ("encoded", "decode"), ("decode", "select"), ("select", "masks"),
 )  # fmt: skip
 TALL = 54
 
@@ -47,10 +47,10 @@ def main(path: Path) -> None:
     """Write the picture; it follows the reader's light or dark setting."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
-        "<title>A photo is opened, encoded and kept once; each prompt, also from words, is decoded and chosen</title>",
+        "<title>An image is opened, encoded and stored once; each prompt is decoded and a mask selected</title>",
         f'<style>{STYLE}</style><defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L10 5L0 10z"/></marker></defs>',
-        _band(155, 20, 530, 130, "once per photo: tenths of a second"),
+        _band(155, 20, 530, 130, "once per image: tenths of a second"),
         _band(155, 170, 720, 170, "per prompt: milliseconds, and what a detector takes"),
         *(_box(*box) for box in BOXES.values()),
         *(_arrow(first, second) for first, second in ARROWS),
@@ -78,3 +78,7 @@ def _arrow(first: str, second: str) -> str:
     start, end = x0 + w0 // 2, x1 - w1 // 2
     middle = (start + end) // 2
     return f'<path d="M{start} {y0}C{middle} {y0} {middle} {y1} {end} {y1}"/>'
+
+
+if __name__ == "__main__":
+    main(Path(__file__).parent / "images" / "dataflow.svg")
