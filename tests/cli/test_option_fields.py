@@ -20,6 +20,7 @@ class Blur(Options):
     kind: Literal["box", "gauss"] = option("gauss", "Which blur.")
     radius: float = option(2.0, "Of the blur.", above=0, at_most=10, unit="px")
     limit: int | None = option(None, "Most pixels.", at_least=1)
+    shift: float = option(0.0, "Of the values.")
     kernel: Any = option(None, "Has no text form.")
 
 
@@ -36,13 +37,14 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_every_field_with_a_text_form_is_an_option_with_its_default_and_help() -> None:
     assert run("--kind", "box", "--radius", "3.5", "--limit", "4") == (
-        0, "Blur(kind='box', radius=3.5, limit=4, kernel=None)\n"
+        0, "Blur(kind='box', radius=3.5, limit=4, shift=0.0, kernel=None)\n"
     )  # fmt: skip
     assert run() == (0, f"{Blur()}\n")
     _, text = run("--help")
     assert "--radius PIXELS" in text
     assert "Of the blur.  [default: 2.0; 0<x<=10]" in text
     assert "kernel" not in text
+    assert "None" not in text
 
 
 @pytest.mark.parametrize("wrong", ["--radius=0", "--radius=11", "--limit=0", "--limit=1.5", "--kind=median"])

@@ -53,8 +53,9 @@ def _click_type(each: Option) -> click.ParamType[Any]:
         "min_open": each.above is not None,
         "max_open": each.below is not None,
     }
+    is_bounded = bounds["min"] is not None or bounds["max"] is not None
     if each.kind is int:
-        return click.IntRange(**bounds)
+        return click.IntRange(**bounds) if is_bounded else click.INT
     if each.kind is float:
-        return click.FloatRange(**bounds)
+        return click.FloatRange(**bounds) if is_bounded else click.FLOAT
     return click.STRING
