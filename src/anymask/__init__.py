@@ -1,4 +1,4 @@
-"""anymask: exact object masks from clicks, boxes or words, on an ordinary CPU.
+"""anymask: exact object masks from clicks, boxes or text, on an ordinary CPU.
 
 ```python
 import anymask

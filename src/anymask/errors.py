@@ -25,7 +25,7 @@ class PromptError(InputError):
 
 
 class ModelError(InputError):
-    """An unknown model, or one that cannot do what was asked."""
+    """An unknown model, or one that cannot do this."""
 
 
 class WeightsError(AnymaskError):
@@ -33,7 +33,7 @@ class WeightsError(AnymaskError):
 
 
 class EngineError(AnymaskError):
-    """An inference engine is missing or cannot run what was asked."""
+    """An inference engine is missing or cannot run this."""
 
 
 def one_line(text: object) -> str:

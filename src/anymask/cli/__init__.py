@@ -1,4 +1,4 @@
-"""The `anymask` command: a table of commands that load when they are called, and one place that words errors.
+"""The `anymask` command: a table of commands that load when they are called, and one place that prints errors.
 
 Exit codes: 0 done, 2 bad input or usage, 1 any other failure, 130 interrupted.
 """
@@ -100,7 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _debug_wanted(arguments: list[str]) -> bool:
-    """Tell whether tracebacks were asked for, even when the arguments could not be parsed."""
+    """Whether tracebacks are wanted, even when the arguments could not be parsed."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--debug" in options or os.environ.get("ANYMASK_DEBUG", "") not in ("", "0")
 

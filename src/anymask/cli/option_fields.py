@@ -20,7 +20,6 @@ def options_from(options: type[Options], only: Sequence[str] = ()) -> Callable[[
         options: the dataclass.
         only: names of fields; all if left out.
     """
-
     return add_options(*(_click_option(each) for each in _text_fields(options, only)))
 
 

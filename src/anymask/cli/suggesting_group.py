@@ -1,4 +1,4 @@
-"""A click group that answers a mistyped command with the nearest one."""
+"""A click group that suggests the nearest command for a mistyped one."""
 
 from difflib import get_close_matches
 

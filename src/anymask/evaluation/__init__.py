@@ -32,7 +32,7 @@ __all__ = [
     "differences",
     "evaluate",
     "intervals",
-    "mask_iou",
     "load_dataset",
+    "mask_iou",
     "summary",
 ]  # fmt: skip

@@ -14,8 +14,8 @@ from anymask.prediction.options import SelectionOptions
 from anymask.structures.options import Option, option_fields
 
 OFFICIAL = "official"
-"""As `select`: as the official predictor is used, the highest score of three for a first click or a box, then the single
-mask with the logits of the mask before fed back."""
+"""As `select`: as the official predictor is used, the highest score of three for a first click or a box, then the
+single mask with the logits of the mask before fed back."""
 
 THRESHOLD = 0.05
 """Of a detector, where a setting names none: precision is averaged over all recalls, so that weak boxes count, too."""

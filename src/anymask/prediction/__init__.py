@@ -1,1 +1,1 @@
-"""Promptable prediction: an image is encoded once, then answers points, boxes and text in milliseconds."""
+"""Promptable prediction: an image is encoded once; masks for points, boxes and text then take milliseconds."""

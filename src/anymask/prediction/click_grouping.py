@@ -33,7 +33,7 @@ Objects = Literal["one", "per_point", "auto"]
 FAIR_SCORE = 0.7
 """The least predicted IoU of a candidate that separates clicks: that of a part in `anymask.prediction.selection`."""
 WHOLE_SCORE = 0.6
-"""The same for being the whole of an object: an object that is hard to separate from its neighbour scores lower than its parts."""
+"""The same for the whole of an object: one that is hard to separate from its neighbour scores lower than its parts."""
 MAX_SHARED = 0.2
 """The share of the smaller candidate that two may have in common and still be different objects."""
 RESOLUTION_GAIN = 0.2
@@ -218,5 +218,5 @@ def choose_whole_objects(
 
 
 def _fair(separate: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Indices, int64 [M], of fair candidates among those that leave the other click out, bool [K]; scores float32 [K]."""
+    """Indices, int64 [M], of fair candidates that leave the other click out, bool [K], by their scores, float32 [K]."""
     return np.flatnonzero(separate & (scores >= FAIR_SCORE))

@@ -44,8 +44,8 @@ def choose_single_or_blend(
         prompt: all clicks so far.
 
     Returns:
-        `mean` or `single`: the latter from the third click on, if it follows more clicks, or as many with a tiny or much
-        smaller mask.
+        `mean` or `single`: the latter from the third click on, if it follows more clicks, or as many with a tiny or
+        much smaller mask.
     """
     if len(prompt.points) < MIN_CLICKS:
         return mean

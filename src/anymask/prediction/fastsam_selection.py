@@ -52,9 +52,9 @@ def select_segments(segments: Segments, prompt: Prompt, select: Select = "object
     """Select the segment of a prompt.
 
     A box: the segment whose tight box is most like it. A click: the smallest sensible segment there; for
-    `select="part"` the smallest at all, for "score" that of highest confidence. Several included clicks: a segment that has all of
-    them, else the segments of each joined. Where every segment under an included click has an excluded one, too, the
-    segments of the excluded click are cut out.
+    `select="part"` the smallest at all, for "score" that of highest confidence. Several included clicks: a segment
+    that contains all of them, else the segments of each joined. Where every segment under an included click contains an
+    excluded one, too, the segments of the excluded click are cut out.
 
     Args:
         segments: of the image.

@@ -13,7 +13,7 @@ Refine = Literal["auto", "off", "max"]
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionOptions(Options):
-    """Which of the model's masks becomes the answer to a prompt, and what is done to it.
+    """Which of the model's masks is selected for a prompt, and how it is refined.
 
     `select`: "object" takes the mask that a person most likely means, also among those of the boxes of the first masks
     (`anymask.prediction.prompting`); "part" the smallest fair mask; "score" the highest predicted IoU, as the official

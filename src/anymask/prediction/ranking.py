@@ -143,7 +143,7 @@ def rank_features(
 
 
 def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
-    """The columns from "depth" to "extent" of one mask, bool [rows, columns], clicked at cells (column, row), int64 [N, 2]."""
+    """The columns from "depth" to "extent" of a mask, bool [rows, columns], clicked at cells (column, row), [N, 2]."""
     import cv2
 
     area = int(np.count_nonzero(mask))

@@ -1,4 +1,4 @@
-"""Members of request bodies that are derived from the fields of option dataclasses; see `anymask.structures.options`."""
+"""Members of request bodies, derived from the fields of option dataclasses; see `anymask.structures.options`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description
 _SMALL = "TW^2d0l;00000lbj4"
 """Runs of a small box in an image of 600x400, for examples."""
 
-Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier answer")]
+Reference = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`id` or `logits` of an earlier mask")]
 Label = Annotated[str, Field(max_length=200)]
 ColorList = Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -30,7 +30,7 @@ class Runs(Body):
 
 
 class PromptBody(Body):
-    """One object: points, a box, an earlier answer, in any combination; or words for several."""
+    """One object: points, a box, an earlier mask, in any combination; or text for several."""
 
     points: list[Point] | None = None
     labels: list[Literal[0, 1]] | None = Field(
@@ -38,9 +38,9 @@ class PromptBody(Body):
     )
     box: Box | None = None
     text: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    logits: Reference | None = Field(None, description="the earlier answer's reference: its logits are fed back")
+    logits: Reference | None = Field(None, description="the earlier mask's reference: its logits are fed back")
     mask: Runs | None = Field(None, description="a drawn mask of the image's size, in the place of `logits`")
-    label: Label | None = Field(None, description="name for the masks that answer this")
+    label: Label | None = Field(None, description="label of the masks of this prompt")
 
 
 @with_options(SelectionOptions)
@@ -60,9 +60,9 @@ class SegmentBody(Body):
     prompts: list[PromptBody] = Field(min_length=1)
     objects: Literal["one", "auto"] = Field(
         "one",
-        description='"auto": included points on different objects ask for a mask each; for prompts of points alone',
+        description='"auto": included points on different objects give a mask each; for prompts of points alone',
     )
-    candidates: bool = Field(False, description="also the model's three answers to each prompt")
+    candidates: bool = Field(False, description="also the model's three candidates of each prompt")
     format: Literal["rle", "polygons", "png"] = "rle"
     coordinates: Literal["pixels", "normalized", "percent"] = "pixels"
     store: bool = Field(True, description="false: no later request will refer to the masks, as for previews")
@@ -71,13 +71,13 @@ class SegmentBody(Body):
     )
     window: Box | None = Field(
         None,
-        description="what is being looked at, in pixels: where it shows twice as fine as the image was seen whole, "
-        "it is encoded by itself and the prompts are answered there; `window` of each mask says so",
+        description="the visible part, in pixels: where it shows the image twice as fine as the model saw the whole, "
+        "it is encoded by itself and prompts are decoded there; `window` of each mask states it",
     )
 
 
 class AlternativesBody(Body):
-    """A click whose meanings are wanted."""
+    """A click, for masks of what it may mean."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"points": [[110, 300]], "most": 4}]})
 
