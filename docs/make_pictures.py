@@ -101,7 +101,7 @@ def everything(fruits: anymask.EncodedImage) -> None:
         row([result.draw(max_side=640), shown.draw(max_side=640)], ["everything", "--partition"], 330), "everything.jpg"
     )
     named = fruits.segment_text("orange", detector="coco-ssd")
-    save(named.draw(max_side=640), "words.jpg")
+    save(named.draw(max_side=640), "text.jpg")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""Run the notebooks of the lesson anew and keep their outputs: python examples/run_notebooks.py [NOTEBOOK …].
+"""Run the notebooks of the lesson again and store their outputs: python examples/run_notebooks.py [NOTEBOOK …].
 
-Needs `nbclient` and `ipykernel` (dependency group `test`). What is kept says nothing of the machine it ran on.
+Needs `nbclient` and `ipykernel` (dependency group `test`). The outputs say nothing of the machine they were made on.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from nbclient import NotebookClient
 
 LESSON = Path(__file__).parent / "lesson"
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_SHOWN = ("text/plain", "image/jpeg", "image/png")
+_MEDIA_TYPES = ("text/plain", "image/jpeg", "image/png")
 
 
 def notebooks() -> list[Path]:
-    """Those of the lesson, in its order."""
+    """The paths of the notebooks, in the order of the lesson."""
     return sorted(LESSON.glob("*.ipynb"))
 
 
-def executed(path: Path, timeout: int = 120) -> nbformat.NotebookNode:
+def execute(path: Path, timeout: int = 120) -> nbformat.NotebookNode:
     """Run all cells in a fresh kernel, in the notebook's own folder.
 
     Args:
@@ -47,24 +47,24 @@ def executed(path: Path, timeout: int = 120) -> nbformat.NotebookNode:
 
 
 def _simplify(output: nbformat.NotebookNode) -> None:
-    """Leave of a picture the picture: its text says `<Figure size …>`, which changes with the versions."""
+    """Remove what accompanies an image: its text says `<Figure size …>`, which changes with the versions."""
     if "data" not in output:
         return
     output.metadata = nbformat.from_dict({})
-    kept = {kind: output.data[kind] for kind in _SHOWN if kind in output.data}
-    if len(kept) > 1:
-        kept.pop("text/plain", None)
-    output.data = nbformat.from_dict(kept)
+    data = {kind: output.data[kind] for kind in _MEDIA_TYPES if kind in output.data}
+    if len(data) > 1:
+        data.pop("text/plain", None)
+    output.data = nbformat.from_dict(data)
 
 
 def main(paths: list[Path]) -> None:
-    """Run notebooks, and write each over itself once all of it has run."""
+    """Run notebooks, and overwrite each once all of it has run."""
     for path in paths:
-        notebook = executed(path)
+        notebook = execute(path)
         nbformat.validate(notebook)
         nbformat.write(notebook, path)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} KB")
 
 
 if __name__ == "__main__":
-    main([Path(given) for given in sys.argv[1:]] or notebooks())
+    main([Path(argument) for argument in sys.argv[1:]] or notebooks())

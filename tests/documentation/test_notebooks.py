@@ -1,4 +1,4 @@
-"""The lesson runs from top to bottom, without a network, and shows what its notebooks keep."""
+"""The lesson runs from top to bottom, without a network, and gives the outputs that are stored in its notebooks."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def runner() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def weights() -> None:
-    """What may be fetched before the network is gone."""
+    """What has to be downloaded before the network is disabled."""
     anymask.load("mobile-sam", precision="f32", threads=2)
     anymask.load_detector("coco-ssd")
 
 
 @pytest.fixture
 def offline(weights: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels that start in this test reach nothing, and use two threads."""
+    """Kernels that start in this test have no network, and use two threads."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         for spelling in (name, name.lower()):
             monkeypatch.setenv(spelling, "http://127.0.0.1:9")
@@ -57,21 +57,21 @@ def test_there_is_a_lesson() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_offline_and_shows_what_it_keeps(path: Path, runner: ModuleType, offline: None) -> None:
-    kept, fresh = runner.nbformat.read(path, as_version=4), runner.executed(path)
-    assert [cell.source for cell in fresh.cells] == [cell.source for cell in kept.cells]
+def test_a_notebook_runs_offline_and_gives_its_stored_outputs(path: Path, runner: ModuleType, offline: None) -> None:
+    stored, fresh = runner.nbformat.read(path, as_version=4), runner.execute(path)
+    assert [cell.source for cell in fresh.cells] == [cell.source for cell in stored.cells]
     assert not [output for output in outputs(fresh) if output.get("name") == "stderr"]
-    same_words(texts(kept), texts(fresh))
-    assert len(pictures(kept)) == len(pictures(fresh)) > 0
-    for before, now in zip(pictures(kept), pictures(fresh), strict=True):
+    assert_similar_texts(texts(stored), texts(fresh))
+    assert len(images(stored)) == len(images(fresh)) > 0
+    for before, now in zip(images(stored), images(fresh), strict=True):
         assert np.abs(coarse(before) - coarse(now)).mean() < 6
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_kept_is_small_and_says_nothing_of_the_machine(path: Path, runner: ModuleType) -> None:
+def test_stored_outputs_are_small_and_say_nothing_of_the_machine(path: Path, runner: ModuleType) -> None:
     notebook = runner.nbformat.read(path, as_version=4)
     assert path.stat().st_size <= 250_000
-    assert all(len(each) <= 60_000 for each in pictures(notebook))
+    assert all(len(each) <= 60_000 for each in images(notebook))
     assert not re.search(r"(?<![\w.])/(?:home|root|Users|tmp|work|usr|opt)/|[A-Z]:\\\\", "\n".join(texts(notebook)))
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert not any(cell.metadata for cell in notebook.cells)
@@ -95,30 +95,28 @@ def outputs(notebook: Any) -> list[Any]:
 
 def texts(notebook: Any) -> list[str]:
     """What the cells printed or returned; a stream may arrive in pieces."""
-    found = []
+    joined = []
     for cell in notebook.cells:
         pieces = [
             output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])
         ]
-        found.append("".join(pieces))
-    return found
+        joined.append("".join(pieces))
+    return joined
 
 
-def pictures(notebook: Any) -> list[bytes]:
-    """All pictures, as files."""
+def images(notebook: Any) -> list[bytes]:
+    """All images, as encoded files."""
     data = [output.get("data", {}) for output in outputs(notebook)]
     return [base64.b64decode(each[kind]) for each in data for kind in each if kind.startswith("image/")]
 
 
-def coarse(picture: bytes) -> np.ndarray:
-    """What a picture shows, whatever the version of matplotlib and its fonts: float64 [40, 60]."""
-    return np.asarray(
-        PIL.Image.open(io.BytesIO(picture)).convert("L").resize((60, 40), PIL.Image.Resampling.BOX), float
-    )
+def coarse(image: bytes) -> np.ndarray:
+    """The image without the details that depend on the version of matplotlib and its fonts: float64 [40, 60]."""
+    return np.asarray(PIL.Image.open(io.BytesIO(image)).convert("L").resize((60, 40), PIL.Image.Resampling.BOX), float)
 
 
-def same_words(before: list[str], now: list[str]) -> None:
-    """The same texts, with numbers that another processor may round differently."""
+def assert_similar_texts(before: list[str], now: list[str]) -> None:
+    """Assert equal texts, but for numbers that another processor may round differently."""
     for one, other in zip(before, now, strict=True):
         assert _NUMBER.sub("#", one) == _NUMBER.sub("#", other)
         for old, new in zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=True):
