@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from anymask.errors import InputError
 
 TASKS = {
-    "encode": "the photo's pixels → its embedding",
-    "click": "one more click on an encoded photo → what the tool answers, at the photo's size",
-    "boxes": "ten boxes on an encoded photo → ten masks at the photo's size",
-    "cold": "the whole command, from the shell: one click on a photo never seen → files",
-    "everything": "the photo → all its masks, encoding included",
+    "encode": "pixels of the image → its embedding",
+    "click": "one more click on an encoded image → the masks that the tool returns, in the size of the image",
+    "boxes": "ten boxes on an encoded image → ten masks in the size of the image",
+    "cold": "the whole command, from the shell: one click on a new image → files",
+    "everything": "the image → all its masks, encoding included",
 }
 """Everything that is measured, in this order."""
 
@@ -94,7 +94,7 @@ PEERS = (
     ),
     Peer(
         "rembg",
-        "its `sam` model, with MobileSAM's files in the place of ViT-B's; every call encodes the photo again, so click "
+        "its `sam` model, with MobileSAM's files in the place of ViT-B's; every call encodes the image again, so click "
         "and boxes include that; ten boxes are scaled from one",
         "rembg",
         ("click", "boxes", "cold"),

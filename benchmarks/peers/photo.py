@@ -17,7 +17,7 @@ def write_photo(source: Path | None, folder: Path) -> tuple[Path, tuple[int, int
     """Write an upright RGB JPEG, which every tool decodes alike, into a folder.
 
     Args:
-        source: any picture; None takes the photo in the package (a cup on a table, CC0), enlarged.
+        source: any image; None takes the image in the package (a cup on a table, CC0), enlarged.
         folder: where to write.
 
     Returns:
@@ -30,7 +30,7 @@ def write_photo(source: Path | None, folder: Path) -> tuple[Path, tuple[int, int
     if source is None:
         image = open_image((files("anymask.evaluation.doctor") / "coffee.jpg").read_bytes())
         picture = Image.fromarray(image.pixels).resize(BUILT_IN_SIZE, Image.Resampling.LANCZOS)
-        name = "the photo in the package, enlarged"
+        name = "the image in the package, enlarged"
     else:
         picture, name = Image.fromarray(open_image(source).pixels), source.name
     picture.save(target, quality=QUALITY, subsampling=0)

@@ -101,11 +101,11 @@ def _about(measured: Measured) -> Iterator[str]:
     yield f"machine: {at['processor']}, {at['cores']} cores, {at['threads']} threads each{memory}"
     yield f"system: {at['system']}, Python {at['python']}, {at['date']}"
     if photo:
-        yield f"photo: {photo['name']}, {photo['width']}×{photo['height']}"
+        yield f"image: {photo['name']}, {photo['width']}×{photo['height']}"
     if run := measured.runs.get(OWN.name):
         yield f"anymask: {run['engine']} {run['precision']}"
     if measured.interrupted:
-        yield "stopped before the end: what follows was measured until then"
+        yield "stopped before the end: these are the measurements until then"
 
 
 def _tables(measured: Measured) -> Iterator[Table]:
@@ -140,7 +140,7 @@ def _time(spread: Spread) -> str:
 
 
 def _size_table(measured: Measured) -> list[list[str]]:
-    heading = ["", "memory, photo to click", "memory, everything", "on disk without weights"]
+    heading = ["", "memory, image to click", "memory, everything", "on disk without weights"]
     rows = [heading]
     for name, environment in measured.environments.items():
         peaks = measured.peaks.get(name, {})
@@ -159,6 +159,6 @@ def _failures(measured: Measured) -> Iterator[str]:
     for peer in PEERS:
         lacking = [task for task in measured.seconds if peer.name in measured.environments and task not in peer.tasks]
         if lacking:
-            yield f"{peer.name} was not asked for {', '.join(lacking)}"
+            yield f"{peer.name} was not run for {', '.join(lacking)}"
     if REFERENCE not in measured.environments:
         yield "no masks were compared: the official code did not run"

