@@ -17,43 +17,44 @@ from tests.reference.fidelity_runs import measure
 
 TEXT = """# Fidelity: how far each engine and precision is from the official code
 
-Every row holds anymask against the official PyTorch code, run live in f32 with the same weights, two threads each, on
-the three photographs in `examples/photos`: {things} things on them, marked by hand, and every kind of prompt for each.
+Every row compares anymask with the official PyTorch code, run in f32 with the same weights, two threads each, on
+the three photographs in `examples/photos`: {things} objects, annotated by hand, and every kind of prompt for each.
 
 ```
 {command}      writes this page
-make reference                               measures all of it again, and fails where a row leaves its bound
+make reference                               measures all of it again, and fails where a row exceeds its bound
 ```
 
 {table}
 
 Measured on {cpu}, with openvino {openvino}, onnxruntime {onnxruntime} and torch {torch}.
 
-- **Embedding cosine**: the least of the photographs.
-- **Mask IoU**: three candidates and the single answer to each prompt against the official ones, at the photo's size.
-  *Stable masks* are those whose official answer has a stability of 0.9 or more. The others hang on logits near zero,
-  which any rounding moves: where the official code itself is unsure, bf16 and int8 may answer otherwise, as
-  *all masks* shows. In f32 they come out the same to a pixel in ten thousand.
+- **Embedding cosine**: the lowest of the photographs.
+- **Mask IoU**: three candidates and the single mask of each prompt against the official ones, in the size of the image.
+  *Stable masks* are those whose official mask has a stability of 0.9 or more. The others depend on logits near zero,
+  which any rounding changes: where the official mask itself is unstable, those of bf16 and int8 may differ, as
+  *all masks* shows. In f32 they are the same to a pixel in ten thousand.
 - **Score gap**: the largest difference of the predicted IoU, over all masks.
-- **mask input**: the best official mask of each prompt, given back together with the prompt.
+- **mask input**: the best official mask of each prompt, as input together with the prompt.
 - **int8**: 40 linear layers of the encoder ([speed and precision](speed.md)). The rest ran in {rest} with OpenVINO
-  and in f32 with ONNX Runtime, which has no bf16 on the CPU. These photographs were among the eleven that the ranges
-  of int8 come from; [speed and precision](speed.md) has what int8 costs on others.
+  and in f32 with ONNX Runtime, which has no bf16 on the CPU. These photographs are among the eleven that the ranges
+  of int8 come from; [speed and precision](speed.md) says what int8 costs on others.
 
 ## Bounds
 
-What `make reference` demands of every kind of prompt. `anymask doctor` holds embedding and stable masks to the same on
-your machine, with the photo it brings. On a processor without bf16 its row is skipped, for that stated reason.
+What `make reference` requires of every kind of prompt. `anymask doctor` checks embedding and stable masks against the
+same bounds on your machine, with an image from the package. On a processor without bf16 its row is skipped, and the
+reason is stated.
 
 {bounds}
 
 ## Other models
 
-There are no rows for SAM's ViT encoders and FastSAM, since their trained weights are not fetched for tests; on random
-weights hardly a mask is stable, and rows would say nothing about photographs. What `make reference` does compare with
-the official code on seeded random weights is their arithmetic: ViT-B at full size, and ViT-L's depth and heads, in f32
-(embedding cosine from 0.9999, logits within 0.01, scores within 0.001; `tests/reference/test_vit.py`), and FastSAM
-with ultralytics (`tests/reference/test_official_fastsam.py`). With weights of your own,
+There are no rows for SAM's ViT encoders and FastSAM, since their trained weights are not downloaded for tests; with
+random weights hardly any mask is stable, and rows would say nothing about real images. `make reference` does compare
+their arithmetic with the official code on seeded random weights: ViT-B at full size, and ViT-L's depth and heads,
+in f32 (embedding cosine from 0.9999, logits within 0.01, scores within 0.001; `tests/reference/test_vit.py`), and
+FastSAM with ultralytics (`tests/reference/test_official_fastsam.py`). With weights of your own,
 `anymask evaluate FOLDER --model NAME --precision bf16 --against precision=f32` says what a precision costs.
 """
 
