@@ -1,9 +1,9 @@
-"""Ask a server for masks of many photos at once, and wait when it says that it is busy.
+"""Get masks of many images from a server, several at once, and wait when it is busy.
 
     anymask serve                                                          in one terminal
     python api_client.py ../photos/*.jpg --point 50,50 --out masks         in another
 
-The calls are those of a EncodedImage: see docs/guides/server.md. Without Python, see web_page/page/page.js, or curl.
+The calls are those of `EncodedImage`: see docs/guides/server.md. Without Python, see web_page/page/page.js, or curl.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TypeVar
 
 import anymask
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 
-def patiently(ask: Callable[[], Answer], tries: int = 5) -> Answer:
-    """Ask again after as long as the server wants, if its queue is full; any other refusal is raised."""
+def with_retries(send: Callable[[], Response], tries: int = 5) -> Response:
+    """Send a request again, after the time that the server states, if its queue is full; other errors are raised."""
     for last in range(tries):
         try:
-            return ask()
+            return send()
         except anymask.ServerError as error:
             if error.status != 429 or last == tries - 1:
                 raise
@@ -32,25 +32,25 @@ def patiently(ask: Callable[[], Answer], tries: int = 5) -> Answer:
     raise AssertionError("unreachable")
 
 
-def mask_of(client: anymask.Client, photo: Path, point: tuple[float, float], out: Path) -> str:
-    """Bring a photo, click on it, keep the mask; the photo is forgotten there afterwards.
+def save_mask(client: anymask.Client, path: Path, point: tuple[float, float], out: Path) -> str:
+    """Send an image, click on it, save the mask, and delete the image from the server.
 
     Args:
         client: of the server.
-        photo: a file.
+        path: of the image.
         point: (x, y) in percent.
         out: folder for the mask.
 
     Returns:
-        A line for the person.
+        A line to print.
     """
-    image = patiently(lambda: client.encode(photo))
+    image = with_retries(lambda: client.encode(path))
     try:
-        result = patiently(lambda: image.segment(points=[point], coordinates="percent"))
+        result = with_retries(lambda: image.segment(points=[point], coordinates="percent"))
     finally:
         image.forget()
-    result.save(out / f"{photo.stem}.png")
-    return f"{photo.name}: {result[0].area} pixels, score {result[0].score:.2f}"
+    result.save(out / f"{path.stem}.png")
+    return f"{path.name}: {result[0].area} pixels, score {result[0].score:.2f}"
 
 
 def percent(text: str) -> tuple[float, float]:
@@ -60,17 +60,17 @@ def percent(text: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Read the arguments; bring the photos, three at a time."""
+    """Read the arguments and send the images, three at a time."""
     parser = argparse.ArgumentParser(description="Masks from a server.")
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("images", type=Path, nargs="+")
     parser.add_argument("--server", default="http://localhost:8000")
     parser.add_argument("--point", type=percent, default=(50.0, 50.0), help="X,Y in percent")
     parser.add_argument("--out", type=Path, default=Path("masks"))
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
 
-    asked.out.mkdir(parents=True, exist_ok=True)
-    with anymask.Client(asked.server) as client, ThreadPoolExecutor(3) as three:
-        for line in three.map(lambda photo: mask_of(client, photo, asked.point, asked.out), asked.photos):
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with anymask.Client(arguments.server) as client, ThreadPoolExecutor(3) as pool:
+        for line in pool.map(lambda path: save_mask(client, path, arguments.point, arguments.out), arguments.images):
             print(line)
 
 

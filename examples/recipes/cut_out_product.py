@@ -12,7 +12,7 @@ import PIL.Image
 
 import anymask
 
-FILLS = 0.85
+FILL = 0.85
 """Share of the square's side that the product takes with its shadow."""
 
 
@@ -24,34 +24,34 @@ def box(text: str) -> list[float]:
     return numbers
 
 
-def on_square(picture: PIL.Image.Image, side: int | None) -> PIL.Image.Image:
+def on_square(cutout: PIL.Image.Image, side: int | None) -> PIL.Image.Image:
     """Centre a transparent cut-out on white; by default it keeps its size, and it is never made larger."""
-    fitted = picture.copy()
-    side = side or round(max(picture.size) / FILLS)
-    fitted.thumbnail((round(side * FILLS), round(side * FILLS)), PIL.Image.Resampling.LANCZOS)
+    fitted = cutout.copy()
+    side = side or round(max(cutout.size) / FILL)
+    fitted.thumbnail((round(side * FILL), round(side * FILL)), PIL.Image.Resampling.LANCZOS)
     square = PIL.Image.new("RGB", (side, side), "white")
     square.paste(fitted, ((side - fitted.width) // 2, (side - fitted.height) // 2), fitted)
     return square
 
 
 def main() -> None:
-    """Read the arguments, find the product, write the two pictures."""
+    """Read the arguments, segment the product, write the two images."""
     parser = argparse.ArgumentParser(description="Cut out a product for a shop.")
-    parser.add_argument("photo", type=Path)
+    parser.add_argument("image", type=Path)
     parser.add_argument("--box", type=box, required=True, help="X0,Y0,X1,Y1 around the product, in pixels")
     parser.add_argument("--side", type=int, help="of the white square, in pixels")
     parser.add_argument("--out", type=Path, default=Path("shop"))
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
 
-    image = anymask.load("mobile-sam").encode(asked.photo)
-    product = image.segment(box=asked.box, max_hole_area=200)
+    image = anymask.load("mobile-sam").encode(arguments.image)
+    product = image.segment(box=arguments.box, max_hole_area=200)
     plain = anymask.cutout(image.source, product, crop=True)
     shaded = anymask.cutout(image.source, product, crop=True, shadow=True)
 
-    asked.out.mkdir(parents=True, exist_ok=True)
-    plain.save(asked.out / f"{asked.photo.stem}.png")
-    on_square(shaded.image, asked.side).save(asked.out / f"{asked.photo.stem}.jpg", quality=92)
-    print(f"{asked.out / asked.photo.stem}.png and .jpg, edges: {plain.edges}, score {product[0].score:.2f}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    plain.save(arguments.out / f"{arguments.image.stem}.png")
+    on_square(shaded.image, arguments.side).save(arguments.out / f"{arguments.image.stem}.jpg", quality=92)
+    print(f"{arguments.out / arguments.image.stem}.png and .jpg, edges: {plain.edges}, score {product[0].score:.2f}")
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ def test_clicks_on_the_page_give_masks(context: BrowserContext, coffee_path: Pat
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{address}/mine/")
-        says, canvas = page.locator("#says"), page.locator("#picture")
+        status, canvas = page.locator("#status"), page.locator("#image")
         page.set_input_files("#file", coffee_path)
-        expect(says).to_have_text("Click on an object.", timeout=20_000)
+        expect(status).to_have_text("Click on an object.", timeout=20_000)
         canvas.click(position={"x": 290, "y": 140})
-        expect(says).to_have_text(re.compile(r"^\d{6} pixels, score"), timeout=20_000)
+        expect(status).to_have_text(re.compile(r"^\d{6} pixels, score"), timeout=20_000)
         canvas.click(position={"x": 110, "y": 300}, modifiers=["Shift"])
-        expect(says).to_have_text(re.compile(r"^\d{5} pixels, score"), timeout=20_000)
+        expect(status).to_have_text(re.compile(r"^\d{5} pixels, score"), timeout=20_000)
         with page.expect_download() as download:
             page.click("#download")
         with PIL.Image.open(download.value.path()) as mask:
@@ -41,5 +41,5 @@ def test_clicks_on_the_page_give_masks(context: BrowserContext, coffee_path: Pat
         assert inside[140, 290]
         assert not inside[300, 110]
         page.set_input_files("#file", __file__)
-        expect(says).to_have_text(re.compile("^Sorry: .*not an image"), timeout=20_000)
+        expect(status).to_have_text(re.compile("^Sorry: .*not an image"), timeout=20_000)
         assert not errors

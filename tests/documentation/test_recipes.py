@@ -66,7 +66,7 @@ def test_a_product_is_cut_out_and_centred_on_white(coffee_path: Path, tmp_path: 
     assert columns.max() - columns.min() == pytest.approx(0.85 * 300, abs=15)
 
 
-def test_a_missing_photo_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_image_is_reported_in_one_line(tmp_path: Path) -> None:
     said = run(RECIPES / "cut_out_product.py", "missing.jpg", "--box", "0,0,9,9", "--out", tmp_path / "out", code=1)
     assert said.splitlines() == ["cut_out_product: missing.jpg: no such file"]
     assert not (tmp_path / "out").exists()
@@ -81,7 +81,7 @@ def test_cells_are_counted(segmenter: Segmenter) -> None:
     assert all(iou(one.array, other.array) < 0.1 for one in cells for other in cells if one is not other)
 
 
-def test_the_count_comes_with_a_table_and_a_picture(tmp_path: Path) -> None:
+def test_the_count_comes_with_a_table_and_an_image(tmp_path: Path) -> None:
     said = run(RECIPES / "count_cells.py", "--draw", "12", "--out", tmp_path)
     with (tmp_path / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -103,11 +103,11 @@ def test_a_folder_becomes_a_yolo_dataset(photos: Path, tmp_path: Path) -> None:
         "chelsea.jpg": ["cat"],
     }
     before = (made / "yolo" / "data.yaml").read_bytes()
-    assert "there already" in run(RECIPES / "label_for_yolo.sh", photos, made, "cup, cat", code=2)
+    assert "already exists" in run(RECIPES / "label_for_yolo.sh", photos, made, "cup, cat", code=2)
     assert (made / "yolo" / "data.yaml").read_bytes() == before
 
 
-def test_words_that_the_detector_does_not_know_make_no_dataset(photos: Path, tmp_path: Path) -> None:
+def test_text_that_the_detector_does_not_know_makes_no_dataset(photos: Path, tmp_path: Path) -> None:
     assert "unicorn" in run(RECIPES / "label_for_yolo.sh", photos, tmp_path / "made", "unicorn", code=2)
     assert not (tmp_path / "made" / "yolo").exists()
 
@@ -115,17 +115,21 @@ def test_words_that_the_detector_does_not_know_make_no_dataset(photos: Path, tmp
 def test_a_client_waits_when_the_server_is_busy_and_gives_up_on_other_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     api_client, waited = recipe("api_client"), list[float]()
     monkeypatch.setattr(api_client.time, "sleep", waited.append)
-    answers: list[object] = [ServerError("busy", 429, "queue-full", 3), ServerError("busy", 429, "queue-full"), "mask"]
+    responses: list[object] = [
+        ServerError("busy", 429, "queue-full", 3),
+        ServerError("busy", 429, "queue-full"),
+        "mask",
+    ]
 
-    def ask() -> object:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def send() -> object:
+        response = responses.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
-    assert api_client.patiently(ask) == "mask"
+    assert api_client.with_retries(send) == "mask"
     assert waited == [3, 1]
-    answers[:] = [ServerError("no", 413), "never asked"]
+    responses[:] = [ServerError("no", 413), "not requested"]
     with pytest.raises(ServerError, match="no"):
-        api_client.patiently(ask)
-    assert answers == ["never asked"]
+        api_client.with_retries(send)
+    assert responses == ["not requested"]
