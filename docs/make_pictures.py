@@ -1,6 +1,6 @@
-"""Make the pictures of these pages from the example photographs: make pictures.
+"""Make the images of these pages from the example photographs: make pictures.
 
-images/browser.jpg is the one that is not made here: a screenshot of the application.
+Only images/browser.jpg is not made here; it is a screenshot of the application.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CUP = {"points": [(300, 230)]}
 
 
 def on_squares(cutout: Cutout) -> PIL.Image.Image:
-    """Show transparency as picture editors do."""
+    """Show transparency as image editors do."""
     height, width = cutout.pixels.shape[:2]
     y, x = np.indices((height, width)) // 10
     squares = PIL.Image.fromarray(np.where((x + y) % 2, 205, 240).astype(np.uint8)).convert("RGB")
@@ -34,12 +34,12 @@ def on_squares(cutout: Cutout) -> PIL.Image.Image:
     return squares
 
 
-def save(picture: PIL.Image.Image, name: str) -> None:
-    picture.save(OUT / name, quality=88)
+def save(image: PIL.Image.Image, name: str) -> None:
+    image.save(OUT / name, quality=88)
 
 
 def cut_outs(coffee: anymask.EncodedImage, cat: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None:
-    """Four ways to show an object."""
+    """Four styles of cut-outs."""
     cup, face = coffee.segment(**CUP), cat.segment(points=[(220, 100), (320, 230)])
     slice_ = fruits.segment(box=[192, 262, 628, 674])
     panels = [
@@ -55,7 +55,7 @@ def cut_outs(coffee: anymask.EncodedImage, cat: anymask.EncodedImage, fruits: an
 
 
 def inpainting(coffee: anymask.EncodedImage) -> None:
-    """What is handed to a model, and what comes of it with OpenCV alone."""
+    """The input of an inpainting model, and the result with OpenCV."""
     spoon = coffee.segment(box=[315, 65, 430, 330])
     done = anymask.inpaint(coffee.source, spoon)
     crop = make_crop(done.hole.box, coffee.size, Sizes(64), 40)
@@ -68,7 +68,7 @@ def inpainting(coffee: anymask.EncodedImage) -> None:
 
 
 def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None:
-    """Styles of drawing."""
+    """The styles of `anymask draw`."""
     everything = coffee.everything(max_seconds=20)
     prompt = coffee.segment(points=[(290, 215)]).prompts[0]
     save(candidates_row(coffee.source, coffee.predict(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
@@ -81,13 +81,13 @@ def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None
 
 
 def prompts(coffee: anymask.EncodedImage) -> None:
-    """The same photo asked in three ways; the first page's picture."""
-    ways = {
+    """Three prompts on the same image, and the image of the first page."""
+    results = {
         "--point": coffee.segment(points=[(300, 300)]),
         "--point --exclude-point": coffee.segment(points=[(300, 300), (362, 285)], labels=[1, 0]),
         "--box": coffee.segment(box=[170, 14, 412, 264]),
     }
-    save(row([result.draw() for result in ways.values()], list(ways), 230), "prompts.jpg")
+    save(row([result.draw() for result in results.values()], list(results), 230), "prompts.jpg")
     both = [coffee.segment(points=[(110, 300)]), coffee.segment(boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])]
     save(row([result.draw() for result in both], height=400), "coffee.jpg")
 
@@ -96,16 +96,17 @@ def everything(fruits: anymask.EncodedImage) -> None:
     """All objects, and every pixel once."""
     result = fruits.everything(max_seconds=30)
     pieces = result.partition().masks()
-    shown = anymask.MaskSet(pieces, image=fruits.source)
+    partition = anymask.MaskSet(pieces, image=fruits.source)
     save(
-        row([result.draw(max_side=640), shown.draw(max_side=640)], ["everything", "--partition"], 330), "everything.jpg"
+        row([result.draw(max_side=640), partition.draw(max_side=640)], ["everything", "--partition"], 330),
+        "everything.jpg",
     )
     named = fruits.segment_text("orange", detector="coco-ssd")
     save(named.draw(max_side=640), "text.jpg")
 
 
 def main() -> None:
-    """Make them all."""
+    """Make all images."""
     segmenter = anymask.load(threads=2)
     coffee, cat, fruits = (segmenter.encode(PHOTOS / f"{name}.jpg") for name in ("coffee", "chelsea", "citrus"))
     cut_outs(coffee, cat, fruits)
