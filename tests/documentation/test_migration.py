@@ -1,4 +1,4 @@
-"""What docs/guides/migration.md says one writes with anymask does run."""
+"""The calls of anymask in docs/guides/migration.md run."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_each_call_named_beside_a_peers_runs(
     assert len(codes) > 10
     for code in codes:
         exec(code, known)
-    answered = [known["result"][0].array] if "result" in known else []
-    answered += list(known["c"].masks) if "c" in known else []
-    assert answered
-    assert all(mask.dtype == np.bool_ and mask.shape == (400, 600) and mask.any() for mask in answered)
+    masks = [known["result"][0].array] if "result" in known else []
+    masks += list(known["c"].masks) if "c" in known else []
+    assert masks
+    assert all(mask.dtype == np.bool_ and mask.shape == (400, 600) and mask.any() for mask in masks)
 
 
 def test_there_is_a_table_for_each_peer() -> None:

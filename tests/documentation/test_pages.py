@@ -1,4 +1,4 @@
-"""What README and documentation say one writes does run: Python is executed, command lines are at least parsed."""
+"""The code in README and documentation runs: Python is executed, command lines are at least parsed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ELSEWHERE = {"docs/guides/server.md", "docs/guides/evaluation.md", "docs/contrib
 """One talks to a server, as `tests/server/test_client.py` does; one needs ground truth, and
 `tests/evaluation/test_report.py` runs it; one is recipes, and `test_contributing_recipes.py` follows them."""
 NOT_HERE = re.compile(r'allow="agpl-3.0"|"fastsam|diffusers|conf=')
-"""Weights that nobody here may bring, and PyTorch."""
+"""Weights that the tests do not have, and PyTorch."""
 RUN = {"docs/guides/prompts.md": "segment", "docs/guides/text.md": "detect", "docs/guides/automatic.md": "everything"}
 """Pages whose first command of this kind is run for real."""
 
@@ -47,25 +47,25 @@ def command_lines() -> Iterator[Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a reader would be: with a photo, and files under the names that the pages use."""
+    """A working folder with an image, and files under the names that the pages use."""
     monkeypatch.chdir(tmp_path)
     for name in ("photo", "cup", "cat", "dog", "dogs", "coffee", "beach", "sofa", "fruit", "street"):
         shutil.copy(citrus_path, f"{name}.jpg")
     (tmp_path / "photos").mkdir()
     for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
-                 "FastSAM-s.onnx", "best.onnx", "classes.txt", "boxes.json", "points.csv", "answer.png",
+                 "FastSAM-s.onnx", "best.onnx", "classes.txt", "boxes.json", "points.csv", "painted.png",
                  "lama.onnx"):  # fmt: skip
         (tmp_path / name).write_bytes(b"x")
     return tmp_path
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
-    """One model for all pages, few points for everything mode: what is tested is the pages."""
+def fast_models(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
+    """One model for all pages, few points for automatic mask generation: only the pages are tested."""
     everything = EncodedImage.everything
 
-    def with_few_points(self: EncodedImage, *given: Any, **options: Any) -> Any:
-        return everything(self, *given, **{**options, "points_per_side": 4})
+    def with_few_points(self: EncodedImage, *arguments: Any, **options: Any) -> Any:
+        return everything(self, *arguments, **{**options, "points_per_side": 4})
 
     monkeypatch.setattr(EncodedImage, "everything", with_few_points)
     monkeypatch.setattr(anymask, "load", lambda *_, **__: segmenter, raising=False)
@@ -73,7 +73,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
 
 @pytest.mark.parametrize("page", sorted(set(PROGRAMS) - ELSEWHERE))
 def test_the_python_on_a_page_runs_from_top_to_bottom(
-    page: str, folder: Path, quick: None, segmenter: Segmenter, coffee_path: Path
+    page: str, folder: Path, fast_models: None, segmenter: Segmenter, coffee_path: Path
 ) -> None:
     if page == "docs/guides/automatic.md":  # a smaller one has fewer crops and tiles
         shutil.copy(coffee_path, "photo.jpg")
@@ -96,15 +96,15 @@ def test_the_python_on_a_page_runs_from_top_to_bottom(
 
 
 @pytest.mark.parametrize("line", list(command_lines()))
-def test_each_command_line_is_one_that_the_command_takes(line: str, folder: Path) -> None:
+def test_each_command_line_is_accepted_by_its_command(line: str, folder: Path) -> None:
     words = shlex.split(line)[1:]
     command: Any = cli.group
     context = click.Context(command, info_name="anymask")
     while isinstance(command, click.Group):
         name = words.pop(0)
-        found = command.get_command(context, name)
-        assert found is not None, name
-        command, context = found, click.Context(found, info_name=name, parent=context)
+        subcommand = command.get_command(context, name)
+        assert subcommand is not None, name
+        command, context = subcommand, click.Context(subcommand, info_name=name, parent=context)
     command.make_context(context.info_name, words, parent=context.parent).close()
 
 
@@ -118,12 +118,12 @@ def test_the_first_command_of_a_guide_does_what_it_says(page: str, kind: str, fo
     assert cli.main(words if kind != "segment" else [*words[:4], "--quiet"]) == 0
 
 
-def test_every_page_is_in_the_navigation_and_every_picture_is_there() -> None:
+def test_every_page_is_in_the_navigation_and_every_image_exists() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for name, page in PAGES.items():
         assert name == "README.md" or f" {name.removeprefix('docs/')}\n" in navigation
-        for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page):
-            assert ((ROOT / name).parent / picture).is_file(), (name, picture)
+        for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page):
+            assert ((ROOT / name).parent / image).is_file(), (name, image)
 
 
 def test_the_interface_has_every_public_name() -> None:

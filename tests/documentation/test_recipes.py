@@ -1,4 +1,4 @@
-"""Every recipe does what its first line says, as a program, with real weights."""
+"""Every recipe works as a program, with real weights."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ RECIPES = Path(__file__).parent.parent.parent / "examples" / "recipes"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory, coffee_path: Path, chelsea_path: Path) -> Path:
-    """A folder with the cup and the cat."""
-    folder = tmp_path_factory.mktemp("photos")
-    for photo in (coffee_path, chelsea_path):
-        shutil.copy(photo, folder)
+def images(tmp_path_factory: pytest.TempPathFactory, coffee_path: Path, chelsea_path: Path) -> Path:
+    """A folder with the images of the cup and the cat."""
+    folder = tmp_path_factory.mktemp("images")
+    for path in (coffee_path, chelsea_path):
+        shutil.copy(path, folder)
     return folder
 
 
 def run(*command: str | Path, code: int = 0) -> str:
-    """Run a recipe as a person does, with the commands of this environment; returns all that it printed."""
+    """Run a recipe as a program, with the commands of this environment; returns its output."""
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     first = [sys.executable] if str(command[0]).endswith(".py") else ["sh"]
@@ -93,9 +93,9 @@ def test_the_count_comes_with_a_table_and_an_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_becomes_a_yolo_dataset(photos: Path, tmp_path: Path) -> None:
+def test_a_folder_becomes_a_yolo_dataset(images: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    run(RECIPES / "label_for_yolo.sh", photos, made, "cup, cat")
+    run(RECIPES / "label_for_yolo.sh", images, made, "cup, cat")
     assert {path.name for path in (made / "yolo" / "images").iterdir()} == {"coffee.jpg", "chelsea.jpg"}
     labels = {masks.record.path: [mask.label for mask in masks] for masks in yolo.read_dataset(made / "yolo")}
     assert {Path(str(path)).name: names for path, names in labels.items()} == {
@@ -103,12 +103,12 @@ def test_a_folder_becomes_a_yolo_dataset(photos: Path, tmp_path: Path) -> None:
         "chelsea.jpg": ["cat"],
     }
     before = (made / "yolo" / "data.yaml").read_bytes()
-    assert "already exists" in run(RECIPES / "label_for_yolo.sh", photos, made, "cup, cat", code=2)
+    assert "already exists" in run(RECIPES / "label_for_yolo.sh", images, made, "cup, cat", code=2)
     assert (made / "yolo" / "data.yaml").read_bytes() == before
 
 
-def test_text_that_the_detector_does_not_know_makes_no_dataset(photos: Path, tmp_path: Path) -> None:
-    assert "unicorn" in run(RECIPES / "label_for_yolo.sh", photos, tmp_path / "made", "unicorn", code=2)
+def test_text_that_the_detector_does_not_know_makes_no_dataset(images: Path, tmp_path: Path) -> None:
+    assert "unicorn" in run(RECIPES / "label_for_yolo.sh", images, tmp_path / "made", "unicorn", code=2)
     assert not (tmp_path / "made" / "yolo").exists()
 
 

@@ -20,11 +20,11 @@ from tests.support.recipe_server import RECIPES, page_of_your_own
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with page_of_your_own(tmp_path_factory.mktemp("page")) as found:
-        yield found
+    with page_of_your_own(tmp_path_factory.mktemp("page")) as url:
+        yield url
 
 
-def test_the_client_brings_back_a_mask_for_every_photo(
+def test_the_client_saves_a_mask_of_every_image(
     address: str, coffee_path: Path, chelsea_path: Path, coffee: EncodedImage, tmp_path: Path
 ) -> None:
     command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_path), str(chelsea_path)]
@@ -42,7 +42,7 @@ def test_the_client_brings_back_a_mask_for_every_photo(
         client.open(coffee.source.pixel_hash)
 
 
-def test_a_server_that_is_not_there_is_one_line(coffee_path: Path, tmp_path: Path) -> None:
+def test_a_missing_server_is_reported_in_one_line(coffee_path: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(RECIPES / "api_client.py"), str(coffee_path), "--server", "http://127.0.0.1:9"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -50,7 +50,7 @@ def test_a_server_that_is_not_there_is_one_line(coffee_path: Path, tmp_path: Pat
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_page_comes_with_all_it_names_and_the_interface_beside_it(address: str) -> None:
+def test_the_page_is_served_with_its_files_and_the_interface(address: str) -> None:
     page = httpx.get(f"{address}/mine/")
     assert page.headers["content-type"].startswith("text/html")
     named = re.findall(r'(?:src|href)="((?!data:)[^"]+)"', page.text)

@@ -1,4 +1,4 @@
-"""The table of traps in the documentation, and the tests that keep them, agree."""
+"""The table of traps in the documentation agrees with the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ISSUE = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+/issues/\d+")
 
 def tagged_tests() -> dict[tuple[str, str], set[str]]:
     """(trap, "file::test") of every test whose docstring begins with T-numbers → the public issues it links."""
-    found = {}
+    tests = {}
     for path in TESTS.rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -24,12 +24,12 @@ def tagged_tests() -> dict[tuple[str, str], set[str]]:
                 begin = re.match(r"((?:T\d+, )*T\d+): ", docstring)
                 where = f"{path.relative_to(TESTS).as_posix()}::{node.name}"
                 for trap in begin[1].split(", ") if begin else ():
-                    found[trap, where] = set(ISSUE.findall(docstring))
-    return found
+                    tests[trap, where] = set(ISSUE.findall(docstring))
+    return tests
 
 
 def listed_tests() -> dict[tuple[str, str], set[str]]:
-    """The same as the table in the documentation says it."""
+    """The same, as listed in the table of the documentation."""
     rows = re.findall(r"^\| (T\d+) \|(.*)\|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE)
     return {
         (trap, where): set(ISSUE.findall(cells))

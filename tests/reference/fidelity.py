@@ -127,12 +127,12 @@ class Row:
 
     @property
     def name(self) -> tuple[str, str, str, str]:
-        """What it is about."""
+        """Model, engine, precision and kind of prompt."""
         return self.model, self.engine, self.precision, self.kind
 
     @property
-    def kept(self) -> bool:
-        """Whether it keeps its bound."""
+    def is_within_bounds(self) -> bool:
+        """Whether no figure exceeds its bound."""
         bound = RUNS[self.name[:3]]
         near = self.cosine >= bound.cosine and self.mean >= bound.mean and self.worst >= bound.worst
         return near and self.score <= bound.score
