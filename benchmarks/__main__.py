@@ -27,27 +27,27 @@ PACKAGES = ("anymask", "openvino", "onnxruntime", "torch", "mobilesam-lite", "nu
 
 
 def main() -> None:
-    asked = _parse()
+    arguments = _parse()
     try:
-        peers = set_up(Settings(asked.pairs, asked.threads, asked.engine, asked.precision))
+        peers = set_up(Settings(arguments.pairs, arguments.threads, arguments.engine, arguments.precision))
     except AnymaskError as error:
         sys.exit(f"benchmarks: {error}")
     machine = _machine(peers)
-    if not asked.json:
+    if not arguments.json:
         print("\n".join(f"{name}: {value}" for name, value in machine.items()), HEADING, sep="\n\n")
     results = []
-    for comparison in _all(asked.names, peers):
+    for comparison in _all(arguments.names, peers):
         results.append(comparison.as_json())
-        if not asked.json:
+        if not arguments.json:
             print(comparison.as_line(), *(f"    {note}" for note in comparison.notes), sep="\n", flush=True)
-    if asked.json:
+    if arguments.json:
         json.dump({"machine": machine, "results": results}, sys.stdout, indent=2)
         print()
 
 
 def _all(names: list[str], peers: Peers) -> Iterator[Comparison]:
     for name in names or BENCHMARKS:
-        yield from importlib.import_module(f"benchmarks.{name}").compare(peers)
+        yield from importlib.import_module(f"benchmarks.speed.{name}").compare(peers)
 
 
 def _parse() -> argparse.Namespace:
@@ -63,13 +63,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", help="anymask's engine (default auto)")
     parser.add_argument("--precision", default="auto", help="anymask's precision (default auto)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON, raw seconds included")
-    asked = parser.parse_args()
-    unknown = sorted(set(asked.names) - {*BENCHMARKS, *ON_REQUEST})
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - {*BENCHMARKS, *ON_REQUEST})
     if unknown:
         parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join((*BENCHMARKS, *ON_REQUEST))}")
-    if asked.pairs < 1 or asked.threads < 1:
-        parser.error(f"--pairs and --threads must be at least 1, not {asked.pairs} and {asked.threads}")
-    return asked
+    if arguments.pairs < 1 or arguments.threads < 1:
+        parser.error(f"--pairs and --threads must be at least 1, not {arguments.pairs} and {arguments.threads}")
+    return arguments
 
 
 def _machine(peers: Peers) -> dict[str, Any]:

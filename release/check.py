@@ -47,11 +47,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pythons", nargs="*", metavar="PYTHON")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where sdist, wheel, man pages and SBOM go")
-    given = parser.parse_args()
-    pythons = given.pythons or list(found_pythons().values())
+    arguments = parser.parse_args()
+    pythons = arguments.pythons or list(find_pythons().values())
     if not pythons:
         parser.error(f"there is no Python {', '.join(VERSIONS)}")
-    out: Path = given.out
+    out: Path = arguments.out
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -66,20 +66,20 @@ def main() -> int:
     return 0
 
 
-def found_pythons() -> dict[str, str]:
+def find_pythons() -> dict[str, str]:
     """The interpreters that are here, by version, oldest first."""
-    found: dict[str, str] = {}
+    pythons: dict[str, str] = {}
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     for version in VERSIONS:
-        kept = sorted((pyenv / "versions").glob(f"{version}.*/bin/python"))
-        places = [shutil.which(f"python{version}"), *map(str, reversed(kept))]
+        newest_last = sorted((pyenv / "versions").glob(f"{version}.*/bin/python"))
+        places = [shutil.which(f"python{version}"), *map(str, reversed(newest_last))]
         for place in filter(None, places):
-            asked = [place, "-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"]
-            answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-            if answer == version:
-                found[version] = place
+            command = [place, "-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"]
+            output = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+            if output == version:
+                pythons[version] = place
                 break
-    return found
+    return pythons
 
 
 def built(tools: Path, out: Path) -> Path:
@@ -132,8 +132,8 @@ def typed(clean: Path, tools: Path) -> None:
     folder = clean.parent.parent
     (folder / "program.py").write_text(TYPED, "utf-8")
     command = [str(tools), "-m", "mypy", "--strict", "--python-executable", str(clean), "program.py"]
-    told = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False).stdout
-    expect(told.count("error:") == 1 and "program.py:8" in told, f"mypy from outside says: {told}")
+    output = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False).stdout
+    expect(output.count("error:") == 1 and "program.py:8" in output, f"mypy from outside says: {output}")
 
 
 def described(tools: Path, clean: Path, wheel: Path, out: Path) -> None:

@@ -88,13 +88,13 @@ def licence_of(about: dict[str, Any]) -> str:
     prefix = "License :: OSI Approved :: "
     classified = [each.removeprefix(prefix) for each in about.get("classifier", ()) if each.startswith(prefix)]
     stated = str(about.get("license") or "").strip()
-    told = [stated] if stated and len(stated) < 60 and "\n" not in stated else classified
-    return " AND ".join(_spdx(each) for each in told)
+    names = [stated] if stated and len(stated) < 60 and "\n" not in stated else classified
+    return " AND ".join(_spdx(each) for each in names)
 
 
-def _spdx(words: str) -> str:
-    short = re.sub(r"\s+licen[sc]e$", "", words.strip().lower())
-    return SAME.get(short) or SAME.get(words.strip().lower(), words.strip())
+def _spdx(text: str) -> str:
+    short = re.sub(r"\s+licen[sc]e$", "", text.strip().lower())
+    return SAME.get(short) or SAME.get(text.strip().lower(), text.strip())
 
 
 def allowed(expression: str) -> bool:

@@ -25,10 +25,10 @@ def main(folder: Path) -> None:
         group.add_command(command, name)
     write_man_pages("anymask", group, version=__version__, target_dir=str(folder))
     for page in folder.glob("*.1"):
-        page.write_text(_with_lines_kept(page.read_text("utf-8")), "utf-8")
+        page.write_text(_keep_lines(page.read_text("utf-8")), "utf-8")
 
 
-def _with_lines_kept(page: str) -> str:
+def _keep_lines(page: str) -> str:
     """Keep each example on a line of its own, which click asks for and roff would not do."""
     return "\n".join(
         f".br\n{line}" if line.startswith("anymask ") else line for line in page.replace("\b\n", "").split("\n")

@@ -27,7 +27,7 @@ from anymask.models.sam.quantization import Arithmetic, steps
 from anymask.models.sam.tiny_vit import image_tokens, square_input
 from anymask.weights import ensure, find_model
 from anymask.weights.checkpoints.state_dict import StateDict, read_state_dict
-from benchmarks.speed.photos import ROOT
+from benchmarks.speed.images import ROOT
 
 MODEL = "mobile-sam"
 TABLE = ROOT / "src" / "anymask" / "graphs" / "int8.json"

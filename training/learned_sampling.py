@@ -35,7 +35,7 @@ from anymask.automatic.point_sampling import build_point_grid, point_cells, poin
 from anymask.automatic.thresholds import filter_masks, passes_thresholds
 from anymask.structures.prompt import point_prompts
 from anymask.structures.transforms import ResizeLongestSide
-from benchmarks.speed.photos import ROOT
+from benchmarks.speed.images import ROOT
 
 PUBLIC_DOMAIN = ("astronaut.png", "rocket.jpg", "camera.png", "coins.png", "hubble_deep_field.jpg")
 COLLAGES = (

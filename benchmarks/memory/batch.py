@@ -1,6 +1,6 @@
-"""Memory of a long batch as it goes on: `python -m benchmarks.memory.batch [PHOTOS] [--small]` (10,000 if left out).
+"""Memory of a long batch as it goes on: `python -m benchmarks.memory.batch [IMAGES] [--small]` (10,000 if left out).
 
-Small photos with a box each, so that what grows with the number of photos is seen, and not one photo's size. With
+Small images with a box each, so that what grows with the number of images shows, and not one image's size. With
 `--small`, the encoder is a ViT of one block and random numbers: the same work on everything but the network, which
 takes a tenth of the time. Linux only.
 """
@@ -28,35 +28,35 @@ SECONDS = 2.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory.batch", description=__doc__)
-    parser.add_argument("photos", type=int, nargs="?", default=10_000)
+    parser.add_argument("count", metavar="IMAGES", type=int, nargs="?", default=10_000)
     parser.add_argument("--small", action="store_true", help="with an encoder of one block and random numbers")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _make_photos(folder, asked.photos)
-        model = _add_small_model(folder) if asked.small else "mobile-sam"
+        _make_images(folder, arguments.count)
+        model = _add_small_model(folder) if arguments.small else "mobile-sam"
         command = [sys.executable, "-m", "anymask", "batch", str(folder / "photos"), "--model", model, "--quiet"]
         command += ["--prompts", str(folder / "prompts.csv"), "--refine", "off", "--out", str(folder / "out")]
         process = subprocess.Popen(command)
-        _watch(process, folder / "out" / "results", asked.photos)
+        _watch(process, folder / "out" / "results", arguments.count)
         print(f"exit code {process.returncode}")
 
 
-def _watch(process: subprocess.Popen[bytes], results: Path, photos: int) -> None:
-    """Print the resident memory of the command and its workers at each tenth of the way, and the highest seen."""
-    told, peak = 0, 0.0
+def _watch(process: subprocess.Popen[bytes], results: Path, count: int) -> None:
+    """Print the resident memory of the command and its workers at each tenth of the way, and the highest."""
+    printed_steps, peak = 0, 0.0
     while process.poll() is None:
         time.sleep(SECONDS)
         each = [_resident(member) for member in _family(process.pid)]
         peak = max(peak, sum(each))
         done = sum(1 for _ in os.scandir(results)) if results.is_dir() else 0
-        if any(each) and done * STEPS // photos > told:
-            told = done * STEPS // photos
-            print(f"{done:>7,} photos: {sum(each):,.0f} MB ({' + '.join(f'{one:,.0f}' for one in each)})", flush=True)
+        if any(each) and done * STEPS // count > printed_steps:
+            printed_steps = done * STEPS // count
+            print(f"{done:>7,} images: {sum(each):,.0f} MB ({' + '.join(f'{one:,.0f}' for one in each)})", flush=True)
     print(f"peak {peak:,.0f} MB")
 
 
-def _make_photos(folder: Path, count: int) -> None:
+def _make_images(folder: Path, count: int) -> None:
     (folder / "photos").mkdir()
     chance = np.random.default_rng(0)
     lines = ["image,x_min,y_min,x_max,y_max"]
@@ -94,10 +94,10 @@ def _family(process: int) -> list[int]:
 def _resident(process: int) -> float:
     """Resident memory in MB, pages that several processes share included."""
     try:
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+        match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     except OSError:
         return 0.0
-    return int(found[1]) / 1e3 if found else 0.0
+    return int(match[1]) / 1e3 if match else 0.0
 
 
 if __name__ == "__main__":

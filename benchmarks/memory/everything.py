@@ -1,4 +1,4 @@
-"""Peak memory of everything mode by size of the photo: `python -m benchmarks.memory.everything [MEGAPIXELS …]`.
+"""Peak memory of everything mode by size of the image: `python -m benchmarks.memory.everything [MEGAPIXELS …]`.
 
 Each size runs in a process of its own, which decodes a JPEG of that size, searches it and writes all files.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.speed.photos import LARGE, pixels
+from benchmarks.speed.images import LARGE, pixels
 
 SIZES = (1, 12, 50, 100)
 PROGRAM = """
@@ -30,9 +30,9 @@ def main() -> None:
     for megapixels in sizes:
         width = round(float(np.sqrt(megapixels * 1e6 * 1.5)))
         with tempfile.TemporaryDirectory() as folder:
-            photo = Path(folder) / "photo.jpg"
-            source.resize((width, round(width / 1.5))).save(photo, quality=90)
-            command = [sys.executable, "-c", PROGRAM, str(photo), f"{folder}/out"]
+            image = Path(folder) / "photo.jpg"
+            source.resize((width, round(width / 1.5))).save(image, quality=90)
+            command = [sys.executable, "-c", PROGRAM, str(image), f"{folder}/out"]
             code, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-2:]
         print(
             f"{megapixels:>6g} MP: {float(peak):,.0f} MB" + ("" if code == "0" else f", exit code {code}"), flush=True

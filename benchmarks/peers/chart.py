@@ -1,4 +1,4 @@
-"""A picture of what was measured: one panel per task, one bar per tool."""
+"""A chart of the measurements: one panel per task, one bar per tool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.peers.report import ratio_to_own
 from benchmarks.peers.spread import spread_of
 
 TITLES = {
-    "encode": "encode a photo",
+    "encode": "encode an image",
     "click": "one more click",
     "boxes": "ten boxes",
     "cold": "whole command",

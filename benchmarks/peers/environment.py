@@ -40,7 +40,7 @@ _START_PYTHON = (
 
 
 class PeerError(AnymaskError):
-    """A tool cannot be installed, or does not do what it was asked."""
+    """A tool cannot be installed, or a step of it fails."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Environment:
         folder: what was installed, or a folder that does not matter for anymask itself.
         python: the interpreter, or None for Node.
         size: bytes on disk of the tool and all it needs, without weights.
-        versions: of the packages asked for.
+        versions: of the packages installed by name.
     """
 
     folder: str
@@ -100,8 +100,8 @@ def is_prepared(peer: Peer) -> bool:
 
 def environment_folder(peer: Peer) -> Path:
     """Where a tool is installed: other packages, or another Python, are another folder."""
-    asked = json.dumps([peer.packages, peer.bare_packages, sys.version_info[:2]])
-    return cache_root() / "peers" / f"{peer.name}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    specification = json.dumps([peer.packages, peer.bare_packages, sys.version_info[:2]])
+    return cache_root() / "peers" / f"{peer.name}-{hashlib.sha256(specification.encode()).hexdigest()[:8]}"
 
 
 def _make(peer: Peer, folder: Path) -> Environment:
@@ -115,8 +115,8 @@ def _make(peer: Peer, folder: Path) -> Environment:
     if peer.bare_packages:
         _install([*pip, "--no-deps", *peer.bare_packages], folder)
     names = [re.split(r"[\[<>=!~]", each)[0] for each in (*peer.bare_packages, *peer.packages)]
-    found = {_canonical(each.metadata["Name"]): each.version for each in _distributions(folder)}
-    versions = {name: found[name] for name in names if name in found}
+    installed = {_canonical(each.metadata["Name"]): each.version for each in _distributions(folder)}
+    versions = {name: installed[name] for name in names if name in installed}
     return Environment(str(folder), str(python), folder_size(folder, peer.uncounted), versions)
 
 
@@ -171,22 +171,23 @@ def _distributions(folder: Path) -> Iterable[metadata.Distribution]:
 
 def _own_size() -> tuple[int, dict[str, str]]:
     """Size of anymask and of what a plain installation of it brings, and the versions of its engines."""
-    seen: dict[str, metadata.Distribution] = {}
+    distributions: dict[str, metadata.Distribution] = {}
     waiting = ["anymask"]
     while waiting:
         name = waiting.pop()
         key = _canonical(name)
-        if key in seen:
+        if key in distributions:
             continue
         try:
-            seen[key] = metadata.distribution(name)
-        except metadata.PackageNotFoundError:  # asked for on other systems only
+            distributions[key] = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # needed on other systems only
             continue
-        needed = [each for each in seen[key].requires or () if "extra ==" not in each]
+        needed = [each for each in distributions[key].requires or () if "extra ==" not in each]
         waiting += [match[0] for each in needed if (match := re.match(r"[\w.-]+", each))]
-    size = sum(_size(seen[name]) for name in seen if name != "anymask") + folder_size(Path(anymask.__file__).parent)
-    wanted = ("anymask", "openvino", "onnxruntime", "numpy")
-    return size, {name: seen[name].version for name in wanted if name in seen}
+    size = folder_size(Path(anymask.__file__).parent)
+    size += sum(_size(distribution) for name, distribution in distributions.items() if name != "anymask")
+    packages = ("anymask", "openvino", "onnxruntime", "numpy")
+    return size, {name: distributions[name].version for name in packages if name in distributions}
 
 
 def _canonical(name: str) -> str:

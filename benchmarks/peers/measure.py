@@ -18,9 +18,9 @@ from anymask.weights import ensure
 from anymask.weights.sources.errors import shorten
 from benchmarks.peers.agreement import Agreement, compare
 from benchmarks.peers.environment import Environment, PeerError, is_prepared, prepare
+from benchmarks.peers.image import write_image
 from benchmarks.peers.machine import allowed_cores, machine
 from benchmarks.peers.peers import OWN, Peer
-from benchmarks.peers.photo import write_photo
 from benchmarks.peers.process import Reply, Worker
 from benchmarks.peers.weight_files import weight_files
 
@@ -41,7 +41,7 @@ class Settings:
         tasks: of `benchmarks.peers.peers.TASKS`.
         pairs: how often each tool does each of the short tasks.
         threads: CPU threads of each tool; None takes the cores this process may use.
-        photo: a picture, or None for the one in the package.
+        image: an image, or None for the one in the package.
         engine, precision: anymask's.
     """
 
@@ -49,7 +49,7 @@ class Settings:
     tasks: Sequence[str]
     pairs: int = 5
     threads: int | None = None
-    photo: Path | None = None
+    image: Path | None = None
     engine: str = "auto"
     precision: str = "auto"
 
@@ -60,7 +60,7 @@ class Measured:
 
     Attributes:
         machine: where, see `benchmarks.peers.machine`.
-        photo: its name and size.
+        image: its name and size.
         environments: peer → where it ran; only of peers that started.
         runs: peer → what it says about itself.
         seconds: task → peer → seconds, turn by turn.
@@ -71,7 +71,7 @@ class Measured:
     """
 
     machine: dict[str, Any]
-    photo: dict[str, Any] = field(default_factory=dict)
+    image: dict[str, Any] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -89,57 +89,63 @@ class _Running:
     environment: Environment
     worker: Worker
     folder: Path
-    kept: dict[tuple[str, int], NDArray[np.bool_]] = field(default_factory=dict)
+    masks: dict[tuple[str, int], NDArray[np.bool_]] = field(default_factory=dict)
 
 
-def measure(settings: Settings, say: Callable[[str], None] = lambda line: None) -> Measured:
+def measure(settings: Settings, report: Callable[[str], None] = lambda line: None) -> Measured:
     """Install what is missing, start every peer, and have them take turns.
 
     Ctrl-C ends it early; what was measured by then is returned.
 
     Args:
         settings: what to measure.
-        say: told what is being done.
+        report: called with a line about each step.
 
     Raises:
         PeerError: anymask itself does not run.
-        ImageError: the photo cannot be read.
+        ImageError: the image cannot be read.
         WeightsError: the weights cannot be had.
     """
     threads = settings.threads or allowed_cores()
     measured = Measured(machine(threads))
     with tempfile.TemporaryDirectory(prefix="anymask-bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        photo, size, title = write_photo(settings.photo, folder)
-        measured.photo = {"name": title, "width": size[0], "height": size[1]}
-        common = {"photo": str(photo), "threads": threads, "engine": settings.engine, "precision": settings.precision}
+        image, size, title = write_image(settings.image, folder)
+        measured.image = {"name": title, "width": size[0], "height": size[1]}
+        runtime = {"threads": threads, "engine": settings.engine, "precision": settings.precision}
+        common = {"image_path": str(image), **runtime}
         running: list[_Running] = []
         try:
-            prompts = _prompts(common, folder, say)
+            prompts = _prompts(common, folder, report)
             for each in settings.peers:
-                if peer := _started(each, common, folder, measured, stack, say):
+                if peer := _started(each, common, folder, measured, stack, report):
                     running.append(peer)
             for task in settings.tasks:
-                _take_turns(task, running, prompts, settings.pairs, measured, say)
+                _take_turns(task, running, prompts, settings.pairs, measured, report)
         except KeyboardInterrupt:
             measured.interrupted = True
         for task in measured.seconds:
-            measured.agreement[task] = compare(task, {each.peer.name: each.kept for each in running})
+            measured.agreement[task] = compare(task, {each.peer.name: each.masks for each in running})
     return measured
 
 
-def _prompts(common: dict[str, Any], folder: Path, say: Callable[[str], None]) -> dict[str, list[list[float]]]:
-    """Boxes of objects in the photo and a point inside each, by anymask, in a process that is not measured."""
-    say("looking for objects to ask about")
+def _prompts(common: dict[str, Any], folder: Path, report: Callable[[str], None]) -> dict[str, list[list[float]]]:
+    """Boxes of objects in the image and a point inside each, by anymask, in a process that is not measured."""
+    report("looking for objects to prompt")
     environment = prepare(OWN)
     with Worker(environment.command(OWN.worker), environment.variables(OWN), folder / "prompts") as worker:
-        worker.ask("load", **common)
-        found: dict[str, list[list[float]]] = worker.ask("objects", count=OBJECTS).facts
-    return found
+        worker.run("load", **common)
+        prompts: dict[str, list[list[float]]] = worker.run("objects", count=OBJECTS).facts
+    return prompts
 
 
 def _started(
-    peer: Peer, common: dict[str, Any], folder: Path, measured: Measured, stack: ExitStack, say: Callable[[str], None]
+    peer: Peer,
+    common: dict[str, Any],
+    folder: Path,
+    measured: Measured,
+    stack: ExitStack,
+    report: Callable[[str], None],
 ) -> _Running | None:
     """Install, start and load one peer; None, with the reason in `measured`, where that fails.
 
@@ -148,17 +154,17 @@ def _started(
     """
     try:
         if not is_prepared(peer):
-            say(f"installing {peer.name}: {', '.join((*peer.packages, *peer.bare_packages))}")
+            report(f"installing {peer.name}: {', '.join((*peer.packages, *peer.bare_packages))}")
         environment = prepare(peer)
-        say(f"starting {peer.name}")
+        report(f"starting {peer.name}")
         own_folder = folder / peer.name
         worker = stack.enter_context(Worker(environment.command(peer.worker), environment.variables(peer), own_folder))
         options = {"precision": "f32"} if peer.is_own and peer is not OWN else {}
         model = ensure("mobile-sam")
         files = weight_files(peer.weights, model["encoder.onnx"], model["sam.onnx"], own_folder)
-        loaded = worker.ask("load", folder=str(own_folder), **common | options | files)
+        loaded = worker.run("load", folder=str(own_folder), **common | options | files)
         if "encode" in peer.tasks:
-            worker.ask("encode")
+            worker.run("encode")
     except PeerError as error:
         if peer is OWN:
             raise
@@ -177,12 +183,12 @@ def _take_turns(
     prompts: dict[str, list[list[float]]],
     pairs: int,
     measured: Measured,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
     able = [each for each in running if task in each.peer.tasks]
     rounds = max(1, round(pairs * ROUNDS[task]))
     for turn in range(-1 if task in WARMED else 0, rounds):
-        say(f"{task}, turn {turn + 1} of {rounds}" if turn >= 0 else f"{task}, to warm up")
+        report(f"{task}, turn {turn + 1} of {rounds}" if turn >= 0 else f"{task}, to warm up")
         for each in able:
             if (each.peer.name, task) in measured.failures:
                 continue
@@ -197,9 +203,9 @@ def _take_turn(each: _Running, task: str, turn: int, prompts: dict[str, list[lis
     if task == "cold":
         seconds = _whole_command(each, point)
     else:
-        asked: dict[str, dict[str, Any]] = {"click": {"point": point}, "boxes": {"boxes": prompts["boxes"]}}
-        reply = each.worker.ask(task, keep=_is_first(each, task, turn), **asked.get(task, {}))
-        _keep(each, task, turn, reply)
+        step_arguments: dict[str, dict[str, Any]] = {"click": {"point": point}, "boxes": {"boxes": prompts["boxes"]}}
+        reply = each.worker.run(task, keep=_is_first(each, task, turn), **step_arguments.get(task, {}))
+        _store_masks(each, task, turn, reply)
         seconds = reply.seconds
         if reply.peak is not None:
             measured.peaks.setdefault(each.peer.name, {})[task] = reply.peak
@@ -208,18 +214,18 @@ def _take_turn(each: _Running, task: str, turn: int, prompts: dict[str, list[lis
 
 
 def _is_first(each: _Running, task: str, turn: int) -> bool:
-    """Whether this peer has not given the masks of this question yet; each click asks about another object."""
-    return turn >= 0 and (task, _question(task, turn)) not in each.kept
+    """Whether this peer's masks of this prompt are not stored yet; each click is on another object."""
+    return turn >= 0 and (task, _prompt_index(task, turn)) not in each.masks
 
 
-def _question(task: str, turn: int) -> int:
+def _prompt_index(task: str, turn: int) -> int:
     return turn % OBJECTS if task == "click" else 0
 
 
-def _keep(each: _Running, task: str, turn: int, reply: Reply) -> None:
+def _store_masks(each: _Running, task: str, turn: int, reply: Reply) -> None:
     masks = reply.best if task == "click" else reply.masks
     if masks is not None:
-        each.kept[task, _question(task, turn)] = masks
+        each.masks[task, _prompt_index(task, turn)] = masks
 
 
 def _whole_command(each: _Running, point: list[float]) -> float:
@@ -230,9 +236,9 @@ def _whole_command(each: _Running, point: list[float]) -> float:
     """
     out = each.folder / "out"
     out.mkdir(exist_ok=True)
-    facts = each.worker.ask("command", point=point, out=str(out)).facts
+    facts = each.worker.run("command", point=point, out=str(out)).facts
     if each.peer.is_own:
-        each.worker.ask("forget")
+        each.worker.run("forget")
     worker = facts.get("module", each.peer.worker)
     command = facts.get("command") or each.environment.command(worker, *facts["arguments"])
     variables = each.environment.variables(each.peer) | facts.get("variables", {})
@@ -242,6 +248,6 @@ def _whole_command(each: _Running, point: list[float]) -> float:
     )
     seconds = time.perf_counter() - started
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
-        raise PeerError(f"its command failed: {shorten(said) or f'exit code {done.returncode}'}")
+        last_line = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
+        raise PeerError(f"its command failed: {shorten(last_line) or f'exit code {done.returncode}'}")
     return seconds

@@ -80,8 +80,8 @@ def _module_of(node_name: str) -> str:
     """The official module a node belongs to: `/patch_embed/seq/seq.0/c/Conv` → `patch_embed.seq.0.c`."""
     scopes = node_name.strip("/").split("/")[:-1]
     # A Sequential or ModuleList appears twice: once by itself, once in its child's name.
-    kept = [scope for scope, child in pairwise([*scopes, ""]) if not child.startswith(f"{scope}.")]
-    return ".".join(kept)
+    leaves = [scope for scope, child in pairwise([*scopes, ""]) if not child.startswith(f"{scope}.")]
+    return ".".join(leaves)
 
 
 def _unfolded_batch_norm(module: str, weight: NDArray[Any], bias: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -27,8 +27,8 @@ class Peer:
         worker: the file in `workers/` that drives it: a Python module, or a JavaScript module (`.mjs`) for Node.
         tasks: those of `TASKS` that it can do.
         weights: the form it takes them in, see `benchmarks.peers.weight_files`.
-        packages: installed with all they need; names as `pip` takes them, or `npm` for a `.mjs` worker.
-        bare_packages: installed by `pip` without what they ask for.
+        packages: installed with their dependencies; names as `pip` takes them, or `npm` for a `.mjs` worker.
+        bare_packages: installed by `pip` without their dependencies.
         uncounted: folders inside the environment that do not belong to the tool's size.
     """
 
@@ -119,11 +119,11 @@ def find_peers(names: Iterable[str]) -> list[Peer]:
     Raises:
         InputError: no peer has this name.
     """
-    wanted = {OWN.name, *names}
-    unknown = sorted(wanted - {peer.name for peer in PEERS})
+    requested = {OWN.name, *names}
+    unknown = sorted(requested - {peer.name for peer in PEERS})
     if unknown:
         raise InputError(f"no peer is called {unknown[0]!r}; there are {', '.join(peer.name for peer in PEERS)}")
-    return [peer for peer in PEERS if peer.name in wanted]
+    return [peer for peer in PEERS if peer.name in requested]
 
 
 def find_tasks(names: Iterable[str]) -> list[str]:
@@ -132,8 +132,8 @@ def find_tasks(names: Iterable[str]) -> list[str]:
     Raises:
         InputError: no task has this name.
     """
-    wanted = set(names)
-    unknown = sorted(wanted - set(TASKS))
+    requested = set(names)
+    unknown = sorted(requested - set(TASKS))
     if unknown:
         raise InputError(f"no task is called {unknown[0]!r}; there are {', '.join(TASKS)}")
-    return [task for task in TASKS if task in wanted]
+    return [task for task in TASKS if task in requested]

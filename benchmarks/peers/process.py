@@ -1,4 +1,4 @@
-"""A worker process that is kept alive and asked to do one step after another."""
+"""A worker process that runs one step after another."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PATIENCE_SECONDS = 2
 
 @dataclass(frozen=True)
 class Reply:
-    """What a step took and gave.
+    """The time and the results of a step.
 
     Attributes:
         seconds: of the step alone, by the worker's own clock.
         peak: most bytes the process ever had resident, or None.
-        masks: bool [K, H, W], where they were asked to be kept.
-        scores: of each mask, where the tool tells them.
+        masks: bool [K, H, W], where `keep` was set.
+        scores: of each mask, where the tool has them.
         facts: anything else.
     """
 
@@ -59,13 +59,13 @@ class Worker:
         Args:
             command: the command line.
             variables: its whole environment.
-            folder: where it works, and where masks and its complaints are kept.
+            folder: where it works, and where its masks and error output are stored.
 
         Raises:
             PeerError: it cannot be started.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self._kept = folder / "masks.raw"
+        self._masks_file = folder / "masks.raw"
         self._complaints = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed in close()
         try:
             # A session of its own: Ctrl-C is for us, who then end the workers in order.
@@ -84,8 +84,8 @@ class Worker:
             self._complaints.close()
             raise PeerError(f"{command[0]} cannot be started ({error.strerror})") from error
 
-    def ask(self, step: str, *, keep: bool = False, limit: float = STEP_SECONDS, **arguments: Any) -> Reply:
-        """Have one step done.
+    def run(self, step: str, *, keep: bool = False, limit: float = STEP_SECONDS, **arguments: Any) -> Reply:
+        """Run one step.
 
         Args:
             step: a method of the worker.
@@ -98,7 +98,7 @@ class Worker:
         """
         request: dict[str, Any] = {"step": step, "arguments": arguments}
         if keep:
-            request["keep"] = str(self._kept)
+            request["keep"] = str(self._masks_file)
         late = threading.Timer(limit, self._process.kill)
         late.start()
         try:
@@ -126,15 +126,15 @@ class Worker:
     def _masks(self, reply: dict[str, Any]) -> NDArray[np.bool_] | None:
         if "shape" not in reply:
             return None
-        masks: NDArray[np.bool_] = np.fromfile(self._kept, np.uint8).reshape(reply["shape"]).astype(bool)
-        self._kept.unlink()
+        masks: NDArray[np.bool_] = np.fromfile(self._masks_file, np.uint8).reshape(reply["shape"]).astype(bool)
+        self._masks_file.unlink()
         return masks
 
     def _last_complaint(self) -> str:
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        return shorten(said[-1]) if said else f"exit code {self._process.wait()}"
+        lines_with_text = [line.strip() for line in lines if line.strip()]
+        return shorten(lines_with_text[-1]) if lines_with_text else f"exit code {self._process.wait()}"
 
     def close(self) -> None:
         """End the process: politely first, and after two seconds for certain."""

@@ -17,7 +17,7 @@ def as_data(measured: Measured) -> dict[str, Any]:
     """Everything, of types that JSON has: medians, quartiles, raw seconds, ratios to anymask."""
     return {
         "machine": measured.machine,
-        "photo": measured.photo,
+        "image": measured.image,
         "interrupted": measured.interrupted,
         "peers": {
             name: {
@@ -42,8 +42,8 @@ def _task_data(measured: Measured, task: str, name: str) -> dict[str, Any]:
     data: dict[str, Any] = {"seconds": _spread_data(spread_of(measured.seconds[task][name]))}
     if ratio := ratio_to_own(measured, task, name):
         data["times_anymask"] = _spread_data(ratio)
-    if found := measured.agreement.get(task, {}).get(name):
-        data["agreement"] = {"median": found.median, "least": found.least}
+    if agreement := measured.agreement.get(task, {}).get(name):
+        data["agreement"] = {"median": agreement.median, "least": agreement.least}
     return data
 
 
@@ -83,11 +83,11 @@ def as_markdown(measured: Measured) -> str:
         heading, *body = (f"| {' | '.join(row)} |" for row in rows)
         rule = f"|---|{'---:|' * (len(rows[0]) - 1)}"
         parts.append("\n".join([f"**{title}**", "", heading, rule, *body]))
-    known = {peer.name: peer for peer in PEERS}
+    peers = {peer.name: peer for peer in PEERS}
     versions = {name: environment.versions for name, environment in measured.environments.items()}
     lines = [
-        f"- `{name}` ({', '.join(f'{each} {number}' for each, number in found.items())}): {known[name].about}."
-        for name, found in versions.items()
+        f"- `{name}` ({', '.join(f'{each} {number}' for each, number in packages.items())}): {peers[name].about}."
+        for name, packages in versions.items()
     ]
     parts.append("\n".join(lines))
     if absent := [*_failures(measured)]:
@@ -96,12 +96,12 @@ def as_markdown(measured: Measured) -> str:
 
 
 def _about(measured: Measured) -> Iterator[str]:
-    at, photo = measured.machine, measured.photo
+    at, image = measured.machine, measured.image
     memory = f", {at['memory_gb']:g} GB of memory" if at["memory_gb"] else ""
     yield f"machine: {at['processor']}, {at['cores']} cores, {at['threads']} threads each{memory}"
     yield f"system: {at['system']}, Python {at['python']}, {at['date']}"
-    if photo:
-        yield f"image: {photo['name']}, {photo['width']}×{photo['height']}"
+    if image:
+        yield f"image: {image['name']}, {image['width']}×{image['height']}"
     if run := measured.runs.get(OWN.name):
         yield f"anymask: {run['engine']} {run['precision']}"
     if measured.interrupted:
@@ -125,11 +125,11 @@ def _task_table(measured: Measured, task: str) -> list[list[str]]:
     for name, seconds in measured.seconds[task].items():
         ratio = ratio_to_own(measured, task, name)
         row = [name, _time(spread_of(seconds)), ratio.as_text(unit="×") if ratio else ""]
-        found = measured.agreement.get(task, {}).get(name)
+        agreement = measured.agreement.get(task, {}).get(name)
         if has_masks and task == "everything":
-            row.append(f"{found.median:.3f}" if found else "")
+            row.append(f"{agreement.median:.3f}" if agreement else "")
         elif has_masks:
-            row += [f"{found.median:.3f}", f"{found.least:.3f}"] if found else ["", ""]
+            row += [f"{agreement.median:.3f}", f"{agreement.least:.3f}"] if agreement else ["", ""]
         rows.append(row)
     return rows
 

@@ -1,12 +1,12 @@
 """From a click to the mask on the canvas, in Chromium.
 
-Run `python -m benchmarks.server.browser [--clicks N] [--photo FILE]`.
+Run `python -m benchmarks.server.browser [--clicks N] [--image FILE]`.
 
-Starts `anymask serve` and a headless Chromium, opens a photo scaled to 1,024 pixels, and clicks at places all over it.
+Starts `anymask serve` and a headless Chromium, opens an image scaled to 1,024 pixels, and clicks at places all over it.
 A time runs from the moment that the browser saw the button released until a mask was rasterised on the canvas. `drawn`
 is the first mask for this click: that of one run of the decoder (after a rest it is the preview, which is in sight
 already). `settled` is the final mask, for which the decoder runs up to three times. Two habits are measured: "at
-once", the cursor jumps and clicks, so that a preview is still being asked for; and "after a look", the cursor rests
+once", the cursor jumps and clicks, so that a preview is still being computed; and "after a look", the cursor rests
 first, as a hand does. `hover` is from a move of the cursor to the preview.
 """
 
@@ -27,26 +27,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
+IMAGE = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 SIDE = 1024
 
 _WATCH = """() => {
   const { app, hover, stage } = window.anymask;
   const times = (window.times = { drawn: [], settled: [], hover: [] });
-  let released = 0, moved = 0, drawn = false, seen = null;
+  let released = 0, moved = 0, drawn = false, shownKey = null;
   stage.canvas.addEventListener('pointerup', (event) => ([released, drawn] = [event.timeStamp, false]), true);
   stage.canvas.addEventListener('pointermove', (event) => (moved = event.timeStamp), true);
   stage.afterPaint = () => {
     const { active } = app;
     const first = released && !drawn && active && app.masks.latest(active);
     const settled = released && active && app.masks.get(active);
-    const hovered = moved && hover.mask && hover.maskKey !== seen;
+    const hovered = moved && hover.mask && hover.maskKey !== shownKey;
     if (!first && !settled && !hovered) return;
     stage.context.getImageData(0, 0, 1, 1); // waits until everything was rasterised
     const now = performance.now();
     if (hovered) {
       times.hover.push(now - moved);
-      seen = hover.maskKey;
+      shownKey = hover.maskKey;
       moved = 0;
     }
     if (first) times.drawn.push(now - released);
@@ -72,26 +72,26 @@ _DONE = """(count) => new Promise((done) => {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server.browser", description=__doc__)
     parser.add_argument("--clicks", type=int, default=24)
-    parser.add_argument("--photo", type=Path, default=PHOTO)
+    parser.add_argument("--image", type=Path, default=IMAGE)
     parser.add_argument("--threads", type=int, default=2)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with (
         tempfile.TemporaryDirectory() as folder,
-        _server(Path(folder), asked.threads) as address,
+        _server(Path(folder), arguments.threads) as address,
         sync_playwright() as playwright,
     ):
-        photo = _scaled(asked.photo, Path(folder))
+        image = _scaled(arguments.image, Path(folder))
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
-        page.set_input_files("#file", photo)
+        page.set_input_files("#file", image)
         page.wait_for_selector("#app.has-image")
         page.wait_for_selector("#progress", state="hidden", timeout=60_000)
         for habit, rest in (("at once", 0), ("after a look", 400)):
-            _report(habit, _clicks(page, asked.clicks, rest))
+            _report(habit, _clicks(page, arguments.clicks, rest))
             page.reload()
             page.wait_for_selector("#app.has-image")
             page.wait_for_selector("#progress", state="hidden", timeout=60_000)
@@ -127,13 +127,13 @@ def _report(habit: str, times: dict[str, list[float]]) -> None:
         print(f"    {name:8} median {statistics.median(values):6.1f} ms   p90 {worst:6.1f} ms")
 
 
-def _scaled(photo: Path, folder: Path) -> Path:
+def _scaled(image: Path, folder: Path) -> Path:
     import PIL.Image
 
-    picture = PIL.Image.open(photo).convert("RGB")
-    scale = SIDE / max(picture.size)
-    size = round(picture.width * scale), round(picture.height * scale)
-    picture.resize(size, PIL.Image.Resampling.LANCZOS).save(folder / "photo.jpg", quality=92)
+    pixels = PIL.Image.open(image).convert("RGB")
+    scale = SIDE / max(pixels.size)
+    size = round(pixels.width * scale), round(pixels.height * scale)
+    pixels.resize(size, PIL.Image.Resampling.LANCZOS).save(folder / "photo.jpg", quality=92)
     return folder / "photo.jpg"
 
 

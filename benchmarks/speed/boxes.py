@@ -1,4 +1,4 @@
-"""Ten boxes on an encoded photograph, one full-size mask for each."""
+"""Ten boxes on an encoded image, one full-size mask for each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.official import Peers
+from benchmarks.speed.images import LARGE, SMALL, pixels
 from benchmarks.speed.pairs import Comparison, run_in_turns
-from benchmarks.speed.photos import LARGE, SMALL, pixels
 
 COUNT = 10
 
@@ -18,9 +18,9 @@ COUNT = 10
 def compare(peers: Peers) -> Iterator[Comparison]:
     """Compare at both sizes; the official code takes the boxes as one batch."""
     for size in (LARGE, SMALL):
-        photo = pixels(size)
-        encoded = peers.segmenter.encode(photo)
-        predictor = peers.official_predictor(photo)
+        image = pixels(size)
+        encoded = peers.segmenter.encode(image)
+        predictor = peers.official_predictor(image)
         boxes = ten_boxes(size)
         yield run_in_turns(
             f"ten boxes {size[0]}×{size[1]}, ten full-size masks",
@@ -35,12 +35,12 @@ def _official(predictor: Any, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
 
     scaled = predictor.transform.apply_boxes_torch(torch.as_tensor(boxes), predictor.original_size)
     masks, _, _ = predictor.predict_torch(None, None, boxes=scaled, multimask_output=False)
-    found: NDArray[np.bool_] = masks[:, 0].numpy()
-    return found
+    full_size: NDArray[np.bool_] = masks[:, 0].numpy()
+    return full_size
 
 
 def ten_boxes(size: tuple[int, int]) -> NDArray[np.float64]:
-    """Ten boxes over the photograph, a fifth to a half of its sides."""
+    """Ten boxes over the image, a fifth to a half of its sides."""
     chance = np.random.default_rng(0)
     sides = chance.uniform(0.2, 0.5, (COUNT, 2))
     corners = chance.uniform(0, 1 - sides)

@@ -1,4 +1,4 @@
-"""One more click on an encoded photograph, with its three candidates as full-size masks."""
+"""One more click on an encoded image, with its three candidates as full-size masks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.official import Peers
+from benchmarks.speed.images import LARGE, SMALL, pixels
 from benchmarks.speed.pairs import Comparison, run_in_turns
-from benchmarks.speed.photos import LARGE, SMALL, pixels
 
 # Where the clicks land, from 0 to 1 of the width and height; another place each time, as a person's clicks would.
 PLACES = ((0.34, 0.66), (0.61, 0.66), (0.37, 0.26), (0.64, 0.37), (0.5, 0.9))
@@ -17,9 +17,9 @@ PLACES = ((0.34, 0.66), (0.61, 0.66), (0.37, 0.26), (0.64, 0.37), (0.5, 0.9))
 def compare(peers: Peers) -> Iterator[Comparison]:
     """Compare at both sizes."""
     for size in (LARGE, SMALL):
-        photo = pixels(size)
-        encoded = peers.segmenter.encode(photo)
-        predictor = peers.official_predictor(photo)
+        image = pixels(size)
+        encoded = peers.segmenter.encode(image)
+        predictor = peers.official_predictor(image)
         ours_at, official_at = _places(size), _places(size)
 
         def ours(encoded=encoded, places=ours_at) -> object:

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.official import Peers, Settings
+from benchmarks.speed.images import ROOT, TRUCK_POINT, truck
 from benchmarks.speed.pairs import Comparison, run_alone, run_in_turns
-from benchmarks.speed.photos import ROOT, TRUCK_POINT, truck
 from tests.support.model_files import encoder_and_decoder
 
 HELP_RUNS = 11
@@ -25,11 +25,11 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     """Compare `anymask segment` with a script of the official code that writes the same three files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        photo = truck(folder)
-        ours = partial(_run, _our_command(peers.settings, photo, folder / "ours"), _own_cache(folder))
-        official = partial(_run, _official_command(peers, photo, folder))
+        image = truck(folder)
+        ours = partial(_run, _our_command(peers.settings, image, folder / "ours"), _own_cache(folder))
+        official = partial(_run, _official_command(peers, image, folder))
         yield run_in_turns(
-            "anymask segment, a photo never seen",
+            "anymask segment, a new image",
             ours,
             official,
             peers.settings.pairs,
@@ -37,7 +37,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
             before_ours=lambda: shutil.rmtree(folder / "cache" / "embeddings", ignore_errors=True),
         )
         yield run_in_turns(
-            "anymask segment, the same photo again",
+            "anymask segment, the same image again",
             ours,
             official,
             peers.settings.pairs,
@@ -47,7 +47,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     yield run_alone("python -c pass", partial(_run, [sys.executable, "-c", "pass"]), HELP_RUNS)
 
 
-def _our_command(settings: Settings, photo: Path, out: Path) -> list[str]:
+def _our_command(settings: Settings, image: Path, out: Path) -> list[str]:
     point = ",".join(map(str, TRUCK_POINT))
     options = {
         "--point": point,
@@ -56,21 +56,21 @@ def _our_command(settings: Settings, photo: Path, out: Path) -> list[str]:
         "--engine": settings.engine,
         "--precision": settings.precision,
     }
-    flat = [word for option in options.items() for word in option]
-    return [sys.executable, "-m", "anymask", "segment", str(photo), *flat, "--quiet"]
+    flat = [argument for option in options.items() for argument in option]
+    return [sys.executable, "-m", "anymask", "segment", str(image), *flat, "--quiet"]
 
 
-def _official_command(peers: Peers, photo: Path, folder: Path) -> list[str]:
+def _official_command(peers: Peers, image: Path, folder: Path) -> list[str]:
     checkpoint = folder / "mobile_sam.pth"
     torch.save(peers.official_model.state_dict(), checkpoint)
     where = [str(number) for number in TRUCK_POINT]
     threads = str(peers.settings.threads)
     script = [sys.executable, "-m", "benchmarks.peers.workers.official_command"]
-    return [*script, str(checkpoint), str(photo), *where, str(folder / "official"), threads]
+    return [*script, str(checkpoint), str(image), *where, str(folder / "official"), threads]
 
 
 def _own_cache(folder: Path) -> dict[str, str]:
-    """A cache of this run's own, so that forgetting embeddings forgets nobody else's."""
+    """A cache of this run's own, so that deleting embeddings deletes nobody else's."""
     bundle = folder / "bundle" / "mobile-sam"
     bundle.mkdir(parents=True)
     for file in encoder_and_decoder():

@@ -1,4 +1,4 @@
-"""Segment everything: the adaptive search against the official generator, and how many of the grid's masks it finds."""
+"""Segment everything: the adaptive search against the official generator, and the share of the grid's masks found."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from anymask.automatic.mask_data import mask_overlaps
 from anymask.automatic.result import GeneratedMasks
 from benchmarks.official import Peers
 from benchmarks.peers.workers.official import FEW, GRID, MORE, generate
+from benchmarks.speed.images import everything_images
 from benchmarks.speed.pairs import Comparison, seconds_of
-from benchmarks.speed.photos import everything_photos
 
 
 def compare(peers: Peers) -> Iterator[Comparison]:
-    """Compare on each photograph; both peers encode it, too."""
+    """Compare on each image; both peers encode it, too."""
     exact = peers.segmenters()[-1]
-    for name, pixels in everything_photos():
+    for name, pixels in everything_images():
 
         def ours(pixels: NDArray[np.uint8] = pixels) -> GeneratedMasks:
             return peers.segmenter.encode(pixels).everything()
@@ -29,17 +29,17 @@ def compare(peers: Peers) -> Iterator[Comparison]:
         grid = exact.encode(pixels).everything(sampling="grid")
         note = (
             f"{result.data.prompts} prompts against {GRID * GRID}; of the {len(grid)} masks of the full grid "
-            f"{found(grid, result, 0.75):.3f} found at IoU 0.75, {found(grid, result, 0.9):.3f} at 0.9"
+            f"{share_matched(grid, result, 0.75):.3f} found at IoU 0.75, {share_matched(grid, result, 0.9):.3f} at 0.9"
         )
         official = [official_seconds(peers, pixels)]
         yield Comparison(f"everything {name}", [statistics.median(times)], official, (note,))
 
 
-def found(wanted: GeneratedMasks, result: GeneratedMasks, least: float) -> float:
-    """Share of the wanted masks that a result has at this IoU or better."""
-    if not len(wanted) or not len(result):
-        return float(not len(wanted))
-    masks = [each.data.masks.take(each.data.indices).masks() for each in (wanted, result)]
+def share_matched(targets: GeneratedMasks, result: GeneratedMasks, least: float) -> float:
+    """Share of the target masks that a result has at this IoU or better."""
+    if not len(targets) or not len(result):
+        return float(not len(targets))
+    masks = [each.data.masks.take(each.data.indices).masks() for each in (targets, result)]
     shared, areas, others = mask_overlaps(*masks)
     overlaps = shared / np.maximum(areas[:, None] + others[None] - shared, 1)
     return float((overlaps.max(axis=1) >= least).mean())

@@ -1,4 +1,4 @@
-"""From a photograph and words to ten full-size masks, against a loop of calls to the official predictor."""
+"""From an image and a text prompt to ten full-size masks, against a loop of calls to the official predictor."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from anymask.detection.loading import load_detector
 from anymask.detection.search import detect
 from benchmarks.official import Peers
 from benchmarks.speed.boxes import COUNT, ten_boxes
+from benchmarks.speed.images import LARGE, SMALL, pixels
 from benchmarks.speed.pairs import Comparison, run_in_turns
-from benchmarks.speed.photos import LARGE, SMALL, pixels
 
 KEEP_ALL = DetectionOptions(threshold=0, box_nms_thresh=1, label_nms_thresh=1)
 
 
 def compare(peers: Peers) -> Iterator[Comparison]:
-    """Compare at both sizes; both peers run coco-ssd on the photo and then take the same ten boxes as its answer."""
+    """Compare at both sizes; both peers run coco-ssd on the image and take the same ten boxes as its detections."""
     for size in (LARGE, SMALL):
-        photo = pixels(size)
+        image = pixels(size)
         detector = TenBoxes(load_detector("coco-ssd"), ten_boxes(size))
         pipeline = GroundedSegmenter(peers.segmenter, detector, search=KEEP_ALL, mask_nms_thresh=1)
-        assert len(pipeline(photo, "dog")) == COUNT
+        assert len(pipeline(image, "dog")) == COUNT
         yield run_in_turns(
-            f"words → {COUNT} masks {size[0]}×{size[1]}, from the photo",
-            ours=lambda pipeline=pipeline, photo=photo: [mask.array for mask in pipeline(photo, "dog")],
-            official=lambda detector=detector, photo=photo: _official(peers, detector, photo),
+            f"text → {COUNT} masks {size[0]}×{size[1]}, from the image",
+            ours=lambda pipeline=pipeline, image=image: [mask.array for mask in pipeline(image, "dog")],
+            official=lambda detector=detector, image=image: _official(peers, detector, image),
             pairs=peers.settings.pairs,
         )
 
 
 class TenBoxes:
-    """A detector that does another one's work and then answers with ten boxes, whatever is in the picture."""
+    """A detector that does another one's work and then returns ten boxes, whatever is in the image."""
 
     def __init__(self, detector: Detector, boxes: NDArray[np.float64]) -> None:
         self.name, self.threshold = detector.name, 0.0
         self.engine, self.precision = detector.engine, detector.precision
         self._detector = detector
-        self._answer = Detections(boxes, np.linspace(1, 0.5, COUNT), ("dog",) * COUNT)
+        self._detections = Detections(boxes, np.linspace(1, 0.5, COUNT), ("dog",) * COUNT)
 
     def check(self, phrases: Any) -> None:
         """As the detector."""
         self._detector.check(phrases)
 
-    def detect(self, pictures: Any, phrases: Any, threshold: float) -> list[Detections]:
-        """Look, and answer with the ten boxes."""
-        self._detector.detect(pictures, phrases, threshold)
-        return [self._answer for _ in pictures]
+    def detect(self, images: Any, phrases: Any, threshold: float) -> list[Detections]:
+        """Run the detector, and return the ten boxes."""
+        self._detector.detect(images, phrases, threshold)
+        return [self._detections for _ in images]
 
 
-def _official(peers: Peers, detector: Detector, photo: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
-    """Detect, set the image, and ask for one box after another, as scripts that chain a detector and SAM do."""
-    found = detect(detector, photo, "dog", KEEP_ALL)
-    predictor = peers.official_predictor(photo)
-    return [predictor.predict(box=box, multimask_output=False)[0][0] for box in found.boxes]
+def _official(peers: Peers, detector: Detector, image: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
+    """Detect, set the image, and prompt with one box after another, as scripts that chain a detector and SAM do."""
+    detections = detect(detector, image, "dog", KEEP_ALL)
+    predictor = peers.official_predictor(image)
+    return [predictor.predict(box=box, multimask_output=False)[0][0] for box in detections.boxes]

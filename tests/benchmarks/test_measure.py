@@ -24,14 +24,14 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
             raise KeyboardInterrupt
 
     tasks = ("encode", "click", "boxes", "everything")
-    measured = measure(Settings([OWN, absent], tasks, pairs=2, threads=2, photo=chelsea_path), say)
+    measured = measure(Settings([OWN, absent], tasks, pairs=2, threads=2, image=chelsea_path), say)
     assert measured.interrupted
     assert list(measured.seconds) == ["encode", "click"]
     assert [len(by_peer["anymask"]) for by_peer in measured.seconds.values()] == [2, 2]
     assert all(0 < each < 60 for by_peer in measured.seconds.values() for each in by_peer["anymask"])
     assert measured.failures == {("absent", "start"): "node is not on the PATH"}
     assert measured.peaks["anymask"]["click"] > 100_000_000
-    assert measured.photo == {"name": "chelsea.jpg", "width": 451, "height": 300}
+    assert measured.image == {"name": "chelsea.jpg", "width": 451, "height": 300}
     assert measured.agreement["click"] == {}
 
 
@@ -41,7 +41,7 @@ def test_a_run_that_is_stopped_keeps_what_was_measured(
         (["--peers", "torch"], "no peer is called 'torch'"),
         (["--tasks", "dance"], "no task is called 'dance'"),
         (["--pairs", "0"], "--pairs"),
-        (["--photo", "no-such-photo.jpg"], "no-such-photo.jpg"),
+        (["--image", "no-such-photo.jpg"], "no-such-photo.jpg"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,13 +54,13 @@ def test_bad_input_is_one_line(arguments: list[str], line: str, capsys: pytest.C
 @pytest.mark.reference
 def test_the_command_keeps_its_files(chelsea_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--peers", "anymask", "--tasks", "click,cold", "--pairs", "1", "--threads", "2"]
-    assert main([*words, "--photo", str(chelsea_path), "--out", str(tmp_path / "kept"), "--json", "--quiet"]) == 0
+    assert main([*words, "--image", str(chelsea_path), "--out", str(tmp_path / "report"), "--json", "--quiet"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
     found = json.loads(said.out)
-    assert found == json.loads((tmp_path / "kept" / "bench.json").read_text(encoding="utf-8"))
+    assert found == json.loads((tmp_path / "report" / "bench.json").read_text(encoding="utf-8"))
     assert {task: len(by_peer["anymask"]["seconds"]["values"]) for task, by_peer in found["tasks"].items()} == {
         "click": 1,
         "cold": 1,
     }
-    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"bench.json", "bench.md", "bench.png"}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"bench.json", "bench.md", "bench.png"}

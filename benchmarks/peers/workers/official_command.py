@@ -1,7 +1,7 @@
 """What `anymask segment` does, written with the official code: one click, one mask, the same three files.
 
-Arguments: CHECKPOINT PHOTO X Y OUT THREADS. The checkpoint is a plain `.pth` state dict, as the official code expects
-it. Pictures are compressed as lightly as PNG allows: compressing is not what the two are compared for.
+Arguments: CHECKPOINT IMAGE X Y OUT THREADS. The checkpoint is a plain `.pth` state dict, as the official code expects
+it. Images are compressed as lightly as PNG allows: compressing is not what the two are compared for.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pycocotools import mask as coco_mask
 from .official_model import mobile_sam
 
 
-def main(checkpoint: str, photo: str, x: str, y: str, out: str, threads: str) -> None:
-    """Load, encode, ask, write."""
+def main(checkpoint: str, image_path: str, x: str, y: str, out: str, threads: str) -> None:
+    """Load, encode, prompt, write."""
     torch.set_num_threads(int(threads))
     official = mobile_sam()
     model = official.sam_model_registry["vit_t"](checkpoint=checkpoint).eval()
-    pixels = np.array(Image.open(photo).convert("RGB"))
+    pixels = np.array(Image.open(image_path).convert("RGB"))
     predictor = official.SamPredictor(model)
     predictor.set_image(pixels)
     point = (float(x), float(y))
@@ -40,9 +40,9 @@ def _write(
     Image.fromarray(mask).save(folder / "mask_000.png", compress_level=1)
     overlay = pixels.copy()
     overlay[mask] = (overlay[mask] * 0.4 + np.array([30, 144, 255]) * 0.6).astype(np.uint8)
-    picture = Image.fromarray(overlay)
-    ImageDraw.Draw(picture).regular_polygon((*point, 15), 5, fill="lime", outline="white")
-    picture.save(folder / "overlay.png", compress_level=1)
+    overlay_image = Image.fromarray(overlay)
+    ImageDraw.Draw(overlay_image).regular_polygon((*point, 15), 5, fill="lime", outline="white")
+    overlay_image.save(folder / "overlay.png", compress_level=1)
     rle = coco_mask.encode(np.asfortranarray(mask))
     counts = rle["counts"].decode()
     record = {"score": score, "area": int(mask.sum()), "rle": {"size": rle["size"], "counts": counts}}

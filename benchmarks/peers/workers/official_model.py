@@ -23,8 +23,8 @@ def mobile_sam() -> ModuleType:
     """The original MobileSAM code: `SamPredictor`, `SamAutomaticMaskGenerator`, `build_sam_vit_t`."""
     with torchvision_and_timm():
         from mobilesam_lite import mobile_sam as module
-    found: ModuleType = module
-    return found
+    code: ModuleType = module
+    return code
 
 
 def build(parameters: Mapping[str, NDArray[Any]]) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .steps import Answer, limit_onnxruntime, serve
+from .steps import StepResult, limit_onnxruntime, serve
 
 NAME = "sam:mobile"
 
@@ -39,26 +39,26 @@ def register(encoder: str, decoder: str) -> Any:
 class Osam:
     """Its `generate`, with an embedding made by its `encode_image`."""
 
-    def load(self, photo: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
-        """Open both networks and decode the photo."""
+    def load(self, image_path: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
+        """Open both networks and decode the image."""
         limit_onnxruntime(threads)
-        self.photo, self.threads, self.files = photo, threads, [encoder, decoder]
-        self.pixels = np.asarray(Image.open(photo).convert("RGB"))
+        self.image_path, self.threads, self.files = image_path, threads, [encoder, decoder]
+        self.pixels = np.asarray(Image.open(image_path).convert("RGB"))
         self.model = register(encoder, decoder)()
 
     def encode(self) -> None:
         """Make the embedding."""
         self.embedding = self.model.encode_image(self.pixels)
 
-    def click(self, point: list[float]) -> Answer:
+    def click(self, point: list[float]) -> StepResult:
         """One mask."""
-        found = self._generate([point], [1])
-        return Answer(lambda: self._full_size([found]))
+        annotation = self._generate([point], [1])
+        return StepResult(lambda: self._full_size([annotation]))
 
-    def boxes(self, boxes: list[list[float]]) -> Answer:
+    def boxes(self, boxes: list[list[float]]) -> StepResult:
         """One mask per box, one call each; a box is its two corners, labelled 2 and 3."""
-        found = [self._generate([box[:2], box[2:]], [2, 3]) for box in boxes]
-        return Answer(lambda: self._full_size(found))
+        annotations = [self._generate([box[:2], box[2:]], [2, 3]) for box in boxes]
+        return StepResult(lambda: self._full_size(annotations))
 
     def _generate(self, points: list[list[float]], labels: list[int]) -> Any:
         from osam import types
@@ -67,27 +67,27 @@ class Osam:
         request = types.GenerateRequest(model=NAME, image_embedding=self.embedding, prompt=prompt)
         return self.model.generate(request).annotations[0]
 
-    def _full_size(self, found: list[Any]) -> NDArray[np.bool_]:
+    def _full_size(self, annotations: list[Any]) -> NDArray[np.bool_]:
         """Its masks are cut to their boxes."""
-        masks = np.zeros((len(found), *self.pixels.shape[:2]), bool)
-        for mask, annotation in zip(masks, found, strict=True):
+        masks = np.zeros((len(annotations), *self.pixels.shape[:2]), bool)
+        for mask, annotation in zip(masks, annotations, strict=True):
             box = annotation.bounding_box
             mask[box.ymin : box.ymax + 1, box.xmin : box.xmax + 1] = annotation.mask
         return masks
 
-    def command(self, point: list[float], out: str) -> Answer:
-        """`osam run`, which writes a picture to standard output."""
+    def command(self, point: list[float], out: str) -> StepResult:
+        """`osam run`, which writes an image to standard output."""
         prompt = json.dumps({"points": [point], "point_labels": [1]})
-        words = ["run", NAME, "--image", self.photo, "--prompt", prompt]
-        return Answer(facts={"module": "osam", "arguments": [str(self.threads), *self.files, *words]})
+        arguments = ["run", NAME, "--image", self.image_path, "--prompt", prompt]
+        return StepResult(facts={"module": "osam", "arguments": [str(self.threads), *self.files, *arguments]})
 
 
-def _command(threads: str, encoder: str, decoder: str, *words: str) -> None:
+def _command(threads: str, encoder: str, decoder: str, *arguments: str) -> None:
     limit_onnxruntime(int(threads))
     from osam.__main__ import cli
 
     register(encoder, decoder)
-    cli(list(words))
+    cli(list(arguments))
 
 
 if __name__ == "__main__":

@@ -14,72 +14,72 @@ import anymask
 from anymask.io.image import Image
 from anymask.structures.mask import Mask
 
-from .steps import Answer, serve
+from .steps import StepResult, serve
 
 LEAST_SHARE, MOST_SHARE = 0.002, 0.5
-"""Objects to ask about take up so much of the photo: no specks, no background."""
+"""Shares of the image that the objects of prompts cover: no specks, no background."""
 
 
 class Own:
     """A `Segmenter` that keeps no embedding on disk, so that every encoding is a real one."""
 
-    def load(self, photo: str, threads: int, engine: str, precision: str, **_: Any) -> Answer:
-        """Load the model and decode the photo."""
-        self.image: Image = anymask.open_image(photo)
+    def load(self, image_path: str, threads: int, engine: str, precision: str, **_: Any) -> StepResult:
+        """Load the model and decode the image."""
+        self.image: Image = anymask.open_image(image_path)
         self.options: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
         self.segmenter = anymask.load("mobile-sam", store=False, **self.options)
         runs = {"engine": self.segmenter.engine, "precision": self.segmenter.precision}
-        return Answer(facts=runs)
+        return StepResult(facts=runs)
 
     def encode(self) -> None:
         """Make the embedding."""
         self.encoded = self.segmenter.encode(self.image)
 
-    def click(self, point: list[float]) -> Answer:
+    def click(self, point: list[float]) -> StepResult:
         """Three candidates."""
-        found = self.encoded.predict(points=[point], labels=[1])
-        return Answer(found.masks, found.scores.tolist())
+        prediction = self.encoded.predict(points=[point], labels=[1])
+        return StepResult(prediction.masks, prediction.scores.tolist())
 
-    def boxes(self, boxes: list[list[float]]) -> Answer:
+    def boxes(self, boxes: list[list[float]]) -> StepResult:
         """One mask per box, chosen as `anymask segment` chooses."""
-        found = self.encoded.segment(boxes=boxes)
-        return Answer(np.stack([mask.array for mask in found]), [float(mask.score or 0) for mask in found])
+        masks = self.encoded.segment(boxes=boxes)
+        return StepResult(np.stack([mask.array for mask in masks]), [float(mask.score or 0) for mask in masks])
 
-    def everything(self) -> Answer:
+    def everything(self) -> StepResult:
         """Encode and search."""
-        found = self.segmenter.encode(self.image).everything()
-        arrays = np.stack([mask.array for mask in found]) if len(found) else np.zeros((0, *self.image.pixels.shape[:2]))
-        return Answer(arrays.astype(bool), facts={"prompts": found.data.prompts})
+        masks = self.segmenter.encode(self.image).everything()
+        arrays = np.stack([mask.array for mask in masks]) if len(masks) else np.zeros((0, *self.image.pixels.shape[:2]))
+        return StepResult(arrays.astype(bool), facts={"prompts": masks.data.prompts})
 
-    def objects(self, count: int) -> Answer:
-        """Boxes of some objects of the photo, and a point inside each: what all tools are asked about.
+    def objects(self, count: int) -> StepResult:
+        """Boxes of some objects of the image, and a point inside each: the prompts of all tools.
 
-        Where there are fewer objects, some are asked about again; where there is none, the middle of the photo.
+        Where there are fewer objects, some are repeated; where there is none, the middle of the image.
         """
-        found = self.segmenter.encode(self.image).everything(points_per_side=16)
-        chosen = [(list(map(float, mask.box)), _middle(mask)) for mask in self._clear(found)]
+        masks = self.segmenter.encode(self.image).everything(points_per_side=16)
+        prompts = [(list(map(float, mask.box)), _middle(mask)) for mask in self._clear(masks)]
         width, height = self.image.size
-        chosen = chosen or [([width / 4, height / 4, width * 3 / 4, height * 3 / 4], [width / 2, height / 2])]
-        boxes, points = zip(*itertools.islice(itertools.cycle(chosen), count), strict=True)
-        return Answer(facts={"boxes": boxes, "points": points})
+        prompts = prompts or [([width / 4, height / 4, width * 3 / 4, height * 3 / 4], [width / 2, height / 2])]
+        boxes, points = zip(*itertools.islice(itertools.cycle(prompts), count), strict=True)
+        return StepResult(facts={"boxes": boxes, "points": points})
 
-    def _clear(self, found: Any) -> Iterator[Mask]:
+    def _clear(self, masks: Any) -> Iterator[Mask]:
         pixels = self.image.size[0] * self.image.size[1]
-        ordered = sorted(found, key=lambda mask: mask.stability, reverse=True)
+        ordered = sorted(masks, key=lambda mask: mask.stability, reverse=True)
         yield from (mask for mask in ordered if LEAST_SHARE <= mask.area / pixels <= MOST_SHARE)
 
     def forget(self) -> None:
-        """Remove the photo's embedding from the cache, where the command put it."""
+        """Remove the image's embedding from the cache, where the command put it."""
         path = anymask.load("mobile-sam", **self.options).embedding_path(self.image)
         if path is not None:
             path.unlink(missing_ok=True)
 
-    def command(self, point: list[float], out: str) -> Answer:
+    def command(self, point: list[float], out: str) -> StepResult:
         """`anymask segment`."""
         options = [f"--{name}={value}" for name, value in self.options.items()]
         where = ",".join(f"{x:g}" for x in point)
-        words = ["segment", str(self.image.path), "--point", where, "--out", out, *options, "--quiet"]
-        return Answer(facts={"command": [sys.executable, "-m", "anymask", *words]})
+        arguments = ["segment", str(self.image.path), "--point", where, "--out", out, *options, "--quiet"]
+        return StepResult(facts={"command": [sys.executable, "-m", "anymask", *arguments]})
 
 
 def _middle(mask: Mask) -> list[float]:

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .steps import Answer, serve
+from .steps import StepResult, serve
 
 PART = "sam_vit_b_01ec64"
-"""It knows no other model of this size; files of these names in its folder are taken without a question."""
+"""It knows no other model of this size; files of these names in its folder are taken as they are."""
 
 
 class Rembg:
-    """`SamSession.predict`, which encodes the photo on every call."""
+    """`SamSession.predict`, which encodes the image on every call."""
 
-    def load(self, photo: str, folder: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
-        """Put the files where it looks for them, open the networks and decode the photo."""
+    def load(self, image_path: str, folder: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
+        """Put the files where it looks for them, open the networks and decode the image."""
         home = Path(folder) / "rembg"
         models = home / "models" / "sam"
         models.mkdir(parents=True, exist_ok=True)
@@ -34,36 +34,36 @@ class Rembg:
         os.environ |= self.variables
         from rembg import new_session
 
-        self.photo = photo
-        self.picture = Image.open(photo).convert("RGB")
+        self.image_path = image_path
+        self.image = Image.open(image_path).convert("RGB")
         self.session = new_session("sam", sam_model=PART)
 
-    def click(self, point: list[float]) -> Answer:
-        """One mask: all that the model answers, joined."""
-        return Answer(self._predict({"type": "point", "data": point, "label": 1})[None])
+    def click(self, point: list[float]) -> StepResult:
+        """One mask: all masks of the model, joined."""
+        return StepResult(self._predict({"type": "point", "data": point, "label": 1})[None])
 
-    def boxes(self, boxes: list[list[float]]) -> Answer:
-        """The first box, timed, for all of them: each is a call of its own that encodes the photo."""
+    def boxes(self, boxes: list[list[float]]) -> StepResult:
+        """The first box, timed, for all of them: each is a call of its own that encodes the image."""
         started = time.perf_counter()
         first = self._predict({"type": "rectangle", "data": boxes[0]})
         seconds = time.perf_counter() - started
-        return Answer(first[None], seconds=seconds * len(boxes))
+        return StepResult(first[None], seconds=seconds * len(boxes))
 
     def _predict(self, mark: dict[str, Any]) -> NDArray[np.bool_]:
-        (mask,) = self.session.predict(self.picture, sam_prompt=[mark])
+        (mask,) = self.session.predict(self.image, sam_prompt=[mark])
         return np.asarray(mask) > 127
 
-    def command(self, point: list[float], out: str) -> Answer:
+    def command(self, point: list[float], out: str) -> StepResult:
         """`rembg i`, which writes the cut-out."""
         prompt = json.dumps({"sam_model": PART, "sam_prompt": [{"type": "point", "data": point, "label": 1}]})
-        words = ["i", "--model", "sam", "--extras", prompt, self.photo, str(Path(out) / "cut.png")]
-        return Answer(facts={"module": "rembg", "arguments": words, "variables": self.variables})
+        arguments = ["i", "--model", "sam", "--extras", prompt, self.image_path, str(Path(out) / "cut.png")]
+        return StepResult(facts={"module": "rembg", "arguments": arguments, "variables": self.variables})
 
 
-def _command(*words: str) -> None:
+def _command(*arguments: str) -> None:
     from rembg.cli import main
 
-    main(list(words))
+    main(list(arguments))
 
 
 if __name__ == "__main__":

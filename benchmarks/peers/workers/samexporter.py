@@ -10,51 +10,51 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .steps import Answer, limit_onnxruntime, serve
+from .steps import StepResult, limit_onnxruntime, serve
 
 
 class Samexporter:
     """`SegmentAnythingONNX`, which takes the two ONNX files as they are."""
 
-    def load(self, photo: str, folder: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
-        """Open both networks and decode the photo."""
+    def load(self, image_path: str, folder: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
+        """Open both networks and decode the image."""
         limit_onnxruntime(threads)
         from samexporter.sam_onnx import SegmentAnythingONNX
 
-        self.photo, self.folder, self.threads = photo, Path(folder), threads
+        self.image_path, self.folder, self.threads = image_path, Path(folder), threads
         self.files = ["--encoder_model", encoder, "--decoder_model", decoder]
-        self.pixels = cv2.imread(photo)
+        self.pixels = cv2.imread(image_path)
         self.model = SegmentAnythingONNX(encoder, decoder)
 
     def encode(self) -> None:
         """Make the embedding."""
         self.embedding = self.model.encode(self.pixels)
 
-    def click(self, point: list[float]) -> Answer:
+    def click(self, point: list[float]) -> StepResult:
         """One mask."""
-        return Answer(self._predict([{"type": "point", "data": point, "label": 1}]))
+        return StepResult(self._predict([{"type": "point", "data": point, "label": 1}]))
 
-    def boxes(self, boxes: list[list[float]]) -> Answer:
+    def boxes(self, boxes: list[list[float]]) -> StepResult:
         """One mask per box, one call each."""
-        return Answer(np.concatenate([self._predict([{"type": "rectangle", "data": box}]) for box in boxes]))
+        return StepResult(np.concatenate([self._predict([{"type": "rectangle", "data": box}]) for box in boxes]))
 
     def _predict(self, prompt: list[dict[str, Any]]) -> Any:
         return self.model.predict_masks(self.embedding, prompt)[0] > 0
 
-    def command(self, point: list[float], out: str) -> Answer:
+    def command(self, point: list[float], out: str) -> StepResult:
         """`python -m samexporter.inference`, with its threads limited."""
         prompt = self.folder / "prompt.json"
         prompt.write_text(json.dumps([{"type": "point", "data": point, "label": 1}]), encoding="utf-8")
-        picture = str(Path(out) / "overlay.png")
-        words = [*self.files, "--image", self.photo, "--prompt", str(prompt), "--output", picture]
-        return Answer(facts={"module": "samexporter", "arguments": [str(self.threads), *words]})
+        overlay_path = str(Path(out) / "overlay.png")
+        arguments = [*self.files, "--image", self.image_path, "--prompt", str(prompt), "--output", overlay_path]
+        return StepResult(facts={"module": "samexporter", "arguments": [str(self.threads), *arguments]})
 
 
-def _command(threads: str, *words: str) -> int:
+def _command(threads: str, *arguments: str) -> int:
     limit_onnxruntime(int(threads))
     from samexporter.inference import main
 
-    code: int = main(list(words))
+    code: int = main(list(arguments))
     return code
 
 

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize to `size` (height, width) as torchvision does for PIL pictures: bilinear, antialiased."""
+def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize to `size` (height, width) as torchvision does for PIL images: bilinear, antialiased."""
     height, width = size
-    return picture.resize((width, height), Image.Resampling.BILINEAR)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def to_pil_image(pixels: NDArray[Any]) -> Image.Image:
-    """Turn uint8 [H, W, 3] pixels into a picture."""
+    """Turn uint8 [H, W, 3] pixels into an image."""
     return Image.fromarray(pixels)
 
 
@@ -48,13 +48,13 @@ def batched_nms(boxes: torch.Tensor, scores: torch.Tensor, idxs: torch.Tensor, i
         int64 [M]: the kept boxes, best score first.
     """
     waiting = torch.argsort(scores, descending=True, stable=True)
-    kept = []
+    keep = []
     while waiting.numel():
         best, waiting = waiting[0], waiting[1:]
-        kept.append(best)
+        keep.append(best)
         suppressed = (_iou(boxes[best], boxes[waiting]) > iou_threshold) & (idxs[waiting] == idxs[best])
         waiting = waiting[~suppressed]
-    return torch.stack(kept) if kept else torch.empty(0, dtype=torch.int64)
+    return torch.stack(keep) if keep else torch.empty(0, dtype=torch.int64)
 
 
 def _iou(box: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """The loop of a worker: requests as JSON lines on standard input, replies as JSON lines on standard output.
 
 A request is `{"step": "click", "arguments": {"point": [x, y]}, "keep": "masks.raw"}`; the step is a method of the
-worker's class. The reply holds what it took and, where masks were to be kept, their shape; the masks themselves lie
+worker's class. The reply holds its seconds and, where masks are to be written, their shape; the masks themselves lie
 in the named file, one byte per pixel. A step that fails replies `{"error": "…"}` and the loop goes on. Whatever the
 tool prints goes to standard error.
 """
@@ -25,11 +25,11 @@ SETTLE_SECONDS = 0.05
 
 
 @dataclass
-class Answer:
-    """What a step found.
+class StepResult:
+    """The result of a step.
 
     Attributes:
-        masks: bool [K, H, W], or a function that makes them of what the tool gave, called when the clock has stopped.
+        masks: bool [K, H, W], or a function that makes them of the tool's output, called after the clock has stopped.
         scores: of each mask, where the tool tells them.
         seconds: for a step that is measured on a part and scaled; None takes the clock's.
         facts: anything else, of types that JSON has.
@@ -42,13 +42,13 @@ class Answer:
 
 
 def serve(tool: object) -> None:
-    """Answer requests until standard input ends."""
+    """Reply to requests until standard input ends."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)
         for line in sys.stdin:
             try:
                 reply = _do(tool, json.loads(line))
-            except Exception as error:  # the one who asks decides what to do about it
+            except Exception as error:  # the caller decides what to do about it
                 reply = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
             replies.write(json.dumps(reply) + "\n")
             replies.flush()
@@ -58,16 +58,16 @@ def _do(tool: object, request: dict[str, Any]) -> dict[str, Any]:
     step = getattr(tool, request["step"])
     time.sleep(SETTLE_SECONDS)
     started = time.perf_counter()
-    answer = step(**request.get("arguments", {})) or Answer()
+    result = step(**request.get("arguments", {})) or StepResult()
     seconds = time.perf_counter() - started
     reply = {
-        "seconds": seconds if answer.seconds is None else answer.seconds,
+        "seconds": seconds if result.seconds is None else result.seconds,
         "peak": peak_bytes(),
-        "scores": answer.scores,
-        "facts": answer.facts,
+        "scores": result.scores,
+        "facts": result.facts,
     }
-    if request.get("keep") and answer.masks is not None:
-        masks = answer.masks() if callable(answer.masks) else answer.masks
+    if request.get("keep") and result.masks is not None:
+        masks = result.masks() if callable(result.masks) else result.masks
         Path(request["keep"]).write_bytes(np.ascontiguousarray(masks, bool).tobytes())
         reply["shape"] = list(masks.shape)
     return reply
@@ -99,8 +99,8 @@ def limit_onnxruntime(threads: int) -> None:
     session_type = onnxruntime.InferenceSession
 
     def limited(path: Any, sess_options: Any = None, **options: Any) -> Any:
-        chosen = onnxruntime.SessionOptions() if sess_options is None else sess_options
-        chosen.intra_op_num_threads = threads
-        return session_type(path, sess_options=chosen, **options)
+        session_options = onnxruntime.SessionOptions() if sess_options is None else sess_options
+        session_options.intra_op_num_threads = threads
+        return session_type(path, sess_options=session_options, **options)
 
     onnxruntime.InferenceSession = limited
