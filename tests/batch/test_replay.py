@@ -106,7 +106,7 @@ def result(segmenter: Segmenter, coffee_path: Path, tmp_path: Path, monkeypatch:
     return save(segmenter.encode("photo.jpg").segment(points=[(290, 215)]), tmp_path)
 
 
-def test_an_image_is_found_from_elsewhere_and_may_move(
+def test_an_image_can_be_replayed_from_elsewhere_and_may_move(
     result: Path, replayer: Replayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (result.parent / "elsewhere").mkdir()

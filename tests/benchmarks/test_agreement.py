@@ -20,7 +20,7 @@ def test_iou() -> None:
     assert iou(box(0, 0, 9, 9), np.ones((3, 3), bool)) == 0
 
 
-def test_clicks_are_compared_question_by_question() -> None:
+def test_clicks_are_compared_prompt_by_prompt() -> None:
     official = {("click", 0): box(0, 0, 20, 20), ("click", 1): box(0, 0, 40, 40)}
     other = {("click", 1): box(0, 0, 20, 40), ("click", 2): box(0, 0, 9, 9)}
     found = compare("click", {"official": official, "other": other, "silent": {}})
@@ -28,7 +28,7 @@ def test_clicks_are_compared_question_by_question() -> None:
     assert found["other"].median == found["other"].least == pytest.approx(0.5)
 
 
-def test_boxes_are_compared_in_order_as_far_as_they_were_answered() -> None:
+def test_boxes_are_compared_in_order_as_far_as_there_are_masks() -> None:
     official = {("boxes", 0): np.stack([box(0, 0, 20, 20), box(20, 0, 40, 20)])}
     right = {("boxes", 0): official["boxes", 0]}
     swapped = {("boxes", 0): official["boxes", 0][::-1]}
@@ -37,7 +37,7 @@ def test_boxes_are_compared_in_order_as_far_as_they_were_answered() -> None:
     assert (found["right"].least, found["swapped"].median, found["first"].least) == (1, 0, 1)
 
 
-def test_everything_tells_the_share_of_official_masks_found() -> None:
+def test_everything_is_compared_by_the_share_of_official_masks_matched() -> None:
     official = {("everything", 0): np.stack([box(0, 0, 20, 20), box(30, 0, 50, 20)])}
     half = {("everything", 0): np.stack([box(0, 0, 20, 18), box(30, 0, 40, 20), box(0, 30, 60, 40)])}
     none = {("everything", 0): np.zeros((0, 40, 60), bool)}

@@ -60,7 +60,7 @@ def test_a_tool_is_installed_once_and_apart_from_us(index: Path) -> None:
 
 
 @pytest.mark.reference
-def test_a_tool_that_cannot_be_had_is_told_in_one_line_and_tried_again(index: Path) -> None:
+def test_a_tool_that_cannot_be_installed_is_reported_in_one_line_and_tried_again(index: Path) -> None:
     absent = replace(TINY, packages=("tinytool==9.9",))
     for _ in range(2):
         with pytest.raises(PeerError, match=r"^it cannot be installed: .*tinytool==9\.9") as told:
@@ -91,7 +91,7 @@ def test_anymask_runs_where_it_is_and_counts_what_it_needs() -> None:
     assert own.size > folder_size(Path(environment.__file__).parent.parent) + 50_000_000  # OpenVINO alone is more
 
 
-def test_peers_and_tasks_are_found_by_name_in_their_own_order() -> None:
+def test_peers_and_tasks_are_looked_up_by_name_in_their_own_order() -> None:
     assert [peer.name for peer in find_peers(["osam", "official"])] == ["anymask", "official", "osam"]
     assert find_tasks(["click", "encode"]) == ["encode", "click"]
     with pytest.raises(InputError, match="no peer is called 'sam'; there are anymask, "):

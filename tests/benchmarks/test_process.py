@@ -52,13 +52,13 @@ def test_peak_memory_is_the_worker_s_and_not_that_of_who_started_it(tmp_path: Pa
     assert 5_000_000 < peak < ballast.nbytes
 
 
-def test_a_failing_step_is_told_in_one_line_and_the_next_one_works(worker: Worker) -> None:
+def test_a_failing_step_is_reported_in_one_line_and_the_next_one_works(worker: Worker) -> None:
     with pytest.raises(PeerError, match=r"^'stumble' failed: ValueError: two lines$"):
         worker.run("stumble")
     assert worker.run("scaled").seconds == 42.0
 
 
-def test_a_process_that_ends_leaves_its_last_words(worker: Worker) -> None:
+def test_the_last_line_of_a_process_that_ends_is_reported(worker: Worker) -> None:
     with pytest.raises(PeerError, match="it ended during 'die': the last words"):
         worker.run("die")
     with pytest.raises(PeerError, match="it ended during 'scaled'"):
@@ -72,6 +72,6 @@ def test_a_step_that_takes_too_long_ends_the_process(worker: Worker) -> None:
     assert time.perf_counter() - started < 30
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_program_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PeerError, match="no-such-program cannot be started"):
         Worker(["no-such-program"], os.environ, tmp_path)

@@ -83,7 +83,7 @@ def test_nothing_measured_at_all_is_still_a_report() -> None:
     assert as_data(empty)["tasks"] == {}
 
 
-def test_the_picture_has_a_panel_for_each_task(measured: Measured, tmp_path: Path) -> None:
+def test_the_chart_has_a_panel_for_each_task(measured: Measured, tmp_path: Path) -> None:
     draw_chart(measured, tmp_path / "chart.png")
     with Image.open(tmp_path / "chart.png") as picture:
         assert picture.width > 2 * picture.height

@@ -27,7 +27,7 @@ def embedding() -> np.ndarray:
 
 
 @pytest.mark.parametrize(("form", "name", "given"), [("x", "x", prepared()), ("pixels", "pixels", PIXELS)])
-def test_the_encoder_answers_alike_in_every_form(
+def test_the_encoder_gives_the_same_embedding_in_every_form(
     form: str, name: str, given: np.ndarray, embedding: np.ndarray, tmp_path: Path
 ) -> None:
     model = weights.ensure("mobile-sam")

@@ -75,7 +75,7 @@ def test_progress_is_shown_until_the_image_is_ready_for_a_click(empty: Applicati
     assert "1024 by 700 pixels, is ready" in empty.status
 
 
-def test_a_phone_photo_stored_sideways_takes_prompts_as_displayed(
+def test_a_phone_image_stored_sideways_takes_prompts_as_displayed(
     empty: Application, tmp_path: Path, coffee_path: Path
 ) -> None:
     image = PIL.Image.open(coffee_path)

@@ -34,7 +34,7 @@ def test_the_wheel_zooms_about_the_cursor_down_to_single_pixels(app: Application
     assert app.page.inner_text("#zoom-fit") == f"{round(app.page.evaluate(SCALE) * 100)} %"
 
 
-def test_mask_edges_are_sharp_when_single_pixels_are_seen(app: Application) -> None:
+def test_mask_edges_are_sharp_at_the_zoom_of_single_pixels(app: Application) -> None:
     app.click(SAUCER)
     app.press("Enter")
     mask = app.mask()

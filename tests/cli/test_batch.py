@@ -152,7 +152,7 @@ def test_other_boxes_for_an_image_that_is_done_are_refused(folder: Path, capsys:
     assert "the prompts of 1 images that are done have changed, first coffee.jpg" in capsys.readouterr().err
 
 
-def test_embeddings_are_ready_in_the_morning(
+def test_embed_only_stores_the_embedding_of_every_image(
     folder: Path, tmp_path: Path, segmenter: Segmenter, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = EmbeddingStore(cache_root() / "embeddings")
@@ -168,7 +168,7 @@ def test_embeddings_are_ready_in_the_morning(
     assert json.loads(capsys.readouterr().out)["now"] == 1
 
 
-def test_a_store_too_small_for_the_night_is_refused_before_it(
+def test_a_store_too_small_for_the_job_is_refused_before_it_starts(
     folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EmbeddingStore, "cap", 5_000_000)
@@ -199,7 +199,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, capsys: Any, argume
     assert message in printed.err
 
 
-def test_a_damaged_manifest_is_refused_and_kept(folder: Path, capsys: Any) -> None:
+def test_a_damaged_manifest_is_refused_and_stays(folder: Path, capsys: Any) -> None:
     Path("out").mkdir()
     Path("out/manifest.sqlite").write_bytes(b"something else, of the same name" * 99)
     assert run("batch", "photos", "--everything", "--out", "out") == 2

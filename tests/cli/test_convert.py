@@ -42,7 +42,7 @@ def test_a_folder_of_results_becomes_a_dataset_and_comes_back(target: str, resul
     assert [[mask.area for mask in masks] for masks in back] == [[399, 399], [1924]]
 
 
-def test_what_is_hidden_in_a_label_map_is_told_or_refused(
+def test_masks_hidden_in_a_label_map_are_reported_or_refused(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -68,7 +68,7 @@ def test_one_image_becomes_one_file(results: Path, tmp_path: Path, capsys: pytes
      ["--to", "coco", "--tolerance", "2"], ["--to", "yolo", "--tolerance", "-1"],
      ["--to", "csv", "--no-shapes", "--min-iou", "1"]],
 )  # fmt: skip
-def test_what_cannot_be_is_one_line_and_writes_nothing(
+def test_an_impossible_conversion_is_one_line_and_writes_nothing(
     wrong: list[str], results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["convert", str(results), *wrong, "--out", str(tmp_path / "out")]) == 2

@@ -52,7 +52,7 @@ def test_json_and_nothing_else_on_standard_output(coffee_path: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("arguments", [("--text", "cup", "dog"), ("cup", "dog"), ("--text", "cup", "--text", "dog")])
-def test_words_can_be_given_in_a_row(
+def test_several_texts_can_follow_each_other(
     coffee_path: Path, tmp_path: Path, capsys: Captured, arguments: tuple[str, ...]
 ) -> None:
     assert run("detect", coffee_path, *arguments, "--json", "--out", tmp_path) == 0
@@ -69,7 +69,7 @@ def test_a_printed_box_can_be_segmented(coffee_path: Path, tmp_path: Path, capsy
     assert by_word["box"] == pytest.approx(by_box["box"], abs=3)
 
 
-def test_segment_by_word_writes_labelled_masks(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_segment_with_text_writes_labelled_masks(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:
     assert run("segment", coffee_path, "--text", "mug,zebra", "--detector", "coco-ssd", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "mask 0: cup, detected with 0.9" in printed
@@ -86,7 +86,7 @@ def test_segment_by_word_writes_labelled_masks(coffee_path: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("command", ["detect", "segment"])
-def test_nothing_found_is_a_result_said_in_one_line(
+def test_a_search_without_detections_is_reported_in_one_line(
     command: str, coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     assert run(command, coffee_path, "--text", "zebra", "--out", tmp_path) == 0
@@ -127,7 +127,7 @@ def test_bad_input_is_refused_in_one_line_with_exit_code_2(
 
 
 @pytest.mark.parametrize("other", [("--box", "1,2,30,40"), ("--point", "3,4"), ("--exclude-point", "3,4"), ("--each",)])
-def test_words_go_with_no_other_prompt(
+def test_text_cannot_be_combined_with_other_prompts(
     other: tuple[str, ...], coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     assert run("segment", coffee_path, "--text", "cup", *other, "--out", tmp_path / "out") == 2
@@ -146,7 +146,7 @@ def test_limits_reach_the_search(coffee_path: Path, tmp_path: Path, capsys: Capt
     assert cup == many[0]
 
 
-def test_the_default_folder_is_named_after_the_photo(
+def test_the_default_folder_is_named_after_the_image(
     coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -35,7 +35,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_sound_installation_agrees_with_the_official_answers(
+def test_a_sound_installation_agrees_with_the_official_masks(
     own_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(known_image, "_RUNS", 1)  # more of them make the times steadier, not the answers
@@ -47,7 +47,7 @@ def test_sound_installation_agrees_with_the_official_answers(
     assert found["advice"]
 
 
-def test_damaged_weights_are_told_and_left_alone(own_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_weights_are_reported_and_left_alone(own_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = own_cache / "models" / "mobile-sam" / "encoder.onnx"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -68,12 +68,12 @@ def test_damaged_cache_files_are_named(own_cache: Path, coffee_path: Path) -> No
     assert set(inspect_cache(own_cache)["damaged"]) == {str(path) for path in victims}
 
 
-def test_wrong_answers_are_not_good() -> None:
+def test_wrong_masks_fail_the_check() -> None:
     run = known_image.Agreement("openvino", "f32", 2, 0.946, 0.99, 0.995, 0.1, 0.01)
     assert not run.good
 
 
-def test_photo_and_answers_are_small() -> None:
+def test_the_image_and_the_reference_masks_are_small() -> None:
     folder = files("anymask.evaluation.doctor")
     assert len((folder / "coffee.jpg").read_bytes()) <= 40_000
     assert len((folder / "coffee.npz").read_bytes()) <= 100_000

@@ -68,7 +68,7 @@ def test_several_make_a_contact_sheet(answers, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_clicks_are_an_endless_animation_that_ends_with_the_answer(answers, tmp_path, ending):
+def test_clicks_are_an_endless_animation_that_ends_with_the_mask(answers, tmp_path, ending):
     out = tmp_path / f"clicks.{ending}"
     assert run("draw", answers / "coffee", "--style", "clicks", "--out", out) == 0
     with PIL.Image.open(out) as animation:
@@ -82,7 +82,9 @@ def test_clicks_are_an_endless_animation_that_ends_with_the_answer(answers, tmp_
     assert np.abs(last[285, 362] - (22, 190, 60)).max() < 30  # the green of the star survives the palette
 
 
-def test_a_photo_that_moved_or_changed_is_not_drawn_on_by_mistake(answers, coffee_path, chelsea_path, tmp_path, capsys):
+def test_an_image_that_moved_or_changed_is_not_drawn_on_by_mistake(
+    answers, coffee_path, chelsea_path, tmp_path, capsys
+):
     folder = tmp_path / "moved"
     shutil.copytree(answers / "coffee", folder)
     content = json.loads((folder / "masks.json").read_text())

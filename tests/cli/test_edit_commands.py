@@ -73,7 +73,7 @@ def test_a_file_for_every_object(tmp_path, citrus_path, capsys):
             assert 380 < image.width < 480
 
 
-def test_words_say_which_of_several(tmp_path, citrus_path, capsys):
+def test_text_selects_one_of_several(tmp_path, citrus_path, capsys):
     whereabouts = {}
     for phrase in ("the orange on the left", "orange on the right"):
         assert (
@@ -97,7 +97,7 @@ def test_words_say_which_of_several(tmp_path, citrus_path, capsys):
     assert whereabouts["the orange on the left"] + 400 < whereabouts["orange on the right"]
 
 
-def test_masks_from_a_file_ask_no_model(coffee_path, tmp_path, monkeypatch):
+def test_masks_from_a_file_need_no_model(coffee_path, tmp_path, monkeypatch):
     mask = np.zeros((400, 600), np.uint8)
     mask[100:200, 50:150] = 255
     PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -142,7 +142,7 @@ def test_bad_cutouts_are_one_line_and_exit_code_2(coffee_path, chelsea_path, tmp
     assert not (tmp_path / "out").exists()
 
 
-def test_words_that_lead_to_nothing_are_told_and_nothing_is_written(coffee_path, tmp_path, capsys):
+def test_text_without_detections_is_reported_and_nothing_is_written(coffee_path, tmp_path, capsys):
     assert run("cutout", coffee_path, "--text", "elephant", "--out", tmp_path / "a.png") == 1
     assert "elephant" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -177,7 +177,7 @@ def test_outside_the_hole_every_byte_stays(coffee_path, tmp_path, capsys, method
     assert (before[~untouched] != after[~untouched]).any()
 
 
-def test_jpeg_is_told_to_change_every_pixel(coffee_path, tmp_path, capsys):
+def test_a_warning_says_that_jpeg_changes_every_pixel(coffee_path, tmp_path, capsys):
     assert run("inpaint", coffee_path, "--box", SPOON, "--out", tmp_path / "without.jpg") == 0
     assert ".png keeps them byte for byte" in capsys.readouterr().out
     before, after = open_image(coffee_path).pixels.astype(int), pixels(tmp_path / "without.jpg").astype(int)

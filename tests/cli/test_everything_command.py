@@ -37,7 +37,7 @@ def test_partition_leaves_no_pixel_without_an_id(chelsea_path, tmp_path):
     assert labels.min() >= 1
 
 
-def test_words_name_the_masks_that_a_detector_finds_too(chelsea_path, tmp_path, capsys):
+def test_text_names_the_masks_that_a_detector_finds_too(chelsea_path, tmp_path, capsys):
     assert run("everything", chelsea_path, "--points-per-side", "8", "--text", "cat, sofa", "--out", tmp_path) == 0
     masks = json.loads((tmp_path / "masks.json").read_text())["masks"]
     (cat,) = [mask for mask in masks if mask["label"] == "cat"]
@@ -49,7 +49,7 @@ def test_words_name_the_masks_that_a_detector_finds_too(chelsea_path, tmp_path, 
     assert "nothing was found for 'sofa'" in shown.err
 
 
-def test_what_is_found_but_has_no_mask_is_said(coffee_path, tmp_path, capsys):
+def test_detections_without_a_mask_are_reported(coffee_path, tmp_path, capsys):
     assert run("everything", coffee_path, *FEW, "--text", "cup", "--min-area", "150000", "--out", tmp_path) == 0
     assert "1 cup detected where no mask fits the box" in capsys.readouterr().err
 
@@ -72,7 +72,7 @@ def test_a_time_that_is_too_short_says_what_was_skipped(chelsea_path, tmp_path, 
     assert (tmp_path / "masks.json").is_file()
 
 
-def test_ctrl_c_keeps_what_was_found(chelsea_path, tmp_path):
+def test_ctrl_c_writes_the_masks_until_then(chelsea_path, tmp_path):
     arguments = ["--sampling", "grid", "--points-per-side", "48", "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "anymask", "everything", str(chelsea_path), *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}, text=True)

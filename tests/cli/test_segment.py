@@ -35,7 +35,7 @@ def test_writes_what_the_interface_promises(coffee_path, tmp_path, capsys):
     assert str(folder / "overlay.png") in printed
 
 
-def test_default_folder_is_named_after_the_photo(coffee_path, tmp_path, monkeypatch):
+def test_the_default_folder_is_named_after_the_image(coffee_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("segment", coffee_path, "--point", CUP, "--quiet") == 0
     assert (tmp_path / "anymask-out" / "coffee" / "masks.json").is_file()
@@ -71,7 +71,7 @@ def test_each_point_an_object_with_the_excluded_ones_shared(coffee_path, tmp_pat
     assert [prompt["labels"] for prompt in prompts] == [[1, 0], [1, 0]]
 
 
-def test_percent_of_the_picture(coffee_path, tmp_path, capsys):
+def test_coordinates_in_percent_of_the_image(coffee_path, tmp_path, capsys):
     assert run("segment", coffee_path, "--point", "50%,50%", "--json", "--out", tmp_path) == 0
     assert json.loads(capsys.readouterr().out)["prompts"][0]["points"] == [[300, 200]]
 
@@ -115,7 +115,7 @@ def test_bad_input_is_one_line_and_exit_code_2(coffee_path, tmp_path, capsys, ar
     assert not out.exists()
 
 
-def test_an_output_folder_that_is_a_file_is_refused_and_kept(coffee_path, tmp_path, capsys):
+def test_an_output_folder_that_is_a_file_is_refused_and_stays(coffee_path, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("mine")
     assert run("segment", coffee_path, "--point", CUP, "--out", blocked) in (1, 2)

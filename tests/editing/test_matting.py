@@ -56,7 +56,7 @@ def test_colours_at_the_edge_are_those_of_the_object_alone(matted):
     assert to_background > 80
 
 
-def test_the_middle_stays_as_photographed_and_nothing_of_the_background_travels_along(encoded, matted):
+def test_the_middle_keeps_its_pixels_and_nothing_of_the_background_travels_along(encoded, matted):
     x0, y0, x1, y1 = matted.box
     image = encoded.pixels[y0:y1, x0:x1]
     opaque = matted.alpha == 1

@@ -73,7 +73,7 @@ def test_clicks_to_a_target() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["clicks", "boxes", "everything"])
-def test_drawn_discs_are_found_by_every_protocol(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
+def test_every_protocol_finds_discs(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
     images = load_dataset(index_dataset(tmp_path, 1))
     grid = {"sampling": "grid", "points_per_side": 12}
     values = grid if protocol == "everything" else {"select": "object", "refine": "off"}

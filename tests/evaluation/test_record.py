@@ -29,7 +29,7 @@ def reopen(folder: Path, header: dict[str, Any] = HEADER) -> Record:
     return Record(folder, header)
 
 
-def test_what_was_written_is_found_again(tmp_path: Path) -> None:
+def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     record = Record(tmp_path, HEADER)
     record.add("a.jpg", "1", RESULT)
     assert record.get("a.jpg", "1") == RESULT

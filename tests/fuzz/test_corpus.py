@@ -40,7 +40,7 @@ def test_what_our_own_writers_wrote_is_taken(target: str) -> None:
         assert run(target, path.read_bytes()) == (f"{target}/{path.name}" not in refused_on_purpose), path
 
 
-def test_nothing_that_was_found_breaks_anything_again() -> None:
+def test_inputs_of_the_corpus_break_nothing() -> None:
     """In a process of its own, which the limits on time and memory are for."""
     command = [sys.executable, "-m", "tests.fuzz.run_fuzz", "--replay"]
     command += [str(CORPUS / target) for target in IN_PROCESS]

@@ -119,7 +119,7 @@ def test_objects_do_not_grow_at_the_cost_of_each_other() -> None:
 
 
 @given(st.integers(0, 12).flatmap(lambda n: st.lists(st.booleans(), min_size=n * n, max_size=n * n)))
-def test_every_click_is_in_one_group_with_none_it_is_told_apart_from(flags: list[bool]) -> None:
+def test_every_click_is_in_one_group_without_clicks_on_other_objects(flags: list[bool]) -> None:
     count = int(len(flags) ** 0.5)
     apart = np.array(flags, bool).reshape(count, count)
     apart = (apart | apart.T) & ~np.eye(count, dtype=bool)

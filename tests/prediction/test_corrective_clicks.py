@@ -25,7 +25,7 @@ def disc(x, y, radius, height=10.0):
 
 @example((0, 0, 6, 1.0), [], (0, 0), 0, 30, 30)  # a pixel of the photo takes up eight cells
 @given(discs, st.lists(discs, max_size=4), places, st.integers(0, 1), st.integers(30, 900), st.integers(30, 900))
-def test_a_click_always_has_its_way_and_only_adds_or_only_takes_away(first, answers, place, label, width, height):
+def test_a_click_is_always_satisfied_and_only_adds_or_only_removes(first, answers, place, label, width, height):
     frame, before = ResizeLongestSide(width, height), disc(*first)
     point = (np.add(place, 0.5) / 256 * [width, height]).tolist()
     prompt = Prompt(points=[point], labels=[label], mask_input=before)
@@ -36,7 +36,7 @@ def test_a_click_always_has_its_way_and_only_adds_or_only_takes_away(first, answ
     assert np.array_equal((after > 0)[kept], (before > 0)[kept])
 
 
-def test_the_part_around_the_click_of_the_answer_that_changes_least_is_taken_over():
+def test_a_corrective_click_takes_the_part_around_it_from_the_mask_that_changes_least():
     apart, huge = np.maximum(disc(60, 60, 12), disc(200, 200, 20)), disc(60, 60, 90)
     prompt = Prompt(points=[(60.5, 60.5)], labels=[1])
     after = enforce_last_click(FRAME, disc(128, 128, 40), np.stack([huge, apart]), prompt)
@@ -55,7 +55,7 @@ def test_where_others_would_change_too_much_only_a_spot_is_changed():
 
 
 @given(st.lists(discs, min_size=8, max_size=8), places, places, st.integers(0, 1), st.booleans())
-def test_a_further_click_has_its_way_with_and_without_a_mirror(answers, first, place, label, with_mirror):
+def test_a_corrective_click_is_satisfied_with_and_without_flip_tta(answers, first, place, label, with_mirror):
     logits = np.stack([disc(*each) for each in answers])
     parts = {"own": logits[:4], "mirror": logits[4:]}
 
@@ -83,12 +83,12 @@ def test_a_click_beside_an_accepted_object_leaves_the_object_there(coffee):
 CLICKS = [(40.5, 40.5), (128.5, 128.5), (200.5, 200.5)]
 
 
-def test_two_clicks_are_answered_by_the_mean_alone():
+def test_two_clicks_take_the_mean_mask():
     mean, single = disc(128, 128, 40), disc(40, 40, 10)
     assert np.array_equal(choose_single_or_blend(FRAME, mean, single, Prompt(points=CLICKS[:2], labels=[1, 0])), mean)
 
 
-def test_from_the_third_click_on_the_single_mask_answer_is_taken_where_it_keeps_more_clicks():
+def test_from_the_third_click_on_the_single_mask_is_taken_where_it_satisfies_more_clicks():
     mean, single = disc(128, 128, 100), disc(40, 40, 80)
     prompt = Prompt(points=CLICKS, labels=[1, 1, 0])
     assert np.array_equal(choose_single_or_blend(FRAME, mean, single, prompt), mean)
@@ -96,7 +96,7 @@ def test_from_the_third_click_on_the_single_mask_answer_is_taken_where_it_keeps_
     assert np.array_equal(choose_single_or_blend(FRAME, mean, single, prompt), single)
 
 
-def test_clicks_that_leave_little_of_the_earlier_mask_get_the_much_smaller_answer():
+def test_clicks_that_leave_little_of_the_earlier_mask_get_the_much_smaller_mask():
     mean, small, similar = disc(40, 40, 60), disc(40, 40, 20), disc(40, 40, 50)
     prompt = Prompt(points=CLICKS, labels=[1, 0, 0])
     assert np.array_equal(choose_single_or_blend(FRAME, mean, small, prompt), small)

@@ -81,7 +81,7 @@ def test_many_writers_and_readers_never_see_half_a_file(tmp_path):
         assert all(pool.map(work, range(120)))
 
 
-def test_a_cap_kept_in_the_folder_holds_for_every_process(tmp_path):
+def test_a_cap_stored_in_the_folder_holds_for_every_process(tmp_path):
     EmbeddingStore(tmp_path).store_cap(3 * SIZE)
     other = EmbeddingStore(tmp_path)
     assert other.cap == 3 * SIZE

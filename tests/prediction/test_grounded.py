@@ -67,7 +67,7 @@ def dogs() -> Path:
     return photo
 
 
-def test_both_dogs_by_one_word(pipeline: GroundedSegmenter, dogs: Path) -> None:
+def test_one_word_selects_both_dogs(pipeline: GroundedSegmenter, dogs: Path) -> None:
     result = pipeline(dogs, "dog")
     left, right = sorted(result, key=lambda mask: mask.box[0])
     assert left.label == right.label == "dog"
@@ -76,7 +76,7 @@ def test_both_dogs_by_one_word(pipeline: GroundedSegmenter, dogs: Path) -> None:
     assert iou(left, right) < 0.01
 
 
-def test_scene_takes_words(coffee: EncodedImage) -> None:
+def test_an_encoded_image_takes_text(coffee: EncodedImage) -> None:
     result = coffee.segment_text("mug, zebra", detector="coco-ssd")
     assert [mask.label for mask in result] == ["cup"]
     assert [prompt.text for prompt in result.prompts] == ["mug", "zebra"]
@@ -87,7 +87,7 @@ def test_scene_takes_words(coffee: EncodedImage) -> None:
     assert result[0].prompt_index == 0
 
 
-def test_words_give_the_masks_of_their_boxes(coffee: EncodedImage) -> None:
+def test_text_gives_the_masks_of_its_boxes(coffee: EncodedImage) -> None:
     detector = FakeDetector([("spoon", 0.6, SPOON), ("cup", 0.9, CUP)])
     named = coffee.segment_text("cup, spoon", detector=detector)
     boxed = coffee.segment(boxes=[CUP, SPOON])
@@ -109,7 +109,7 @@ def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_path: P
     assert asked == [10]
 
 
-def test_nothing_found_is_a_result_that_every_format_takes(pipeline: GroundedSegmenter, tmp_path: Path) -> None:
+def test_a_result_without_masks_is_written_by_every_format(pipeline: GroundedSegmenter, tmp_path: Path) -> None:
     result = pipeline(np.full((60, 90, 3), 128, np.uint8), "zebra")
     assert len(result) == 0
     assert result.size == (90, 60)
@@ -121,7 +121,7 @@ def test_nothing_found_is_a_result_that_every_format_takes(pipeline: GroundedSeg
     assert result.draw().size == (90, 60)
 
 
-def test_nothing_is_encoded_where_nothing_is_found(segmenter: Segmenter, coffee_path: Path) -> None:
+def test_an_image_without_detections_is_not_encoded(segmenter: Segmenter, coffee_path: Path) -> None:
     class Blind(Segmenter):
         def encode(self, *arguments: Any, **options: Any) -> EncodedImage:
             raise AssertionError("encoded a picture without anything in it")
@@ -143,7 +143,7 @@ def test_two_boxes_of_one_object_give_one_mask(segmenter: Segmenter, coffee: Enc
     assert [(mask.label, mask.prompt_index) for mask in kept] == [("cup", 0), ("mug", 1)]
 
 
-def test_different_objects_in_one_box_are_kept(coffee: EncodedImage) -> None:
+def test_different_objects_in_one_box_stay_separate(coffee: EncodedImage) -> None:
     detector = FakeDetector([("cup", 0.9, CUP), ("spoon", 0.8, SPOON)])
     assert len(coffee.segment_text("cup, spoon", detector=detector)) == 2
 
@@ -172,7 +172,7 @@ def test_labels_reach_supervision(coffee: EncodedImage) -> None:
     assert detections.mask.shape == (2, 400, 600)
 
 
-def test_many_pictures_are_answered_in_order(
+def test_results_of_many_images_come_in_order(
     pipeline: GroundedSegmenter, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anymask.prediction.grounded._BATCH", 2)
@@ -193,7 +193,7 @@ def test_threads_share_a_pipeline(pipeline: GroundedSegmenter, coffee_path: Path
     assert iou(results[0][0], results[2][0]) == iou(results[1][0], results[3][0]) == 1
 
 
-def test_a_turned_phone_photo_gives_the_mask_turned(
+def test_a_rotated_phone_image_gives_the_rotated_mask(
     pipeline: GroundedSegmenter, coffee_path: Path, tmp_path: Path
 ) -> None:
     import PIL.Image
@@ -223,7 +223,7 @@ def test_more_things_like_the_one_in_a_box(segmenter: Segmenter, coffee_path: Pa
     assert detector.seen == ((226, 242, 3), 0.6)
 
 
-def test_a_detector_for_words_cannot_look_for_crops(pipeline: GroundedSegmenter, coffee_path: Path) -> None:
+def test_a_detector_of_phrases_cannot_search_for_crops(pipeline: GroundedSegmenter, coffee_path: Path) -> None:
     with pytest.raises(PromptError, match="coco-ssd takes text only; owlv2-base and owlvit-base"):
         pipeline.find_similar(coffee_path, CUP)
 
@@ -239,7 +239,7 @@ def test_a_detector_for_words_cannot_look_for_crops(pipeline: GroundedSegmenter,
         ({"text": "cup", "select": "best"}, "select must be one of"),
     ],
 )
-def test_bad_words_are_refused_in_one_line(coffee: EncodedImage, asked: dict[str, Any], reason: str) -> None:
+def test_a_bad_text_prompt_is_refused_in_one_line(coffee: EncodedImage, asked: dict[str, Any], reason: str) -> None:
     with pytest.raises(PromptError) as refusal:
         coffee.segment_text(**{"detector": "coco-ssd", **asked})
     assert reason in str(refusal.value)

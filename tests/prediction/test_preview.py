@@ -13,7 +13,7 @@ from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt
 
 
-def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: EncodedImage) -> None:
+def test_a_preview_runs_the_decoder_once_for_all_prompts(coffee: EncodedImage) -> None:
     asked: list[int] = []
 
     def decode(prompts: Sequence[Prompt]) -> Any:
@@ -26,7 +26,7 @@ def test_a_glimpse_asks_the_decoder_once_for_all_prompts(coffee: EncodedImage) -
     assert all(answer.follows_prompt for answer in answers)
 
 
-def test_a_glimpse_often_shows_what_the_answer_will_be(coffee: EncodedImage) -> None:
+def test_a_preview_often_equals_the_final_mask(coffee: EncodedImage) -> None:
     rng = np.random.default_rng(5)
     points = rng.uniform([10, 10], [590, 390], (12, 2))
     prompts = [make_prompt(coffee.size, points=[point]) for point in points]

@@ -21,7 +21,7 @@ SAUCER = {"point": [110, 300], "include": True}
 SPOON = {"point": [470, 210], "include": False}
 
 
-def test_one_click_is_what_segment_answers(coffee: EncodedImage) -> None:
+def test_the_log_of_one_click_gives_the_mask_of_segment(coffee: EncodedImage) -> None:
     assert (follow(coffee, [SAUCER]).array == coffee.segment(points=[(110, 300)])[0].array).all()
 
 
@@ -49,7 +49,7 @@ def test_a_box_begins_anew_and_keeps_the_points(coffee: EncodedImage) -> None:
     assert (follow(coffee, [{"point": [110, 300], "include": False}, {"box": box}]).array == both.array).all()
 
 
-def test_a_given_mask_stays_as_it_is_and_can_be_clicked_on(coffee: EncodedImage) -> None:
+def test_a_mask_prompt_stays_as_it_is_and_takes_corrective_clicks(coffee: EncodedImage) -> None:
     saucer = follow(coffee, [SAUCER])
     step = {"mask": saucer.rle}
     assert (follow(coffee, [step]).array == saucer.array).all()
@@ -156,7 +156,7 @@ def test_an_alternative_is_one_of_the_image(coffee: EncodedImage) -> None:
         follow(coffee, [{**SAUCER, "alternative": 9}])
 
 
-def test_a_member_is_one_of_the_objects_that_points_are_on_and_can_be_clicked_further(coffee: EncodedImage) -> None:
+def test_a_member_is_one_of_the_objects_under_the_points_and_takes_corrective_clicks(coffee: EncodedImage) -> None:
     points = [[110, 300], [500, 200]]
     found = coffee.segment(points, objects="auto")
     assert len(found) == 2

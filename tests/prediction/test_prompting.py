@@ -47,7 +47,7 @@ def test_choices_can_be_limited_and_need_an_included_point(coffee):
         coffee.alternatives([CUP], most=0)
 
 
-def test_the_second_choice_is_what_several_prompts_found_rather_than_a_variant_of_the_first():
+def test_the_second_choice_comes_from_several_prompts_and_is_no_variant_of_the_first():
     whole, variant, part = disc(128, 128, 100) > 0, disc(128, 128, 90) > 0, disc(90, 128, 40) > 0
     masks = np.stack([variant, whole, part, disc(91, 128, 40) > 0, disc(128, 128, 99) > 0])
     assert best_cover(masks, np.array([1.5, 2.0, 1.0, 1.0, 1.9]), 6) == [1, 2, 0]
@@ -60,13 +60,13 @@ def test_choices_begin_with_what_segment_takes(coffee):
     assert iou(found[0], taken) == 1
 
 
-def test_several_lone_clicks_answer_as_one_at_a_time(coffee):
+def test_several_lone_clicks_give_the_masks_of_each_alone(coffee):
     together = coffee.segment(points=[CUP, SAUCER], objects="per_point")
     alone = [coffee.segment(points=[point])[0] for point in (CUP, SAUCER)]
     assert all(iou(a, b) > 0.999 for a, b in zip(together, alone, strict=True))
 
 
-def test_a_click_that_contradicts_the_answer_changes_it(coffee):
+def test_a_click_that_contradicts_the_mask_changes_it(coffee):
     first = coffee.segment(points=[SAUCER])[0]
     assert first.array[SPOON[1], SPOON[0]]
     second = coffee.segment(points=[SAUCER, SPOON], labels=[1, 0], previous=first)[0]
@@ -82,7 +82,7 @@ def test_what_is_excluded_takes_the_rest_of_its_object_with_it(coffee):
     assert (saucer.array & cup.array).sum() < 0.1 * cup.area
 
 
-def test_likeness_to_an_answer_that_breaks_the_prompt_says_nothing():
+def test_overlap_with_a_mask_that_breaks_the_prompt_does_not_count():
     logits = np.stack([disc(100, 128, 30), disc(100, 128, 15), disc(100, 128, 32), disc(128, 128, 90)])
     scores, points = np.full(4, 0.9, np.float32), np.array([[100.0, 128.0]])
     seen = rank_features(FRAME, logits, scores, points, logits, False, np.array([True, True, True, False]))
@@ -95,7 +95,7 @@ def test_likeness_to_an_answer_that_breaks_the_prompt_says_nothing():
     assert not np.allclose(rank_scores(seen), rank_scores(usual))
 
 
-def test_the_official_answer_can_be_had_unchanged(coffee):
+def test_the_official_mask_is_available_unchanged(coffee):
     for point in (CUP, SPOON, SAUCER):
         official = coffee.predict(points=[point])
         best = int(official.scores.argmax())
@@ -113,7 +113,7 @@ def test_the_whole_in_whose_middle_the_click_is_beats_a_part_and_the_background(
     assert rank_scores(seen)[[0, 2]].min() > rank_scores(seen)[[1, 3]].max()
 
 
-def test_an_answer_of_less_merit_is_taken_if_the_better_one_breaks_a_promise():
+def test_a_mask_of_lower_rank_is_chosen_if_the_better_one_breaks_a_constraint():
     found = Candidates(FRAME, np.stack([disc(128, 128, 90), disc(90, 128, 30)]), np.array([0.9, 0.5], np.float32))
     prompt = Prompt(points=[(90, 128), (180, 128)], labels=[1, 0])
     assert select_by_rank(found, prompt, np.array([5.0, 1.0]))[0] == 1
@@ -126,7 +126,7 @@ def test_an_answer_of_less_merit_is_taken_if_the_better_one_breaks_a_promise():
     st.floats(0, 0.999),
     st.floats(0, 0.999),
 )
-def test_evidence_is_finite_for_any_answers_and_any_photo(discs, width, height, across, down):
+def test_rank_features_are_finite_for_any_masks_and_any_image(discs, width, height, across, down):
     """Empty answers, full ones, clicks outside them and photos of any shape weigh something, never nothing."""
     logits = np.stack([disc(*each) for each in discs])
     points = np.array([[across * width, down * height]])

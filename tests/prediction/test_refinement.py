@@ -21,7 +21,7 @@ def blob(frame, x, y, radius):
 
 
 @given(st.integers(40, 900), st.integers(40, 900), st.floats(0.2, 0.8), st.floats(0.2, 0.8))
-def test_an_answer_in_the_mirror_comes_back_to_its_place(width, height, across, down):
+def test_a_mask_of_the_mirror_image_is_flipped_back(width, height, across, down):
     frame = ResizeLongestSide(width, height)
     radius = 0.15 * max(width, height)
     here = blob(frame, across * width, down * height, radius)
@@ -32,7 +32,7 @@ def test_an_answer_in_the_mirror_comes_back_to_its_place(width, height, across, 
 
 
 @given(st.integers(40, 900), st.integers(40, 900), st.floats(0, 1), st.floats(0, 1))
-def test_a_question_put_to_the_mirror_twice_is_the_question(width, height, across, down):
+def test_a_prompt_mirrored_twice_is_the_prompt(width, height, across, down):
     frame, point = ResizeLongestSide(width, height), (across * width, down * height)
     prompt = Prompt([point], [0], [point[0] / 2, 1, point[0] / 2 + 9, 20], blob(frame, *point, 20))
     once = flip_prompt(prompt, frame)
@@ -45,7 +45,7 @@ def test_a_question_put_to_the_mirror_twice_is_the_question(width, height, acros
 
 
 @given(st.integers(0, 500), st.integers(0, 300), st.integers(200, 500), st.integers(200, 500))
-def test_an_answer_lies_at_the_same_place_in_a_window(x, y, width, height):
+def test_a_mask_lies_at_the_same_place_in_a_window(x, y, width, height):
     frame, window = ResizeLongestSide(1000, 800), (x, y, x + width, y + height)
     seen = ResizeLongestSide(width, height)
     middle = (x + width / 2, y + height / 2)
@@ -77,7 +77,7 @@ def wave(segmenter):
 BOX = [880, 925, 1720, 1475]
 
 
-def test_a_thin_line_in_a_large_picture_is_seen_in_detail(wave):
+def test_a_thin_line_in_a_large_image_is_segmented_in_detail(wave):
     encoded, truth = wave
     plain, near = (encoded.segment(box=BOX, refine=how)[0].array for how in ("off", "auto"))
     assert iou(near, truth) > iou(plain, truth) + 0.03
@@ -93,13 +93,13 @@ def test_what_lies_outside_the_window_stays(wave):
     assert not (plain & outside & ~near).any()
 
 
-def test_refining_never_breaks_a_promise_that_was_kept(coffee):
+def test_refining_never_breaks_a_constraint(coffee):
     for prompt in ({"points": [(290, 215), (362, 285)], "labels": [1, 0]}, {"box": [170, 14, 412, 264]}):
         assert coffee.segment(**prompt, refine="off")[0].follows_prompt
         assert coffee.segment(**prompt, refine="max")[0].follows_prompt
 
 
-def test_several_objects_cost_no_further_pass_of_the_encoder(wave, monkeypatch):
+def test_several_objects_cost_no_more_passes_of_the_encoder(wave, monkeypatch):
     encoded, _ = wave
     monkeypatch.setattr(encoded.runtime.model, "encode", lambda *_: pytest.fail("encoded again"))
     encoded.segment(boxes=[BOX, [880, 925, 1300, 1475]])

@@ -26,7 +26,7 @@ def same(a, b):
 
 
 class TestCandidates:
-    def test_three_answers_or_one(self, coffee):
+    def test_three_masks_or_one(self, coffee):
         three = coffee.predict(points=[CUP], labels=[1])
         one = coffee.predict(points=[CUP], labels=[1], multimask=False)
         assert three.masks.shape == (3, 400, 600)
@@ -35,7 +35,7 @@ class TestCandidates:
         assert three.scores.shape == (3,)
         assert (one.masks.shape, one.logits.shape, one.scores.shape) == ((1, 400, 600), (1, 256, 256), (1,))
 
-    def test_logits_fed_back_change_the_answer(self, coffee):
+    def test_logits_fed_back_change_the_mask(self, coffee):
         first = coffee.predict(points=[CUP])
         again = coffee.predict(points=[CUP], mask_input=first.logits[:1], multimask=False)
         fresh = coffee.predict(points=[CUP], multimask=False)
@@ -53,7 +53,7 @@ class TestCandidates:
 
 
 class TestBatches:
-    def test_each_prompt_gets_the_answer_it_gets_alone_in_any_order(self, coffee):
+    def test_each_prompt_of_a_batch_gets_the_mask_it_gets_alone_in_any_order(self, coffee):
         """T15: ragged numbers of points in one batch.
 
         https://github.com/huggingface/transformers/issues/35530
@@ -91,7 +91,7 @@ class TestBatches:
 
 class TestFrames:
     @pytest.mark.parametrize(("size", "click"), [((1920, 1200), (960, 690)), ((333, 1999), (166, 1150))])
-    def test_a_click_lies_in_its_mask_whatever_the_shape_of_the_picture(self, segmenter, coffee_path, size, click):
+    def test_a_click_lies_in_its_mask_whatever_the_shape_of_the_image(self, segmenter, coffee_path, size, click):
         """T4: clicks scaled by another rule than the picture.
 
         https://github.com/cvat-ai/cvat/issues/8610
@@ -103,7 +103,7 @@ class TestFrames:
         assert mask.follows_prompt
 
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_a_rotated_phone_photo_gives_the_same_mask(self, segmenter, coffee, coffee_path, orientation):
+    def test_a_rotated_phone_image_gives_the_same_mask(self, segmenter, coffee, coffee_path, orientation):
         """T5, T6: the same displayed picture, stored in any of the eight ways, answers alike.
 
         https://github.com/CVHub520/X-AnyLabeling/issues/447
@@ -119,7 +119,7 @@ class TestFrames:
         assert encoded.size == coffee.size
         assert np.array_equal(encoded.segment(points=[CUP])[0].array, coffee.segment(points=[CUP])[0].array)
 
-    def test_red_and_blue_swapped_is_another_picture(self, segmenter, coffee):
+    def test_an_image_with_red_and_blue_swapped_gives_another_embedding(self, segmenter, coffee):
         """T3: a tool that mixes them up must not get the same embedding.
 
         https://github.com/wkentaro/labelme/issues/2466
@@ -149,7 +149,7 @@ class TestSegment:
         assert run.version == anymask.__version__
         assert set(run.seconds) == {"load", "encode", "decode"}
 
-    def test_a_prompt_always_gets_an_answer(self, coffee):
+    def test_a_prompt_always_gets_a_mask(self, coffee):
         """T7: no confidence filter swallows the mask of a hopeless click.
 
         https://github.com/ultralytics/ultralytics/issues/26129
@@ -163,7 +163,7 @@ class TestSegment:
         assert mask.array[CUP[1], CUP[0]]
         assert not mask.array[SPOON[1], SPOON[0]]
 
-    def test_the_second_click_uses_the_first_answer(self, coffee):
+    def test_the_second_click_uses_the_first_mask(self, coffee):
         """T16: logits are kept for nothing where they are never fed back.
 
         https://github.com/cvat-ai/cvat/issues/10475
@@ -187,7 +187,7 @@ class TestSegment:
         assert result[0].area >= coffee.segment(points=[TABLE], select="score")[0].area
         assert result[0].edits
 
-    def test_a_mask_picture_as_prompt(self, coffee):
+    def test_a_mask_file_is_a_prompt(self, coffee):
         saucer = coffee.segment(points=[(110, 300)])[0]
         again = coffee.segment(mask_input=saucer.array, points=[(110, 300)])[0]
         assert iou(again, saucer) > 0.9
@@ -227,13 +227,13 @@ class TestState:
             for i, candidates in enumerate(pool.map(answer, range(20))):
                 assert np.array_equal(candidates.masks, alone[i % 3].masks)
 
-    def test_nothing_of_a_scene_can_be_written(self, coffee):
+    def test_the_arrays_of_an_encoded_image_are_read_only(self, coffee):
         with pytest.raises(ValueError, match="read-only"):
             coffee.pixels[0, 0] = 0
         with pytest.raises(ValueError, match="read-only"):
             coffee.tokens[0, 0] = 0
 
-    def test_a_second_process_prompts_a_known_photo_without_the_encoder(self, coffee_path, tmp_path, monkeypatch):
+    def test_a_second_process_prompts_a_stored_image_without_the_encoder(self, coffee_path, tmp_path, monkeypatch):
         monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path))
         monkeypatch.setattr("anymask.prediction.segmenter.ensure", lambda entry, **_: _real_weights(entry))
         first = anymask.load("mobile-sam", precision="f32", threads=2).encode(coffee_path)
@@ -247,7 +247,7 @@ class TestState:
         assert np.array_equal(first.embedding, second.embedding)
         assert np.array_equal(first.segment(points=[CUP])[0].array, second.segment(points=[CUP])[0].array)
 
-    def test_turned_by_one_pixel_is_another_photo_to_the_store(self, coffee_path):
+    def test_an_image_with_one_pixel_changed_has_its_own_embedding_in_the_store(self, coffee_path):
         pixels = photo_of_size(coffee_path, (600, 400))
         assert anymask.open_image(pixels).pixel_hash != anymask.open_image(np.roll(pixels, 1, axis=0)).pixel_hash
         assert anymask.open_image(pixels).pixel_hash != anymask.open_image(pixels.reshape(600, 400, 3)).pixel_hash

@@ -45,14 +45,14 @@ def test_a_lone_click_takes_the_best_scored_of_the_three():
     assert select_mask(found, clicks([(128, 128)], [1]))[0] == 2
 
 
-def test_a_part_is_the_smallest_fair_answer():
+def test_a_part_is_the_smallest_mask_with_a_fair_score():
     found = answers(
         [disc(128, 128, 9), disc(128, 128, 10), disc(128, 128, 50), disc(128, 128, 90)], [0.9, 0.3, 0.9, 0.95]
     )
     assert select_mask(found, clicks([(128, 128)], [1]), "part")[0] == 2
 
 
-def test_a_box_takes_the_answer_that_fills_it():
+def test_a_box_takes_the_mask_that_fills_it():
     box = [78, 78, 178, 178]
     found = answers([disc(128, 128, 48), disc(128, 128, 25), disc(128, 128, 20), disc(9, 9, 5)], [0.8, 0.99, 0.9, 0.9])
     index, kept = select_by_rank(found, clicks(np.empty((0, 2)), [], box), box_rank_scores(found, box))
@@ -62,7 +62,7 @@ def test_a_box_takes_the_answer_that_fills_it():
     assert box_rank_scores(misfit, box).argmax() == 1
 
 
-def test_answers_of_equal_merit_are_mixed_and_poor_ones_hardly_count():
+def test_masks_of_equal_score_are_mixed_and_poor_ones_hardly_count():
     prompt = clicks(np.empty((0, 2)), [], [78, 78, 178, 178])
     found = answers([disc(128, 128, 50, 8.0), disc(128, 128, 40, 2.0), disc(128, 128, 100)], [0.9, 0.9, 0.9])
     mixed, index, _ = blend_by_rank(found, prompt, np.array([2.0, 2.0, -8.0]), 0.1)
@@ -71,7 +71,7 @@ def test_answers_of_equal_merit_are_mixed_and_poor_ones_hardly_count():
     assert np.count_nonzero(mixed > 0) == np.count_nonzero(found.logits[0] > 0)
 
 
-def test_an_answer_that_breaks_a_promise_has_no_part_in_the_mixture():
+def test_a_mask_that_breaks_a_constraint_has_no_part_in_the_mixture():
     found = answers([disc(128, 128, 50, 2.0), disc(128, 128, 45, 9.0)], [0.9, 0.9])
     prompt = clicks([(128, 128), (175, 128)], [1, 1])
     assert not check_logits(FRAME, found.logits.mean(0), prompt)
@@ -87,7 +87,7 @@ def test_satisfaction_names_the_broken_point():
     assert not kept
 
 
-def test_a_mask_alone_promises_nothing():
+def test_a_mask_alone_sets_no_constraint():
     assert check_logits(FRAME, disc(128, 128, 50), Prompt(mask_input=disc(1, 1, 1))) is None
 
 
@@ -96,7 +96,7 @@ def test_a_mask_alone_promises_nothing():
     st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4),
     st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 1)), min_size=1, max_size=5),
 )
-def test_an_answer_that_breaks_a_point_is_never_taken_while_another_keeps_all(discs, scores, points):
+def test_a_mask_that_breaks_a_point_is_never_chosen_while_another_satisfies_all(discs, scores, points):
     found = answers([disc(*each) for each in discs], scores)
     prompt = clicks([(x + 0.5, y + 0.5) for x, y, _ in points], [label for _, _, label in points])
     keepers = {i for i, mask in enumerate(found.logits) if all(check_logits(FRAME, mask, prompt).points)}
@@ -111,7 +111,7 @@ def test_unknown_way_of_choosing():
         SelectionOptions(select="best")
 
 
-def test_stability_counts_only_what_looks_at_the_photo():
+def test_stability_counts_only_the_logits_inside_the_image():
     """The lower half is padding on a 2:1 photo; whatever the model answers there must not count."""
     logits = np.full((1, 256, 256), 0.5, np.float32)  # undecided everywhere: unstable
     logits[0, :128] = 5

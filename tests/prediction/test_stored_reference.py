@@ -58,7 +58,7 @@ def _memory_is_given_back() -> Iterator[None]:
     segmenter.cache_clear()
 
 
-def test_every_example_photograph_has_stored_answers() -> None:
+def test_every_example_image_has_reference_masks() -> None:
     assert repository_answers.photographs() == example_photographs() != []
 
 

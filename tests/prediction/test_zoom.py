@@ -81,7 +81,7 @@ def test_small_moves_of_the_view_keep_the_window() -> None:
     assert window_for((4000, 3000), (1010, 800, 1410, 1100)) == window_for((4000, 3000), (1030, 812, 1430, 1112))
 
 
-def test_a_thin_object_is_seen_as_close_as_it_is(wide: EncodedImage, closeup: ZoomedView) -> None:
+def test_a_thin_object_is_encoded_at_the_zoom_of_the_view(wide: EncodedImage, closeup: ZoomedView) -> None:
     click = (RING[0] + 84, RING[1])
     mask = closeup.segment(make_prompt(SIZE, points=[click]))
     assert mask is not None
@@ -120,12 +120,12 @@ def test_one_more_click_changes_nothing_outside_the_window(wide: EncodedImage, c
     assert not changed.any()
 
 
-def test_what_lies_outside_is_asked_of_the_whole_photo(closeup: ZoomedView) -> None:
+def test_prompts_outside_the_window_use_the_whole_image(closeup: ZoomedView) -> None:
     assert closeup.segment(make_prompt(SIZE, points=[(2000, 1000)])) is None
     assert closeup.segment(make_prompt(SIZE, box=[600, 500, 2600, 1600])) is None
 
 
-def test_logits_of_a_close_up_are_those_of_the_photo(wide: EncodedImage, closeup: ZoomedView) -> None:
+def test_logits_of_a_window_have_the_frame_of_the_image(wide: EncodedImage, closeup: ZoomedView) -> None:
     mask = closeup.segment(make_prompt(SIZE, points=[(RING[0] + 84, RING[1])]))
     assert mask is not None
     assert mask.logits is not None

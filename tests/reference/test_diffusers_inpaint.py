@@ -96,7 +96,7 @@ def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_path)
     assert all(crop.size[0] % 64 == crop.size[1] % 64 == 0 for crop in done.crops)
 
 
-def test_the_answer_is_the_pipelines_own(inpainter, model, coffee_path):
+def test_the_result_is_that_of_the_pipeline(inpainter, model, coffee_path):
     """The same crop and mask given to diffusers directly give the same picture."""
     import torch
 
@@ -120,7 +120,7 @@ def test_the_answer_is_the_pipelines_own(inpainter, model, coffee_path):
     assert np.abs(inpainter(crop, hole).astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_a_seed_gives_the_answer_again_and_the_prompt_matters(model, coffee_path):
+def test_a_seed_repeats_the_result_and_the_prompt_matters(model, coffee_path):
     photo = open_image(coffee_path)
     mask = spoon(photo)
     asked = {"model": str(model), "steps": 2, "device": "cpu", "threads": 2}
@@ -153,7 +153,7 @@ def test_what_is_no_inpainting_model_is_refused(tmp_path):
         load_inpainter("diffusers", str(tmp_path / "empty"))
 
 
-def test_a_picture_withheld_by_the_safety_checker_is_an_error(inpainter, monkeypatch):
+def test_an_image_withheld_by_the_safety_checker_is_an_error(inpainter, monkeypatch):
     class Answer:
         images = (PIL.Image.new("RGB", (64, 64)),)
         nsfw_content_detected = (True,)

@@ -186,7 +186,7 @@ def test_settings_mean_the_same(
         ({"bboxes": [[170, 14, 412, 264]]}, {"box": [170, 14, 412, 264]}),
     ],
 )
-def test_union_mode_is_the_official_answer_to_a_prompt(
+def test_union_mode_is_the_official_mask_of_a_prompt(
     exports: Any,
     official: Officials,
     scene_of: Scenes,

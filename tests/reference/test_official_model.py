@@ -17,7 +17,7 @@ from tests.support.stored_answers import stored_answers
 pytestmark = pytest.mark.reference
 
 
-def test_official_model_gives_the_stored_official_answers_to_the_last_bit(official: Any) -> None:
+def test_the_official_model_gives_the_stored_masks_to_the_last_bit(official: Any) -> None:
     answers = stored_answers()
     if not answers:
         pytest.skip(f"no stored official answers: {BESIDE}/reference does not exist")

@@ -142,7 +142,7 @@ def test_without_objectness_owlv2_looks_for_a_crop_as_owlvit_does(detectors: Det
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_a_picture_alone_in_a_batch_and_many_phrases_at_once_change_nothing(
+def test_batches_of_images_and_of_phrases_change_nothing(
     detectors: Detectors, coffee_path: Path, chelsea_path: Path
 ) -> None:
     pictures = [open_image(photo).pixels for photo in (coffee_path, chelsea_path)]

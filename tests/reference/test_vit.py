@@ -75,7 +75,7 @@ def check_scene(encoded: Any, predictor: Any, bounds: Bounds) -> None:
             check_scores(found.scores, scores, bounds, prompt.name)
 
 
-def test_vit_b_checkpoint_answers_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
+def test_a_vit_b_checkpoint_gives_the_masks_of_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
     from tests.reference.official_vit import VIT_B, predictor_of, random_sam, save_checkpoint
 
     model = random_sam(VIT_B)
@@ -119,7 +119,7 @@ def test_loading_takes_less_than_twice_the_checkpoint(tmp_path: Path) -> None:
     assert int(measured.stdout) < 2 * checkpoint.stat().st_size
 
 
-def test_depth_and_heads_of_vit_l_answer_like_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
+def test_depth_and_heads_of_vit_l_give_the_masks_of_the_official_model(tmp_path: Path, pixels: np.ndarray) -> None:
     from tests.reference.official_vit import LIKE_VIT_L, predictor_of, random_sam, save_checkpoint
 
     model = random_sam(LIKE_VIT_L, seed=1)

@@ -71,7 +71,7 @@ def test_lost_connection_takes_up_where_it_was(api: TestClient, coffee_id: str) 
     assert found == 0 or first == 1 + len(next(data for name, _, data in told if name == "masks")["masks"])
 
 
-def test_masks_of_everything_take_further_clicks(api: TestClient, coffee_id: str) -> None:
+def test_masks_of_everything_take_corrective_clicks(api: TestClient, coffee_id: str) -> None:
     ended = events(api, start(api, coffee_id, **FEW)["events"])[-1][2]
     mask = ended["result"]["masks"][0]
     x, y = mask["point"]

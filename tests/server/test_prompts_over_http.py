@@ -84,7 +84,7 @@ def test_candidates_are_the_official_three_and_tell_which_was_chosen(
     assert chosen is None or asked_again["candidates"][chosen]["rle"] == asked_again["rle"]
 
 
-def test_a_candidate_can_be_clicked_further(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
+def test_a_candidate_takes_corrective_clicks(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     candidates = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]["candidates"]
     clicks = {"points": [[110, 300], [300, 150]], "labels": [1, 1]}
     response = segment(api, coffee_id, {**clicks, "logits": candidates[2]["logits"]})["masks"][0]
@@ -244,7 +244,7 @@ def test_points_on_different_objects_give_a_mask_each(api: TestClient, coffee_id
     assert [entry["prompt"] for entry in response["masks"]] == [0, 0]
 
 
-def test_alternatives_are_the_librarys_and_take_further_clicks(
+def test_alternatives_are_the_librarys_and_take_corrective_clicks(
     api: TestClient, coffee_id: str, coffee: EncodedImage
 ) -> None:
     response = api.post(f"/v1/images/{coffee_id}/alternatives", json={"points": [[110, 300]], "most": 4}).json()
