@@ -11,7 +11,7 @@ from anymask.automatic.crops import CropGeneratedData, CropMaskData
 from anymask.automatic.options import Thresholds
 from anymask.structures.overlap import iou
 from anymask.structures.transforms import ResizeLongestSide
-from tests.support.drawn_objects import piece, pieces_of, rectangle
+from tests.support.fake_objects import piece, pieces_of, rectangle
 
 # Windows of logits
 

@@ -18,7 +18,7 @@ from anymask.errors import PromptError
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import iou
 from anymask.structures.transforms import ResizeLongestSide
-from tests.support.drawn_objects import FakeModel, numbered_image, piece, rectangle
+from tests.support.fake_objects import FakeModel, numbered_image, piece, rectangle
 
 
 def search(model, pixels, method="grid", points=8, budget=None, **options):

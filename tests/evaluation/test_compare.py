@@ -10,7 +10,7 @@ from anymask.evaluation import differences
 from anymask.evaluation.compare import Interval, mean_interval
 from anymask.evaluation.matching import match_labelled
 from anymask.evaluation.protocols import ProtocolResult
-from tests.support.made_datasets import box_mask, box_object
+from tests.support.small_datasets import box_mask, box_object
 
 
 def boxes(ious: np.ndarray, per_image: int = 1) -> dict[str, ProtocolResult]:

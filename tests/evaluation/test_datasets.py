@@ -13,7 +13,7 @@ from anymask import InputError
 from anymask.cli import main
 from anymask.evaluation import AnnotatedImage, load_dataset
 from anymask.structures import rle
-from tests.support.made_datasets import SIZE, box_mask, coco_dataset, discs, index_dataset, write_index
+from tests.support.small_datasets import SIZE, box_mask, coco_dataset, discs, index_dataset, write_index
 
 SQUARE = {"segmentation": [[10, 20, 60, 20, 60, 70, 10, 70]], "area": 2500, "iscrowd": 0}
 

@@ -18,7 +18,7 @@ from anymask.evaluation.average_precision import average_precision, false_alarms
 from anymask.evaluation.matching import match_each, match_labelled
 from anymask.evaluation.protocols import ProtocolResult
 from anymask.structures import rle
-from tests.support.made_datasets import box_mask, box_object
+from tests.support.small_datasets import box_mask, box_object
 
 SIZE = (200, 150)
 CATEGORIES = ("cup", "spoon", "unseen")

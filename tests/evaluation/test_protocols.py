@@ -14,7 +14,7 @@ from anymask import InputError, Segmenter
 from anymask.evaluation import Object, Setting, Variant, boundary_iou, evaluate, load_dataset, mask_iou, summary
 from anymask.evaluation.protocols import jitter_box, next_click
 from anymask.evaluation.summary import clicks_to
-from tests.support.made_datasets import box_mask, box_object, index_dataset
+from tests.support.small_datasets import box_mask, box_object, index_dataset
 
 NOTHING = np.zeros((60, 80), bool)
 

@@ -18,7 +18,7 @@ from anymask import AnymaskError, InputError
 from anymask.cli import main
 from anymask.evaluation.protocols import ProtocolResult
 from anymask.evaluation.record import Record, other_records
-from tests.support.made_datasets import SIZE, index_dataset
+from tests.support.small_datasets import SIZE, index_dataset
 
 HEADER = {"protocol": "clicks", "clicks": 3, "precision": "f32"}
 RESULT = ProtocolResult([{"object": "a", "iou": [0.5, 0.75]}])

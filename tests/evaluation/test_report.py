@@ -17,7 +17,7 @@ import anymask
 from anymask import Segmenter
 from anymask.cli import main
 from anymask.evaluation.matching import AREAS
-from tests.support.made_datasets import coco_dataset, index_dataset
+from tests.support.small_datasets import coco_dataset, index_dataset
 
 SETTINGS = ("--refine", "off", "--precision", "f32")
 
@@ -93,7 +93,7 @@ def test_an_image_shows_the_outline_of_the_truth_and_the_mask(tmp_path: Path) ->
     from anymask.evaluation.html_report.images import MASK, TRUTH, render_object
     from anymask.structures.rle import encode
     from anymask.visualization.overlay import INCLUDE_COLOR
-    from tests.support.made_datasets import box_object
+    from tests.support.small_datasets import box_object
 
     truth = box_object(60, 60, 140, 140, (400, 300))
     wrong = np.zeros((300, 400), bool)

@@ -14,7 +14,7 @@ import anymask
 from anymask import EncodedImage, ModelError, PromptError, WeightsError, weights
 from anymask.cli import main
 from anymask.models.fastsam.model import FastSam
-from tests.support.drawn_fastsam import drawn_fastsam
+from tests.support.fake_fastsam import fake_fastsam
 
 # The image is 160×120, and lies in the square with 20 grey rows above it.
 WHOLE, CUP, SPECK, HANDLE, PLATE = 0, 1, 2, 3, 4
@@ -58,7 +58,7 @@ def loaded(path: Path, **options: Any) -> anymask.Segmenter:
 
 @pytest.fixture
 def encoded(tmp_path: Path, pixels: np.ndarray) -> EncodedImage:
-    return loaded(drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS)).encode(pixels)
+    return loaded(fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS)).encode(pixels)
 
 
 def boxes_of(result: Any) -> list[list[int]]:
@@ -162,7 +162,7 @@ def test_everything_is_what_the_settings_leave_the_surest_first(encoded: Encoded
 
 
 def test_settings_of_load_hold_for_every_call(tmp_path: Path, pixels: np.ndarray) -> None:
-    path = drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS)
+    path = fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS)
     encoded = loaded(path, conf=0.75, max_det=2).encode(pixels)
     assert len(encoded.everything()) == 2
     assert encoded.segment(points=[ON_RIGHT])[0].box == BOXES[WHOLE]
@@ -174,7 +174,7 @@ def test_settings_of_load_hold_for_every_call(tmp_path: Path, pixels: np.ndarray
 def test_exports_that_suppress_boxes_themselves_and_the_store(
     tmp_path: Path, pixels: np.ndarray, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segmenter = loaded(drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS, suppressed=True), engine=engine)
+    segmenter = loaded(fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS, suppressed=True), engine=engine)
     assert segmenter.precision == "f32"
     first = segmenter.encode(pixels)
     assert len(first.everything(iou=0.1)) == 6  # nothing is suppressed twice
@@ -184,7 +184,7 @@ def test_exports_that_suppress_boxes_themselves_and_the_store(
 
 
 def test_an_open_input_sees_the_smallest_frame(tmp_path: Path) -> None:
-    path = drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS, shape=("n", 3, "h", "w"))
+    path = fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS, shape=("n", 3, "h", "w"))
     family = loaded(path, imgsz=640).network
     assert isinstance(family, FastSam)
     assert family._sides(600, 400) == (640, 448)
@@ -247,7 +247,7 @@ def test_candidates_are_the_segments_that_keep_the_prompt(encoded: EncodedImage)
 def test_other_exports_and_options_are_refused_before_any_work(
     tmp_path: Path, change: dict[str, Any], options: dict[str, Any], words: str
 ) -> None:
-    path = drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS, **change)
+    path = fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS, **change)
     with pytest.raises(ModelError, match=words) as raised:
         loaded(path, **options)
     assert "\n" not in str(raised.value)
@@ -262,7 +262,7 @@ def test_a_checkpoint_that_was_not_exported_is_refused_with_the_command(tmp_path
 def test_the_licence_gate_asks(tmp_path: Path, chelsea_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match=r"FastSAM-s\.pt, make FastSAM-s\.onnx of it with 'yolo export .*AGPL-3\.0"):
         anymask.load("fastsam-s")
-    path = drawn_fastsam(tmp_path / "FastSAM-s.onnx", SEGMENTS)
+    path = fake_fastsam(tmp_path / "FastSAM-s.onnx", SEGMENTS)
     assert main(["models", "add", "fastsam-s", str(path), "--family", "fastsam", "--licence", "AGPL-3.0"]) == 0
     asked = [
         "segment",
@@ -285,7 +285,7 @@ def test_the_licence_gate_asks(tmp_path: Path, chelsea_path: Path, capsys: pytes
 def test_everything_from_the_command_line(
     tmp_path: Path, chelsea_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    weights.add_model("drawn", [drawn_fastsam(tmp_path / "drawn.onnx", SEGMENTS)], family="fastsam")
+    weights.add_model("drawn", [fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS)], family="fastsam")
     asked = ["everything", str(chelsea_path), "--model", "drawn", "--out", str(tmp_path / "out")]
     assert main([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -165,7 +165,7 @@ def _digest(array: Any) -> str | None:
 
 
 def _files(folder: Path) -> dict[str, Any]:
-    """The content of every file: JSON without what differs from run to run, pixels of pictures, bytes of the rest."""
+    """The content of every file: JSON without what differs from run to run, pixels of images, bytes of the rest."""
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and ".anymask" not in path.parts):
         name, content = path.relative_to(folder).as_posix(), path.read_bytes()

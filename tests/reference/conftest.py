@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import anymask
+from tests.support.example_images import read_pixels
 from tests.support.model_files import encoder_and_decoder
-from tests.support.photographs import read_pixels
 
 Predictors = Callable[[Path], Any]
 Scenes = Callable[[Path, str, str], Any]
@@ -33,7 +33,7 @@ def official_model() -> Any:
 
 @pytest.fixture(scope="session")
 def official(official_model: Any) -> Predictors:
-    """Photograph → official `SamPredictor` that has encoded it; each photograph is encoded once."""
+    """Image → official `SamPredictor` that has encoded it; each image is encoded once."""
     from tests.reference.official import official_predictor
 
     return cache(lambda photo: official_predictor(official_model, read_pixels(photo)))
@@ -41,7 +41,7 @@ def official(official_model: Any) -> Predictors:
 
 @pytest.fixture(scope="session")
 def encoded_images() -> Scenes:
-    """(photograph, engine, precision) → this library's encoded, encoded now and not taken from a store."""
+    """(image, engine, precision) → this library's encoded, encoded now and not taken from a store."""
 
     @cache
     def segmenter(engine: str, precision: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tests.support.agreement import STABLE, cosine, mask_iou, stabilities
-from tests.support.photographs import ROOT
+from tests.support.example_images import ROOT
 from tests.support.relative_prompts import RelativePrompt, official_arguments
 
 TABLE = ROOT / "docs" / "explanation" / "fidelity.md"
@@ -23,7 +23,7 @@ COMMAND = "python -m tests.reference.make_fidelity"
 
 @dataclass(frozen=True)
 class Thing:
-    """Something in a photograph, in shares of its width and height.
+    """Something in an image, in shares of its width and height.
 
     Attributes:
         box: (x_min, y_min, x_max, y_max) around it.
@@ -62,7 +62,7 @@ THINGS = {
         Thing((0.335, 0.235, 0.62, 0.485), ((0.45, 0.36), (0.55, 0.44)), (0.48, 0.55)),  # the coffee
     ),
 }
-"""By the name of the photograph in examples/photos."""
+"""By the name of the image in examples/photos."""
 MASK_INPUT = "mask input"
 KINDS = (*(prompt.name for prompt in THINGS["coffee"][0].prompts()), MASK_INPUT)
 
@@ -105,7 +105,7 @@ class Row:
     """One line of the table.
 
     Attributes:
-        cosine: of the embeddings, the least over the photographs.
+        cosine: of the embeddings, the least over the images.
         stable, every: number of masks whose official answer has a stability of 0.9 or more, and of all masks.
         mean, worst: IoU over the stable ones.
         mean_all, worst_all: IoU over all.
@@ -210,7 +210,7 @@ def compare(run: tuple[str, str, str], pairs: Iterable[tuple[Any, np.ndarray, Pa
 
     Args:
         run: model, engine, precision.
-        pairs: for each photograph this library's encoded, the official embedding, and `official_passes`.
+        pairs: for each image this library's encoded, the official embedding, and `official_passes`.
     """
     seen: defaultdict[str, _Seen] = defaultdict(_Seen)
     cosines = []

@@ -1,4 +1,4 @@
-"""The runs behind `docs/explanation/fidelity.md`: both peers, with the same weights, on the example photographs."""
+"""The runs behind `docs/explanation/fidelity.md`: both peers, with the same weights, on the example images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import anymask
 from tests.reference.fidelity import THINGS, Passes, Row, compare, official_passes
 from tests.reference.official import load_official_model, official_predictor
+from tests.support.example_images import EXAMPLES, read_pixels
 from tests.support.model_files import encoder_and_decoder
-from tests.support.photographs import EXAMPLES, read_pixels
 
 
 def measure(run: tuple[str, str, str]) -> list[Row]:
@@ -26,7 +26,7 @@ def measure(run: tuple[str, str, str]) -> list[Row]:
 
 @cache
 def _official_answers() -> list[tuple[np.ndarray, np.ndarray, Passes]]:
-    """Pixels, embedding and answers of each photograph."""
+    """Pixels, embedding and answers of each image."""
     model = load_official_model(*encoder_and_decoder())
     answers = []
     for name, things in THINGS.items():

@@ -10,8 +10,8 @@ import numpy as np
 from anymask.evaluation.doctor.known_image import EMBEDDING_SAMPLE, PROMPTS
 from tests.reference.official import load_official_model, official_predictor
 from tests.support.agreement import stabilities
+from tests.support.example_images import ROOT, read_pixels
 from tests.support.model_files import encoder_and_decoder
-from tests.support.photographs import ROOT, read_pixels
 
 FOLDER = ROOT / "src" / "anymask" / "doctor"
 

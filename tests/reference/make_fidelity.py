@@ -1,6 +1,6 @@
 """Write `docs/explanation/fidelity.md` with the official code: `python -m tests.reference.make_fidelity`.
 
-To be run after anything that moves the figures: a graph, a range of int8, an engine's version, an example photograph.
+To be run after anything that moves the figures: a graph, a range of int8, an engine's version, an example image.
 """
 
 from __future__ import annotations

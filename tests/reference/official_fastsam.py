@@ -1,8 +1,8 @@
 """The official FastSAM predictor of ultralytics, around a network of seeded random weights.
 
 The trained weights cannot be had everywhere, and nothing compared here depends on them. Bare random weights, however,
-find nothing: signals die out on their way through 60 layers. So the batch norms take their statistics from a photo, the
-class head's bias is raised until some boxes are sure, and the box head's weights until boxes have different sizes.
+find nothing: signals die out on their way through 60 layers. So the batch norms take their statistics from an image,
+the class head's bias is raised until some boxes are sure, and the box head's weights until boxes have different sizes.
 
 ultralytics asks for the version of torchvision when it is imported, and for its `nms` while predicting.
 """
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 SURE_SHARE = 0.02
-"""The share of the boxes on the calibration photo whose confidence is above one half."""
+"""The share of the boxes on the calibration image whose confidence is above one half."""
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
 
 
 def random_fastsam(pixels: np.ndarray, seed: int = 0) -> Any:
-    """FastSAM-s (`yolov8s-seg.yaml` with one class, 11.8 million parameters), alive on a photo, uint8 [H, W, 3]."""
+    """FastSAM-s (`yolov8s-seg.yaml` with one class, 11.8 million parameters), alive on an image, uint8 [H, W, 3]."""
     import torch
     from ultralytics.nn.tasks import SegmentationModel
 
@@ -114,7 +114,7 @@ class Official:
         self._predictor.setup_model(model=network, verbose=False)
 
     def __call__(self, pixels: np.ndarray, **prompts: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Boxes [N, 4], confidences [N] and masks [N, H, W] of an RGB picture, in the order of the answer."""
+        """Boxes [N, 4], confidences [N] and masks [N, H, W] of an RGB image, in the order of the answer."""
         self._predictor.set_prompts(prompts)
         (result,) = self._predictor(np.ascontiguousarray(pixels[..., ::-1]))
         boxes = result.boxes.xyxy.numpy()

@@ -51,7 +51,7 @@ class SmallOwl:
         }
 
     def detect_like(self, pixels: NDArray[np.uint8], query: NDArray[np.uint8]) -> tuple[Any, Any]:
-        """transformers' own image-guided detection: scores [P] and boxes [P, 4] in shares of the network's picture."""
+        """transformers' own image-guided detection: scores [P] and boxes [P, 4] in shares of the network's image."""
         import torch
 
         prepare = self.processor.image_processor

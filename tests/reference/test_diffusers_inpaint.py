@@ -97,7 +97,7 @@ def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_path)
 
 
 def test_the_result_is_that_of_the_pipeline(inpainter, model, coffee_path):
-    """The same crop and mask given to diffusers directly give the same picture."""
+    """The same crop and mask given to diffusers directly give the same image."""
     import torch
 
     photo = open_image(coffee_path)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from anymask.structures.transforms import ResizeLongestSide
 from tests.support.agreement import F32, check_logits, check_masks, check_scores, mask_iou
-from tests.support.photographs import all_photographs
+from tests.support.example_images import all_image_paths
 
 pytestmark = pytest.mark.reference
 
-PHOTOS = [pytest.param(photo, id=photo.stem) for photo in all_photographs()]
+PHOTOS = [pytest.param(photo, id=photo.stem) for photo in all_image_paths()]
 CLEARLY_BEST = 4e-3
 """Where the two best official scores lie closer, either may be the best once they may differ by 1e-3 each."""
 
@@ -84,7 +84,7 @@ def test_full_size_masks_from_the_same_logits(official_model: Any, official: Any
 
 
 def _real_and_noisy_logits(official: Any) -> list[NDArray[np.float32]]:
-    predictor = official(all_photographs()[0])
+    predictor = official(all_image_paths()[0])
     height, width = predictor.original_size
     centre = np.array([[width // 2, height // 2]])
     _, _, real = predictor.predict(point_coords=centre, point_labels=np.array([1]))
@@ -93,7 +93,7 @@ def _real_and_noisy_logits(official: Any) -> list[NDArray[np.float32]]:
 
 
 def _inside(size: tuple[int, int], count: int) -> NDArray[np.float64]:
-    """Whole pixels spread over the photograph, [count, 2]."""
+    """Whole pixels spread over the image, [count, 2]."""
     chance = np.random.default_rng(count)
     return np.floor(chance.uniform(0.05, 0.95, (count, 2)) * size)
 

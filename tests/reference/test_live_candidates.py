@@ -20,7 +20,7 @@ from tests.support.agreement import (
     check_scores,
     stabilities,
 )
-from tests.support.photographs import all_photographs, example_photographs
+from tests.support.example_images import all_image_paths, example_image_paths
 from tests.support.relative_prompts import PROMPTS, RelativePrompt, official_arguments
 
 pytestmark = pytest.mark.reference
@@ -30,22 +30,22 @@ RUNS = (
     pytest.param("onnxruntime", "f32", F32, id="onnxruntime-f32"),
     pytest.param("openvino", "bf16", BF16, id="openvino-bf16"),
 )
-PHOTOS = [pytest.param(photo, id=photo.stem) for photo in all_photographs()]
+PHOTOS = [pytest.param(photo, id=photo.stem) for photo in all_image_paths()]
 
 
 def _questions() -> list[Any]:
-    """Every prompt on the example photographs, every third on the others, whose full-size masks take long."""
-    examples = example_photographs()
+    """Every prompt on the example images, every third on the others, whose full-size masks take long."""
+    examples = example_image_paths()
     return [
         pytest.param(photo, prompt, id=f"{photo.stem}-{prompt.name}")
-        for photo in all_photographs()
+        for photo in all_image_paths()
         for prompt in (PROMPTS if photo in examples else PROMPTS[::3])
     ]
 
 
 @pytest.fixture
 def pair(encoded_images: Any, official: Any, photo: Path, engine: str, precision: str) -> tuple[Any, Any]:
-    """This library's encoded and the official predictor, on the same photograph."""
+    """This library's encoded and the official predictor, on the same image."""
     try:
         return encoded_images(photo, engine, precision), official(photo)
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""The official generator and `sampling="grid"`, run live on the same photograph with the same weights."""
+"""The official generator and `sampling="grid"`, run live on the same image with the same weights."""
 
 from __future__ import annotations
 

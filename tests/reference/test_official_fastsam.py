@@ -12,7 +12,7 @@ import pytest
 
 from anymask import EncodedImage, ModelError, load, weights
 from anymask.structures.overlap import box_iou, iou
-from tests.support.photographs import read_pixels
+from tests.support.example_images import read_pixels
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]  # exporter and predictor warn of much
 
@@ -24,7 +24,7 @@ TIED = 1e-5
 SNAPPED = 20
 """The official predictor moves edges of boxes that are nearer to the border than this onto it, after the masks."""
 WHOLE = 0.9
-"""And it makes boxes whose IoU with the whole picture is above this the whole picture."""
+"""And it makes boxes whose IoU with the whole image is above this the whole image."""
 
 Officials = Callable[[int], Any]
 Scenes = Callable[..., EncodedImage]
@@ -45,7 +45,7 @@ def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def pictures(coffee_path: Path) -> dict[str, np.ndarray]:
-    """Of both orientations, and of sizes that put the photo at whole, half and quarter cells of the prototypes."""
+    """Of both orientations, and of sizes that put the image at whole, half and quarter cells of the prototypes."""
     wide = read_pixels(coffee_path)
     changes = {"landscape": wide, "portrait": np.rot90(wide), "odd": wide[7:300, 3:502], "square": wide[:400, :400]}
     return {name: np.ascontiguousarray(pixels) for name, pixels in changes.items()}

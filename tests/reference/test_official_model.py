@@ -9,23 +9,23 @@ import pytest
 
 from anymask.weights.checkpoints.state_dict import read_state_dict
 from benchmarks.peers.official_parameters import read_official_parameters
+from tests.support.example_images import BESIDE, all_image_paths, read_pixels
 from tests.support.model_files import encoder_and_decoder
-from tests.support.photographs import BESIDE, all_photographs, read_pixels
 from tests.support.relative_prompts import PROMPTS, official_arguments
-from tests.support.stored_answers import stored_answers
+from tests.support.stored_references import stored_references
 
 pytestmark = pytest.mark.reference
 
 
 def test_the_official_model_gives_the_stored_masks_to_the_last_bit(official: Any) -> None:
-    answers = stored_answers()
-    if not answers:
-        pytest.skip(f"no stored official answers: {BESIDE}/reference does not exist")
-    for answer in answers:
-        predictor = official(answer.photo)
+    references = stored_references()
+    if not references:
+        pytest.skip(f"no stored official masks: {BESIDE}/reference does not exist")
+    for reference in references:
+        predictor = official(reference.image)
         embedding = predictor.get_image_embedding().numpy().astype(np.float16)
-        assert np.array_equal(embedding, answer.embedding), answer.photo
-        for prompt, stored in zip(answer.prompts, answer.candidates, strict=True):
+        assert np.array_equal(embedding, reference.embedding), reference.image
+        for prompt, stored in zip(reference.prompts, reference.candidates, strict=True):
             arguments = official_arguments(prompt)
             _, scores, logits = predictor.predict(**arguments)
             assert np.array_equal(logits.astype(np.float16), stored.logits), prompt
@@ -38,10 +38,10 @@ def test_the_official_model_gives_the_stored_masks_to_the_last_bit(official: Any
 def test_original_segment_anything_decodes_like_mobile_sam(official_model: Any, official: Any) -> None:
     from tests.reference.official import segment_anything
 
-    photo = all_photographs()[0]
-    mobile = official(photo)
+    image = all_image_paths()[0]
+    mobile = official(image)
     original = segment_anything().SamPredictor(official_model)
-    original.set_image(read_pixels(photo))
+    original.set_image(read_pixels(image))
     for prompt in PROMPTS:
         arguments = official_arguments(prompt.in_pixels(mobile.original_size[::-1]))
         for ours, theirs in zip(mobile.predict(**arguments), original.predict(**arguments), strict=True):

@@ -1,6 +1,6 @@
 """OWL-ViT and OWLv2 against transformers' own detection, with small models of random weights.
 
-The trained weights cannot be had everywhere, and nothing compared here depends on them: how pictures and phrases are
+The trained weights cannot be had everywhere, and nothing compared here depends on them: how images and phrases are
 prepared, the export that is cut in two, the class head, and boxes in pixels.
 """
 
@@ -70,7 +70,7 @@ def detectors(exports: Any) -> Detectors:
 
 @pytest.fixture(params=["wide", "tall", "tiny"])
 def picture(request: pytest.FixtureRequest, coffee_path: Path) -> NDArray[np.uint8]:
-    """Pictures that shrink, stand upright, and grow when the network's square is made of them."""
+    """Images that shrink, stand upright, and grow when the network's square is made of them."""
     pixels = open_image(coffee_path).pixels
     changes = {"wide": pixels, "tall": np.rot90(pixels), "tiny": pixels[10:100, 200:290]}
     return np.ascontiguousarray(changes[request.param])
@@ -85,7 +85,7 @@ def test_detections_agree_with_transformers(
     official = owls(family).detect(picture, PHRASES)
     found = detectors(family, exporter, engine).detect([picture], PHRASES, 0.0)[0].sorted_by_score()
     assert len(found) == len(official["scores"]) == 144
-    # The network makes small patches of a small picture so alike that one phrase fits them all.
+    # The network makes small patches of a small image so alike that one phrase fits them all.
     assert len(set(official["texts"])) > 1 or picture.shape[0] < 100
     np.testing.assert_allclose(found.scores, official["scores"], atol=SCORES_WITHIN)
     in_order = _order_is_sure(official["scores"], 1e-5)

@@ -16,8 +16,8 @@ from anymask import weights
 from anymask.errors import WeightsError
 from anymask.weights.checkpoints.state_dict import read_state_dict
 from tests.support.agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
+from tests.support.example_images import example_image_paths, read_pixels
 from tests.support.model_files import encoder_and_decoder
-from tests.support.photographs import example_photographs, read_pixels
 from tests.support.relative_prompts import PROMPTS, official_arguments
 
 pytestmark = pytest.mark.reference
@@ -44,7 +44,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    return read_pixels(example_photographs()[0])
+    return read_pixels(example_image_paths()[0])
 
 
 @pytest.fixture(scope="module", autouse=True)

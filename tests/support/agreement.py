@@ -1,4 +1,4 @@
-"""How closely two answers must agree, and the measures that tell.
+"""How closely two results must agree, and how that is measured.
 
 The bounds are the project's promise for the default model; nothing here needs PyTorch.
 """
@@ -66,8 +66,8 @@ def stabilities(logits: ArrayLike, offset: float = 1.0) -> NDArray[np.float64]:
 def check_embedding(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds) -> None:
     """Assert that two embeddings [1, 256, 64, 64] point the same way."""
     assert ours.shape == np.shape(official)
-    found = cosine(ours, official)
-    assert found >= bounds.cosine, f"embedding cosine {found:.6f} < {bounds.cosine}"
+    measured = cosine(ours, official)
+    assert measured >= bounds.cosine, f"embedding cosine {measured:.6f} < {bounds.cosine}"
 
 
 def check_logits(ours: NDArray[np.float32], official: ArrayLike, bounds: Bounds, what: str) -> None:
@@ -112,5 +112,5 @@ def check_masks(
     assert ours.shape == official.shape, f"{what}: shapes {ours.shape} and {official.shape}"
     for index, stability in enumerate(np.asarray(official_stabilities)):
         if stability >= bounds.least_stability:
-            found = mask_iou(ours[index], official[index])
-            assert found >= bounds.iou, f"{what}, candidate {index}: mask IoU {found:.4f} < {bounds.iou}"
+            measured = mask_iou(ours[index], official[index])
+            assert measured >= bounds.iou, f"{what}, candidate {index}: mask IoU {measured:.4f} < {bounds.iou}"

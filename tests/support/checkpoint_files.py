@@ -107,10 +107,10 @@ class _Pickler(pickle.Pickler):
         if not isinstance(obj, _Reference):
             return None
         storage = obj.tensor.storage
-        known = [i for i, each in enumerate(self._storages) if each is storage]
-        if not known:
+        indices = [i for i, each in enumerate(self._storages) if each is storage]
+        if not indices:
             self._storages.append(storage)
-        key = str(known[0] if known else len(self._storages) - 1)
+        key = str(indices[0] if indices else len(self._storages) - 1)
         kind = getattr(sys.modules["torch"], STORAGE_TYPES[str(storage.dtype)])
         return "storage", kind, key, "cpu", storage.size if obj.tensor.count is None else obj.tensor.count
 

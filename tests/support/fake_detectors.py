@@ -22,7 +22,7 @@ def detections(rows: Rows) -> Detections:
 
 
 class FakeDetector:
-    """Answers every picture with what a function makes of it, and remembers what it was asked."""
+    """Answers every image with what a function makes of it, and remembers what it was asked."""
 
     name, engine, precision, threshold = "fake", "", "", 0.25
 

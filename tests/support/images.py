@@ -1,4 +1,4 @@
-"""Small pictures made on the fly, in any format that Pillow writes."""
+"""Small images made on the fly, in any format that Pillow writes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def corners(width: int = 48, height: int = 32) -> PIL.Image.Image:
     return PIL.Image.fromarray(pixels)
 
 
-def encoded(picture: PIL.Image.Image, kind: str, **options: Any) -> bytes:
+def encoded(image: PIL.Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -36,8 +36,8 @@ def quarters(image: Image) -> list[tuple[int, ...]]:
 
 
 def assert_quarters(image: Image, *colours: tuple[int, int, int], within: int = 12) -> None:
-    seen = np.array(quarters(image), int)
-    assert np.abs(seen - np.array(colours)).max() <= within, f"{seen.tolist()} is not {colours}"
+    colours_of_image = np.array(quarters(image), int)
+    assert np.abs(colours_of_image - np.array(colours)).max() <= within, f"{colours_of_image.tolist()} is not {colours}"
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A web server on this machine that counts what it is asked and can spoil a transfer."""
+"""A web server on this machine that counts requests and can spoil a transfer."""
 
 import threading
 from collections import Counter
@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class LoopbackServer:
-    """Serves bytes by path, with ranges unless told otherwise, and remembers what was asked.
+    """Serves bytes by path, with ranges by default, and records the requests.
 
     `stall_after` keeps the connection open and silent after so many bytes; `cut_after` closes it there.
-    Both count bytes of one answer.
+    Both count bytes of one response.
     """
 
     content: dict[str, bytes] = field(default_factory=dict)
@@ -30,16 +30,16 @@ class LoopbackServer:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def reply(self, request: BaseHTTPRequestHandler) -> None:
         self.requests[request.path] += 1
         self.released.wait(self.delay)
         body = self.content.get(request.path)
         if body is None:
             request.send_error(404)
             return
-        asked = request.headers.get("Range", "")
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.with_ranges else 0
-        self.ranges.append(asked)
+        range_header = request.headers.get("Range", "")
+        start = int(range_header.removeprefix("bytes=").rstrip("-")) if range_header and self.with_ranges else 0
+        self.ranges.append(range_header)
         request.send_response(206 if start else 200)
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
@@ -63,7 +63,7 @@ def running_server() -> Iterator[LoopbackServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            state.answer(self)
+            state.reply(self)
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the test's output to itself."""

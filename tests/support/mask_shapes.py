@@ -75,7 +75,7 @@ def noise(draw: st.DrawFn, max_side: int = 14) -> BoolMask:
 
 @st.composite
 def embedded(draw: st.DrawFn) -> BoolMask:
-    """One of the shapes, anywhere in a larger picture, touching its border or not."""
+    """One of the shapes, anywhere in a larger image, touching its border or not."""
     shape = draw(st.sampled_from(list(SHAPES.values())))
     above, below, before, after = (draw(st.integers(0, 3)) for _ in range(4))
     return np.pad(shape, ((above, below), (before, after)))

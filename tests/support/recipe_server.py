@@ -21,9 +21,9 @@ def page_of_your_own(folder: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
-            found = re.match(r"open (http://\S+)/mine/$", process.stdout.readline())
-            assert found is not None
-            yield found.group(1)
+            match = re.match(r"open (http://\S+)/mine/$", process.stdout.readline())
+            assert match is not None
+            yield match.group(1)
         finally:
             process.terminate()
             process.wait(30)

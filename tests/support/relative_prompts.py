@@ -1,4 +1,4 @@
-"""Prompts of every kind, laid out relative to the photograph, so that any photograph can be asked."""
+"""Prompts of every kind, laid out relative to the image, so that they fit any image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RelativePrompt:
     box: tuple[float, float, float, float] | None = None
 
     def in_pixels(self, size: tuple[int, int]) -> dict[str, Any]:
-        """The arguments `points`, `labels`, `box` of `EncodedImage.predict`, in pixels of a (width, height) photo.
+        """The arguments `points`, `labels`, `box` of `EncodedImage.predict`, in pixels of a (width, height) image.
 
         Clicks lie on whole pixels except where the prompt's name says otherwise.
         """
@@ -56,7 +56,7 @@ PROMPTS = (
         (1, 1, 1, 0, 0, 1, 0),
     ),
     RelativePrompt("box", box=(0.25, 0.2, 0.75, 0.9)),
-    RelativePrompt("box of the whole photo", box=(0.0, 0.0, 1.0, 1.0)),
+    RelativePrompt("box of the whole image", box=(0.0, 0.0, 1.0, 1.0)),
     RelativePrompt("small box", box=(0.45, 0.45, 0.52, 0.53)),
     RelativePrompt("box and include", ((0.5, 0.6),), (1,), (0.25, 0.2, 0.75, 0.9)),
     RelativePrompt("box and exclude", ((0.5, 0.3),), (0,), (0.25, 0.2, 0.75, 0.9)),

@@ -1,4 +1,4 @@
-"""Servers that listen at a port, in a thread or in a process of their own, and what to ask them."""
+"""Servers that listen at a port, in a thread or in a process of their own, and what to send to them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from anymask.server.service import ServerSettings
 Application = Callable[..., TestClient]
 
 
-def bring(client: Any, photo: Path | bytes) -> Any:
-    """Upload a photo."""
-    content = photo if isinstance(photo, bytes) else photo.read_bytes()
+def bring(client: Any, image: Path | bytes) -> Any:
+    """Upload an image."""
+    content = image if isinstance(image, bytes) else image.read_bytes()
     return client.post("/v1/images", files={"file": ("photo.jpg", content)})
 
 

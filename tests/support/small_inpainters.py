@@ -20,16 +20,16 @@ def lama_like(
     kind: int = TensorProto.FLOAT,
     names: tuple[str, str] = ("image", "mask"),
 ) -> Path:
-    """Write a network that answers `FILL` in the hole and the picture elsewhere.
+    """Write a network that returns `FILL` in the hole and the image elsewhere.
 
     Args:
         path: the file.
         side: fixed width and height; None takes any.
-        highest: what white is in the answer.
+        highest: what white is in the output.
         white_keeps: whether ones of the mask mean to keep.
         channels_last: [1, h, w, c] instead of [1, c, h, w].
         kind: of the inputs.
-        names: of picture and mask.
+        names: of image and mask.
     """
     rows, columns = (side, side) if side else ("h", "w")
 

@@ -1,4 +1,4 @@
-"""Models of a few hundred kilobytes, made for a test, and a listener that remembers."""
+"""Models of a few hundred kilobytes, made for a test, and a recording listener."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def add_to_catalogue(tmp_path: Path, text: str) -> None:
 
 
 class RecordedProgress(weights.Progress):
-    """Keeps what it is told."""
+    """Records all calls."""
 
     def __init__(self) -> None:
         self.licences: list[str] = []

@@ -107,21 +107,21 @@ def _attention(x: np.ndarray, p: dict[str, np.ndarray]) -> np.ndarray:
     qkv = x.reshape(side * side, -1) @ p["attn.qkv.weight"].T + p["attn.qkv.bias"]
     q, k, v = qkv.reshape(side * side, 3, -1, depth).transpose(1, 2, 0, 3)
     rows, columns = (_by_offset(p[f"attn.rel_pos_{axis}"], side) for axis in "hw")
-    answers = np.empty((side, side, len(q) * depth))
+    outputs = np.empty((side, side, len(q) * depth))
     for head, row in np.ndindex(len(q), side):
-        asking = q[head].reshape(side, side, depth)[row]
-        scores = (asking * depth**-0.5 @ k[head].T).reshape(side, side, side)
-        scores += (asking @ rows[row].T)[:, :, None]
-        scores += np.einsum("wc,wkc->wk", asking, columns)[:, None, :]
+        queries = q[head].reshape(side, side, depth)[row]
+        scores = (queries * depth**-0.5 @ k[head].T).reshape(side, side, side)
+        scores += (queries @ rows[row].T)[:, :, None]
+        scores += np.einsum("wc,wkc->wk", queries, columns)[:, None, :]
         weights = np.exp(scores - scores.max(axis=(1, 2), keepdims=True)).reshape(side, -1)
-        answers[row, :, head * depth : (head + 1) * depth] = weights / weights.sum(axis=1, keepdims=True) @ v[head]
-    return answers @ p["attn.proj.weight"].T + p["attn.proj.bias"]
+        outputs[row, :, head * depth : (head + 1) * depth] = weights / weights.sum(axis=1, keepdims=True) @ v[head]
+    return outputs @ p["attn.proj.weight"].T + p["attn.proj.bias"]
 
 
 def _by_offset(table: np.ndarray, side: int) -> np.ndarray:
     """[side, side, depth]: the entry for query - key, from a table stretched to 2·side - 1 entries."""
-    wanted = 2 * side - 1
-    places = (np.arange(wanted) + 0.5) * len(table) / wanted - 0.5
+    entries = 2 * side - 1
+    places = (np.arange(entries) + 0.5) * len(table) / entries - 0.5
     stretched = np.stack([np.interp(places, np.arange(len(table)), column) for column in table.T], axis=1)
     return np.stack([[stretched[query - key + side - 1] for key in range(side)] for query in range(side)])
 

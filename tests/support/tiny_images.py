@@ -30,10 +30,10 @@ def make_images(folder: Path, count: int) -> Path:
 
 def results_of(out: Path) -> dict[str, Any]:
     """Image → its result, without what depends on the moment and on the number of cores."""
-    found = {}
+    results = {}
     for path in sorted((out / "results").rglob("*.json")):
         content = json.loads(path.read_text())
         for name in ("seconds", "threads"):
             del content[name]
-        found[content["batch"]["photo"]] = content
-    return found
+        results[content["batch"]["photo"]] = content
+    return results

@@ -15,7 +15,7 @@ from PIL import Image
 
 from anymask.evaluation import Object
 
-PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
+IMAGE_PATH = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
 SIZE = (240, 160)
 
 
@@ -33,8 +33,8 @@ def box_object(x0: int, y0: int, x1: int, y1: int, size: tuple[int, int] = (80, 
 
 def discs(number: int) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
     """A part of the image with a large and a small bright disc, elsewhere for each number, and their masks."""
-    with Image.open(PHOTO) as photo:
-        pixels = np.asarray(photo.convert("RGB").crop((0, 0, *SIZE))).copy()
+    with Image.open(IMAGE_PATH) as image:
+        pixels = np.asarray(image.convert("RGB").crop((0, 0, *SIZE))).copy()
     masks = []
     for color, radius, x in (((255, 40, 200), 34, 60 + 6 * number), ((40, 255, 60), 12, 190)):
         mask = np.zeros(SIZE[::-1], np.uint8)

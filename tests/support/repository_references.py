@@ -1,6 +1,6 @@
-"""The small file of official answers that lies in the repository for each example photograph.
+"""The small file of official masks that lies in the repository for each example image.
 
-Each holds everything needed to tell whether an answer is right, and little of what could be told from the rest:
+Each holds what is needed to check a mask, and little of what follows from the rest:
 full-size masks as bits, predicted IoUs, every sixteenth logit, and every eighth channel, row and column of the
 embedding. `make_answers.py` writes them with the official code.
 """
@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.photographs import EXAMPLES
+from tests.support.example_images import EXAMPLES
 
 FOLDER = Path(__file__).resolve().parent.parent / "reference" / "answers"
-LOGITS_KEPT = np.s_[..., ::16, ::16]
-EMBEDDING_KEPT = np.s_[:, ::8, ::8, ::8]
+STORED_LOGITS = np.s_[..., ::16, ::16]
+STORED_EMBEDDING = np.s_[:, ::8, ::8, ::8]
 
 PROMPT_NAMES = (
     "one point",
@@ -30,7 +30,7 @@ PROMPT_NAMES = (
 
 
 @dataclass(frozen=True)
-class PromptAnswer:
+class PromptReference:
     """Five masks for one prompt: three of `multimask_output`, the single one, and the single one with the best of
     the three fed back as mask input.
 
@@ -48,42 +48,42 @@ class PromptAnswer:
 
 
 @dataclass(frozen=True)
-class PhotoAnswer:
-    """Everything stored about one example photograph.
+class ImageReference:
+    """Everything stored about one example image.
 
     Attributes:
-        photo: the file.
+        image: the file.
         embedding: float32 [1, 32, 8, 8], those of `EMBEDDING_KEPT`.
-        prompts: answers by the prompt's name.
+        prompts: references by the prompt's name.
     """
 
-    photo: Path
+    image: Path
     embedding: NDArray[np.float32]
-    prompts: dict[str, PromptAnswer]
+    prompts: dict[str, PromptReference]
 
 
-def write(answer: PhotoAnswer) -> Path:
-    """Store an answer; returns the file."""
-    arrays: dict[str, NDArray[np.generic]] = {"embedding": answer.embedding}
+def write(reference: ImageReference) -> Path:
+    """Store a reference; returns the file."""
+    arrays: dict[str, NDArray[np.generic]] = {"embedding": reference.embedding}
     for index, name in enumerate(PROMPT_NAMES):
-        found = answer.prompts[name]
-        arrays[f"masks_{index}"] = np.packbits(found.masks, axis=-1)
-        arrays[f"scores_{index}"] = found.scores
-        arrays[f"stabilities_{index}"] = found.stabilities
-        arrays[f"logits_{index}"] = found.logits
-    arrays["width"] = np.array(found.masks.shape[-1])
+        reference = reference.prompts[name]
+        arrays[f"masks_{index}"] = np.packbits(reference.masks, axis=-1)
+        arrays[f"scores_{index}"] = reference.scores
+        arrays[f"stabilities_{index}"] = reference.stabilities
+        arrays[f"logits_{index}"] = reference.logits
+    arrays["width"] = np.array(reference.masks.shape[-1])
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{answer.photo.name}.npz"
+    path = FOLDER / f"{reference.image.name}.npz"
     np.savez_compressed(path, **arrays)
     return path
 
 
-def read(photo: Path) -> PhotoAnswer:
-    """Read back what `write` stored for this photograph."""
-    with np.load(FOLDER / f"{photo.name}.npz") as arrays:
+def read(image: Path) -> ImageReference:
+    """Read back what `write` stored for this image."""
+    with np.load(FOLDER / f"{image.name}.npz") as arrays:
         width = int(arrays["width"])
         prompts = {
-            name: PromptAnswer(
+            name: PromptReference(
                 np.unpackbits(arrays[f"masks_{index}"], axis=-1, count=width).astype(bool),
                 arrays[f"scores_{index}"],
                 arrays[f"stabilities_{index}"],
@@ -91,9 +91,9 @@ def read(photo: Path) -> PhotoAnswer:
             )
             for index, name in enumerate(PROMPT_NAMES)
         }
-        return PhotoAnswer(photo, arrays["embedding"], prompts)
+        return ImageReference(image, arrays["embedding"], prompts)
 
 
-def photographs() -> list[Path]:
-    """The example photographs that have answers."""
+def image_paths() -> list[Path]:
+    """The example images that have references."""
     return sorted(EXAMPLES / path.stem for path in FOLDER.glob("*.npz"))

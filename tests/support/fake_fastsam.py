@@ -1,7 +1,7 @@
-"""A network in FastSAM's format that answers every picture with segments that a test has drawn.
+"""A network in FastSAM's format that returns the segments of a test for every image.
 
 No trained FastSAM is free enough to ship. `tests/reference/test_official_fastsam.py` compares a real one of random
-weights with the official code; this one says what is in the picture, so that the meaning of prompts can be tested.
+weights with the official code; this one says what is in the image, so that the meaning of prompts can be tested.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Segment = tuple[float, tuple[int, int, int, int]]
 """Confidence and rectangle, in pixels of the square that the network sees."""
 
 
-def drawn_fastsam(
+def fake_fastsam(
     path: Path,
     segments: Sequence[Segment],
     *,
@@ -34,9 +34,9 @@ def drawn_fastsam(
         path: of the ONNX file.
         segments: what it finds, at most 32.
         shape: of the input it declares.
-        suppressed: answer in the layout of exports that suppress overlapping boxes themselves.
+        suppressed: write the output in the layout of exports that suppress overlapping boxes themselves.
         element: the input's number format.
-        outputs: which of its two answers it gives.
+        outputs: which of its two outputs it has.
     """
     rows = np.zeros((1, max(64, len(segments)), 6 + MIXED), np.float32)
     prototypes = np.full((1, MIXED, SIDE // 4, SIDE // 4), -8, np.float32)
@@ -44,7 +44,7 @@ def drawn_fastsam(
         rows[0, index, :5] = (x0, y0, x1, y1, score)
         rows[0, index, 6 + index] = 1
         prototypes[0, index, y0 // 4 : y1 // 4, x0 // 4 : x1 // 4] = 8
-    answers = {"output0": rows if suppressed else _raw(rows), "output1": prototypes}
+    output_arrays = {"output0": rows if suppressed else _raw(rows), "output1": prototypes}
     source = helper.make_tensor_value_info("images", element, shape)
     nodes = [
         helper.make_node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT),
@@ -52,8 +52,8 @@ def drawn_fastsam(
         helper.make_node("Mul", ["brightest", "zero"], ["nothing"]),
         *(helper.make_node("Add", [f"drawn_{name}", "nothing"], [name]) for name in outputs),
     ]
-    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, answers[name].shape) for name in outputs]
-    weights = [numpy_helper.from_array(answers[name], f"drawn_{name}") for name in outputs]
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, output_arrays[name].shape) for name in outputs]
+    weights = [numpy_helper.from_array(output_arrays[name], f"drawn_{name}") for name in outputs]
     weights.append(numpy_helper.from_array(np.float32(0), "zero"))
     model = helper.make_model(
         helper.make_graph(nodes, "drawn", [source], results, weights),

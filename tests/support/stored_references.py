@@ -1,7 +1,7 @@
-"""The large official answers that some working copies have in a folder beside the repository.
+"""The large official reference masks that some working copies have in a folder beside the repository.
 
-They hold the embedding and all logits in float16, for more prompts than `repository_answers` and on larger
-photographs.
+They hold the embedding and all logits in float16, for more prompts than `repository_references` and on larger
+images.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.photographs import BESIDE
+from tests.support.example_images import BESIDE
 
 
 @dataclass(frozen=True)
 class StoredCandidates:
-    """The official answer to one prompt: `multimask_output` on, off, and off with the best of the first fed back.
+    """The official masks of one prompt: `multimask_output` on, off, and off with the best of the first fed back.
 
     Attributes:
         logits: [3, 256, 256]; scores: [3].
@@ -36,25 +36,25 @@ class StoredCandidates:
 
 
 @dataclass(frozen=True)
-class StoredAnswer:
-    """All stored answers on one photograph.
+class StoredReference:
+    """All stored masks of one image.
 
     Attributes:
-        photo: the photograph.
+        image: the image.
         embedding: float16 [1, 256, 64, 64].
         prompts: `points`, `labels`, `box` of each prompt, in pixels.
         areas: pixels of each candidate's full-size mask, [3] for each prompt.
-        candidates: the answer to each prompt.
+        candidates: of each prompt.
     """
 
-    photo: Path
+    image: Path
     embedding: NDArray[np.float16]
     prompts: list[dict[str, Any]]
     areas: list[list[int]]
     candidates: list[StoredCandidates]
 
 
-def stored_answers() -> list[StoredAnswer]:
+def stored_references() -> list[StoredReference]:
     """All of them; empty where there is no such folder."""
     listing = BESIDE / "reference" / "prompts.json"
     if not listing.is_file():
@@ -62,7 +62,7 @@ def stored_answers() -> list[StoredAnswer]:
     return [_read(name, entry["prompts"]) for name, entry in json.loads(listing.read_text()).items()]
 
 
-def _read(name: str, entries: list[dict[str, Any]]) -> StoredAnswer:
+def _read(name: str, entries: list[dict[str, Any]]) -> StoredReference:
     with np.load(BESIDE / "reference" / f"{name}.npz") as arrays:
         candidates = [
             StoredCandidates(
@@ -77,7 +77,7 @@ def _read(name: str, entries: list[dict[str, Any]]) -> StoredAnswer:
         embedding = arrays["embedding"]
     prompts = [{key: _array(entry.get(key)) for key in ("points", "labels", "box")} for entry in entries]
     areas = [entry["areas"] for entry in entries]
-    return StoredAnswer(BESIDE / "photos" / f"{name}.jpg", embedding, prompts, areas, candidates)
+    return StoredReference(BESIDE / "photos" / f"{name}.jpg", embedding, prompts, areas, candidates)
 
 
 def _array(numbers: list[Any] | None) -> NDArray[np.number] | None:

@@ -1,4 +1,4 @@
-"""Scenes whose objects are known: drawn masks, the masks an exact model would decode of them, and a fake model."""
+"""Images whose objects are known: their masks, the masks an exact model would decode of them, and a fake model."""
 
 import math
 
