@@ -44,7 +44,7 @@ def test_json_and_nothing_else_on_standard_output(coffee_path: Path, tmp_path: P
     assert captured == (tmp_path / "detections.json").read_text()
     content = json.loads(captured)
     assert list(content) == [
-        "image", "detector", "engine", "precision", "version", "phrases", "notes", "detections", "seconds"
+        "image", "detector", "engine", "precision", "version", "phrases", "notes", "detections", "seconds", "folder",
     ]  # fmt: skip
     assert (content["image"]["width"], content["image"]["height"]) == (600, 400)
     assert [each["label"] for each in content["detections"]] == ["cup", "dining table"]

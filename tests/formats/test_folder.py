@@ -60,7 +60,9 @@ def test_an_index_that_somebody_else_wrote_deletes_nothing_outside(result: MaskS
     (out / "notes.txt").write_text("inside")
     entries = [{"file": "../mask_000.png"}, {"file": "notes.txt"}, {"file": 3}]
     (out / "masks.json").write_text(json.dumps({"masks": entries}))
-    write_outputs(result[:1], out)
+    with pytest.raises(InputError, match="masks.json was not written by anymask"):
+        write_outputs(result[:1], out)
+    write_outputs(result[:1], out, overwrite=True)
     assert (tmp_path / "mask_000.png").exists()
     assert (out / "notes.txt").exists()
 
@@ -88,8 +90,9 @@ def test_a_file_in_the_folders_place_is_refused(result: MaskSet, tmp_path: Path)
 
 def test_a_folder_in_a_files_place_is_refused_before_anything_is_moved(result: MaskSet, tmp_path: Path) -> None:
     (tmp_path / "out" / "masks.json").mkdir(parents=True)
-    with pytest.raises(InputError, match="directory"):
-        write_outputs(result, tmp_path / "out")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"masks\.json|is a directory"):
+            write_outputs(result, tmp_path / "out", overwrite=overwrite)
     assert names_in(tmp_path / "out") == ["masks.json"]
 
 
@@ -111,7 +114,7 @@ if sys.argv[2] == "full":
 elif os.getuid() == 0:
     os.setuid(65534)
 try:
-    write_outputs(result, sys.argv[1])
+    write_outputs(result, sys.argv[1], overwrite=True)
 except AnymaskError as error:
     print(type(error).__name__, error)
 """

@@ -35,7 +35,7 @@ NEW_KEYS = {
 }  # fmt: skip
 """Old → new name of what the move renamed in files and in HTTP bodies."""
 LEFT_OUT = re.compile(
-    r"^(seconds|version|expires|id|file|logits|image|created|path|about|call|events|state|job|options)$"
+    r"^(folder|seconds|version|expires|id|file|logits|image|created|path|about|call|events|state|job|options)$"
 )
 RUN_ONLY = re.compile(rb"anymask [\d.]+|\d{4}-\d\d-\d\dT[\d:.]+")
 BATCH = ("--points-per-side", "8")

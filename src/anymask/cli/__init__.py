@@ -16,6 +16,7 @@ from anymask._version import __version__
 from anymask.cli.common_options import debug_option
 from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import AnymaskError, InputError, one_line
+from anymask.io.atomic import protected_inputs
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or text."),
@@ -81,7 +82,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if not _debug_wanted(arguments):
         warnings.filterwarnings("ignore", module="PIL")  # it warns of damage that our own line then explains
     try:
-        result = group.main(arguments, prog_name="anymask", standalone_mode=False)
+        with protected_inputs():
+            result = group.main(arguments, prog_name="anymask", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except BrokenPipeError:

@@ -16,6 +16,7 @@ from anymask.formats.base import Format, FormatOption
 from anymask.formats.datasets import read_dataset, write_checked, write_dataset
 from anymask.formats.helpers.round_trip import round_trip_ious
 from anymask.formats.registry import all_formats, find_format, format_names
+from anymask.io.atomic import check_output, protect_input
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
@@ -78,6 +79,8 @@ def command(
     if min_iou is not None and not check.readable:
         unreadable = [option.flag for option, _ in chosen if not option.is_readable]
         raise InputError(f"--min-iou needs the shapes: leave out {unreadable[0]}")
+    protect_input(source)
+    check_output(out)
     sets = read_dataset(source, origin)
     first = list(itertools.islice(sets, 2))
     if not first:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option, runtime_options
-from anymask.cli.edit_options import print_edit, quality_option
-from anymask.cli.object_options import length, object_options, objects
+from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
+from anymask.cli.image_arguments import ImageFiles, images_argument, open_input, overwrite_option, run_each
+from anymask.cli.object_options import ObjectFinder, length, object_options
 
 if TYPE_CHECKING:
     from anymask.editing.cutout import Blur, Cutout
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@images_argument
 @object_options
 @click.option(
     "--edges",
@@ -46,19 +47,23 @@ if TYPE_CHECKING:
 @click.option("--shadow-opacity", type=click.FloatRange(0, 1), metavar="F", help="How dark it is.")
 @click.option("--outline", metavar="LENGTH", help="A rim of this width, as stickers have it.")
 @click.option("--outline-color", default="white", show_default=True, metavar="COLOUR", help="Its colour.")
+@overwrite_option
 @click.option("--separate", is_flag=True, help="A file for every object: name_000.png ….")
 @quality_option
 @runtime_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .webp, .tif, or .jpg with a background."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=".png, .webp, .tif, or .jpg with a background; of several images a folder; - prints the image.",
 )
 @json_option
 @quiet_option
 @debug_option
 def command(
-    image: Path, mask_file: Path | None, out: Path | None, as_json: bool, quiet: bool, separate: bool,
-    quality: int | None, **options: Any,
-) -> None:  # fmt: skip
+    images: tuple[Path, ...], mask_file: Path | None, out: Path | None, as_json: bool, quiet: bool, separate: bool,
+    quality: int | None, overwrite: bool, **options: Any,
+) -> int:  # fmt: skip
     """Cut objects out of an image, with soft edges, at its full resolution.
 
     Objects are named as in `anymask segment`; the text may say which of several. Colour profile and orientation stay.
@@ -67,23 +72,43 @@ def command(
     anymask cutout dog.jpg --point 350,450 --out dog.png
     anymask cutout dog.jpg --text dog --margin 5% --background white --shadow --out dog.jpg
     anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
+    anymask cutout *.jpg --text shoe --out shop/
     """  # noqa: D301 - click wants the control character itself
     from anymask.editing.saving import format_of
-    from anymask.io.image import open_image
+    from anymask.errors import InputError
 
-    source = open_image(image)
-    out = out or Path("anymask-out") / image.stem / "cutout.png"
+    if len(images) > 1 and mask_file is not None:
+        raise InputError("--mask is for one image")
     edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
-    background = _background(edit, source)
-    format_of(out, transparent=background is None)
     _check_options(edit)
-    masks = objects(source, mask_file, quiet or as_json, **options)
-    parts = [masks[i : i + 1] for i in range(len(masks)) if masks[i].area] if separate else [masks]
-    cutouts = [_cut_out(source, part, background, edit) for part in parts]
-    names = [out.with_name(f"{out.stem}_{i:03d}{out.suffix}") for i in range(len(parts))] if len(parts) > 1 else [out]
-    for each, name in zip(cutouts, names, strict=True):
-        each.save(name, quality)
-    print_edit(source, masks, _record(parts, cutouts, names), _lines(cutouts, names, edit), as_json, quiet)
+    files = ImageFiles(images, out, "-cutout", as_json, overwrite)
+    find_objects = ObjectFinder(mask_file, quiet or as_json, **options)
+
+    def run(path: Path) -> None:
+        image = open_input(path)
+        file = files.file_for(path)
+        background = _background(edit, image)
+        if not files.to_stdout:
+            format_of(file, transparent=background is None)
+        masks = find_objects(image)
+        parts = [masks[i : i + 1] for i in range(len(masks)) if masks[i].area] if separate else [masks]
+        cutouts = [_cut_out(image, part, background, edit) for part in parts]
+        if files.to_stdout:
+            write_to_stdout(cutouts)
+            return
+        names = _names(file, len(parts))
+        for each, name in zip(cutouts, names, strict=True):
+            each.save(name, quality)
+        files.add_json(edit_json(image, masks, _record(parts, cutouts, names)))
+        print_edit(image, masks, _lines(cutouts, names, edit), as_json or quiet)
+
+    with files.json_at_the_end():
+        return run_each(images, run, quiet)
+
+
+def _names(file: Path, count: int) -> list[Path]:
+    """The file, or one for each of several objects."""
+    return [file] if count == 1 else [file.with_name(f"{file.stem}_{i:03d}{file.suffix}") for i in range(count)]
 
 
 _EDIT_OPTIONS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 
 from anymask.cli.common_options import (
     RUNTIME_OPTIONS,
+    add_options,
     allow_option,
     device_option,
     engine_option,
@@ -18,65 +20,76 @@ from anymask.cli.common_options import (
     precision_option,
     threads_option,
 )
+from anymask.cli.image_arguments import ResultFolders, images_argument, open_input, overwrite_option, run_each
 from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
 
 if TYPE_CHECKING:
+    from anymask.detection.base import Detector
     from anymask.detection.report import DetectionRecord
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
-@click.argument("more", nargs=-1, metavar="[TEXT]...")
+@images_argument
 @text_options
-@engine_option
-@precision_option
-@threads_option
-@device_option
-@allow_option
+@add_options(engine_option, precision_option, threads_option, device_option, allow_option)
+@overwrite_option
 @output_options
 def command(
-    image: Path,
-    more: tuple[str, ...],
-    text: tuple[str, ...],
-    detector: str,
-    classes: Path | None,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-    **parameters: Any,
-) -> None:
-    """Find what the text names, as boxes.
+    images: tuple[Path, ...], out: Path | None, as_json: bool, quiet: bool, overwrite: bool, **parameters: Any
+) -> int:
+    """Find what text names, as boxes.
 
-    Prints label, score and box of each, in pixels of IMAGE as displayed; writes an overlay and detections.json.
+    Prints label, score and box of each, in pixels of IMAGE as displayed; writes an overlay and detections.json into a
+    folder for each image. Words after --text that are no files are text, too. IMAGE may be - for standard input;
+    --out - only prints JSON.
 
     \b
     anymask detect dogs.jpg --text dog
     anymask detect street.jpg --text "car, person" --zoom 2
     anymask detect shelf.jpg --text "a red box" --detector owlv2-base
+    anymask detect *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import fetch_progress
     from anymask.detection.report import DetectionRecord, write_detections
     from anymask.detection.search import detect
     from anymask.errors import PromptError
-    from anymask.io.image import open_image
+    from anymask.formats.masks_json import dumps
 
-    if not (text or more):
+    images, words = _images_and_text(images)
+    if not (parameters["text"] or words):
         raise PromptError("nothing to look for: give at least one --text TEXT")
-    phrases = phrases_of((*text, *more))
-    source = open_image(image)
+    phrases = phrases_of((*parameters["text"], *words))
     search = detection_options(parameters)
-    started = time.perf_counter()
-    with fetch_progress(quiet) as progress:
-        model = load_named(detector, classes, progress, **{name: parameters[name] for name in RUNTIME_OPTIONS})
-    loaded = time.perf_counter()
-    detections = detect(model, source.pixels, phrases, search)
-    seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
-    record = DetectionRecord(source, model, phrases, detections, seconds)
-    files = write_detections(record, out or Path("anymask-out") / image.stem)
-    if as_json:
-        click.echo(files[-1].read_text(encoding="utf-8"), nl=False)
-    elif not quiet:
-        _report(record, files)
+    results = ResultFolders("detect", images, out, as_json, overwrite)
+
+    @cache
+    def load() -> Detector:
+        with fetch_progress(quiet) as progress:
+            runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
+            return load_named(parameters["detector"], parameters["classes"], progress, **runtime)
+
+    def run(path: Path) -> None:
+        image = open_input(path)
+        with results.folder(path, image) as folder:
+            started = time.perf_counter()
+            detector = load()  # in no time after the first image
+            loaded = time.perf_counter()
+            detections = detect(detector, image.pixels, phrases, search)
+            seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
+            record = DetectionRecord(image, detector, phrases, detections, seconds)
+            files = [] if folder is None else write_detections(record, folder, overwrite=overwrite)
+            results.add_json(files[-1].read_text(encoding="utf-8") if files else dumps(record.as_dict()).decode())
+            if not results.as_json and not quiet:
+                _report(record, files)
+
+    with results.json_at_the_end():
+        return run_each(images, run, quiet)
+
+
+def _images_and_text(arguments: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Split the arguments: the first is an image, and so is each that exists or ends as a file does; others are text."""
+    images = [path for i, path in enumerate(arguments) if i == 0 or path.exists() or path.suffix or str(path) == "-"]
+    return tuple(images), tuple(str(path) for path in arguments if path not in images)
 
 
 def _report(record: DetectionRecord, files: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import debug_option, quiet_option, runtime_options
+from anymask.cli.image_arguments import free_file
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -62,8 +63,9 @@ def command(
     anymask draw anymask-out/dogs --style clicks --out clicks.gif
     """  # noqa: D301 - click wants the control character itself
     from anymask.errors import InputError
+    from anymask.io.atomic import check_output, protect_input
 
-    target = out or Path("drawing.gif" if style == "clicks" else "drawing.png")
+    target = out or free_file(Path("drawing.gif" if style == "clicks" else "drawing.png"))
     _check_target(target, style)
     if photo is not None and len(masks) > 1:
         raise InputError("--photo is for one masks.json; several use the paths that they state")
@@ -73,7 +75,11 @@ def command(
         name: options.pop(name) for name in ("opacity", "scores", "labels", "points", "boxes", "color_by", "max_side")
     }
     look = {name: value for name, value in look.items() if value is not None}
+    for path in masks:
+        protect_input(path.parent if path.name == "masks.json" else path)
+    check_output(target)
     results = [_read(path, photo) for path in masks]
+    check_output(target)  # the images are known now
     if style == "clicks":
         _animate(results[0], number, look, target, quiet, options)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 from anymask.cli.object_options import report
 
 if TYPE_CHECKING:
+    from anymask.editing.edited_image import EditedImage
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
@@ -19,23 +21,30 @@ quality_option = click.option(
 )
 
 
-def print_edit(
-    image: Image, masks: MaskSet, record: Mapping[str, Any], lines: Sequence[str], as_json: bool, quiet: bool
-) -> None:
-    """Print what was edited.
+def edit_json(image: Image, masks: MaskSet, record: Mapping[str, Any]) -> str:
+    """The JSON of an edit: the masks as in `masks.json`, without their files, and the record of the edit."""
+    from anymask.formats import masks_json
 
-    Args:
-        image: the image.
-        masks: the objects in it.
-        record: of the edit; --json prints it together with the masks as in `masks.json`.
-        lines: about the edit, for people; they come after those about the objects.
-        as_json: print JSON and nothing else.
-        quiet: print no lines.
-    """
-    if as_json:
-        from anymask.formats.masks_json import to_dict
+    return json.dumps({**masks_json.to_dict(masks), **record}, ensure_ascii=False) + "\n"
 
-        click.echo(json.dumps({**to_dict(masks), **record}, ensure_ascii=False))
-    elif not quiet:
+
+def print_edit(image: Image, masks: MaskSet, lines: Sequence[str], quiet: bool) -> None:
+    """Print lines about the objects, then the notes of the image, then those about the edit."""
+    if not quiet:
         for line in (*report(masks), *(f"note: {note}" for note in image.notes), *lines):
             click.echo(line)
+
+
+def write_to_stdout(edited: Sequence[EditedImage]) -> None:
+    """Write an edited image to standard output, as PNG.
+
+    Raises:
+        InputError: there are several.
+    """
+    from anymask.editing.saving import encode_image
+    from anymask.errors import InputError
+
+    if len(edited) > 1:
+        raise InputError(f"--out - writes one image, and there are {len(edited)} objects: leave out --separate")
+    sys.stdout.buffer.write(encode_image(edited[0].pixels, "PNG", edited[0].icc_profile))
+    sys.stdout.buffer.flush()

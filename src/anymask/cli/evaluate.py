@@ -106,6 +106,7 @@ def command(
     from anymask.evaluation import Setting, evaluate, load_dataset
     from anymask.evaluation.html_report.page import write_page
     from anymask.evaluation.report import Evaluation
+    from anymask.io.atomic import write_file
 
     categories = phrases_of(text) if text else ()
     if categories and protocol != "text":
@@ -128,7 +129,7 @@ def command(
     evaluation = Evaluation(dataset, annotated, variants, clicks, categories, seed)
     report = json.dumps(evaluation.as_json(), indent=1)
     write_page(evaluation, out / "report.html")
-    (out / "evaluation.json").write_text(report, encoding="utf-8")
+    write_file(out / "evaluation.json", report.encode())
     click.echo(report if as_json else evaluation.table())
     if not quiet:
         click.echo(f"{out / 'report.html'} shows more", err=True)

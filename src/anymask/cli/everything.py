@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,108 +15,149 @@ import click
 
 from anymask.automatic.options import GeneratorOptions
 from anymask.cli.common_options import RUNTIME_OPTIONS, common_options, settings_option
+from anymask.cli.image_arguments import (
+    INTERRUPTED,
+    ResultFolders,
+    images_argument,
+    open_input,
+    overwrite_option,
+    run_each,
+)
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
 
 if TYPE_CHECKING:
     from anymask.automatic.budget import Estimate, GeneratorProgress
     from anymask.automatic.result import GeneratedMasks
+    from anymask.detection.base import Detector
     from anymask.detection.detections import Detections
-
-INTERRUPTED = 130
+    from anymask.io.image import Image
+    from anymask.prediction.segmenter import Segmenter
+    from anymask.structures.mask_set import MaskSet
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@images_argument
 @options_from(GeneratorOptions)
 @click.option("--roi", metavar="X0,Y0,X1,Y1", help="Only objects whose centre lies in this box.")
 @click.option("--partition", is_flag=True, help="Give every pixel exactly one id; labels.png then has no 0.")
 @settings_option
 @text_options
+@overwrite_option
 @common_options
 def command(
-    image: Path,
-    text: tuple[str, ...],
-    roi: str | None,
-    partition: bool,
-    settings: dict[str, Any],
-    model: str,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-    **parameters: Any,
-) -> int:
+    images: tuple[Path, ...], roi: str | None, partition: bool, out: Path | None, as_json: bool, quiet: bool,
+    overwrite: bool, **parameters: Any,
+) -> int:  # fmt: skip
     """Find all objects of an image.
 
-    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json. It prints beforehand how long
-    the search takes at most. With --text, a detector labels the objects that it detects too. Ctrl-C ends the search and
-    writes the masks so far; a second Ctrl-C ends the program.
+    Writes overlay.png, labels.png (16 bit, one id per object), sa1b.json and masks.json into a folder for each image.
+    It prints beforehand how long the search takes at most. With --text, a detector labels the objects that it detects
+    too. Ctrl-C ends the search and writes the masks so far; a second Ctrl-C ends the program. IMAGE may be - for
+    standard input; --out - only prints JSON.
 
     \b
     anymask everything photo.jpg
     anymask everything photo.jpg --max-seconds 5
     anymask everything photo.jpg --text "dog, cat"
-    anymask everything photo.jpg --sampling grid --crop-n-layers 1
+    anymask everything *.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import fetch_progress
-    from anymask.detection.search import detect
     from anymask.errors import PromptError
-    from anymask.io.image import open_image
-    from anymask.prediction.segmenter import load
-    from anymask.structures.prompt import parse_box
+    from anymask.formats import masks_json
 
-    opened = open_image(image)
-    region = parse_box(roi, opened.size) if roi else None
-    phrases = phrases_of(text) if text else ()
+    phrases = phrases_of(parameters["text"]) if parameters["text"] else ()
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
-    runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
-    with fetch_progress(quiet) as fetch_callback:
-        if phrases:
-            text_detector = load_named(parameters["detector"], parameters["classes"], fetch_callback, **runtime)
-            text_detector.check(phrases)
-        segmenter = load(model, progress=fetch_callback, **settings, **runtime)
-    encoded = segmenter.encode(opened)
-    with _interruptible() as is_stopped, _show_progress(quiet) as progress:
-        result = encoded.everything(
-            **values_of(GeneratorOptions, parameters),
-            roi=region,
-            stop=is_stopped,
-            progress=progress,
-            estimate=None if quiet else _show_estimate,
-        )
-    if phrases:
-        detections = detect(text_detector, opened.pixels, phrases, detection_options(parameters))
+    results = ResultFolders("everything", images, out, as_json, overwrite)
+    generate = _Generator(roi, phrases, quiet, parameters)
+
+    def run(path: Path) -> int:
+        image = open_input(path)
+        with results.folder(path, image) as folder:
+            result = generate(image)
+            masks = _partitioned(result) if partition else result
+            if folder is None:
+                results.add_json(masks_json.dumps(masks_json.to_dict(masks)).decode())
+                files = []
+            else:
+                files = _write(masks, folder, overwrite)
+                results.add_json((folder / "masks.json").read_text(encoding="utf-8"))
+            if result.skipped:
+                click.echo(f"anymask: {result.skipped}", err=True)
+            if not results.as_json and not quiet:
+                _report(result, files)
+        return INTERRUPTED if result.data.stopped == "interrupted" else 0
+
+    with results.json_at_the_end():
+        return run_each(images, run, quiet)
+
+
+class _Generator:
+    """Finds the objects of images as the options say; the models are loaded with the first image, and kept."""
+
+    def __init__(self, roi: str | None, phrases: tuple[str, ...], quiet: bool, parameters: dict[str, Any]) -> None:
+        self._roi = roi
+        self._phrases = phrases
+        self._quiet = quiet
+        self._parameters = parameters
+        self._runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
+
+    def __call__(self, image: Image) -> GeneratedMasks:
+        """The objects of an image, labelled where a detector detects them too."""
+        from anymask.detection.search import detect
+        from anymask.structures.prompt import parse_box
+
+        region = parse_box(self._roi, image.size) if self._roi else None
+        segmenter, detector = self._models
+        encoded = segmenter.encode(image)
+        with _interruptible() as is_stopped, _show_progress(self._quiet) as progress:
+            result = encoded.everything(
+                **values_of(GeneratorOptions, self._parameters),
+                roi=region,
+                stop=is_stopped,
+                progress=progress,
+                estimate=None if self._quiet else _show_estimate,
+            )
+        if detector is None:
+            return result
+        detections = detect(detector, image.pixels, self._phrases, detection_options(self._parameters))
         result = result.labelled(detections)
-        for remark in () if quiet else (*detections.notes(phrases), *_unmatched(detections, result)):
-            click.echo(f"anymask: {remark}", err=True)
-    folder = out or Path("anymask-out") / image.stem
-    written = _write(result, folder, partition)
-    if as_json:
-        click.echo((folder / "masks.json").read_text(encoding="utf-8"), nl=False)
-    if result.skipped:
-        click.echo(f"anymask: {result.skipped}", err=True)
-    if not as_json and not quiet:
-        _report(result, written)
-    return INTERRUPTED if result.data.stopped == "interrupted" else 0
+        for note in () if self._quiet else (*detections.notes(self._phrases), *_unmatched(detections, result)):
+            click.echo(f"anymask: {note}", err=True)
+        return result
+
+    @cached_property
+    def _models(self) -> tuple[Segmenter, Detector | None]:
+        """The segmenter, and the detector if there is text."""
+        from anymask.cli.progress import fetch_progress
+        from anymask.prediction.segmenter import load
+
+        parameters, detector = self._parameters, None
+        with fetch_progress(self._quiet) as progress:
+            if self._phrases:
+                detector = load_named(parameters["detector"], parameters["classes"], progress, **self._runtime)
+                detector.check(self._phrases)
+            return load(parameters["model"], progress=progress, **parameters["settings"], **self._runtime), detector
+
+
+def _partitioned(result: GeneratedMasks) -> MaskSet:
+    """Pieces that cover the image without overlap, in the place of the masks."""
+    from anymask.structures.mask_set import MaskSet
+
+    run = replace(result.provenance, call=result.provenance.call.followed_by("partition"))
+    pieces = result.partition().masks()
+    return MaskSet(pieces, image=result.image, prompts=result.prompts, provenance=run, shows_prompts=False)
+
+
+def _write(masks: MaskSet, folder: Path, overwrite: bool) -> list[Path]:
+    from anymask.formats.folder import write_outputs
+
+    also = {"labels.png": "label-map", "sa1b.json": "sa1b"}
+    return write_outputs(masks, folder, mask_images=False, also=also, overwrite=overwrite)
 
 
 def _show_estimate(estimate: Estimate) -> None:
     click.echo(f"anymask: {estimate}", err=True)
-
-
-def _write(result: GeneratedMasks, folder: Path, partition: bool) -> list[Path]:
-    """Write the folder; with `partition` its pieces take the place of the overlapping masks."""
-    from anymask.formats.folder import write_outputs
-    from anymask.structures.mask_set import MaskSet
-
-    masks: MaskSet = result
-    if partition:
-        run = replace(result.provenance, call=result.provenance.call.followed_by("partition"))
-        masks = MaskSet(
-            result.partition().masks(), image=result.image, prompts=result.prompts, provenance=run, shows_prompts=False
-        )
-    return write_outputs(masks, folder, mask_images=False, also={"labels.png": "label-map", "sa1b.json": "sa1b"})
 
 
 def _unmatched(detections: Detections, result: GeneratedMasks) -> list[str]:

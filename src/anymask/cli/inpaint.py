@@ -19,8 +19,9 @@ from anymask.cli.common_options import (
     quiet_option,
     threads_option,
 )
-from anymask.cli.edit_options import print_edit, quality_option
-from anymask.cli.object_options import length, object_options, objects
+from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
+from anymask.cli.image_arguments import ImageFiles, open_input
+from anymask.cli.object_options import ObjectFinder, length, object_options
 
 if TYPE_CHECKING:
     from anymask.editing.inpaint_mask import InpaintMask, Sizes
@@ -72,7 +73,7 @@ _INPAINTER = (
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path), required=False)
+@click.argument("image", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @object_options
 @add_options(*_HOLE)
 @add_options(*_INPAINTER)
@@ -85,7 +86,9 @@ _INPAINTER = (
     metavar="DIR FILE",
     help="Paste FILE, painted elsewhere from the folder that --pair wrote, into the image.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg; - prints it."
+)
 @quality_option
 @json_option
 @quiet_option
@@ -112,7 +115,6 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
-    from anymask.io.image import open_image
 
     if paste_back is not None:
         _refuse_beside_paste_back(ctx)
@@ -124,22 +126,30 @@ def command(
         return
     if image is None:
         raise click.UsageError("Missing argument 'IMAGE'.", ctx)
-    source = open_image(image)
+    files = ImageFiles([image], out, "-inpainted", as_json, overwrite=False)
+    source = open_input(image)
     if pair is not None and out is not None:
         raise InputError("--pair paints nothing and needs no --out; paste the painted image with --paste-back")
     prompts, edit = _split_options(options, painting=pair is None)
-    out = out or Path("anymask-out") / image.stem / "inpainted.png"
-    format_of(out)
+    file = files.file_for(image)
+    if not files.to_stdout:
+        format_of(file)
     _check_lengths(edit)
     inpainter = _load_inpainter(edit) if pair is None else None
-    masks = objects(source, mask_file, quiet or as_json, **prompts)
+    masks = ObjectFinder(mask_file, quiet or as_json, **prompts)(source)
     hole = _make_hole(masks, edit)
     if inpainter is None:
         assert pair is not None
         record, lines = _hand_off(pair, source, hole, edit)
     else:
-        record, lines = _paint(out, source, masks, inpainter, edit, quality)
-    print_edit(source, masks, record, lines, as_json, quiet)
+        result = _paint(source, masks, inpainter, edit)
+        if files.to_stdout:
+            write_to_stdout([result])
+            return
+        record, lines = _save(result, file, quality)
+    with files.json_at_the_end():
+        files.add_json(edit_json(source, masks, record))
+    print_edit(source, masks, lines, as_json or quiet)
 
 
 _EDIT_OPTIONS = (
@@ -227,14 +237,11 @@ def _longest_side(masks: MaskSet) -> int:
     return max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (mask.box for mask in masks))
 
 
-def _paint(
-    out: Path, image: Image, masks: MaskSet, inpainter: Inpainter, edit: dict[str, Any], quality: int | None
-) -> Report:
+def _paint(image: Image, masks: MaskSet, inpainter: Inpainter, edit: dict[str, Any]) -> InpaintResult:
     from anymask.editing.inpainting import inpaint
 
     context = length(edit["context"], "--context", _longest_side(masks))
-    result = inpaint(image, masks, inpainter, **_lengths(masks, edit), keep=edit["keep"], context=context)
-    return _save(result, out, quality)
+    return inpaint(image, masks, inpainter, **_lengths(masks, edit), keep=edit["keep"], context=context)
 
 
 def _save(result: InpaintResult, out: Path, quality: int | None) -> Report:
@@ -299,6 +306,7 @@ def _paste_back(folder: Path, painted: Path, image: Path | None, out: Path | Non
     from anymask.editing.handoff import paste_back, read_pair
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
+    from anymask.io.atomic import protect_input
 
     pair = read_pair(folder)
     source = image or (Path(pair.path) if pair.path else None)
@@ -306,6 +314,7 @@ def _paste_back(folder: Path, painted: Path, image: Path | None, out: Path | Non
         raise InputError(f"{folder} does not say where its image is: anymask inpaint IMAGE --paste-back …")
     if image is None and not source.exists():
         raise InputError(f"{source} is no longer there: give the image, anymask inpaint IMAGE --paste-back …")
-    target = out or Path("anymask-out") / source.stem / "inpainted.png"
+    protect_input(painted)
+    target = ImageFiles([source], out, "-inpainted", False, overwrite=False).file_for(source)
     format_of(target)
     return _save(paste_back(pair, source, painted), target, quality)

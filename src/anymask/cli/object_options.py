@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import Command
-from anymask.cli.prompt_options import prompt_options, segment_image
+from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -26,34 +26,62 @@ _PROMPTS = {"include": "point", "exclude": "exclude-point", "boxes": "box", "tex
 
 
 def object_options(command: Command) -> Command:
-    """Add the options of `prompt_options`, and --mask; `objects` takes them all."""
+    """Add the options of `prompt_options`, and --mask; `ObjectFinder` takes them all."""
     return prompt_options(_mask_option(command))
 
 
-def objects(image: Image, mask_file: Path | None, quiet: bool, **prompts: Any) -> MaskSet:
-    """Find the objects that the options name: at least one, none of them empty.
+class ObjectFinder:
+    """Finds the objects of images that the options name; models are loaded with the first image, and kept.
 
     Text may say which of several: "the person on the left", see `anymask.detection.referring`.
 
+    Args:
+        mask_file: holds the objects; None if they are prompted for.
+        quiet: whether to show no progress.
+        prompts: the other values of `object_options` and of `runtime_options`.
+
     Raises:
         PromptError: options that do not go together, or a value that cannot be right.
-        InputError: a file that holds no masks of this image.
-        AnymaskError: nothing was found.
     """
-    from anymask.errors import AnymaskError, PromptError
 
-    if mask_file is not None:
-        if used := [option for name, option in _PROMPTS.items() if prompts[name]]:
-            raise PromptError(f"--mask says where the objects are; it does not go with --{used[0]}")
-        masks = _read(mask_file, image)
-    elif prompts["text"]:
-        masks = _refer(image, quiet, prompts)
-    else:
-        masks = segment_image(image, quiet=quiet, **prompts)
-    if not any(mask.area for mask in masks):
-        notes = [note for prompt in masks.prompts for note in prompt.notes]
-        raise AnymaskError(notes[0] if notes else f"{mask_file or 'the result'}: there is no object in it")
-    return masks
+    def __init__(self, mask_file: Path | None, quiet: bool, **prompts: Any) -> None:
+        from anymask.cli.text_options import phrases_of
+        from anymask.detection.referring import parse_referring
+        from anymask.errors import PromptError
+        from anymask.io.atomic import protect_input
+
+        self._mask_file = mask_file
+        self._phrases: tuple[str, ...] = ()
+        if mask_file is not None:
+            if used := [option for name, option in _PROMPTS.items() if prompts[name]]:
+                raise PromptError(f"--mask says where the objects are; it does not go with --{used[0]}")
+            protect_input(mask_file)
+            return
+        if prompts["text"]:
+            self._phrases = phrases_of(prompts["text"])
+            prompts["text"] = tuple(parse_referring(phrase).noun for phrase in self._phrases)
+        self._segment = PromptedSegmenter(quiet=quiet, **prompts)
+
+    def __call__(self, image: Image) -> MaskSet:
+        """The objects of an image: at least one, not all of them empty.
+
+        Raises:
+            PromptError: a value that cannot be right.
+            InputError: a file that holds no masks of this image.
+            AnymaskError: nothing was found.
+        """
+        from anymask.errors import AnymaskError
+
+        if self._mask_file is not None:
+            masks = _read(self._mask_file, image)
+        else:
+            masks = self._segment(image)
+            if self._phrases:
+                masks = _pick(masks, self._phrases)
+        if not any(mask.area for mask in masks):
+            notes = [note for prompt in masks.prompts for note in prompt.notes]
+            raise AnymaskError(notes[0] if notes else f"{self._mask_file or 'the result'}: there is no object in it")
+        return masks
 
 
 def _read(path: Path, image: Image) -> MaskSet:
@@ -65,16 +93,11 @@ def _read(path: Path, image: Image) -> MaskSet:
     return find_mask_reader(path).read(path, image)
 
 
-def _refer(image: Image, quiet: bool, prompts: dict[str, Any]) -> MaskSet:
+def _pick(masks: MaskSet, phrases: tuple[str, ...]) -> MaskSet:
     """The objects that referring phrases mean, such as "the person on the left"."""
-    from anymask.cli.text_options import phrases_of
-    from anymask.detection.referring import parse_referring, pick
+    from anymask.detection.referring import pick
     from anymask.errors import AnymaskError
 
-    phrases = phrases_of(prompts["text"])
-    masks = segment_image(
-        image, quiet=quiet, **{**prompts, "text": tuple(parse_referring(phrase).noun for phrase in phrases)}
-    )
     chosen = pick(masks, phrases)
     if len(masks) and not len(chosen):
         raise AnymaskError(f"{len(masks)} found, but none is {phrases[0]!r}")

@@ -6,13 +6,14 @@
 @prompt_options
 @common_options
 def command(image, out, as_json, quiet, **parameters):
-    result = segment_image(open_image(image), quiet=quiet, **parameters)
+    result = PromptedSegmenter(quiet=quiet, **parameters)(open_image(image))
 ```
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,10 @@ from anymask.cli.text_options import detection_options, load_named, phrases_of, 
 from anymask.prediction.options import SelectionOptions
 
 if TYPE_CHECKING:
+    from anymask.detection.base import Detector
     from anymask.io.image import Image
+    from anymask.prediction.grounded import GroundedSegmenter
+    from anymask.prediction.segmenter import Segmenter
     from anymask.structures.mask_set import MaskSet
 
 prompt_options = add_options(
@@ -63,7 +67,7 @@ prompt_options = add_options(
     options_from(SelectionOptions),
     settings_option,
 )
-"""Adds the options that name objects and say which mask to select; `segment_image` takes them all."""
+"""Adds the options that name objects and say which mask to select; `PromptedSegmenter` takes them all."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,21 @@ class PromptParameters:
         """Whether any option but --prompt-log names an object."""
         return bool(self.include or self.exclude or self.boxes or self.text)
 
+    def check(self) -> None:
+        """Refuse options that do not go together, whatever the image.
+
+        Raises:
+            PromptError: with the reason.
+        """
+        from anymask.errors import PromptError
+
+        if self.text:
+            if self.include or self.exclude or self.boxes or self.objects != "one":
+                raise PromptError("--text goes with no --point, --exclude-point, --box or --objects: run once for each")
+            phrases_of(self.text)
+        elif not self.has_prompts:
+            raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text TEXT")
+
     def arguments(self, size: tuple[int, int]) -> dict[str, Any]:
         """The arguments of `EncodedImage.segment` for an image of (width, height), or `text` of `segment_text`.
 
@@ -92,11 +111,7 @@ class PromptParameters:
         from anymask.structures.prompt import parse_box, parse_point
 
         if self.text:
-            if self.include or self.exclude or self.boxes or self.objects != "one":
-                raise PromptError("--text goes with no --point, --exclude-point, --box or --objects: run once for each")
             return {"text": phrases_of(self.text)}
-        if not self.has_prompts:
-            raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text TEXT")
         points = [parse_point(text, size) for text in (*self.include, *self.exclude)]
         labels = [1] * len(self.include) + [0] * len(self.exclude)
         boxes = [parse_box(text, size) for text in self.boxes]
@@ -118,38 +133,72 @@ class PromptParameters:
         return arguments
 
 
-def segment_image(image: Image, *, quiet: bool, **parameters: Any) -> MaskSet:
-    """Load what is needed and segment an image as the options say.
+class PromptedSegmenter:
+    """Segments images as the options of a command say; the models are loaded with the first image, and kept.
 
     Args:
-        image: the image.
         quiet: whether to show no progress.
         parameters: the values of `prompt_options` and `runtime_options`.
 
     Raises:
-        PromptError: options that do not go together, or a value that cannot be right; before anything is loaded.
+        PromptError: options that do not go together, or a value that cannot be right.
     """
-    from anymask.cli.progress import fetch_progress
-    from anymask.prediction.grounded import GroundedSegmenter
-    from anymask.prediction.segmenter import load
 
-    prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
-    selection = values_of(SelectionOptions, parameters)
-    runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
-    load_options = {**parameters["settings"], **runtime}
-    if prompt.prompt_log is not None:
-        _check_prompt_log_alone(prompt, selection)
-        return _segment_prompt_log(image, prompt.prompt_log, parameters["model"], quiet, load_options)
-    arguments = prompt.arguments(image.size)
-    with fetch_progress(quiet) as progress:
-        if prompt.text:
-            detector = load_named(parameters["detector"], parameters["classes"], progress, **runtime)
-            detector.check(arguments["text"])
-        segmenter = load(parameters["model"], progress=progress, **load_options)
-    if prompt.text:
-        search = detection_options(parameters)
-        return GroundedSegmenter(segmenter, detector, search=search, **selection)(image, arguments["text"])
-    return segmenter.encode(image).segment(**arguments, **selection)
+    def __init__(self, *, quiet: bool, **parameters: Any) -> None:
+        self._prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
+        self._selection = values_of(SelectionOptions, parameters)
+        self._runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
+        self._parameters = parameters
+        self._quiet = quiet
+        if self._prompt.prompt_log is not None:
+            _check_prompt_log_alone(self._prompt, self._selection)
+        else:
+            self._prompt.check()
+
+    def __call__(self, image: Image) -> MaskSet:
+        """Segment an image.
+
+        Raises:
+            PromptError: a value that cannot be right for this image; before anything is loaded.
+        """
+        if self._prompt.prompt_log is not None:
+            return self._segment_prompt_log(image, self._prompt.prompt_log)
+        arguments = self._prompt.arguments(image.size)
+        if self._prompt.text:
+            self._detector.check(arguments["text"])
+            return self._grounded(image, arguments["text"])
+        return self._segmenter.encode(image).segment(**arguments, **self._selection)
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        from anymask.cli.progress import fetch_progress
+        from anymask.prediction.segmenter import load
+
+        with fetch_progress(self._quiet) as progress:
+            return load(self._parameters["model"], progress=progress, **self._parameters["settings"], **self._runtime)
+
+    @cached_property
+    def _detector(self) -> Detector:
+        from anymask.cli.progress import fetch_progress
+
+        with fetch_progress(self._quiet) as progress:
+            return load_named(self._parameters["detector"], self._parameters["classes"], progress, **self._runtime)
+
+    @cached_property
+    def _grounded(self) -> GroundedSegmenter:
+        from anymask.prediction.grounded import GroundedSegmenter
+
+        search = detection_options(self._parameters)
+        return GroundedSegmenter(self._segmenter, self._detector, search=search, **self._selection)
+
+    def _segment_prompt_log(self, image: Image, prompt_log: str) -> MaskSet:
+        """Repeat a --prompt-log; what is wrong with it is said before anything is loaded."""
+        from anymask.prediction.prompt_log import follow_all, prompt_of, read_steps
+
+        objects, names = read_steps(prompt_log)
+        for each in objects:
+            prompt_of(image.size, each)
+        return follow_all(self._segmenter.encode(image), objects, names)
 
 
 def _check_prompt_log_alone(prompt: PromptParameters, selection: dict[str, Any]) -> None:
@@ -158,19 +207,3 @@ def _check_prompt_log_alone(prompt: PromptParameters, selection: dict[str, Any])
     clean_up = selection["max_hole_area"] or selection["max_island_area"]
     if prompt.has_prompts or prompt.objects != "one" or clean_up:
         raise PromptError("--prompt-log is a complete prompt: it goes with no other prompt, --objects or clean-up")
-
-
-def _segment_prompt_log(
-    image: Image, prompt_log: str, model: str, quiet: bool, load_options: dict[str, Any]
-) -> MaskSet:
-    """Repeat a --prompt-log; what is wrong with it is said before anything is loaded."""
-    from anymask.cli.progress import fetch_progress
-    from anymask.prediction.prompt_log import follow_all, prompt_of, read_steps
-    from anymask.prediction.segmenter import load
-
-    objects, names = read_steps(prompt_log)
-    for each in objects:
-        prompt_of(image.size, each)
-    with fetch_progress(quiet) as progress:
-        segmenter = load(model, progress=progress, **load_options)
-    return follow_all(segmenter.encode(image), objects, names)

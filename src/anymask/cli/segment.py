@@ -8,40 +8,55 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import common_options
-from anymask.cli.prompt_options import prompt_options, segment_image
+from anymask.cli.image_arguments import ResultFolders, images_argument, open_input, overwrite_option, run_each
+from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 
 @click.command()
-@click.argument("image", type=click.Path(path_type=Path))
+@images_argument
 @prompt_options
 @click.option("--soft", is_flag=True, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255.")
+@overwrite_option
 @common_options
-def command(image: Path, out: Path | None, as_json: bool, quiet: bool, soft: bool, **parameters: Any) -> None:
+def command(
+    images: tuple[Path, ...], out: Path | None, as_json: bool, quiet: bool, soft: bool, overwrite: bool,
+    **parameters: Any,
+) -> int:  # fmt: skip
     """Segment the objects that points, boxes or text name.
 
     Points and boxes count in pixels of IMAGE as displayed, from its top left corner. Text is found by a detector;
     --detector, --classes, --threshold, --max-per-label and --zoom are about it. Writes an overlay, one binary PNG per
-    mask and masks.json.
+    mask and masks.json into a folder for each image. IMAGE may be - for standard input; --out - only prints JSON.
 
     \b
     anymask segment dogs.jpg --point 350,450
     anymask segment dogs.jpg --point 350,450 --exclude-point 400,220
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
-    anymask segment dogs.jpg --text dog
+    anymask segment *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
+    from anymask.formats import masks_json
     from anymask.formats.folder import write_outputs
-    from anymask.io.image import open_image
 
-    result = segment_image(open_image(image), quiet=quiet, **parameters)
-    folder = out or Path("anymask-out") / image.stem
-    written = write_outputs(result, folder, soft=soft)
-    if as_json:
-        click.echo((folder / "masks.json").read_text(encoding="utf-8"), nl=False)
-    elif not quiet:
-        _report(result, written)
+    results = ResultFolders("segment", images, out, as_json, overwrite)
+    segment = PromptedSegmenter(quiet=quiet, **parameters)
+
+    def run(path: Path) -> None:
+        image = open_input(path)
+        with results.folder(path, image) as folder:
+            masks = segment(image)
+            if folder is None:
+                results.add_json(masks_json.dumps(masks_json.to_dict(masks)).decode())
+                return
+            written = write_outputs(masks, folder, soft=soft, overwrite=overwrite)
+            results.add_json((folder / "masks.json").read_text(encoding="utf-8"))
+            if not results.as_json and not quiet:
+                _report(masks, written)
+
+    with results.json_at_the_end():
+        return run_each(images, run, quiet)
 
 
 def _report(result: MaskSet, written: list[Path]) -> None:

@@ -61,29 +61,33 @@ class DetectionRecord:
         }
 
 
-def write_detections(record: DetectionRecord, folder: Path) -> list[Path]:
+def write_detections(record: DetectionRecord, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Write the overlay and `detections.json` together, or nothing at all.
 
     Args:
         record: what to write.
         folder: made if missing.
+        overwrite: also replace the results of another image, and files that anymask did not write.
 
     Returns:
         The files written, `detections.json` last.
 
     Raises:
-        InputError: the folder is a file or may not be written.
+        InputError: the folder is a file or may not be written, or has results of another image or files that anymask
+            did not write.
         AnymaskError: the disk is full or failed.
     """
     from PIL import Image
 
     from anymask.formats.masks_json import dumps
-    from anymask.io.atomic import publish, staged_folder
+    from anymask.io.atomic import staged_folder
+    from anymask.io.results_folder import publish_results
 
     with staged_folder(folder) as stage:
         Image.fromarray(draw_detections(record.image.pixels, record.detections)).save(stage / OVERLAY, compress_level=1)
         (stage / DETECTIONS_JSON).write_bytes(dumps(record.as_dict()))
-        return publish(stage, [OVERLAY, DETECTIONS_JSON])
+        names, image = [OVERLAY, DETECTIONS_JSON], record.image.sha256
+        return publish_results(stage, names, DETECTIONS_JSON, image, "detect", overwrite=overwrite)
 
 
 def draw_detections(

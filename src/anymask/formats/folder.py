@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from anymask.errors import InputError
 from anymask.formats import masks_json, png
-from anymask.formats.base import Format, Signature
-from anymask.io.atomic import publish, staged_folder
+from anymask.formats.base import Format, FormatOption, Signature
+from anymask.io.atomic import staged_folder
+from anymask.io.results_folder import check_owner, publish_results
 from anymask.structures.memory import iter_bounded
 from anymask.visualization.overlay import paint
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
+    from anymask.structures.provenance import ImageRecord
 
 
 OVERLAY = "overlay.png"
@@ -33,11 +34,12 @@ def write_outputs(
     mask_images: bool = True,
     also: Mapping[str, str] | None = None,
     soft: bool = False,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write overlay, mask images and `masks.json` together, or nothing at all.
 
-    Everything is made in a scratch folder first and then moved, `masks.json` last. Mask images that an earlier
-    `masks.json` in the folder names and the new one does not are removed; other files are left alone.
+    Everything is made in a temporary folder first and then moved, `masks.json` last. Files that an earlier run on the
+    same image wrote, and this one does not, are removed; other files are left alone, see `anymask.io.results_folder`.
 
     Args:
         masks: the result.
@@ -45,18 +47,22 @@ def write_outputs(
         overlay: whether to draw the overlay; it needs the pixels of the image.
         mask_images: whether each mask gets a PNG of its own.
         also: further files, name → format.
+        overwrite: also replace the results of another image, and files that anymask did not write.
         soft: whether the probabilities of each mask are written, too: `soft_000.png` …, see `png.encode_soft`.
 
     Returns:
         The files written: the overlay, the masks in order, their probabilities, further files, `masks.json`.
 
     Raises:
-        InputError: the folder is a file or may not be written, or the pixels of the image are missing.
+        InputError: the folder is a file or may not be written, or has results of another image or files that anymask
+            did not write; or the pixels of the image are missing.
         AnymaskError: the disk is full or failed; the folder is as it was.
     """
     from anymask.formats.registry import find_format
 
     folder = Path(out_dir)
+    if not overwrite:
+        check_owner(folder, image_key(masks.record))
     files = [f"mask_{index:03d}.png" for index in range(len(masks))] if mask_images else []
     soft_files = {f"soft_{i:03d}.png": mask for i, mask in enumerate(masks) if soft and mask.logits is not None}
     with staged_folder(folder) as stage:
@@ -79,11 +85,7 @@ def write_outputs(
             if drawing is not None:
                 drawing.result()
         names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), MASKS_JSON]
-        stale = _earlier_files(folder) - set(names)
-        written = publish(stage, names)
-        for name in stale:
-            (folder / name).unlink(missing_ok=True)
-    return written
+        return publish_results(stage, names, MASKS_JSON, image_key(masks.record), _command(masks), overwrite=overwrite)
 
 
 def _write_overlay(masks: MaskSet, stage: Path) -> None:
@@ -105,21 +107,19 @@ def _write_overlay(masks: MaskSet, stage: Path) -> None:
     (stage / OVERLAY).write_bytes(cv2.imencode(".png", image, options)[1].tobytes())
 
 
-def _earlier_files(folder: Path) -> set[str]:
-    """The overlay and the mask images that an earlier `masks.json` in the folder names, if their names are ours."""
-    try:
-        entries = json.loads((folder / MASKS_JSON).read_bytes())["masks"]
-        names = {str(entry.get("file")) for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
-    names |= {name.replace("mask_", "soft_") for name in names}
-    ours = {path.name for pattern in ("mask_*.png", "soft_*.png") for path in folder.glob(pattern)}
-    return (names & ours) | {OVERLAY}
+def _command(masks: MaskSet) -> str:
+    """The command that makes such masks."""
+    return "everything" if masks.provenance.call.name == "everything" else "segment"
 
 
-def write(masks: MaskSet, path: Path) -> list[Path]:
+def image_key(record: ImageRecord) -> str:
+    """What identifies an image in the record of a folder: its sha256, else its path and size."""
+    return record.sha256 or f"{record.path} {record.width}x{record.height}"
+
+
+def write(masks: MaskSet, path: Path, *, overwrite: bool = False) -> list[Path]:
     """Write the folder, see `write_outputs`; the overlay only if the pixels of the image are there."""
-    return write_outputs(masks, path, overlay=masks.has_image)
+    return write_outputs(masks, path, overlay=masks.has_image, overwrite=overwrite)
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
@@ -141,6 +141,9 @@ FORMAT = Format(
     extensions=("",),
     signature=Signature(folder_entry=MASKS_JSON),
     menu_position=120,
+    options=(
+        FormatOption(name="overwrite", help="Replace the results of another image.", flag="--overwrite", value=True),
+    ),
     write=write,
     read=read,
 )

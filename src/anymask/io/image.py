@@ -21,6 +21,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from anymask.errors import ImageError
+from anymask.io.atomic import protect_input
 from anymask.io.decoding import RGB, Decoded, check_pixel_count, colour_pixels, decode_image, identify
 from anymask.io.intensity import IntensityWindow, checked_window
 
@@ -55,6 +56,11 @@ class Image:
         """(width, height) as displayed."""
         height, width = self.pixels.shape[:2]
         return width, height
+
+    @property
+    def sha256(self) -> str:
+        """Hex sha256 of the encoded file, or of shape and pixels if there was none: as results state it."""
+        return self.file_sha256 or self.pixel_hash
 
     @cached_property
     def pixel_hash(self) -> str:
@@ -171,6 +177,7 @@ def _from_path(path: str, max_pixels: int, window: IntensityWindow | None, backg
             raise ImageError("is a directory: give one image")
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise ImageError("is a device or socket, not a file")
+        protect_input(path)
         with Path(path).open("rb") as file:
             stream = file if stat.S_ISREG(mode) else io.BytesIO(_read_limited(file, max_pixels))
             return _from_file(stream, max_pixels, window, background, path)

@@ -111,8 +111,7 @@ class MaskSet(Sequence[Mask]):
         """Which image the masks belong to; hashes the pixels of an image that did not come from a file."""
         if self._record is None:
             image = self.image
-            sha256 = image.file_sha256 or image.pixel_hash
-            self._record = ImageRecord(*image.size, image.path, sha256, tuple(image.notes))
+            self._record = ImageRecord(*image.size, image.path, image.sha256, tuple(image.notes))
         return self._record
 
     def __len__(self) -> int:

@@ -1,0 +1,213 @@
+"""What commands that take images share: one or several of them, `-` for standard streams, and folders of results.
+
+```python
+@click.command()
+@images_argument
+@overwrite_option
+@output_options
+def command(images, out, as_json, quiet, overwrite):
+    results = ResultFolders("segment", images, out, as_json, overwrite)
+
+    def run(path):
+        image = open_input(path)
+        with results.folder(path, image) as folder:   # None with --out -
+            ...
+
+    return run_each(images, run, quiet)
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from anymask.io.file_names import shorten_name
+
+if TYPE_CHECKING:
+    from anymask.io.image import Image
+
+STANDARD_STREAM = Path("-")
+DEFAULT_FOLDER = Path("anymask-out")
+INTERRUPTED = 130
+
+images_argument = click.argument(
+    "images", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="IMAGE..."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace the results of another image, and files that anymask did not write."
+)
+
+
+def open_input(path: Path) -> Image:
+    """Open an image of the command line; `-` is standard input.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    from anymask.io.image import open_image
+
+    return open_image(sys.stdin.buffer.read() if path == STANDARD_STREAM else path)
+
+
+def name_of(path: Path) -> str:
+    """The name of an image's results: that of its file without extension."""
+    return "stdin" if path == STANDARD_STREAM else path.stem
+
+
+class JsonOutput:
+    """JSON for standard output: of one image as it is, of several as a list.
+
+    Args:
+        images: of the command line.
+        as_json: whether it is wanted.
+
+    Raises:
+        UsageError: standard input is named twice.
+    """
+
+    def __init__(self, images: Sequence[Path], as_json: bool) -> None:
+        if images.count(STANDARD_STREAM) > 1:
+            raise click.UsageError("standard input is one image: give - once")
+        self.as_json = as_json
+        self._images = images
+        self._entries: list[str] = []
+
+    def add_json(self, text: str) -> None:
+        """Take the JSON of one image for standard output, if it is wanted there."""
+        if self.as_json:
+            self._entries.append(text)
+
+    @contextlib.contextmanager
+    def json_at_the_end(self) -> Iterator[None]:
+        """Print the JSON when the block ends, also by a failure: of one image as it is, of several as a list."""
+        try:
+            yield
+        finally:
+            if len(self._images) == 1:
+                click.echo("".join(self._entries), nl=False)
+            elif self.as_json:
+                click.echo(json.dumps([json.loads(entry) for entry in self._entries], ensure_ascii=False, indent=1))
+
+
+class ResultFolders(JsonOutput):
+    """Where the results of a command go: a folder for each image, or standard output.
+
+    Args:
+        command: its name.
+        images: of the command line.
+        out: `--out`: the folder of one image, the folder around those of several, or `-`.
+        as_json: whether JSON goes to standard output.
+        overwrite: whether to replace what belongs to another image.
+    """
+
+    def __init__(self, command: str, images: Sequence[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
+        super().__init__(images, as_json or out == STANDARD_STREAM)
+        self._command = command
+        self._out = out
+        self._overwrite = overwrite
+
+    @contextlib.contextmanager
+    def folder(self, path: Path, image: Image) -> Iterator[Path | None]:
+        """The folder for the results of an image; None if they go to standard output.
+
+        Raises:
+            InputError: the folder named by --out has results of another image, or files that anymask did not write.
+        """
+        from anymask.io.results_folder import check_owner, own_folder
+
+        if self._out == STANDARD_STREAM:
+            yield None
+        elif self._out is not None and len(self._images) == 1:
+            if not self._overwrite:
+                check_owner(self._out, image.sha256)
+            yield self._out
+        else:
+            with own_folder((self._out or DEFAULT_FOLDER) / name_of(path), image.sha256, self._command) as folder:
+                yield folder
+
+
+class ImageFiles(JsonOutput):
+    """Where the images that a command makes go: a file for each image, or standard output.
+
+    Args:
+        images: of the command line.
+        out: `--out`: the file of one image, the folder for those of several, or `-`.
+        ending: of the names where `out` names no file, such as "-cutout".
+        as_json: whether JSON goes to standard output.
+        overwrite: whether to replace files in a folder.
+
+    Raises:
+        InputError: `out` cannot be, or is an input.
+    """
+
+    def __init__(self, images: Sequence[Path], out: Path | None, ending: str, as_json: bool, overwrite: bool) -> None:
+        from anymask.errors import InputError
+
+        super().__init__(images, as_json)
+        self.to_stdout = out == STANDARD_STREAM
+        if self.to_stdout and (as_json or len(images) > 1):
+            raise InputError("--out - writes one image to standard output: it goes with no --json and no second image")
+        if len(images) > 1 and out is not None and out.is_file():
+            raise InputError(f"--out {out} is a file: several images take a folder")
+        self._out = out
+        self._ending = ending
+        self._overwrite = overwrite
+
+    def file_for(self, path: Path) -> Path:
+        """The file for the result of an image; one that does not exist yet, unless the user named it.
+
+        Raises:
+            InputError: it is an input.
+        """
+        from anymask.io.atomic import check_output
+
+        if self._out is not None and len(self._images) == 1:
+            check_output(self._out)
+            return self._out
+        file = (self._out or DEFAULT_FOLDER) / f"{name_of(path)}{self._ending}.png"
+        file = file.with_name(shorten_name(file.name, 200))
+        check_output(file)
+        return file if self._overwrite else free_file(file)
+
+
+def run_each(images: Sequence[Path], run: Callable[[Path], Any], quiet: bool) -> int:
+    """Run a command for each image; of several, one that fails is reported and the others go on.
+
+    Returns:
+        The exit code: 0; that of the failures, 2 if all are the fault of the input, else 1; or 130 after Ctrl-C.
+    """
+    from anymask.errors import AnymaskError, InputError, one_line
+
+    if len(images) == 1:
+        result = run(images[0])
+        return result if isinstance(result, int) else 0
+    failures: dict[Path, int] = {}
+    for path in images:
+        try:
+            if run(path) == INTERRUPTED:
+                return INTERRUPTED
+        except AnymaskError as error:
+            failures[path] = 2 if isinstance(error, InputError) else 1
+            line = one_line(error)
+            click.echo(f"anymask: {line if str(path) in line else f'{path}: {line}'}", err=True)
+    if not quiet or failures:
+        failed = f"; failed: {', '.join(map(str, failures))}" if failures else ""
+        click.echo(f"anymask: {len(images) - len(failures)} of {len(images)} images done{failed}", err=True)
+    return min(failures.values(), default=0)
+
+
+def free_file(path: Path) -> Path:
+    """The path, or the first of `name-2`, `name-3` … that does not exist."""
+    if not path.exists():
+        return path
+    return next(
+        each for number in count(2) if not (each := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists()
+    )

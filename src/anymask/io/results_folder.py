@@ -1,0 +1,249 @@
+"""A folder of results that belongs to one image and one command: which of its files may be replaced.
+
+The JSON file of a result (`masks.json`, `detections.json`) states the hash of each file that was written with it. A new
+run on the same image replaces these files and removes those that it does not write itself, so that a folder never mixes
+two results. A file that anymask did not write, or that somebody has changed since, is never replaced or removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from anymask.errors import InputError
+from anymask.io.atomic import explained, publish, write_file
+from anymask.io.file_names import shorten_name
+
+JOURNAL = ".anymask.json"
+"""States the record while a command works in the folder, and after one that was killed."""
+
+INDEXES = ("masks.json", "detections.json")
+"""The JSON files, one of which has the record."""
+
+RESERVED = (*INDEXES, "overlay.png", "mask_*.png", "soft_*.png", "labels.png", "sa1b.json")
+"""Patterns of the files that commands write into a folder of results."""
+
+_KEY = "folder"
+_CHECKSUM = re.compile(r'("checksum": ")[0-9a-f]{64}(")')
+
+
+@dataclass(frozen=True)
+class FolderRecord:
+    """What a folder states about its results.
+
+    Attributes:
+        image: sha256 of the image, as in `masks.json`.
+        command: that wrote the files, such as "segment".
+        files: name → sha256; two while one file takes the place of another.
+    """
+
+    image: str
+    command: str = ""
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> FolderRecord | None:
+        """The record of a folder, None if it has none."""
+        if record := cls._of(_json_object(folder / JOURNAL)):
+            return record
+        for name in INDEXES:
+            content = _json_object(folder / name)
+            image = content.get("image")
+            if not isinstance(image, dict):
+                continue
+            own = content.get(_KEY)
+            key = image.get("sha256") or f"{image.get('path')} {image.get('width')}x{image.get('height')}"
+            record = cls._of({**own, "image": key}) if isinstance(own, dict) else None
+            if record is None:
+                return cls(str(key))
+            checksum = own.get("checksum") if isinstance(own, dict) else None
+            index = {name: [_sha256(folder / name)]} if checksum == _checksum(folder / name) else {}
+            return cls(record.image, record.command, {**record.files, **index})
+        return None
+
+    @classmethod
+    def _of(cls, content: Mapping[str, Any]) -> FolderRecord | None:
+        image, command, files = content.get("image"), content.get("command"), content.get("files")
+        if not (isinstance(image, str) and isinstance(command, str) and isinstance(files, dict)):
+            return None
+        return cls(image, command, {name: [each] if isinstance(each, str) else each for name, each in files.items()})
+
+    def owns(self, file: Path) -> bool:
+        """Whether a file is as anymask wrote it."""
+        return file.name in self.files and _sha256(file) in self.files[file.name]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"image": self.image, "command": self.command, "files": {k: list(v) for k, v in self.files.items()}}
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path, image: str, command: str) -> Iterator[Path]:
+    """A folder for a command's results of an image: the given one, or the first of `name-2` … that is free for them.
+
+    The folder is reserved at once, so that two commands at the same time do not share it, and left as it was if the
+    block fails before anything is written.
+
+    Args:
+        folder: the first choice; a name that no file system takes is shortened.
+        image: sha256 of the image.
+        command: such as "segment".
+    """
+    folder = folder.with_name(shorten_name(folder.name, 200))
+    for number in count(1):
+        choice = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with explained(choice):
+            reserved = _reserve(choice, image, command)
+        if reserved is None:
+            continue
+        try:
+            yield choice
+        finally:
+            if reserved:
+                _release(choice)
+        return
+
+
+def check_owner(folder: Path, image: str, names: Sequence[str] = (*INDEXES, "overlay.png")) -> None:
+    """Refuse a folder that has results of another image, or files that anymask did not write where it would.
+
+    Args:
+        folder: named by the user.
+        image: sha256 of the image.
+        names: of the files to write; if it is not known yet, those that are always written.
+
+    Raises:
+        InputError: names the folder and what is in the way.
+    """
+    with explained(folder):
+        record = FolderRecord.read(folder)
+        foreign = _foreign_files(folder, record, names)
+    if record is not None and record.image != image:
+        raise InputError(f"{folder} has the results of another image: give another --out, or --overwrite")
+    if foreign:
+        raise InputError(
+            f"{foreign[0]} was not written by anymask, or has been changed since: give another --out, or --overwrite"
+        )
+
+
+def publish_results(
+    stage: Path, names: Iterable[str], index: str, image: str, command: str, *, overwrite: bool = False
+) -> list[Path]:
+    """Move finished files from a temporary folder to the folder around it, and remove those of an earlier run.
+
+    Args:
+        stage: of `anymask.io.atomic.staged_folder`.
+        names: of the files, in this order; `index` is the last.
+        index: one of `INDEXES`; the record is written into it.
+        image: sha256 of the image that the files belong to.
+        command: that made them.
+        overwrite: also replace files of another image, and files that anymask did not write.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: see `check_owner`; nothing is moved.
+    """
+    folder, names = stage.parent, list(names)
+    if not overwrite:
+        check_owner(folder, image, names)
+    files = {name: _sha256(stage / name) for name in names if name != index}
+    _write_record(stage / index, {"command": command, "files": files})
+    earlier = FolderRecord.read(folder)
+    known = {name: list(hashes) for name, hashes in earlier.files.items()} if earlier is not None else {}
+    stale = [folder / name for name in known if name not in names]
+    stale = [file for file in stale if file.is_file() and earlier is not None and earlier.owns(file)]
+    for name in names:
+        known.setdefault(name, []).append(_sha256(stage / name))
+    # While files move, those of both runs are known, so that a kill leaves none that is not.
+    _write_journal(folder, FolderRecord(image, command, known))
+    try:
+        written = publish(stage, names)
+    except Exception:
+        if all((stage / name).exists() for name in names):  # nothing was moved
+            (folder / JOURNAL).unlink(missing_ok=True)
+        raise
+    for file in stale:
+        file.unlink(missing_ok=True)
+    (folder / JOURNAL).unlink(missing_ok=True)
+    return written
+
+
+def _write_record(index: Path, record: Mapping[str, Any]) -> None:
+    """Add the record to a JSON object, with a checksum of the file in which the checksum itself is zeros."""
+    content = index.read_text(encoding="utf-8").rstrip()
+    own = json.dumps({**record, "checksum": "0" * 64}, ensure_ascii=False)
+    text = f'{content.removesuffix("}").rstrip()},\n "{_KEY}": {own}\n}}\n'
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    index.write_text(_CHECKSUM.sub(rf"\g<1>{checksum}\g<2>", text), encoding="utf-8", newline="")
+
+
+def _checksum(index: Path) -> str:
+    try:
+        text = index.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return hashlib.sha256(_CHECKSUM.sub(rf"\g<1>{'0' * 64}\g<2>", text).encode()).hexdigest()
+
+
+def _write_journal(folder: Path, record: FolderRecord) -> None:
+    write_file(folder / JOURNAL, (json.dumps(record.as_dict()) + "\n").encode())
+
+
+def _reserve(folder: Path, image: str, command: str) -> bool | None:
+    """Reserve a folder: True if it had no owner, False if it had this one already, None if it is not free."""
+    record = FolderRecord.read(folder)
+    if record is not None:
+        same = (record.image, record.command) == (image, command)
+        return False if same and not _foreign_files(folder, record) else None
+    if folder.exists() and (not folder.is_dir() or _foreign_files(folder, None)):
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (folder / JOURNAL).open("x", encoding="utf-8") as file:
+            json.dump(FolderRecord(image, command).as_dict(), file)
+    except FileExistsError:
+        return None
+    return True
+
+
+def _release(folder: Path) -> None:
+    """Undo a reservation that led to nothing."""
+    record = FolderRecord.read(folder)
+    if record is not None and not record.files:
+        (folder / JOURNAL).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            folder.parent.rmdir()
+
+
+def _foreign_files(folder: Path, record: FolderRecord | None, patterns: Sequence[str] = RESERVED) -> list[Path]:
+    """Files whose names match a pattern, and that anymask did not write or that have been changed since."""
+    if not folder.is_dir():
+        return []
+    files = [file for file in sorted(folder.iterdir()) if any(fnmatch(file.name, pattern) for pattern in patterns)]
+    return [file for file in files if record is None or not record.owns(file)]
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
