@@ -56,27 +56,38 @@ def test_a_lone_click_and_excluded_clicks_alone_stay_what_they_are(citrus: Encod
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"points": [LEFT], "box": LEFT_BOX},
         {"boxes": [LEFT_BOX]},
         {"points": [LEFT], "mask_input": np.zeros((1, 256, 256), np.float32)},
     ],
 )
-def test_grouping_is_for_plain_points(citrus: EncodedImage, asked: dict[str, object]) -> None:
+def test_grouping_is_for_plain_points(citrus: EncodedImage, arguments: dict[str, object]) -> None:
     with pytest.raises(PromptError, match="objects='auto' takes points and labels only"):
-        citrus.segment(**asked, objects="auto")
+        citrus.segment(**arguments, objects="auto")
     with pytest.raises(PromptError, match="objects must be one of one, per_point, auto, not 'both'"):
         citrus.segment(points=[LEFT], objects="both")  # type: ignore[arg-type]
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    photo = str(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
-    asked = ["segment", photo, "--objects", "auto", "--point", "410,470", "--point", "1050,450", "--out", str(tmp_path)]
-    assert main(asked) == 0
+    image = str(Path(__file__).parents[2] / "examples" / "photos" / "citrus.jpg")
+    arguments = [
+        "segment",
+        image,
+        "--objects",
+        "auto",
+        "--point",
+        "410,470",
+        "--point",
+        "1050,450",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(arguments) == 0
     assert [(tmp_path / f"mask_00{i}.png").exists() for i in range(3)] == [True, True, False]
     capsys.readouterr()
-    assert main([*asked, "--box", "1,1,99,99"]) == 2
+    assert main([*arguments, "--box", "1,1,99,99"]) == 2
     assert "--objects auto" in capsys.readouterr().err
 
 

@@ -23,17 +23,17 @@ def disc(x, y, radius, height=10.0):
     return np.where((columns - x) ** 2 + (rows - y) ** 2 <= radius**2, height, -height).astype(np.float32)
 
 
-@example((0, 0, 6, 1.0), [], (0, 0), 0, 30, 30)  # a pixel of the photo takes up eight cells
+@example((0, 0, 6, 1.0), [], (0, 0), 0, 30, 30)  # a pixel of the image takes up eight cells
 @given(discs, st.lists(discs, max_size=4), places, st.integers(0, 1), st.integers(30, 900), st.integers(30, 900))
-def test_a_click_is_always_satisfied_and_only_adds_or_only_removes(first, answers, place, label, width, height):
+def test_a_click_is_always_satisfied_and_only_adds_or_only_removes(first, masks, place, label, width, height):
     frame, before = ResizeLongestSide(width, height), disc(*first)
     point = (np.add(place, 0.5) / 256 * [width, height]).tolist()
     prompt = Prompt(points=[point], labels=[label], mask_input=before)
-    others = np.stack([before, *(disc(*answer) for answer in answers)])
+    others = np.stack([before, *(disc(*mask) for mask in masks)])
     after = enforce_last_click(frame, before, others, prompt)
     assert follows_last_click(frame, after, prompt)
-    kept = before > 0 if label else before <= 0
-    assert np.array_equal((after > 0)[kept], (before > 0)[kept])
+    unchanged = before > 0 if label else before <= 0
+    assert np.array_equal((after > 0)[unchanged], (before > 0)[unchanged])
 
 
 def test_a_corrective_click_takes_the_part_around_it_from_the_mask_that_changes_least():
@@ -55,17 +55,17 @@ def test_where_others_would_change_too_much_only_a_spot_is_changed():
 
 
 @given(st.lists(discs, min_size=8, max_size=8), places, places, st.integers(0, 1), st.booleans())
-def test_a_corrective_click_is_satisfied_with_and_without_flip_tta(answers, first, place, label, with_mirror):
-    logits = np.stack([disc(*each) for each in answers])
+def test_a_corrective_click_is_satisfied_with_and_without_flip_tta(masks, first, place, label, with_mirror):
+    logits = np.stack([disc(*each) for each in masks])
     parts = {"own": logits[:4], "mirror": logits[4:]}
 
     def fake(name):
         return lambda prompts: (np.stack([parts[name]] * len(prompts)), np.full((len(prompts), 4), 0.9, np.float32))
 
     prompt = Prompt(points=[np.add(first, 0.5), np.add(place, 0.5)], labels=[1, label], mask_input=disc(128, 128, 50))
-    (answer,) = segment_prompts(fake("own"), FRAME, [prompt], "object", fake("mirror") if with_mirror else None)
-    assert follows_last_click(FRAME, answer.logits, prompt)
-    assert answer.mirrored == with_mirror
+    (mask,) = segment_prompts(fake("own"), FRAME, [prompt], "object", fake("mirror") if with_mirror else None)
+    assert follows_last_click(FRAME, mask.logits, prompt)
+    assert mask.mirrored == with_mirror
     seen = corrective_rank_features(FRAME, logits, np.ones(8, np.float32), prompt)
     assert seen.shape == (8, len(CORRECTIVE_FEATURES))
     assert np.isfinite(corrective_rank_scores(seen)).all()
@@ -107,6 +107,6 @@ def test_clicks_that_leave_little_of_the_earlier_mask_get_the_much_smaller_mask(
 def test_clicks_that_mean_the_spoon_alone_end_with_the_spoon(coffee):
     saucer = coffee.segment(points=[SAUCER])[0]
     points, labels = [SPOON, SAUCER, CUP, TABLE], [1, 0, 0, 0]
-    answer = coffee.segment(points=points, labels=labels, previous=saucer)[0]
-    assert answer.follows_prompt
-    assert answer.area < 0.3 * saucer.area
+    mask = coffee.segment(points=points, labels=labels, previous=saucer)[0]
+    assert mask.follows_prompt
+    assert mask.area < 0.3 * saucer.area

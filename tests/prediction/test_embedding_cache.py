@@ -21,7 +21,7 @@ def test_what_was_put_is_got_bit_for_bit(tmp_path):
 
 
 def test_every_part_of_the_key_counts(tmp_path):
-    """T9: what was kept for one picture taken for the answer to another.
+    """T9: an embedding stored for one image returned for another.
 
     https://github.com/vietanhdev/anylabeling/issues/154
     """

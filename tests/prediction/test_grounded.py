@@ -33,9 +33,9 @@ def pipeline(segmenter: Segmenter) -> GroundedSegmenter:
     return GroundedSegmenter(segmenter, "coco-ssd")
 
 
-# Points inside the thing and points of what lies beside it, looked at in the pictures.
+# Points inside the thing and points of what lies beside it, looked at in the images.
 @pytest.mark.parametrize(
-    ("photo", "words", "label", "inside", "outside"),
+    ("name", "text", "label", "inside", "outside"),
     [
         ("chelsea", "cat", "cat", [(220, 150), (140, 120), (300, 40)], [(430, 60), (10, 20)]),
         ("astronaut", "person", "person", [(225, 100), (150, 300), (90, 420)], [(390, 120), (440, 400), (30, 100)]),
@@ -45,10 +45,10 @@ def pipeline(segmenter: Segmenter) -> GroundedSegmenter:
     ],
 )
 def test_the_named_object_is_cut_out(
-    pipeline: GroundedSegmenter, photo: str, words: str, label: str, inside: list[Any], outside: list[Any]
+    pipeline: GroundedSegmenter, name: str, text: str, label: str, inside: list[Any], outside: list[Any]
 ) -> None:
-    picture = getattr(skimage.data, photo)()
-    (mask,) = pipeline(picture[0] if isinstance(picture, tuple) else picture, words)
+    image = getattr(skimage.data, name)()
+    (mask,) = pipeline(image[0] if isinstance(image, tuple) else image, text)
     assert mask.label == label
     assert all(mask.array[y, x] for x, y in inside)
     assert not any(mask.array[y, x] for x, y in outside)
@@ -61,10 +61,10 @@ def test_the_named_object_is_cut_out(
 
 @pytest.fixture(scope="module")
 def dogs() -> Path:
-    photo = Path(__file__).parents[3] / "shared" / "photos" / "dogs.jpg"
-    if not photo.is_file():
-        pytest.skip(f"NO PHOTOGRAPH {photo}: both dogs by name are not tested here")
-    return photo
+    path = Path(__file__).parents[3] / "shared" / "photos" / "dogs.jpg"
+    if not path.is_file():
+        pytest.skip(f"NO PHOTOGRAPH {path}: both dogs by path are not tested here")
+    return path
 
 
 def test_one_word_selects_both_dogs(pipeline: GroundedSegmenter, dogs: Path) -> None:
@@ -101,12 +101,12 @@ def test_text_gives_the_masks_of_its_boxes(coffee: EncodedImage) -> None:
 
 def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_path: Path) -> None:
     encoded = segmenter.encode(coffee_path)
-    asked = []
+    batch_sizes = []
     decode = encoded.decode
-    encoded.decode = lambda prompts: asked.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
+    encoded.decode = lambda prompts: batch_sizes.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
     rows = [("thing", 0.9 - i / 100, (40 * i, 30 * i, 40 * i + 60, 30 * i + 60)) for i in range(10)]
     encoded.segment_text("thing", detector=FakeDetector(rows))
-    assert asked == [10]
+    assert batch_sizes == [10]
 
 
 def test_a_result_without_masks_is_written_by_every_format(pipeline: GroundedSegmenter, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_result_without_masks_is_written_by_every_format(pipeline: GroundedSeg
 def test_an_image_without_detections_is_not_encoded(segmenter: Segmenter, coffee_path: Path) -> None:
     class Blind(Segmenter):
         def encode(self, *arguments: Any, **options: Any) -> EncodedImage:
-            raise AssertionError("encoded a picture without anything in it")
+            raise AssertionError("encoded an image without detections")
 
     blind = Blind.__new__(Blind)
     blind.__dict__.update(segmenter.__dict__)
@@ -139,8 +139,8 @@ def test_two_boxes_of_one_object_give_one_mask(segmenter: Segmenter, coffee: Enc
     assert iou(masks[0], masks[1]) > 0.8
     result = coffee.segment_text("cup, mug", detector=detector)
     assert [(mask.label, mask.prompt_index) for mask in result] == [("cup", 0)]
-    kept = GroundedSegmenter(segmenter, detector, mask_nms_thresh=1).segment(coffee, "cup, mug")
-    assert [(mask.label, mask.prompt_index) for mask in kept] == [("cup", 0), ("mug", 1)]
+    separate = GroundedSegmenter(segmenter, detector, mask_nms_thresh=1).segment(coffee, "cup, mug")
+    assert [(mask.label, mask.prompt_index) for mask in separate] == [("cup", 0), ("mug", 1)]
 
 
 def test_different_objects_in_one_box_stay_separate(coffee: EncodedImage) -> None:
@@ -177,18 +177,18 @@ def test_results_of_many_images_come_in_order(
 ) -> None:
     monkeypatch.setattr("anymask.prediction.grounded._BATCH", 2)
 
-    def photos() -> Iterator[Path]:
+    def images() -> Iterator[Path]:
         yield from (coffee_path, chelsea_path, coffee_path)
 
-    results = list(pipeline.many(photos(), "cat, cup"))
+    results = list(pipeline.many(images(), "cat, cup"))
     assert [[mask.label for mask in result] for result in results] == [["cup"], ["cat"], ["cup"]]
     assert iou(results[0][0], results[2][0]) > 0.999
 
 
 def test_threads_share_a_pipeline(pipeline: GroundedSegmenter, coffee_path: Path, chelsea_path: Path) -> None:
-    photos = [coffee_path, chelsea_path] * 2
+    images = [coffee_path, chelsea_path] * 2
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda photo: pipeline(photo, "cat, cup"), photos))
+        results = list(pool.map(lambda path: pipeline(path, "cat, cup"), images))
     assert [result[0].label for result in results] == ["cup", "cat"] * 2
     assert iou(results[0][0], results[2][0]) == iou(results[1][0], results[3][0]) == 1
 
@@ -198,11 +198,11 @@ def test_a_rotated_phone_image_gives_the_rotated_mask(
 ) -> None:
     import PIL.Image
 
-    with PIL.Image.open(coffee_path) as photo:
+    with PIL.Image.open(coffee_path) as original:
         exif = PIL.Image.Exif()
         exif[0x0112] = 6
-        photo.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
-        upright = open_image(photo.convert("RGB"))
+        original.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+        upright = open_image(original.convert("RGB"))
     (turned,), (straight,) = pipeline(tmp_path / "turned.png", "cup"), pipeline(upright, "cup")
     assert turned.size == straight.size == (600, 400)
     assert iou(turned, straight) > 0.98
@@ -229,7 +229,7 @@ def test_a_detector_of_phrases_cannot_search_for_crops(pipeline: GroundedSegment
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("arguments", "reason"),
     [
         ({"text": ""}, "text is ''"),
         ({"text": ["cup", " "]}, "a phrase is empty"),
@@ -239,9 +239,9 @@ def test_a_detector_of_phrases_cannot_search_for_crops(pipeline: GroundedSegment
         ({"text": "cup", "select": "best"}, "select must be one of"),
     ],
 )
-def test_a_bad_text_prompt_is_refused_in_one_line(coffee: EncodedImage, asked: dict[str, Any], reason: str) -> None:
+def test_a_bad_text_prompt_is_refused_in_one_line(coffee: EncodedImage, arguments: dict[str, Any], reason: str) -> None:
     with pytest.raises(PromptError) as refusal:
-        coffee.segment_text(**{"detector": "coco-ssd", **asked})
+        coffee.segment_text(**{"detector": "coco-ssd", **arguments})
     assert reason in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
 

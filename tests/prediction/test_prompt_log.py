@@ -32,12 +32,12 @@ def test_a_second_click_builds_on_the_first(coffee: EncodedImage) -> None:
 
 
 def test_a_chosen_candidate_is_that_candidate_and_feeds_the_next_click(coffee: EncodedImage) -> None:
-    answers = coffee.predict(points=[(110, 300)])
+    candidates = coffee.predict(points=[(110, 300)])
     for place in range(3):
         mask = follow(coffee, [{**SAUCER, "candidate": place + 1}])
-        assert (mask.array == answers.masks[place]).all()
-        assert mask.score == pytest.approx(float(answers.scores[place]))
-    fed = coffee.predict(points=[(110, 300), (470, 210)], labels=[1, 0], mask_input=answers.logits[2:3])
+        assert (mask.array == candidates.masks[place]).all()
+        assert mask.score == pytest.approx(float(candidates.scores[place]))
+    fed = coffee.predict(points=[(110, 300), (470, 210)], labels=[1, 0], mask_input=candidates.logits[2:3])
     chained = follow(coffee, [{**SAUCER, "candidate": 3}, {**SPOON, "candidate": 1}])
     assert (chained.array == fed.masks[0]).all()
 
@@ -133,8 +133,8 @@ def test_the_command_line_follows_steps(coffee: EncodedImage, coffee_path: Path,
     steps = [SAUCER, SPOON, {"brush": [[5, 5]], "size": 9}]
     command = ["segment", str(coffee_path), "--prompt-log", json.dumps(steps), "--precision", "f32", "--threads", "2"]
     assert main([*command, "--out", str(tmp_path), "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["masks"][0]["rle"] == follow(coffee, steps).rle
+    output = json.loads(capsys.readouterr().out)
+    assert output["masks"][0]["rle"] == follow(coffee, steps).rle
     assert main([*command, "--out", str(tmp_path)]) == 0
     assert "no score" in capsys.readouterr().out
 

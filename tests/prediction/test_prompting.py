@@ -1,4 +1,4 @@
-"""Which object a click means: on real photographs, and on made-up answers."""
+"""Which object a click means: on real images, and on synthetic masks."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_a_click_that_contradicts_the_mask_changes_it(coffee):
 
 
 def test_what_is_excluded_takes_the_rest_of_its_object_with_it(coffee):
-    """Each answer to the click on the saucer that is larger than it holds the cup, with at most a hole at the point."""
+    """Each mask of the click on the saucer that is larger than it holds the cup, with at most a hole at the point."""
     cup = coffee.segment(box=CUP_BOX)[0]
     saucer = coffee.segment(points=[(120, 230), (290, 100)], labels=[1, 0])[0]
     assert saucer.follows_prompt
@@ -127,7 +127,7 @@ def test_a_mask_of_lower_rank_is_chosen_if_the_better_one_breaks_a_constraint():
     st.floats(0, 0.999),
 )
 def test_rank_features_are_finite_for_any_masks_and_any_image(discs, width, height, across, down):
-    """Empty answers, full ones, clicks outside them and photos of any shape weigh something, never nothing."""
+    """Empty masks, full ones, clicks outside them and images of any shape have finite features."""
     logits = np.stack([disc(*each) for each in discs])
     points = np.array([[across * width, down * height]])
     first = np.stack([disc(128, 128, radius) for radius in (10, 0, 60, 300)])

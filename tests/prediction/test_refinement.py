@@ -14,7 +14,7 @@ from anymask.structures.transforms import ResizeLongestSide, warp_logits
 
 
 def blob(frame, x, y, radius):
-    """Logits that fall off from (x, y), in pixels of the photo."""
+    """Logits that fall off from (x, y), in pixels of the image."""
     scale = frame.resized[0] / frame.width / 4
     rows, columns = np.mgrid[:256, :256] + 0.5
     return (radius * scale - np.hypot(columns - x * scale, rows - y * scale)).astype(np.float32)

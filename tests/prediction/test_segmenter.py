@@ -1,4 +1,4 @@
-"""From a photo and a prompt to a mask, with the real weights. `tests/reference` compares with the official code."""
+"""From an image and a prompt to a mask, with the real weights. `tests/reference` compares with the official code."""
 
 import io
 import subprocess
@@ -17,7 +17,7 @@ CUP, SPOON, TABLE = (290, 215), (362, 285), (60, 60)
 CUP_BOX, SPOON_BOX = [170, 14, 412, 264], [315, 65, 430, 330]
 
 
-def photo_of_size(path, size):
+def image_of_size(path, size):
     return np.asarray(PIL.Image.open(path).convert("RGB").resize(size))
 
 
@@ -92,11 +92,11 @@ class TestBatches:
 class TestFrames:
     @pytest.mark.parametrize(("size", "click"), [((1920, 1200), (960, 690)), ((333, 1999), (166, 1150))])
     def test_a_click_lies_in_its_mask_whatever_the_shape_of_the_image(self, segmenter, coffee_path, size, click):
-        """T4: clicks scaled by another rule than the picture.
+        """T4: clicks scaled by another rule than the image.
 
         https://github.com/cvat-ai/cvat/issues/8610
         """
-        encoded = segmenter.encode(photo_of_size(coffee_path, size))
+        encoded = segmenter.encode(image_of_size(coffee_path, size))
         mask = encoded.segment(points=[click])[0]
         assert mask.array.shape == (size[1], size[0])
         assert mask.array[click[1], click[0]]
@@ -104,7 +104,7 @@ class TestFrames:
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_a_rotated_phone_image_gives_the_same_mask(self, segmenter, coffee, coffee_path, orientation):
-        """T5, T6: the same displayed picture, stored in any of the eight ways, answers alike.
+        """T5, T6: the same displayed image, stored in any of the eight ways, gives the same mask.
 
         https://github.com/CVHub520/X-AnyLabeling/issues/447
         """
@@ -193,7 +193,7 @@ class TestSegment:
         assert iou(again, saucer) > 0.9
 
     @pytest.mark.parametrize(
-        ("asked", "words"),
+        ("arguments", "message"),
         [
             ({}, "point"),
             ({"points": [(700, 10)]}, "700"),
@@ -204,27 +204,27 @@ class TestSegment:
             ({"points": [CUP], "select": "best"}, "best"),
         ],
     )
-    def test_a_prompt_that_cannot_be_right_is_one_clear_line(self, coffee, asked, words):
+    def test_a_prompt_that_cannot_be_right_is_one_clear_line(self, coffee, arguments, message):
         with pytest.raises(anymask.PromptError) as raised:
-            coffee.segment(**asked)
-        assert words in str(raised.value)
+            coffee.segment(**arguments)
+        assert message in str(raised.value)
         assert "\n" not in str(raised.value)
 
 
 class TestState:
     def test_ten_threads_get_what_one_thread_gets(self, encoding_segmenter, coffee_path):
-        """Complaint 25: a predictor that remembers its picture answers about another one's."""
-        pictures = [np.roll(photo_of_size(coffee_path, (300, 200)), 60 * i, axis=1) for i in range(3)]
+        """Complaint 25: a predictor that remembers its image returns masks of another one."""
+        images = [np.roll(image_of_size(coffee_path, (300, 200)), 60 * i, axis=1) for i in range(3)]
         points = [(60 * i + 20, 100) for i in range(3)]
-        encoded_images = [encoding_segmenter.encode(picture) for picture in pictures]
+        encoded_images = [encoding_segmenter.encode(pixels) for pixels in images]
         alone = [encoded.predict(points=[p]) for encoded, p in zip(encoded_images, points, strict=True)]
 
-        def answer(i):
-            encoded = encoding_segmenter.encode(pictures[i]) if i < 3 else encoded_images[i % 3]
+        def predict(i):
+            encoded = encoding_segmenter.encode(images[i]) if i < 3 else encoded_images[i % 3]
             return encoded.predict(points=[points[i % 3]])
 
         with ThreadPoolExecutor(10) as pool:
-            for i, candidates in enumerate(pool.map(answer, range(20))):
+            for i, candidates in enumerate(pool.map(predict, range(20))):
                 assert np.array_equal(candidates.masks, alone[i % 3].masks)
 
     def test_the_arrays_of_an_encoded_image_are_read_only(self, coffee):
@@ -248,7 +248,7 @@ class TestState:
         assert np.array_equal(first.segment(points=[CUP])[0].array, second.segment(points=[CUP])[0].array)
 
     def test_an_image_with_one_pixel_changed_has_its_own_embedding_in_the_store(self, coffee_path):
-        pixels = photo_of_size(coffee_path, (600, 400))
+        pixels = image_of_size(coffee_path, (600, 400))
         assert anymask.open_image(pixels).pixel_hash != anymask.open_image(np.roll(pixels, 1, axis=0)).pixel_hash
         assert anymask.open_image(pixels).pixel_hash != anymask.open_image(pixels.reshape(600, 400, 3)).pixel_hash
 

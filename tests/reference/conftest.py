@@ -17,7 +17,7 @@ from tests.support.example_images import read_pixels
 from tests.support.model_files import encoder_and_decoder
 
 Predictors = Callable[[Path], Any]
-Scenes = Callable[[Path, str, str], Any]
+Encoder = Callable[[Path, str, str], Any]
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +36,15 @@ def official(official_model: Any) -> Predictors:
     """Image → official `SamPredictor` that has encoded it; each image is encoded once."""
     from tests.reference.official import official_predictor
 
-    return cache(lambda photo: official_predictor(official_model, read_pixels(photo)))
+    return cache(lambda image: official_predictor(official_model, read_pixels(image)))
 
 
 @pytest.fixture(scope="session")
-def encoded_images() -> Scenes:
+def encoded_images() -> Encoder:
     """(image, engine, precision) → this library's encoded, encoded now and not taken from a store."""
 
     @cache
     def segmenter(engine: str, precision: str) -> Any:
         return anymask.load("mobile-sam", engine=engine, precision=precision, threads=2, store=False)
 
-    return cache(lambda photo, engine, precision: segmenter(engine, precision).encode(read_pixels(photo)))
+    return cache(lambda image, engine, precision: segmenter(engine, precision).encode(read_pixels(image)))

@@ -165,7 +165,7 @@ BOUNDS_HEADING = (
 
 
 @dataclass
-class _Seen:
+class _Measured:
     """What was compared so far for one kind of prompt."""
 
     stable: list[float] = field(default_factory=list)
@@ -212,13 +212,13 @@ def compare(run: tuple[str, str, str], pairs: Iterable[tuple[Any, np.ndarray, Pa
         run: model, engine, precision.
         pairs: for each image this library's encoded, the official embedding, and `official_passes`.
     """
-    seen: defaultdict[str, _Seen] = defaultdict(_Seen)
+    measured: defaultdict[str, _Measured] = defaultdict(_Measured)
     cosines = []
     for encoded, embedding, passes in pairs:
         cosines.append(cosine(encoded.embedding, embedding))
-        for kind, arguments, answer in passes:
-            seen[kind].add(encoded.predict(**arguments), *answer)
-    return [seen[kind].row(run, kind, min(cosines)) for kind in KINDS]
+        for kind, arguments, official_result in passes:
+            measured[kind].add(encoded.predict(**arguments), *official_result)
+    return [measured[kind].row(run, kind, min(cosines)) for kind in KINDS]
 
 
 def read_table(path: Path = TABLE) -> list[Row]:

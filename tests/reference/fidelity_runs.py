@@ -21,16 +21,16 @@ def measure(run: tuple[str, str, str]) -> list[Row]:
     """
     model, engine, precision = run
     segmenter = anymask.load(model, engine=engine, precision=precision, threads=2, device="cpu", store=False)
-    return compare(run, ((segmenter.encode(pixels), *answer) for pixels, *answer in _official_answers()))
+    return compare(run, ((segmenter.encode(pixels), *result) for pixels, *result in _official_results()))
 
 
 @cache
-def _official_answers() -> list[tuple[np.ndarray, np.ndarray, Passes]]:
+def _official_results() -> list[tuple[np.ndarray, np.ndarray, Passes]]:
     """Pixels, embedding and answers of each image."""
     model = load_official_model(*encoder_and_decoder())
-    answers = []
+    results = []
     for name, things in THINGS.items():
         pixels = read_pixels(EXAMPLES / f"{name}.jpg")
         predictor = official_predictor(model, pixels)
-        answers.append((pixels, predictor.get_image_embedding().numpy(), official_passes(predictor, things)))
-    return answers
+        results.append((pixels, predictor.get_image_embedding().numpy(), official_passes(predictor, things)))
+    return results

@@ -60,18 +60,18 @@ def random_fastsam(pixels: np.ndarray, seed: int = 0) -> Any:
     model = SegmentationModel("yolov8s-seg.yaml", nc=1, verbose=False)
     model.names = {0: "object"}
     height, width = (side // 32 * 32 for side in pixels.shape[:2])
-    picture = torch.from_numpy(pixels[:height, :width].transpose(2, 0, 1)[None] / np.float32(255))
+    image = torch.from_numpy(pixels[:height, :width].transpose(2, 0, 1)[None] / np.float32(255))
     norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:
             norm.momentum = 1.0
-        model.train()(picture)
+        model.train()(image)
         head = model.eval().model[-1]
         for branch in head.cv2:
             branch[-1].weight *= 6
         for branch in head.cv3:
             branch[-1].weight *= 2
-        confidence = model(picture)[0][0][0, 4]
+        confidence = model(image)[0][0][0, 4]
         raised = -torch.logit(confidence).quantile(1 - SURE_SHARE)
         for branch in head.cv3:
             branch[-1].bias += raised

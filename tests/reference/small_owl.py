@@ -150,7 +150,7 @@ def _Outputs(model: Any, names: list[str]) -> Any:
             self.model = model
 
         def forward(self, input_ids: Any, pixel_values: Any, attention_mask: Any) -> tuple[Any, ...]:
-            answer = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
-            return tuple(getattr(answer, name) for name in names)
+            output = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask)
+            return tuple(getattr(output, name) for name in names)
 
     return Outputs()

@@ -74,8 +74,8 @@ def inpainter(model):
     return load_inpainter("diffusers", str(model), prompt="a cat", steps=2, seed=7, device="cpu", threads=2)
 
 
-def spoon(photo):
-    mask = np.zeros(photo.pixels.shape[:2], bool)
+def spoon(image):
+    mask = np.zeros(image.pixels.shape[:2], bool)
     mask[230:270, 330:380] = True
     return mask
 
@@ -87,12 +87,12 @@ def test_the_pipeline_says_what_sizes_it_takes(inpainter):
 
 
 def test_no_byte_changes_outside_and_the_hole_is_painted(inpainter, coffee_path):
-    photo = open_image(coffee_path)
-    mask = spoon(photo)
-    done = inpaint(photo, mask, inpainter)
-    weights = done.hole.inside((0, 0, *photo.size))
-    assert np.array_equal(done.pixels[weights == 0], photo.pixels[weights == 0])
-    assert (done.pixels[mask] != photo.pixels[mask]).any(axis=1).mean() > 0.9
+    image = open_image(coffee_path)
+    mask = spoon(image)
+    done = inpaint(image, mask, inpainter)
+    weights = done.hole.inside((0, 0, *image.size))
+    assert np.array_equal(done.pixels[weights == 0], image.pixels[weights == 0])
+    assert (done.pixels[mask] != image.pixels[mask]).any(axis=1).mean() > 0.9
     assert all(crop.size[0] % 64 == crop.size[1] % 64 == 0 for crop in done.crops)
 
 
@@ -100,8 +100,8 @@ def test_the_result_is_that_of_the_pipeline(inpainter, model, coffee_path):
     """The same crop and mask given to diffusers directly give the same image."""
     import torch
 
-    photo = open_image(coffee_path)
-    crop = np.ascontiguousarray(photo.pixels[128:256, 256:448])
+    image = open_image(coffee_path)
+    crop = np.ascontiguousarray(image.pixels[128:256, 256:448])
     hole = np.zeros(crop.shape[:2], bool)
     hole[40:80, 50:120] = True
     direct = diffusers.StableDiffusionInpaintPipeline.from_pretrained(model, safety_checker=None)
@@ -121,12 +121,12 @@ def test_the_result_is_that_of_the_pipeline(inpainter, model, coffee_path):
 
 
 def test_a_seed_repeats_the_result_and_the_prompt_matters(model, coffee_path):
-    photo = open_image(coffee_path)
-    mask = spoon(photo)
-    asked = {"model": str(model), "steps": 2, "device": "cpu", "threads": 2}
-    first = inpaint(photo, mask, "diffusers", prompt="a cat", seed=3, **asked).pixels
-    again = inpaint(photo, mask, "diffusers", prompt="a cat", seed=3, **asked).pixels
-    other = inpaint(photo, mask, "diffusers", prompt="dogs dogs dogs", seed=3, **asked).pixels
+    image = open_image(coffee_path)
+    mask = spoon(image)
+    options = {"model": str(model), "steps": 2, "device": "cpu", "threads": 2}
+    first = inpaint(image, mask, "diffusers", prompt="a cat", seed=3, **options).pixels
+    again = inpaint(image, mask, "diffusers", prompt="a cat", seed=3, **options).pixels
+    other = inpaint(image, mask, "diffusers", prompt="dogs dogs dogs", seed=3, **options).pixels
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -154,13 +154,13 @@ def test_what_is_no_inpainting_model_is_refused(tmp_path):
 
 
 def test_an_image_withheld_by_the_safety_checker_is_an_error(inpainter, monkeypatch):
-    class Answer:
+    class Output:
         images = (PIL.Image.new("RGB", (64, 64)),)
         nsfw_content_detected = (True,)
 
     class FakePipeline:
         def __call__(self, **_):
-            return Answer()
+            return Output()
 
     monkeypatch.setattr(inpainter, "_pipeline", FakePipeline())
     with pytest.raises(AnymaskError, match="withheld"):

@@ -15,16 +15,16 @@ from tests.support.example_images import all_image_paths
 
 pytestmark = pytest.mark.reference
 
-PHOTOS = [pytest.param(photo, id=photo.stem) for photo in all_image_paths()]
+IMAGES = [pytest.param(image, id=image.stem) for image in all_image_paths()]
 CLEARLY_BEST = 4e-3
 """Where the two best official scores lie closer, either may be the best once they may differ by 1e-3 each."""
 
 
 @pytest.mark.parametrize("count", [1, 2, 17, 64])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("photo", PHOTOS[:1])
-def test_batch_of_points(encoded_images: Any, official: Any, photo: Path, engine: str, count: int) -> None:
-    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+@pytest.mark.parametrize("image", IMAGES[:1])
+def test_batch_of_points(encoded_images: Any, official: Any, image: Path, engine: str, count: int) -> None:
+    encoded, predictor = encoded_images(image, engine, "f32"), official(image)
     points = _inside(encoded.size, count)
     masks = encoded.segment(points=points, objects="per_point", select="score", refine="off")
     assert len(masks) == count
@@ -34,9 +34,9 @@ def test_batch_of_points(encoded_images: Any, official: Any, photo: Path, engine
 
 @pytest.mark.parametrize("count", [1, 10])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("photo", PHOTOS[:1])
-def test_batch_of_boxes(encoded_images: Any, official: Any, photo: Path, engine: str, count: int) -> None:
-    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+@pytest.mark.parametrize("image", IMAGES[:1])
+def test_batch_of_boxes(encoded_images: Any, official: Any, image: Path, engine: str, count: int) -> None:
+    encoded, predictor = encoded_images(image, engine, "f32"), official(image)
     low = _inside(encoded.size, count) * 0.6
     boxes = np.round(np.concatenate([low, low + 0.3 * np.array(encoded.size)], axis=1))
     masks = encoded.segment(boxes=boxes, select="score", refine="off")
@@ -46,11 +46,11 @@ def test_batch_of_boxes(encoded_images: Any, official: Any, photo: Path, engine:
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("photo", PHOTOS[:1])
+@pytest.mark.parametrize("image", IMAGES[:1])
 def test_batch_of_objects_with_different_numbers_of_points(
-    encoded_images: Any, official: Any, photo: Path, engine: str
+    encoded_images: Any, official: Any, image: Path, engine: str
 ) -> None:
-    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+    encoded, predictor = encoded_images(image, engine, "f32"), official(image)
     points = np.split(_inside(encoded.size, 15), [1, 3, 6, 10])
     labels = [np.array(row) for row in ([1], [1, 0], [1, 1, 0], [1, 0, 1, 1], [0, 1, 1, 0, 1])]
     masks = encoded.segment(

@@ -30,29 +30,29 @@ RUNS = (
     pytest.param("onnxruntime", "f32", F32, id="onnxruntime-f32"),
     pytest.param("openvino", "bf16", BF16, id="openvino-bf16"),
 )
-PHOTOS = [pytest.param(photo, id=photo.stem) for photo in all_image_paths()]
+IMAGES = [pytest.param(image, id=image.stem) for image in all_image_paths()]
 
 
-def _questions() -> list[Any]:
+def _image_prompts() -> list[Any]:
     """Every prompt on the example images, every third on the others, whose full-size masks take long."""
     examples = example_image_paths()
     return [
-        pytest.param(photo, prompt, id=f"{photo.stem}-{prompt.name}")
-        for photo in all_image_paths()
-        for prompt in (PROMPTS if photo in examples else PROMPTS[::3])
+        pytest.param(image, prompt, id=f"{image.stem}-{prompt.name}")
+        for image in all_image_paths()
+        for prompt in (PROMPTS if image in examples else PROMPTS[::3])
     ]
 
 
 @pytest.fixture
-def pair(encoded_images: Any, official: Any, photo: Path, engine: str, precision: str) -> tuple[Any, Any]:
+def pair(encoded_images: Any, official: Any, image: Path, engine: str, precision: str) -> tuple[Any, Any]:
     """This library's encoded and the official predictor, on the same image."""
     try:
-        return encoded_images(photo, engine, precision), official(photo)
+        return encoded_images(image, engine, precision), official(image)
     except EngineError as error:
         pytest.skip(f"{engine} cannot run in {precision} on this machine: {error}")
 
 
-@pytest.mark.parametrize("photo", PHOTOS)
+@pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize(("engine", "precision", "bounds"), RUNS)
 def test_embedding(pair: tuple[Any, Any], bounds: Bounds) -> None:
     encoded, predictor = pair
@@ -61,7 +61,7 @@ def test_embedding(pair: tuple[Any, Any], bounds: Bounds) -> None:
 
 # The engines vary fastest, so that one set of official answers in the cache below serves all of them.
 @pytest.mark.parametrize(("engine", "precision", "bounds"), RUNS)
-@pytest.mark.parametrize(("photo", "prompt"), _questions())
+@pytest.mark.parametrize(("image", "prompt"), _image_prompts())
 def test_candidates_and_their_refinement(pair: tuple[Any, Any], bounds: Bounds, prompt: RelativePrompt) -> None:
     encoded, predictor = pair
     for what, more, (masks, scores, logits) in _official_passes(predictor, prompt):
@@ -89,10 +89,10 @@ def _official_passes(predictor: Any, prompt: RelativePrompt) -> list[tuple[str, 
     ]
 
 
-@pytest.mark.parametrize("photo", PHOTOS[:1])
+@pytest.mark.parametrize("image", IMAGES[:1])
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_mask_input_without_points_or_box(encoded_images: Any, official: Any, photo: Path, engine: str) -> None:
-    encoded, predictor = encoded_images(photo, engine, "f32"), official(photo)
+def test_mask_input_without_points_or_box(encoded_images: Any, official: Any, image: Path, engine: str) -> None:
+    encoded, predictor = encoded_images(image, engine, "f32"), official(image)
     width, height = encoded.size
     mask = predictor.predict(point_coords=np.array([[width // 2, height // 2]]), point_labels=np.array([1]))[2][:1]
     _, scores, logits = predictor.predict(mask_input=mask)

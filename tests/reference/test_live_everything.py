@@ -13,8 +13,8 @@ import anymask
 
 pytestmark = pytest.mark.reference
 
-PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
-FOUND, EXTRA = 0.97, 0.05
+IMAGE = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
+MATCHED, EXTRA = 0.97, 0.05
 
 
 def generator(model: Any, **options: Any) -> Any:
@@ -31,7 +31,7 @@ def overlaps(official: list[dict[str, Any]], ours: Any) -> np.ndarray[Any, Any]:
 
 @pytest.fixture(scope="module")
 def encoded() -> Any:
-    return anymask.load("mobile-sam", precision="f32", threads=2, store=False).encode(PHOTO)
+    return anymask.load("mobile-sam", precision="f32", threads=2, store=False).encode(IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,5 @@ def test_grid_gives_the_official_masks(official_model: Any, encoded: Any, option
     ours = encoded.everything(sampling="grid", **options)
     assert len(official) >= 5
     best = overlaps(official, ours)
-    assert (best.max(axis=0) >= 0.9).mean() >= FOUND
+    assert (best.max(axis=0) >= 0.9).mean() >= MATCHED
     assert (best.max(axis=1) < 0.9).sum() <= max(1, EXTRA * len(official))

@@ -27,7 +27,7 @@ WHOLE = 0.9
 """And it makes boxes whose IoU with the whole image is above this the whole image."""
 
 Officials = Callable[[int], Any]
-Scenes = Callable[..., EncodedImage]
+Encoder = Callable[..., EncodedImage]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +44,7 @@ def ultralytics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pictures(coffee_path: Path) -> dict[str, np.ndarray]:
+def images(coffee_path: Path) -> dict[str, np.ndarray]:
     """Of both orientations, and of sizes that put the image at whole, half and quarter cells of the prototypes."""
     wide = read_pixels(coffee_path)
     changes = {"landscape": wide, "portrait": np.rot90(wide), "odd": wide[7:300, 3:502], "square": wide[:400, :400]}
@@ -52,10 +52,10 @@ def pictures(coffee_path: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def network(ultralytics: None, pictures: dict[str, np.ndarray]) -> Any:
+def network(ultralytics: None, images: dict[str, np.ndarray]) -> Any:
     from tests.reference.official_fastsam import random_fastsam
 
-    return random_fastsam(pictures["landscape"])
+    return random_fastsam(images["landscape"])
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def official(network: Any) -> Officials:
 
 
 @pytest.fixture
-def scene_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenes:
+def encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """(export, pixels, options of load) → this library's encoded, by way of the user's catalogue."""
     monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
 
@@ -137,48 +137,48 @@ def snapped(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 @pytest.mark.parametrize("name", ["landscape", "portrait", "odd", "square"])
 @pytest.mark.parametrize("imgsz", [640, 1024])
 def test_boxes_masks_and_order_are_the_official_ones(
-    exports: Any, official: Officials, scene_of: Scenes, pictures: dict[str, np.ndarray], imgsz: int, name: str
+    exports: Any, official: Officials, encode: Encoder, images: dict[str, np.ndarray], imgsz: int, name: str
 ) -> None:
-    encoded = scene_of(exports(dynamic=True), pictures[name], imgsz=imgsz)
-    check_agreement(encoded, official(imgsz)(pictures[name]))
+    encoded = encode(exports(dynamic=True), images[name], imgsz=imgsz)
+    check_agreement(encoded, official(imgsz)(images[name]))
 
 
 def test_the_other_engine_agrees_too(
-    exports: Any, official: Officials, scene_of: Scenes, pictures: dict[str, np.ndarray]
+    exports: Any, official: Officials, encode: Encoder, images: dict[str, np.ndarray]
 ) -> None:
-    encoded = scene_of(exports(dynamic=True), pictures["odd"], engine="onnxruntime", imgsz=640)
-    check_agreement(encoded, official(640)(pictures["odd"]))
+    encoded = encode(exports(dynamic=True), images["odd"], engine="onnxruntime", imgsz=640)
+    check_agreement(encoded, official(640)(images["odd"]))
 
 
 def test_an_export_of_fixed_size_sees_the_whole_square(
-    exports: Any, scene_of: Scenes, pictures: dict[str, np.ndarray]
+    exports: Any, encode: Encoder, images: dict[str, np.ndarray]
 ) -> None:
     from tests.reference.official_fastsam import Official
 
     file = exports(dynamic=False, imgsz=416)
-    expected = Official(str(file), conf=0.4, iou=0.9, imgsz=416, max_det=300)(pictures["portrait"])
-    check_agreement(scene_of(file, pictures["portrait"]), expected)
+    expected = Official(str(file), conf=0.4, iou=0.9, imgsz=416, max_det=300)(images["portrait"])
+    check_agreement(encode(file, images["portrait"]), expected)
     with pytest.raises(ModelError, match="takes 416x416 only: imgsz=640 needs an export with dynamic=True"):
-        scene_of(file, pictures["portrait"], imgsz=640)
+        encode(file, images["portrait"], imgsz=640)
 
 
 @pytest.mark.parametrize(("conf", "iou", "max_det"), [(0.25, 0.5, 300), (0.6, 0.95, 60)])
 def test_settings_mean_the_same(
-    network: Any, exports: Any, scene_of: Scenes, pictures: dict[str, np.ndarray], conf: float, iou: float, max_det: int
+    network: Any, exports: Any, encode: Encoder, images: dict[str, np.ndarray], conf: float, iou: float, max_det: int
 ) -> None:
     from copy import deepcopy
 
     from tests.reference.official_fastsam import Official
 
     settings = {"conf": conf, "iou": iou, "max_det": max_det}
-    expected = Official(deepcopy(network), imgsz=640, **settings)(pictures["landscape"])
-    encoded = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
+    expected = Official(deepcopy(network), imgsz=640, **settings)(images["landscape"])
+    encoded = encode(exports(dynamic=True), images["landscape"], imgsz=640)
     check_agreement(encoded, expected, **settings)
     assert len(encoded.everything(**settings)) == len(expected[0])
 
 
 @pytest.mark.parametrize(
-    ("prompt", "asked"),
+    ("prompt", "arguments"),
     [
         ({"points": [[300, 200]], "labels": [1]}, {"points": [(300, 200)]}),
         ({"points": [[300, 200], [80, 90], [500, 350]], "labels": [1, 1, 0]}, None),
@@ -189,13 +189,13 @@ def test_settings_mean_the_same(
 def test_union_mode_is_the_official_mask_of_a_prompt(
     exports: Any,
     official: Officials,
-    scene_of: Scenes,
-    pictures: dict[str, np.ndarray],
+    encode: Encoder,
+    images: dict[str, np.ndarray],
     prompt: dict[str, Any],
-    asked: dict[str, Any] | None,
+    arguments: dict[str, Any] | None,
 ) -> None:
-    _, _, masks = official(640)(pictures["landscape"], **prompt)
-    encoded = scene_of(exports(dynamic=True), pictures["landscape"], imgsz=640)
-    (mask,) = encoded.segment(**(asked or prompt), mode="union")
+    _, _, masks = official(640)(images["landscape"], **prompt)
+    encoded = encode(exports(dynamic=True), images["landscape"], imgsz=640)
+    (mask,) = encoded.segment(**(arguments or prompt), mode="union")
     assert masks.any()
     assert iou(mask.array, masks.any(axis=0)) >= MASKS_AGREE

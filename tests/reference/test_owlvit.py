@@ -69,7 +69,7 @@ def detectors(exports: Any) -> Detectors:
 
 
 @pytest.fixture(params=["wide", "tall", "tiny"])
-def picture(request: pytest.FixtureRequest, coffee_path: Path) -> NDArray[np.uint8]:
+def image(request: pytest.FixtureRequest, coffee_path: Path) -> NDArray[np.uint8]:
     """Images that shrink, stand upright, and grow when the network's square is made of them."""
     pixels = open_image(coffee_path).pixels
     changes = {"wide": pixels, "tall": np.rot90(pixels), "tiny": pixels[10:100, 200:290]}
@@ -80,20 +80,20 @@ def picture(request: pytest.FixtureRequest, coffee_path: Path) -> NDArray[np.uin
 @pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
 @pytest.mark.parametrize("family", ["owlvit", "owlv2"])
 def test_detections_agree_with_transformers(
-    owls: Owls, detectors: Detectors, picture: NDArray[np.uint8], family: str, exporter: str, engine: str
+    owls: Owls, detectors: Detectors, image: NDArray[np.uint8], family: str, exporter: str, engine: str
 ) -> None:
-    official = owls(family).detect(picture, PHRASES)
-    found = detectors(family, exporter, engine).detect([picture], PHRASES, 0.0)[0].sorted_by_score()
-    assert len(found) == len(official["scores"]) == 144
+    official = owls(family).detect(image, PHRASES)
+    detections = detectors(family, exporter, engine).detect([image], PHRASES, 0.0)[0].sorted_by_score()
+    assert len(detections) == len(official["scores"]) == 144
     # The network makes small patches of a small image so alike that one phrase fits them all.
-    assert len(set(official["texts"])) > 1 or picture.shape[0] < 100
-    np.testing.assert_allclose(found.scores, official["scores"], atol=SCORES_WITHIN)
+    assert len(set(official["texts"])) > 1 or image.shape[0] < 100
+    np.testing.assert_allclose(detections.scores, official["scores"], atol=SCORES_WITHIN)
     in_order = _order_is_sure(official["scores"], 1e-5)
     assert in_order.sum() > 100
-    assert [found.labels[i] for i in np.flatnonzero(in_order)] == [
+    assert [detections.labels[i] for i in np.flatnonzero(in_order)] == [
         official["texts"][i] for i in np.flatnonzero(in_order)
     ]
-    np.testing.assert_allclose(found.boxes[in_order], official["boxes"][in_order], atol=BOXES_WITHIN)
+    np.testing.assert_allclose(detections.boxes[in_order], official["boxes"][in_order], atol=BOXES_WITHIN)
 
 
 def _order_is_sure(scores: NDArray[np.float32], gap: float) -> NDArray[np.bool_]:
@@ -104,14 +104,14 @@ def _order_is_sure(scores: NDArray[np.float32], gap: float) -> NDArray[np.bool_]
 
 @pytest.mark.parametrize("family", ["owlvit", "owlv2"])
 def test_the_template_is_put_around_phrases(
-    owls: Owls, detectors: Detectors, picture: NDArray[np.uint8], family: str
+    owls: Owls, detectors: Detectors, image: NDArray[np.uint8], family: str
 ) -> None:
-    official = owls(family).detect(picture, ["a photo of a cup", "a photo of a cat"])
-    found = (
-        detectors(family, templates=("a photo of a {}",)).detect([picture], ["A Cup", "cat"], 0.0)[0].sorted_by_score()
+    official = owls(family).detect(image, ["a photo of a cup", "a photo of a cat"])
+    detections = (
+        detectors(family, templates=("a photo of a {}",)).detect([image], ["A Cup", "cat"], 0.0)[0].sorted_by_score()
     )
-    np.testing.assert_allclose(found.scores, official["scores"], atol=SCORES_WITHIN)
-    assert set(found.labels) <= {"A Cup", "cat"}
+    np.testing.assert_allclose(detections.scores, official["scores"], atol=SCORES_WITHIN)
+    assert set(detections.labels) <= {"A Cup", "cat"}
 
 
 def test_several_templates_are_averaged(detectors: Detectors) -> None:
@@ -124,35 +124,35 @@ def test_several_templates_are_averaged(detectors: Detectors) -> None:
 @pytest.mark.parametrize("family", ["owlvit", "owlv2"])
 @pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
 def test_looking_for_a_crop_agrees_with_transformers(
-    owls: Owls, detectors: Detectors, picture: NDArray[np.uint8], family: str, exporter: str
+    owls: Owls, detectors: Detectors, image: NDArray[np.uint8], family: str, exporter: str
 ) -> None:
-    crop = picture[20:70, 30:85]
-    scores, boxes = owls(family).detect_like(picture, crop)
+    crop = image[20:70, 30:85]
+    scores, boxes = owls(family).detect_like(image, crop)
     detector = detectors(family, exporter, objectness=family == "owlv2")
-    patches = detector.encode(picture)
+    patches = detector.encode(image)
     np.testing.assert_allclose(patches.squares, boxes, atol=1e-5)
     np.testing.assert_allclose(patches.scores(detector.embed_image(crop)[None])[:, 0], scores, atol=SCORES_WITHIN)
 
 
 def test_without_objectness_owlv2_looks_for_a_crop_as_owlvit_does(detectors: Detectors, coffee_path: Path) -> None:
     pixels = open_image(coffee_path).pixels
-    found = detectors("owlv2").find_similar(pixels, pixels[20:240, 170:420], threshold=0.5)
-    assert len(found) > 0
-    assert (found.scores >= 0.5).all()
-    assert (np.diff(found.scores) <= 0).all()
+    detections = detectors("owlv2").find_similar(pixels, pixels[20:240, 170:420], threshold=0.5)
+    assert len(detections) > 0
+    assert (detections.scores >= 0.5).all()
+    assert (np.diff(detections.scores) <= 0).all()
 
 
 def test_batches_of_images_and_of_phrases_change_nothing(
     detectors: Detectors, coffee_path: Path, chelsea_path: Path
 ) -> None:
-    pictures = [open_image(photo).pixels for photo in (coffee_path, chelsea_path)]
+    images = [open_image(path).pixels for path in (coffee_path, chelsea_path)]
     detector = detectors("owlv2")
     phrases = [f"thing {i}" for i in range(500)]
-    together = detector.detect(pictures, phrases, 0.0)
-    for pixels, answer in zip(pictures, together, strict=True):
+    together = detector.detect(images, phrases, 0.0)
+    for pixels, of_batch in zip(images, together, strict=True):
         (alone,) = detector.detect([pixels], phrases, 0.0)
-        np.testing.assert_array_equal(alone.scores, answer.scores)
-        assert alone.labels == answer.labels
+        np.testing.assert_array_equal(alone.scores, of_batch.scores)
+        assert alone.labels == of_batch.labels
     few = detector.embed(phrases[:3])
     np.testing.assert_allclose(OwlVitTwin(detector).embed(phrases)[:3], few, atol=1e-6)
 
@@ -185,9 +185,9 @@ def test_files_added_by_the_user_become_the_detector_that_auto_takes(
     assert auto_detector().name == "owlv2-base"
     detector = load_detector(precision="f32")
     assert (detector.name, detector.precision) == ("owlv2-base", "f32")
-    found = detect(detector, open_image(coffee_path).pixels, "a red cup", DetectionOptions(max_per_label=3))
-    assert len(found) <= 3
-    assert set(found.labels) <= {"a red cup"}
+    detections = detect(detector, open_image(coffee_path).pixels, "a red cup", DetectionOptions(max_per_label=3))
+    assert len(detections) <= 3
+    assert set(detections.labels) <= {"a red cup"}
 
 
 def test_other_onnx_files_are_refused_with_what_is_missing(exports: Any, tmp_path: Path, coffee_path: Path) -> None:

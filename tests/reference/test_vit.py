@@ -63,7 +63,7 @@ def added(path: Path, engine: str = "openvino", precision: str = "f32") -> anyma
     return anymask.load(path.stem, engine=engine, precision=precision, threads=2, device="cpu", store=False)
 
 
-def check_scene(encoded: Any, predictor: Any, bounds: Bounds) -> None:
+def check_encoded_image(encoded: Any, predictor: Any, bounds: Bounds) -> None:
     """Compare the embedding, then every kind of prompt."""
     check_embedding(encoded.embedding, predictor.get_image_embedding().numpy(), bounds)
     for prompt in PROMPTS:
@@ -80,7 +80,7 @@ def test_a_vit_b_checkpoint_gives_the_masks_of_the_official_model(tmp_path: Path
 
     model = random_sam(VIT_B)
     encoded = added(save_checkpoint(model, tmp_path / "vit_b.pth")).encode(pixels)
-    check_scene(encoded, predictor_of(model, pixels), F32)
+    check_encoded_image(encoded, predictor_of(model, pixels), F32)
 
 
 LOAD = """
@@ -125,7 +125,7 @@ def test_depth_and_heads_of_vit_l_give_the_masks_of_the_official_model(tmp_path:
     model = random_sam(LIKE_VIT_L, seed=1)
     predictor = predictor_of(model, pixels)
     first = added(save_checkpoint(model, tmp_path / "vit_l.pth"))
-    check_scene(first.encode(pixels), predictor, F32)
+    check_encoded_image(first.encode(pixels), predictor, F32)
     expected = predictor.get_image_embedding().numpy()
     for engine, precision, bounds in (("onnxruntime", "f32", F32), ("openvino", "auto", BF16)):
         segmenter = anymask.load("vit_l", engine=engine, precision=precision, threads=2, device="cpu", store=False)
