@@ -127,5 +127,5 @@ def test_axe_finds_no_fault_at_level_aa(app: Application, scheme: Any, width: in
     app.wait_for_alternatives()
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     found = Axe().run(app.page, options={"runOnly": {"type": "tag", "values": tags}})
-    told = [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found.response["violations"]]
-    assert not told
+    violations = [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found.response["violations"]]
+    assert not violations

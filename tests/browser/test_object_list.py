@@ -30,13 +30,13 @@ def two(app: Application) -> Application:
 
 def test_names_colours_order_and_visibility_change_and_show(two: Application) -> None:
     inside = (300, 40)
-    shown = two.colour_at(inside)
+    colour_before = two.colour_at(inside)
     two.page.click('[data-part="colour-2"]')
-    assert two.colour_at(inside) != shown
+    assert two.colour_at(inside) != colour_before
     two.page.click('[data-part="show-2"]')
     two.page.click('[data-part="show-1"]')
     hidden = two.colour_at(inside)
-    assert hidden != shown
+    assert hidden != colour_before
     assert two.page.get_attribute('[data-part="show-2"]', "aria-pressed") == "true"
     two.page.click('[data-part="up-2"]')
     assert [each["name"] for each in two.objects] == ["cup", "saucer"]
@@ -75,9 +75,9 @@ def test_everything_survives_a_reload(two: Application) -> None:
     assert len(two.objects) == 2, "the way back survives, too"
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["images kept", "images lost"])
+@pytest.mark.parametrize("stored", [True, False], ids=["images kept", "images lost"])
 def test_everything_survives_a_restart_of_the_server(
-    context: Any, tmp_path: Path, coffee_path: Path, kept: bool
+    context: Any, tmp_path: Path, coffee_path: Path, stored: bool
 ) -> None:
     server = Server(tmp_path, "--data", str(tmp_path / "data"))
     server.start()
@@ -88,7 +88,7 @@ def test_everything_survives_a_restart_of_the_server(
     app.click((300, 100), button="right")
     mask = app.mask()
     server.stop()
-    if not kept:
+    if not stored:
         (tmp_path / "data").rename(tmp_path / "gone")
     server.start()
     app.click(SPOON)  # builds on a mask that this server never made

@@ -28,7 +28,7 @@ def _inside(mask: NDArray[np.bool_]) -> tuple[int, int]:
     return int(x), int(y)
 
 
-def _asked(app: Application) -> list[Any]:
+def _points_sent(app: Application) -> list[Any]:
     return [(step["kind"], step.get("label")) for step in app.objects[-1]["steps"]]
 
 
@@ -45,10 +45,10 @@ def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee
     assert spoon is not None
     assert spoon[SPOON[1], SPOON[0]]
     left = _inside(saucer & ~spoon)
-    drawn_without = app.colour_at(left)
+    colour_before = app.colour_at(left)
     app.hover(SAUCER)
     app.wait_until("!window.anymask.hover.busy")
-    assert app.colour_at(left) != drawn_without
+    assert app.colour_at(left) != colour_before
     assert app.objects == []
     app.page.mouse.move(5, 5)
     app.next_frame()
@@ -56,7 +56,7 @@ def test_the_mask_follows_the_cursor_and_leaves_with_it(app: Application, coffee
 
 
 def test_a_moving_cursor_never_queues_requests(app: Application) -> None:
-    asked: list[float] = []
+    sent: list[float] = []
     running = most = 0
 
     def began(request: Any) -> None:
@@ -64,7 +64,7 @@ def test_a_moving_cursor_never_queues_requests(app: Application) -> None:
         if request.url.endswith("/segment"):
             running += 1
             most = max(most, running)
-            asked.append(running)
+            sent.append(running)
 
     def ended(request: Any) -> None:
         nonlocal running
@@ -84,7 +84,7 @@ def test_a_moving_cursor_never_queues_requests(app: Application) -> None:
     app.settle()
     app.page.wait_for_timeout(100)
     assert most == 1
-    assert 1 <= len(asked) <= 4, "places that the cursor only passed are not asked about"
+    assert 1 <= len(sent) <= 4, "places that the cursor only passed get no request"
     assert app.page.evaluate("JSON.parse(window.anymask.hover.target.key)[0]")["x"] == 540, "the last place is"
 
 
@@ -92,7 +92,7 @@ def test_a_click_includes_and_says_what_was_selected(app: Application, coffee: E
     app.click(SAUCER)
     expected = coffee.segment(points=[SAUCER])[0]
     assert iou(app.mask(), expected.array) > ALIKE
-    assert _asked(app) == [("point", 1)]
+    assert _points_sent(app) == [("point", 1)]
     share = app.mask().mean()
     assert f"{share * 100:.1f} %" in app.status
     assert "score" in app.status
@@ -104,7 +104,7 @@ def test_right_click_alt_click_and_the_toggle_exclude(app: Application, way: str
     if way == "toggle":
         app.page.click("#tool-exclude")
     app.click(SPOON, button="right" if way == "right button" else "left", modifier="Alt" if way == "Alt" else None)
-    assert _asked(app) == [("point", 1), ("point", 0)]
+    assert _points_sent(app) == [("point", 1), ("point", 0)]
     assert not app.mask()[SPOON[1], SPOON[0]]
 
 
@@ -303,7 +303,7 @@ def test_a_marker_can_be_moved_and_taken_away(app: Application) -> None:
     app.drag((300, 100), (350, 120))
     assert [(step["x"], step["y"]) for step in app.objects[0]["steps"]] == [SAUCER, (350, 120)]
     app.click((350, 120))
-    assert _asked(app) == [("point", 1)]
+    assert _points_sent(app) == [("point", 1)]
     app.page.click(".chip button")
     app.settle()
     assert app.objects == [], "without a prompt there is no object"

@@ -18,7 +18,7 @@ from tests.support.browser_application import Application
 pytestmark = pytest.mark.browser
 
 
-def _pictures() -> list[NDArray[np.bool_]]:
+def _masks() -> list[NDArray[np.bool_]]:
     """Noise of every density, full, empty, borders, one pixel, long runs."""
     rng = np.random.default_rng(7)
     made = [
@@ -41,7 +41,7 @@ def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def test_run_lengths_are_those_of_pycocotools_both_ways(empty: Application) -> None:
-    pictures = _pictures()
+    masks = _masks()
     script = """async (rles) => {
       const { fromRle, toRle, tighten } = await import('/js/core/bitmap.js');
       return rles.map((rle) => {
@@ -50,7 +50,7 @@ def test_run_lengths_are_those_of_pycocotools_both_ways(empty: Application) -> N
                  tight: tighten(bitmap).area, data: [...bitmap.data].join('') };
       });
     }"""
-    for mask, seen in zip(pictures, empty.page.evaluate(script, [_rle(each) for each in pictures]), strict=True):
+    for mask, seen in zip(masks, empty.page.evaluate(script, [_rle(each) for each in masks]), strict=True):
         assert seen["back"] == _rle(mask)
         assert seen["area"] == seen["tight"] == mask.sum()
         if mask.any():
@@ -77,7 +77,7 @@ def test_strokes_cover_the_pixels_that_the_library_paints(empty: Application) ->
 
 
 def test_holes_and_islands_are_cleaned_as_the_library_does(empty: Application) -> None:
-    pictures = [mask for mask in _pictures() if mask.any()]
+    masks = [mask for mask in _masks() if mask.any()]
     sizes = [(3, 0), (0, 3), (5, 5), (10_000_000, 0), (0, 10_000_000)]
     script = """async ({ rles, sizes }) => {
       const { fromRle, toRle } = await import('/js/core/bitmap.js');
@@ -89,8 +89,8 @@ def test_holes_and_islands_are_cleaned_as_the_library_does(empty: Application) -
                  dropped: [dropped.length, sum(dropped)] };
       }));
     }"""
-    results = empty.page.evaluate(script, {"rles": [_rle(each) for each in pictures], "sizes": sizes})
-    for mask, result in zip(pictures, results, strict=True):
+    results = empty.page.evaluate(script, {"rles": [_rle(each) for each in masks], "sizes": sizes})
+    for mask, result in zip(masks, results, strict=True):
         for (holes, islands), seen in zip(sizes, result, strict=True):
             expected, done = remove_holes_and_islands(mask, holes, islands)
             assert seen["area"] == expected.sum()

@@ -20,13 +20,13 @@ MIDDLE = (700, 600)
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3000x2000: a thin ring, small in the picture."""
+    """3000x2000: a thin ring, small in the image."""
     y, x = np.ogrid[:2000, :3000]
-    shown = np.full((2000, 3000, 3), 214, np.uint8)
-    shown[np.hypot(x - 2000, y - 1000) < 600] = [30, 110, 60]
-    shown[np.abs(np.hypot(x - MIDDLE[0], y - MIDDLE[1]) - 84) < 6] = [120, 20, 30]
+    pixels = np.full((2000, 3000, 3), 214, np.uint8)
+    pixels[np.hypot(x - 2000, y - 1000) < 600] = [30, 110, 60]
+    pixels[np.abs(np.hypot(x - MIDDLE[0], y - MIDDLE[1]) - 84) < 6] = [120, 20, 30]
     path = tmp_path_factory.mktemp("wheel") / "wheel.png"
-    PIL.Image.fromarray(shown).save(path)
+    PIL.Image.fromarray(pixels).save(path)
     return path
 
 
@@ -72,10 +72,10 @@ def test_the_masks_of_a_large_image_stay_in_the_cache_after_many_others(empty: A
 
 def test_a_view_that_moves_is_not_encoded_at_every_step(empty: Application, wheel: Path) -> None:
     empty.open(wheel)
-    asked: list[str] = []
-    empty.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/zoom") else None)
+    requests: list[str] = []
+    empty.page.on("request", lambda request: requests.append(request.url) if request.url.endswith("/zoom") else None)
     _zoom_in(empty)
     for _ in range(6):
         empty.page.keyboard.press("Control+ArrowRight")
     empty.page.wait_for_timeout(700)
-    assert len(asked) <= 3
+    assert len(requests) <= 3

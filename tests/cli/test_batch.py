@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from anymask import Segmenter, open_image
+from anymask import Segmenter, load, open_image
 from anymask.cli import main
 from anymask.prediction.embedding_cache import EmbeddingStore
-from anymask.weights import cache_root
 
 CUP, SPOON = [170, 14, 242, 250], [315, 65, 115, 265]
 
@@ -28,11 +27,11 @@ def run(*arguments: object) -> int:
 def folder(tmp_path: Path, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two images and a broken one, with boxes.json beside the folder; the test runs there."""
     monkeypatch.chdir(tmp_path)
-    photos = tmp_path / "photos"
-    (photos / "cats").mkdir(parents=True)
-    shutil.copyfile(coffee_path, photos / "coffee.jpg")
-    shutil.copyfile(chelsea_path, photos / "cats" / "chelsea.jpg")
-    (photos / "broken.jpg").write_bytes(coffee_path.read_bytes()[:20000])
+    folder = tmp_path / "photos"
+    (folder / "cats").mkdir(parents=True)
+    shutil.copyfile(coffee_path, folder / "coffee.jpg")
+    shutil.copyfile(chelsea_path, folder / "cats" / "chelsea.jpg")
+    (folder / "broken.jpg").write_bytes(coffee_path.read_bytes()[:20000])
     images = [{"id": 1, "file_name": "coffee.jpg"}, {"id": 2, "file_name": "cats/chelsea.jpg"}]
     content = {
         "images": [*images, {"id": 3, "file_name": "broken.jpg"}],
@@ -44,7 +43,7 @@ def folder(tmp_path: Path, coffee_path: Path, chelsea_path: Path, monkeypatch: p
         ],
     }
     (tmp_path / "boxes.json").write_text(json.dumps(content))
-    return photos
+    return folder
 
 
 def test_boxes_of_a_coco_file_become_labelled_masks_in_a_coco_file(
@@ -155,15 +154,17 @@ def test_other_boxes_for_an_image_that_is_done_are_refused(folder: Path, capsys:
 def test_embed_only_stores_the_embedding_of_every_image(
     folder: Path, tmp_path: Path, segmenter: Segmenter, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = EmbeddingStore(cache_root() / "embeddings")
     assert run("batch", "photos", "--embed-only", "--precision", "f32", "--out", "out", "--json") == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["done"], report["failed"]) == (2, 1)
-    key = (open_image(folder / "coffee.jpg").pixel_hash, *segmenter._key)
-    embedding = store.get(*key)
-    assert embedding is not None
-    assert np.array_equal(embedding, segmenter.encode(folder / "coffee.jpg").tokens)
-    store.path(*key).unlink()
+    with_store = load("mobile-sam", precision="f32")
+    path = with_store.embedding_path(open_image(folder / "coffee.jpg"))
+    assert path is not None
+    assert path.is_file()
+    assert np.array_equal(
+        with_store.encode(folder / "coffee.jpg").tokens, segmenter.encode(folder / "coffee.jpg").tokens
+    )
+    path.unlink()
     assert run("batch", "photos", "--embed-only", "--precision", "f32", "--out", "out", "--json") == 1
     assert json.loads(capsys.readouterr().out)["now"] == 1
 

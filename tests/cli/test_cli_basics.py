@@ -156,10 +156,10 @@ def test_debug_shows_the_traceback_before_or_after_the_command(
     assert printed.endswith("anymask: dogs.jpg: not a picture\n")
 
 
-@pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
+@pytest.mark.parametrize(("value", "expected"), [("1", True), ("0", False), ("", False)])
 def test_debug_by_environment(
     value: str,
-    shown: bool,
+    expected: bool,
     failing: list[BaseException | None],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -167,7 +167,7 @@ def test_debug_by_environment(
     monkeypatch.setenv("ANYMASK_DEBUG", value)
     failing[0] = KeyError("x")
     assert cli.main(["fake"]) == 1
-    assert ("Traceback" in capsys.readouterr().err) == shown
+    assert ("Traceback" in capsys.readouterr().err) == expected
 
 
 def test_common_options_and_their_defaults(failing: object, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,9 +30,9 @@ def test_boxes_are_printed_drawn_and_recorded(coffee_path: Path, tmp_path: Path,
     assert (found["label"], found["phrase"]) == ("cup", "mug")
     assert found["box"] == pytest.approx([174, 13, 411, 241], abs=3)
     assert printed[0].endswith("box " + ",".join(str(round(edge)) for edge in found["box"]))
-    with PIL.Image.open(tmp_path / "out" / "overlay.png") as overlay, PIL.Image.open(coffee_path) as photo:
-        assert overlay.size == photo.size
-        changed = np.abs(np.asarray(overlay, int) - np.asarray(photo, int)).sum(axis=2) > 60
+    with PIL.Image.open(tmp_path / "out" / "overlay.png") as overlay, PIL.Image.open(coffee_path) as original:
+        assert overlay.size == original.size
+        changed = np.abs(np.asarray(overlay, int) - np.asarray(original, int)).sum(axis=2) > 60
     rows, columns = np.nonzero(changed)
     assert (columns.min(), columns.max()) == pytest.approx((174, 411), abs=6)
     assert rows.max() == pytest.approx(241, abs=6)
@@ -65,8 +65,8 @@ def test_a_printed_box_can_be_segmented(coffee_path: Path, tmp_path: Path, capsy
     assert run("segment", coffee_path, "--box", box, "--json", "--out", tmp_path / "by box") == 0
     by_box = json.loads(capsys.readouterr().out)["masks"][0]
     assert run("segment", coffee_path, "--text", "cup", "--json", "--out", tmp_path / "by word") == 0
-    by_word = json.loads(capsys.readouterr().out)["masks"][0]
-    assert by_word["box"] == pytest.approx(by_box["box"], abs=3)
+    by_text = json.loads(capsys.readouterr().out)["masks"][0]
+    assert by_text["box"] == pytest.approx(by_box["box"], abs=3)
 
 
 def test_segment_with_text_writes_labelled_masks(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -44,9 +44,9 @@ def test_text_names_the_masks_that_a_detector_finds_too(chelsea_path, tmp_path, 
     assert cat["area"] > 0.4 * 451 * 300
     assert cat["detector_score"] > 0.5
     assert all(mask["label"] is None for mask in masks if mask is not cat)
-    shown = capsys.readouterr()
-    assert "labels: 1 cat" in shown.out
-    assert "nothing was found for 'sofa'" in shown.err
+    printed = capsys.readouterr()
+    assert "labels: 1 cat" in printed.out
+    assert "nothing was found for 'sofa'" in printed.err
 
 
 def test_detections_without_a_mask_are_reported(coffee_path, tmp_path, capsys):

@@ -27,8 +27,8 @@ def test_a_runtime_value_may_be_left_to_the_default() -> None:
 
 
 def test_numbers_are_read_as_what_they_are() -> None:
-    asked = Setting("everything").changed("points-per-side=64 pred_iou_thresh=0.5 sampling=grid")
-    assert asked.options == {"points_per_side": 64, "pred_iou_thresh": 0.5, "sampling": "grid"}
+    setting = Setting("everything").changed("points-per-side=64 pred_iou_thresh=0.5 sampling=grid")
+    assert setting.options == {"points_per_side": 64, "pred_iou_thresh": 0.5, "sampling": "grid"}
     assert Setting("text").changed("detector='my file.onnx' zoom=2").options == {"detector": "my file.onnx", "zoom": 2}
 
 

@@ -30,7 +30,7 @@ from anymask.structures.prompt import make_prompts, parse_box, parse_point
 Target = Callable[[bytes], None]
 
 MAX_PIXELS = 1_000_000
-"""Of pictures that are decoded; everything interesting happens in smaller ones, and large ones take time."""
+"""Of images that are decoded; everything interesting happens in smaller ones, and large ones take time."""
 
 FILE_MARK = b"\n=== "
 """Begins each file of a target that reads several, followed by its name and a line break."""
@@ -107,7 +107,7 @@ def looked_at(masks: MaskSet) -> None:
     json.loads(masks_json.dumps(masks_json.to_dict(masks[:0])))
 
 
-# ---------------------------------------------------------------- pictures and prompts
+# ---------------------------------------------------------------- images and prompts
 
 
 @target("picture")
@@ -124,9 +124,9 @@ def picture_window(data: bytes) -> None:
 
 @target("prompts")
 def prompts(data: bytes) -> None:
-    asked = _json(data)
+    arguments = _json(data)
     names = ("points", "labels", "box", "boxes", "mask_input", "text", "each", "coordinates", "box_format", "outside")
-    known = {name: asked[name] for name in names if isinstance(asked, dict) and name in asked}
+    known = {name: arguments[name] for name in names if isinstance(arguments, dict) and name in arguments}
     for prompt in make_prompts((640, 480), **known):
         json.dumps(prompt.as_dict(), allow_nan=False)
 
@@ -172,8 +172,8 @@ class FakeEncodedImage:
 
         return Provenance("fake", "none")
 
-    def segment(self, **asked: Any) -> list[Mask]:
-        make_prompts(self.size, **asked)
+    def segment(self, **arguments: Any) -> list[Mask]:
+        make_prompts(self.size, **arguments)
         y, x = np.ogrid[:48, :64]
         return [Mask.from_array((x - 30) ** 2 + (y - 20) ** 2 < 150, score=0.9)]
 
@@ -283,10 +283,10 @@ def server(data: bytes) -> None:
     path = f"/v1/images/{image}/{route}" if route in routes else "/v1/images"
     kind = "".join(each for each in kind if " " <= each <= "~").strip() or "application/json"
     method, query = ("PUT", {"session": "a"}) if route == "state" else ("POST", None)
-    answer = client.request(method, path, params=query, content=body, headers={"content-type": kind})
-    assert answer.status_code < 500, f"{answer.status_code} {answer.text}"
-    if answer.status_code == 202:
-        client.delete(answer.json()["state"])
+    response = client.request(method, path, params=query, content=body, headers={"content-type": kind})
+    assert response.status_code < 500, f"{response.status_code} {response.text}"
+    if response.status_code == 202:
+        client.delete(response.json()["state"])
 
 
 @cache

@@ -25,7 +25,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def result() -> MaskSet:
-    """Two masks on a picture of 24×17: a ring, and two parts of a thing with a name."""
+    """Two masks on an image of 24×17: a ring, and two parts of a thing with a name."""
     y, x = np.ogrid[:17, :24]
     distance = (x - 9) ** 2 + (y - 8) ** 2
     ring = (distance < 45) & (distance > 9)
@@ -40,8 +40,8 @@ def result() -> MaskSet:
     return MaskSet(masks, image=image, prompts=prompts)
 
 
-def pictures() -> dict[str, bytes]:
-    """One small picture of each kind."""
+def images() -> dict[str, bytes]:
+    """One small image of each kind."""
     colour = corners(24, 16)
     turned = PIL.Image.Exif()
     turned[0x0112] = 6
@@ -67,7 +67,7 @@ def pictures() -> dict[str, bytes]:
     }
 
 
-def asked() -> dict[str, dict[str, bytes]]:
+def requests() -> dict[str, dict[str, bytes]]:
     """Prompts and steps."""
     prompts = [
         {"points": [[350, 450], [400, 220.5]], "labels": [1, 0]},
@@ -111,7 +111,7 @@ def asked() -> dict[str, dict[str, bytes]]:
             b'"counts": "TW^2d0l;00000lbj4"}, "label": "cup", "score": 0.5}]}',
             "state": b'state\n{"objects": [{"name": "cup", "steps": []}]}',
             "upload": b"upload multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name=file; "
-            b"filename=a.png\r\n\r\n" + pictures()["png"] + b"\r\n--x--\r\n",
+            b"filename=a.png\r\n\r\n" + images()["png"] + b"\r\n--x--\r\n",
         },
     }  # fmt: skip
 
@@ -195,7 +195,7 @@ def main() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
-        seeds = {"picture": pictures(), **asked(), **masks_in(Path(name)), **weights(Path(name))}
+        seeds = {"picture": images(), **requests(), **masks_in(Path(name)), **weights(Path(name))}
     deep = ("png-16-bit", "tiff-float", "ppm", "png-alpha")
     seeds["picture-window"] = {name: seeds["picture"][name] for name in deep}
     for target, inputs in seeds.items():

@@ -34,13 +34,13 @@ from tests.fuzz.mutations import mutated
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 SECONDS_PER_INPUT = 10
-"""A picture of a megapixel takes a tenth of it on a busy machine."""
+"""An image of a megapixel takes a tenth of it on a busy machine."""
 MEMORY_MB = 2048
 LONGEST = 1 << 16
 CHILD, SEED = "ANYMASK_FUZZ_CHILD", "ANYMASK_FUZZ_SEED"
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Inputs are written to files thousands of times a second."""
-MOST_KEPT, LARGEST_KEPT = 12, 2048
+MOST_STORED, LARGEST_STORED = 12, 2048
 """New inputs for each target, and bytes of each, that --minimise keeps at most."""
 START_SECONDS = 60
 """To import everything and, for the server, to load a model."""
@@ -89,15 +89,15 @@ def _fuzzed(name: str, seconds: float, minimise: bool) -> list[Path]:
         started = time.monotonic()
         done = _started(name, folder, seconds)
         broke = sorted(path for path in Path(folder).iterdir() if path.name.startswith(("crash", "timeout", "oom")))
-        kept = [_kept(CORPUS / name / f"found-{_short(path)}", path.read_bytes()) for path in broke]
+        stored = [_store(CORPUS / name / f"found-{_short(path)}", path.read_bytes()) for path in broke]
         runs = _count_of(done.stderr)
         print(f"{name:18} {runs:>9,} inputs in {time.monotonic() - started:3.0f} s, exit {done.returncode}", flush=True)
         if done.returncode != 0:
-            print(_worth_reading(done.stdout + done.stderr), flush=True)
-            kept = kept or [CORPUS / name / "(no input was kept)"]
+            print(_last_lines(done.stdout + done.stderr), flush=True)
+            stored = stored or [CORPUS / name / "(no input was kept)"]
         elif minimise and (Path(folder) / "new").is_dir():
             _merge(name, Path(folder) / "new")
-        return kept
+        return stored
 
 
 def _started(name: str, folder: str, seconds: float, new: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -117,11 +117,11 @@ def _merge(name: str, new: Path) -> None:
         known = {path.name for path in (CORPUS / name).iterdir()}
         chosen = (path for path in (Path(folder) / "chosen").iterdir() if path.name not in known)
         found = sorted((path.read_bytes() for path in chosen), key=len)
-    for data in [each for each in found if 0 < len(each) <= LARGEST_KEPT][:MOST_KEPT]:
-        _kept(CORPUS / name / f"more-{hashlib.sha256(data).hexdigest()[:10]}", data)
+    for data in [each for each in found if 0 < len(each) <= LARGEST_STORED][:MOST_STORED]:
+        _store(CORPUS / name / f"more-{hashlib.sha256(data).hexdigest()[:10]}", data)
 
 
-def _kept(path: Path, data: bytes) -> Path:
+def _store(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -137,7 +137,7 @@ def _count_of(text: str) -> int:
     return int(counts[-1]) if counts else 0
 
 
-def _worth_reading(text: str) -> str:
+def _last_lines(text: str) -> str:
     """The exception and its traceback, or the end of what was printed."""
     lines = text.splitlines()
     start = next((n for n, line in enumerate(lines) if "Uncaught Python exception" in line), max(0, len(lines) - 30))

@@ -74,12 +74,12 @@ def test_text_that_unpacks_to_half_a_gigabyte_is_no_bomb(api: TestClient, coffee
 
 
 def test_image_of_one_pixel_takes_prompts(api: TestClient) -> None:
-    photo = bring(api, png(1, 1, zlib.compress(b"\0\1\2\3")))
-    assert (photo.status_code, photo.json()["width"]) == (201, 1)
-    response = api.post(f"/v1/images/{photo.json()['id']}/segment", json={"prompts": [{"points": [[0, 0]]}]})
+    image = bring(api, png(1, 1, zlib.compress(b"\0\1\2\3")))
+    assert (image.status_code, image.json()["width"]) == (201, 1)
+    response = api.post(f"/v1/images/{image.json()['id']}/segment", json={"prompts": [{"points": [[0, 0]]}]})
     assert response.status_code == 200
     assert response.json()["masks"][0]["rle"]["size"] == [1, 1]
-    everything = api.post(f"/v1/images/{photo.json()['id']}/everything", json={"max_seconds": 2})
+    everything = api.post(f"/v1/images/{image.json()['id']}/everything", json={"max_seconds": 2})
     assert everything.status_code == 202
 
 

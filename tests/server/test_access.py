@@ -93,8 +93,8 @@ def test_other_sites_pages_are_rejected(application: Application, coffee_path: P
 
 def test_cors_is_closed(application: Application) -> None:
     api = application()
-    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    for response in (api.options("/v1/images", headers=asked), api.get("/", headers=asked)):
+    requests = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    for response in (api.options("/v1/images", headers=requests), api.get("/", headers=requests)):
         assert not [name for name in response.headers if name.startswith("access-control")]
 
 
@@ -172,20 +172,20 @@ def test_private_and_odd_addresses_are_not_fetched(application: Application, url
     assert "root:" not in response.text
 
 
-class Pictures(http.server.BaseHTTPRequestHandler):
-    """Serves a photo, redirects, and counts who asks."""
+class ImageServer(http.server.BaseHTTPRequestHandler):
+    """Serves an image, redirects, and records the requests."""
 
-    photo = b""
-    asked: list[tuple[str, str]] = []  # noqa: RUF012
+    content = b""
+    requests: list[tuple[str, str]] = []  # noqa: RUF012
 
     def do_GET(self) -> None:
-        self.asked.append((self.headers["Host"], self.path))
+        self.requests.append((self.headers["Host"], self.path))
         if self.path.startswith("/to?"):
             self.send_response(302)
             self.send_header("Location", self.path[4:])
             self.end_headers()
             return
-        body = self.photo if self.path == "/photo" else bytes(1 << 20)
+        body = self.content if self.path == "/photo" else bytes(1 << 20)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -196,10 +196,10 @@ class Pictures(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def pictures(coffee_path: Path) -> Iterator[int]:
+def image_server(coffee_path: Path) -> Iterator[int]:
     """The port of a web server that stands in for the internet."""
-    Pictures.photo, Pictures.asked = coffee_path.read_bytes(), []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+    ImageServer.content, ImageServer.requests = coffee_path.read_bytes(), []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ImageServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
@@ -207,16 +207,16 @@ def pictures(coffee_path: Path) -> Iterator[int]:
 
 
 class Names:
-    """A resolver of made-up names; a name with several answers gives one after the other (DNS rebinding)."""
+    """A resolver of made-up names; a name with several addresses gives one after the other (DNS rebinding)."""
 
-    def __init__(self, **answers: list[str]) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
+    def __init__(self, **addresses: list[str]) -> None:
+        self.addresses = addresses
+        self.requests: list[str] = []
 
     async def __call__(self, name: str, port: int) -> list[str]:
-        self.asked.append(name)
-        answers = self.answers[name.split(".")[0]]
-        return [answers.pop(0) if len(answers) > 1 else answers[0]]
+        self.requests.append(name)
+        addresses = self.addresses[name.split(".")[0]]
+        return [addresses.pop(0) if len(addresses) > 1 else addresses[0]]
 
 
 def fetched(url: str, port: int, names: Names, **limits: int) -> bytes:
@@ -224,65 +224,65 @@ def fetched(url: str, port: int, names: Names, **limits: int) -> bytes:
     return asyncio.run(fetch_image(url, Limits(**limits), resolver=names, allowed=allowed, ports=frozenset({port})))
 
 
-def test_public_address_is_fetched_at_the_address_that_was_checked(pictures: int) -> None:
+def test_public_address_is_fetched_at_the_address_that_was_checked(image_server: int) -> None:
     names = Names(photos=["127.0.0.1", "10.0.0.1"])
-    assert fetched(f"http://photos.example:{pictures}/photo", pictures, names) == Pictures.photo
-    assert names.asked == ["photos.example"], "a second look could give another address"
-    assert Pictures.asked == [(f"photos.example:{pictures}", "/photo")]
+    assert fetched(f"http://photos.example:{image_server}/photo", image_server, names) == ImageServer.content
+    assert names.requests == ["photos.example"], "a second look could give another address"
+    assert ImageServer.requests == [(f"photos.example:{image_server}", "/photo")]
 
 
-def test_redirects_are_followed_and_each_is_checked(pictures: int) -> None:
+def test_redirects_are_followed_and_each_is_checked(image_server: int) -> None:
     names = Names(photos=["127.0.0.1"], inside=["10.0.0.1"])
-    there = f"http://photos.example:{pictures}"
-    assert fetched(f"{there}/to?/photo", pictures, names) == Pictures.photo
+    there = f"http://photos.example:{image_server}"
+    assert fetched(f"{there}/to?/photo", image_server, names) == ImageServer.content
     for target in (
-        f"http://inside.example:{pictures}/photo",
-        f"http://10.0.0.1:{pictures}/photo",
+        f"http://inside.example:{image_server}/photo",
+        f"http://10.0.0.1:{image_server}/photo",
         "file:///etc/passwd",
     ):
         with pytest.raises(Problem) as refused:
-            fetched(f"{there}/to?{target}", pictures, names)
+            fetched(f"{there}/to?{target}", image_server, names)
         assert refused.value.kind == "url-refused"
 
 
-def test_rebound_name_is_checked_anew_after_a_redirect(pictures: int) -> None:
+def test_rebound_name_is_checked_anew_after_a_redirect(image_server: int) -> None:
     names = Names(photos=["127.0.0.1", "10.0.0.1"])
     with pytest.raises(Problem, match="private"):
-        fetched(f"http://photos.example:{pictures}/to?/photo", pictures, names)
+        fetched(f"http://photos.example:{image_server}/to?/photo", image_server, names)
 
 
-def test_name_with_one_private_address_among_others_is_rejected(pictures: int) -> None:
+def test_name_with_one_private_address_among_others_is_rejected(image_server: int) -> None:
     async def both(name: str, port: int) -> list[str]:
         return ["127.0.0.1", "10.0.0.1"]
 
     with pytest.raises(Problem, match="private"):
-        fetched(f"http://photos.example:{pictures}/photo", pictures, both)  # type: ignore[arg-type]
-    assert not Pictures.asked
+        fetched(f"http://photos.example:{image_server}/photo", image_server, both)  # type: ignore[arg-type]
+    assert not ImageServer.requests
 
 
-def test_endless_redirects_and_large_responses_end(pictures: int) -> None:
+def test_endless_redirects_and_large_responses_end(image_server: int) -> None:
     names = Names(photos=["127.0.0.1"])
-    there = f"http://photos.example:{pictures}"
+    there = f"http://photos.example:{image_server}"
     loop = "/to?" * 10 + "/photo"
     with pytest.raises(Problem, match="redirects"):
-        fetched(there + loop, pictures, names)
+        fetched(there + loop, image_server, names)
     with pytest.raises(Problem) as refused:
-        fetched(f"{there}/large", pictures, names, upload_bytes=10_000)
+        fetched(f"{there}/large", image_server, names, upload_bytes=10_000)
     assert refused.value.status_code == 413
 
 
 def test_fetched_image_is_like_an_uploaded_one(
-    application: Application, pictures: int, coffee_path: Path, monkeypatch: pytest.MonkeyPatch
+    application: Application, image_server: int, coffee_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import anymask.server.url_fetch as urls
 
     async def stand_in(url: str, limits: Limits) -> bytes:
         names, allowed = Names(photos=["127.0.0.1"]), {"127.0.0.1"}.__contains__
-        return await fetch_image(url, limits, resolver=names, allowed=allowed, ports=frozenset({pictures}))
+        return await fetch_image(url, limits, resolver=names, allowed=allowed, ports=frozenset({image_server}))
 
     monkeypatch.setattr(urls, "fetch_image", stand_in)
     api = application(allow_urls=True)
-    response = api.post("/v1/images", json={"url": f"http://photos.example:{pictures}/photo"})
+    response = api.post("/v1/images", json={"url": f"http://photos.example:{image_server}/photo"})
     assert response.json()["id"] == bring(api, coffee_path).json()["id"]
 
 

@@ -156,21 +156,21 @@ def test_many_clients_get_the_masks_of_one(
     """Eight clients, two images, 64 requests side by side; each mask equals that of the library alone."""
     random = np.random.default_rng(0)
     expected = []
-    for photo in (coffee_path, chelsea_path):
-        encoded = segmenter.encode(photo)
+    for image in (coffee_path, chelsea_path):
+        encoded = segmenter.encode(image)
         for x, y in random.uniform((5, 5), (440, 290), (4, 2)).round(1).tolist():
             first = encoded.segment(points=[(x, y)])[0]
             then = {"points": [(x, y), (440 - x, 290 - y)], "labels": [1, 0]}
-            expected.append((photo, (x, y), first.rle, then, encoded.segment(**then, previous=first)[0].rle))
+            expected.append((image, (x, y), first.rle, then, encoded.segment(**then, previous=first)[0].rle))
 
     def work(number: int) -> int:
         with Client(str(client.address)) as own:
-            encoded_images = {photo: own.encode(photo) for photo in (coffee_path, chelsea_path)}
+            encoded_images = {image: own.encode(image) for image in (coffee_path, chelsea_path)}
             order = np.random.default_rng(number).integers(0, len(expected), 4)
-            for photo, point, rle, then, second in (expected[each] for each in order):
-                first = encoded_images[photo].segment(points=[point])[0]
+            for image, point, rle, then, second in (expected[each] for each in order):
+                first = encoded_images[image].segment(points=[point])[0]
                 assert first.rle == rle
-                assert encoded_images[photo].segment(**then, previous=first)[0].rle == second
+                assert encoded_images[image].segment(**then, previous=first)[0].rle == second
         return len(order)
 
     with ThreadPoolExecutor(8) as pool:

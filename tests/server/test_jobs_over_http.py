@@ -27,12 +27,12 @@ def start(api: TestClient, id: str, **parameters: Any) -> dict:
 
 
 def events(api: TestClient, path: str, headers: dict[str, str] | None = None) -> list[tuple[str, int, dict]]:
-    told: list[tuple[str, int, dict]] = []
+    events_of_job: list[tuple[str, int, dict]] = []
     for block in api.get(path, headers=headers).text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
         if fields:
-            told.append((fields["event"], int(fields["id"]), json.loads(fields["data"])))
-    return told
+            events_of_job.append((fields["event"], int(fields["id"]), json.loads(fields["data"])))
+    return events_of_job
 
 
 def test_result_is_the_librarys_with_parts_and_wholes(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
@@ -48,16 +48,16 @@ def test_result_is_the_librarys_with_parts_and_wholes(api: TestClient, coffee_id
 
 
 def test_events_report_progress_and_masks_before_the_end(api: TestClient, coffee_id: str) -> None:
-    told = events(api, start(api, coffee_id, **FEW)["events"])
-    names = [name for name, _, _ in told]
+    events_of_job = events(api, start(api, coffee_id, **FEW)["events"])
+    names = [name for name, _, _ in events_of_job]
     assert names[-1] == "done"
     assert {"progress", "masks"} <= set(names[:-1])
-    assert told[0][0] == "progress"
-    asked = [data["asked"] for name, _, data in told if name == "progress" and "asked" in data]
-    assert asked == sorted(asked)
-    found = [mask for name, _, data in told if name == "masks" for mask in data["masks"]]
-    assert found
-    assert len({mask["id"] for mask in found}) == len(found), "each mask is told once"
+    assert events_of_job[0][0] == "progress"
+    counts = [data["asked"] for name, _, data in events_of_job if name == "progress" and "asked" in data]
+    assert counts == sorted(counts)
+    masks = [mask for name, _, data in events_of_job if name == "masks" for mask in data["masks"]]
+    assert masks
+    assert len({mask["id"] for mask in masks}) == len(masks), "each mask is told once"
 
 
 def test_lost_connection_takes_up_where_it_was(api: TestClient, coffee_id: str) -> None:
@@ -65,10 +65,10 @@ def test_lost_connection_takes_up_where_it_was(api: TestClient, coffee_id: str) 
     path = job["state"].rsplit("/", 1)[1]
     jobs: Jobs = api.app.state.service.jobs  # type: ignore[attr-defined]
     wait_for(lambda: len(jobs.get(path).get("masks", [1, 1])) >= 2)
-    told = events(api, job["events"], {"Last-Event-ID": "1"})
-    found = sum(len(data["masks"]) for name, _, data in told if name == "masks")
-    first = next((number for name, number, _ in told if name == "masks"), 1)
-    assert found == 0 or first == 1 + len(next(data for name, _, data in told if name == "masks")["masks"])
+    events_of_job = events(api, job["events"], {"Last-Event-ID": "1"})
+    masks = sum(len(data["masks"]) for name, _, data in events_of_job if name == "masks")
+    first = next((number for name, number, _ in events_of_job if name == "masks"), 1)
+    assert masks == 0 or first == 1 + len(next(data for name, _, data in events_of_job if name == "masks")["masks"])
 
 
 def test_masks_of_everything_take_corrective_clicks(api: TestClient, coffee_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How long photos, jobs and servers live, and what is left of them."""
+"""How long images, jobs and servers live, and what is left of them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_memory_of_images_and_masks_is_bounded_and_masks_stay_the_same(
 ) -> None:
     api = application(encoded_image_bytes=1, mask_bytes=400_000)
     service = api.app.state.service  # type: ignore[attr-defined]
-    ids = [bring(api, photo).json()["id"] for photo in (coffee_path, chelsea_path)]
+    ids = [bring(api, path).json()["id"] for path in (coffee_path, chelsea_path)]
     first = api.post(f"/v1/images/{ids[0]}/segment", json=SAUCER).json()["masks"][0]
     for x in range(100, 140, 10):
         api.post(f"/v1/images/{ids[1]}/segment", json={"prompts": [{"points": [[x, 90]]}]})
@@ -183,20 +183,20 @@ def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_
         client.get(f"/v1/images/{id}", params={"wait": 20})
         many = {"prompts": SAUCER["prompts"] * 16}
         with ThreadPoolExecutor(12) as pool:
-            answers = list(
+            responses = list(
                 pool.map(lambda _: httpx.post(f"{address}/v1/images/{id}/segment", json=many, timeout=60), range(24))
             )
-        statuses = {response.status_code for response in answers}
+        statuses = {response.status_code for response in responses}
         assert statuses == {200, 429}
-        assert all("retry-after" in response.headers for response in answers if response.status_code == 429)
-        assert len({str(response.json()["masks"]) for response in answers if response.status_code == 200}) == 1
+        assert all("retry-after" in response.headers for response in responses if response.status_code == 429)
+        assert len({str(response.json()["masks"]) for response in responses if response.status_code == 200}) == 1
 
 
 def test_time_of_a_request_is_limited(application: Application, coffee_path: Path) -> None:
     api = application(request_seconds=0.001)
     service = api.app.state.service  # type: ignore[attr-defined]
-    photo = service.images.add(coffee_path.read_bytes(), "ann")
-    response = api.post(f"/v1/images/{photo.id}/segment", json=SAUCER)
+    image = service.images.add(coffee_path.read_bytes(), "ann")
+    response = api.post(f"/v1/images/{image.id}/segment", json=SAUCER)
     assert (response.status_code, response.json()["type"]) == (408, "urn:anymask:problem:out-of-time")
 
 
@@ -208,11 +208,11 @@ def test_sigterm_finishes_requests_and_tells_jobs_that_they_were_stopped(
     with httpx.Client(base_url=server.address, timeout=60) as client:
         id = bring(client, coffee_path).json()["id"]
         job = client.post(f"/v1/images/{id}/everything", json={"sampling": "grid", "points_per_side": 64}).json()
-        told: list[str] = []
+        lines: list[str] = []
 
         def listen() -> None:
             with httpx.stream("GET", f"{server.address}{job['events']}", timeout=60) as stream:
-                told.extend(stream.iter_lines())
+                lines.extend(stream.iter_lines())
 
         listener = threading.Thread(target=listen)
         listener.start()
@@ -225,7 +225,7 @@ def test_sigterm_finishes_requests_and_tells_jobs_that_they_were_stopped(
             assert server.stop(signal.SIGTERM) == 0
             assert len(running.result().json()["masks"]) == 48
         listener.join(30)
-    assert "event: stopped" in told
+    assert "event: stopped" in lines
     again = start_server()
     state = httpx.get(f"{again.address}{job['state']}").json()
     assert state["state"] == "stopped"

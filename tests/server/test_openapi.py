@@ -94,14 +94,14 @@ def test_responses_are_as_described(api: TestClient, coffee_id: str) -> None:
 
 @pytest.fixture(scope="module")
 def schema(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory, coffee_path: Path) -> Any:
-    """The described interface of a server that has one photo, whose id every request names."""
+    """The described interface of a server that has one image, whose id every request names."""
     limits = Limits(job_seconds=0.1, jobs=1000, jobs_per_client=1000)
     settings = ServerSettings(tmp_path_factory.mktemp("schema"), limits, detector="coco-ssd")
     with listening(segmenter, settings) as address:
         id = httpx.post(f"{address}/v1/images", files={"file": coffee_path.read_bytes()}).json()["id"]
         described = httpx.get(f"{address}/openapi.json").json()
         for methods in described["paths"].values():
-            methods.pop("delete", None)  # the photo has to stay; test_lifetime deletes
+            methods.pop("delete", None)  # the image has to stay; test_lifetime deletes
             for route in methods.values():
                 for parameter in route.get("parameters", []):
                     if parameter["name"] == "id":

@@ -61,14 +61,14 @@ def test_all_forms_show_the_same_mask(api: TestClient, coffee_id: str) -> None:
     drawn = segment(api, coffee_id, SAUCER, format="polygons")["masks"][0]
     parts = [[np.asarray(ring) for ring in part] for part in drawn["polygons"]]
     assert np.array_equal(polygons_to_mask(parts, (600, 400)), runs)
-    picture = segment(api, coffee_id, SAUCER, format="png")["masks"][0]
-    inline = PIL.Image.open(io.BytesIO(base64.b64decode(picture["png"])))
+    entry_with_png = segment(api, coffee_id, SAUCER, format="png")["masks"][0]
+    inline = PIL.Image.open(io.BytesIO(base64.b64decode(entry_with_png["png"])))
     assert np.array_equal(np.asarray(inline) == 255, runs)
-    file = api.get(picture["file"])
+    file = api.get(entry_with_png["file"])
     assert file.headers["content-type"] == "image/png"
     assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(file.content))) == 255, runs)
     assert "rle" not in drawn
-    assert "rle" not in picture
+    assert "rle" not in entry_with_png
 
 
 def test_candidates_are_the_official_three_and_tell_which_was_chosen(
@@ -79,9 +79,9 @@ def test_candidates_are_the_official_three_and_tell_which_was_chosen(
     for candidate, mask in zip(entry["candidates"], expected.masks, strict=True):
         assert np.array_equal(Mask.from_rle(candidate["rle"]).array, mask)
     assert entry["candidates"][entry["candidate"]]["rle"] == entry["rle"]
-    asked_again = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]
-    chosen = asked_again["candidate"]
-    assert chosen is None or asked_again["candidates"][chosen]["rle"] == asked_again["rle"]
+    repeated = segment(api, coffee_id, SAUCER, candidates=True)["masks"][0]
+    chosen = repeated["candidate"]
+    assert chosen is None or repeated["candidates"][chosen]["rle"] == repeated["rle"]
 
 
 def test_a_candidate_takes_corrective_clicks(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
@@ -102,10 +102,10 @@ def test_a_mask_from_elsewhere_is_a_prompt(api: TestClient, coffee_id: str, coff
 
 def test_text_gives_labelled_masks(api: TestClient, coffee_id: str) -> None:
     response = segment(api, coffee_id, SAUCER, {"text": "cup"})
-    worded = [entry for entry in response["masks"] if entry["prompt"] == 1]
-    assert worded
-    assert {entry["label"] for entry in worded} == {"cup"}
-    assert worded[0]["detector_score"] > 0.5
+    labelled = [entry for entry in response["masks"] if entry["prompt"] == 1]
+    assert labelled
+    assert {entry["label"] for entry in labelled} == {"cup"}
+    assert labelled[0]["detector_score"] > 0.5
     boxes = api.post(f"/v1/images/{coffee_id}/detect", json={"text": "cup"}).json()["detections"]
     assert boxes[0]["label"] == "cup"
     assert boxes[0]["box"][0] == pytest.approx(173, abs=8)
@@ -184,8 +184,8 @@ def test_export_writes_a_file(api: TestClient, coffee_id: str, format: str) -> N
     name = response.headers["content-disposition"]
     assert name.startswith('attachment; filename="my-cup.')
     if response.headers["content-type"] == "image/png":
-        picture = np.asarray(PIL.Image.open(io.BytesIO(response.content)))
-        assert np.array_equal(picture > 0, Mask.from_rle(mask["rle"]).array)
+        entry_with_png = np.asarray(PIL.Image.open(io.BytesIO(response.content)))
+        assert np.array_equal(entry_with_png > 0, Mask.from_rle(mask["rle"]).array)
     else:
         text = response.json()
         entry = text["masks"][0]["rle"] if format == "masks-json" else text["annotations"][0]["segmentation"]

@@ -1,4 +1,4 @@
-"""Windows that somebody zoomed in on: encoded once, kept within their limit, forgotten with the photo."""
+"""Windows that somebody zoomed in on: encoded once, stored within their limit, deleted with the image."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CLICK = {"points": [[400, 400]]}
 
 
 @pytest.fixture(scope="module")
-def picture() -> bytes:
+def image() -> bytes:
     """2400x900: a small disc at either side."""
     y, x = np.ogrid[:900, :2400]
-    shown = np.full((900, 2400, 3), 220, np.uint8)
+    pixels = np.full((900, 2400, 3), 220, np.uint8)
     for middle in (400, 1900):
-        shown[np.hypot(x - middle, y - 400) < 30] = [20, 60, 140]
+        pixels[np.hypot(x - middle, y - 400) < 30] = [20, 60, 140]
     buffer = io.BytesIO()
-    PIL.Image.fromarray(shown).save(buffer, "png")
+    PIL.Image.fromarray(pixels).save(buffer, "png")
     return buffer.getvalue()
 
 
@@ -44,25 +44,25 @@ def encodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     return seen
 
 
-def _ask(api: TestClient, id: str, **options: object) -> dict:
+def _segment(api: TestClient, id: str, **options: object) -> dict:
     response = api.post(f"/v1/images/{id}/segment", json={"prompts": [CLICK], **options})
     assert response.status_code == 200, response.text
     return response.json()["masks"][0]
 
 
 def test_a_window_is_encoded_once_and_used_for_prompts_in_it(
-    application: Application, segmenter: Segmenter, picture: bytes, encodings: list[tuple[int, ...]]
+    application: Application, segmenter: Segmenter, image: bytes, encodings: list[tuple[int, ...]]
 ) -> None:
     api = application()
-    id = bring(api, picture).json()["id"]
-    assert _ask(api, id, window=LEFT, preview=True)["window"] is None, "a preview waits for no encoder"
+    id = bring(api, image).json()["id"]
+    assert _segment(api, id, window=LEFT, preview=True)["window"] is None, "a preview waits for no encoder"
     assert not encodings
     window = api.post(f"/v1/images/{id}/zoom", json={"window": LEFT}).json()["window"]
-    assert _ask(api, id, window=LEFT, preview=True)["window"] == window
-    entry = _ask(api, id, window=LEFT)
+    assert _segment(api, id, window=LEFT, preview=True)["window"] == window
+    entry = _segment(api, id, window=LEFT)
     assert entry["window"] == window
     assert encodings == [tuple(window)]
-    encoded = segmenter.encode(np.asarray(PIL.Image.open(io.BytesIO(picture))))
+    encoded = segmenter.encode(np.asarray(PIL.Image.open(io.BytesIO(image))))
     mask = ZoomedView(encoded, tuple(window)).segment(make_prompt(encoded.size, points=CLICK["points"]))
     assert mask is not None
     assert entry["rle"] == mask.rle
@@ -74,16 +74,16 @@ def test_a_window_is_encoded_once_and_used_for_prompts_in_it(
 
 
 def test_the_least_recently_used_window_makes_room(
-    application: Application, picture: bytes, encodings: list[tuple[int, ...]]
+    application: Application, image: bytes, encodings: list[tuple[int, ...]]
 ) -> None:
     api = application(window_bytes=10 << 20)
-    id = bring(api, picture).json()["id"]
+    id = bring(api, image).json()["id"]
     for visible in (LEFT, RIGHT, RIGHT, LEFT):
         api.post(f"/v1/images/{id}/zoom", json={"window": visible})
     assert len(encodings) == 3
 
 
-def test_prompts_outside_the_window_use_the_whole_image(application: Application, picture: bytes) -> None:
+def test_prompts_outside_the_window_use_the_whole_image(application: Application, image: bytes) -> None:
     api = application()
-    id = bring(api, picture).json()["id"]
-    assert _ask(api, id, window=RIGHT) == _ask(api, id)
+    id = bring(api, image).json()["id"]
+    assert _segment(api, id, window=RIGHT) == _segment(api, id)
