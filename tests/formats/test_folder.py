@@ -60,7 +60,7 @@ def test_an_index_that_somebody_else_wrote_deletes_nothing_outside(result: MaskS
     (out / "notes.txt").write_text("inside")
     entries = [{"file": "../mask_000.png"}, {"file": "notes.txt"}, {"file": 3}]
     (out / "masks.json").write_text(json.dumps({"masks": entries}))
-    with pytest.raises(InputError, match="masks.json was not written by anymask"):
+    with pytest.raises(InputError, match=r"masks\.json was not written by anymask"):
         write_outputs(result[:1], out)
     write_outputs(result[:1], out, overwrite=True)
     assert (tmp_path / "mask_000.png").exists()

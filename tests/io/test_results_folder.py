@@ -62,7 +62,7 @@ def test_masks_json_that_somebody_changed_is_not_replaced(tmp_path):
     publish(tmp_path, {"mask_000.png": "1"})
     index = tmp_path / "masks.json"
     index.write_text(index.read_text().replace('"text": "1"', '"text": "by hand"'))
-    with pytest.raises(InputError, match="masks.json was not written by anymask, or has been changed"):
+    with pytest.raises(InputError, match=r"masks\.json was not written by anymask, or has been changed"):
         publish(tmp_path, {"mask_000.png": "2"})
 
 
@@ -104,9 +104,9 @@ def test_each_image_and_each_command_has_a_folder_of_its_own(tmp_path):
 
 
 def test_two_commands_at_once_do_not_share_a_folder_and_one_that_fails_leaves_none(tmp_path):
-    with own_folder(tmp_path / "out" / "p", "a", "segment") as first:
-        with own_folder(tmp_path / "out" / "p", "b", "segment") as second:
-            assert (first.name, second.name) == ("p", "p-2")
+    folder = tmp_path / "out" / "p"
+    with own_folder(folder, "a", "segment") as first, own_folder(folder, "b", "segment") as second:
+        assert (first.name, second.name) == ("p", "p-2")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -87,7 +87,7 @@ def command(
 
 
 def _images_and_text(arguments: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Split the arguments: the first is an image, and so is each that exists or ends as a file does; others are text."""
+    """Split the arguments: the first is an image, and so is each that exists or has an extension; others are text."""
     images = [path for i, path in enumerate(arguments) if i == 0 or path.exists() or path.suffix or str(path) == "-"]
     return tuple(images), tuple(str(path) for path in arguments if path not in images)
 

@@ -51,7 +51,7 @@ def check_output(path: Path) -> None:
 
 
 def _identity(path: str | os.PathLike[str]) -> tuple[int, int]:
-    status = os.stat(path)
+    status = Path(path).stat()
     return status.st_dev, status.st_ino
 
 
