@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -37,13 +38,16 @@ def read_graph(path: Path) -> bytes:
     """Read what `write_graph` wrote, without its sha256, and mark it as used.
 
     Raises:
-        OSError: it is not there, or cannot be read.
+        OSError: it is not there, cannot be read, or is not as it was written.
     """
-    with path.open("rb") as file:
-        content = file.read(max(0, os.fstat(file.fileno()).st_size - _DIGEST_BYTES))
+    content = path.read_bytes()
+    graph, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(graph).digest() != digest:
+        warnings.warn(f"the cached graph {path.name} is damaged and is made again", stacklevel=2)
+        raise OSError(f"the graph {path} is not as it was written")
     with contextlib.suppress(OSError):  # a cache that only an administrator may write
         os.utime(path)
-    return content
+    return graph
 
 
 def graph_is_whole(path: Path) -> bool:
