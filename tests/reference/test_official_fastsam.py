@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymask import EncodedImage, ModelError, load, weights
+from anymask import ModelError, load, weights
+from anymask.prediction.fastsam import FastSamImage
 from anymask.structures.overlap import box_iou, iou
 from tests.support.example_images import read_pixels
 
@@ -27,7 +28,7 @@ WHOLE = 0.9
 """And it makes boxes whose IoU with the whole image is above this the whole image."""
 
 Officials = Callable[[int], Any]
-Encoder = Callable[..., EncodedImage]
+Encoder = Callable[..., FastSamImage]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +82,7 @@ def encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """(export, pixels, options of load) → this library's encoded, by way of the user's catalogue."""
     monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
 
-    def make(export: Path, pixels: np.ndarray, engine: str = "openvino", **options: Any) -> EncodedImage:
+    def make(export: Path, pixels: np.ndarray, engine: str = "openvino", **options: Any) -> FastSamImage:
         if "fastsam-s" not in weights.all_models():
             weights.add_model(
                 "fastsam-s", [export], family="fastsam", weights_licence="AGPL-3.0", code_licence="AGPL-3.0"
@@ -93,7 +94,7 @@ def encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
 
 
 def check_agreement(
-    encoded: EncodedImage, expected: tuple[np.ndarray, np.ndarray, np.ndarray], **settings: Any
+    encoded: FastSamImage, expected: tuple[np.ndarray, np.ndarray, np.ndarray], **settings: Any
 ) -> None:
     """Compare boxes, scores, order and masks with the official ones."""
     boxes, scores, masks = expected
@@ -101,7 +102,7 @@ def check_agreement(
     limit = settings.get("max_det", 300)
 
     def found(max_det: int) -> tuple[Any, list[int]]:
-        segments = encoded._with("object", settings.get("conf"), settings.get("iou"), max_det)._segments()
+        segments = encoded.segments(conf=settings.get("conf"), iou=settings.get("iou"), max_det=max_det)
         return segments, [i for i in range(len(segments)) if segments.area(i)]  # the official answer drops empty masks
 
     segments, seen = found(limit)

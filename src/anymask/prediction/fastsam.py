@@ -110,7 +110,7 @@ class FastSamImage(EncodedImage):
         """
         self._check_mask_input(mask_input)
         prompt = make_prompt(self.size, points=points, labels=labels, box=box)
-        segments = self._segments(self._settings)
+        segments = self.segments()
         indices = matching_segments(segments, prompt)
         return SegmentCandidates(segments, tuple(indices if multimask else indices[:1]), self.model)
 
@@ -164,7 +164,7 @@ class FastSamImage(EncodedImage):
     def _segment(
         self, prompts: list[Prompt], options: FastSamOptions, grouped: bool
     ) -> tuple[list[Mask], list[Prompt]]:
-        segments = self._segments(self._changed_settings(options))
+        segments = self.segments(conf=options.conf, iou=options.iou, max_det=options.max_det)
         masks, noted = [], []
         for index, prompt in enumerate(prompts):
             if options.mode == "union":
@@ -178,7 +178,7 @@ class FastSamImage(EncodedImage):
 
     def _group_points(self, points: NDArray[np.float64], options: FastSamOptions) -> list[list[int]]:
         """Points are on the same object if the segment of either has the other in it, too."""
-        segments = self._segments(self._changed_settings(options))
+        segments = self.segments(conf=options.conf, iou=options.iou, max_det=options.max_det)
         inside = segments.contain(points)
         selected = [select_segments(segments, prompt).joined for prompt in point_prompts(points)]
         holds = np.stack([inside[list(joined)].any(axis=0) for joined in selected])
@@ -194,7 +194,13 @@ class FastSamImage(EncodedImage):
     def _changed_settings(self, options: FastSamOptions) -> FastSamSettings:
         return self._settings.changed(conf=options.conf, iou=options.iou, max_det=options.max_det)
 
-    def _segments(self, settings: FastSamSettings) -> Segments:
+    def segments(self, *, conf: float | None = None, iou: float | None = None, max_det: int | None = None) -> Segments:
+        """The segments that count; arguments as for `everything`.
+
+        Raises:
+            PromptError: a value out of its range.
+        """
+        settings = self._settings.changed(conf=conf, iou=iou, max_det=max_det)
         with self._lock:
             if settings not in self._segments_by:
                 self._segments_by[settings] = Segments(self._pass, settings)
