@@ -61,7 +61,7 @@ def test_damaged_weights_are_reported_and_left_alone(own_cache: Path, capsys: py
 def test_damaged_cache_files_are_named(own_cache: Path, coffee_path: Path) -> None:
     load(precision="f32", threads=2, engine="openvino").encode(coffee_path)
     assert inspect_cache(own_cache)["damaged"] == {}
-    victims = [*(own_cache / "embeddings").glob("*.npy"), *(own_cache / "graphs").glob("*.graph")]
+    victims = [*(own_cache / "embeddings").glob("*.embedding"), *(own_cache / "graphs").glob("*.graph")]
     assert len(victims) >= 3
     for path in victims:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -77,3 +77,25 @@ def test_the_image_and_the_reference_masks_are_small() -> None:
     folder = files("anymask.evaluation.doctor")
     assert len((folder / "coffee.jpg").read_bytes()) <= 40_000
     assert len((folder / "coffee.npz").read_bytes()) <= 100_000
+
+
+def test_flipped_bytes_in_the_cache_change_no_mask_and_are_said_in_a_line(
+    own_cache: Path, coffee_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def segment() -> tuple[list[dict[str, Any]], str]:
+        arguments = ["segment", str(coffee_path), "--point", "290,215", "--json", "--out", str(tmp_path / "out")]
+        assert cli.main(arguments) == 0
+        captured = capsys.readouterr()
+        return json.loads(captured.out)["masks"], captured.err
+
+    sound, errors = segment()
+    assert errors == ""
+    for path in (*(own_cache / "embeddings").iterdir(), *(own_cache / "graphs").iterdir()):
+        content = bytearray(path.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 2000] = bytes(byte ^ 255 for byte in content[middle : middle + 2000])
+        path.write_bytes(content)
+    masks, errors = segment()
+    assert masks == sound
+    assert errors.count("anymask: a compiled graph is made again") == errors.count("\n") >= 1
+    assert segment() == (sound, "")

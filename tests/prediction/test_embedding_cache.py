@@ -12,7 +12,7 @@ def embedding(seed):
     return np.random.default_rng(seed).standard_normal((1, 64, 256)).astype(np.float32)
 
 
-SIZE = embedding(0).nbytes + 128  # a .npy file's header
+SIZE = embedding(0).nbytes + 128 + 32  # the header of NumPy's format, and the sum
 
 
 def test_what_was_put_is_got_bit_for_bit(tmp_path):
@@ -54,7 +54,9 @@ def test_a_damaged_file_is_a_miss(tmp_path):
     store = EmbeddingStore(tmp_path)
     store.put(embedding(1), "photo")
     path = next(tmp_path.iterdir())
-    for content in (b"", path.read_bytes()[:200], b"not an array at all"):
+    whole = path.read_bytes()
+    flipped = bytes([*whole[:5000], whole[5000] ^ 1, *whole[5001:]])
+    for content in (b"", whole[:200], b"not an array at all", flipped):
         path.write_bytes(content)
         assert store.get("photo") is None
     store.put(embedding(1), "photo")

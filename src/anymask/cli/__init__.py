@@ -79,10 +79,11 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the arguments after the program's name; None takes those of the process.
     """
     arguments = list(sys.argv[1:] if args is None else args)
-    if not _debug_wanted(arguments):
-        warnings.filterwarnings("ignore", module="PIL")  # it warns of damage that our own line then explains
     try:
-        with protected_inputs():
+        with protected_inputs(), warnings.catch_warnings():
+            if not _debug_wanted(arguments):
+                warnings.filterwarnings("ignore", module="PIL")  # it warns of damage that our own line then explains
+                warnings.showwarning = _print_nothing if {"--quiet", "-q"} & set(arguments) else _print_warning
             result = group.main(arguments, prog_name="anymask", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -105,6 +106,19 @@ def _debug_wanted(arguments: list[str]) -> bool:
     """Whether tracebacks are wanted, even when the arguments could not be parsed."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--debug" in options or os.environ.get("ANYMASK_DEBUG", "") not in ("", "0")
+
+
+def _print_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *place: object, **more: object
+) -> None:
+    """Print a warning as one line, without its place in the source."""
+    click.echo(f"anymask: {one_line(message)}", err=True)
+
+
+def _print_nothing(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *place: object, **more: object
+) -> None:
+    """Print no warning, as --quiet wants it."""
 
 
 def _describe(error: Exception) -> tuple[int, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from anymask.io.cache_folder import make_room, write_atomically
+from anymask.io.cache_folder import DamagedFileError, make_room, read_with_sum, write_with_sum
 
 if TYPE_CHECKING:
     import onnx
@@ -20,8 +19,6 @@ Graph = TypeVar("Graph")
 GRAPHS_CAP = 2 * 1024**3
 """Bytes that the folder of graphs may hold: a model at one precision takes 55 MB, the largest detector 600 MB."""
 
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
 
 def graph_path(folder: Path, *identity: object) -> Path:
     """Return the path of the graph with this identity."""
@@ -29,35 +26,22 @@ def graph_path(folder: Path, *identity: object) -> Path:
 
 
 def write_graph(path: Path, content: bytes) -> None:
-    """Write a graph and its sha256, and remove those used longest ago, such as those of earlier versions."""
-    write_atomically(path, content, hashlib.sha256(content).digest())
+    """Write a graph with its sum, and remove those used longest ago, such as those of earlier versions."""
+    write_with_sum(path, content)
     make_room(path.parent, GRAPHS_CAP)
 
 
 def read_graph(path: Path) -> bytes:
-    """Read what `write_graph` wrote, without its sha256, and mark it as used.
+    """Read what `write_graph` wrote, and mark it as used; warns of one that must be made again.
 
     Raises:
-        OSError: it is not there, cannot be read, or is not as it was written.
+        OSError: it is not there, cannot be read, is not as it was written, or lies where other users may write.
     """
-    content = path.read_bytes()
-    graph, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-    if hashlib.sha256(graph).digest() != digest:
-        warnings.warn(f"the cached graph {path.name} is damaged and is made again", stacklevel=2)
-        raise OSError(f"the graph {path} is not as it was written")
-    with contextlib.suppress(OSError):  # a cache that only an administrator may write
-        os.utime(path)
-    return graph
-
-
-def graph_is_whole(path: Path) -> bool:
-    """Whether a graph is as `write_graph` wrote it; takes a second per gigabyte, and loads nothing.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    content = path.read_bytes()
-    return hashlib.sha256(memoryview(content)[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]
+    try:
+        return read_with_sum(path)
+    except DamagedFileError as error:
+        warnings.warn(f"a compiled graph is made again: {error}", stacklevel=2)
+        raise
 
 
 def open_model(
