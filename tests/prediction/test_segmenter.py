@@ -1,6 +1,9 @@
 """From an image and a prompt to a mask, with the real weights. `tests/reference` compares with the official code."""
 
+import copy
 import io
+import multiprocessing
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -279,3 +282,25 @@ def test_no_boxes_give_an_empty_result(coffee) -> None:
     assert len(result) == 0
     assert result.arrays.shape == (0, coffee.size[1], coffee.size[0])
     assert not result.union().any()
+
+
+def area_of_a_click(encoded):
+    return encoded.segment(points=[(290, 215)])[0].area
+
+
+def area_of_a_coffee(segmenter, path):
+    return area_of_a_click(segmenter.encode(path))
+
+
+def test_a_segmenter_and_an_encoded_image_reach_another_process(segmenter, coffee, coffee_path):
+    expected = area_of_a_click(coffee)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(area_of_a_coffee, (segmenter, coffee_path)) == expected
+        assert pool.map(area_of_a_click, [coffee, coffee]) == [expected, expected]
+
+
+def test_a_segmenter_that_was_not_loaded_says_how_to_do_it(segmenter):
+    bare = copy.copy(segmenter)
+    bare._arguments = None
+    with pytest.raises(TypeError, match=r"call anymask\.load in each process"):
+        pickle.dumps(bare)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.editing.compiler_cache import ensure_compiler_cache
 from anymask.editing.edges import Matte, crop_to_mask, distance_to_outside, soft_step
 from anymask.errors import AnymaskError, InputError
 from anymask.structures.overlap import tight_box
@@ -89,6 +90,7 @@ def matte(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], band: Band | None 
     """
     if not can_matte():
         raise AnymaskError("soft edges by matting need pymatting; get it with: pip install 'anymask[edit]'")
+    ensure_compiler_cache()
     band = band or Band.of((mask.shape[1], mask.shape[0]))
     box, colors, inside = crop_to_mask(pixels, mask, round(band.outside) + 2)
     known = _known_alpha(inside, band)

@@ -342,6 +342,10 @@ class EncodedImage(ABC):
         assert box is not None
         return float(box[0]), float(box[1]), float(box[2]), float(box[3])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the embedding, so that the other process need not encode; it loads the model, once."""
+        return type(self), (self.runtime, self._image, self._embedding, self._seconds)
+
     def __repr__(self) -> str:
         name = Path(self._image.path).name if self._image.path else ""
         return f"<EncodedImage {self.size[0]}×{self.size[1]} {name}>"

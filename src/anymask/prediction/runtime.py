@@ -20,6 +20,7 @@ class Runtime:
         provenance: (seconds of encoding, seconds of decoding) → what ran.
         encode: an image, or pixels uint8 [H, W, 3], → `EncodedImage`.
         detector_options: engine, precision, threads and device for a detector beside the model.
+        segmenter: the Segmenter itself, as which it pickles.
     """
 
     name: str
@@ -27,3 +28,13 @@ class Runtime:
     provenance: Callable[[float, float], Provenance]
     encode: Callable[[Any], Any]
     detector_options: Mapping[str, Any]
+    segmenter: Any
+
+    def __reduce__(self) -> tuple[Callable[[Any], Runtime], tuple[Any]]:
+        """Pickle as the segmenter, see `anymask.prediction.segmenter.Segmenter.__reduce__`."""
+        return _runtime_of, (self.segmenter,)
+
+
+def _runtime_of(segmenter: Any) -> Runtime:
+    runtime: Runtime = segmenter.runtime
+    return runtime

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -74,7 +75,24 @@ def load(
     key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
     family = load_model(entry.family, files, key, runtime, **options)
     embeddings = EmbeddingStore(cache_root() / "embeddings") if store else None
-    return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started)
+    arguments = {
+        "model": model, "engine": engine, "precision": precision, "threads": threads, "device": device, "store": store,
+        "allow": allow, **options,
+    }  # fmt: skip
+    return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started, arguments)
+
+
+_LOADED_AGAIN: dict[str, Segmenter] = {}
+_LOADED_AGAIN_LOCK = threading.Lock()
+
+
+def _load_again(arguments: Mapping[str, Any]) -> Segmenter:
+    """The segmenter of a pickle: loaded once in a process, however many pickles name it."""
+    key = repr(sorted(arguments.items()))
+    with _LOADED_AGAIN_LOCK:
+        if key not in _LOADED_AGAIN:
+            _LOADED_AGAIN[key] = load(**arguments)
+        return _LOADED_AGAIN[key]
 
 
 _IMAGE_TYPES = {
@@ -92,10 +110,18 @@ class Segmenter:
         engine, precision, device, threads: what really runs.
         weights: sha256 over those of the model's files.
         network: encodes pixels and decodes prompts.
+        runtime: what encoded images hold of it.
     """
 
     def __init__(
-        self, model: str, key: str, family: Model, engine: Engine, store: EmbeddingStore | None, seconds: float
+        self,
+        model: str,
+        key: str,
+        family: Model,
+        engine: Engine,
+        store: EmbeddingStore | None,
+        seconds: float,
+        arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.engine = engine.name
@@ -109,7 +135,8 @@ class Segmenter:
         self.network = family
         self._store = store
         self._load_seconds = seconds
-        self._runtime = Runtime(model, family, self.provenance, self.encode, self.detector_options)
+        self._arguments = arguments
+        self.runtime = Runtime(model, family, self.provenance, self.encode, self.detector_options, self)
 
     def encode(self, source: ImageSource | Image, **options: Any) -> EncodedImage:
         """Encode an image once, so that any number of prompts takes milliseconds each.
@@ -134,7 +161,7 @@ class Segmenter:
             if self._store is not None:
                 self._store.put(embedding, image.pixel_hash, *self._key)
         embedding.setflags(write=False)
-        return self.image_type(self._runtime, image, embedding, time.perf_counter() - started)
+        return self.image_type(self.runtime, image, embedding, time.perf_counter() - started)
 
     @property
     def image_type(self) -> type[EncodedImage]:
@@ -169,6 +196,16 @@ class Segmenter:
             engine_version=self._key[3],
             seconds={"load": self._load_seconds, "encode": encode, "decode": decode},
         )
+
+    def __reduce__(self) -> tuple[Callable[[Mapping[str, Any]], Segmenter], tuple[Mapping[str, Any]]]:
+        """Pickle as the arguments of `load`: each process that gets it loads the model once.
+
+        Raises:
+            TypeError: it was not made by `load`.
+        """
+        if self._arguments is None:
+            raise TypeError("a Segmenter pickles only if anymask.load made it: call anymask.load in each process")
+        return _load_again, (self._arguments,)
 
     def __repr__(self) -> str:
         return f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {self.threads} threads>"
