@@ -208,6 +208,7 @@ def test_cleaning_leaves_no_full_size_arrays_behind():
 # Real weights
 
 
+@pytest.mark.slow
 def test_crops_of_a_real_image_find_smaller_objects_beside_those_of_the_whole(segmenter, coffee):
     view = image_view(segmenter.network, coffee.pixels, coffee.tokens, searching=False)
     options = GeneratorOptions(sampling="grid", crop_n_layers=1, point_grids=[build_point_grid(4), build_point_grid(3)])

@@ -53,8 +53,20 @@ def replayer() -> Replayer:
     return Replayer()
 
 
+SLOW_KINDS = ("groups", "everything cut short", "refiltered", "text")
+
+
 @pytest.mark.parametrize(
-    "kind", ["boxes and points", "each point", "groups", "everything", "everything cut short", "refiltered", "text"]
+    "kind",
+    [
+        "boxes and points",
+        "each point",
+        "everything",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("groups", "everything cut short", "refiltered", "text")
+        ),
+    ],
 )
 def test_the_same_masks_bit_for_bit(
     segmenter: Segmenter, coffee: EncodedImage, replayer: Replayer, tmp_path: Path, kind: str

@@ -107,6 +107,7 @@ def test_an_address_of_a_local_folder_is_that_folder(folder: Path, tmp_path: Pat
     assert json.loads((tmp_path / "there/results/coffee.jpg.json").read_text())["masks"] == []
 
 
+@pytest.mark.slow
 def test_everything_and_replay_of_the_whole_folder(folder: Path, capsys: Any) -> None:
     (folder / "broken.jpg").unlink()
     assert run("batch", "photos", "--everything", "--points-per-side", 5, "--out", "photos/out", "--quiet") == 0

@@ -58,6 +58,7 @@ def test_damaged_weights_are_reported_and_left_alone(own_cache: Path, capsys: py
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_damaged_cache_files_are_named(own_cache: Path, coffee_path: Path) -> None:
     load(precision="f32", threads=2, engine="openvino").encode(coffee_path)
     assert inspect_cache(own_cache)["damaged"] == {}

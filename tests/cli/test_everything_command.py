@@ -72,6 +72,7 @@ def test_a_time_that_is_too_short_says_what_was_skipped(chelsea_path, tmp_path, 
     assert (tmp_path / "masks.json").is_file()
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_the_masks_until_then(chelsea_path, tmp_path):
     arguments = ["--sampling", "grid", "--points-per-side", "48", "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "anymask", "everything", str(chelsea_path), *arguments]

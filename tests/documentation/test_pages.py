@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import anymask
-from anymask import EncodedImage, Segmenter, cli
+from anymask import Segmenter, cli
+from anymask.prediction.sam import SamImage
 from anymask.structures.mask import Mask
 
 ROOT = Path(__file__).parent.parent.parent
@@ -62,12 +63,12 @@ def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def fast_models(monkeypatch: pytest.MonkeyPatch, segmenter: Segmenter) -> None:
     """One model for all pages, few points for automatic mask generation: only the pages are tested."""
-    everything = EncodedImage.everything
+    everything = SamImage.everything
 
-    def with_few_points(self: EncodedImage, *arguments: Any, **options: Any) -> Any:
+    def with_few_points(self: SamImage, *arguments: Any, **options: Any) -> Any:
         return everything(self, *arguments, **{**options, "points_per_side": 4})
 
-    monkeypatch.setattr(EncodedImage, "everything", with_few_points)
+    monkeypatch.setattr(SamImage, "everything", with_few_points)
     monkeypatch.setattr(anymask, "load", lambda *_, **__: segmenter, raising=False)
 
 

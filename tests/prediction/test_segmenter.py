@@ -215,6 +215,7 @@ class TestSegment:
 
 
 class TestState:
+    @pytest.mark.slow
     def test_ten_threads_get_what_one_thread_gets(self, encoding_segmenter, coffee_path):
         """Complaint 25: a predictor that remembers its image returns masks of another one."""
         images = [np.roll(image_of_size(coffee_path, (300, 200)), 60 * i, axis=1) for i in range(3)]
