@@ -1,9 +1,12 @@
 """Names that are too long for a file system."""
 
+from itertools import islice
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.io.file_names import MAX_NAME_BYTES, shorten_name
+from anymask.io.file_names import MAX_NAME_BYTES, numbered, shorten_name
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=400)
 
@@ -24,3 +27,10 @@ def test_the_extension_stays_and_no_character_is_cut():
     short = shorten_name("ü" * 300 + ".jpeg")
     assert short.endswith(".jpeg")
     assert set(short[: short.index("-")]) == {"ü"}
+
+
+def test_numbers_come_before_the_suffix():
+    assert [path.name for path in islice(numbered(Path("out/a.b.png"), ".png"), 3)] == [
+        "a.b.png", "a.b-2.png", "a.b-3.png"
+    ]  # fmt: skip
+    assert [path.name for path in islice(numbered(Path("out/a.b")), 2)] == ["a.b", "a.b-2"]

@@ -138,3 +138,13 @@ def test_a_folder_holds_what_the_last_run_that_was_not_refused_wrote(tmp_path_fa
         if owner is not None:
             assert content(folder) == expected
             check_owner(folder, owner)
+
+
+def test_a_run_that_fails_leaves_a_folder_that_was_there(tmp_path):
+    (tmp_path / "out" / "p").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt), own_folder(tmp_path / "out" / "p", "a", "segment"):
+        raise KeyboardInterrupt
+    assert list((tmp_path / "out" / "p").iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), own_folder(tmp_path / "new" / "p", "a", "segment"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "new").exists()

@@ -23,13 +23,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.io.file_names import shorten_name
+from anymask.io.file_names import numbered, shorten_name
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -206,8 +205,4 @@ def run_each(images: Sequence[Path], run: Callable[[Path], Any], quiet: bool) ->
 
 def free_file(path: Path) -> Path:
     """The path, or the first of `name-2`, `name-3` … that does not exist."""
-    if not path.exists():
-        return path
-    return next(
-        each for number in count(2) if not (each := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists()
-    )
+    return next(each for each in numbered(path, path.suffix) if not each.exists())

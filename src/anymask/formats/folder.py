@@ -11,7 +11,7 @@ from anymask.errors import InputError
 from anymask.formats import masks_json, png
 from anymask.formats.base import Format, FormatOption, Signature
 from anymask.io.atomic import staged_folder
-from anymask.io.results_folder import check_owner, publish_results
+from anymask.io.results_folder import check_owner, image_key, publish_results
 from anymask.structures.memory import iter_bounded
 from anymask.visualization.overlay import paint
 
@@ -62,7 +62,7 @@ def write_outputs(
 
     folder = Path(out_dir)
     if not overwrite:
-        check_owner(folder, image_key(masks.record))
+        check_owner(folder, _image_key(masks.record))
     files = [f"mask_{index:03d}.png" for index in range(len(masks))] if mask_images else []
     soft_files = {f"soft_{i:03d}.png": mask for i, mask in enumerate(masks) if soft and mask.logits is not None}
     with staged_folder(folder) as stage:
@@ -85,7 +85,7 @@ def write_outputs(
             if drawing is not None:
                 drawing.result()
         names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), MASKS_JSON]
-        return publish_results(stage, names, MASKS_JSON, image_key(masks.record), _command(masks), overwrite=overwrite)
+        return publish_results(stage, names, MASKS_JSON, _image_key(masks.record), _command(masks), overwrite=overwrite)
 
 
 def _write_overlay(masks: MaskSet, stage: Path) -> None:
@@ -112,9 +112,8 @@ def _command(masks: MaskSet) -> str:
     return "everything" if masks.provenance.call.name == "everything" else "segment"
 
 
-def image_key(record: ImageRecord) -> str:
-    """What identifies an image in the record of a folder: its sha256, else its path and size."""
-    return record.sha256 or f"{record.path} {record.width}x{record.height}"
+def _image_key(record: ImageRecord) -> str:
+    return image_key(record.sha256, record.path, record.width, record.height)
 
 
 def write(masks: MaskSet, path: Path, *, overwrite: bool = False) -> list[Path]:

@@ -140,12 +140,22 @@ def explained(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _new_folders(folder: Path) -> Iterator[None]:
     """Create a folder and those above it; remove the new ones again if the block fails and leaves them empty."""
-    missing = [level for level in (folder, *folder.parents) if not level.exists()]
+    missing = missing_folders(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        for level in missing:
-            with contextlib.suppress(OSError):
-                level.rmdir()
+        remove_empty(missing)
         raise
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """A folder and those above it that do not exist, the innermost first."""
+    return [level for level in (folder, *folder.parents) if not level.exists()]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those folders that are empty, in this order."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import PurePath
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path, PurePath
 
 MAX_NAME_BYTES = 240
 """Bytes of a name, in UTF-8: most file systems take 255, and drafts need a few more."""
@@ -30,3 +32,11 @@ def shorten_name(name: str, limit: int = MAX_NAME_BYTES) -> str:
     room = limit - len(ending.encode("utf-8", "surrogateescape"))
     stem = encoded[:room].decode("utf-8", "ignore")  # a character that is cut in two is left out
     return stem + ending
+
+
+def numbered(path: Path, suffix: str = "") -> Iterator[Path]:
+    """The path, then `name-2`, `name-3` …, without end; the number comes before the suffix."""
+    yield path
+    stem = path.name.removesuffix(suffix)
+    for number in count(2):
+        yield path.with_name(f"{stem}-{number}{suffix}")

@@ -14,13 +14,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from anymask.errors import InputError
-from anymask.io.atomic import explained, publish, write_file
-from anymask.io.file_names import shorten_name
+from anymask.io.atomic import explained, missing_folders, publish, remove_empty, write_file
+from anymask.io.file_names import numbered, shorten_name
 
 JOURNAL = ".anymask.json"
 """States the record while a command works in the folder, and after one that was killed."""
@@ -59,14 +58,14 @@ class FolderRecord:
             image = content.get("image")
             if not isinstance(image, dict):
                 continue
+            key = image_key(image.get("sha256"), image.get("path"), image.get("width"), image.get("height"))
             own = content.get(_KEY)
-            key = image.get("sha256") or f"{image.get('path')} {image.get('width')}x{image.get('height')}"
-            record = cls._of({**own, "image": key}) if isinstance(own, dict) else None
+            own = own if isinstance(own, dict) else {}
+            record = cls._of({**own, "image": key})
             if record is None:
-                return cls(str(key))
-            checksum = own.get("checksum") if isinstance(own, dict) else None
-            index = {name: [_sha256(folder / name)]} if checksum == _checksum(folder / name) else {}
-            return cls(record.image, record.command, {**record.files, **index})
+                return cls(key)
+            index = {name: [_sha256(folder / name)]} if own.get("checksum") == _checksum(folder / name) else {}
+            return cls(key, record.command, {**record.files, **index})
         return None
 
     @classmethod
@@ -80,9 +79,15 @@ class FolderRecord:
         """Whether a file is as anymask wrote it."""
         return file.name in self.files and _sha256(file) in self.files[file.name]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"image": self.image, "command": self.command, "files": {k: list(v) for k, v in self.files.items()}}
+    def as_json(self) -> bytes:
+        """The content of the journal."""
+        files = {name: list(hashes) for name, hashes in self.files.items()}
+        return (json.dumps({"image": self.image, "command": self.command, "files": files}) + "\n").encode()
+
+
+def image_key(sha256: str | None, path: str | None, width: int | None, height: int | None) -> str:
+    """What identifies an image in the record of a folder: its sha256, else its path and size."""
+    return sha256 or f"{path} {width}x{height}"
 
 
 @contextlib.contextmanager
@@ -97,18 +102,19 @@ def own_folder(folder: Path, image: str, command: str) -> Iterator[Path]:
         image: sha256 of the image.
         command: such as "segment".
     """
-    folder = folder.with_name(shorten_name(folder.name, 200))
-    for number in count(1):
-        choice = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+    for choice in numbered(folder.with_name(shorten_name(folder.name, 200))):
         with explained(choice):
-            reserved = _reserve(choice, image, command)
-        if reserved is None:
-            continue
+            if not _is_free(choice, image, command):
+                continue
+            missing = missing_folders(choice)
+            choice.mkdir(parents=True, exist_ok=True)
+            if not _reserve(choice, image, command):
+                continue
         try:
             yield choice
         finally:
-            if reserved:
-                _release(choice)
+            _release(choice)
+            remove_empty(missing)
         return
 
 
@@ -156,16 +162,16 @@ def publish_results(
     folder, names = stage.parent, list(names)
     if not overwrite:
         check_owner(folder, image, names)
-    files = {name: _sha256(stage / name) for name in names if name != index}
-    _write_record(stage / index, {"command": command, "files": files})
+    hashes = {name: _sha256(stage / name) for name in names if name != index}
+    _write_record(stage / index, {"command": command, "files": hashes})
+    hashes[index] = _sha256(stage / index)
     earlier = FolderRecord.read(folder)
-    known = {name: list(hashes) for name, hashes in earlier.files.items()} if earlier is not None else {}
-    stale = [folder / name for name in known if name not in names]
+    before = dict(earlier.files) if earlier is not None else {}
+    stale = [folder / name for name in before if name not in names]
     stale = [file for file in stale if file.is_file() and earlier is not None and earlier.owns(file)]
-    for name in names:
-        known.setdefault(name, []).append(_sha256(stage / name))
     # While files move, those of both runs are known, so that a kill leaves none that is not.
-    _write_journal(folder, FolderRecord(image, command, known))
+    both = {**before, **{name: [*before.get(name, ()), value] for name, value in hashes.items()}}
+    write_file(folder / JOURNAL, FolderRecord(image, command, both).as_json())
     try:
         written = publish(stage, names)
     except Exception:
@@ -195,24 +201,24 @@ def _checksum(index: Path) -> str:
     return hashlib.sha256(_CHECKSUM.sub(rf"\g<1>{'0' * 64}\g<2>", text).encode()).hexdigest()
 
 
-def _write_journal(folder: Path, record: FolderRecord) -> None:
-    write_file(folder / JOURNAL, (json.dumps(record.as_dict()) + "\n").encode())
-
-
-def _reserve(folder: Path, image: str, command: str) -> bool | None:
-    """Reserve a folder: True if it had no owner, False if it had this one already, None if it is not free."""
+def _is_free(folder: Path, image: str, command: str) -> bool:
+    """Whether a folder has no owner, or this one, and no files that anymask did not write."""
+    if folder.exists() and not folder.is_dir():
+        return False
     record = FolderRecord.read(folder)
-    if record is not None:
-        same = (record.image, record.command) == (image, command)
-        return False if same and not _foreign_files(folder, record) else None
-    if folder.exists() and (not folder.is_dir() or _foreign_files(folder, None)):
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
+    is_own = record is None or (record.image, record.command) == (image, command)
+    return is_own and not _foreign_files(folder, record)
+
+
+def _reserve(folder: Path, image: str, command: str) -> bool:
+    """Write the owner into a folder that is free and has none; False if another command was faster."""
+    if FolderRecord.read(folder) is not None:
+        return True
     try:
-        with (folder / JOURNAL).open("x", encoding="utf-8") as file:
-            json.dump(FolderRecord(image, command).as_dict(), file)
+        with (folder / JOURNAL).open("xb") as file:
+            file.write(FolderRecord(image, command).as_json())
     except FileExistsError:
-        return None
+        return _is_free(folder, image, command)
     return True
 
 
@@ -221,9 +227,6 @@ def _release(folder: Path) -> None:
     record = FolderRecord.read(folder)
     if record is not None and not record.files:
         (folder / JOURNAL).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-            folder.parent.rmdir()
 
 
 def _foreign_files(folder: Path, record: FolderRecord | None, patterns: Sequence[str] = RESERVED) -> list[Path]:
