@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import (
-    RUNTIME_OPTIONS,
     add_options,
     allow_option,
     device_option,
@@ -21,10 +19,10 @@ from anymask.cli.common_options import (
     threads_option,
 )
 from anymask.cli.image_arguments import ResultFolders, images_argument, open_input, overwrite_option, run_each
-from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
+from anymask.cli.model_loading import CommandModels
+from anymask.cli.text_options import detection_options, phrases_of, text_options
 
 if TYPE_CHECKING:
-    from anymask.detection.base import Detector
     from anymask.detection.report import DetectionRecord
 
 
@@ -49,7 +47,6 @@ def command(
     anymask detect shelf.jpg --text "a red box" --detector owlv2-base
     anymask detect *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import fetch_progress
     from anymask.detection.report import DetectionRecord, write_detections
     from anymask.detection.search import detect
     from anymask.errors import PromptError
@@ -61,18 +58,13 @@ def command(
     phrases = phrases_of((*parameters["text"], *words))
     search = detection_options(parameters)
     results = ResultFolders("detect", images, out, as_json, overwrite)
-
-    @cache
-    def load() -> Detector:
-        with fetch_progress(quiet) as progress:
-            runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
-            return load_named(parameters["detector"], parameters["classes"], progress, **runtime)
+    models = CommandModels(parameters, quiet)
 
     def run(path: Path) -> None:
         image = open_input(path)
         with results.folder(path, image) as folder:
             started = time.perf_counter()
-            detector = load()  # in no time after the first image
+            detector = models.detector  # in no time after the first image
             loaded = time.perf_counter()
             detections = detect(detector, image.pixels, phrases, search)
             seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}

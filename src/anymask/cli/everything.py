@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.automatic.options import GeneratorOptions
-from anymask.cli.common_options import RUNTIME_OPTIONS, common_options, settings_option
+from anymask.cli.common_options import common_options, settings_option
 from anymask.cli.image_arguments import (
     INTERRUPTED,
     ResultFolders,
@@ -23,17 +22,19 @@ from anymask.cli.image_arguments import (
     overwrite_option,
     run_each,
 )
+from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
+from anymask.cli.text_options import detection_options, phrases_of, text_options
 
 if TYPE_CHECKING:
     from anymask.automatic.budget import Estimate, GeneratorProgress
     from anymask.automatic.result import GeneratedMasks
-    from anymask.detection.base import Detector
     from anymask.detection.detections import Detections
     from anymask.io.image import Image
-    from anymask.prediction.segmenter import Segmenter
     from anymask.structures.mask_set import MaskSet
+
+_ALSO = {"labels.png": "label-map", "sa1b.json": "sa1b"}
+"""Files beside the usual ones → their formats."""
 
 
 @click.command()
@@ -63,7 +64,6 @@ def command(
     anymask everything *.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
     from anymask.errors import PromptError
-    from anymask.formats import masks_json
 
     phrases = phrases_of(parameters["text"]) if parameters["text"] else ()
     if phrases and partition:
@@ -76,12 +76,7 @@ def command(
         with results.folder(path, image) as folder:
             result = generate(image)
             masks = _partitioned(result) if partition else result
-            if folder is None:
-                results.add_json(masks_json.dumps(masks_json.to_dict(masks)).decode())
-                files = []
-            else:
-                files = _write(masks, folder, overwrite)
-                results.add_json((folder / "masks.json").read_text(encoding="utf-8"))
+            files = results.write_masks(masks, folder, mask_images=False, also=_ALSO)
             if result.skipped:
                 click.echo(f"anymask: {result.skipped}", err=True)
             if not results.as_json and not quiet:
@@ -100,7 +95,7 @@ class _Generator:
         self._phrases = phrases
         self._quiet = quiet
         self._parameters = parameters
-        self._runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
+        self._models = CommandModels(parameters, quiet)
 
     def __call__(self, image: Image) -> GeneratedMasks:
         """The objects of an image, labelled where a detector detects them too."""
@@ -108,8 +103,9 @@ class _Generator:
         from anymask.structures.prompt import parse_box
 
         region = parse_box(self._roi, image.size) if self._roi else None
-        segmenter, detector = self._models
-        encoded = segmenter.encode(image)
+        if self._phrases:
+            self._models.detector.check(self._phrases)  # before the segmenter is loaded
+        encoded = self._models.segmenter.encode(image)
         with _interruptible() as is_stopped, _show_progress(self._quiet) as progress:
             result = encoded.everything(
                 **values_of(GeneratorOptions, self._parameters),
@@ -118,26 +114,13 @@ class _Generator:
                 progress=progress,
                 estimate=None if self._quiet else _show_estimate,
             )
-        if detector is None:
+        if not self._phrases:
             return result
-        detections = detect(detector, image.pixels, self._phrases, detection_options(self._parameters))
+        detections = detect(self._models.detector, image.pixels, self._phrases, detection_options(self._parameters))
         result = result.labelled(detections)
         for note in () if self._quiet else (*detections.notes(self._phrases), *_unmatched(detections, result)):
             click.echo(f"anymask: {note}", err=True)
         return result
-
-    @cached_property
-    def _models(self) -> tuple[Segmenter, Detector | None]:
-        """The segmenter, and the detector if there is text."""
-        from anymask.cli.progress import fetch_progress
-        from anymask.prediction.segmenter import load
-
-        parameters, detector = self._parameters, None
-        with fetch_progress(self._quiet) as progress:
-            if self._phrases:
-                detector = load_named(parameters["detector"], parameters["classes"], progress, **self._runtime)
-                detector.check(self._phrases)
-            return load(parameters["model"], progress=progress, **parameters["settings"], **self._runtime), detector
 
 
 def _partitioned(result: GeneratedMasks) -> MaskSet:
@@ -147,13 +130,6 @@ def _partitioned(result: GeneratedMasks) -> MaskSet:
     run = replace(result.provenance, call=result.provenance.call.followed_by("partition"))
     pieces = result.partition().masks()
     return MaskSet(pieces, image=result.image, prompts=result.prompts, provenance=run, shows_prompts=False)
-
-
-def _write(masks: MaskSet, folder: Path, overwrite: bool) -> list[Path]:
-    from anymask.formats.folder import write_outputs
-
-    also = {"labels.png": "label-map", "sa1b.json": "sa1b"}
-    return write_outputs(masks, folder, mask_images=False, also=also, overwrite=overwrite)
 
 
 def _show_estimate(estimate: Estimate) -> None:

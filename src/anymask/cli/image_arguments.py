@@ -32,6 +32,7 @@ from anymask.io.file_names import numbered, shorten_name
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
+    from anymask.structures.mask_set import MaskSet
 
 STANDARD_STREAM = Path("-")
 DEFAULT_FOLDER = Path("anymask-out")
@@ -112,6 +113,28 @@ class ResultFolders(JsonOutput):
         self._command = command
         self._out = out
         self._overwrite = overwrite
+
+    def write_masks(self, masks: MaskSet, folder: Path | None, **options: Any) -> list[Path]:
+        """Write masks into the folder of their image, and add their masks.json to the JSON for standard output.
+
+        Args:
+            masks: of one image.
+            folder: of `folder`.
+            options: of `anymask.formats.folder.write_outputs`.
+
+        Returns:
+            The files.
+        """
+        from anymask.formats.folder import write_outputs
+        from anymask.formats.masks_json import dumps, to_dict
+
+        if folder is None:
+            self.add_json(dumps(to_dict(masks)).decode())
+            return []
+        written = write_outputs(masks, folder, overwrite=self._overwrite, **options)
+        if self.as_json:
+            self.add_json((folder / "masks.json").read_text(encoding="utf-8"))
+        return written
 
     @contextlib.contextmanager
     def folder(self, path: Path, image: Image) -> Iterator[Path | None]:

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import RUNTIME_OPTIONS, add_options, settings_option
+from anymask.cli.common_options import add_options, settings_option
+from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import detection_options, load_named, phrases_of, text_options
+from anymask.cli.text_options import detection_options, phrases_of, text_options
 from anymask.prediction.options import SelectionOptions
 
 if TYPE_CHECKING:
-    from anymask.detection.base import Detector
     from anymask.io.image import Image
     from anymask.prediction.grounded import GroundedSegmenter
-    from anymask.prediction.segmenter import Segmenter
     from anymask.structures.mask_set import MaskSet
 
 prompt_options = add_options(
@@ -147,9 +146,8 @@ class PromptedSegmenter:
     def __init__(self, *, quiet: bool, **parameters: Any) -> None:
         self._prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
         self._selection = values_of(SelectionOptions, parameters)
-        self._runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
         self._parameters = parameters
-        self._quiet = quiet
+        self._models = CommandModels(parameters, quiet)
         if self._prompt.prompt_log is not None:
             _check_prompt_log_alone(self._prompt, self._selection)
         else:
@@ -165,31 +163,16 @@ class PromptedSegmenter:
             return self._segment_prompt_log(image, self._prompt.prompt_log)
         arguments = self._prompt.arguments(image.size)
         if self._prompt.text:
-            self._detector.check(arguments["text"])
+            self._models.detector.check(arguments["text"])
             return self._grounded(image, arguments["text"])
-        return self._segmenter.encode(image).segment(**arguments, **self._selection)
-
-    @cached_property
-    def _segmenter(self) -> Segmenter:
-        from anymask.cli.progress import fetch_progress
-        from anymask.prediction.segmenter import load
-
-        with fetch_progress(self._quiet) as progress:
-            return load(self._parameters["model"], progress=progress, **self._parameters["settings"], **self._runtime)
-
-    @cached_property
-    def _detector(self) -> Detector:
-        from anymask.cli.progress import fetch_progress
-
-        with fetch_progress(self._quiet) as progress:
-            return load_named(self._parameters["detector"], self._parameters["classes"], progress, **self._runtime)
+        return self._models.segmenter.encode(image).segment(**arguments, **self._selection)
 
     @cached_property
     def _grounded(self) -> GroundedSegmenter:
         from anymask.prediction.grounded import GroundedSegmenter
 
-        search = detection_options(self._parameters)
-        return GroundedSegmenter(self._segmenter, self._detector, search=search, **self._selection)
+        models, search = self._models, detection_options(self._parameters)
+        return GroundedSegmenter(models.segmenter, models.detector, search=search, **self._selection)
 
     def _segment_prompt_log(self, image: Image, prompt_log: str) -> MaskSet:
         """Repeat a --prompt-log; what is wrong with it is said before anything is loaded."""
@@ -198,7 +181,7 @@ class PromptedSegmenter:
         objects, names = read_steps(prompt_log)
         for each in objects:
             prompt_of(image.size, each)
-        return follow_all(self._segmenter.encode(image), objects, names)
+        return follow_all(self._models.segmenter.encode(image), objects, names)
 
 
 def _check_prompt_log_alone(prompt: PromptParameters, selection: dict[str, Any]) -> None:

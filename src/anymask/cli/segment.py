@@ -37,9 +37,6 @@ def command(
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
-    from anymask.formats import masks_json
-    from anymask.formats.folder import write_outputs
-
     results = ResultFolders("segment", images, out, as_json, overwrite)
     segment = PromptedSegmenter(quiet=quiet, **parameters)
 
@@ -47,11 +44,7 @@ def command(
         image = open_input(path)
         with results.folder(path, image) as folder:
             masks = segment(image)
-            if folder is None:
-                results.add_json(masks_json.dumps(masks_json.to_dict(masks)).decode())
-                return
-            written = write_outputs(masks, folder, soft=soft, overwrite=overwrite)
-            results.add_json((folder / "masks.json").read_text(encoding="utf-8"))
+            written = results.write_masks(masks, folder, soft=soft)
             if not results.as_json and not quiet:
                 _report(masks, written)
 

@@ -1,20 +1,16 @@
-"""What the commands that detect text share: their options, and the detector that these name."""
+"""What the commands that detect text share: their options, and what these say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from anymask.cli.common_options import add_options
 from anymask.cli.option_fields import options_from, values_of
 from anymask.detection.options import DetectionOptions
-
-if TYPE_CHECKING:
-    from anymask.detection.base import Detector
-    from anymask.weights import Progress
 
 SEARCH_OPTIONS = ("threshold", "max_per_label", "zoom")
 """Fields of `DetectionOptions` on the command line; others have the names of options of everything mode."""
@@ -52,10 +48,3 @@ def phrases_of(text: Sequence[str]) -> tuple[str, ...]:
 def detection_options(parameters: Mapping[str, Any]) -> DetectionOptions:
     """Return the search that the parameters of a command describe."""
     return DetectionOptions(**values_of(DetectionOptions, parameters, SEARCH_OPTIONS))
-
-
-def load_named(detector: str, classes: Path | None, progress: Progress, **runtime: Any) -> Detector:
-    """Load the detector that --detector names; see `anymask.detection.loading.load_detector` for `runtime`."""
-    from anymask.detection.loading import load_detector
-
-    return load_detector(detector, classes=classes, progress=progress, **runtime)

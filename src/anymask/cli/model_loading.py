@@ -1,0 +1,47 @@
+"""The models that the options of a command name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from anymask.cli.common_options import RUNTIME_OPTIONS
+
+if TYPE_CHECKING:
+    from anymask.detection.base import Detector
+    from anymask.prediction.segmenter import Segmenter
+
+
+class CommandModels:
+    """Loads each model when it is first needed, shows the fetch of its weights, and keeps it for the next images.
+
+    Args:
+        parameters: the values of `RUNTIME_OPTIONS`; for the segmenter also of --model and --model-option, for the
+            detector of --detector and --classes.
+        quiet: whether to show no progress.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], quiet: bool) -> None:
+        self._parameters = parameters
+        self._runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
+        self._quiet = quiet
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """See `anymask.load`."""
+        from anymask.cli.progress import fetch_progress
+        from anymask.prediction.segmenter import load
+
+        with fetch_progress(self._quiet) as progress:
+            return load(self._parameters["model"], progress=progress, **self._parameters["settings"], **self._runtime)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """See `anymask.detection.loading.load_detector`."""
+        from anymask.cli.progress import fetch_progress
+        from anymask.detection.loading import load_detector
+
+        name, classes = self._parameters["detector"], self._parameters["classes"]
+        with fetch_progress(self._quiet) as progress:
+            return load_detector(name, classes=classes, progress=progress, **self._runtime)
