@@ -27,7 +27,7 @@ from anymask.automatic.result import GeneratedMasks
 from anymask.errors import ModelError
 from anymask.io.image import Image
 from anymask.models.fastsam.model import FastSam
-from anymask.models.fastsam.output import MIN_CONF, Pass
+from anymask.models.fastsam.output import Pass
 from anymask.models.fastsam.segments import Segments
 from anymask.models.fastsam.settings import FastSamSettings
 from anymask.prediction.alternatives import SAME_IOU
@@ -37,7 +37,7 @@ from anymask.prediction.fastsam_selection import SegmentSelection, matching_segm
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
 from anymask.structures.mask import Mask
-from anymask.structures.options import option
+from anymask.structures.options import option, unset_option
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt, point_prompts
 from anymask.structures.prompt_check import PromptCheck
@@ -62,11 +62,9 @@ class FastSamOptions(SelectionOptions):
     """
 
     mode: Mode = option("object", "One segment, or as the original all segments under included points.")
-    conf: float | None = option(None, "Least confidence.", at_least=MIN_CONF, at_most=1)
-    iou: float | None = option(
-        None, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
-    )
-    max_det: int | None = option(None, "At most so many segments, those of highest confidence.", at_least=1)
+    conf: float | None = unset_option(FastSamSettings, "conf")
+    iou: float | None = unset_option(FastSamSettings, "iou")
+    max_det: int | None = unset_option(FastSamSettings, "max_det")
 
 
 class FastSamImage(EncodedImage):
@@ -164,7 +162,7 @@ class FastSamImage(EncodedImage):
     def _segment(
         self, prompts: list[Prompt], options: FastSamOptions, grouped: bool
     ) -> tuple[list[Mask], list[Prompt]]:
-        segments = self.segments(conf=options.conf, iou=options.iou, max_det=options.max_det)
+        segments = self._segments_with(self._changed_settings(options))
         masks, noted = [], []
         for index, prompt in enumerate(prompts):
             if options.mode == "union":
@@ -178,7 +176,7 @@ class FastSamImage(EncodedImage):
 
     def _group_points(self, points: NDArray[np.float64], options: FastSamOptions) -> list[list[int]]:
         """Points are on the same object if the segment of either has the other in it, too."""
-        segments = self.segments(conf=options.conf, iou=options.iou, max_det=options.max_det)
+        segments = self._segments_with(self._changed_settings(options))
         inside = segments.contain(points)
         selected = [select_segments(segments, prompt).joined for prompt in point_prompts(points)]
         holds = np.stack([inside[list(joined)].any(axis=0) for joined in selected])
@@ -200,7 +198,9 @@ class FastSamImage(EncodedImage):
         Raises:
             PromptError: a value out of its range.
         """
-        settings = self._settings.changed(conf=conf, iou=iou, max_det=max_det)
+        return self._segments_with(self._settings.changed(conf=conf, iou=iou, max_det=max_det))
+
+    def _segments_with(self, settings: FastSamSettings) -> Segments:
         with self._lock:
             if settings not in self._segments_by:
                 self._segments_by[settings] = Segments(self._pass, settings)

@@ -147,6 +147,17 @@ def option(
     )
 
 
+def unset_option(options: type[Options], name: str) -> Any:
+    """A dataclass field that is an option of another dataclass, but for its default: None, which leaves it as it is.
+
+    Args:
+        options: the other dataclass.
+        name: of its field.
+    """
+    source = next(each for each in fields(options) if each.name == name)  # type: ignore[arg-type]  # a dataclass
+    return field(default=None, metadata=source.metadata)
+
+
 def option_fields(options: type[Options]) -> tuple[Option, ...]:
     """The options of a dataclass, in the order of its fields."""
     return _option_fields((options,))
