@@ -83,7 +83,9 @@ def main(args: Sequence[str] | None = None) -> int:
         with protected_inputs(), warnings.catch_warnings():
             if not _debug_wanted(arguments):
                 warnings.filterwarnings("ignore", module="PIL")  # it warns of damage that our own line then explains
-                warnings.showwarning = _print_nothing if {"--quiet", "-q"} & set(arguments) else _print_warning
+                warnings.showwarning = _print_warning
+                if {"--quiet", "-q"} & set(arguments):
+                    warnings.simplefilter("ignore")
             result = group.main(arguments, prog_name="anymask", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -113,12 +115,6 @@ def _print_warning(
 ) -> None:
     """Print a warning as one line, without its place in the source."""
     click.echo(f"anymask: {one_line(message)}", err=True)
-
-
-def _print_nothing(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, *place: object, **more: object
-) -> None:
-    """Print no warning, as --quiet wants it."""
 
 
 def _describe(error: Exception) -> tuple[int, str]:

@@ -12,12 +12,15 @@ import click
 
 from anymask.cli.common_options import debug_option, json_option, out_option, quiet_option, runtime_options
 from anymask.errors import InputError
+from anymask.prediction.options import SelectionOptions
+from anymask.structures.options import option_fields
 
 if TYPE_CHECKING:
     from anymask.evaluation import Setting, Variant
 
 PROTOCOL_CHOICES = ("clicks", "boxes", "everything", "text")
 NOTHING = "none"
+_SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
 
 
 @click.command()
@@ -31,13 +34,17 @@ NOTHING = "none"
 )
 @click.option(
     "--select",
-    type=click.Choice(("object", "part", "score", "official")),
-    default="object",
+    type=click.Choice((*_SELECTION["select"].choices, "official")),
+    default=_SELECTION["select"].default,
     show_default=True,
     help="As segment; official: the official predictor's habit.",
 )
 @click.option(
-    "--refine", type=click.Choice(("auto", "off", "max")), default="auto", show_default=True, help="As segment."
+    "--refine",
+    type=click.Choice(_SELECTION["refine"].choices),
+    default=_SELECTION["refine"].default,
+    show_default=True,
+    help="As segment.",
 )
 @click.option(
     "--with",

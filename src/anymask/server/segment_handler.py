@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ class _Request:
         """Options of `EncodedImage.segment` that go with prompts of every kind."""
         return self.selection.as_dict()
 
-    @property
+    @cached_property
     def selection(self) -> SelectionOptions:
         return SelectionOptions(**self.body.values_of(SelectionOptions))
 
