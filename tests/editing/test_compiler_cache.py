@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import numpy as np
 from anymask.editing.matting import matte
@@ -18,6 +20,7 @@ print(matte(pixels, mask).alpha.shape)
 """
 
 
+@pytest.mark.slow
 def test_matting_works_where_neither_home_nor_package_may_be_written(tmp_path: Path) -> None:
     spec = importlib.util.find_spec("pymatting")
     assert spec is not None

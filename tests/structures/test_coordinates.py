@@ -219,3 +219,12 @@ def test_what_are_no_points_is_one_line(points: Any, says: str) -> None:
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("unit", ["normalized", "percent"])
+def test_the_whole_image_as_a_box_ends_at_its_edges(unit: Any) -> None:
+    for size in range(1, 500):
+        reading = Coordinates((size, size), unit)
+        box, note = reading.box([0, 0, *reading.extent])  # 100 * (7 / 100) is more than 7
+        np.testing.assert_array_equal(box, [0, 0, size, size])
+        assert note is None

@@ -138,7 +138,7 @@ class Coordinates:
             raise PromptError(f"{where}points have shape {measured.shape}: they take {takes}")
         if self.outside == "refuse":
             self._refuse_outside(measured, where)
-        pixels = displayed_points(measured * self._scale, self.measured_size, self.orientation)
+        pixels = displayed_points(self._scaled(measured), self.measured_size, self.orientation)
         if self.outside == "refuse":
             # Scaling 0.999… may round up onto the edge, and turning a fraction of the last pixel lands before 0.
             pixels = np.clip(pixels, 0, np.nextafter(np.array(self.size, np.float64), 0))
@@ -175,15 +175,15 @@ class Coordinates:
         note = None
         if (clipped != corners).any():
             note = f"{shown} reaches beyond the image: clipped to [{format_numbers(clipped)}]"
-        pixels = displayed_boxes(clipped * np.tile(self._scale, 2), self.measured_size, self.orientation)[0]
+        scaled = self._scaled(clipped.reshape(2, 2)).reshape(4)
+        pixels = displayed_boxes(scaled, self.measured_size, self.orientation)[0]
         if (pixels[:2] >= pixels[2:]).any():
             raise PromptError(f"{shown} is empty: it covers no part of a pixel")
         return pixels, note
 
-    @property
-    def _scale(self) -> NDArray[np.float64]:
-        """Pixels per unit of the numbers, float64 [2] (x, y)."""
-        return np.array(self.measured_size, np.float64) / self.extent
+    def _scaled(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Corners [N, 2] (x, y) in pixels; multiplied first, so that the far edge stays where it is: 100 * 7 / 100."""
+        return measured * np.array(self.measured_size, np.float64) / self.extent
 
     def _range(self, upper: str) -> str:
         """The allowed range, for a message; ``upper`` is "<" or "<="."""
