@@ -127,7 +127,8 @@ def test_a_table_groups_points_and_boxes_into_objects(tree: Path) -> None:
         ("p.csv", "image,x,y,object,x0,y0,x1,y1\na.png,,,1,0,0,1,1\na.png,,,1,0,0,2,2\n", "has a box already"),
         ("p.csv", "name,where\na,b\n", "is no table of prompts"),
         ("p.csv", "", "is no table of prompts"),
-        ("p.csv", b"\xff\xfe\x00\x01", "no text in UTF-8"),
+        ("p.csv", b"\xff\xfe\x00\x01\x02", r"p\.csv: it is no text in UTF-8 or UTF-16"),
+        ("p.csv", "image,x,y\na.png,1,2\n".encode("latin-1") + b"\xe9.png,1,2", "no text in UTF-8 or UTF-16"),
         ("p.json", "{", "is no JSON"),
         ("p.json", "[]", "is no COCO dataset"),
         ("p.json", '{"images": [{"id": 1}]}', "lacks 'file_name'"),
@@ -145,3 +146,67 @@ def test_a_file_of_prompts_that_cannot_be_right_says_where(
     Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=words):
         read_prompts(name)
+
+
+GOOD_AND_BAD = {
+    "images": [{"id": 1, "file_name": "a.png"}, {"id": "2", "file_name": "b\\frame_2.jpg"}, {"id": 3}],
+    "categories": [{"id": 1.0, "name": "cup"}, {"name": "no id"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "bbox": [40, 30, 64, 66], "category_id": "1"},
+        {"id": 2, "image_id": 1, "bbox": [10, 10, 0, 20]},
+        {"id": 3, "image_id": 1, "bbox": [10, 10, 5, float("nan")]},
+        {"id": 4, "image_id": 1, "bbox": []},
+        {"id": 5, "image_id": 9, "bbox": [1, 1, 2, 2]},
+        {"id": 6, "image_id": 2, "bbox": [1, 1, 2, 2]},
+        "none",
+    ],
+}
+
+
+def test_a_degenerate_box_of_a_coco_file_costs_no_other_box(tree: Path) -> None:
+    Path("boxes.json").write_text(json.dumps(GOOD_AND_BAD), encoding="utf-16")
+    file = read_prompts("boxes.json")
+    assert file.prompts == {
+        "a.png": [{"points": [], "labels": [], "box": [40, 30, 104, 96], "name": "cup"}],
+        "b\\frame_2.jpg": [{"points": [], "labels": [], "box": [1, 1, 3, 3], "name": None}],
+    }
+    assert file.notes == (
+        "7 entries of boxes.json left out, 2 used",
+        "left out: boxes.json, image 3: it lacks 'file_name'",
+        "left out: boxes.json, category 1: it lacks an id",
+        "left out: boxes.json, annotation 2: bbox is [10, 10, 0, 20]: its width and height have to be above 0",
+        "left out: boxes.json, annotation 3: bbox is [10, 10, 5, nan]: it takes [x, y, width, height]",
+        "left out: boxes.json, annotation 4: bbox is []: it takes [x, y, width, height]",
+        "left out: boxes.json, annotation 5: its image is not in the file",
+        "left out: boxes.json, annotation 6: its image is not in the file",
+    )
+
+
+def test_a_wrong_line_of_a_table_costs_its_object_and_no_other(tree: Path) -> None:
+    lines = ["image,object,x,y,x_min,y_min,x_max,y_max", "a.png,1,5,5,,,,", "a.png,2,6,6,,,,", "a.png,2,six,6,,,,"]
+    lines += ["a.png,3,,,10,10,10,30", "a.png,4,,,1,1,4,4", "a.png,5,1,2,3", "b.png,,1,1,,,,,,9", ",,1,1,,,,"]
+    Path("p.csv").write_text("\n".join(lines))
+    file = read_prompts("p.csv")
+    assert [entry["points"] or entry["box"] for entry in file.prompts["a.png"]] == [[[5, 5]], [1, 1, 4, 4]]
+    assert file.prompts["b.png"] == []
+    assert file.notes[0] == "5 entries of p.csv left out, 2 used"
+    assert file.notes[1:4] == (
+        "left out: p.csv, line 4: x is 'six': it takes a number of pixels",
+        "left out: p.csv, line 5: the box is [10, 10, 10, 30]: its width and height have to be above 0",
+        "left out: p.csv, line 7: y_min is '': it takes a number of pixels",
+    )
+    Path("many.csv").write_text("image,x,y\na.png,1,1\n" + "a.png,no,1\n" * 500)
+    notes = read_prompts("many.csv").notes
+    assert (len(notes), notes[-1]) == (22, "left out: 480 more")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_as_excel_saves_them(tree: Path, encoding: str, delimiter: str) -> None:
+    half = "1.5" if delimiter == "," else "1,5"
+    rows = [["Image", "xmin", "ymin", "xmax", "ymax", "label"], ["ünïcode 😀.png", half, "1", "9", "8", "cup"]]
+    text = f"sep={delimiter}\r\n" + "".join(delimiter.join(row) + "\r\n" for row in rows)
+    mark = "\ufeff".encode("utf-16-le") if encoding == "utf-16-le" else b""
+    Path("p.csv").write_bytes(mark + text.encode(encoding))
+    (entry,) = read_prompts("p.csv").prompts["ünïcode 😀.png"]
+    assert entry == {"points": [], "labels": [], "box": [1.5, 1, 9, 8], "name": "cup"}

@@ -92,6 +92,8 @@ def requests() -> dict[str, dict[str, bytes]]:
         "prompt-files": {
             "csv": b"image,object,x,y,label,x_min,y_min,x_max,y_max,name\n"
             b"a.jpg,1,10,20,1,,,,,cup\na.jpg,1,3,4,0,1,2,30,40,\n",
+            "excel": "sep=;\r\nimage;xmin;ymin;xmax;ymax;label\r\na\\b.jpg;1,5;2;30;2;cup\r\nc.jpg;1;2;3;4;é"
+            .encode("utf-16"),
             "coco": json.dumps({
                 "images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 3, "name": "cup"}],
                 "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 30, 40]},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +10,8 @@ from typing import Any
 
 from anymask.batch.sources import read_bytes
 from anymask.errors import InputError
+from anymask.io.table import Table, table_of
+from anymask.io.text import decode_text
 
 PromptEntry = dict[str, Any]
 """One object: {"points": [[x, y], …], "labels": [1, …], "box": [x_min, y_min, x_max, y_max] or None, "name": str or
@@ -26,6 +26,8 @@ _CORNERS = (
     ("x0", "y0", "x1", "y1"),
     ("left", "top", "right", "bottom"),
 )
+_MOST_REASONS = 20
+"""Objects that are left out and named one by one; of further ones the number is given."""
 _LABELS = {"1": 1, "0": 0, "": 1, "include": 1, "exclude": 0, "1.0": 1, "0.0": 0}
 
 
@@ -35,7 +37,7 @@ class PromptFile:
 
     Attributes:
         prompts: name of the image as written → its objects, in the file's order; images without any are there too.
-        notes: one-line remarks for the user.
+        notes: one-line remarks for the user: which objects are left out, and why.
     """
 
     prompts: Mapping[str, list[PromptEntry]]
@@ -45,23 +47,54 @@ class PromptFile:
 def read_prompts(source: str) -> PromptFile:
     """Read a COCO JSON or a CSV table.
 
+    An object that cannot be prompted, such as a box without width, is left out and named in the notes; the others of
+    its image stay.
+
     Args:
         source: path or address, ".json" or anything else.
 
     Raises:
-        InputError: not such a file, or an invalid entry; the message names its line.
+        InputError: not such a file, or not one of its objects can be prompted; the message names the first reason.
     """
-    text = _text(source)
+    try:
+        text = decode_text(read_bytes(source))
+    except InputError as error:
+        raise InputError(error if source in str(error) else f"{source}: {error}") from None
     if source.lower().endswith(".json"):
         return _coco(source, text)
     return _table(source, text)
 
 
-def _text(source: str) -> str:
-    try:
-        return read_bytes(source).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{source} is no text in UTF-8: give a COCO JSON or a CSV table") from None
+@dataclass
+class _LeftOut:
+    """The entries of one file that are left out, each with a reason."""
+
+    source: str
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, where: str, reason: str) -> None:
+        self.reasons.append(f"{self.source}, {where}: {reason}")
+
+    def notes(self, used: int) -> list[str]:
+        """The remarks on them.
+
+        Args:
+            used: how many entries are not left out.
+
+        Raises:
+            InputError: entries, and every one is left out.
+        """
+        if not self.reasons:
+            return []
+        if not used:
+            raise InputError(f"{self.reasons[0]}; no prompt of the file can be used")
+        count = len(self.reasons)
+        lines = [f"{count} {'entry' if count == 1 else 'entries'} of {self.source} left out, {used} used"]
+        lines += [f"left out: {reason}" for reason in self.reasons[:_MOST_REASONS]]
+        return lines + ([f"left out: {count - _MOST_REASONS} more"] if count > _MOST_REASONS else [])
+
+
+# ---------------------------------------------------------------- COCO
 
 
 def _coco(source: str, text: str) -> PromptFile:
@@ -71,41 +104,61 @@ def _coco(source: str, text: str) -> PromptFile:
         raise InputError(f"{source} is no JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise InputError(f"{source} is no COCO dataset: it takes an object with 'images' and 'annotations'")
-    try:
-        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        categories = {each["id"]: str(each["name"]) for each in content.get("categories", ())}
-        annotations = list(content.get("annotations", ()))
-    except KeyError as error:
-        raise InputError(f"{source}: an image or a category lacks {error}") from None
-    except TypeError as error:
-        raise InputError(f"{source} is no COCO dataset: {error}") from None
+    images, annotations, categories = (content.get(name) or [] for name in ("images", "annotations", "categories"))
+    if not isinstance(annotations, list) or not isinstance(categories, list):
+        raise InputError(f"{source} is no COCO dataset: 'annotations' and 'categories' are lists")
+    left_out = _LeftOut(source)
+    names = _names_by_id(images, "file_name", "image", left_out)
+    labels = _names_by_id(categories, "name", "category", left_out)
     prompts: dict[str, list[PromptEntry]] = {name: [] for name in names.values()}
     crowds = 0
     for place, annotation in enumerate(annotations):
-        where = f"{source}, annotation {annotation.get('id', place) if isinstance(annotation, dict) else place}"
+        where = f"annotation {annotation.get('id', place) if isinstance(annotation, dict) else place}"
         if not isinstance(annotation, dict) or _key(annotation.get("image_id")) not in names:
-            raise InputError(f"{where}: its image is not in the file")
+            left_out.add(where, "its image is not in the file")
+            continue
         if annotation.get("iscrowd"):
             crowds += 1
             continue
-        entry = _new_entry(box=_corners_of(annotation.get("bbox"), where))
-        entry["name"] = categories.get(_key(annotation.get("category_id")))
-        prompts[names[annotation["image_id"]]].append(entry)
-    notes = (f"{crowds} crowd annotations are left out: their boxes surround many objects",) if crowds else ()
-    return PromptFile(prompts, notes)
+        try:
+            entry = _new_entry(box=_corners_of(annotation.get("bbox")))
+        except InputError as error:
+            left_out.add(where, str(error))
+            continue
+        entry["name"] = labels.get(_key(annotation.get("category_id")))
+        prompts[names[_key(annotation["image_id"])]].append(entry)
+    notes = [f"{crowds} crowd annotations are left out: their boxes surround many objects"] if crowds else []
+    return PromptFile(prompts, (*notes, *left_out.notes(sum(map(len, prompts.values())))))
 
 
-def _corners_of(bbox: Any, where: str) -> list[float]:
+def _names_by_id(entries: list[Any], name: str, kind: str, left_out: _LeftOut) -> dict[str | None, str]:
+    """Id → name of images or categories; those without one are left out."""
+    names: dict[str | None, str] = {}
+    for place, entry in enumerate(entries):
+        about = entry if isinstance(entry, dict) else {}
+        key, text = _key(about.get("id")), about.get(name)
+        if key is None or not isinstance(text, str | int) or not str(text).strip():
+            left_out.add(f"{kind} {about.get('id', place)}", f"it lacks {'an id' if key is None else repr(name)}")
+        else:
+            names[key] = str(text)
+    return names
+
+
+def _corners_of(bbox: Any) -> list[float]:
     """COCO's corner and size as two corners."""
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(_is_number(value) for value in bbox):
-        raise InputError(f"{where}: bbox is {bbox!r}: it takes [x, y, width, height]")
+        raise InputError(f"bbox is {bbox!r:.80}: it takes [x, y, width, height]")
     x, y, width, height = bbox
+    if not (width > 0 and height > 0):
+        raise InputError(f"bbox is {bbox!r:.80}: its width and height have to be above 0")
     return [x, y, x + width, y + height]
 
 
-def _key(value: Any) -> Any:
-    """An id of the file, a number or a text; None for another value."""
-    return value if isinstance(value, int | float | str) else None
+def _key(value: Any) -> str | None:
+    """An id of the file, a number or a text, as text: some programs write 7 here and "7" there."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _is_number(value: Any) -> bool:
@@ -113,100 +166,158 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
+# ---------------------------------------------------------------- tables
+
+
 def _table(source: str, text: str) -> PromptFile:
-    heading = text.lstrip("\n").split("\n", 1)[0]
-    delimiter = max(",;\t", key=heading.count)
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
-        rows.fieldnames  # noqa: B018 - reads the first line
-    except csv.Error as error:
-        raise InputError(f"{source}, line 1: {error}") from None
-    columns = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
-    image = next((columns[name] for name in _IMAGE if name in columns), None)
-    corners = next((names for names in _CORNERS if set(names) <= set(columns)), None)
-    with_points = {"x", "y"} <= set(columns)
-    if image is None or not (corners or with_points):
-        raise InputError(
-            f"{source} is no table of prompts: its first line names the columns, image with x,y (and label) or with "
-            f"{','.join(_CORNERS[0])}; here it is {heading.strip()[:80]!r}"
-        )
-    objects = next((columns[name] for name in _OBJECT if name in columns), None)
-    names = next((columns[name] for name in _NAME if name in columns), None)
+        table = table_of(text)
+        columns = _Columns.of(table)
+        objects = _objects_of(table, columns)
+    except InputError as error:
+        raise InputError(f"{source}{',' if str(error).startswith('line ') else ''} {error}") from None
+    left_out = _LeftOut(source)
     prompts: dict[str, list[PromptEntry]] = {}
-    known: dict[tuple[str, str], PromptEntry] = {}
-    try:
-        for row in rows:
-            cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
-            reader = _Row(cells, columns, f"{source}, line {rows.line_num}")
-            name = reader.text(image)
-            if not name:
-                if any(cells.values()):
-                    raise InputError(f"{reader.where}: no image is named")
-                continue
-            entries = prompts.setdefault(name, [])
-            group = reader.text(objects)
-            entry = known.get((name, group)) if group else None
-            if entry is None:
-                entry = _new_entry()
-                entries.append(entry)
-                if group:
-                    known[name, group] = entry
-            reader.add_to(entry, corners, with_points)
-            entry["name"] = entry["name"] or reader.text(names) or None
-    except csv.Error as error:
-        raise InputError(f"{source}, line {rows.line_num}: {error}") from None
-    return PromptFile(prompts)
+    for each in objects:
+        if each.image:
+            entries = prompts.setdefault(each.image, [])
+        if each.problem:
+            left_out.add(*each.problem)
+        else:
+            entries.append(each.entry)
+    return PromptFile(prompts, tuple(left_out.notes(sum(map(len, prompts.values())))))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where a table has what, as places in its rows; None for what it does not have.
+
+    Attributes:
+        image: the image's name.
+        corners: x_min, y_min, x_max, y_max.
+        point: x, y.
+        label: whether the point is included.
+        object: lines with the same text belong together.
+        name: what the object is called.
+        count: how many columns there are.
+    """
+
+    image: int
+    corners: tuple[int, ...] | None
+    point: tuple[int, ...] | None
+    label: int | None
+    object: int | None
+    name: int | None
+    count: int
+
+    @classmethod
+    def of(cls, table: Table) -> _Columns:
+        """Find the columns by their names.
+
+        Raises:
+            InputError: there is no image, or neither points nor boxes.
+        """
+        places = {name.lower(): place for place, name in reversed(list(enumerate(table.columns)))}
+
+        def first(names: Sequence[str]) -> int | None:
+            return next((places[name] for name in names if name in places), None)
+
+        def all_of(names: Sequence[str]) -> tuple[int, ...] | None:
+            return tuple(places[name] for name in names) if set(names) <= set(places) else None
+
+        image, point = first(_IMAGE), all_of(("x", "y"))
+        corners = next((found for names in _CORNERS if (found := all_of(names))), None)
+        if image is None or not (corners or point):
+            raise InputError(
+                "is no table of prompts: its first line names the columns, image with x,y (and label) or with "
+                f"{','.join(_CORNERS[0])}; here it is {table.heading.strip()[:80]!r}"
+            )
+        label = places.get("label") if point else None
+        name = first(_NAME if point else (*_NAME, "label"))  # beside a box alone, a label is what the object is
+        return cls(image, corners, point, label, first(_OBJECT), name, len(table.columns))
+
+
+@dataclass
+class _Object:
+    """One object of a table, from one line or several.
+
+    Attributes:
+        image: the image's name; "" if there is none.
+        entry: its prompt.
+        problem: where and why it is left out; None if it is not.
+    """
+
+    image: str
+    entry: PromptEntry
+    problem: tuple[str, str] | None = None
+
+
+def _objects_of(table: Table, columns: _Columns) -> list[_Object]:
+    """All objects in the order of their first lines. A wrong line spoils its object, which would be another one."""
+    objects: list[_Object] = []
+    known: dict[tuple[str, str], _Object] = {}
+    for line, row in table:
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        cells += [""] * (columns.count - len(cells))
+        image, group = cells[columns.image], "" if columns.object is None else cells[columns.object]
+        found = known.get((image, group)) if group else None
+        if found is None:
+            found = _Object(image, _new_entry())
+            objects.append(found)
+            if group:
+                known[image, group] = found
+        try:
+            _add_line(found.entry, table, columns, cells)
+        except InputError as error:
+            found.problem = found.problem or (f"line {line}", str(error))
+    return objects
+
+
+def _add_line(entry: PromptEntry, table: Table, columns: _Columns, cells: Sequence[str]) -> None:
+    """Add a line's box, point and name to an object.
+
+    Raises:
+        InputError: no image, neither box nor point, half of one, a second box, or a value that is no number.
+    """
+    if any(cells[columns.count :]):
+        raise InputError(f"there are {len(cells)} cells, the first line names {columns.count} columns")
+    if not cells[columns.image]:
+        raise InputError("no image is named")
+    box, point = (_numbers(table, places or (), cells) for places in (columns.corners, columns.point))
+    if box is None and point is None:
+        raise InputError("there is no point and no box")
+    if box is not None:
+        if not (box[0] < box[2] and box[1] < box[3]):
+            raise InputError(f"the box is {box}: its width and height have to be above 0")
+        if entry["box"] not in (None, box):
+            raise InputError(f"the object has a box already: {entry['box']}")
+        entry["box"] = box
+    if point is not None:
+        label = "" if columns.label is None else cells[columns.label].lower()
+        if label not in _LABELS:
+            raise InputError(f"label is {label!r}: it takes 1 (include) or 0 (exclude)")
+        entry["points"].append(point)
+        entry["labels"].append(_LABELS[label])
+    entry["name"] = entry["name"] or (None if columns.name is None else cells[columns.name] or None)
+
+
+def _numbers(table: Table, places: Sequence[int], cells: Sequence[str]) -> list[float] | None:
+    """The numbers in these columns, None if all their cells are empty."""
+    if not any(cells[place] for place in places):
+        return None
+    numbers = []
+    for place in places:
+        try:
+            number = table.number(cells[place])
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError(f"{table.columns[place]} is {cells[place]!r}: it takes a number of pixels")
+        numbers.append(int(number) if number.is_integer() else number)
+    return numbers
 
 
 def _new_entry(box: list[float] | None = None) -> PromptEntry:
     return {"points": [], "labels": [], "box": box, "name": None}
-
-
-class _Row:
-    """One line of a table, read by the meaning of its columns."""
-
-    def __init__(self, cells: Mapping[str, str], columns: Mapping[str, str], where: str) -> None:
-        self._cells, self._columns, self.where = cells, columns, where
-
-    def text(self, column: str | None) -> str:
-        return self._cells.get(column, "") if column is not None else ""
-
-    def add_to(self, entry: PromptEntry, corners: Sequence[str] | None, with_points: bool) -> None:
-        """Add the line's box and point to an object.
-
-        Raises:
-            InputError: neither, half of one, a second box, or a value that is no number.
-        """
-        box = self._numbers(corners or ())
-        point = self._numbers(("x", "y") if with_points else ())
-        if box is None and point is None:
-            raise InputError(f"{self.where}: there is no point and no box")
-        if box is not None:
-            if entry["box"] not in (None, box):
-                raise InputError(f"{self.where}: the object has a box already: {entry['box']}")
-            entry["box"] = box
-        if point is not None:
-            entry["points"].append(point)
-            entry["labels"].append(self._label())
-
-    def _label(self) -> int:
-        label = self.text(self._columns.get("label")).lower()
-        if label not in _LABELS:
-            raise InputError(f"{self.where}: label is {label!r}: it takes 1 (include) or 0 (exclude)")
-        return _LABELS[label]
-
-    def _numbers(self, names: Sequence[str]) -> list[float] | None:
-        """The numbers of these columns, None if all their cells are empty."""
-        cells = [self.text(self._columns[name]) for name in names]
-        if not any(cells):
-            return None
-        numbers = []
-        for name, cell in zip(names, cells, strict=True):
-            try:
-                number = float(cell)
-            except ValueError:
-                number = math.nan
-            if not math.isfinite(number):
-                raise InputError(f"{self.where}: {name} is {cell!r}: it takes a number of pixels")
-            numbers.append(int(number) if number.is_integer() else number)
-        return numbers
