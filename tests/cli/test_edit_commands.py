@@ -97,10 +97,14 @@ def test_text_selects_one_of_several(tmp_path, citrus_path, capsys):
     assert whereabouts["the orange on the left"] + 400 < whereabouts["orange on the right"]
 
 
-def test_masks_from_a_file_need_no_model(coffee_path, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["0 and 255", "0 and 1", "hole", "numbers"])
+def test_masks_from_a_file_need_no_model(coffee_path, tmp_path, monkeypatch, kind):
     mask = np.zeros((400, 600), np.uint8)
     mask[100:200, 50:150] = 255
-    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+    hole = np.dstack([np.full((400, 600, 3), 255, np.uint8), 255 - mask])
+    numbers = np.where(np.arange(600) < 100, mask // 255, mask // 255 * np.uint16(300))
+    files = {"0 and 255": mask, "0 and 1": mask // 255, "hole": hole, "numbers": numbers}
+    PIL.Image.fromarray(files[kind]).save(tmp_path / "mask.png")
 
     def no_model(*_, **__):
         raise AssertionError("a model was loaded")
@@ -109,6 +113,17 @@ def test_masks_from_a_file_need_no_model(coffee_path, tmp_path, monkeypatch):
     out = tmp_path / "cut.png"
     assert run("cutout", coffee_path, "--mask", tmp_path / "mask.png", "--edges", "hard", "--out", out) == 0
     assert np.array_equal(pixels(out)[..., 3], mask)
+    out = tmp_path / "painted.png"
+    assert run("inpaint", coffee_path, "--mask", tmp_path / "mask.png", "--grow", 0, "--feather", 0, "--out", out) == 0
+    changed = (pixels(out) != pixels(coffee_path)).any(axis=2)
+    assert changed[100:200, 50:150].mean() > 0.9
+    assert not changed[mask == 0].any()
+
+
+def test_a_mask_of_another_size_is_refused(coffee_path, tmp_path, capsys):
+    PIL.Image.new("L", (451, 300), 255).save(tmp_path / "mask.png")
+    assert run("cutout", coffee_path, "--mask", tmp_path / "mask.png", "--out", tmp_path / "out.png") == 2
+    assert "(451, 300)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,7 +141,7 @@ def test_masks_from_a_file_need_no_model(coffee_path, tmp_path, monkeypatch):
         (["{photo}", "--point", "1,1", "--shadow-offset", "5"], "--shadow-offset"),
         (["{photo}", "--point", "1,1", "--mask", "{photo}"], "--mask"),
         (["{photo}", "--mask", "{out}/none.png"], "none.png"),
-        (["{photo}", "--mask", "{other}"], "451"),
+        (["{photo}", "--mask", "{other}"], "several colours"),
         (["{photo}", "--point", "900,900"], "900"),
     ],
 )

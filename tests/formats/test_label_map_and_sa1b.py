@@ -90,7 +90,7 @@ def test_a_map_of_very_many_objects_takes_no_array_for_each(tmp_path):
 
 
 def test_an_image_with_colours_is_no_label_map(tmp_path):
-    cv2.imwrite(str(tmp_path / "colours.png"), np.zeros((4, 4, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "colours.png"), np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
     with pytest.raises(InputError, match="one channel"):
         find_format("label-map").read(tmp_path / "colours.png")
 

@@ -1,4 +1,7 @@
-"""One 16-bit image for all masks: pixel value n is mask n - 1, 0 is nothing; smaller masks lie on top."""
+"""One 16-bit image for all masks: pixel value n is mask n - 1, 0 is nothing; smaller masks lie on top.
+
+Read are maps of labels in any lossless image: 8, 16 or 32 bits of one channel, or a palette, whose 255 is nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.errors import InputError
+from anymask.errors import ImageError, InputError
 from anymask.formats.base import Format, Signature
 from anymask.formats.helpers.label_images import masks_of_labels
-from anymask.formats.helpers.validation import load_stored_image, reading, with_image
+from anymask.formats.helpers.validation import reading, with_image
 from anymask.io.atomic import write_file
+from anymask.io.stored_values import has_one_channel, stored_values
+from anymask.structures.mask_image import MAX_LABEL, is_label_map, read_labels
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
-
-_MAX_LABEL = 65535
 
 
 def label_map(masks: MaskSet) -> NDArray[np.uint16]:
@@ -29,8 +32,8 @@ def label_map(masks: MaskSet) -> NDArray[np.uint16]:
     Raises:
         InputError: more masks than 16 bits can number.
     """
-    if len(masks) > _MAX_LABEL:
-        raise InputError(f"{len(masks)} masks do not fit a 16-bit label map, which holds {_MAX_LABEL}")
+    if len(masks) > MAX_LABEL:
+        raise InputError(f"{len(masks)} masks do not fit a 16-bit label map, which holds {MAX_LABEL}")
     width, height = masks.size
     labels = np.zeros((height, width), np.uint16)
     areas = [mask.area for mask in iter_bounded(masks)]
@@ -53,25 +56,21 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     """Read a label map; what was covered by another mask is lost.
 
     Raises:
-        InputError: no such image, or not one of 8 or 16 bit with one channel.
+        InputError: no such image, or not one channel of whole numbers from 0 to 65535.
     """
     with reading(path, "a label map"):
-        stored = load_stored_image(path)
-        if stored.mode not in ("L", "P", "I;16", "I;16B", "I"):
-            raise InputError(f"it has the mode {stored.mode}; it takes a PNG with one channel of 8 or 16 bit")
-        numbers = np.asarray(stored)
-        if numbers.max() > _MAX_LABEL:
-            raise InputError(f"it has the number {numbers.max()}; it takes {_MAX_LABEL} at most")
-        labels = numbers.astype(np.uint16)
-    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*stored.size, str(path)))
+        labels = read_labels(path)
+    size = (labels.shape[1], labels.shape[0])
+    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*size, str(path)))
     return with_image(masks, image)
 
 
-def _has_16_bits(path: Path) -> bool:
-    """Whether a file is a PNG with 16 bits per sample, by its header."""
-    with path.open("rb") as file:
-        header = file.read(26)
-    return len(header) == 26 and header.startswith(b"\x89PNG\r\n\x1a\n") and header[24] == 16
+def _holds_labels(path: Path) -> bool:
+    """Whether an image file is a map of labels, by its values."""
+    try:
+        return has_one_channel(path) and is_label_map(stored_values(path))
+    except ImageError:
+        return False
 
 
 FORMAT = Format(
@@ -80,7 +79,7 @@ FORMAT = Format(
     summary="one 16-bit PNG for all masks, pixel value n is mask n - 1",
     suffix=".png",
     media_type="image/png",
-    signature=Signature(extensions=(".png",), matches=_has_16_bits),
+    signature=Signature(extensions=(".png", ".bmp", ".gif", ".tif", ".tiff"), matches=_holds_labels),
     menu_position=70,
     write=write,
     read=read,

@@ -69,33 +69,30 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read one mask image, or all `mask_*.png` of a folder; brighter than half is inside.
+    """Read one mask image, or all `mask_*.png` of a folder; `anymask.structures.mask_image` says what is inside.
 
     Raises:
-        InputError: not an image file, of another size than ``image`` or the other masks, or a folder without masks.
+        InputError: no mask image, of another size than ``image`` or the other masks, or a folder without masks.
     """
-    from anymask.formats.helpers.validation import with_image
+    from anymask.formats.helpers.validation import reading, with_image
     from anymask.structures import rle
     from anymask.structures.mask import Mask
+    from anymask.structures.mask_image import read_mask
     from anymask.structures.mask_set import MaskSet
     from anymask.structures.provenance import ImageRecord
 
     files = sorted(path.glob("mask_*.png")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"there is no mask_*.png in {path}")
-    masks = [
-        Mask.from_rle(rle.encode(_read_grey(file) > 127)) for file in files
-    ]  # an array for each would fill the memory
+    masks = []
+    for file in files:
+        with reading(file, "a mask image"):
+            masks.append(Mask.from_rle(rle.encode(read_mask(file))))  # an array for each would fill the memory
     return with_image(MaskSet(masks, image=ImageRecord(*masks[0].size)), image)
 
 
-def _read_grey(file: Path) -> NDArray[np.uint8]:
-    """An image file as grey levels, uint8 [H, W]."""
-    from anymask.formats.helpers.validation import load_stored_image, reading
-
-    with reading(file, "a mask image"):
-        return np.asarray(load_stored_image(file).convert("L"))
-
+_EXTENSIONS = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+"""Of mask images that are read; others are read where the format is named."""
 
 FORMAT = Format(
     name="png",
@@ -104,7 +101,7 @@ FORMAT = Format(
     suffix="",
     media_type="image/png",
     extensions=(".png",),
-    signature=Signature(folder_entry="mask_*.png", extensions=(".png",), counts_in_folder=False),
+    signature=Signature(folder_entry="mask_*.png", extensions=_EXTENSIONS, counts_in_folder=False),
     reads_any_image=True,
     needs_masks=True,
     menu_position=10,

@@ -58,11 +58,20 @@ def find_format(name: str | None = None, path: str | Path = "") -> Format:
 
 
 def find_mask_reader(path: Path) -> Format:
-    """The format to read the masks of one image in: the one that the extension means, or else that of mask images."""
+    """The format to read the masks of one image in.
+
+    It is the one that the extension means, or else that of mask images; an image file is of the format that recognises
+    what it holds.
+    """
     extension = path.suffix.lower()
     by_extension = (each for each in all_formats() if extension in each.extensions)
     of_images = (each for each in all_formats() if each.reads_any_image)
-    return next(by_extension, None) or next(of_images)
+    format = next(by_extension, None) or next(of_images)
+    if not format.reads_any_image:
+        return format
+    signatures = ((each, each.signature) for each in all_formats() if extension in each.signature.extensions)
+    by_content = (each for each, signature in signatures if signature.matches is not None and signature.matches(path))
+    return next(by_content, format)
 
 
 @cache

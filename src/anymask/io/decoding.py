@@ -150,6 +150,11 @@ def displayed_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
     return turned_size(image.size, _orientation(image))
 
 
+def upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """A decoded image turned as its orientation says."""
+    return _upright(image, _orientation(image))
+
+
 def load_stored(file: BinaryIO, max_pixels: int) -> PIL.Image.Image:
     """Decode an image whose values are object numbers: it is not turned upright, flattened or converted.
 

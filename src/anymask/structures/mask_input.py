@@ -8,14 +8,16 @@ low confidence, so a mask image is converted to logits of the magnitude that the
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from anymask.errors import PromptError
+from anymask.errors import ImageError, InputError, PromptError
 from anymask.io.exif import displayed_array
+from anymask.structures.mask_image import mask_of_values, read_mask
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 MASK_LOGIT = 20.0
@@ -32,7 +34,8 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
 
     Args:
         value: logits, float [256, 256] or [1, 256, 256]; or a mask image at the image's size: a bool array, an
-            integer array of 0 and 1 or of 0 to 255 (from 128 on is inside), a Pillow image, or a path.
+            integer array of 0 and 1 or of 0 to 255 (from 128 on is inside), a Pillow image, or a path. What image
+            files may hold is the table of `anymask.structures.mask_image`.
         size: (width, height) of the image as displayed.
         orientation: EXIF orientation of the frame of the mask array; 1 is the displayed one. An image file states its
             own and is turned accordingly.
@@ -45,7 +48,7 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
         ImageError: a mask image that cannot be opened.
     """
     if isinstance(value, (str, os.PathLike, PIL.Image.Image)):
-        inside = _image_mask(value)
+        inside = _checked(lambda: read_mask(value))
     else:
         array = _as_array(value)
         if array.dtype.kind == "f":
@@ -121,22 +124,16 @@ def _array_mask(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         array = array[:, :, 0]
     if array.ndim != 2:
         raise PromptError(f"mask_input has shape {array.shape}: a mask image takes [H, W]")
-    if array.dtype.kind == "b":
-        return array
-    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
-    if low < 0 or high > 255:
-        raise PromptError(f"mask_input has values from {low} to {high}: a mask image takes 0 and 1, or 0 to 255")
-    if 1 < high < 128:
-        raise PromptError(
-            f"mask_input has values up to {high}: that looks like a map of labels; pass one object as bool (map == 1)"
-        )
-    inside: npt.NDArray[np.bool_] = array > (0 if high == 1 else 127)
-    return inside
+    return _checked(lambda: mask_of_values(array))
 
 
-def _image_mask(source: Any) -> npt.NDArray[np.bool_]:
-    """A mask image, a path or a Pillow image, as bool [H, W]."""
-    from anymask.io.image import open_image
-
-    # On black, transparent parts are outside; the brightest channel counts, so that any colour may mark the inside.
-    return _array_mask(open_image(source, background=(0, 0, 0)).pixels.max(axis=2))
+def _checked(read: Callable[[], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    """The mask that a reader returns, bool [H, W]; what it refuses is said of mask_input."""
+    try:
+        return read()
+    except ImageError:
+        raise
+    except InputError as problem:
+        text = str(problem)
+        text = f"mask_input has {text[7:]}" if text.startswith("it has ") else f"mask_input: {text}"
+        raise PromptError(text) from None

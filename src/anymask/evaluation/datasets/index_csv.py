@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.errors import InputError
+from anymask.errors import ImageError, InputError
 from anymask.evaluation.datasets.ground_truth import (
     INDEX_CSV,
     MIN_AREA,
@@ -25,6 +25,7 @@ from anymask.evaluation.datasets.ground_truth import (
     file_bytes,
     sample_indices,
 )
+from anymask.io.stored_values import stored_values
 
 _IGNORE, _OBJECT = 128, 255
 
@@ -103,13 +104,12 @@ def _inside(root: Path, name: str | None) -> Path:
 
 def _read_mask(path: Path) -> NDArray[np.integer]:
     """A mask file as integers [H, W]."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            labels = np.asarray(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        values = stored_values(path).values
+    except ImageError as error:
         raise InputError(f"cannot read the mask {path}: {error}") from error
-    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"{path} is no mask: it needs one channel of whole numbers, got {labels.dtype} {labels.shape}")
-    return labels
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
+        raise InputError(f"{path} is no mask: it needs one channel of whole numbers, got {values.dtype} {values.shape}")
+    return values

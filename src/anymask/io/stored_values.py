@@ -1,0 +1,141 @@
+"""Pixel values of an image file as they are stored, for images that are masks or maps of labels rather than scenes.
+
+```python
+stored = stored_values("labels.png")
+stored.values      # uint8 [H, W]: for a palette the indices, not the colours
+```
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from anymask.errors import ImageError
+from anymask.io.decoding import identify, load_stored, upright
+
+MAX_STORED_PIXELS = 2**30
+"""Most pixels of a mask image; a larger mask would not fit in the memory of ordinary machines."""
+
+StoredSource: TypeAlias = str | os.PathLike[str] | bytes | PIL.Image.Image
+
+_LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF", "JPEG2000", "JXL"}
+
+
+@dataclass(frozen=True, eq=False)
+class StoredValues:
+    """The values of an image, upright.
+
+    Attributes:
+        values: bool, integer or float [H, W]; or colours, uint8 [H, W, 3], where they are not all grey.
+        alpha: uint8 [H, W], 0 transparent; None for an image without transparent parts.
+        indices: whether the values are indices of a palette that has colours.
+        lossy: whether compression may have changed the values.
+    """
+
+    values: npt.NDArray[Any]
+    alpha: npt.NDArray[np.uint8] | None = None
+    indices: bool = False
+    lossy: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.values.shape[1], self.values.shape[0]
+
+
+def stored_values(source: StoredSource) -> StoredValues:
+    """Read the values of an image.
+
+    Args:
+        source: a path, the bytes of a file, or a Pillow image.
+
+    Raises:
+        ImageError: no image, damaged, or of more pixels than `MAX_STORED_PIXELS`.
+    """
+    image = source if isinstance(source, PIL.Image.Image) else _load(source)
+    lossy = image.format in _LOSSY
+    image = upright(image)
+    if image.mode == "P":
+        return _of_palette(image, lossy)
+    if image.has_transparency_data or image.mode in ("La", "RGBa", "PA"):
+        rgba = np.asarray(image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA"))
+        alpha = rgba[:, :, 3]
+        return StoredValues(_grey_if_equal(rgba[:, :, :3]), None if alpha.min() == 255 else alpha, lossy=lossy)
+    if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+        return StoredValues(_narrow(np.asarray(image)), lossy=lossy)
+    return StoredValues(_grey_if_equal(np.asarray(image.convert("RGB"))), lossy=lossy)
+
+
+def has_one_channel(path: str | os.PathLike[str]) -> bool:
+    """Whether an image file has one channel or a palette, by its header.
+
+    Raises:
+        ImageError: no image, or a damaged header.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            mode = identify(file, MAX_STORED_PIXELS).mode
+    except OSError as problem:
+        raise ImageError(f"{path}: cannot be opened ({problem.strerror or problem})") from None
+    return mode in ("1", "L", "P", "F") or mode.startswith("I")
+
+
+def _load(source: str | os.PathLike[str] | bytes) -> PIL.Image.Image:
+    if isinstance(source, bytes):
+        return load_stored(io.BytesIO(source), MAX_STORED_PIXELS)
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            return load_stored(file, MAX_STORED_PIXELS)
+    except ImageError as problem:
+        raise type(problem)(f"{path}: {problem}") from problem.__cause__
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except OSError as problem:
+        raise ImageError(f"{path}: cannot be opened ({problem.strerror or problem})") from None
+
+
+def _of_palette(image: PIL.Image.Image, lossy: bool) -> StoredValues:
+    """The grey levels of a palette without colours, else its indices.
+
+    A transparent entry counts as an alpha channel, but for the entry 0: that is the background of a map of labels.
+    """
+    indices = np.asarray(image)
+    transparent = image.info.get("transparency")
+    alpha = None
+    if transparent not in (None, 0, b"\0"):
+        opacity = np.asarray(image.convert("RGBA"))[:, :, 3]
+        alpha = opacity if opacity.min() < 255 else None
+    palette = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = np.flatnonzero(np.bincount(indices.reshape(-1), minlength=256)[: len(palette)])
+    if (palette[used] == palette[used, :1]).all():
+        levels = np.zeros(256, np.uint8)
+        levels[: len(palette)] = palette[:, 0]
+        return StoredValues(levels[indices], alpha, lossy=lossy)
+    return StoredValues(indices, alpha, indices=True, lossy=lossy)
+
+
+def _grey_if_equal(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """uint8 [H, W, 3] as [H, W] where the three channels are equal everywhere."""
+    grey = colours[:, :, 0]
+    same = np.array_equal(grey, colours[:, :, 1]) and np.array_equal(grey, colours[:, :, 2])
+    return np.ascontiguousarray(grey) if same else colours
+
+
+def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Whole numbers [H, W] in the narrowest unsigned type that holds them; others as they are."""
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.rint(values)).all():
+        values = values.astype(np.int64)
+    if values.dtype.kind != "i" or values.size == 0 or values.min() < 0:
+        return values
+    high = int(values.max())
+    fits = next((each for each in (np.uint8, np.uint16, np.uint32) if high <= np.iinfo(each).max), np.uint64)
+    return values.astype(fits)
