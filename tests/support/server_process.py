@@ -9,15 +9,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 
 class Server:
-    """`anymask serve` as a process of its own."""
+    """`anymask serve` as a process of its own.
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    Args:
+        folder: for its log.
+        options: of the command.
+        prefix: a command that runs it.
+    """
+
+    def __init__(self, folder: Path, *options: str, prefix: Sequence[str] = ()) -> None:
         self.folder = folder
         self.options = options
+        self._prefix = prefix
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -25,7 +33,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "anymask", "serve", "--port", str(self.port), "--threads", "2", *self.options]
+        serve = (sys.executable, "-m", "anymask", "serve", "--port", str(self.port), "--threads", "2")
+        command = [*self._prefix, *serve, *self.options]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)

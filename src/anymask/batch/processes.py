@@ -12,6 +12,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ class ProcessWorkers:
                 self._false_starts = 0
             elif isinstance(message, str):
                 raise start_failed(message)
+            elif isinstance(message, Warning):
+                warnings.warn(message, stacklevel=1)  # the same from several workers is shown once
             else:
                 events.append((worker, message))
         return events
@@ -112,6 +115,8 @@ def _serve(pipe: Connection, settings: TaskSettings, out: str, in_flight: int) -
         with lock, contextlib.suppress(OSError):  # the first process is gone; the main thread notices that too
             pipe.send(message)
 
+    warnings.filterwarnings("ignore", module="PIL")  # as on the command line: what it warns of is in the outcome
+    warnings.showwarning = lambda message, *_, **__: send(UserWarning(str(message)))
     try:
         if settings.threads:
             claim_cores(settings.threads)

@@ -63,7 +63,8 @@ def command(
     anymask serve --host 0.0.0.0 --port 8080
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import fetch_progress
-    from anymask.errors import AnymaskError
+    from anymask.errors import AnymaskError, InputError
+    from anymask.io.cache_folder import folder_or_temporary, may_write
     from anymask.prediction.segmenter import load
 
     try:
@@ -76,13 +77,16 @@ def command(
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
     from anymask.weights import cache_root
 
+    if data and not may_write(data):
+        raise InputError(f"--data {data} cannot be written: name a folder for the images of clients")
     token, is_new = token_for(host, token)
     limits = Limits(upload_bytes=max_upload * MB, pixels=max_pixels * 1_000_000, idle_seconds=keep * 3600)
     bound = bind_socket(host, port)
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
     with fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
-    settings = ServerSettings(data or cache_root() / "serve", limits, token, allow_host, allow_urls, detector, workers)
+    folder = data or folder_or_temporary(cache_root() / "serve", "images of clients are removed when the server ends")
+    settings = ServerSettings(folder, limits, token, allow_host, allow_urls, detector, workers)
     app = create_app(segmenter, settings)
 
     def announce() -> None:

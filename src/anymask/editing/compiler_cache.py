@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
 import os
-import shutil
 import sys
-import tempfile
-import warnings
 from functools import cache
 from pathlib import Path
 
 import platformdirs
+
+from anymask.io.cache_folder import folder_or_temporary, may_write
 
 
 @cache
@@ -25,22 +23,14 @@ def ensure_compiler_cache() -> None:
     if "NUMBA_CACHE_DIR" in os.environ or spec is None or spec.origin is None:
         return
     package, user = Path(spec.origin).parent / "__pycache__", Path(platformdirs.user_cache_dir("numba", False))
-    if _may_write(package) or _may_write(user):
+    if may_write(package):
         return
-    folder = tempfile.mkdtemp(prefix="anymask-numba-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["NUMBA_CACHE_DIR"] = folder
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.CACHE_DIR = folder
-    warnings.warn(
-        f"{package} and {user} may not be written: edges by matting are compiled anew each time", stacklevel=3
+    folder = folder_or_temporary(
+        user,
+        "the code for soft edges is compiled anew each time, which can take a minute; "
+        "NUMBA_CACHE_DIR can name a folder for it",
     )
-
-
-def _may_write(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+    if folder != user:
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+        if "numba" in sys.modules:
+            sys.modules["numba"].config.CACHE_DIR = str(folder)

@@ -51,15 +51,14 @@ def load_engine(
 
 def _best_device(name: str, precision: str) -> str:
     """Return "cuda" where engine and precision allow it, and it is installed and works; else "cpu"."""
+    from anymask.engines.libraries import import_onnxruntime
     from anymask.engines.providers import choose_provider, cuda_build_installed, require_device
 
     has_cuda = name == "auto" or "cuda" in ENGINES[name].devices
     if not has_cuda or precision in ("bf16", "int8") or not cuda_build_installed():
         return "cpu"
     try:
-        import onnxruntime
-
-        require_device("cuda", choose_provider("cuda", onnxruntime.get_available_providers()))
+        require_device("cuda", choose_provider("cuda", import_onnxruntime().get_available_providers()))
     except EngineError as error:
         warnings.warn(f"{error}; device 'auto' takes the CPU", stacklevel=4)
         return "cpu"

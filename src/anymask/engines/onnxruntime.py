@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anymask.engines.external_weights import DetachedGraph, as_aligned
 from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
+from anymask.engines.libraries import import_onnxruntime
 from anymask.engines.providers import choose_provider, require_device
 from anymask.errors import EngineError
 
@@ -27,8 +28,6 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, precision: str, threads: int | None, cache: Path | None, device: str = "cpu") -> None:
-        import onnxruntime
-
         if precision == "bf16":
             raise EngineError(
                 "ONNX Runtime computes in f32: use precision 'f32', 'int8' or 'auto', or engine 'openvino' on a CPU"
@@ -36,7 +35,7 @@ class OnnxRuntimeEngine:
         if precision == "int8" and device != "cpu":
             raise EngineError(f"int8 runs on the CPU here: for device {device!r} use precision 'f32' or 'auto'")
         self.precision = "int8" if precision == "int8" else "f32"
-        self._library = onnxruntime
+        onnxruntime = self._library = import_onnxruntime()
         self._provider = choose_provider(device, onnxruntime.get_available_providers())
         if device != "cpu":
             require_device(device, self._provider)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anymask.engines.external_weights import DetachedGraph, as_aligned
 from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
+from anymask.engines.libraries import import_openvino
 from anymask.errors import EngineError
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
 @cache
 def _make_tensor_from_numpy() -> None:
-    import openvino
-
-    openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
+    import_openvino().Tensor(np.zeros(1, np.float32), shared_memory=True)
 
 
 _FIRST_TENSOR = threading.Lock()
@@ -53,8 +52,7 @@ class OpenVinoEngine:
     def __init__(self, precision: str, threads: int | None, cache: Path | None, device: str = "cpu") -> None:
         if device != self.device:
             raise EngineError(f"OpenVINO runs on the CPU here, not on device {device!r}")
-        import openvino
-
+        openvino = import_openvino()
         self._library = openvino
         _initialize_numpy()
         self._core = openvino.Core()

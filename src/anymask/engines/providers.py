@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from anymask.engines.libraries import import_onnxruntime
 from anymask.errors import EngineError
 
 PROVIDERS = {
@@ -58,8 +59,7 @@ def require_device(device: str, provider: tuple[str, dict[str, str]]) -> None:
     Raises:
         EngineError: it does not work; the message has ONNX Runtime's reason.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     onnxruntime.set_default_logger_severity(4)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
+import warnings
 from pathlib import Path
 
 
 def write_atomically(path: Path, *content: bytes) -> None:
     """Write a cache file in one step from its parts.
 
-    If the file cannot be written (read-only home, full disk), nothing is raised and nothing is left behind: the content
-    is then computed again.
+    If the file cannot be written (read-only home, full disk), nothing is left behind and a warning says so, once for
+    each cache: the content is then computed again.
     """
     temporary = None
     try:
@@ -24,10 +27,41 @@ def write_atomically(path: Path, *content: bytes) -> None:
             temporary = Path(file.name)
             file.writelines(content)
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+        reason = (error.strerror or str(error)).lower()
+        warnings.warn(
+            f"the cache {path.parent.parent} cannot be written ({reason}): what it would hold is computed anew each "
+            "time; ANYMASK_CACHE can name another folder",
+            stacklevel=1,  # one place for all callers, so that Python shows the same line once
+        )
+
+
+def folder_or_temporary(folder: Path, consequence: str) -> Path:
+    """Return a folder if files can be written there, else a temporary one that is removed when the process ends.
+
+    Args:
+        folder: made if absent.
+        consequence: ends the warning that the temporary folder is used, for example "results are lost".
+    """
+    if may_write(folder):
+        return folder
+    temporary = tempfile.mkdtemp(prefix="anymask-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    warnings.warn(f"{folder} cannot be written: {consequence}", stacklevel=2)
+    return Path(temporary)
+
+
+def may_write(folder: Path) -> bool:
+    """Whether files can be written into a folder, which is made if absent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 _SUM_BYTES = hashlib.sha256().digest_size

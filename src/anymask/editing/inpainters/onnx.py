@@ -78,10 +78,10 @@ class OnnxInpainter:
 
 
 def _session(path: Path, device: str, threads: int | None) -> Any:
-    import onnxruntime
-
+    from anymask.engines.libraries import import_onnxruntime
     from anymask.engines.providers import choose_provider, require_device
 
+    onnxruntime = import_onnxruntime()
     name = "cpu" if device == "auto" else device
     provider = choose_provider(name, onnxruntime.get_available_providers())
     if name != "cpu":

@@ -41,8 +41,9 @@ def fetch(
 def _pack(npm: str, package: str, scratch: Path) -> Path:
     """Fetch the package's tarball; a short request first tells a missing network from a slow transfer."""
     timeout = f"--fetch-timeout={_ANSWER_SECONDS * 1000}"
-    _run([npm, "view", package, "name", *_OPTIONS, timeout], scratch, _ANSWER_SECONDS)
-    _run([npm, "pack", package, *_OPTIONS], scratch, TRANSFER_SECONDS)
+    options = (*_OPTIONS, f"--cache={scratch / 'npm-cache'}")  # npm cannot do without one, and home may be read-only
+    _run([npm, "view", package, "name", *options, timeout], scratch, _ANSWER_SECONDS)
+    _run([npm, "pack", package, *options], scratch, TRANSFER_SECONDS)
     tarballs = list(scratch.glob("*.tgz"))
     if len(tarballs) != 1:
         raise SourceError(f"npm pack left {len(tarballs)} tarballs instead of one")

@@ -1,0 +1,142 @@
+"""Every command where home, packages and cache are read-only, as in a container: it works and says what it costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anymask import Client, cli, weights
+from tests.support.read_only import read_only_command
+from tests.support.server_process import Server
+from tests.support.small_datasets import index_dataset
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="other systems have no namespaces of mounts"),
+]
+
+POINT = ("--point", "290,215")
+CACHE_REMARK = "what it would hold is computed anew each time"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, coffee_path: Path) -> Path:
+    """The folder that can be written, with an image, its masks and a dataset; beside it a cache with weights only."""
+    folder = tmp_path_factory.mktemp("machine")
+    writable, cache = folder / "writable", folder / "cache"
+    writable.mkdir()
+    for model in ("mobile-sam", "coco-ssd"):
+        for name, path in weights.ensure(model).items():
+            (cache / "models" / model).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, cache / "models" / model / name)
+    for number in range(2):
+        (writable / "images").mkdir(exist_ok=True)
+        shutil.copyfile(coffee_path, writable / "images" / f"coffee{number}.jpg")
+    shutil.copyfile(coffee_path, writable / "coffee.jpg")
+    assert cli.main(["segment", str(writable / "coffee.jpg"), *POINT, "--quiet", "--out", str(writable / "masks")]) == 0
+    (writable / "dataset").mkdir()
+    index_dataset(writable / "dataset", 1)
+    return writable
+
+
+def environment(machine: Path) -> dict[str, str]:
+    """As for a new user, outside of a CI: libraries look for its variable."""
+    others = ("CI", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+    variables = {name: value for name, value in os.environ.items() if name not in others}
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**variables, "ANYMASK_CACHE": str(machine.parent / "cache"), "PYTHONPATH": path}
+
+
+def run(machine: Path, *arguments: str) -> tuple[str, list[str]]:
+    """Standard output, and the lines of standard error, of a command that must succeed."""
+    command = read_only_command(machine, sys.executable, "-m", "anymask", *arguments)
+    done = subprocess.run(command, env=environment(machine), capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [
+        (("segment", "coffee.jpg", *POINT, "--out", "segment"), "segment/masks.json"),
+        (("segment", "coffee.jpg", *POINT, "--engine", "onnxruntime", "--out", "onnx"), "onnx/masks.json"),
+        (("segment", "coffee.jpg", "--text", "cup", "--out", "text"), "text/masks.json"),
+        (("everything", "coffee.jpg", "--points-per-side", "4", "--out", "every", "--quiet"), "every/masks.json"),
+        (("inpaint", "coffee.jpg", *POINT, "--out", "inpainted.png"), "inpainted.png"),
+        (("replay", "masks/masks.json"), None),
+        (("batch", "images", "--text", "cup", "--out", "batch"), "batch/manifest.sqlite"),
+        (("batch", "images", "--text", "cup", "--workers", "2", "--out", "two"), "two/manifest.sqlite"),
+        (("evaluate", "dataset", "--protocol", "boxes", "--against", "none", "--out", "eval"), "eval/report.html"),
+    ],
+    ids=lambda value: "-".join(value[:1] + value[2:4]) if isinstance(value, tuple) else "",
+)
+def test_commands_with_networks(machine: Path, arguments: tuple[str, ...], result: str | None) -> None:
+    _, errors = run(machine, *arguments)
+    assert result is None or (machine / result).is_file()
+    remarks = [line for line in errors if line.startswith("anymask: ") and CACHE_REMARK in line]
+    assert len(remarks) == ("--quiet" not in arguments)
+    assert [line for line in errors if "WARN" in line.upper() or "Traceback" in line] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("detect", "coffee.jpg", "--text", "cup", "--out", "detect"),
+        ("draw", "masks/masks.json", "--out", "drawn.png"),
+        ("convert", "masks/masks.json", "--to", "coco", "--out", "coco.json"),
+        ("models", "list"),
+        ("models", "verify"),
+        ("models", "pull", "mobile-sam", "--to", "bundle"),
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+def test_commands_that_have_no_use_for_the_cache_say_nothing(machine: Path, arguments: tuple[str, ...]) -> None:
+    _, errors = run(machine, *arguments)
+    assert [line for line in errors if "to bring" not in line] == []
+
+
+def test_cutout_compiles_its_code_anew_and_says_so(machine: Path) -> None:
+    _, errors = run(machine, "cutout", "coffee.jpg", *POINT, "--out", "cutout.png")
+    assert (machine / "cutout.png").is_file()
+    assert len([line for line in errors if "NUMBA_CACHE_DIR" in line]) == 1
+    assert len(errors) == 2
+    assert list((machine / "tmp").iterdir()) == []
+
+
+def test_doctor_finds_nothing_wrong(machine: Path) -> None:
+    output, _ = run(machine, "doctor", "--json")
+    assert json.loads(output)["wrong"] == []
+
+
+def test_what_only_fills_the_cache_is_refused_in_one_line(machine: Path) -> None:
+    for arguments, code in (
+        (("models", "remove", "coco-ssd"), 1),
+        (("serve", "--data", "/nowhere"), 2),
+    ):
+        command = read_only_command(machine, sys.executable, "-m", "anymask", *arguments)
+        done = subprocess.run(command, env=environment(machine), capture_output=True, text=True, timeout=100)
+        assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+        assert "cannot be written" in done.stderr
+
+
+def test_the_server_stores_images_in_a_temporary_folder(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(machine).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CI", raising=False)
+    server = Server(machine, prefix=read_only_command(machine))
+    server.start()
+    try:
+        mask = Client(server.address).encode(machine / "coffee.jpg").segment(points=[(290, 215)])[0]
+        assert mask.area > 1000
+        assert len(list((machine / "tmp").iterdir())) == 1
+    finally:
+        server.stop()
+    lines = (machine / "server.log").read_text().splitlines()
+    assert len([line for line in lines if "images of clients are removed when the server ends" in line]) == 1
+    assert list((machine / "tmp").iterdir()) == []
