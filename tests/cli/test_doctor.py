@@ -61,12 +61,12 @@ def test_damaged_weights_are_reported_and_left_alone(own_cache: Path, capsys: py
 @pytest.mark.slow
 def test_damaged_cache_files_are_named(own_cache: Path, coffee_path: Path) -> None:
     load(precision="f32", threads=2, engine="openvino").encode(coffee_path)
-    assert inspect_cache(own_cache)["damaged"] == {}
+    assert inspect_cache()["damaged"] == {}
     victims = [*(own_cache / "embeddings").glob("*.embedding"), *(own_cache / "graphs").glob("*.graph")]
     assert len(victims) >= 3
     for path in victims:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert set(inspect_cache(own_cache)["damaged"]) == {str(path) for path in victims}
+    assert set(inspect_cache()["damaged"]) == {str(path) for path in victims}
 
 
 def test_wrong_masks_fail_the_check() -> None:

@@ -65,7 +65,7 @@ def test_graphs_that_nothing_uses_any_more_make_room_for_new_ones(name, tmp_path
 
     compile(1)
     (first,) = tmp_path.iterdir()
-    left_behind = tmp_path / ".half-written.tmp"
+    left_behind = tmp_path / ".halfdone.tmp"
     left_behind.write_bytes(bytes(100))
     for age, path in enumerate((left_behind, first)):
         os.utime(path, (1000 + age, 1000 + age))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from anymask.cli.cache import cache_table
 from anymask.cli.common_options import debug_option, json_option, quiet_option, threads_option
 
 
@@ -38,8 +39,8 @@ def _print_report(report: dict[str, Any]) -> None:
     click.echo(f"CPU: {' '.join(report['cpu']['features']) or 'features unknown'}")
     for model, files in report["weights"].items():
         click.echo(f"weights {model}: {', '.join(f'{name} {state}' for name, state in files.items())}")
-    for part, size in report["cache"]["parts"].items():
-        click.echo(f"cache {part}: {size['files']} files, {size['bytes'] / 1e6:,.1f} MB")
+    for line in cache_table(report["cache"]["parts"]):
+        click.echo(line)
     for run in report["runs"]:
         click.echo(
             f"{run['engine']} {run['precision']}, {run['threads']} threads: embedding cosine {run['cosine']:.5f}, "

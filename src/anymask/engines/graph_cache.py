@@ -1,4 +1,4 @@
-"""Files that several processes may read while another one writes them."""
+"""Compiled graphs on disk: opened only as they were written, and limited in size."""
 
 from __future__ import annotations
 

@@ -6,11 +6,13 @@ import atexit
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 
 def write_atomically(path: Path, *content: bytes) -> None:
@@ -83,6 +85,14 @@ def read_with_sum(path: Path) -> bytes:
         DamagedFileError: it is not as it was written, or lies in a folder that other users may write.
         OSError: it is not there, or cannot be read.
     """
+    content = checked_content(path)
+    with contextlib.suppress(OSError):  # a cache that only an administrator may write
+        os.utime(path)
+    return content
+
+
+def checked_content(path: Path) -> bytes:
+    """Read what `write_with_sum` wrote and leave the time of its last use; raises as `read_with_sum`."""
     if not is_safe_folder(path.parent):
         raise DamagedFileError(f"other users may write {path.parent}")
     with path.open("rb") as file:
@@ -90,8 +100,6 @@ def read_with_sum(path: Path) -> bytes:
         digest = file.read()
     if hashlib.sha256(content).digest() != digest:
         raise DamagedFileError(f"{path} is not as it was written")
-    with contextlib.suppress(OSError):  # a cache that only an administrator may write
-        os.utime(path)
     return content
 
 
@@ -103,7 +111,41 @@ def is_safe_folder(folder: Path) -> bool:
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def make_room(folder: Path, cap: int, suffix: str = "") -> tuple[int, int]:
+class CachedFile(NamedTuple):
+    """A file that was written into a cache folder.
+
+    Attributes:
+        used: when it was written or last read, seconds since 1970.
+        bytes: its size.
+        path: where it lies.
+    """
+
+    used: float
+    bytes: int
+    path: Path
+
+
+def cached_files(folder: Path) -> list[CachedFile]:
+    """List what was written into a cache folder, the least recently used file first.
+
+    Args:
+        folder: need not exist. Files in it that have other names than those of a cache are not listed.
+    """
+    files = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if _NAMES.fullmatch(entry.name):
+                with contextlib.suppress(OSError):  # another process may have removed it
+                    status = entry.stat()
+                    files.append(CachedFile(status.st_mtime, status.st_size, Path(entry.path)))
+    return sorted(files)
+
+
+_NAMES = re.compile(r"[0-9a-f]{32,64}\.[a-z.]+|\.[a-z0-9_]{8}\.tmp")
+"""A hash with an extension of any version, or a file that is being written, or was when its process died."""
+
+
+def make_room(folder: Path, cap: int) -> tuple[int, int]:
     """Remove the least recently used files of a folder until they take no more than ``cap`` bytes.
 
     Other processes may read, write and remove files at the same time: a file that one of them still needs is computed
@@ -112,23 +154,16 @@ def make_room(folder: Path, cap: int, suffix: str = "") -> tuple[int, int]:
     Args:
         folder: need not exist.
         cap: maximum size of all files, in bytes.
-        suffix: only files whose names end with it are counted and removed.
 
     Returns:
         By how many bytes the folder exceeded ``cap`` (negative if it did not), and the size of the largest file.
     """
-    entries = []
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
-            if entry.name.endswith(suffix):
-                with contextlib.suppress(OSError):  # another process may have removed it
-                    status = entry.stat()
-                    entries.append((status.st_mtime_ns, status.st_size, entry.path))
-    excess = left = sum(size for _, size, _ in entries) - cap
-    for _, size, path in sorted(entries):
+    files = cached_files(folder)
+    excess = left = sum(file.bytes for file in files) - cap
+    for file in files:
         if left <= 0:
             break
         with contextlib.suppress(OSError):
-            Path(path).unlink()
-        left -= size
-    return excess, max((size for _, size, _ in entries), default=0)
+            file.path.unlink()
+        left -= file.bytes
+    return excess, max((file.bytes for file in files), default=0)

@@ -17,7 +17,6 @@ from anymask.io.cache_folder import make_room, read_with_sum, write_atomically, 
 
 DEFAULT_CAP = 2 * 1024**3
 _SUFFIX = ".embedding"
-_CAP_FILE = "cap"
 _PUTS_BETWEEN_LISTINGS = 16
 """While the folder is far from its cap, it is listed once in this many writes: listing 100,000 files takes 0.3 s."""
 
@@ -41,13 +40,18 @@ class EmbeddingStore:
         if self._cap is not None:
             return self._cap
         try:
-            return int((self.folder / _CAP_FILE).read_text(encoding="ascii"))
+            return int(self.cap_path.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return DEFAULT_CAP
 
     def store_cap(self, cap: int) -> None:
         """Set how many bytes the folder may hold from now on, whichever process writes it."""
-        write_atomically(self.folder / _CAP_FILE, str(cap).encode())
+        write_atomically(self.cap_path, str(cap).encode())
+
+    @property
+    def cap_path(self) -> Path:
+        """Where the cap of the folder is stored."""
+        return self.folder / "cap"
 
     def get(self, *key: str) -> NDArray[np.float32] | None:
         """Return the embedding stored under a key, or None, also if it is damaged; marks it as recently used."""
@@ -73,5 +77,5 @@ class EmbeddingStore:
         self._puts_until_listing -= 1
         if self._puts_until_listing > 0:
             return
-        excess, largest = make_room(self.folder, self.cap, _SUFFIX)
+        excess, largest = make_room(self.folder, self.cap)
         self._puts_until_listing = _PUTS_BETWEEN_LISTINGS if excess + 4 * _PUTS_BETWEEN_LISTINGS * largest < 0 else 0

@@ -8,11 +8,12 @@ files["encoder.onnx"]  # a path whose bytes have the catalogue's sha256
 ```
 """
 
+from anymask.weights.cache import fetched_files, remove_fetched_files
 from anymask.weights.catalogue import all_models, default_model, find_model, unpinned_models
 from anymask.weights.download import ensure
 from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to, remove
 from anymask.weights.licences import licence_line, require_allowed
-from anymask.weights.locations import cache_root
+from anymask.weights.locations import cache_root, models_cache
 from anymask.weights.model_entry import ModelEntry, Source, WeightFile, sha256_of
 from anymask.weights.progress import Progress
 from anymask.weights.unverified import UnpinnedModel
@@ -30,12 +31,15 @@ __all__ = [
     "cache_root",
     "default_model",
     "ensure",
+    "fetched_files",
     "find_model",
     "inspect_files",
     "is_here",
     "licence_line",
+    "models_cache",
     "pull_to",
     "remove",
+    "remove_fetched_files",
     "require_allowed",
     "sha256_of",
     "unpinned_models",

@@ -1,5 +1,6 @@
 """The cache of fetched files: one folder per model, one lock per model, and nothing unverified under a final name."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -94,6 +95,36 @@ def require_room(folder: Path, files: Iterable[WeightFile]) -> None:
     """
     if shutil.disk_usage(folder).free < sum(file.size for file in files):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def fetched_files(entry: ModelEntry) -> list[Path]:
+    """List what fetches wrote into a model's cache folder: its files, and what was left of interrupted fetches."""
+    folder = model_folder(entry)
+    names = [file.name for file in entry.files]
+    downloads = [*names, *(source.archive.name for source in entry.sources if source.archive)]
+    left = (path for scratch in folder.glob(f"{SCRATCH_PREFIX}*") for path in scratch.rglob("*"))
+    paths = [*(folder / name for name in names), *(folder / f"{name}.part" for name in downloads), *left]
+    return [path for path in paths if path.is_file()]
+
+
+def remove_fetched_files(entry: ModelEntry, progress: Progress) -> tuple[int, int]:
+    """Remove what fetches wrote into a model's cache folder, and the folder if it holds nothing else.
+
+    Returns:
+        How many files were removed, and their bytes.
+
+    Raises:
+        WeightsError: the cache cannot be changed.
+    """
+    with model_lock(entry, progress), translate_disk_errors(entry):
+        folder, files = model_folder(entry), fetched_files(entry)
+        freed = sum(path.stat().st_size for path in files)
+        for path in files:
+            path.unlink()
+        remove_scratch_folders(folder)
+        with contextlib.suppress(OSError):  # it holds files of others, or is not there
+            folder.rmdir()
+    return len(files), freed
 
 
 def remove_scratch_folders(folder: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anymask.errors import WeightsError
-from anymask.weights.cache import model_folder, model_lock, translate_disk_errors
+from anymask.weights.cache import remove_fetched_files
 from anymask.weights.catalogue import BUNDLE_CATALOGUE, built_in_models, find_model, user_catalogue
 from anymask.weights.download import ensure, path_of
 from anymask.weights.model_entry import ModelEntry, WeightFile, fault
@@ -53,11 +53,7 @@ def remove(name: str, *, progress: Progress | None = None) -> int:
         WeightsError: the cache or the catalogue cannot be changed.
     """
     entry = find_model(name)
-    with model_lock(entry, progress or Progress()), translate_disk_errors(entry):
-        folder = model_folder(entry)
-        freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        if folder.exists():
-            shutil.rmtree(folder)
+    _, freed = remove_fetched_files(entry, progress or Progress())
     if name not in built_in_models() and entry.origin == user_catalogue():
         remove_entry(name)
     return freed

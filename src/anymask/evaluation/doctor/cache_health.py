@@ -1,36 +1,37 @@
-"""Size and health of the cache on disk: weights, embeddings and compiled graphs."""
+"""Size and health of the cache on disk."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anymask.io.cache_folder import DamagedFileError, read_with_sum
+from anymask.io.cache_folder import DamagedFileError, checked_content
+from anymask.prediction.disk_cache import cache_parts
+from anymask.weights import cache_root
 
 
-def inspect_cache(root: Path) -> dict[str, Any]:
-    """Return the size of each part of the cache, and its files that cannot be read.
+def inspect_cache() -> dict[str, Any]:
+    """Return the figures of `anymask cache`, and the files that are not as they were written.
 
     Call this before a model is loaded, which replaces a damaged graph.
-
-    Args:
-        root: the cache folder, which may not exist.
     """
-    parts: dict[str, dict[str, int]] = {}
-    for part in ("models", "graphs", "embeddings"):
-        sizes = [path.stat().st_size for path in (root / part).rglob("*") if path.is_file()]
-        parts[part] = {"files": len(sizes), "bytes": sum(sizes)}
+    root = cache_root()
     damaged = {}
     for path in (*sorted((root / "embeddings").glob("*.embedding")), *sorted((root / "graphs").glob("*.graph"))):
         if fault := _fault(path):
             damaged[str(path)] = fault
-    return {"root": str(root), "parts": parts, "damaged": damaged}
+    return {
+        "root": str(root),
+        "parts": {name: asdict(part) for name, part in cache_parts().items()},
+        "damaged": damaged,
+    }
 
 
 def _fault(path: Path) -> str | None:
     """What is wrong with a file, None if it is as it was written."""
     try:
-        read_with_sum(path)
+        checked_content(path)
     except DamagedFileError as error:
         return str(error).removeprefix(f"{path} ").replace("is not as", "it is not as")
     except OSError as error:

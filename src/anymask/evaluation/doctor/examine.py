@@ -35,7 +35,7 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
     say("checking the weights")
     states = _weights(wrong)
     say("checking the cache")
-    cache = inspect_cache(weights.cache_root())
+    cache = inspect_cache()
     wrong += [f"{path} is damaged: {fault}; remove it, it is made again" for path, fault in cache["damaged"].items()]
     runs: list[Agreement] = []
     absent: dict[str, str] = {}
