@@ -46,6 +46,7 @@ _NAMES = {
     "load": "anymask.prediction.segmenter",
     "load_detector": "anymask.detection.loading",
     "open_image": "anymask.io.image",
+    "page_count": "anymask.io.image",
     "show_binary_mask": "anymask.visualization.notebook",
     "show_boxes": "anymask.visualization.notebook",
     "show_candidates": "anymask.visualization.notebook",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from anymask.errors import WeightsError as WeightsError
     from anymask.io.image import Image as Image
     from anymask.io.image import open_image as open_image
+    from anymask.io.image import page_count as page_count
     from anymask.prediction.encoded_image import EncodedImage as EncodedImage
     from anymask.prediction.grounded import GroundedSegmenter as GroundedSegmenter
     from anymask.prediction.segmenter import Segmenter as Segmenter

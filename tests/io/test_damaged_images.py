@@ -186,7 +186,7 @@ def test_pillows_switches_are_put_back_after_many_threads(monkeypatch: pytest.Mo
         (b"just some text", "not an image that can be read: it begins with b'just some text'; readable are JPEG, PNG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
         (b"\0\0\x01\0\x01\0", "not an image"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is HEIC; save it as JPEG"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "it is a video; extract its frames, one a second, with: ffmpeg -i"),
         (b"P6 is not a header", "header is damaged"),
         (b"P", "not an image"),
     ],

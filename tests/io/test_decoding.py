@@ -215,12 +215,12 @@ def test_16_bit_pillow_images_of_either_byte_order(byte_order: str) -> None:
 
 
 @pytest.mark.parametrize("extension", [".png", ".tif", ".ppm"])
-def test_16_bit_colour_takes_a_window_or_shows_its_high_byte(extension: str) -> None:
+def test_16_bit_colour_takes_a_window_or_chooses_one(extension: str) -> None:
     rgb = np.stack([DEEP, DEEP[::-1], DEEP[:, ::-1]], axis=2)
     file = cv2.imencode(extension, rgb[:, :, ::-1])[1].tobytes()
     plain, windowed = open_image(file), open_image(file, window=(0, 4095))
     assert np.abs(plain.pixels.astype(int) - (rgb >> 8)).max() <= 1
-    assert "16 bits per channel" in plain.notes[0]
+    assert "0,65535 is shown as black,white (the full scale)" in plain.notes[0]
     assert windowed.pixels.tolist() == open_image(rgb, window=(0, 4095)).pixels.tolist()
 
 
@@ -240,19 +240,20 @@ def test_a_16_bit_colour_key_does_not_break_the_image() -> None:
     assert image.pixels[0, 1].tolist() == [117, 78, 39]
 
 
-def test_32_bit_integers_need_a_window() -> None:
+def test_32_bit_integers_are_shown_in_a_window() -> None:
     file = encoded(PIL.Image.fromarray(np.array([[0, 100000]], np.int32)), "TIFF")
-    with pytest.raises(ImageError, match=r"int32 values from 0 to 100000: .* pass window="):
-        open_image(file)
-    assert open_image(file, window=(0, 100000)).pixels[0, :, 0].tolist() == [0, 255]
+    image = open_image(file)
+    assert image.pixels[0, :, 0].tolist() == [0, 255]
+    assert image.notes[0].startswith("int32 values 0 to 100000: 0,100000 is shown as black,white (all values)")
+    assert open_image(file, window=(0, 200000)).pixels[0, :, 0].tolist() == [0, 128]
 
 
-def test_floats_are_zero_to_one_or_need_a_window() -> None:
+def test_floats_are_zero_to_one_or_shown_in_a_window() -> None:
     unit = encoded(PIL.Image.fromarray(np.array([[0, 0.5, 1]], np.float32)), "TIFF")
     wide = encoded(PIL.Image.fromarray(np.array([[-100, 0, 300]], np.float32)), "TIFF")
     assert open_image(unit).pixels[0, :, 0].tolist() == [0, 128, 255]
-    with pytest.raises(ImageError, match="float32 values from -100 to 300"):
-        open_image(wide)
+    assert open_image(wide).pixels[0, :, 0].tolist() == [0, 64, 255]
+    assert open_image(wide).notes[0].startswith("float32 values -100 to 300: -100,300 is shown")
     assert open_image(wide, window=(0, 200)).pixels[0, :, 0].tolist() == [0, 0, 255]
 
 
@@ -271,7 +272,7 @@ def test_of_several_frames_the_first_is_taken_and_said_so(kind: str) -> None:
     file = encoded(corners(), kind, save_all=True, append_images=others)
     image = open_image(file)
     assert_quarters(image, RED, GREEN, BLUE, YELLOW, within=20)
-    assert image.notes == ("first of 3 frames",)
+    assert image.notes == ("first of 3 pages; another page can be chosen",)
 
 
 def test_a_pillow_image_at_a_later_frame_gives_that_frame() -> None:
@@ -280,7 +281,7 @@ def test_a_pillow_image_at_a_later_frame_gives_that_frame() -> None:
     picture.seek(1)
     image = open_image(picture)
     assert_quarters(image, GREEN, RED, YELLOW, BLUE)
-    assert image.notes == ("frame 2 of 2",)
+    assert image.notes == ("page 2 of 2; another page can be chosen",)
 
 
 def test_an_rgb_profile_stays_and_a_cmyk_one_does_not() -> None:

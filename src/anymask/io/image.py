@@ -11,7 +11,9 @@ import hashlib
 import io
 import os
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -22,8 +24,10 @@ import PIL.Image
 
 from anymask.errors import ImageError
 from anymask.io.atomic import protect_input
-from anymask.io.decoding import RGB, Decoded, check_pixel_count, colour_pixels, decode_image, identify
-from anymask.io.intensity import IntensityWindow, checked_window
+from anymask.io.decoding import Decoded, count_pages, decode_file, decode_image
+from anymask.io.intensity import IntensityWindow
+from anymask.io.limits import check_pixel_count
+from anymask.io.samples import RGB, Display, Samples, samples_of_channels
 
 MAX_PIXELS = 200_000_000
 
@@ -40,7 +44,7 @@ class Image:
         path: of the file, or None.
         file_sha256: hex digest of the encoded file, or None for arrays and Pillow images.
         icc_profile: the file's colour profile where it describes RGB, or None.
-        notes: one line for each choice made, such as "first of 12 frames".
+        notes: one line for each choice made, such as "first of 12 pages".
     """
 
     pixels: RGB = field(repr=False)
@@ -78,26 +82,34 @@ ImageSource: TypeAlias = (
 def open_image(
     source: ImageSource,
     *,
-    max_pixels: int = MAX_PIXELS,
     window: IntensityWindow | None = None,
-    channels: Literal["rgb", "bgr"] = "rgb",
+    bands: tuple[int, ...] | None = None,
+    page: int | None = None,
+    max_pixels: int = MAX_PIXELS,
     background: tuple[int, int, int] = (255, 255, 255),
+    channels: Literal["rgb", "bgr"] = "rgb",
 ) -> Image:
     """Open an image from any source as upright 8-bit RGB.
 
         open_image("dogs.jpg")
         open_image(frame, channels="bgr")              # an array from OpenCV
         open_image("scan.tif", window=(200, 4000))     # 16-bit: 200 is black, 4000 white
+        open_image("scene.tif", bands=(4, 3, 2))       # of a satellite, in false colours
 
     Args:
         source: a path, encoded bytes, a binary file, a Pillow image, an `Image` (returned as it is), or an array
-            [H, W], [H, W, 1], [H, W, 2] (grey + alpha), [H, W, 3] or [H, W, 4] (colour + alpha) of uint8, uint16,
-            bool or float, or an object that NumPy converts to such an array.
+            [H, W], [H, W, 1], [H, W, 2] (grey + alpha), [H, W, 3] or [H, W, 4] (colour + alpha) of uint8, any other
+            integer, bool or float, or an object that NumPy converts to such an array. With ``bands`` an array may have
+            any number of channels, [H, W, C], all of which are bands.
+        window: (low, high) shown as black and white, for samples deeper than 8 bits. Without it the full scale is
+            shown if the values use it, else their percentiles 0.5 to 99.5; see `anymask.io.intensity`. A note says
+            which.
+        bands: which bands are shown, from 1: three as red, green and blue, or one in grey. Without it the first ones,
+            with a note if there are others.
+        page: of a file of several pages or frames, from 1. Without it the first, with a note.
         max_pixels: refuse larger images, before they are decoded.
-        window: (low, high) shown as black and white, for samples deeper than 8 bits. Without it 16 bits keep their
-            high byte, floats have to be 0 to 1, and other integers are refused.
+        background: RGB that transparent parts are shown on, and pixels without data of a GeoTIFF.
         channels: order of the colour channels of an array.
-        background: RGB that transparent parts are shown on.
 
     Raises:
         ImageError: the image cannot be read, is too large, or an argument is wrong.
@@ -106,25 +118,46 @@ def open_image(
         return source
     subject = _subject(source)
     try:
-        window = checked_window(window)
-        background = _checked_background(background)
+        display = Display(window, bands, background).checked()
         if channels not in ("rgb", "bgr"):
             raise ImageError(f"channels is {channels!r}: it takes 'rgb' or 'bgr'")
-        if not isinstance(max_pixels, int) or max_pixels < 1:
-            raise ImageError(f"max_pixels is {max_pixels!r}: it takes a whole number from 1")
+        _check_limit(max_pixels)
+        if page is not None and (not isinstance(page, int) or isinstance(page, bool) or page < 1):
+            raise ImageError(f"page is {page!r}: it takes a whole number from 1")
         array = _as_array(source)
         if array is not None:
-            return _from_array(array, max_pixels, window, channels, background)
+            if page not in (None, 1):
+                raise ImageError(f"there is no page {page}: an array is one image")
+            return _from_array(array, max_pixels, display, channels)
         if channels == "bgr":
             raise ImageError("channels='bgr' is for arrays: files and Pillow images state their own order")
         if isinstance(source, PIL.Image.Image):
             check_pixel_count(source.size, max_pixels)
-            return _image(decode_image(source, window=window, background=background))
-        if isinstance(source, (str, os.PathLike)):
-            return _from_path(os.fspath(source), max_pixels, window, background)
-        return _from_file(_encoded_file(source, max_pixels), max_pixels, window, background)
+            return _image(decode_image(source, display, page))
+        with _opened(source, max_pixels) as file:
+            path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+            return _image(decode_file(file, max_pixels, display, page), path, _sha256(file))
     except ImageError as problem:
         raise type(problem)(f"{subject}: {problem}") from problem.__cause__
+
+
+def page_count(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> int:
+    """Number of pages or frames of an image file, from its headers: `open_image` takes each of them with ``page``.
+
+    Raises:
+        ImageError: no image that can be read, or too large.
+    """
+    try:
+        _check_limit(max_pixels)
+        with _opened(source, max_pixels) as file:
+            return count_pages(file, max_pixels)
+    except ImageError as problem:
+        raise type(problem)(f"{_subject(source)}: {problem}") from problem.__cause__
+
+
+def _check_limit(max_pixels: Any) -> None:
+    if not isinstance(max_pixels, int) or max_pixels < 1:
+        raise ImageError(f"max_pixels is {max_pixels!r}: it takes a whole number from 1")
 
 
 def _subject(source: Any) -> str:
@@ -137,16 +170,6 @@ def _subject(source: Any) -> str:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return f"image of {len(source)} bytes"
     return "array" if hasattr(source, "__array__") else f"image from {type(source).__name__}"
-
-
-def _checked_background(background: tuple[int, int, int]) -> tuple[int, int, int]:
-    try:
-        red, green, blue = (int(level) for level in background)
-    except (TypeError, ValueError):
-        raise ImageError(f"background is {background!r}: it takes (red, green, blue), each 0 to 255") from None
-    if not all(0 <= level <= 255 for level in (red, green, blue)):
-        raise ImageError(f"background is {background!r}: each of red, green, blue is 0 to 255")
-    return red, green, blue
 
 
 def _image(decoded: Decoded, path: str | None = None, file_sha256: str | None = None) -> Image:
@@ -164,7 +187,22 @@ def _image(decoded: Decoded, path: str | None = None, file_sha256: str | None = 
 # ---------------------------------------------------------------- files
 
 
-def _from_path(path: str, max_pixels: int, window: IntensityWindow | None, background: tuple[int, int, int]) -> Image:
+@contextmanager
+def _opened(source: Any, max_pixels: int) -> Iterator[BinaryIO]:
+    """The content of a path, bytes or a binary file, which is not empty, from its beginning.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with _opened_path(os.fspath(source), max_pixels) as file:
+            yield _not_empty(file)
+    else:
+        yield _not_empty(_encoded_file(source, max_pixels))
+
+
+@contextmanager
+def _opened_path(path: str, max_pixels: int) -> Iterator[BinaryIO]:
     if not isinstance(path, str):
         raise ImageError(f"the path is {type(path).__name__}: it takes str")
     if not path:
@@ -179,8 +217,7 @@ def _from_path(path: str, max_pixels: int, window: IntensityWindow | None, backg
             raise ImageError("is a device or socket, not a file")
         protect_input(path)
         with Path(path).open("rb") as file:
-            stream = file if stat.S_ISREG(mode) else io.BytesIO(_read_limited(file, max_pixels))
-            return _from_file(stream, max_pixels, window, background, path)
+            yield file if stat.S_ISREG(mode) else io.BytesIO(_read_limited(file, max_pixels))
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except PermissionError:
@@ -192,24 +229,11 @@ def _from_path(path: str, max_pixels: int, window: IntensityWindow | None, backg
         raise ImageError(f"cannot be opened ({reason})") from problem
 
 
-def _from_file(
-    file: BinaryIO,
-    max_pixels: int,
-    window: IntensityWindow | None,
-    background: tuple[int, int, int],
-    path: str | None = None,
-) -> Image:
+def _not_empty(file: BinaryIO) -> BinaryIO:
     if not file.read(1):
         raise ImageError("is empty (0 bytes)")
     file.seek(0)
-    image = identify(file, max_pixels)
-
-    def encoded() -> bytes:
-        file.seek(0)
-        return file.read()
-
-    decoded = decode_image(image, window=window, background=background, encoded=encoded)
-    return _image(decoded, path, _sha256(file))
+    return file
 
 
 def _sha256(file: BinaryIO) -> str:
@@ -257,26 +281,30 @@ def _as_array(source: Any) -> npt.NDArray[Any] | None:
         raise ImageError(f"cannot be converted to a NumPy array ({problem})") from problem
 
 
-def _from_array(
-    array: npt.NDArray[Any],
-    max_pixels: int,
-    window: IntensityWindow | None,
-    channels: str,
-    background: tuple[int, int, int],
-) -> Image:
-    """An image from an array, [H, W] or [H, W, 1 to 4]; see `open_image`."""
+def _from_array(array: npt.NDArray[Any], max_pixels: int, display: Display, channels: str) -> Image:
+    """An image from an array, [H, W] or [H, W, C]; see `open_image`."""
     if array.ndim == 2:
         array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
+    if array.ndim != 3 or (array.shape[2] not in (1, 2, 3, 4) and display.bands is None):
         hint = ""
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
             hint = "; channels come last: np.moveaxis(array, 0, -1)"
         elif array.ndim == 4:
             hint = "; give one image at a time"
+        elif array.ndim == 3:
+            hint = f"; of {array.shape[2]} bands choose three: bands=(3, 2, 1)"
         raise ImageError(f"shape is {array.shape}: it takes [H, W] or [H, W, 1 to 4]{hint}")
     size = (array.shape[1], array.shape[0])
     check_pixel_count(size, max_pixels)
+    if display.bands is not None:
+        if channels == "bgr":
+            raise ImageError("bands already say the order of the colours: leave out channels='bgr'")
+        samples = Samples(array)
+    else:
+        samples = samples_of_channels(array)
+        if channels == "bgr" and samples.bands.shape[2] == 3:
+            samples = replace(samples, bands=samples.bands[:, :, ::-1])
     notes: list[str] = []
-    pixels = colour_pixels(array, window, channels, background, notes)
+    pixels = samples.displayed(display, notes)
     pixels.setflags(write=False)
     return Image(pixels=pixels, stored_size=size, notes=tuple(notes))

@@ -12,14 +12,19 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
 from anymask.errors import ImageError
-from anymask.io.decoding import identify, load_stored, upright
+from anymask.io.decoding import load_stored, upright
+from anymask.io.identification import identify
+from anymask.io.intensity import full_scale
+from anymask.io.samples import Samples
+from anymask.io.strict_pillow import strict_pillow
+from anymask.io.tiff import TiffReader, is_tiff
 
 MAX_STORED_PIXELS = 2**30
 """Most pixels of a mask image; a larger mask would not fit in the memory of ordinary machines."""
@@ -60,7 +65,49 @@ def stored_values(source: StoredSource) -> StoredValues:
     Raises:
         ImageError: no image, damaged, or of more pixels than `MAX_STORED_PIXELS`.
     """
-    image = source if isinstance(source, PIL.Image.Image) else _load(source)
+    if isinstance(source, PIL.Image.Image):
+        return _of_pillow(source)
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+            return _of_file(file)
+    except FileNotFoundError:
+        raise ImageError(f"{source!s}: no such file") from None
+    except OSError as problem:
+        raise ImageError(f"{source!s}: cannot be opened ({problem.strerror or problem})") from None
+    except ImageError as problem:
+        if isinstance(source, bytes):
+            raise
+        raise type(problem)(f"{source}: {problem}") from problem.__cause__
+
+
+def _of_file(file: BinaryIO) -> StoredValues:
+    prefix = file.read(4)
+    file.seek(0)
+    if is_tiff(prefix):
+        reader = TiffReader(file, MAX_STORED_PIXELS)
+        if not reader.is_for_pillow(1):
+            with strict_pillow(MAX_STORED_PIXELS):
+                return _of_samples(reader.read(1).samples)
+    file.seek(0)
+    return _of_pillow(load_stored(file, MAX_STORED_PIXELS))
+
+
+def _of_samples(samples: Samples) -> StoredValues:
+    """The values of a TIFF; a pixel without data is 0."""
+    bands = samples.bands
+    if samples.valid is not None:
+        bands = np.where(samples.valid[:, :, None], bands, 0)
+    alpha = None if samples.alpha is None else full_scale(samples.alpha)[0]
+    alpha = None if alpha is None or alpha.min() == 255 else alpha
+    if bands.shape[2] == 1:
+        return StoredValues(_narrow(bands[:, :, 0]), alpha)
+    if bands.shape[2] != 3:
+        raise ImageError(f"it has {bands.shape[2]} bands; a mask image has one, or three of a colour")
+    grey = _grey_if_equal(bands)
+    return StoredValues(_narrow(grey) if grey.ndim == 2 else full_scale(bands)[0], alpha)
+
+
+def _of_pillow(image: PIL.Image.Image) -> StoredValues:
     lossy = image.format in _LOSSY
     image = upright(image)
     if image.mode == "P":
@@ -82,25 +129,14 @@ def has_one_channel(path: str | os.PathLike[str]) -> bool:
     """
     try:
         with Path(path).open("rb") as file:
+            if is_tiff(file.read(4)):
+                file.seek(0)
+                return TiffReader(file, MAX_STORED_PIXELS).has_one_band
+            file.seek(0)
             mode = identify(file, MAX_STORED_PIXELS).mode
     except OSError as problem:
         raise ImageError(f"{path}: cannot be opened ({problem.strerror or problem})") from None
     return mode in ("1", "L", "P", "F") or mode.startswith("I")
-
-
-def _load(source: str | os.PathLike[str] | bytes) -> PIL.Image.Image:
-    if isinstance(source, bytes):
-        return load_stored(io.BytesIO(source), MAX_STORED_PIXELS)
-    path = Path(source)
-    try:
-        with path.open("rb") as file:
-            return load_stored(file, MAX_STORED_PIXELS)
-    except ImageError as problem:
-        raise type(problem)(f"{path}: {problem}") from problem.__cause__
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except OSError as problem:
-        raise ImageError(f"{path}: cannot be opened ({problem.strerror or problem})") from None
 
 
 def _of_palette(image: PIL.Image.Image, lossy: bool) -> StoredValues:
@@ -123,8 +159,8 @@ def _of_palette(image: PIL.Image.Image, lossy: bool) -> StoredValues:
     return StoredValues(indices, alpha, indices=True, lossy=lossy)
 
 
-def _grey_if_equal(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """uint8 [H, W, 3] as [H, W] where the three channels are equal everywhere."""
+def _grey_if_equal(colours: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Colours [H, W, 3] as [H, W] where the three channels are equal everywhere."""
     grey = colours[:, :, 0]
     same = np.array_equal(grey, colours[:, :, 1]) and np.array_equal(grey, colours[:, :, 2])
     return np.ascontiguousarray(grey) if same else colours

@@ -1,0 +1,240 @@
+"""TIFF files: which page, which reader, and samples of any type, number of bands and layout.
+
+Pillow reads what it is exact for: palettes, CMYK, CIELAB, YCbCr, fewer than 8 bits, JPEG. tifffile reads all the rest,
+since Pillow refuses many of them and reads others wrongly, such as 16 bits in planes. Where tifffile lacks the codec of
+a file (`anymask.io.tiff_codecs`) another library reads it or it is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from anymask.errors import ImageError
+from anymask.io.exif import displayed_array
+from anymask.io.limits import check_pixel_count, check_samples, reason_of
+from anymask.io.samples import Samples
+
+if TYPE_CHECKING:
+    import tifffile
+
+_PREFIXES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_REDUCED, _MASK = 1, 4
+_JPEG = {6, 7, 33007, 34892}
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS = 0, 1, 2
+_GREY_OR_RGB = {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS}
+_CFA, _LINEAR_RAW = 32803, 34892
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+_ORIENTATION, _ICC, _NO_DATA = 274, 34675, 42113
+
+# It reports damaged tags, which no command should print.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+def is_tiff(prefix: bytes) -> bool:
+    """Whether a file begins as TIFF or BigTIFF files do."""
+    return prefix.startswith(_PREFIXES)
+
+
+@dataclass(frozen=True, eq=False)
+class TiffSamples:
+    """A page of a TIFF file.
+
+    Attributes:
+        samples: upright.
+        stored_size: (width, height) before turning.
+        orientation: 1 to 8.
+        icc_profile: of RGB, or None.
+    """
+
+    samples: Samples
+    stored_size: tuple[int, int]
+    orientation: int
+    icc_profile: bytes | None
+
+
+class TiffReader:
+    """The pages of a TIFF file, without the smaller copies and masks that it may hold beside them.
+
+    Args:
+        file: its content; open while the reader is used.
+        max_pixels: refuse pages of more pixels.
+
+    Attributes:
+        count: number of pages.
+
+    Raises:
+        ImageError: a damaged file, or one that holds the data of a camera's sensor.
+    """
+
+    def __init__(self, file: BinaryIO, max_pixels: int) -> None:
+        self._file = file
+        self._max_pixels = max_pixels
+        with _damage("the image's header is damaged or cut off"):
+            import tifffile
+
+            file.seek(0)
+            self._tiff = tifffile.TiffFile(file)
+            pages: list[tifffile.TiffPage] = [_loaded(page) for page in self._tiff.pages]
+            self._pages = [page for page in pages if not page.subfiletype & (_REDUCED | _MASK)]
+            is_raw = any(int(page.photometric or 0) in (_CFA, _LINEAR_RAW) for page in pages) or 50706 in pages[0].tags
+        if is_raw or not self._pages:
+            raise ImageError("it is a camera's raw file: develop it first, for example into a TIFF of 16 bits")
+        self.count = len(self._pages)
+
+    @property
+    def has_one_band(self) -> bool:
+        """Whether the first page has one sample for each pixel."""
+        return int(self._pages[0].samplesperpixel) == 1
+
+    def frame(self, page: int) -> int:
+        """The index of a page, from 1, among all images in the file, as Pillow counts them from 0.
+
+        Raises:
+            ImageError: there is no such page.
+        """
+        return int(self._page(page).index)
+
+    def size(self, page: int) -> tuple[int, int]:
+        """(width, height) of a page as displayed.
+
+        Raises:
+            ImageError: there is no such page, or its size is refused.
+        """
+        found = self._checked(page)
+        width, height = int(found.imagewidth), int(found.imagelength)
+        return (height, width) if _orientation(found) >= 5 else (width, height)
+
+    def is_for_pillow(self, page: int) -> bool:
+        """Whether Pillow is exact for a page.
+
+        Raises:
+            ImageError: there is no such page, or its size is refused.
+        """
+        found = self._checked(page)
+        if int(found.compression) in _JPEG:
+            return found.bitspersample == 8
+        return found.bitspersample < 8 or (
+            found.bitspersample == 8 and int(found.photometric or 0) not in _GREY_OR_RGB and found.sampleformat != 2
+        )
+
+    def read(self, page: int) -> TiffSamples:
+        """Read the samples of a page.
+
+        Raises:
+            ImageError: there is no such page, it is refused, damaged or cut off, or no reader has its codec.
+        """
+        from anymask.io.tiff_codecs import decode_page
+
+        found = self._checked(page)
+        stored = decode_page(self._file, found)
+        orientation = _orientation(found)
+        samples = _interpreted(found, displayed_array(stored, orientation))
+        size = (int(found.imagewidth), int(found.imagelength))
+        return TiffSamples(samples, size, orientation, _rgb_profile(found))
+
+    def _page(self, page: int) -> tifffile.TiffPage:
+        if not 1 <= page <= self.count:
+            raise ImageError(f"there is no page {page}: the file has {self.count}, counted from 1")
+        return self._pages[page - 1]
+
+    def _checked(self, page: int) -> tifffile.TiffPage:
+        found = self._page(page)
+        with _damage("the image's header is damaged or cut off"):
+            check_pixel_count((int(found.imagewidth), int(found.imagelength)), self._max_pixels)
+            if found.imagedepth != 1:
+                raise ImageError(f"it is a volume of {found.imagedepth} slices: give one slice")
+            count = found.samplesperpixel * max(1, found.bitspersample // 8)
+            check_samples((int(found.imagewidth), int(found.imagelength)), count, self._max_pixels)
+            if found.is_tiled:
+                check_samples((int(found.tilewidth), int(found.tilelength)), count, self._max_pixels)
+        return found
+
+
+def _loaded(page: Any) -> Any:
+    """A page with its tags, also where only its position was read."""
+    import tifffile
+
+    return page.aspage() if isinstance(page, tifffile.TiffFrame) else page
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ImageError:
+        raise
+    except ImportError:
+        raise
+    except Exception as problem:  # Damaged files raise anything at all: struct.error, IndexError, …
+        raise ImageError(f"{what} ({reason_of(problem)})") from problem
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get(_ORIENTATION)
+    value = tag.value if tag is not None else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _rgb_profile(page: tifffile.TiffPage) -> bytes | None:
+    tag = page.tags.get(_ICC)
+    profile = tag.value if tag is not None else None
+    return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
+
+
+def _interpreted(page: tifffile.TiffPage, stored: npt.NDArray[Any]) -> Samples:
+    """What the samples of a page, [H, W, C], are: bands, opacity, pixels without data."""
+    if stored.dtype.kind == "c":
+        raise ImageError(f"its samples are complex numbers ({stored.dtype}): give their magnitude")
+    photometric = int(page.photometric or 0)
+    if photometric not in _GREY_OR_RGB:
+        name = getattr(page.photometric, "name", photometric)
+        raise ImageError(f"colours of the kind {name} with {page.bitspersample} bits cannot be shown as RGB")
+    bits = int(page.bitspersample)
+    stated = bits if stored.dtype.kind == "u" and 8 < bits < 8 * stored.dtype.itemsize else None
+    extra = [int(kind) for kind in page.extrasamples]
+    opacity = next((kind for kind in extra if kind in (_ASSOCIATED, _UNASSOCIATED)), None)
+    place = stored.shape[2] - len(extra) + extra.index(opacity) if opacity is not None else None
+    if place == 0:
+        place = None
+    alpha = None if place is None else stored[:, :, place]
+    bands = stored if place is None else np.delete(stored, place, axis=2)
+    valid = _valid(page, bands)
+    if photometric == _WHITE_IS_ZERO:
+        bands = _inverted(bands, stated)
+    return Samples(bands, alpha, valid, stated, premultiplied=opacity == _ASSOCIATED)
+
+
+def _valid(page: tifffile.TiffPage, bands: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Which pixels have data: bool [H, W], or None for all.
+
+    A pixel has none if all its bands are GDAL's no-data value, or if one of them is not a number.
+    """
+    missing = np.zeros(bands.shape[:2], np.bool_)
+    if bands.dtype.kind == "f":
+        missing |= np.isnan(bands).any(axis=2)
+    tag = page.tags.get(_NO_DATA)
+    try:
+        value = float(str(tag.value).strip("\0 ")) if tag is not None else float("nan")
+    except ValueError:
+        value = float("nan")
+    if not np.isnan(value):
+        stored = np.float64(value).astype(bands.dtype) if bands.dtype.kind == "f" else value
+        missing |= (bands == stored).all(axis=2)
+    return ~missing if missing.any() else None
+
+
+def _inverted(bands: npt.NDArray[Any], bits: int | None) -> npt.NDArray[Any]:
+    """Samples whose zero is white, [H, W, C], as samples whose zero is black."""
+    if bands.dtype.kind == "u":
+        return (np.iinfo(bands.dtype).max if bits is None else 2**bits - 1) - bands
+    if bands.dtype.kind == "b":
+        return ~bands
+    inverted: npt.NDArray[Any] = bands.max() + bands.min() - bands
+    return inverted
