@@ -125,6 +125,19 @@ def test_what_only_fills_the_cache_is_refused_in_one_line(machine: Path) -> None
         assert "cannot be written" in done.stderr
 
 
+def test_damaged_weights_are_named_before_the_cache_that_cannot_be_written(machine: Path) -> None:
+    cache = machine.parent / "damaged"
+    shutil.copytree(machine.parent / "cache", cache)
+    path = cache / "models" / "mobile-sam" / "sam.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    command = read_only_command(machine, sys.executable, "-m", "anymask", "segment", "coffee.jpg", *POINT)
+    variables = {**environment(machine), "ANYMASK_CACHE": str(cache)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    assert f"{path} is refused, since its sha256 is" in done.stderr
+    assert "cannot be written" in done.stderr
+
+
 def test_the_server_stores_images_in_a_temporary_folder(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(machine).items():
         monkeypatch.setenv(name, value)

@@ -60,8 +60,7 @@ def _resolve_detector(settings: TaskSettings, progress: Progress | None, allow: 
     from pathlib import Path
 
     from anymask.detection.loading import auto_detector, load_detector
-    from anymask.weights import find_model
-    from anymask.weights.model_entry import sha256_of
+    from anymask.weights import find_model, sha256_of
 
     name = auto_detector(progress).name if settings.detector in ("", "auto") else settings.detector
     runtime: dict[str, Any] = {"engine": settings.engine, "precision": settings.precision, "device": settings.device}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import ModelError
+from anymask.weights import require_unchanged
 
 if TYPE_CHECKING:
     import onnx
@@ -54,10 +55,12 @@ def open_model_file(path: Path) -> onnx.ModelProto:
 
     Raises:
         ModelError: it is none.
+        WeightsError: it has changed since it was verified.
     """
     import onnx
     from google.protobuf.message import DecodeError
 
+    require_unchanged(path)
     try:
         return onnx.load(str(path))
     except (OSError, DecodeError, onnx.checker.ValidationError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import ModelError
+from anymask.weights import require_unchanged
 
 if TYPE_CHECKING:
     import onnx
@@ -27,10 +28,12 @@ def open_export(path: Path) -> onnx.ModelProto:
 
     Raises:
         ModelError: the file does not exist or is not an ONNX file.
+        WeightsError: it has changed since it was verified.
     """
     import onnx
     from google.protobuf.message import DecodeError
 
+    require_unchanged(path)
     try:
         return onnx.load(str(path))
     except FileNotFoundError:

@@ -14,10 +14,11 @@ from anymask.weights.download import ensure
 from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to, remove
 from anymask.weights.licences import licence_line, require_allowed
 from anymask.weights.locations import cache_root, models_cache
-from anymask.weights.model_entry import ModelEntry, Source, WeightFile, sha256_of
+from anymask.weights.model_entry import ModelEntry, Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.unverified import UnpinnedModel
 from anymask.weights.user_models import add_model
+from anymask.weights.verification import require_unchanged, sha256_of
 
 __all__ = [
     "FileState",
@@ -41,6 +42,7 @@ __all__ = [
     "remove",
     "remove_fetched_files",
     "require_allowed",
+    "require_unchanged",
     "sha256_of",
     "unpinned_models",
 ]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from anymask.errors import WeightsError
 from anymask.weights.locations import models_cache
-from anymask.weights.model_entry import ModelEntry, WeightFile, fault
+from anymask.weights.model_entry import ModelEntry, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError
 from anymask.weights.sources.members import SCRATCH_PREFIX
+from anymask.weights.verification import fault, move_verified
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -67,9 +68,16 @@ def translate_disk_errors(entry: ModelEntry) -> Iterator[None]:
                 "free some, or set ANYMASK_CACHE to a folder on another disk"
             ) from error
         raise WeightsError(
-            f"{entry.name}: {folder} cannot be written ({error.strerror or error}); "
+            f"{entry.name}: {_damage_in(folder, entry)}{folder} cannot be written ({error.strerror or error}); "
             "set ANYMASK_CACHE to a folder of your own"
         ) from error
+
+
+def _damage_in(folder: Path, entry: ModelEntry) -> str:
+    """What is wrong with a model's fetched files, as the beginning of a line; "" if nothing is."""
+    present = [(folder / file.name, file) for file in entry.files if (folder / file.name).exists()]
+    damaged = [f"{path} is refused, since {damage}, and " for path, file in present if (damage := fault(path, file))]
+    return "".join(damaged)
 
 
 def install(path: Path, file: WeightFile, folder: Path) -> Path:
@@ -83,7 +91,7 @@ def install(path: Path, file: WeightFile, folder: Path) -> Path:
         path.unlink(missing_ok=True)
         raise SourceError(f"{file.name} is refused: {damage}")
     final = folder / file.name
-    path.replace(final)
+    move_verified(path, final)
     return final
 
 

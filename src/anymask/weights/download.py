@@ -23,10 +23,11 @@ from anymask.weights.cache import (
 from anymask.weights.catalogue import find_model
 from anymask.weights.licences import require_allowed
 from anymask.weights.locations import bundle
-from anymask.weights.model_entry import ModelEntry, Source, WeightFile, fault
+from anymask.weights.model_entry import ModelEntry, Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources import fetch_from
 from anymask.weights.sources.errors import SourceError
+from anymask.weights.verification import fault
 
 
 def ensure(

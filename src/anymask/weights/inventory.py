@@ -9,9 +9,10 @@ from anymask.errors import WeightsError
 from anymask.weights.cache import remove_fetched_files
 from anymask.weights.catalogue import BUNDLE_CATALOGUE, built_in_models, find_model, user_catalogue
 from anymask.weights.download import ensure, path_of
-from anymask.weights.model_entry import ModelEntry, WeightFile, fault
+from anymask.weights.model_entry import ModelEntry, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.user_models import copy_entry, remove_entry
+from anymask.weights.verification import fault
 
 
 @dataclass(frozen=True)

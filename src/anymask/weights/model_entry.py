@@ -1,6 +1,5 @@
 """One model of a catalogue: its files, licences and sources, read from TOML and checked while reading."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -225,28 +224,3 @@ def _check_member(member: str) -> None:
     path = PurePosixPath(member)
     if path.is_absolute() or ".." in path.parts or "\\" in member or not path.parts:
         raise ValueError(f"{member!r} is no path inside a package")
-
-
-_BLOCK = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hex sha256 of a file's bytes."""
-    digest = hashlib.sha256()
-    block = memoryview(bytearray(_BLOCK))
-    with path.open("rb", buffering=0) as stream:
-        while count := stream.readinto(block):
-            digest.update(block[:count])
-    return digest.hexdigest()
-
-
-def fault(path: Path, file: WeightFile) -> str | None:
-    """Return what is wrong with `path` as a copy of `file`, in a few words; None when it is exact."""
-    try:
-        size = path.stat().st_size
-        if size != file.size:
-            return f"it has {size} bytes instead of {file.size}"
-        digest = sha256_of(path)
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return None if digest == file.sha256 else f"its sha256 is {digest[:12]}… instead of {file.sha256[:12]}…"

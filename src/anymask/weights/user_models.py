@@ -16,8 +16,8 @@ from anymask.weights.model_entry import (
     WeightFile,
     check_name,
     entry_table,
-    sha256_of,
 )
+from anymask.weights.verification import sha256_of
 
 
 def add_model(

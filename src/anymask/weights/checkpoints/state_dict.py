@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ModelError
 from anymask.weights.checkpoints.key_mapping import official_names
+from anymask.weights.verification import require_unchanged
 
 
 class StateDict(dict[str, NDArray[np.float32]]):
@@ -35,11 +36,12 @@ def read_state_dict(paths: Iterable[Path]) -> StateDict:
 
     Raises:
         ModelError: a file of another kind.
-        WeightsError: a file cannot be read, is damaged, or wants code to be run.
+        WeightsError: a file cannot be read, is damaged, has changed since it was verified, or wants code to be run.
     """
     paths = list(paths)
     content: dict[str, NDArray[np.float32]] = {}
     for path in paths:
+        require_unchanged(path)
         content.update(official_names(_reader(path)(path)))
     return StateDict(content, " and ".join(path.name for path in paths))
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from anymask.weights.model_entry import Source, WeightFile, fault
+from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError
 from anymask.weights.sources.https import download
 from anymask.weights.sources.members import extract
+from anymask.weights.verification import fault
 
 
 def fetch(

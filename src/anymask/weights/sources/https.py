@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.weights.model_entry import Source, WeightFile, fault
+from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError, shorten
+from anymask.weights.verification import fault
 
 if TYPE_CHECKING:
     import httpx

@@ -7,10 +7,11 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from anymask.weights.model_entry import Source, WeightFile, fault
+from anymask.weights.model_entry import Source, WeightFile
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError
 from anymask.weights.sources.members import SCRATCH_PREFIX, extract
+from anymask.weights.verification import fault
 
 
 def fetch(
