@@ -125,6 +125,23 @@ def test_what_only_fills_the_cache_is_refused_in_one_line(machine: Path) -> None
         assert "cannot be written" in done.stderr
 
 
+def test_a_user_without_a_home_reads_which_variables_to_set(machine: Path) -> None:
+    """`docker run --user 12345` in an image that does not know this user."""
+
+    def run_as_stranger(**more: str) -> subprocess.CompletedProcess[str]:
+        variables = {name: value for name, value in environment(machine).items() if name != "HOME"}
+        del variables["ANYMASK_CACHE"], variables["ANYMASK_DATA"]
+        command = ["unshare", "--map-user=12345", sys.executable, "-m", "anymask", "models", "list", "--json"]
+        return subprocess.run(command, env={**variables, **more}, cwd=machine, capture_output=True, text=True)
+
+    for known in ({}, {"ANYMASK_CACHE": str(machine / "c")}, {"ANYMASK_DATA": str(machine / "d")}):
+        done = run_as_stranger(**known)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "has to name a folder, since this user has no home" in done.stderr
+    done = run_as_stranger(ANYMASK_CACHE=str(machine / "c"), ANYMASK_DATA=str(machine / "d"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_damaged_weights_are_named_before_the_cache_that_cannot_be_written(machine: Path) -> None:
     cache = machine.parent / "damaged"
     shutil.copytree(machine.parent / "cache", cache)

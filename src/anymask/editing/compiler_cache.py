@@ -22,9 +22,13 @@ def ensure_compiler_cache() -> None:
     spec = importlib.util.find_spec("pymatting")
     if "NUMBA_CACHE_DIR" in os.environ or spec is None or spec.origin is None:
         return
-    package, user = Path(spec.origin).parent / "__pycache__", Path(platformdirs.user_cache_dir("numba", False))
+    package = Path(spec.origin).parent / "__pycache__"
     if may_write(package):
         return
+    try:
+        user = Path(platformdirs.user_cache_dir("numba", False)).expanduser()
+    except RuntimeError:  # no home
+        user = package
     folder = folder_or_temporary(
         user,
         "the code for soft edges is compiled anew each time, which can take a minute; "

@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+from anymask.errors import AnymaskError
+
 
 def write_atomically(path: Path, *content: bytes) -> None:
     """Write a cache file in one step from its parts.
@@ -47,10 +49,18 @@ def folder_or_temporary(folder: Path, consequence: str) -> Path:
     Args:
         folder: made if absent.
         consequence: ends the warning that the temporary folder is used, for example "results are lost".
+
+    Raises:
+        AnymaskError: no temporary folder can be made either.
     """
     if may_write(folder):
         return folder
-    temporary = tempfile.mkdtemp(prefix="anymask-")
+    try:
+        temporary = tempfile.mkdtemp(prefix="anymask-")
+    except OSError:
+        raise AnymaskError(
+            f"neither {folder} nor any folder for temporary files can be written: TMPDIR can name one"
+        ) from None
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     warnings.warn(f"{folder} cannot be written: {consequence}", stacklevel=2)
     return Path(temporary)
@@ -94,7 +104,7 @@ def read_with_sum(path: Path) -> bytes:
 def checked_content(path: Path) -> bytes:
     """Read what `write_with_sum` wrote and leave the time of its last use; raises as `read_with_sum`."""
     if not is_safe_folder(path.parent):
-        raise DamagedFileError(f"other users may write {path.parent}")
+        raise DamagedFileError(f"other users may write {path.parent}; 'chmod 700' on it forbids them to")
     with path.open("rb") as file:
         content = file.read(max(0, os.fstat(file.fileno()).st_size - _SUM_BYTES))
         digest = file.read()

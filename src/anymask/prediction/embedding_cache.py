@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.io.cache_folder import make_room, read_with_sum, write_atomically, write_with_sum
+from anymask.io.cache_folder import DamagedFileError, make_room, read_with_sum, write_atomically, write_with_sum
 
 DEFAULT_CAP = 2 * 1024**3
 _SUFFIX = ".embedding"
@@ -54,10 +55,16 @@ class EmbeddingStore:
         return self.folder / "cap"
 
     def get(self, *key: str) -> NDArray[np.float32] | None:
-        """Return the embedding stored under a key, or None, also if it is damaged; marks it as recently used."""
+        """Return the embedding stored under a key, and mark it as recently used; None without one.
+
+        Warns of one that is damaged, or lies where other users may write.
+        """
         path = self.path(*key)
         try:
             embedding: NDArray[np.float32] = np.load(io.BytesIO(read_with_sum(path)), allow_pickle=False)
+        except DamagedFileError as error:
+            warnings.warn(f"an image is encoded again: {error}", stacklevel=2)
+            return None
         except (OSError, ValueError, EOFError):
             return None
         return embedding if embedding.dtype == np.float32 else None

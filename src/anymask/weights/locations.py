@@ -6,17 +6,21 @@
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
-from anymask.errors import WeightsError
+from anymask.errors import InputError, WeightsError
 
 
 def cache_root() -> Path:
-    """Return the folder of everything that can be fetched or computed again; it may not exist yet."""
-    override = os.environ.get("ANYMASK_CACHE")
-    return Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("anymask", False))
+    """Return the folder of everything that can be fetched or computed again; it may not exist yet.
+
+    Raises:
+        InputError: `ANYMASK_CACHE` is not set, and this user has no home.
+    """
+    return _folder("ANYMASK_CACHE", platformdirs.user_cache_dir)
 
 
 def models_cache() -> Path:
@@ -25,9 +29,20 @@ def models_cache() -> Path:
 
 
 def data_root() -> Path:
-    """Return the folder of what the user added; it may not exist yet."""
-    override = os.environ.get("ANYMASK_DATA")
-    return Path(override).expanduser() if override else Path(platformdirs.user_data_dir("anymask", False))
+    """Return the folder of what the user added; it may not exist yet.
+
+    Raises:
+        InputError: `ANYMASK_DATA` is not set, and this user has no home.
+    """
+    return _folder("ANYMASK_DATA", platformdirs.user_data_dir)
+
+
+def _folder(variable: str, find: Callable[..., str]) -> Path:
+    """The folder that a variable names, or the one of this user that `find` of platformdirs returns."""
+    try:
+        return Path(os.environ.get(variable) or find("anymask", False)).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{variable} has to name a folder, since this user has no home ({error})") from None
 
 
 def bundle() -> Path | None:
