@@ -24,6 +24,15 @@ def hole(photo):
     return make_inpaint_mask(mask, 6, 6)
 
 
+def test_a_pair_that_is_there_stays(tmp_path, photo, hole):
+    write_pair(tmp_path, photo, hole)
+    (tmp_path / "pair.json").unlink()
+    (tmp_path / "image.png").write_bytes(b"painted")
+    with pytest.raises(InputError, match=r"image\.png is there already: give a new folder"):
+        write_pair(tmp_path, photo, hole)
+    assert (tmp_path / "image.png").read_bytes() == b"painted"
+
+
 def test_the_pair_is_what_every_stable_diffusion_interface_takes(tmp_path, photo, hole):
     files = write_pair(tmp_path / "pair", photo, hole)
     assert [path.name for path in files] == ["image.png", "mask.png", "blend.png", "pair.json"]

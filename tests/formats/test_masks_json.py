@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from anymask.errors import InputError
+from anymask.errors import AnymaskError, InputError
 from anymask.formats import masks_json
 from anymask.io.image import Image, open_image
 from anymask.structures.mask import Mask
@@ -120,19 +119,17 @@ def test_missing_files_are_refused(tmp_path: Path) -> None:
         masks_json.read(tmp_path / "nowhere.json")
 
 
-def test_a_failed_write_leaves_the_file_that_was_there(
-    result: MaskSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_file_that_was_there(result: MaskSet, tmp_path: Path) -> None:
+    import resource
+
     (path,) = result.save(tmp_path / "out.json")
     before = path.read_bytes()
-
-    def full(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[: math.ceil(len(content) / 2)])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(Exception, match="no space left"):
-        result[:1].save(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        with pytest.raises(AnymaskError, match=r"cannot write .*out\.json: file too large"):
+            result[:1].save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a photo é.png", "out.json"]

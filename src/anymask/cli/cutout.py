@@ -96,19 +96,12 @@ def command(
         if files.to_stdout:
             write_to_stdout(cutouts)
             return
-        names = _names(file, len(parts))
-        for each, name in zip(cutouts, names, strict=True):
-            each.save(name, quality)
+        names = files.save(file, cutouts, quality)
         files.add_json(edit_json(image, masks, _record(parts, cutouts, names)))
         print_edit(image, masks, _lines(cutouts, names, edit), as_json or quiet)
 
     with files.json_at_the_end():
         return run_each(images, run, quiet)
-
-
-def _names(file: Path, count: int) -> list[Path]:
-    """The file, or one for each of several objects."""
-    return [file] if count == 1 else [file.with_name(f"{file.stem}_{i:03d}{file.suffix}") for i in range(count)]
 
 
 _EDIT_OPTIONS = (

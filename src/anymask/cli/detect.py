@@ -57,22 +57,22 @@ def command(
         raise PromptError("nothing to look for: give at least one --text TEXT")
     phrases = phrases_of((*parameters["text"], *words))
     search = detection_options(parameters)
-    results = ResultFolders("detect", images, out, as_json, overwrite)
+    results = ResultFolders(images, out, as_json, overwrite)
     models = CommandModels(parameters, quiet)
 
     def run(path: Path) -> None:
         image = open_input(path)
-        with results.folder(path, image) as folder:
-            started = time.perf_counter()
-            detector = models.detector  # in no time after the first image
-            loaded = time.perf_counter()
-            detections = detect(detector, image.pixels, phrases, search)
-            seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
-            record = DetectionRecord(image, detector, phrases, detections, seconds)
-            files = [] if folder is None else write_detections(record, folder, overwrite=overwrite)
-            results.add_json(files[-1].read_text(encoding="utf-8") if files else dumps(record.as_dict()).decode())
-            if not results.as_json and not quiet:
-                _report(record, files)
+        folder = results.folder(path, image)
+        started = time.perf_counter()
+        detector = models.detector  # in no time after the first image
+        loaded = time.perf_counter()
+        detections = detect(detector, image.pixels, phrases, search)
+        seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
+        record = DetectionRecord(image, detector, phrases, detections, seconds)
+        files = [] if folder is None else write_detections(record, folder, **results.options)
+        results.add_json(files[-1].read_text(encoding="utf-8") if files else dumps(record.as_dict()).decode())
+        if not results.as_json and not quiet:
+            _report(record, files)
 
     with results.json_at_the_end():
         return run_each(images, run, quiet)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import debug_option, quiet_option, runtime_options
-from anymask.cli.image_arguments import free_file
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -63,9 +64,9 @@ def command(
     anymask draw anymask-out/dogs --style clicks --out clicks.gif
     """  # noqa: D301 - click wants the control character itself
     from anymask.errors import InputError
-    from anymask.io.atomic import check_output, protect_input
+    from anymask.io.atomic import check_output, protect_input, write_files
 
-    target = out or free_file(Path("drawing.gif" if style == "clicks" else "drawing.png"))
+    target = out or Path("drawing.gif" if style == "clicks" else "drawing.png")
     _check_target(target, style)
     if photo is not None and len(masks) > 1:
         raise InputError("--photo is for one masks.json; several use the paths that they state")
@@ -77,15 +78,18 @@ def command(
     look = {name: value for name, value in look.items() if value is not None}
     for path in masks:
         protect_input(path.parent if path.name == "masks.json" else path)
-    check_output(target)
+    if out is not None:
+        check_output(out)
     results = [_read(path, photo) for path in masks]
-    check_output(target)  # the images are known now
+    if out is not None:
+        check_output(out)  # the images are known now
     if style == "clicks":
-        _animate(results[0], number, look, target, quiet, options)
+        save = _animate(results[0], number, look, quiet, options)
     else:
-        _draw_all(results, masks, style, number, look, columns, target, quiet, options)
+        save = partial(_save, _draw_all(results, masks, style, number, look, columns, quiet, options))
+    [file] = write_files(target, [save], numbered=out is None)
     if not quiet:
-        click.echo(target)
+        click.echo(file)
 
 
 def _check_target(target: Path, style: str) -> None:
@@ -137,19 +141,18 @@ def _without_automatic_points(result: MaskSet) -> MaskSet:
 
 def _draw_all(
     results: list[MaskSet], sources: tuple[Path, ...], style: str, number: int, look: dict[str, Any],
-    columns: int | None, target: Path, quiet: bool, runtime: dict[str, Any],
-) -> None:  # fmt: skip
+    columns: int | None, quiet: bool, runtime: dict[str, Any],
+) -> PIL.Image.Image:  # fmt: skip
     from anymask.visualization.contact_sheet import contact_sheet
 
     if len(results) == 1:
-        _save(_draw(results[0], style, number, look, quiet, runtime), target)
-        return
+        return _draw(results[0], style, number, look, quiet, runtime)
     # Cells are not larger than this, and hundreds of full-size images would fill the memory.
     small = {"max_side": 640, **look}
     drawings = [_draw(result, style, number, small, quiet, runtime) for result in results]
     titles = [Path(result.record.path or source).name for result, source in zip(results, sources, strict=True)]
     wide = max(drawing.width / drawing.height for drawing in drawings) > 2
-    _save(contact_sheet(drawings, titles, columns or (1 if wide else None), 960 if wide else 320), target)
+    return contact_sheet(drawings, titles, columns or (1 if wide else None), 960 if wide else 320)
 
 
 def _draw(
@@ -178,8 +181,9 @@ def _draw(
 
 
 def _animate(
-    result: MaskSet, number: int, look: dict[str, Any], target: Path, quiet: bool, runtime: dict[str, Any]
-) -> None:
+    result: MaskSet, number: int, look: dict[str, Any], quiet: bool, runtime: dict[str, Any]
+) -> Callable[[Path], object]:
+    """What writes the animation."""
     from anymask.errors import InputError
     from anymask.visualization.animation import click_frames, save_animation
 
@@ -188,7 +192,8 @@ def _animate(
         raise InputError(f"prompt {number} has no points to animate")
     # An animation of clicks always shows them, and its masks have no names.
     look = {name: value for name, value in look.items() if name not in ("points", "labels")}
-    save_animation(target, *click_frames(encoded, prompt.points, prompt.labels, **look))
+    frames, milliseconds = click_frames(encoded, prompt.points, prompt.labels, **look)
+    return partial(save_animation, frames=frames, milliseconds=milliseconds)
 
 
 def _encoded_prompt(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:

@@ -68,19 +68,19 @@ def command(
     phrases = phrases_of(parameters["text"]) if parameters["text"] else ()
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
-    results = ResultFolders("everything", images, out, as_json, overwrite)
+    results = ResultFolders(images, out, as_json, overwrite)
     generate = _Generator(roi, phrases, quiet, parameters)
 
     def run(path: Path) -> int:
         image = open_input(path)
-        with results.folder(path, image) as folder:
-            result = generate(image)
-            masks = _partitioned(result) if partition else result
-            files = results.write_masks(masks, folder, mask_images=False, also=_ALSO)
-            if result.skipped:
-                click.echo(f"anymask: {result.skipped}", err=True)
-            if not results.as_json and not quiet:
-                _report(result, files)
+        folder = results.folder(path, image)
+        result = generate(image)
+        masks = _partitioned(result) if partition else result
+        files = results.write_masks(masks, folder, mask_images=False, also=_ALSO)
+        if result.skipped:
+            click.echo(f"anymask: {result.skipped}", err=True)
+        if not results.as_json and not quiet:
+            _report(result, files)
         return INTERRUPTED if result.data.stopped == "interrupted" else 0
 
     with results.json_at_the_end():

@@ -6,12 +6,13 @@
 @overwrite_option
 @output_options
 def command(images, out, as_json, quiet, overwrite):
-    results = ResultFolders("segment", images, out, as_json, overwrite)
+    results = ResultFolders(images, out, as_json, overwrite)
 
     def run(path):
         image = open_input(path)
-        with results.folder(path, image) as folder:   # None with --out -
-            ...
+        folder = results.folder(path, image)   # None with --out -
+        ...
+        results.write_masks(masks, folder)
 
     return run_each(images, run, quiet)
 ```
@@ -23,12 +24,13 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from anymask.io.file_names import numbered, shorten_name
+from anymask.io.file_names import shorten_name
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -101,18 +103,18 @@ class ResultFolders(JsonOutput):
     """Where the results of a command go: a folder for each image, or standard output.
 
     Args:
-        command: its name.
         images: of the command line.
         out: `--out`: the folder of one image, the folder around those of several, or `-`.
         as_json: whether JSON goes to standard output.
         overwrite: whether to replace what belongs to another image.
     """
 
-    def __init__(self, command: str, images: Sequence[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
+    def __init__(self, images: Sequence[Path], out: Path | None, as_json: bool, overwrite: bool) -> None:
         super().__init__(images, as_json or out == STANDARD_STREAM)
-        self._command = command
         self._out = out
-        self._overwrite = overwrite
+        numbered = out is None or len(images) > 1
+        self.options: dict[str, Any] = {"overwrite": overwrite, "numbered": numbered}
+        """For `write_outputs` and `write_detections`."""
 
     def write_masks(self, masks: MaskSet, folder: Path | None, **options: Any) -> list[Path]:
         """Write masks into the folder of their image, and add their masks.json to the JSON for standard output.
@@ -131,29 +133,32 @@ class ResultFolders(JsonOutput):
         if folder is None:
             self.add_json(dumps(to_dict(masks)).decode())
             return []
-        written = write_outputs(masks, folder, overwrite=self._overwrite, **options)
+        written = write_outputs(masks, folder, **self.options, **options)
         if self.as_json:
-            self.add_json((folder / "masks.json").read_text(encoding="utf-8"))
+            self.add_json(written[-1].read_text(encoding="utf-8"))
         return written
 
-    @contextlib.contextmanager
-    def folder(self, path: Path, image: Image) -> Iterator[Path | None]:
-        """The folder for the results of an image; None if they go to standard output.
+    def folder(self, path: Path, image: Image) -> Path | None:
+        """The folder for the results of an image, which may get a number; None if they go to standard output.
 
         Raises:
-            InputError: the folder named by --out has results of another image, or files that anymask did not write.
+            InputError: it may not be written; the one named by --out has results of another image, or files that
+                anymask did not write.
         """
-        from anymask.io.results_folder import check_owner, own_folder
+        from anymask.io.atomic import check_folder
+        from anymask.io.results_folder import check_owner
 
         if self._out == STANDARD_STREAM:
-            yield None
-        elif self._out is not None and len(self._images) == 1:
-            if not self._overwrite:
-                check_owner(self._out, image.sha256)
-            yield self._out
-        else:
-            with own_folder((self._out or DEFAULT_FOLDER) / name_of(path), image.sha256, self._command) as folder:
-                yield folder
+            return None
+        if self.options["numbered"]:
+            folder = self._out or DEFAULT_FOLDER
+            check_folder(folder)
+            return folder / name_of(path)
+        assert self._out is not None
+        check_folder(self._out)
+        if not self.options["overwrite"]:
+            check_owner(self._out, image.sha256)
+        return self._out
 
 
 class ImageFiles(JsonOutput):
@@ -179,25 +184,54 @@ class ImageFiles(JsonOutput):
             raise InputError("--out - writes one image to standard output: it goes with no --json and no second image")
         if len(images) > 1 and out is not None and out.is_file():
             raise InputError(f"--out {out} is a file: several images take a folder")
+        self._is_named = out is not None and len(images) == 1
         self._out = out
         self._ending = ending
         self._overwrite = overwrite
 
     def file_for(self, path: Path) -> Path:
-        """The file for the result of an image; one that does not exist yet, unless the user named it.
+        """The file for the result of an image; without a number that `save` may give it.
 
         Raises:
-            InputError: it is an input.
+            InputError: it is an input, or may not be written.
         """
-        from anymask.io.atomic import check_output
+        from anymask.io.atomic import check_folder, check_output
 
-        if self._out is not None and len(self._images) == 1:
-            check_output(self._out)
-            return self._out
-        file = (self._out or DEFAULT_FOLDER) / f"{name_of(path)}{self._ending}.png"
-        file = file.with_name(shorten_name(file.name, 200))
-        check_output(file)
-        return file if self._overwrite else free_file(file)
+        if self._is_named:
+            assert self._out is not None
+            file = self._out
+        else:
+            file = (self._out or DEFAULT_FOLDER) / f"{name_of(path)}{self._ending}.png"
+            file = file.with_name(shorten_name(file.name, 200))
+        check_folder(file.parent)
+        if self._is_named or self._overwrite:
+            check_output(file)
+        return file
+
+    def save(self, file: Path, results: Sequence[Savable], quality: int | None) -> list[Path]:
+        """Write the results of an image together, several under `name_000.png` ….
+
+        Args:
+            file: of `file_for`. If the user did not name it, the first of `name-2`, `name-3` … is taken where no file
+                is there yet.
+            results: at least one.
+            quality: of JPEG and WebP, see `anymask.editing.saving.save_image`.
+
+        Returns:
+            The files.
+        """
+        from anymask.io.atomic import write_files
+
+        writers = [partial(result.save, quality=quality) for result in results]
+        return write_files(file, writers, numbered=not (self._is_named or self._overwrite))
+
+
+class Savable(Protocol):
+    """A result that is an image, such as `anymask.editing.cutout.Cutout`."""
+
+    def save(self, path: Path, quality: int | None = None) -> Any:
+        """Write it."""
+        ...
 
 
 def run_each(images: Sequence[Path], run: Callable[[Path], Any], quiet: bool) -> int:
@@ -224,8 +258,3 @@ def run_each(images: Sequence[Path], run: Callable[[Path], Any], quiet: bool) ->
         failed = f"; failed: {', '.join(map(str, failures))}" if failures else ""
         click.echo(f"anymask: {len(images) - len(failures)} of {len(images)} images done{failed}", err=True)
     return min(failures.values(), default=0)
-
-
-def free_file(path: Path) -> Path:
-    """The path, or the first of `name-2`, `name-3` … that does not exist."""
-    return next(each for each in numbered(path, path.suffix) if not each.exists())

@@ -146,7 +146,8 @@ def command(
         if files.to_stdout:
             write_to_stdout([result])
             return
-        record, lines = _save(result, file, quality)
+        [file] = files.save(file, [result], quality)
+        record, lines = _report(result, file, quality)
     with files.json_at_the_end():
         files.add_json(edit_json(source, masks, record))
     print_edit(source, masks, lines, as_json or quiet)
@@ -244,11 +245,10 @@ def _paint(image: Image, masks: MaskSet, inpainter: Inpainter, edit: dict[str, A
     return inpaint(image, masks, inpainter, **_lengths(masks, edit), keep=edit["keep"], context=context)
 
 
-def _save(result: InpaintResult, out: Path, quality: int | None) -> Report:
-    """Write the result."""
+def _report(result: InpaintResult, out: Path, quality: int | None) -> Report:
+    """What the command says about a result and its file."""
     from anymask.editing.saving import is_exact
 
-    result.save(out, quality)
     exact = is_exact(out, quality)
     lines = [] if exact else [f"note: {_LOSSY}"]
     scaled = [crop for crop in result.crops if not crop.native]
@@ -315,6 +315,8 @@ def _paste_back(folder: Path, painted: Path, image: Path | None, out: Path | Non
     if image is None and not source.exists():
         raise InputError(f"{source} is no longer there: give the image, anymask inpaint IMAGE --paste-back …")
     protect_input(painted)
-    target = ImageFiles([source], out, "-inpainted", False, overwrite=False).file_for(source)
+    files = ImageFiles([source], out, "-inpainted", False, overwrite=False)
+    target = files.file_for(source)
     format_of(target)
-    return _save(paste_back(pair, source, painted), target, quality)
+    result = paste_back(pair, source, painted)
+    return _report(result, files.save(target, [result], quality)[0], quality)

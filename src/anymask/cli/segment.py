@@ -37,16 +37,16 @@ def command(
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
-    results = ResultFolders("segment", images, out, as_json, overwrite)
+    results = ResultFolders(images, out, as_json, overwrite)
     segment = PromptedSegmenter(quiet=quiet, **parameters)
 
     def run(path: Path) -> None:
         image = open_input(path)
-        with results.folder(path, image) as folder:
-            masks = segment(image)
-            written = results.write_masks(masks, folder, soft=soft)
-            if not results.as_json and not quiet:
-                _report(masks, written)
+        folder = results.folder(path, image)
+        masks = segment(image)
+        written = results.write_masks(masks, folder, soft=soft)
+        if not results.as_json and not quiet:
+            _report(masks, written)
 
     with results.json_at_the_end():
         return run_each(images, run, quiet)

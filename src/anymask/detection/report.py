@@ -61,13 +61,16 @@ class DetectionRecord:
         }
 
 
-def write_detections(record: DetectionRecord, folder: Path, *, overwrite: bool = False) -> list[Path]:
+def write_detections(
+    record: DetectionRecord, folder: Path, *, overwrite: bool = False, numbered: bool = False
+) -> list[Path]:
     """Write the overlay and `detections.json` together, or nothing at all.
 
     Args:
         record: what to write.
         folder: made if missing.
         overwrite: also replace the results of another image, and files that anymask did not write.
+        numbered: take `name-2`, `name-3` … if the folder has results of another image or command.
 
     Returns:
         The files written, `detections.json` last.
@@ -80,14 +83,15 @@ def write_detections(record: DetectionRecord, folder: Path, *, overwrite: bool =
     from PIL import Image
 
     from anymask.formats.masks_json import dumps
-    from anymask.io.atomic import staged_folder
-    from anymask.io.results_folder import publish_results
+    from anymask.io.results_folder import publish_results, staged_results
 
-    with staged_folder(folder) as stage:
+    with staged_results(folder, numbered=numbered) as stage:
         Image.fromarray(draw_detections(record.image.pixels, record.detections)).save(stage / OVERLAY, compress_level=1)
         (stage / DETECTIONS_JSON).write_bytes(dumps(record.as_dict()))
         names, image = [OVERLAY, DETECTIONS_JSON], record.image.sha256
-        return publish_results(stage, names, DETECTIONS_JSON, image, "detect", overwrite=overwrite)
+        return publish_results(
+            stage, folder, names, DETECTIONS_JSON, image, "detect", overwrite=overwrite, numbered=numbered
+        )
 
 
 def draw_detections(

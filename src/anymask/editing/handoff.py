@@ -53,7 +53,7 @@ def write_pair(
     `blend.png` holds the feather, `pair.json` says where they belong.
 
     Args:
-        folder: made if missing.
+        folder: new, or without files of these names.
         source: the image.
         hole: what is to be repainted, of `anymask.editing.inpaint_mask.make_inpaint_mask`.
         sizes: that the model takes.
@@ -63,8 +63,10 @@ def write_pair(
         The four files.
 
     Raises:
-        InputError: a folder that cannot be written.
+        InputError: a folder that cannot be written, or has files of these names: they may be painted already.
     """
+    if there := next((name for name in (IMAGE, MASK, BLEND, NOTE) if (Path(folder) / name).exists()), None):
+        raise InputError(f"{Path(folder) / there} is there already: give a new folder")
     image = open_image(source)
     crop = make_crop(hole.box, image.size, sizes, context)
     blend = np.round(hole.inside(crop.box) * 255).astype(np.uint8)
@@ -83,12 +85,12 @@ def write_pair(
         "mask": MASK,
         "blend": BLEND,
     }
-    with staged_folder(Path(folder)) as stage:
+    with staged_folder(Path(folder), beside=True) as stage:
         (stage / IMAGE).write_bytes(encode_image(crop_image(image.pixels, crop), "PNG", image.icc_profile))
         (stage / MASK).write_bytes(_encode_grey(crop_mask(hole, crop).view(np.uint8) * np.uint8(255)))
         (stage / BLEND).write_bytes(_encode_grey(blend))
         (stage / NOTE).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return publish(stage, (IMAGE, MASK, BLEND, NOTE))
+        return publish(stage, (IMAGE, MASK, BLEND, NOTE), Path(folder))
 
 
 def _encode_grey(levels: NDArray[np.uint8]) -> bytes:

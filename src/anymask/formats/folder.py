@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from anymask.errors import InputError
 from anymask.formats import masks_json, png
 from anymask.formats.base import Format, FormatOption, Signature
-from anymask.io.atomic import staged_folder
-from anymask.io.results_folder import check_owner, image_key, publish_results
+from anymask.io.results_folder import check_owner, image_key, publish_results, staged_results
 from anymask.structures.memory import iter_bounded
 from anymask.visualization.overlay import paint
 
@@ -35,6 +34,7 @@ def write_outputs(
     also: Mapping[str, str] | None = None,
     soft: bool = False,
     overwrite: bool = False,
+    numbered: bool = False,
 ) -> list[Path]:
     """Write overlay, mask images and `masks.json` together, or nothing at all.
 
@@ -48,6 +48,7 @@ def write_outputs(
         mask_images: whether each mask gets a PNG of its own.
         also: further files, name → format.
         overwrite: also replace the results of another image, and files that anymask did not write.
+        numbered: take `name-2`, `name-3` … if the folder has results of another image or command.
         soft: whether the probabilities of each mask are written, too: `soft_000.png` …, see `png.encode_soft`.
 
     Returns:
@@ -61,11 +62,11 @@ def write_outputs(
     from anymask.formats.registry import find_format
 
     folder = Path(out_dir)
-    if not overwrite:
+    if not (overwrite or numbered):
         check_owner(folder, _image_key(masks.record))
     files = [f"mask_{index:03d}.png" for index in range(len(masks))] if mask_images else []
     soft_files = {f"soft_{i:03d}.png": mask for i, mask in enumerate(masks) if soft and mask.logits is not None}
-    with staged_folder(folder) as stage:
+    with staged_results(folder, numbered=numbered) as stage:
         # Two threads, because drawing and compressing the overlay takes as long as all the rest; one after the other
         # for images of which only a few masks can be in memory at once.
         with ThreadPoolExecutor(2) as pool:
@@ -85,7 +86,10 @@ def write_outputs(
             if drawing is not None:
                 drawing.result()
         names = [*([OVERLAY] if overlay else []), *files, *soft_files, *(also or {}), MASKS_JSON]
-        return publish_results(stage, names, MASKS_JSON, _image_key(masks.record), _command(masks), overwrite=overwrite)
+        return publish_results(
+            stage, folder, names, MASKS_JSON, _image_key(masks.record), _command(masks), overwrite=overwrite,
+            numbered=numbered,
+        )  # fmt: skip
 
 
 def _write_overlay(masks: MaskSet, stage: Path) -> None:

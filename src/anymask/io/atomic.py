@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from anymask.errors import AnymaskError, InputError
+from anymask.io.drafts import draft_file, draft_folder, without_drafts
+from anymask.io.file_names import numbered as numbered_paths
 
 _protected: set[tuple[int, int]] | None = None
 """Device and inode of each input while `protected_inputs` is active, else None."""
@@ -62,14 +65,8 @@ def write_file(path: Path, content: bytes) -> None:
         InputError: the path is a folder or an input, or may not be written.
         AnymaskError: the disk is full or failed.
     """
-    check_output(path)
-    with explained(path), _new_folders(path.parent):
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            draft.write_bytes(content)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    with write_stream(path) as file:
+        file.write(content)
 
 
 @contextlib.contextmanager
@@ -81,22 +78,24 @@ def write_stream(path: Path) -> Iterator[BinaryIO]:
         AnymaskError: the disk is full or failed.
     """
     check_output(path)
-    with explained(path), _new_folders(path.parent):
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            with draft.open("wb") as file:
-                yield file
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    with explained(path), _new_folders(path.parent), draft_file(path.parent) as (draft, file):
+        yield file
+        file.flush()
+        if sys.platform == "win32":
+            file.close()  # an open file cannot be moved there; elsewhere it is locked until it has its name
+        draft.replace(path)
 
 
 @contextlib.contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder inside ``folder`` for files that are to appear together, or not at all.
+def staged_folder(folder: Path, *, beside: bool = False) -> Iterator[Path]:
+    """A temporary folder for files that are to appear together in ``folder``, or not at all; see `publish`.
 
-    ``folder`` is created if it is missing. The temporary folder is removed when the block ends, and so are folders that
-    were created for it if nothing was moved into them with `publish`.
+    It lies inside ``folder`` and is removed when the block ends. So are the folders that were made for it if nothing is
+    published.
+
+    Args:
+        folder: made if missing.
+        beside: let it lie beside ``folder`` if that does not exist yet, so that ``folder`` can appear in one step.
 
     Raises:
         InputError: the folder is a file, or may not be written.
@@ -105,25 +104,157 @@ def staged_folder(folder: Path) -> Iterator[Path]:
     with explained(folder):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"cannot write into {folder}: it is a file; give a folder")
-    with explained(folder), _new_folders(folder):
-        stage = folder / f".anymask-{uuid.uuid4().hex[:8]}"
-        stage.mkdir()
-        try:
-            yield stage
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+        home = folder.parent if beside and not folder.exists() else folder
+    with explained(folder), _new_folders(home), draft_folder(home) as stage:
+        yield stage
 
 
-def publish(stage: Path, names: Iterable[str]) -> list[Path]:
-    """Move finished files, in this order, from a temporary folder to the folder around it; none if one is an input."""
-    targets = [stage.parent / name for name in names]
+def publish(stage: Path, names: Iterable[str], folder: Path | None = None) -> list[Path]:
+    """Move finished files and folders, in this order, from a temporary folder to the one that they are for.
+
+    A folder that does not exist yet appears with all of them at once. Into one that exists nothing is moved if one of
+    the names is an input or a folder there, and Ctrl-C waits until all have moved.
+
+    Args:
+        stage: of `staged_folder`.
+        names: of entries of ``stage``.
+        folder: that the stage was made for; None: the one that it lies in.
+
+    Returns:
+        Their new paths.
+    """
+    names, folder = list(names), folder or stage.parent
+    if (published := publish_new_folder(stage, folder, names)) is not None:
+        return published
+    targets = [folder / name for name in names]
     for target in targets:
         check_output(target)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    for target in targets:
-        (stage / target.name).replace(target)
+    with uninterrupted():
+        for target in targets:
+            (stage / target.name).replace(target)
     return targets
+
+
+def publish_new_folder(stage: Path, folder: Path, names: Iterable[str]) -> list[Path] | None:
+    """Publish in a folder that appears in one step with all its files; None, and nothing is moved, if it exists."""
+    if folder.exists():
+        return None
+    whole, names = stage / ".whole", list(names)
+    whole.mkdir()
+    for name in names:
+        (stage / name).rename(whole / name)
+    try:
+        whole.rename(folder)
+    except OSError:
+        for name in names:
+            (whole / name).rename(stage / name)
+        whole.rmdir()
+        if not folder.exists():
+            raise
+        return None  # another process made it in the meantime
+    return [folder / name for name in names]
+
+
+def write_files(file: Path, writers: Sequence[Callable[[Path], object]], *, numbered: bool = False) -> list[Path]:
+    """Write files that belong together: all of them, or none.
+
+    Args:
+        file: the name of one; several are `name_000.png`, `name_001.png` ….
+        writers: each writes one file, at the path that it is called with.
+        numbered: take the first of `name`, `name-2` … of which no file exists, whoever else writes at the same time.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: a path is a folder or an input, or may not be written.
+        AnymaskError: the disk is full or failed.
+    """
+    folder, names = file.parent, _several(file, len(writers))
+    with staged_folder(folder, beside=True) as stage:
+        for write, name in zip(writers, names, strict=True):
+            write(stage / name)
+        if not numbered:
+            return publish(stage, names, folder)
+        folder.mkdir(exist_ok=True)
+        for choice in numbered_paths(file, file.suffix):
+            if published := _publish_free(stage, folder, names, _several(choice, len(writers))):
+                return published
+    raise ValueError("numbers have no end")
+
+
+def _several(file: Path, count: int) -> list[str]:
+    """The name of a file, or those of several."""
+    return [file.name] if count == 1 else [f"{file.stem}_{i:03d}{file.suffix}" for i in range(count)]
+
+
+def _publish_free(stage: Path, folder: Path, names: Sequence[str], free: Sequence[str]) -> list[Path]:
+    """Move finished files to other names; none, and an empty list, if one of these is taken."""
+    published: list[Path] = []
+    with uninterrupted():
+        try:
+            for name, target in zip(names, free, strict=True):
+                _place_new(stage / name, folder / target)
+                published.append(folder / target)
+        except FileExistsError:
+            for name, file in zip(names, published, strict=False):
+                if (stage / name).exists():
+                    file.unlink()
+                else:
+                    file.replace(stage / name)
+            return []
+    return published
+
+
+def _place_new(draft: Path, path: Path) -> None:
+    """Give a finished file a name that no file has; the draft may stay.
+
+    Raises:
+        FileExistsError: there is such a file.
+    """
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: reserve the name with an empty file
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        draft.replace(path)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a block of a few milliseconds ends; without effect outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, lambda which, frame: came.append(which))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that files cannot be written into; call it before hours of work.
+
+    Raises:
+        InputError: it is a file, or may not be written, or may not be made.
+    """
+    with explained(folder):
+        level = next(level for level in (folder, *folder.absolute().parents) if level.exists())
+        if not level.is_dir():
+            file = "it" if level == folder else level
+            raise InputError(f"cannot write into {folder}: {file} is a file; give a folder")
+        if not os.access(level, os.W_OK | os.X_OK):
+            raise InputError(f"cannot write {folder}: permission denied")
 
 
 @contextlib.contextmanager
@@ -132,7 +263,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        line = f"cannot write {path}: {(error.strerror or str(error)).lower()}"
+        line = f"cannot write {without_drafts(path)}: {(error.strerror or str(error)).lower()}"
         mistakes = (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
         raise (InputError(line) if isinstance(error, mistakes) else AnymaskError(line)) from None
 
@@ -140,22 +271,12 @@ def explained(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _new_folders(folder: Path) -> Iterator[None]:
     """Create a folder and those above it; remove the new ones again if the block fails and leaves them empty."""
-    missing = missing_folders(folder)
+    missing = [level for level in (folder, *folder.parents) if not level.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        remove_empty(missing)
+        for level in missing:
+            with contextlib.suppress(OSError):
+                level.rmdir()
         raise
-
-
-def missing_folders(folder: Path) -> list[Path]:
-    """A folder and those above it that do not exist, the innermost first."""
-    return [level for level in (folder, *folder.parents) if not level.exists()]
-
-
-def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove those folders that are empty, in this order."""
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()

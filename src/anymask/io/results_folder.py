@@ -12,17 +12,19 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from anymask.errors import InputError
-from anymask.io.atomic import explained, missing_folders, publish, remove_empty, write_file
-from anymask.io.file_names import numbered, shorten_name
+from anymask.io.atomic import explained, publish, publish_new_folder, staged_folder, uninterrupted, write_file
+from anymask.io.drafts import locked_folder
+from anymask.io.file_names import numbered as numbered_paths
+from anymask.io.file_names import shorten_name
 
 JOURNAL = ".anymask.json"
-"""States the record while a command works in the folder, and after one that was killed."""
+"""States the record while the files of a run take the place of those of an earlier one, and if it was killed then."""
 
 INDEXES = ("masks.json", "detections.json")
 """The JSON files, one of which has the record."""
@@ -90,32 +92,15 @@ def image_key(sha256: str | None, path: str | None, width: int | None, height: i
     return sha256 or f"{path} {width}x{height}"
 
 
-@contextlib.contextmanager
-def own_folder(folder: Path, image: str, command: str) -> Iterator[Path]:
-    """A folder for a command's results of an image: the given one, or the first of `name-2` … that is free for them.
-
-    The folder is reserved at once, so that two commands at the same time do not share it, and left as it was if the
-    block fails before anything is written.
+def staged_results(folder: Path, *, numbered: bool = False) -> contextlib.AbstractContextManager[Path]:
+    """A temporary folder for `publish_results`, see `anymask.io.atomic.staged_folder`.
 
     Args:
-        folder: the first choice; a name that no file system takes is shortened.
-        image: sha256 of the image.
-        command: such as "segment".
+        folder: see `publish_results`.
+        numbered: see `publish_results`.
     """
-    for choice in numbered(folder.with_name(shorten_name(folder.name, 200))):
-        with explained(choice):
-            if not _is_free(choice, image, command):
-                continue
-            missing = missing_folders(choice)
-            choice.mkdir(parents=True, exist_ok=True)
-            if not _reserve(choice, image, command):
-                continue
-        try:
-            yield choice
-        finally:
-            _release(choice)
-            remove_empty(missing)
-        return
+    choices = _choices(folder, numbered)
+    return staged_folder(next(each for each in choices if not (numbered and each.exists())), beside=True)
 
 
 def check_owner(folder: Path, image: str, names: Sequence[str] = (*INDEXES, "overlay.png")) -> None:
@@ -141,17 +126,31 @@ def check_owner(folder: Path, image: str, names: Sequence[str] = (*INDEXES, "ove
 
 
 def publish_results(
-    stage: Path, names: Iterable[str], index: str, image: str, command: str, *, overwrite: bool = False
+    stage: Path,
+    folder: Path,
+    names: Iterable[str],
+    index: str,
+    image: str,
+    command: str,
+    *,
+    overwrite: bool = False,
+    numbered: bool = False,
 ) -> list[Path]:
-    """Move finished files from a temporary folder to the folder around it, and remove those of an earlier run.
+    """Move finished files from a temporary folder to a folder of results, and remove those of an earlier run there.
+
+    A new folder appears in one step. Into one that exists files move one by one, under a lock against other processes;
+    until all have moved, a journal states those of both runs.
 
     Args:
-        stage: of `anymask.io.atomic.staged_folder`.
+        stage: of `staged_results`.
+        folder: where the results go.
         names: of the files, in this order; `index` is the last.
         index: one of `INDEXES`; the record is written into it.
         image: sha256 of the image that the files belong to.
         command: that made them.
         overwrite: also replace files of another image, and files that anymask did not write.
+        numbered: take the first of `folder`, `name-2` … that has no results of another image or command, and no files
+            that anymask did not write; a name that no file system takes is shortened.
 
     Returns:
         The files.
@@ -159,28 +158,49 @@ def publish_results(
     Raises:
         InputError: see `check_owner`; nothing is moved.
     """
-    folder, names = stage.parent, list(names)
-    if not overwrite:
-        check_owner(folder, image, names)
+    names = list(names)
     hashes = {name: _sha256(stage / name) for name in names if name != index}
     _write_record(stage / index, {"command": command, "files": hashes})
     hashes[index] = _sha256(stage / index)
+    record = FolderRecord(image, command, {name: [value] for name, value in hashes.items()})
+    for choice in _choices(folder, numbered):
+        if (written := publish_new_folder(stage, choice, names)) is not None:
+            return written
+        if numbered and not _is_free(choice, record):
+            continue
+        with locked_folder(choice):
+            if numbered and not _is_free(choice, record):
+                continue
+            if not (overwrite or numbered):
+                check_owner(choice, image, names)
+            return _replace_results(stage, choice, record)
+    raise ValueError("the choices of names have an end")
+
+
+def _choices(folder: Path, numbered: bool) -> Iterator[Path]:
+    return numbered_paths(folder.with_name(shorten_name(folder.name, 200))) if numbered else iter([folder])
+
+
+def _replace_results(stage: Path, folder: Path, record: FolderRecord) -> list[Path]:
+    """Move files into a folder that exists and is locked, and remove those that only the run before wrote."""
+    names = list(record.files)
     earlier = FolderRecord.read(folder)
     before = dict(earlier.files) if earlier is not None else {}
     stale = [folder / name for name in before if name not in names]
     stale = [file for file in stale if file.is_file() and earlier is not None and earlier.owns(file)]
-    # While files move, those of both runs are known, so that a kill leaves none that is not.
-    both = {**before, **{name: [*before.get(name, ()), value] for name, value in hashes.items()}}
-    write_file(folder / JOURNAL, FolderRecord(image, command, both).as_json())
-    try:
-        written = publish(stage, names)
-    except Exception:
-        if all((stage / name).exists() for name in names):  # nothing was moved
-            (folder / JOURNAL).unlink(missing_ok=True)
-        raise
-    for file in stale:
-        file.unlink(missing_ok=True)
-    (folder / JOURNAL).unlink(missing_ok=True)
+    both = {**before, **{name: [*before.get(name, ()), *hashes] for name, hashes in record.files.items()}}
+    with uninterrupted():
+        # While files move, those of both runs are known, so that a kill leaves none that is not.
+        write_file(folder / JOURNAL, replace(record, files=both).as_json())
+        try:
+            written = publish(stage, names, folder)
+        except Exception:
+            if all((stage / name).exists() for name in names):  # nothing was moved
+                (folder / JOURNAL).unlink(missing_ok=True)
+            raise
+        for file in stale:
+            file.unlink(missing_ok=True)
+        (folder / JOURNAL).unlink(missing_ok=True)
     return written
 
 
@@ -201,32 +221,13 @@ def _checksum(index: Path) -> str:
     return hashlib.sha256(_CHECKSUM.sub(rf"\g<1>{'0' * 64}\g<2>", text).encode()).hexdigest()
 
 
-def _is_free(folder: Path, image: str, command: str) -> bool:
-    """Whether a folder has no owner, or this one, and no files that anymask did not write."""
-    if folder.exists() and not folder.is_dir():
+def _is_free(folder: Path, new: FolderRecord) -> bool:
+    """Whether a folder has no owner, or that of the new results, and no files that anymask did not write."""
+    if not folder.is_dir():
         return False
     record = FolderRecord.read(folder)
-    is_own = record is None or (record.image, record.command) == (image, command)
+    is_own = record is None or (record.image, record.command) == (new.image, new.command)
     return is_own and not _foreign_files(folder, record)
-
-
-def _reserve(folder: Path, image: str, command: str) -> bool:
-    """Write the owner into a folder that is free and has none; False if another command was faster."""
-    if FolderRecord.read(folder) is not None:
-        return True
-    try:
-        with (folder / JOURNAL).open("xb") as file:
-            file.write(FolderRecord(image, command).as_json())
-    except FileExistsError:
-        return _is_free(folder, image, command)
-    return True
-
-
-def _release(folder: Path) -> None:
-    """Undo a reservation that led to nothing."""
-    record = FolderRecord.read(folder)
-    if record is not None and not record.files:
-        (folder / JOURNAL).unlink(missing_ok=True)
 
 
 def _foreign_files(folder: Path, record: FolderRecord | None, patterns: Sequence[str] = RESERVED) -> list[Path]:
