@@ -90,6 +90,7 @@ def test_commands_with_networks(machine: Path, arguments: tuple[str, ...], resul
         ("detect", "coffee.jpg", "--text", "cup", "--out", "detect"),
         ("draw", "masks/masks.json", "--out", "drawn.png"),
         ("convert", "masks/masks.json", "--to", "coco", "--out", "coco.json"),
+        ("cache",),
         ("models", "list"),
         ("models", "verify"),
         ("models", "pull", "mobile-sam", "--to", "bundle"),
@@ -117,12 +118,29 @@ def test_doctor_finds_nothing_wrong(machine: Path) -> None:
 def test_what_only_fills_the_cache_is_refused_in_one_line(machine: Path) -> None:
     for arguments, code in (
         (("models", "remove", "coco-ssd"), 1),
+        (("cache", "clear", "weights", "--yes"), 1),
         (("serve", "--data", "/nowhere"), 2),
     ):
         command = read_only_command(machine, sys.executable, "-m", "anymask", *arguments)
         done = subprocess.run(command, env=environment(machine), capture_output=True, text=True, timeout=100)
         assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
         assert "cannot be written" in done.stderr
+
+
+def test_clearing_removes_nothing_and_says_so_once(machine: Path) -> None:
+    graphs = machine.parent / "cache" / "graphs"
+    graphs.mkdir()
+    for name in "ab":
+        (graphs / f"{name * 32}.graph").write_bytes(b"graph")
+    command = read_only_command(machine, sys.executable, "-m", "anymask", "cache", "clear")
+    done = subprocess.run(command, env=environment(machine), capture_output=True, text=True, timeout=100)
+    shutil.rmtree(graphs)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["embeddings: 0 files removed, 0.0 MB", "graphs: 0 files removed, 0.0 MB"]
+    assert (
+        done.stderr
+        == f"anymask: graphs: not removed: {graphs / ('a' * 32)}.graph (read-only file system), and 1 more\n"
+    )
 
 
 def test_a_user_without_a_home_reads_which_variables_to_set(machine: Path) -> None:

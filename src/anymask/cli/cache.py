@@ -55,7 +55,7 @@ def clear(ctx: click.Context, parts: tuple[str, ...], yes: bool, as_json: bool, 
 
     Embeddings and graphs are computed again when they are needed, which takes seconds. Weights have to be downloaded
     again, so their removal is confirmed first. Only what anymask wrote is removed, and other processes may be using it.
-    The images of a server's clients and the manifests of batches stay.
+    The images of a server's clients and the manifests of batches stay. Exit 1 if something could not be removed.
     """
     from anymask.cli.progress import fetch_progress
     from anymask.prediction.disk_cache import CLEARABLE, COMPUTED, clear_part, fetched_models
@@ -71,9 +71,11 @@ def clear(ctx: click.Context, parts: tuple[str, ...], yes: bool, as_json: bool, 
     elif not quiet:
         for name, part in cleared.items():
             click.echo(_removed_line(name, part))
-    for line in (line for part in cleared.values() for line in part.left):
-        click.echo(f"anymask: not removed: {line}", err=True)
-    return 0
+    left = {name: part.left for name, part in cleared.items() if part.left}
+    for name, lines in left.items():
+        more = f", and {len(lines) - 1:,} more" if len(lines) > 1 else ""
+        click.echo(f"anymask: {name}: not removed: {lines[0]}{more}", err=True)
+    return 1 if left else 0
 
 
 def cache_table(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
