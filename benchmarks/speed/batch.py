@@ -21,9 +21,9 @@ from pycocotools import mask as coco
 
 from anymask.batch.cpu_affinity import available_cores
 from anymask.batch.inputs import Inputs
-from anymask.batch.job import BatchJob, BatchStatus, run_batch
+from anymask.batch.job import BatchStatus, run_batch
 from anymask.batch.resolve import resolve_settings
-from anymask.batch.tasks import TaskSettings
+from anymask.batch.tasks import BatchJob, TaskSettings
 from benchmarks.official import Peers
 from benchmarks.speed.boxes import ten_boxes
 from benchmarks.speed.everything import official_seconds

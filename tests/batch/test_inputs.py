@@ -45,7 +45,12 @@ def test_patterns_lists_and_single_images(tree: Path) -> None:
     assert [image.key for image in listed] == ["b/frame_10.JPG", "a.png", "missing.png", "photos/a.png"]
     assert [bool(image.stamp) for image in listed] == [True, True, False, True]
     assert keys("photos/a.png") == ["a.png"]
-    assert keys("photos/a.png", "photos/b/frame_2.jpg") == ["photos/a.png", "photos/b/frame_2.jpg"]
+    assert keys("photos/a.png", "photos/b/frame_2.jpg") == ["a.png", "b/frame_2.jpg"]
+    (tree / "photos" / "c").mkdir()
+    (tree / "photos" / "c" / "frame_2.jpg").write_bytes(b"another")
+    apart = ["b/frame_2.jpg", "c/frame_2.jpg"]
+    assert keys("photos/b/frame_2.jpg", "photos/c/frame_2.jpg") == apart
+    assert keys("photos/b/frame_2*", str(tree / "photos" / "c" / "frame*")) == apart
 
 
 def test_a_pattern_sign_in_a_real_name_is_no_pattern(tree: Path) -> None:

@@ -12,9 +12,9 @@ import ray
 
 from anymask import AnymaskError, Segmenter
 from anymask.batch.inputs import Inputs
-from anymask.batch.job import BatchJob, BatchStatus, run_batch
+from anymask.batch.job import BatchStatus, run_batch
 from anymask.batch.resolve import resolve_settings
-from anymask.batch.tasks import TaskSettings
+from anymask.batch.tasks import BatchJob, TaskSettings
 from tests.support.tiny_images import results_of
 
 pytestmark = pytest.mark.slow

@@ -113,6 +113,13 @@ class TestMask:
         with pytest.raises(InputError, match="uint8"):
             Mask(np.zeros((40, 60), np.uint8), (60, 40))  # type: ignore[arg-type]
 
+    def test_replace_renders_and_encodes_nothing(self) -> None:
+        def render() -> Any:
+            raise AssertionError("the pixels are not needed")
+
+        mask = Mask(render, (9, 7), logits=np.ones((7, 9), np.float32))
+        assert mask.replace(label="cup").logits is mask.logits
+
     def test_replace_changes_one_thing_and_leaves_the_first_mask_alone(self) -> None:
         mask = Mask.from_array(disc(40, 60, 9), score=0.9)
         named = mask.replace(label="dog")

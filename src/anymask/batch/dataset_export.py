@@ -1,12 +1,18 @@
-"""One dataset from all results of a job, read and written image by image in the job's order."""
+"""The results of a job in further formats: files for each image, and files of all images in the job's order."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.batch.results_folder import Results
+from anymask.batch.outputs import draft_output, image_formats, output_name, output_stamps
+from anymask.batch.results_folder import EDITED, Results, files_below
+from anymask.batch.worker import open_source
+from anymask.errors import AnymaskError, InputError, one_line
 from anymask.formats.datasets import write_dataset
 from anymask.formats.registry import find_format
 
@@ -14,53 +20,158 @@ if TYPE_CHECKING:
     from anymask.batch.manifest import Manifest
     from anymask.structures.mask_set import MaskSet
 
+FAILURES = "failures.csv"
+_PAGE = ".page.json"
 
-def export_datasets(manifest: Manifest, results: Results, formats: Sequence[str], renew: bool) -> list[str]:
-    """Write all results in the formats that hold many images.
+
+@dataclass
+class ExportReport:
+    """What was written from the results.
+
+    Attributes:
+        datasets: paths or addresses of files and folders of all images.
+        notes: remarks for the user.
+        problems: what could not be written, a line each.
+    """
+
+    datasets: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def dataset_name(format_name: str) -> str:
+    """Path of the file or folder of all images in a format, below the folder of results."""
+    return f"{format_name}{find_format(format_name).suffix}"
+
+
+def export_formats(manifest: Manifest, results: Results, formats: Sequence[str]) -> ExportReport:
+    """Write all results in these formats, where that is not done or no longer true.
 
     Args:
         manifest: of the job.
         results: its folder.
-        formats: names; those that hold one image are passed over.
-        renew: also write datasets that exist already.
-
-    Returns:
-        Paths or addresses of the files or folders written.
+        formats: names.
 
     Raises:
-        InputError: masks that a format cannot hold.
-        AnymaskError: the disk is full or failed.
+        AnymaskError: the disk is full or failed, or a result has disappeared.
     """
-    written = []
-    for name in formats:
-        format = find_format(name)
-        if not format.holds_many:
-            continue
-        target = f"{name}{format.suffix}"
-        if renew or not results.has(target):
+    report = ExportReport()
+    for format_name in image_formats(formats):
+        _export_images(manifest, results, format_name, report)
+    for format_name in formats:
+        if find_format(format_name).holds_many:
+            _export_dataset(manifest, results, format_name, report)
+    return report
+
+
+def _export_images(manifest: Manifest, results: Results, format_name: str, report: ExportReport) -> None:
+    """Write a format for those images that are not written in it."""
+    failures: list[str] = []
+    for key, source, result in manifest.without_output(format_name):
+        try:
             with results.draft() as stage:
-                write_dataset(_all_masks(manifest, results, stage), stage / target, name)
-                (stage / _PAGE).unlink(missing_ok=True)
-                results.publish(stage, last=target)
-            written.append(f"{results.out.rstrip('/')}/{target}")
-    return written
+                draft_output(format_name, _read_masks(results, key, result, stage, source), stage, key)
+                stamps = results.publish(stage, last=output_name(format_name, key))
+        except InputError as error:
+            failures.append(f"{key}: {one_line(error)}")
+            continue
+        manifest.record_output(key, format_name, output_stamps(format_name, key, stamps))
+    if failures:
+        report.problems.append(f"{format_name} was not written for {len(failures)} images, first {failures[0]}")
 
 
-_PAGE = ".page.json"
+def _export_dataset(manifest: Manifest, results: Results, format_name: str, report: ExportReport) -> None:
+    """Write the file or folder of all images, unless it holds them as they are."""
+    digest, target = manifest.digest(), dataset_name(format_name)
+    if (before := manifest.output("", format_name)) is not None and before[1] == digest:
+        return
+    with results.draft() as stage:
+        try:
+            write_dataset(_all_masks(manifest, results, stage), stage / target, format_name)
+        except InputError as error:
+            report.problems.append(f"{format_name} was not written: {one_line(error)}")
+            return
+        (stage / _PAGE).unlink(missing_ok=True)
+        report.notes += replace_files(manifest, results, format_name, stage, digest)
+    report.datasets.append(f"{results.out.rstrip('/')}/{target}")
+
+
+def replace_files(manifest: Manifest, results: Results, format_name: str, stage: Path, made_of: str) -> list[str]:
+    """Put the files of all images in the place of those that an earlier run wrote; returns remarks for the user.
+
+    What somebody has edited is set aside.
+    """
+    before = (manifest.output("", format_name) or ({}, None))[0]
+    notes = edited_note(set_edited_aside(results, before))
+    names = files_below(stage)
+    if not names:
+        for name in before:
+            results.remove(name)
+        manifest.forget_output("", format_name)
+        return notes
+    # Until all is done the manifest has the files of both, so that a kill leaves none that it does not know.
+    manifest.record_output("", format_name, {**dict.fromkeys(names, ""), **before}, None)
+    stamps = results.publish(stage, last=names[-1] if names else "")
+    for name in before:
+        if name not in stamps:
+            results.remove(name)
+    manifest.record_output("", format_name, stamps, made_of)
+    return notes
+
+
+def set_edited_aside(results: Results, files: dict[str, str]) -> list[str]:
+    """Move those files that somebody has edited since they were written; returns their new names."""
+    edited = [name for name, stamp in files.items() if stamp and results.stamp_of(name) not in ("", stamp)]
+    return [results.set_aside(name) for name in edited]
+
+
+def edited_note(names: Sequence[str]) -> list[str]:
+    """A remark on files that were set aside."""
+    if not names:
+        return []
+    return [f"{len(names)} files had been edited since they were written, and are in {EDITED}/ now, such as {names[0]}"]
+
+
+def export_failures(manifest: Manifest, results: Results) -> list[str]:
+    """Write the list of images that failed, or remove it if there are none; returns remarks for the user."""
+    failures = list(manifest.failures())
+    if not failures and manifest.output("", FAILURES) is None:
+        return []
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(("photo", "reason"))
+    writer.writerows(failures)
+    with results.draft() as stage:
+        if failures:
+            (stage / FAILURES).write_text(table.getvalue(), encoding="utf-8", newline="")
+        return replace_files(manifest, results, FAILURES, stage, "")
 
 
 def _all_masks(manifest: Manifest, results: Results, stage: Path) -> Iterator[MaskSet]:
     """The masks of every image that is done, in order, under the image's name within the job."""
     from dataclasses import replace
 
-    from anymask.formats import masks_json
     from anymask.structures.mask_set import MaskSet
 
     for key, result in manifest.results():
-        content = results.read(result)
-        if content is None:
-            continue  # deleted since the run began; the next run makes it again
-        page = stage / _PAGE
-        page.write_bytes(content)
-        masks = masks_json.read(page)
+        masks = _read_masks(results, key, result, stage)
         yield MaskSet(masks, image=replace(masks.record, path=key), prompts=masks.prompts, provenance=masks.provenance)
+
+
+def _read_masks(results: Results, key: str, result: str, stage: Path, source: str | None = None) -> MaskSet:
+    """The masks of an image; with its pixels if ``source`` says where it is.
+
+    Raises:
+        InputError: the image cannot be read, or is another one now.
+        AnymaskError: the result has disappeared.
+    """
+    from anymask.formats import masks_json
+
+    content = results.read(result)
+    if content is None:
+        raise AnymaskError(f"the result of {key} has been removed meanwhile")
+    page = stage / _PAGE
+    page.write_bytes(content)
+    masks = masks_json.read(page, None if source is None else open_source(source))
+    page.unlink()
+    return masks

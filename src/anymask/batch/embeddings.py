@@ -10,7 +10,7 @@ from anymask.errors import InputError
 if TYPE_CHECKING:
     from anymask.prediction.embedding_cache import EmbeddingStore
 
-_EMBEDDING_BYTES = 4096 * 256 * 4 + 128
+EMBEDDING_BYTES = 4096 * 256 * 4 + 128
 """float32 [1, 256, 64, 64] with the header of its file."""
 
 
@@ -37,7 +37,7 @@ def check_capacity(store: EmbeddingStore, images: int, store_bytes: int | None) 
     """Refuse to write more embeddings than the store keeps: it would delete the first ones before the job ends."""
     if store_bytes is not None:
         store.store_cap(store_bytes)
-    needed = images * _EMBEDDING_BYTES
+    needed = images * EMBEDDING_BYTES
     if needed > store.cap:
         raise InputError(
             f"{needed / 1e9:.1f} GB of embeddings do not fit the store, which keeps {store.cap / 1e9:.1f} GB: "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
+from anymask.batch.identity import input_identity
 from anymask.batch.prompt_files import PromptEntry, PromptFile, read_prompts
 from anymask.batch.sources import (
     ImageFile,
@@ -16,6 +17,7 @@ from anymask.batch.sources import (
     is_folder,
     is_pattern,
     read_bytes,
+    root_folder,
     stamp_of,
 )
 from anymask.errors import InputError
@@ -73,6 +75,14 @@ class Inputs:
             if not is_address(name) and not is_pattern(name) and not Path(name).exists():
                 raise InputError(f"there is no {name}")
 
+    def identity(self, out: str) -> dict[str, list[list[str]]]:
+        """What makes these the same inputs in another run on the folder of results ``out``; plain JSON values."""
+        return {
+            "names": [input_identity(name, out) for name in self.names],
+            "prompts": [input_identity(name, out) for name in (self.prompts,) if name is not None],
+            "images": [input_identity(name, out) for name in (self.images,) if name is not None],
+        }
+
     @staticmethod
     def is_prompt_file(name: str) -> bool:
         """Whether a file names images together with their prompts."""
@@ -89,20 +99,43 @@ class Inputs:
 
     def _find_images(self) -> Iterator[ImageFile]:
         """All images of all names."""
-        for each in self.names:
-            if is_pattern(each):
-                yield from glob_images(each)
-            elif each.lower().endswith(LISTS):
-                yield from self._read_list(each)
-            elif self.is_prompt_file(each):
-                file = read_prompts(each)
-                yield from (self._locate(name, _folder_of(each)) for name in file.prompts)
-            elif is_folder(each):
-                prefix = "" if len(self.names) == 1 else f"{each.rstrip('/')}/"
-                for image in images_in(each, self.without):
-                    yield ImageFile(prefix + image.name, image.source, image.stamp)
-            else:
-                yield ImageFile(each if len(self.names) > 1 else _last_part(each), each, stamp_of(each))
+        for each, prefix in zip(self.names, self._prefixes(), strict=True):
+            for image in self._images_of(each):
+                yield ImageFile(prefix + image.name, image.source, image.stamp)
+
+    def _images_of(self, each: str) -> Iterator[ImageFile]:
+        if is_pattern(each):
+            yield from glob_images(each)
+        elif each.lower().endswith(LISTS):
+            yield from self._read_list(each)
+        elif self.is_prompt_file(each):
+            yield from (self._locate(name, _folder_of(each)) for name in read_prompts(each).prompts)
+        elif is_folder(each):
+            yield from images_in(each, self.without)
+        else:
+            yield ImageFile(_last_part(each), each, stamp_of(each))
+
+    def _prefixes(self) -> list[str]:
+        """For each name, what keeps its images apart from those of the others: its path from their common folder."""
+        if len(self.names) == 1:
+            return [""]
+        folders = [self._root_of(each) for each in self.names]
+        try:
+            common = os.path.commonpath(folders)
+        except ValueError:  # on several drives, or addresses among paths
+            common = ""
+        inner = [_key(os.path.relpath(folder, common) if common else folder) for folder in folders]
+        return [f"{folder}/" if folder else "" for folder in inner]
+
+    def _root_of(self, name: str) -> str:
+        """The folder that the names of an input's images count from."""
+        if is_pattern(name):
+            root = root_folder(name) or "."
+        elif name.lower().endswith(LISTS) or self.is_prompt_file(name):
+            root = self.images or _folder_of(name)
+        else:
+            root = name if is_folder(name) else _folder_of(name)
+        return root if is_address(root) else os.path.realpath(root)
 
     def _read_list(self, list_file: str) -> Iterator[ImageFile]:
         try:
@@ -116,6 +149,7 @@ class Inputs:
 
     def _locate(self, name: str, folder: str) -> ImageFile:
         """An image that a file names: below `images`, else beside the file, else in the working directory."""
+        name = self._with_slashes(name, self.images or folder)
         if is_address(name) or Path(name).is_absolute():
             return ImageFile(name, name, stamp_of(name))
         path = _join(self.images or folder, name)
@@ -123,6 +157,17 @@ class Inputs:
         if not stamp and self.images is None and not is_address(folder) and Path(name).exists():
             return ImageFile(name, name, stamp_of(name))
         return ImageFile(name, path, stamp)
+
+    @staticmethod
+    def _with_slashes(name: str, folder: str) -> str:
+        """A Windows path as one for this system: of an absolute one, the last parts that lead to a file."""
+        if "\\" not in name or is_address(folder) or (Path(folder) / name).exists():
+            return name
+        path = PureWindowsPath(name)
+        if not path.drive:
+            return path.as_posix()
+        tails = ["/".join(path.parts[start:]) for start in range(1, len(path.parts))]
+        return next((tail for tail in tails if (Path(folder) / tail).exists()), path.name)
 
     def _match_prompts(self, file: PromptFile) -> Iterator[ImageInput]:
         """The images that a file of prompts names, among those of the folder, list or pattern if there is one."""
@@ -137,7 +182,7 @@ class Inputs:
             by_last.setdefault(_last_part(key), []).append(key)
         matched = []
         for name, prompts in file.prompts.items():
-            key = _key(name)
+            key = _key(self._with_slashes(name, self.images or self.names[0]))
             if key not in by_key and len(by_last.get(_last_part(key), ())) == 1:
                 key = by_last[_last_part(key)][0]
             matched.append((by_key.get(key) or ImageFile(key, _join(self.names[0], name), ""), prompts))
@@ -156,7 +201,11 @@ def _merge(files: Iterable[tuple[ImageFile, list[PromptEntry]]]) -> Iterator[Ima
     images: dict[str, ImageInput] = {}
     for file, prompts in files:
         key = _key(file.name)
-        earlier = images[key].prompts or () if key in images else ()
+        earlier: tuple[PromptEntry, ...] = ()
+        if key in images:
+            earlier = images[key].prompts or ()
+            if os.path.realpath(file.source) != os.path.realpath(images[key].source):
+                raise InputError(f"{images[key].source} and {file.source} are both called {key}: rename one of them")
         images[key] = ImageInput(key, file.source, file.stamp, (*earlier, *prompts))
     yield from images.values()
 

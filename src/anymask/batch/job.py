@@ -10,75 +10,35 @@ summary.counts, summary.failures
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anymask.batch.cpu_affinity import available_cores, best_workers
-from anymask.batch.dataset_export import export_datasets
-from anymask.batch.embeddings import check_capacity, embedding_store, size_in
-from anymask.batch.inputs import Inputs
-from anymask.batch.manifest import Counts, Manifest, changed_settings
+from anymask.batch.dataset_export import ExportReport, export_failures, export_formats
+from anymask.batch.manifest import Counts, Manifest
+from anymask.batch.planning import Plan, plan_job
 from anymask.batch.processes import ProcessWorkers
-from anymask.batch.results_folder import MANIFEST, RESULTS, Results, results_at
+from anymask.batch.report import write_report
+from anymask.batch.results_folder import LOCK, MANIFEST, Results, results_at
 from anymask.batch.scheduler import WorkerBackend, dispatch
-from anymask.batch.tasks import Outcome, Task, TaskSettings
+from anymask.batch.tasks import BatchJob, Outcome, Task, TaskSettings
 from anymask.batch.threads import ThreadWorkers
-from anymask.batch.worker import Worker, same_content
+from anymask.batch.worker import Worker
 from anymask.errors import AnymaskError, InputError
 
 if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter
 
-FAILURES = "failures.csv"
-_LOCK = ".lock"
 _RATE_IMAGES = 200
 """The rate is that of so many images, the last ones."""
 
 _FAILURES_IN_SUMMARY = 100
 _COPY_SECONDS = 60.0
 """Between two copies of the manifest beside results at an address."""
-
-
-@dataclass(frozen=True)
-class BatchJob:
-    """What a batch does, with what, and where the results go.
-
-    Attributes:
-        inputs: the images.
-        settings: what is done to each image, as `anymask.batch.resolve.resolve` returns them.
-        out: folder of results; a path, or an address of fsspec.
-        workers: how many models work in parallel; None: the fastest number on this machine, or as many as the cluster
-            has cores for.
-        runner: "local" or "ray".
-        ray_address: of a running Ray cluster; None uses the variable RAY_ADDRESS, and starts Ray on this machine if it
-            is not set.
-        fail_fast: stop at the first image that fails.
-        retry_failed: process images again that failed in an earlier run.
-        store_bytes: for "embed": new capacity of the embedding store; None leaves it.
-    """
-
-    inputs: Inputs
-    settings: TaskSettings
-    out: str
-    workers: int | None = None
-    runner: str = "local"
-    ray_address: str | None = None
-    fail_fast: bool = False
-    retry_failed: bool = False
-    store_bytes: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """What must not change between two runs on one folder, as plain JSON values."""
-        inputs = self.inputs
-        return {
-            "inputs": list(inputs.names), "prompts": inputs.prompts, "images": inputs.images, **self.settings.as_dict(),
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,6 +71,7 @@ class Summary:
         failures: key and reason of failed images of the whole job, the first hundred.
         notes: remarks for the user.
         datasets: paths or addresses of files written from all results at the end.
+        problems: what could not be written from the results, a line each.
     """
 
     counts: Counts
@@ -120,6 +81,7 @@ class Summary:
     failures: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 class JobStopped(AnymaskError):  # noqa: N818 - names the state of the job
@@ -143,34 +105,30 @@ def run_batch(
     """
     results = results_at(job.out)
     with _lock_folder(results), contextlib.closing(Manifest(results.home / MANIFEST)) as manifest:
-        resumed = _check_settings(job, results, manifest)
-        notes = _plan(job, results, manifest)
+        plan = plan_job(job, results, manifest)
         tally = _Tally(manifest.counts())
         started = time.monotonic()
         try:
             if tally.counts.waiting:
-                workers = _start_workers(job, results, segmenter, tally.counts.waiting)
-                tasks = (replace(task, look_first=resumed) for task in manifest.waiting())
+                workers = _start_workers(job, plan.settings, results, segmenter, tally.counts.waiting)
+                waiting = manifest.waiting()
+                tasks = (replace(task, look_first=plan.look_first, resumed=plan.resumed) for task in waiting)
                 _process_images(job, results, manifest, workers, tasks, tally, progress)
+            seconds = time.monotonic() - started
+            report = _write_reports(job, plan, results, manifest, is_complete=not tally.counts.waiting)
         except InputError:
             raise
         except AnymaskError as error:
             with contextlib.suppress(AnymaskError):  # the first error is the reason
-                _write_reports(results, manifest, formats=(), renew=False)
-            raise _stopped(error, tally.counts) from None
-        seconds = time.monotonic() - started
-        try:
-            formats = () if tally.counts.waiting else job.settings.formats
-            datasets = _write_reports(results, manifest, formats, renew=tally.now + tally.found_ready > 0)
-        except AnymaskError as error:
-            raise _stopped(error, tally.counts) from None
+                _write_reports(job, plan, results, manifest, is_complete=False)
+            done = f"{tally.counts.done} of {tally.counts.images} images are done"
+            raise JobStopped(f"{error}; {done}, and the same command continues from there") from None
         failures = tuple(itertools.islice(manifest.failures(), _FAILURES_IN_SUMMARY))
-    return Summary(tally.counts, tally.now, tally.found_ready, seconds, failures, tuple(notes), tuple(datasets))
-
-
-def _stopped(error: AnymaskError, counts: Counts) -> JobStopped:
-    done = f"{counts.done} of {counts.images} images are done"
-    return JobStopped(f"{error}; {done}, and the same command continues from there")
+    notes = (*plan.notes, *report.notes)
+    return Summary(
+        tally.counts, tally.now, tally.found_ready, seconds, failures, notes, tuple(report.datasets),
+        tuple(report.problems),
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -184,7 +142,7 @@ def _lock_folder(results: Results) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     results.make_home()
-    lock = FileLock(results.home / _LOCK)
+    lock = FileLock(results.home / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -196,57 +154,6 @@ def _lock_folder(results: Results) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-# ---------------------------------------------------------------- before the first image
-
-
-def _check_settings(job: BatchJob, results: Results, manifest: Manifest) -> bool:
-    """Compare the job with the one that the folder was begun with, or record it in a new folder.
-
-    Returns:
-        Whether the folder may hold results that the manifest does not know of.
-
-    Raises:
-        InputError: the folder was begun with other settings.
-    """
-    settings, before = job.as_dict(), manifest.settings()
-    if before is None:
-        manifest.begin(settings)
-        return results.has(RESULTS)
-    if changes := changed_settings(before, settings):
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        raise InputError(
-            f"{job.out} was begun with other settings: {'; '.join(changes[:3])}{more}. "
-            "Use the same ones, or another --out"
-        )
-    return True
-
-
-def _plan(job: BatchJob, results: Results, manifest: Manifest) -> list[str]:
-    """Put the images into the manifest, with those waiting whose results are lost.
-
-    Returns:
-        Remarks for the user.
-
-    Raises:
-        InputError: there are no images, or their embeddings do not fit the store.
-    """
-    repeated = manifest.plan(job.inputs, same_content)
-    notes = list(job.inputs.notes)
-    if repeated:
-        notes.append(f"{repeated} images are named more than once, and are processed once")
-    embeddings = embedding_store() if job.settings.kind == "embed" else None
-    if lost := manifest.forget_lost(results.size_of if embeddings is None else size_in(embeddings)):
-        notes.append(f"the results of {lost} images were missing or incomplete: they are made again")
-    if job.retry_failed:
-        manifest.retry_failed()
-    images = manifest.counts().images
-    if not images:
-        raise InputError(f"there are no images in {', '.join(job.inputs.names)}")
-    if embeddings is not None:
-        check_capacity(embeddings, images, job.store_bytes)
-    return notes
 
 
 # ---------------------------------------------------------------- the images
@@ -284,8 +191,9 @@ class _Tally:
         return BatchStatus(self.counts, (len(self.ends) - 1) / seconds if seconds > 0 else 0.0)
 
 
-def _start_workers(job: BatchJob, results: Results, segmenter: Segmenter | None, waiting: int) -> WorkerBackend:
-    settings = job.settings
+def _start_workers(
+    job: BatchJob, settings: TaskSettings, results: Results, segmenter: Segmenter | None, waiting: int
+) -> WorkerBackend:
     if job.runner == "ray":
         from anymask.batch.ray import RayWorkers
 
@@ -338,36 +246,20 @@ def _process_images(
 # ---------------------------------------------------------------- after the last image
 
 
-def _write_reports(results: Results, manifest: Manifest, formats: Sequence[str], renew: bool) -> list[str]:
-    """Write the list of failures, the datasets of all results in these formats, and a copy of the manifest.
-
-    Args:
-        results: folder of the job.
-        manifest: of the job.
-        formats: see `export_datasets`.
-        renew: also write datasets that exist already.
-
-    Returns:
-        Paths or addresses of the datasets written.
+def _write_reports(
+    job: BatchJob, plan: Plan, results: Results, manifest: Manifest, is_complete: bool
+) -> ExportReport:  # fmt: skip
+    """Write the list of failures, the results in other formats if all are there, and a copy of the manifest.
 
     Raises:
-        AnymaskError: the disk is full or failed, or a format cannot hold the masks.
+        AnymaskError: the disk is full or failed.
     """
     manifest.commit()
-    _write_failures(results, manifest)
-    datasets = export_datasets(manifest, results, formats, renew)
+    notes = export_failures(manifest, results)
+    report = export_formats(manifest, results, plan.settings.formats) if is_complete else ExportReport()
+    report.notes[:0] = notes
+    manifest.commit()
+    if job.report is not None:
+        write_report(manifest, job.report)
     results.copy_manifest(manifest.path)
-    return datasets
-
-
-def _write_failures(results: Results, manifest: Manifest) -> None:
-    failures = list(manifest.failures())
-    if not failures and results.size_of(FAILURES) is None:
-        return
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(("photo", "reason"))
-    writer.writerows(failures)
-    with results.draft() as stage:
-        (stage / FAILURES).write_text(table.getvalue(), encoding="utf-8", newline="")
-        results.publish(stage, last=FAILURES)
+    return report

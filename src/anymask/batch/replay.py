@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anymask.batch.results_folder import RESULTS
+from anymask.batch.report import manifest_copy
+from anymask.batch.results_folder import MANIFEST, RESULTS
 from anymask.batch.sources import natural_key
 from anymask.batch.worker import open_source
 from anymask.engines.registry import PRECISIONS
@@ -21,6 +22,7 @@ from anymask.errors import InputError
 from anymask.formats.folder import MASKS_JSON
 
 if TYPE_CHECKING:
+    from anymask.batch.manifest import Manifest
     from anymask.io.image import Image
     from anymask.prediction.encoded_image import EncodedImage
     from anymask.prediction.segmenter import Segmenter
@@ -201,20 +203,50 @@ class Replayer:
         return pipeline.find_similar(image, **similar) if similar else pipeline(image, text)
 
 
-def results_in(path: Path) -> list[Path]:
-    """The result files of a path: a masks.json, a folder with one, or the folder of a batch.
+@dataclass(frozen=True)
+class ResultFiles:
+    """The results of a path.
+
+    Attributes:
+        files: that are there.
+        missing: image and reason, for those of a batch that have none.
+    """
+
+    files: list[Path]
+    missing: list[tuple[str, str]] = field(default_factory=list)
+
+
+def results_in(path: Path) -> ResultFiles:
+    """The results of a path: a masks.json, a folder with one, or the folder of a batch.
 
     Raises:
         InputError: there is none.
     """
     if path.is_file():
-        return [path]
+        return ResultFiles([path])
     if (path / MASKS_JSON).is_file():
-        return [path / MASKS_JSON]
+        return ResultFiles([path / MASKS_JSON])
+    if (path / MANIFEST).is_file():
+        with manifest_copy(str(path)) as manifest:
+            return _results_of_job(path, manifest)
     files = sorted((path / RESULTS).rglob("*.json"), key=lambda each: natural_key(each.as_posix()))
     if not files:
         raise InputError(f"there is no result in {path}: name a masks.json, a folder with one, or a batch's folder")
-    return files
+    return ResultFiles(files)
+
+
+def _results_of_job(folder: Path, manifest: Manifest) -> ResultFiles:
+    if (manifest.settings() or {}).get("kind") == "embed":
+        raise InputError(f"the job in {folder} only encoded its images, and has no masks to make again")
+    results = ResultFiles([])
+    for key, _, state, reason, _, _, _, result, _ in manifest.images():
+        if state != "done":
+            results.missing.append((key, f"failed: {reason}" if state == "failed" else "not processed yet"))
+        elif (folder / result).is_file():
+            results.files.append(folder / result)
+        else:
+            results.missing.append((key, f"{result} is missing"))
+    return results
 
 
 def _check_repeatable(file: Path, run: Provenance, content: Mapping[str, Any]) -> None:

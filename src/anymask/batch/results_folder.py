@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -14,16 +15,34 @@ from typing import Any
 
 from anymask.batch.sources import filesystem, is_address
 from anymask.errors import AnymaskError, InputError
+from anymask.io.file_names import numbered
 
 RESULTS = "results"
 """The folder, below that of a job, with a `masks.json` for each image."""
 
+EDITED = "edited"
+"""The folder, below that of a job, for files that somebody has edited and the job has to replace or remove."""
+
 MANIFEST = "manifest.sqlite"
+LOCK = ".lock"
 _STAGE = ".stage"
+
+
+_ABOUT_ONE_FILE = frozenset({
+    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY,
+    errno.EINVAL, errno.EILSEQ, errno.EFBIG, errno.ELOOP,
+})  # fmt: skip
+"""Reasons why one file cannot be written, where others can."""
 
 
 class WriteError(AnymaskError):
     """Results cannot be written: the disk is full or failed. The job stops, and can continue later."""
+
+
+def write_error(error: OSError, name: str) -> AnymaskError:
+    """An `InputError` if only this file cannot be written, so that its image fails; else a `WriteError`."""
+    kind = InputError if error.errno in _ABOUT_ONE_FILE else WriteError
+    return kind(f"cannot write {name}: {(error.strerror or str(error)).lower()}")
 
 
 class Results:
@@ -81,9 +100,15 @@ class Results:
 
     @contextlib.contextmanager
     def draft(self) -> Iterator[Path]:
-        """A scratch folder to write files into, under the names they are to have, before `publish`."""
-        with self._convert_errors(self.out):
+        """A scratch folder to write files into, under the names they are to have, before `publish`.
+
+        Raises:
+            WriteError: it cannot be made.
+        """
+        try:
             stage = self._scratch()
+        except OSError as error:
+            raise WriteError(f"cannot write {self.out}: {(error.strerror or str(error)).lower()}") from None
         try:
             yield stage
         finally:
@@ -94,21 +119,65 @@ class Results:
         stage.mkdir(parents=True)
         return stage
 
-    def publish(self, stage: Path, last: str) -> None:
+    def publish(self, stage: Path, last: str) -> dict[str, str]:
         """Move the files of a draft to where they belong, so that they survive a power cut once this returns.
 
         Args:
             stage: of `draft`.
             last: the file that appears after all others, and whose presence shows that they are complete.
 
+        Returns:
+            Name and stamp of each file, see `stamp_of`.
+
         Raises:
+            InputError: a file cannot have this name here, or may not be written; those before it are there.
             WriteError: the disk is full or failed.
         """
-        with self._convert_errors(last):
-            files = sorted(path for path in stage.rglob("*") if path.is_file())
-            files.sort(key=lambda path: path.relative_to(stage).as_posix() == last)
-            for path in files:
-                self._place(path, path.relative_to(stage).as_posix())
+        names = files_below(stage)
+        names.sort(key=lambda name: name == last)
+        for name in names:
+            with self._convert_errors(name):
+                self._place(stage / name, name)
+        return {name: self.stamp_of(name) for name in names}
+
+    def stamp_of(self, name: str) -> str:
+        """What changes when somebody changes a published file: its size and time; "" where that is not known."""
+        try:
+            status = (self.home / name).stat()
+        except OSError:
+            return ""
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def remove(self, name: str) -> None:
+        """Remove a published file, or a folder of them, and the folders that this leaves empty.
+
+        Raises:
+            InputError, WriteError: it cannot be removed.
+        """
+        path = self.home / name
+        with self._convert_errors(name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == self.home:
+                return
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def set_aside(self, name: str) -> str:
+        """Move a file or folder that somebody has edited to the same place below `EDITED`; returns its new name.
+
+        Raises:
+            InputError, WriteError: it cannot be moved.
+        """
+        target = self.home / EDITED / name
+        with self._convert_errors(name):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            free = next(each for each in numbered(target, target.suffix) if not os.path.lexists(each))
+            (self.home / name).rename(free)
+        return free.relative_to(self.home).as_posix()
 
     def _place(self, path: Path, name: str) -> None:
         target = self.home / name
@@ -126,7 +195,7 @@ class Results:
         try:
             yield
         except OSError as error:
-            raise WriteError(f"cannot write {name}: {(error.strerror or str(error)).lower()}") from None
+            raise write_error(error, name) from None
 
 
 class RemoteResults(Results):
@@ -166,6 +235,15 @@ class RemoteResults(Results):
             return None
         return content
 
+    def stamp_of(self, name: str) -> str:
+        """Nothing: a store of objects has no time that all of them tell alike."""
+        return ""
+
+    def remove(self, name: str) -> None:
+        """See `Results.remove`."""
+        with self._convert_errors(name), contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._at(name), recursive=True)
+
     def _scratch(self) -> Path:
         return Path(tempfile.mkdtemp(prefix="anymask-"))
 
@@ -190,6 +268,11 @@ class RemoteResults(Results):
         """See `Results.copy_manifest`."""
         with self._convert_errors(manifest.name):
             self._place(manifest, manifest.name)
+
+
+def files_below(folder: Path) -> list[str]:
+    """Names of all files in a folder and its folders, in order, with slashes."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def results_at(out: str) -> Results:

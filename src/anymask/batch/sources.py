@@ -162,7 +162,7 @@ def glob_images(pattern: str) -> Iterator[ImageFile]:
 
     Names are below the last folder that the pattern spells out.
     """
-    root = _root_folder(pattern)
+    root = root_folder(pattern)
     if is_address(pattern):
         files, path = filesystem(pattern)
         paths: Iterable[str] = (files.unstrip_protocol(each) for each in files.glob(path))
@@ -182,7 +182,7 @@ def _unique_files(paths: Iterable[str]) -> Iterable[str]:
     return shortest.values()
 
 
-def _root_folder(pattern: str) -> str:
+def root_folder(pattern: str) -> str:
     """The folders at the beginning of a pattern without a wildcard."""
     parts: list[str] = []
     for part in pattern.replace(os.sep, "/").split("/"):

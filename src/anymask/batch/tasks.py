@@ -1,4 +1,4 @@
-"""What is done to an image of a job, and what came of it."""
+"""What a job does, what is done to each of its images, and what came of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from anymask.batch.inputs import Inputs
 from anymask.structures.provenance import plain
 
 Kind = Literal["everything", "text", "prompts", "embed"]
@@ -45,14 +47,52 @@ class TaskSettings:
     weights: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything that the results depend on, as plain JSON values."""
+        """Everything that the masks depend on, as plain JSON values."""
         values: dict[str, Any] = plain(asdict(self))
-        del values["threads"]
+        del values["threads"], values["formats"]
         return values
 
     def fingerprint(self, prompts: Any = None) -> str:
         """Short hash of these settings and of the prompts of one image."""
-        return hashlib.sha256(json.dumps([self.as_dict(), prompts], sort_keys=True).encode()).hexdigest()[:24]
+        return fingerprint(self.as_dict(), prompts)
+
+
+def fingerprint(settings: Mapping[str, Any] | None, prompts: Any) -> str:
+    """Short hash of the settings of a job and of the prompts of one image."""
+    return hashlib.sha256(json.dumps([settings, prompts], sort_keys=True).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """What a batch does, with what, and where the results go.
+
+    Attributes:
+        inputs: the images.
+        settings: what is done to each image, as `anymask.batch.resolve.resolve` returns them.
+        out: folder of results; a path, or an address of fsspec.
+        workers: how many models work in parallel; None: the fastest number on this machine, or as many as the cluster
+            has cores for.
+        runner: "local" or "ray".
+        ray_address: of a running Ray cluster; None uses the variable RAY_ADDRESS, and starts Ray on this machine if it
+            is not set.
+        fail_fast: stop at the first image that fails.
+        retry_failed: process images again that failed in an earlier run.
+        restart: delete the results of an earlier job in this folder, and begin again.
+        report: also write a table of all images to this file, see `write_report`.
+        store_bytes: for "embed": new capacity of the embedding store; None leaves it.
+    """
+
+    inputs: Inputs
+    settings: TaskSettings
+    out: str
+    workers: int | None = None
+    runner: str = "local"
+    ray_address: str | None = None
+    fail_fast: bool = False
+    retry_failed: bool = False
+    restart: bool = False
+    report: Path | None = None
+    store_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +104,7 @@ class Task:
         source: path or address.
         prompts: as `PromptEntry` dictionaries; None where every image has the same ones.
         look_first: whether its result may exist already, published by a run that was killed.
+        resumed: whether files that a killed run of this job published, without the result, may exist.
         deaths: how many workers died while they processed it.
     """
 
@@ -71,6 +112,7 @@ class Task:
     source: str
     prompts: list[dict[str, Any]] | None = None
     look_first: bool = False
+    resumed: bool = False
     deaths: int = 0
 
 
@@ -88,6 +130,7 @@ class Outcome:
         masks: their number.
         seconds: spent.
         found_ready: whether an earlier run had published the result.
+        outputs: format → name and stamp of the files written in it.
     """
 
     key: str
@@ -99,6 +142,7 @@ class Outcome:
     masks: int | None = None
     seconds: float | None = None
     found_ready: bool = False
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.batch.results_folder import RESULTS, Results, WriteError
+from anymask.batch.outputs import (
+    check_free,
+    draft_output,
+    image_formats,
+    is_own,
+    output_stamps,
+    read_result,
+    remove_unrecorded,
+    result_name,
+)
+from anymask.batch.results_folder import Results, WriteError, write_error
 from anymask.batch.tasks import Interrupted, Outcome, Task, TaskSettings
 from anymask.errors import AnymaskError, InputError, one_line
 from anymask.structures.provenance import Call, plain
@@ -43,7 +51,7 @@ class Worker:
         """Process one image; never raises."""
         started = time.perf_counter()
         try:
-            outcome = (self._find_result(task) if task.look_first else None) or self._process(task)
+            outcome = self._find_result(task) or self._process(task)
             return replace(outcome, seconds=round(time.perf_counter() - started, 4))
         except Interrupted:
             return Outcome(task.key, "stopped", "interrupted")
@@ -107,48 +115,53 @@ class Worker:
 
     def _write_masks(self, task: Task, masks: MaskSet) -> Outcome:
         from anymask.formats import masks_json
-        from anymask.formats.registry import find_format
 
-        name = result_name(task.key)
+        name, formats = result_name(task.key), image_formats(self.settings.formats)
+        fingerprint = self.settings.fingerprint(task.prompts)
         content = masks_json.to_dict(masks)
-        content["batch"] = {"photo": task.key, "job": self.settings.fingerprint(task.prompts)}
+        content["batch"] = {"photo": task.key, "job": fingerprint}
         text = masks_json.dumps(content)
         with self.results.draft() as stage:
             try:
-                for format_name in self.settings.formats:
-                    if not find_format(format_name).holds_many:
-                        write_format(format_name, masks, stage, task.key)
                 (stage / name).parent.mkdir(parents=True, exist_ok=True)
                 (stage / name).write_bytes(text)
-            except (OSError, AnymaskError) as error:
-                raise _blame(error, name) from None
-            self.results.publish(stage, last=name)
-        return Outcome(task.key, "done", "", name, len(text), content["image"]["sha256"] or "", len(masks))
+            except OSError as error:
+                raise write_error(error, name) from None
+            if formats:  # from what the result states, so that a format that is added later gives the same files
+                masks = masks_json.read(stage / name, masks.image)
+                for format_name in formats:
+                    draft_output(format_name, masks, stage, task.key)
+            check_free(self.results, task.key, formats)
+            try:
+                stamps = self.results.publish(stage, last=name)
+            except InputError:
+                remove_unrecorded(self.results, task.key, fingerprint, formats)
+                raise
+        outputs = {each: output_stamps(each, task.key, stamps) for each in formats}
+        sha256 = content["image"]["sha256"] or ""
+        return Outcome(task.key, "done", "", name, len(text), sha256, len(masks), outputs=outputs)
 
     def _find_result(self, task: Task) -> Outcome | None:
         """The result that an earlier run published before it was killed; None if there is none.
 
+        What else that run left is removed.
+
         Raises:
             InputError: there is a file of that name which this job did not make.
         """
+        if self.settings.kind == "embed" or not task.look_first:
+            return None
+        fingerprint = self.settings.fingerprint(task.prompts)
+        content, size = read_result(self.results, task.key)
         name = result_name(task.key)
-        text = None if self.settings.kind == "embed" else self.results.read(name)
-        if text is None:
-            return None
-        try:
-            content = json.loads(text)
-        except ValueError:
-            return None  # cut short by a power failure
-        try:
-            own = content["batch"] == {"photo": task.key, "job": self.settings.fingerprint(task.prompts)}
-            sha256, masks = content["image"]["sha256"] or "", len(content["masks"])
-        except (KeyError, TypeError):
-            own = False
-        if not own:
+        is_foreign = not task.resumed and size > 0 if content is None else not is_own(content, task.key, fingerprint)
+        if is_foreign:
             raise InputError(f"{name} is there already, and is no result of this job: use another --out")
-        if not same_content(task.source, sha256):
-            return None
-        return Outcome(task.key, "done", "", name, len(text), sha256, masks, found_ready=True)
+        if content is not None and same_content(task.source, sha256 := content["image"]["sha256"] or ""):
+            return Outcome(task.key, "done", "", name, size, sha256, len(content["masks"]), found_ready=True)
+        if task.resumed:
+            remove_unrecorded(self.results, task.key, fingerprint, self.settings.formats)
+        return None
 
 
 def load_segmenter(settings: TaskSettings) -> Segmenter:
@@ -188,25 +201,6 @@ def segment_from_file(
     return MaskSet(masks, image=image, prompts=result.prompts, provenance=result.provenance)
 
 
-def result_name(key: str) -> str:
-    """Path of the `masks.json` of an image, below the folder of results."""
-    return f"{RESULTS}/{key}.json"
-
-
-def write_format(name: str, masks: MaskSet, folder: Path, key: str) -> None:
-    """Write the masks of one image in one format below a folder, as `FORMAT/photo.jpg.EXTENSION`."""
-    from anymask.formats.registry import find_format
-
-    format = find_format(name)
-    if format.needs_masks and not masks:
-        return
-    path = folder / name / f"{key}{format.suffix}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not format.suffix:
-        path.mkdir()
-    format.write(masks, path)
-
-
 def same_content(source: str, sha256: str) -> bool:
     """Whether the file at a path or an address has this hash."""
     from anymask.batch.sources import read_bytes
@@ -232,11 +226,3 @@ def open_source(source: str) -> Image:
         return replace(open_image(read_bytes(source)), path=source)
     except InputError as error:
         raise type(error)(f"{source}: {error}") from None
-
-
-def _blame(error: Exception, name: str) -> Exception:
-    """The error itself if the masks caused it, or a `WriteError` if writing did."""
-    cause = error if isinstance(error, OSError) else error.__context__
-    if not isinstance(cause, OSError):
-        return error
-    return WriteError(f"cannot write {name}: {(cause.strerror or str(cause)).lower()}")

@@ -29,7 +29,7 @@ _LINE_SECONDS = 30.0
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
 @click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
 @click.option("--embed-only", is_flag=True, help="Only encode the images, so that later clicks need no encoder.")
@@ -43,6 +43,11 @@ _LINE_SECONDS = 30.0
 @click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster; also RAY_ADDRESS. Without it: here.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first image that fails.")
 @click.option("--retry-failed", is_flag=True, help="Try images again that failed in an earlier run.")
+@click.option("--restart", is_flag=True, help="Delete the results of an earlier job in the folder, and begin again.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE", help="Also write a table of all images: .csv or .json."
+)
+@click.option("--status", metavar="DIR", help="Print how the job in this folder stands, and change nothing.")
 @click.option(
     "--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="Capacity of the embedding store."
 )
@@ -65,6 +70,9 @@ def command(
     ray_address: str | None,
     fail_fast: bool,
     retry_failed: bool,
+    restart: bool,
+    report: Path | None,
+    status: str | None,
     store_gb: float | None,
     **options: Any,
 ) -> int:
@@ -79,12 +87,20 @@ def command(
     anymask batch "images/**/*.jpg" --out masks --text "dog, cat" --format coco
     anymask batch images --out masks --prompts boxes.json --workers 2
     anymask batch images --out masks --embed-only
+    anymask batch --status masks
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.inputs import Inputs
-    from anymask.batch.job import BatchJob, run_batch
+    from anymask.batch.job import run_batch
     from anymask.batch.resolve import resolve_settings
+    from anymask.batch.tasks import BatchJob
     from anymask.cli.progress import fetch_progress
 
+    if status is not None:
+        if inputs or out is not None:
+            raise click.UsageError("--status takes the folder of results, and no INPUT and no --out")
+        return _print_state(_address_of(Path(status)), as_json)
+    if not inputs:
+        raise click.UsageError("Missing argument 'INPUT...': a folder, a pattern in quotes, a list, or images.")
     if out is None:
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
     folder = _address_of(out)
@@ -93,7 +109,7 @@ def command(
     with fetch_progress(quiet) as download_progress:
         settings, segmenter = resolve_settings(settings, download_progress, allow=allow)
     job = BatchJob(
-        image_inputs, settings, folder, workers, runner, ray_address, fail_fast, retry_failed,
+        image_inputs, settings, folder, workers, runner, ray_address, fail_fast, retry_failed, restart, report,
         store_bytes=None if store_gb is None else round(store_gb * 1e9),
     )  # fmt: skip
     with _show_progress(quiet) as progress:
@@ -102,7 +118,7 @@ def command(
         click.echo(json.dumps(_as_json(summary, folder), ensure_ascii=False))
     else:
         _report(summary, folder, quiet)
-    return 1 if summary.counts.failed else 0
+    return 1 if summary.counts.failed or summary.problems else 0
 
 
 def _address_of(out: Path) -> str:
@@ -211,13 +227,15 @@ def _duration(seconds: float) -> str:
 
 
 def _report(summary: Summary, folder: str, quiet: bool) -> None:
-    from anymask.batch.job import FAILURES
+    from anymask.batch.dataset_export import FAILURES
 
     counts = summary.counts
     for key, reason in summary.failures[:_FAILURES_SHOWN]:
         click.echo(f"failed: {reason if key in reason else f'{key}: {reason}'}", err=True)
     if counts.failed > _FAILURES_SHOWN:
         click.echo(f"… and {counts.failed - _FAILURES_SHOWN} more, see {folder}/{FAILURES}", err=True)
+    for problem in summary.problems:
+        click.echo(problem, err=True)
     if quiet:
         return
     for note in summary.notes:
@@ -248,4 +266,40 @@ def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
         "failures": [{"photo": key, "reason": reason} for key, reason in summary.failures],
         "notes": list(summary.notes),
         "files": list(summary.datasets),
+        "problems": list(summary.problems),
     }
+
+
+def _print_state(folder: str, as_json: bool) -> int:
+    """Print how the job in a folder of results stands.
+
+    Raises:
+        InputError: there is no job.
+    """
+    from anymask.batch.report import job_state
+
+    state = job_state(folder)
+    counts, settings = state.counts, state.settings
+    if as_json:
+        content = {
+            "out": folder, "running": state.is_running, "begun": state.begun, "photos": counts.images,
+            "done": counts.done, "failed": counts.failed, "waiting": counts.waiting, "masks": counts.masks,
+            "kind": settings.get("kind"), "model": settings.get("model"), "engine": settings.get("engine"),
+            "precision": settings.get("precision"), "formats": list(state.formats),
+            "failures": [{"photo": key, "reason": reason} for key, reason in state.failures],
+        }  # fmt: skip
+        click.echo(json.dumps(content, ensure_ascii=False))
+        return 0
+    formats = f", also as {', '.join(state.formats)}" if state.formats else ""
+    running = ", running" if state.is_running else ""
+    click.echo(
+        f"{counts.images} images: {counts.done} done, {counts.failed} failed, {counts.waiting} waiting; "
+        f"{counts.masks} masks{running}"
+    )
+    click.echo(
+        f"{settings.get('kind')} with {settings.get('model')}, {settings.get('engine')} {settings.get('precision')}"
+        f"{formats}; begun {state.begun}"
+    )
+    for key, reason in state.failures[:_FAILURES_SHOWN]:
+        click.echo(f"failed: {reason if key in reason else f'{key}: {reason}'}")
+    return 0

@@ -41,6 +41,7 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
 
     RESULT is a masks.json, a folder with one, or the folder of a batch. On the engine and the precision that made
     them the masks have to be the same bit for bit, or the command fails; on others it prints how much they overlap.
+    What a batch has no result of is listed.
 
     \b
     anymask replay anymask-out/photo/masks.json
@@ -48,9 +49,11 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.replay import Replayer, results_in
     from anymask.cli.progress import fetch_progress
+    from anymask.errors import InputError, one_line
     from anymask.formats.folder import write_outputs
 
-    files = results_in(result)
+    results = results_in(result)
+    files, missing = results.files, results.missing
     if out is not None and len(files) > 1:
         raise click.UsageError("--out takes the masks of one result: name one of them")
     reports = []
@@ -58,7 +61,14 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
     with fetch_progress(quiet) as progress:
         replayer = Replayer(**options, progress=progress)
         for file in files:
-            replay = replayer(file)
+            try:
+                replay = replayer(file)
+            except InputError as error:
+                if len(files) == 1 and not missing:
+                    raise
+                failed = True
+                missing.append((str(file), one_line(error)))
+                continue
             differs = replay.least_iou < min_iou if min_iou is not None else replay.alike and not replay.same
             failed |= differs
             reports.append(_as_json(replay))
@@ -66,12 +76,16 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
                 click.echo(_line(replay), err=quiet)
             if out is not None:
                 write_outputs(replay.now, out)
+    for name, reason in missing:
+        click.echo(f"not made again: {reason if name in reason else f'{name}: {reason}'}", err=True)
     if as_json:
-        click.echo(json.dumps(reports[0] if len(files) == 1 else reports))
-    elif len(files) > 1 and not quiet:
+        lost = [{"file": name, "reason": reason} for name, reason in missing]
+        click.echo(json.dumps(reports[0] if len(files) == 1 and not missing else [*reports, *lost]))
+    elif (len(files) > 1 or missing) and not quiet:
         same = sum(each["same"] for each in reports)
-        least = min(each["least_iou"] for each in reports)
-        click.echo(f"{same} of {len(files)} results are the same bit for bit; least IoU of a mask {least:.4f}")
+        least = f"; least IoU of a mask {min(each['least_iou'] for each in reports):.4f}" if reports else ""
+        others = f"; {len(missing)} not made again" if missing else ""
+        click.echo(f"{same} of {len(reports)} results are the same bit for bit{least}{others}")
     return 1 if failed else 0
 
 

@@ -83,6 +83,7 @@ class Format:
         reads_any_image: whether `read` takes image files of any kind, whatever their extension.
         needs_masks: whether `write` refuses an image without masks.
         menu_position: where it stands in a menu, small numbers first.
+        image_suffix: of the file that a dataset has for each image, named after it; None if there is none.
         write_dataset: writes any number of images, ``write_dataset(sets, path, check=..., **options)``, of which one at
             a time is in memory; None for a format of one image per file.
         read_dataset: reads every image of such a file or folder, one at a time.
@@ -101,6 +102,7 @@ class Format:
     reads_any_image: bool = False
     needs_masks: bool = False
     menu_position: int = 100
+    image_suffix: str | None = None
     write_dataset: Callable[..., list[Path]] | None = None
     read_dataset: Callable[[Path], Iterator[MaskSet]] | None = None
 

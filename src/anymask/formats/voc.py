@@ -224,6 +224,7 @@ FORMAT = Format(
     menu_position=80,
     write=write,
     read=read,
+    image_suffix=".png",
     write_dataset=write_dataset,
     read_dataset=read_dataset,
 )

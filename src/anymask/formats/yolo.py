@@ -221,6 +221,7 @@ FORMAT = Format(
     menu_position=40,
     write=write,
     read=read,
+    image_suffix=".txt",
     write_dataset=write_dataset,
     read_dataset=read_dataset,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -215,7 +214,8 @@ class Mask:
         """
         if unknown := changes.keys() - set(_ABOUT):
             raise InputError(f"a mask has no {', '.join(sorted(unknown))} to replace")
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)  # `copy.copy` would go through `__reduce__`, and lose array and logits
         twin._lock = threading.Lock()
         for name, value in changes.items():
             setattr(twin, name, tuple(value) if name == "edits" else value)
