@@ -152,6 +152,20 @@ def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
             masks.save(place, format)
         inside = sorted(path for path in place.rglob("*") if path.is_file() and path.name != "overlay.png")
         files["folders"][format] = packed({str(path.relative_to(place)): path.read_bytes() for path in inside})
+    image, lines = (
+        encoded(corners(24, 17), "PNG"),
+        b"\xef\xbb\xbf1.0 0.1 0.1 0.9 0.1 0.9 0.9 0.5\r\n0 0.5 0.5 0.2 0.2\r\n",
+    )
+    files["folders"]["roboflow"] = packed({
+        "data.yaml": b"train: ../train/images\nval: [../valid/images, list.txt]\nnc: 2\nnames: [cup, plate]\n",
+        "train/images/a.png": image, "train/labels/a.txt": lines, "valid/images/b.PNG": image,
+        "list.txt": b"./train/images/a.png\r\n",
+    })  # fmt: skip
+    files["folders"]["label-studio"] = packed({
+        "classes.txt": b"cup\nplate",
+        "notes.json": b'{"categories": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}]}',
+        "images/a.png": image, "labels/a.txt": lines,
+    })  # fmt: skip
     files["folders"]["mixed"] = packed({
         "a/one.json": files["masks-json"]["0"], "b.csv": files["csv"]["0"], "c/mask_000.png": files["png"]["0"],
         "d.png": files["label-map"]["0"], "e.xml": files["cvat"]["0"],

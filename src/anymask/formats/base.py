@@ -49,14 +49,14 @@ class Signature:
     """How a file or a folder of a format is recognised.
 
     Attributes:
-        folder_entry: a folder is of this format if it has an entry of this name, or one that this pattern matches.
+        folder_entries: a folder is of this format if it has an entry of one of these names or patterns.
         extensions: of files, with the dot, in lower case.
         json_keys: a JSON file is of this format if its object has all these keys. The format with most keys wins.
         matches: looks into a file that has one of the extensions.
         counts_in_folder: whether such a file counts by itself when a folder is searched for results.
     """
 
-    folder_entry: str = ""
+    folder_entries: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     json_keys: frozenset[str] = frozenset()
     matches: Callable[[Path], bool] | None = None

@@ -142,7 +142,7 @@ FORMAT = Format(
     summary="overlay.png, mask_000.png … and masks.json in one folder",
     suffix="",
     extensions=("",),
-    signature=Signature(folder_entry=MASKS_JSON),
+    signature=Signature(folder_entries=(MASKS_JSON,)),
     menu_position=120,
     options=(
         FormatOption(name="overwrite", help="Replace the results of another image.", flag="--overwrite", value=True),

@@ -101,7 +101,7 @@ FORMAT = Format(
     suffix="",
     media_type="image/png",
     extensions=(".png",),
-    signature=Signature(folder_entry="mask_*.png", extensions=_EXTENSIONS, counts_in_folder=False),
+    signature=Signature(folder_entries=("mask_*.png",), extensions=_EXTENSIONS, counts_in_folder=False),
     reads_any_image=True,
     needs_masks=True,
     menu_position=10,

@@ -142,7 +142,7 @@ def recognise_in_folder(path: Path) -> Format | None:
     if path.is_dir():
         return recognise_format(path)
     formats = all_formats()
-    if path.name in (each.signature.folder_entry for each in formats):
+    if any(path.name in each.signature.folder_entries for each in formats):
         return None  # it is read with its folder
     extension = path.suffix.lower()
     if not any(extension in each.signature.extensions and each.signature.counts_in_folder for each in formats):
@@ -152,9 +152,9 @@ def recognise_in_folder(path: Path) -> Format | None:
 
 
 def _recognise_folder(folder: Path) -> Format | None:
-    with_entry = [each for each in all_formats() if each.signature.folder_entry]
-    for each in sorted(with_entry, key=lambda each: (not each.holds_many, "*" in each.signature.folder_entry)):
-        if next(folder.glob(each.signature.folder_entry), None) is not None:
+    entries = [(each, entry) for each in all_formats() for entry in each.signature.folder_entries]
+    for each, entry in sorted(entries, key=lambda pair: (not pair[0].holds_many, "*" in pair[1])):
+        if next(folder.glob(entry), None) is not None:
             return each
     return None
 

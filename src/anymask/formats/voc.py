@@ -220,7 +220,7 @@ FORMAT = Format(
     title="Pascal VOC (ZIP)",
     summary="Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)",
     suffix="",
-    signature=Signature(folder_entry=_OBJECTS),
+    signature=Signature(folder_entries=(_OBJECTS,)),
     menu_position=80,
     write=write,
     read=read,

@@ -8,15 +8,17 @@ same names; `photos.jsonl` notes their sizes, so that the labels can be read wit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import label_or_default
+from anymask.formats.helpers.curves import rectangle_ring
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.outlines import (
     TOLERANCE,
@@ -36,7 +38,10 @@ from anymask.formats.helpers.validation import (
     safe_name,
     with_image,
 )
+from anymask.formats.helpers.yolo_folder import CLASSES, DATA, LabelledImage, YoloFolder
 from anymask.io.atomic import publish, staged_folder, write_file
+from anymask.io.decoding import displayed_size
+from anymask.io.text import decode_text
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -47,8 +52,6 @@ if TYPE_CHECKING:
 
 
 _INDEX = "photos.jsonl"
-_DATA = "data.yaml"
-_IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0) -> list[Path]:
@@ -78,7 +81,7 @@ def write_dataset(
         InputError: the folder holds a dataset already, or cannot be written.
     """
     check_tolerance(tolerance)
-    if any((path / name).exists() for name in (_DATA, "labels")):
+    if any((path / name).exists() for name in (DATA, "labels")):
         raise InputError(f"{path} holds a dataset already: give a new folder")
     names, classes = ImageNames(suffix=".txt"), dict[str, int]()
     files: list[str] = []
@@ -96,9 +99,13 @@ def write_dataset(
                 index.write(json.dumps(about).encode() + b"\n")
                 if check is not None:
                     check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}))
-        (stage / _DATA).write_text(_data_yaml(classes), encoding="utf-8")
-        publish(stage, ["labels", _INDEX, _DATA])
-    return [path / name for name in (*files, _INDEX, _DATA)]
+        (stage / DATA).write_bytes(_data_yaml(classes))
+        publish(stage, ["labels", _INDEX, DATA])
+    return [path / name for name in (*files, _INDEX, DATA)]
+
+
+def _skip(kind: str, reason: str) -> None:
+    raise InputError(reason)
 
 
 def _polygon_line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
@@ -108,11 +115,14 @@ def _polygon_line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
     return f"{number} " + " ".join(f"{value:.7f}".rstrip("0").rstrip(".") for value in ring.reshape(-1)) + "\n"
 
 
-def _data_yaml(classes: dict[str, int]) -> str:
-    """Quoted as in JSON, which YAML takes as it is."""
-    lines = ["path: .", "train: images", "val: images", "names:"]
-    lines += [f"  {number}: {json.dumps(name)}" for name, number in classes.items()]
-    return "\n".join(lines if classes else [*lines[:-1], "names: {}"]) + "\n"
+def _data_yaml(classes: dict[str, int]) -> bytes:
+    """The description, which counts paths from its own folder, wherever that is."""
+    import yaml
+
+    names = {number: name for name, number in classes.items()}
+    content = {"train": "images", "val": "images", "names": names}
+    text: str = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=math.inf)
+    return text.encode("utf-8", "replace")
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
@@ -121,94 +131,102 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every image that has a label file.
+    """Read every image, also those without objects.
 
     Args:
-        path: the folder, or its `data.yaml`. Sizes come from `photos.jsonl`, or from the images in `images/`.
+        path: the folder, or its YAML file; see `anymask.formats.helpers.yolo_folder` for the layouts. Sizes come from
+            `photos.jsonl`, or from the images.
 
     Raises:
-        InputError: not such a dataset, a damaged line, or an image of unknown size.
+        InputError: not such a dataset, or a damaged list of images.
     """
-    folder = path.parent if path.name.endswith((".yaml", ".yml")) else path
-    data = path if path != folder else folder / _DATA
-    with reading(data, "YOLO dataset"):
-        labels = _class_names(data)
-        if not (folder / "labels").is_dir():
-            raise InputError("there is no folder 'labels' beside it")
-    for record, file in _image_records(folder):
-        with reading(file, "YOLO labels"):
-            masks = _read_lines(file.read_text(encoding="utf-8"), record, labels)
-        yield masks
+    with reading(path, "YOLO dataset"):
+        folder = YoloFolder.open(path)
+        images = list(folder.images())
+        if not images and not (folder.root / _INDEX).is_file():
+            raise InputError("there are no images and no labels beside it")
+    listed = set[PurePosixPath]()
+    for record in _listed_images(folder.root / _INDEX):
+        name = PurePosixPath(str(record.path))
+        listed.add(name.with_suffix(""))
+        yield _read_labels((folder.root / "labels" / name).with_suffix(".txt"), record, folder)
+    for each in images:
+        if PurePosixPath(each.name).with_suffix("") not in listed:
+            record_or_none = _record_of(each)
+            if record_or_none is not None:
+                yield _read_labels(each.labels, record_or_none, folder)
 
 
-def _class_names(data: Path) -> dict[int, str]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(data.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(" ".join(str(error).split())) from None
-    names = as_object(content, "data.yaml").get("names")
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    return {int(number): str(name) for number, name in as_object(names, "names").items()}
-
-
-def _image_records(folder: Path) -> Iterator[tuple[ImageRecord, Path]]:
-    """Each image with its label file: as listed, or else every text file with the image of the same name."""
-    index = folder / _INDEX
-    if index.is_file():
-        with reading(index, "list of images"), index.open("rb") as lines:
-            for line in lines:
-                entry = as_object(json.loads(line), "photo")
-                name = safe_name(entry["photo"])
-                size = image_size(entry["width"], entry["height"])
-                yield image_record(name, size, entry.get("sha256")), (folder / "labels" / name).with_suffix(".txt")
+def _listed_images(index: Path) -> Iterator[ImageRecord]:
+    """The images that we listed when we wrote the dataset."""
+    if not index.is_file():
         return
-    for file in sorted((folder / "labels").rglob("*.txt")):
-        relative = file.relative_to(folder / "labels")
-        images = [
-            image
-            for ending in _IMAGE_EXTENSIONS
-            if (image := (folder / "images" / relative).with_suffix(ending)).is_file()
-        ]
-        if not images:
-            raise InputError(
-                f"cannot tell the size of the image of {file}: there is no {relative.with_suffix('.jpg')} (or .png …) "
-                f"in {folder / 'images'}, and no {_INDEX}"
-            )
-        yield ImageRecord(*_displayed_size(images[0]), images[0].relative_to(folder / "images").as_posix()), file
+    with reading(index, "list of images"), index.open("rb") as lines:
+        for line in lines:
+            entry = as_object(json.loads(line), "photo")
+            size = image_size(entry["width"], entry["height"])
+            yield image_record(safe_name(entry["photo"]), size, entry.get("sha256"))
 
 
-def _displayed_size(image: Path) -> tuple[int, int]:
-    """(width, height) as displayed, from the file's head."""
-    from anymask.io.decoding import displayed_size
+def _record_of(image: LabelledImage) -> ImageRecord | None:
+    """The record of an image that lies in the dataset, with the size of the file; None if that is not there."""
+    if image.image is None:
+        _skip("image", f"there is no image for {image.labels}")
+        return None
+    try:
+        with reading(image.image, "an image"), image.image.open("rb") as file:
+            size = displayed_size(file, MAX_MASK_PIXELS)
+    except InputError as error:
+        _skip("image", str(error))
+        return None
+    return image_record(image.name, size)
 
-    with reading(image, "an image"), image.open("rb") as file:
-        return displayed_size(file, MAX_MASK_PIXELS)
+
+def _read_labels(file: Path | None, record: ImageRecord, folder: YoloFolder) -> MaskSet:
+    """The masks of one image; without a file there are none."""
+    if file is None or not file.is_file():
+        return MaskSet([], image=record)
+    with reading(file, "YOLO labels"):
+        text = decode_text(file.read_bytes())
+    return _read_lines(text, record, folder.names, folder.has_keypoints, str(file))
 
 
-def _read_lines(text: str, record: ImageRecord, labels: dict[int, str]) -> MaskSet:
-    size = (record.width, record.height)
+def _read_lines(
+    text: str, record: ImageRecord, names: Mapping[int, str] | None, has_keypoints: bool = False, where: str = ""
+) -> MaskSet:
     masks = []
     for count, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            number, *values = line.split()
-            ring: Any = np.array(values, np.float64)
-            if len(values) < 6 or len(values) % 2:
-                raise InputError(f"{len(values)} numbers after the class; a polygon takes pairs, at least 3")
-            masks.append(polygon_mask([ring.reshape(-1, 2) * size], size, label=_label(number, labels)))
-        except (ValueError, InputError) as error:
-            raise InputError(f"line {count}: {error}") from None
+            masks.append(_read_line(line, (record.width, record.height), names, has_keypoints))
+        except (ValueError, OverflowError) as error:
+            _skip("line", f"{where}, line {count}: {error}")
     return MaskSet(masks, image=record)
 
 
-def _label(number: str, labels: dict[int, str]) -> str:
-    if int(number) not in labels:
-        raise InputError(f"class {number} is not among the names of data.yaml")
-    return labels[int(number)]
+def _read_line(line: str, size: tuple[int, int], names: Mapping[int, str] | None, has_keypoints: bool) -> Mask:
+    """The object of one line: a class, then a polygon or a box, then a confidence where a model wrote it.
+
+    Raises:
+        InputError: neither, or an unknown class.
+        ValueError: no numbers.
+    """
+    first, *values = np.array(line.split(), np.float64).tolist()
+    if first != int(first):
+        raise InputError(f"class {first} is no whole number")
+    label = str(int(first)) if names is None else names.get(int(first))
+    if label is None:
+        raise InputError(f"class {int(first)} is not among the {len(names or ())} names")
+    if len(values) in (4, 5) or has_keypoints:
+        x, y, width, height = values[:4]
+        score = values[4] if len(values) == 5 else None
+        ring = rectangle_ring((x - width / 2, y - height / 2), (width, height))
+        return polygon_mask([ring * size], size, label=label, score=score)
+    if len(values) < 6:
+        raise InputError(f"{len(values)} numbers after the class; a box takes 4, a polygon pairs, at least 3")
+    score = values.pop() if len(values) % 2 else None
+    return polygon_mask([np.reshape(values, (-1, 2)) * size], size, label=label, score=score)
 
 
 FORMAT = Format(
@@ -217,7 +235,7 @@ FORMAT = Format(
     summary="YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges",
     suffix="",
     options=(TOLERANCE,),
-    signature=Signature(folder_entry=_DATA, extensions=(".yaml", ".yml"), counts_in_folder=False),
+    signature=Signature(folder_entries=(DATA, CLASSES), extensions=(".yaml", ".yml"), counts_in_folder=False),
     menu_position=40,
     write=write,
     read=read,
