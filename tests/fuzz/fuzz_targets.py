@@ -209,7 +209,7 @@ def _one_file(name: str, suffix: str) -> None:
 
 for _name, _suffix in {
     "masks-json": ".json", "sa1b": ".json", "coco": ".json", "labelme": ".json", "geojson": ".geojson",
-    "csv": ".csv", "cvat": ".xml", "png": ".png", "label-map": ".png",
+    "csv": ".csv", "cvat": ".xml", "label-studio": ".json", "png": ".png", "label-map": ".png",
 }.items():  # fmt: skip
     _one_file(_name, _suffix)
 

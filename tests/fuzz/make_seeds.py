@@ -125,6 +125,7 @@ def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
     ways = {
         **{name: {"0": {}} for name in ("masks-json", "sa1b", "csv", "geojson", "cvat", "label-map")},
         "coco": {"rle": {}, "polygons": {"polygons": True}}, "labelme": {"polygons": {}, "masks": {"shapes": "mask"}},
+        "label-studio": {"brushes": {}, "polygons": {"polygons": True, "predictions": True}},
     }  # fmt: skip
     for format, options in ways.items():
         for name, given in options.items():
@@ -143,6 +144,22 @@ def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
     files["labelme"]["shapes"] = json.dumps({"imageWidth": 24, "imageHeight": 17, "imagePath": "a.jpg", "shapes": [
         {"label": "a", "shape_type": "circle", "points": [[9, 8], [12, 8]], "group_id": 1},
         {"label": "a", "shape_type": "rectangle", "points": [[1, 2], [9, 8]], "group_id": 1}]}).encode()  # fmt: skip
+    value = {
+        "x": 10,
+        "y": 20,
+        "width": 50,
+        "height": 30.5,
+        "rotation": 20,
+        "radiusX": 9,
+        "radiusY": 5,
+        "labels": ["cup"],
+    }
+    regions = [
+        {"id": "a", "type": kind, "from_name": "b", "item_index": 0, "original_width": 24, "original_height": 17,
+         "value": value} for kind in ("labels", "rectangle", "ellipselabels")
+    ]  # fmt: skip
+    data = {"image": ["/data/local-files/?d=b/a.jpg"]}
+    files["label-studio"]["shapes"] = json.dumps([{"data": data, "annotations": [{"result": regions}]}]).encode()
     files["folders"] = {}
     for format in ("yolo", "voc", "folder"):
         place = folder / format

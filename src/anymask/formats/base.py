@@ -52,6 +52,7 @@ class Signature:
         folder_entries: a folder is of this format if it has an entry of one of these names or patterns.
         extensions: of files, with the dot, in lower case.
         json_keys: a JSON file is of this format if its object has all these keys. The format with most keys wins.
+        item_keys: a JSON file that is a list is of this format if its first object has all these keys.
         matches: looks into a file that has one of the extensions.
         counts_in_folder: whether such a file counts by itself when a folder is searched for results.
     """
@@ -59,6 +60,7 @@ class Signature:
     folder_entries: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     json_keys: frozenset[str] = frozenset()
+    item_keys: frozenset[str] = frozenset()
     matches: Callable[[Path], bool] | None = None
     counts_in_folder: bool = True
 

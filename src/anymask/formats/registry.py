@@ -10,7 +10,7 @@ import importlib
 import json
 import pkgutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,14 +161,17 @@ def _recognise_folder(folder: Path) -> Format | None:
 
 def _recognise_json(path: Path) -> Format:
     try:
-        keys = json.loads(path.read_bytes()).keys()
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path} as JSON: {' '.join(str(error).split())}") from None
-    for each in sorted(_json_formats(), key=lambda each: -len(each.signature.json_keys)):
-        if each.signature.json_keys <= keys:
-            return each
-    raise InputError(f"cannot tell the format of {path}: it has {', '.join(map(str, list(keys)[:6])) or 'nothing'}")
-
-
-def _json_formats() -> Iterable[Format]:
-    return (each for each in all_formats() if each.signature.json_keys)
+    is_list = isinstance(content, list)
+    first = next(iter(content), None) if is_list else content
+    if not isinstance(first, dict):
+        has = "a list of no objects" if is_list else f"a {type(content).__name__}"
+        raise InputError(f"cannot tell the format of {path}: it holds {has}")
+    wanted = {each.name: each.signature.item_keys if is_list else each.signature.json_keys for each in all_formats()}
+    for name in sorted(wanted, key=lambda name: -len(wanted[name])):
+        if wanted[name] and wanted[name] <= first.keys():
+            return find_format(name)
+    keys = ", ".join(map(str, list(first)[:6])) or "nothing"
+    raise InputError(f"cannot tell the format of {path}: {'its first entry' if is_list else 'it'} has {keys}")

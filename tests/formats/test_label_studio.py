@@ -1,0 +1,261 @@
+"""Label Studio's tasks, as its own SDK packs brushes and as its editor writes them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anymask.errors import InputError
+from anymask.formats import label_studio
+from anymask.formats.datasets import read_dataset
+from anymask.formats.helpers.brush_rle import decode_brush, encode_brush, fill_runs
+from anymask.structures.mask import Mask
+from anymask.structures.mask_set import MaskSet
+from anymask.structures.provenance import ImageRecord
+from tests.support.mask_shapes import SHAPES, BoolMask, disc, masks
+
+# What @thi.ng/rle-pack, with which Label Studio's editor packs brushes, made of a soft disc in an image of 9×7.
+EDITOR_RLE = list(
+    bytes.fromhex(
+        "000000fc391bfe2b00426282a2c583c3e4186505255fe64666986787a7c597c01098a0a8b618f0f907f9414957f99199a7f9e1e9"
+        "f61df00426282a2dfe3c3e41fe505255fe646669fe787a7dff7c01098a0a8b618f0f907f9414957f99199a7f9e1e9f61df004262"
+        "82a2c583c3e4186505255fe64666986787a7c598ac00"
+    )
+)
+EDITOR_MASK = np.zeros((7, 9), np.bool_)
+EDITOR_MASK[1:6, 2:7] = True
+GREY_RLE = list(
+    bytes.fromhex(
+        "000000fc391bfe2b008cb23c38ffe3c38cb2f8047876ffe3c3be0184ffef8047876ffe3c3be0119647871ffc78719662b000"
+    )
+)
+"""The same with its alpha in all channels."""
+
+
+@pytest.fixture(scope="module")
+def brush() -> Any:
+    """The SDK's own packing; its import reports what the rest of its converter lacks."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        from label_studio_sdk.converter import brush
+    return brush
+
+
+def unpacked(rle: list[int], size: tuple[int, int]) -> BoolMask:
+    return fill_runs(decode_brush(rle, size), size)
+
+
+@pytest.mark.parametrize("rle", [EDITOR_RLE, GREY_RLE], ids=["colours", "grey"])
+def test_what_the_editor_packed_is_what_has_alpha(rle: list[int], brush: Any) -> None:
+    assert np.array_equal(brush.decode_rle(rle).reshape(7, 9, 4)[:, :, 3] > 0, EDITOR_MASK)
+    assert np.array_equal(unpacked(rle, (9, 7)), EDITOR_MASK)
+
+
+@given(array=masks)
+def test_the_sdk_unpacks_what_we_pack_and_packs_the_same(brush: Any, array: BoolMask) -> None:
+    packed = encode_brush(array)
+    rgba = brush.decode_rle(packed).reshape(*array.shape, 4)
+    assert np.array_equal(rgba, np.repeat(array[..., None] * np.uint8(255), 4, axis=2))
+    by_sdk = brush.mask2rle(array.astype(np.uint8) * 255)
+    assert by_sdk[: len(packed)] == packed
+    assert not any(by_sdk[len(packed) :])  # it always fills up with at least a bit
+    assert np.array_equal(unpacked(by_sdk, array.shape[::-1]), array)
+
+
+@given(data=st.data(), size=st.tuples(st.integers(1, 12), st.integers(1, 12)))
+def test_we_unpack_what_the_sdk_packs(brush: Any, data: Any, size: tuple[int, int]) -> None:
+    values = data.draw(
+        st.lists(st.sampled_from([0, 0, 1, 128, 255]), min_size=size[0] * size[1] * 4, max_size=size[0] * size[1] * 4)
+    )
+    rgba = np.array(values, np.uint8)
+    assert np.array_equal(unpacked(brush.encode_rle(rgba), size), rgba.reshape(size[1], size[0], 4)[:, :, 3] > 0)
+
+
+@pytest.mark.parametrize(
+    ("rle", "words"),
+    [
+        ([0, 1, 2], "end too early"),
+        (EDITOR_RLE[:60], "end too early"),
+        ([0, 0, 0, 248, *EDITOR_RLE[4:]], "are for 248 values"),
+        ([*EDITOR_RLE[:4], 121, *EDITOR_RLE[5:]], "of 16 bits"),
+        ([300], "no list of bytes"),
+        ("text", "no list of bytes"),
+        (10**12, "no list of bytes"),
+    ],
+)
+def test_run_lengths_that_are_damaged_are_refused(rle: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        decode_brush(rle, (9, 7))
+
+
+def test_a_large_brush_takes_little_memory_until_its_pixels_are_read() -> None:
+    empty = encode_brush(np.zeros((2000, 3000), np.bool_))
+    size = (3000, 2000)
+    assert len(empty) < 2000
+    assert decode_brush(empty, size).shape == (0, 2)
+    assert decode_brush(encode_brush(np.ones((2000, 3000), np.bool_)), size).tolist() == [[0, 6_000_000]]
+
+
+# ---------------------------------------------------------------- tasks
+
+
+def region(kind: str, value: dict[str, Any], **about: Any) -> dict[str, Any]:
+    sizes = {"original_width": 80, "original_height": 60, "image_rotation": 0}
+    return {"type": kind, "from_name": "tool", "to_name": "image", **sizes, "value": value, **about}
+
+
+def task(*regions: Any, image: Any = "/data/upload/3/1f2e3d4c-a.jpg", **about: Any) -> dict[str, Any]:
+    return {"id": 1, "data": {"image": image}, "annotations": [{"id": 9, "result": list(regions)}], **about}
+
+
+def saved(folder: Path, content: Any, name: str = "export.json") -> Path:
+    path = folder / name
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+SQUARE = [[25, 25], [75, 25], [75, 75], [25, 75]]
+"""Half of the width and of the height, in percent: 1,200 pixels of 80×60."""
+
+
+def test_regions_of_every_kind_in_percent_of_the_image(tmp_path: Path) -> None:
+    shape = disc(60, 80, 11)
+    path = saved(tmp_path, [task(
+        region("brushlabels", {"format": "rle", "rle": encode_brush(shape), "brushlabels": ["disc"]}, score=0.5),
+        region("polygonlabels", {"points": SQUARE, "closed": True, "polygonlabels": ["square", "other"]}),
+        region("rectanglelabels", {"x": 25, "y": 50, "width": 50, "height": 10, "rectanglelabels": ["box"]}),
+        region("ellipselabels", {"x": 50, "y": 50, "radiusX": 25, "radiusY": 10, "rotation": 0, "ellipselabels": []}),
+    )])  # fmt: skip
+    (found,) = read_dataset(path)
+    assert found.record == ImageRecord(80, 60, "1f2e3d4c-a.jpg")
+    assert [mask.label for mask in found] == ["disc", "square", "box", None]
+    assert [mask.score for mask in found] == [0.5, None, None, None]
+    assert np.array_equal(found[0].array, shape)
+    assert (found[1].box, found[1].area) == ([20, 15, 60, 45], 1200)
+    assert (found[2].box, found[2].area) == ([20, 30, 60, 36], 240)
+    y, x = np.mgrid[:60, :80] + 0.5
+    assert np.array_equal(found[3].array, ((x - 40) / 20) ** 2 + ((y - 30) / 6) ** 2 < 1)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 200.5, -45])
+def test_a_turned_rectangle_turns_about_its_corner_in_pixels(degrees: float, tmp_path: Path) -> None:
+    """In percent of an image that is no square, the turned corners would be no rectangle."""
+    value = {"x": 50, "y": 50, "width": 25, "height": 10, "rotation": degrees, "rectanglelabels": ["box"]}
+    (found,) = read_dataset(saved(tmp_path, [task(region("rectanglelabels", value))]))
+    y, x = np.mgrid[:60, :80] + 0.5
+    angle = np.radians(degrees)
+    along = (x - 40) * np.cos(angle) + (y - 30) * np.sin(angle)
+    across = -(x - 40) * np.sin(angle) + (y - 30) * np.cos(angle)
+    inside = (along > 0) & (along < 20) & (across > 0) & (across < 6)
+    assert np.array_equal(found[0].array, inside)
+
+
+def test_a_turned_ellipse_turns_about_its_centre(tmp_path: Path) -> None:
+    value = {"x": 50, "y": 50, "radiusX": 25, "radiusY": 10, "rotation": 90, "ellipselabels": ["e"]}
+    (found,) = read_dataset(saved(tmp_path, [task(region("ellipselabels", value))]))
+    assert found[0].box == [34, 10, 46, 50]
+
+
+def test_labels_in_a_control_of_their_own(tmp_path: Path) -> None:
+    shape = {"points": SQUARE, "closed": True}
+    regions = [
+        region("labels", {**shape, "labels": ["cup"]}, id="a", from_name="label"),
+        region("polygon", shape, id="a"),
+        region("polygon", shape, id="b"),
+        region("labels", {**shape, "labels": ["plate"]}, id="b", from_name="label"),
+    ]
+    (found,) = read_dataset(saved(tmp_path, [task(*regions)]))
+    assert [(mask.label, mask.area) for mask in found] == [("cup", 1200), ("plate", 1200)]
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("/data/local-files/?d=set/b/1.jpg", "set/b/1.jpg"),
+        ("/data/upload/3/1f2e-a.jpg", "1f2e-a.jpg"),
+        ("https://example.org/data/upload/3/1f%20e.jpg?x=1", "1f e.jpg"),
+        ("s3://bucket/set/a.jpg", "set/a.jpg"),
+        ("set\\a.jpg", "set/a.jpg"),
+        ("data:image/png;base64,AAAA", None),
+    ],
+)
+def test_the_name_of_an_image_is_where_it_lies_not_the_address(image: str, name: str | None, tmp_path: Path) -> None:
+    value = {"points": SQUARE, "polygonlabels": ["cup"]}
+    (found,) = label_studio.read_dataset(saved(tmp_path, [task(region("polygonlabels", value), image=image)]))
+    assert found.record.path == name
+
+
+def test_several_annotations_and_predictions_of_a_task(tmp_path: Path) -> None:
+    def result(label: str) -> dict[str, Any]:
+        return {"result": [region("polygonlabels", {"points": SQUARE, "polygonlabels": [label]}, id="same")]}
+
+    both = {"annotations": [result("first"), result("second")], "predictions": []}
+    (found,) = read_dataset(saved(tmp_path, [{"data": {"image": "a.jpg"}, **both}]))
+    assert found.labels == ["first", "second"]
+    only = {"annotations": [], "predictions": [{"model_version": "m", "score": 0.5, **result("third")}]}
+    (found,) = read_dataset(saved(tmp_path, [{"data": {"image": "a.jpg"}, **only}]))
+    assert found.labels == ["third"]
+
+
+def test_several_images_of_a_task_and_other_kinds_of_files(tmp_path: Path) -> None:
+    value = {"points": SQUARE, "polygonlabels": ["cup"]}
+    pages = task(*(region("polygonlabels", value, item_index=page) for page in (1, 0, 1)), image=["a.jpg", "b.jpg"])
+    found = {str(each.record.path): len(each) for each in read_dataset(saved(tmp_path, [pages]))}
+    assert found == {"a.jpg": 1, "b.jpg": 2}
+    one = task(region("polygonlabels", value), image="c.jpg")
+    assert [each.record.path for each in read_dataset(saved(tmp_path, one))] == ["c.jpg"]
+    stored = {"id": 3, "result": one["annotations"][0]["result"], "task": {"id": 1, "data": {"image": "d.jpg"}}}
+    assert [each.record.path for each in label_studio.read_dataset(saved(tmp_path, stored))] == ["d.jpg"]
+
+
+def two_images() -> list[MaskSet]:
+    found = [
+        Mask.from_array(each, label=f"tasse {n} 😀", score=0.25) for n, each in enumerate(map(fit, SHAPES.values()))
+    ]
+    return [
+        MaskSet([*found, Mask.from_array(np.zeros((60, 80), bool))], image=ImageRecord(80, 60, "in/a.jpg", "ab" * 32)),
+        MaskSet([], image=ImageRecord(7, 5, "in/empty.jpg")),
+    ]
+
+
+def fit(array: BoolMask) -> BoolMask:
+    whole = np.zeros((60, 80), bool)
+    whole[: array.shape[0], : array.shape[1]] = array[:60, :80]
+    return whole
+
+
+@pytest.mark.parametrize("options", [{}, {"polygons": True}, {"predictions": True}], ids=str)
+def test_a_dataset_comes_back_as_it_went(options: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    checked: list[int] = []
+    label_studio.write_dataset(iter(two_images()), path, check=lambda one, two: checked.append(len(two)), **options)
+    back = list(read_dataset(path))
+    assert [each.record for each in back] == [each.record for each in two_images()]
+    for before, after in zip(two_images(), back, strict=True):
+        wanted = [mask for mask in before if mask.area or not options.get("polygons")]
+        assert [mask.label or "object" for mask in wanted] == after.labels
+        assert [mask.score for mask in wanted] == [mask.score for mask in after]
+        assert all(np.array_equal(one.array, two.array) for one, two in zip(wanted, after, strict=True))
+    assert checked == [len(each) for each in back]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([], "cannot tell the format"),
+        ([3], "a list of no objects"),
+        ([{"data": []}], "'data' has to be an object"),
+        ([{"data": {}, "annotations": [3]}], "'annotation' has to be an object"),
+        ([{"data": {}, "annotations": [{"result": 3}]}], "'result' has to be a list"),
+    ],
+)
+def test_what_is_damaged_is_refused_in_one_line(content: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        list(read_dataset(saved(tmp_path, content)))
