@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,10 @@ import numpy as np
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
 from anymask.formats.helpers.image_names import ImageNames
-from anymask.formats.helpers.validation import image_record, image_size, only_image, optional_float, reading, with_image
+from anymask.formats.helpers.validation import image_record, image_size, only_image, reading, with_image
 from anymask.io.atomic import write_stream
+from anymask.io.table import Table
+from anymask.io.text import text_encoding
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -115,58 +119,48 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 def read_dataset(path: Path) -> Iterator[MaskSet]:
     """Read every image of a table whose last column holds the shapes.
 
+    Rows may have been sorted in any way, and the table saved by a spreadsheet, see `anymask.io.table`. An image is
+    given when its last row is read, with its masks in the order of the column `mask`.
+
     Raises:
         InputError: not such a table, one of measurements alone, or a damaged line.
     """
-    record: ImageRecord | None = None
-    masks: list[Mask] = []
-    for current, mask in _read_rows(path):
-        if record is not None and current != record:
-            yield MaskSet(masks, image=record)
-            masks = []
-        record = current
-        masks += [mask] if mask is not None else []
-    if record is not None:
-        yield MaskSet(masks, image=record)
+    with reading(path, "CSV of masks"), path.open(encoding=text_encoding(path), newline="") as file:
+        left = Counter(record for _, record, _ in _rows_of(Table(file)))
+    masks: dict[ImageRecord, list[tuple[float, Mask]]] = {}
+    with reading(path, "CSV of masks"), path.open(encoding=text_encoding(path), newline="") as file:
+        table = Table(file)
+        for line, record, row in _rows_of(table):
+            found = masks.setdefault(record, [])
+            if row["mask"]:
+                try:
+                    found.append((table.number(row["mask"]), _read_mask(row, (record.width, record.height), table)))
+                except (InputError, ValueError) as error:
+                    raise InputError(f"line {line}: {error}") from None
+            left[record] -= 1
+            if not left[record]:
+                found.sort(key=itemgetter(0))
+                yield MaskSet([mask for _, mask in masks.pop(record)], image=record)
 
 
-def _read_rows(path: Path) -> Iterator[tuple[ImageRecord, Mask | None]]:
-    with reading(path, "CSV of masks"), path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(iter(_table_rows(file)), [])
-        if "rle" not in header and {"photo", "area"} <= set(header):
-            raise InputError("measurements hold no shape: the column 'rle' is missing; write it with shapes=True")
-        if missing := [name for name in ("photo", "width", "height", "mask", "rle") if name not in header]:
-            raise InputError(f"its first line has no {', '.join(missing)}")
-        for count, values in enumerate(_table_rows(file), start=2):
-            if len(values) != len(header):
-                raise InputError(f"line {count} has {len(values)} columns, the first one {len(header)}")
-            row = dict(zip(header, values, strict=True))
-            size = image_size(row["width"], row["height"])
-            yield image_record(row["photo"], size), _read_mask(row, size) if row["mask"] else None
+def _rows_of(table: Table) -> Iterator[tuple[int, ImageRecord, dict[str, str]]]:
+    """The number of each line, its image, and its cells by column."""
+    columns = table.columns
+    if "rle" not in columns and {"photo", "area"} <= set(columns):
+        raise InputError("measurements hold no shape: the column 'rle' is missing; write it with shapes=True")
+    if missing := [name for name in ("photo", "width", "height", "mask", "rle") if name not in columns]:
+        raise InputError(f"its first line has no {', '.join(missing)}")
+    for line, cells in table:
+        if len(cells) != len(columns):
+            raise InputError(f"line {line} has {len(cells)} columns, the first one {len(columns)}")
+        row = dict(zip(columns, cells, strict=True))
+        yield line, image_record(row["photo"], image_size(row["width"], row["height"])), row
 
 
-def _table_rows(file: Iterable[str]) -> Iterator[list[str]]:
-    """Rows of a table whose fields may be as long as they like; Python's limit of 128 kB is for the whole process."""
-    limit = csv.field_size_limit()
-    try:
-        csv.field_size_limit(2**31 - 1)
-        for row in csv.reader(file):
-            csv.field_size_limit(limit)
-            yield row
-            csv.field_size_limit(2**31 - 1)
-    except csv.Error as error:
-        raise InputError(str(error)) from None
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _read_mask(row: dict[str, str], size: tuple[int, int]) -> Mask:
-    return Mask.from_rle(
-        {"size": [size[1], size[0]], "counts": row["rle"]},
-        label=row.get("label") or None,
-        score=optional_float(row.get("score")),
-        stability=optional_float(row.get("stability")),
-    )
+def _read_mask(row: Mapping[str, str], size: tuple[int, int], table: Table | None = None) -> Mask:
+    number = float if table is None else table.number
+    scores = {name: number(row[name]) if row.get(name) else None for name in ("score", "stability")}
+    return Mask.from_rle({"size": [size[1], size[0]], "counts": row["rle"]}, label=row.get("label") or None, **scores)
 
 
 FORMAT = Format(

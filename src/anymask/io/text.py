@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 
 from anymask.errors import InputError
 
@@ -18,6 +19,12 @@ _MARKS = {
 def encoding_of(head: bytes) -> str:
     """The encoding that a text's first four bytes mark; UTF-8 if they mark none."""
     return next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "utf-8")
+
+
+def text_encoding(path: Path) -> str:
+    """`encoding_of` the beginning of a file."""
+    with path.open("rb") as file:
+        return encoding_of(file.read(4))
 
 
 def decode_text(content: bytes) -> str:
