@@ -1,10 +1,12 @@
-"""What is written for LabelMe, as LabelMe's own loader reads it and its own painter draws it."""
+"""What is written for LabelMe, and what people drew with it, as its own loader and painter have it."""
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,12 +14,16 @@ from unittest import mock
 import numpy as np
 import PIL.Image
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from anymask.errors import InputError
+from anymask.formats.datasets import read_dataset, write_dataset
+from anymask.formats.registry import find_format
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.overlap import iou
 from anymask.structures.provenance import ImageRecord
-from tests.support.mask_shapes import BoolMask, comb, disc, ring
+from tests.support.mask_shapes import BoolMask, comb, disc, masks, ring
 
 FAKE_QT = ("PyQt5", "PyQt5.QtCore", "PyQt5.QtGui", "PyQt5.QtWidgets")
 """LabelMe imports its windows' library, which weighs 200 MB, wants a display's libraries, and reads no file."""
@@ -67,7 +73,7 @@ def test_labelme_loads_polygons_as_they_were_written(labelme: Any, tmp_path: Pat
     assert (read.image_path, read.other_data) == ("photo.png", {"sha256": "ab" * 32})
     assert read.image_data == (tmp_path / "photo.png").read_bytes()
     for mask, painted in zip(masks, drawn(labelme, read.shapes, masks.size), strict=True):
-        assert iou(painted, mask.array) > 0.9  # it paints the pixels that an outline touches, too
+        assert np.array_equal(painted, mask.array)
 
 
 @pytest.mark.parametrize("lines", [comb(30, 41), ring(30, 41), np.ones((30, 41), bool)], ids=["comb", "ring", "full"])
@@ -81,3 +87,101 @@ def test_labelme_paints_mask_shapes_to_the_pixel(labelme: Any, lines: BoolMask, 
     assert {shape["shape_type"] for shape in read.shapes} == {"mask"}
     for mask, painted in zip(masks, drawn(labelme, read.shapes, masks.size), strict=True):
         assert np.array_equal(painted, mask.array)
+
+
+@given(array=masks)
+def test_labelme_paints_our_polygons_to_the_pixel(labelme: Any, array: BoolMask) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.json"
+        MaskSet([Mask.from_array(array, label="a")], image=ImageRecord(*array.shape[::-1], "a.png")).save(
+            path, "labelme"
+        )
+        shapes = json.loads(path.read_text())["shapes"]
+    painted = np.zeros_like(array)
+    for shape in shapes:
+        assert len(shape["points"]) > 2
+        painted |= labelme.utils.shape_to_mask(array.shape, shape["points"], "polygon")
+    assert np.array_equal(painted, array)
+
+
+SIZE = (40, 30)
+
+
+def read_shapes(folder: Path, shapes: list[dict[str, Any]], **about: Any) -> MaskSet:
+    path = folder / "drawn.json"
+    content = {"imagePath": "photo.png", "imageWidth": SIZE[0], "imageHeight": SIZE[1], **about, "shapes": shapes}
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    return find_format("labelme").read(path)
+
+
+def corners(least: int, most: int, low: float = -5, high: float = 35) -> st.SearchStrategy[list[Any]]:
+    """So many corners, of which one is inside and others may be outside."""
+    others = st.lists(st.tuples(*[st.floats(low, high, width=32)] * 2), min_size=least - 1, max_size=most - 1)
+    return others.map(lambda found: [(20.5, 15.25), *found])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    drawn=st.one_of(
+        st.tuples(st.sampled_from(["polygon", None]), corners(3, 9)),
+        st.tuples(st.just("rectangle"), corners(2, 2)),
+        st.tuples(st.just("circle"), corners(2, 2, 5, 25)),
+        st.tuples(st.just("oriented_rectangle"), corners(4, 4)),
+    )
+)
+def test_shapes_are_filled_as_labelme_fills_them(labelme: Any, drawn: tuple[str | None, Any], tmp_path: Path) -> None:
+    kind, points = drawn
+    (mask,) = read_shapes(tmp_path, [{"label": "a", "points": points, "shape_type": kind}])
+    assert np.array_equal(mask.array, labelme.utils.shape_to_mask(SIZE[::-1], points, kind))
+
+
+def test_rectangles_of_four_points_and_turned_ones_of_x_anylabeling(labelme: Any, tmp_path: Path) -> None:
+    upright, turned = [[20, 5], [9, 5], [9, 12], [20, 12]], [[10, 5], [20, 10], [17, 16], [7, 11]]
+    shapes = [
+        {"label": "a", "shape_type": "rectangle", "points": upright},
+        {"label": "b", "shape_type": "rotation", "points": turned, "direction": 0.46, "attributes": {}},
+        {"label": "c", "shape_type": "rectangle", "points": turned},
+    ]
+    found = read_shapes(tmp_path, shapes)
+    fill = labelme.utils.shape_to_mask
+    assert np.array_equal(found[0].array, fill(SIZE[::-1], [[9, 5], [20, 12]], "rectangle"))
+    assert np.array_equal(found[1].array, fill(SIZE[::-1], turned, "polygon"))
+    assert np.array_equal(found[2].array, found[1].array)
+
+
+def test_a_missing_size_is_taken_from_the_image(tmp_path: Path) -> None:
+    shape = {"label": "a", "shape_type": "rectangle", "points": [[1, 1], [3, 3]]}
+    with pytest.raises(InputError, match=r"no imageWidth and imageHeight, and there is no image .*photo\.png"):
+        read_shapes(tmp_path, [shape], imageWidth=None)
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    PIL.Image.new("RGB", SIZE).save(tmp_path / "photo.png", exif=turned)
+    assert read_shapes(tmp_path, [shape], imageWidth=None).size == SIZE[::-1]
+    stored = base64.b64encode((tmp_path / "photo.png").read_bytes()).decode()
+    (tmp_path / "photo.png").unlink()
+    assert read_shapes(tmp_path, [shape], imageHeight=None, imageData=stored).size == SIZE[::-1]
+
+
+def test_sub_folders_with_the_same_image_names_come_and_go_without_loss(tmp_path: Path) -> None:
+    arrays = {"a/1.jpg": disc(30, 40, 5), "b/1.jpg": disc(30, 40, 9), "b/c/1.jpg": disc(30, 40, 12)}
+    sets = [
+        MaskSet([Mask.from_array(array, label="cup")], image=ImageRecord(40, 30, path))
+        for path, array in arrays.items()
+    ]
+    write_dataset(sets, tmp_path / "first", "labelme")
+    assert (tmp_path / "first" / "b" / "c" / "1.json").is_file()
+    write_dataset(read_dataset(tmp_path / "first"), tmp_path / "coco.json", "coco")
+    write_dataset(read_dataset(tmp_path / "coco.json"), tmp_path / "second", "labelme")
+    back = {str(masks.record.path): masks[0].array for masks in read_dataset(tmp_path / "second")}
+    assert back.keys() == arrays.keys()
+    assert all(np.array_equal(back[path], array) for path, array in arrays.items())
+
+
+@pytest.mark.parametrize(
+    ("image_path", "name"),
+    [("..\\images\\1.jpg", "images/1.jpg"), ("../../up/1.jpg", "../up/1.jpg"), ("1.jpg", "json/1.jpg")],
+)
+def test_the_image_counts_from_the_folder_of_its_file(image_path: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "json").mkdir()
+    read_shapes(tmp_path / "json", [], imagePath=image_path)
+    assert [masks.record.path for masks in read_dataset(tmp_path)] == [name]

@@ -83,6 +83,7 @@ class Format:
         options: keywords of `write` and `write_dataset`.
         signature: how its files are recognised.
         reads_any_image: whether `read` takes image files of any kind, whatever their extension.
+        names_images_beside: whether a file names its image with a path from its own folder.
         needs_masks: whether `write` refuses an image without masks.
         menu_position: where it stands in a menu, small numbers first.
         image_suffix: of the file that a dataset has for each image, named after it; None if there is none.
@@ -102,6 +103,7 @@ class Format:
     options: tuple[FormatOption, ...] = ()
     signature: Signature = field(default_factory=Signature)
     reads_any_image: bool = False
+    names_images_beside: bool = False
     needs_masks: bool = False
     menu_position: int = 100
     image_suffix: str | None = None

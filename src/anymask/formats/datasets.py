@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from anymask.errors import InputError
@@ -12,7 +14,6 @@ from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.registry import check_options, find_format, recognise_format, recognise_in_folder
 from anymask.io.atomic import publish, staged_folder
 from anymask.structures.mask_set import MaskSet
-from anymask.structures.provenance import ImageRecord
 
 
 def write_dataset(
@@ -108,7 +109,7 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
         return chosen.read_dataset(path)
     if path.is_dir() and chosen.suffix:
         return _read_folder(path, chosen)
-    return iter([_with_file_name(chosen.read(path), path.name)])
+    return iter([_with_file_name(chosen.read(path), path.name, chosen)])
 
 
 def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet]:
@@ -124,7 +125,7 @@ def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet
         if chosen.read_dataset is not None:
             yield from chosen.read_dataset(file)
         else:
-            yield _with_file_name(chosen.read(file), relative.as_posix())
+            yield _with_file_name(chosen.read(file), relative.as_posix(), chosen)
     if is_empty:
         raise InputError(f"there is no file of {format.name if format else 'a known format'} in {folder}")
 
@@ -133,9 +134,18 @@ def _if_suffix(file: Path, format: Format) -> Format | None:
     return format if file.is_file() and file.suffix.lower() == format.suffix else None
 
 
-def _with_file_name(masks: MaskSet, name: str) -> MaskSet:
-    """The same masks; an image without a name gets the name of the file they are from."""
-    if masks.record.path:
+def _with_file_name(masks: MaskSet, name: str, format: Format) -> MaskSet:
+    """The same masks; an image without a name gets that of its file, and a path from a file's folder is made whole.
+
+    Args:
+        masks: of one file.
+        name: of the file within the folder that is read, with slashes.
+        format: of the file.
+    """
+    path = masks.record.path
+    if path and format.names_images_beside and not PureWindowsPath(path).is_absolute():
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
+    if path and path == masks.record.path:
         return masks
-    record = ImageRecord(*masks.size, name, masks.record.sha256, masks.record.notes)
+    record = replace(masks.record, path=path or name)
     return MaskSet(masks, image=record, prompts=masks.prompts, provenance=masks.provenance)

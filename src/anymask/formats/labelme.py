@@ -1,12 +1,15 @@
 """LabelMe: one JSON per image, a polygon per part, or exact mask shapes.
 
-Holes are joined to their outline by bridges of no width, and the parts of one object share a `group_id`. With
-`shapes="mask"` objects are written as LabelMe's own mask shapes (since its version 5.3), which hold everything.
+LabelMe paints the pixels below an outline, too, so polygons go through the centres of an object's outermost pixels.
+Holes are joined to their outline by bridges, and the parts of one object share a `group_id`. With `shapes="mask"`
+objects are written as LabelMe's own mask shapes (since its version 5.3).
 """
 
 from __future__ import annotations
 
 import base64
+import io
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +20,9 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
-from anymask.formats.helpers.crops import paste_crop
-from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of, polygon_mask
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, centre_parts_of, check_tolerance, parse_ring
 from anymask.formats.helpers.validation import (
+    MAX_MASK_PIXELS,
     as_list,
     as_object,
     image_size,
@@ -30,6 +33,7 @@ from anymask.formats.helpers.validation import (
     with_image,
 )
 from anymask.io.atomic import write_file
+from anymask.io.decoding import displayed_size
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -40,6 +44,12 @@ if TYPE_CHECKING:
 
 _VERSION = "5.5.0"
 """Of LabelMe, whose layout this is: it has mask shapes."""
+_NO_AREAS = frozenset(("point", "points", "line", "linestrip", "lines"))
+"""Types of shapes that have no area."""
+
+
+def _skip(kind: str, reason: str) -> None:
+    raise InputError(reason)
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "polygon") -> list[Path]:
@@ -86,8 +96,10 @@ def _shape_fields(mask: Mask, group: int | None) -> dict[str, Any]:
 
 
 def _polygon_shapes(mask: Mask, tolerance: float) -> list[dict[str, Any]]:
-    rings = [bridge_holes(part) for part in parts_of(mask, tolerance)]
-    return [{"shape_type": "polygon", "points": ring.tolist(), "mask": None} for ring in rings]
+    rings = [bridge_holes(part) for part in centre_parts_of(mask, tolerance)]
+    # LabelMe takes no polygon of one or two corners.
+    points = [(ring if len(ring) > 2 else np.resize(ring, (3, 2))).tolist() for ring in rings]
+    return [{"shape_type": "polygon", "points": each, "mask": None} for each in points]
 
 
 def _mask_shape(mask: Mask) -> dict[str, Any]:
@@ -101,67 +113,112 @@ def _mask_shape(mask: Mask) -> dict[str, Any]:
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
-    """Read a file of LabelMe: polygons, rectangles, circles and masks; shapes with one label and group are one object.
+    """Read a file of LabelMe or X-AnyLabeling; shapes with one label and group are one object.
+
+    Polygons, rectangles, turned rectangles, circles and masks are filled as LabelMe's own `shape_to_mask` does, which
+    paints outlines, too.
 
     Raises:
-        InputError: not such a file, damaged, or a shape without area (a line, a point).
+        InputError: not such a file, damaged, or without the image's size while the image is nowhere.
     """
     with reading(path, "LabelMe"):
         content = load_json(path)
-        if not isinstance(content.get("shapes"), list):
-            raise KeyError("shapes")
-        size = image_size(content["imageWidth"], content["imageHeight"])
+        shapes = as_list(content["shapes"], "shapes")
+        name = _text(content.get("imagePath"))
+        size = _image_size(content, path.parent, name) if image is None else image.size
         objects: dict[Any, list[dict[str, Any]]] = {}
-        for count, shape in enumerate(as_list(content["shapes"], "shapes")):
-            group = as_object(shape, "shapes").get("group_id")
-            key = (str(shape["label"]), group) if isinstance(group, int) else count
+        for count, entry in enumerate(shapes):
+            shape = as_object(entry, "shapes")
+            if shape.get("shape_type") in _NO_AREAS:
+                _skip(str(shape["shape_type"]), f"{shape['shape_type']} {shape.get('label')!r} is no area")
+                continue
+            group = shape.get("group_id")
+            key = (str(shape.get("label")), group) if isinstance(group, int) else count
             objects.setdefault(key, []).append(shape)
-        masks = [_read_object(shapes, size) for shapes in objects.values()]
-        sha256 = content.get("sha256")
-        name = content.get("imagePath") or None
-        record = ImageRecord(*size, None if name is None else str(name), sha256 if isinstance(sha256, str) else None)
+        masks = [_read_object(each, size) for each in objects.values()]
+        record = ImageRecord(*size, name, _text(content.get("sha256")))
         return with_image(MaskSet(masks, image=record), image)
 
 
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> tuple[int, int]:
+    """(width, height) as the file has them, else of the image in it, else of the image that it names."""
+    if content.get("imageWidth") is not None and content.get("imageHeight") is not None:
+        return image_size(content["imageWidth"], content["imageHeight"])
+    stored = _text(content.get("imageData"))
+    if stored is not None:
+        return displayed_size(io.BytesIO(base64.b64decode(stored)), MAX_MASK_PIXELS)
+    beside = folder / (name or "").replace("\\", "/")
+    if name is None or not beside.is_file():
+        raise InputError(f"it has no imageWidth and imageHeight, and there is no image {beside}")
+    with beside.open("rb") as file:
+        return displayed_size(file, MAX_MASK_PIXELS)
+
+
 def _read_object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
-    first, parts = shapes[0], [_read_shape(shape, size) for shape in shapes]
-    about: dict[str, Any] = {
-        "score": optional_float(first.get("score")),
-        "stability": optional_float(first.get("stability_score")),
-    }
-    return Mask(partial(_union, parts), size, label=str(first["label"]), **about)
+    first = shapes[0]
+    painters = [_painter(shape, size) for shape in shapes]
+    score, stability = (optional_float(first.get(name)) for name in ("score", "stability_score"))
+    render = partial(_paint_all, painters, size)
+    return Mask(render, size, label=_text(first.get("label")), score=score, stability=stability)
 
 
-def _union(parts: list[Mask]) -> NDArray[np.bool_]:
-    """The pixels of all parts, bool [H, W]; the parts release theirs."""
-    array: NDArray[np.bool_] = parts[0].array.copy()
-    for part in parts[1:]:
-        array |= part.array
-    for part in parts:
-        part.release()
+_Painter = Callable[[NDArray[np.bool_]], None]
+"""Adds the pixels of a shape to an array, bool [H, W]."""
+
+
+def _paint_all(painters: list[_Painter], size: tuple[int, int]) -> NDArray[np.bool_]:
+    array = np.zeros(size[::-1], np.bool_)
+    for paint in painters:
+        paint(array)
     return array
 
 
-def _read_shape(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
-    """The mask of one shape, which is checked now and filled when its pixels are needed."""
+def _painter(shape: dict[str, Any], size: tuple[int, int]) -> _Painter:
+    """What paints one shape, which is checked now."""
     kind, points = shape.get("shape_type") or "polygon", as_list(shape["points"], "points")
     if kind == "mask":
-        return _read_mask_shape(shape, np.asarray(points, np.float64), size)
-    if kind in ("polygon", "oriented_rectangle"):
-        return polygon_mask([points], size)
+        return _mask_painter(shape, np.asarray(points, np.float64), size)
     corners = np.asarray(points, np.float64)
-    if kind in ("rectangle", "circle") and corners.shape == (2, 2) and np.isfinite(corners).all():
-        if kind == "rectangle":
-            (x0, y0), (x1, y1) = corners
-            return polygon_mask([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
-        angles = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-        radius = float(np.hypot(*(corners[1] - corners[0])))
-        return polygon_mask([corners[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)], size)
-    raise InputError(f"a shape of type {kind!r} with {len(points)} points is no area")
+    if kind == "circle" and corners.shape == (2, 2):
+        radius = np.hypot(*(corners[1] - corners[0]))
+        corners = np.stack([corners[0] - radius, corners[0] + radius])
+    elif kind == "rectangle" and _is_upright(corners):
+        corners = np.stack([corners.min(axis=0), corners.max(axis=0)])
+    elif kind == "circle":
+        raise InputError(f"a circle takes two points, not {len(points)}")
+    else:
+        kind = "polygon"
+    parse_ring(
+        corners + 0.5, size, least=3 if kind == "polygon" else 2
+    )  # here pixels have their centres at whole numbers
+    return partial(_paint, kind, corners.tolist())
 
 
-def _read_mask_shape(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> Mask:
-    """The mask of a mask shape; ``corners`` are the first and the last pixel of its box, float64 [2, 2] of (x, y)."""
+def _is_upright(corners: NDArray[np.float64]) -> bool:
+    """Whether points, float64 [N, 2], are two opposite corners of an upright rectangle, or its four."""
+    if corners.shape == (4, 2):
+        return all(len(set(corners[:, axis])) <= 2 for axis in (0, 1)) and bool((corners[0] != corners[2]).all())
+    return corners.shape == (2, 2)
+
+
+def _paint(kind: str, corners: list[list[float]], array: NDArray[np.bool_]) -> None:
+    """Paint a polygon, or by opposite corners a rectangle or a circle, as `labelme.utils.shape_to_mask` does."""
+    import PIL.Image
+    import PIL.ImageDraw
+
+    image = PIL.Image.new("1", array.shape[::-1])
+    draw = PIL.ImageDraw.Draw(image)
+    paint = {"polygon": draw.polygon, "rectangle": draw.rectangle, "circle": draw.ellipse}[kind]
+    paint([(x, y) for x, y in corners], outline=1, fill=1)
+    array |= np.asarray(image)
+
+
+def _mask_painter(shape: dict[str, Any], corners: NDArray[np.float64], size: tuple[int, int]) -> _Painter:
+    """What paints a mask shape; ``corners`` are the first and the last pixel of its box, float64 [2, 2] of (x, y)."""
     if corners.shape != (2, 2) or not isinstance(shape.get("mask"), str):
         raise InputError("a mask shape needs two corners and an image")
     (x0, y0), (x1, y1) = corners.astype(int).tolist()
@@ -173,7 +230,11 @@ def _read_mask_shape(shape: dict[str, Any], corners: NDArray[np.float64], size: 
     pixels = np.asarray(image) != 0
     if pixels.ndim != 2:
         raise InputError("a mask shape's image has colours")
-    return Mask(partial(paste_crop, pixels, (x0, y0), size), size)
+    return partial(_paste, pixels, (slice(y0, y1 + 1), slice(x0, x1 + 1)))
+
+
+def _paste(pixels: NDArray[np.bool_], place: tuple[slice, slice], array: NDArray[np.bool_]) -> None:
+    array[place] |= pixels
 
 
 FORMAT = Format(
@@ -187,6 +248,7 @@ FORMAT = Format(
         FormatOption(name="shapes", flag="--mask-shapes", value="mask", help="Exact masks instead of polygons."),
     ),
     signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),
+    names_images_beside=True,
     menu_position=30,
     write=write,
     read=read,

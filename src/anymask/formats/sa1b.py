@@ -89,6 +89,7 @@ FORMAT = Format(
     suffix=".json",
     media_type="application/json",
     signature=Signature(extensions=(".json",), json_keys=frozenset({"image", "annotations"})),
+    names_images_beside=True,
     menu_position=50,
     write=write,
     read=read,

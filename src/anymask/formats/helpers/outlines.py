@@ -45,6 +45,41 @@ def parts_of(mask: Mask, tolerance: float = 0) -> list[list[Ring]]:
     return [[_simplify(ring, tolerance) for ring in part] for part in parts]
 
 
+def centre_parts_of(mask: Mask, tolerance: float = 0) -> list[list[Ring]]:
+    """A mask's outlines through the centres of its outermost pixels, for programs that paint outlines as well.
+
+    Painted by Pillow with outline and filling, the outer rings with `bridge_holes` give the same mask, pixel for pixel.
+    Pixels that touch in a corner belong to one part.
+
+    Args:
+        mask: of any shape; an empty one has no parts.
+        tolerance: how far, in pixels, an outline may leave the centres.
+
+    Returns:
+        Per part the outer ring, then its holes, each float64 [N, 2] of whole numbers; pixel (x, y) has its centre at
+            (x, y).
+
+    Raises:
+        InputError: a tolerance that is no number of at least 0.
+    """
+    import cv2
+
+    check_tolerance(tolerance)
+    x0, y0, x1, y1 = mask.box
+    pixels = np.ascontiguousarray(mask.array[y0:y1, x0:x1]).view(np.uint8)
+    rings, tree = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x0, y0))
+    parts: dict[int, list[Ring]] = {}
+    for index, ring in enumerate(rings):
+        corners = ring.reshape(-1, 2).astype(np.float64)
+        corners = _simplify(corners, tolerance) if tolerance else corners
+        outer = int(tree[0][index][3])
+        if outer < 0:
+            parts.setdefault(index, []).insert(0, corners)
+        else:
+            parts.setdefault(outer, []).append(corners)
+    return list(parts.values())
+
+
 def check_tolerance(tolerance: float) -> None:
     """Refuse a tolerance that is no finite number of at least 0."""
     if not (np.isfinite(tolerance) and tolerance >= 0):
@@ -158,19 +193,24 @@ def polygon_mask(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> M
     return Mask(partial(polygons_to_mask, parts, size), size, **about)
 
 
-def parse_ring(ring: Any, size: tuple[int, int]) -> Ring:
+def parse_ring(ring: Any, size: tuple[int, int], least: int = 3) -> Ring:
     """A ring read from a file, as float64 [N, 2]; a corner may lie up to one image's size outside.
 
+    Args:
+        ring: a flat list x, y, x, y … or a list of [x, y], in pixels.
+        size: (width, height) of the image.
+        least: how many corners there have to be.
+
     Raises:
-        InputError: not at least 3 corners of finite numbers, or a polygon outside the image.
+        InputError: not so many corners of finite numbers, or a polygon outside the image.
     """
     try:
         corners = np.asarray(ring, np.float64)
         corners = corners.reshape(-1, 2)
     except (TypeError, ValueError):
         raise InputError("a polygon is no list of x, y pairs of numbers") from None
-    if len(corners) < 3 or not np.isfinite(corners).all():
-        raise InputError(f"a polygon needs at least 3 corners of finite numbers, it has {len(corners)}")
+    if len(corners) < least or not np.isfinite(corners).all():
+        raise InputError(f"a polygon needs at least {least} corners of finite numbers, it has {len(corners)}")
     low, high = corners.min(axis=0), corners.max(axis=0)
     if (high <= 0).any() or (low >= size).any() or (low < -np.array(size)).any() or (high > 2 * np.array(size)).any():
         raise InputError(
