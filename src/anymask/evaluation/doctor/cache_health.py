@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anymask.io.cache_folder import DamagedFileError, checked_content
+from anymask.io.cache_folder import DamagedFileError, checked_content, may_write
 from anymask.prediction.disk_cache import cache_parts
 from anymask.weights import cache_root
 
 
 def inspect_cache() -> dict[str, Any]:
-    """Return the figures of `anymask cache`, and the files that are not as they were written.
+    """Return the figures of `anymask cache`, the files that are not as they were written, and whether new ones can be.
 
     Call this before a model is loaded, which replaces a damaged graph.
     """
@@ -23,6 +23,7 @@ def inspect_cache() -> dict[str, Any]:
             damaged[str(path)] = fault
     return {
         "root": str(root),
+        "writable": may_write(root),
         "parts": {name: asdict(part) for name, part in cache_parts().items()},
         "damaged": damaged,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -69,8 +69,14 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
         "runs": [{**asdict(run), "good": run.good} for run in runs],
         "cannot_run": absent,
         "wrong": wrong,
-        "advice": advice(runs),
+        "advice": [*_cache_advice(cache), *advice(runs)],
     }
+
+
+def _cache_advice(cache: Mapping[str, Any]) -> list[str]:
+    if cache["writable"]:
+        return []
+    return [f"{cache['root']} cannot be written: what it lacks is computed anew by each command"]
 
 
 def advice(runs: list[Agreement]) -> list[str]:
