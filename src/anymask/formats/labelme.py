@@ -234,6 +234,7 @@ def _mask_painter(shape: dict[str, Any], corners: NDArray[np.float64], size: tup
 
 
 def _paste(pixels: NDArray[np.bool_], place: tuple[slice, slice], array: NDArray[np.bool_]) -> None:
+    """Add the pixels of a box, bool [h, w], to an array, bool [H, W]."""
     array[place] |= pixels
 
 
