@@ -215,3 +215,28 @@ def test_tables_as_excel_saves_them(tree: Path, encoding: str, delimiter: str) -
     Path("p.csv").write_bytes(mark + text.encode(encoding))
     (entry,) = read_prompts("p.csv").prompts["ünïcode 😀.png"]
     assert entry == {"points": [], "labels": [], "box": [1.5, 1, 9, 8], "name": "cup"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("ending", [".txt", ".csv", ".json"])
+def test_paths_of_windows_find_their_images(tree: Path, ending: str, encoding: str) -> None:
+    names = ["b\\frame_10.JPG", "C:\\elsewhere\\photos\\b\\frame_2.jpg", "D:/a.png", "b\\missing.jpg"]
+    if ending == ".json":
+        boxes = [{"image_id": number, "bbox": [1, 1, 2, 2]} for number in range(4)]
+        images = [{"id": number, "file_name": name} for number, name in enumerate(names)]
+        text = json.dumps({"images": images, "annotations": boxes})
+    else:
+        text = "".join(f"{name}{'' if ending == '.txt' else ',1,1'}\r\n" for name in names)
+        text = text if ending == ".txt" else "image,x,y\r\n" + text
+    (tree / "photos" / f"list{ending}").write_text(text, encoding=encoding)
+    inputs = Inputs([f"photos/list{ending}"])
+    found = {image.source: image for image in inputs}
+    assert list(found) == ["photos/b/frame_10.JPG", "photos/b/frame_2.jpg", "photos/a.png", "photos/b/missing.jpg"]
+    assert [bool(image.stamp) for image in found.values()] == [True, True, True, False]
+    assert [image.key for image in found.values()] == ["b/frame_10.JPG", "b/frame_2.jpg", "a.png", "b/missing.jpg"]
+
+
+def test_a_backslash_in_a_name_that_is_there_stays(tree: Path) -> None:
+    (tree / "photos" / "b\\frame_2.jpg").write_bytes(b"x")
+    (tree / "photos" / "list.txt").write_text("b\\frame_2.jpg\n")
+    assert keys("photos/list.txt") == ["b\\frame_2.jpg"]

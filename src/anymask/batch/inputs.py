@@ -21,6 +21,7 @@ from anymask.batch.sources import (
     stamp_of,
 )
 from anymask.errors import InputError
+from anymask.io.text import decode_text
 
 LISTS = (".txt", ".lst", ".list")
 TABLES = (".csv", ".tsv")
@@ -139,9 +140,9 @@ class Inputs:
 
     def _read_list(self, list_file: str) -> Iterator[ImageFile]:
         try:
-            lines = read_bytes(list_file).decode("utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise InputError(f"{list_file} is no text in UTF-8: it takes a path per line") from None
+            lines = decode_text(read_bytes(list_file)).splitlines()
+        except InputError as error:
+            raise InputError(error if list_file in str(error) else f"{list_file}: {error}") from None
         for line in lines:
             name = line.strip()
             if name and not name.startswith("#"):
@@ -161,9 +162,10 @@ class Inputs:
     @staticmethod
     def _with_slashes(name: str, folder: str) -> str:
         """A Windows path as one for this system: of an absolute one, the last parts that lead to a file."""
-        if "\\" not in name or is_address(folder) or (Path(folder) / name).exists():
-            return name
         path = PureWindowsPath(name)
+        is_of_windows = "\\" in name or (bool(path.drive) and path.is_absolute())
+        if not is_of_windows or is_address(folder) or (Path(folder) / name).exists():
+            return name
         if not path.drive:
             return path.as_posix()
         tails = ["/".join(path.parts[start:]) for start in range(1, len(path.parts))]
