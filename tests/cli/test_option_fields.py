@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from anymask.automatic.options import GeneratorOptions
-from anymask.cli import batch, cutout, detect, everything, inpaint, segment
+from anymask.cli import batch, cutout, detect, draw, everything, inpaint, segment
 from anymask.cli.option_fields import options_from, values_of
 from anymask.detection.options import DetectionOptions
 from anymask.prediction.options import SelectionOptions
+from anymask.structures.image_options import ImageOptions
 from anymask.structures.options import Options, option, option_fields
 
 
@@ -59,6 +60,7 @@ def test_a_value_out_of_range_is_a_usage_error(wrong: str) -> None:
     [
         (SelectionOptions, (segment, cutout, inpaint, batch)),
         (GeneratorOptions, (everything, batch)),
+        (ImageOptions, (segment, everything, detect, inpaint, draw)),
         (DetectionOptions, (segment, detect, everything, batch)),
     ],
 )

@@ -9,8 +9,10 @@ import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option, runtime_options
 from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
-from anymask.cli.image_arguments import ImageFiles, images_argument, open_input, overwrite_option, run_each
+from anymask.cli.image_arguments import ImageFiles, ImageOpener, images_argument, overwrite_option, run_each
 from anymask.cli.object_options import ObjectFinder, length, object_options
+from anymask.cli.option_fields import options_from
+from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
     from anymask.editing.cutout import Blur, Cutout
@@ -20,9 +22,14 @@ if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 
+_OPENING = ("window", "bands", "page", "max_pixels")
+"""How images are opened; --background is that of the result."""
+
+
 @click.command()
 @images_argument
 @object_options
+@options_from(ImageOptions, _OPENING)
 @click.option(
     "--edges",
     type=click.Choice(("auto", "matte", "smooth", "hard")),
@@ -81,6 +88,7 @@ def command(
         raise InputError("--mask is for one image")
     edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
     _check_options(edit)
+    open_input = ImageOpener(options, quiet, _OPENING)
     files = ImageFiles(images, out, "-cutout", as_json, overwrite)
     find_objects = ObjectFinder(mask_file, quiet or as_json, **options)
 
@@ -98,7 +106,7 @@ def command(
             return
         names = files.save(file, cutouts, quality)
         files.add_json(edit_json(image, masks, _record(parts, cutouts, names)))
-        print_edit(image, masks, _lines(cutouts, names, edit), as_json or quiet)
+        print_edit(masks, _lines(cutouts, names, edit), as_json or quiet)
 
     with files.json_at_the_end():
         return run_each(images, run, quiet)

@@ -18,7 +18,14 @@ from anymask.cli.common_options import (
     precision_option,
     threads_option,
 )
-from anymask.cli.image_arguments import ResultFolders, images_argument, open_input, overwrite_option, run_each
+from anymask.cli.image_arguments import (
+    ImageOpener,
+    ResultFolders,
+    image_options,
+    images_argument,
+    overwrite_option,
+    run_each,
+)
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.text_options import detection_options, phrases_of, text_options
 
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 @click.command()
 @images_argument
 @text_options
+@image_options
 @add_options(engine_option, precision_option, threads_option, device_option, allow_option)
 @overwrite_option
 @output_options
@@ -57,6 +65,7 @@ def command(
         raise PromptError("nothing to look for: give at least one --text TEXT")
     phrases = phrases_of((*parameters["text"], *words))
     search = detection_options(parameters)
+    open_input = ImageOpener(parameters, quiet)
     results = ResultFolders(images, out, as_json, overwrite)
     models = CommandModels(parameters, quiet)
 

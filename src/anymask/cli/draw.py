@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import debug_option, quiet_option, runtime_options
+from anymask.cli.image_arguments import image_options, print_notes
+from anymask.cli.option_fields import values_of
+from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -46,6 +49,7 @@ STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "can
 )
 @click.option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images at this long side.")
 @click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
+@image_options
 @runtime_options
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .jpg, .webp; clicks: .gif or .webp."
@@ -80,7 +84,8 @@ def command(
         protect_input(path.parent if path.name == "masks.json" else path)
     if out is not None:
         check_output(out)
-    results = [_read(path, photo) for path in masks]
+    opening = ImageOptions(**{each: options.pop(each) for each in values_of(ImageOptions, options)})
+    results = [_read(path, photo, opening, quiet) for path in masks]
     if out is not None:
         check_output(out)  # the images are known now
     if style == "clicks":
@@ -102,28 +107,30 @@ def _check_target(target: Path, style: str) -> None:
         raise InputError(f"{target.name}: --style clicks makes a .gif or .webp")
 
 
-def _read(path: Path, photo: Path | None) -> MaskSet:
-    """Masks with their image: ``photo``, or the one that the file states.
+def _read(path: Path, photo: Path | None, opening: ImageOptions, quiet: bool) -> MaskSet:
+    """Masks with their image: ``photo``, or the one that the file states, opened as it states and as ``opening`` says.
 
     Raises:
         InputError: no masks.json, no image, or an image that has changed.
     """
     from anymask.errors import InputError
     from anymask.formats.masks_json import read
-    from anymask.io.image import open_image
 
     file = path / "masks.json" if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"there is no {file}")
     record = read(file).record
     if photo is not None:
-        return _without_automatic_points(read(file, open_image(photo)))
+        image = opening.open(photo)
+        print_notes(photo, image.notes, quiet)
+        return _without_automatic_points(read(file, image))
     paths = [] if record.path is None else [Path(record.path), file.parent / record.path]
     found = next((path for path in paths if path.is_file()), None)
     if found is None:
         where = f"{record.path} is not there" if record.path else "it does not state its image"
         raise InputError(f"{file}: {where}; give the image with --photo")
-    image = open_image(found)
+    image = ImageOptions(**{**record.opened_with, **opening.changed}).open(found)
+    print_notes(found, image.notes, quiet)
     if record.sha256 is not None and record.sha256 not in (image.file_sha256, image.pixel_hash):
         raise InputError(f"{found} has changed since {file} was written; to draw on it anyway give it with --photo")
     return _without_automatic_points(read(file, image))

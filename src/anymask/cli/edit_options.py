@@ -28,10 +28,10 @@ def edit_json(image: Image, masks: MaskSet, record: Mapping[str, Any]) -> str:
     return json.dumps({**masks_json.to_dict(masks), **record}, ensure_ascii=False) + "\n"
 
 
-def print_edit(image: Image, masks: MaskSet, lines: Sequence[str], quiet: bool) -> None:
-    """Print lines about the objects, then the notes of the image, then those about the edit."""
+def print_edit(masks: MaskSet, lines: Sequence[str], quiet: bool) -> None:
+    """Print lines about the objects, then those about the edit."""
     if not quiet:
-        for line in (*report(masks), *(f"note: {note}" for note in image.notes), *lines):
+        for line in (*report(masks), *lines):
             click.echo(line)
 
 

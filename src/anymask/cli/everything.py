@@ -16,9 +16,10 @@ from anymask.automatic.options import GeneratorOptions
 from anymask.cli.common_options import common_options, settings_option
 from anymask.cli.image_arguments import (
     INTERRUPTED,
+    ImageOpener,
     ResultFolders,
+    image_options,
     images_argument,
-    open_input,
     overwrite_option,
     run_each,
 )
@@ -40,6 +41,7 @@ _ALSO = {"labels.png": "label-map", "sa1b.json": "sa1b"}
 @click.command()
 @images_argument
 @options_from(GeneratorOptions)
+@image_options
 @click.option("--roi", metavar="X0,Y0,X1,Y1", help="Only objects whose centre lies in this box.")
 @click.option("--partition", is_flag=True, help="Give every pixel exactly one id; labels.png then has no 0.")
 @settings_option
@@ -68,6 +70,7 @@ def command(
     phrases = phrases_of(parameters["text"]) if parameters["text"] else ()
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
+    open_input = ImageOpener(parameters, quiet)
     results = ResultFolders(images, out, as_json, overwrite)
     generate = _Generator(roi, phrases, quiet, parameters)
 

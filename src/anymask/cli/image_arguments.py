@@ -3,10 +3,12 @@
 ```python
 @click.command()
 @images_argument
+@image_options
 @overwrite_option
 @output_options
-def command(images, out, as_json, quiet, overwrite):
+def command(images, out, as_json, quiet, overwrite, **parameters):
     results = ResultFolders(images, out, as_json, overwrite)
+    open_input = ImageOpener(parameters, quiet)
 
     def run(path):
         image = open_input(path)
@@ -23,14 +25,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from anymask.cli.option_fields import options_from, values_of
 from anymask.io.file_names import shorten_name
+from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -48,15 +52,41 @@ overwrite_option = click.option(
 )
 
 
-def open_input(path: Path) -> Image:
-    """Open an image of the command line; `-` is standard input.
+image_options = options_from(ImageOptions)
+"""Adds --window, --bands, --page, --max-pixels and --background; `ImageOpener` takes them."""
+
+
+class ImageOpener:
+    """Opens images of the command line as the options of `image_options` say, and prints what was chosen.
+
+    Args:
+        parameters: of the command.
+        quiet: whether to print nothing.
+        only: names of the options that the command has; all if left out.
 
     Raises:
-        ImageError: it cannot be read.
+        InputError: a value that cannot be right.
     """
-    from anymask.io.image import open_image
 
-    return open_image(sys.stdin.buffer.read() if path == STANDARD_STREAM else path)
+    def __init__(self, parameters: Mapping[str, Any], quiet: bool, only: Sequence[str] = ()) -> None:
+        self.options = ImageOptions(**values_of(ImageOptions, parameters, only))
+        self._quiet = quiet
+
+    def __call__(self, path: Path) -> Image:
+        """Open an image; `-` is standard input.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        image = self.options.open(sys.stdin.buffer.read() if path == STANDARD_STREAM else path)
+        print_notes(path, image.notes, self._quiet)
+        return image
+
+
+def print_notes(path: Path | str, notes: Sequence[str], quiet: bool) -> None:
+    """Print what was chosen when an image was opened, on standard error."""
+    for note in () if quiet else notes:
+        click.echo(f"anymask: {path}: {note}", err=True)
 
 
 def name_of(path: Path) -> str:

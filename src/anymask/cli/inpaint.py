@@ -20,7 +20,7 @@ from anymask.cli.common_options import (
     threads_option,
 )
 from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
-from anymask.cli.image_arguments import ImageFiles, open_input
+from anymask.cli.image_arguments import ImageFiles, ImageOpener, image_options
 from anymask.cli.object_options import ObjectFinder, length, object_options
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ _INPAINTER = (
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @object_options
+@image_options
 @add_options(*_HOLE)
 @add_options(*_INPAINTER)
 @add_options(engine_option, precision_option, threads_option, device_option, allow_option)
@@ -127,7 +128,7 @@ def command(
     if image is None:
         raise click.UsageError("Missing argument 'IMAGE'.", ctx)
     files = ImageFiles([image], out, "-inpainted", as_json, overwrite=False)
-    source = open_input(image)
+    source = ImageOpener(options, quiet)(image)
     if pair is not None and out is not None:
         raise InputError("--pair paints nothing and needs no --out; paste the painted image with --paste-back")
     prompts, edit = _split_options(options, painting=pair is None)
@@ -150,7 +151,7 @@ def command(
         record, lines = _report(result, file, quality)
     with files.json_at_the_end():
         files.add_json(edit_json(source, masks, record))
-    print_edit(source, masks, lines, as_json or quiet)
+    print_edit(masks, lines, as_json or quiet)
 
 
 _EDIT_OPTIONS = (

@@ -37,13 +37,15 @@ def _click_option(each: Option) -> Callable[[Command], Command]:
         each.flag,
         type=_click_type(each),
         default=each.default,
-        show_default=each.default is not None,
-        metavar=None if each.choices else _METAVARS.get(each.unit, "N" if each.kind is int else "F"),
+        show_default=_written(each.default) if each.lengths and each.default else each.default is not None,
+        metavar=None if each.choices else each.form or _METAVARS.get(each.unit, "N" if each.kind is int else "F"),
         help=each.description,
     )
 
 
 def _click_type(each: Option) -> click.ParamType[Any]:
+    if each.lengths:
+        return _Tuple(each)
     if each.choices:
         return click.Choice(each.choices)
     bounds: dict[str, Any] = {
@@ -58,3 +60,36 @@ def _click_type(each: Option) -> click.ParamType[Any]:
     if each.kind is float:
         return click.FloatRange(**bounds) if is_bounded else click.FLOAT
     return click.STRING
+
+
+def _written(value: Sequence[float]) -> str:
+    """A tuple as it is written on the command line."""
+    return ",".join(f"{each:g}" for each in value)
+
+
+class _Tuple(click.ParamType[Any]):
+    """Numbers with commas between; a colour may be a name, too."""
+
+    name = "numbers"
+
+    def __init__(self, option: Option) -> None:
+        self._option = option
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The tuple of an option's text."""
+        from anymask.editing.backgrounds import parse_color
+        from anymask.errors import InputError
+
+        if not isinstance(value, str):
+            return value
+        kind: Any = self._option.kind
+        try:
+            if self._option.form == "COLOUR" and "," not in value:
+                return parse_color(value)
+            numbers = tuple(kind(part) for part in value.split(","))
+            self._option.check(numbers)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        except ValueError:
+            self.fail(f"{value!r}: it takes {self._option.form}, numbers with commas between", param, ctx)
+        return numbers

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import common_options
-from anymask.cli.image_arguments import ResultFolders, images_argument, open_input, overwrite_option, run_each
+from anymask.cli.image_arguments import (
+    ImageOpener,
+    ResultFolders,
+    image_options,
+    images_argument,
+    overwrite_option,
+    run_each,
+)
 from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
 
 if TYPE_CHECKING:
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @images_argument
 @prompt_options
+@image_options
 @click.option("--soft", is_flag=True, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255.")
 @overwrite_option
 @common_options
@@ -37,6 +45,7 @@ def command(
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
+    open_input = ImageOpener(parameters, quiet)
     results = ResultFolders(images, out, as_json, overwrite)
     segment = PromptedSegmenter(quiet=quiet, **parameters)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from anymask.editing.saving import encode_image
 from anymask.errors import InputError
 from anymask.io.atomic import publish, staged_folder
 from anymask.io.image import Image, open_image
+from anymask.structures.image_options import ImageOptions
 
 IMAGE, MASK, BLEND, NOTE = "image.png", "mask.png", "blend.png", "pair.json"
 SIZES = Sizes(grid=64, min_side=512)
@@ -34,6 +35,7 @@ class Pair:
         pixel_hash: of its pixels, see `anymask.Image.pixel_hash`.
         crop: the part that was handed off.
         hole: what may change.
+        opening: how the image was opened.
     """
 
     path: str | None
@@ -42,6 +44,7 @@ class Pair:
     pixel_hash: str
     crop: Crop
     hole: InpaintMask
+    opening: ImageOptions = field(default_factory=ImageOptions)
 
 
 def write_pair(
@@ -78,6 +81,7 @@ def write_pair(
             "height": image.size[1],
             "sha256": image.file_sha256,
             "pixels": image.pixel_hash,
+            "opened_with": dict(image.opened_with),
         },
         "crop": list(crop.box),
         "size": list(crop.size),
@@ -121,6 +125,7 @@ def read_pair(folder: str | Path) -> Pair:
         blend = open_image(note.parent / about["blend"]).pixels[..., 0]
         whole = int(source["width"]), int(source["height"])
         hashes = source.get("sha256"), str(source["pixels"])
+        opening = ImageOptions(**source.get("opened_with", {}))
         crop = Crop(box, (int(size[0]), int(size[1])))
     except InputError:
         raise
@@ -129,7 +134,7 @@ def read_pair(folder: str | Path) -> Pair:
         raise InputError(f"cannot read {note} as the note of a pair: {reason}") from None
     if blend.shape != (box[3] - box[1], box[2] - box[0]):
         raise InputError(f"{about['blend']} is {blend.shape[1]}x{blend.shape[0]} and does not fit the crop {list(box)}")
-    return Pair(source.get("path"), whole, *hashes, crop, _hole(blend, box, whole))
+    return Pair(source.get("path"), whole, *hashes, crop, _hole(blend, box, whole), opening)
 
 
 def _box_of(numbers: Any) -> tuple[int, int, int, int]:
@@ -163,7 +168,7 @@ def paste_back(pair: Pair, source: Any, painted: Any) -> InpaintResult:
     Raises:
         InputError: another image, or a painted one of other proportions.
     """
-    image, output = open_image(source), open_image(painted)
+    image, output = pair.opening.open(source), open_image(painted)
     _check_image(pair, image)
     wide, high = pair.crop.size
     output_wide, output_high = output.size

@@ -24,11 +24,12 @@ from anymask.formats.helpers.validation import (
     with_image,
 )
 from anymask.io.atomic import write_file
+from anymask.structures.image_options import ImageOptions
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 from anymask.structures.prompt_check import PromptCheck
-from anymask.structures.provenance import Call, ImageRecord, Provenance
+from anymask.structures.provenance import Call, ImageRecord, Provenance, plain
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -60,6 +61,8 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
     about["sha256"] = record.sha256
     if record.notes:
         about["notes"] = list(record.notes)
+    if record.opened_with:
+        about["opened_with"] = plain(record.opened_with)
     return {
         "image": about,
         **{name: getattr(run, name) or None for name in ("model", "engine", "precision", "device", "threads")},
@@ -140,6 +143,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             optional_text(about.get("path")),
             optional_text(about.get("sha256")),
             tuple(map(str, as_list(about.get("notes", []), "notes"))),
+            ImageOptions(**as_object(about.get("opened_with", {}), "opened_with")).changed,
         )
         masks = MaskSet(
             [_read_mask(as_object(entry, "masks")) for entry in as_list(content["masks"], "masks")],

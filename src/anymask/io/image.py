@@ -11,9 +11,9 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -26,10 +26,8 @@ from anymask.errors import ImageError
 from anymask.io.atomic import protect_input
 from anymask.io.decoding import Decoded, count_pages, decode_file, decode_image
 from anymask.io.intensity import IntensityWindow
-from anymask.io.limits import check_pixel_count
+from anymask.io.limits import MAX_PIXELS, check_pixel_count
 from anymask.io.samples import RGB, Display, Samples, samples_of_channels
-
-MAX_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +43,7 @@ class Image:
         file_sha256: hex digest of the encoded file, or None for arrays and Pillow images.
         icc_profile: the file's colour profile where it describes RGB, or None.
         notes: one line for each choice made, such as "first of 12 pages".
+        opened_with: arguments of `open_image` that were not left at their defaults; with them it opens the same pixels.
     """
 
     pixels: RGB = field(repr=False)
@@ -54,6 +53,7 @@ class Image:
     file_sha256: str | None = None
     icc_profile: bytes | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    opened_with: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -133,10 +133,12 @@ def open_image(
             raise ImageError("channels='bgr' is for arrays: files and Pillow images state their own order")
         if isinstance(source, PIL.Image.Image):
             check_pixel_count(source.size, max_pixels)
-            return _image(decode_image(source, display, page))
+            image = _image(decode_image(source, display, page))
+            return replace(image, opened_with=_changed(display, page, max_pixels))
         with _opened(source, max_pixels) as file:
             path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-            return _image(decode_file(file, max_pixels, display, page), path, _sha256(file))
+            image = _image(decode_file(file, max_pixels, display, page), path, _sha256(file))
+            return replace(image, opened_with=_changed(display, page, max_pixels))
     except ImageError as problem:
         raise type(problem)(f"{subject}: {problem}") from problem.__cause__
 
@@ -153,6 +155,13 @@ def page_count(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels:
             return count_pages(file, max_pixels)
     except ImageError as problem:
         raise type(problem)(f"{_subject(source)}: {problem}") from problem.__cause__
+
+
+def _changed(display: Display, page: int | None, max_pixels: int) -> dict[str, Any]:
+    """The arguments of `open_image` that are not at their defaults."""
+    now = {**asdict(display), "page": page, "max_pixels": max_pixels}
+    before = {**asdict(Display()), "page": None, "max_pixels": MAX_PIXELS}
+    return {name: value for name, value in now.items() if value != before[name]}
 
 
 def _check_limit(max_pixels: Any) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from anymask.errors import ImageError, ImageTooLargeError
 
+MAX_PIXELS = 200_000_000
+"""Largest images that are opened, unless another limit is stated."""
+
 _BYTES_PER_PIXEL = 16
 """Of an allowed pixel: four floats. Images of more bands may have so many fewer pixels."""
 

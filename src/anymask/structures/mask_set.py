@@ -111,7 +111,8 @@ class MaskSet(Sequence[Mask]):
         """Which image the masks belong to; hashes the pixels of an image that did not come from a file."""
         if self._record is None:
             image = self.image
-            self._record = ImageRecord(*image.size, image.path, image.sha256, tuple(image.notes))
+            notes, opened_with = tuple(image.notes), dict(image.opened_with)
+            self._record = ImageRecord(*image.size, image.path, image.sha256, notes, opened_with)
         return self._record
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ class BlurOptions(Options):
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -35,16 +35,19 @@ class Option:
         default: its value where nothing is set.
         description: one sentence.
         kind: str, int, float or bool; None for a value that has no text form, such as an array.
+        lengths: of a tuple of values of the kind, such as (1, 3) for one or three; empty for a single value.
         optional: whether None is allowed.
         choices: the values of a str; empty if there is no list.
         at_least, above, at_most, below: bounds of a number; None sets no bound.
         unit: of a number, such as "px" or "s".
+        form: how a tuple is written, such as "LOW,HIGH"; "COLOUR" for a colour.
     """
 
     name: str
     default: Any
     description: str
     kind: type | None = None
+    lengths: tuple[int, ...] = ()
     optional: bool = False
     choices: tuple[str, ...] = ()
     at_least: float | None = None
@@ -52,6 +55,7 @@ class Option:
     at_most: float | None = None
     below: float | None = None
     unit: str = ""
+    form: str = ""
 
     @property
     def flag(self) -> str:
@@ -80,7 +84,9 @@ class Option:
         """
         if self.kind is None or (value is None and self.optional):
             return
-        if self.choices:
+        if self.lengths:
+            self._check_tuple(value)
+        elif self.choices:
             if value not in self.choices:
                 raise PromptError(f"{self.name} must {self.requirement}, not {value!r}")
         elif self.kind in _NUMBERS:
@@ -91,6 +97,13 @@ class Option:
                 raise PromptError(f"{self.name} must {self.requirement or 'be ' + noun}, not {value}")
         elif not isinstance(value, self.kind):
             raise PromptError(f"{self.name} must be a {self.kind.__name__}, not {value!r}")
+
+    def _check_tuple(self, value: Any) -> None:
+        if not isinstance(value, (tuple, list)) or len(value) not in self.lengths:
+            counts = " or ".join(map(str, self.lengths))
+            raise PromptError(f"{self.name} must be {counts} numbers, {self.form}, not {value!r}")
+        for each in value:
+            replace(self, lengths=(), optional=False).check(each)
 
     def _allows(self, value: float) -> bool:
         return (
@@ -127,6 +140,7 @@ def option(
     at_most: float | None = None,
     below: float | None = None,
     unit: str = "",
+    form: str = "",
     compare: bool = True,
 ) -> Any:
     """A dataclass field that is an option; its kind and its choices are those of the annotation.
@@ -139,11 +153,14 @@ def option(
         at_most: highest number allowed.
         below: number above all that are allowed.
         unit: of a number, such as "px".
+        form: how a tuple is written on the command line, such as "LOW,HIGH".
         compare: whether two values of the dataclass are unequal where this field differs.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     return field(
-        default=default, metadata={_KEY: {"description": description, "unit": unit, **bounds}}, compare=compare
+        default=default,
+        metadata={_KEY: {"description": description, "unit": unit, "form": form, **bounds}},
+        compare=compare,
     )
 
 
@@ -169,17 +186,22 @@ def _option_fields(key: tuple[type]) -> tuple[Option, ...]:
     options: Any = key[0]
     hints = get_type_hints(options)
     return tuple(
-        Option(each.name, each.default, **each.metadata[_KEY], **_kind_of(hints[each.name]))
+        Option(
+            each.name, each.default, **each.metadata[_KEY], **_kind_of(hints[each.name], each.metadata[_KEY]["form"])
+        )
         for each in fields(options)
         if _KEY in each.metadata
     )
 
 
-def _kind_of(hint: Any) -> dict[str, Any]:
-    """Kind, choices and optionality of an annotation."""
+def _kind_of(hint: Any, form: str) -> dict[str, Any]:
+    """Kind, choices and optionality of an annotation; a tuple has a kind if it has a written form."""
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     optional = NoneType in parts
     (plain, *others) = [part for part in parts if part is not NoneType]
+    if get_origin(plain) is tuple and form:
+        lengths = tuple(len(get_args(each)) for each in (plain, *others))
+        return {"kind": get_args(plain)[0], "lengths": lengths, "optional": optional}
     if not others and get_origin(plain) is Literal:
         return {"kind": str, "choices": get_args(plain), "optional": optional}
     known = not others and plain in (str, int, float, bool)

@@ -98,7 +98,8 @@ class ImageRecord:
         width, height: in pixels, as displayed.
         path: of the file; None for an array.
         sha256: of the file, or of shape and pixels if it did not come from a file; None if unknown.
-        notes: of the reader, such as "first of 12 frames".
+        notes: of the reader, such as "first of 12 pages".
+        opened_with: arguments of `anymask.open_image` that open the same pixels of the file again.
     """
 
     width: int
@@ -106,3 +107,4 @@ class ImageRecord:
     path: str | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = ()
+    opened_with: Mapping[str, Any] = field(default_factory=dict)
