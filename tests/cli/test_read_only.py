@@ -110,6 +110,15 @@ def test_cutout_compiles_its_code_anew_and_says_so(machine: Path) -> None:
     assert list((machine / "tmp").iterdir()) == []
 
 
+def test_batch_to_an_address_continues_from_the_manifest_beside_its_results(machine: Path) -> None:
+    arguments = ("batch", "images", "--text", "cup", "--out", f"file://{machine}/address", "--json")
+    _, errors = run(machine, *arguments)
+    assert len([line for line in errors if "manifest" in line]) == 1
+    output, _ = run(machine, *arguments)
+    assert json.loads(output)["now"] == 0
+    assert list((machine / "tmp").iterdir()) == []
+
+
 def test_doctor_finds_nothing_wrong(machine: Path) -> None:
     output, _ = run(machine, "doctor", "--json")
     report = json.loads(output)
@@ -119,6 +128,7 @@ def test_doctor_finds_nothing_wrong(machine: Path) -> None:
 
 def test_what_only_fills_the_cache_is_refused_in_one_line(machine: Path) -> None:
     for arguments, code in (
+        (("batch", "images", "--embed-only", "--out", "embeddings"), 2),
         (("models", "remove", "coco-ssd"), 1),
         (("cache", "clear", "weights", "--yes"), 1),
         (("serve", "--data", "/nowhere"), 2),

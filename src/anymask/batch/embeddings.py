@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from anymask.errors import InputError
+from anymask.io.cache_folder import may_write
 
 if TYPE_CHECKING:
     from anymask.prediction.embedding_cache import EmbeddingStore
@@ -34,7 +35,16 @@ def size_in(store: EmbeddingStore) -> Callable[[str], int | None]:
 
 
 def check_capacity(store: EmbeddingStore, images: int, store_bytes: int | None) -> None:
-    """Refuse to write more embeddings than the store keeps: it would delete the first ones before the job ends."""
+    """Refuse to write more embeddings than the store keeps: it would delete the first ones before the job ends.
+
+    Raises:
+        InputError: they do not fit, or the store cannot be written at all.
+    """
+    if not may_write(store.folder):
+        raise InputError(
+            f"{store.folder} cannot be written, and embeddings are all that this job makes: name another folder with "
+            "ANYMASK_CACHE"
+        )
     if store_bytes is not None:
         store.store_cap(store_bytes)
     needed = images * EMBEDDING_BYTES

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from anymask.batch.sources import filesystem, is_address
 from anymask.errors import AnymaskError, InputError
+from anymask.io.cache_folder import folder_or_temporary
 from anymask.io.file_names import numbered
 
 RESULTS = "results"
@@ -26,6 +28,8 @@ EDITED = "edited"
 MANIFEST = "manifest.sqlite"
 LOCK = ".lock"
 _STAGE = ".stage"
+_OLD_SECONDS = 90 * 24 * 3600
+"""Age of a local manifest, if its copy lies beside the results, that no run is likely to continue."""
 
 
 _ABOUT_ONE_FILE = frozenset({
@@ -201,7 +205,8 @@ class Results:
 class RemoteResults(Results):
     """Results at an address of fsspec. An object there appears whole once it is uploaded, as object stores promise.
 
-    The manifest lies on this machine, below the cache, and copies of it beside the results.
+    The manifest lies on this machine, below the cache, and copies of it beside the results: after months without a run
+    only those stay.
     """
 
     def __init__(self, out: str, cache: Path) -> None:
@@ -209,6 +214,13 @@ class RemoteResults(Results):
         self.home = cache / "jobs" / hashlib.sha256(out.rstrip("/").encode()).hexdigest()[:24]
         self._files, self._root = filesystem(out)
         self._sizes: dict[str, int] | None = None
+
+    def make_home(self) -> None:
+        """Make the local folder, a temporary one if the cache cannot be written, and remove those of old jobs."""
+        _remove_old_homes(self.home.parent)
+        self.home = folder_or_temporary(
+            self.home, "the job's manifest is copied beside the results every minute, and is not stored here"
+        )
 
     def open(self) -> None:
         """Take the copy of the manifest from beside the results if this machine has none."""
@@ -268,6 +280,17 @@ class RemoteResults(Results):
         """See `Results.copy_manifest`."""
         with self._convert_errors(manifest.name):
             self._place(manifest, manifest.name)
+
+
+def _remove_old_homes(jobs: Path) -> None:
+    """Remove local manifests that no run has changed for months; their copies beside the results stay."""
+    from filelock import FileLock, Timeout
+
+    for manifest in jobs.glob(f"*/{MANIFEST}"):
+        with contextlib.suppress(OSError, Timeout):  # the cache is read-only, or a process works with it
+            if time.time() - manifest.stat().st_mtime > _OLD_SECONDS:
+                with FileLock(manifest.parent / LOCK, timeout=0):
+                    shutil.rmtree(manifest.parent)
 
 
 def files_below(folder: Path) -> list[str]:
