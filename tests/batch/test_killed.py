@@ -19,6 +19,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from anymask.batch.results_folder import files_below
 from anymask.cli import main
 from tests.support.tiny_images import make_images, results_of
 
@@ -181,11 +182,11 @@ def test_a_lost_manifest_costs_no_result(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Any:
-    """A file system of its own with 300 kB."""
+    """A file system of its own with 400 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    options = ["-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
     if mount is None or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small disk; the limit on file sizes is tested everywhere")
     yield folder
@@ -197,7 +198,7 @@ def test_a_full_disk_is_a_clear_stop_and_can_be_resumed(
 ) -> None:
     folder, out = image_folder(6), small_disk / "out"
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(248 * 1024))
+    ballast.write_bytes(bytes(332 * 1024))
     assert run(folder, out) == 1
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1, errors
@@ -212,7 +213,7 @@ def test_a_full_disk_is_a_clear_stop_and_can_be_resumed(
     assert {name: after[name] for name in seen} == seen
 
 
-def test_a_result_larger_than_files_may_be_is_a_clear_stop(
+def test_a_result_larger_than_files_may_be_is_one_failed_image(
     image_folder: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import resource
@@ -231,8 +232,42 @@ def test_a_result_larger_than_files_may_be_is_a_clear_stop(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, resource.RLIM_INFINITY)),
     )
     assert limited.returncode == 1, limited.stderr
-    assert "cannot write results/photo_2.png.json: file too large" in limited.stderr
-    assert "the same command continues" in limited.stderr
+    assert limited.stderr == "failed: cannot write folder/photo_2.png: file too large\n"
+    assert "4 images: 3 done, 1 failed" in limited.stdout
     assert not (out / "results" / "photo_2.png.json").exists()
-    assert run(folder, out, "--format", "folder") == 0
+    assert not (out / "folder" / "photo_2.png").exists()
+    assert run(folder, out, "--retry-failed") == 0
     assert "4 images: 4 done, 0 failed; 4 masks" in capsys.readouterr().out
+
+
+def test_a_disk_too_small_for_the_job_is_refused_at_the_start(
+    image_folder: Callable[[int], Path], small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = image_folder(50)
+    assert main(["batch", str(folder), "--everything", "--out", str(small_disk / "out")]) == 2
+    assert "the results of 50 images take about 0.0005 GB" in capsys.readouterr().err
+    assert not (small_disk / "out" / "results").exists()
+
+
+def test_a_killed_job_leaves_no_file_that_a_later_run_does_not_know(
+    image_folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    folder, out = image_folder(6), tmp_path / "out"
+    formats = ["--format", "png", "--format", "yolo"]
+    chance = random.Random(0)
+    for kill in range(3):
+        process = start(folder, out, *formats, "--threads", "1")
+        wait_for(out, kill + 1)
+        time.sleep(chance.uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+    for number in (1, 2, 4):  # done or in the middle of it when the process died
+        (folder / f"photo_{number}.png").unlink()
+    table = folder.parent / "prompts.csv"
+    lines = [line for line in table.read_text().splitlines() if not line.startswith(("photo_1", "photo_2", "photo_4"))]
+    table.write_text("\n".join(lines) + "\n")
+    once = tmp_path / "once"
+    assert run(folder, out, *formats) == 0
+    assert run(folder, once, *formats) == 0
+    assert files_below(out) == files_below(once)
+    assert results_of(out) == results_of(once)

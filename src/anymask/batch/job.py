@@ -105,7 +105,7 @@ def run_batch(
     """
     results = results_at(job.out)
     with _lock_folder(results), contextlib.closing(Manifest(results.home / MANIFEST)) as manifest:
-        plan = plan_job(job, results, manifest)
+        plan = _plan(job, results, manifest)
         tally = _Tally(manifest.counts())
         started = time.monotonic()
         try:
@@ -129,6 +129,15 @@ def run_batch(
         tally.counts, tally.now, tally.found_ready, seconds, failures, notes, tuple(report.datasets),
         tuple(report.problems),
     )  # fmt: skip
+
+
+def _plan(job: BatchJob, results: Results, manifest: Manifest) -> Plan:
+    try:
+        return plan_job(job, results, manifest)
+    except InputError:
+        raise
+    except AnymaskError as error:
+        raise JobStopped(f"{error}; no image was begun, and the same command continues from there") from None
 
 
 @contextlib.contextmanager
