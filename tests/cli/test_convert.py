@@ -86,3 +86,46 @@ def test_sources_that_hold_no_masks_are_one_line(name: str, tmp_path: Path, caps
     assert error.count("\n") == 1
     assert name in error
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """A file of LabelMe with an area and two points."""
+    square = {"label": "cup", "shape_type": "polygon", "points": [[1, 1], [9, 1], [9, 9], [1, 9]]}
+    point = {"label": "eye", "shape_type": "point", "points": [[1, 1]]}
+    content = {"imagePath": "a.jpg", "imageWidth": 40, "imageHeight": 30, "shapes": [square, point, point]}
+    path = tmp_path / "drawn.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_what_is_left_out_is_counted_listed_and_reported(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["convert", str(drawn), "--to", "coco", "--out", str(tmp_path / "coco.json")]
+    assert main(call) == 0
+    said = capsys.readouterr()
+    assert "left out: 2 × point (--report FILE lists all)" in said.out
+    assert f"  {drawn}, shape 1: point: 'eye' has no area" in said.out
+    assert said.err == ""
+    report = tmp_path / "new" / "report.json"
+    assert main([*call, "--report", str(report), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] == {"point": 2}
+    written = json.loads(report.read_text())
+    assert written["skipped"]["counts"] == {"point": 2}
+    assert [each["where"] for each in written["skipped"]["entries"]] == [f"{drawn}, shape {place}" for place in (1, 2)]
+    assert written["masks"] == 1
+
+
+def test_strict_refuses_what_would_be_left_out(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "coco.json"
+    assert main(["convert", str(drawn), "--to", "coco", "--out", str(out), "--strict"]) == 2
+    assert capsys.readouterr().err == f"anymask: {drawn}, shape 1: point: 'eye' has no area\n"
+    assert not out.exists()
+
+
+def test_a_report_never_replaces_the_input(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = drawn.read_bytes()
+    call = ["convert", str(drawn), "--to", "coco", "--out", str(tmp_path / "coco.json"), "--report", str(drawn)]
+    assert main(call) == 2
+    assert drawn.read_bytes() == before

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from anymask.errors import InputError
 from anymask.formats.datasets import read_dataset
 from anymask.formats.registry import find_format
+from anymask.formats.skipped import collect_skipped
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -70,10 +71,16 @@ def test_saved_by_a_spreadsheet(encoding: str, delimiter: str, rows: list[list[s
     assert_back(path)
 
 
-def test_a_damaged_line_is_named(rows: list[list[str]], tmp_path: Path) -> None:
+def test_a_damaged_line_costs_its_mask_and_no_other(rows: list[list[str]], tmp_path: Path) -> None:
+    """Excel cuts cells after 32,767 characters."""
     path = tmp_path / "masks.csv"
-    damaged = [*rows[:2], [*rows[2][:-1], rows[2][-1][:4]]]
+    cut, short, torn = [*rows[2][:-1], rows[2][-1][:4]], rows[3][:5], ["x.jpg", "no", "60", *rows[4][3:]]
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(damaged)
-    with pytest.raises(InputError, match=r"masks\.csv as CSV of masks: line 3: "):
+        csv.writer(file).writerows([*rows[:2], cut, short, torn, *rows[5:]])
+    with collect_skipped() as skipped:
+        back = list(read_dataset(path))
+    assert [len(each) for each in back] == [9, 0, 2]
+    assert skipped.counts == {"broken line": 3}
+    assert sorted(each.where for each in skipped.entries) == [f"{path}, line {line}" for line in (3, 4, 5)]
+    with pytest.raises(InputError, match="line 4: broken line: it has 5 columns"), collect_skipped(strict=True):
         list(read_dataset(path))

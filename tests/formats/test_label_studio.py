@@ -17,6 +17,7 @@ from anymask.errors import InputError
 from anymask.formats import label_studio
 from anymask.formats.datasets import read_dataset
 from anymask.formats.helpers.brush_rle import decode_brush, encode_brush, fill_runs
+from anymask.formats.skipped import collect_skipped
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -257,5 +258,33 @@ def test_a_dataset_comes_back_as_it_went(options: dict[str, Any], tmp_path: Path
     ],
 )
 def test_what_is_damaged_is_refused_in_one_line(content: Any, words: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words), collect_skipped(strict=True):
         list(read_dataset(saved(tmp_path, content)))
+
+
+def test_what_is_no_area_or_broken_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+    polygon = {"points": SQUARE, "polygonlabels": ["cup"]}
+    tasks = [
+        task(
+            region("keypointlabels", {"x": 3, "y": 4, "width": 1, "keypointlabels": ["eye"]}),
+            region("polygonlabels", polygon),
+            {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"},
+            {"type": "choices", "from_name": "good", "value": {"choices": ["yes"]}},
+            region("brushlabels", {"format": "rle", "rle": [0, 1, 2], "brushlabels": ["cup"]}),
+            region("polygonlabels", {"points": [[1, 1], [2, 2]]}),
+            region("rectanglelabels", {"x": 1, "y": 1, "width": 0, "height": 9}),
+            region("polygonlabels", polygon, original_width=81),
+            region("polygonlabels", polygon) | {"image_rotation": 90},
+        ),
+        {"data": {"image": "b.jpg"}, "annotations": [{"was_cancelled": True, "result": []}]},
+        {"data": 3},
+        task(region("polygonlabels", polygon), image="c.jpg", predictions=[{"result": []}]),
+    ]
+    with collect_skipped() as skipped:
+        sets = list(read_dataset(saved(tmp_path, tasks)))
+    assert [(each.record.path, len(each)) for each in sets] == [("1f2e3d4c-a.jpg", 1), ("c.jpg", 1)]
+    assert skipped.counts == {
+        "broken polygonlabels": 3, "keypointlabels": 1, "relation": 1, "choices": 1, "broken brushlabels": 1,
+        "broken rectanglelabels": 1, "cancelled annotation": 1, "image without size": 1, "broken task": 1,
+        "prediction": 1,
+    }  # fmt: skip

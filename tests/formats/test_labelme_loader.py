@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from anymask.errors import InputError
 from anymask.formats.datasets import read_dataset, write_dataset
 from anymask.formats.registry import find_format
+from anymask.formats.skipped import collect_skipped
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -185,3 +186,43 @@ def test_the_image_counts_from_the_folder_of_its_file(image_path: str, name: str
     (tmp_path / "json").mkdir()
     read_shapes(tmp_path / "json", [], imagePath=image_path)
     assert [masks.record.path for masks in read_dataset(tmp_path)] == [name]
+
+
+def test_points_and_lines_are_counted_and_the_areas_are_read(tmp_path: Path) -> None:
+    square = [[1, 1], [9, 1], [9, 9], [1, 9]]
+    shapes: list[Any] = [
+        {"label": "p", "shape_type": "point", "points": [[1, 1]]},
+        {"label": "q", "shape_type": "point", "points": [[2, 1]]},
+        {"label": "l", "shape_type": "linestrip", "points": square},
+        {"label": "cup", "shape_type": "polygon", "points": square, "score": "high"},
+        {"label": "away", "shape_type": "polygon", "points": [[x + 900, y] for x, y in square]},
+        {"label": "flat", "shape_type": "circle", "points": square},
+        {"label": "m", "shape_type": "mask", "points": [[1, 1], [2, 2]], "mask": "no image"},
+        {"label": None, "points": square},
+        "nothing",
+    ]
+    with collect_skipped() as skipped:
+        found = read_shapes(tmp_path, shapes)
+    assert [(mask.label, mask.area, mask.score) for mask in found] == [("cup", 81, None), (None, 81, None)]
+    assert skipped.counts == {"broken shape": 4, "point": 2, "linestrip": 1}
+    assert skipped.entries[0].where.endswith("drawn.json, shape 0")
+    with pytest.raises(InputError, match="shape 0: point: 'p' has no area"), collect_skipped(strict=True):
+        read_shapes(tmp_path, shapes)
+    with pytest.warns(UserWarning, match="left out: .*linestrip"):
+        read_shapes(tmp_path, shapes)
+
+
+def test_one_bad_file_costs_no_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        MaskSet([Mask.from_array(disc(30, 40, 5))], image=ImageRecord(40, 30, f"{name}.jpg")).save(
+            tmp_path / f"{name}.json", "labelme"
+        )
+    (tmp_path / "c.json").write_text("{")
+    (tmp_path / "package.json").write_text('{"name": "website"}')
+    with collect_skipped() as skipped:
+        assert [masks.record.path for masks in read_dataset(tmp_path)] == ["a.jpg", "b.jpg"]
+    assert skipped.counts == {"unreadable file": 2}
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").unlink()
+    with pytest.raises(InputError, match=r"c\.json"), collect_skipped():
+        list(read_dataset(tmp_path))

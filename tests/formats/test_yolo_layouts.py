@@ -15,6 +15,7 @@ import yaml
 from anymask.errors import InputError
 from anymask.formats.datasets import read_dataset
 from anymask.formats.registry import find_format
+from anymask.formats.skipped import collect_skipped
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -198,7 +199,6 @@ def test_supervision_reads_the_dataset_from_another_working_directory(
         ("data.yaml", "names: [[a], b]", "class 0 has a list for a name"),
         ("data.yaml", "names: 3", "'names' has to be an object"),
         ("data.yaml", b"\xff\xfe\x00", "no text in UTF-8"),
-        ("labels/a.txt", b"\x80\x81", "no text in UTF-8"),
         ("data.yaml", "{", "while parsing"),
     ],
 )
@@ -207,3 +207,26 @@ def test_what_is_damaged_is_refused_in_one_line(name: str, content: str | bytes,
     folder = lay_out(tmp_path / "set", {**files, name: content})
     with pytest.raises(InputError, match=words):
         list(read_dataset(folder))
+
+
+def test_what_is_broken_costs_its_line_its_file_or_its_image_and_nothing_else(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "set", {
+        "data.yaml": "names: [cup, plate]",
+        "images/a.jpg": "image",
+        "labels/a.txt": f"0 {POLYGON}\n0 0.1 0.2 0.3\nx {POLYGON}\n7 {POLYGON}\n0.5 {POLYGON}\n0 0.5 0.5 0 0.1\n"
+        f"1 {POLYGON}",
+        "images/b.jpg": "image", "labels/b.txt": b"\x80\x81",
+        "images/c.jpg": b"no image", "labels/c.txt": f"0 {POLYGON}",
+        "labels/d.txt": f"0 {POLYGON}",
+    })  # fmt: skip
+    with collect_skipped() as skipped:
+        assert found_in(folder) == {"a.jpg": [("cup", 1200), ("plate", 1200)], "b.jpg": []}
+    assert skipped.counts == {
+        "broken line": 5, "unreadable labels": 1, "unreadable image": 1, "labels without image": 1
+    }  # fmt: skip
+    reasons = [each.reason for each in skipped.entries[:5]]
+    assert "3 numbers after the class" in reasons[0]
+    assert "class 7 is not among the 2 names" in reasons[2]
+    assert "has no area" in reasons[4]
+    with pytest.raises(InputError, match=r"a\.txt, line 2: broken line"), collect_skipped(strict=True):
+        found_in(folder)

@@ -14,15 +14,19 @@ from anymask.cli.common_options import Command, debug_option, json_option, quiet
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption
 from anymask.formats.datasets import read_dataset, write_checked, write_dataset
+from anymask.formats.helpers.annotations import encode_json
 from anymask.formats.helpers.round_trip import round_trip_ious
 from anymask.formats.registry import all_formats, find_format, format_names
-from anymask.io.atomic import check_output, protect_input
+from anymask.formats.skipped import SkippedEntries, collect_skipped
+from anymask.io.atomic import check_output, protect_input, write_file
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 _MOST_LOSSES = 20
 """Masks that are listed with what they lost."""
+_MOST_SKIPPED = 10
+"""Entries of the input that are listed with why they were left out; a report has all."""
 
 
 def _format_options(command: Command) -> Command:
@@ -49,6 +53,10 @@ def _format_options(command: Command) -> Command:
 @click.option(
     "--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail (exit 2), and write nothing, below this IoU."
 )
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE", help="JSON with all that was left out of IN, and why."
+)
+@click.option("--strict", is_flag=True, help="Fail (exit 2), and write nothing, if anything has to be left out of IN.")
 @_format_options
 @json_option
 @quiet_option
@@ -59,6 +67,8 @@ def command(
     out: Path,
     origin: str | None,
     min_iou: float | None,
+    report: Path | None,
+    strict: bool,
     as_json: bool,
     quiet: bool,
     **flags: Any,
@@ -66,7 +76,7 @@ def command(
     """Convert masks of one image, or of a whole dataset or folder.
 
     Every mask is read again from what was written and compared: those that lost some of their shape are listed with
-    their IoU.
+    their IoU. What cannot be a mask, such as a line or a broken entry, is left out, counted and listed.
 
     \b
     anymask convert anymask-out/dogs --to coco --out dogs.json --polygons
@@ -81,20 +91,43 @@ def command(
         raise InputError(f"--min-iou needs the shapes: leave out {unreadable[0]}")
     protect_input(source)
     check_output(out)
-    sets = read_dataset(source, origin)
+    if report is not None:
+        check_output(report)
+    with collect_skipped(strict) as skipped:
+        files = _convert(source, origin, out, target, check, options)
+    if report is not None:
+        write_file(report, encode_json({**check.summary(), "skipped": skipped.as_dict()}, indent=1))
+    if as_json:
+        counts = {"skipped": skipped.counts} if skipped.entries else {}
+        click.echo(json.dumps({**check.summary(), **counts, "files": [str(file) for file in files]}, indent=2))
+    elif not quiet:
+        check.report(out)
+        _report_skipped(skipped, report)
+
+
+def _convert(
+    source: Path, origin: str | None, out: Path, target: str, check: _Check, options: Mapping[str, Any]
+) -> list[Path]:
+    """Read, write and compare; returns the files written."""
+    format, sets = find_format(target), read_dataset(source, origin)
     first = list(itertools.islice(sets, 2))
     if not first:
         raise InputError(f"there is no image in {source}")
     measured = check if check.readable else None
     is_folder_of_one = not format.suffix and not format.holds_many
     if len(first) == 1 and (out.suffix or is_folder_of_one) and measured:
-        files = write_checked(first[0], out, target, measured, **options)
-    else:
-        files = write_dataset(itertools.chain(first, sets), out, target, check=measured, **options)
-    if as_json:
-        click.echo(json.dumps({**check.summary(), "files": [str(file) for file in files]}, indent=2))
-    elif not quiet:
-        check.report(out)
+        return write_checked(first[0], out, target, measured, **options)
+    return write_dataset(itertools.chain(first, sets), out, target, check=measured, **options)
+
+
+def _report_skipped(skipped: SkippedEntries, report: Path | None) -> None:
+    if not skipped.entries:
+        return
+    counts = ", ".join(f"{count} × {kind}" for kind, count in skipped.counts.items())
+    where = f"listed in {report}" if report is not None else "--report FILE lists all"
+    click.echo(f"left out: {counts} ({where})")
+    for entry in skipped.entries[: _MOST_SKIPPED if report is None else 0]:
+        click.echo(f"  {entry}")
 
 
 def _chosen_options(format: Format, flags: Mapping[str, Any]) -> list[tuple[FormatOption, Any]]:

@@ -21,6 +21,7 @@ from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.validation import image_record, image_size, only_image, reading, with_image
+from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
 from anymask.io.table import Table
 from anymask.io.text import text_encoding
@@ -126,7 +127,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         InputError: not such a table, one of measurements alone, or a damaged line.
     """
     with reading(path, "CSV of masks"), path.open(encoding=text_encoding(path), newline="") as file:
-        left = Counter(record for _, record, _ in _rows_of(Table(file)))
+        left = Counter(record for _, record, _ in _rows_of(Table(file), path))
     masks: dict[ImageRecord, list[tuple[float, Mask]]] = {}
     with reading(path, "CSV of masks"), path.open(encoding=text_encoding(path), newline="") as file:
         table = Table(file)
@@ -135,26 +136,32 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
             if row["mask"]:
                 try:
                     found.append((table.number(row["mask"]), _read_mask(row, (record.width, record.height), table)))
-                except (InputError, ValueError) as error:
-                    raise InputError(f"line {line}: {error}") from None
+                except ValueError as error:
+                    skip("broken line", f"{path}, line {line}", error)
             left[record] -= 1
             if not left[record]:
                 found.sort(key=itemgetter(0))
                 yield MaskSet([mask for _, mask in masks.pop(record)], image=record)
 
 
-def _rows_of(table: Table) -> Iterator[tuple[int, ImageRecord, dict[str, str]]]:
-    """The number of each line, its image, and its cells by column."""
+def _rows_of(table: Table, path: Path | None = None) -> Iterator[tuple[int, ImageRecord, dict[str, str]]]:
+    """The number of each line, its image, and its cells by column; broken lines are reported if there is a ``path``."""
     columns = table.columns
     if "rle" not in columns and {"photo", "area"} <= set(columns):
         raise InputError("measurements hold no shape: the column 'rle' is missing; write it with shapes=True")
     if missing := [name for name in ("photo", "width", "height", "mask", "rle") if name not in columns]:
         raise InputError(f"its first line has no {', '.join(missing)}")
     for line, cells in table:
-        if len(cells) != len(columns):
-            raise InputError(f"line {line} has {len(cells)} columns, the first one {len(columns)}")
-        row = dict(zip(columns, cells, strict=True))
-        yield line, image_record(row["photo"], image_size(row["width"], row["height"])), row
+        try:
+            if len(cells) != len(columns):
+                raise InputError(f"it has {len(cells)} columns, the first one {len(columns)}")
+            row = dict(zip(columns, cells, strict=True))
+            record = image_record(row["photo"], image_size(row["width"], row["height"]))
+        except InputError as error:
+            if path is not None:
+                skip("broken line", f"{path}, line {line}", error)
+            continue
+        yield line, record, row
 
 
 def _read_mask(row: Mapping[str, str], size: tuple[int, int], table: Table | None = None) -> Mask:

@@ -12,6 +12,7 @@ from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.registry import check_options, find_format, recognise_format, recognise_in_folder
+from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder
 from anymask.structures.mask_set import MaskSet
 
@@ -113,21 +114,31 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
 
 
 def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet]:
-    is_empty = True
+    is_empty, first = True, None
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts):
             continue
-        chosen = recognise_in_folder(file) if format is None else _if_suffix(file, format)
-        if chosen is None:
-            continue
-        is_empty = False
-        if chosen.read_dataset is not None:
-            yield from chosen.read_dataset(file)
-        else:
-            yield _with_file_name(chosen.read(file), relative.as_posix(), chosen)
+        try:
+            chosen = recognise_in_folder(file) if format is None else _if_suffix(file, format)
+            if chosen is None:
+                continue
+            for masks in _read_file(file, relative.as_posix(), chosen):
+                is_empty = False
+                yield masks
+        except InputError as error:
+            first = first or error
+            skip("unreadable file", file, error)
     if is_empty:
-        raise InputError(f"there is no file of {format.name if format else 'a known format'} in {folder}")
+        raise first or InputError(f"there is no file of {format.name if format else 'a known format'} in {folder}")
+
+
+def _read_file(file: Path, name: str, format: Format) -> Iterator[MaskSet]:
+    """The images of a file or a dataset below a folder, in which it has the name."""
+    if format.read_dataset is not None:
+        yield from format.read_dataset(file)
+    else:
+        yield _with_file_name(format.read(file), name, format)
 
 
 def _if_suffix(file: Path, format: Format) -> Format | None:

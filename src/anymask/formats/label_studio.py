@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,11 +37,12 @@ from anymask.formats.helpers.validation import (
     as_object,
     image_record,
     image_size,
+    known_number,
     only_image,
-    optional_float,
     reading,
     with_image,
 )
+from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -51,7 +52,6 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-Skip = Callable[[str, str], None]
 _AREA_KINDS = ("brush", "polygon", "rectangle", "ellipse")
 """Types of regions that are an area; with labels of their own they end in "labels"."""
 
@@ -144,12 +144,8 @@ def _polygon_value(mask: Mask, tolerance: float) -> dict[str, Any]:
 
 
 def _only_set(task: dict[str, Any], record: ImageRecord) -> MaskSet:
-    (masks,) = _read_task(task, None, _refuse)
+    (masks,) = _read_task(task, "")
     return MaskSet(masks, image=record)
-
-
-def _refuse(kind: str, reason: str) -> None:
-    raise InputError(f"{kind}: {reason}")
 
 
 # ---------------------------------------------------------------- reading
@@ -169,8 +165,13 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
     with reading(path, "Label Studio tasks"):
         tasks = _tasks_of(json.loads(path.read_bytes()))
     for count, task in enumerate(tasks):
-        with reading(path, "Label Studio tasks"):
-            sets = list(_read_task(as_object(task, f"task {count}"), path.parent, _refuse))
+        where = f"{path}, task {task.get('id', count) if isinstance(task, dict) else count}"
+        try:
+            with reading(path, "Label Studio tasks"):
+                sets = list(_read_task(as_object(task, "task"), where))
+        except InputError as error:
+            skip("broken task", where, error)
+            continue
         yield from sets
 
 
@@ -194,38 +195,38 @@ class _Region:
     kinds: list[str] = field(default_factory=list)
 
 
-def _read_task(task: dict[str, Any], folder: Path | None, skip: Skip) -> Iterator[MaskSet]:
+def _read_task(task: dict[str, Any], where: str) -> Iterator[MaskSet]:
     """The masks of each image of a task; most have one."""
     data = as_object(task.get("data", {}), "data")
     regions: dict[tuple[str, int], list[_Region]] = {}
-    for number, annotation in enumerate(_annotations_of(task, skip)):
+    for number, annotation in enumerate(_annotations_of(task, where)):
         for region in _regions_of(as_list(annotation.get("result") or [], "result"), number):
             if region.shape is None:
-                skip(region.kinds[0], "it belongs to no region")
+                skip(region.kinds[0], where, "it belongs to no area")
             else:
                 regions.setdefault(_image_of(region.shape, data), []).append(region)
     if not regions:
         regions[_image_of({}, data)] = []
     for (key, index), group in regions.items():
         name = _image_name(data.get(key), index)
-        size = _size_of(group, data, name, folder)
+        size = _size_of(group, data)
         if size is None:
-            skip("image", f"the size of {name or 'an image'} is nowhere, and the image is not beside the file")
+            skip("image without size", where, f"nothing tells the size of {name or 'its image'}")
             continue
         sha256 = data.get("sha256")
-        yield MaskSet(list(_masks_of(group, size, skip)), image=image_record(name, size, sha256))
+        yield MaskSet(list(_masks_of(group, size, where)), image=image_record(name, size, sha256))
 
 
-def _annotations_of(task: Mapping[str, Any], skip: Skip) -> list[dict[str, Any]]:
+def _annotations_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     """The annotations to read, as `read_dataset` says; "completions" is what they were called before 1.0."""
     found = [as_object(each, "annotation") for each in task.get("annotations") or task.get("completions") or ()]
     predictions = [as_object(each, "prediction") for each in task.get("predictions") or () if isinstance(each, dict)]
     kept = [each for each in found if not (each.get("was_cancelled") or each.get("skipped"))]
     for _ in range(len(found) - len(kept)):
-        skip("cancelled annotation", "its author skipped the task")
+        skip("cancelled annotation", where, "its author skipped the task")
     if kept:
         for _ in predictions:
-            skip("prediction", "the task has an annotation")
+            skip("prediction", where, "the task has an annotation")
         return kept
     return predictions
 
@@ -277,10 +278,8 @@ def _image_name(value: Any, index: int) -> str | None:
     return re.sub(r"^data/upload/(\d+/)?", "", path) or None
 
 
-def _size_of(
-    group: list[_Region], data: Mapping[str, Any], name: str | None, folder: Path | None
-) -> tuple[int, int] | None:
-    """(width, height) as regions say, else as we write it, else of the image itself; None if it is nowhere."""
+def _size_of(group: list[_Region], data: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(width, height) as regions say, else as we write it; None if it is nowhere."""
     for each in [region.shape or {} for region in group]:
         if each.get("original_width") is not None:
             return image_size(each["original_width"], each.get("original_height"))
@@ -289,7 +288,7 @@ def _size_of(
     return None
 
 
-def _masks_of(group: list[_Region], size: tuple[int, int], skip: Skip) -> Iterator[Mask]:
+def _masks_of(group: list[_Region], size: tuple[int, int], where: str) -> Iterator[Mask]:
     for region in group:
         shape = region.shape
         assert shape is not None
@@ -302,11 +301,11 @@ def _masks_of(group: list[_Region], size: tuple[int, int], skip: Skip) -> Iterat
                 if stated != size:
                     raise InputError(f"it is for an image of {stated}, others for {size}")
             label = region.labels[0] if region.labels else None
-            score = optional_float(shape.get("score"))
+            score = known_number(shape.get("score"))
             mask = _mask_of(kind.removesuffix("labels"), as_object(shape.get("value"), "value"), size)
             yield mask.replace(label=label, score=score)
         except (InputError, TypeError, ValueError, LookupError) as error:
-            skip(kind, str(error))
+            skip(f"broken {kind}", where, error)
 
 
 def _mask_of(kind: str, value: Mapping[str, Any], size: tuple[int, int]) -> Mask:

@@ -24,14 +24,14 @@ from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, centre_par
 from anymask.formats.helpers.validation import (
     MAX_MASK_PIXELS,
     as_list,
-    as_object,
     image_size,
+    known_number,
     load_json,
     load_stored_image,
-    optional_float,
     reading,
     with_image,
 )
+from anymask.formats.skipped import skip
 from anymask.io.atomic import write_file
 from anymask.io.decoding import displayed_size
 from anymask.structures.mask import Mask
@@ -46,10 +46,10 @@ _VERSION = "5.5.0"
 """Of LabelMe, whose layout this is: it has mask shapes."""
 _NO_AREAS = frozenset(("point", "points", "line", "linestrip", "lines"))
 """Types of shapes that have no area."""
-
-
-def _skip(kind: str, reason: str) -> None:
-    raise InputError(reason)
+_DAMAGE = (ValueError, TypeError, LookupError, OverflowError)
+"""What a broken shape makes of its reader, beside an InputError, which is a ValueError."""
+_Painter = Callable[[NDArray[np.bool_]], None]
+"""Adds the pixels of a shape to an array, bool [H, W]."""
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "polygon") -> list[Path]:
@@ -126,16 +126,22 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         shapes = as_list(content["shapes"], "shapes")
         name = _text(content.get("imagePath"))
         size = _image_size(content, path.parent, name) if image is None else image.size
-        objects: dict[Any, list[dict[str, Any]]] = {}
+        objects: dict[Any, list[tuple[dict[str, Any], _Painter]]] = {}
         for count, entry in enumerate(shapes):
-            shape = as_object(entry, "shapes")
-            if shape.get("shape_type") in _NO_AREAS:
-                _skip(str(shape["shape_type"]), f"{shape['shape_type']} {shape.get('label')!r} is no area")
+            where, shape = f"{path}, shape {count}", entry if isinstance(entry, dict) else {}
+            kind = str(shape.get("shape_type") or "polygon")
+            if kind in _NO_AREAS:
+                skip(kind, where, f"{shape.get('label')!r} has no area")
+                continue
+            try:
+                painter = _painter(kind, shape, size)
+            except _DAMAGE as error:
+                skip("broken shape", where, error)
                 continue
             group = shape.get("group_id")
             key = (str(shape.get("label")), group) if isinstance(group, int) else count
-            objects.setdefault(key, []).append(shape)
-        masks = [_read_object(each, size) for each in objects.values()]
+            objects.setdefault(key, []).append((shape, painter))
+        masks = [_mask_of(each, size) for each in objects.values()]
         record = ImageRecord(*size, name, _text(content.get("sha256")))
         return with_image(MaskSet(masks, image=record), image)
 
@@ -158,16 +164,12 @@ def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> t
         return displayed_size(file, MAX_MASK_PIXELS)
 
 
-def _read_object(shapes: list[dict[str, Any]], size: tuple[int, int]) -> Mask:
-    first = shapes[0]
-    painters = [_painter(shape, size) for shape in shapes]
-    score, stability = (optional_float(first.get(name)) for name in ("score", "stability_score"))
-    render = partial(_paint_all, painters, size)
+def _mask_of(shapes: list[tuple[dict[str, Any], _Painter]], size: tuple[int, int]) -> Mask:
+    """The mask of the shapes of one object; label and scores are those of the first."""
+    first = shapes[0][0]
+    render = partial(_paint_all, [painter for _, painter in shapes], size)
+    score, stability = (known_number(first.get(name)) for name in ("score", "stability_score"))
     return Mask(render, size, label=_text(first.get("label")), score=score, stability=stability)
-
-
-_Painter = Callable[[NDArray[np.bool_]], None]
-"""Adds the pixels of a shape to an array, bool [H, W]."""
 
 
 def _paint_all(painters: list[_Painter], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -177,9 +179,9 @@ def _paint_all(painters: list[_Painter], size: tuple[int, int]) -> NDArray[np.bo
     return array
 
 
-def _painter(shape: dict[str, Any], size: tuple[int, int]) -> _Painter:
+def _painter(kind: str, shape: dict[str, Any], size: tuple[int, int]) -> _Painter:
     """What paints one shape, which is checked now."""
-    kind, points = shape.get("shape_type") or "polygon", as_list(shape["points"], "points")
+    points = as_list(shape.get("points"), "points")
     if kind == "mask":
         return _mask_painter(shape, np.asarray(points, np.float64), size)
     corners = np.asarray(points, np.float64)

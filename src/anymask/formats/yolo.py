@@ -39,6 +39,7 @@ from anymask.formats.helpers.validation import (
     with_image,
 )
 from anymask.formats.helpers.yolo_folder import CLASSES, DATA, LabelledImage, YoloFolder
+from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.io.decoding import displayed_size
 from anymask.io.text import decode_text
@@ -104,10 +105,6 @@ def write_dataset(
     return [path / name for name in (*files, _INDEX, DATA)]
 
 
-def _skip(kind: str, reason: str) -> None:
-    raise InputError(reason)
-
-
 def _polygon_line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
     number = classes.setdefault(label_or_default(mask), len(classes))
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
@@ -171,13 +168,13 @@ def _listed_images(index: Path) -> Iterator[ImageRecord]:
 def _record_of(image: LabelledImage) -> ImageRecord | None:
     """The record of an image that lies in the dataset, with the size of the file; None if that is not there."""
     if image.image is None:
-        _skip("image", f"there is no image for {image.labels}")
+        skip("labels without image", image.labels, "the image, which tells the size, is not there")
         return None
     try:
         with reading(image.image, "an image"), image.image.open("rb") as file:
             size = displayed_size(file, MAX_MASK_PIXELS)
     except InputError as error:
-        _skip("image", str(error))
+        skip("unreadable image", image.image, error)
         return None
     return image_record(image.name, size)
 
@@ -186,8 +183,12 @@ def _read_labels(file: Path | None, record: ImageRecord, folder: YoloFolder) -> 
     """The masks of one image; without a file there are none."""
     if file is None or not file.is_file():
         return MaskSet([], image=record)
-    with reading(file, "YOLO labels"):
-        text = decode_text(file.read_bytes())
+    try:
+        with reading(file, "YOLO labels"):
+            text = decode_text(file.read_bytes())
+    except InputError as error:
+        skip("unreadable labels", file, error)
+        text = ""
     return _read_lines(text, record, folder.names, folder.has_keypoints, str(file))
 
 
@@ -201,7 +202,7 @@ def _read_lines(
         try:
             masks.append(_read_line(line, (record.width, record.height), names, has_keypoints))
         except (ValueError, OverflowError) as error:
-            _skip("line", f"{where}, line {count}: {error}")
+            skip("broken line", f"{where}, line {count}", error)
     return MaskSet(masks, image=record)
 
 

@@ -79,6 +79,12 @@ def optional_float(value: Any) -> float | None:
     return None if value is None or value == "" else float(value)
 
 
+def known_number(value: Any) -> float | None:
+    """A score that a program may have written; None for anything but a number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e300 else None
+
+
 def optional_text(value: Any) -> str | None:
     """A name from a file, or None if there is none."""
     return None if value is None else str(value)
