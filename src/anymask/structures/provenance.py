@@ -107,4 +107,4 @@ class ImageRecord:
     path: str | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = ()
-    opened_with: Mapping[str, Any] = field(default_factory=dict)
+    opened_with: Mapping[str, Any] = field(default_factory=dict, hash=False)
