@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from anymask import InputError
@@ -208,3 +209,26 @@ def test_replay_makes_again_what_is_there_and_lists_the_rest(job: SmallJob, caps
     (job.images / "a.png").unlink()
     assert main(["replay", str(job.folder / "out")]) == 1
     assert "a.png of" in capsys.readouterr().err
+
+
+def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job: SmallJob, capsys: Any) -> None:
+    pages = [PIL.Image.new("RGB", (64, 48), colour) for colour in ("black", "maroon", "navy")]
+    pages[1].paste("white", (20, 10, 44, 38))
+    pages[0].save(job.images / "scan.tif", save_all=True, append_images=pages[1:])
+    out, report = job.folder / "out", job.folder / "report.json"
+    command = ["batch", str(job.images), "--everything", "--points-per-side", "2", "--out", str(out)]
+    assert main([*command, "--report", str(report)]) == 0
+    assert "1 images were opened with a remark, see --report; scan.tif: first of 3 pages" in capsys.readouterr().out
+    notes = {row["image"]: row["notes"] for row in json.loads(report.read_text())}
+    assert notes["a.png"] is None
+    assert "first of 3 pages" in notes["scan.tif"]
+    assert main([*command, "--page", "2"]) == 2
+    assert "image.page was None, now 2" in capsys.readouterr().err
+    assert main([*command, "--all-pages", "--format", "yolo"]) == 0
+    names = sorted(path.name for path in (out / "results").iterdir())
+    assert names == ["a.png.json", "b.png.json", *(f"scan-page-00{page}.tif.json" for page in (1, 2, 3))]
+    assert json.loads((out / "results" / "scan-page-002.tif.json").read_text())["image"]["opened_with"] == {"page": 2}
+    assert len(list((out / "yolo" / "labels").iterdir())) == 5
+    capsys.readouterr()
+    assert main(["replay", str(out)]) == 0
+    assert "5 of 5 results are the same bit for bit" in capsys.readouterr().out

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS photos (
     key TEXT PRIMARY KEY,       -- name within the job
     position INTEGER NOT NULL,  -- in the order of results
     source TEXT NOT NULL,
+    page INTEGER,               -- of a file of several
     stamp TEXT NOT NULL,        -- size and time of the file when it was listed
     prompts TEXT,               -- JSON; NULL where every image has the same ones
     state TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'failed')),
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS photos (
     result_bytes INTEGER,
     sha256 TEXT,                -- of the image's file
     masks INTEGER,
+    notes TEXT,                 -- of opening it
     seconds REAL,
     finished TEXT               -- UTC
 );
@@ -47,7 +49,7 @@ CREATE TABLE IF NOT EXISTS stale (
     PRIMARY KEY (key, format)
 );
 """
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 
 
 class Database:

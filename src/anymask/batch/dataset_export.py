@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ from anymask.batch.worker import open_source
 from anymask.errors import AnymaskError, InputError, one_line
 from anymask.formats.datasets import write_dataset
 from anymask.formats.registry import find_format
+from anymask.structures.mask_set import MaskSet
 
 if TYPE_CHECKING:
     from anymask.batch.manifest import Manifest
-    from anymask.structures.mask_set import MaskSet
 
 FAILURES = "failures.csv"
 _PAGE = ".page.json"
@@ -70,7 +70,10 @@ def _export_images(manifest: Manifest, results: Results, format_name: str, repor
     for key, source, result in manifest.without_output(format_name):
         try:
             with results.draft() as stage:
-                draft_output(format_name, _read_masks(results, key, result, stage, source), stage, key)
+                masks = _read_masks(results, key, result, stage)
+                image = open_source(source, masks.record.opened_with)
+                masks = MaskSet(masks, image=image, prompts=masks.prompts, provenance=masks.provenance)
+                draft_output(format_name, masks, stage, key)
                 stamps = results.publish(stage, last=output_name(format_name, key))
         except InputError as error:
             failures.append(f"{key}: {one_line(error)}")
@@ -149,20 +152,15 @@ def export_failures(manifest: Manifest, results: Results) -> list[str]:
 
 def _all_masks(manifest: Manifest, results: Results, stage: Path) -> Iterator[MaskSet]:
     """The masks of every image that is done, in order, under the image's name within the job."""
-    from dataclasses import replace
-
-    from anymask.structures.mask_set import MaskSet
-
     for key, result in manifest.results():
         masks = _read_masks(results, key, result, stage)
         yield MaskSet(masks, image=replace(masks.record, path=key), prompts=masks.prompts, provenance=masks.provenance)
 
 
-def _read_masks(results: Results, key: str, result: str, stage: Path, source: str | None = None) -> MaskSet:
-    """The masks of an image; with its pixels if ``source`` says where it is.
+def _read_masks(results: Results, key: str, result: str, stage: Path) -> MaskSet:
+    """The masks of an image.
 
     Raises:
-        InputError: the image cannot be read, or is another one now.
         AnymaskError: the result has disappeared.
     """
     from anymask.formats import masks_json
@@ -172,6 +170,6 @@ def _read_masks(results: Results, key: str, result: str, stage: Path, source: st
         raise AnymaskError(f"the result of {key} has been removed meanwhile")
     page = stage / _PAGE
     page.write_bytes(content)
-    masks = masks_json.read(page, None if source is None else open_source(source))
+    masks = masks_json.read(page)
     page.unlink()
     return masks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from anymask.batch.identity import input_identity
 from anymask.batch.prompt_files import PromptEntry, PromptFile, read_prompts
@@ -35,6 +35,7 @@ class ImageInput:
         key: its name within the job, unique, with slashes: results are named after it.
         source: path or address.
         stamp: changes when the file does; "" if it is not there.
+        page: of a file of several; None for the one that the job's settings say.
         prompts: of its objects; None where every image has the same ones.
     """
 
@@ -42,6 +43,7 @@ class ImageInput:
     source: str
     stamp: str
     prompts: tuple[PromptEntry, ...] | None = None
+    page: int | None = None
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Inputs:
         names: folders, patterns, list files, images, or one COCO JSON or CSV; paths or addresses.
         prompts: a COCO JSON or a CSV of prompts.
         images: the folder that names in a list, a COCO JSON or a CSV count from.
+        all_pages: whether each page of a file of several is an image of its own.
         without: a folder inside one of the names that is passed over: the one with the results.
         notes: remarks for the user, complete after the first iteration.
     """
@@ -67,6 +70,7 @@ class Inputs:
     prompts: str | None = None
     images: str | None = None
     without: str | None = None
+    all_pages: bool = False
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -92,11 +96,22 @@ class Inputs:
     def __iter__(self) -> Iterator[ImageInput]:
         if self.prompts is None:
             for image in self._find_images():
-                yield ImageInput(_key(image.name), image.source, image.stamp)
+                yield from self._pages(ImageInput(_key(image.name), image.source, image.stamp))
             return
         file = read_prompts(self.prompts)
         self._add_notes(file.notes)
         yield from self._match_prompts(file)
+
+    def _pages(self, image: ImageInput) -> Iterator[ImageInput]:
+        """The image, or each of its pages as `scan-page-001.tif` …"""
+        count = _count_pages(image.source) if self.all_pages else 1
+        if count < 2:
+            yield image
+            return
+        path = PurePosixPath(image.key)
+        for page in range(1, count + 1):
+            key = str(path.with_name(f"{path.stem}-page-{page:03d}{path.suffix}"))
+            yield replace(image, key=key, page=page)
 
     def _find_images(self) -> Iterator[ImageFile]:
         """All images of all names."""
@@ -221,6 +236,16 @@ def _key(name: str) -> str:
         place = parts.index("..")
         del parts[max(place - 1, 0) : place + 1]
     return "/".join(parts).encode("utf-8", "backslashreplace").decode()
+
+
+def _count_pages(source: str) -> int:
+    """Pages of an image file; 1 if it cannot be read, which its processing reports."""
+    from anymask.io.image import page_count
+
+    try:
+        return page_count(read_bytes(source) if is_address(source) else source)
+    except InputError:
+        return 1
 
 
 def _last_part(name: str) -> str:

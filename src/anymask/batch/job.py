@@ -265,6 +265,9 @@ def _write_reports(
     """
     manifest.commit()
     notes = export_failures(manifest, results)
+    count, key, note = manifest.with_notes()
+    if count:
+        notes.append(f"{count} images were opened with a remark, see --report; {key}: {note}")
     report = export_formats(manifest, results, plan.settings.formats) if is_complete else ExportReport()
     report.notes[:0] = notes
     manifest.commit()

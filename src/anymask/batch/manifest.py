@@ -104,10 +104,10 @@ class Manifest(Database):
                 self._recheck_touched(same)
             self._base.execute("DELETE FROM photos WHERE key NOT IN (SELECT key FROM incoming)")
             self._base.execute(
-                "INSERT INTO photos (key, position, source, stamp, prompts, state) "
-                "SELECT key, position, source, stamp, prompts, 'waiting' FROM incoming WHERE true "
+                "INSERT INTO photos (key, position, source, page, stamp, prompts, state) "
+                "SELECT key, position, source, page, stamp, prompts, 'waiting' FROM incoming WHERE true "
                 "ON CONFLICT (key) DO UPDATE SET position = excluded.position, source = excluded.source, "
-                "stamp = excluded.stamp, prompts = excluded.prompts"
+                "page = excluded.page, stamp = excluded.stamp, prompts = excluded.prompts"
             )
             rows = [(name, json.dumps(value)) for name, value in job.items()]
             self._base.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", rows)
@@ -118,14 +118,14 @@ class Manifest(Database):
     def _take_in(self, images: Iterable[ImageInput]) -> int:
         self._base.execute(
             "CREATE TEMP TABLE IF NOT EXISTS incoming "
-            "(key TEXT PRIMARY KEY, position INTEGER, source TEXT, stamp TEXT, prompts TEXT)"
+            "(key TEXT PRIMARY KEY, position INTEGER, source TEXT, page INTEGER, stamp TEXT, prompts TEXT)"
         )
         self._base.execute("DELETE FROM incoming")
         position = repeated = 0
         for position, image in enumerate(images, start=1):
             prompts = None if image.prompts is None else json.dumps(image.prompts)
-            row = (image.key, position, _encode_path(image.source), image.stamp, prompts)
-            if not self._base.execute("INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?)", row).rowcount:
+            row = (image.key, position, _encode_path(image.source), image.page, image.stamp, prompts)
+            if not self._base.execute("INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?, ?)", row).rowcount:
                 self._check_repeated(image)
                 repeated += 1
         return repeated
@@ -207,26 +207,26 @@ class Manifest(Database):
         while True:
             with self._convert_errors():
                 rows = self._base.execute(
-                    "SELECT position, key, source, prompts FROM photos "
+                    "SELECT position, key, source, page, prompts FROM photos "
                     "WHERE state = 'waiting' AND position > ? ORDER BY position LIMIT ?",
                     (last, batch),
                 ).fetchall()
             if not rows:
                 return
-            for last, key, source, prompts in rows:  # noqa: B007 - read by the next query
-                yield Task(key, _decode_path(source), None if prompts is None else json.loads(prompts))
+            for last, key, source, page, prompts in rows:  # noqa: B007 - read by the next query
+                yield Task(key, _decode_path(source), page, None if prompts is None else json.loads(prompts))
 
     def record(self, outcome: Outcome) -> None:
         """Record the outcome of an image; committed within half a second of further outcomes, or by `close`."""
         row = (
             outcome.state, outcome.error or None, outcome.result or None, outcome.result_bytes, outcome.sha256 or None,
-            outcome.masks, outcome.seconds, _now(), outcome.key,
+            outcome.masks, "; ".join(outcome.notes) or None, outcome.seconds, _now(), outcome.key,
         )  # fmt: skip
         with self._convert_errors():
             self._begin()
             self._base.execute(
                 "UPDATE photos SET state = ?, error = ?, result = ?, result_bytes = ?, sha256 = ?, masks = ?, "
-                "seconds = ?, finished = ? WHERE key = ?",
+                "notes = ?, seconds = ?, finished = ? WHERE key = ?",
                 row,
             )
             for format_name, files in outcome.outputs.items():
@@ -295,14 +295,23 @@ class Manifest(Database):
         return int(total)
 
     def images(self) -> Iterator[tuple[Any, ...]]:
-        """Key, source, state, error, masks, seconds, end, result and sha256 of every image, in order."""
+        """Key, source, state, error, masks, notes, seconds, end, result and sha256 of every image, in order."""
         with self._convert_errors():
             rows = self._base.execute(
-                "SELECT key, source, state, error, masks, seconds, finished, result, sha256 "
+                "SELECT key, source, state, error, masks, notes, seconds, finished, result, sha256 "
                 "FROM photos ORDER BY position"
             )
             for key, source, *rest in rows:
                 yield key, _decode_path(source), *rest
+
+    def with_notes(self) -> tuple[int, str, str]:
+        """How many images were opened with a remark, and key and remark of the first; "" if there are none."""
+        with self._convert_errors():
+            (count,) = self._base.execute("SELECT count(notes) FROM photos WHERE state = 'done'").fetchone()
+            first = self._base.execute(
+                "SELECT key, notes FROM photos WHERE notes NOT NULL AND state = 'done' ORDER BY position LIMIT 1"
+            ).fetchone()
+        return (count, *(first or ("", "")))
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """Key and reason of every image that failed, in order."""

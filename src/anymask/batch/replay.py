@@ -20,6 +20,7 @@ from anymask.batch.worker import open_source
 from anymask.engines.registry import PRECISIONS
 from anymask.errors import InputError
 from anymask.formats.folder import MASKS_JSON
+from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
     from anymask.batch.manifest import Manifest
@@ -127,7 +128,7 @@ class Replayer:
     def _open_image(self, file: Path, content: Mapping[str, Any]) -> Image:
         record = content["image"]
         source = self._source(file, record.get("path"), content.get("batch", {}).get("photo"))
-        image = open_source(source)
+        image = open_source(source, ImageOptions(**record.get("opened_with", {})).changed)
         expected = record.get("sha256")
         if expected not in (image.file_sha256, image.pixel_hash):
             actual = image.file_sha256 or image.pixel_hash
@@ -239,7 +240,7 @@ def _results_of_job(folder: Path, manifest: Manifest) -> ResultFiles:
     if (manifest.settings() or {}).get("kind") == "embed":
         raise InputError(f"the job in {folder} only encoded its images, and has no masks to make again")
     results = ResultFiles([])
-    for key, _, state, reason, _, _, _, result, _ in manifest.images():
+    for key, _, state, reason, _, _, _, _, result, _ in manifest.images():
         if state != "done":
             results.missing.append((key, f"failed: {reason}" if state == "failed" else "not processed yet"))
         elif (folder / result).is_file():

@@ -19,7 +19,7 @@ from anymask.batch.results_folder import LOCK, MANIFEST, results_at
 from anymask.errors import InputError
 from anymask.io.atomic import write_file
 
-_COLUMNS = ("image", "source", "state", "reason", "masks", "seconds", "finished", "result", "sha256")
+_COLUMNS = ("image", "source", "state", "reason", "masks", "notes", "seconds", "finished", "result", "sha256")
 
 
 def write_report(manifest: Manifest, path: Path) -> None:

@@ -26,6 +26,7 @@ class TaskSettings:
         search: fields of `anymask.DetectionOptions`, for "text".
         detector: name or file, for "text".
         classes: names of a YOLO file's classes, a path.
+        image: arguments of `anymask.open_image` that are not at their defaults.
         formats: also written, beside each `masks.json`, or once for all images where a format holds many.
         model, engine, precision, device: as resolved by `anymask.load`, so that all workers run the same.
         threads: of one worker; no result depends on it.
@@ -38,6 +39,7 @@ class TaskSettings:
     search: Mapping[str, Any] = field(default_factory=dict)
     detector: str = ""
     classes: str | None = None
+    image: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     model: str = "mobile-sam"
     engine: str = "auto"
@@ -102,6 +104,7 @@ class Task:
     Attributes:
         key: its name within the job.
         source: path or address.
+        page: of a file of several; None for the one that the settings say.
         prompts: as `PromptEntry` dictionaries; None where every image has the same ones.
         look_first: whether its result may exist already, published by a run that was killed.
         resumed: whether files that a killed run of this job published, without the result, may exist.
@@ -110,6 +113,7 @@ class Task:
 
     key: str
     source: str
+    page: int | None = None
     prompts: list[dict[str, Any]] | None = None
     look_first: bool = False
     resumed: bool = False
@@ -130,6 +134,7 @@ class Outcome:
         masks: their number.
         seconds: spent.
         found_ready: whether an earlier run had published the result.
+        notes: what was chosen when the image was opened, such as "first of 12 pages".
         outputs: format → name and stamp of the files written in it.
     """
 
@@ -142,6 +147,7 @@ class Outcome:
     masks: int | None = None
     seconds: float | None = None
     found_ready: bool = False
+    notes: tuple[str, ...] = ()
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

@@ -65,7 +65,7 @@ class Worker:
             return Outcome(task.key, "failed", f"{task.source}: {type(error).__name__}: {one_line(error)}")
 
     def _process(self, task: Task) -> Outcome:
-        image = open_source(task.source)
+        image = open_source(task.source, self.settings.image, task.page)
         self._check_stop()
         if self.settings.kind == "embed":
             return self._write_embedding(task, image)
@@ -139,7 +139,8 @@ class Worker:
                 raise
         outputs = {each: output_stamps(each, task.key, stamps) for each in formats}
         sha256 = content["image"]["sha256"] or ""
-        return Outcome(task.key, "done", "", name, len(text), sha256, len(masks), outputs=outputs)
+        notes = tuple(content["image"].get("notes", ()))
+        return Outcome(task.key, "done", "", name, len(text), sha256, len(masks), notes=notes, outputs=outputs)
 
     def _find_result(self, task: Task) -> Outcome | None:
         """The result that an earlier run published before it was killed; None if there is none.
@@ -158,7 +159,10 @@ class Worker:
         if is_foreign:
             raise InputError(f"{name} is there already, and is no result of this job: use another --out")
         if content is not None and same_content(task.source, sha256 := content["image"]["sha256"] or ""):
-            return Outcome(task.key, "done", "", name, size, sha256, len(content["masks"]), found_ready=True)
+            notes = tuple(content["image"].get("notes", ()))
+            return Outcome(
+                task.key, "done", "", name, size, sha256, len(content["masks"]), found_ready=True, notes=notes
+            )
         if task.resumed:
             remove_unrecorded(self.results, task.key, fingerprint, self.settings.formats)
         return None
@@ -211,18 +215,24 @@ def same_content(source: str, sha256: str) -> bool:
         return False
 
 
-def open_source(source: str) -> Image:
+def open_source(source: str, options: Mapping[str, Any], page: int | None = None) -> Image:
     """Open an image at a path or an address.
+
+    Args:
+        source: path or address.
+        options: arguments of `anymask.open_image`.
+        page: of a file of several; None for the one that the options say.
 
     Raises:
         InputError: it cannot be read, or is no image.
     """
     from anymask.batch.sources import is_address, read_bytes
-    from anymask.io.image import open_image
+    from anymask.structures.image_options import ImageOptions
 
+    opener = ImageOptions(**({**options, "page": page} if page is not None else options))
     if not is_address(source):
-        return open_image(source)
+        return opener.open(source)
     try:
-        return replace(open_image(read_bytes(source)), path=source)
+        return replace(opener.open(read_bytes(source)), path=source)
     except InputError as error:
         raise type(error)(f"{source}: {error}") from None

@@ -14,10 +14,12 @@ import click
 
 from anymask.automatic.options import GeneratorOptions
 from anymask.cli.common_options import common_options
+from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.text_options import SEARCH_OPTIONS, phrases_of, text_options
 from anymask.detection.options import DetectionOptions
 from anymask.prediction.options import SelectionOptions
+from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
     from anymask.batch.inputs import Inputs
@@ -51,6 +53,8 @@ _LINE_SECONDS = 30.0
 @click.option(
     "--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="Capacity of the embedding store."
 )
+@click.option("--all-pages", is_flag=True, help="Each page of a file of several is an image of its own.")
+@image_options
 @options_from(SelectionOptions)
 @options_from(GeneratorOptions)
 @common_options
@@ -73,6 +77,7 @@ def command(
     restart: bool,
     report: Path | None,
     status: str | None,
+    all_pages: bool,
     store_gb: float | None,
     **options: Any,
 ) -> int:
@@ -104,7 +109,11 @@ def command(
     if out is None:
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
     folder = _address_of(out)
-    image_inputs = Inputs(inputs, prompts, images, without=folder)
+    if all_pages and options["page"] is not None:
+        raise click.UsageError("--all-pages and --page say two things: give one of them")
+    image_inputs = Inputs(inputs, prompts, images, without=folder, all_pages=all_pages)
+    if all_pages and image_inputs.prompts is not None:
+        raise click.UsageError("--all-pages does not go with --prompts: prompts belong to one page; give --page")
     settings = _task_settings(image_inputs, everything, text, embed_only, options)
     with fetch_progress(quiet) as download_progress:
         settings, segmenter = resolve_settings(settings, download_progress, allow=allow)
@@ -152,19 +161,20 @@ def _task_settings(
         raise InputError("say what to do with each image: one of --everything, --text, --prompts FILE or --embed-only")
     if not from_file:
         inputs.prompts = None
-    model_options = {name: options[name] for name in ("model", "engine", "precision", "device", "threads")}
+    shared = {name: options[name] for name in ("model", "engine", "precision", "device", "threads")}
+    shared["image"] = ImageOptions(**values_of(ImageOptions, options)).changed
     selection = values_of(SelectionOptions, options)
     if embed_only:
-        return TaskSettings("embed", **model_options)
+        return TaskSettings("embed", **shared)
     if everything:
         everything_options = values_of(GeneratorOptions, options)
-        return TaskSettings("everything", everything_options, formats=options["formats"], **model_options)
+        return TaskSettings("everything", everything_options, formats=options["formats"], **shared)
     if from_file:
-        return TaskSettings("prompts", selection, formats=options["formats"], **model_options)
+        return TaskSettings("prompts", selection, formats=options["formats"], **shared)
     classes = None if options["classes"] is None else str(options["classes"])
     search = values_of(DetectionOptions, options, SEARCH_OPTIONS)
     return TaskSettings(
-        "text", selection, phrases_of(text), search, options["detector"], classes, options["formats"], **model_options
+        "text", selection, phrases_of(text), search, options["detector"], classes, formats=options["formats"], **shared
     )  # fmt: skip
 
 
