@@ -12,7 +12,7 @@ PYTEST ?=
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
 	@echo "make test       set up and run the tests (no PyTorch needed)"
-	@echo "make slow       the tests that take long: real kills, many clients, whole notebooks"
+	@echo "make slow       the tests that take long: real kills (SOAK_SEED=1), many clients, whole notebooks"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"

@@ -1,10 +1,11 @@
 """The `anymask` command: a table of commands that load when they are called, and one place that prints errors.
 
-Exit codes: 0 done, 2 bad input or usage, 1 any other failure, 130 interrupted.
+Exit codes: 0 done, 2 bad input or usage, 1 any other failure, 130 interrupted, 143 terminated by SIGTERM.
 """
 
 import contextlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -79,7 +80,18 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: the arguments after the program's name; None takes those of the process.
     """
-    arguments = list(sys.argv[1:] if args is None else args)
+    if args is not None:
+        return _run(list(args), own_process=False)
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, _raise_terminated)
+    code = _run(sys.argv[1:], own_process=True)
+    with contextlib.suppress(ValueError):  # all is written: a signal now ends the process without a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return code
+
+
+def _run(arguments: list[str], own_process: bool) -> int:
     try:
         with protected_inputs(), warnings.catch_warnings():
             if not _debug_wanted(arguments):
@@ -93,11 +105,11 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 1
-    except (KeyboardInterrupt, click.Abort):
-        return _interrupted(args is None)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _interrupted(_find_interrupt(error) or error, own_process)
     except Exception as error:
-        if _comes_from_ctrl_c(error):
-            return _interrupted(args is None)
+        if (interrupt := _find_interrupt(error)) is not None:
+            return _interrupted(interrupt, own_process)
         if _debug_wanted(arguments):
             _print_traceback()
         code, line = _describe(error)
@@ -146,24 +158,38 @@ def _print_traceback() -> None:
     traceback.print_exc()
 
 
-def _interrupted(own_process: bool) -> int:
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came. It ends a command as Ctrl-C does, so that drafts are removed and what is done is recorded."""
+
+
+def _raise_terminated(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _interrupted(error: BaseException, own_process: bool) -> int:
     """Say so. Our own process ends without waiting for its threads.
 
     A thread that was being started when Ctrl-C came is known to nobody, and the interpreter would wait for it forever.
     """
-    click.echo("anymask: interrupted", err=True)
+    code, line = (143, "terminated") if isinstance(error, _Terminated) else (130, "interrupted")
+    if own_process:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        click.echo(f"anymask: {line}", err=True)
     if own_process:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        os._exit(130)
-    return 130
+        os._exit(code)
+    return code
 
 
-def _comes_from_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl-C came while something caught everything: extension modules make an ImportError of it."""
+def _find_interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Ctrl-C or SIGTERM that came while something caught everything: extension modules make an ImportError of it."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
 
 
 def _silence_stdout() -> None:
