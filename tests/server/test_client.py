@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_masks_are_those_of_an_encoded_image(remote: RemoteImage, coffee: Encode
     assert [mask.score for mask in there] == pytest.approx([mask.score for mask in here], abs=1e-5)
     assert [prompt.as_dict() for prompt in there.prompts] == [prompt.as_dict() for prompt in here.prompts]
     assert there.provenance.model == here.provenance.model
+
+
+def area_of_a_click(remote: RemoteImage) -> int:
+    return remote.segment(points=[(110, 300)])[0].area
+
+
+def test_a_client_and_its_images_reach_another_process(client: Client, remote: RemoteImage) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(area_of_a_click, (remote,)) == area_of_a_click(remote)
+        assert pool.apply(client.open, (remote.id,)).id == remote.id
 
 
 def test_one_more_click_uses_the_earlier_mask(remote: RemoteImage, coffee: EncodedImage) -> None:

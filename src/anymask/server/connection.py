@@ -28,7 +28,7 @@ class ServerError(AnymaskError):
 
 
 class Connection:
-    """Sends requests to one server. Safe to use from several threads at once.
+    """Sends requests to one server. Safe to use from several threads at once; pickles as its arguments, with the token.
 
     Args:
         address: of the server, such as "http://localhost:8000".
@@ -45,11 +45,15 @@ class Connection:
         token = token or os.environ.get("ANYMASK_TOKEN") or None
         if not address.startswith(("http://", "https://")):
             raise InputError(f"the server's address is {address!r}: it takes http:// or https://, a name and a port")
+        self._arguments = (address, token, timeout)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx.Client(base_url=address.rstrip("/"), headers=headers, timeout=timeout)
         except (httpx.InvalidURL, ValueError) as error:
             raise InputError(f"the server's address is {address!r}: {error}") from None
+
+    def __reduce__(self) -> tuple[type[Connection], tuple[str, str | None, float]]:
+        return Connection, self._arguments
 
     @property
     def address(self) -> str:
