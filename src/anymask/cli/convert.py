@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ import click
 
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption
+from anymask.formats.base import Format, FormatOption, Holds
 from anymask.formats.datasets import read_dataset, write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
+from anymask.formats.helpers.losses import losses
 from anymask.formats.helpers.round_trip import round_trip_ious
 from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.formats.skipped import SkippedEntries, collect_skipped
@@ -76,7 +78,8 @@ def command(
     """Convert masks of one image, or of a whole dataset or folder.
 
     Every mask is read again from what was written and compared: those that lost some of their shape are listed with
-    their IoU. What cannot be a mask, such as a line or a broken entry, is left out, counted and listed.
+    their IoU, and what the format cannot hold is counted. What cannot be a mask, such as a line or a broken entry, is
+    left out, counted and listed.
 
     \b
     anymask convert anymask-out/dogs --to coco --out dogs.json --polygons
@@ -85,7 +88,9 @@ def command(
     format = find_format(target)
     chosen = _chosen_options(format, flags)
     options = {option.name: value for option, value in chosen}
+    holds = next((option.holds for option, _ in chosen if option.holds is not None), format.holds)
     check = _Check(min_iou, readable=all(option.is_readable for option, _ in chosen))
+    lost: Counter[str] = Counter()
     if min_iou is not None and not check.readable:
         unreadable = [option.flag for option, _ in chosen if not option.is_readable]
         raise InputError(f"--min-iou needs the shapes: leave out {unreadable[0]}")
@@ -94,22 +99,34 @@ def command(
     if report is not None:
         check_output(report)
     with collect_skipped(strict) as skipped:
-        files = _convert(source, origin, out, target, check, options)
+        sets = _counted(read_dataset(source, origin), holds, target, lost)
+        files = _convert(sets, source, out, target, check, options)
     if report is not None:
-        write_file(report, encode_json({**check.summary(), "skipped": skipped.as_dict()}, indent=1))
+        content = {**check.summary(), "lost": dict(lost.most_common()), "skipped": skipped.as_dict()}
+        write_file(report, encode_json(content, indent=1))
     if as_json:
-        counts = {"skipped": skipped.counts} if skipped.entries else {}
+        counts: dict[str, Any] = {"lost": dict(lost.most_common())} if lost else {}
+        counts |= {"skipped": skipped.counts} if skipped.entries else {}
         click.echo(json.dumps({**check.summary(), **counts, "files": [str(file) for file in files]}, indent=2))
     elif not quiet:
         check.report(out)
+        if lost:
+            click.echo(f"{target} cannot hold: {', '.join(f'{count} {words}' for words, count in lost.most_common())}")
         _report_skipped(skipped, report)
 
 
+def _counted(sets: Iterator[MaskSet], holds: Holds, target: str, lost: Counter[str]) -> Iterator[MaskSet]:
+    """The same images; what the format cannot hold of them is added to ``lost``."""
+    for masks in sets:
+        lost.update(losses(masks, holds, target))
+        yield masks
+
+
 def _convert(
-    source: Path, origin: str | None, out: Path, target: str, check: _Check, options: Mapping[str, Any]
+    sets: Iterator[MaskSet], source: Path, out: Path, target: str, check: _Check, options: Mapping[str, Any]
 ) -> list[Path]:
-    """Read, write and compare; returns the files written."""
-    format, sets = find_format(target), read_dataset(source, origin)
+    """Write and compare; returns the files written."""
+    format = find_format(target)
     first = list(itertools.islice(sets, 2))
     if not first:
         raise InputError(f"there is no image in {source}")

@@ -24,6 +24,46 @@ class ReadImage(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Holds:
+    """What comes back from files of a format; the table in docs/guides/formats.md is made of it.
+
+    Attributes:
+        holes, parts: of a mask, in a word or two: "exact", "bridged" (see `anymask.formats.helpers.outlines`).
+        overlaps: "yes", or which mask wins.
+        empty_masks: masks without pixels.
+        backgrounds: images without objects.
+        labels: names of the classes.
+        scores: those of "score", "stability" and "detector_score" that it has.
+        vertices: polygons with the vertices that were drawn: "yes", "of one polygon" for an object, or "no".
+        categories: the numbers of the classes, and classes without objects.
+        ids: those of images and annotations.
+        attributes: of objects.
+        details: occluded, z_order, group_id and source.
+        crowd: whether a mask is of a crowd.
+        boxes: objects that have a box and no mask.
+        most_objects: of an image; None for any number.
+        further_fields: fields that only some files have: "all", "its own" if they come from this format, or "no".
+    """
+
+    holes: str = "exact"
+    parts: str = "exact"
+    overlaps: str = "yes"
+    empty_masks: bool = False
+    backgrounds: bool = True
+    labels: bool = True
+    scores: tuple[str, ...] = ()
+    vertices: str = "no"
+    categories: bool = False
+    ids: bool = False
+    attributes: bool = False
+    details: bool = False
+    crowd: bool = False
+    boxes: bool = False
+    most_objects: int | None = None
+    further_fields: str = "no"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FormatOption:
     """A keyword of a format's `write`, and how it is called on the command line.
 
@@ -34,6 +74,7 @@ class FormatOption:
         value: what ``flag`` sets the keyword to; None if the flag takes a number.
         metavar: of the number, its unit.
         is_readable: whether what is written with the flag can be read back.
+        holds: what the format holds with the flag, where that is something else than without.
     """
 
     name: str
@@ -42,6 +83,7 @@ class FormatOption:
     value: Any = None
     metavar: str = "N"
     is_readable: bool = True
+    holds: Holds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +120,7 @@ class Format:
         write: writes masks of one image, ``write(masks, path, **options)``, and returns the files made; InputError if
             the path or the masks do not suit the format.
         read: reads them back.
+        holds: what of the masks comes back.
         extensions: those that mean this format when no format is named, in lower case. Formats that share an
             extension with another (COCO's is ".json" too) leave it to the more common one.
         options: keywords of `write` and `write_dataset`.
@@ -99,6 +142,7 @@ class Format:
     media_type: str | None = None
     write: Callable[..., list[Path]]
     read: ReadImage
+    holds: Holds = field(default_factory=Holds)
     extensions: tuple[str, ...] = ()
     options: tuple[FormatOption, ...] = ()
     signature: Signature = field(default_factory=Signature)

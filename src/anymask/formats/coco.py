@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
+from anymask.formats.base import Format, FormatOption, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of, polygon_mask
@@ -211,10 +211,17 @@ FORMAT = Format(
     name="coco",
     title="COCO (JSON)",
     summary="COCO dataset JSON: images, categories, masks as RLE (exact) or polygons",
+    holds=Holds(empty_masks=True, scores=("score", "stability")),
     suffix=".json",
     media_type="application/json",
     options=(
-        FormatOption(name="polygons", flag="--polygons", value=True, help="Outlines instead of run lengths."),
+        FormatOption(
+            name="polygons",
+            flag="--polygons",
+            value=True,
+            help="Outlines instead of run lengths.",
+            holds=Holds(holes="bridged", empty_masks=True, scores=("score", "stability")),
+        ),
         FormatOption(name="crowd", flag="--crowd", value=True, help="Mark every annotation as a crowd."),
         TOLERANCE,
     ),

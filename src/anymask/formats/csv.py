@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
+from anymask.formats.base import Format, FormatOption, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.validation import image_record, image_size, only_image, reading, with_image
 from anymask.formats.skipped import skip
@@ -174,6 +174,7 @@ FORMAT = Format(
     name="csv",
     title="Measurements (CSV)",
     summary="CSV of measurements (area, box, centre, perimeter, parts, holes) with the shape as RLE",
+    holds=Holds(empty_masks=True, scores=("score", "stability")),
     suffix=".csv",
     media_type="text/csv; charset=utf-8",
     extensions=(".csv",),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, RoundTripCheck, Signature
+from anymask.formats.base import Format, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import known_scores, label_or_default
 from anymask.formats.helpers.crops import paste_crop
 from anymask.formats.helpers.image_names import ImageNames
@@ -205,6 +205,7 @@ FORMAT = Format(
     name="cvat",
     title="CVAT (XML)",
     summary="CVAT for images 1.1 (XML): masks of run lengths, many images in one file",
+    holds=Holds(scores=("score", "stability")),
     suffix=".xml",
     media_type="application/xml",
     signature=Signature(extensions=(".xml",)),

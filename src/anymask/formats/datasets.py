@@ -47,6 +47,8 @@ def write_dataset(
         content = stage / "content"
         content.mkdir()
         for masks in sets:
+            if chosen.needs_masks and not masks:
+                continue
             files += _write_one(chosen, masks, content / names.file(masks.record), check, options)
         names_at_top = sorted(each.name for each in content.iterdir())
         for name in names_at_top:
@@ -158,5 +160,4 @@ def _with_file_name(masks: MaskSet, name: str, format: Format) -> MaskSet:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
     if path and path == masks.record.path:
         return masks
-    record = replace(masks.record, path=path or name)
-    return MaskSet(masks, image=record, prompts=masks.prompts, provenance=masks.provenance)
+    return masks.replace(image=replace(masks.record, path=path or name))

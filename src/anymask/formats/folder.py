@@ -140,6 +140,7 @@ FORMAT = Format(
     name="folder",
     title="All of anymask's files (ZIP)",
     summary="overlay.png, mask_000.png … and masks.json in one folder",
+    holds=masks_json.FORMAT.holds,
     suffix="",
     extensions=("",),
     signature=Signature(folder_entries=(MASKS_JSON,)),

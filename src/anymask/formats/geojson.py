@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption, Signature
+from anymask.formats.base import Format, FormatOption, Holds, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores
 from anymask.formats.helpers.outlines import TOLERANCE, check_tolerance, parse_ring, parts_of
 from anymask.formats.helpers.validation import (
@@ -192,6 +192,7 @@ FORMAT = Format(
     name="geojson",
     title="GeoJSON",
     summary="GeoJSON polygons with holes and parts, in pixels or in the CRS of a GeoTIFF",
+    holds=Holds(empty_masks=True, scores=("score", "stability")),
     suffix=".geojson",
     media_type="application/geo+json",
     extensions=(".geojson",),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import ImageError, InputError
-from anymask.formats.base import Format, Signature
+from anymask.formats.base import Format, Holds, Signature
 from anymask.formats.helpers.label_images import masks_of_labels
 from anymask.formats.helpers.validation import reading, with_image
 from anymask.io.atomic import write_file
@@ -77,6 +77,7 @@ FORMAT = Format(
     name="label-map",
     title="Label map (PNG)",
     summary="one 16-bit PNG for all masks, pixel value n is mask n - 1",
+    holds=Holds(overlaps="smaller on top", most_objects=65535, labels=False),
     suffix=".png",
     media_type="image/png",
     signature=Signature(extensions=(".png", ".bmp", ".gif", ".tif", ".tiff"), matches=_holds_labels),

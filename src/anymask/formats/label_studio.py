@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption, RoundTripCheck, Signature
+from anymask.formats.base import Format, FormatOption, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
 from anymask.formats.helpers.brush_rle import decode_brush, encode_brush, fill_runs
 from anymask.formats.helpers.curves import ellipse_ring, rectangle_ring
@@ -331,12 +331,13 @@ FORMAT = Format(
     name="label-studio",
     title="Label Studio (JSON)",
     summary="Label Studio tasks: brushes as run lengths, or polygons, holes and parts joined by bridges",
+    holds=Holds(empty_masks=True, scores=("score",)),
     suffix=".json",
     media_type="application/json",
     options=(
         FormatOption(
             name="polygons", flag="--polygons", value=True,
-            help="Polygons instead of run lengths.",
+            help="Polygons instead of run lengths.", holds=Holds(holes="bridged", parts="bridged", scores=("score",)),
         ),
         TOLERANCE,
         FormatOption(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption, Signature
+from anymask.formats.base import Format, FormatOption, Holds, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
 from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, centre_parts_of, check_tolerance, parse_ring
 from anymask.formats.helpers.validation import (
@@ -244,11 +244,18 @@ FORMAT = Format(
     name="labelme",
     title="LabelMe (JSON)",
     summary="LabelMe JSON: polygons, holes joined by bridges, parts by group_id; or exact mask shapes",
+    holds=Holds(holes="bridged", parts="by group_id", scores=("score", "stability")),
     suffix=".json",
     media_type="application/json",
     options=(
         TOLERANCE,
-        FormatOption(name="shapes", flag="--mask-shapes", value="mask", help="Exact masks instead of polygons."),
+        FormatOption(
+            name="shapes",
+            flag="--mask-shapes",
+            value="mask",
+            help="Exact masks instead of polygons.",
+            holds=Holds(scores=("score", "stability")),
+        ),
     ),
     signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),
     names_images_beside=True,

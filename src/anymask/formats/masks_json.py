@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, Signature
+from anymask.formats.base import Format, Holds, Signature
 from anymask.formats.helpers.validation import (
     as_list,
     as_object,
@@ -24,6 +24,7 @@ from anymask.formats.helpers.validation import (
     with_image,
 )
 from anymask.io.atomic import write_file
+from anymask.structures.annotation import Annotation, BoxAnnotation, DatasetRecord, SourceShape
 from anymask.structures.image_options import ImageOptions
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -61,6 +62,9 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
     about["sha256"] = record.sha256
     if record.notes:
         about["notes"] = list(record.notes)
+    about |= {
+        name: value for name, value in (("id", record.id), ("extra", dict(record.extra))) if value not in (None, {})
+    }
     if record.opened_with:
         about["opened_with"] = plain(record.opened_with)
     return {
@@ -71,6 +75,8 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         **({"call": run.call.as_dict()} if run.call.name else {}),
         "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
         "masks": [mask_to_dict(mask, file) for mask, file in zip(iter_bounded(masks), names, strict=True)],
+        **({"box_annotations": boxes} if (boxes := [each.as_dict() for each in masks.box_annotations]) else {}),
+        **({"dataset": masks.dataset.as_dict()} if masks.dataset else {}),
         "seconds": {step: round(float(seconds), 4) for step, seconds in run.seconds.items()},
     }
 
@@ -95,6 +101,10 @@ def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
         }
     if mask.edits:
         entry["edits"] = list(mask.edits)
+    if about := mask.annotation.as_dict():
+        entry["annotation"] = about
+    if mask.source_shape is not None:
+        entry["source_shape"] = mask.source_shape.as_dict()
     return {**entry, "rle": mask.rle, "file": file}
 
 
@@ -144,6 +154,8 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             optional_text(about.get("sha256")),
             tuple(map(str, as_list(about.get("notes", []), "notes"))),
             ImageOptions(**as_object(about.get("opened_with", {}), "opened_with")).changed,
+            about.get("id"),
+            as_object(about.get("extra", {}), "extra"),
         )
         masks = MaskSet(
             [_read_mask(as_object(entry, "masks")) for entry in as_list(content["masks"], "masks")],
@@ -152,6 +164,11 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
                 _read_prompt(as_object(entry, "prompts")) for entry in as_list(content.get("prompts", []), "prompts")
             ],
             provenance=_read_provenance(content),
+            box_annotations=[
+                BoxAnnotation.from_dict(as_object(entry, "box_annotations"))
+                for entry in as_list(content.get("box_annotations", []), "box_annotations")
+            ],
+            dataset=DatasetRecord.from_dict(content["dataset"]) if content.get("dataset") else None,
         )
         return with_image(masks, image)
 
@@ -171,6 +188,8 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
         "follows_prompt": _read_prompt_check(entry),
         "prompt_index": prompt,
         "edits": tuple(map(str, entry.get("edits") or ())),
+        "annotation": Annotation.from_dict(as_object(entry.get("annotation", {}), "annotation")),
+        "source_shape": SourceShape.from_dict(entry["source_shape"]) if entry.get("source_shape") else None,
     }
 
 
@@ -218,6 +237,18 @@ FORMAT = Format(
     name="masks-json",
     title="anymask (masks.json)",
     summary="all masks as COCO RLE with prompts, scores and what ran; written and read without loss",
+    holds=Holds(
+        empty_masks=True,
+        scores=("score", "stability", "detector_score"),
+        vertices="yes",
+        categories=True,
+        ids=True,
+        attributes=True,
+        details=True,
+        crowd=True,
+        boxes=True,
+        further_fields="all",
+    ),
     suffix=".json",
     media_type="application/json",
     extensions=(".json",),

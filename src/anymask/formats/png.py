@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, Signature
+from anymask.formats.base import Format, Holds, Signature
 from anymask.io.atomic import write_file
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ FORMAT = Format(
     name="png",
     title="Masks (PNG)",
     summary="a binary PNG (0 and 255) per mask, in the image's size",
+    holds=Holds(empty_masks=True, backgrounds=False, labels=False),
     suffix="",
     media_type="image/png",
     extensions=(".png",),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.formats.base import Format, Signature
+from anymask.formats.base import Format, Holds, Signature
 from anymask.formats.helpers.validation import (
     as_list,
     as_object,
@@ -86,6 +86,7 @@ FORMAT = Format(
     name="sa1b",
     title="SA-1B (JSON)",
     summary="Meta's SA-1B JSON: RLE, point, predicted IoU and stability of each mask",
+    holds=Holds(empty_masks=True, labels=False, scores=("score", "stability")),
     suffix=".json",
     media_type="application/json",
     signature=Signature(extensions=(".json",), json_keys=frozenset({"image", "annotations"})),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, RoundTripCheck, Signature
+from anymask.formats.base import Format, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import DEFAULT_LABEL, label_or_default
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.label_images import masks_of_labels
@@ -219,6 +219,7 @@ FORMAT = Format(
     name="voc",
     title="Pascal VOC (ZIP)",
     summary="Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)",
+    holds=Holds(overlaps="smaller on top", most_objects=254),
     suffix="",
     signature=Signature(folder_entries=(_OBJECTS,)),
     menu_position=80,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anymask.errors import InputError
-from anymask.formats.base import Format, RoundTripCheck, Signature
+from anymask.formats.base import Format, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import label_or_default
 from anymask.formats.helpers.curves import rectangle_ring
 from anymask.formats.helpers.image_names import ImageNames
@@ -234,6 +234,7 @@ FORMAT = Format(
     name="yolo",
     title="YOLO segmentation (TXT)",
     summary="YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges",
+    holds=Holds(holes="bridged", parts="bridged"),
     suffix="",
     options=(TOLERANCE,),
     signature=Signature(folder_entries=(DATA, CLASSES), extensions=(".yaml", ".yml"), counts_in_folder=False),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anymask.errors import InputError
+from anymask.structures.annotation import Annotation, SourceShape
 from anymask.structures.overlap import tight_box
 from anymask.structures.prompt_check import PromptCheck
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from anymask.structures.prompt import Prompt
     from anymask.structures.rle import Rle
 
-_ABOUT = ("score", "stability", "logits", "label", "detector_score", "follows_prompt", "prompt_index", "edits")
+_ABOUT = (
+    "score", "stability", "logits", "label", "detector_score", "follows_prompt", "prompt_index", "edits", "annotation",
+    "source_shape",
+)  # fmt: skip
 
 
 class Mask:
@@ -43,6 +47,8 @@ class Mask:
             constraints.
         prompt_index: of its prompt, in the prompts of the result.
         edits: notes on the holes filled and islands dropped after prediction.
+        annotation: what a file that the mask was read from states besides: ids, attributes, crowd.
+        source_shape: the shape as that file has it; None if the mask was read from none, or has been changed.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class Mask:
         follows_prompt: PromptCheck | None = None,
         prompt_index: int = 0,
         edits: Sequence[str] = (),
+        annotation: Annotation | None = None,
+        source_shape: SourceShape | None = None,
         full_logits: Callable[[], NDArray[np.float32]] | None = None,
     ) -> None:
         """Wrap a mask, bool [H, W], or a function that returns one; the other arguments are described at the class.
@@ -72,6 +80,7 @@ class Mask:
         self.score, self.stability, self.logits = score, stability, logits
         self.label, self.detector_score = label, detector_score
         self.follows_prompt, self.prompt_index, self.edits = follows_prompt, prompt_index, tuple(edits)
+        self.annotation, self.source_shape = annotation or Annotation(), source_shape
         self._lock = threading.Lock()
         self._render, self._full_logits = render if callable(render) else None, full_logits
         self._array = None if callable(render) else self._checked(render)
@@ -248,7 +257,8 @@ class Mask:
             return self
         follows_prompt = None if prompt is None else PromptCheck.of(cleaned, prompt)
         about = {name: getattr(self, name) for name in _ABOUT} | {"full_logits": self._full_logits}
-        return Mask(cleaned, self.size, **{**about, "follows_prompt": follows_prompt, "edits": (*self.edits, *done)})
+        about |= {"follows_prompt": follows_prompt, "edits": (*self.edits, *done), "source_shape": None}
+        return Mask(cleaned, self.size, **about)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """The mask for `np.asarray`: bool [H, W], or of ``dtype``."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.structures.annotation import BoxAnnotation, DatasetRecord
 from anymask.structures.mask import Mask
 from anymask.structures.memory import iter_bounded
 from anymask.structures.provenance import ImageRecord, Provenance
@@ -50,6 +51,8 @@ class MaskSet(Sequence[Mask]):
         prompts: that led to the masks; `Mask.prompt_index` is an index into them.
         provenance: model, engine, call and seconds of the result; a blank `Provenance` if they are unknown.
         shows_prompts: whether images of the result show the prompts.
+        box_annotations: objects of which a file has a box and no mask; slices keep them all.
+        dataset: what a file of many images states about all of them; None if the masks come from no such file.
         colour_indices: each mask's index in the whole result, which selects its colour; a slice keeps them.
     """
 
@@ -61,6 +64,8 @@ class MaskSet(Sequence[Mask]):
         prompts: Sequence[Prompt] = (),
         provenance: Provenance | None = None,
         shows_prompts: bool = True,
+        box_annotations: Sequence[BoxAnnotation] = (),
+        dataset: DatasetRecord | None = None,
     ) -> None:
         """Gather the masks of one image.
 
@@ -70,6 +75,8 @@ class MaskSet(Sequence[Mask]):
             prompts: that led to the masks.
             provenance: of the masks.
             shows_prompts: False where hundreds of automatic points would cover the image.
+            box_annotations: objects of the image that have a box and no mask.
+            dataset: that the image belongs to.
 
         Raises:
             InputError: a mask whose size differs from the image's.
@@ -78,6 +85,7 @@ class MaskSet(Sequence[Mask]):
         self.prompts = tuple(prompts)
         self.provenance = provenance or Provenance()
         self.shows_prompts = shows_prompts
+        self.box_annotations, self.dataset = tuple(box_annotations), dataset
         self._image = None if isinstance(image, ImageRecord) else image
         self._record = image if isinstance(image, ImageRecord) else None
         self.colour_indices = tuple(range(len(self._masks)))
@@ -187,6 +195,22 @@ class MaskSet(Sequence[Mask]):
         part._masks = tuple(self._masks[index] for index in indices)
         part.colour_indices = tuple(self.colour_indices[index] for index in indices)
         return part
+
+    def replace(self, masks: Iterable[Mask] | None = None, image: Image | ImageRecord | None = None) -> MaskSet:
+        """The same result with other masks, or with another image or record; all else stays.
+
+        Raises:
+            InputError: a mask whose size differs from the image's.
+        """
+        return MaskSet(
+            self if masks is None else masks,
+            image=image or self._image or self.record,
+            prompts=self.prompts,
+            provenance=self.provenance,
+            shows_prompts=self.shows_prompts,
+            box_annotations=self.box_annotations,
+            dataset=self.dataset,
+        )
 
     def union(self) -> NDArray[np.bool_]:
         """The union of all masks, bool [H, W]; all False without masks."""

@@ -100,6 +100,8 @@ class ImageRecord:
         sha256: of the file, or of shape and pixels if it did not come from a file; None if unknown.
         notes: of the reader, such as "first of 12 pages".
         opened_with: arguments of `anymask.open_image` that open the same pixels of the file again.
+        id: in the dataset that the image was read from; None if it has none.
+        extra: further fields of that dataset about the image, such as COCO's `license` and `coco_url`.
     """
 
     width: int
@@ -108,3 +110,5 @@ class ImageRecord:
     sha256: str | None = None
     notes: tuple[str, ...] = ()
     opened_with: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    id: int | str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -160,4 +160,4 @@ def with_image(masks: MaskSet, image: Any) -> MaskSet:
         return masks
     if image.size != masks.size:
         raise InputError(f"the image is {image.size}, the masks are for {masks.size}")
-    return MaskSet(masks, image=image, prompts=masks.prompts, provenance=masks.provenance)
+    return masks.replace(image=image)
