@@ -197,6 +197,18 @@ def test_the_cut_out_has_the_images_own_pixels_and_is_transparent_elsewhere(
     assert (cut[union, :3] == np.array(PIL.Image.open(coffee_path))[union]).all()
 
 
+def test_all_of_anymasks_files_can_be_replayed(made: Application, tmp_path: Path, coffee_path: Path) -> None:
+    name, content = _download(made, "folder")
+    assert name == "coffee.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(tmp_path / "files")
+    (index,) = (tmp_path / "files").rglob("masks.json")
+    command = [sys.executable, "-m", "anymask", "replay", str(index.parent), "--image", str(coffee_path)]
+    ran = subprocess.run([*command, "--min-iou", "0.999"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "4 masks" in ran.stdout
+
+
 def test_the_copied_python_makes_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_path: Path) -> None:
     made.page.click("#copy-python")
     code = made.page.evaluate("navigator.clipboard.readText()")

@@ -14,6 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from anymask import EncodedImage, Mask
+from anymask.cli import main
+from anymask.formats import masks_json
 from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.prediction.sam import SamImage
 from anymask.structures.polygons import polygons_to_mask
@@ -224,6 +226,26 @@ def test_a_dataset_of_folders_unpacks_into_folders(api: TestClient, coffee_id: s
         folders = {part for name in archive.namelist() for part in Path(name).parts[:-1]}
     assert folders
     assert not [folder for folder in folders if Path(folder).suffix], "a folder has no extension"
+
+
+def test_all_files_of_a_download_can_be_replayed(
+    api: TestClient, coffee_id: str, tmp_path: Path, coffee_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [segment(api, coffee_id, prompt)["masks"][0] for prompt in (SAUCER, CUP)]
+    masks = [{"id": each["id"], "label": "thing"} for each in made]
+    steps = [[{"point": [110, 300], "include": True}], [{"box": CUP["box"]}]]
+    body = {"format": "folder", "masks": masks, "name": "my cup.jpg", "steps": steps}
+    response = api.post(f"/v1/images/{coffee_id}/export", json=body)
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        archive.extractall(tmp_path)
+    (index,) = tmp_path.rglob("masks.json")
+    assert main(["replay", str(index.parent), "--image", str(coffee_path)]) == 0, capsys.readouterr().err
+    assert "2 masks" in capsys.readouterr().out
+    read = masks_json.read(index)
+    assert [mask.prompt_index for mask in read] == [0, 1]
+    assert read.prompts[1].box is not None
+    for wrong in (steps[:1], [*steps[:1], []], [*steps[:1], [{"jump": 1}]], [*steps[:1], [{"point": [9000, 1]}]]):
+        assert api.post(f"/v1/images/{coffee_id}/export", json={**body, "steps": wrong}).status_code == 422
 
 
 def test_unknown_format_is_rejected(api: TestClient, coffee_id: str) -> None:

@@ -6,19 +6,22 @@ import io
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from anymask.errors import InputError
 from anymask.formats.registry import all_formats, find_format
 from anymask.io.image import Image
+from anymask.prediction.prompt_log import prompt_of
 from anymask.server.image_store import StoredImage
 from anymask.server.mask_json import mask_from_rle
 from anymask.server.schemas.requests import CutoutBody, ExportBody, MaskBody
 from anymask.server.segment_handler import FindMask
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
+from anymask.structures.provenance import Call, Provenance, plain
 
 _ZIP = "application/zip"
 
@@ -29,21 +32,26 @@ def media_types() -> list[str]:
 
 
 def export_masks(
-    load_image: Callable[[], Image], stored_image: StoredImage, body: ExportBody, find_mask: FindMask
+    load_image: Callable[[], Image],
+    stored_image: StoredImage,
+    body: ExportBody,
+    find_mask: FindMask,
+    provenance: Provenance,
 ) -> tuple[str, str, bytes]:
     """Write masks into a scratch folder and take the file, or a .zip of the files, from there.
 
     Args:
         load_image: decodes the image.
         stored_image: its entry in the store.
-        body: which masks, and the format.
+        body: which masks, the format, and the steps that led to the masks.
         find_mask: finds the mask of a reference.
+        provenance: of what runs here, which made the masks if there are steps.
 
     Returns:
         File name, media type, content. Of the client's name only letters, digits and dashes remain.
 
     Raises:
-        InputError: an unknown format, or masks that do not suit it.
+        InputError: an unknown format, masks that do not suit it, or steps that cannot be.
         Problem: 404, an unknown reference.
     """
     format = find_format(body.format)
@@ -51,7 +59,7 @@ def export_masks(
     name = Path(body.name.replace("\\", "/"))
     stem, suffix = _safe_name(name.stem)[:60] or "photo", _safe_name(name.suffix)[:8] or "jpg"
     image = replace(load_image(), path=f"{stem}.{suffix}")
-    result = MaskSet(masks, image=image)
+    result = MaskSet(masks, image=image) if body.steps is None else _made_by(masks, image, body.steps, provenance)
     with tempfile.TemporaryDirectory(prefix="anymask-export-") as folder:
         written = format.write(result, Path(folder) / f"{stem}{format.file_suffix}")
         if not written:
@@ -59,6 +67,18 @@ def export_masks(
         if len(written) > 1 or format.media_type is None:
             return f"{stem}.zip", _ZIP, _zip_files(Path(folder), written)
         return written[0].name, format.media_type, written[0].read_bytes()
+
+
+def _made_by(
+    masks: list[Mask], image: Image, steps: Sequence[Sequence[Mapping[str, Any]]], provenance: Provenance
+) -> MaskSet:
+    """Masks with the steps that led to them, from which `anymask replay` makes them again."""
+    if len(steps) != len(masks):
+        raise InputError(f"there are steps of {len(steps)} objects for {len(masks)} masks")
+    prompts = [prompt_of(image.size, each) for each in steps]
+    call = Call("steps", {"objects": plain(steps), "names": [mask.label for mask in masks]})
+    numbered = [mask.replace(prompt_index=index) for index, mask in enumerate(masks)]
+    return MaskSet(numbered, image=image, prompts=prompts, provenance=replace(provenance, call=call))
 
 
 def cutout_png(

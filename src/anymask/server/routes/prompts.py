@@ -124,7 +124,8 @@ async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     stored_image = service.images.get(id)
     with service.prompting.place(client_of(request)):
         work = partial(
-            export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
-        )
+            export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id),
+            service.segmenter.provenance(),
+        )  # fmt: skip
         name, kind, content = await service.prompting.run(work, service.deadline())
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

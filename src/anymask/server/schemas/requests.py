@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
 
@@ -161,6 +161,11 @@ class ExportBody(Body):
     format: Annotated[str, Field(max_length=40, description="a name of GET /v1/models, `formats`")]
     masks: list[MaskBody] = Field(min_length=1, max_length=2000)
     name: Annotated[str, Field(max_length=200)] = Field("photo.jpg", description="of the image, for the file's text")
+    steps: list[list[dict[str, Any]]] | None = Field(
+        None,
+        max_length=2000,
+        description="of each mask, how it was made, as in a prompt log; formats that record it can be replayed",
+    )
 
 
 class UrlBody(Body):

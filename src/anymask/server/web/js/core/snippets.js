@@ -4,7 +4,7 @@ import { hasPick } from "./alternatives.js";
 import { nameOf } from "./labels.js";
 
 /** Steps as `anymask.prediction.prompt_log` and `--prompt-log` take them. */
-function stepsOf(object) {
+export function stepsOf(object) {
   const steps = object.steps.map((step) => {
     const extras = {
       ...(typeof step.candidate === "number" ? { candidate: step.candidate + 1 } : {}),

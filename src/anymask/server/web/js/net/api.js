@@ -131,8 +131,8 @@ export class Api {
   }
 
   /** A file of masks in a format. @returns {Promise<{blob: Blob, name: string}>} */
-  async export(id, format, masks, name) {
-    const response = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name });
+  async export(id, format, masks, name, steps) {
+    const response = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name, steps });
     const disposition = response.headers.get("Content-Disposition") ?? "";
     return { blob: await response.blob(), name: /filename="?([^";]+)"?/.exec(disposition)?.[1] ?? null };
   }

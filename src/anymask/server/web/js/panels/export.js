@@ -4,7 +4,7 @@ import { say, sayFailure } from "../ui/live_region.js";
 import { toRle } from "../core/bitmap.js";
 import { byId, el } from "../ui/dom.js";
 import { nameOf } from "../core/labels.js";
-import { asPython, asShell, fileName, promptLog } from "../core/snippets.js";
+import { asPython, asShell, fileName, promptLog, stepsOf } from "../core/snippets.js";
 import { copy, download } from "../net/download.js";
 import { S } from "../core/strings.js";
 import { tint } from "../canvas/tint.js";
@@ -68,13 +68,13 @@ export class ExportPanel {
         };
       }),
     );
-    const { blob, name } = await this.#fileFromServer(format, masks);
+    const { blob, name } = await this.#fileFromServer(format, masks, objects.map(stepsOf));
     this.#download(blob, name ?? `${stem}-${format}`);
   }
 
-  async #fileFromServer(format, masks) {
+  async #fileFromServer(format, masks, steps) {
     const { api, image } = this.app;
-    return this.#withImageThere(() => api.export(image.id, format, masks, image.name));
+    return this.#withImageThere(() => api.export(image.id, format, masks, image.name, steps));
   }
 
   /** The objects alone, everything else transparent: pixels as they are, edges not softened. */
