@@ -30,6 +30,7 @@ def test_a_format_and_a_report_are_added_without_making_a_mask_again(job: SmallJ
     job.formats = ("yolo", "png", "folder")
     summary = job.run(report=job.folder / "report.csv")
     assert summary.now == 0
+    assert "png cannot hold the names of the masks: they are in results/ alone" in summary.notes
     assert stamps_of(job.folder / "out" / "results") == before
     written = stamps_of(job.folder / "out").keys()
     assert {"yolo/data.yaml", "png/a.png/mask_000.png", "folder/b.png/overlay.png"} <= written

@@ -304,6 +304,12 @@ class Manifest(Database):
             for key, source, *rest in rows:
                 yield key, _decode_path(source), *rest
 
+    def has_named_prompts(self) -> bool:
+        """Whether an object of any image's prompts has a name."""
+        with self._convert_errors():
+            row = self._base.execute("""SELECT 1 FROM photos WHERE prompts LIKE '%"name": "%' LIMIT 1""").fetchone()
+        return row is not None
+
     def with_notes(self) -> tuple[int, str, str]:
         """How many images were opened with a remark, and key and remark of the first; "" if there are none."""
         with self._convert_errors():

@@ -66,7 +66,7 @@ def plan_job(job: BatchJob, results: Results, manifest: Manifest) -> Plan:
         _check_targets(results, manifest, formats)
 
     repeated = manifest.plan(job.inputs, values, same_content, check, job.restart)
-    notes = list(job.inputs.notes)
+    notes = [*job.inputs.notes, *_class_notes(manifest, settings)]
     if repeated:
         notes.append(f"{repeated} images are named more than once, and are processed once")
     embeddings = embedding_store() if settings.kind == "embed" else None
@@ -123,6 +123,15 @@ def _check_images(job: BatchJob, keys: Sequence[str], formats: Sequence[str]) ->
                     f"{format_name} has one {other} for two images: rename one of them, or leave out "
                     f"--format {format_name}"
                 ) from None
+
+
+def _class_notes(manifest: Manifest, settings: TaskSettings) -> list[str]:
+    """A remark on formats that lose the classes of the masks."""
+    has_classes = bool(settings.text) or manifest.has_named_prompts()
+    without = [name for name in settings.formats if not find_format(name).holds.labels]
+    if not has_classes or not without:
+        return []
+    return [f"{', '.join(without)} cannot hold the names of the masks: they are in {RESULTS}/ alone"]
 
 
 def _check_targets(results: Results, manifest: Manifest, formats: Sequence[str]) -> None:
