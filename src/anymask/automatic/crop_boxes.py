@@ -34,7 +34,8 @@ def crop_boxes(
         overlap_ratio: of crops of the first layer, as a share of the short side; halved with each further layer.
 
     Returns:
-        Boxes in pixels with their layers, in the reference's order: the whole image (layer 0), then column by column.
+        Boxes in pixels with their layers, in the reference's order: the whole image (layer 0), then column by column;
+        in images of few pixels without those that would be empty or the whole image again.
     """
     width, height = size
     boxes: list[tuple[CropBox, int]] = [((0, 0, width, height), 0)]
@@ -44,7 +45,9 @@ def crop_boxes(
         columns, rows = (math.ceil((overlap * (count - 1) + side) / count) for side in size)
         for i, j in product(range(count), repeat=2):
             x, y = i * (columns - overlap), j * (rows - overlap)
-            boxes.append(((x, y, min(x + columns, width), min(y + rows, height)), layer))
+            box = (x, y, min(x + columns, width), min(y + rows, height))
+            if x < box[2] and y < box[3] and box != (0, 0, width, height):  # as in an image of one row
+                boxes.append((box, layer))
     return boxes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anymask.structures.mask import Mask
-from anymask.structures.nms import nms
+from anymask.structures.nms import mask_box_nms
 
 
 def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: float = 0.7) -> list[Mask]:
@@ -28,9 +28,8 @@ def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: floa
         return list(masks)
     cleaned = [_cleaned(mask, min_area) for mask in masks]
     unchanged = np.array([new is old for new, old in zip(cleaned, masks, strict=True)], np.float64)
-    # The reference measures boxes to the last pixel inside.
-    boxes = np.array([mask.box for mask in cleaned], np.float64) - (0, 0, 1, 1)
-    return [cleaned[i] for i in np.sort(nms(boxes, unchanged, nms_thresh))]
+    boxes = np.array([mask.box for mask in cleaned], np.float64)
+    return [cleaned[i] for i in np.sort(mask_box_nms(boxes, unchanged, nms_thresh))]
 
 
 def _cleaned(mask: Mask, min_area: float) -> Mask:

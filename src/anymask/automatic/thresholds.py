@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from anymask.automatic.mask_data import MaskData
 from anymask.automatic.options import Region, Thresholds
-from anymask.structures.nms import nms
+from anymask.structures.nms import mask_box_nms
 
 
 def filter_masks(masks: MaskData, thresholds: Thresholds) -> NDArray[np.int64]:
@@ -15,8 +15,7 @@ def filter_masks(masks: MaskData, thresholds: Thresholds) -> NDArray[np.int64]:
     passing = passes_thresholds(masks, thresholds)
     masks.fit_boxes(passing)
     indices = np.flatnonzero(passing)
-    last_pixels = masks.boxes[indices] - (0, 0, 1, 1)  # the reference measures boxes to the last pixel inside
-    indices = indices[nms(last_pixels, masks.scores[indices], thresholds.box_nms_thresh)]
+    indices = indices[mask_box_nms(masks.boxes[indices], masks.scores[indices], thresholds.box_nms_thresh)]
     visible = np.zeros(len(masks), np.bool_)
     visible[indices] = True
     masks.refine(visible)  # the stability that a result states is the reference's figure

@@ -96,6 +96,8 @@ class Refiner:
         """The mask inside a window around it; None if a window shows no more, or another object."""
         width, height = self.frame.width, self.frame.height
         box = self.frame.box_above(selected.logits)
+        if box[0] == box[2]:  # an empty mask
+            return None
         x0, y0, x1, y1 = window = _window(box, (width, height))
         side = max(x1 - x0, y1 - y0)
         finer, larger = max(width, height) / max(side, MODEL_SIDE), max(width, height) / max(side, 1)

@@ -47,3 +47,26 @@ def nms(
         overlaps = shared > iou_threshold * (areas[best] + areas[order] - shared)
         order = order[~(overlaps & (groups[order] == groups[best]))]
     return np.array(selected, np.int64)
+
+
+def mask_box_nms(boxes: NDArray[np.float64], scores: NDArray[np.floating], iou_threshold: float) -> NDArray[np.int64]:
+    """Drop every mask whose box overlaps that of a mask of higher score too much, as the reference does.
+
+    The reference measures boxes to the last pixel inside. A mask of one row or column has no area so, and none of them
+    would ever be dropped, however many are equal: these are compared with each other to the end of their last pixel.
+
+    Args:
+        boxes: [N, 4], [x_min, y_min, x_max, y_max], maxima exclusive.
+        scores: [N].
+        iou_threshold: as for `nms`.
+
+    Returns:
+        int64, indices of the masks that stay, by falling score.
+    """
+    last_pixels = boxes - (0, 0, 1, 1)
+    kept = nms(last_pixels, scores, iou_threshold)
+    is_line = box_area(last_pixels[kept]) == 0
+    lines = kept[is_line]
+    distinct = lines[nms(boxes[lines], scores[lines], iou_threshold)]
+    stays: NDArray[np.int64] = kept[~is_line | np.isin(kept, distinct)]
+    return stays
