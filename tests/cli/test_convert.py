@@ -129,3 +129,13 @@ def test_a_report_never_replaces_the_input(drawn: Path, tmp_path: Path, capsys: 
     call = ["convert", str(drawn), "--to", "coco", "--out", str(tmp_path / "coco.json"), "--report", str(drawn)]
     assert main(call) == 2
     assert drawn.read_bytes() == before
+
+
+def test_numbered_masks_replace_no_file_that_nobody_named(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photo_001.png").write_bytes(b"mine")
+    call = ["convert", str(results / "a/1.jpg.json"), "--to", "png", "--out", str(tmp_path / "photo.png")]
+    assert main(call) == 2
+    assert "photo_001.png is there already: give another name than photo.png" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo_001.png", "results"]

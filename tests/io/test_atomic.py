@@ -131,23 +131,23 @@ def test_drafts_of_a_killed_process_are_removed_by_the_next_and_those_of_a_livin
 
 def test_a_new_folder_appears_at_once_with_all_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
-    with staged_folder(folder, beside=True) as stage:
+    with staged_folder(folder) as stage:
         (stage / "labels").mkdir()
         (stage / "labels" / "1.txt").write_text("1")
         (stage / "scratch").write_text("no file of the result")
         (stage / "data.yaml").write_text("2")
         assert not folder.exists()
-        assert publish(stage, ["labels", "data.yaml"], folder) == [folder / "labels", folder / "data.yaml"]
+        assert publish(stage, folder, ["labels", "data.yaml"]) == [folder / "labels", folder / "data.yaml"]
     assert texts_in(tmp_path) == {"new/data/labels/1.txt": "1", "new/data/data.yaml": "2"}
 
 
 def test_a_folder_that_comes_meanwhile_keeps_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with staged_folder(folder, beside=True) as stage:
+    with staged_folder(folder) as stage:
         (stage / "a").write_text("1")
         folder.mkdir()
         (folder / "mine").write_text("mine")
-        publish(stage, ["a"], folder)
+        publish(stage, folder, ["a"])
     assert texts_in(tmp_path) == {"data/a": "1", "data/mine": "mine"}
 
 

@@ -71,7 +71,7 @@ import json, os, signal, sys
 from pathlib import Path
 from anymask.io import results_folder
 
-def half_of_publish(stage, names, folder):
+def half_of_publish(stage, folder, names):
     (stage / names[0]).replace(folder / names[0])
     os.kill(os.getpid(), signal.SIGKILL)
 

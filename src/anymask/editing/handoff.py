@@ -89,12 +89,12 @@ def write_pair(
         "mask": MASK,
         "blend": BLEND,
     }
-    with staged_folder(Path(folder), beside=True) as stage:
+    with staged_folder(Path(folder)) as stage:
         (stage / IMAGE).write_bytes(encode_image(crop_image(image.pixels, crop), "PNG", image.icc_profile))
         (stage / MASK).write_bytes(_encode_grey(crop_mask(hole, crop).view(np.uint8) * np.uint8(255)))
         (stage / BLEND).write_bytes(_encode_grey(blend))
         (stage / NOTE).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return publish(stage, (IMAGE, MASK, BLEND, NOTE), Path(folder))
+        return publish(stage, Path(folder), (IMAGE, MASK, BLEND, NOTE))
 
 
 def _encode_grey(levels: NDArray[np.uint8]) -> bytes:

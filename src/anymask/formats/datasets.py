@@ -43,7 +43,7 @@ def write_dataset(
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} is there already: give a new or empty folder")
     names, files = ImageNames(chosen.suffix), []
-    with staged_folder(path, beside=True) as stage:
+    with staged_folder(path) as stage:
         content = stage / "content"
         content.mkdir()
         for masks in sets:
@@ -53,7 +53,7 @@ def write_dataset(
         names_at_top = sorted(each.name for each in content.iterdir())
         for name in names_at_top:
             (content / name).rename(stage / name)
-        publish(stage, names_at_top, path)
+        publish(stage, path, names_at_top)
         return [path / file.relative_to(content) for file in files]
 
 
@@ -77,13 +77,16 @@ def write_checked(masks: MaskSet, path: Path, format: str, check: RoundTripCheck
     check_options(chosen, options)
     if path.is_dir() and any(path.iterdir()):
         raise InputError(f"{path} is a folder with files in it: give a new or empty one")
-    with staged_folder(path.parent, beside=True) as stage:
+    with staged_folder(path.parent) as stage:
         draft = stage / path.name
         files = chosen.write(masks, draft, **options)
         check(masks, chosen.read(draft) if draft.exists() else _read_numbered(chosen, files, masks))
         if path.is_dir() and draft.is_dir():
             path.rmdir()
-        publish(stage, sorted(each.name for each in stage.iterdir()), path.parent)
+        names = sorted(each.name for each in stage.iterdir())
+        if there := next((name for name in names if name != path.name and (path.parent / name).exists()), None):
+            raise InputError(f"{path.parent / there} is there already: give another name than {path.name}")
+        publish(stage, path.parent, names)
     return [path.parent / file.relative_to(stage) for file in files]
 
 

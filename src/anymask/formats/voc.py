@@ -76,7 +76,7 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
             (stage / folder).mkdir(exist_ok=True)
         write_file(stage / _LIST, "".join(f"{stem}\n" for stem in stems).encode())
         write_file(stage / _LABEL_MAP, _label_map(classes).encode())
-        publish(stage, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABEL_MAP])
+        publish(stage, path, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABEL_MAP])
     return [path / name for name in (*files, _LIST, _LABEL_MAP)]
 
 

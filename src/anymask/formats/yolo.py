@@ -101,7 +101,7 @@ def write_dataset(
                 if check is not None:
                     check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}))
         (stage / DATA).write_bytes(_data_yaml(classes))
-        publish(stage, ["labels", _INDEX, DATA])
+        publish(stage, path, ["labels", _INDEX, DATA])
     return [path / name for name in (*files, _INDEX, DATA)]
 
 

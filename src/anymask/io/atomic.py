@@ -87,15 +87,11 @@ def write_stream(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def staged_folder(folder: Path, *, beside: bool = False) -> Iterator[Path]:
+def staged_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder for files that are to appear together in ``folder``, or not at all; see `publish`.
 
-    It lies inside ``folder`` and is removed when the block ends. So are the folders that were made for it if nothing is
-    published.
-
-    Args:
-        folder: made if missing.
-        beside: let it lie beside ``folder`` if that does not exist yet, so that ``folder`` can appear in one step.
+    It lies inside ``folder``, or beside it if ``folder`` does not exist yet, and is removed when the block ends. So are
+    the folders above that were made for it if nothing is published.
 
     Raises:
         InputError: the folder is a file, or may not be written.
@@ -104,12 +100,12 @@ def staged_folder(folder: Path, *, beside: bool = False) -> Iterator[Path]:
     with explained(folder):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"cannot write into {folder}: it is a file; give a folder")
-        home = folder.parent if beside and not folder.exists() else folder
+        home = folder if folder.exists() else folder.parent
     with explained(folder), _new_folders(home), draft_folder(home) as stage:
         yield stage
 
 
-def publish(stage: Path, names: Iterable[str], folder: Path | None = None) -> list[Path]:
+def publish(stage: Path, folder: Path, names: Iterable[str]) -> list[Path]:
     """Move finished files and folders, in this order, from a temporary folder to the one that they are for.
 
     A folder that does not exist yet appears with all of them at once. Into one that exists nothing is moved if one of
@@ -117,13 +113,13 @@ def publish(stage: Path, names: Iterable[str], folder: Path | None = None) -> li
 
     Args:
         stage: of `staged_folder`.
+        folder: that it was made for.
         names: of entries of ``stage``.
-        folder: that the stage was made for; None: the one that it lies in.
 
     Returns:
         Their new paths.
     """
-    names, folder = list(names), folder or stage.parent
+    names = list(names)
     if (published := publish_new_folder(stage, folder, names)) is not None:
         return published
     targets = [folder / name for name in names]
@@ -173,11 +169,11 @@ def write_files(file: Path, writers: Sequence[Callable[[Path], object]], *, numb
         AnymaskError: the disk is full or failed.
     """
     folder, names = file.parent, _several(file, len(writers))
-    with staged_folder(folder, beside=True) as stage:
+    with staged_folder(folder) as stage:
         for write, name in zip(writers, names, strict=True):
             write(stage / name)
         if not numbered:
-            return publish(stage, names, folder)
+            return publish(stage, folder, names)
         folder.mkdir(exist_ok=True)
         for choice in numbered_paths(file, file.suffix):
             if published := _publish_free(stage, folder, names, _several(choice, len(writers))):

@@ -100,7 +100,7 @@ def staged_results(folder: Path, *, numbered: bool = False) -> contextlib.Abstra
         numbered: see `publish_results`.
     """
     choices = _choices(folder, numbered)
-    return staged_folder(next(each for each in choices if not (numbered and each.exists())), beside=True)
+    return staged_folder(next(each for each in choices if not (numbered and each.exists())))
 
 
 def check_owner(folder: Path, image: str, names: Sequence[str] = (*INDEXES, "overlay.png")) -> None:
@@ -193,7 +193,7 @@ def _replace_results(stage: Path, folder: Path, record: FolderRecord) -> list[Pa
         # While files move, those of both runs are known, so that a kill leaves none that is not.
         write_file(folder / JOURNAL, replace(record, files=both).as_json())
         try:
-            written = publish(stage, names, folder)
+            written = publish(stage, folder, names)
         except Exception:
             if all((stage / name).exists() for name in names):  # nothing was moved
                 (folder / JOURNAL).unlink(missing_ok=True)
