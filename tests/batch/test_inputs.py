@@ -16,7 +16,16 @@ from anymask.batch.prompt_files import read_prompts
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with images, other files, hidden ones, a link back to itself, and earlier results."""
-    for name in ("b/frame_10.JPG", "b/frame_2.jpg", "a.png", "notes.md", ".hidden.jpg", "b/.trash/old.jpg"):
+    for name in (
+        "b/frame_10.JPG",
+        "b/frame_2.jpg",
+        "a.png",
+        "notes.md",
+        ".hidden.jpg",
+        "favicon.ico",
+        "clip.mp4",
+        "b/.trash/old.jpg",
+    ):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")

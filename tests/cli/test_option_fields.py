@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from anymask.automatic.options import GeneratorOptions
-from anymask.cli import batch, cutout, detect, draw, everything, inpaint, segment
+from anymask.cli import batch, cutout, detect, draw, evaluate, everything, inpaint, segment
 from anymask.cli.option_fields import options_from, values_of
 from anymask.detection.options import DetectionOptions
 from anymask.prediction.options import SelectionOptions
@@ -60,7 +60,7 @@ def test_a_value_out_of_range_is_a_usage_error(wrong: str) -> None:
     [
         (SelectionOptions, (segment, cutout, inpaint, batch)),
         (GeneratorOptions, (everything, batch)),
-        (ImageOptions, (segment, everything, detect, inpaint, draw)),
+        (ImageOptions, (segment, everything, detect, inpaint, draw, batch, evaluate)),
         (DetectionOptions, (segment, detect, everything, batch)),
     ],
 )

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from anymask import InputError
 from anymask.cli import main
 from anymask.evaluation import AnnotatedImage, load_dataset
 from anymask.structures import rle
+from anymask.structures.image_options import ImageOptions
 from tests.support.small_datasets import SIZE, box_mask, coco_dataset, discs, index_dataset, write_index
 
 SQUARE = {"segmentation": [[10, 20, 60, 20, 60, 70, 10, 70]], "area": 2500, "iscrowd": 0}
@@ -155,3 +157,29 @@ def test_of_several_annotation_files_one_has_to_be_named(tmp_path: Path) -> None
     (tmp_path / "no.json").write_text(json.dumps({"images": []}))
     with pytest.raises(InputError, match="is no COCO annotation file"):
         load_dataset(tmp_path / "no.json")
+
+
+def test_masks_of_any_file_type_are_read_and_255_of_a_palette_is_ignored(tmp_path: Path) -> None:
+    numbers = np.zeros((40, 60), np.uint8)
+    numbers[5:20, 5:20], numbers[5:20, 30:50], numbers[20:24, 5:50] = 1, 2, 255
+    voc = Image.fromarray(numbers)
+    voc.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
+    voc.save(tmp_path / "voc.png")
+    Image.fromarray(np.where(numbers == 255, 0, numbers).astype(np.int32)).save(tmp_path / "wide.tif")
+    Image.new("RGB", (60, 40)).save(tmp_path / "image.png")
+    for name, ignored in (("voc.png", 180), ("wide.tif", 0)):
+        (tmp_path / "index.csv").write_text(f"image,mask\nimage.png,{name}\n")
+        objects = list(only(load_dataset(tmp_path)).sample_objects())
+        assert [each.area for each in objects] == [225, 300]
+        assert [int(each.ignored.sum()) for each in objects] == [ignored] * 2
+
+
+def test_images_are_opened_as_the_options_say_and_others_have_another_digest(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "deep.tif", np.arange(2400, dtype=np.uint16).reshape(40, 60))
+    Image.fromarray(np.full((40, 60), 255, np.uint8)).save(tmp_path / "mask.png")
+    (tmp_path / "index.csv").write_text("image,mask\ndeep.tif,mask.png\n")
+    plain = only(load_dataset(tmp_path))
+    windowed = only(load_dataset(tmp_path, opening=ImageOptions(window=(0, 240))))
+    assert windowed.open().pixels[0, 24, 0] == 26
+    assert plain.open().pixels[0, 24, 0] < 5
+    assert windowed.digest() != plain.digest() == only(load_dataset(tmp_path, opening=ImageOptions())).digest()

@@ -11,14 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from anymask.errors import AnymaskError, InputError
+from anymask.io.identification import readable_suffixes
 
-# fmt: off
-IMAGE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm",
-    ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif", ".tga", ".ico", ".sgi", ".qoi", ".dds", ".pcx",
-})
-# fmt: on
-"""Suffixes of the files in a folder that are images; a file that the user names is opened whatever its suffix."""
+IMAGE_SUFFIXES = readable_suffixes()
+"""Suffixes of the files in a folder that are images which can be read here; a file that the user names is opened
+whatever its suffix."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import debug_option, json_option, out_option, quiet_option, runtime_options
+from anymask.cli.image_arguments import image_options
+from anymask.cli.option_fields import values_of
 from anymask.errors import InputError
 from anymask.prediction.options import SelectionOptions
+from anymask.structures.image_options import ImageOptions
 from anymask.structures.options import option_fields
 
 if TYPE_CHECKING:
@@ -71,6 +75,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, chosen at random.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all random choices.")
 @click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Images of a COCO dataset.")
+@image_options
 @runtime_options
 @out_option
 @json_option
@@ -115,13 +120,14 @@ def command(
     from anymask.evaluation.report import Evaluation
     from anymask.io.atomic import write_file
 
+    opening = ImageOptions(**{name: runtime.pop(name) for name in values_of(ImageOptions, runtime)})
     categories = phrases_of(text) if text else ()
     if categories and protocol != "text":
         raise InputError("--text goes with --protocol text")
     options = {"select": select, "refine": refine} if protocol != "everything" else {}
     setting = Setting(protocol, {**runtime, **options})
     settings = _settings(setting if named is None else setting.changed(named), against)
-    annotated = load_dataset(dataset, max_objects, seed=seed, limit=limit, images=images)
+    annotated = load_dataset(dataset, max_objects, seed=seed, limit=limit, images=images, opening=opening)
     out = out or Path("anymask-out") / f"{dataset.resolve().name}-{protocol}"
     variants = _load_variants(settings, allow, quiet)
     choice = {"clicks": clicks, "max_objects": max_objects, "seed": seed, "categories": categories}
@@ -130,7 +136,8 @@ def command(
         _explain_interruption(out),
         count_progress(quiet, len(annotated), "images") as progress,
     ):
-        evaluate(annotated, variants, clicks=clicks, categories=categories, progress=progress)
+        note = None if quiet else partial(click.echo, err=True)
+        evaluate(annotated, variants, clicks=clicks, categories=categories, progress=progress, note=note)
     if not any(result.rows for result in variants[0].results.values()):
         raise InputError(f"{dataset} has no object to measure in its {len(annotated)} images")
     evaluation = Evaluation(dataset, annotated, variants, clicks, categories, seed)

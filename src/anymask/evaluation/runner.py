@@ -14,6 +14,7 @@ from anymask.evaluation.settings import Setting
 from anymask.weights import find_model
 
 if TYPE_CHECKING:
+    from anymask.io.image import Image
     from anymask.prediction.segmenter import Segmenter
 
 
@@ -69,6 +70,7 @@ def evaluate(
     clicks: int = MAX_CLICKS,
     categories: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> None:
     """Measure every variant on every image, except for the images that its record holds.
 
@@ -78,6 +80,7 @@ def evaluate(
         clicks: maximum for each object.
         categories: of the protocol text: only these.
         progress: called with the number of images that are done.
+        note: called with a line for each choice that was made when an image was opened.
 
     Raises:
         InputError: an image or its ground truth cannot be used; the images before it are in the records.
@@ -86,12 +89,14 @@ def evaluate(
     for done, image in enumerate(images, 1):
         digest = image.digest()
         encoded_images: dict[int, Any] = {}
+        opened: Image | None = None
         for variant, measure in zip(variants, functions, strict=True):
             result = None if variant.record is None else variant.record.get(image.name, digest)
             if result is None:
                 segmenter = variant.segmenter
                 if id(segmenter) not in encoded_images:
-                    encoded_images[id(segmenter)] = segmenter.encode(image.path)
+                    opened = opened or _open(image, note)
+                    encoded_images[id(segmenter)] = segmenter.encode(opened)
                 result = measure(encoded_images[id(segmenter)], image, variant.setting)
                 if variant.record is not None:
                     variant.changed += image.name in variant.record
@@ -99,3 +104,12 @@ def evaluate(
             variant.results[image.name] = result
         if progress is not None:
             progress(done)
+
+
+def _open(image: AnnotatedImage, note: Callable[[str], None] | None) -> Image:
+    """Open an image, and say what was chosen."""
+    opened = image.open()
+    if note is not None:
+        for line in opened.notes:
+            note(f"{image.name}: {line}")
+    return opened

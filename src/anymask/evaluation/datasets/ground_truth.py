@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import InputError
+from anymask.structures.image_options import ImageOptions
+
+if TYPE_CHECKING:
+    from anymask.io.image import Image
 
 INDEX_CSV = "index.csv"
 MIN_AREA = 30
@@ -90,6 +94,7 @@ class AnnotatedImage:
         segmentations: one, or one per annotator.
         max_objects: how many objects of each segmentation to prompt; None for all.
         seed: of the choice among more objects.
+        opening: how the image file is opened.
     """
 
     path: Path
@@ -97,6 +102,15 @@ class AnnotatedImage:
     segmentations: tuple[Segmentation, ...]
     max_objects: int | None = None
     seed: int = 0
+    opening: ImageOptions = field(default_factory=ImageOptions)
+
+    def open(self) -> Image:
+        """Open the image.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return self.opening.open(self.path)
 
     def sample_objects(self) -> Iterator[Object]:
         """The objects to prompt, of all segmentations.
@@ -108,7 +122,7 @@ class AnnotatedImage:
             yield from segmentation.sample_objects(self.max_objects, self.seed)
 
     def digest(self) -> str:
-        """Digest of the image file and its ground truth, 16 hexadecimal digits.
+        """Digest of the image file, how it is opened, and its ground truth, 16 hexadecimal digits.
 
         Raises:
             InputError: a file that cannot be read.
@@ -116,6 +130,8 @@ class AnnotatedImage:
         digest = hashlib.sha256(file_bytes(self.path))
         for segmentation in self.segmentations:
             digest.update(segmentation.content())
+        if self.opening.changed:
+            digest.update(repr(self.opening).encode())
         return digest.hexdigest()[:16]
 
 

@@ -1,9 +1,9 @@
 """The layout with an `index.csv`, which names each image and its mask.
 
 The columns `image` and `mask` hold paths inside the folder. A mask is either one object (255 object, 0 background,
-128 ignored) or a label map of many (0 background, 1 … one number per object). An image may have several
-rows: with a column `annotator`, masks of different annotators are ground truths of their own; without one, all of an
-image's masks are one ground truth.
+128 ignored) or a label map of many (0 background, 1 … one number per object; 255 of a palette is ignored). An image may
+have several rows: with a column `annotator`, masks of different annotators are ground truths of their own; without one,
+all of an image's masks are one ground truth.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from anymask.evaluation.datasets.ground_truth import (
 from anymask.io.stored_values import stored_values
 
 _IGNORE, _OBJECT = 128, 255
+_VOID = 255
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,20 @@ class MaskFiles:
         return b"".join(map(file_bytes, self.paths))
 
     def _objects(self, min_area: int, max_objects: int | None, seed: int) -> Iterator[Object]:
-        objects: list[tuple[Path, NDArray[np.integer], int | None]] = []
+        objects: list[tuple[Path, NDArray[np.integer], int | None, int | None]] = []
         for path in self.paths:
-            labels = _read_mask(path)
+            labels, ignored = _read_mask(path)
             values, counts = np.unique(labels, return_counts=True)
             if np.isin(values, (0, _IGNORE, _OBJECT)).all() and labels.dtype == np.uint8 and _OBJECT in values:
-                objects.append((path, labels, None))
+                objects.append((path, labels, None, _IGNORE))
                 continue
-            large = values[(values != 0) & (counts >= min_area)]
-            objects += [(path, labels, int(number)) for number in large]
+            large = values[(values != 0) & (counts >= min_area) & (values != (0 if ignored is None else ignored))]
+            objects += [(path, labels, int(number), ignored) for number in large]
         for index in sample_indices(len(objects), max_objects, self.paths[0].name, seed):
-            path, labels, number = objects[index]
-            if number is None:
-                yield Object(path.stem, labels == _OBJECT, labels == _IGNORE)
-            else:
-                yield Object(f"{path.stem}#{number}", labels == number, np.zeros(labels.shape, np.bool_))
+            path, labels, number, ignored = objects[index]
+            name = path.stem if number is None else f"{path.stem}#{number}"
+            left_out = np.zeros(labels.shape, np.bool_) if ignored is None else labels == ignored
+            yield Object(name, labels == (_OBJECT if number is None else number), left_out)
 
 
 def read_index(root: Path) -> list[AnnotatedImage]:
@@ -102,14 +102,15 @@ def _inside(root: Path, name: str | None) -> Path:
     return path
 
 
-def _read_mask(path: Path) -> NDArray[np.integer]:
-    """A mask file as integers [H, W]."""
+def _read_mask(path: Path) -> tuple[NDArray[np.integer], int | None]:
+    """A mask file as integers [H, W], and the number of ignored pixels: in a palette of colours 255, as in VOC."""
     try:
-        values = stored_values(path).values
+        stored = stored_values(path)
+        values = stored.values
     except ImageError as error:
         raise InputError(f"cannot read the mask {path}: {error}") from error
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
         raise InputError(f"{path} is no mask: it needs one channel of whole numbers, got {values.dtype} {values.shape}")
-    return values
+    return values, _VOID if stored.indices else None

@@ -9,6 +9,7 @@ import numpy as np
 
 from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import INDEX_CSV, AnnotatedImage
+from anymask.structures.image_options import ImageOptions
 
 
 def load_dataset(
@@ -18,6 +19,7 @@ def load_dataset(
     seed: int = 0,
     limit: int | None = None,
     images: str | Path | None = None,
+    opening: ImageOptions | None = None,
 ) -> list[AnnotatedImage]:
     """List the images of a dataset, in its order.
 
@@ -27,6 +29,7 @@ def load_dataset(
         seed: of the random choices.
         limit: take this many images, chosen at random; a larger limit takes the same ones and more.
         images: the folder with a COCO dataset's images, if it is not found beside the JSON.
+        opening: how the images are opened; None for the defaults.
 
     Raises:
         InputError: no such dataset, or a damaged one.
@@ -51,4 +54,5 @@ def load_dataset(
     if limit is not None and limit < len(annotated):
         chosen = np.random.default_rng(seed).permutation(len(annotated))[:limit]
         annotated = [annotated[index] for index in sorted(chosen)]
-    return [replace(image, max_objects=max_objects, seed=seed) for image in annotated]
+    opening = opening or ImageOptions()
+    return [replace(image, max_objects=max_objects, seed=seed, opening=opening) for image in annotated]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
 from importlib import resources
@@ -19,7 +19,8 @@ from anymask.evaluation.protocols import Row, measured_objects
 from anymask.evaluation.report import Evaluation, cell
 from anymask.evaluation.summary import lower_is_better
 from anymask.io.atomic import write_file
-from anymask.io.image import open_image
+from anymask.io.image import Image
+from anymask.structures.image_options import ImageOptions
 
 WORST, CHANGED = 12, 6
 """Number of cases."""
@@ -179,7 +180,7 @@ def _chip(color: tuple[int, int, int]) -> str:
 def _figure(evaluation: Evaluation, case: Case, rows: Sequence[Row]) -> str:
     """One object, with one mask or two."""
     image = _by_name(evaluation)[case[0]]
-    pixels = _open_image(image.path).pixels
+    pixels = _open_image(image.path, image.opening).pixels
     objects = measured_objects(image, evaluation.protocol, evaluation.categories)
     truth = next(each for index, each in enumerate(objects) if index == case[1])
     ious = " → ".join(f"{_primary(row):.3f}" for row in rows)
@@ -195,5 +196,6 @@ def _by_name(evaluation: Evaluation) -> dict[str, Any]:
     return {each.name: each for each in evaluation.images}
 
 
-_open_image: Callable[[Path], Any] = lru_cache(maxsize=4)(open_image)
-"""Several cases are often of one image."""
+@lru_cache(maxsize=4)  # several cases are often of one image
+def _open_image(path: Path, opening: ImageOptions) -> Image:
+    return opening.open(path)
