@@ -288,3 +288,27 @@ def test_what_is_no_area_or_broken_is_counted_and_the_rest_is_read(tmp_path: Pat
         "broken rectanglelabels": 1, "cancelled annotation": 1, "image without size": 1, "broken task": 1,
         "prediction": 1,
     }  # fmt: skip
+
+
+def test_regions_that_nobody_touched_are_written_as_they_were(tmp_path: Path) -> None:
+    values = {
+        "brush": {"format": "rle", "rle": GREY_RLE},
+        "polygon": {"points": [[10.123456789012345, 20], [30, 40.5], [5, 60]], "closed": True},
+        "rectangle": {"x": 50, "y": 50, "width": 25, "height": 10, "rotation": 12.5},
+        "ellipse": {"x": 50, "y": 50, "radiusX": 25, "radiusY": 10, "rotation": 0},
+    }
+    size = {"original_width": 9, "original_height": 7}
+    regions = [
+        region(f"{tool}labels", {**value, f"{tool}labels": ["cup"]}, id=tool, meta={"text": ["old"]}, **{**size})
+        for tool, value in values.items()
+    ]
+    rating = {"type": "rating", "id": "brush", "from_name": "quality", "to_name": "image", "value": {"rating": 4}}
+    (first,) = read_dataset(saved(tmp_path, [task(*regions, rating)]))
+    assert first[0].annotation.attributes == {"text": ["old"], "quality": 4}
+    (path,) = first.save(tmp_path / "again.json", "label-studio")
+    written = json.loads(path.read_text())[0]["annotations"][0]["result"]
+    assert {each["from_name"]: {**each["value"]} for each in written} == {
+        tool: {**value, f"{tool}labels": ["cup"]} for tool, value in values.items()
+    }
+    (again,) = read_dataset(path)
+    assert [mask.annotation for mask in again] == [mask.annotation for mask in first]

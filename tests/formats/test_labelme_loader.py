@@ -21,6 +21,7 @@ from anymask.errors import InputError
 from anymask.formats.datasets import read_dataset, write_dataset
 from anymask.formats.registry import find_format
 from anymask.formats.skipped import collect_skipped
+from anymask.structures.annotation import Annotation
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -68,7 +69,7 @@ def test_labelme_loads_polygons_as_they_were_written(labelme: Any, tmp_path: Pat
     written, read = json.loads(path.read_text())["shapes"], labelme.LabelFile(str(path))
     assert [shape["points"] for shape in read.shapes] == [shape["points"] for shape in written]
     assert [shape["label"] for shape in read.shapes] == ["frame", "cup", "cup", "disc"]
-    assert [shape["group_id"] for shape in read.shapes] == [None, 2, 2, None]
+    assert [shape["group_id"] for shape in read.shapes] == [None, 1, 1, None]
     assert {shape["shape_type"] for shape in read.shapes} == {"polygon"}
     assert read.shapes[0]["other_data"] == {"score": 0.9, "stability_score": 0.8}
     assert (read.image_path, read.other_data) == ("photo.png", {"sha256": "ab" * 32})
@@ -226,3 +227,40 @@ def test_one_bad_file_costs_no_folder(tmp_path: Path) -> None:
         (tmp_path / f"{name}.json").unlink()
     with pytest.raises(InputError, match=r"c\.json"), collect_skipped():
         list(read_dataset(tmp_path))
+
+
+def test_what_nobody_touched_is_written_as_it_was(tmp_path: Path) -> None:
+    square = [[10, 10], [100.5, 10], [100.5, 90.25], [10, 90.1]]
+    shapes: list[dict[str, Any]] = [
+        {"label": "cup", "points": square, "group_id": None, "description": "an old cup", "shape_type": "polygon",
+         "flags": {"truncated": True}, "mask": None},
+        {"label": "cup", "points": [[5, 5], [9, 8]], "group_id": 7, "shape_type": "rectangle", "flags": {},
+         "description": "", "score": 0.5, "difficult": False, "attributes": {"colour": "red"}, "kie_linking": []},
+        {"label": "cup", "points": [[5, 25], [9, 28]], "group_id": 7, "shape_type": "circle", "flags": {},
+         "description": "", "score": 0.5, "difficult": False, "attributes": {"colour": "red"}, "kie_linking": []},
+    ]  # fmt: skip
+    sizes = {"imageWidth": 200, "imageHeight": 100}
+    first = read_shapes(tmp_path, shapes, flags={"night": True}, **sizes)
+    (path,) = first.save(tmp_path / "again.json", "labelme")
+    written = json.loads(path.read_text())
+    assert written["shapes"] == shapes
+    assert written["flags"] == {"night": True}
+    assert first[1].annotation == Annotation(group_id=7, attributes={"colour": "red"}, extra={"difficult": False})
+    renamed = first.replace([mask.replace(label="mug") for mask in first])
+    (path,) = renamed.save(tmp_path / "renamed.json", "labelme")
+    assert json.loads(path.read_text())["shapes"] == [{**shape, "label": "mug"} for shape in shapes]
+    (path,) = first.save(tmp_path / "masks.json", "labelme", shapes="mask")
+    masked = json.loads(path.read_text())["shapes"]
+    assert [shape["shape_type"] for shape in masked] == ["mask", "mask"]
+    assert masked[1]["attributes"] == {"colour": "red"}
+    assert masked[0]["description"] == "an old cup"
+
+
+def test_groups_stay_apart(tmp_path: Path) -> None:
+    parts = np.zeros((30, 40), bool)
+    parts[1:5, 1:5] = parts[10:15, 10:15] = True
+    own = Mask.from_array(disc(30, 40, 5), label="cup", annotation=Annotation(group_id=1))
+    masks = [Mask.from_array(parts, label="cup"), own, own, Mask.from_array(parts, label="plate")]
+    (path,) = MaskSet(masks, image=ImageRecord(40, 30, "a.jpg")).save(tmp_path / "a.json", "labelme")
+    back = find_format("labelme").read(path)
+    assert all(np.array_equal(one.array, two.array) for one, two in zip(masks, back, strict=True))

@@ -40,8 +40,16 @@ def lay_out(folder: Path, files: Files) -> Path:
 
 
 def found_in(path: Path) -> dict[str, list[tuple[str | None, int]]]:
-    """Image → label and area of each object."""
-    return {str(each.record.path): [(mask.label, mask.area) for mask in each] for each in read_dataset(path)}
+    """Image → label and area of each mask, then of each box."""
+    return {str(each.record.path): [found[:2] for found in objects_of(each)] for each in read_dataset(path)}
+
+
+def objects_of(masks: MaskSet) -> list[tuple[str | None, float, float | None]]:
+    """Label, area and score of each mask, then of each box."""
+    boxes = [
+        (each.label, np.prod(np.subtract(each.box[2:], each.box[:2])), each.score) for each in masks.box_annotations
+    ]
+    return [*((mask.label, mask.area, mask.score) for mask in masks), *boxes]
 
 
 ROBOFLOW: Files = {
@@ -120,7 +128,7 @@ def test_lines_as_programs_write_them(
     lines = lines.removeprefix("\ufeff") if encoding == "utf-16" else lines
     files: Files = {"data.yaml": "names: [cup, plate]", "images/a.jpg": "image", "labels/a.txt": lines.encode(encoding)}
     (masks,) = read_dataset(lay_out(tmp_path / "set", files))
-    assert [(mask.label, mask.area, mask.score) for mask in masks] == expected
+    assert objects_of(masks) == expected
 
 
 @pytest.mark.parametrize(
@@ -230,3 +238,32 @@ def test_what_is_broken_costs_its_line_its_file_or_its_image_and_nothing_else(tm
     assert "has no area" in reasons[4]
     with pytest.raises(InputError, match=r"a\.txt, line 2: broken line"), collect_skipped(strict=True):
         found_in(folder)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["1 0.123456789 0.25 0.75 0.25 0.7500 0.75", "0 0.1 .2 0.3 1e-1 0.5 0.5 0.25 0.75"],
+     ["1 0.5 0.5 0.5 0.25", "0 0.123456789 0.50 0.2 0.1"]],
+    ids=["polygons", "boxes"],
+)  # fmt: skip
+def test_lines_that_nobody_touched_are_written_as_they_were(lines: list[str], tmp_path: Path) -> None:
+    names = "names: [a, b, nowhere]"
+    files: Files = {"data.yaml": names, "images/a.jpg": "image", "labels/a.txt": "\r\n".join(lines)}
+    sets = read_dataset(lay_out(tmp_path / "set", files))
+    find_format("yolo").write_dataset(sets, tmp_path / "out")  # type: ignore[misc]
+    assert (tmp_path / "out" / "labels" / "a.txt").read_text().splitlines() == lines
+    written = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
+    assert written["names"] == {0: "a", 1: "b", 2: "nowhere"}
+
+
+def test_boxes_among_polygons_are_written_so_that_ultralytics_takes_the_image(tmp_path: Path) -> None:
+    """It skips an image of which some lines have five numbers and others more."""
+    lines = [f"0 {POLYGON}", "1 0.5 0.5 0.25 0.5"]
+    files: Files = {"data.yaml": "names: [a, b]", "images/a.jpg": "image", "labels/a.txt": "\n".join(lines)}
+    first = list(read_dataset(lay_out(tmp_path / "set", files)))
+    find_format("yolo").write_dataset(first, tmp_path / "out")  # type: ignore[misc]
+    written = (tmp_path / "out" / "labels" / "a.txt").read_text().splitlines()
+    assert [len(line.split()) for line in written] == [9, 9]
+    (again,) = read_dataset(tmp_path / "out")
+    assert [(each.label, each.box) for each in again.box_annotations] == [("b", (30, 15, 50, 45))]
+    assert objects_of(again) == objects_of(first[0])

@@ -20,7 +20,7 @@ import numpy as np
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Holds, RoundTripCheck, Signature
-from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
+from anymask.formats.helpers.annotations import encode_json, filled, known_scores, label_or_default
 from anymask.formats.helpers.brush_rle import decode_brush, encode_brush, fill_runs
 from anymask.formats.helpers.curves import ellipse_ring, rectangle_ring
 from anymask.formats.helpers.image_names import ImageNames
@@ -44,6 +44,7 @@ from anymask.formats.helpers.validation import (
 )
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
+from anymask.structures.annotation import Annotation, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -95,13 +96,12 @@ def write_dataset(
     if tolerance and not polygons:
         raise InputError("a tolerance is for polygons; run lengths are exact")
     names = ImageNames()
-    shape = partial(_polygon_value, tolerance=tolerance) if polygons else _brush_value
     with write_stream(path) as file:
         file.write(b"[")
         for count, masks in enumerate(sets):
             record = masks.record
             regions = [
-                _region(mask, index, shape(mask), "polygon" if polygons else "brush")
+                _region(mask, index, *_shape_of(mask, polygons, tolerance))
                 for index, mask in enumerate(iter_bounded(masks))
                 if mask.area or not polygons
             ]
@@ -119,7 +119,16 @@ def write_dataset(
     return [path]
 
 
-def _region(mask: Mask, index: int, value: dict[str, Any], tool: str) -> dict[str, Any]:
+def _shape_of(mask: Mask, polygons: bool, tolerance: float) -> tuple[str, dict[str, Any]]:
+    """The tool that draws a mask, and what it drew; what Label Studio has drawn stays as it is."""
+    if mask.source_shape is not None and mask.source_shape.format == "label-studio" and not tolerance:
+        tool, value = mask.source_shape.fields["tool"], mask.source_shape.fields["value"]
+        if not polygons or tool != "brush":
+            return tool, value
+    return ("polygon", _polygon_value(mask, tolerance)) if polygons else ("brush", _brush_value(mask))
+
+
+def _region(mask: Mask, index: int, tool: str, value: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": f"mask_{index}",
         "type": f"{tool}labels",
@@ -130,6 +139,7 @@ def _region(mask: Mask, index: int, value: dict[str, Any], tool: str) -> dict[st
         "image_rotation": 0,
         "value": {**value, f"{tool}labels": [label_or_default(mask)]},
         **{name: value for name, value in known_scores(mask).items() if name == "score"},
+        **({"meta": dict(mask.annotation.attributes)} if mask.annotation.attributes else {}),
     }
 
 
@@ -300,20 +310,38 @@ def _masks_of(group: list[_Region], size: tuple[int, int], where: str) -> Iterat
                 stated = image_size(shape["original_width"], shape.get("original_height"))
                 if stated != size:
                     raise InputError(f"it is for an image of {stated}, others for {size}")
-            label = region.labels[0] if region.labels else None
-            score = known_number(shape.get("score"))
-            mask = _mask_of(kind.removesuffix("labels"), as_object(shape.get("value"), "value"), size)
-            yield mask.replace(label=label, score=score)
+            tool, value = kind.removesuffix("labels"), as_object(shape.get("value"), "value")
+            about = {
+                "label": region.labels[0] if region.labels else None,
+                "score": known_number(shape.get("score")),
+                "annotation": Annotation(attributes=_attributes_of(region, shape)),
+                "source_shape": SourceShape("label-studio", {"tool": tool, "value": _without_labels(value)}),
+            }
+            yield _mask_of(tool, value, size, about)
         except (InputError, TypeError, ValueError, LookupError) as error:
             skip(f"broken {kind}", where, error)
 
 
-def _mask_of(kind: str, value: Mapping[str, Any], size: tuple[int, int]) -> Mask:
+def _without_labels(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in value.items() if not name.endswith("labels")}
+
+
+def _attributes_of(region: _Region, shape: Mapping[str, Any]) -> dict[str, Any]:
+    """What other controls and people say of a region, and the labels after its first one."""
+    meta = shape.get("meta")
+    return {
+        **(filled(meta, ()) if isinstance(meta, dict) else {}),
+        **region.attributes,
+        **({"more_labels": region.labels[1:]} if len(region.labels) > 1 else {}),
+    }
+
+
+def _mask_of(tool: str, value: Mapping[str, Any], size: tuple[int, int], about: dict[str, Any]) -> Mask:
     """The mask of one region, whose coordinates are percent of the image's width and height."""
-    if kind == "brush":
-        return Mask(partial(fill_runs, decode_brush(value["rle"], size), size), size)
-    if kind == "polygon":
-        return polygon_mask([np.asarray(value["points"], np.float64) / 100 * size], size)
+    if tool == "brush":
+        return Mask(partial(fill_runs, decode_brush(value["rle"], size), size), size, **about)
+    if tool == "polygon":
+        return polygon_mask([np.asarray(value["points"], np.float64) / 100 * size], size, **about)
     width, height = size
 
     def pair(x: str, y: str) -> tuple[float, float]:
@@ -322,22 +350,22 @@ def _mask_of(kind: str, value: Mapping[str, Any], size: tuple[int, int]) -> Mask
     turned = float(value.get("rotation") or 0)
     if not math.isfinite(turned):
         raise InputError(f"rotation is {turned}")
-    if kind == "ellipse":
-        return polygon_mask([ellipse_ring(pair("x", "y"), pair("radiusX", "radiusY"), turned)], size)
-    return polygon_mask([rectangle_ring(pair("x", "y"), pair("width", "height"), turned)], size)
+    if tool == "ellipse":
+        return polygon_mask([ellipse_ring(pair("x", "y"), pair("radiusX", "radiusY"), turned)], size, **about)
+    return polygon_mask([rectangle_ring(pair("x", "y"), pair("width", "height"), turned)], size, **about)
 
 
 FORMAT = Format(
     name="label-studio",
     title="Label Studio (JSON)",
     summary="Label Studio tasks: brushes as run lengths, or polygons, holes and parts joined by bridges",
-    holds=Holds(empty_masks=True, scores=("score",)),
+    holds=Holds(empty_masks=True, scores=("score",), attributes=True),
     suffix=".json",
     media_type="application/json",
     options=(
         FormatOption(
-            name="polygons", flag="--polygons", value=True,
-            help="Polygons instead of run lengths.", holds=Holds(holes="bridged", parts="bridged", scores=("score",)),
+            name="polygons", flag="--polygons", value=True, help="Polygons instead of run lengths.",
+            holds=Holds(holes="bridged", parts="bridged", scores=("score",), attributes=True),
         ),
         TOLERANCE,
         FormatOption(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Holds, Signature
-from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
+from anymask.formats.helpers.annotations import encode_json, filled, known_scores, label_or_default
 from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, centre_parts_of, check_tolerance, parse_ring
 from anymask.formats.helpers.validation import (
     MAX_MASK_PIXELS,
@@ -34,6 +35,7 @@ from anymask.formats.helpers.validation import (
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_file
 from anymask.io.decoding import displayed_size
+from anymask.structures.annotation import Annotation, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -46,6 +48,11 @@ _VERSION = "5.5.0"
 """Of LabelMe, whose layout this is: it has mask shapes."""
 _NO_AREAS = frozenset(("point", "points", "line", "linestrip", "lines"))
 """Types of shapes that have no area."""
+_SHAPE_KEYS = frozenset(("label", "points", "shape_type", "mask", "score", "stability_score"))
+"""Fields of a shape that a mask has otherwise; all others are its attributes."""
+_DETAILS: dict[str, type] = {"attributes": dict, "occluded": bool, "z_order": int, "source": str}
+"""Fields of an annotation that a shape may have; LabelMe keeps fields that it does not know."""
+_FILE_KEYS = frozenset(("version", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth", "sha256"))
 _DAMAGE = (ValueError, TypeError, LookupError, OverflowError)
 """What a broken shape makes of its reader, beside an InputError, which is a ValueError."""
 _Painter = Callable[[NDArray[np.bool_]], None]
@@ -69,16 +76,22 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
     check_tolerance(tolerance)
     if shapes not in ("polygon", "mask"):
         raise InputError(f"shapes is {shapes!r}: it takes 'polygon' or 'mask'")
-    record = masks.record
+    record, groups = masks.record, set[tuple[str, int]]()
     entries: list[dict[str, Any]] = []
-    for group, mask in enumerate(iter_bounded(masks), start=1):
-        if mask.area:
+    for mask in iter_bounded(masks):
+        drawn = None if tolerance or shapes == "mask" else mask.source_shape
+        if drawn is not None and drawn.format == "labelme":
+            made = drawn.fields["shapes"]
+        elif mask.area:
             made = [_mask_shape(mask)] if shapes == "mask" else _polygon_shapes(mask, tolerance)
-            about = _shape_fields(mask, group if len(made) > 1 else None)
-            entries += [{**about, **shape} for shape in made]
+        else:
+            continue
+        about = _shape_fields(mask, _group_of(mask, len(made), groups))
+        entries += [{**about, **shape, **_names_of(about)} for shape in made]
     content: dict[str, Any] = {
         "version": _VERSION,
         "flags": {},
+        **{name: value for name, value in record.extra.items() if name not in _FILE_KEYS},
         "shapes": entries,
         "imagePath": Path(record.path.replace("\\", "/")).name if record.path else "",
         "imageData": None,
@@ -90,9 +103,29 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
     return [path]
 
 
+def _group_of(mask: Mask, parts: int, groups: set[tuple[str, int]]) -> int | None:
+    """The group of an object, new if it needs one; no other object of its label has it."""
+    label, group = label_or_default(mask), mask.annotation.group_id
+    if group is None and parts == 1:
+        return None
+    if group is None or (label, group) in groups:
+        taken = {number for _, number in groups}
+        group = next(number for number in itertools.count(1) if number not in taken)
+    groups.add((label, group))
+    return group
+
+
 def _shape_fields(mask: Mask, group: int | None) -> dict[str, Any]:
-    about = {"label": label_or_default(mask), "group_id": group}
-    return {**about, **known_scores(mask), "description": "", "flags": {}}
+    others = {name: value for name, value in mask.annotation.extra.items() if name not in _SHAPE_KEYS}
+    stated = mask.annotation.as_dict()
+    others |= {name: stated[name] for name in _DETAILS if name in stated}
+    about = {"label": label_or_default(mask), "description": "", "flags": {}, **others}
+    return {**about, "group_id": group, **known_scores(mask)}
+
+
+def _names_of(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that hold of a mask whatever its shape in another file says."""
+    return {name: about[name] for name in ("label", "group_id", "score", "stability_score") if name in about}
 
 
 def _polygon_shapes(mask: Mask, tolerance: float) -> list[dict[str, Any]]:
@@ -142,7 +175,8 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             key = (str(shape.get("label")), group) if isinstance(group, int) else count
             objects.setdefault(key, []).append((shape, painter))
         masks = [_mask_of(each, size) for each in objects.values()]
-        record = ImageRecord(*size, name, _text(content.get("sha256")))
+        extra = filled(content, _FILE_KEYS)
+        record = ImageRecord(*size, name, _text(content.get("sha256")), extra=extra)
         return with_image(MaskSet(masks, image=record), image)
 
 
@@ -165,11 +199,26 @@ def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> t
 
 
 def _mask_of(shapes: list[tuple[dict[str, Any], _Painter]], size: tuple[int, int]) -> Mask:
-    """The mask of the shapes of one object; label and scores are those of the first."""
+    """The mask of the shapes of one object; label, scores and attributes are those of the first."""
     first = shapes[0][0]
     render = partial(_paint_all, [painter for _, painter in shapes], size)
     score, stability = (known_number(first.get(name)) for name in ("score", "stability_score"))
-    return Mask(render, size, label=_text(first.get("label")), score=score, stability=stability)
+    return Mask(
+        render,
+        size,
+        label=_text(first.get("label")),
+        score=score,
+        stability=stability,
+        annotation=_annotation_of(first),
+        source_shape=SourceShape("labelme", {"shapes": [shape for shape, _ in shapes]}),
+    )
+
+
+def _annotation_of(shape: Mapping[str, Any]) -> Annotation:
+    """What a shape says beyond its form: X-AnyLabeling has attributes, others have flags and a description."""
+    types = {name: shape.get(name) for name in ("group_id", *_DETAILS)}
+    known: dict[str, Any] = {name: value for name, value in types.items() if type(value) is _DETAILS.get(name, int)}
+    return Annotation(**known, extra=filled(shape, (*_SHAPE_KEYS, *known)))
 
 
 def _paint_all(painters: list[_Painter], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -244,7 +293,14 @@ FORMAT = Format(
     name="labelme",
     title="LabelMe (JSON)",
     summary="LabelMe JSON: polygons, holes joined by bridges, parts by group_id; or exact mask shapes",
-    holds=Holds(holes="bridged", parts="by group_id", scores=("score", "stability")),
+    holds=Holds(
+        holes="bridged",
+        parts="by group_id",
+        scores=("score", "stability"),
+        attributes=True,
+        details=True,
+        further_fields="all",
+    ),
     suffix=".json",
     media_type="application/json",
     options=(
@@ -254,7 +310,7 @@ FORMAT = Format(
             flag="--mask-shapes",
             value="mask",
             help="Exact masks instead of polygons.",
-            holds=Holds(scores=("score", "stability")),
+            holds=Holds(scores=("score", "stability"), attributes=True, details=True, further_fields="all"),
         ),
     ),
     signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, Holds, RoundTripCheck, Signature
-from anymask.formats.helpers.annotations import label_or_default
+from anymask.formats.helpers.annotations import DEFAULT_LABEL, label_or_default
 from anymask.formats.helpers.curves import rectangle_ring
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.outlines import (
@@ -25,11 +25,13 @@ from anymask.formats.helpers.outlines import (
     bridge_holes,
     bridge_parts,
     check_tolerance,
+    parse_ring,
     parts_of,
     polygon_mask,
 )
 from anymask.formats.helpers.validation import (
     MAX_MASK_PIXELS,
+    as_list,
     as_object,
     image_record,
     image_size,
@@ -43,9 +45,11 @@ from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.io.decoding import displayed_size
 from anymask.io.text import decode_text
+from anymask.structures.annotation import BoxAnnotation, Category, DatasetRecord, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
+from anymask.structures.polygons import Ring
 from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
@@ -90,16 +94,21 @@ def write_dataset(
         (stage / "labels").mkdir()
         with (stage / _INDEX).open("wb") as index:
             for masks in sets:
+                for category in masks.dataset.categories if masks.dataset is not None else ():
+                    classes.setdefault(category.name, len(classes))
                 record = masks.record
                 name = names.name(record)
-                text = "".join(_polygon_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area)
+                lines = [_polygon_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area]
+                boxes = list(range(len(lines), len(lines) + len(masks.box_annotations))) if lines else []
+                lines += [_box_line(box, masks.size, classes, as_polygon=bool(boxes)) for box in masks.box_annotations]
+                text = "".join(f"{line}\n" for line in lines)
                 file = Path("labels") / Path(name).with_suffix(".txt")
                 write_file(stage / file, text.encode())
                 files.append(str(file))
                 about = {"photo": name, "width": record.width, "height": record.height, "sha256": record.sha256}
-                index.write(json.dumps(about).encode() + b"\n")
+                index.write(json.dumps(about | ({"boxes": boxes} if boxes else {})).encode() + b"\n")
                 if check is not None:
-                    check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}))
+                    check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}, boxes))
         (stage / DATA).write_bytes(_data_yaml(classes))
         publish(stage, path, ["labels", _INDEX, DATA])
     return [path / name for name in (*files, _INDEX, DATA)]
@@ -107,9 +116,27 @@ def write_dataset(
 
 def _polygon_line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
     number = classes.setdefault(label_or_default(mask), len(classes))
+    if mask.source_shape is not None and mask.source_shape.format == "yolo" and not tolerance:
+        return f"{number} {mask.source_shape.fields['line']}"
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
     # Seven digits place a corner to a hundredth of a pixel even in an image 100,000 pixels wide.
-    return f"{number} " + " ".join(f"{value:.7f}".rstrip("0").rstrip(".") for value in ring.reshape(-1)) + "\n"
+    return f"{number} {_numbers(ring, 7)}"
+
+
+def _box_line(box: BoxAnnotation, size: tuple[int, int], classes: dict[str, int], as_polygon: bool) -> str:
+    """A box by centre and sides, or by its corners: ultralytics skips images of which only some lines are polygons."""
+    number = classes.setdefault(box.label or DEFAULT_LABEL, len(classes))
+    if box.source_shape is not None and box.source_shape.format == "yolo" and not as_polygon:
+        return f"{number} {box.source_shape.fields['line']}"
+    x0, y0, x1, y1 = box.box
+    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) / size
+    middle = np.array([((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)]) / size
+    return f"{number} {_numbers(corners if as_polygon else middle, 12)}"
+
+
+def _numbers(pairs: Ring, digits: int) -> str:
+    """Pairs of numbers, float64 [N, 2], without zeros at their ends."""
+    return " ".join(f"{value:.{digits}f}".rstrip("0").rstrip(".") for value in pairs.reshape(-1))
 
 
 def _data_yaml(classes: dict[str, int]) -> bytes:
@@ -143,10 +170,10 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         if not images and not (folder.root / _INDEX).is_file():
             raise InputError("there are no images and no labels beside it")
     listed = set[PurePosixPath]()
-    for record in _listed_images(folder.root / _INDEX):
+    for record, boxes in _listed_images(folder.root / _INDEX):
         name = PurePosixPath(str(record.path))
         listed.add(name.with_suffix(""))
-        yield _read_labels((folder.root / "labels" / name).with_suffix(".txt"), record, folder)
+        yield _read_labels((folder.root / "labels" / name).with_suffix(".txt"), record, folder, boxes)
     for each in images:
         if PurePosixPath(each.name).with_suffix("") not in listed:
             record_or_none = _record_of(each)
@@ -154,15 +181,16 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
                 yield _read_labels(each.labels, record_or_none, folder)
 
 
-def _listed_images(index: Path) -> Iterator[ImageRecord]:
-    """The images that we listed when we wrote the dataset."""
+def _listed_images(index: Path) -> Iterator[tuple[ImageRecord, list[int]]]:
+    """The images that we listed when we wrote the dataset, and which of their lines are boxes by their corners."""
     if not index.is_file():
         return
     with reading(index, "list of images"), index.open("rb") as lines:
         for line in lines:
             entry = as_object(json.loads(line), "photo")
             size = image_size(entry["width"], entry["height"])
-            yield image_record(safe_name(entry["photo"]), size, entry.get("sha256"))
+            record = image_record(safe_name(entry["photo"]), size, entry.get("sha256"))
+            yield record, as_list(entry.get("boxes", []), "boxes")
 
 
 def _record_of(image: LabelledImage) -> ImageRecord | None:
@@ -179,34 +207,48 @@ def _record_of(image: LabelledImage) -> ImageRecord | None:
     return image_record(image.name, size)
 
 
-def _read_labels(file: Path | None, record: ImageRecord, folder: YoloFolder) -> MaskSet:
-    """The masks of one image; without a file there are none."""
-    if file is None or not file.is_file():
-        return MaskSet([], image=record)
-    try:
-        with reading(file, "YOLO labels"):
-            text = decode_text(file.read_bytes())
-    except InputError as error:
-        skip("unreadable labels", file, error)
-        text = ""
-    return _read_lines(text, record, folder.names, folder.has_keypoints, str(file))
+def _read_labels(file: Path | None, record: ImageRecord, folder: YoloFolder, boxes: Sequence[int] = ()) -> MaskSet:
+    """The objects of one image; without a file there are none."""
+    text = ""
+    if file is not None and file.is_file():
+        try:
+            with reading(file, "YOLO labels"):
+                text = decode_text(file.read_bytes())
+        except InputError as error:
+            skip("unreadable labels", file, error)
+    return _read_lines(text, record, folder.names, boxes, folder.has_keypoints, str(file))
 
 
 def _read_lines(
-    text: str, record: ImageRecord, names: Mapping[int, str] | None, has_keypoints: bool = False, where: str = ""
+    text: str,
+    record: ImageRecord,
+    names: Mapping[int, str] | None,
+    boxes: Sequence[int] = (),
+    has_keypoints: bool = False,
+    where: str = "",
 ) -> MaskSet:
-    masks = []
-    for count, line in enumerate(text.splitlines(), start=1):
+    """The objects of a label file; ``boxes`` are the places of lines that are boxes, though they have four corners."""
+    objects: list[Mask | BoxAnnotation] = []
+    for place, line in enumerate(text.splitlines()):
         if not line.strip():
             continue
         try:
-            masks.append(_read_line(line, (record.width, record.height), names, has_keypoints))
+            size = (record.width, record.height)
+            objects.append(_read_line(line, size, names, place in boxes, has_keypoints))
         except (ValueError, OverflowError) as error:
-            skip("broken line", f"{where}, line {count}", error)
-    return MaskSet(masks, image=record)
+            skip("broken line", f"{where}, line {place + 1}", error)
+    categories = tuple(Category(name, number) for number, name in sorted((names or {}).items()))
+    return MaskSet(
+        [each for each in objects if isinstance(each, Mask)],
+        image=record,
+        box_annotations=[each for each in objects if isinstance(each, BoxAnnotation)],
+        dataset=DatasetRecord("yolo", categories),
+    )
 
 
-def _read_line(line: str, size: tuple[int, int], names: Mapping[int, str] | None, has_keypoints: bool) -> Mask:
+def _read_line(
+    line: str, size: tuple[int, int], names: Mapping[int, str] | None, is_box: bool, has_keypoints: bool
+) -> Mask | BoxAnnotation:
     """The object of one line: a class, then a polygon or a box, then a confidence where a model wrote it.
 
     Raises:
@@ -219,22 +261,29 @@ def _read_line(line: str, size: tuple[int, int], names: Mapping[int, str] | None
     label = str(int(first)) if names is None else names.get(int(first))
     if label is None:
         raise InputError(f"class {int(first)} is not among the {len(names or ())} names")
+    words = line.split()[1:]
     if len(values) in (4, 5) or has_keypoints:
         x, y, width, height = values[:4]
-        score = values[4] if len(values) == 5 else None
-        ring = rectangle_ring((x - width / 2, y - height / 2), (width, height))
-        return polygon_mask([ring * size], size, label=label, score=score)
-    if len(values) < 6:
+        score, words = values[4] if len(values) == 5 else None, words[:4]
+        ring, is_box = rectangle_ring((x - width / 2, y - height / 2), (width, height)), True
+    elif len(values) < 6:
         raise InputError(f"{len(values)} numbers after the class; a box takes 4, a polygon pairs, at least 3")
-    score = values.pop() if len(values) % 2 else None
-    return polygon_mask([np.reshape(values, (-1, 2)) * size], size, label=label, score=score)
+    else:
+        score = values.pop() if len(values) % 2 else None
+        words, ring = words[: len(values)], np.reshape(values, (-1, 2))
+    shape = SourceShape("yolo", {"line": " ".join(words)})
+    if not is_box:
+        return polygon_mask([ring * size], size, label=label, score=score, source_shape=shape)
+    corners = parse_ring(ring * size, size)
+    (x0, y0), (x1, y1) = corners.min(axis=0).round(6).tolist(), corners.max(axis=0).round(6).tolist()
+    return BoxAnnotation((x0, y0, x1, y1), label, score, source_shape=shape if len(words) == 4 else None)
 
 
 FORMAT = Format(
     name="yolo",
     title="YOLO segmentation (TXT)",
     summary="YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges",
-    holds=Holds(holes="bridged", parts="bridged"),
+    holds=Holds(holes="bridged", parts="bridged", boxes=True),
     suffix="",
     options=(TOLERANCE,),
     signature=Signature(folder_entries=(DATA, CLASSES), extensions=(".yaml", ".yml"), counts_in_folder=False),

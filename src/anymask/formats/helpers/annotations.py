@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from anymask.structures.mask import Mask
@@ -26,6 +27,11 @@ def known_scores(mask: Mask, stability: str = "stability_score") -> dict[str, fl
     """
     scores = {"score": mask.score, stability: mask.stability}
     return {name: float(value) for name, value in scores.items() if value is not None and not math.isnan(value)}
+
+
+def filled(about: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """What an entry of a file says beyond the ``known`` keys, without what is empty."""
+    return {key: value for key, value in about.items() if key not in known and value not in (None, "", [], {})}
 
 
 def encode_json(content: Any, indent: int | None = None) -> bytes:
