@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import skimage.io
+import tifffile
 from scipy import ndimage
 
 from anymask.errors import InputError
@@ -95,6 +96,15 @@ def test_the_format_of_a_mask_image_reads_one_mask(kind: str, tmp_path: Path) ->
     assert len(masks) == 1
     np.testing.assert_array_equal(masks[0].array, disc())
     assert recognise_format(path) is find_mask_reader(path)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int64", "uint64", "float16"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_arrays_of_any_type_that_tifffile_wrote(dtype: str, compression: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, disc().astype(dtype), compression=compression)
+    np.testing.assert_array_equal(skimage.io.imread(path) > 0, disc())
+    np.testing.assert_array_equal(read_mask(path), disc())
 
 
 def test_soft_edges_and_jpeg_are_the_upper_half(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -88,6 +88,10 @@ def _of_file(file: BinaryIO) -> StoredValues:
         if not reader.is_for_pillow(1):
             with strict_pillow(MAX_STORED_PIXELS):
                 return _of_samples(reader.read(1).samples)
+        if reader.holds_booleans:
+            file.seek(0)
+            stored = _of_pillow(load_stored(file, MAX_STORED_PIXELS))
+            return replace(stored, values=~stored.values)
     file.seek(0)
     return _of_pillow(load_stored(file, MAX_STORED_PIXELS))
 
@@ -170,7 +174,10 @@ def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Whole numbers [H, W] in the narrowest unsigned type that holds them; others as they are."""
     if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.rint(values)).all():
         values = values.astype(np.int64)
-    if values.dtype.kind != "i" or values.size == 0 or values.min() < 0:
+    is_narrow = values.dtype.kind == "u" and values.dtype.itemsize <= 2
+    if values.dtype.kind not in "iu" or is_narrow or not values.size:
+        return values
+    if values.min() < 0:
         return values
     high = int(values.max())
     fits = next((each for each in (np.uint8, np.uint16, np.uint32) if high <= np.iinfo(each).max), np.uint64)

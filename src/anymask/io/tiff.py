@@ -93,6 +93,12 @@ class TiffReader:
         """Whether the first page has one sample for each pixel."""
         return int(self._pages[0].samplesperpixel) == 1
 
+    @property
+    def holds_booleans(self) -> bool:
+        """Whether the first page is an array of booleans that tifffile wrote, where True is black as displayed."""
+        page = self._pages[0]
+        return page.bitspersample == 1 and int(page.photometric or 0) == _WHITE_IS_ZERO and self._tiff.is_shaped
+
     def frame(self, page: int) -> int:
         """The index of a page, from 1, among all images in the file, as Pillow counts them from 0.
 

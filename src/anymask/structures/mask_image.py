@@ -2,7 +2,7 @@
 
 | values | meaning |
 |---|---|
-| 1 bit; 0 and 1 | 1 is inside |
+| 1 bit; 0 and 1 | 1 is inside, True of an array that tifffile wrote |
 | 0 to 255, or 0 to 65535 | the upper half is inside, so that soft edges and JPEG count |
 | one colour on black | as its brightest channel |
 | a palette of greys | its levels; a palette of colours has object numbers |
