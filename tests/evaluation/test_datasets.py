@@ -119,7 +119,7 @@ def test_an_index_that_does_not_hold_what_it_says_is_refused(
         ({"segmentation": {"size": [160, 240], "counts": [1]}}, {}, "add up to"),
         ({"bbox": [0, 0, 5, 5]}, {}, "has no segmentation"),
         ({**SQUARE, "category_id": 9}, {}, "has the category 9, which is none"),
-        ({**SQUARE, "image_id": 9}, {}, "is about image 9, which is not in 'images'"),
+        ({**SQUARE, "image_id": 9}, {}, "annotation without image: image 9 is not in 'images'"),
         (SQUARE, {"file_name": "b.png"}, "names 'b.png', which is not there"),
         (SQUARE, {"file_name": "../b.png"}, "leads out of the dataset"),
         (SQUARE, {"width": 239}, "its image (240, 160) pixels"),

@@ -176,12 +176,13 @@ class _Check:
 
     def __init__(self, min_iou: float | None, readable: bool) -> None:
         self.min_iou, self.readable = min_iou, readable
-        self.images = self.masks = self.changed = 0
+        self.images = self.masks = self.boxes = self.changed = 0
         self.worst = 1.0
         self.losses: list[dict[str, Any]] = []
 
     def __call__(self, before: MaskSet, after: MaskSet) -> None:
         self.images += 1
+        self.boxes += len(after.box_annotations)
         name = before.record.path or f"image {self.images}"
         for index, iou in enumerate(round_trip_ious(before, after)):
             self.masks += 1
@@ -200,13 +201,15 @@ class _Check:
         if not self.readable:
             return {"compared": False}
         counts = {"photos": self.images, "masks": self.masks, "changed": self.changed}
+        counts |= {"boxes_without_masks": self.boxes} if self.boxes else {}
         return {"compared": True, **counts, "worst_iou": round(self.worst, 6), "losses": self.losses}
 
     def report(self, out: Path) -> None:
         if not self.readable:
             click.echo(f"{out}: measurements alone")
             return
-        click.echo(f"{out}: {self.masks} masks of {self.images} images, {self.masks - self.changed} exact")
+        boxes = f", and {self.boxes} boxes without masks" if self.boxes else ""
+        click.echo(f"{out}: {self.masks} masks of {self.images} images, {self.masks - self.changed} exact{boxes}")
         for loss in self.losses:
             text = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
             click.echo(f"  {loss['photo']}, mask {loss['mask']}: {text}")

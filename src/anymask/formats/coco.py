@@ -1,39 +1,42 @@
 """COCO dataset JSON: images, categories and annotations in one file, masks as run lengths or polygons.
 
-Run lengths are exact. An object with a hole or of several parts is as little a crowd as any other: `iscrowd` is 1 only
-on request. Area and box come from the mask, boxes are `[x, y, width, height]`.
+Run lengths are exact, and polygons that nobody has changed stay as they were drawn; pycocotools fills both in the same
+way as anymask. An object with a hole or of several parts is as little a crowd as any other: `iscrowd` is 1 where it
+was, and on request. Area and box come from the mask, boxes are `[x, y, width, height]`. An object with a box and no
+mask has `"segmentation": []`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
+from anymask.formats.helpers.coco_numbers import CocoCategories, FreeIds
+from anymask.formats.helpers.coco_reading import box_instead, load_index, read_object, read_record
 from anymask.formats.helpers.image_names import ImageNames
-from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of, polygon_mask
+from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of
 from anymask.formats.helpers.spool import spooled_file
-from anymask.formats.helpers.validation import (
-    as_list,
-    as_object,
-    image_record,
-    image_size,
-    load_json,
-    only_image,
-    optional_float,
-    reading,
-    with_image,
-)
+from anymask.formats.helpers.validation import only_image, reading, with_image
+from anymask.formats.skipped import skip
+from anymask.structures.annotation import BoxAnnotation, DatasetRecord
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
+from anymask.structures.provenance import ImageRecord
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
+
+_HOLDS = Holds(
+    empty_masks=True, scores=("score", "stability"), vertices="yes", categories=True, ids=True, attributes=True,
+    details=True, crowd=True, boxes=True, further_fields="its own",
+)  # fmt: skip
 
 
 def write(
@@ -68,28 +71,18 @@ def write_dataset(
     check_tolerance(tolerance)
     if tolerance and not polygons:
         raise InputError("a tolerance is for polygons; run lengths are exact")
-    names, categories, count = ImageNames(), _Categories(), 0
+    numbers = _Numbers()
     with spooled_file(path, lists=2, separator=b",\n  ") as (target, (images, annotations)):
-        for image_id, masks in enumerate(sets, start=1):
-            entries = []
-            for mask in iter_bounded(masks):
-                count += 1
-                entry = _annotation_entry(mask, polygons, tolerance, crowd)
-                category = categories.number(label_or_default(mask))
-                entries.append({"id": count, "image_id": image_id, "category_id": category, **entry})
-            record = masks.record
-            about: dict[str, Any] = {"id": image_id, "file_name": names.name(record)}
-            about |= {"width": record.width, "height": record.height}
-            images.add(encode_json({**about, **({"sha256": record.sha256} if record.sha256 else {})}))
-            for entry in entries:
-                annotations.add(encode_json(entry))
+        for masks in sets:
+            entry, objects = _entries(masks, numbers, polygons, tolerance, crowd)
+            images.add(encode_json(entry))
+            for each in objects:
+                annotations.add(encode_json(each))
             if check is not None:
-                check(
-                    masks,
-                    MaskSet([_read_mask(entry, masks.size, categories.by_number) for entry in entries], image=record),
-                )
-        target.write(b'{"info": {"description": "made by anymask"}, "licenses": [],\n "categories": ')
-        target.write(encode_json(categories.entries))
+                check(masks, _image_of(objects, masks.record, numbers.categories.names, masks.dataset, str(path)))
+        head = {"info": {"description": "made by anymask"}, "licenses": [], **numbers.extra}
+        head["categories"] = numbers.categories.entries
+        target.write(b"{" + b",\n ".join(encode_json(name) + b": " + encode_json(head[name]) for name in head))
         for name, spool in ((b"images", images), (b"annotations", annotations)):
             target.write(b',\n "' + name + b'": [\n  ')
             spool.pour(target)
@@ -98,36 +91,66 @@ def write_dataset(
     return [path]
 
 
-class _Categories:
-    """Category numbers, in the order in which labels first appear."""
+class _Numbers:
+    """Names, numbers and further fields of all images of a file."""
 
     def __init__(self) -> None:
-        self.by_number: dict[int, str] = {}
-        self._numbers: dict[str, int] = {}
-
-    def number(self, name: str) -> int:
-        if name not in self._numbers:
-            self._numbers[name] = len(self._numbers) + 1
-            self.by_number[self._numbers[name]] = name
-        return self._numbers[name]
-
-    @property
-    def entries(self) -> list[dict[str, Any]]:
-        return [{"id": number, "name": name, "supercategory": ""} for number, name in self.by_number.items()]
+        self.names, self.categories = ImageNames(keep_paths=True), CocoCategories()
+        self.images, self.annotations = FreeIds(), FreeIds()
+        self.extra: dict[str, Any] = {}
 
 
-def _annotation_entry(mask: Mask, polygons: bool, tolerance: float, crowd: bool) -> dict[str, Any]:
+def _entries(
+    masks: MaskSet, numbers: _Numbers, polygons: bool, tolerance: float, crowd: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The entries of one image in `images` and `annotations`."""
+    record, dataset = masks.record, masks.dataset
+    numbers.categories.add(dataset)
+    is_own = dataset is not None and dataset.format == FORMAT.name
+    if dataset is not None and is_own:
+        numbers.extra = {**dataset.extra, **numbers.extra}
+    about = {"id": numbers.images.take(record.id), "file_name": numbers.names.name(record)}
+    about |= {"width": record.width, "height": record.height, **({"sha256": record.sha256} if record.sha256 else {})}
+    objects: Iterator[Mask | BoxAnnotation] = itertools.chain(iter_bounded(masks), masks.box_annotations)
+    entries = []
+    for each in objects:
+        shape = _shape_fields(each, polygons, tolerance) if isinstance(each, Mask) else _box_fields(each)
+        category = numbers.categories.number(label_or_default(each), each.annotation.category_id)
+        own = {"id": numbers.annotations.take(each.annotation.id), "image_id": about["id"], "category_id": category}
+        entries.append({**(each.annotation.extra if is_own else {}), **own, **shape, **_stated_fields(each, crowd)})
+    return {**(record.extra if is_own else {}), **about}, entries
+
+
+def _shape_fields(mask: Mask, polygons: bool, tolerance: float) -> dict[str, Any]:
+    """The shape of a mask: as its file had it while that fits, else as outlines or run lengths."""
+    source = mask.source_shape
+    if source is not None and source.format == FORMAT.name and (source.rings or not polygons):
+        return dict(source.fields)
     x0, y0, x1, y1 = mask.box
     segmentation: Any = mask.rle
-    if polygons and mask.area:  # pycocotools takes no empty list of polygons
+    if source is not None and source.rings and (polygons or source.fill == FORMAT.name):
+        segmentation = [list(ring) for ring in source.rings]
+    elif polygons and mask.area:  # pycocotools takes no empty list of polygons
         segmentation = [bridge_holes(part).reshape(-1).tolist() for part in parts_of(mask, tolerance)]
-    return {
-        "segmentation": segmentation,
-        "area": mask.area,
-        "bbox": [x0, y0, x1 - x0, y1 - y0],
-        "iscrowd": int(crowd),
-        **known_scores(mask),
-    }
+    return {"segmentation": segmentation, "area": mask.area, "bbox": [x0, y0, x1 - x0, y1 - y0]}
+
+
+def _box_fields(each: BoxAnnotation) -> dict[str, Any]:
+    """The shape of an object without a mask."""
+    source = each.source_shape
+    if source is not None and source.format == FORMAT.name:
+        return dict(source.fields)
+    x0, y0, x1, y1 = each.box
+    return {"segmentation": [], "area": (x1 - x0) * (y1 - y0), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+
+
+def _stated_fields(each: Mask | BoxAnnotation, crowd: bool) -> dict[str, Any]:
+    """All that is stated of an object but its shape and its class; scores as they are known."""
+    about = each.annotation
+    stated = {"occluded": about.occluded, "z_order": about.z_order, "group_id": about.group_id, "source": about.source}
+    attributes = {**about.attributes, **{name: value for name, value in stated.items() if value not in (None, 0)}}
+    scores = known_scores(each)
+    return {"iscrowd": int(crowd or about.crowd), **({"attributes": attributes} if attributes else {}), **scores}
 
 
 def read(path: Path, image: Image | None = None) -> MaskSet:
@@ -135,83 +158,59 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     return with_image(only_image(read_dataset(path), path), image)
 
 
-@dataclass(frozen=True)
-class CocoIndex:
-    """A COCO file with its annotations sorted by image; all entries are as they stand in the file.
-
-    Attributes:
-        categories: id → name.
-        images: the entries of `images`, in their order.
-        annotations: id of an image → its entries of `annotations`, in their order.
-    """
-
-    categories: dict[Any, str]
-    images: list[dict[str, Any]]
-    annotations: dict[Any, list[dict[str, Any]]]
-
-
-def load_index(path: Path) -> CocoIndex:
-    """Load a COCO file; masks are not decoded.
-
-    Raises:
-        InputError: not such a file, or damaged: two images with one id, or an annotation of an image that is not there.
-    """
-    with reading(path, "COCO"):
-        content = load_json(path)
-        categories = {
-            entry["id"]: str(entry["name"])
-            for entry in (
-                as_object(each, "categories") for each in as_list(content.get("categories", []), "categories")
-            )
-        }
-        images = [as_object(each, "images") for each in as_list(content["images"], "images")]
-        annotations: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
-        if len(annotations) != len(images):
-            raise InputError("two images have the same id")
-        for entry in (as_object(each, "annotations") for each in as_list(content["annotations"], "annotations")):
-            image = entry["image_id"]
-            if image not in annotations:
-                raise InputError(f"annotation {entry.get('id')!r} is about image {image!r}, which is not in 'images'")
-            annotations[image].append(entry)
-    return CocoIndex(categories, images, annotations)
-
-
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every image of a dataset, in the order of its `images`; masks are decoded when their pixels are needed.
+    """Read every image of a dataset, in the order of its `images`, or of a list of results.
+
+    Masks are decoded when their pixels are needed. What cannot be read is skipped: annotations without mask and box, or
+    of an image that is not there, and images without size. Of an object with a damaged mask the box remains.
 
     Raises:
-        InputError: not such a file, or damaged.
+        InputError: not such a file.
     """
     index = load_index(path)
     for image in index.images:
-        with reading(path, "COCO"):
-            size = image_size(image["width"], image["height"])
-            record = image_record(image["file_name"], size, image.get("sha256"))
-            masks = [_read_mask(entry, size, index.categories) for entry in index.annotations.pop(image["id"])]
-        yield MaskSet(masks, image=record)
+        where = f"{path}, image {image['id']!r:.60}"
+        try:
+            with reading(path, "COCO"):
+                record = read_record(image, index)
+        except InputError as error:
+            skip("broken image", where, error)
+            continue
+        yield _image_of(index.annotations.pop(image["id"]), record, index.categories, index.dataset, where)
 
 
-def _read_mask(entry: dict[str, Any], size: tuple[int, int], labels: dict[Any, str]) -> Mask:
-    about = {
-        "score": optional_float(entry.get("score", entry.get("predicted_iou"))),
-        "stability": optional_float(entry.get("stability_score")),
-        "label": labels.get(entry.get("category_id")),
-    }
-    shape = entry.get("segmentation")
-    if isinstance(shape, dict):
-        if list(shape.get("size", ())) != [size[1], size[0]]:
-            raise InputError(f"annotation {entry.get('id')!r} has the size {shape.get('size')}, its image {size}")
-        return Mask.from_rle(shape, **about)
-    if isinstance(shape, list):
-        return polygon_mask(shape, size, **about)
-    raise InputError(f"annotation {entry.get('id')!r} has no segmentation")
+def _image_of(
+    entries: Iterable[Mapping[str, Any]],
+    record: ImageRecord,
+    labels: Mapping[Any, str],
+    dataset: DatasetRecord | None,
+    where: str,
+) -> MaskSet:
+    """The objects of an image from its annotations."""
+    found: list[Mask | BoxAnnotation] = []
+    for place, entry in enumerate(entries):
+        try:
+            with reading(Path(where), "COCO"):
+                found.append(read_object(entry, (record.width, record.height), labels))
+        except InputError as error:
+            text = str(error).partition(": ")[2]
+            box = box_instead(entry, labels)
+            at = f"{where}, annotation {entry.get('id', place)!r:.60}"
+            skip("broken annotation" if box is None else "mask with a box left", at, text)
+            found += [box] if box is not None else []
+    return MaskSet(
+        [each for each in found if isinstance(each, Mask)],
+        image=record,
+        box_annotations=[each for each in found if isinstance(each, BoxAnnotation)],
+        dataset=dataset,
+    )
 
 
 FORMAT = Format(
     name="coco",
     title="COCO (JSON)",
     summary="COCO dataset JSON: images, categories, masks as RLE (exact) or polygons",
-    holds=Holds(empty_masks=True, scores=("score", "stability")),
+    holds=_HOLDS,
     suffix=".json",
     media_type="application/json",
     options=(
@@ -220,12 +219,16 @@ FORMAT = Format(
             flag="--polygons",
             value=True,
             help="Outlines instead of run lengths.",
-            holds=Holds(holes="bridged", empty_masks=True, scores=("score", "stability")),
+            holds=replace(_HOLDS, holes="bridged"),
         ),
         FormatOption(name="crowd", flag="--crowd", value=True, help="Mark every annotation as a crowd."),
         TOLERANCE,
     ),
-    signature=Signature(extensions=(".json",), json_keys=frozenset({"images", "annotations"})),
+    signature=Signature(
+        extensions=(".json",),
+        json_keys=frozenset({"images", "annotations"}),
+        item_keys=frozenset({"image_id", "category_id"}),
+    ),
     menu_position=20,
     write=write,
     read=read,

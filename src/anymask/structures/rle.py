@@ -10,7 +10,7 @@ masks can come from anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -47,6 +47,20 @@ def from_edges(edges: NDArray[np.int64], shape: tuple[int, int]) -> Rle:
     """
     closing = [] if edges.size and edges[-1] == shape[0] * shape[1] else [shape[0] * shape[1]]
     return _packed(np.concatenate(([0], edges, closing)), shape)
+
+
+def from_polygons(rings: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> Rle:
+    """Encode the union of polygons, filled as `pycocotools.mask.frPyObjects` does.
+
+    Args:
+        rings: at least one, float64 [N, 2] of (x, y) in pixels, N of at least 3; within a ring even-odd.
+        size: (width, height) of the image.
+    """
+    from pycocotools import mask as coco
+
+    width, height = size
+    parts = coco.frPyObjects([ring.reshape(-1).tolist() for ring in rings], height, width)
+    return {"size": [height, width], "counts": coco.merge(parts)["counts"].decode("ascii")}
 
 
 def _packed(edges: NDArray[Any], shape: tuple[int, int]) -> Rle:

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import MIN_AREA, AnnotatedImage, Object, sample_indices
-from anymask.formats.coco import FORMAT, load_index
+from anymask.formats.coco import FORMAT
+from anymask.formats.helpers.coco_reading import load_index
 from anymask.formats.helpers.outlines import parse_ring
 from anymask.formats.helpers.validation import image_size, reading, safe_name
+from anymask.formats.skipped import collect_skipped
 from anymask.structures import rle as runs
 
 
@@ -135,7 +137,8 @@ def read_coco(path: Path, images: Path | None = None) -> list[AnnotatedImage]:
     Raises:
         InputError: a damaged file, or an image that does not exist.
     """
-    index = load_index(path)
+    with collect_skipped(strict=True):  # figures are of all annotations or of none
+        index = load_index(path)
     with reading(path, "COCO"):
         for entry in itertools.chain.from_iterable(index.annotations.values()):
             if entry["category_id"] not in index.categories:

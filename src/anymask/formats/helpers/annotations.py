@@ -7,25 +7,26 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from anymask.structures.annotation import BoxAnnotation
 from anymask.structures.mask import Mask
 
 DEFAULT_LABEL = "object"
 """The label of masks without one, where a format demands one."""
 
 
-def label_or_default(mask: Mask) -> str:
+def label_or_default(mask: Mask | BoxAnnotation) -> str:
     """A mask's label, or `DEFAULT_LABEL`."""
     return DEFAULT_LABEL if mask.label is None else mask.label
 
 
-def known_scores(mask: Mask, stability: str = "stability_score") -> dict[str, float]:
+def known_scores(mask: Mask | BoxAnnotation, stability: str = "stability_score") -> dict[str, float]:
     """A mask's score and stability, by name; those that are missing or not a number are left out.
 
     Args:
-        mask: the mask.
+        mask: the mask, or a box, which has no stability.
         stability: name of the stability in the format.
     """
-    scores = {"score": mask.score, stability: mask.stability}
+    scores = {"score": mask.score, stability: mask.stability if isinstance(mask, Mask) else None}
     return {name: float(value) for name, value in scores.items() if value is not None and not math.isnan(value)}
 
 

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath, PureWindowsPath
 
 from anymask.errors import InputError
 from anymask.structures.provenance import ImageRecord
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_elsewhere(path: str) -> bool:
+    """Whether a path is absolute, climbs with "..", is of a Windows drive, or is an address."""
+    parts = PurePosixPath(path.replace("\\", "/"))
+    return parts.is_absolute() or ".." in parts.parts or bool(PureWindowsPath(path).drive) or bool(_ADDRESS.match(path))
+
 
 class ImageNames:
     """Names for the images of a dataset, one after the other.
 
-    A relative path stays as it is; of an absolute path, or one that climbs with "..", the file's name remains, with as
-    many folders before it as keep two images apart. An image without a path becomes `photo_000001`.
+    A relative path stays as it is; of an absolute path, an address, or a path that climbs with "..", the file's name
+    remains, with as many folders before it as keep two images apart. An image without a path becomes `photo_000001`.
     """
 
-    def __init__(self, suffix: str | None = None) -> None:
+    def __init__(self, suffix: str | None = None, keep_paths: bool = False) -> None:
         """Start with no names taken.
 
         Args:
             suffix: of files that are made per image, so that `a.jpg` and `a.png` get different ones; None if the
                 names are only written down.
+            keep_paths: leave also absolute paths and addresses as they are, if they come from a dataset (its images
+                have an id); only for names that are written down.
         """
         self._taken: set[str] = set()
         self._count = 0
-        self._suffix = suffix
+        self._suffix, self._keep_paths = suffix, keep_paths
 
     def name(self, record: ImageRecord) -> str:
         """A name for the next image, with / between folders.
@@ -35,11 +46,16 @@ class ImageNames:
         self._count += 1
         if not record.path:
             return self._take(f"photo_{self._count:06d}")
-        path = PurePosixPath(str(record.path).replace("\\", "/"))
+        text = str(record.path)
+        if self._keep_paths and record.id is not None and is_elsewhere(text) and self._key(text) not in self._taken:
+            return self._take(text)
+        is_outside = is_elsewhere(text)
+        if address := _ADDRESS.match(text):
+            text = re.split("[?#]", text[address.end() :])[0]
+        path = PurePosixPath(text.replace("\\", "/"))
         parts = [part for part in path.parts if part not in ("/", "..", ".") and not PureWindowsPath(part).drive]
         parts = parts or [f"photo_{self._count:06d}"]
-        climbs = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(str(record.path)).drive)
-        fewest = 1 if climbs else len(parts)
+        fewest = 1 if is_outside else len(parts)
         for count in range(fewest, len(parts) + 1):
             name = "/".join(parts[-count:])
             if self._key(name) not in self._taken:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from anymask.structures.mask import Mask
 
 _MAX_PAIRS = 1_000_000
+_MAX_STEPS = 4_000_000
+"""Longest outline that pycocotools fills, in pixels: it takes 120 bytes for each."""
 
 TOLERANCE = FormatOption(
     name="tolerance", flag="--tolerance", metavar="PX", help="How far outlines may leave the pixels; 0 by default."
@@ -191,6 +193,26 @@ def polygon_mask(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> M
 
     parts = [[parse_ring(ring, size)] for ring in rings]
     return Mask(partial(polygons_to_mask, parts, size), size, **about)
+
+
+def filled_as_coco(rings: Sequence[Ring], size: tuple[int, int]) -> tuple[Mask, bool]:
+    """The union of polygons, filled as pycocotools does, bit for bit; CVAT's exports and datumaro fill with it, too.
+
+    Args:
+        rings: of `parse_ring`, float64 [N, 2].
+        size: (width, height) of the image.
+
+    Returns:
+        The mask, and whether pycocotools filled it: outlines for which it would need gigabytes, or numbers beyond its
+            32 bits, are filled by `polygons_to_mask`.
+    """
+    from anymask.structures import rle
+    from anymask.structures.mask import Mask
+
+    steps = sum(float(np.abs(np.diff(ring, axis=0, append=ring[:1])).max(axis=1).sum()) for ring in rings)
+    if steps > _MAX_STEPS or 16 * max(size) >= 2**31:
+        return Mask(partial(polygons_to_mask, [[ring] for ring in rings], size), size), False
+    return Mask.from_rle(rle.from_polygons(rings, size)), True
 
 
 def parse_ring(ring: Any, size: tuple[int, int], least: int = 3) -> Ring:

@@ -6,11 +6,12 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from anymask.errors import InputError
+from anymask.formats.helpers.image_names import is_elsewhere
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
 
@@ -125,15 +126,29 @@ def safe_name(name: Any) -> str:
     """
     if not isinstance(name, str) or not name or "\0" in name:
         raise InputError(f"an image's file name has to be text, got {name!r:.60}")
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or PureWindowsPath(name).drive or ".." in parts.parts:
+    if is_elsewhere(name):
         raise InputError(f"the image's file name {name!r:.200} leads out of the dataset")
-    return str(parts)
+    return str(PurePosixPath(name.replace("\\", "/")))
 
 
-def image_record(name: Any, size: tuple[int, int], sha256: Any = None) -> ImageRecord:
-    """The record of an image in a dataset."""
-    return ImageRecord(*size, safe_name(name) if name else None, sha256 if isinstance(sha256, str) else None)
+def image_record(name: Any, size: tuple[int, int], sha256: Any = None, **about: Any) -> ImageRecord:
+    """The record of an image in a dataset.
+
+    Args:
+        name: as the dataset has it: a path within it, or one of another machine, or an address. It is stated and never
+            opened as it is, and files that are written get names of `ImageNames` instead.
+        size: (width, height) in pixels.
+        sha256: as the dataset has it.
+        about: further fields of the record.
+
+    Raises:
+        InputError: a name that is no text.
+    """
+    if name and (not isinstance(name, str) or "\0" in name):
+        raise InputError(f"an image's file name has to be text, got {name!r:.60}")
+    if name and not is_elsewhere(name):
+        name = safe_name(name)
+    return ImageRecord(*size, name or None, sha256 if isinstance(sha256, str) else None, **about)
 
 
 def only_image(sets: Iterator[MaskSet], path: Path) -> MaskSet:
