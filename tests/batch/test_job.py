@@ -219,7 +219,7 @@ def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job
     out, report = job.folder / "out", job.folder / "report.json"
     command = ["batch", str(job.images), "--everything", "--points-per-side", "2", "--out", str(out)]
     assert main([*command, "--report", str(report)]) == 0
-    assert "1 images were opened with a remark, see --report; scan.tif: first of 3 pages" in capsys.readouterr().out
+    assert "1 images have a remark, see --report; scan.tif: first of 3 pages" in capsys.readouterr().out
     notes = {row["image"]: row["notes"] for row in json.loads(report.read_text())}
     assert notes["a.png"] is None
     assert "first of 3 pages" in notes["scan.tif"]
@@ -233,3 +233,18 @@ def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job
     capsys.readouterr()
     assert main(["replay", str(out)]) == 0
     assert "5 of 5 results are the same bit for bit" in capsys.readouterr().out
+
+
+def test_an_object_outside_its_image_costs_no_other_object(job: SmallJob, capsys: Any) -> None:
+    table, out = job.folder / "mixed.csv", job.folder / "out"
+    good, outside = "20,10,44,38", "900,900,920,920"
+    table.write_text(f"image,xmin,ymin,xmax,ymax,name\na.png,{outside},x\na.png,{good},disc\nb.png,{outside},x\n")
+    command = ["batch", str(job.images), "--prompts", str(table), "--out", str(out)]
+    assert main(command) == 1
+    printed = capsys.readouterr()
+    assert "note: 1 images have a remark, see --report; a.png: object 0 is left out: box [900, 900" in printed.out
+    assert "b.png: object 0: box [900, 900, 920, 920] is outside the image" in printed.out + printed.err
+    result = json.loads((out / "results" / "a.png.json").read_text())
+    assert [mask["label"] for mask in result["masks"]] == ["disc"]
+    assert [prompt["box"] for prompt in result["prompts"]] == [[20, 10, 44, 38]]
+    assert main(["replay", str(out / "results" / "a.png.json")]) == 0

@@ -267,7 +267,7 @@ def _write_reports(
     notes = export_failures(manifest, results)
     count, key, note = manifest.with_notes()
     if count:
-        notes.append(f"{count} images were opened with a remark, see --report; {key}: {note}")
+        notes.append(f"{count} images have a remark, see --report; {key}: {note}")
     report = export_formats(manifest, results, plan.settings.formats) if is_complete else ExportReport()
     report.notes[:0] = notes
     manifest.commit()

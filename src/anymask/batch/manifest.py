@@ -311,7 +311,7 @@ class Manifest(Database):
         return row is not None
 
     def with_notes(self) -> tuple[int, str, str]:
-        """How many images were opened with a remark, and key and remark of the first; "" if there are none."""
+        """How many images have a remark, and key and remark of the first; "" if there are none."""
         with self._convert_errors():
             (count,) = self._base.execute("SELECT count(notes) FROM photos WHERE state = 'done'").fetchone()
             first = self._base.execute(

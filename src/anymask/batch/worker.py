@@ -183,11 +183,14 @@ def segment_from_file(
 ) -> MaskSet:
     """One mask per entry of a file of prompts, labelled with its name; an image without prompts is not encoded.
 
+    An entry that does not suit the image, such as a box outside, is left out with a note in the image's record.
+
     Raises:
-        PromptError: a point or a box outside the image, or another invalid value.
+        PromptError: no entry suits the image; the message is about the first one.
     """
     from anymask.structures.mask_set import MaskSet
 
+    prompts, image = _suitable(prompts, image)
     if not prompts:
         run = replace(segmenter.provenance(), call=Call("segment", plain(options)))
         return MaskSet([], image=image, provenance=run)
@@ -203,6 +206,23 @@ def segment_from_file(
         for mask in result
     ]
     return MaskSet(masks, image=image, prompts=result.prompts, provenance=result.provenance)
+
+
+def _suitable(prompts: list[dict[str, Any]], image: Image) -> tuple[list[dict[str, Any]], Image]:
+    """The prompts that can be used on an image, and the image with notes on the others."""
+    from anymask.errors import PromptError
+    from anymask.structures.prompt import make_prompt
+
+    suitable, problems = [], []
+    for place, prompt in enumerate(prompts):
+        try:
+            make_prompt(image.size, points=prompt["points"], labels=prompt["labels"], box=prompt["box"])
+            suitable.append(prompt)
+        except PromptError as error:
+            problems.append(f"object {place} is left out: {error}")
+    if problems and not suitable:
+        raise PromptError(problems[0].replace(" is left out", ""))
+    return suitable, replace(image, notes=(*image.notes, *problems)) if problems else image
 
 
 def same_content(source: str, sha256: str) -> bool:
