@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,22 @@ def test_what_cannot_be_made_again_says_why(
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no result in"):
         results_in(tmp_path)
+
+
+@pytest.mark.parametrize(("names", "words"), [((), "0 masks.json"), (("a/masks.json", "b/masks.json"), "2 masks.json")])
+def test_a_zip_that_is_no_result_is_one_line(
+    names: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("other.txt", *names):
+            archive.writestr(name, "{}")
+    assert main(["replay", str(tmp_path / "a.zip")]) == 2
+    assert f"anymask: there are {words} in {tmp_path}/a.zip" in capsys.readouterr().err
+
+
+def test_a_damaged_zip_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a/masks.json", "{here}")
+    (tmp_path / "a.zip").write_bytes((tmp_path / "a.zip").read_bytes().replace(b"{here}", b"{gone}"))
+    assert main(["replay", str(tmp_path / "a.zip")]) == 2
+    assert "cannot read a/masks.json in" in capsys.readouterr().err

@@ -228,6 +228,7 @@ def test_a_dataset_of_folders_unpacks_into_folders(api: TestClient, coffee_id: s
     assert not [folder for folder in folders if Path(folder).suffix], "a folder has no extension"
 
 
+@pytest.mark.slow
 def test_all_files_of_a_download_can_be_replayed(
     api: TestClient, coffee_id: str, tmp_path: Path, coffee_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,6 +242,11 @@ def test_all_files_of_a_download_can_be_replayed(
     (index,) = tmp_path.rglob("masks.json")
     assert main(["replay", str(index.parent), "--image", str(coffee_path)]) == 0, capsys.readouterr().err
     assert "2 masks" in capsys.readouterr().out
+    (tmp_path / "zip").mkdir()
+    (tmp_path / "zip" / "my-cup.zip").write_bytes(response.content)
+    (tmp_path / "zip" / "my-cup.jpg").write_bytes(coffee_path.read_bytes())
+    assert main(["replay", str(tmp_path / "zip" / "my-cup.zip")]) == 0, capsys.readouterr().err
+    assert "my-cup.zip/masks.json: 2 masks, the same bit for bit" in capsys.readouterr().out
     read = masks_json.read(index)
     assert [mask.prompt_index for mask in read] == [0, 1]
     assert read.prompts[1].box is not None

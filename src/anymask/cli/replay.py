@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from pathlib import Path
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,14 +44,43 @@ if TYPE_CHECKING:
 def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou: float | None, **options: Any) -> int:
     """Make the masks of an earlier result again and compare.
 
-    RESULT is a masks.json, a folder with one, or the folder of a batch. On the engine and the precision that made
-    them the masks have to be the same bit for bit, or the command fails; on others it prints how much they overlap.
-    What a batch has no result of is listed.
+    RESULT is a masks.json, a folder with one, or that as a ZIP, as the browser saves it, or the folder of a batch. On
+    the engine and the precision that made them the masks have to be the same bit for bit, or the command fails; on
+    others it prints how much they overlap. What a batch has no result of is listed.
 
     \b
     anymask replay anymask-out/photo/masks.json
     anymask replay masks --engine onnxruntime --precision f32 --min-iou 0.95
     """  # noqa: D301 - click wants the control character itself
+    if zipfile.is_zipfile(result):
+        with _unpacked(result) as folder:
+            options["image"] = options["image"] or result.parent
+            return _replay(folder, out, as_json, quiet, min_iou, options)
+    return _replay(result, out, as_json, quiet, min_iou, options)
+
+
+@contextlib.contextmanager
+def _unpacked(archive: Path) -> Iterator[Path]:
+    """A scratch folder with the `masks.json` of a ZIP; of other entries nothing is needed."""
+    from anymask.errors import InputError
+
+    with zipfile.ZipFile(archive) as entries, tempfile.TemporaryDirectory(prefix="anymask-replay-") as scratch:
+        names = [name for name in entries.namelist() if PurePosixPath(name).name == "masks.json"]
+        if len(names) != 1:
+            raise InputError(f"there are {len(names)} masks.json in {archive}: unpack it and name one of them")
+        folder = Path(scratch) / archive.name
+        folder.mkdir()
+        try:
+            (folder / "masks.json").write_bytes(entries.read(names[0]))
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+            raise InputError(f"cannot read {names[0]} in {archive}: {error}") from None
+        yield folder
+
+
+def _replay(
+    result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou: float | None, options: dict[str, Any]
+) -> int:
+    """Make the results of a path again; returns the exit code."""
     from anymask.batch.replay import Replayer, results_in
     from anymask.cli.progress import fetch_progress
     from anymask.errors import InputError, one_line
