@@ -264,3 +264,13 @@ def test_groups_stay_apart(tmp_path: Path) -> None:
     (path,) = MaskSet(masks, image=ImageRecord(40, 30, "a.jpg")).save(tmp_path / "a.json", "labelme")
     back = find_format("labelme").read(path)
     assert all(np.array_equal(one.array, two.array) for one, two in zip(masks, back, strict=True))
+
+
+def test_numbers_that_are_none_are_not_carried_on(tmp_path: Path) -> None:
+    square = [[1, 1], [9, 1], [9, 9], [1, 9]]
+    shapes = [{"label": "cup", "points": square, "direction": float("inf"), "attributes": {"a": [float("nan"), 1]}}]
+    found = read_shapes(tmp_path, shapes, depth=float("-inf"))
+    assert found[0].annotation.attributes == {"a": [None, 1]}
+    for name in ("labelme", "masks-json"):
+        (path,) = found.save(tmp_path / f"{name}.json", name)
+        assert not {"NaN", "Infinity"} & set(path.read_text().replace(",", " ").split())

@@ -35,6 +35,7 @@ from anymask.formats.helpers.outlines import (
 from anymask.formats.helpers.validation import (
     as_list,
     as_object,
+    finite_json,
     image_record,
     image_size,
     known_number,
@@ -178,7 +179,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         where = f"{path}, task {task.get('id', count) if isinstance(task, dict) else count}"
         try:
             with reading(path, "Label Studio tasks"):
-                sets = list(_read_task(as_object(task, "task"), where))
+                sets = list(_read_task(finite_json(as_object(task, "task")), where))
         except InputError as error:
             skip("broken task", where, error)
             continue

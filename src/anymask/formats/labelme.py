@@ -25,6 +25,7 @@ from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, centre_par
 from anymask.formats.helpers.validation import (
     MAX_MASK_PIXELS,
     as_list,
+    finite_json,
     image_size,
     known_number,
     load_json,
@@ -155,7 +156,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         InputError: not such a file, damaged, or without the image's size while the image is nowhere.
     """
     with reading(path, "LabelMe"):
-        content = load_json(path)
+        content = finite_json(load_json(path))
         shapes = as_list(content["shapes"], "shapes")
         name = _text(content.get("imagePath"))
         size = _image_size(content, path.parent, name) if image is None else image.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,23 @@ def load_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"it holds no JSON object but a {type(content).__name__}")
     return content
+
+
+def finite_json(content: Any) -> Any:
+    """JSON values whose numbers are finite: others, which no other reader of JSON takes, become None."""
+    try:
+        json.dumps(content, allow_nan=False)
+    except ValueError:
+        return _finite(content)
+    return content
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def load_xml(path: Path) -> ElementTree.Element:
