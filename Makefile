@@ -97,6 +97,8 @@ $(VENV)/.lint $(VENV)/.browser $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyprojec
 $(VENV)/.reference: pyproject.toml $(VENV)/.installed
 	$(PIP) --group reference
 	$(PIP) --no-deps --group official  # it asks for a torchvision that does not fit; the tests bring what it needs
+	$(PIP) setuptools
+	SAM2_BUILD_CUDA=0 $(PIP) --no-deps --no-build-isolation --group official-sam2
 	@touch $@
 
 clean:

@@ -48,6 +48,33 @@ FROM_TRANSFORMERS = {
 }  # fmt: skip
 OFFICIAL = sorted(FROM_TRANSFORMERS.values())
 
+# SAM 2, as `Sam2Model` of transformers 5.24 saves it and as sam2 does; the decoder gets SAM's names.
+SAM2_FROM_TRANSFORMERS = {
+    "vision_encoder.backbone.patch_embed.projection.bias": "image_encoder.trunk.patch_embed.proj.bias",
+    "vision_encoder.backbone.pos_embed_window": "image_encoder.trunk.pos_embed_window",
+    "vision_encoder.backbone.blocks.3.layer_norm1.weight": "image_encoder.trunk.blocks.3.norm1.weight",
+    "vision_encoder.backbone.blocks.3.proj.weight": "image_encoder.trunk.blocks.3.proj.weight",
+    "vision_encoder.backbone.blocks.0.mlp.proj_in.bias": "image_encoder.trunk.blocks.0.mlp.layers.0.bias",
+    "vision_encoder.backbone.blocks.0.mlp.proj_out.bias": "image_encoder.trunk.blocks.0.mlp.layers.1.bias",
+    "vision_encoder.neck.convs.2.weight": "image_encoder.neck.convs.2.conv.weight",
+    "no_memory_embedding": "no_mem_embed",
+    "mask_decoder.transformer.layers.1.mlp.proj_out.weight": "mask_decoder.transformer.layers.1.mlp.lin2.weight",
+    "mask_decoder.transformer.final_attn_token_to_image.o_proj.bias": (
+        "mask_decoder.transformer.final_attn_token_to_image.out_proj.bias"
+    ),
+    "mask_decoder.pred_obj_score_head.proj_in.weight": "mask_decoder.pred_obj_score_head.layers.0.weight",
+    "mask_decoder.pred_obj_score_head.layers.0.weight": "mask_decoder.pred_obj_score_head.layers.1.weight",
+    "mask_decoder.pred_obj_score_head.proj_out.weight": "mask_decoder.pred_obj_score_head.layers.2.weight",
+    "mask_decoder.upscale_layer_norm.bias": "mask_decoder.output_upscaling.1.bias",
+}  # fmt: skip
+SAM2 = {
+    "image_encoder.trunk.blocks.0.mlp.layers.0.bias": "image_encoder.trunk.blocks.0.mlp.layers.0.bias",
+    "sam_prompt_encoder.mask_downscaling.0.weight": "prompt_encoder.mask_downscaling.0.weight",
+    "sam_mask_decoder.transformer.layers.0.mlp.layers.0.weight": "mask_decoder.transformer.layers.0.mlp.lin1.weight",
+    "sam_mask_decoder.pred_obj_score_head.layers.1.bias": "mask_decoder.pred_obj_score_head.layers.1.bias",
+    "memory_encoder.out_proj.weight": "memory_encoder.out_proj.weight",
+}
+
 
 def renamed(names):
     arrays = {name: np.full(1, i, np.float32) for i, name in enumerate(names)}
@@ -56,8 +83,16 @@ def renamed(names):
     return [numbers[i] for i in range(len(arrays))]
 
 
-def test_transformers_names_become_official():
-    assert renamed(FROM_TRANSFORMERS) == list(FROM_TRANSFORMERS.values())
+@pytest.mark.parametrize("names", [FROM_TRANSFORMERS, SAM2_FROM_TRANSFORMERS, SAM2])
+def test_names_of_other_programs_become_one_set_of_names(names):
+    assert renamed(names) == list(names.values())
+
+
+def test_point_embeddings_of_sam2_in_transformers_are_cut_into_rows():
+    table = np.arange(8, dtype=np.float32).reshape(4, 2)
+    found = official_names({"vision_encoder.backbone.pos_embed": table[:1], "prompt_encoder.point_embed.weight": table})
+    rows = [found[f"prompt_encoder.point_embeddings.{i}.weight"] for i in range(4)]
+    assert np.array_equal(rows, table[:, None])
 
 
 def test_no_two_names_become_one():

@@ -64,6 +64,38 @@ def _iou(box: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     return shared / (box_area(box[None]) + box_area(boxes) - shared)
 
 
+class ToTensor:
+    """uint8 [H, W, 3] pixels → float [3, H, W], 0 to 1."""
+
+    def __call__(self, pixels: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(pixels.transpose(2, 0, 1).copy()).float().div(255)
+
+
+class Resize(torch.nn.Module):  # type: ignore[misc] # torch is Any where it isn't installed
+    """Resize a tensor [C, H, W] to `size` (height, width) as torchvision does: bilinear, antialiased."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.height, self.width = size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        size = [self.height, self.width]
+        return torch.nn.functional.interpolate(
+            x.unsqueeze(0), size, mode="bilinear", align_corners=False, antialias=True
+        ).squeeze(0)
+
+
+class Normalize(torch.nn.Module):  # type: ignore[misc] # torch is Any where it isn't installed
+    """Subtract a mean per channel, then divide by a deviation: [C, H, W]."""
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.mean, self.std = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.mean) / self.std
+
+
 class DropPath(torch.nn.Module):  # type: ignore[misc] # torch is Any where it isn't installed
     """Stochastic depth at inference time: the identity. MobileSAM is built with a drop rate of zero."""
 
@@ -91,7 +123,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "torchvision": {},
     "torchvision.ops": {},
     "torchvision.ops.boxes": {"batched_nms": batched_nms, "box_area": box_area},
-    "torchvision.transforms": {},
+    "torchvision.transforms": {"Normalize": Normalize, "Resize": Resize, "ToTensor": ToTensor},
     "torchvision.transforms.functional": {"resize": resize, "to_pil_image": to_pil_image},
     "timm": {},
     "timm.models": {},

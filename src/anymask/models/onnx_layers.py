@@ -5,14 +5,17 @@ All of them take their parameters from `{official name: array}` and a module pat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import spox
 import spox.opset.ai.onnx.v20 as op
 from numpy.typing import NDArray
 from spox import Var
 
 Parameters = Mapping[str, NDArray[np.float32]]
+Detached = Callable[[Var, str], Var]
+"""`detached_linear` of one network: [N, C] and a module path → [N, C']."""
 
 
 def const(array: NDArray[np.generic] | Sequence[float] | float, dtype: type = np.float32) -> Var:
@@ -30,6 +33,17 @@ def linear(x: Var, p: Parameters, name: str) -> Var:
     y = op.matmul(x, const(p[f"{name}.weight"].T))
     bias = p.get(f"{name}.bias")
     return y if bias is None else op.add(y, const(bias))
+
+
+def detached_linear(x: Var, name: str, *, p: Parameters, inputs: dict[str, Var]) -> Var:
+    """`torch.nn.Linear` of [N, C] with the weight as an input, in its layout [out, C], which suits engines.
+
+    See `anymask.engines.external_weights`. The weight is added to the inputs of the graph.
+    """
+    weight = f"{name}.weight"
+    inputs[weight] = spox.argument(spox.Tensor(np.float32, p[weight].shape))
+    bias = p.get(f"{name}.bias")
+    return op.gemm(x, inputs[weight], None if bias is None else const(bias), transB=1)
 
 
 def layer_norm(x: Var, p: Parameters, name: str, epsilon: float = 1e-5) -> Var:

@@ -12,7 +12,6 @@ a few rows of queries at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
-from anymask.models.onnx_layers import Parameters, const, conv, layer_norm, reshape
+from anymask.models.onnx_layers import Detached, Parameters, const, conv, detached_linear, layer_norm, reshape
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
 
 IMAGE_TOKENS = GRID * GRID
@@ -67,7 +66,7 @@ def vit_encoder(p: Parameters) -> onnx.ModelProto:
     """
     image = spox.argument(spox.Tensor(np.float32, (1, 3, IMAGE_SIZE, IMAGE_SIZE)))
     inputs = {"image": image}
-    linear = partial(_linear, p=p, inputs=inputs)
+    linear = partial(detached_linear, p=p, inputs=inputs)
     x = _patches(image, p)
     window = _window_side(p)
     for index in range(_depth(p)):
@@ -91,7 +90,7 @@ def _patches(image: Var, p: Parameters) -> Var:
     return op.add(x, const(position.reshape(IMAGE_TOKENS, -1)))
 
 
-def _block(x: Var, p: Parameters, linear: Callable[[Var, str], Var], name: str, window: int) -> Var:
+def _block(x: Var, p: Parameters, linear: Detached, name: str, window: int) -> Var:
     """`Block` on `[4096, C]`."""
     attention = _attention(p, name, window)
     attend = _attend_globally if attention.side == GRID else _attend_in_windows
@@ -100,14 +99,6 @@ def _block(x: Var, p: Parameters, linear: Callable[[Var, str], Var], name: str, 
     x = op.add(x, linear(y, f"{name}.attn.proj"))
     y = op.gelu(linear(layer_norm(x, p, f"{name}.norm2", EPSILON), f"{name}.mlp.lin1"))
     return op.add(x, linear(y, f"{name}.mlp.lin2"))
-
-
-def _linear(x: Var, name: str, *, p: Parameters, inputs: dict[str, Var]) -> Var:
-    """`torch.nn.Linear` of [N, C] with the weight as an input, in its layout [out, C], which suits engines."""
-    weight = f"{name}.weight"
-    inputs[weight] = spox.argument(spox.Tensor(np.float32, p[weight].shape))
-    bias = p.get(f"{name}.bias")
-    return op.gemm(x, inputs[weight], None if bias is None else const(bias), transB=1)
 
 
 def _attend_in_windows(qkv: Var, bias: NDArray[np.float32] | None, attention: _Attention) -> Var:

@@ -1,7 +1,8 @@
 """One set of names for SAM's parameters: those of the official `state_dict`.
 
 Checkpoints have the names of the program that saved them: inside a wrapper's module (`module.image_encoder…`), or as
-`SamModel` of transformers calls them (`vision_encoder…`, see its `convert_sam_to_hf.py`).
+`SamModel` of transformers calls them (`vision_encoder…`, see its `convert_sam_to_hf.py`). Those of SAM 2 are in
+`anymask.weights.checkpoints.sam2_key_mapping`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-_ROOT = re.compile(r"(?:^|\.)((?:image_encoder|vision_encoder|prompt_encoder|mask_decoder|shared_image_embedding)\.)")
+from anymask.weights.checkpoints.sam2_key_mapping import (
+    from_sam2,
+    from_sam2_in_transformers,
+    is_sam2,
+    separate_points,
+)
+
+_ROOT = re.compile(
+    r"(?:^|\.)((?:image_encoder|vision_encoder|(?:sam_)?prompt_encoder|(?:sam_)?mask_decoder|shared_image_embedding)\.)"
+)
 
 _FROM_TRANSFORMERS = [
     (re.compile(pattern), name)
@@ -55,7 +65,12 @@ def official_names(parameters: Mapping[str, NDArray[np.float32]]) -> dict[str, N
     """
     prefix = _wrapper(parameters)
     unwrapped = {name.removeprefix(prefix): array for name, array in parameters.items()}
-    if not any(name.startswith("vision_encoder.") for name in unwrapped):
+    of_transformers = any(name.startswith("vision_encoder.") for name in unwrapped)
+    if is_sam2(unwrapped):
+        if not of_transformers:
+            return {from_sam2(name): array for name, array in unwrapped.items()}
+        unwrapped = separate_points({from_sam2_in_transformers(name): array for name, array in unwrapped.items()})
+    if not of_transformers:
         return unwrapped
     return {_from_transformers(name): array for name, array in unwrapped.items()}
 
