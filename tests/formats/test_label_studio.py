@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ def test_regions_of_every_kind_in_percent_of_the_image(tmp_path: Path) -> None:
         region("ellipselabels", {"x": 50, "y": 50, "radiusX": 25, "radiusY": 10, "rotation": 0, "ellipselabels": []}),
     )])  # fmt: skip
     (found,) = read_dataset(path)
-    assert found.record == ImageRecord(80, 60, "1f2e3d4c-a.jpg")
+    data = {"image": "/data/upload/3/1f2e3d4c-a.jpg"}
+    assert found.record == ImageRecord(80, 60, "1f2e3d4c-a.jpg", extra={"data": data})
     assert [mask.label for mask in found] == ["disc", "square", "box", None]
     assert [mask.score for mask in found] == [0.5, None, None, None]
     assert np.array_equal(found[0].array, shape)
@@ -307,8 +309,27 @@ def test_regions_that_nobody_touched_are_written_as_they_were(tmp_path: Path) ->
     assert first[0].annotation.attributes == {"text": ["old"], "quality": 4}
     (path,) = first.save(tmp_path / "again.json", "label-studio")
     written = json.loads(path.read_text())[0]["annotations"][0]["result"]
-    assert {each["from_name"]: {**each["value"]} for each in written} == {
+    assert {each["type"].removesuffix("labels"): {**each["value"]} for each in written} == {
         tool: {**value, f"{tool}labels": ["cup"]} for tool, value in values.items()
     }
     (again,) = read_dataset(path)
     assert [mask.annotation for mask in again] == [mask.annotation for mask in first]
+
+
+def test_addresses_further_data_and_names_of_controls_survive(tmp_path: Path) -> None:
+    value = {"points": SQUARE, "closed": True, "polygonlabels": ["cup"]}
+    data = {"photo": "s3://bucket/set/a.jpg", "patient": 7}
+    drawn = region("polygonlabels", value) | {"from_name": "outline", "to_name": "picture"}
+    path = saved(tmp_path, [{"id": 5, "data": data, "annotations": [{"result": [drawn]}]}])
+    (path,) = label_studio.write_dataset(read_dataset(path), tmp_path / "again.json")
+    (again,) = json.loads(path.read_text())
+    assert again["data"] == data
+    (entry,) = again["annotations"][0]["result"]
+    assert {name: entry[name] for name in ("from_name", "to_name", "type", "value")} == {
+        "from_name": "outline", "to_name": "picture", "type": "polygonlabels", "value": value
+    }  # fmt: skip
+    (masks,) = read_dataset(path)
+    assert (masks.record.path, masks[0].area) == ("set/a.jpg", 1200)
+    renamed = masks.replace(image=replace(masks.record, path="new.jpg"))
+    (path,) = label_studio.write_dataset([renamed], tmp_path / "renamed.json")
+    assert json.loads(path.read_text())[0]["data"]["image"] == "new.jpg"

@@ -198,6 +198,7 @@ def test_points_and_lines_are_counted_and_the_areas_are_read(tmp_path: Path) -> 
         {"label": "cup", "shape_type": "polygon", "points": square, "score": "high"},
         {"label": "away", "shape_type": "polygon", "points": [[x + 900, y] for x, y in square]},
         {"label": "flat", "shape_type": "circle", "points": square},
+        {"label": "deep", "shape_type": "polygon", "points": [[1, 1, 0], [9, 1, 0], [9, 9, 0], [1, 9, 0]]},
         {"label": "m", "shape_type": "mask", "points": [[1, 1], [2, 2]], "mask": "no image"},
         {"label": None, "points": square},
         "nothing",
@@ -205,7 +206,7 @@ def test_points_and_lines_are_counted_and_the_areas_are_read(tmp_path: Path) -> 
     with collect_skipped() as skipped:
         found = read_shapes(tmp_path, shapes)
     assert [(mask.label, mask.area, mask.score) for mask in found] == [("cup", 81, None), (None, 81, None)]
-    assert skipped.counts == {"broken shape": 4, "point": 2, "linestrip": 1}
+    assert skipped.counts == {"broken shape": 5, "point": 2, "linestrip": 1}
     assert skipped.entries[0].where.endswith("drawn.json, shape 0")
     with pytest.raises(InputError, match="shape 0: point: 'p' has no area"), collect_skipped(strict=True):
         read_shapes(tmp_path, shapes)

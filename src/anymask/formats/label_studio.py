@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
@@ -24,6 +21,14 @@ from anymask.formats.helpers.annotations import encode_json, filled, known_score
 from anymask.formats.helpers.brush_rle import decode_brush, encode_brush, fill_runs
 from anymask.formats.helpers.curves import ellipse_ring, rectangle_ring
 from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.label_studio_tasks import (
+    TaskRegion,
+    annotations_of,
+    image_key_of,
+    image_name_of,
+    regions_of,
+    tasks_of,
+)
 from anymask.formats.helpers.outlines import (
     TOLERANCE,
     bridge_holes,
@@ -45,7 +50,7 @@ from anymask.formats.helpers.validation import (
 )
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
-from anymask.structures.annotation import Annotation, SourceShape
+from anymask.structures.annotation import Annotation, DatasetRecord, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -54,9 +59,9 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.io.image import Image
 
-_AREA_KINDS = ("brush", "polygon", "rectangle", "ellipse")
-"""Types of regions that are an area; with labels of their own they end in "labels"."""
 
+_OWN_DATA = frozenset(("image", "width", "height", "sha256"))
+"""What we write into the data of a task."""
 
 # ---------------------------------------------------------------- writing
 
@@ -102,15 +107,14 @@ def write_dataset(
         for count, masks in enumerate(sets):
             record = masks.record
             regions = [
-                _region(mask, index, *_shape_of(mask, polygons, tolerance))
+                _region(mask, index, **_shape_of(mask, polygons, tolerance))
                 for index, mask in enumerate(iter_bounded(masks))
                 if mask.area or not polygons
             ]
             about = {"model_version": masks.provenance.model} if predictions and masks.provenance.model else {}
-            data = {"image": names.name(record), "width": record.width, "height": record.height}
             task = {
                 "id": count + 1,
-                "data": {**data, **({"sha256": record.sha256} if record.sha256 else {})},
+                "data": _data_of(masks, names.name(record), bool(regions)),
                 "predictions" if predictions else "annotations": [{**about, "result": regions}],
             }
             file.write((b",\n" if count else b"\n") + encode_json(task))
@@ -120,21 +124,35 @@ def write_dataset(
     return [path]
 
 
-def _shape_of(mask: Mask, polygons: bool, tolerance: float) -> tuple[str, dict[str, Any]]:
+def _data_of(masks: MaskSet, name: str, has_regions: bool) -> dict[str, Any]:
+    """The data of a task: as Label Studio had it, or the image's name; its size, which regions state, only without."""
+    record = masks.record
+    size = {"width": record.width, "height": record.height}
+    if masks.dataset is not None and masks.dataset.format == "label-studio":
+        stated = record.extra.get("data")
+        if isinstance(stated, dict) and record.path in [image_name_of(each, 0) for each in stated.values()]:
+            return {**stated, **({} if has_regions else size)}
+    return {"image": name, **size, **({"sha256": record.sha256} if record.sha256 else {})}
+
+
+def _shape_of(mask: Mask, polygons: bool, tolerance: float) -> dict[str, Any]:
     """The tool that draws a mask, and what it drew; what Label Studio has drawn stays as it is."""
     if mask.source_shape is not None and mask.source_shape.format == "label-studio" and not tolerance:
-        tool, value = mask.source_shape.fields["tool"], mask.source_shape.fields["value"]
-        if not polygons or tool != "brush":
-            return tool, value
-    return ("polygon", _polygon_value(mask, tolerance)) if polygons else ("brush", _brush_value(mask))
+        drawn = dict(mask.source_shape.fields)
+        if not polygons or drawn["tool"] != "brush":
+            return drawn
+    tool = "polygon" if polygons else "brush"
+    return {"tool": tool, "value": _polygon_value(mask, tolerance) if polygons else _brush_value(mask)}
 
 
-def _region(mask: Mask, index: int, tool: str, value: dict[str, Any]) -> dict[str, Any]:
+def _region(
+    mask: Mask, index: int, tool: str, value: dict[str, Any], from_name: str | None = None, to_name: str = "image"
+) -> dict[str, Any]:
     return {
         "id": f"mask_{index}",
         "type": f"{tool}labels",
-        "from_name": tool,
-        "to_name": "image",
+        "from_name": from_name or tool,
+        "to_name": to_name,
         "original_width": mask.size[0],
         "original_height": mask.size[1],
         "image_rotation": 0,
@@ -174,7 +192,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         InputError: not such a file, or a damaged one.
     """
     with reading(path, "Label Studio tasks"):
-        tasks = _tasks_of(json.loads(path.read_bytes()))
+        tasks = tasks_of(json.loads(path.read_bytes()))
     for count, task in enumerate(tasks):
         where = f"{path}, task {task.get('id', count) if isinstance(task, dict) else count}"
         try:
@@ -186,110 +204,32 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         yield from sets
 
 
-def _tasks_of(content: Any) -> list[Any]:
-    """The tasks of an export: a list, one task, or one annotation with its task, as cloud storages get it."""
-    if isinstance(content, dict):
-        task = content.get("task")
-        if isinstance(task, dict) and "result" in content:
-            return [{**task, "annotations": [content]}]
-        return [content]
-    return as_list(content, "the file")
-
-
-@dataclass
-class _Region:
-    """What the entries of one id say about an object."""
-
-    shape: dict[str, Any] | None = None
-    labels: list[str] = field(default_factory=list)
-    attributes: dict[str, Any] = field(default_factory=dict)
-    kinds: list[str] = field(default_factory=list)
-
-
 def _read_task(task: dict[str, Any], where: str) -> Iterator[MaskSet]:
     """The masks of each image of a task; most have one."""
     data = as_object(task.get("data", {}), "data")
-    regions: dict[tuple[str, int], list[_Region]] = {}
-    for number, annotation in enumerate(_annotations_of(task, where)):
-        for region in _regions_of(as_list(annotation.get("result") or [], "result"), number):
+    regions: dict[tuple[str, int], list[TaskRegion]] = {}
+    for number, annotation in enumerate(annotations_of(task, where)):
+        for region in regions_of(as_list(annotation.get("result") or [], "result"), number):
             if region.shape is None:
                 skip(region.kinds[0], where, "it belongs to no area")
             else:
-                regions.setdefault(_image_of(region.shape, data), []).append(region)
+                regions.setdefault(image_key_of(region.shape, data), []).append(region)
     if not regions:
-        regions[_image_of({}, data)] = []
+        regions[image_key_of({}, data)] = []
     for (key, index), group in regions.items():
-        name = _image_name(data.get(key), index)
+        name = image_name_of(data.get(key), index)
         size = _size_of(group, data)
         if size is None:
             skip("image without size", where, f"nothing tells the size of {name or 'its image'}")
             continue
-        sha256 = data.get("sha256")
-        yield MaskSet(list(_masks_of(group, size, where)), image=image_record(name, size, sha256))
+        one = {**data, key: data[key][index]} if isinstance(data.get(key), list) and name else data
+        extra = {} if data.keys() <= _OWN_DATA and data.get("image") == name else {"data": one}
+        record = image_record(name, size, data.get("sha256"), extra=extra)
+        masks = list(_masks_of(group, size, where))
+        yield MaskSet(masks, image=record, dataset=DatasetRecord("label-studio"))
 
 
-def _annotations_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
-    """The annotations to read, as `read_dataset` says; "completions" is what they were called before 1.0."""
-    found = [as_object(each, "annotation") for each in task.get("annotations") or task.get("completions") or ()]
-    predictions = [as_object(each, "prediction") for each in task.get("predictions") or () if isinstance(each, dict)]
-    kept = [each for each in found if not (each.get("was_cancelled") or each.get("skipped"))]
-    for _ in range(len(found) - len(kept)):
-        skip("cancelled annotation", where, "its author skipped the task")
-    if kept:
-        for _ in predictions:
-            skip("prediction", where, "the task has an annotation")
-        return kept
-    return predictions
-
-
-def _regions_of(result: list[Any], number: int) -> list[_Region]:
-    """The objects of an annotation: with labels in a control of their own, two entries of one id are one object."""
-    regions: dict[Any, _Region] = {}
-    for place, item in enumerate(result):
-        entry = as_object(item, "result")
-        kind, id = str(entry.get("type")), entry.get("id")
-        key = (number, id) if isinstance(id, str | int) else (number, place, None)
-        region = regions.setdefault(key, _Region())
-        region.kinds.append(kind)
-        value = entry.get("value")
-        value = value if isinstance(value, dict) else {}
-        if kind.removesuffix("labels") in _AREA_KINDS and region.shape is None:
-            region.shape = entry
-        given = value.get(kind, value.get("text"))
-        if kind.endswith("labels"):
-            region.labels += [str(each) for each in given] if isinstance(given, list) else []
-        elif kind not in _AREA_KINDS and given is not None:
-            region.attributes[str(entry.get("from_name") or kind)] = given
-    return list(regions.values())
-
-
-def _image_of(shape: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, int]:
-    """The key of an image in a task's data, and its place where that is a list of images."""
-    index = shape.get("item_index")
-    names = (shape.get("to_name"), "image", *data)
-    key = next((name for name in names if isinstance(name, str) and isinstance(data.get(name), str | list)), "image")
-    return key, index if isinstance(index, int) and not isinstance(index, bool) else 0
-
-
-def _image_name(value: Any, index: int) -> str | None:
-    """The name of an image that Label Studio loads from an address: its path on the disk, in the bucket or on the site.
-
-    What was uploaded to Label Studio lies in a folder of numbers there, which is no part of the name.
-    """
-    if isinstance(value, list):
-        value = value[index] if -len(value) <= index < len(value) else None
-    if not isinstance(value, str) or value.startswith("data:"):
-        return None
-    address = urlsplit(value) if "://" in value or value.startswith("/data/") else None
-    if address is None:
-        return value or None
-    if address.path.rstrip("/").endswith("/data/local-files"):
-        return (parse_qs(address.query).get("d") or [""])[0].lstrip("/") or None
-    path = unquote(address.path).lstrip("/")
-    return re.sub(r"^data/upload/(\d+/)?", "", path) or None
-
-
-def _size_of(group: list[_Region], data: Mapping[str, Any]) -> tuple[int, int] | None:
+def _size_of(group: list[TaskRegion], data: Mapping[str, Any]) -> tuple[int, int] | None:
     """(width, height) as regions say, else as we write it; None if it is nowhere."""
     for each in [region.shape or {} for region in group]:
         if each.get("original_width") is not None:
@@ -299,7 +239,7 @@ def _size_of(group: list[_Region], data: Mapping[str, Any]) -> tuple[int, int] |
     return None
 
 
-def _masks_of(group: list[_Region], size: tuple[int, int], where: str) -> Iterator[Mask]:
+def _masks_of(group: list[TaskRegion], size: tuple[int, int], where: str) -> Iterator[Mask]:
     for region in group:
         shape = region.shape
         assert shape is not None
@@ -316,18 +256,21 @@ def _masks_of(group: list[_Region], size: tuple[int, int], where: str) -> Iterat
                 "label": region.labels[0] if region.labels else None,
                 "score": known_number(shape.get("score")),
                 "annotation": Annotation(attributes=_attributes_of(region, shape)),
-                "source_shape": SourceShape("label-studio", {"tool": tool, "value": _without_labels(value)}),
+                "source_shape": SourceShape("label-studio", _drawn(kind, value, shape)),
             }
             yield _mask_of(tool, value, size, about)
         except (InputError, TypeError, ValueError, LookupError) as error:
             skip(f"broken {kind}", where, error)
 
 
-def _without_labels(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: each for name, each in value.items() if not name.endswith("labels")}
+def _drawn(kind: str, value: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written again of a region; the names of its controls only if one of them has the labels, too."""
+    names = {name: shape[name] for name in ("from_name", "to_name") if isinstance(shape.get(name), str)}
+    geometry = {name: each for name, each in value.items() if not name.endswith("labels")}
+    return {"tool": kind.removesuffix("labels"), "value": geometry, **(names if kind.endswith("labels") else {})}
 
 
-def _attributes_of(region: _Region, shape: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes_of(region: TaskRegion, shape: Mapping[str, Any]) -> dict[str, Any]:
     """What other controls and people say of a region, and the labels after its first one."""
     meta = shape.get("meta")
     return {
@@ -360,13 +303,15 @@ FORMAT = Format(
     name="label-studio",
     title="Label Studio (JSON)",
     summary="Label Studio tasks: brushes as run lengths, or polygons, holes and parts joined by bridges",
-    holds=Holds(empty_masks=True, scores=("score",), attributes=True),
+    holds=Holds(empty_masks=True, scores=("score",), attributes=True, further_fields="its own"),
     suffix=".json",
     media_type="application/json",
     options=(
         FormatOption(
             name="polygons", flag="--polygons", value=True, help="Polygons instead of run lengths.",
-            holds=Holds(holes="bridged", parts="bridged", scores=("score",), attributes=True),
+            holds=Holds(
+                holes="bridged", parts="bridged", scores=("score",), attributes=True, further_fields="its own"
+            ),
         ),
         TOLERANCE,
         FormatOption(

@@ -1,0 +1,106 @@
+"""The structure of Label Studio's tasks: which annotations count, which entries are one object, and of which image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from anymask.formats.helpers.validation import as_list, as_object
+from anymask.formats.skipped import skip
+
+AREA_TOOLS = ("brush", "polygon", "rectangle", "ellipse")
+"""Types of regions that are an area; with labels of their own they end in "labels"."""
+
+
+def tasks_of(content: Any) -> list[Any]:
+    """The tasks of an export: a list, one task, or one annotation with its task, as cloud storages get it."""
+    if isinstance(content, dict):
+        task = content.get("task")
+        if isinstance(task, dict) and "result" in content:
+            return [{**task, "annotations": [content]}]
+        return [content]
+    return as_list(content, "the file")
+
+
+@dataclass
+class TaskRegion:
+    """What the entries of one id say about an object.
+
+    Attributes:
+        shape: the entry that has an area; None if none has.
+        labels: of all entries.
+        attributes: what controls other than labels say, by their names.
+        kinds: the types of the entries.
+    """
+
+    shape: dict[str, Any] | None = None
+    labels: list[str] = field(default_factory=list)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=list)
+
+
+def annotations_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """The annotations of a task that were not cancelled, or else its predictions.
+
+    Before Label Studio 1.0 annotations were called "completions".
+    """
+    found = [as_object(each, "annotation") for each in task.get("annotations") or task.get("completions") or ()]
+    predictions = [as_object(each, "prediction") for each in task.get("predictions") or () if isinstance(each, dict)]
+    kept = [each for each in found if not (each.get("was_cancelled") or each.get("skipped"))]
+    for _ in range(len(found) - len(kept)):
+        skip("cancelled annotation", where, "its author skipped the task")
+    if kept:
+        for _ in predictions:
+            skip("prediction", where, "the task has an annotation")
+        return kept
+    return predictions
+
+
+def regions_of(result: list[Any], number: int) -> list[TaskRegion]:
+    """The objects of an annotation: with labels in a control of their own, two entries of one id are one object."""
+    regions: dict[Any, TaskRegion] = {}
+    for place, item in enumerate(result):
+        entry = as_object(item, "result")
+        kind, id = str(entry.get("type")), entry.get("id")
+        key = (number, id) if isinstance(id, str | int) else (number, place, None)
+        region = regions.setdefault(key, TaskRegion())
+        region.kinds.append(kind)
+        value = entry.get("value")
+        value = value if isinstance(value, dict) else {}
+        if kind.removesuffix("labels") in AREA_TOOLS and region.shape is None:
+            region.shape = entry
+        given = value.get(kind, value.get("text"))
+        if kind.endswith("labels"):
+            region.labels += [str(each) for each in given] if isinstance(given, list) else []
+        elif kind not in AREA_TOOLS and given is not None:
+            region.attributes[str(entry.get("from_name") or kind)] = given
+    return list(regions.values())
+
+
+def image_key_of(shape: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, int]:
+    """The key of an image in a task's data, and its place where that is a list of images."""
+    index = shape.get("item_index")
+    names = (shape.get("to_name"), "image", *data)
+    key = next((name for name in names if isinstance(name, str) and isinstance(data.get(name), str | list)), "image")
+    return key, index if isinstance(index, int) and not isinstance(index, bool) else 0
+
+
+def image_name_of(value: Any, index: int) -> str | None:
+    """The name of an image that Label Studio loads from an address: its path on the disk, in the bucket or on the site.
+
+    What was uploaded to Label Studio lies in a folder of numbers there, which is no part of the name.
+    """
+    if isinstance(value, list):
+        value = value[index] if -len(value) <= index < len(value) else None
+    if not isinstance(value, str) or value.startswith("data:"):
+        return None
+    address = urlsplit(value) if "://" in value or value.startswith("/data/") else None
+    if address is None:
+        return value or None
+    if address.path.rstrip("/").endswith("/data/local-files"):
+        return (parse_qs(address.query).get("d") or [""])[0].lstrip("/") or None
+    path = unquote(address.path).lstrip("/")
+    return re.sub(r"^data/upload/(\d+/)?", "", path) or None
