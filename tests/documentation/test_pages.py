@@ -41,7 +41,7 @@ def command_lines() -> Iterator[Any]:
     for name, page in PAGES.items():
         for block in re.findall(r"^```\w*\n(.*?)^```", page, re.S | re.M):
             for line in re.sub(r"\\\n\s*", " ", block).splitlines():
-                if line.startswith("anymask ") and "IN --to FORMAT" not in line:
+                if line.startswith("anymask ") and "IN… --to FORMAT" not in line:
                     line = re.split(r"\s{2,}|\s+#\s", line)[0]
                     yield pytest.param(line, id=f"{name}: {line}")
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
+from anymask.cli.dataset_options import DatasetChanges, dataset_options
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Holds
-from anymask.formats.datasets import read_dataset, write_checked, write_dataset
+from anymask.formats.datasets import write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
 from anymask.formats.helpers.losses import losses
 from anymask.formats.helpers.round_trip import round_trip_ious
@@ -48,7 +49,7 @@ def _format_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", "target", required=True, metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
 @click.option("--from", "origin", metavar="FORMAT", help="Of IN; recognised by what it holds if left out.")
@@ -59,12 +60,13 @@ def _format_options(command: Command) -> Command:
     "--report", type=click.Path(path_type=Path), metavar="FILE", help="JSON with all that was left out of IN, and why."
 )
 @click.option("--strict", is_flag=True, help="Fail (exit 2), and write nothing, if anything has to be left out of IN.")
+@dataset_options
 @_format_options
 @json_option
 @quiet_option
 @debug_option
 def command(
-    source: Path,
+    sources: tuple[Path, ...],
     target: str,
     out: Path,
     origin: str | None,
@@ -73,9 +75,10 @@ def command(
     strict: bool,
     as_json: bool,
     quiet: bool,
+    dataset: DatasetChanges,
     **flags: Any,
 ) -> None:
-    """Convert masks of one image, or of a whole dataset or folder.
+    """Convert masks of one image, or of a whole dataset or folder; several become one dataset.
 
     Every mask is read again from what was written and compared: those that lost some of their shape are listed with
     their IoU, and what the format cannot hold is counted. What cannot be a mask, such as a line or a broken entry, is
@@ -84,6 +87,7 @@ def command(
     \b
     anymask convert anymask-out/dogs --to coco --out dogs.json --polygons
     anymask convert results --to yolo --out dataset --min-iou 0.98
+    anymask convert cats.json dogs.json --to yolo --out pets --classes "kitten=cat, puppy=dog" --min-area 50
     """  # noqa: D301 - click wants the control character itself
     format = find_format(target)
     chosen = _chosen_options(format, flags)
@@ -94,22 +98,30 @@ def command(
     if min_iou is not None and not check.readable:
         unreadable = [option.flag for option, _ in chosen if not option.is_readable]
         raise InputError(f"--min-iou needs the shapes: leave out {unreadable[0]}")
-    protect_input(source)
+    for source in sources:
+        protect_input(source)
     check_output(out)
     if report is not None:
         check_output(report)
     with collect_skipped(strict) as skipped:
-        sets = _counted(read_dataset(source, origin), holds, target, lost)
-        files = _convert(sets, source, out, target, check, options)
+        sets = _counted(dataset.read(sources, origin), holds, target, lost)
+        files = _convert(sets, sources, out, target, check, options)
     if report is not None:
-        content = {**check.summary(), "lost": dict(lost.most_common()), "skipped": skipped.as_dict()}
+        content = {
+            **check.summary(),
+            **dataset.summary(),
+            "lost": dict(lost.most_common()),
+            "skipped": skipped.as_dict(),
+        }
         write_file(report, encode_json(content, indent=1))
     if as_json:
         counts: dict[str, Any] = {"lost": dict(lost.most_common())} if lost else {}
         counts |= {"skipped": skipped.counts} if skipped.entries else {}
+        counts |= dataset.summary()
         click.echo(json.dumps({**check.summary(), **counts, "files": [str(file) for file in files]}, indent=2))
     elif not quiet:
         check.report(out)
+        dataset.report()
         if lost:
             click.echo(f"{target} cannot hold: {', '.join(f'{count} {words}' for words, count in lost.most_common())}")
         _report_skipped(skipped, report)
@@ -123,13 +135,18 @@ def _counted(sets: Iterator[MaskSet], holds: Holds, target: str, lost: Counter[s
 
 
 def _convert(
-    sets: Iterator[MaskSet], source: Path, out: Path, target: str, check: _Check, options: Mapping[str, Any]
+    sets: Iterator[MaskSet],
+    sources: Sequence[Path],
+    out: Path,
+    target: str,
+    check: _Check,
+    options: Mapping[str, Any],
 ) -> list[Path]:
     """Write and compare; returns the files written."""
     format = find_format(target)
     first = list(itertools.islice(sets, 2))
     if not first:
-        raise InputError(f"there is no image in {source}")
+        raise InputError(f"there is no image in {', '.join(map(str, sources))}")
     measured = check if check.readable else None
     is_folder_of_one = not format.suffix and not format.holds_many
     if len(first) == 1 and (out.suffix or is_folder_of_one) and measured:

@@ -196,8 +196,15 @@ class MaskSet(Sequence[Mask]):
         part.colour_indices = tuple(self.colour_indices[index] for index in indices)
         return part
 
-    def replace(self, masks: Iterable[Mask] | None = None, image: Image | ImageRecord | None = None) -> MaskSet:
-        """The same result with other masks, or with another image or record; all else stays.
+    def replace(
+        self,
+        masks: Iterable[Mask] | None = None,
+        image: Image | ImageRecord | None = None,
+        *,
+        box_annotations: Sequence[BoxAnnotation] | None = None,
+        dataset: DatasetRecord | None = None,
+    ) -> MaskSet:
+        """The same result with other masks, another image or record, other boxes or dataset; all else stays.
 
         Raises:
             InputError: a mask whose size differs from the image's.
@@ -208,8 +215,8 @@ class MaskSet(Sequence[Mask]):
             prompts=self.prompts,
             provenance=self.provenance,
             shows_prompts=self.shows_prompts,
-            box_annotations=self.box_annotations,
-            dataset=self.dataset,
+            box_annotations=self.box_annotations if box_annotations is None else box_annotations,
+            dataset=self.dataset if dataset is None else dataset,
         )
 
     def union(self) -> NDArray[np.bool_]:

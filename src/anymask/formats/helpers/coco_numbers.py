@@ -39,11 +39,13 @@ class CocoCategories:
         """Take over the classes of a dataset, also those without objects; of several datasets one name is one class."""
         if dataset is None or dataset == self._last:
             return
-        self._last, known = dataset, set(self._by_name)
-        for each in dataset.categories:
-            if each.name not in known:
-                extra = each.extra if dataset.format == "coco" else _NEW
-                self._register(Category(each.name, self._ids.take(each.id), extra))
+        self._last = dataset
+        added = [each for each in dataset.categories if each.name not in self._by_name]
+        ids = {place: self._ids.take(each.id) for place, each in enumerate(added) if each.id is not None}
+        for place, each in enumerate(added):
+            id = ids[place] if place in ids else self._ids.take(None)
+            extra = each.extra if dataset.format == "coco" and each.id is not None else _NEW
+            self._register(Category(each.name, id, extra))
 
     def number(self, name: str, wanted: Id | None) -> Id:
         """The number of a label; ``wanted`` is the one it had."""
