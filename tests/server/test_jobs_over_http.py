@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from anymask import EncodedImage
+from anymask import EncodedImage, PromptError
 from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
@@ -92,11 +92,14 @@ def test_cancelled_job_keeps_its_masks(api: TestClient, coffee_id: str) -> None:
     assert api.delete(job["state"]).json()["state"] == "cancelled"
 
 
-def test_failed_job_says_why(api: TestClient, coffee_id: str) -> None:
-    ended = events(api, start(api, coffee_id, roi=[5, 5, 5, 5])["events"])[-1][2]
+def test_failed_job_says_why(api: TestClient, coffee_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise PromptError("this cannot be found")
+
+    monkeypatch.setattr("anymask.server.service.find_everything", fail)
+    ended = events(api, start(api, coffee_id)["events"])[-1][2]
     assert ended["state"] == "failed"
-    assert ended["problem"]["status"] == 422
-    assert "box" in ended["problem"]["detail"]
+    assert (ended["problem"]["status"], ended["problem"]["detail"]) == (422, "this cannot be found")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_deleted_image_is_gone_for_its_client_only(application: Application, tmp
     id = bring(api, flat(2)).json()["id"]
     service = api.app.state.service  # type: ignore[attr-defined]
     service.images.add(flat(2), "somebody else")
-    assert api.delete(f"/v1/images/{id}").status_code == 204
+    assert api.delete(f"/v1/images/{id}").json()["deleted"] is False
     assert api.get(f"/v1/images/{id}").status_code == 200
     service.images.remove(id, "somebody else")
     assert api.get(f"/v1/images/{id}").status_code == 404
@@ -117,20 +117,20 @@ def test_displayed_image_is_upright_and_of_the_size_of_prompts(application: Appl
     assert api.get(path, params={"max_side": 150}, headers={"If-None-Match": small.headers["etag"]}).status_code == 304
 
 
-def test_state_and_image_survive_a_restart(application: Application, tmp_path: Path, coffee_path: Path) -> None:
-    folder = tmp_path / "kept"
-    before = application(folder=folder)
-    id = bring(before, coffee_path).json()["id"]
-    mask = before.post(f"/v1/images/{id}/segment", json=SAUCER).json()["masks"][0]
-    path, mine = f"/v1/images/{id}/state", {"session": "abcdefgh1234"}
-    assert before.get(path, params=mine).status_code == 404
-    assert before.put(path, params=mine, json={"objects": [1, 2]}).status_code == 204
-    after = application(folder=folder)
-    assert after.get(path, params=mine).json() == {"objects": [1, 2]}
-    assert after.get(path, params={"session": "somebody-else"}).status_code == 404
-    assert after.post(f"/v1/images/{id}/segment", json=SAUCER).json()["masks"][0]["rle"] == mask["rle"]
-    for bad in (b"[1]", b"{", b"[" * 100_000):
-        assert after.put(path, params=mine, content=bad).status_code == 422
+def test_state_and_image_survive_a_restart(segmenter: Segmenter, tmp_path: Path, coffee_path: Path) -> None:
+    settings = ServerSettings(tmp_path / "data")
+    with listening(segmenter, settings) as address, httpx.Client(base_url=address, timeout=60) as before:
+        id = bring(before, coffee_path).json()["id"]
+        mask = before.post(f"/v1/images/{id}/segment", json=SAUCER).json()["masks"][0]
+        path, mine = f"/v1/images/{id}/state", {"session": "abcdefgh1234"}
+        assert before.get(path, params=mine).status_code == 404
+        assert before.put(path, params=mine, json={"objects": [1, 2]}).status_code == 204
+    with listening(segmenter, settings) as address, httpx.Client(base_url=address, timeout=60) as after:
+        assert after.get(path, params=mine).json() == {"objects": [1, 2]}
+        assert after.get(path, params={"session": "somebody-else"}).status_code == 404
+        assert after.post(f"/v1/images/{id}/segment", json=SAUCER).json()["masks"][0]["rle"] == mask["rle"]
+        for bad in (b"[1]", b"{", b"[" * 100_000):
+            assert after.put(path, params=mine, content=bad).status_code == 422
 
 
 def test_full_queue_says_429_and_when_to_come_back() -> None:

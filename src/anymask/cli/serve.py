@@ -63,6 +63,7 @@ def command(
     anymask serve --host 0.0.0.0 --port 8080
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import fetch_progress
+    from anymask.detection.loading import check_detector
     from anymask.errors import AnymaskError, InputError
     from anymask.io.cache_folder import folder_or_temporary, may_write
     from anymask.prediction.segmenter import load
@@ -79,6 +80,7 @@ def command(
 
     if data and not may_write(data):
         raise InputError(f"--data {data} cannot be written: name a folder for the images of clients")
+    check_detector(detector)
     token, is_new = token_for(host, token)
     limits = Limits(upload_bytes=max_upload * MB, pixels=max_pixels * 1_000_000, idle_seconds=keep * 3600)
     bound = bind_socket(host, port)
@@ -86,12 +88,11 @@ def command(
     with fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     folder = data or folder_or_temporary(cache_root() / "serve", "images of clients are removed when the server ends")
-    settings = ServerSettings(folder, limits, token, allow_host, allow_urls, detector, workers)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+    settings = ServerSettings(folder, limits, token, allow_host, allow_urls, detector, workers, address)
     app = create_app(segmenter, settings)
 
     def announce() -> None:
-        name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{bound.getsockname()[1]}/"
         click.echo(f"anymask: serving {address}{f'#token={token}' if is_new else ''}", err=True)
         if is_new:
             click.echo(f"anymask: the token is {token}", err=True)

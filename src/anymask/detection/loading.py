@@ -99,7 +99,17 @@ def auto_detector(progress: Progress | None = None) -> ModelEntry:
     return find_model(OFFLINE)
 
 
-def _entry(name: Any, progress: Progress) -> ModelEntry:
+def check_detector(detector: str) -> None:
+    """Refuse a detector that there is not, without fetching or loading anything.
+
+    Raises:
+        ModelError: neither a name nor a file.
+    """
+    if detector != "auto" and _file_of(detector) is None:
+        _entry(detector)
+
+
+def _entry(name: Any, progress: Progress | None = None) -> ModelEntry:
     if not isinstance(name, str):
         raise ModelError(f"detector is {name!r}: it takes a name, the path of an .onnx file, or a function")
     if name == "auto":

@@ -174,6 +174,11 @@ class Segmenter:
         """Path of an image's embedding on disk, whether it exists or not; None without a store."""
         return None if self._store is None else self._store.path(image.pixel_hash, *self._key)
 
+    def stored_embedding(self, pixel_hash: str) -> Path | None:
+        """Path of the embedding of an image with these pixels on disk; None without one."""
+        path = None if self._store is None else self._store.path(pixel_hash, *self._key)
+        return path if path is not None and path.is_file() else None
+
     def _stored(self, image: Image) -> NDArray[np.float32] | None:
         return None if self._store is None else self._store.get(image.pixel_hash, *self._key)
 

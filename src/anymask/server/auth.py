@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 import secrets
-from http.cookies import CookieError, SimpleCookie
 
 from anymask.errors import InputError
 
-COOKIE = "anymask-token"
+_COOKIE = "anymask"
 _SHORTEST = 16
 
 
@@ -35,16 +36,29 @@ def token_for(host: str, token: str | None) -> tuple[str | None, bool]:
     return (None, False) if is_loopback(host) else (secrets.token_urlsafe(24), True)
 
 
-def token_matches(token: str, authorization: str, cookies: str) -> bool:
-    """Whether a request carries the token, as `Authorization: Bearer …` or in the cookie of the browser application."""
+def token_matches(token: str, authorization: str, cookies: str, host: str) -> bool:
+    """Whether a request carries the token, as `Authorization: Bearer …`, or the cookie made of it, see `cookie_of`."""
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "bearer" and same_token(token, credentials.strip()):
         return True
-    try:
-        morsel = SimpleCookie(cookies).get(COOKIE)
-    except CookieError:
-        return False
-    return morsel is not None and same_token(token, morsel.value)
+    name, value = cookie_of(token, host)
+    pairs = (pair.strip().partition("=") for pair in cookies.split(";"))  # cookies of others may be malformed
+    return any(key == name and same_token(value, content) for key, _, content in pairs)
+
+
+def cookie_of(token: str, host: str) -> tuple[str, str]:
+    """Name and value of the cookie of the browser application.
+
+    Browsers send a cookie to every port of a host. So the name has the port, and the value is a key that opens this
+    server alone, from which the token cannot be found.
+
+    Args:
+        token: of the server.
+        host: the header `Host`.
+    """
+    port = host.rpartition(":")[2] if not host.endswith("]") and ":" in host else ""
+    key = hmac.new(token.encode(), f"anymask cookie {port}".encode(), hashlib.sha256).hexdigest()
+    return f"{_COOKIE}-{port}" if port else _COOKIE, key
 
 
 def same_token(token: str, other: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -15,7 +16,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from anymask.errors import AnymaskError, ImageTooLargeError
 from anymask.io.atomic import write_file
+from anymask.io.decoding import displayed_size
 from anymask.io.image import Image, open_image
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
@@ -87,6 +90,7 @@ class ImageStore:
             ImageError: not an image, or too large.
             Problem: 429, this client or the server has as many as allowed.
         """
+        _check_sides(encoded, self._limits)
         image = open_image(encoded, max_pixels=self._limits.pixels)
         with self._lock:
             stored_image = self._images.get(image.pixel_hash)
@@ -95,12 +99,23 @@ class ImageStore:
             if stored_image is None:
                 self._make_room(len(encoded))
                 stored_image = StoredImage(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
-                write_file(self._folder_of(stored_image.id) / _IMAGE, encoded)
-                self._images[stored_image.id] = stored_image
+                self._write_new(stored_image, encoded, client)
+                return stored_image
             stored_image.clients.add(_hash(client))
             stored_image.used = time.time()
             self._write_record(stored_image)
             return stored_image
+
+    def _write_new(self, stored_image: StoredImage, encoded: bytes, client: str) -> None:
+        """Store an image with its record, or leave nothing."""
+        stored_image.clients.add(_hash(client))
+        try:
+            write_file(self._folder_of(stored_image.id) / _IMAGE, encoded)
+            self._write_record(stored_image)
+        except BaseException:
+            shutil.rmtree(self._folder_of(stored_image.id), ignore_errors=True)
+            raise
+        self._images[stored_image.id] = stored_image
 
     def get(self, id: str) -> StoredImage:
         """The record of an image; this counts as using it.
@@ -114,7 +129,8 @@ class ImageStore:
                 raise Problem(404, "unknown-image", "no such image: its id is wrong, or it was idle for too long")
             stored_image.used = time.time()
             if stored_image.used - stored_image.written > _TOUCH:
-                self._write_record(stored_image)
+                with suppress(AnymaskError):  # on a full disk the time is known to this process alone
+                    self._write_record(stored_image)
             return stored_image
 
     def open(self, id: str) -> Image:
@@ -131,15 +147,25 @@ class ImageStore:
             raise Problem(404, "unknown-image", "no such image: it was removed from the server's disk") from None
         return open_image(encoded, max_pixels=self._limits.pixels)
 
-    def remove(self, id: str, client: str) -> None:
-        """Remove an image for one client, and from the disk when no other client uploaded it."""
+    def remove(self, id: str, client: str) -> bool:
+        """Remove an image for one client, and from the disk when no other client uploaded it.
+
+        Returns:
+            Whether it was removed from the disk.
+
+        Raises:
+            Problem: 403, this client did not upload it; 404, unknown or removed.
+        """
         with self._lock:
             stored_image = self.get(id)
+            if _hash(client) not in stored_image.clients:
+                raise Problem(403, "not-yours", "another address uploaded this image, and may delete it")
             stored_image.clients.discard(_hash(client))
-            if stored_image.clients:
-                self._write_record(stored_image)
-            else:
+            if not stored_image.clients:
                 self._drop(id)
+                return True
+            self._write_record(stored_image)
+            return False
 
     def expires(self, stored_image: StoredImage) -> str:
         """When an image is removed without further requests about it, ISO 8601 in UTC."""
@@ -239,6 +265,17 @@ class ImageStore:
             "clients": sorted(stored_image.clients),
         }
         write_file(self._folder_of(stored_image.id) / _RECORD, json.dumps(record).encode())
+
+
+def _check_sides(encoded: bytes, limits: Limits) -> None:
+    """Refuse an image of very long sides before it is decoded: a row of 100 million pixels takes half a minute.
+
+    Raises:
+        ImageError: not an image, or too large.
+    """
+    size = displayed_size(io.BytesIO(encoded), limits.pixels)
+    if max(size) > limits.side:
+        raise ImageTooLargeError(f"the image is {size[0]}x{size[1]}: a side takes up to {limits.side} pixels")
 
 
 def _read_record(path: Path) -> StoredImage:

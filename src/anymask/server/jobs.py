@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from anymask.errors import AnymaskError
 from anymask.io.atomic import write_file
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem, problem_of
 
-State = Literal["queued", "running", "done", "cancelled", "stopped", "failed"]
-FINAL_STATES = ("done", "cancelled", "stopped", "failed")
+State = Literal["queued", "running", "done", "cancelled", "stopped", "interrupted", "failed"]
+FINAL_STATES = ("done", "cancelled", "stopped", "interrupted", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -32,10 +33,11 @@ class Job:
         id: unguessable.
         image: that it is about.
         client: that started it.
-        state: "stopped" means that the server went down.
+        state: "stopped" means that the server went down, "interrupted" that it died.
         progress: asked, planned, found, seconds.
         partial: masks so far, as they go to the client; the result replaces them.
         reason: the state in which it ends early, "cancelled" or "stopped"; None to go on.
+        is_forgotten: whether its image was removed, so that no record of it stays.
         result: of a job that ended with one.
         problem: why it failed, as problem+json.
     """
@@ -49,6 +51,7 @@ class Job:
     result: dict[str, Any] | None = None
     problem: dict[str, Any] | None = None
     reason: State | None = None
+    is_forgotten: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _began: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -99,8 +102,18 @@ class Jobs:
         self._pool = ThreadPoolExecutor(1, "anymask-job")
         self._stopping = threading.Event()
         self._listeners = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._mark_interrupted()
         self.sweep()
+
+    def _mark_interrupted(self) -> None:
+        """Give an end to the jobs of a server that died."""
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError, ValueError, TypeError, AnymaskError):
+                record = json.loads(path.read_bytes())
+                if record["state"] not in FINAL_STATES:
+                    write_file(path, json.dumps({**record, "state": "interrupted"}).encode())
 
     def start(self, image: str, client: str, work: JobFunction) -> Job:
         """Queue a job; to be called on the event loop's thread.
@@ -118,8 +131,9 @@ class Jobs:
                 429, "queue-full", "the server has as many jobs as it allows; try again later", retry_after=30
             )
         job = Job(secrets.token_urlsafe(16), image, client)
+        self._write(job)
         self._jobs[job.id] = job
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
 
         def report(**changes: Any) -> None:
             with suppress(RuntimeError):  # the loop is closed after a second signal to shut down
@@ -149,12 +163,23 @@ class Jobs:
             elif name != "ended":
                 setattr(job, name, value)
         if "ended" in changes:
-            with suppress(Exception):  # a full disk loses the record of a job, not the server
-                write_file(self._folder / f"{job.id}.json", json.dumps(job.as_dict()).encode())
-                self._drop_oldest()
             self._jobs.pop(job.id, None)
+            if job.is_forgotten:
+                self._path(job.id).unlink(missing_ok=True)
+            else:
+                self._write(job)
+                with suppress(OSError):
+                    self._drop_oldest()
         job.changed.set()
         job.changed = asyncio.Event()
+
+    def _write(self, job: Job) -> None:
+        """Write the record of a job; a full disk loses it, and not the job."""
+        with suppress(AnymaskError):
+            write_file(self._path(job.id), json.dumps(job.as_dict()).encode())
+
+    def _path(self, id: str) -> Path:
+        return self._folder / f"{id}.json"
 
     def get(self, id: str) -> dict[str, Any]:
         """The JSON of a job.
@@ -226,10 +251,16 @@ class Jobs:
             oldest.unlink(missing_ok=True)
 
     def forget_image(self, image: str) -> None:
-        """End the jobs of an image that was removed."""
-        for job in list(self._jobs.values()):
-            if job.image == image:
-                job.stop("cancelled")
+        """End the jobs of an image that was removed, and remove their records; from any thread."""
+        for job in [each for each in list(self._jobs.values()) if each.image == image]:
+            job.is_forgotten = True
+            if job.stop("cancelled") and self._loop is not None:
+                with suppress(RuntimeError):  # the loop is closed
+                    self._loop.call_soon_threadsafe(self._apply, job, {"state": "cancelled", "ended": True})
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError, ValueError, TypeError):
+                if json.loads(path.read_bytes())["image"] == image and path.stem not in self._jobs:
+                    path.unlink()
 
     def sweep(self) -> None:
         """Remove records that are as old as an idle image may be."""
@@ -247,7 +278,7 @@ class Jobs:
     def _read(self, id: str) -> dict[str, Any]:
         if _ID.fullmatch(id):
             with suppress(OSError, ValueError):
-                record: dict[str, Any] = json.loads((self._folder / f"{id}.json").read_bytes())
+                record: dict[str, Any] = json.loads(self._path(id).read_bytes())
                 return record
         raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
 

@@ -17,6 +17,7 @@ class Limits:
         upload_bytes: of an uploaded or fetched image.
         body_bytes: of any other request.
         pixels: of an image, known before it is decoded.
+        side: the longer one of an image, in pixels; known before it is decoded.
         prompts: in one request.
         points: in one prompt.
         images_per_client: images stored for one address.
@@ -42,6 +43,7 @@ class Limits:
     upload_bytes: int = 64 * MB
     body_bytes: int = 8 * MB
     pixels: int = 100_000_000
+    side: int = 100_000
     prompts: int = 64
     points: int = 512
     images_per_client: int = 200

@@ -90,12 +90,12 @@ class SecurityMiddleware:
         if not _needs_token(scope["path"]):
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        other_site = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        other_site = origin is not None and _netloc(origin) != host.lower()
         if other_site or site not in ("none", "same-origin"):
             raise Problem(403, "other-site", "pages of other sites may not use this server")
         if scope["path"] == "/v1/session" or self._token is None:
             return
-        if not token_matches(self._token, headers.get("authorization", ""), headers.get("cookie", "")):
+        if not token_matches(self._token, headers.get("authorization", ""), headers.get("cookie", ""), host):
             raise Problem(
                 401, "token", "this server requires its token", headers={"WWW-Authenticate": 'Bearer realm="anymask"'}
             )
@@ -106,6 +106,14 @@ class SecurityMiddleware:
         except ValueError:
             return False
         return is_loopback(name) or name in self._hosts
+
+
+def _netloc(origin: str) -> str:
+    """Name and port of an origin; "" for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _needs_token(path: str) -> bool:

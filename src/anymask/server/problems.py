@@ -11,9 +11,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from anymask.errors import AnymaskError, ImageError, ImageTooLargeError, InputError
+from anymask.server.data_folder import is_storage_error
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:anymask:problem:"
@@ -72,6 +74,11 @@ def problem_of(error: Exception) -> Problem:
     """The problem of an error of the library; any other error is a fault of the server."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, ClientDisconnect):
+        return Problem(400, "client-gone", "the connection was closed before the request had arrived")
+    if is_storage_error(error):
+        _log.error("the disk cannot be written: %s", error)
+        return storage_full()
     line = " ".join(str(error).split())
     if isinstance(error, ImageTooLargeError):
         return Problem(413, "too-many-pixels", line)
@@ -83,6 +90,12 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, AnymaskError):
         return Problem(500, "failure", line)
     return Problem(500, "internal-error", "the server failed at this request; the reason is in its log")
+
+
+def storage_full() -> Problem:
+    """The problem of a disk that is full or cannot be written."""
+    line = "the server cannot store anything now: its disk is full or cannot be written; images that it has still work"
+    return Problem(507, "disk-full", line, retry_after=60)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -106,6 +119,8 @@ def install_handlers(app: FastAPI) -> None:
 
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(AnymaskError, problem)
+    app.add_exception_handler(ClientDisconnect, problem)
+    app.add_exception_handler(OSError, problem)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, problem)

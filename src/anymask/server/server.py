@@ -55,11 +55,17 @@ class _TimedProtocol(H11Protocol):
 class Server(uvicorn.Server):
     """A uvicorn server that ends jobs first: their event streams would otherwise delay the shutdown."""
 
+    drain_seconds = 1.0
+    """Between SIGTERM, after which `/readyz` says 503, and the end of listening: balancers look elsewhere meanwhile."""
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop taking connections, let jobs report that they were stopped, finish running requests."""
+        """Say that it is not ready, stop listening, let jobs report that they were stopped, finish running requests."""
         app = self.config.app
         assert isinstance(app, FastAPI)
         service: Service = app.state.service
+        service.is_stopping = True
+        if signal.SIGTERM in self._captured_signals and not self.force_exit:
+            await asyncio.sleep(self.drain_seconds)
         for each in self.servers:
             each.close()
         await service.stop()

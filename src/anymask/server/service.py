@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom
+from anymask.server.data_folder import DataFolder
 from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
 from anymask.server.image_store import ImageStore, StoredImage
@@ -26,9 +28,11 @@ from anymask.server.limits import Limits
 from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
+from anymask.server.problems import Problem
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.worker_pool import Workers
+from anymask.structures.prompt import make_prompt
 
 _SWEEP_SECONDS = 30.0
 
@@ -45,6 +49,7 @@ class ServerSettings:
         allow_urls: whether images may be fetched from URLs that clients send.
         detector: that finds boxes for text.
         workers: threads that run prompts.
+        address: of the server, for the refusal of a second one on the same folder.
     """
 
     folder: Path
@@ -54,6 +59,7 @@ class ServerSettings:
     allow_urls: bool = False
     detector: str = "auto"
     workers: int = 2
+    address: str = ""
 
 
 class Service:
@@ -65,6 +71,7 @@ class Service:
         self.limits = settings.limits
         self.metrics = Metrics()
         self.metrics.watch(_Gauges(self))
+        self.data = DataFolder(settings.folder, settings.address or f"process {os.getpid()}")
         self.encoding = Workers(1, self.limits.waiting)
         self.prompting = Workers(settings.workers, self.limits.waiting)
         self.references = MaskStore(self.limits.mask_bytes)
@@ -85,6 +92,8 @@ class Service:
         self.encoded_images.forget(lambda key: key == id)
         self.zoomed_views.forget(lambda key: key[0] == id)
         self.jobs.forget_image(id)
+        if path := self.segmenter.stored_embedding(id):
+            path.unlink(missing_ok=True)
 
     def _encode(self, id: str) -> EncodedImage:
         return self.segmenter.encode(self.images.open(id))
@@ -178,6 +187,8 @@ class Service:
         """Start automatic mask generation for an image."""
         encoded = await self.encoded(id, client)
         parameters = body.model_dump()
+        if parameters["roi"] is not None:
+            make_prompt(encoded.size, box=parameters["roi"])  # refused at once, and not by the job
         limit = self.limits.job_seconds
         parameters["max_seconds"] = min(parameters["max_seconds"] or limit, limit)
 
@@ -197,6 +208,19 @@ class Service:
                 await asyncio.to_thread(self.images.sweep)
                 await asyncio.to_thread(self.jobs.sweep)
 
+    async def check_ready(self) -> None:
+        """Refuse while the server goes down, its queue is full, or its disk cannot be written.
+
+        Raises:
+            Problem: 503, with the reason.
+        """
+        if self.is_stopping:
+            raise Problem(503, "going-down", "the server is shutting down")
+        if self.prompting.is_full or self.encoding.is_full:
+            raise Problem(503, "queue-full", "all places in the queue are taken")
+        if trouble := await asyncio.to_thread(self.data.trouble, self.limits.upload_bytes):
+            raise Problem(503, "disk-full", f"nothing can be stored: {trouble}; images that are stored still work")
+
     async def stop(self) -> None:
         """Begin to shut down: jobs end with the masks so far."""
         self.is_stopping = True
@@ -206,6 +230,7 @@ class Service:
         """Finish running work."""
         self.prompting.close()
         self.encoding.close()
+        self.data.close()
 
 
 def _nbytes_of(encoded: EncodedImage) -> int:

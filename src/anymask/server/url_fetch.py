@@ -44,6 +44,8 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.is_site_local:
+        return False
     if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:
         return False
     return all(is_public(str(each)) for each in _embedded_ipv4(parsed))
@@ -90,7 +92,7 @@ async def fetch_image(
                 )
             except asyncio.TimeoutError:
                 raise _rejected(f"it did not respond within {_SECONDS:g} seconds") from None
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
                 raise _rejected(f"it cannot be fetched ({type(error).__name__})") from None
             if isinstance(result, bytes):
                 return result

@@ -45,6 +45,11 @@ class Workers:
         """Calls that run now."""
         return self._running
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request gets 429."""
+        return self._taken >= self._places
+
     @contextlib.contextmanager
     def place(self, client: str) -> Iterator[None]:
         """Hold one of the places for the length of a request.

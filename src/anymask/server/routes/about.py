@@ -11,7 +11,7 @@ from starlette.responses import Response
 from anymask._version import __version__
 from anymask.formats.base import Format
 from anymask.formats.registry import all_formats
-from anymask.server.auth import COOKIE, same_token
+from anymask.server.auth import cookie_of, same_token
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import service_of
 from anymask.server.schemas.option_fields import Body
@@ -35,7 +35,8 @@ async def session(request: Request, body: SessionBody) -> Response:
     response = Response(status_code=204)
     if token is not None:
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
+        name, value = cookie_of(token, request.headers.get("host", ""))
+        response.set_cookie(name, value, httponly=True, samesite="strict", secure=secure, path="/")
     return response
 
 
@@ -77,11 +78,19 @@ async def alive() -> Response:
     return json_response({"status": "ok"})
 
 
-@router.get("/readyz", response_model=dict[str, str], responses={503: {"description": "going down"}})
+@router.head("/healthz", include_in_schema=False)
+@router.head("/readyz", include_in_schema=False)
+async def head(request: Request) -> Response:
+    """As GET, without a body."""
+    if request.url.path == "/readyz":
+        await service_of(request).check_ready()
+    return Response()
+
+
+@router.get("/readyz", response_model=dict[str, str], responses={503: {"description": "not ready, and why"}})
 async def ready(request: Request) -> Response:
-    """The server is ready for requests; 503 while it shuts down."""
-    if service_of(request).is_stopping:
-        return Problem(503, "going-down", "the server is shutting down").response()
+    """The server is ready for requests; 503 while it shuts down, its queue is full or its disk cannot be written."""
+    await service_of(request).check_ready()
     return json_response({"status": "ready"})
 
 

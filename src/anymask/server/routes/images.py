@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import time
@@ -107,11 +108,15 @@ async def info(
     return json_response(_image_to_json(service, stored_image))
 
 
-@router.delete("/{id}", status_code=204, responses=problems(404, 422))
+_STAYS: dict[int | str, dict[str, Any]] = {200: {"description": "it stays: another client uploaded it, too"}}
+
+
+@router.delete("/{id}", status_code=204, responses=_STAYS | problems(403, 404, 422))
 async def forget(request: Request, id: ImageId) -> Response:
-    """Delete an image and all that belongs to it, unless another client uploaded it, too."""
-    service_of(request).images.remove(id, client_of(request))
-    return Response(status_code=204)
+    """Delete an image with its masks, jobs and embedding; it stays for another client that uploaded it, too."""
+    if await asyncio.to_thread(service_of(request).images.remove, id, client_of(request)):
+        return Response(status_code=204)
+    return json_response({"deleted": False, "detail": "another client uploaded this image, too: it stays for that one"})
 
 
 @router.get(
@@ -159,7 +164,8 @@ def _encode_for_display(service: Service, id: str, max_side: int | None, format:
 @router.get("/{id}/state", response_model=dict[str, Any], responses=problems(404, 422))
 async def read_state(request: Request, id: ImageId, session: Session) -> Response:
     """The state that this browser saved with the image."""
-    return Response(service_of(request).images.read_state(id, session), media_type="application/json")
+    content = await asyncio.to_thread(service_of(request).images.read_state, id, session)
+    return Response(content, media_type="application/json")
 
 
 @router.put("/{id}/state", status_code=204, responses=problems(404, 422), openapi_extra=_STATE)
@@ -174,7 +180,7 @@ async def save_state(request: Request, id: ImageId, session: Session) -> Respons
             raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:
         raise Problem(422, "bad-input", f"a state is a JSON object: {error}") from None
-    service.images.save_state(id, session, body)
+    await asyncio.to_thread(service.images.save_state, id, session, body)
     return Response(status_code=204)
 
 

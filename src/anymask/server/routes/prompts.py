@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -30,6 +31,7 @@ from anymask.server.schemas.responses import (
     problems,
 )
 from anymask.server.segment_handler import detect_text
+from anymask.server.service import Service
 
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
@@ -79,9 +81,12 @@ async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Respo
     service = service_of(request)
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
-        image = service.images.open(id)
-        work = partial(detect_text, service.segmenter, service.settings.detector, image, body)
+        work = partial(_detect, service, id, body)
         return json_response(await service.prompting.run(work, deadline))
+
+
+def _detect(service: Service, id: str, body: DetectBody) -> dict[str, Any]:
+    return detect_text(service.segmenter, service.settings.detector, service.images.open(id), body)
 
 
 @router.get(

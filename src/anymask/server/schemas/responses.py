@@ -147,7 +147,7 @@ class JobResponse(BaseModel):
 
     job: str
     image: str
-    state: Literal["queued", "running", "done", "cancelled", "stopped", "failed"]
+    state: Literal["queued", "running", "done", "cancelled", "stopped", "interrupted", "failed"]
     progress: dict[str, float]
     masks: list[MaskResponse] | None = Field(None, description="so far")
     result: EverythingResponse | None = None

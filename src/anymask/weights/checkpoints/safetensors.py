@@ -42,7 +42,7 @@ def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
         return {name: _tensor(numbers, name, entry) for name, entry in description.items() if name != "__metadata__"}
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise WeightsError(f"{path} is no safetensors file, or a damaged one ({error})") from error
 
 

@@ -160,7 +160,7 @@ export class Everything {
     byId("regions").hidden = !on;
     byId("active-object").hidden = on;
     byId("tool-everything")?.setAttribute("aria-pressed", String(on));
-    const done = this.lastEvent === "cancelled" || this.lastEvent === "stopped" ? S.everythingStopped : S.everythingDone;
+    const done = ["cancelled", "stopped", "interrupted"].includes(this.lastEvent) ? S.everythingStopped : S.everythingDone;
     byId("regions-text").textContent = running ? S.everythingRunning(count) : done(count);
     const bar = byId("regions-bar");
     if (running && this.progress === null) bar.removeAttribute("value");

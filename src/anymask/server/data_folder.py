@@ -1,0 +1,74 @@
+"""The folder of a server's images and jobs: it belongs to one running server, and its disk may be full."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from anymask.errors import InputError
+from anymask.io.atomic import write_file
+
+_LOCK, _HOLDER = ".lock", ".server"
+STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+"""Reasons of the disk, rather than of a request, why nothing can be written."""
+
+
+class DataFolder:
+    """The folder of one running server.
+
+    Args:
+        path: made if missing, for its owner only.
+        holder: address of the server, for the refusal of another one.
+
+    Raises:
+        InputError: a running server has it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = FileLock(path / _LOCK, thread_local=False)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            other = "another server"
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                other = (path / _HOLDER).read_text(encoding="utf-8") or other
+            raise InputError(f"{path} belongs to {other}, which is running: stop it, or name another --data") from None
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+        with contextlib.suppress(Exception):  # a full disk need not keep a server from reading
+            write_file(path / _HOLDER, holder.encode())
+
+    def close(self) -> None:
+        """Leave the folder to the next server."""
+        with contextlib.suppress(OSError):
+            (self.path / _HOLDER).unlink(missing_ok=True)
+        self._lock.release()
+
+    def trouble(self, needed: int) -> str | None:
+        """Why nothing can be stored, in a few words; None if so many bytes can be."""
+        probe = self.path / f".probe-{uuid.uuid4().hex[:8]}"
+        try:
+            probe.write_bytes(b"x")
+        except OSError as error:
+            return os.strerror(error.errno).lower() if error.errno else "the disk cannot be written"
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+        return None if shutil.disk_usage(self.path).free >= needed else "no space left on device"
+
+
+def is_storage_error(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised for, is about the disk of the server."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRNOS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

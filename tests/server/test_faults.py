@@ -1,0 +1,236 @@
+"""What went wrong once: two servers on one folder, full disks, images that stay, requests that nobody expects."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import PIL.Image
+import pytest
+
+from anymask import Segmenter
+from anymask.cli import main
+from anymask.server.auth import cookie_of
+from anymask.server.image_store import ImageStore
+from anymask.server.jobs import Jobs
+from anymask.server.limits import Limits
+from anymask.server.problems import Problem
+from anymask.server.service import ServerSettings
+from anymask.server.url_fetch import fetch_image, is_public
+from tests.support.running_servers import Application, ServerProcess, bring, listening
+
+TOKEN = "a-token-of-this-test"
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that states a size and has next to no data."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def test_a_second_server_on_one_folder_is_refused_with_the_address_of_the_first(
+    start_server: Callable[..., ServerProcess], tmp_path: Path, coffee_path: Path
+) -> None:
+    first = start_server()
+    with httpx.Client(base_url=first.address, timeout=60) as client:
+        id = bring(client, coffee_path).json()["id"]
+        command = [sys.executable, "-m", "anymask", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        assert second.returncode == 2
+        assert f"belongs to {first.address}/, which is running" in second.stderr.splitlines()[-1]
+        assert client.get(f"/v1/images/{id}").status_code == 200
+        with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as upload:
+            upload.sendall(b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n")
+            upload.sendall(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n")
+        first.process.send_signal(signal.SIGTERM)
+        states = []
+        while not states or states[-1] != "gone":
+            try:
+                states.append(client.get("/readyz").status_code)
+            except httpx.HTTPError:
+                states.append("gone")
+        assert 503 in states, "the listener closed before readyz said so"
+    _, errors = first.process.communicate(timeout=30)
+    assert first.process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_a_folder_is_free_again_after_its_server(segmenter: Segmenter, tmp_path: Path, coffee_path: Path) -> None:
+    with listening(segmenter, ServerSettings(tmp_path)) as address:
+        id = bring(httpx.Client(base_url=address), coffee_path).json()["id"]
+    with listening(segmenter, ServerSettings(tmp_path)) as address:
+        assert httpx.get(f"{address}/v1/images/{id}").status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://", "null", "http://xn--/"])
+def test_a_malformed_origin_is_another_site(application: Application, origin: str) -> None:
+    assert application().get("/v1/models", headers={"Origin": origin}).status_code == 403
+
+
+def test_cookies_of_others_do_not_hide_ours_and_ours_is_no_token(application: Application) -> None:
+    api = application(token=TOKEN)
+    assert api.post("/v1/session", json={"token": TOKEN}).status_code == 204
+    (cookie,) = api.cookies.jar
+    assert cookie.value
+    assert TOKEN not in cookie.value
+    api.cookies.clear()
+    for header in (f"a=b c; {cookie.name}={cookie.value}", f'x="; {cookie.name}={cookie.value}; y'):
+        assert api.get("/v1/models", headers={"Cookie": header}).status_code == 200, header
+    assert cookie_of(TOKEN, "host:8000") != cookie_of(TOKEN, "host:8001")
+    assert cookie_of(TOKEN, "[::1]")[0] == cookie_of(TOKEN, "host")[0] == "anymask"
+    other_port = "; ".join(cookie_of(TOKEN, "localhost:9"))
+    assert api.get("/v1/models", headers={"Cookie": other_port}).status_code == 401
+
+
+def test_health_checks_take_head(application: Application) -> None:
+    api = application()
+    assert [api.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+
+
+def test_private_addresses_and_names_that_are_none_are_not_fetched() -> None:
+    assert not is_public("fec0::1")
+    for url in ("http://xn--/", "http://[fec0::1]/", "http://xn--a/"):
+        with pytest.raises(Problem) as problem:
+            asyncio.run(fetch_image(url, Limits()))
+        assert problem.value.status_code == 422
+
+
+def test_an_unknown_detector_is_refused_before_anything_is_loaded(capsys: Any) -> None:
+    assert main(["serve", "--detector", "nope"]) == 2
+    assert "unknown detector 'nope'" in capsys.readouterr().err
+
+
+def test_very_long_sides_are_refused_before_they_are_decoded(application: Application) -> None:
+    api = application()
+    for size in ((1, 100_000_000), (100_000_000, 1)):
+        response = bring(api, png(*size))
+        assert response.status_code == 413
+        assert "a side takes up to 100000 pixels" in response.json()["detail"]
+
+
+def test_detect_decodes_no_image_on_the_event_loop(
+    application: Application, coffee_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = application()
+    id = bring(api, coffee_path).json()["id"]
+    threads = []
+    open_image = ImageStore.open
+
+    def open_and_note(store: ImageStore, id: str) -> Any:
+        threads.append(threading.current_thread().name)
+        return open_image(store, id)
+
+    monkeypatch.setattr(ImageStore, "open", open_and_note)
+    assert api.post(f"/v1/images/{id}/detect", json={"text": "cup"}).status_code == 200
+    assert threads
+    assert all(name.startswith("anymask-model") for name in threads)
+
+
+def test_a_deleted_image_takes_its_jobs_and_embedding_with_it(
+    application: Application, segmenter: Segmenter, coffee_path: Path, tmp_path: Path
+) -> None:
+    api = application(folder=tmp_path / "data")
+    id = bring(api, coffee_path).json()["id"]
+    job = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 2}).json()["job"]
+    while api.get(f"/v1/jobs/{job}").json()["state"] in ("queued", "running"):
+        time.sleep(0.05)
+    waiting = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 32}).json()["job"]
+    queued = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 32}).json()["job"]
+    assert api.delete(f"/v1/images/{id}").status_code == 204
+    for each in (job, waiting, queued):
+        until = time.monotonic() + 30
+        while api.get(f"/v1/jobs/{each}").status_code != 404:
+            assert time.monotonic() < until, "a job of a deleted image stays"
+            time.sleep(0.05)
+    assert not list((tmp_path / "data" / "jobs").iterdir())
+    assert segmenter.stored_embedding(id) is None
+
+
+def test_deleting_says_what_it_did(application: Application, coffee_path: Path, tmp_path: Path) -> None:
+    first = application(folder=tmp_path / "data")
+    id = bring(first, coffee_path).json()["id"]
+    second = type(first)(first.app, base_url="http://localhost", client=("second", 5000))
+    response = second.delete(f"/v1/images/{id}")
+    assert (response.status_code, response.json()["type"]) == (403, "urn:anymask:problem:not-yours")
+    assert bring(second, coffee_path).json()["id"] == id
+    response = first.delete(f"/v1/images/{id}")
+    assert (response.status_code, response.json()["deleted"]) == (200, False)
+    assert second.get(f"/v1/images/{id}").status_code == 200
+    assert second.delete(f"/v1/images/{id}").status_code == 204
+    assert second.get(f"/v1/images/{id}").status_code == 404
+
+
+def test_a_job_of_a_server_that_died_is_known_as_interrupted(tmp_path: Path, application: Application) -> None:
+    folder = tmp_path / "data" / "jobs"
+    folder.mkdir(parents=True)
+    id = "a" * 22
+    (folder / f"{id}.json").write_text(json.dumps({"job": id, "image": "b" * 64, "state": "running", "progress": {}}))
+    assert Jobs(folder, Limits()).get(id)["state"] == "interrupted"
+    response = application(folder=tmp_path / "data").get(f"/v1/jobs/{id}/events")
+    assert "event: interrupted" in response.text
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if mount is None or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_on_a_full_disk_reading_goes_on_and_writing_says_so(
+    application: Application, small_disk: Path, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = application(folder=small_disk / "data", upload_bytes=1 << 20)
+    assert api.get("/readyz").status_code == 200
+    id = bring(api, coffee_path).json()["id"]
+    monkeypatch.setattr("anymask.server.image_store._TOUCH", -1.0)  # every request writes a time stamp
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "ballast").write_bytes(bytes(4 << 20))
+    segment = {"prompts": [{"points": [[200, 100]]}]}
+    assert api.post(f"/v1/images/{id}/segment", json=segment).status_code == 200
+    response = bring(api, chelsea_path)
+    assert (response.status_code, response.headers["retry-after"]) == (507, "60")
+    assert str(small_disk) not in response.text
+    assert api.put(f"/v1/images/{id}/state", params={"session": "a" * 8}, json={"a": 1}).status_code == 507
+    ready = api.get("/readyz")
+    assert (ready.status_code, ready.json()["type"]) == (503, "urn:anymask:problem:disk-full")
+    assert len(list((small_disk / "data" / "images").iterdir())) == 1
+    (small_disk / "ballast").unlink()
+    assert bring(api, chelsea_path).status_code == 201
+    assert api.get("/readyz").status_code == 200
+
+
+def test_a_region_without_area_is_refused(application: Application) -> None:
+    api = application()
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(buffer, "png")
+    id = bring(api, buffer.getvalue()).json()["id"]
+    for roi in ([10, 10, 10, 30], [30, 10, 10, 30], [100, 100, 120, 120]):
+        response = api.post(f"/v1/images/{id}/everything", json={"roi": roi})
+        assert response.status_code == 422, roi
