@@ -12,10 +12,11 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from anymask import InputError
+from anymask import InputError, PromptError, open_image
 from anymask.batch.inputs import Inputs
 from anymask.batch.job import run_batch
 from anymask.batch.tasks import BatchJob
+from anymask.batch.worker import segment_from_file
 from anymask.cli import main
 from tests.support.small_job import SmallJob, draw_disc, files_of
 
@@ -235,6 +236,19 @@ def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job
     assert "5 of 5 results are the same bit for bit" in capsys.readouterr().out
 
 
+def test_an_object_outside_is_left_out_with_a_note(job: SmallJob) -> None:
+    draw_disc(job.images / "a.png", 1)
+    entry = {"points": [], "labels": [], "name": "disc"}
+    prompts = [{**entry, "box": [900, 900, 920, 920]}, {**entry, "box": [20, 10, 44, 38]}]
+    masks = segment_from_file(job.segmenter, open_image(job.images / "a.png"), prompts, {"refine": "off"})
+    assert (masks.labels, [prompt.box.tolist() for prompt in masks.prompts]) == (["disc"], [[20, 10, 44, 38]])
+    (note,) = masks.record.notes
+    assert note.startswith("object 0 is left out: box [900, 900, 920, 920] is outside the image")
+    with pytest.raises(PromptError, match=r"object 0: box \[900"):
+        segment_from_file(job.segmenter, open_image(job.images / "a.png"), prompts[:1], {"refine": "off"})
+
+
+@pytest.mark.slow
 def test_an_object_outside_its_image_costs_no_other_object(job: SmallJob, capsys: Any) -> None:
     table, out = job.folder / "mixed.csv", job.folder / "out"
     good, outside = "20,10,44,38", "900,900,920,920"

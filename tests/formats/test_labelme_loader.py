@@ -161,7 +161,10 @@ def test_a_missing_size_is_taken_from_the_image(tmp_path: Path) -> None:
     assert read_shapes(tmp_path, [shape], imageWidth=None).size == SIZE[::-1]
     stored = base64.b64encode((tmp_path / "photo.png").read_bytes()).decode()
     (tmp_path / "photo.png").unlink()
-    assert read_shapes(tmp_path, [shape], imageHeight=None, imageData=stored).size == SIZE[::-1]
+    found = read_shapes(tmp_path, [shape], imageHeight=None, imageData=stored)
+    assert found.size == SIZE[::-1]
+    (path,) = found.save(tmp_path / "again.json", "labelme")
+    assert json.loads(path.read_text())["imageData"] == stored  # the only copy that there is
 
 
 def test_sub_folders_with_the_same_image_names_come_and_go_without_loss(tmp_path: Path) -> None:

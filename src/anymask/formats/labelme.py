@@ -95,7 +95,7 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
         **{name: value for name, value in record.extra.items() if name not in _FILE_KEYS},
         "shapes": entries,
         "imagePath": Path(record.path.replace("\\", "/")).name if record.path else "",
-        "imageData": None,
+        "imageData": record.extra.get("imageData"),
         "imageHeight": record.height,
         "imageWidth": record.width,
         **({"sha256": record.sha256} if record.sha256 else {}),
@@ -177,12 +177,19 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
             objects.setdefault(key, []).append((shape, painter))
         masks = [_mask_of(each, size) for each in objects.values()]
         extra = filled(content, _FILE_KEYS)
+        if content.get("imageData") and not _beside(path.parent, name).is_file():
+            extra["imageData"] = content["imageData"]  # there is no other copy of the image
         record = ImageRecord(*size, name, _text(content.get("sha256")), extra=extra)
         return with_image(MaskSet(masks, image=record), image)
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _beside(folder: Path, name: str | None) -> Path:
+    """Where the image of a file in a folder is."""
+    return folder / (name or "").replace("\\", "/")
 
 
 def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> tuple[int, int]:
@@ -192,7 +199,7 @@ def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> t
     stored = _text(content.get("imageData"))
     if stored is not None:
         return displayed_size(io.BytesIO(base64.b64decode(stored)), MAX_MASK_PIXELS)
-    beside = folder / (name or "").replace("\\", "/")
+    beside = _beside(folder, name)
     if name is None or not beside.is_file():
         raise InputError(f"it has no imageWidth and imageHeight, and there is no image {beside}")
     with beside.open("rb") as file:
