@@ -139,8 +139,28 @@ def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
          [[[[1, 1], [9, 1], [9, 9], [1, 1]]]]}}, {"type": "Feature", "geometry": None}]}).encode()}  # fmt: skip
     files["cvat"]["shapes"] = (
         b'<annotations><image id="0" name="a.jpg" width="24" height="17"><polygon label="cup" points="1,1;9,1;9,9"/>'
-        b'<box label="x" xtl="1" ytl="2" xbr="8.5" ybr="9"/><tag label="t"/></image></annotations>'
+        b'<box label="x" xtl="1" ytl="2" xbr="8.5" ybr="9"/><tag label="t"/>'
+        b'<ellipse label="e" cx="9" cy="8" rx="5" ry="3" rotation="30"/>'
+        b'<box label="r" xtl="1" ytl="2" xbr="8" ybr="9" rotation="30" z_order="2" group_id="1"/>'
+        b"</image></annotations>"
     )
+    files["cvat"]["tracks"] = (
+        b"<annotations><meta><task><original_size><width>24</width><height>17</height></original_size></task></meta>"
+        b'<track id="0" label="a"><polygon frame="3" outside="0" occluded="1" points="1,1;9,1;9,9">'
+        b'<attribute name="b">c</attribute></polygon></track></annotations>'
+    )
+    runs = {"size": [17, 24], "counts": [9, 20, 379]}
+    files["coco"]["results"] = json.dumps([
+        {"image_id": 3, "category_id": 1, "score": 0.5, "segmentation": runs}, {"image_id": 3, "bbox": [1, 2, 3, 4]}
+    ]).encode()  # fmt: skip
+    files["coco"]["of-tools"] = json.dumps({
+        "info": {}, "categories": [{"id": 1, "name": "cup"}],
+        "images": [{"id": "1", "file_name": "https://x.org/a.jpg", "width": 24, "height": 17, "license": 2}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": "1", "segmentation": [[1, 1, 9, 1.5, 9, 9], [2, 2, 3, 3]],
+             "iscrowd": 1, "attributes": {"occluded": True, "z_order": 1, "a": "b"}, "keypoints": [1, 2, 2]},
+            {"id": 2, "image_id": 1, "segmentation": [], "bbox": [1, 2, 3, 4.5]},
+            {"id": 3, "image_id": 1, "segmentation": [[1, 2, 3, 4]]}]}).encode()  # fmt: skip
     files["labelme"]["shapes"] = json.dumps({"imageWidth": 24, "imageHeight": 17, "imagePath": "a.jpg", "shapes": [
         {"label": "a", "shape_type": "circle", "points": [[9, 8], [12, 8]], "group_id": 1},
         {"label": "a", "shape_type": "rectangle", "points": [[1, 2], [9, 8]], "group_id": 1}]}).encode()  # fmt: skip

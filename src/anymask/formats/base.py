@@ -36,7 +36,7 @@ class Holds:
         scores: those of "score", "stability" and "detector_score" that it has.
         vertices: polygons with the vertices that were drawn: "yes", "of one polygon" for an object, or "no".
         categories: the numbers of the classes, and classes without objects.
-        ids: those of images and annotations.
+        ids: those of images and annotations: "yes", "of images", or "no".
         attributes: of objects.
         details: occluded, z_order, group_id and source.
         crowd: whether a mask is of a crowd.
@@ -54,7 +54,7 @@ class Holds:
     scores: tuple[str, ...] = ()
     vertices: str = "no"
     categories: bool = False
-    ids: bool = False
+    ids: str = "no"
     attributes: bool = False
     details: bool = False
     crowd: bool = False

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
 
 _HOLDS = Holds(
-    empty_masks=True, scores=("score", "stability"), vertices="yes", categories=True, ids=True, attributes=True,
+    empty_masks=True, scores=("score", "stability"), vertices="yes", categories=True, ids="yes", attributes=True,
     details=True, crowd=True, boxes=True, further_fields="its own",
 )  # fmt: skip
 

@@ -63,7 +63,9 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
     if record.notes:
         about["notes"] = list(record.notes)
     about |= {
-        name: value for name, value in (("id", record.id), ("extra", dict(record.extra))) if value not in (None, {})
+        name: value
+        for name, value in (("id", record.id), ("extra", _finite(dict(record.extra))))
+        if value not in (None, {})
     }
     if record.opened_with:
         about["opened_with"] = plain(record.opened_with)
@@ -75,8 +77,10 @@ def to_dict(masks: MaskSet, files: Sequence[str | None] | None = None) -> dict[s
         **({"call": run.call.as_dict()} if run.call.name else {}),
         "prompts": [prompt_to_dict(prompt) for prompt in masks.prompts],
         "masks": [mask_to_dict(mask, file) for mask, file in zip(iter_bounded(masks), names, strict=True)],
-        **({"box_annotations": boxes} if (boxes := [each.as_dict() for each in masks.box_annotations]) else {}),
-        **({"dataset": masks.dataset.as_dict()} if masks.dataset else {}),
+        **(
+            {"box_annotations": boxes} if (boxes := [_finite(each.as_dict()) for each in masks.box_annotations]) else {}
+        ),
+        **({"dataset": _finite(masks.dataset.as_dict())} if masks.dataset else {}),
         "seconds": {step: round(float(seconds), 4) for step, seconds in run.seconds.items()},
     }
 
@@ -102,10 +106,19 @@ def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
     if mask.edits:
         entry["edits"] = list(mask.edits)
     if about := mask.annotation.as_dict():
-        entry["annotation"] = about
+        entry["annotation"] = _finite(about)
     if mask.source_shape is not None:
-        entry["source_shape"] = mask.source_shape.as_dict()
+        entry["source_shape"] = _finite(mask.source_shape.as_dict())
     return {**entry, "rle": mask.rle, "file": file}
+
+
+def _finite(value: Any) -> Any:
+    """The same JSON value with null for numbers that JSON does not have; files of others can hold them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list) else value
 
 
 def prompt_to_dict(prompt: Prompt) -> dict[str, Any]:
@@ -242,7 +255,7 @@ FORMAT = Format(
         scores=("score", "stability", "detector_score"),
         vertices="yes",
         categories=True,
-        ids=True,
+        ids="yes",
         attributes=True,
         details=True,
         crowd=True,

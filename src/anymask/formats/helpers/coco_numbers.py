@@ -14,9 +14,9 @@ _NEW: Mapping[str, Any] = {"supercategory": ""}
 class FreeIds:
     """Ids that are given once: the one that is wanted, or the next number."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
         self._taken: set[Id] = set()
-        self._next = 1
+        self._next = first
 
     def take(self, wanted: Id | None) -> Id:
         """The wanted id if no other has it, else a number that none has."""

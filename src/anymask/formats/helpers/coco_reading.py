@@ -59,7 +59,7 @@ def load_index(path: Path) -> CocoIndex:
         InputError: not such a file.
     """
     with reading(path, "COCO"):
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), parse_constant=lambda _: None)  # NaN, which is no JSON
         if isinstance(content, list):
             return _index_of_results(content, path)
         content = as_object(content, "the whole")

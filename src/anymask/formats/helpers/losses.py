@@ -26,7 +26,8 @@ def losses(masks: MaskSet, holds: Holds, format_name: str = "") -> Counter[str]:
         lost["boxes without masks"] = len(masks.box_annotations)
     if not holds.backgrounds and not masks and not (holds.boxes and masks.box_annotations):
         lost["images without objects"] = 1
-    if not holds.ids and masks.record.id is not None:
+    id = masks.record.id
+    if id is not None and (holds.ids == "no" or (holds.ids == "of images" and isinstance(id, str))):
         lost["ids of images"] = 1
     keeps_extra = holds.further_fields == "all" or (
         holds.further_fields == "its own" and masks.dataset is not None and masks.dataset.format == format_name
@@ -47,7 +48,7 @@ def _of_object(each: Mask | BoxAnnotation, holds: Holds) -> list[str]:
         "labels": not holds.labels and each.label is not None,
         "scores": each.score is not None and "score" not in holds.scores,
         "numbers of classes": not holds.categories and about.category_id is not None,
-        "ids of annotations": not holds.ids and about.id is not None,
+        "ids of annotations": holds.ids != "yes" and about.id is not None,
         "objects with attributes": not holds.attributes and bool(about.attributes),
         "crowd flags": not holds.crowd and about.crowd,
         "polygons as they were drawn": rings > wide_enough,
