@@ -17,10 +17,10 @@ from anymask.io.atomic import (
     protected_inputs,
     publish,
     staged_folder,
-    uninterrupted,
     write_file,
     write_files,
 )
+from anymask.io.signals import uninterrupted
 from tests.support.paused_process import Paused
 
 

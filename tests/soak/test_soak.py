@@ -22,52 +22,52 @@ SEED = int(os.environ.get("SOAK_SEED", "1"))
 SEQUENCE = os.environ.get("SOAK_SEQUENCE")
 
 
+Places = list[tuple[CommandProcesses, Path]]
+
+
 @pytest.fixture(scope="module")
-def processes() -> Iterator[list[CommandProcesses]]:
-    """Two, since CI has two cores."""
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Two processes, since CI has two cores, each with a folder `begin` of images and results; they stay there."""
     helpers = [CommandProcesses(), CommandProcesses()]
-    yield helpers
+    places = [(helper, tmp_path_factory.mktemp("soak")) for helper in helpers]
+    for helper, home in places:
+        (home / "work").mkdir()
+        prepare(home / "work", helper)
+        shutil.copytree(home / "work", home / "begin")
+    yield places
     for each in helpers:
         each.close()
 
 
-@pytest.fixture(scope="module")
-def beginning(tmp_path_factory: pytest.TempPathFactory, processes: list[CommandProcesses]) -> Path:
-    """The folder that every sequence begins with."""
-    folder = tmp_path_factory.mktemp("beginning")
-    prepare(folder, processes[0])
-    return folder
-
-
-def soak(beginning: Path, tmp_path: Path, processes: list[CommandProcesses], sequences: range, length: int) -> int:
-    """Run sequences on all helpers at once, and return how many commands were interrupted."""
+def soak(places: Places, sequences: range, length: int) -> int:
+    """Run sequences in all places at once, and return how many commands were interrupted."""
 
     def run(number: int) -> int:
-        helper = processes.pop()
-        folder = shutil.copytree(beginning, tmp_path / str(number))
+        place = places.pop()
+        helper, home = place
+        shutil.rmtree(home / "work")
+        folder = shutil.copytree(home / "begin", home / "work")  # a batch knows where its images are: always here
         sequence = Soak(folder, random.Random(f"{SEED} {number}"), helper)
         try:
             sequence.run(length)
         except AssertionError as error:
             raise AssertionError(f"SOAK_SEED={SEED} SOAK_SEQUENCE={number}: {error}") from error
         finally:
-            processes.append(helper)
+            places.append(place)
         return sequence.interruptions
 
-    with ThreadPoolExecutor(len(processes)) as pool:
+    with ThreadPoolExecutor(len(places)) as pool:
         return sum(pool.map(run, sequences))
 
 
-def test_a_few_sequences(beginning: Path, tmp_path: Path, processes: list[CommandProcesses]) -> None:
-    soak(beginning, tmp_path, processes, range(2), 2)
+def test_a_few_sequences(places: Places) -> None:
+    soak(places, range(2), 2)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_200_random_sequences_lose_and_mix_nothing(
-    beginning: Path, tmp_path: Path, processes: list[CommandProcesses]
-) -> None:
+def test_200_random_sequences_lose_and_mix_nothing(places: Places) -> None:
     print(f"SOAK_SEED={SEED}")
     numbers = range(200) if SEQUENCE is None else range(int(SEQUENCE), int(SEQUENCE) + 1)
-    interruptions = soak(beginning, tmp_path, processes, numbers, 3)
+    interruptions = soak(places, numbers, 3)
     assert interruptions > len(numbers) // 2, "the signals came too late to test anything"

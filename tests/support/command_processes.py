@@ -76,16 +76,16 @@ class CommandProcesses:
         self._helper.stdin.write(json.dumps(request) + "\n")
         self._helper.stdin.flush()
         process = int(self._answer())
-        if interrupt is not None:
-            number, is_time = interrupt
-            while not self._has_ended(process):
-                if is_time(time.monotonic() - started):
-                    os.kill(process, number)
+        try:
+            while interrupt is not None and not self._has_ended(process):
+                if interrupt[1](time.monotonic() - started):
+                    os.kill(process, interrupt[0])
                     break
                 time.sleep(0.0005)
-        self._helper.stdin.write("\n")
-        self._helper.stdin.flush()
-        code = int(self._answer())
+        finally:
+            self._helper.stdin.write("\n")
+            self._helper.stdin.flush()
+            code = int(self._answer())
         seconds = time.monotonic() - started
         return Ended(code, output.read_text(errors="replace"), errors.read_text(errors="replace"), seconds)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +13,7 @@ from typing import BinaryIO
 from anymask.errors import AnymaskError, InputError
 from anymask.io.drafts import draft_file, draft_folder, without_drafts
 from anymask.io.file_names import numbered as numbered_paths
+from anymask.io.signals import uninterrupted
 
 _protected: set[tuple[int, int]] | None = None
 """Device and inode of each input while `protected_inputs` is active, else None."""
@@ -217,25 +216,6 @@ def _place_new(draft: Path, path: Path) -> None:
     except OSError:  # a file system without links: reserve the name with an empty file
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         draft.replace(path)
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a block of a few milliseconds ends; without effect outside the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in before:
-        signal.signal(each, lambda which, frame: came.append(which))
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, signal.SIG_DFL if handler is None else handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
 
 
 def check_folder(folder: Path) -> None:

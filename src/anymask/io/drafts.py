@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from anymask.io.signals import uninterrupted
+
 if sys.platform != "win32":
     import fcntl
 
@@ -28,13 +30,17 @@ PREFIX = ".anymask-"
 def draft_folder(parent: Path) -> Iterator[Path]:
     """A folder under a hidden name inside a folder that exists; it is removed when the block ends."""
     _remove_abandoned(str(parent))
-    draft, lock = _new_draft(parent, is_folder=True)
+    draft = lock = None
     try:
+        with uninterrupted():
+            draft, lock = _new_draft(parent, is_folder=True)
         yield draft
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        with uninterrupted():
+            if draft is not None:
+                shutil.rmtree(draft, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
 
 
 @contextlib.contextmanager
@@ -44,13 +50,17 @@ def draft_file(parent: Path) -> Iterator[tuple[Path, BinaryIO]]:
     It is removed when the block ends, unless it was moved elsewhere.
     """
     _remove_abandoned(str(parent))
-    draft, descriptor = _new_draft(parent, is_folder=False)
-    assert descriptor is not None
+    draft = None
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with uninterrupted():
+            draft, descriptor = _new_draft(parent, is_folder=False)
+            assert descriptor is not None
+            file = os.fdopen(descriptor, "wb")
+        with file:
             yield draft, file
     finally:
-        draft.unlink(missing_ok=True)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
 
 
 def without_drafts(path: Path) -> Path:

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import InputError
-from anymask.io.atomic import explained, publish, publish_new_folder, staged_folder, uninterrupted, write_file
+from anymask.io.atomic import explained, publish, publish_new_folder, staged_folder, write_file
 from anymask.io.drafts import locked_folder
 from anymask.io.file_names import numbered as numbered_paths
 from anymask.io.file_names import shorten_name
+from anymask.io.signals import uninterrupted
 
 JOURNAL = ".anymask.json"
 """States the record while the files of a run take the place of those of an earlier one, and if it was killed then."""
