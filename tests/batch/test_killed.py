@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 
 from anymask.batch.results_folder import files_below
 from anymask.cli import main
+from tests.support.small_disk import small_disk
 from tests.support.tiny_images import make_images, results_of
 
 pytestmark = pytest.mark.slow
@@ -181,23 +181,17 @@ def test_a_lost_manifest_costs_no_result(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Any:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with 400 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
-    if mount is None or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk; the limit on file sizes is tested everywhere")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", 400) as disk:
+        yield disk
 
 
 def test_a_full_disk_is_a_clear_stop_and_can_be_resumed(
-    image_folder: Callable[[int], Path], small_disk: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = image_folder(6), small_disk / "out"
-    ballast = small_disk / "ballast"
+    folder, out = image_folder(6), disk / "out"
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(332 * 1024))
     assert run(folder, out) == 1
     errors = capsys.readouterr().err
@@ -241,12 +235,12 @@ def test_a_result_larger_than_files_may_be_is_one_failed_image(
 
 
 def test_a_disk_too_small_for_the_job_is_refused_at_the_start(
-    image_folder: Callable[[int], Path], small_disk: Path, capsys: pytest.CaptureFixture[str]
+    image_folder: Callable[[int], Path], disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = image_folder(50)
-    assert main(["batch", str(folder), "--everything", "--out", str(small_disk / "out")]) == 2
+    assert main(["batch", str(folder), "--everything", "--out", str(disk / "out")]) == 2
     assert "the results of 50 images take about 0.0005 GB" in capsys.readouterr().err
-    assert not (small_disk / "out" / "results").exists()
+    assert not (disk / "out" / "results").exists()
 
 
 def test_a_killed_job_leaves_no_file_that_a_later_run_does_not_know(
