@@ -127,8 +127,9 @@ def test_files_that_are_no_export_are_refused(tmp_path: Path) -> None:
 
 def test_class_lists(tmp_path: Path) -> None:
     for name, text in [("a.txt", "one\ntwo\n\n"), ("b.json", '["one", "two"]'), ("c.json", '{"1": "two", "0": "one"}')]:
-        (tmp_path / name).write_text(text)
-        assert read_classes(tmp_path / name) == ["one", "two"]
+        for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+            (tmp_path / name).write_text(text, encoding=encoding)
+            assert read_classes(tmp_path / name) == ["one", "two"]
     for name, text in [("empty.txt", "\n"), ("bad.json", "{"), ("number.json", "7")]:
         (tmp_path / name).write_text(text)
         with pytest.raises(InputError, match=name):

@@ -168,7 +168,7 @@ def test_masks_of_any_file_type_are_read_and_255_of_a_palette_is_ignored(tmp_pat
     Image.fromarray(np.where(numbers == 255, 0, numbers).astype(np.int32)).save(tmp_path / "wide.tif")
     Image.new("RGB", (60, 40)).save(tmp_path / "image.png")
     for name, ignored in (("voc.png", 180), ("wide.tif", 0)):
-        (tmp_path / "index.csv").write_text(f"image,mask\nimage.png,{name}\n")
+        (tmp_path / "index.csv").write_text(f"sep=;\nimage;mask\nimage.png;.\\{name}\n", encoding="utf-16")
         objects = list(only(load_dataset(tmp_path)).sample_objects())
         assert [each.area for each in objects] == [225, 300]
         assert [int(each.ignored.sum()) for each in objects] == [ignored] * 2

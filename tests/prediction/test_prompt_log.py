@@ -122,7 +122,9 @@ def test_steps_that_cannot_be_right_are_refused_with_one_line(coffee: EncodedIma
 def test_a_prompt_log_makes_several_named_masks(coffee: EncodedImage, tmp_path: Path) -> None:
     log = {"image": {"path": "coffee.jpg"}, "objects": [{"name": "saucer", "steps": [SAUCER]}, {"steps": [SPOON]}]}
     file = tmp_path / "prompts.json"
-    file.write_text(json.dumps(log))
+    for encoding in ("utf-16", "utf-8-sig"):
+        file.write_text(json.dumps(log), encoding=encoding)
+        assert read_steps(f"@{file}") == read_steps(json.dumps(log))
     objects, names = read_steps(f"@{file}")
     result = follow_all(coffee, objects, names)
     assert [mask.label for mask in result] == ["saucer", None]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anymask.detection.detections import Detections
 from anymask.detection.vocabulary import Vocabulary, coco_vocabulary
 from anymask.errors import InputError, ModelError
+from anymask.io.text import decode_text
 from anymask.models.yolo_export import (
     class_names,
     corners,
@@ -123,7 +124,7 @@ def read_classes(path: Path) -> list[str]:
         InputError: it cannot be read, or holds no names.
     """
     try:
-        text = path.read_text("utf-8")
+        text = decode_text(path.read_bytes())
         names = class_names(json.loads(text)) if path.suffix.lower() == ".json" else text.splitlines()
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a list of classes: {error}") from error

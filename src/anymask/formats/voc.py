@@ -31,6 +31,7 @@ from anymask.formats.helpers.validation import (
     with_image,
 )
 from anymask.io.atomic import publish, staged_folder, write_file
+from anymask.io.text import decode_text
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 
@@ -178,7 +179,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
     listed = path / _LIST
     if listed.is_file():
         with reading(listed, "list of images"):
-            stems = [safe_name(line) for line in listed.read_text(encoding="utf-8").splitlines() if line]
+            stems = [safe_name(line.strip()) for line in decode_text(listed.read_bytes()).splitlines() if line.strip()]
     else:
         stems = [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.png"))]
     for stem in stems:

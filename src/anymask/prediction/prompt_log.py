@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anymask.errors import InputError, PromptError
+from anymask.io.text import decode_text
 from anymask.prediction.selection import check_logits
 from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom, zoom_alternatives
@@ -142,8 +143,8 @@ def read_steps(text: str) -> tuple[list[list[Step]], list[str | None]]:
     """
     if text.startswith("@"):
         try:
-            text = Path(text[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
+            text = decode_text(Path(text[1:]).read_bytes())
+        except (OSError, InputError) as problem:
             raise InputError(f"cannot read the steps in {text[1:]}: {problem}") from None
     try:
         content = json.loads(text)

@@ -8,7 +8,6 @@ all of an image's masks are one ground truth.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,8 @@ from anymask.evaluation.datasets.ground_truth import (
     sample_indices,
 )
 from anymask.io.stored_values import stored_values
+from anymask.io.table import table_of
+from anymask.io.text import decode_text
 
 _IGNORE, _OBJECT = 128, 255
 _VOID = 255
@@ -79,27 +80,27 @@ def read_index(root: Path) -> list[AnnotatedImage]:
     """
     masks: dict[str, dict[str, list[Path]]] = {}
     try:
-        with (root / INDEX_CSV).open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if not {"image", "mask"} <= set(rows.fieldnames or ()):
-                raise InputError(f"{root / INDEX_CSV} needs the columns image and mask, it has {rows.fieldnames}")
-            for row in rows:
-                _inside(root, row["image"])
-                by_annotator = masks.setdefault(row["image"], {})
-                by_annotator.setdefault(row.get("annotator") or "", []).append(_inside(root, row["mask"]))
-    except (UnicodeDecodeError, csv.Error) as error:
+        table = table_of(decode_text((root / INDEX_CSV).read_bytes()))
+        rows = [dict(zip(table.columns, cells, strict=False)) for _, cells in table]
+    except InputError as error:
         raise InputError(f"cannot read {root / INDEX_CSV} as a table: {error}") from None
+    if not {"image", "mask"} <= set(table.columns):
+        raise InputError(f"{root / INDEX_CSV} needs the columns image and mask, it has {table.columns}")
+    for row in rows:
+        by_annotator = masks.setdefault(_inside(root, row.get("image")), {})
+        by_annotator.setdefault(row.get("annotator") or "", []).append(root / _inside(root, row.get("mask")))
     return [
         AnnotatedImage(root / name, name, tuple(MaskFiles(tuple(paths)) for paths in by_annotator.values()))
         for name, by_annotator in masks.items()
     ]
 
 
-def _inside(root: Path, name: str | None) -> Path:
-    path = root / (name or "")
-    if not path.is_file():
-        raise InputError(f"{root / INDEX_CSV} names {name!r}, which is not there")
-    return path
+def _inside(root: Path, name: str | None) -> str:
+    """The name of a file of the folder, with slashes where a path of Windows has none."""
+    for each in (name or "", (name or "").replace("\\", "/")):
+        if (root / each).is_file():
+            return each
+    raise InputError(f"{root / INDEX_CSV} names {name!r}, which is not there")
 
 
 def _read_mask(path: Path) -> tuple[NDArray[np.integer], int | None]:
