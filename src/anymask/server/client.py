@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from anymask.io.image import Image, ImageSource, open_image
 from anymask.server.connection import Connection
@@ -57,7 +57,7 @@ class Client:
             ServerError: the server rejects it.
         """
         image, encoded = _read(source)
-        entry = self.request("POST", "/v1/images", files={"file": ("image", encoded)}).json()
+        entry = self._connection.json("POST", "/v1/images", files={"file": ("image", encoded)})
         return RemoteImage(self._connection, entry, image)
 
     def open(self, id: str) -> RemoteImage:
@@ -66,11 +66,11 @@ class Client:
         Raises:
             ServerError: the server does not have it, or no longer.
         """
-        return RemoteImage(self._connection, self.request("GET", f"/v1/images/{id}").json(), None)
+        return RemoteImage(self._connection, self._connection.json("GET", f"/v1/images/{id}"), None)
 
     def models(self) -> dict[str, Any]:
         """The model that runs there, the formats of exports, and the limits."""
-        return cast("dict[str, Any]", self.request("GET", "/v1/models").json())
+        return self._connection.json("GET", "/v1/models")
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request and wait for the response.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,11 @@ from anymask.errors import AnymaskError, InputError, PromptError
 
 if TYPE_CHECKING:
     import httpx
+
+
+_PASSING_EVENTS = ("progress", "masks")
+"""Events of a job that goes on; any other is its last one."""
+_RECONNECTIONS = 6
 
 
 class ServerError(AnymaskError):
@@ -46,6 +52,7 @@ class Connection:
         if not address.startswith(("http://", "https://")):
             raise InputError(f"the server's address is {address!r}: it takes http:// or https://, a name and a port")
         self._arguments = (address, token, timeout)
+        self._timeout = timeout
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx.Client(base_url=address.rstrip("/"), headers=headers, timeout=timeout)
@@ -61,7 +68,7 @@ class Connection:
         return str(self._http.base_url)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request and wait for the response.
+        """Send a request and wait for the response; a busy server is asked again when it says, within `timeout`.
 
         Raises:
             InputError: the server says that the request is at fault.
@@ -69,42 +76,97 @@ class Connection:
         """
         import httpx
 
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise ServerError(f"no response from {self.address}: {str(error) or type(error).__name__}") from None
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                response = self._http.request(method, path, **options)
+            except httpx.HTTPError as error:
+                raise ServerError(f"no response from {self.address}: {str(error) or type(error).__name__}") from None
+            wait = _retry_after(response)
+            if response.status_code != 429 or wait is None or time.monotonic() + wait > until:
+                break
+            time.sleep(wait)
         _raise_for_status(response)
         return response
 
-    def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Server-sent events: name and data, until the server ends the stream.
+    def json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """Send a request that is answered by a JSON object.
 
         Raises:
-            ServerError: as `request`.
+            InputError, ServerError: as `request`; also another answer, such as the page of a login.
+        """
+        response = self.request(method, path, **options)
+        try:
+            content = response.json()
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            kind = response.headers.get("content-type", "nothing").partition(";")[0]
+            raise ServerError(
+                f"{self.address} answers with {kind} where a server of anymask sends JSON: is a login before it, "
+                "or is the address another one?",
+                response.status_code,
+            )
+        return content
+
+    def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Server-sent events of a job: name and data, until its last one; a broken stream is taken up where it broke.
+
+        Raises:
+            ServerError: as `request`; the job goes on.
         """
         import httpx
 
-        try:
-            with self._http.stream("GET", path) as response:
-                if response.is_error:
-                    response.read()
-                    _raise_for_status(response)
-                name = ""
-                for line in response.iter_lines():
-                    field, _, value = line.partition(": ")
-                    if field == "event":
-                        name = value
-                    elif field == "data":
-                        yield name, json.loads(value)
-        except httpx.HTTPError as error:
-            raise ServerError(f"the connection to {self.address} broke: {error}") from None
+        last, failures = "", 0
+        while True:
+            reason = "the stream ended early"
+            try:
+                for number, name, data in self._stream(path, last):
+                    yield name, data
+                    if name not in _PASSING_EVENTS:
+                        return
+                    last, failures = number, failures if number == last else 0
+            except httpx.HTTPError as error:
+                reason = str(error) or type(error).__name__
+            failures += 1
+            if failures > _RECONNECTIONS:
+                raise ServerError(f"the connection to {self.address} broke: {reason}")
+            time.sleep(min(0.2 * 2**failures, 5.0))
+
+    def _stream(self, path: str, last: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Number, name and data of each event after the one with a number."""
+        headers = {"Last-Event-ID": last} if last else {}
+        with self._http.stream("GET", path, headers=headers) as response:
+            if not response.is_success:
+                response.read()
+                _raise_for_status(response)
+            number = name = ""
+            for line in response.iter_lines():
+                field, _, value = line.partition(": ")
+                if field == "id":
+                    number = value
+                elif field == "event":
+                    name = value
+                elif field == "data":
+                    yield number, name, json.loads(value)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
 
+def _retry_after(response: httpx.Response) -> float | None:
+    wait = response.headers.get("Retry-After", "")
+    return float(wait) if wait.isdigit() else None
+
+
 def _raise_for_status(response: httpx.Response) -> None:
+    if response.has_redirect_location:
+        raise ServerError(
+            f"the server redirects to {response.headers['location']}: give the address that it redirects to, "
+            "or sign in where a proxy demands it",
+            response.status_code,
+        )
     if not response.is_error:
         return
     try:
@@ -114,5 +176,4 @@ def _raise_for_status(response: httpx.Response) -> None:
         line, kind = f"the server responded {response.status_code} {response.reason_phrase}", ""
     if response.status_code == 422:
         raise PromptError(line)
-    wait = response.headers.get("Retry-After", "")
-    raise ServerError(line, response.status_code, kind, float(wait) if wait.isdigit() else None)
+    raise ServerError(line, response.status_code, kind, _retry_after(response))

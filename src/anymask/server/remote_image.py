@@ -136,7 +136,7 @@ class RemoteImage:
         return self._segment([{"text": phrases}], (), options)
 
     def _segment(self, bodies: list[dict[str, Any]], prompts: Sequence[Prompt], options: dict[str, Any]) -> MaskSet:
-        result = self._connection.request("POST", f"{self._path}/segment", json={"prompts": bodies, **options}).json()
+        result = self._connection.json("POST", f"{self._path}/segment", json={"prompts": bodies, **options})
         masks = [_mask(entry) for entry in result["masks"]]
         if options.get("objects") == "auto":  # as the library: a prompt for each object, with its own points
             notes = tuple(result["prompts"][0].get("notes", ()))
@@ -161,7 +161,7 @@ class RemoteImage:
         """
         prompts = make_prompts(self.size, points=points, labels=labels, box=box)
         body = {"prompts": [_body(prompt) for prompt in prompts], "candidates": True, "refine": "off"}
-        result = self._connection.request("POST", f"{self._path}/segment", json=body).json()
+        result = self._connection.json("POST", f"{self._path}/segment", json=body)
         masks = [_mask(entry) for entry in result["masks"][0]["candidates"]]
         return MaskSet(masks, image=self.source, prompts=prompts, provenance=_provenance(result))
 
@@ -181,7 +181,7 @@ class RemoteImage:
         )
         points_and_labels = {key: prompt.as_dict()[key] for key in ("points", "labels")}
         body = {**points_and_labels, "most": most}
-        result = self._connection.request("POST", f"{self._path}/alternatives", json=body).json()
+        result = self._connection.json("POST", f"{self._path}/alternatives", json=body)
         return MaskSet(
             [_mask(e) for e in result["masks"]], image=self.source, prompts=(prompt,), provenance=_provenance(result)
         )
@@ -193,7 +193,7 @@ class RemoteImage:
             text: phrases, with commas between them.
             options: ``threshold``, ``max_per_label``, ``zoom``.
         """
-        result = self._connection.request("POST", f"{self._path}/detect", json={"text": text, **options}).json()
+        result = self._connection.json("POST", f"{self._path}/detect", json={"text": text, **options})
         return cast("list[dict[str, Any]]", result["detections"])
 
     def everything(
@@ -213,7 +213,7 @@ class RemoteImage:
         Raises:
             ServerError: the server rejects the request or fails, or goes down before the first mask.
         """
-        job = self._connection.request("POST", f"{self._path}/everything", json=parameters).json()
+        job = self._connection.json("POST", f"{self._path}/everything", json=parameters)
         last: dict[str, Any] = {}
         cancelled = False
         try:
@@ -224,6 +224,8 @@ class RemoteImage:
                     self._connection.request("DELETE", job["state"])
                     cancelled = True
                 last = data
+        except ServerError:
+            raise  # the job goes on: its state can be read later
         except BaseException:
             with suppress(AnymaskError):  # Ctrl-C here ends the work on the server, too
                 self._connection.request("DELETE", job["state"])
