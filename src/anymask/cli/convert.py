@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,14 @@ import click
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
 from anymask.cli.dataset_options import DatasetChanges, dataset_options
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption, Holds
+from anymask.formats.base import Format, FormatOption
 from anymask.formats.datasets import write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
 from anymask.formats.helpers.losses import losses
 from anymask.formats.helpers.round_trip import round_trip_ious
 from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.formats.skipped import SkippedEntries, collect_skipped
+from anymask.formats.splits import write_split
 from anymask.io.atomic import check_output, protect_input, write_file
 
 if TYPE_CHECKING:
@@ -104,8 +106,13 @@ def command(
     if report is not None:
         check_output(report)
     with collect_skipped(strict) as skipped:
-        sets = _counted(dataset.read(sources, origin), holds, target, lost)
-        files = _convert(sets, sources, out, target, check, options)
+        read = partial(_read_counted, dataset, sources, origin, partial(losses, holds=holds, format_name=target), lost)
+        if dataset.shares:
+            plan = dataset.plan(read())
+            measured = check if check.readable else None
+            files = write_split(read, out, target, plan, check=measured, **options)
+        else:
+            files = _convert(read(), sources, out, target, check, options)
     if report is not None:
         content = {
             **check.summary(),
@@ -127,10 +134,17 @@ def command(
         _report_skipped(skipped, report)
 
 
-def _counted(sets: Iterator[MaskSet], holds: Holds, target: str, lost: Counter[str]) -> Iterator[MaskSet]:
-    """The same images; what the format cannot hold of them is added to ``lost``."""
-    for masks in sets:
-        lost.update(losses(masks, holds, target))
+def _read_counted(
+    dataset: DatasetChanges,
+    sources: Sequence[Path],
+    origin: str | None,
+    count: Callable[[MaskSet], Counter[str]],
+    lost: Counter[str],
+) -> Iterator[MaskSet]:
+    """The images of all inputs; what the format cannot hold of them is counted anew in ``lost``."""
+    lost.clear()
+    for masks in dataset.read(sources, origin):
+        lost.update(count(masks))
         yield masks
 
 

@@ -42,7 +42,7 @@ def write_dataset(
         return chosen.write_dataset(sets, path, check=check, **options)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} is there already: give a new or empty folder")
-    names, files = ImageNames(chosen.suffix), []
+    names, files = ImageNames(chosen.suffix, split_folders=True), []
     with staged_folder(path) as stage:
         content = stage / "content"
         content.mkdir()
@@ -111,10 +111,10 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     chosen = find_format(format) if format else recognise_format(path)
     if chosen is None:
         return _read_folder(path)
-    if chosen.read_dataset is not None:
-        return chosen.read_dataset(path)
     if path.is_dir() and chosen.suffix:
         return _read_folder(path, chosen)
+    if chosen.read_dataset is not None:
+        return chosen.read_dataset(path)
     return iter([_with_file_name(chosen.read(path), path.name, chosen)])
 
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 _MAX_VALUE = 254
 _VOID = 255
 _OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
-_LIST = "ImageSets/Segmentation/default.txt"
+_LISTS = "ImageSets/Segmentation"
+_LIST = f"{_LISTS}/default.txt"
 _LABEL_MAP = "labelmap.txt"
 
 
@@ -65,20 +66,21 @@ def write_dataset(sets: Iterable[MaskSet], path: Path, *, check: RoundTripCheck 
         raise InputError(f"{path} holds a dataset already: give a new folder")
     names, classes, files = ImageNames(suffix=".png"), dict[str, int](), list[str]()
     with staged_folder(path) as stage:
-        stems = []
+        lists: dict[str, list[str]] = {}
         for masks in sets:
             name = names.name(masks.record)
             stem = str(Path(name).with_suffix("").as_posix())
-            stems.append(stem)
+            lists.setdefault(f"{_LISTS}/{masks.record.split}.txt" if masks.record.split else _LIST, []).append(stem)
             files += _write_image(masks, name, stem, stage, classes)
             if check is not None:
                 check(masks, _read_image(stage, stem))
         for folder in (_OBJECTS, _CLASSES, _XML):
             (stage / folder).mkdir(exist_ok=True)
-        write_file(stage / _LIST, "".join(f"{stem}\n" for stem in stems).encode())
+        for file, stems in (lists or {_LIST: []}).items():
+            write_file(stage / file, "".join(f"{stem}\n" for stem in stems).encode())
         write_file(stage / _LABEL_MAP, _label_map(classes).encode())
         publish(stage, path, [_OBJECTS, _CLASSES, _XML, "ImageSets", _LABEL_MAP])
-    return [path / name for name in (*files, _LIST, _LABEL_MAP)]
+    return [path / name for name in (*files, *lists, _LABEL_MAP)]
 
 
 def _write_image(masks: MaskSet, name: str, stem: str, stage: Path, classes: dict[str, int]) -> list[str]:

@@ -88,7 +88,8 @@ def write_dataset(
     check_tolerance(tolerance)
     if any((path / name).exists() for name in (DATA, "labels")):
         raise InputError(f"{path} holds a dataset already: give a new folder")
-    names, classes = ImageNames(suffix=".txt"), dict[str, int]()
+    names, classes = ImageNames(suffix=".txt", split_folders=True), dict[str, int]()
+    parts: dict[str, str] = {}
     files: list[str] = []
     with staged_folder(path) as stage:
         (stage / "labels").mkdir()
@@ -98,6 +99,7 @@ def write_dataset(
                     classes.setdefault(category.name, len(classes))
                 record = masks.record
                 name = names.name(record)
+                parts |= {record.split: f"images/{record.split}"} if record.split else {}
                 lines = [_polygon_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area]
                 boxes = list(range(len(lines), len(lines) + len(masks.box_annotations))) if lines else []
                 lines += [_box_line(box, masks.size, classes, as_polygon=bool(boxes)) for box in masks.box_annotations]
@@ -109,7 +111,7 @@ def write_dataset(
                 index.write(json.dumps(about | ({"boxes": boxes} if boxes else {})).encode() + b"\n")
                 if check is not None:
                     check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}, boxes))
-        (stage / DATA).write_bytes(_data_yaml(classes))
+        (stage / DATA).write_bytes(_data_yaml(classes, parts))
         publish(stage, path, ["labels", _INDEX, DATA])
     return [path / name for name in (*files, _INDEX, DATA)]
 
@@ -139,12 +141,13 @@ def _numbers(pairs: Ring, digits: int) -> str:
     return " ".join(f"{value:.{digits}f}".rstrip("0").rstrip(".") for value in pairs.reshape(-1))
 
 
-def _data_yaml(classes: dict[str, int]) -> bytes:
-    """The description, which counts paths from its own folder, wherever that is."""
+def _data_yaml(classes: dict[str, int], parts: Mapping[str, str]) -> bytes:
+    """The description, which counts paths from its own folder, wherever that is; train and val have to be there."""
     import yaml
 
     names = {number: name for name, number in classes.items()}
-    content = {"train": "images", "val": "images", "names": names}
+    train = parts.get("train", next(iter(parts.values()), "images"))
+    content = {"train": train, "val": train, **parts, "names": names}
     text: str = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=math.inf)
     return text.encode("utf-8", "replace")
 

@@ -102,6 +102,7 @@ class ImageRecord:
         opened_with: arguments of `anymask.open_image` that open the same pixels of the file again.
         id: in the dataset that the image was read from; None if it has none.
         extra: further fields of that dataset about the image, such as COCO's `license` and `coco_url`.
+        split: the part of a dataset that it belongs to: "train", "val" or "test"; None without parts.
     """
 
     width: int
@@ -112,3 +113,4 @@ class ImageRecord:
     opened_with: Mapping[str, Any] = field(default_factory=dict, hash=False)
     id: int | str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    split: str | None = None

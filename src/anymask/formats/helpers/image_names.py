@@ -24,7 +24,7 @@ class ImageNames:
     remains, with as many folders before it as keep two images apart. An image without a path becomes `photo_000001`.
     """
 
-    def __init__(self, suffix: str | None = None, keep_paths: bool = False) -> None:
+    def __init__(self, suffix: str | None = None, keep_paths: bool = False, split_folders: bool = False) -> None:
         """Start with no names taken.
 
         Args:
@@ -32,10 +32,11 @@ class ImageNames:
                 names are only written down.
             keep_paths: leave also absolute paths and addresses as they are, if they come from a dataset (its images
                 have an id); only for names that are written down.
+            split_folders: put the images of each part of a split dataset into a folder of its name.
         """
         self._taken: set[str] = set()
         self._count = 0
-        self._suffix, self._keep_paths = suffix, keep_paths
+        self._suffix, self._keep_paths, self._split_folders = suffix, keep_paths, split_folders
 
     def name(self, record: ImageRecord) -> str:
         """A name for the next image, with / between folders.
@@ -43,6 +44,10 @@ class ImageNames:
         Raises:
             InputError: the same image came before.
         """
+        folder = f"{record.split}/" if self._split_folders and record.split else ""
+        return folder + self._name(record)
+
+    def _name(self, record: ImageRecord) -> str:
         self._count += 1
         if not record.path:
             return self._take(f"photo_{self._count:06d}")
