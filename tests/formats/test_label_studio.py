@@ -333,3 +333,18 @@ def test_addresses_further_data_and_names_of_controls_survive(tmp_path: Path) ->
     renamed = masks.replace(image=replace(masks.record, path="new.jpg"))
     (path,) = label_studio.write_dataset([renamed], tmp_path / "renamed.json")
     assert json.loads(path.read_text())[0]["data"]["image"] == "new.jpg"
+
+
+def test_the_short_list_is_read_when_it_is_named(tmp_path: Path) -> None:
+    """What Label Studio exports as JSON-MIN: data and regions side by side."""
+    sizes = {"original_width": 80, "original_height": 60}
+    short = {
+        "id": 3, "image": "s3://bucket/a.jpg", "annotator": 1, "good": "yes",
+        "outline": [{"points": SQUARE, "closed": True, "polygonlabels": ["cup"], **sizes}],
+        "box": [{"x": 25, "y": 50, "width": 50, "height": 10, "rotation": 0, **sizes}],
+        "eye": [{"x": 25, "y": 50, "width": 1, "keypointlabels": ["eye"], **sizes}],
+    }  # fmt: skip
+    with collect_skipped() as skipped:
+        (found,) = read_dataset(saved(tmp_path, [short]), "label-studio")
+    assert [(mask.label, mask.area) for mask in found] == [("cup", 1200), (None, 240)]
+    assert (found.record.path, skipped.counts) == ("a.jpg", {"keypointlabels": 1})

@@ -80,3 +80,13 @@ def test_turned_rectangles_lie_where_it_has_them(degrees: float, tmp_path: Path)
     (found,) = label_studio.read_dataset(path)
     corners = convert_annotation_to_yolo_obb({**value, **sizes}, normalize=False)
     assert iou(found[0].array, polygons_to_mask([[corners]], (170, 140))) > 0.999
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_its_short_list_is_read_as_well(converter: Any, polygons: bool, tmp_path: Path) -> None:
+    label_studio.write_dataset(sets(), tmp_path / "tasks.json", polygons=polygons)
+    converter.convert_to_json_min(str(tmp_path / "tasks.json"), str(tmp_path / "short"), is_dir=False)
+    (found,) = label_studio.read_dataset(tmp_path / "short" / "result.json")
+    (masks,) = sets()
+    assert (found.record.path, found.labels) == ("a.jpg", masks.labels)
+    assert all(np.array_equal(one.array, two.array) for one, two in zip(found, masks, strict=True))

@@ -11,18 +11,44 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from anymask.formats.helpers.validation import as_list, as_object
 from anymask.formats.skipped import skip
 
+_PARTS = frozenset(("data", "annotations", "completions", "predictions"))
 AREA_TOOLS = ("brush", "polygon", "rectangle", "ellipse")
 """Types of regions that are an area; with labels of their own they end in "labels"."""
 
 
 def tasks_of(content: Any) -> list[Any]:
-    """The tasks of an export: a list, one task, or one annotation with its task, as cloud storages get it."""
+    """The tasks of an export: a list, one task, or one annotation with its task, as cloud storages get it.
+
+    In the short list ("JSON-MIN") data and regions are side by side; they are put where the long one has them.
+    """
     if isinstance(content, dict):
         task = content.get("task")
         if isinstance(task, dict) and "result" in content:
             return [{**task, "annotations": [content]}]
         return [content]
-    return as_list(content, "the file")
+    return [
+        _long(task) if isinstance(task, dict) and not task.keys() & _PARTS else task for task in as_list(content, "it")
+    ]
+
+
+def _long(task: dict[str, Any]) -> dict[str, Any]:
+    """A task of the short list as one of the long list."""
+    result = []
+    for name, regions in task.items():
+        for value in regions if isinstance(regions, list) else ():
+            if isinstance(value, dict) and "original_width" in value:
+                sizes = {side: value.get(side) for side in ("original_width", "original_height")}
+                geometry = {key: each for key, each in value.items() if key not in sizes}
+                result.append({"type": _type_of(value), "from_name": name, "value": geometry, **sizes})
+    data = {name: value for name, value in task.items() if isinstance(value, str | int | float)}
+    return {"data": data, "annotations": [{"result": result}]}
+
+
+def _type_of(value: Mapping[str, Any]) -> str:
+    """The type of a region, which its labels have, or its geometry."""
+    by_field = {"rle": "brush", "points": "polygon", "radiusX": "ellipse", "height": "rectangle"}
+    named = next((name for name in value if name.endswith("labels") and name != "labels"), None)
+    return named or next((tool for name, tool in by_field.items() if name in value), "region")
 
 
 @dataclass
