@@ -44,19 +44,20 @@ class Client:
         """Address of the server."""
         return self._connection.address
 
-    def encode(self, source: ImageSource | Image) -> RemoteImage:
+    def encode(self, source: ImageSource | Image, **options: Any) -> RemoteImage:
         """Upload an image; the server encodes it.
 
-        A file or bytes are sent as they are; arrays, Pillow images and opened images as PNG.
+        A file or bytes are sent as they are; arrays, Pillow images and images that are opened with options as PNG.
 
         Args:
             source: as for `Segmenter.encode`.
+            options: of `anymask.open_image`.
 
         Raises:
             ImageError: it cannot be read.
             ServerError: the server rejects it.
         """
-        image, encoded = _read(source)
+        image, encoded = _read(open_image(source, **options) if options else source)
         entry = self._connection.json("POST", "/v1/images", files={"file": ("image", encoded)})
         return RemoteImage(self._connection, entry, image)
 

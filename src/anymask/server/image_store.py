@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from typing import Any
 from anymask.errors import AnymaskError, ImageTooLargeError
 from anymask.io.atomic import write_file
 from anymask.io.decoding import displayed_size
-from anymask.io.image import Image, open_image
+from anymask.io.image import Image
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
+from anymask.structures.image_options import ImageOptions
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -40,6 +41,7 @@ class StoredImage:
         size: (width, height) as displayed.
         stored: bytes on disk.
         notes: remarks of the reader.
+        opening: how the file is opened.
         used: time of the last request about it, seconds since 1970.
         clients: hashes of the addresses that uploaded it.
     """
@@ -48,6 +50,7 @@ class StoredImage:
     size: tuple[int, int]
     stored: int
     notes: tuple[str, ...]
+    opening: ImageOptions
     used: float
     clients: set[str] = field(default_factory=set)
     written: float = 0.0
@@ -83,22 +86,25 @@ class ImageStore:
                 self._images[stored_image.id] = stored_image
         self.sweep()
 
-    def add(self, encoded: bytes, client: str) -> StoredImage:
-        """Decode an image and store it.
+    def add(self, encoded: bytes, client: str, opening: ImageOptions | None = None) -> StoredImage:
+        """Decode an image and store it, to be opened as ``opening`` says.
 
         Raises:
             ImageError: not an image, or too large.
             Problem: 429, this client or the server has as many as allowed.
         """
+        opening = opening or ImageOptions()
         _check_sides(encoded, self._limits)
-        image = open_image(encoded, max_pixels=self._limits.pixels)
+        image = self._open(encoded, opening)
         with self._lock:
             stored_image = self._images.get(image.pixel_hash)
             if stored_image is None or _hash(client) not in stored_image.clients:
                 self._check_count(client)
             if stored_image is None:
                 self._make_room(len(encoded))
-                stored_image = StoredImage(image.pixel_hash, image.size, len(encoded), image.notes, time.time())
+                stored_image = StoredImage(
+                    image.pixel_hash, image.size, len(encoded), image.notes, opening, time.time()
+                )
                 self._write_new(stored_image, encoded, client)
                 return stored_image
             stored_image.clients.add(_hash(client))
@@ -139,13 +145,16 @@ class ImageStore:
         Raises:
             Problem: 404, unknown or removed.
         """
-        self.get(id)
+        opening = self.get(id).opening
         try:
             encoded = (self._folder_of(id) / _IMAGE).read_bytes()
         except OSError:
             self._drop(id)
             raise Problem(404, "unknown-image", "no such image: it was removed from the server's disk") from None
-        return open_image(encoded, max_pixels=self._limits.pixels)
+        return self._open(encoded, opening)
+
+    def _open(self, encoded: bytes, opening: ImageOptions) -> Image:
+        return replace(opening, max_pixels=self._limits.pixels).open(encoded)
 
     def remove(self, id: str, client: str) -> bool:
         """Remove an image for one client, and from the disk when no other client uploaded it.
@@ -261,6 +270,7 @@ class ImageStore:
             "size": list(stored_image.size),
             "stored": stored_image.stored,
             "notes": list(stored_image.notes),
+            "opening": stored_image.opening.changed,
             "used": stored_image.used,
             "clients": sorted(stored_image.clients),
         }
@@ -288,6 +298,7 @@ def _read_record(path: Path) -> StoredImage:
         (int(width), int(height)),
         int(record["stored"]),
         tuple(record["notes"]),
+        ImageOptions(**record.get("opening", {})),
         float(record["used"]),
         set(record["clients"]),
     )

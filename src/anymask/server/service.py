@@ -32,6 +32,7 @@ from anymask.server.problems import Problem
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.worker_pool import Workers
+from anymask.structures.image_options import ImageOptions
 from anymask.structures.prompt import make_prompt
 
 _SWEEP_SECONDS = 30.0
@@ -102,10 +103,11 @@ class Service:
         """Deadline of a request that begins now, of `time.perf_counter`."""
         return time.perf_counter() + self.limits.request_seconds
 
-    async def add_image(self, encoded: bytes, client: str) -> StoredImage:
-        """Store an image, and begin to encode it."""
+    async def add_image(self, encoded: bytes, client: str, opening: ImageOptions) -> StoredImage:
+        """Store an image that is opened as ``opening`` says, and begin to encode it."""
         with self.encoding.place(client):
-            stored_image = await self.encoding.run(partial(self.images.add, encoded, client), self.deadline())
+            add = partial(self.images.add, encoded, client, opening)
+            stored_image = await self.encoding.run(add, self.deadline())
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(stored_image.id, partial(self._encode, stored_image.id))
         return stored_image

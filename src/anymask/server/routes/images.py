@@ -7,24 +7,27 @@ import io
 import json
 import time
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from anymask.server.image_store import StoredImage
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, client_of, service_of
-from anymask.server.schemas.requests import UrlBody
+from anymask.server.schemas.requests import OpeningBody, UrlBody
 from anymask.server.schemas.responses import ImageResponse, content, problems
 from anymask.server.service import Service
 from anymask.server.worker_pool import too_slow
+from anymask.structures.image_options import ImageOptions
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 Session = Annotated[str, Query(pattern="^[A-Za-z0-9_-]{8,64}$", description="a random key of the browser's own")]
 
 
+_OPENING = OpeningBody.model_json_schema()
 _UPLOAD = {
     "requestBody": {
         "required": True,
@@ -32,14 +35,14 @@ _UPLOAD = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "properties": {"file": {"type": "string", "format": "binary"}, "options": _OPENING},
                     "required": ["file"],
                 }
             },
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "properties": {"url": {"type": "string", "format": "uri", "maxLength": 2000}},
+                    "properties": {"url": {"type": "string", "format": "uri", "maxLength": 2000}, "options": _OPENING},
                     "required": ["url"],
                     "additionalProperties": False,
                 }
@@ -58,12 +61,12 @@ _STATE: dict[str, Any] = {
 async def upload(request: Request) -> Response:
     """Upload an image. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
     service = service_of(request)
-    encoded = await _read_upload(request, service)
-    stored_image = await service.add_image(encoded, client_of(request))
+    encoded, opening = await _read_upload(request, service)
+    stored_image = await service.add_image(encoded, client_of(request), opening)
     return json_response(_image_to_json(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
 
 
-async def _read_upload(request: Request, service: Service) -> bytes:
+async def _read_upload(request: Request, service: Service) -> tuple[bytes, ImageOptions]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         return await _fetch_url(request, service)
@@ -73,21 +76,35 @@ async def _read_upload(request: Request, service: Service) -> bytes:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise Problem(422, "bad-input", "the field `file` with the image is missing")
-        return await file.read()
+        body = _parsed(OpeningBody, str(form.get("options") or "{}"))
+        return await file.read(), _opening_of(body)
 
 
-async def _fetch_url(request: Request, service: Service) -> bytes:
-    from pydantic import ValidationError
-
+async def _fetch_url(request: Request, service: Service) -> tuple[bytes, ImageOptions]:
     if not service.settings.allow_urls:
         raise Problem(403, "urls-not-allowed", "this server fetches no URLs; it was started without --allow-urls")
-    try:
-        body = UrlBody.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise Problem(422, "bad-input", f"url: {error.errors()[0]['msg']}") from None
     from anymask.server.url_fetch import fetch_image
 
-    return await fetch_image(body.url, service.limits)
+    body = _parsed(UrlBody, await request.body())
+    opening = _opening_of(body.options)
+    return await fetch_image(body.url, service.limits), opening
+
+
+_AnyBody = TypeVar("_AnyBody", bound=BaseModel)
+
+
+def _parsed(body: type[_AnyBody], text: str | bytes) -> _AnyBody:
+    """The JSON of a part of an upload."""
+    try:
+        return body.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the JSON"
+        raise Problem(422, "bad-input", f"{place}: {first['msg']}") from None
+
+
+def _opening_of(body: OpeningBody) -> ImageOptions:
+    return ImageOptions(**body.values_of(ImageOptions))
 
 
 @router.get("/{id}", response_model=ImageResponse, responses=problems(404, 415, 422, 429))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from functools import reduce
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, create_model
 
@@ -51,6 +53,12 @@ def with_options(
 def _member(each: Option) -> tuple[Any, Any]:
     """Annotation and field of a member."""
     annotation: Any = Literal[each.choices] if each.choices else FiniteFloat if each.kind is float else each.kind
-    bounds: dict[str, Any] = {"ge": each.at_least, "gt": each.above, "le": each.at_most, "lt": each.below}
-    field = Field(each.default, description=each.description, **{k: v for k, v in bounds.items() if v is not None})
-    return (annotation | None if each.optional else annotation), field
+    limits = {"ge": each.at_least, "gt": each.above, "le": each.at_most, "lt": each.below}
+    bounds: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
+    if each.lengths:
+        item = Annotated[annotation, Field(**bounds)]
+        tuples: list[Any] = [tuple[(item,) * length] for length in each.lengths]  # type: ignore[misc]
+        annotation, bounds = reduce(operator.or_, tuples), {}
+    return (annotation | None if each.optional else annotation), Field(
+        each.default, description=each.description, **bounds
+    )

@@ -10,6 +10,7 @@ from anymask.automatic.options import GeneratorOptions
 from anymask.detection.options import DetectionOptions
 from anymask.prediction.options import SelectionOptions
 from anymask.server.schemas.option_fields import Body, with_options
+from anymask.structures.image_options import ImageOptions
 
 Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2, description="[x, y]")]
 Box = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4, description="[x_min, y_min, x_max, y_max]")]
@@ -168,7 +169,13 @@ class ExportBody(Body):
     )
 
 
+@with_options(ImageOptions, without=("max_pixels",))
+class OpeningBody(Body):
+    """How an image file is opened: its window, bands, page and background."""
+
+
 class UrlBody(Body):
     """An image to fetch, where the server was started with --allow-urls."""
 
     url: Annotated[str, Field(max_length=2000)]
+    options: OpeningBody = OpeningBody()
