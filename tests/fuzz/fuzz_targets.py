@@ -23,7 +23,9 @@ from anymask.formats import masks_json
 from anymask.formats.datasets import read_dataset
 from anymask.formats.registry import find_format
 from anymask.io.image import open_image
+from anymask.io.stored_values import stored_values
 from anymask.structures.mask import Mask
+from anymask.structures.mask_image import is_label_map, mask_of
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import make_prompts, parse_box, parse_point
 
@@ -120,6 +122,13 @@ def picture(data: bytes) -> None:
 def picture_window(data: bytes) -> None:
     image = open_image(data, max_pixels=MAX_PIXELS, window=(100, 3000))
     assert image.pixels.dtype == np.uint8
+
+
+@target("mask-image")
+def mask_image(data: bytes) -> None:
+    stored = stored_values(data, MAX_PIXELS)
+    is_label_map(stored)
+    assert mask_of(stored).shape == stored.size[::-1]
 
 
 @target("prompts")

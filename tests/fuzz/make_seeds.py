@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
+import tifffile
 
 import anymask
 from anymask.structures.mask import Mask
@@ -40,6 +42,45 @@ def result() -> MaskSet:
     return MaskSet(masks, image=image, prompts=prompts)
 
 
+def tiff(array: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, array, software="", **options)
+    return file.getvalue()
+
+
+def tiffs() -> dict[str, bytes]:
+    """TIFF files that tifffile reads rather than Pillow."""
+    deep = (np.arange(5 * 24 * 16).reshape(16, 24, 5) * 30).astype(np.uint16)
+    planes, holes = np.moveaxis(deep[:, :, :3], -1, 0), deep[:, :, 0].astype(np.float32)
+    holes[:4], many = np.nan, {"photometric": "minisblack", "planarconfig": "contig"}
+    nodata = [(42113, "s", 0, "0", True)]
+    return {
+        "tiff-planes": tiff(planes, photometric="rgb", planarconfig="separate", compression="zlib", rowsperstrip=5),
+        "tiff-bands": tiff(deep.astype(np.float64), tile=(16, 16), compression="zlib", **many),
+        "tiff-alpha": tiff(deep[:, :, :4], photometric="rgb", extrasamples=["assocalpha"]),
+        "tiff-holes": tiff(holes, byteorder=">", extratags=nodata),
+        "tiff-pages": tiff(np.stack([deep[:, :, 0]] * 3), photometric="minisblack", bigtiff=True),
+    }
+
+
+def mask_images() -> dict[str, bytes]:
+    """Masks as tools write them."""
+    inside = np.arange(24 * 16).reshape(16, 24) // 40 % 2
+    hole = np.dstack([np.full((16, 24, 3), 255), np.where(np.arange(24) % 23 > 2, 0, 255) * np.ones((16, 1))])
+    soft = np.linspace(0, 255, 24).astype(np.uint8)[None].repeat(16, 0)
+    palette = PIL.Image.fromarray(inside.astype(np.uint8))
+    palette.putpalette([0, 0, 0, 128, 0, 0])
+    return {
+        "zero-one": encoded(PIL.Image.fromarray(inside.astype(np.uint8)), "PNG"),
+        "hole": encoded(PIL.Image.fromarray(hole.astype(np.uint8)), "PNG"),
+        "soft": encoded(PIL.Image.fromarray(np.hstack([soft, soft // 255 * 255])), "PNG"),
+        "palette": encoded(palette, "PNG"),
+        "red": encoded(PIL.Image.fromarray((inside[:, :, None] * [200, 0, 0]).astype(np.uint8)), "BMP"),
+        "booleans": tiff(inside.astype(bool)),
+        "wide": tiff(inside.astype(np.uint64), compression="zlib"),
+    }
+
+
 def images() -> dict[str, bytes]:
     """One small image of each kind."""
     colour = corners(24, 16)
@@ -61,6 +102,8 @@ def images() -> dict[str, bytes]:
         "ppm": b"P3 3 2 65535\n" + b" ".join(str(n * 3000).encode() for n in range(18)),
         "tiff": encoded(colour, "TIFF", compression="tiff_lzw"),
         "tiff-float": encoded(PIL.Image.fromarray(np.linspace(0, 1, 384, dtype=np.float32).reshape(16, 24)), "TIFF"),
+        **tiffs(),
+        "jpeg-without-end": encoded(colour, "JPEG", quality=30)[:-2],
         "webp": encoded(colour, "WEBP", quality=30),
         "jpeg2000": encoded(colour, "JPEG2000"),
         "avif": encoded(colour, "AVIF", quality=30),
@@ -248,8 +291,14 @@ def main() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
-        seeds = {"picture": images(), **requests(), **masks_in(Path(name)), **weights(Path(name))}
-    deep = ("png-16-bit", "tiff-float", "ppm", "png-alpha")
+        seeds = {
+            "picture": images(),
+            "mask-image": mask_images(),
+            **requests(),
+            **masks_in(Path(name)),
+            **weights(Path(name)),
+        }
+    deep = ("png-16-bit", "tiff-float", "ppm", "png-alpha", *tiffs())
     seeds["picture-window"] = {name: seeds["picture"][name] for name in deep}
     for target, inputs in seeds.items():
         folder = CORPUS / target

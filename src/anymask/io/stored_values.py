@@ -56,20 +56,21 @@ class StoredValues:
         return self.values.shape[1], self.values.shape[0]
 
 
-def stored_values(source: StoredSource) -> StoredValues:
+def stored_values(source: StoredSource, max_pixels: int = MAX_STORED_PIXELS) -> StoredValues:
     """Read the values of an image.
 
     Args:
         source: a path, the bytes of a file, or a Pillow image.
+        max_pixels: refuse larger images.
 
     Raises:
-        ImageError: no image, damaged, or of more pixels than `MAX_STORED_PIXELS`.
+        ImageError: no image, damaged, or of more than `max_pixels` pixels.
     """
     if isinstance(source, PIL.Image.Image):
         return _of_pillow(source)
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
-            return _of_file(file)
+            return _of_file(file, max_pixels)
     except FileNotFoundError:
         raise ImageError(f"{source!s}: no such file") from None
     except OSError as problem:
@@ -80,20 +81,20 @@ def stored_values(source: StoredSource) -> StoredValues:
         raise type(problem)(f"{source}: {problem}") from problem.__cause__
 
 
-def _of_file(file: BinaryIO) -> StoredValues:
+def _of_file(file: BinaryIO, max_pixels: int) -> StoredValues:
     prefix = file.read(4)
     file.seek(0)
     if is_tiff(prefix):
-        reader = TiffReader(file, MAX_STORED_PIXELS)
+        reader = TiffReader(file, max_pixels)
         if not reader.is_for_pillow(1):
-            with strict_pillow(MAX_STORED_PIXELS):
+            with strict_pillow(max_pixels):
                 return _of_samples(reader.read(1).samples)
         if reader.holds_booleans:
             file.seek(0)
-            stored = _of_pillow(load_stored(file, MAX_STORED_PIXELS))
+            stored = _of_pillow(load_stored(file, max_pixels))
             return replace(stored, values=~stored.values)
     file.seek(0)
-    return _of_pillow(load_stored(file, MAX_STORED_PIXELS))
+    return _of_pillow(load_stored(file, max_pixels))
 
 
 def _of_samples(samples: Samples) -> StoredValues:

@@ -31,6 +31,10 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS = 0, 1, 2
 _GREY_OR_RGB = {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS}
 _CFA, _LINEAR_RAW = 32803, 34892
 _ASSOCIATED, _UNASSOCIATED = 1, 2
+_NUMBERS = (
+    "subfiletype", "imagewidth", "imagelength", "imagedepth", "samplesperpixel", "bitspersample", "sampleformat",
+    "planarconfig", "compression", "predictor", "fillorder",
+)  # fmt: skip
 _ORIENTATION, _ICC, _NO_DATA = 274, 34675, 42113
 
 # It reports damaged tags, which no command should print.
@@ -81,7 +85,7 @@ class TiffReader:
 
             file.seek(0)
             self._tiff = tifffile.TiffFile(file)
-            pages: list[tifffile.TiffPage] = [_loaded(page) for page in self._tiff.pages]
+            pages = _whole_pages(self._tiff)
             self._pages = [page for page in pages if not page.subfiletype & (_REDUCED | _MASK)]
             is_raw = any(int(page.photometric or 0) in (_CFA, _LINEAR_RAW) for page in pages) or 50706 in pages[0].tags
         if is_raw or not self._pages:
@@ -140,8 +144,9 @@ class TiffReader:
 
         found = self._checked(page)
         stored = decode_page(self._file, found)
-        orientation = _orientation(found)
-        samples = _interpreted(found, displayed_array(stored, orientation))
+        with _damage("the image is truncated or damaged"):
+            orientation = _orientation(found)
+            samples = _interpreted(found, displayed_array(stored, orientation))
         size = (int(found.imagewidth), int(found.imagelength))
         return TiffSamples(samples, size, orientation, _rgb_profile(found))
 
@@ -163,11 +168,28 @@ class TiffReader:
         return found
 
 
-def _loaded(page: Any) -> Any:
-    """A page with its tags, also where only its position was read."""
+def _whole_pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """The pages of a file up to the first that is damaged or begins where another does.
+
+    Raises:
+        ImageError: the first one is damaged.
+    """
     import tifffile
 
-    return page.aspage() if isinstance(page, tifffile.TiffFrame) else page
+    pages: dict[int, tifffile.TiffPage] = {}
+    for each in tiff.pages:
+        page = each.aspage() if isinstance(each, tifffile.TiffFrame) else each
+        numbers = [getattr(page, name) for name in _NUMBERS]
+        is_whole = all(isinstance(number, int) and number >= 0 for number in numbers) and page.imagewidth > 0
+        if not is_whole and not pages:
+            what = {name: value for name, value in zip(_NUMBERS, numbers, strict=True) if not isinstance(value, int)}
+            raise ImageError(f"the image's header is damaged or cut off ({what or 'it states no size'})")
+        if not is_whole or page.offset in pages:
+            break
+        pages[page.offset] = page
+    if not pages:
+        raise ImageError("the image's header is damaged or cut off (it holds no page)")
+    return list(pages.values())
 
 
 @contextmanager
