@@ -170,8 +170,8 @@ def _decode_pillow(image: PIL.Image.Image, display: Display, encoded: Callable[[
     )
 
 
-def displayed_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
-    """(width, height) as displayed, from the head of the file.
+def displayed_size(file: BinaryIO, max_pixels: int, page: int = 1) -> tuple[int, int]:
+    """(width, height) as displayed, from the head of the file; of the first frame where frames are no pages of a TIFF.
 
     Raises:
         ImageError: no known format, a damaged header, or more than `max_pixels` pixels.
@@ -179,7 +179,7 @@ def displayed_size(file: BinaryIO, max_pixels: int) -> tuple[int, int]:
     prefix = file.read(16)
     file.seek(0)
     if is_tiff(prefix):
-        return TiffReader(file, max_pixels).size(1)
+        return TiffReader(file, max_pixels).size(page)
     image = identify(file, max_pixels)
     return turned_size(image.size, _orientation(image))
 

@@ -94,7 +94,7 @@ class ImageStore:
             Problem: 429, this client or the server has as many as allowed.
         """
         opening = opening or ImageOptions()
-        _check_sides(encoded, self._limits)
+        _check_sides(encoded, self._limits, opening.page or 1)
         image = self._open(encoded, opening)
         with self._lock:
             stored_image = self._images.get(image.pixel_hash)
@@ -277,13 +277,13 @@ class ImageStore:
         write_file(self._folder_of(stored_image.id) / _RECORD, json.dumps(record).encode())
 
 
-def _check_sides(encoded: bytes, limits: Limits) -> None:
+def _check_sides(encoded: bytes, limits: Limits, page: int) -> None:
     """Refuse an image of very long sides before it is decoded: a row of 100 million pixels takes half a minute.
 
     Raises:
         ImageError: not an image, or too large.
     """
-    size = displayed_size(io.BytesIO(encoded), limits.pixels)
+    size = displayed_size(io.BytesIO(encoded), limits.pixels, page)
     if max(size) > limits.side:
         raise ImageTooLargeError(f"the image is {size[0]}x{size[1]}: a side takes up to {limits.side} pixels")
 
