@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 import tifffile
 
 from anymask.io.image import open_image
+from anymask.server.image_store import ImageStore
+from anymask.server.limits import Limits
 from tests.support.running_servers import Application
 
 
@@ -36,7 +39,9 @@ def displayed(api: Any, entry: dict[str, Any]) -> np.ndarray:
     return np.asarray(PIL.Image.open(io.BytesIO(shown.content)).convert("RGB"))
 
 
-def test_an_upload_states_how_it_is_opened_and_stays_so_after_a_restart(application: Application) -> None:
+def test_an_upload_states_how_it_is_opened_and_stays_so_after_a_restart(
+    application: Application, tmp_path: Path
+) -> None:
     content, api = scene(), application()
     plain = upload(api, content).json()
     assert "first of 2 pages; another page can be chosen" in plain["notes"]
@@ -46,8 +51,9 @@ def test_an_upload_states_how_it_is_opened_and_stays_so_after_a_restart(applicat
     assert (chosen["id"], chosen["notes"]) == (expected.pixel_hash, [])
     assert chosen["id"] != plain["id"]
     np.testing.assert_array_equal(displayed(api, chosen), expected.pixels)
-    again = application()
-    np.testing.assert_array_equal(displayed(again, chosen), expected.pixels)
+    again = ImageStore(tmp_path / "data" / "images", Limits())
+    again.start()
+    np.testing.assert_array_equal(again.open(chosen["id"]).pixels, expected.pixels)
 
 
 @pytest.mark.parametrize(
