@@ -262,3 +262,19 @@ def test_an_object_outside_its_image_costs_no_other_object(job: SmallJob, capsys
     assert [mask["label"] for mask in result["masks"]] == ["disc"]
     assert [prompt["box"] for prompt in result["prompts"]] == [[20, 10, 44, 38]]
     assert main(["replay", str(out / "results" / "a.png.json")]) == 0
+
+
+def test_convert_reads_a_job_with_failures_datasets_and_exports_beside(job: SmallJob, capsys: Any) -> None:
+    (job.images / "sub").mkdir()
+    draw_disc(job.images / "sub" / "c.png", 2)
+    (job.images / "bad.png").write_bytes(b"no image")
+    job.prompts |= {"sub/c.png": ["disc"], "bad.png": ["disc"]}
+    job.formats = ("coco", "yolo", "voc", "cvat", "png", "labelme", "folder")
+    job.run()
+    capsys.readouterr()
+    out = job.folder / "all.json"
+    assert main(["convert", str(job.folder / "out"), "--to", "coco", "--out", str(out), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["masks"], report["changed"]) == (3, 0)
+    assert report["skipped"] == {"image that failed in batch": 1}
+    assert [image["file_name"] for image in json.loads(out.read_text())["images"]] == ["a.png", "b.png", "sub/c.png"]

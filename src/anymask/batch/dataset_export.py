@@ -14,13 +14,13 @@ from anymask.batch.results_folder import EDITED, Results, files_below
 from anymask.batch.worker import open_source
 from anymask.errors import AnymaskError, InputError, one_line
 from anymask.formats.datasets import write_dataset
+from anymask.formats.helpers.job_folder import FAILURES as FAILURES
 from anymask.formats.registry import find_format
 from anymask.structures.mask_set import MaskSet
 
 if TYPE_CHECKING:
     from anymask.batch.manifest import Manifest
 
-FAILURES = "failures.csv"
 _PAGE = ".page.json"
 
 

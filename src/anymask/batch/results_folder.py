@@ -16,16 +16,14 @@ from typing import Any
 
 from anymask.batch.sources import filesystem, is_address
 from anymask.errors import AnymaskError, InputError
+from anymask.formats.helpers.job_folder import MANIFEST as MANIFEST
+from anymask.formats.helpers.job_folder import RESULTS as RESULTS
 from anymask.io.cache_folder import folder_or_temporary
 from anymask.io.file_names import numbered
-
-RESULTS = "results"
-"""The folder, below that of a job, with a `masks.json` for each image."""
 
 EDITED = "edited"
 """The folder, below that of a job, for files that somebody has edited and the job has to replace or remove."""
 
-MANIFEST = "manifest.sqlite"
 LOCK = ".lock"
 _STAGE = ".stage"
 _OLD_SECONDS = 90 * 24 * 3600

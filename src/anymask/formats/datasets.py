@@ -11,6 +11,7 @@ from typing import Any
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck
 from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.job_folder import MANIFEST, RESULTS, job_folders, named_as_in_job, skip_failures
 from anymask.formats.registry import check_options, find_format, recognise_format, recognise_in_folder
 from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder
@@ -99,7 +100,8 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     """Read the masks of one image or many, in whatever format they are, one image at a time.
 
     Args:
-        path: a file, or a folder; below a folder every file of a known format counts.
+        path: a file, or a folder; below a folder every file of a known format counts, but of the folder of a batch the
+            results alone.
         format: its name; recognised by what the file holds if left out.
 
     Raises:
@@ -109,7 +111,7 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     if not path.exists():
         raise InputError(f"there is nothing at {path}")
     chosen = find_format(format) if format else recognise_format(path)
-    if chosen is None:
+    if chosen is None or (format is None and (path / MANIFEST).is_file()):
         return _read_folder(path)
     if path.is_dir() and chosen.suffix:
         return _read_folder(path, chosen)
@@ -120,20 +122,26 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
 
 def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet]:
     is_empty, first = True, None
+    jobs = job_folders(folder) if format is None else []
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts):
             continue
+        job = next((each for each in jobs if file.is_relative_to(each)), None)
+        if job is not None and not file.is_relative_to(job / RESULTS):
+            continue  # the same masks in other formats
         try:
             chosen = recognise_in_folder(file) if format is None else _if_suffix(file, format)
             if chosen is None:
                 continue
             for masks in _read_file(file, relative.as_posix(), chosen):
                 is_empty = False
-                yield masks
+                yield masks if job is None else named_as_in_job(masks, file.relative_to(job / RESULTS).as_posix())
         except InputError as error:
             first = first or error
             skip("unreadable file", file, error)
+    for job in jobs:
+        skip_failures(job)
     if is_empty:
         raise first or InputError(f"there is no file of {format.name if format else 'a known format'} in {folder}")
 

@@ -1,13 +1,14 @@
 """Pascal VOC: palette images `SegmentationObject` and `SegmentationClass`, and an XML with the boxes.
 
 Pixel value n of `SegmentationObject` is the n-th object of the XML. A pixel belongs to one object: where masks overlap
-the smaller one lies on top. Nothing is marked as void (255) on writing; on reading it belongs to no object.
+the smaller one lies on top. Nothing is marked as void (255) on writing; on reading it belongs to no object. Objects of
+the XML without pixels are boxes without masks.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -17,21 +18,33 @@ from numpy.typing import NDArray
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, Holds, RoundTripCheck, Signature
-from anymask.formats.helpers.annotations import DEFAULT_LABEL, label_or_default
+from anymask.formats.helpers.annotations import label_or_default
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.label_images import masks_of_labels
 from anymask.formats.helpers.validation import (
     image_record,
     image_size,
-    load_stored_image,
     load_xml,
     only_image,
     reading,
     safe_name,
     with_image,
 )
+from anymask.formats.helpers.voc_reading import (
+    VOC_DEFAULTS,
+    VOID,
+    VocObject,
+    load_voc_labels,
+    objects_of_classes,
+    read_label_map,
+    read_voc_objects,
+    voc_palette,
+)
+from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.io.text import decode_text
+from anymask.structures.annotation import BoxAnnotation
+from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 
@@ -39,7 +52,6 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
 
 _MAX_VALUE = 254
-_VOID = 255
 _OBJECTS, _CLASSES, _XML = "SegmentationObject", "SegmentationClass", "Annotations"
 _LISTS = "ImageSets/Segmentation"
 _LIST = f"{_LISTS}/default.txt"
@@ -108,22 +120,12 @@ def _write_image(masks: MaskSet, name: str, stem: str, stage: Path, classes: dic
     return files
 
 
-def palette() -> NDArray[np.uint8]:
-    """VOC's colours, uint8 [256, 3]: three bits of a number at a time become high bits of red, green, blue."""
-    colours = np.zeros((256, 3), np.uint8)
-    for shift in range(8):
-        for channel in range(3):
-            bits = (np.arange(256) >> (3 * shift + channel)) & 1
-            colours[:, channel] |= (bits << (7 - shift)).astype(np.uint8)
-    return colours
-
-
 def _palette_png(pixels: NDArray[np.uint8]) -> bytes:
     """A PNG of palette indices, uint8 [H, W], with VOC's colours."""
     import PIL.Image
 
     image = PIL.Image.fromarray(pixels)
-    image.putpalette(palette().tobytes())
+    image.putpalette(voc_palette().tobytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
@@ -138,15 +140,16 @@ def _xml(masks: MaskSet, present: list[int], name: str) -> bytes:
     for tag, length in zip(("width", "height", "depth"), (*masks.size, 3), strict=True):
         _add(size, tag, length)
     _add(root, "segmented", int(bool(present)))
-    for index in present:
+    objects: list[Mask | BoxAnnotation] = [*(masks[index] for index in present), *masks.box_annotations]
+    for each in objects:
         entry = ElementTree.SubElement(root, "object")
-        _add(entry, "name", "".join(letter if letter >= " " else " " for letter in label_or_default(masks[index])))
-        for tag, known in (("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
-            _add(entry, tag, known)
-        x0, y0, x1, y1 = masks[index].box
+        _add(entry, "name", "".join(letter if letter >= " " else " " for letter in label_or_default(each)))
+        for tag, known in VOC_DEFAULTS.items():
+            _add(entry, tag, each.annotation.attributes.get(tag, known))
+        x0, y0, x1, y1 = each.box
         box = ElementTree.SubElement(entry, "bndbox")
         for tag, edge in zip(("xmin", "ymin", "xmax", "ymax"), (x0 + 1, y0 + 1, x1, y1), strict=True):
-            _add(box, tag, edge)
+            _add(box, tag, int(edge) if edge == int(edge) else edge)
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8")
     return text
@@ -158,7 +161,7 @@ def _add(parent: ElementTree.Element, tag: str, value: object) -> None:
 
 def _label_map(classes: dict[str, int]) -> str:
     """The list of classes that CVAT puts beside its VOC files: `name:r,g,b:parts:actions`."""
-    colours = palette().tolist()
+    colours = voc_palette().tolist()
     lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
     lines += [f"{name.replace(':', ' ')}:{','.join(map(str, colours[kind]))}::" for name, kind in classes.items()]
     return "\n".join(lines) + "\n"
@@ -170,59 +173,81 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
 
 
 def read_dataset(path: Path) -> Iterator[MaskSet]:
-    """Read every image: as listed in `ImageSets/Segmentation/default.txt`, or all of `SegmentationObject`.
+    """Read every image: as listed in `ImageSets/Segmentation/default.txt`, or all that have masks or boxes.
+
+    Images that are damaged are skipped.
 
     Raises:
-        InputError: not such a dataset, or damaged.
+        InputError: not such a dataset.
     """
-    folder = path / _OBJECTS
-    if not folder.is_dir():
+    if not (path / _OBJECTS).is_dir():
         raise InputError(f"cannot read {path} as Pascal VOC: it has no folder {_OBJECTS}")
     listed = path / _LIST
     if listed.is_file():
         with reading(listed, "list of images"):
             stems = [safe_name(line.strip()) for line in decode_text(listed.read_bytes()).splitlines() if line.strip()]
     else:
-        stems = [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.png"))]
+        files = [*sorted((path / _OBJECTS).rglob("*.png")), *sorted((path / _XML).rglob("*.xml"))]
+        stems = list(
+            dict.fromkeys(Path(*file.relative_to(path).parts[1:]).with_suffix("").as_posix() for file in files)
+        )
+    colours = read_label_map(path / _LABEL_MAP)
     for stem in stems:
-        yield _read_image(path, stem)
+        try:
+            found = _read_image(path, stem, colours)
+        except InputError as error:
+            skip("broken image", f"{path}, {stem}", error)
+            continue
+        yield found
 
 
-def _read_image(root: Path, stem: str) -> MaskSet:
+def _read_image(root: Path, stem: str, colours: Mapping[int, str] | None = None) -> MaskSet:
+    """One image; ``colours`` are the names of the classes, for objects that the XML does not name."""
     file, about = root / _OBJECTS / f"{stem}.png", root / _XML / f"{stem}.xml"
-    with reading(file, "Pascal VOC"):
-        objects = _load_labels(file)
-    name, labels = f"{stem}.jpg", list[str]()
+    objects = None
+    if file.is_file() or not about.is_file():
+        with reading(file, "Pascal VOC"):
+            objects = load_voc_labels(file)
+    name, size, entries = f"{stem}.jpg", None if objects is None else objects.shape[::-1], list[VocObject]()
     if about.is_file():
         with reading(about, "Pascal VOC"):
             xml = load_xml(about)
-            labels = [entry.findtext("name") or DEFAULT_LABEL for entry in xml.iterfind("object")]
             name = xml.findtext("filename") or name
-            size = image_size(xml.findtext("size/width"), xml.findtext("size/height"))
-            if size != objects.shape[::-1]:
-                raise InputError(f"it states {size}, the image in {_OBJECTS} is {objects.shape[::-1]}")
-    masks = []
-    for value, mask in masks_of_labels(objects):
-        if value != _VOID:
-            masks.append(mask.replace(label=labels[value - 1] if value <= len(labels) else None))
+            stated = image_size(xml.findtext("size/width"), xml.findtext("size/height"))
+            if size is not None and size != stated:
+                raise InputError(f"it states {stated}, the image in {_OBJECTS} is {size}")
+            size = stated
+            entries = read_voc_objects(xml, str(about))
+    assert size is not None
+    if objects is None:
+        objects = np.zeros(size[::-1], np.uint8)
+    classes = root / _CLASSES / f"{stem}.png"
+    if colours and not entries and classes.is_file():
+        with reading(classes, "Pascal VOC"):
+            entries = objects_of_classes(objects, classes, colours)
+    found = {value: mask for value, mask in masks_of_labels(objects) if value != VOID}
+    numbered = dict(enumerate(entries, start=1))
+    masks = [
+        mask
+        if value not in numbered
+        else mask.replace(label=numbered[value].label, annotation=numbered[value].annotation)
+        for value, mask in found.items()
+    ]
+    boxes = [
+        BoxAnnotation(each.box, each.label, annotation=each.annotation)
+        for number, each in numbered.items()
+        if number not in found and each.box is not None
+    ]
     with reading(about, "Pascal VOC"):
         record = image_record(name, (objects.shape[1], objects.shape[0]))
-    return MaskSet(masks, image=record)
-
-
-def _load_labels(file: Path) -> NDArray[np.uint8]:
-    """The palette indices of a PNG, uint8 [H, W]."""
-    image = load_stored_image(file)
-    if image.mode not in ("P", "L"):
-        raise InputError(f"it has mode {image.mode}; it takes a palette, pixel value n for object n")
-    return np.asarray(image)
+    return MaskSet(masks, image=record, box_annotations=boxes)
 
 
 FORMAT = Format(
     name="voc",
     title="Pascal VOC (ZIP)",
     summary="Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)",
-    holds=Holds(overlaps="smaller on top", most_objects=254),
+    holds=Holds(overlaps="smaller on top", boxes=True, most_objects=254),
     suffix="",
     signature=Signature(folder_entries=(_OBJECTS,)),
     menu_position=80,
