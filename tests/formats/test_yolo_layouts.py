@@ -267,3 +267,33 @@ def test_boxes_among_polygons_are_written_so_that_ultralytics_takes_the_image(tm
     (again,) = read_dataset(tmp_path / "out")
     assert [(each.label, each.box) for each in again.box_annotations] == [("b", (30, 15, 50, 45))]
     assert objects_of(again) == objects_of(first[0])
+
+
+def test_parts_of_a_dataset_are_read_and_written_again(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "set", {**ROBOFLOW, "test/images/t.png": "image"})
+    expected = {
+        "train/a_jpg.rf.1f2e": "train",
+        "train/background": "train",
+        "valid/a_jpg.rf.1f2e": "val",
+        "test/t": "test",
+    }
+    parts = {str(each.record.path).rsplit(".", 1)[0]: each.record.split for each in read_dataset(folder)}
+    assert parts == expected
+    out = tmp_path / "out"
+    find_format("yolo").write_dataset(read_dataset(folder), out)  # type: ignore[misc]
+    written = yaml.safe_load((out / "data.yaml").read_text())
+    assert {name: written[name] for name in ("train", "val", "test")} == {
+        "train": "images/train", "val": "images/val", "test": "images/test"
+    }  # fmt: skip
+    assert (out / "labels" / "train" / "a_jpg.rf.1f2e.txt").is_file()
+    again = list(read_dataset(out))
+    assert [each.record.split for each in again] == ["train", "train", "val", "test"]
+    (out / "photos.jsonl").unlink()
+    lay_out(out, {f"images/{each.record.path}": "image" for each in again})
+    assert sorted(str(each.record.split) for each in read_dataset(out)) == ["test", "train", "train", "val"]
+
+
+def test_a_dataset_without_parts_stays_one(tmp_path: Path) -> None:
+    folder = write_with_images(tmp_path / "out")
+    (folder / "photos.jsonl").unlink()
+    assert {each.record.split for each in read_dataset(folder)} == {None}

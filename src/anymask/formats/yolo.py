@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -107,8 +107,14 @@ def write_dataset(
                 file = Path("labels") / Path(name).with_suffix(".txt")
                 write_file(stage / file, text.encode())
                 files.append(str(file))
-                about = {"photo": name, "width": record.width, "height": record.height, "sha256": record.sha256}
-                index.write(json.dumps(about | ({"boxes": boxes} if boxes else {})).encode() + b"\n")
+                about: dict[str, Any] = {
+                    "photo": name,
+                    "width": record.width,
+                    "height": record.height,
+                    "sha256": record.sha256,
+                }
+                about |= ({"boxes": boxes} if boxes else {}) | ({"split": record.split} if record.split else {})
+                index.write(json.dumps(about).encode() + b"\n")
                 if check is not None:
                     check(masks, _read_lines(text, record, {number: label for label, number in classes.items()}, boxes))
         (stage / DATA).write_bytes(_data_yaml(classes, parts))
@@ -192,7 +198,8 @@ def _listed_images(index: Path) -> Iterator[tuple[ImageRecord, list[int]]]:
         for line in lines:
             entry = as_object(json.loads(line), "photo")
             size = image_size(entry["width"], entry["height"])
-            record = image_record(safe_name(entry["photo"]), size, entry.get("sha256"))
+            split = entry.get("split") if entry.get("split") in ("train", "val", "test") else None
+            record = image_record(safe_name(entry["photo"]), size, entry.get("sha256"), split=split)
             yield record, as_list(entry.get("boxes", []), "boxes")
 
 
@@ -207,7 +214,7 @@ def _record_of(image: LabelledImage) -> ImageRecord | None:
     except InputError as error:
         skip("unreadable image", image.image, error)
         return None
-    return image_record(image.name, size)
+    return image_record(image.name, size, split=image.split)
 
 
 def _read_labels(file: Path | None, record: ImageRecord, folder: YoloFolder, boxes: Sequence[int] = ()) -> MaskSet:

@@ -35,6 +35,7 @@ class ImageNames:
             split_folders: put the images of each part of a split dataset into a folder of its name.
         """
         self._taken: set[str] = set()
+        self._in_folders: set[str] = set()
         self._count = 0
         self._suffix, self._keep_paths, self._split_folders = suffix, keep_paths, split_folders
 
@@ -44,8 +45,14 @@ class ImageNames:
         Raises:
             InputError: the same image came before.
         """
-        folder = f"{record.split}/" if self._split_folders and record.split else ""
-        return folder + self._name(record)
+        name = self._name(record)
+        if not (self._split_folders and record.split):
+            return name
+        whole = name if name.startswith(f"{record.split}/") else f"{record.split}/{name}"
+        if self._key(whole) in self._in_folders:
+            whole = f"{record.split}/{name}"
+        self._in_folders.add(self._key(whole))
+        return whole
 
     def _name(self, record: ImageRecord) -> str:
         self._count += 1

@@ -21,7 +21,8 @@ from anymask.io.text import decode_text
 DATA = "data.yaml"
 NOTES = "notes.json"
 CLASSES = "classes.txt"
-_SPLITS = ("train", "val", "valid", "test", "minival")
+_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "minival": "val"}
+"""What `data.yaml` and folders call the parts of a dataset, and their names here."""
 _IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic")
 )
@@ -37,11 +38,13 @@ class LabelledImage:
         name: from the dataset's folder, without the folder `images`.
         image: the file; None if only its labels are there.
         labels: the text file; None for an image without objects.
+        split: "train", "val" or "test"; None if no part has it, or several.
     """
 
     name: str
     image: Path | None
     labels: Path | None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,14 @@ class YoloFolder:
     Attributes:
         root: its folder.
         names: class number → name; None if there are no names anywhere.
-        splits: the folders and lists of images that `data.yaml` names; if none of them is there, the usual ones.
+        splits: the folders and lists of images that `data.yaml` names, each with its split; if none of them is there,
+            the usual ones.
         has_keypoints: whether boxes are followed by keypoints.
     """
 
     root: Path
     names: dict[int, str] | None
-    splits: tuple[Path, ...]
+    splits: dict[Path, str | None]
     has_keypoints: bool
 
     @classmethod
@@ -76,11 +80,14 @@ class YoloFolder:
         if isinstance(content.get("path"), str) and (root / content["path"]).is_dir():
             root = (root / content["path"]).resolve()
         names = _names_of(content)
-        splits = dict.fromkeys(found for each in _SPLITS for found in _located(root, content.get(each)))
+        splits: dict[Path, str | None] = {}
+        for key, split in _SPLITS.items():
+            for found in _located(root, content.get(key)):
+                splits[found] = split if splits.get(found, split) == split else None
         return cls(
             root,
             _names_beside(root) if names is None else names,
-            tuple(splits) or tuple(_usual_splits(root)),
+            splits or {folder: _SPLITS.get(folder.parent.name.lower()) for folder in _usual_splits(root)},
             "kpt_shape" in content,
         )
 
@@ -88,7 +95,7 @@ class YoloFolder:
         """Every image, split by split, and then the labels without an image."""
         taken: set[Path] = set()
         done: set[Path] = set()
-        for split in self.splits:
+        for split, name in self.splits.items():
             for image in _images_in(split, self.root):
                 if image in done:
                     continue
@@ -96,7 +103,7 @@ class YoloFolder:
                 labels = _labels_of(image, split)
                 if labels is not None:
                     taken.add(labels)
-                yield LabelledImage(self._name(image, split), image, labels)
+                yield LabelledImage(self._name(image, split), image, labels, name)
         for folder in sorted({*self.root.glob("labels"), *self.root.glob("*/labels")}):
             for labels in _files_below(folder, frozenset((".txt",))):
                 if labels not in taken and labels.name.lower() not in _TEXTS:
