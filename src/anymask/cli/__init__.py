@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
     "draw": ("anymask.cli.draw", "Overlays, contact sheets and animations of masks."),
     "convert": ("anymask.cli.convert", "Masks from one file format to another."),
+    "stats": ("anymask.cli.stats", "What a dataset holds, and what is wrong with it."),
     "evaluate": ("anymask.cli.evaluate", "How good the masks are on images with ground truth."),
     "doctor": ("anymask.cli.doctor", "Whether this installation works, how exactly and how fast."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),

@@ -130,6 +130,9 @@ class Format:
         needs_masks: whether `write` refuses an image without masks.
         menu_position: where it stands in a menu, small numbers first.
         image_suffix: of the file that a dataset has for each image, named after it; None if there is none.
+        image_folder: where the images belong, from the folder of what is written: "" beside each file; None if nowhere.
+        find_image_folders: further folders that names of images may count from, by the path of a dataset.
+        has_split_folders: whether `write_dataset` has a folder for each part of a split dataset.
         write_dataset: writes any number of images, ``write_dataset(sets, path, check=..., **options)``, of which one at
             a time is in memory; None for a format of one image per file.
         read_dataset: reads every image of such a file or folder, one at a time.
@@ -151,6 +154,9 @@ class Format:
     needs_masks: bool = False
     menu_position: int = 100
     image_suffix: str | None = None
+    image_folder: str | None = None
+    find_image_folders: Callable[[Path], list[Path]] | None = None
+    has_split_folders: bool = False
     write_dataset: Callable[..., list[Path]] | None = None
     read_dataset: Callable[[Path], Iterator[MaskSet]] | None = None
 

@@ -230,6 +230,7 @@ FORMAT = Format(
         item_keys=frozenset({"image_id", "category_id"}),
     ),
     menu_position=20,
+    image_folder="images",
     write=write,
     read=read,
     write_dataset=write_dataset,

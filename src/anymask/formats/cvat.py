@@ -250,6 +250,7 @@ FORMAT = Format(
     suffix=".xml",
     media_type="application/xml",
     signature=Signature(extensions=(".xml",)),
+    image_folder="images",
     menu_position=90,
     write=write,
     read=read,

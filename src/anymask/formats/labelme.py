@@ -325,6 +325,7 @@ FORMAT = Format(
     ),
     signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),
     names_images_beside=True,
+    image_folder="",
     menu_position=30,
     write=write,
     read=read,

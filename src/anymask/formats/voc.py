@@ -254,6 +254,7 @@ FORMAT = Format(
     write=write,
     read=read,
     image_suffix=".png",
+    image_folder="JPEGImages",
     write_dataset=write_dataset,
     read_dataset=read_dataset,
 )

@@ -40,7 +40,7 @@ from anymask.formats.helpers.validation import (
     safe_name,
     with_image,
 )
-from anymask.formats.helpers.yolo_folder import CLASSES, DATA, LabelledImage, YoloFolder
+from anymask.formats.helpers.yolo_folder import CLASSES, DATA, LabelledImage, YoloFolder, image_folders
 from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.io.decoding import displayed_size
@@ -301,6 +301,9 @@ FORMAT = Format(
     write=write,
     read=read,
     image_suffix=".txt",
+    image_folder="images",
+    find_image_folders=image_folders,
+    has_split_folders=True,
     write_dataset=write_dataset,
     read_dataset=read_dataset,
 )

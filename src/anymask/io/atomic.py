@@ -191,7 +191,7 @@ def _publish_free(stage: Path, folder: Path, names: Sequence[str], free: Sequenc
     with uninterrupted():
         try:
             for name, target in zip(names, free, strict=True):
-                _place_new(stage / name, folder / target)
+                place_new(stage / name, folder / target)
                 published.append(folder / target)
         except FileExistsError:
             for name, file in zip(names, published, strict=False):
@@ -203,7 +203,7 @@ def _publish_free(stage: Path, folder: Path, names: Sequence[str], free: Sequenc
     return published
 
 
-def _place_new(draft: Path, path: Path) -> None:
+def place_new(draft: Path, path: Path) -> None:
     """Give a finished file a name that no file has; the draft may stay.
 
     Raises:

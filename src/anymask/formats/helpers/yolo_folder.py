@@ -116,6 +116,18 @@ class YoloFolder:
         return image.name
 
 
+def image_folders(path: Path) -> list[Path]:
+    """Folders of images that a dataset's YAML file names elsewhere; none for what is no such dataset."""
+    data = path if path.is_file() else _find_yaml(path)
+    if data is None or data.suffix.lower() not in (".yaml", ".yml"):
+        return []
+    try:
+        folder = YoloFolder.open(path)
+    except (InputError, OSError, ValueError):
+        return []
+    return [folder.root, *(split if split.is_dir() else split.parent for split in folder.splits)]
+
+
 def _find_yaml(folder: Path) -> Path | None:
     """`data.yaml`, or the only other YAML file of a folder."""
     if (folder / DATA).is_file():

@@ -1,0 +1,177 @@
+"""The image files of a dataset: where they are, and how they get into another one."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from anymask.errors import InputError
+from anymask.formats.base import Format
+from anymask.formats.helpers.image_names import is_elsewhere
+from anymask.formats.helpers.validation import MAX_MASK_PIXELS
+from anymask.formats.registry import all_formats, recognise_in_folder
+from anymask.io.atomic import explained, place_new
+from anymask.io.decoding import displayed_size
+from anymask.io.drafts import draft_file
+from anymask.io.identification import readable_suffixes
+from anymask.structures.provenance import ImageRecord
+
+_FOLDERS = ("images", "JPEGImages")
+"""Where datasets have their images."""
+_OF_ANNOTATIONS = frozenset(("annotations", "labels"))
+"""Folders that annotation files lie in, beside those of images, in lower case."""
+
+
+class ImageFinder:
+    """Finds the image files of a dataset, beside its annotations and in the usual folders.
+
+    An image counts only if it has the size that the dataset states. A name that is not there as it is, such as one of
+    another machine or with another suffix, is searched below the dataset's folder, and counts if there is one such
+    file.
+    """
+
+    def __init__(self, source: Path) -> None:
+        """Find images of one dataset.
+
+        Args:
+            source: the file or folder that was read.
+        """
+        self._source = source
+        folders = [source] if source.is_dir() else _beside(source)
+        for format in all_formats():
+            if format.find_image_folders is not None:
+                folders += format.find_image_folders(source)
+        roots = [folder / below for folder in folders for below in ("", *_FOLDERS)]
+        self._roots = [root for root in dict.fromkeys(roots) if root.is_dir()]
+        searched = self._roots if source.is_dir() else [root for root in self._roots if root.name in _FOLDERS]
+        self._searched = [each for each in searched if not set(each.parents) & set(searched)]
+        self._by_stem: dict[str, list[Path]] | None = None
+
+    def find(self, record: ImageRecord) -> Path | None:
+        """The file of an image; None if there is none, or it has another size."""
+        if not record.path or "\0" in record.path:
+            return None
+        name = record.path.replace("\\", "/")
+        for file in (root / name for root in self._roots):  # an absolute path stays what it is
+            if self._is_image(file, record):
+                return file
+        path = PurePosixPath(re.split("[?#]", name)[0] if "://" in name else name)
+        found = {file.resolve(): file for file in self._similar(path, record)}
+        same_suffix = [file for file in found.values() if file.suffix.lower() == path.suffix.lower()]
+        chosen = same_suffix or list(found.values())
+        return chosen[0] if len(chosen) == 1 else None
+
+    def _similar(self, name: PurePosixPath, record: ImageRecord) -> list[Path]:
+        """Images below the dataset's folder whose path ends as the name does, apart from suffix and folders of images.
+
+        Of a name from elsewhere, as many of its folders as possible have to be the same.
+        """
+        if self._by_stem is None:
+            self._by_stem = {}
+            for root in self._searched:
+                for file in _images_below(root):
+                    self._by_stem.setdefault(file.stem, []).append(file)
+        wanted = _plain_parts(name)
+        same = [file for file in self._by_stem.get(wanted[-1], []) if self._is_image(file, record)]
+        for start in range(len(wanted) if is_elsewhere(str(record.path)) else 1):
+            tail = wanted[start:]
+            if found := [each for each in same if _plain_parts(PurePosixPath(each.as_posix()))[-len(tail) :] == tail]:
+                return found
+        return []
+
+    def _is_image(self, file: Path, record: ImageRecord) -> bool:
+        try:
+            if not file.is_file() or file.resolve() == self._source.resolve() or _is_annotation(file):
+                return False
+            with file.open("rb") as stream:
+                return displayed_size(stream, MAX_MASK_PIXELS) == (record.width, record.height)
+        except (InputError, OSError, ValueError):
+            return False
+
+
+def _beside(file: Path) -> list[Path]:
+    """Folders that the names in an annotation file may count from."""
+    part = file.stem.removeprefix("instances_")
+    parents = [file.parent] + ([file.parent.parent] if file.parent.name.lower() in _OF_ANNOTATIONS else [])
+    return [folder for parent in parents for folder in (parent, parent / part, parent / "images" / part)]
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    suffixes = readable_suffixes()
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        yield from (Path(root, name) for name in sorted(names) if Path(name).suffix.lower() in suffixes)
+
+
+def _plain_parts(path: PurePosixPath) -> list[str]:
+    """Folders and stem of a path, without those that only say that images are in them."""
+    known = {"/", ".", "..", *_FOLDERS}
+    folders = [part for part in path.parent.parts if part not in known and not PureWindowsPath(part).drive]
+    return [*folders, path.stem]
+
+
+def _is_annotation(file: Path) -> bool:
+    """Whether an image file holds masks."""
+    try:
+        return recognise_in_folder(file) is not None
+    except InputError:
+        return False
+
+
+def image_target(out: Path, is_folder: bool, format: Format, name: str, split: str | None) -> Path:
+    """Where the image of a dataset belongs.
+
+    Args:
+        out: the file or folder that is written.
+        is_folder: whether that is a folder.
+        format: of it; its `image_folder` is not None.
+        name: of the image in the dataset.
+        split: its part, if the dataset is split.
+    """
+    assert format.image_folder is not None
+    if not is_folder:
+        return out.parent / format.image_folder / (name if format.holds_many else PurePosixPath(name).name)
+    has_folders = split is not None and (not format.holds_many or format.has_split_folders)
+    return out / format.image_folder / (str(split) if has_folders else "") / name
+
+
+def check_target(file: Path, target: Path) -> bool:
+    """Whether the image is there already.
+
+    Raises:
+        InputError: another file is there.
+    """
+    if not os.path.lexists(target):
+        return False
+    if target.is_file() and (target.samefile(file) or filecmp.cmp(file, target, shallow=False)):
+        return True
+    raise InputError(f"{target} is there already, and is not {file}: give another --out")
+
+
+def place_image(file: Path, target: Path, link: bool) -> bool:
+    """Copy an image, or make a symbolic link to it; a file that is there stays.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        InputError: another file is there, or links cannot be made.
+        AnymaskError: the disk is full or failed.
+    """
+    if check_target(file, target):
+        return False
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            target.symlink_to(file.resolve())
+            return True
+        with draft_file(target.parent) as (draft, stream), file.open("rb") as source:
+            shutil.copyfileobj(source, stream, 1 << 20)
+            stream.flush()
+            shutil.copystat(file, draft)
+            place_new(draft, target)
+    return True
