@@ -55,7 +55,7 @@ def everything() -> list[MaskSet]:
 
 
 def gone(before: list[MaskSet], after: list[MaskSet]) -> Counter[str]:
-    """What did not come back, in the words of `losses`; masks are matched by their pixels."""
+    """What was stated and did not come back, in the words of `losses`; masks are matched by their pixels."""
     lost: Counter[str] = Counter()
     images = {Path(str(each.record.path)).name.split(".")[0]: each for each in after}
     for masks in before:
@@ -63,7 +63,7 @@ def gone(before: list[MaskSet], after: list[MaskSet]) -> Counter[str]:
         if back is None:
             lost["images without objects"] += 1
             back = MaskSet([], image=ImageRecord(60, 40))
-        lost["ids of images"] += back.record.id != masks.record.id
+        lost["ids of images"] += masks.record.id not in (None, back.record.id)
         further = dict(masks.record.extra).items() <= dict(back.record.extra).items()
         lost["images with further fields"] += not further
         pairs: list[tuple[Any, Any]] = []
@@ -83,10 +83,10 @@ def gone(before: list[MaskSet], after: list[MaskSet]) -> Counter[str]:
             ours, theirs = mask.annotation, twin.annotation
             lost["labels"] += twin.label != mask.label
             lost["scores"] += twin.score != mask.score
-            lost["numbers of classes"] += ours.category_id != theirs.category_id
-            lost["ids of annotations"] += ours.id != theirs.id
+            lost["numbers of classes"] += ours.category_id not in (None, theirs.category_id)
+            lost["ids of annotations"] += ours.id not in (None, theirs.id)
             lost["objects with attributes"] += not ours.attributes.items() <= theirs.attributes.items()
-            lost["objects with further fields"] += ours.extra != theirs.extra
+            lost["objects with further fields"] += not ours.extra.items() <= theirs.extra.items()
             for name, words in (("crowd", "crowd flags"), ("occluded", "occluded flags"), ("z_order", "z_orders"),
                                 ("group_id", "groups"), ("source", "sources")):  # fmt: skip
                 lost[words] += getattr(ours, name) != getattr(theirs, name) and bool(getattr(ours, name))
