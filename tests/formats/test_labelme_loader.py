@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anymask.cli import main
 from anymask.errors import InputError
 from anymask.formats.datasets import read_dataset, write_dataset
 from anymask.formats.registry import find_format
@@ -278,3 +279,14 @@ def test_numbers_that_are_none_are_not_carried_on(tmp_path: Path) -> None:
     for name in ("labelme", "masks-json"):
         (path,) = found.save(tmp_path / f"{name}.json", name)
         assert not {"NaN", "Infinity"} & set(path.read_text().replace(",", " ").split())
+
+
+def test_labelme_opens_files_with_the_images_that_were_copied_beside_them(labelme: Any, tmp_path: Path) -> None:
+    masks = image_of(tmp_path)
+    record = ImageRecord(*masks.size, "photo.png")
+    write_dataset([masks.replace(image=record)], tmp_path / "in.json", "coco")
+    assert (
+        main(["convert", str(tmp_path / "in.json"), "--to", "labelme", "--out", str(tmp_path / "out"), "--copy"]) == 0
+    )
+    loaded = labelme.LabelFile(str(tmp_path / "out" / "photo.json"))
+    assert loaded.image_data == (tmp_path / "photo.png").read_bytes()

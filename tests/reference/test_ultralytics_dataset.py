@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from anymask.cli import main
 from anymask.formats.registry import find_format
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -87,3 +88,25 @@ def test_roboflows_layout_is_the_same_to_both(data: Any, tmp_path: Path) -> None
     assert ours == {"train/a.jpg": ["plate"], "valid/a.jpg": ["cup", "plate"]}
     for split, name in (("train", "train/a.jpg"), ("val", "valid/a.jpg")):
         assert loaded(data, yaml, split)["a.jpg"][0] == ours[name]
+
+
+def test_a_split_with_its_images_passes_part_by_part(
+    data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = []
+    for number in range(20):
+        labels = [] if number % 5 == 4 else ["cup", "plate"][: 1 + number % 2]
+        masks = [Mask.from_array(disc(140, 170, 50), label=label) for label in labels]
+        sets.append(MaskSet(masks, image=ImageRecord(170, 140, f"in/{number}.png")))
+        path = tmp_path / "images" / str(sets[-1].record.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (170, 140)).save(path)
+    find_format("coco").write_dataset(sets, tmp_path / "in.json")
+    out = tmp_path / "out"
+    call = ["convert", str(tmp_path / "in.json"), "--to", "yolo", "--out", str(out), "--split", "0.6,0.2,0.2", "--link"]
+    assert main(call) == 0
+    monkeypatch.chdir(tmp_path / "images")
+    found = [loaded(data, out / "data.yaml", part) for part in ("train", "val", "test")]
+    assert [len(part) for part in found] == [12, 4, 4]
+    classes = {name: sorted(labels) for part in found for name, (labels, _) in part.items()}
+    assert classes == {Path(str(each.record.path)).name: sorted(map(str, each.labels)) for each in sets}

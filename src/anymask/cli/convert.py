@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
-from anymask.cli.dataset_options import DatasetChanges, dataset_options
+from anymask.cli.dataset_options import DatasetChanges, Read, dataset_options
 from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption
 from anymask.formats.datasets import write_checked, write_dataset
@@ -106,13 +106,15 @@ def command(
     if report is not None:
         check_output(report)
     with collect_skipped(strict) as skipped:
-        read = partial(_read_counted, dataset, sources, origin, partial(losses, holds=holds, format_name=target), lost)
-        if dataset.shares:
-            plan = dataset.plan(read())
-            measured = check if check.readable else None
-            files = write_split(read, out, target, plan, check=measured, **options)
-        else:
-            files = _convert(read(), sources, out, target, check, options)
+        count = partial(losses, holds=holds, format_name=target)
+
+        def write(read: Read) -> list[Path]:
+            if dataset.shares:
+                measured = check if check.readable else None
+                return write_split(lambda: _counted(read(), count, lost), out, target, check=measured, **options)
+            return _convert(_counted(read(), count, lost), sources, out, target, check, options)
+
+        files = dataset.write(sources, origin, out, format, write)
     if report is not None:
         content = {
             **check.summary(),
@@ -134,16 +136,12 @@ def command(
         _report_skipped(skipped, report)
 
 
-def _read_counted(
-    dataset: DatasetChanges,
-    sources: Sequence[Path],
-    origin: str | None,
-    count: Callable[[MaskSet], Counter[str]],
-    lost: Counter[str],
+def _counted(
+    sets: Iterator[MaskSet], count: Callable[[MaskSet], Counter[str]], lost: Counter[str]
 ) -> Iterator[MaskSet]:
-    """The images of all inputs; what the format cannot hold of them is counted anew in ``lost``."""
+    """The same images; what the format cannot hold of them is counted anew in ``lost``."""
     lost.clear()
-    for masks in dataset.read(sources, origin):
+    for masks in sets:
         lost.update(count(masks))
         yield masks
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import add_options
+from anymask.formats.base import Format
 from anymask.formats.datasets import read_dataset
+from anymask.formats.image_files import ImagePlacement
 from anymask.formats.merging import merge
 from anymask.formats.selection import ObjectFilter, parse_classes, rename_classes
+from anymask.formats.skipped import collect_skipped
 from anymask.formats.splits import SplitPlan, parse_split
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
+    from anymask.structures.provenance import ImageRecord
+
+Read = Callable[[], Iterator["MaskSet"]]
+"""Reads all images of a dataset, each time that it is called."""
 
 _options = add_options(
     click.option("--classes", metavar="MAP", help="New names and order of classes: a file, or 'old=new, b=c'."),
@@ -27,6 +34,8 @@ _options = add_options(
     click.option("--min-area", type=click.FloatRange(min=0), default=0, metavar="PX", help="Drop smaller objects."),
     click.option("--split", metavar="SHARES", help="Train, val and test, by image, such as 0.8,0.1,0.1."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random split."),
+    click.option("--link", "images", flag_value="link", help="Make symbolic links to the images in the dataset."),
+    click.option("--copy", "images", flag_value="copy", help="Copy the images into the dataset."),
 )  # fmt: skip
 
 
@@ -39,50 +48,116 @@ class DatasetChanges:
         filter: the objects to take.
         shares: of the parts of a split; empty for no split.
         seed: of the split.
+        images: "link" or "copy" of the image files into the dataset; None to leave them.
         changed: what had to change because two inputs have it: in words → number.
         parts: number of images in each part of the split.
+        placed: number of image files that were linked or copied, were there already, or are missing.
     """
 
     classes: dict[str, str]
     filter: ObjectFilter
     shares: dict[str, float]
     seed: int
+    images: str | None
     changed: Counter[str] = field(default_factory=Counter)
     parts: Counter[str] = field(default_factory=Counter)
+    placed: Counter[str] = field(default_factory=Counter)
 
-    def read(self, sources: Sequence[Path], origin: str | None) -> Iterator[MaskSet]:
-        """The images of all inputs, changed; what changes is counted anew."""
+    @property
+    def needs_plan(self) -> bool:
+        """Whether the inputs are read once before they are written."""
+        return bool(self.shares or self.images)
+
+    def read(
+        self, sources: Sequence[Path], origin: str | None, placement: ImagePlacement | None = None
+    ) -> Iterator[MaskSet]:
+        """The images of all inputs, changed; what changes is counted anew, and files are located for ``placement``."""
         self.changed.clear()
         self.filter.dropped.clear()
-        inputs = [(_label(source), read_dataset(source, origin)) for source in sources]
-        sets = merge(inputs, self.changed) if len(inputs) > 1 else inputs[0][1]
+        inputs: list[tuple[str, Iterable[MaskSet]]] = []
+        for source in sources:
+            own = read_dataset(source, origin)
+            inputs.append((_label(source), own if placement is None else placement.locate(own, source)))
+        sets = merge(inputs, self.changed) if len(inputs) > 1 else iter(inputs[0][1])
         if self.classes:
             sets = rename_classes(sets, self.classes)
         return self.filter.apply(sets) if self.filter.is_needed else sets
 
-    def plan(self, sets: Iterable[MaskSet]) -> SplitPlan:
-        """The split of a dataset, for which it is read once.
+    def write(
+        self,
+        sources: Sequence[Path],
+        origin: str | None,
+        out: Path,
+        format: Format,
+        write: Callable[[Read], list[Path]],
+    ) -> list[Path]:
+        """Write the dataset, and link or copy its images.
+
+        Args:
+            sources: the inputs.
+            origin: their format; None to recognise it.
+            out: the file or folder that is written.
+            format: of it.
+            write: writes what a function reads, which may be called several times, and returns the files.
+
+        Returns:
+            The files written.
 
         Raises:
-            InputError: a part would have no image.
+            InputError: a part of the split would have no image, or another file is where an image belongs.
         """
-        plan = SplitPlan.of(sets, self.shares, self.seed)
-        self.parts = Counter({part: plan.parts.count(part) for part in self.shares})
-        return plan
+        if not self.needs_plan:
+            return write(lambda: self.read(sources, origin))
+        placement = ImagePlacement(format, out, self.images == "link") if self.images else None
+        records: list[ImageRecord] = []
+        sets = _noted(self.read(sources, origin, placement), records)
+        plan = SplitPlan.of(sets, self.shares, self.seed) if self.shares else None
+        deque(sets, maxlen=0)  # without a split nothing has read them yet
+        if plan is not None:
+            self.parts = Counter({part: plan.parts.count(part) for part in self.shares})
+            records = [replace(record, split=part) for record, part in zip(records, plan.parts, strict=True)]
+        if placement is not None:
+            is_file = bool(format.suffix) and (format.holds_many or (len(records) == 1 and bool(out.suffix)))
+            records = placement.plan(records, is_folder=not is_file or bool(self.shares))
+
+        def read() -> Iterator[MaskSet]:
+            sets = self.read(sources, origin)
+            for masks, record in zip(sets if plan is None else plan.apply(sets), records, strict=True):
+                yield masks.replace(image=replace(masks.record, path=record.path))
+
+        with collect_skipped():  # they were collected when the inputs were read for the first time
+            files = write(read)
+        if placement is not None:
+            new = placement.place()
+            found = len(placement.files) - placement.files.count(None)
+            words = "linked" if self.images == "link" else "copied"
+            counts = {words: len(new), "there already": found - len(new), "missing": placement.files.count(None)}
+            self.placed = Counter(counts)
+            files = files + new
+        return files
 
     def summary(self) -> dict[str, Any]:
         """What changed, as JSON values; nothing if nothing did."""
-        found = {"changed": dict(self.changed), "dropped": dict(self.filter.dropped), "split": dict(self.parts)}
-        return {name: counts for name, counts in found.items() if counts}
+        found = {"changed": self.changed, "dropped": self.filter.dropped, "split": self.parts, "images": self.placed}
+        return {name: dict(counts) for name, counts in found.items() if counts}
 
     def report(self) -> None:
         """Print what changed."""
         if self.parts:
             click.echo(f"split: {', '.join(f'{count} {part}' for part, count in self.parts.items())}")
+        if self.placed:
+            click.echo(f"image files: {', '.join(f'{count} {words}' for words, count in self.placed.items() if count)}")
         if self.filter.dropped:
             click.echo(f"dropped: {_counts(self.filter.dropped)}")
         if self.changed:
             click.echo(f"new in the output: {_counts(self.changed)}")
+
+
+def _noted(sets: Iterable[MaskSet], records: list[ImageRecord]) -> Iterator[MaskSet]:
+    """The same images; their records are added to a list."""
+    for masks in sets:
+        records.append(masks.record)
+        yield masks
 
 
 def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,11 +171,12 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
         min_area: float,
         split: str | None,
         seed: int,
+        images: str | None,
         **rest: Any,
     ) -> Any:
         names = parse_classes(classes) if classes is not None else {}
         shares = parse_split(split) if split is not None else {}
-        return command(dataset=DatasetChanges(names, ObjectFilter(only, drop, min_area), shares, seed), **rest)
+        return command(dataset=DatasetChanges(names, ObjectFilter(only, drop, min_area), shares, seed, images), **rest)
 
     return _options(with_changes)
 

@@ -6,18 +6,21 @@ import filecmp
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from anymask.errors import InputError
 from anymask.formats.base import Format
-from anymask.formats.helpers.image_names import is_elsewhere
+from anymask.formats.helpers.image_names import ImageNames, is_elsewhere
 from anymask.formats.helpers.validation import MAX_MASK_PIXELS
 from anymask.formats.registry import all_formats, recognise_in_folder
+from anymask.formats.skipped import skip
 from anymask.io.atomic import explained, place_new
 from anymask.io.decoding import displayed_size
 from anymask.io.drafts import draft_file
 from anymask.io.identification import readable_suffixes
+from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
 
 _FOLDERS = ("images", "JPEGImages")
@@ -122,24 +125,100 @@ def _is_annotation(file: Path) -> bool:
         return False
 
 
-def image_target(out: Path, is_folder: bool, format: Format, name: str, split: str | None) -> Path:
-    """Where the image of a dataset belongs.
+class ImagePlacement:
+    """Brings the image files of a dataset into another one.
 
-    Args:
-        out: the file or folder that is written.
-        is_folder: whether that is a folder.
-        format: of it; its `image_folder` is not None.
-        name: of the image in the dataset.
-        split: its part, if the dataset is split.
+    ```python
+    placement = ImagePlacement(find_format("yolo"), Path("out"), link=False)
+    records = [masks.record for masks in placement.locate(read_dataset("in.json"), Path("in.json"))]
+    records = placement.plan(records, is_folder=True)  # with the names that the images have in the dataset
+    ...  # write the dataset
+    placement.place()
+    ```
+
+    Attributes:
+        files: of each image that was located; None if it is missing.
     """
-    assert format.image_folder is not None
-    if not is_folder:
-        return out.parent / format.image_folder / (name if format.holds_many else PurePosixPath(name).name)
-    has_folders = split is not None and (not format.holds_many or format.has_split_folders)
-    return out / format.image_folder / (str(split) if has_folders else "") / name
+
+    def __init__(self, format: Format, out: Path, link: bool) -> None:
+        """Start with no image.
+
+        Args:
+            format: of the new dataset.
+            out: the file or folder that is written.
+            link: make symbolic links instead of copies.
+
+        Raises:
+            InputError: a format in which images have no place.
+        """
+        if format.image_folder is None:
+            others = ", ".join(each.name for each in all_formats() if each.image_folder is not None)
+            raise InputError(f"images have no place in a dataset of {format.name}, but in one of {others}")
+        self._format, self._out, self._link, self._folder = format, out, link, format.image_folder
+        self.files: list[Path | None] = []
+        self._targets: list[tuple[Path, Path]] = []
+
+    def locate(self, sets: Iterable[MaskSet], source: Path) -> Iterator[MaskSet]:
+        """The same images; the file of each is added to `files`, and what is missing is skipped."""
+        finder = ImageFinder(source)
+        for masks in sets:
+            file = finder.find(masks.record)
+            if file is None:
+                width, height = masks.size
+                name = masks.record.path or f"image {len(self.files) + 1}"
+                skip("missing image", name, f"there is no such file of {width} x {height} pixels for {source}")
+            self.files.append(file)
+            yield masks
+
+    def plan(self, records: Iterable[ImageRecord], is_folder: bool) -> list[ImageRecord]:
+        """Find where each image belongs, before anything is written.
+
+        Args:
+            records: of the images, in the order of `files`.
+            is_folder: whether `out` becomes a folder.
+
+        Returns:
+            The same records, with the names that the images have in the dataset.
+
+        Raises:
+            InputError: another file is there already, or two images have the same name.
+        """
+        format = self._format
+        suffix = format.image_suffix if format.holds_many else format.suffix
+        names = ImageNames(suffix, split_folders=not format.holds_many or format.has_split_folders)
+        planned = []
+        for record, file in zip(records, self.files, strict=True):
+            if file is not None:
+                path = PurePosixPath(str(record.path).replace("\\", "/"))
+                same = path.suffix.lower() == file.suffix.lower()
+                record = replace(record, path=str(path if same else path.with_suffix(file.suffix)))
+            record = replace(record, path=names.name(record))
+            planned.append(record)
+            if file is not None:
+                target = self._target(str(record.path), is_folder)
+                _is_there(file, target)
+                self._targets.append((file, target))
+        return planned
+
+    def _target(self, name: str, is_folder: bool) -> Path:
+        if is_folder:
+            return self._out / self._folder / name
+        return self._out.parent / self._folder / (name if self._format.holds_many else PurePosixPath(name).name)
+
+    def place(self) -> list[Path]:
+        """Copy or link all images; files that are there stay.
+
+        Returns:
+            The new files.
+
+        Raises:
+            InputError: another file is there by now, or links cannot be made.
+            AnymaskError: the disk is full or failed.
+        """
+        return [target for file, target in self._targets if _place(file, target, self._link)]
 
 
-def check_target(file: Path, target: Path) -> bool:
+def _is_there(file: Path, target: Path) -> bool:
     """Whether the image is there already.
 
     Raises:
@@ -152,7 +231,7 @@ def check_target(file: Path, target: Path) -> bool:
     raise InputError(f"{target} is there already, and is not {file}: give another --out")
 
 
-def place_image(file: Path, target: Path, link: bool) -> bool:
+def _place(file: Path, target: Path, link: bool) -> bool:
     """Copy an image, or make a symbolic link to it; a file that is there stays.
 
     Returns:
@@ -162,7 +241,7 @@ def place_image(file: Path, target: Path, link: bool) -> bool:
         InputError: another file is there, or links cannot be made.
         AnymaskError: the disk is full or failed.
     """
-    if check_target(file, target):
+    if _is_there(file, target):
         return False
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)

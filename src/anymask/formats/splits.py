@@ -140,7 +140,6 @@ def write_split(
     read: Callable[[], Iterable[MaskSet]],
     path: Path,
     format: str,
-    plan: SplitPlan,
     *,
     check: RoundTripCheck | None = None,
     **options: Any,
@@ -148,10 +147,9 @@ def write_split(
     """Write a dataset with its split: formats with one file for all images get a file for each part in a folder.
 
     Args:
-        read: reads the dataset that the plan is of, for each such file again.
+        read: reads the dataset, for each such file again; each image has its part in `record.split`.
         path: a folder, new or empty.
         format: its name.
-        plan: the part of each image.
         check: called for each image with its masks as they were and as they read again.
         options: of the format.
 
@@ -162,15 +160,16 @@ def write_split(
         InputError: a folder that is not empty, or as `anymask.formats.datasets.write_dataset`.
     """
     chosen = find_format(format)
-    with collect_skipped():  # they were collected when the plan was made
+    with collect_skipped():  # they were collected when the split was planned
         if not (chosen.holds_many and chosen.suffix):
-            return write_dataset(plan.apply(read()), path, format, check=check, **options)
+            return write_dataset(read(), path, format, check=check, **options)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"{path} is there already: give a new or empty folder, for a file of each part")
-        names = [f"{part}{chosen.suffix}" for part in SPLIT_NAMES if part in plan.parts]
+        present = {masks.record.split for masks in read()}
+        names = [f"{part}{chosen.suffix}" for part in SPLIT_NAMES if part in present]
         with staged_folder(path) as stage:
             for name in names:
                 part = name.removesuffix(chosen.suffix)
-                own = (masks for masks in plan.apply(read()) if masks.record.split == part)
+                own = (masks for masks in read() if masks.record.split == part)
                 write_dataset(own, stage / name, format, check=check, **options)
             return publish(stage, path, names)
