@@ -25,6 +25,7 @@ import pytest
 
 from anymask import Segmenter
 from anymask.cli import main
+from anymask.engines.interruption import StoppedError, check_stopped
 from anymask.server.auth import cookie_of
 from anymask.server.image_store import ImageStore
 from anymask.server.jobs import Jobs
@@ -32,6 +33,7 @@ from anymask.server.limits import Limits
 from anymask.server.problems import Problem
 from anymask.server.service import ServerSettings
 from anymask.server.url_fetch import fetch_image, is_public
+from anymask.server.worker_pool import Workers
 from tests.support.running_servers import Application, ServerProcess, bring, listening
 
 TOKEN = "a-token-of-this-test"
@@ -234,3 +236,52 @@ def test_a_region_without_area_is_refused(application: Application) -> None:
     for roi in ([10, 10, 10, 30], [30, 10, 10, 30], [100, 100, 120, 120]):
         response = api.post(f"/v1/images/{id}/everything", json={"roi": roi})
         assert response.status_code == 422, roi
+
+
+def test_work_ends_when_its_client_has_gone(segmenter: Segmenter, tmp_path: Path, coffee_path: Path) -> None:
+    def running(client: httpx.Client) -> int:
+        (line,) = [
+            each for each in client.get("/metrics").text.splitlines() if each.startswith("anymask_prompts_running")
+        ]
+        return int(float(line.split()[1]))
+
+    with (
+        listening(segmenter, ServerSettings(tmp_path)) as address,
+        httpx.Client(base_url=address, timeout=90) as client,
+    ):
+        id = bring(client, coffee_path).json()["id"]
+        assert client.get(f"/v1/images/{id}", params={"wait": 30}).json()["encoded"]
+        prompts = [{"text": "cup"} for _ in range(64)]  # a minute of work: each is a detection and a mask of its own
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{address}/v1/images/{id}/segment", json={"prompts": prompts}, timeout=1.5)
+        until = time.monotonic() + 15
+        while running(client):
+            assert time.monotonic() < until, "the work goes on without its client"
+            time.sleep(0.1)
+
+
+def test_cancelled_work_ends_at_its_next_step() -> None:
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            while True:
+                check_stopped()
+                time.sleep(0.01)
+        except StoppedError:
+            ended.set()
+            raise
+
+    async def give_up() -> None:
+        workers = Workers(1, 1)
+        with pytest.raises(Problem) as problem:
+            await workers.run(work, time.perf_counter() + 0.2)
+        assert problem.value.status_code == 408
+        assert await asyncio.to_thread(ended.wait, 10)
+        ended.clear()
+        task = asyncio.ensure_future(workers.run(work, time.perf_counter() + 60))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        assert await asyncio.to_thread(ended.wait, 10)
+
+    asyncio.run(give_up())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anymask.engines.external_weights import DetachedGraph, as_aligned
 from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
+from anymask.engines.interruption import check_stopped
 from anymask.engines.libraries import import_onnxruntime
 from anymask.engines.providers import choose_provider, require_device
 from anymask.errors import EngineError
@@ -102,6 +103,7 @@ class _OnnxRuntimeGraph:
         self._outputs = [output.name for output in session.get_outputs()]
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        check_stopped()
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
     def release(self) -> None:

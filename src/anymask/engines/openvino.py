@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anymask.engines.external_weights import DetachedGraph, as_aligned
 from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
+from anymask.engines.interruption import check_stopped
 from anymask.engines.libraries import import_openvino
 from anymask.errors import EngineError
 
@@ -126,6 +127,7 @@ class _OpenVinoGraph:
         return content
 
     def __call__(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        check_stopped()
         with self._count_lock:
             self._running += 1
         try:

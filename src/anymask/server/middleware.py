@@ -6,6 +6,7 @@ Plain ASGI, so that a body is checked while it streams in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -81,7 +82,7 @@ class SecurityMiddleware:
                 await _discard_body(receive)
             await problem.response()(scope, receive, send)
             return
-        await self._app(scope, _limit_body(receive, most, self._limits.body_seconds), send)
+        await _run_while_connected(self._app, scope, receive, send, most, self._limits.body_seconds)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
@@ -133,30 +134,80 @@ def _too_large(most: int) -> Problem:
     return Problem(413, "body-too-large", f"the request is larger than {most:,} bytes, which is the limit")
 
 
-def _limit_body(receive: Receive, most: int, seconds: float) -> Receive:
-    """Raise 413 when a body is too large, and 408 when it takes too long to arrive."""
-    until = time.monotonic() + seconds
-    received = 0
-    complete = False
+async def _run_while_connected(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, most: int, seconds: float
+) -> None:
+    """Run the application, and cancel it when the client closes the connection before it has the response.
 
-    async def limited() -> Message:
-        nonlocal received, complete
-        if complete:
-            return await receive()
+    Raises:
+        Problem: 413, the body is too large; 408, it takes too long to arrive.
+    """
+    body = _Body(receive, most, seconds)
+    sent = False
+
+    async def send_and_note(message: Message) -> None:
+        nonlocal sent
+        sent = sent or (message["type"] == "http.response.body" and not message.get("more_body", False))
+        await send(message)
+
+    running = asyncio.ensure_future(app(scope, body.receive, send_and_note))
+    watching = asyncio.ensure_future(body.wait_for_disconnect())
+    try:
+        await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done() or sent:
+            await running
+            return
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+    finally:
+        watching.cancel()
+        running.cancel()
+
+
+class _Body:
+    """The messages of a request: its body within limits, then the end of the connection.
+
+    Args:
+        receive: of the server.
+        most: bytes.
+        seconds: until all have to be here.
+    """
+
+    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+        self._receive = receive
+        self._most, self._seconds = most, seconds
+        self._until = time.monotonic() + seconds
+        self._received = 0
+        self._complete = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """The next message."""
+        if self._complete.is_set():
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
         try:
-            message = await asyncio.wait_for(receive(), max(until - time.monotonic(), 0.001))
+            message = await asyncio.wait_for(self._receive(), max(self._until - time.monotonic(), 0.001))
         except asyncio.TimeoutError:
-            line = f"the request did not arrive within {seconds:g} seconds"
+            line = f"the request did not arrive within {self._seconds:g} seconds"
             raise Problem(408, "too-slow", line, headers={"Connection": "close"}) from None
-        received += len(message.get("body", b""))
-        complete = not message.get("more_body", False)
-        if received > most:
-            if not complete:
-                await _discard_body(receive)
-            raise _too_large(most)
+        self._received += len(message.get("body", b""))
+        is_complete = not message.get("more_body", False)
+        if self._received > self._most:
+            if not is_complete:
+                await _discard_body(self._receive)
+            raise _too_large(self._most)
+        if is_complete:
+            self._complete.set()
         return message
 
-    return limited
+    async def wait_for_disconnect(self) -> None:
+        """Return when the client has closed the connection after its request was complete."""
+        await self._complete.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
 
 
 async def _discard_body(receive: Receive) -> None:

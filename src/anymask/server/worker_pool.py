@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from anymask.engines.interruption import interruptible
 from anymask.server.problems import Problem
 
 T = TypeVar("T")
@@ -82,17 +83,26 @@ class Workers:
 
         Args:
             work: to be started while holding a place.
-            deadline: of `time.perf_counter`. Work that has not begun by then is cancelled.
+            deadline: of `time.perf_counter`. Work that has not begun by then is cancelled, other work ends before its
+                next run of a network; and so it does when this call is cancelled.
 
         Raises:
             Problem: 408, the deadline passed.
         """
-        future = self._pool.submit(self._timed, work)
+        stopped = threading.Event()
+
+        def interruptible_work() -> T:
+            with interruptible(stopped.is_set):
+                return work()
+
+        future = self._pool.submit(self._timed, interruptible_work)
         try:
             left = deadline - time.perf_counter()
             return await asyncio.wait_for(asyncio.wrap_future(future), max(left, 0))
         except asyncio.TimeoutError:
             raise too_slow() from None
+        finally:
+            stopped.set()
 
     def start(self, work: Callable[[], T]) -> Future[T]:
         """Run something on a worker thread without waiting for it."""
