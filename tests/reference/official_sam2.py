@@ -6,6 +6,7 @@ the zeros that the official code starts with: positions, biases, the embedding o
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,7 @@ def sam2() -> ModuleType:
 def random_sam2(size: str, seed: int = 0) -> Any:
     """Build an official model with random weights, float32, on the CPU, in evaluation mode.
 
-    Linear layers and convolutions are initialised as by PyTorch; without that the last layers would be nearly constant.
+    The filters of the masks are enlarged, so that logits reach beyond ±32, as trained ones do.
     """
     sam2()
     from sam2.build_sam import build_sam2
@@ -48,6 +49,8 @@ def random_sam2(size: str, seed: int = 0) -> Any:
                 parameter.normal_(std=0.1)
             elif parameter.ndim == 1:
                 parameter.normal_(mean=1.0, std=0.1)
+            if re.search(r"output_hypernetworks_mlps\.\d\.layers\.2\.weight", name):
+                parameter.mul_(100)
     return model
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.structures.transforms import GREY, LetterBox
+from anymask.structures.letterbox import GREY, LetterBox
 
 sides = st.integers(1, 3000)
 

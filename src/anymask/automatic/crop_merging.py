@@ -75,6 +75,7 @@ class Piece:
         score: predicted IoU.
         stability: stability score, 0 to 1.
         point: of the prompt, (x, y) in pixels of the image.
+        geometry: of the model.
     """
 
     crop: CropBox
@@ -85,11 +86,12 @@ class Piece:
     score: float
     stability: float
     point: tuple[float, float]
+    geometry: type[ResizeLongestSide] = ResizeLongestSide
 
     @property
     def frame(self) -> ResizeLongestSide:
         """The crop's geometry in the model."""
-        return ResizeLongestSide(self.crop[2] - self.crop[0], self.crop[3] - self.crop[1])
+        return self.geometry(self.crop[2] - self.crop[0], self.crop[3] - self.crop[1])
 
     @property
     def cell(self) -> float:

@@ -26,7 +26,6 @@ from anymask.automatic.search import prompt_bytes, search
 from anymask.automatic.thresholds import filter_masks, points_in_box
 from anymask.errors import PromptError
 from anymask.structures.nms import nms
-from anymask.structures.transforms import ResizeLongestSide
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +43,9 @@ class PlannedCrop:
     points: NDArray[np.float64]
 
     @property
-    def transform(self) -> ResizeLongestSide:
-        """The crop's geometry in the model."""
-        return ResizeLongestSide(self.box[2] - self.box[0], self.box[3] - self.box[1])
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.box[2] - self.box[0], self.box[3] - self.box[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +77,7 @@ class CropMaskData:
                     score=float(masks.scores[i]),
                     stability=float(masks.stability[i]),
                     point=(float(masks.points[i, 0] + x), float(masks.points[i, 1] + y)),
+                    geometry=type(masks.frame),
                 )
                 for i in filter_masks(masks, reach)
             ),
@@ -265,7 +265,7 @@ class _CropSearch:
 
     def _spent(self, crop: PlannedCrop) -> str:
         """Why not to begin with a crop, "" if there is no reason."""
-        batch = self._options.points_per_batch * prompt_bytes(crop.transform)
+        batch = self._options.points_per_batch * prompt_bytes(type(self._view.transform)(*crop.size))
         return self._remaining(0).spent(self._encoding, batch if self._crops else 0)
 
     def _search(self, crop: PlannedCrop) -> str:

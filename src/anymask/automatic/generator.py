@@ -63,7 +63,6 @@ class MaskGenerator:
             encoding = time.perf_counter() - began
         count = sum(prompts)
         seconds = count * each + (len(crops) - 1) * encoding
-        most = max(
-            (number * prompt_bytes(crop.transform) for number, crop in zip(prompts, crops, strict=True)), default=0
-        )
+        frames = [type(view.transform)(*crop.size) for crop in crops]
+        most = max((number * prompt_bytes(frame) for number, frame in zip(prompts, frames, strict=True)), default=0)
         return Estimate(count, len(crops), seconds, most / 1e6, self.budget.reaches(count, seconds, most))

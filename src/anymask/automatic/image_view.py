@@ -25,7 +25,7 @@ class ImageView:
 
     Attributes:
         transform: the view's geometry in the model.
-        embedding: float32 [1, 4096, 256].
+        embedding: float32 [1, 4096, 256], the numbers of each image token that sampling compares.
         decode: decodes points and boxes.
         crop: encodes a crop of the view, given in its pixels.
         parallel_requests: how many calls of `decode` pay off at once.
@@ -51,10 +51,10 @@ def image_view(
     Args:
         model: encodes crops, and decodes.
         pixels: uint8 [H, W, 3] RGB.
-        embedding: of the pixels, float32 [1, 4096, 256].
+        embedding: of the pixels, of `anymask.models.base.Model.encode`.
         searching: as for `anymask.models.base.Model.decode`.
     """
-    transform = ResizeLongestSide(pixels.shape[1], pixels.shape[0])
+    transform = model.geometry(pixels.shape[1], pixels.shape[0])
 
     def decode(places: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return model.decode(embedding, transform, _prompts(places), searching=searching)
@@ -64,7 +64,7 @@ def image_view(
         part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
         return image_view(model, part, model.encode(part), searching=searching)
 
-    return ImageView(transform, embedding, decode, crop, model.parallel_requests if searching else 1)
+    return ImageView(transform, embedding[..., :256], decode, crop, model.parallel_requests if searching else 1)
 
 
 def _prompts(places: NDArray[np.float64]) -> Sequence[Prompt]:

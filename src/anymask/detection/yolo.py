@@ -30,7 +30,7 @@ from anymask.models.yolo_export import (
     open_export,
     with_fixed_input,
 )
-from anymask.structures.transforms import LetterBox
+from anymask.structures.letterbox import LetterBox
 
 if TYPE_CHECKING:
     import onnx

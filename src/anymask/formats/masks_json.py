@@ -91,6 +91,7 @@ def mask_to_dict(mask: Mask, file: str | None = None) -> dict[str, Any]:
         "prompt": mask.prompt_index,
         "label": mask.label,
         **({} if mask.detector_score is None else {"detector_score": _round(mask.detector_score)}),
+        **({} if mask.object_score is None else {"object_score": _round(mask.object_score)}),
         "score": _round(mask.score),
         "stability": _round(mask.stability),
         "area": mask.area,
@@ -196,7 +197,7 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(prompt, int) or prompt < 0:
         raise InputError(f"'prompt' is {prompt!r:.60}: it takes the number of one, from 0")
     return {
-        **{name: optional_float(entry.get(name)) for name in ("score", "stability", "detector_score")},
+        **{name: optional_float(entry.get(name)) for name in ("score", "stability", "detector_score", "object_score")},
         "label": optional_text(entry.get("label")),
         "follows_prompt": _read_prompt_check(entry),
         "prompt_index": prompt,
@@ -252,7 +253,7 @@ FORMAT = Format(
     summary="all masks as COCO RLE with prompts, scores and what ran; written and read without loss",
     holds=Holds(
         empty_masks=True,
-        scores=("score", "stability", "detector_score"),
+        scores=("score", "stability", "detector_score", "object_score"),
         vertices="yes",
         categories=True,
         ids="yes",

@@ -39,6 +39,16 @@ class Model(Protocol):
         ...
 
     @property
+    def geometry(self) -> type[ResizeLongestSide]:
+        """How an image of (width, height) lies in the model's square."""
+        ...
+
+    @property
+    def logit_limit(self) -> float | None:
+        """Largest magnitude of logits that the reference returns; None for any."""
+        ...
+
+    @property
     def parallel_requests(self) -> int:
         """How many calls of `decode` to run at once when generating all masks of an image."""
         ...
@@ -51,7 +61,8 @@ class Model(Protocol):
 
         Returns:
             float32, the embedding that `decode` takes. Its shape depends on the family; where `decode` gives logits it
-            is [1, 4096, C], 64×64 image tokens in row-major order, which sampling in everything mode compares.
+            is [1, 4096, C], 64×64 image tokens in row-major order, of which sampling in everything mode compares the
+            first 256 numbers.
         """
         ...
 
@@ -87,6 +98,12 @@ class Model(Protocol):
         """
         ...
 
+    def object_scores(
+        self, embedding: NDArray[np.float32], frame: ResizeLongestSide, prompts: Sequence[Prompt]
+    ) -> NDArray[np.float32] | None:
+        """How sure the model is that there is an object, float32 [B], 0 to 1; None if it does not say."""
+        ...
+
 
 def load_model(family: str, files: Mapping[str, Path], key: str, engine: Engine, **options: Any) -> Model:
     """Load the model of one set of weights; nothing is compiled yet.
@@ -119,6 +136,7 @@ def load_model(family: str, files: Mapping[str, Path], key: str, engine: Engine,
 
 _MODEL_CLASSES = {
     "sam": ("sam.model", "Sam"),
+    "sam2": ("sam2.model", "Sam2"),
     "fastsam": ("fastsam.model", "FastSam"),
 }
 """Module and class of each family; imported only when a model of it is loaded."""

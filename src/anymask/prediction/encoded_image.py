@@ -219,6 +219,7 @@ class EncodedImage(ABC):
         prompts = make_prompts(
             self.size, points=points, labels=labels, box=box, boxes=boxes, mask_input=mask_input,
             each=objects == "per_point", coordinates=coordinates, box_format=box_format,
+            geometry=self.runtime.model.geometry,
         )  # fmt: skip
         if objects == "auto" and len(prompts) == 1:
             included = prompts[0].points[prompts[0].labels == 1]

@@ -264,7 +264,8 @@ def _segment(
         return closer or encoded.segment(**arguments, mask_input=mask_input)[0]
     if candidate not in (1, 2, 3):
         raise PromptError(f"candidate is 1, 2 or 3, not {candidate!r}")
-    prompt = make_prompt(encoded.size, **arguments, mask_input=mask_input)
+    geometry = encoded.runtime.model.geometry
+    prompt = make_prompt(encoded.size, **arguments, mask_input=mask_input, geometry=geometry)
     fed_back = None if prompt.mask_input is None else prompt.mask_input[None]
     candidates = encoded.predict(arguments["points"], arguments["labels"], arguments["box"], fed_back)
     logits = candidates.logits[candidate - 1]

@@ -46,18 +46,21 @@ class SamImage(EncodedImage):
 
     def __init__(self, runtime: Runtime, image: Image, embedding: NDArray[np.float32], seconds: float) -> None:
         super().__init__(runtime, image, embedding, seconds)
-        self.transform = ResizeLongestSide(*image.size)
+        self.transform = runtime.model.geometry(*image.size)
         """The image's geometry in the model."""
 
     @property
     def tokens(self) -> NDArray[np.float32]:
-        """The embedding as the decoder takes it, float32 [1, 4096, 256]: 64×64 image tokens in row-major order."""
+        """The embedding as the decoder takes it, float32 [1, 4096, C]: 64×64 image tokens in row-major order.
+
+        SAM has 256 numbers for each token, SAM 2 has 1,024, see `anymask.models.sam2.hiera`.
+        """
         return self._embedding
 
     @property
     def embedding(self) -> NDArray[np.float32]:
         """The encoder's output, float32 [1, 256, 64, 64], as the official `get_image_embedding`."""
-        return np.ascontiguousarray(self._embedding.reshape(64, 64, 256).transpose(2, 0, 1)[None])
+        return np.ascontiguousarray(self._embedding[0, :, :256].reshape(64, 64, 256).transpose(2, 0, 1)[None])
 
     def predict(
         self,
@@ -70,8 +73,11 @@ class SamImage(EncodedImage):
         """Prompt the model once and get its raw masks; see `EncodedImage.predict`."""
         prompt = make_prompt(self.size, points=points, labels=labels, box=box, mask_input=mask_input)
         logits, scores = self.decode([prompt])
-        candidates = slice(1, None) if multimask else slice(0, 1)
-        return Candidates(self.transform, logits[0, candidates], scores[0, candidates])
+        own = slice(1, None) if multimask else slice(0, 1)
+        limit, objects = self.runtime.model.logit_limit, self._object_scores([prompt])
+        return Candidates(
+            self.transform, logits[0, own], scores[0, own], None if objects is None else objects[0], limit
+        )
 
     def everything(
         self,
@@ -133,8 +139,21 @@ class SamImage(EncodedImage):
         if grouped and options.select == "object":
             separate = segment_separately(self.decode, self.transform, prompts)
             if separate is not None:
-                return [self.to_mask(selected, None, index) for index, selected in enumerate(separate)], prompts
-        return self._refined(prompts, options), prompts
+                masks = [self.to_mask(selected, None, index) for index, selected in enumerate(separate)]
+                return self._with_object_scores(masks, prompts), prompts
+        return self._with_object_scores(self._refined(prompts, options), prompts), prompts
+
+    def _with_object_scores(self, masks: list[Mask], prompts: Sequence[Prompt]) -> list[Mask]:
+        """The masks, one per prompt, with the object scores of their prompts."""
+        scores = self._object_scores(prompts)
+        if scores is None:
+            return masks
+        return [mask.replace(object_score=score) for mask, score in zip(masks, scores, strict=True)]
+
+    def _object_scores(self, prompts: Sequence[Prompt]) -> list[float] | None:
+        """How sure the model is that prompts are about an object, 0 to 1; None if it does not say."""
+        scores = self.runtime.model.object_scores(self._embedding, self.transform, prompts)
+        return None if scores is None else scores.tolist()
 
     def _refined(self, prompts: Sequence[Prompt], options: SelectionOptions) -> list[Mask]:
         """One mask per prompt, in order."""
@@ -169,5 +188,6 @@ class SamImage(EncodedImage):
 
     def _encode_window(self, pixels: NDArray[np.uint8]) -> tuple[DecodePrompts, ResizeLongestSide]:
         """Encode a window of the image, uint8 [H, W, 3]."""
-        model, transform = self.runtime.model, ResizeLongestSide(pixels.shape[1], pixels.shape[0])
+        model = self.runtime.model
+        transform = model.geometry(pixels.shape[1], pixels.shape[0])
         return partial(model.decode, model.encode(pixels), transform), transform

@@ -32,7 +32,7 @@ from anymask.structures.mask_input import MASK_LOGIT, mask_logits
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt
 from anymask.structures.prompt_check import PromptCheck
-from anymask.structures.transforms import LOGIT_SIDE, ResizeLongestSide, warp_logits
+from anymask.structures.transforms import LOGIT_SIDE, warp_logits
 
 _MIN_AGREEMENT = 0.7
 """The least IoU, inside the window, of the window's mask and the image's mask that is to go on outside."""
@@ -66,7 +66,7 @@ class ZoomedView:
         model = encoded.runtime.model
         embedding = model.encode(np.ascontiguousarray(encoded.pixels[y0:y1, x0:x1]))
         self.window, self.nbytes = window, embedding.nbytes + encoded.nbytes
-        self._image, self._frame = encoded.transform, ResizeLongestSide(x1 - x0, y1 - y0)
+        self._image, self._frame = encoded.transform, model.geometry(x1 - x0, y1 - y0)
         self._image_grid, self._window_grid = self._image.logit_grid(), self._frame.logit_grid(window)
         self._decode: DecodePrompts = partial(model.decode, embedding, self._frame)
         # Not `encoded.decode`, which would keep the pixels of the image in memory.
@@ -123,7 +123,7 @@ class ZoomedView:
         mask_input = None
         if earlier is not None:
             part = earlier.array[y0:y1, x0:x1]
-            mask_input = mask_logits(part) if part.any() else None
+            mask_input = mask_logits(part, type(self._frame)) if part.any() else None
         return Prompt(
             prompt.points[inside] - [x0, y0],
             prompt.labels[inside],

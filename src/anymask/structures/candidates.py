@@ -52,19 +52,29 @@ class Candidates:
 
     Attributes:
         frame: the image's geometry.
-        logits: float32 [K, 256, 256], before the sigmoid, in the padded 1024 frame divided by 4.
+        unlimited_logits: float32 [K, 256, 256], before the sigmoid, in the model's 1024 square divided by 4.
         scores: float32 [K], the IoU that the model predicts for each mask.
+        object_score: how sure the model is that there is an object at all, 0 to 1; None if it does not say.
+        logit_limit: largest magnitude of `logits`, where the reference has one; its masks come before that.
     """
 
     frame: ResizeLongestSide
-    logits: NDArray[np.float32]
+    unlimited_logits: NDArray[np.float32]
     scores: NDArray[np.float32]
+    object_score: float | None = None
+    logit_limit: float | None = None
+
+    @cached_property
+    def logits(self) -> NDArray[np.float32]:
+        """float32 [K, 256, 256], as the reference returns them."""
+        limit = self.logit_limit
+        return self.unlimited_logits if limit is None else np.clip(self.unlimited_logits, -limit, limit)
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
         """Bool [K, H, W], the masks in full size (`Sam.postprocess_masks`, threshold 0); made when first read."""
         masks = np.zeros((len(self.logits), self.frame.height, self.frame.width), np.bool_)
-        for logits, mask in zip(self.logits, masks, strict=True):
+        for logits, mask in zip(self.unlimited_logits, masks, strict=True):
             self.frame.upscale(logits, out=mask)
         return masks
 

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
 from anymask.io.exif import displayed_boxes, displayed_points, turned_size
+from anymask.structures.transforms import ResizeLongestSide
 
 CoordinateName = Literal["pixels", "normalized", "percent"]
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
@@ -88,6 +89,7 @@ class Coordinates:
             them, as the official predictor does.
         orientation: EXIF orientation of the frame the numbers were measured in: 1 for the displayed image, the
             image's own `orientation` for its stored pixels.
+        geometry: of the model, for masks in the prompt.
     """
 
     size: tuple[int, int]
@@ -95,6 +97,7 @@ class Coordinates:
     box_format: BoxFormat = "xyxy"
     outside: Outside = "refuse"
     orientation: int = 1
+    geometry: type[ResizeLongestSide] = ResizeLongestSide
 
     def __post_init__(self) -> None:
         check_choice("coordinates", self.unit, CoordinateName)

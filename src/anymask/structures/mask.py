@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from anymask.structures.rle import Rle
 
 _ABOUT = (
-    "score", "stability", "logits", "label", "detector_score", "follows_prompt", "prompt_index", "edits", "annotation",
-    "source_shape",
+    "score", "stability", "logits", "label", "detector_score", "object_score", "follows_prompt", "prompt_index",
+    "edits", "annotation", "source_shape",
 )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ class Mask:
         logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
         label: name of the object; None if it has none.
         detector_score: confidence of the detector that found the object by text, 0 to 1; None without a detector.
+        object_score: how sure the model is that there is an object at all, 0 to 1; None if it does not say.
         follows_prompt: which constraints of its prompt the mask meets, true if all; None if unknown or without
             constraints.
         prompt_index: of its prompt, in the prompts of the result.
@@ -61,6 +62,7 @@ class Mask:
         logits: NDArray[np.float32] | None = None,
         label: str | None = None,
         detector_score: float | None = None,
+        object_score: float | None = None,
         follows_prompt: PromptCheck | None = None,
         prompt_index: int = 0,
         edits: Sequence[str] = (),
@@ -78,7 +80,7 @@ class Mask:
         """
         self.size = (int(size[0]), int(size[1]))
         self.score, self.stability, self.logits = score, stability, logits
-        self.label, self.detector_score = label, detector_score
+        self.label, self.detector_score, self.object_score = label, detector_score, object_score
         self.follows_prompt, self.prompt_index, self.edits = follows_prompt, prompt_index, tuple(edits)
         self.annotation, self.source_shape = annotation or Annotation(), source_shape
         self._lock = threading.Lock()

@@ -29,7 +29,9 @@ together with a box (0.92 with the own logits, 0.88 with ±1; 16 masks of three 
 """
 
 
-def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> npt.NDArray[np.float32]:
+def as_mask_input(
+    value: Any, size: tuple[int, int], orientation: int = 1, geometry: type[ResizeLongestSide] = ResizeLongestSide
+) -> npt.NDArray[np.float32]:
     """Turn low-resolution logits or a mask image into low-resolution logits.
 
     Args:
@@ -39,6 +41,7 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
         size: (width, height) of the image as displayed.
         orientation: EXIF orientation of the frame of the mask array; 1 is the displayed one. An image file states its
             own and is turned accordingly.
+        geometry: of the model, for a mask image.
 
     Returns:
         float32 [256, 256].
@@ -60,10 +63,12 @@ def as_mask_input(value: Any, size: tuple[int, int], orientation: int = 1) -> np
         raise PromptError(f"mask_input is a mask image of {actual}: it takes the image's size, {width}x{height}")
     if not inside.any():
         raise PromptError("mask_input is an empty mask: inside is True, 1, or 128 to 255")
-    return mask_logits(inside)
+    return mask_logits(inside, geometry)
 
 
-def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def mask_logits(
+    inside: npt.NDArray[np.bool_], geometry: type[ResizeLongestSide] = ResizeLongestSide
+) -> npt.NDArray[np.float32]:
     """Turn a full-size mask into low-resolution logits.
 
     Each logit covers a square of the image: it is `MASK_LOGIT` if all of the square is inside, -`MASK_LOGIT` if none of
@@ -71,6 +76,7 @@ def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 
     Args:
         inside: bool [H, W].
+        geometry: of the model.
 
     Returns:
         float32 [256, 256], -MASK_LOGIT to MASK_LOGIT.
@@ -78,7 +84,7 @@ def mask_logits(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     height, width = inside.shape
     image = PIL.Image.fromarray(inside.astype(np.uint8) * np.uint8(255))
     padded = PIL.Image.new("L", (MODEL_SIDE, MODEL_SIDE))
-    padded.paste(image.resize(ResizeLongestSide(width, height).resized, PIL.Image.Resampling.BOX))
+    padded.paste(image.resize(geometry(width, height).resized, PIL.Image.Resampling.BOX))
     cell = MODEL_SIDE // LOGIT_SIDE
     coverage = np.asarray(padded, np.float32).reshape(LOGIT_SIDE, cell, LOGIT_SIDE, cell).mean(axis=(1, 3)) / 255
     logits: npt.NDArray[np.float32] = (MASK_LOGIT * (2 * coverage - 1)).astype(np.float32)

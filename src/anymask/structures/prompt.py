@@ -17,6 +17,7 @@ import numpy.typing as npt
 from anymask.errors import PromptError
 from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, format_numbers
 from anymask.structures.mask_input import as_mask_input
+from anymask.structures.transforms import ResizeLongestSide
 
 _ONLY_EXCLUDE = "only excluded points: without an included point the model guesses the object"
 _ONLY_MASK = "only a mask: the model was trained on masks together with points or a box, so it may not follow it"
@@ -94,6 +95,7 @@ def make_prompts(
     box_format: BoxFormat = "xyxy",
     outside: Outside = "refuse",
     orientation: int = 1,
+    geometry: type[ResizeLongestSide] = ResizeLongestSide,
 ) -> list[Prompt]:
     """Check the arguments and make one Prompt per object.
 
@@ -118,6 +120,7 @@ def make_prompts(
         outside: "refuse" points and boxes outside the image and clip boxes partly outside; or "allow" them all.
         orientation: EXIF orientation of the frame the numbers were measured in; 1 is the displayed image, and
             `image.orientation` stands for its stored pixels.
+        geometry: of the model that takes the mask input.
 
     Returns:
         One prompt per object, in the order of the arguments.
@@ -125,7 +128,7 @@ def make_prompts(
     Raises:
         PromptError: with the wrong value and what is expected.
     """
-    reader = Coordinates(size, coordinates, box_format, outside, orientation)
+    reader = Coordinates(size, coordinates, box_format, outside, orientation, geometry)
     if each:
         entries = _one_per_point(points, labels, box, boxes, mask_input)
     elif boxes is not None or _is_nested(points):
@@ -147,13 +150,14 @@ def make_prompt(
     box_format: BoxFormat = "xyxy",
     outside: Outside = "refuse",
     orientation: int = 1,
+    geometry: type[ResizeLongestSide] = ResizeLongestSide,
 ) -> Prompt:
     """Make the prompt for one object; the arguments are those of `make_prompts`.
 
     Raises:
         PromptError: with the wrong value and what is expected; also for one list of points per object.
     """
-    reader = Coordinates(size, coordinates, box_format, outside, orientation)
+    reader = Coordinates(size, coordinates, box_format, outside, orientation, geometry)
     return _prompt(_Unchecked(points, labels, box, mask_input, ""), reader, text)
 
 
@@ -225,7 +229,7 @@ def _prompt(entry: _Unchecked, coordinates: Coordinates, text: str | None) -> Pr
 def _mask_input(where: str, mask_input: Any, coordinates: Coordinates) -> npt.NDArray[np.float32]:
     """`as_mask_input`, float32 [256, 256], with ``where`` before its message."""
     try:
-        return as_mask_input(mask_input, coordinates.size, coordinates.orientation)
+        return as_mask_input(mask_input, coordinates.size, coordinates.orientation, coordinates.geometry)
     except PromptError as problem:
         raise PromptError(f"{where}{problem}") from problem.__cause__
 

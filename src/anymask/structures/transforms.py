@@ -1,8 +1,8 @@
-"""The geometry between an image and a model's input: ResizeLongestSide of SAM, and LetterBox of YOLO.
+"""The geometry between an image and a model's input: ResizeLongestSide of SAM, and StretchToSquare of SAM 2.
 
 SAM resizes the image so that its long side is 1,024 pixels, pads it at the bottom and right to a square, and predicts
-256×256 logits over that square. All conversions between the two are here, so that points, boxes and masks use the same
-one (`ResizeLongestSide` and `Sam.postprocess_masks` of segment-anything).
+256×256 logits over that square. SAM 2 stretches the image to the square. All conversions between the two are here, so
+that points, boxes and masks use the same one (`ResizeLongestSide` and `Sam.postprocess_masks` of segment-anything).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class ResizeLongestSide:
 
     width: int
     height: int
+    _at_once: ClassVar[bool] = False
 
     @cached_property
     def resized(self) -> tuple[int, int]:
@@ -47,11 +48,7 @@ class ResizeLongestSide:
     def measured(self) -> ResizeLongestSide:
         """The geometry of the image at a long side of at most 4,096 pixels, for counting pixels in less time."""
         scale = min(1.0, _MEASURED_SIDE / max(self.width, self.height))
-        return (
-            self
-            if scale == 1
-            else ResizeLongestSide(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
-        )
+        return self if scale == 1 else type(self)(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
 
     def to_model(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map (x, y) of the image to (x, y) of the 1,024 square: [..., 2] → float32 [..., 2]."""
@@ -84,8 +81,8 @@ class ResizeLongestSide:
         """
         columns = np.clip(np.floor(points[:, 0]).astype(int), 0, self.width - 1)
         rows = np.clip(np.floor(points[:, 1]).astype(int), 0, self.height - 1)
-        along_y = _weights(self.height, self.resized[1]).matrix[rows]
-        along_x = _weights(self.width, self.resized[0]).matrix[columns]
+        along_y = self._along(1).matrix[rows]
+        along_x = self._along(0).matrix[columns]
         values: NDArray[np.float32] = np.einsum("nr,...rc,nc->...n", along_y, logits, along_x, optimize=True)
         return values
 
@@ -116,7 +113,7 @@ class ResizeLongestSide:
 
     def interpolate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits in full size, which `upscale` compares with its threshold: float32 [256, 256] → [height, width]."""
-        rows, columns = _weights(self.height, self.resized[1]).matrix, _weights(self.width, self.resized[0]).transposed
+        rows, columns = self._along(1).matrix, self._along(0).transposed
         full: NDArray[np.float32] = rows @ logits.astype(np.float32, copy=False) @ columns
         return full
 
@@ -156,6 +153,10 @@ class ResizeLongestSide:
         x, y = np.flatnonzero(filled_x), np.flatnonzero(filled_y)
         return (int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1) if len(x) else (0, 0, 0, 0)
 
+    def _along(self, axis: int) -> _Weights:
+        """Interpolation weights along x, 0, or y, 1."""
+        return _weights((self.width, self.height)[axis], self.resized[axis], self._at_once)
+
     def _tiles_by_side(self, logits: NDArray[np.float32], threshold: float) -> tuple[NDArray[Any], ...]:
         """Tiles of both axes, and which of them lie inside the mask or are crossed by its boundary.
 
@@ -166,7 +167,8 @@ class ResizeLongestSide:
         Returns:
             Rows [R, 4] and columns [C, 4] of tiles, see `_tiles`; and two bool [R, C], see `_classify`.
         """
-        rows, columns = _tiles(self.height, self.resized[1]), _tiles(self.width, self.resized[0])
+        rows = _tiles(self.height, self.resized[1], self._at_once)
+        columns = _tiles(self.width, self.resized[0], self._at_once)
         return rows, columns, *_classify(logits > threshold, rows, columns)
 
     def _interpolated(
@@ -183,14 +185,28 @@ class ResizeLongestSide:
         Yields:
             (y0, y1, x0, x1) in pixels, maxima exclusive, and float32 [y1 - y0, x1 - x0].
         """
-        along_y = _weights(self.height, self.resized[1]).matrix
-        along_x = _weights(self.width, self.resized[0]).transposed
+        along_y, along_x = self._along(1).matrix, self._along(0).transposed
         for i in np.flatnonzero(mixed.any(axis=1)):
             y0, y1, r0, r1 = rows[i].tolist()
             band = along_y[y0:y1, r0:r1] @ logits[r0:r1]
             for first, last in _runs(mixed[i]):
                 (x0, _, c0, _), (_, x1, _, c1) = columns[first].tolist(), columns[last].tolist()
                 yield (y0, y1, x0, x1), np.matmul(band[:, c0:c1], along_x[c0:c1, x0:x1], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class StretchToSquare(ResizeLongestSide):
+    """The geometry of one image in SAM 2: stretched to the whole 1,024 square, without padding.
+
+    The logits are enlarged to the image in one step (`SAM2Transforms` of sam2), not by way of 1,024.
+    """
+
+    _at_once: ClassVar[bool] = True
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """(1024, 1024), whatever the image's size."""
+        return MODEL_SIDE, MODEL_SIDE
 
 
 @dataclass(frozen=True)
@@ -259,7 +275,7 @@ def warp_logits(logits: NDArray[np.float32], source: LogitGrid, target: LogitGri
 
 @dataclass(frozen=True)
 class _Weights:
-    """Interpolation weights of one axis, both steps of the reference in one matrix.
+    """Interpolation weights of one axis, all steps of the reference in one matrix.
 
     Attributes:
         matrix: float32 [pixels, 256].
@@ -277,10 +293,16 @@ class _Weights:
 
 
 @lru_cache(maxsize=16)
-def _weights(size: int, resized: int) -> _Weights:
-    """Weights of an axis of ``size`` pixels, of which the model sees ``resized``."""
-    low, high, fraction = bilinear_taps(size, resized)
-    inner_low, inner_high, inner_fraction = bilinear_taps(MODEL_SIDE, LOGIT_SIDE)
+def _weights(size: int, resized: int, at_once: bool) -> _Weights:
+    """Weights of an axis of ``size`` pixels, of which the model sees ``resized``.
+
+    Args:
+        size: of the image.
+        resized: inside the 1,024 square; all of it if ``at_once``.
+        at_once: whether the reference goes from the logits to the image in one step.
+    """
+    low, high, fraction = bilinear_taps(size, LOGIT_SIDE if at_once else resized)
+    inner_low, inner_high, inner_fraction = bilinear_taps(LOGIT_SIDE if at_once else MODEL_SIDE, LOGIT_SIDE)
     matrix = np.zeros((size, LOGIT_SIDE), np.float32)
     at = np.arange(size)
     for tap, share in ((low, 1 - fraction), (high, fraction)):
@@ -305,9 +327,9 @@ def bilinear_taps(size: int, source: int) -> tuple[NDArray[np.int64], NDArray[np
 
 
 @lru_cache(maxsize=16)
-def _tiles(size: int, resized: int) -> NDArray[np.int64]:
+def _tiles(size: int, resized: int, at_once: bool) -> NDArray[np.int64]:
     """Cut one axis into tiles: [tiles, 4] of first and last pixel, first and last logit cell (ends exclusive)."""
-    weights = _weights(size, resized)
+    weights = _weights(size, resized, at_once)
     cells = resized / _CELL
     step = max(_TILE_PIXELS, round(_TILE_CELLS * size / cells))
     starts = np.arange(0, size, step)
@@ -346,61 +368,3 @@ def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
         for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
         for start in range(first, end, _RUN_TILES)
     ]
-
-
-GREY = 114
-"""Level of the padding around the image, as in YOLO's training."""
-
-
-@dataclass(frozen=True)
-class LetterBox:
-    """The geometry of one image in the frame that a YOLO network takes: scaled to fit, centred, padded with grey.
-
-    Attributes:
-        size: (width, height) of the image, in pixels.
-        sides: (width, height) of the frame, in pixels.
-    """
-
-    size: tuple[int, int]
-    sides: tuple[int, int]
-
-    @cached_property
-    def fitted(self) -> tuple[int, int]:
-        """(width, height) that the image has in the frame."""
-        scale = min(self.sides[0] / self.size[0], self.sides[1] / self.size[1])
-        return max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale))
-
-    @cached_property
-    def origin(self) -> tuple[int, int]:
-        """(x, y) of the image's top left corner in the frame."""
-        return (self.sides[0] - self.fitted[0]) // 2, (self.sides[1] - self.fitted[1]) // 2
-
-    @cached_property
-    def scale(self) -> tuple[float, float]:
-        """Pixels of the frame per pixel of the image, along x and along y: rounding makes them differ a little."""
-        return self.fitted[0] / self.size[0], self.fitted[1] / self.size[1]
-
-    def apply_image(self, pixels: NDArray[np.uint8], *, average: bool = False) -> NDArray[np.float32]:
-        """Scale and pad an image to the frame.
-
-        Args:
-            pixels: uint8 [H, W, 3], RGB, of `size`.
-            average: shrink by averaging all pixels rather than bilinearly as in training.
-
-        Returns:
-            float32 [1, 3, height, width] of the frame, 0 to 1.
-        """
-        import cv2
-
-        shrinks = self.fitted[0] < self.size[0] or self.fitted[1] < self.size[1]
-        interpolation = cv2.INTER_AREA if average and shrinks else cv2.INTER_LINEAR
-        frame = np.full((self.sides[1], self.sides[0], 3), GREY, np.uint8)
-        (left, top), (width, height) = self.origin, self.fitted
-        frame[top : top + height, left : left + width] = cv2.resize(pixels, self.fitted, interpolation=interpolation)
-        planes = frame.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        return np.ascontiguousarray(planes)
-
-    def to_image(self, boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Map boxes of the frame, [N, 4] as corners, to pixels of the image: float64 [N, 4], not clipped."""
-        mapped: NDArray[np.float64] = (np.asarray(boxes, np.float64) - self.origin * 2) / (self.scale * 2)
-        return mapped

@@ -65,7 +65,7 @@ def family_capabilities(family: str) -> tuple[str, ...]:
 
 
 def find_model(name: str) -> ModelEntry:
-    """Return the model called `name`.
+    """Return the model called `name`; a built-in one also by one of its aliases, in upper or lower case.
 
     Raises:
         ModelError: there is none, and the message names the nearest, or every known one; or it is one that the user has
@@ -75,6 +75,8 @@ def find_model(name: str) -> ModelEntry:
     if name in built_in:
         return built_in[name]
     models = all_models()
+    if name not in models:
+        name = next((each.name for each in built_in.values() if name.lower() in each.aliases), name)
     if name not in models and name in unpinned_models():
         raise ModelError(unpinned_models()[name].how_to_add)
     if name not in models:

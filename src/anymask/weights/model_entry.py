@@ -68,6 +68,7 @@ class ModelEntry:
     """A model as a catalogue describes it.
 
     Attributes:
+        aliases: other names of a built-in model, lower case.
         origin: the catalogue file that holds a user's own entry, None for a built-in one.
     """
 
@@ -79,6 +80,7 @@ class ModelEntry:
     description: str = ""
     homepage: str = ""
     capabilities: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     weights_licence: str = UNKNOWN_LICENCE
     code_licence: str = UNKNOWN_LICENCE
     origin: Path | None = field(default=None, compare=False)
@@ -121,6 +123,7 @@ def parse_entry(name: str, table: Mapping[str, Any], origin: Path | None) -> Mod
             description=table.get("description", ""),
             homepage=table.get("homepage", ""),
             capabilities=tuple(table.get("capabilities", [])),
+            aliases=tuple(table.get("aliases", [])),
             weights_licence=licence.get("weights", UNKNOWN_LICENCE),
             code_licence=licence.get("code", UNKNOWN_LICENCE),
             origin=origin,

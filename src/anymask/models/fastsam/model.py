@@ -28,8 +28,9 @@ from anymask.models.yolo_export import (
     open_export,
     with_fixed_input,
 )
+from anymask.structures.letterbox import LetterBox
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import LetterBox, ResizeLongestSide
+from anymask.structures.transforms import ResizeLongestSide
 
 if TYPE_CHECKING:
     import onnx
@@ -63,6 +64,8 @@ class FastSam:
     """
 
     name = "fastsam"
+    geometry = ResizeLongestSide
+    logit_limit = None
     precision = "f32"
     parallel_requests = 1
 
@@ -125,6 +128,18 @@ class FastSam:
             ModelError: always.
         """
         raise ModelError("FastSAM predicts whole segments and no logits; its encoded image returns masks")
+
+    def object_scores(
+        self, embedding: NDArray[np.float32], frame: ResizeLongestSide, prompts: Sequence[Prompt]
+    ) -> NDArray[np.float32] | None:
+        """None: FastSAM does not say whether there is an object.
+
+        Args:
+            embedding: float32 [L], of `encode`.
+            frame: the geometry of the image.
+            prompts: B prompts.
+        """
+        return None
 
     def _sides(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the frame for an image: the export's own, or the smallest in steps of the stride."""

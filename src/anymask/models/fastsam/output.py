@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.models.yolo_export import corners
-from anymask.structures.transforms import LetterBox
+from anymask.structures.letterbox import LetterBox
 
 MIN_CONF = 0.001
 """Boxes below this confidence are dropped: there are thousands, and none of them is an object."""

@@ -13,6 +13,9 @@ identities move the work to the prompt tokens:
 With 8 heads and T tokens each of these costs 4096·8T·256 multiplications instead of 4096·128·256, and no array of
 4,096 projected tokens is written. In the first layer the image tokens do not depend on the prompt at all, and
 the batch shares one copy of them.
+
+SAM 2's decoder is the same with additions (`MaskDecoder` of sam2): a token for the score of the object, a sigmoid for
+predicted IoU, and finer features that are added while upscaling. They are computed where the parameters have them.
 """
 
 from __future__ import annotations
@@ -38,23 +41,51 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
     """Emit the decoder for a batch of prompts on one image.
 
     Input:
-        embedding: float32 [1, 4096, 256], of the image, shared by the batch.
+        embedding: float32 [1, 4096, 256], of the image, shared by the batch; SAM 2's has 1,024 numbers for each token,
+            see `anymask.models.sam2.hiera`.
         tokens, token_bias: from the prompt encoder, [B, T, 256] and [B, T].
         mask_input: float32 [B, 1, 256, 256], only with `with_mask_input`.
     Output:
         logits: float32 [B, 4, 256, 256]: the single mask, then the three of `multimask_output=True`.
         scores: float32 [B, 4]: predicted IoU.
     """
-    inputs = _inputs()
+    inputs = _inputs(p)
+    queries, image, finer = _decoded(inputs, p, with_mask_input)
+    logits = _upscale(image, const([GRID, GRID], np.int64), _filters(queries, p), p, finer)
+    return spox.build(inputs, {"logits": logits, "scores": _scores(queries, p)})
+
+
+def object_scorer(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelProto:
+    """Emit the part of SAM 2's decoder that scores whether there is an object at all.
+
+    Input: as of `mask_decoder`.
+    Output:
+        object_scores: float32 [B], before the sigmoid: positive means that there is one.
+    """
+    inputs = _inputs(p)
+    queries, _, _ = _decoded(inputs, p, with_mask_input)
+    score = mlp(_token(queries, 1 + MASK_TOKENS), p, "mask_decoder.pred_obj_score_head", 3)
+    return spox.build(inputs, {"object_scores": reshape(score, [-1])})
+
+
+def has_object_score(p: Parameters) -> bool:
+    """Whether a decoder has SAM 2's additions."""
+    return "mask_decoder.obj_score_token.weight" in p
+
+
+def _decoded(inputs: dict[str, Var], p: Parameters, with_mask_input: bool) -> tuple[Var, Var, tuple[Var, Var] | None]:
+    """Prompt tokens [B, T, 256] and image tokens [B, 4096, 256] after the transformer, and the finer features."""
+    image, finer = inputs["embedding"], None
+    if has_object_score(p):
+        image, twice, four_times = op.split(image, const([WIDTH, WIDTH, 2 * WIDTH], np.int64), axis=2)
+        finer = twice, four_times
     if with_mask_input:
         inputs["mask_input"] = spox.argument(spox.Tensor(np.float32, ("B", 1, 4 * GRID, 4 * GRID)))
-        image = op.add(inputs["embedding"], dense_prompt(inputs["mask_input"], p))
+        image = op.add(image, dense_prompt(inputs["mask_input"], p))
     else:
-        image = op.add(inputs["embedding"], const(p["prompt_encoder.no_mask_embed.weight"]))
-
+        image = op.add(image, const(p["prompt_encoder.no_mask_embed.weight"]))
     queries, image = _transformer(image, const(dense_position(p)[None]), None, inputs, p)
-    logits = _upscale(image, const([GRID, GRID], np.int64), _filters(queries, p), p)
-    return spox.build(inputs, {"logits": logits, "scores": _scores(queries, p)})
+    return queries, image, finer
 
 
 def search_decoder(p: Parameters) -> onnx.ModelProto:
@@ -71,7 +102,7 @@ def search_decoder(p: Parameters) -> onnx.ModelProto:
     Output:
         logits: float32 [B, 4, 4·R, 4·C], scores: float32 [B, 4].
     """
-    inputs = _inputs()
+    inputs = _inputs(p)
     size = inputs["seen"] = spox.argument(spox.Tensor(np.int64, (2,)))
     image = op.add(inputs["embedding"], const(p["prompt_encoder.no_mask_embed.weight"]))
     image, position = (_merge_padding(each, size) for each in (image, const(dense_position(p)[None])))
@@ -84,10 +115,11 @@ def search_decoder(p: Parameters) -> onnx.ModelProto:
     return spox.build(inputs, {"logits": _upscale(image, size, _filters(queries, p), p), "scores": _scores(queries, p)})
 
 
-def _inputs() -> dict[str, Var]:
-    """The inputs that both decoders have."""
+def _inputs(p: Parameters) -> dict[str, Var]:
+    """The inputs that all decoders have."""
+    channels = 4 * WIDTH if has_object_score(p) else WIDTH
     return {
-        "embedding": spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, WIDTH))),
+        "embedding": spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, channels))),
         "tokens": spox.argument(spox.Tensor(np.float32, ("B", "T", WIDTH))),
         "token_bias": spox.argument(spox.Tensor(np.float32, ("B", "T"))),
     }
@@ -263,7 +295,8 @@ def _join_heads(x: Var) -> Var:
 
 def _scores(queries: Var, p: Parameters) -> Var:
     """Predicted IoU: [B, T, 256] → [B, 4]."""
-    return mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
+    scores = mlp(_token(queries, 0), p, "mask_decoder.iou_prediction_head", 3)
+    return op.sigmoid(scores) if has_object_score(p) else scores
 
 
 def _filters(queries: Var, p: Parameters) -> Var:
@@ -279,15 +312,19 @@ def _token(queries: Var, index: int) -> Var:
     return op.gather(queries, const(index, np.int64), axis=1)
 
 
-def _upscale(image: Var, size: Var, filters: Var, p: Parameters) -> Var:
+def _upscale(image: Var, size: Var, filters: Var, p: Parameters, finer: tuple[Var, Var] | None = None) -> Var:
     """`output_upscaling`, then the filters: [B, R·C, 256], size [R, C] → [B, 4, 4·R, 4·C].
+
+    With SAM 2's finer features, of the 2×2 pixels of each token, [1, R·C, 256], and of its 4×4, [1, R·C, 512].
 
     A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
     everything stays channels-last and only the logits are rearranged into rows and columns.
     """
-    x = reshape(_double(image, p, "mask_decoder.output_upscaling.0"), [0, -1, WIDTH // 4])
+    x = _double(image, p, "mask_decoder.output_upscaling.0")
+    x = reshape(x if finer is None else op.add(x, finer[0]), [0, -1, WIDTH // 4])
     x = op.gelu(_image_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))
-    x = op.gelu(_double(x, p, "mask_decoder.output_upscaling.3"))
+    x = _double(x, p, "mask_decoder.output_upscaling.3")
+    x = op.gelu(x if finer is None else op.add(x, reshape(finer[1], [0, -1, WIDTH // 2])))
     pixels = reshape(x, [0, -1, WIDTH // 8])
     logits = op.matmul(filters, op.transpose(pixels, perm=[0, 2, 1]))
     # Each image token's 16 pixels lie together: (row, column, then y and x of the first and of the second doubling).

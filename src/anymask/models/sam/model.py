@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from anymask.models.sam.quantization import Ranges
     from anymask.weights.checkpoints.state_dict import StateDict
 
+GraphTable: TypeAlias = "dict[str, tuple[Callable[[StateDict], onnx.ModelProto | DetachedGraph], bool, int]]"
+"""How each graph is built, whether it is computed in f32 at any precision, and the number of parallel requests."""
+
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 BATCH = 16
@@ -53,6 +56,10 @@ class Sam:
     variant: tuple[str, ...] = ()
 
     name = "sam"
+    geometry: type[ResizeLongestSide] = ResizeLongestSide
+    logit_limit: float | None = None
+    encoders: tuple[str, ...] = ("vit", "tinyvit")
+    """Image encoders of checkpoints that this class runs."""
 
     def __init__(self, files: Sequence[Path], key: str, engine: Engine) -> None:
         self._files = tuple(files)
@@ -61,9 +68,9 @@ class Sam:
         self.precision = engine.precision
         self._ranges = _int8_ranges(key) if engine.precision == "int8" else None
         self._graphs: dict[str, CompiledGraph] = {}
-        self._locks = {name: threading.Lock() for name in _GRAPHS}
+        self._locks = {name: threading.Lock() for name in self._table}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
-            _parameters(key, self._files)  # it takes milliseconds, and other checkpoints are refused before any work
+            self._parameters()  # it takes milliseconds, and other checkpoints are refused before any work
 
     @property
     def parallel_requests(self) -> int:
@@ -99,14 +106,22 @@ class Sam:
             return _concatenate(parts, "logits"), _concatenate(parts, "scores")
         logits = np.empty((len(prompts), 4, 256, 256), np.float32)
         scores = np.empty((len(prompts), 4), np.float32)
-        with_mask = np.array([prompt.mask_input is not None for prompt in prompts], bool)
-        for graph, members in (("decoder", ~with_mask), ("mask_decoder", with_mask)):
-            indices = np.flatnonzero(members)
-            for start in range(0, len(indices), BATCH):
-                chunk = indices[start : start + BATCH]
-                outputs = self._decode(graph, embedding, frame, [prompts[i] for i in chunk])
-                logits[chunk], scores[chunk] = outputs["logits"], outputs["scores"]
+        for graph, indices in self._batches(prompts, "decoder", "mask_decoder"):
+            outputs = self._decode(graph, embedding, frame, [prompts[i] for i in indices])
+            logits[indices], scores[indices] = outputs["logits"], outputs["scores"]
         return logits, scores
+
+    def object_scores(
+        self, embedding: NDArray[np.float32], frame: ResizeLongestSide, prompts: Sequence[Prompt]
+    ) -> NDArray[np.float32] | None:
+        """None: SAM does not say whether there is an object.
+
+        Args:
+            embedding: float32 [1, 4096, 256], of `encode`.
+            frame: the geometry of the image in the model.
+            prompts: B prompts.
+        """
+        return None
 
     def prepare(self) -> None:
         """Compile what `decode` needs for points and boxes."""
@@ -122,26 +137,66 @@ class Sam:
         self, graph: str, embedding: NDArray[np.float32], frame: ResizeLongestSide, prompts: Sequence[Prompt]
     ) -> dict[str, NDArray[np.float32]]:
         """Run a decoder on one batch: logits [B, 4, rows, columns] and scores [B, 4], float32."""
-        points, labels = sparse_prompts(frame, prompts)
+        points, labels = rectangular([self._sparse_prompt(frame, prompt) for prompt in prompts])
         inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
-        if graph == "mask_decoder":
-            inputs["mask_input"] = np.stack([p.mask_input for p in prompts if p.mask_input is not None])[:, None]
-        if graph == "search_decoder":
+        if "mask_input" in self._graph(graph).inputs:
+            inputs["mask_input"] = self._mask_inputs(prompts)
+        if "seen" in self._graph(graph).inputs:
             columns, rows = frame.valid_logits()
             inputs["seen"] = np.array([unmerged_tokens(rows), unmerged_tokens(columns)])
         return self._graph(graph)(**inputs)
 
+    def _batches(
+        self, prompts: Sequence[Prompt], graph: str, with_mask_input: str
+    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Batches of prompts for one of two graphs: its name, and indices int64 [N]."""
+        with_mask = np.array([prompt.mask_input is not None for prompt in prompts], bool)
+        for name, members in ((graph, ~with_mask), (with_mask_input, with_mask)):
+            indices = np.flatnonzero(members)
+            for start in range(0, len(indices), BATCH):
+                yield name, indices[start : start + BATCH]
+
+    def _mask_inputs(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+        """Mask inputs of prompts, float32 [B, 1, 256, 256]."""
+        return np.stack([prompt.mask_input for prompt in prompts if prompt.mask_input is not None])[:, None]
+
+    def _sparse_prompt(self, frame: ResizeLongestSide, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Points, float32 [N, 2] in the 1,024 frame, and labels, int64 [N], of one prompt.
+
+        As in the reference, a prompt without a box has one "not a point", and a box follows its points.
+        """
+        points = frame.to_model(prompt.points)
+        if prompt.box is None:
+            # Without any point the reference passes no padding either: the mask input stands alone.
+            padding = 1 if len(points) else 0
+            return (
+                np.concatenate([points, np.zeros((padding, 2), np.float32)]),
+                np.concatenate([prompt.labels, np.full(padding, NOT_A_POINT, np.int64)]),
+            )
+        corners = frame.to_model(prompt.box.reshape(2, 2))
+        return (
+            np.concatenate([points, corners]),
+            np.concatenate([prompt.labels, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int64)]),
+        )
+
+    def _parameters(self) -> StateDict:
+        return _read_parameters(self._key, self._files, self.encoders)
+
+    @property
+    def _table(self) -> GraphTable:
+        return _GRAPHS
+
     def _graph(self, name: str) -> CompiledGraph:
-        """A graph of `_GRAPHS`, compiled when it is first used."""
+        """A graph of the table, compiled when it is first used."""
         with self._locks[name]:
             if name not in self._graphs:
-                build, exact, parallel_requests = _GRAPHS[name]
+                build, exact, parallel_requests = self._table[name]
                 key = f"{self._key}/{name}/{CODE_VERSION}"
                 if name == "encoder" and self._ranges is not None:
                     build, key = partial(_build_encoder, ranges=self._ranges), f"{key}/int8"
                 self._graphs[name] = self._engine.compile(
                     key,
-                    lambda: build(_parameters(self._key, self._files)),
+                    lambda: build(self._parameters()),
                     exact=exact,
                     parallel_requests=parallel_requests,
                 )
@@ -203,52 +258,34 @@ def _resize(pixels: NDArray[np.uint8], columns: int, rows: int, threads: int) ->
     return np.asarray(narrowed.resize((columns, rows), Image.Resampling.BILINEAR))
 
 
-def sparse_prompts(
-    frame: ResizeLongestSide, prompts: Sequence[Prompt]
+def rectangular(
+    prompts: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Convert points and boxes to the rectangular input of the prompt encoder.
+    """Pad the points and labels of prompts with absent points, which the decoder ignores.
 
-    As in the reference, a prompt without a box has one "not a point", and a box follows its points. Shorter prompts are
-    padded with absent points, which the decoder ignores.
+    Args:
+        prompts: points float32 [N, 2] in the 1,024 frame and labels int64 [N] of each.
 
     Returns:
-        points float32 [B, N, 2] in the 1,024 frame and labels int64 [B, N].
+        points float32 [B, N, 2] and labels int64 [B, N].
     """
-    rows = [_sparse_prompt(frame, prompt) for prompt in prompts]
-    longest = max(len(labels) for _, labels in rows)
-    points = np.zeros((len(rows), longest, 2), np.float32)
-    labels = np.full((len(rows), longest), ABSENT, np.int64)
-    for i, (row_points, row_labels) in enumerate(rows):
-        points[i, : len(row_points)] = row_points
-        labels[i, : len(row_labels)] = row_labels
+    longest = max(len(labels) for _, labels in prompts)
+    points = np.zeros((len(prompts), longest, 2), np.float32)
+    labels = np.full((len(prompts), longest), ABSENT, np.int64)
+    for i, (own_points, own_labels) in enumerate(prompts):
+        points[i, : len(own_points)] = own_points
+        labels[i, : len(own_labels)] = own_labels
     return points, labels
 
 
-def _sparse_prompt(frame: ResizeLongestSide, prompt: Prompt) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points, float32 [N, 2] in the 1,024 frame, and labels, int64 [N], of one prompt."""
-    points = frame.to_model(prompt.points)
-    if prompt.box is None:
-        # Without any point the reference passes no padding either: the mask input stands alone.
-        padding = 1 if len(points) else 0
-        return (
-            np.concatenate([points, np.zeros((padding, 2), np.float32)]),
-            np.concatenate([prompt.labels, np.full(padding, NOT_A_POINT, np.int64)]),
-        )
-    corners = frame.to_model(prompt.box.reshape(2, 2))
-    return (
-        np.concatenate([points, corners]),
-        np.concatenate([prompt.labels, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int64)]),
-    )
-
-
 @lru_cache(maxsize=1)
-def _parameters(key: str, files: tuple[Path, ...]) -> StateDict:
+def _read_parameters(key: str, files: tuple[Path, ...], encoders: tuple[str, ...]) -> StateDict:
     """Read and check a model's parameters; ``key`` identifies the content, which can change under the same paths."""
     from anymask.models.sam.checkpoint import check_checkpoint
     from anymask.weights.checkpoints.state_dict import read_state_dict
 
     parameters = read_state_dict(files)
-    check_checkpoint(parameters)
+    check_checkpoint(parameters, encoders)
     return parameters
 
 
@@ -308,7 +345,7 @@ def _build_mask_decoder(parameters: StateDict) -> onnx.ModelProto:
     return mask_decoder(parameters, with_mask_input=True)
 
 
-_GRAPHS: dict[str, tuple[Callable[[StateDict], onnx.ModelProto | DetachedGraph], bool, int]] = {
+_GRAPHS: GraphTable = {
     "stem": (_build_stem, False, 1),
     "encoder": (_build_encoder, False, 1),
     "prompt_encoder": (_build_prompt_encoder, True, 1),  # sines of large angles: never in bf16
@@ -316,4 +353,3 @@ _GRAPHS: dict[str, tuple[Callable[[StateDict], onnx.ModelProto | DetachedGraph],
     "mask_decoder": (_build_mask_decoder, False, 1),
     "search_decoder": (_build_search_decoder, False, PARALLEL_DECODES),
 }
-"""How each graph is built, whether it is computed in f32 at any precision, and the number of parallel requests."""

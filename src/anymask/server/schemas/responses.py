@@ -64,6 +64,7 @@ class MaskResponse(BaseModel):
     prompt: int
     label: str | None
     detector_score: float | None = None
+    object_score: float | None = None
     score: float | None
     stability: float | None
     area: int
