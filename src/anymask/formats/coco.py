@@ -124,24 +124,26 @@ def _entries(
 def _shape_fields(mask: Mask, polygons: bool, tolerance: float) -> dict[str, Any]:
     """The shape of a mask: as its file had it while that fits, else as outlines or run lengths."""
     source = mask.source_shape
-    if source is not None and source.format == FORMAT.name and (source.rings or not polygons):
-        return dict(source.fields)
     x0, y0, x1, y1 = mask.box
+    measured = {"area": mask.area, "bbox": [x0, y0, x1 - x0, y1 - y0]}  # what readers demand and some files lack
+    if source is not None and source.format == FORMAT.name and (source.rings or not polygons):
+        return {**measured, **source.fields}
     segmentation: Any = mask.rle
     if source is not None and source.rings and (polygons or source.fill == FORMAT.name):
         segmentation = [list(ring) for ring in source.rings]
     elif polygons and mask.area:  # pycocotools takes no empty list of polygons
         segmentation = [bridge_holes(part).reshape(-1).tolist() for part in parts_of(mask, tolerance)]
-    return {"segmentation": segmentation, "area": mask.area, "bbox": [x0, y0, x1 - x0, y1 - y0]}
+    return {"segmentation": segmentation, **measured}
 
 
 def _box_fields(each: BoxAnnotation) -> dict[str, Any]:
     """The shape of an object without a mask."""
     source = each.source_shape
-    if source is not None and source.format == FORMAT.name:
-        return dict(source.fields)
     x0, y0, x1, y1 = each.box
-    return {"segmentation": [], "area": (x1 - x0) * (y1 - y0), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+    fields = {"area": (x1 - x0) * (y1 - y0), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+    if source is not None and source.format == FORMAT.name:
+        fields |= source.fields
+    return {**fields, "segmentation": []}
 
 
 def _stated_fields(each: Mask | BoxAnnotation, crowd: bool) -> dict[str, Any]:
