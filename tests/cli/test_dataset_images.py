@@ -120,6 +120,23 @@ def test_an_image_that_is_there_stays(source: Path, tmp_path: Path, capsys: pyte
     assert "9 there already" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("target", ["yolo", "labelme"])
+def test_an_interrupted_copy_leaves_nothing(
+    target: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[object] = []
+
+    def interrupted(*_: object) -> None:
+        copied.append(_)
+        if len(copied) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("anymask.formats.image_files.shutil.copyfileobj", interrupted)
+    assert main(["convert", str(source), "--to", target, "--out", str(tmp_path / "new" / "out"), "--copy"]) == 130
+    assert len(copied) == 4
+    assert [each.name for each in tmp_path.iterdir()] == ["in"]
+
+
 def test_a_single_image_comes_along(source: Path, tmp_path: Path) -> None:
     write_dataset([record_of("x/c.jpg")], source.parent / "one.json", "coco")
     call = ["convert", str(source.parent / "one.json"), "--copy", "--to"]

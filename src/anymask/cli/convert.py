@@ -108,11 +108,11 @@ def command(
     with collect_skipped(strict) as skipped:
         count = partial(losses, holds=holds, format_name=target)
 
-        def write(read: Read) -> list[Path]:
+        def write(read: Read, path: Path) -> list[Path]:
             if dataset.shares:
                 measured = check if check.readable else None
-                return write_split(lambda: _counted(read(), count, lost), out, target, check=measured, **options)
-            return _convert(_counted(read(), count, lost), sources, out, target, check, options)
+                return write_split(lambda: _counted(read(), count, lost), path, target, check=measured, **options)
+            return _convert(_counted(read(), count, lost), sources, path, target, check, options)
 
         files = dataset.write(sources, origin, out, format, write)
     if report is not None:

@@ -19,6 +19,7 @@ from anymask.formats.merging import merge
 from anymask.formats.selection import ObjectFilter, parse_classes, rename_classes
 from anymask.formats.skipped import collect_skipped
 from anymask.formats.splits import SplitPlan, parse_split
+from anymask.io.atomic import publish, staged_folder
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
@@ -63,11 +64,6 @@ class DatasetChanges:
     parts: Counter[str] = field(default_factory=Counter)
     placed: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def needs_plan(self) -> bool:
-        """Whether the inputs are read once before they are written."""
-        return bool(self.shares or self.images)
-
     def read(
         self, sources: Sequence[Path], origin: str | None, placement: ImagePlacement | None = None
     ) -> Iterator[MaskSet]:
@@ -89,7 +85,7 @@ class DatasetChanges:
         origin: str | None,
         out: Path,
         format: Format,
-        write: Callable[[Read], list[Path]],
+        write: Callable[[Read, Path], list[Path]],
     ) -> list[Path]:
         """Write the dataset, and link or copy its images.
 
@@ -98,7 +94,7 @@ class DatasetChanges:
             origin: their format; None to recognise it.
             out: the file or folder that is written.
             format: of it.
-            write: writes what a function reads, which may be called several times, and returns the files.
+            write: writes what a function reads, which may be called several times, to a path, and returns the files.
 
         Returns:
             The files written.
@@ -106,9 +102,9 @@ class DatasetChanges:
         Raises:
             InputError: a part of the split would have no image, or another file is where an image belongs.
         """
-        if not self.needs_plan:
-            return write(lambda: self.read(sources, origin))
-        placement = ImagePlacement(format, out, self.images == "link") if self.images else None
+        if not (self.shares or self.images):
+            return write(lambda: self.read(sources, origin), out)
+        placement = ImagePlacement(format, self.images == "link") if self.images else None
         records: list[ImageRecord] = []
         sets = _noted(self.read(sources, origin, placement), records)
         plan = SplitPlan.of(sets, self.shares, self.seed) if self.shares else None
@@ -116,9 +112,10 @@ class DatasetChanges:
         if plan is not None:
             self.parts = Counter({part: plan.parts.count(part) for part in self.shares})
             records = [replace(record, split=part) for record, part in zip(records, plan.parts, strict=True)]
+        is_single = bool(format.suffix) and not format.holds_many and len(records) == 1 and bool(out.suffix)
+        is_file = not self.shares and (is_single or bool(format.holds_many and format.suffix))
         if placement is not None:
-            is_file = bool(format.suffix) and (format.holds_many or (len(records) == 1 and bool(out.suffix)))
-            records = placement.plan(records, is_folder=not is_file or bool(self.shares))
+            records = placement.plan(records, out.parent if is_file else out, is_single)
 
         def read() -> Iterator[MaskSet]:
             sets = self.read(sources, origin)
@@ -126,15 +123,23 @@ class DatasetChanges:
                 yield masks.replace(image=replace(masks.record, path=record.path))
 
         with collect_skipped():  # they were collected when the inputs were read for the first time
-            files = write(read)
-        if placement is not None:
-            new = placement.place()
-            found = len(placement.files) - placement.files.count(None)
-            words = "linked" if self.images == "link" else "copied"
-            counts = {words: len(new), "there already": found - len(new), "missing": placement.files.count(None)}
-            self.placed = Counter(counts)
-            files = files + new
-        return files
+            if placement is None:
+                return write(read, out)
+            if is_file or out.exists():
+                return write(read, out) + self._place(placement, out.parent if is_file else out)
+            with staged_folder(out.parent) as stage:  # a new folder appears with its images
+                draft = stage / out.name
+                files = write(read, draft) + self._place(placement, draft)
+                publish(stage, out.parent, [out.name])
+                return [out / file.relative_to(draft) for file in files]
+
+    def _place(self, placement: ImagePlacement, folder: Path) -> list[Path]:
+        """Link or copy the images, and count them."""
+        new, missing = placement.place(folder), placement.files.count(None)
+        there = len(placement.files) - missing - len(new)
+        words = "linked" if self.images == "link" else "copied"
+        self.placed = Counter({words: len(new), "there already": there, "missing": missing})
+        return new
 
     def summary(self) -> dict[str, Any]:
         """What changed, as JSON values; nothing if nothing did."""

@@ -129,23 +129,22 @@ class ImagePlacement:
     """Brings the image files of a dataset into another one.
 
     ```python
-    placement = ImagePlacement(find_format("yolo"), Path("out"), link=False)
+    placement = ImagePlacement(find_format("yolo"), link=False)
     records = [masks.record for masks in placement.locate(read_dataset("in.json"), Path("in.json"))]
-    records = placement.plan(records, is_folder=True)  # with the names that the images have in the dataset
+    records = placement.plan(records, Path("out"))  # with the names that the images have in the dataset
     ...  # write the dataset
-    placement.place()
+    placement.place(Path("out"))
     ```
 
     Attributes:
         files: of each image that was located; None if it is missing.
     """
 
-    def __init__(self, format: Format, out: Path, link: bool) -> None:
+    def __init__(self, format: Format, link: bool) -> None:
         """Start with no image.
 
         Args:
             format: of the new dataset.
-            out: the file or folder that is written.
             link: make symbolic links instead of copies.
 
         Raises:
@@ -154,9 +153,9 @@ class ImagePlacement:
         if format.image_folder is None:
             others = ", ".join(each.name for each in all_formats() if each.image_folder is not None)
             raise InputError(f"images have no place in a dataset of {format.name}, but in one of {others}")
-        self._format, self._out, self._link, self._folder = format, out, link, format.image_folder
+        self._format, self._link, self._folder = format, link, format.image_folder
         self.files: list[Path | None] = []
-        self._targets: list[tuple[Path, Path]] = []
+        self._targets: list[tuple[Path, str]] = []
 
     def locate(self, sets: Iterable[MaskSet], source: Path) -> Iterator[MaskSet]:
         """The same images; the file of each is added to `files`, and what is missing is skipped."""
@@ -170,12 +169,13 @@ class ImagePlacement:
             self.files.append(file)
             yield masks
 
-    def plan(self, records: Iterable[ImageRecord], is_folder: bool) -> list[ImageRecord]:
+    def plan(self, records: Iterable[ImageRecord], folder: Path, is_single: bool = False) -> list[ImageRecord]:
         """Find where each image belongs, before anything is written.
 
         Args:
             records: of the images, in the order of `files`.
-            is_folder: whether `out` becomes a folder.
+            folder: of the dataset; that of its file, if it is one.
+            is_single: whether the dataset is the file of a single image.
 
         Returns:
             The same records, with the names that the images have in the dataset.
@@ -195,18 +195,17 @@ class ImagePlacement:
             record = replace(record, path=names.name(record))
             planned.append(record)
             if file is not None:
-                target = self._target(str(record.path), is_folder)
-                _is_there(file, target)
+                name = PurePosixPath(str(record.path)).name if is_single else str(record.path)
+                target = f"{self._folder}/{name}".lstrip("/")
+                _is_there(file, folder / target)
                 self._targets.append((file, target))
         return planned
 
-    def _target(self, name: str, is_folder: bool) -> Path:
-        if is_folder:
-            return self._out / self._folder / name
-        return self._out.parent / self._folder / (name if self._format.holds_many else PurePosixPath(name).name)
-
-    def place(self) -> list[Path]:
+    def place(self, folder: Path) -> list[Path]:
         """Copy or link all images; files that are there stay.
+
+        Args:
+            folder: of the dataset, or a draft of it.
 
         Returns:
             The new files.
@@ -215,7 +214,7 @@ class ImagePlacement:
             InputError: another file is there by now, or links cannot be made.
             AnymaskError: the disk is full or failed.
         """
-        return [target for file, target in self._targets if _place(file, target, self._link)]
+        return [folder / target for file, target in self._targets if _place(file, folder / target, self._link)]
 
 
 def _is_there(file: Path, target: Path) -> bool:
