@@ -129,6 +129,15 @@ def test_drafts_of_a_killed_process_are_removed_by_the_next_and_those_of_a_livin
     assert texts_in(tmp_path) == {".mine": "hidden", "other": "whole"}
 
 
+def test_drafts_beside_a_folder_that_came_since_are_removed_too(tmp_path: Path) -> None:
+    left = tmp_path / ".anymask-12345678"
+    left.mkdir()
+    (left / "half").write_text("half")
+    (tmp_path / "new").mkdir()
+    write_files(tmp_path / "new" / "p.png", writers("1"))
+    assert texts_in(tmp_path) == {"new/p.png": "1"}
+
+
 def test_a_new_folder_appears_at_once_with_all_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     with staged_folder(folder) as stage:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from anymask.errors import AnymaskError, InputError
-from anymask.io.drafts import draft_file, draft_folder, without_drafts
+from anymask.io.drafts import draft_file, draft_folder, remove_abandoned, without_drafts
 from anymask.io.file_names import numbered as numbered_paths
 from anymask.io.signals import uninterrupted
 
@@ -100,6 +100,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"cannot write into {folder}: it is a file; give a folder")
         home = folder if folder.exists() else folder.parent
+        remove_abandoned(folder.parent)  # where a killed run had its files, if the folder is new since then
     with explained(folder), _new_folders(home), draft_folder(home) as stage:
         yield stage
 

@@ -29,7 +29,7 @@ PREFIX = ".anymask-"
 @contextlib.contextmanager
 def draft_folder(parent: Path) -> Iterator[Path]:
     """A folder under a hidden name inside a folder that exists; it is removed when the block ends."""
-    _remove_abandoned(str(parent))
+    remove_abandoned(parent)
     draft = lock = None
     try:
         with uninterrupted():
@@ -49,7 +49,7 @@ def draft_file(parent: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
     It is removed when the block ends, unless it was moved elsewhere.
     """
-    _remove_abandoned(str(parent))
+    remove_abandoned(parent)
     draft = None
     try:
         with uninterrupted():
@@ -108,7 +108,7 @@ def _new_draft(parent: Path, is_folder: bool) -> tuple[Path, int | None]:
 
 
 @lru_cache(maxsize=1024)
-def _remove_abandoned(folder: str) -> None:
+def remove_abandoned(folder: Path) -> None:
     """Remove the drafts of dead processes from a folder; once in each process, since large folders take a while."""
     if sys.platform == "win32":
         return
