@@ -15,6 +15,7 @@ import supervision as sv
 from anymask.errors import InputError
 from anymask.formats.registry import find_format
 from anymask.formats.supervision import from_supervision
+from anymask.structures.annotation import BoxAnnotation
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.overlap import iou
@@ -133,3 +134,16 @@ def test_cvat_rules_for_masks_of_images_1_1(tmp_path: Path) -> None:
             inside = np.array(flat, bool).reshape(height, width)
             assert np.array_equal(mask.array[top : top + height, left : left + width], inside)
             assert inside.sum() == mask.area
+
+
+def test_supervision_reads_coco_boxes_without_masks_beside_masks(images: Path, tmp_path: Path) -> None:
+    first, second = dataset()
+    first = MaskSet(first, image=first.record, box_annotations=[BoxAnnotation((1, 2, 31, 52), "cup")])
+    find_format("coco").write_dataset([first, second], tmp_path / "coco.json")  # type: ignore[misc]
+    found = sv.DetectionDataset.from_coco(str(images), str(tmp_path / "coco.json"))
+    (path,) = (path for path in found.image_paths if Path(path).name == "first.png")
+    detections = found.annotations[path]
+    assert [found.classes[kind] for kind in detections.class_id] == ["frame", "cup", "cup"]
+    assert detections.xyxy[2].tolist() == [1, 2, 31, 52]
+    assert detections.mask is not None
+    assert np.array_equal(detections.mask[0].astype(bool), first[0].array)
