@@ -125,7 +125,7 @@ class Mask:
         height, width = runs.rle_size(rle)
         own = dict(rle)
         mask = cls(lambda: runs.decode(own), (width, height), **about)
-        mask._area, mask._box = runs.area(own), runs.box(own)
+        mask._area, mask._box = runs.area_and_box(own)
         if isinstance(own["counts"], str):
             mask._rle = {"size": [height, width], "counts": own["counts"]}
         return mask

@@ -121,8 +121,17 @@ def area(rle: Mapping[str, Any]) -> int:
 
 def box(rle: Mapping[str, Any]) -> list[int]:
     """Tight ``[x_min, y_min, x_max, y_max]`` in pixels, maxima exclusive, without decoding; zeros when empty."""
-    height, _ = rle_size(rle)
+    return area_and_box(rle)[1]
+
+
+def area_and_box(rle: Mapping[str, Any]) -> tuple[int, list[int]]:
+    """`area` and `box` together, for which the runs are unpacked once."""
     lengths = run_lengths(rle)
+    return int(lengths[1::2].sum()), _box(lengths, rle_size(rle)[0])
+
+
+def _box(lengths: NDArray[np.int64], height: int) -> list[int]:
+    """The tight box of runs, int64 [N], in an image of that height."""
     edges = np.cumsum(lengths)
     starts, ends = edges[:-1:2], edges[1::2]
     starts, ends = starts[ends > starts], ends[ends > starts]
