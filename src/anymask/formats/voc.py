@@ -194,7 +194,8 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
     colours = read_label_map(path / _LABEL_MAP)
     for stem in stems:
         try:
-            found = _read_image(path, stem, colours)
+            with reading(path, "Pascal VOC"):
+                found = _read_image(path, stem, colours)
         except InputError as error:
             skip("broken image", f"{path}, {stem}", error)
             continue
