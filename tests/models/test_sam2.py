@@ -108,7 +108,8 @@ def test_box_is_two_points_and_padding(checkpoint: Path, pixels: np.ndarray) -> 
 
 def test_prompts_of_all_kinds_and_what_the_result_says(checkpoint: Path, pixels: np.ndarray, tmp_path: Path) -> None:
     encoded = loaded(checkpoint).encode(pixels)
-    assert encoded.nbytes == 4096 * 1024 * 4  # 16.8 MB
+    assert encoded.nbytes == weights.family_embedding_bytes("sam2") == 4096 * 1024 * 4  # 16.8 MB
+    assert weights.family_embedding_bytes("sam") == 4096 * 256 * 4
     assert encoded.embedding.shape == (1, 256, 64, 64)
     raw = encoded.predict(points=[(50, 60)])
     assert raw.logits.shape == (3, 256, 256)

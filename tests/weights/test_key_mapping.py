@@ -62,6 +62,9 @@ SAM2_FROM_TRANSFORMERS = {
     "mask_decoder.transformer.final_attn_token_to_image.o_proj.bias": (
         "mask_decoder.transformer.final_attn_token_to_image.out_proj.bias"
     ),
+    "mask_decoder.iou_prediction_head.proj_in.weight": "mask_decoder.iou_prediction_head.layers.0.weight",
+    "mask_decoder.iou_prediction_head.layers.0.weight": "mask_decoder.iou_prediction_head.layers.1.weight",
+    "mask_decoder.iou_prediction_head.proj_out.weight": "mask_decoder.iou_prediction_head.layers.2.weight",
     "mask_decoder.pred_obj_score_head.proj_in.weight": "mask_decoder.pred_obj_score_head.layers.0.weight",
     "mask_decoder.pred_obj_score_head.layers.0.weight": "mask_decoder.pred_obj_score_head.layers.1.weight",
     "mask_decoder.pred_obj_score_head.proj_out.weight": "mask_decoder.pred_obj_score_head.layers.2.weight",

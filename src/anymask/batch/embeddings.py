@@ -11,8 +11,14 @@ from anymask.io.cache_folder import may_write
 if TYPE_CHECKING:
     from anymask.prediction.embedding_cache import EmbeddingStore
 
-EMBEDDING_BYTES = 4096 * 256 * 4 + 128
-"""float32 [1, 256, 64, 64] with the header of its file."""
+_HEADER_BYTES = 128
+
+
+def embedding_bytes(model: str) -> int:
+    """Size of the file of one embedding of a model, in bytes."""
+    from anymask.weights import family_embedding_bytes, find_model
+
+    return family_embedding_bytes(find_model(model).family) + _HEADER_BYTES
 
 
 def embedding_store() -> EmbeddingStore:
@@ -34,7 +40,7 @@ def size_in(store: EmbeddingStore) -> Callable[[str], int | None]:
     return size_of
 
 
-def check_capacity(store: EmbeddingStore, images: int, store_bytes: int | None) -> None:
+def check_capacity(store: EmbeddingStore, images: int, each: int, store_bytes: int | None) -> None:
     """Refuse to write more embeddings than the store keeps: it would delete the first ones before the job ends.
 
     Raises:
@@ -47,7 +53,7 @@ def check_capacity(store: EmbeddingStore, images: int, store_bytes: int | None) 
         )
     if store_bytes is not None:
         store.store_cap(store_bytes)
-    needed = images * EMBEDDING_BYTES
+    needed = images * each
     if needed > store.cap:
         raise InputError(
             f"{needed / 1e9:.1f} GB of embeddings do not fit the store, which keeps {store.cap / 1e9:.1f} GB: "

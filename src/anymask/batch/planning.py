@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anymask.batch.dataset_export import FAILURES, dataset_name, edited_note, set_edited_aside
-from anymask.batch.embeddings import EMBEDDING_BYTES, check_capacity, embedding_store, size_in
+from anymask.batch.embeddings import check_capacity, embedding_bytes, embedding_store, size_in
 from anymask.batch.identity import changed_settings, same_inputs
 from anymask.batch.manifest import UNRECORDED
 from anymask.batch.outputs import remove_unrecorded
@@ -23,7 +23,7 @@ from anymask.structures.provenance import ImageRecord
 if TYPE_CHECKING:
     from anymask.batch.manifest import Manifest
 
-_BYTES_PER_IMAGE = {"everything": 10_000, "text": 1_500, "prompts": 1_500, "embed": EMBEDDING_BYTES}
+_BYTES_PER_IMAGE = {"everything": 10_000, "text": 1_500, "prompts": 1_500}
 """Of a result at the least, before the first ones can be measured."""
 
 _MEASURED_IMAGES = 20
@@ -75,7 +75,7 @@ def plan_job(job: BatchJob, results: Results, manifest: Manifest) -> Plan:
     if job.retry_failed:
         manifest.retry_failed()
     if embeddings is not None:
-        check_capacity(embeddings, manifest.counts().images, job.store_bytes)
+        check_capacity(embeddings, manifest.counts().images, embedding_bytes(settings.model), job.store_bytes)
     notes += _remove_stale(results, manifest, formats)
     _check_room(results, manifest, settings)
     return Plan(settings, look_first, resumed, notes)
@@ -171,9 +171,12 @@ def _check_room(results: Results, manifest: Manifest, settings: TaskSettings) ->
         return
     folder = embedding_store().folder if settings.kind == "embed" else results.home
     counts = manifest.counts()
-    per_image = _BYTES_PER_IMAGE[settings.kind] * (1 + len(settings.formats))
-    if counts.done >= _MEASURED_IMAGES and settings.kind != "embed":
+    if settings.kind == "embed":
+        per_image = embedding_bytes(settings.model)
+    elif counts.done >= _MEASURED_IMAGES:
         per_image = manifest.result_bytes() // counts.done
+    else:
+        per_image = _BYTES_PER_IMAGE[settings.kind] * (1 + len(settings.formats))
     needed = counts.waiting * per_image
     while not folder.exists():
         folder = folder.parent

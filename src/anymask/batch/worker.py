@@ -169,7 +169,7 @@ class Worker:
 
 
 def load_segmenter(settings: TaskSettings) -> Segmenter:
-    """Load the model of a job; only "embed" writes to the embedding store, which takes 4 MB per image."""
+    """Load the model of a job; only "embed" writes to the embedding store, which takes 4 or 17 MB per image."""
     from anymask.prediction.segmenter import load
 
     return load(

@@ -9,7 +9,7 @@ files["encoder.onnx"]  # a path whose bytes have the catalogue's sha256
 """
 
 from anymask.weights.cache import fetched_files, remove_fetched_files
-from anymask.weights.catalogue import all_models, default_model, find_model, unpinned_models
+from anymask.weights.catalogue import all_models, default_model, family_embedding_bytes, find_model, unpinned_models
 from anymask.weights.download import ensure
 from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to, remove
 from anymask.weights.licences import licence_line, require_allowed
@@ -32,6 +32,7 @@ __all__ = [
     "cache_root",
     "default_model",
     "ensure",
+    "family_embedding_bytes",
     "fetched_files",
     "find_model",
     "inspect_files",

@@ -64,6 +64,12 @@ def family_capabilities(family: str) -> tuple[str, ...]:
     return tuple(_built_in_table()["families"].get(family, {}).get("capabilities", ()))
 
 
+def family_embedding_bytes(family: str) -> int:
+    """Return the memory that an encoded image of a family takes, in bytes; that of SAM where it is not stated."""
+    families = _built_in_table()["families"]
+    return int(families.get(family, {}).get("embedding_bytes", families["sam"]["embedding_bytes"]))
+
+
 def find_model(name: str) -> ModelEntry:
     """Return the model called `name`; a built-in one also by one of its aliases, in upper or lower case.
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-_HEADS = r"mask_decoder\.(?:iou_prediction_head|pred_obj_score_head|output_hypernetworks_mlps\.\d+)"
+_OBJECT_SCORE = r"mask_decoder\.pred_obj_score_head"
 _FROM_TRANSFORMERS = (
     (r"^vision_encoder\.backbone\.", "image_encoder.trunk."),
     (r"^vision_encoder\.neck\.convs\.(\d)\.", r"image_encoder.neck.convs.\1.conv."),
@@ -22,12 +22,12 @@ _FROM_TRANSFORMERS = (
     (r"^(mask_decoder\.transformer\..*)\.o_proj\.", r"\1.out_proj."),
     (r"^(mask_decoder\.transformer\.layers\.\d\.mlp)\.proj_in\.", r"\1.lin1."),
     (r"^(mask_decoder\.transformer\.layers\.\d\.mlp)\.proj_out\.", r"\1.lin2."),
-    (rf"^({_HEADS})\.proj_out\.", r"\1.layers.2."),
-    (rf"^({_HEADS})\.layers\.0\.", r"\1.layers.1."),
-    (rf"^({_HEADS})\.proj_in\.", r"\1.layers.0."),
+    (rf"^({_OBJECT_SCORE})\.proj_out\.", r"\1.layers.2."),
+    (rf"^({_OBJECT_SCORE})\.layers\.0\.", r"\1.layers.1."),
+    (rf"^({_OBJECT_SCORE})\.proj_in\.", r"\1.layers.0."),
     (r"^no_memory_embedding$", "no_mem_embed"),
 )
-"""In this order, and before those of SAM."""
+"""In this order, and before those of SAM, which name the other heads."""
 _FROM_SAM2 = (
     (r"^sam_(prompt_encoder|mask_decoder)\.", r"\1."),
     (r"^(mask_decoder\.transformer\.layers\.\d\.mlp)\.layers\.0\.", r"\1.lin1."),
