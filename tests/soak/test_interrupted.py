@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
             "folder": "folders",
         }.items()
     },
+    "batch": ("batch", "few", "--prompts", "few.csv", "--workers", "1", "--out", "out/new", "--format", "folder"),
     "batch --format": (
         "batch", "photos", "--prompts", "prompts.csv", "--workers", "1", "--out", "out/ready", "--format", "yolo",
         "--format", "coco", "--format", "labelme",
@@ -57,6 +58,11 @@ def beginning(tmp_path_factory: pytest.TempPathFactory, processes: CommandProces
     make_images(folder / "photos", IMAGES)
     job = ("batch", "photos", "--prompts", "prompts.csv", "--workers", "1", "--out", "job")
     assert processes.run(job, folder).code == 0
+    (folder / "few").mkdir()
+    for name in ("photo_1.png", "photo_2.png"):
+        shutil.copy(folder / "photos" / name, folder / "few")
+    lines = (folder / "prompts.csv").read_text().splitlines(keepends=True)
+    (folder / "few.csv").write_text("".join(lines[:3]))
     return folder
 
 

@@ -166,7 +166,7 @@ class Soak:
 
     def _batch(self) -> Step:
         words = ("batch", "photos", "--prompts", "prompts.csv", "--workers", "1", *_QUICK)
-        out = "job"
+        out = self.chance.choice(("job", "job", "new/job"))
         format = self.chance.choice(((), ("--format", "yolo"), ("--format", "coco"), ("--format", "labelme")))
         return Step((*words, *format, "--out", out), (f"{out}/*",))
 

@@ -70,8 +70,8 @@ class Database:
             is_new = not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if not is_new and version != _SCHEMA_VERSION:
                 raise InputError(f"{path} was written by another version of anymask: use another --out")
-            self._base.executescript(_SCHEMA)
-            self._base.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            if is_new:  # in one transaction, so that a kill leaves no tables without a version
+                self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
 
     def close(self) -> None:
         """Commit what can be committed, and close the file."""
