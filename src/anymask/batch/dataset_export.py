@@ -114,7 +114,8 @@ def replace_files(manifest: Manifest, results: Results, format_name: str, stage:
         return notes
     # Until all is done the manifest has the files of both, so that a kill leaves none that it does not know.
     manifest.record_output("", format_name, {**dict.fromkeys(names, ""), **before}, None)
-    stamps = results.publish(stage, last=names[-1] if names else "")
+    folder = next((path.name for path in stage.iterdir() if path.is_dir()), None)
+    stamps = results.publish(stage, last=names[-1]) if folder is None else results.publish_folder(stage, folder)
     for name in before:
         if name not in stamps:
             results.remove(name)

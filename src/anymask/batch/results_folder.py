@@ -55,6 +55,8 @@ class Results:
         home: the local folder where the manifest and the lock lie.
     """
 
+    _shows_folders_whole = True
+
     def __init__(self, out: str) -> None:
         self.out = out
         self.home = Path(out)
@@ -142,6 +144,26 @@ class Results:
                 self._place(stage / name, name)
         return {name: self.stamp_of(name) for name in names}
 
+    def publish_folder(self, stage: Path, name: str) -> dict[str, str]:
+        """Move a folder of a draft to where it belongs: in one step, unless there is one already.
+
+        Args:
+            stage: of `draft`.
+            name: of the folder.
+
+        Returns, Raises:
+            See `publish`.
+        """
+        target, files = self.home / name, files_below(stage)
+        if self._shows_folders_whole and not target.exists():
+            with self._convert_errors(name):
+                for file in files:
+                    _sync_file(stage / file)
+                (stage / name).rename(target)
+                _sync_folder(self.home)
+            return {file: self.stamp_of(file) for file in files}
+        return self.publish(stage, last=files[-1])
+
     def stamp_of(self, name: str) -> str:
         """What changes when somebody changes a published file: its size and time; "" where that is not known."""
         try:
@@ -184,8 +206,7 @@ class Results:
     def _place(self, path: Path, name: str) -> None:
         target = self.home / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync_file(path)
         path.replace(target)
         _sync_folder(target.parent)
 
@@ -206,6 +227,8 @@ class RemoteResults(Results):
     The manifest lies on this machine, below the cache, and copies of it beside the results: after months without a run
     only those stay.
     """
+
+    _shows_folders_whole = False  # an object store has no folders
 
     def __init__(self, out: str, cache: Path) -> None:
         super().__init__(out)
@@ -305,6 +328,11 @@ def results_at(out: str) -> Results:
     from anymask.weights import cache_root
 
     return RemoteResults(out, cache_root()) if is_address(out) else Results(out)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
