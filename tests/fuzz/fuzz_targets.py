@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from anymask.structures.mask import Mask
 from anymask.structures.mask_image import is_label_map, mask_of
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import make_prompts, parse_box, parse_point
+from anymask.structures.transforms import ResizeLongestSide
 
 Target = Callable[[bytes], None]
 
@@ -174,6 +176,7 @@ class FakeEncodedImage:
 
     def __init__(self) -> None:
         self.source = open_image(np.zeros((48, 64, 3), np.uint8))
+        self.runtime = SimpleNamespace(model=SimpleNamespace(geometry=ResizeLongestSide))
 
     @property
     def provenance(self) -> Any:
