@@ -80,7 +80,7 @@ def test_images_of_several_classes_come_close_to_the_shares(classes: list[set[st
         for name in "abcdef":
             having = [place for place, each in enumerate(classes) if name in each]
             inside = sum(parts[place] == part for place in having)
-            assert abs(inside - share * len(having)) <= max(2, 0.06 * len(classes))
+            assert abs(inside - share * len(having)) <= 3
 
 
 def test_a_seed_repeats_a_split_and_another_changes_it() -> None:
@@ -147,6 +147,27 @@ def test_yolo_has_folders_that_supervision_loads_part_by_part(tmp_path: Path) ->
     assert found == Counter((Path(str(each.record.path)).name, mask.label) for each in images() for mask in each)
     back = {str(each.record.path).partition("/")[2]: each.labels for each in read_dataset(out)}
     assert back == {str(each.record.path): each.labels for each in images()}
+
+
+def test_a_dataset_is_split_anew(tmp_path: Path) -> None:
+    write_dataset(images(), tmp_path / "in.json", "coco")
+    call = ["convert", "--to", "yolo", "--split", "0.5,0.5", "--seed"]
+    assert main([*call, "1", str(tmp_path / "in.json"), "--out", str(tmp_path / "first")]) == 0
+    assert main([*call, "2", str(tmp_path / "first"), "--out", str(tmp_path / "second")]) == 0
+    for folder in ("first", "second"):
+        root = tmp_path / folder / "labels"
+        labels = [each.relative_to(root) for each in root.rglob("*.txt")]
+        assert {each.parent.as_posix() for each in labels} == {"train/in", "val/in"}
+        assert sorted(each.stem for each in labels) == [f"{number:02d}" for number in range(20)]
+
+
+def test_images_of_one_name_in_two_old_parts_stay_apart(tmp_path: Path) -> None:
+    sets = [each.replace(image=ImageRecord(30, 20, f"{part}/a.png", split=part)) for part, each in zip(
+        ("train", "val"), images(2), strict=True)]  # fmt: skip
+    write_dataset(sets, tmp_path / "in", "yolo")
+    call = ["convert", str(tmp_path / "in"), "--to", "yolo", "--out", str(tmp_path / "out"), "--split", "0.5,0.5"]
+    assert main(call) == 0
+    assert len(list((tmp_path / "out").rglob("a.txt"))) == 2
 
 
 def test_voc_lists_the_images_of_each_part(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from anymask.formats.image_files import ImagePlacement
 from anymask.formats.merging import merge
 from anymask.formats.selection import ObjectFilter, parse_classes, rename_classes
 from anymask.formats.skipped import collect_skipped
-from anymask.formats.splits import SplitPlan, parse_split
+from anymask.formats.splits import SplitPlan, parse_split, without_old_parts
 from anymask.io.atomic import publish, staged_folder
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class DatasetChanges:
         deque(sets, maxlen=0)  # without a split nothing has read them yet
         if plan is not None:
             self.parts = Counter({part: plan.parts.count(part) for part in self.shares})
-            records = [replace(record, split=part) for record, part in zip(records, plan.parts, strict=True)]
+            plain = without_old_parts(records)
+            records = [replace(record, split=part) for record, part in zip(plain, plan.parts, strict=True)]
         is_single = bool(format.suffix) and not format.holds_many and len(records) == 1 and bool(out.suffix)
         is_file = not self.shares and (is_single or bool(format.holds_many and format.suffix))
         if placement is not None:

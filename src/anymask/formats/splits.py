@@ -20,8 +20,10 @@ from anymask.formats.skipped import collect_skipped
 from anymask.io.atomic import publish, staged_folder
 from anymask.structures.annotation import Category, DatasetRecord, Id
 from anymask.structures.mask_set import MaskSet
+from anymask.structures.provenance import ImageRecord
 
 SPLIT_NAMES = ("train", "val", "test")
+_FOLDERS_OF_PARTS = frozenset((*SPLIT_NAMES, "valid", "validation", "minival"))
 
 
 def parse_split(text: str) -> dict[str, float]:
@@ -49,10 +51,11 @@ def parse_split(text: str) -> dict[str, float]:
 def choose_parts(images: Sequence[Collection[str]], shares: Mapping[str, float], seed: int = 0) -> list[str]:
     """The part of each image, at random, such that every class has its share of images in every part.
 
-    Classes are dealt with from the rarest to the most frequent, after the iterative stratification of Sechidis,
-    Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (2011): an image goes where its class lacks
-    images most. Where a class lacks less than one, the part that lacks images altogether has it. If no image has
-    several classes, each class has its share of each part, rounded up or down.
+    Classes are dealt with from the rarest to the most frequent, as in the iterative stratification of Sechidis,
+    Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (2011). An image goes to one of the parts that
+    lack images of its class: to the one that lacks the greatest share of all of its classes. Where a class lacks less
+    than one image everywhere, the part that lacks images of any kind has it. If no image has several classes, each
+    class has its share of each part, rounded up or down.
 
     Args:
         images: the classes of each image.
@@ -76,7 +79,11 @@ def choose_parts(images: Sequence[Collection[str]], shares: Mapping[str, float],
         for place in places:
             if place in chosen:
                 continue
-            part = chosen[place] = _part(lacks_images if name is None else lacks[name], lacks_images)
+            still = {
+                part: sum(lacks[each][part] / frequency[each] for each in sorted(images[place])) / share
+                for part, share in shares.items()
+            }
+            part = chosen[place] = _part(lacks_images if name is None else lacks[name], lacks_images, still)
             lacks_images[part] -= 1
             for each in set(images[place]):
                 lacks[each][part] -= 1
@@ -85,12 +92,18 @@ def choose_parts(images: Sequence[Collection[str]], shares: Mapping[str, float],
     return [chosen[place] for place in range(len(images))]
 
 
-def _part(lacks: Mapping[str, float], lacks_images: Mapping[str, float]) -> str:
-    """The part that lacks images of a class most, or, if none lacks a whole one, images of any kind."""
-    most = max(lacks, key=lambda part: lacks[part])
-    if lacks[most] >= 1 - 1e-9:
-        return most
-    return max((part for part in lacks if lacks[part] > 1e-9), key=lambda part: lacks_images[part], default=most)
+def _part(lacks: Mapping[str, float], lacks_images: Mapping[str, float], still: Mapping[str, float]) -> str:
+    """The part for an image; one that has an image more than its share gets no more.
+
+    Args:
+        lacks: part → number of images that the class lacks there.
+        lacks_images: part → number of images of any kind.
+        still: part → share of its images that each class of the image lacks there, in all.
+    """
+    free = [part for part in lacks if lacks_images[part] > -1]
+    if able := [part for part in free if lacks[part] >= 1 - 1e-9]:
+        return max(able, key=lambda part: (still[part], lacks_images[part]))
+    return max([part for part in free if lacks[part] > 1e-9] or free, key=lambda part: lacks_images[part])
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,22 @@ class SplitPlan:
                 before = masks.dataset
                 dataset = replace(before or DatasetRecord(), categories=self.categories)
             yield masks.replace(image=replace(masks.record, split=part), dataset=dataset)
+
+
+def without_old_parts(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """The records of a dataset that was split before, without the folders of its parts where names stay different."""
+    names = [_plain_name(record) for record in records]
+    count = Counter(names)
+    return [
+        record if name is None or count[name] > 1 else replace(record, path=name)
+        for record, name in zip(records, names, strict=True)
+    ]
+
+
+def _plain_name(record: ImageRecord) -> str | None:
+    """The name of an image without the folder of its part."""
+    folder, slash, name = (record.path or "").partition("/")
+    return name if slash and record.split and folder.lower() in _FOLDERS_OF_PARTS else record.path
 
 
 def write_split(
