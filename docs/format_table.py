@@ -10,7 +10,7 @@ from anymask.formats.registry import all_formats
 
 PAGE = Path(__file__).parent / "guides" / "formats.md"
 BEGIN, END = "<!-- made by docs/format_table.py -->\n", "<!-- end -->\n"
-SCORES = {"score": "score", "stability": "stability", "detector_score": "detector's"}
+SCORES = {"score": "score", "stability": "stability", "detector_score": "detector's", "object_score": "object's"}
 
 
 def rows() -> Iterator[tuple[str, Format, Holds]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _COLORS = dict(zip(OBJECT_SIZES, (PALETTE[1], PALETTE[4], PALETTE[0]), strict=True))
 _MOST_CLASSES = 20
-_MOST_COLUMNS = 12
+_MOST_COLUMNS, _MOST_RANGES = 12, 8
 
 
 def draw_statistics(statistics: DatasetStatistics, title: str) -> PIL.Image.Image:
@@ -40,16 +40,16 @@ def _classes(classes: dict[str, ClassCounts]) -> Bars:
     ordered = sorted(classes.items(), key=lambda item: -item[1].objects)
     shown = ordered if len(ordered) <= _MOST_CLASSES else ordered[: _MOST_CLASSES - 1]
     rows = [(name, [counts.sizes[size] for size in OBJECT_SIZES]) for name, counts in shown]
-    if rest := ordered[len(shown) :]:
-        rows.append((f"{len(rest)} more", [sum(counts.sizes[size] for _, counts in rest) for size in OBJECT_SIZES]))
+    rest = ordered[len(shown) :]
+    remark = f"and {len(rest)} more classes, with {sum(counts.objects for _, counts in rest):,} objects" if rest else ""
     parts = [(f"{size} {limits}", _COLORS[size]) for size, limits in
              zip(OBJECT_SIZES, ("(below 32 x 32)", "(below 96 x 96)", "(others)"), strict=True)]  # fmt: skip
-    return Bars("Objects per class", rows, parts)
+    return Bars("Objects per class", rows, parts, remark)
 
 
 def _sizes(statistics: DatasetStatistics) -> Columns:
     """Sides of squares of the objects' areas; the limits of the sizes, 32 and 96 pixels, lie between two columns."""
-    edges = [0, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096]
+    edges = [0, 4, 8, 16, 32, 64, 96, 192, 384, 768, 1536]
     counts = Counter(sum(math.sqrt(area) >= edge for edge in edges[1:]) for area in statistics.areas)
     steps = range(min(counts), max(counts) + 1) if counts else range(0)
     columns = [(f"{edges[step]}", counts[step], _COLORS[size_of(edges[step] ** 2)]) for step in steps]
@@ -60,7 +60,7 @@ def _per_image(objects: Sequence[int]) -> Columns:
     """Images by their number of objects; those without any have a column of their own."""
     counts = Counter(objects)
     most = max(counts, default=0)
-    width = math.ceil(most / _MOST_COLUMNS) if most > _MOST_COLUMNS else 1
+    width = 1 if most <= _MOST_COLUMNS else math.ceil(most / _MOST_RANGES)
     columns = [("0", counts[0], PALETTE[7])] if counts[0] else []
     for low in range(1, most + 1, width):
         high = low + width - 1

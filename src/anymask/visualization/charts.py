@@ -18,7 +18,7 @@ _GREY: Color = (120, 120, 126)
 _LINE: Color = (226, 226, 230)
 _WIDTH, _MARGIN, _GAP = 1600, 48, 64
 _BAR, _COLUMNS_HEIGHT = 34, 340
-_TEXT, _TITLE = 21, 30
+_SMALL, _TEXT, _TITLE = 18, 21, 30
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Bars:
         title: of the chart.
         rows: name and the numbers of the parts of each bar.
         parts: name and colour of each part.
+        remark: a line below the bars.
     """
 
     title: str
     rows: Sequence[tuple[str, Sequence[int]]]
     parts: Sequence[tuple[str, Color]]
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ class _Pen:
             shown = shown.removesuffix("...")[:-1] + "..."
         self._draw.text(at, shown, fill=color, font=font, anchor=anchor)
 
-    def length(self, text: str) -> float:
+    def length(self, text: str, size: int = _TEXT) -> float:
         """Of a line, in pixels."""
-        font, shown = _font_for(text, _TEXT)
+        font, shown = _font_for(text, size)
         length: float = self._draw.textlength(shown, font)
         return length
 
@@ -136,7 +138,7 @@ def _has_letter(font: Any, letter: str) -> bool:
 
 
 def _bars_height(bars: Bars) -> int:
-    return 90 + len(bars.rows) * (_BAR + 10)
+    return 90 + (len(bars.rows) + bool(bars.remark)) * (_BAR + 10)
 
 
 def _draw_bars(pen: _Pen, bars: Bars, place: tuple[int, int, int]) -> None:
@@ -161,6 +163,7 @@ def _draw_bars(pen: _Pen, bars: Bars, place: tuple[int, int, int]) -> None:
                 pen.fill(left + names + done * scale, y, left + names + (done + value) * scale, y + _BAR, color)
             done += value
         pen.write((left + names + done * scale + 10, y + _BAR / 2), f"{done:,}", color=_GREY, anchor="lm")
+    pen.write((left, top + 84 + (len(bars.rows) + 0.5) * (_BAR + 10)), bars.remark, color=_GREY, anchor="lm")
 
 
 def _draw_columns(pen: _Pen, columns: Columns, place: tuple[int, int, int]) -> None:
@@ -175,6 +178,6 @@ def _draw_columns(pen: _Pen, columns: Columns, place: tuple[int, int, int]) -> N
         x = left + number * step
         if count:
             pen.fill(x + 3, min(base - count * scale, base - 1), x + max(step - 3, 4), base, color)
-            if pen.length(f"{count:,}") <= step + 4:
-                pen.write((x + step / 2, base - count * scale - 8), f"{count:,}", color=_GREY, anchor="ms")
-        pen.write((x + step / 2, base + 10), name, color=_GREY, anchor="ma", width=step)
+            if pen.length(f"{count:,}", _SMALL) <= step - 4:
+                pen.write((x + step / 2, base - count * scale - 8), f"{count:,}", size=_SMALL, color=_GREY, anchor="ms")
+        pen.write((x + step / 2, base + 10), name, size=_SMALL, color=_GREY, anchor="ma", width=step)
