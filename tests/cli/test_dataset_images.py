@@ -101,6 +101,26 @@ def test_images_of_one_name_from_two_inputs_stay_apart(tmp_path: Path) -> None:
     assert levels == {"a.png": 50, "two/a.png": 51}
 
 
+NAMED = [
+    ("https://example.org/x/a.png?w=1", "a.png", "a.png"), ("/home/me/x/a.png", "x/a.png", "a.png"),
+    ("D:\\data\\a.png", "a.png", "a.png"), ("x/a.jpg", "x/a.png", "x/a.png"), ("x/a", "x/a.png", "x/a.png"),
+    ("a.PNG", "a.PNG", "a.PNG"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "file", "placed"), NAMED)
+@pytest.mark.parametrize("target", ["yolo", "voc", "coco"])
+def test_an_image_gets_a_name_in_the_dataset(name: str, file: str, placed: str, target: str, tmp_path: Path) -> None:
+    draw(tmp_path / "in" / file, 3)
+    image = {"id": 7, "file_name": name, "width": 30, "height": 20}
+    (tmp_path / "in" / "set.json").write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
+    out = tmp_path / "out" / ("set.json" if target == "coco" else "")
+    assert main(["convert", str(tmp_path / "in" / "set.json"), "--to", target, "--out", str(out), "--copy"]) == 0
+    folder = tmp_path / "out" / ("JPEGImages" if target == "voc" else "images")
+    assert [each.relative_to(folder).as_posix() for each in folder.rglob("*.*")] == [placed]
+    assert [each.record.path for each in read_dataset(out)] == [placed]
+
+
 def test_an_image_that_is_there_stays(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     draw(out / "images" / "a.png", 0)

@@ -106,7 +106,8 @@ def files(folder: Path, *names: str, size: tuple[int, int] = SIZE) -> None:
      ("annotations/instances_val.json", "images/val/a.jpg", "a.jpg"), ("annotations/set.json", "images/a.jpg", "a.jpg"),
      ("annotations/instances_val2017.json", "val2017/a.jpg", "a.jpg"), ("set.json", "images/a.jpg", "C:\\data\\a.jpg"),
      ("set.json", "images/b/a.jpg", "/elsewhere/b/a.jpg"), ("set.json", "images/a.png", "a.jpg"),
-     ("set.json", "images/a.jpg", "https://example.org/b/a.jpg?w=1")],
+     ("set.json", "images/a.jpg", "https://example.org/b/a.jpg?w=1"), ("set.json", "a.jpg", "/home/me/a.jpg"),
+     ("set.json", "b/a.jpg", "D:\\b\\a.jpg"), ("set.json", "a.jpg", "../other/a.jpg")],
 )  # fmt: skip
 def test_images_are_found_where_datasets_have_them(annotations: str, images: str, name: str, tmp_path: Path) -> None:
     files(tmp_path, images)

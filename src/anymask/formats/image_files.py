@@ -59,14 +59,24 @@ class ImageFinder:
         if not record.path or "\0" in record.path:
             return None
         name = record.path.replace("\\", "/")
-        for file in (root / name for root in self._roots):  # an absolute path stays what it is
-            if self._is_image(file, record):
-                return file
-        path = PurePosixPath(re.split("[?#]", name)[0] if "://" in name else name)
-        found = {file.resolve(): file for file in self._similar(path, record)}
+        path = PurePosixPath(_without_query(name))
+        if not path.name:
+            return None
+        tails = [path.parts[start:] for start in range(1, len(path.parts))] if is_elsewhere(record.path) else []
+        for parts in ((name,), *tails):
+            for file in (root.joinpath(*parts) for root in self._roots):  # an absolute path stays what it is
+                if self._is_image(file, record):
+                    return file
+        found = {file.resolve(): file for file in [*self._of_other_suffix(path, record), *self._similar(path, record)]}
         same_suffix = [file for file in found.values() if file.suffix.lower() == path.suffix.lower()]
         chosen = same_suffix or list(found.values())
         return chosen[0] if len(chosen) == 1 else None
+
+    def _of_other_suffix(self, name: PurePosixPath, record: ImageRecord) -> list[Path]:
+        """Images that are where the name says, with another suffix."""
+        stems = [root / name.parent / name.stem for root in self._roots]
+        files = (stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in readable_suffixes())
+        return [file for file in files if self._is_image(file, record)]
 
     def _similar(self, name: PurePosixPath, record: ImageRecord) -> list[Path]:
         """Images below the dataset's folder whose path ends as the name does, apart from suffix and folders of images.
@@ -108,6 +118,17 @@ def _images_below(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         yield from (Path(root, name) for name in sorted(names) if Path(name).suffix.lower() in suffixes)
+
+
+def _without_query(name: str) -> str:
+    """An address without what follows its path; a path stays as it is."""
+    return re.split("[?#]", name)[0] if "://" in name else name
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """A name with another suffix, unless it is the same in upper or lower case."""
+    own = PurePosixPath(name.replace("\\", "/")).suffix
+    return name if own.lower() == suffix.lower() else name.removesuffix(own) + suffix
 
 
 def _plain_parts(path: PurePosixPath) -> list[str]:
@@ -189,9 +210,7 @@ class ImagePlacement:
         planned = []
         for record, file in zip(records, self.files, strict=True):
             if file is not None:
-                path = PurePosixPath(str(record.path).replace("\\", "/"))
-                same = path.suffix.lower() == file.suffix.lower()
-                record = replace(record, path=str(path if same else path.with_suffix(file.suffix)))
+                record = replace(record, path=_with_suffix(_without_query(str(record.path)), file.suffix))
             record = replace(record, path=names.name(record))
             planned.append(record)
             if file is not None:
