@@ -61,6 +61,9 @@ class GeneratorOptions(Thresholds):
         PromptError: a value out of its range, or two that exclude each other.
     """
 
+    pred_iou_thresh: float | None = option(  # type: ignore[assignment] # `thresholds` has a number
+        None, "Least predicted IoU; if left out that of the model's reference, 0.88 for SAM and 0.8 for SAM 2."
+    )
     sampling: Sampling = option("adaptive", "The fast way, or the official one: a prompt at every point of the grid.")
     points_per_side: int = option(
         32, "Of the grid over the image; adaptive sampling chooses among the same points.", at_least=1, at_most=256
@@ -106,8 +109,11 @@ class GeneratorOptions(Thresholds):
 
     @property
     def thresholds(self) -> Thresholds:
-        """The thresholds alone."""
-        return Thresholds(**{each.name: getattr(self, each.name) for each in fields(Thresholds)})
+        """The thresholds alone; least predicted IoU is SAM's where it is left out."""
+        values = {each.name: getattr(self, each.name) for each in fields(Thresholds)}
+        return Thresholds(
+            **{name: value for name, value in values.items() if (name, value) != ("pred_iou_thresh", None)}
+        )
 
     @property
     def merges_crops(self) -> bool:

@@ -49,6 +49,11 @@ class Model(Protocol):
         ...
 
     @property
+    def pred_iou_thresh(self) -> float:
+        """Least predicted IoU of masks in `everything`, where no other is stated."""
+        ...
+
+    @property
     def parallel_requests(self) -> int:
         """How many calls of `decode` to run at once when generating all masks of an image."""
         ...

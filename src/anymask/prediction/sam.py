@@ -90,6 +90,8 @@ class SamImage(EncodedImage):
         """Find the objects of the image without a prompt; see `EncodedImage.everything`."""
         started = time.perf_counter()
         stated = GeneratorOptions(**options)
+        if stated.pred_iou_thresh is None:
+            stated = replace(stated, pred_iou_thresh=self.runtime.model.pred_iou_thresh)
         search = replace(stated, roi=self._region(stated.roi))
         budget = Budget.of(started, search.max_seconds, search.max_memory, stop, progress)
         generator = MaskGenerator(search, budget)

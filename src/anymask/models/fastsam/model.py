@@ -66,6 +66,7 @@ class FastSam:
     name = "fastsam"
     geometry = ResizeLongestSide
     logit_limit = None
+    pred_iou_thresh = 0.0
     precision = "f32"
     parallel_requests = 1
 

@@ -58,6 +58,7 @@ class Sam:
     name = "sam"
     geometry: type[ResizeLongestSide] = ResizeLongestSide
     logit_limit: float | None = None
+    pred_iou_thresh = 0.88
     encoders: tuple[str, ...] = ("vit", "tinyvit")
     """Image encoders of checkpoints that this class runs."""
 

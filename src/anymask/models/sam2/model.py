@@ -33,6 +33,7 @@ class Sam2(Sam):
     name = "sam2"
     geometry: type[ResizeLongestSide] = StretchToSquare
     logit_limit: float | None = LOGIT_LIMIT
+    pred_iou_thresh = 0.8
     encoders = ("hiera",)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
