@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -45,6 +46,7 @@ def test_two_coco_files_are_one_to_pycocotools(tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "1 names of images that two inputs have" in said
     assert "1 ids of images that two inputs have" in said
+    assert "2 ids of annotations that two inputs have" in said
     found = COCO(str(out))
     assert [each["file_name"] for each in found.dataset["images"]] == ["a.jpg", "dogs/a.png", "b.jpg"]
     assert [each["name"] for each in found.dataset["categories"]] == ["cat", "dog", "bird"]
@@ -82,6 +84,12 @@ def test_licences_of_two_files_are_not_mixed_up(tmp_path: Path, capsys: pytest.C
     assert "1 licences of images" in capsys.readouterr().out
 
 
+def _by_input(merged: list[MaskSet], inputs: list[list[MaskSet]]) -> list[list[MaskSet]]:
+    """The merged images, input by input."""
+    images = iter(merged)
+    return [list(itertools.islice(images, len(sets))) for sets in inputs]
+
+
 paths = st.sampled_from(
     ["a.jpg", "A.JPG", "b/a.png", "/data/a.jpg", "two/a.jpg", "../a.jpg", "C:\\x\\a.jpg", "c", None]
 )
@@ -98,6 +106,8 @@ def test_every_object_of_every_input_is_there_once(
     assert [mask.rle for each in merged for mask in each] == [
         mask.rle for sets in given_sets for each in sets for mask in each
     ]
+    ids = [{mask.annotation.id for each in sets for mask in each} - {None} for sets in _by_input(merged, given_sets)]
+    assert all(not first & second for first, second in itertools.combinations(ids, 2)), "no two inputs share an id"
     place = 0
     stems: set[str] = set()
     for sets in given_sets:

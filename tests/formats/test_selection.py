@@ -74,9 +74,11 @@ def test_classes_are_taken_or_left_out_by_their_new_names(tmp_path: Path, capsys
     assert "dropped: 1 objects of other classes" in capsys.readouterr().out
     assert [each[0] for each in named(tmp_path / "cats.json")] == ["cat", "cat", "cat"]
     assert [each["name"] for each in COCO(str(tmp_path / "cats.json")).dataset["categories"]] == ["cat"]
-    assert main([*call, str(tmp_path / "few.json"), "--drop", "cat", "--drop", "dog", "--min-area", "37"]) == 0
+    assert main([*call, str(tmp_path / "few.json"), "--drop", "cat", "--drop", "dog", "--min-area", "36.5"]) == 0
     assert named(tmp_path / "few.json") == [("kitten", 5, 100)]
     assert len(COCO(str(tmp_path / "few.json")).imgs) == 2, "images without objects stay"
+    assert main([*call, str(tmp_path / "equal.json"), "--min-area", "36"]) == 0
+    assert [each[2] for each in named(tmp_path / "equal.json")] == [81, 36, 100]
 
 
 @pytest.mark.parametrize(

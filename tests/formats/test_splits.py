@@ -125,6 +125,21 @@ def test_coco_has_a_file_for_each_part_and_one_number_for_a_class(
     assert main([*call, "--split", "0.6,0.2,0.2"]) == 2, "the folder has a dataset already"
 
 
+def test_merged_inputs_have_one_number_for_a_class_in_all_parts(tmp_path: Path) -> None:
+    for name, label, count in (("one", "cat", 1), ("two", "dog", 10)):
+        sets = [each.replace([mask.replace(label=label) for mask in each]) for each in images(count)]
+        renamed = [each.replace(image=ImageRecord(30, 20, f"{name}/{each.record.path}")) for each in sets]
+        write_dataset(renamed, tmp_path / f"{name}.json", "coco")
+    call = ["convert", str(tmp_path / "one.json"), str(tmp_path / "two.json"), "--to", "coco"]
+    assert main([*call, "--out", str(tmp_path / "out"), "--split", "0.5,0.5", "--seed", "1"]) == 0
+    found = [COCO(str(tmp_path / "out" / f"{part}.json")) for part in ("train", "val")]
+    assert [[(each["id"], each["name"]) for each in part.dataset["categories"]] for part in found] == [
+        [(1, "cat"), (2, "dog")]
+    ] * 2
+    assert sorted(len(part.getImgIds(catIds=[1])) for part in found) == [0, 1], "the numbers do not depend on a part"
+    assert [len(part.getImgIds(catIds=[2])) for part in found] == [4, 4]
+
+
 def test_yolo_has_folders_that_supervision_loads_part_by_part(tmp_path: Path) -> None:
     write_dataset(images(), tmp_path / "in.json", "coco")
     out = tmp_path / "out"
