@@ -15,6 +15,7 @@ import pytest
 from anymask import InputError, PromptError, open_image
 from anymask.batch.inputs import Inputs
 from anymask.batch.job import run_batch
+from anymask.batch.results_folder import Results
 from anymask.batch.tasks import BatchJob
 from anymask.batch.worker import segment_from_file
 from anymask.cli import main
@@ -213,6 +214,7 @@ def test_replay_makes_again_what_is_there_and_lists_the_rest(job: SmallJob, caps
     assert "a.png of" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job: SmallJob, capsys: Any) -> None:
     pages = [PIL.Image.new("RGB", (64, 48), colour) for colour in ("black", "maroon", "navy")]
     pages[1].paste("white", (20, 10, 44, 38))
@@ -278,3 +280,25 @@ def test_convert_reads_a_job_with_failures_datasets_and_exports_beside(job: Smal
     assert (report["masks"], report["changed"]) == (3, 0)
     assert report["skipped"] == {"image that failed in batch": 1}
     assert [image["file_name"] for image in json.loads(out.read_text())["images"]] == ["a.png", "b.png", "sub/c.png"]
+
+
+def test_a_dataset_in_the_middle_of_being_renewed_is_none_for_a_reader(job: SmallJob, monkeypatch: Any) -> None:
+    job.formats = ("yolo",)
+    job.run()
+    draw_disc(job.images / "c.png", 3)
+    job.prompts["c.png"] = ["disc"]
+    place = Results._place
+
+    def stop_at_labels(results: Results, path: Path, name: str) -> None:
+        if name == "yolo/labels/c.txt":
+            raise KeyboardInterrupt
+        place(results, path, name)
+
+    monkeypatch.setattr(Results, "_place", stop_at_labels)
+    with pytest.raises(KeyboardInterrupt):
+        job.run()
+    assert not (job.folder / "out" / "yolo" / "data.yaml").exists()
+    monkeypatch.undo()
+    assert not any("edited" in note for note in job.run().notes)
+    job.run("once")
+    assert files_of(job.folder / "out") == files_of(job.folder / "once")

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from anymask.batch.outputs import draft_output, image_formats, output_name, output_stamps
@@ -113,14 +113,23 @@ def replace_files(manifest: Manifest, results: Results, format_name: str, stage:
         manifest.forget_output("", format_name)
         return notes
     # Until all is done the manifest has the files of both, so that a kill leaves none that it does not know.
-    manifest.record_output("", format_name, {**dict.fromkeys(names, ""), **before}, None)
+    manifest.record_output("", format_name, {**before, **dict.fromkeys(names, "")}, None)
     folder = next((path.name for path in stage.iterdir() if path.is_dir()), None)
-    stamps = results.publish(stage, last=names[-1]) if folder is None else results.publish_folder(stage, folder)
+    last = _mark_of(format_name, names)
+    if last in before:
+        results.remove(last)
+    stamps = results.publish(stage, last) if folder is None else results.publish_folder(stage, folder, last)
     for name in before:
         if name not in stamps:
             results.remove(name)
     manifest.record_output("", format_name, stamps, made_of)
     return notes
+
+
+def _mark_of(format_name: str, names: Sequence[str]) -> str:
+    """The file by which readers know a folder as a dataset, such as `data.yaml`; else the last one."""
+    marks = () if format_name == FAILURES else find_format(format_name).signature.folder_entries
+    return next((name for name in names if PurePosixPath(name).name in marks), names[-1])
 
 
 def set_edited_aside(results: Results, files: dict[str, str]) -> list[str]:

@@ -144,12 +144,13 @@ class Results:
                 self._place(stage / name, name)
         return {name: self.stamp_of(name) for name in names}
 
-    def publish_folder(self, stage: Path, name: str) -> dict[str, str]:
+    def publish_folder(self, stage: Path, name: str, last: str) -> dict[str, str]:
         """Move a folder of a draft to where it belongs: in one step, unless there is one already.
 
         Args:
             stage: of `draft`.
             name: of the folder.
+            last: see `publish`.
 
         Returns, Raises:
             See `publish`.
@@ -162,7 +163,7 @@ class Results:
                 (stage / name).rename(target)
                 _sync_folder(self.home)
             return {file: self.stamp_of(file) for file in files}
-        return self.publish(stage, last=files[-1])
+        return self.publish(stage, last)
 
     def stamp_of(self, name: str) -> str:
         """What changes when somebody changes a published file: its size and time; "" where that is not known."""
