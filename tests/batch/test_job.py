@@ -266,6 +266,7 @@ def test_an_object_outside_its_image_costs_no_other_object(job: SmallJob, capsys
     assert main(["replay", str(out / "results" / "a.png.json")]) == 0
 
 
+@pytest.mark.slow
 def test_convert_reads_a_job_with_failures_datasets_and_exports_beside(job: SmallJob, capsys: Any) -> None:
     (job.images / "sub").mkdir()
     draw_disc(job.images / "sub" / "c.png", 2)
@@ -282,6 +283,7 @@ def test_convert_reads_a_job_with_failures_datasets_and_exports_beside(job: Smal
     assert [image["file_name"] for image in json.loads(out.read_text())["images"]] == ["a.png", "b.png", "sub/c.png"]
 
 
+@pytest.mark.slow
 def test_a_dataset_in_the_middle_of_being_renewed_is_none_for_a_reader(job: SmallJob, monkeypatch: Any) -> None:
     job.formats = ("yolo",)
     job.run()

@@ -49,6 +49,7 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
+@pytest.mark.slow
 def test_a_second_server_on_one_folder_is_refused_with_the_address_of_the_first(
     start_server: Callable[..., ServerProcess], tmp_path: Path, coffee_path: Path
 ) -> None:
@@ -238,6 +239,7 @@ def test_a_region_without_area_is_refused(application: Application) -> None:
         assert response.status_code == 422, roi
 
 
+@pytest.mark.slow
 def test_work_ends_when_its_client_has_gone(segmenter: Segmenter, tmp_path: Path, coffee_path: Path) -> None:
     def running(client: httpx.Client) -> int:
         (line,) = [

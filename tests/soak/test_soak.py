@@ -60,6 +60,7 @@ def soak(places: Places, sequences: range, length: int) -> int:
         return sum(pool.map(run, sequences))
 
 
+@pytest.mark.slow
 def test_a_few_sequences(places: Places) -> None:
     soak(places, range(2), 2)
 
