@@ -16,8 +16,8 @@ from anymask import InputError, PromptError, open_image
 from anymask.batch.inputs import Inputs
 from anymask.batch.job import run_batch
 from anymask.batch.results_folder import Results
-from anymask.batch.tasks import BatchJob
-from anymask.batch.worker import segment_from_file
+from anymask.batch.tasks import BatchJob, Task
+from anymask.batch.worker import Worker, segment_from_file
 from anymask.cli import main
 from tests.support.small_job import SmallJob, draw_disc, files_of
 
@@ -304,3 +304,19 @@ def test_a_dataset_in_the_middle_of_being_renewed_is_none_for_a_reader(job: Smal
     assert not any("edited" in note for note in job.run().notes)
     job.run("once")
     assert files_of(job.folder / "out") == files_of(job.folder / "once")
+
+
+def test_what_a_dead_worker_left_of_an_image_is_written_again(job: SmallJob) -> None:
+    job.formats = ("png",)
+    left = job.folder / "out" / "png" / "a.png" / "mask_000.png"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of the files, without the result")
+    settings = replace(job.resolved, formats=job.formats)
+    worker = Worker(settings, Results(str(job.folder / "out")), job.segmenter)
+    prompts = [{"points": [[32, 24]], "labels": [1], "box": None, "name": "disc"}]
+    first = Task("a.png", str(job.images / "a.png"), None, prompts)
+    assert "is there already, and was not written by this job" in worker.process(first).error
+    assert left.read_bytes().startswith(b"half")
+    again = replace(first, look_first=True, deaths=1)
+    assert worker.process(again).state == "done"
+    assert left.read_bytes().startswith(b"\x89PNG")

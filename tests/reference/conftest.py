@@ -5,15 +5,16 @@ PyTorch is imported inside the fixtures, so that the other tests can be collecte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import anymask
-from tests.support.example_images import read_pixels
+from tests.support.example_images import example_image_paths, read_pixels
 from tests.support.model_files import encoder_and_decoder
 
 Predictors = Callable[[Path], Any]
@@ -48,3 +49,20 @@ def encoded_images() -> Encoder:
         return anymask.load("mobile-sam", engine=engine, precision=precision, threads=2, store=False)
 
     return cache(lambda image, engine, precision: segmenter(engine, precision).encode(read_pixels(image)))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    """The first example image, uint8 [H, W, 3]."""
+    return read_pixels(example_image_paths()[0])
+
+
+@pytest.fixture(scope="module")
+def two_threads() -> Iterator[None]:
+    """Let PyTorch use two threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -25,28 +25,12 @@ from tests.support.agreement import (
     cosine,
     stabilities,
 )
-from tests.support.example_images import example_image_paths, read_pixels
 from tests.support.relative_prompts import PROMPTS, RelativePrompt, official_arguments
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.usefixtures("two_threads")]
 
 RANDOM_BF16 = Bounds(cosine=0.999, iou=0.98)
 """In bf16, on random weights: masks of noise have much more outline for their area than those of objects."""
-
-
-@pytest.fixture(scope="module")
-def pixels() -> np.ndarray:
-    return read_pixels(example_image_paths()[0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_threads() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

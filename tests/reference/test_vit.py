@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from anymask import weights
 from anymask.errors import WeightsError
 from anymask.weights.checkpoints.state_dict import read_state_dict
 from tests.support.agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
-from tests.support.example_images import example_image_paths, read_pixels
 from tests.support.model_files import encoder_and_decoder
 from tests.support.relative_prompts import PROMPTS, official_arguments
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.usefixtures("two_threads")]
 
 VERY_SMALL = {
     "encoder_embed_dim": 32,
@@ -40,21 +38,6 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANYMASK_MODELS", str(bundle.parent))
     monkeypatch.setenv("ANYMASK_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def pixels() -> np.ndarray:
-    return read_pixels(example_image_paths()[0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_threads() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def added(path: Path, engine: str = "openvino", precision: str = "f32") -> anymask.Segmenter:

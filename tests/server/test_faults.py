@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import shutil
 import signal
 import socket
 import struct
@@ -14,7 +13,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from anymask.server.service import ServerSettings
 from anymask.server.url_fetch import fetch_image, is_public
 from anymask.server.worker_pool import Workers
 from tests.support.running_servers import Application, ServerProcess, bring, listening
+from tests.support.small_disk import small_disk
 
 TOKEN = "a-token-of-this-test"
 
@@ -192,41 +192,29 @@ def test_a_job_of_a_server_that_died_is_known_as_interrupted(tmp_path: Path, app
     assert "event: interrupted" in response.text
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if mount is None or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.slow
 def test_on_a_full_disk_reading_goes_on_and_writing_says_so(
-    application: Application, small_disk: Path, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch
+    application: Application, tmp_path: Path, coffee_path: Path, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = application(folder=small_disk / "data", upload_bytes=1 << 20)
-    assert api.get("/readyz").status_code == 200
-    id = bring(api, coffee_path).json()["id"]
-    monkeypatch.setattr("anymask.server.image_store._TOUCH", -1.0)  # every request writes a time stamp
-    with pytest.raises(OSError, match="No space"):
-        (small_disk / "ballast").write_bytes(bytes(4 << 20))
-    segment = {"prompts": [{"points": [[200, 100]]}]}
-    assert api.post(f"/v1/images/{id}/segment", json=segment).status_code == 200
-    response = bring(api, chelsea_path)
-    assert (response.status_code, response.headers["retry-after"]) == (507, "60")
-    assert str(small_disk) not in response.text
-    assert api.put(f"/v1/images/{id}/state", params={"session": "a" * 8}, json={"a": 1}).status_code == 507
-    ready = api.get("/readyz")
-    assert (ready.status_code, ready.json()["type"]) == (503, "urn:anymask:problem:disk-full")
-    assert len(list((small_disk / "data" / "images").iterdir())) == 1
-    (small_disk / "ballast").unlink()
-    assert bring(api, chelsea_path).status_code == 201
-    assert api.get("/readyz").status_code == 200
+    with small_disk(tmp_path / "disk", 4096) as disk:
+        api = application(folder=disk / "data", upload_bytes=1 << 20)
+        assert api.get("/readyz").status_code == 200
+        id = bring(api, coffee_path).json()["id"]
+        monkeypatch.setattr("anymask.server.image_store._TOUCH", -1.0)  # every request writes a time stamp
+        with pytest.raises(OSError, match="No space"):
+            (disk / "ballast").write_bytes(bytes(4 << 20))
+        segment = {"prompts": [{"points": [[200, 100]]}]}
+        assert api.post(f"/v1/images/{id}/segment", json=segment).status_code == 200
+        response = bring(api, chelsea_path)
+        assert (response.status_code, response.headers["retry-after"]) == (507, "60")
+        assert str(disk) not in response.text
+        assert api.put(f"/v1/images/{id}/state", params={"session": "a" * 8}, json={"a": 1}).status_code == 507
+        ready = api.get("/readyz")
+        assert (ready.status_code, ready.json()["type"]) == (503, "urn:anymask:problem:disk-full")
+        assert len(list((disk / "data" / "images").iterdir())) == 1
+        (disk / "ballast").unlink()
+        assert bring(api, chelsea_path).status_code == 201
+        assert api.get("/readyz").status_code == 200
 
 
 def test_a_region_without_area_is_refused(application: Application) -> None:

@@ -26,6 +26,12 @@ UNRECORDED = "unrecorded"
 """In the place of a format: what a killed process may have written for an image, under the fingerprint in `files`."""
 
 
+IMAGE_COLUMNS = (
+    "image", "source", "state", "reason", "masks", "notes", "seconds", "finished", "result", "sha256",
+)  # fmt: skip
+"""Of `Manifest.images` and of a job's report."""
+
+
 @dataclass(frozen=True)
 class Counts:
     """Progress of a job.
@@ -294,15 +300,15 @@ class Manifest(Database):
             (total,) = self._base.execute("SELECT total(result_bytes) FROM photos WHERE state = 'done'").fetchone()
         return int(total)
 
-    def images(self) -> Iterator[tuple[Any, ...]]:
-        """Key, source, state, error, masks, notes, seconds, end, result and sha256 of every image, in order."""
+    def images(self) -> Iterator[dict[str, Any]]:
+        """What is known of every image, in order, by the names of `IMAGE_COLUMNS`."""
         with self._convert_errors():
             rows = self._base.execute(
                 "SELECT key, source, state, error, masks, notes, seconds, finished, result, sha256 "
                 "FROM photos ORDER BY position"
             )
             for key, source, *rest in rows:
-                yield key, _decode_path(source), *rest
+                yield dict(zip(IMAGE_COLUMNS, (key, _decode_path(source), *rest), strict=True))
 
     def has_named_prompts(self) -> bool:
         """Whether an object of any image's prompts has a name."""

@@ -240,13 +240,15 @@ def _results_of_job(folder: Path, manifest: Manifest) -> ResultFiles:
     if (manifest.settings() or {}).get("kind") == "embed":
         raise InputError(f"the job in {folder} only encoded its images, and has no masks to make again")
     results = ResultFiles([])
-    for key, _, state, reason, _, _, _, _, result, _ in manifest.images():
-        if state != "done":
-            results.missing.append((key, f"failed: {reason}" if state == "failed" else "not processed yet"))
-        elif (folder / result).is_file():
-            results.files.append(folder / result)
+    for each in manifest.images():
+        if each["state"] == "failed":
+            results.missing.append((each["image"], f"failed: {each['reason']}"))
+        elif each["state"] == "waiting":
+            results.missing.append((each["image"], "not processed yet"))
+        elif (folder / each["result"]).is_file():
+            results.files.append(folder / each["result"])
         else:
-            results.missing.append((key, f"{result} is missing"))
+            results.missing.append((each["image"], f"{each['result']} is missing"))
     return results
 
 

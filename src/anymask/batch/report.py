@@ -11,15 +11,14 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from anymask.batch.manifest import Counts, Manifest
+from anymask.batch.manifest import IMAGE_COLUMNS, Counts, Manifest
 from anymask.batch.results_folder import LOCK, MANIFEST, results_at
 from anymask.errors import InputError
 from anymask.io.atomic import write_file
-
-_COLUMNS = ("image", "source", "state", "reason", "masks", "notes", "seconds", "finished", "result", "sha256")
 
 
 def write_report(manifest: Manifest, path: Path) -> None:
@@ -29,12 +28,12 @@ def write_report(manifest: Manifest, path: Path) -> None:
         InputError: the file may not be written.
         AnymaskError: the disk is full or failed.
     """
-    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in manifest.images()]
+    rows = list(manifest.images())
     if path.suffix.lower() == ".json":
         write_file(path, json.dumps(rows, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape") + b"\n")
         return
     table = io.StringIO()
-    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(table, IMAGE_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_file(path, table.getvalue().encode("utf-8", "surrogateescape"))
@@ -67,8 +66,6 @@ def job_state(out: str) -> JobState:
     Raises:
         InputError: there is no job.
     """
-    from itertools import islice
-
     is_running = _is_locked(results_at(out).home / LOCK)
     with manifest_copy(out) as manifest:
         return JobState(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from anymask.batch.sources import filesystem, is_address
+from anymask.batch.sources import filesystem, is_address, stamp_of
 from anymask.errors import AnymaskError, InputError
 from anymask.formats.helpers.job_folder import MANIFEST as MANIFEST
 from anymask.formats.helpers.job_folder import RESULTS as RESULTS
@@ -167,11 +167,7 @@ class Results:
 
     def stamp_of(self, name: str) -> str:
         """What changes when somebody changes a published file: its size and time; "" where that is not known."""
-        try:
-            status = (self.home / name).stat()
-        except OSError:
-            return ""
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        return stamp_of(str(self.home / name))
 
     def remove(self, name: str) -> None:
         """Remove a published file, or a folder of them, and the folders that this leaves empty.

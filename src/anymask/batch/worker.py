@@ -65,9 +65,12 @@ class Worker:
             return Outcome(task.key, "failed", f"{task.source}: {type(error).__name__}: {one_line(error)}")
 
     def _process(self, task: Task) -> Outcome:
+        is_embedding = self.settings.kind == "embed"
+        if not is_embedding and not task.deaths:  # what is there after a worker's death is from that worker
+            check_free(self.results, task.key, self.settings.formats)
         image = open_source(task.source, self.settings.image, task.page)
         self._check_stop()
-        if self.settings.kind == "embed":
+        if is_embedding:
             return self._write_embedding(task, image)
         masks = self._masks(task, image)
         self._check_stop()
@@ -131,16 +134,13 @@ class Worker:
                 masks = masks_json.read(stage / name, masks.image)
                 for format_name in formats:
                     draft_output(format_name, masks, stage, task.key)
-            check_free(self.results, task.key, formats)
             try:
                 stamps = self.results.publish(stage, last=name)
             except InputError:
                 remove_unrecorded(self.results, task.key, fingerprint, formats)
                 raise
         outputs = {each: output_stamps(each, task.key, stamps) for each in formats}
-        sha256 = content["image"]["sha256"] or ""
-        notes = tuple(content["image"].get("notes", ()))
-        return Outcome(task.key, "done", "", name, len(text), sha256, len(masks), notes=notes, outputs=outputs)
+        return replace(_outcome_of(content, task.key, len(text)), outputs=outputs)
 
     def _find_result(self, task: Task) -> Outcome | None:
         """The result that an earlier run published before it was killed; None if there is none.
@@ -158,14 +158,20 @@ class Worker:
         is_foreign = not task.resumed and size > 0 if content is None else not is_own(content, task.key, fingerprint)
         if is_foreign:
             raise InputError(f"{name} is there already, and is no result of this job: use another --out")
-        if content is not None and same_content(task.source, sha256 := content["image"]["sha256"] or ""):
-            notes = tuple(content["image"].get("notes", ()))
-            return Outcome(
-                task.key, "done", "", name, size, sha256, len(content["masks"]), found_ready=True, notes=notes
-            )
+        if content is not None and same_content(task.source, content["image"]["sha256"] or ""):
+            return replace(_outcome_of(content, task.key, size), found_ready=True)
         if task.resumed:
             remove_unrecorded(self.results, task.key, fingerprint, self.settings.formats)
         return None
+
+
+def _outcome_of(content: Mapping[str, Any], key: str, size: int) -> Outcome:
+    """The outcome of an image that has this result, of so many bytes."""
+    image = content["image"]
+    return Outcome(
+        key, "done", "", result_name(key), size, image["sha256"] or "", len(content["masks"]),
+        notes=tuple(image.get("notes", ())),
+    )  # fmt: skip
 
 
 def load_segmenter(settings: TaskSettings) -> Segmenter:
