@@ -76,6 +76,7 @@ def test_other_images_in_a_begun_folder_are_refused(job: SmallJob) -> None:
         run_batch(BatchJob(inputs, job.resolved, str(job.folder / "out")), job.segmenter)
 
 
+@pytest.mark.slow
 def test_restart_replaces_what_the_job_wrote_and_nothing_else(job: SmallJob) -> None:
     job.formats = ("coco", "png")
     job.run()
@@ -93,6 +94,7 @@ def test_restart_replaces_what_the_job_wrote_and_nothing_else(job: SmallJob) -> 
     assert files == files_of(job.folder / "once")
 
 
+@pytest.mark.slow
 def test_what_somebody_has_edited_is_set_aside(job: SmallJob) -> None:
     job.formats = ("yolo", "labelme")
     job.run()

@@ -82,6 +82,7 @@ def test_the_same_masks_bit_for_bit(
     assert replay.now.provenance.call == before.provenance.call
 
 
+@pytest.mark.slow
 def test_another_engine_is_measured(segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path, capsys: Any) -> None:
     path = save(make(segmenter, coffee, "each point"), tmp_path)
     options = ["--engine", "onnxruntime", "--precision", "f32"]
@@ -119,6 +120,7 @@ def result(segmenter: Segmenter, coffee_path: Path, tmp_path: Path, monkeypatch:
     return save(segmenter.encode("photo.jpg").segment(points=[(290, 215)]), tmp_path)
 
 
+@pytest.mark.slow
 def test_an_image_can_be_replayed_from_elsewhere_and_may_move(
     result: Path, replayer: Replayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

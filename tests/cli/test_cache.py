@@ -51,6 +51,7 @@ def on_disk(folder: Path) -> tuple[int, int]:
     return len([size for size in sizes if size]), sum(sizes)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_disk_and_the_same_masks_come_after_clearing(
     cache: Path, coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:

@@ -82,6 +82,7 @@ def test_the_image_and_the_reference_masks_are_small() -> None:
     assert len((folder / "coffee.npz").read_bytes()) <= 100_000
 
 
+@pytest.mark.slow
 def test_flipped_bytes_in_the_cache_change_no_mask_and_are_said_in_a_line(
     own_cache: Path, coffee_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ def ours(section: str) -> list[str]:
     return [code for row in rows for code in re.findall(r"`([^`]+)`", row.rstrip(" |").rpartition(" | ")[2])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("peer", "section"), SECTIONS, ids=[peer for peer, _ in SECTIONS])
 def test_each_call_named_beside_a_peers_runs(
     peer: str, section: str, segmenter: Segmenter, coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

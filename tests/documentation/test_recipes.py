@@ -81,6 +81,7 @@ def test_cells_are_counted(segmenter: Segmenter) -> None:
     assert all(iou(one.array, other.array) < 0.1 for one in cells for other in cells if one is not other)
 
 
+@pytest.mark.slow
 def test_the_count_comes_with_a_table_and_an_image(tmp_path: Path) -> None:
     said = run(RECIPES / "count_cells.py", "--draw", "12", "--out", tmp_path)
     with (tmp_path / "cells.csv").open(newline="") as file:

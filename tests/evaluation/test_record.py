@@ -130,6 +130,7 @@ def test_killed_it_goes_on_and_gives_the_figures_of_a_run_in_one_go(
     assert resumed["intervals"] == whole["intervals"]
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_is_measured_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data").mkdir()
     folder, out = index_dataset(tmp_path / "data", 3), tmp_path / "out"

@@ -107,6 +107,7 @@ def test_every_format_gives_the_same_scene(
     assert np.abs(embedding_of([tmp_path / "official.pth"], pixels, "openvino") - expected).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_half_precision_checkpoint_is_close(
     parameters: dict[str, np.ndarray], tmp_path: Path, pixels: np.ndarray
 ) -> None:
@@ -133,6 +134,7 @@ def bundle_of(files: dict[str, Path], folder: Path) -> Path:
     return bundle
 
 
+@pytest.mark.slow
 def test_another_file_at_the_same_place_is_another_model(
     parameters: dict[str, np.ndarray], tmp_path: Path, pixels: np.ndarray
 ) -> None:

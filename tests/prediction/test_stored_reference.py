@@ -92,6 +92,7 @@ def test_bf16_keeps_every_stable_mask_in_the_repository(image: Path, name: str) 
     check_masks(masks, stored.masks, stored.stabilities, BF16, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", example_image_paths(), ids=lambda image: image.name)
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_int8_keeps_its_bounds_in_the_repository(image: Path, engine: str) -> None:

@@ -66,6 +66,7 @@ def test_image_whose_rows_decompress_to_more_than_its_size_is_no_bomb(api: TestC
     assert peak_memory() - before < 200, "MB"
 
 
+@pytest.mark.slow
 def test_text_that_unpacks_to_half_a_gigabyte_is_no_bomb(api: TestClient, coffee_id: str) -> None:
     before = peak_memory()
     response = bring(api, png(1, 1, zlib.compress(b"\0\1\2\3"), chunk(b"zTXt", b"comment\0\0" + zeros(500))))

@@ -105,6 +105,7 @@ def own_weights(mobile_sam: dict[str, Path], tmp_path: Path, monkeypatch: pytest
     return folder
 
 
+@pytest.mark.slow
 def test_flipped_weights_give_an_error_and_no_masks_though_every_graph_is_compiled(
     own_weights: Path, coffee_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,6 +127,7 @@ def test_weights_that_change_after_a_model_was_loaded_make_no_graph(own_weights:
     assert not (own_weights.parents[1] / "graphs").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_are_touched_or_replaced_by_the_same_are_read(own_weights: Path, coffee_path: Path) -> None:
     segmenter = anymask.load(precision="f32", threads=2, store=False)
     (own_weights / "sam.onnx").touch()
