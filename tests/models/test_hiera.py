@@ -43,7 +43,7 @@ def by_token(features: list[np.ndarray]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("shape", "engine"), zip(SHAPES.values(), ("onnxruntime", "openvino"), strict=True), ids=SHAPES
+    ("shape", "engine"), tuple(zip(SHAPES.values(), ("onnxruntime", "openvino"), strict=True)), ids=SHAPES
 )
 def test_embedding_is_the_official_one(
     shape: HieraShape, engine: str, image: np.ndarray, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ import pytest
 from tests.support.command_processes import CommandProcesses
 from tests.support.small_disk import only_free, small_disk
 from tests.support.tiny_images import make_images
-from tests.support.whole_files import check_whole, is_draft, snapshot
+from tests.support.whole_files import check_whole, is_draft, is_unpublished, snapshot
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -158,8 +158,8 @@ def check(work: Path, before: dict[str, str], drafts: bool = False) -> None:
         if not name.startswith("out/ready/") or name.startswith("out/ready/results/"):
             assert after.get(name) == content, f"{name} has changed"
     assert drafts or not [name for name in after if is_draft(name)]
-    check_whole(work, [name for name in after if not is_draft(name) and ".stage/" not in name and name not in before])
+    check_whole(work, [name for name in after if not is_unpublished(name) and name not in before])
     for last, entry in (("data.yaml", "labels"), ("labelmap.txt", "SegmentationObject")):
         for folder in (work / "out").rglob(entry):
-            if not is_draft(folder.as_posix()) and ".stage" not in folder.parts:
+            if not is_unpublished(folder.as_posix()):
                 assert (folder.parent / last).exists(), f"{folder.parent} is a part of a dataset"

@@ -24,7 +24,7 @@ import PIL.Image
 from anymask.io.results_folder import FolderRecord
 from tests.support.command_processes import CommandProcesses, Ended
 from tests.support.tiny_images import make_images
-from tests.support.whole_files import check_whole, is_draft, snapshot
+from tests.support.whole_files import check_whole, is_draft, is_unpublished, snapshot
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CODES = {-9: signal.SIGKILL, 143: signal.SIGTERM, -15: signal.SIGTERM, 130: signal.SIGINT, -2: signal.SIGINT}
@@ -201,7 +201,7 @@ class Soak:
         assert "Traceback" not in ended.errors, ended.errors
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         self._check_changes(step, changed, ended)
-        check_whole(self.folder, [name for name in changed if name in after and not is_draft(name)])
+        check_whole(self.folder, [name for name in changed if name in after and not is_unpublished(name)])
         self._check_datasets()
         if stopped:
             self.interrupted.append(step)

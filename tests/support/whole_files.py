@@ -38,6 +38,11 @@ def is_draft(name: str) -> bool:
     return any(part.startswith(DRAFT) for part in Path(name).parts)
 
 
+def is_unpublished(name: str) -> bool:
+    """Whether a path below a folder is one of a draft, or of what a batch has not published yet (`.stage`)."""
+    return is_draft(name) or ".stage" in Path(name).parts
+
+
 def check_whole(folder: Path, names: Iterable[str]) -> None:
     """Open files and read them to the end; AssertionError names one that is half-written."""
     for name in names:
