@@ -143,8 +143,9 @@ def test_mask_image_as_prompt_is_stretched_like_the_image(checkpoint: Path, pixe
 def test_everything_and_other_files_of_the_same_model(checkpoint: Path, pixels: np.ndarray, tmp_path: Path) -> None:
     encoded = loaded(checkpoint).encode(pixels)
     options = {"points_per_side": 4, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
-    by_default = encoded.everything(sampling="grid", points_per_side=1)
+    by_default = encoded.everything(points_per_side=1)
     assert by_default.provenance.call.options["pred_iou_thresh"] == by_default.thresholds.pred_iou_thresh == 0.8
+    assert by_default.provenance.call.options["sampling"] == "grid"
     assert GeneratorOptions().thresholds.pred_iou_thresh == 0.88
     for sampling in ("grid", "adaptive"):
         assert all(mask.array.shape == (120, 200) for mask in encoded.everything(sampling=sampling, **options))

@@ -64,7 +64,11 @@ class GeneratorOptions(Thresholds):
     pred_iou_thresh: float | None = option(  # type: ignore[assignment] # `thresholds` has a number
         None, "Least predicted IoU; if left out that of the model's reference, 0.88 for SAM and 0.8 for SAM 2."
     )
-    sampling: Sampling = option("adaptive", "The fast way, or the official one: a prompt at every point of the grid.")
+    sampling: Sampling | None = option(
+        None,
+        "The fast way, or the official one: a prompt at every point of the grid. If left out adaptive for SAM, which it "
+        "was measured with, and grid for SAM 2.",
+    )
     points_per_side: int = option(
         32, "Of the grid over the image; adaptive sampling chooses among the same points.", at_least=1, at_most=256
     )

@@ -45,7 +45,7 @@ MAX_PROMPTS = 64
 _ROUNDS = 4
 _BAND_PIXELS = 2**22
 _RENDER_BYTES = 256 * 2**20
-_COPIED_FIELDS = ("score", "stability", "logits", "label", "detector_score", "prompt_index")
+_COPIED_FIELDS = ("score", "stability", "logits", "label", "detector_score", "object_score", "prompt_index")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,8 @@ import numpy as np
 from anymask.structures.mask import Mask
 from anymask.structures.nms import mask_box_nms
 
+_COPIED_FIELDS = ("score", "stability", "logits", "label", "detector_score", "object_score")
+
 
 def clean_small_regions(masks: Sequence[Mask], min_area: float, nms_thresh: float = 0.7) -> list[Mask]:
     """Clean masks and drop those that have become duplicates (`postprocess_small_regions` of segment-anything).
@@ -39,7 +41,7 @@ def _cleaned(mask: Mask, min_area: float) -> Mask:
     if new is mask:
         _ = mask.box  # measured while the mask is rendered
     else:
-        fields = {name: getattr(new, name) for name in ("score", "stability", "logits", "label", "detector_score")}
+        fields = {name: getattr(new, name) for name in _COPIED_FIELDS}
         new = Mask.from_rle(
             new.rle, **fields, follows_prompt=new.follows_prompt, prompt_index=new.prompt_index, edits=new.edits
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,11 @@ class Model(Protocol):
     @property
     def pred_iou_thresh(self) -> float:
         """Least predicted IoU of masks in `everything`, where no other is stated."""
+        ...
+
+    @property
+    def sampling(self) -> Literal["adaptive", "grid"]:
+        """How `everything` chooses points, where it is not stated."""
         ...
 
     @property

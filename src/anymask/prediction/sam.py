@@ -90,12 +90,14 @@ class SamImage(EncodedImage):
         """Find the objects of the image without a prompt; see `EncodedImage.everything`."""
         started = time.perf_counter()
         stated = GeneratorOptions(**options)
+        model = self.runtime.model
         if stated.pred_iou_thresh is None:
-            stated = replace(stated, pred_iou_thresh=self.runtime.model.pred_iou_thresh)
+            stated = replace(stated, pred_iou_thresh=model.pred_iou_thresh)
+        if stated.sampling is None:
+            stated = replace(stated, sampling=model.sampling)
         search = replace(stated, roi=self._region(stated.roi))
         budget = Budget.of(started, search.max_seconds, search.max_memory, stop, progress)
         generator = MaskGenerator(search, budget)
-        model = self.runtime.model
         view = image_view(model, self.pixels, self._embedding, searching=search.sampling == "adaptive")
         if estimate is not None:
             estimate(generator.estimate(view))

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,7 @@ class FastSam:
     geometry = ResizeLongestSide
     logit_limit = None
     pred_iou_thresh = 0.0
+    sampling: Literal["adaptive", "grid"] = "grid"
     precision = "f32"
     parallel_requests = 1
 

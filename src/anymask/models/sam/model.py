@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class Sam:
     geometry: type[ResizeLongestSide] = ResizeLongestSide
     logit_limit: float | None = None
     pred_iou_thresh = 0.88
+    sampling: Literal["adaptive", "grid"] = "adaptive"
     encoders: tuple[str, ...] = ("vit", "tinyvit")
     """Image encoders of checkpoints that this class runs."""
 

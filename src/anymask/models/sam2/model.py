@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class Sam2(Sam):
     geometry: type[ResizeLongestSide] = StretchToSquare
     logit_limit: float | None = LOGIT_LIMIT
     pred_iou_thresh = 0.8
+    sampling: Literal["adaptive", "grid"] = "grid"
+    """Adaptive sampling was never measured with trained weights of this family."""
     encoders = ("hiera",)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
