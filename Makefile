@@ -7,7 +7,7 @@ PHOTO := examples/photos/coffee.jpg
 # More words for pytest: make test PYTEST=tests/io
 PYTEST ?=
 
-.PHONY: help demo test slow reference browser bench lint docs pictures fuzz licences man release-check format clean
+.PHONY: help demo test slow reference browser tools bench lint docs pictures fuzz licences man release-check format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
@@ -15,6 +15,7 @@ help:
 	@echo "make slow       the tests that take long: real kills (SOAK_SEED=1), many clients, whole notebooks"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
+	@echo "make tools      use X-AnyLabeling with anymask (installs it)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       build the documentation into site/"
@@ -41,6 +42,10 @@ reference: $(VENV)/.test $(VENV)/.reference
 
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser
+
+TOOLS := x-anylabeling
+tools: $(VENV)/.test $(VENV)/.browser $(TOOLS:%=$(VENV)/tools/%/.installed)
+	$(BIN)/python -m pytest -m tools tests/integrations
 
 bench: $(VENV)/.reference
 	$(BIN)/python -m benchmarks
@@ -92,6 +97,12 @@ $(VENV)/.test: pyproject.toml $(VENV)/.installed
 
 $(VENV)/.lint $(VENV)/.browser $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml $(VENV)/.installed
 	$(PIP) --group $*
+	@touch $@
+
+$(VENV)/tools/%/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing $* into $(@D) …"
+	$(PYTHON) -m venv $(@D)
+	$(BIN)/python -m pip --disable-pip-version-check --python $(@D)/bin/python install --quiet --group tool-$*
 	@touch $@
 
 $(VENV)/.reference: pyproject.toml $(VENV)/.installed

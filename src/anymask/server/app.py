@@ -14,9 +14,9 @@ from anymask._version import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
 from anymask.server.middleware import SecurityMiddleware
-from anymask.server.routes import about, images, jobs, prompts
+from anymask.server.routes import about, images, jobs, prompts, x_anylabeling
 from anymask.server.service import ServerSettings, Service
-from anymask.server.static_files import WebFiles
+from anymask.server.static_files import WebFiles, web_paths
 
 
 def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
@@ -41,8 +41,15 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     for each in (images, prompts, jobs):
         app.include_router(each.router, dependencies=[bearer])  # described here, checked by the middleware
     app.include_router(about.router)
+    app.include_router(x_anylabeling.router)
     app.mount("/", WebFiles(), "web")
-    app.add_middleware(SecurityMiddleware, limits=settings.limits, token=settings.token, hosts=tuple(settings.hosts))
+    app.add_middleware(
+        SecurityMiddleware,
+        limits=settings.limits,
+        token=settings.token,
+        open_paths=web_paths(),
+        hosts=tuple(settings.hosts),
+    )
     app.add_middleware(_CountingMiddleware, service=service)
     return app
 

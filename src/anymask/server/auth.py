@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
 import secrets
+from collections.abc import Mapping
 
 from anymask.errors import InputError
 
@@ -36,14 +38,30 @@ def token_for(host: str, token: str | None) -> tuple[str | None, bool]:
     return (None, False) if is_loopback(host) else (secrets.token_urlsafe(24), True)
 
 
-def token_matches(token: str, authorization: str, cookies: str, host: str) -> bool:
-    """Whether a request carries the token, as `Authorization: Bearer …`, or the cookie made of it, see `cookie_of`."""
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() == "bearer" and same_token(token, credentials.strip()):
+def token_matches(token: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request carries the token, or the cookie made of it, see `cookie_of`.
+
+    Clients of ours send `Authorization: Bearer …`, Label Studio sends it as the password of HTTP Basic, and
+    X-AnyLabeling in the header `Token`.
+    """
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    sent = [headers.get("token", "")]
+    if scheme.lower() == "bearer":
+        sent.append(credentials.strip())
+    elif scheme.lower() == "basic":
+        sent.append(_basic_password(credentials.strip()))
+    if any(same_token(token, each) for each in sent):
         return True
-    name, value = cookie_of(token, host)
-    pairs = (pair.strip().partition("=") for pair in cookies.split(";"))  # cookies of others may be malformed
+    name, value = cookie_of(token, headers.get("host", ""))
+    pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))  # others' may be malformed
     return any(key == name and same_token(value, content) for key, _, content in pairs)
+
+
+def _basic_password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def cookie_of(token: str, host: str) -> tuple[str, str]:

@@ -94,8 +94,7 @@ class ImageStore:
             Problem: 429, this client or the server has as many as allowed.
         """
         opening = opening or ImageOptions()
-        _check_sides(encoded, self._limits, opening.page or 1)
-        image = self._open(encoded, opening)
+        image = self.decode(encoded, opening)
         with self._lock:
             stored_image = self._images.get(image.pixel_hash)
             if stored_image is None or _hash(client) not in stored_image.clients:
@@ -111,6 +110,15 @@ class ImageStore:
             stored_image.used = time.time()
             self._write_record(stored_image)
             return stored_image
+
+    def decode(self, encoded: bytes, opening: ImageOptions) -> Image:
+        """Decode an image from outside, without storing it.
+
+        Raises:
+            ImageError: not an image, or too large.
+        """
+        _check_sides(encoded, self._limits, opening.page or 1)
+        return self._open(encoded, opening)
 
     def _write_new(self, stored_image: StoredImage, encoded: bytes, client: str) -> None:
         """Store an image with its record, or leave nothing."""

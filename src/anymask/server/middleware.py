@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -45,6 +45,8 @@ _HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
+_OPEN_PATHS = frozenset(("/openapi.json", "/healthz", "/readyz"))
+
 _DISCARD_BYTES = 64 << 20
 _DISCARD_SECONDS = 10.0
 
@@ -55,15 +57,24 @@ class SecurityMiddleware:
     Args:
         app: the application.
         limits: of bodies.
-        token: that `/v1` and `/metrics` require; None for a server that only this machine can reach.
+        token: that all but the open paths require; None for a server that only this machine can reach.
+        open_paths: of the page's own files, which need no token; so do the OpenAPI document and the health checks.
         hosts: names of a server without a token, besides those of this machine. A page of another site can make its
             own name point here (DNS rebinding); `Host` is then still that name.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, token: str | None, hosts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        token: str | None,
+        open_paths: Collection[str] = (),
+        hosts: Sequence[str] = (),
+    ) -> None:
         self._app = app
         self._limits = limits
         self._token = token
+        self._open_paths = frozenset(open_paths) | _OPEN_PATHS
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,8 +83,8 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        most = self._limits.upload_bytes if scope["path"] == "/v1/images" else self._limits.body_bytes
-        send = _with_headers(send, scope["path"])
+        most = _most_bytes(scope["path"], self._limits)
+        send = _with_headers(send, is_guarded=scope["path"] not in self._open_paths)
         try:
             self._check(scope, headers)
             _check_length(headers, most)
@@ -88,7 +99,7 @@ class SecurityMiddleware:
         host = headers.get("host", "")
         if self._token is None and not self._is_own_name(host):
             raise Problem(421, "wrong-host", "this server is not known by that name; see --allow-host")
-        if not _needs_token(scope["path"]):
+        if scope["path"] in self._open_paths:
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         other_site = origin is not None and _netloc(origin) != host.lower()
@@ -96,7 +107,7 @@ class SecurityMiddleware:
             raise Problem(403, "other-site", "pages of other sites may not use this server")
         if scope["path"] == "/v1/session" or self._token is None:
             return
-        if not token_matches(self._token, headers.get("authorization", ""), headers.get("cookie", ""), host):
+        if not token_matches(self._token, headers):
             raise Problem(
                 401, "token", "this server requires its token", headers={"WWW-Authenticate": 'Bearer realm="anymask"'}
             )
@@ -117,9 +128,13 @@ def _netloc(origin: str) -> str:
         return ""
 
 
-def _needs_token(path: str) -> bool:
-    """Whether a path needs the token: all but the page itself, the OpenAPI document and the health checks."""
-    return path.startswith("/v1") or path == "/metrics"
+def _most_bytes(path: str, limits: Limits) -> int:
+    """How large the body of a request may be."""
+    if path == "/v1/images":
+        return limits.upload_bytes
+    if path == "/x-anylabeling/v1/predict":  # the image as base64, in JSON
+        return limits.upload_bytes * 4 // 3 + limits.body_bytes
+    return limits.body_bytes
 
 
 def _check_length(headers: Headers, most: int) -> None:
@@ -223,13 +238,13 @@ async def _discard_body(receive: Receive) -> None:
             return
 
 
-def _with_headers(send: Send, path: str) -> Send:
+def _with_headers(send: Send, is_guarded: bool) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers[name] = value
-            if path.startswith("/v1"):
+            if is_guarded:
                 headers.setdefault("Cache-Control", "no-store")
         await send(message)
 

@@ -28,6 +28,15 @@ _TYPES = {
 """Fixed here, because a browser does not run `.js` under some of the types that operating systems have for it."""
 
 
+def web_paths(folder: Path = WEB_FOLDER) -> frozenset[str]:
+    """The paths at which `WebFiles` has a file: those of the files, and of the folders that have an `index.html`."""
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    folders = [path.parent for path in files if path.name == "index.html"]
+    return frozenset(f"/{path.as_posix()}" for path in files) | frozenset(
+        f"/{path.as_posix()}/".replace("/./", "/") for path in folders
+    )
+
+
 class WebFiles(StaticFiles):
     """Files of `web/`, `index.html` for a folder; browsers check each time whether their copy is current (ETag)."""
 
