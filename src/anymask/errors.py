@@ -16,6 +16,18 @@ class ImageError(InputError):
     """The picture cannot be read, or breaks a limit."""
 
 
+class OpeningOptionError(ImageError):
+    """An ordinary image has nothing that an option of opening it could choose, such as pages.
+
+    Attributes:
+        option: "window", "bands" or "page".
+    """
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class ImageTooLargeError(ImageError):
     """The image has more pixels than the caller allows."""
 

@@ -146,3 +146,48 @@ def test_help_shows_the_options_with_their_forms(command: str, capsys: pytest.Ca
     for form in ("--window LOW,HIGH", "--bands R,G,B", "--page N", "--max-pixels N"):
         assert form in text
     assert command == "cutout" or "--background COLOUR" in text
+
+
+def test_of_several_images_those_are_opened_for_which_an_option_is_not_meant(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """8 bits have no window, one page no others, grey no fifth band; a file of several that lacks it is refused."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    plain = np.arange(80 * 120, dtype=np.uint8).reshape(80, 120)
+    PIL.Image.fromarray(plain).save(folder / "plain.png")
+    (folder / "scene.tif").write_bytes(scene.read_bytes())
+    opening = {"window": (500, 2000), "bands": (5, 3, 1), "page": 2}
+    options = ("--window", "500,2000", "--bands", "5,3,1", "--page", 2)
+    assert run("segment", *sorted(folder.iterdir()), "--point", "60,40", *options, "--out", tmp_path / "out") == 0
+    errors = capsys.readouterr().err
+    for option in opening:
+        assert len([line for line in errors.splitlines() if f"plain.png: {option} is ignored" in line]) == 1
+    about = {
+        each: json.loads((tmp_path / "out" / each / "masks.json").read_text())["image"] for each in ("plain", "scene")
+    }
+    assert about["plain"].get("opened_with") is None
+    assert about["scene"]["opened_with"] == {"window": [500.0, 2000.0], "bands": [5, 3, 1], "page": 2}
+    assert run("segment", folder / "plain.png", "--point", "60,40", *options, "--out", tmp_path / "one") == 2
+
+
+@pytest.mark.slow
+def test_a_batch_over_a_mixed_folder_counts_the_images_that_an_option_is_not_meant_for(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    PIL.Image.new("L", (120, 80), 90).save(folder / "plain.png")
+    (folder / "scene.tif").write_bytes(scene.read_bytes())
+    job = ("batch", folder, "--everything", "--points-per-side", 2, "--engine", "onnxruntime", "--workers", 1)
+    assert run(*job, "--window", "500,2000", "--page", 2, "--out", tmp_path / "job", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["done"], summary["failed"]) == (2, 0)
+    (remark,) = [line for line in summary["notes"] if "have a remark" in line]
+    assert remark.startswith("2 images have a remark, see --report; plain.png: page is ignored: the file has one page")
+    assert "window is ignored: the image has 8 bits per channel" in remark
+    assert run("replay", tmp_path / "job", "--quiet") == 0
+    capsys.readouterr()
+    assert run(*job, "--page", 3, "--out", tmp_path / "third", "--json") == 1
+    (failure,) = json.loads(capsys.readouterr().out)["failures"]
+    assert failure["reason"].endswith("there is no page 3: the file has 2, counted from 1")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from cvat_sdk.masks import decode_mask, encode_mask
 from hypothesis import HealthCheck, given, settings
@@ -184,10 +185,16 @@ def test_tracks_are_read_frame_by_frame(tmp_path: Path, capsys: pytest.CaptureFi
     assert [len(frame.box_annotations) for frame in frames] == [0, 1]
     path = saved(tmp_path, f"<annotations>{tracks}</annotations>")
     assert main(["convert", str(path), "--to", "coco", "--out", str(tmp_path / "out.json")]) == 2
-    assert "the file states no size of its frames" in capsys.readouterr().err
+    assert "put one of them beside it as images/frame_000000.png" in capsys.readouterr().err
     with collect_skipped() as skipped:
         assert len(read_one(tmp_path, task(SHAPES).replace("</annotations>", f"{tracks}</annotations>"))) == 4
     assert skipped.counts == {"track": 2}
+    path = saved(tmp_path, f"<annotations>{tracks}</annotations>")
+    (tmp_path / "images").mkdir()
+    PIL.Image.new("RGB", (60, 40)).save(tmp_path / "images" / "frame_000002.PNG")
+    frames = list(read_dataset(path))
+    assert [frame.record.path for frame in frames] == ["frame_000000.png", "frame_000002.PNG"]
+    assert [[mask.area for mask in frame] for frame in frames] == [[area] for area in triangles]
 
 
 def test_labels_and_attributes_that_are_new_are_declared_beside_the_old(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.errors import InputError
 from anymask.formats import label_studio
-from anymask.formats.datasets import read_dataset
+from anymask.formats.datasets import read_dataset, write_dataset
 from anymask.formats.helpers.brush_rle import decode_brush, encode_brush, fill_runs
 from anymask.formats.skipped import collect_skipped
 from anymask.structures.mask import Mask
@@ -145,6 +147,48 @@ def test_regions_of_every_kind_in_percent_of_the_image(tmp_path: Path) -> None:
     assert (found[2].box, found[2].area) == ([20, 30, 60, 36], 240)
     y, x = np.mgrid[:60, :80] + 0.5
     assert np.array_equal(found[3].array, ((x - 40) / 20) ** 2 + ((y - 30) / 6) ** 2 < 1)
+
+
+def bitmask(image: PIL.Image.Image, **about: Any) -> dict[str, Any]:
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return {"imageDataURL": f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}", **about}
+
+
+def test_bitmasks_are_what_the_editor_has_not_left_transparent(tmp_path: Path) -> None:
+    shape = disc(60, 80, 11)
+    drawn = np.zeros((60, 80, 4), np.uint8)
+    drawn[shape] = (0, 0, 0, 255)  # a black label
+    grey = PIL.Image.fromarray(shape.astype(np.uint8) * 255)
+    regions = [
+        region("bitmasklabels", bitmask(PIL.Image.fromarray(drawn), bitmasklabels=["disc"])),
+        region("bitmask", bitmask(grey), id="a"),
+        region("labels", {"labels": ["of its own"]}, id="a"),
+        region("bitmask", bitmask(grey.resize((40, 30)))),
+        region("bitmask", {"imageDataURL": "https://example.org/mask.png"}),
+    ]
+    with collect_skipped() as skipped:
+        (found,) = read_dataset(saved(tmp_path, [task(*regions)]))
+    assert [mask.label for mask in found] == ["disc", "of its own"]
+    assert all(np.array_equal(mask.array, shape) for mask in found)
+    assert skipped.counts == {"broken bitmask": 2}
+    short = {"image": "a.png", "tool": [{**regions[0]["value"], "original_width": 80, "original_height": 60}]}
+    (again,) = read_dataset(saved(tmp_path, [short]), "label-studio")
+    assert np.array_equal(again[0].array, shape)
+
+
+def test_the_sdk_accepts_bitmasks_that_went_through(tmp_path: Path) -> None:
+    interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(
+        '<View><Image name="image" value="$image"/><BitmaskLabels name="tool" toName="image"><Label value="disc"/>'
+        "</BitmaskLabels></View>"
+    )
+    value = bitmask(PIL.Image.fromarray(disc(60, 80, 11)), bitmasklabels=["disc"])
+    write_dataset(
+        read_dataset(saved(tmp_path, [task(region("bitmasklabels", value))])), tmp_path / "out.json", "label-studio"
+    )
+    (written,) = json.loads((tmp_path / "out.json").read_text())
+    assert written["annotations"][0]["result"][0]["value"] == value
+    assert interface.validate_region(written["annotations"][0]["result"][0])
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 200.5, -45])

@@ -23,6 +23,7 @@ from anymask.errors import ImageError
 from anymask.io import tiff_codecs
 from anymask.io.image import open_image, page_count
 from anymask.io.samples import Samples
+from anymask.io.stored_values import stored_values
 from anymask.io.tiff import TiffReader
 
 HEIGHT, WIDTH = 37, 51
@@ -411,15 +412,37 @@ def test_many_bands_count_towards_the_limit() -> None:
         open_image(file.getvalue(), max_pixels=WIDTH * HEIGHT)
 
 
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("extra", [(), ("unassalpha",), ("assocalpha",), ("unspecified",)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_inks_of_any_depth_have_the_colours_that_pillow_gives_them(
+    dtype: str, extra: tuple[str, ...], planar: bool
+) -> None:
+    inks = noise(4, "uint8")
+    expected = np.asarray(PIL.Image.fromarray(inks, "CMYK").convert("RGB"))
+    stored = np.dstack([inks, *[np.full((HEIGHT, WIDTH), 255, np.uint8) for _ in extra]]).astype(dtype)
+    stored = stored * (257 if dtype == "uint16" else 1)
+    image = open_image(written(stored, planar=planar, photometric="separated", extrasamples=extra or None))
+    assert np.array_equal(image.pixels, expected)
+    assert image.notes == ()
+
+
+def test_a_palette_of_sixteen_bits_has_its_colours() -> None:
+    palette = np.random.default_rng(0).integers(0, 65536, (3, 65536)).astype(np.uint16)
+    indices = noise(1, "uint16")
+    image = open_image(written(indices, photometric="palette", colormap=palette))
+    assert np.array_equal(image.pixels, (palette.T >> 8)[indices[:, :, 0]])
+    stored = stored_values(written(indices, photometric="palette", colormap=palette))
+    assert np.array_equal(stored.values, indices[:, :, 0])
+
+
 @pytest.mark.parametrize(
     ("options", "array", "says"),
     [
         ({"photometric": "cfa"}, noise(1, "uint16"), "it is a camera's raw file: develop it first"),
-        (
-            {"photometric": "separated"},
-            noise(4, "uint16"),
-            "colours of the kind SEPARATED with 16 bits cannot be shown",
-        ),
+        ({"photometric": "cielab"}, noise(3, "uint16"), "the kind CIELAB with 16 bits cannot be shown as RGB: convert"),
+        ({"photometric": "icclab"}, noise(3, "uint8"), "the kind ICCLAB with 8 bits cannot be shown as RGB: convert"),
+        ({"photometric": "separated", "extratags": [(332, 3, 1, 2, True)]}, noise(4, "uint16"), "its 4 inks are not"),
         ({}, noise(1, "float32").astype(np.complex64), "its samples are complex numbers"),
     ],
 )

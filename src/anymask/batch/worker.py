@@ -257,8 +257,8 @@ def open_source(source: str, options: Mapping[str, Any], page: int | None = None
 
     opener = ImageOptions(**({**options, "page": page} if page is not None else options))
     if not is_address(source):
-        return opener.open(source)
+        return opener.open(source, is_one_of_many=True)
     try:
-        return replace(opener.open(read_bytes(source)), path=source)
+        return replace(opener.open(read_bytes(source), is_one_of_many=True), path=source)
     except InputError as error:
         raise type(error)(f"{source}: {error}") from None

@@ -265,7 +265,7 @@ def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
     counts = summary.counts
     return {
         "out": folder,
-        "photos": counts.images,
+        "images": counts.images,
         "done": counts.done,
         "failed": counts.failed,
         "waiting": counts.waiting,
@@ -273,7 +273,7 @@ def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
         "now": summary.now,
         "found_ready": summary.found_ready,
         "seconds": round(summary.seconds, 3),
-        "failures": [{"photo": key, "reason": reason} for key, reason in summary.failures],
+        "failures": [{"image": key, "reason": reason} for key, reason in summary.failures],
         "notes": list(summary.notes),
         "files": list(summary.datasets),
         "problems": list(summary.problems),
@@ -292,11 +292,11 @@ def _print_state(folder: str, as_json: bool) -> int:
     counts, settings = state.counts, state.settings
     if as_json:
         content = {
-            "out": folder, "running": state.is_running, "begun": state.begun, "photos": counts.images,
+            "out": folder, "running": state.is_running, "begun": state.begun, "images": counts.images,
             "done": counts.done, "failed": counts.failed, "waiting": counts.waiting, "masks": counts.masks,
             "kind": settings.get("kind"), "model": settings.get("model"), "engine": settings.get("engine"),
             "precision": settings.get("precision"), "formats": list(state.formats),
-            "failures": [{"photo": key, "reason": reason} for key, reason in state.failures],
+            "failures": [{"image": key, "reason": reason} for key, reason in state.failures],
         }  # fmt: skip
         click.echo(json.dumps(content, ensure_ascii=False))
         return 0

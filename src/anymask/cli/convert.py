@@ -224,12 +224,12 @@ class _Check:
             if iou < 1:
                 self.changed += 1
                 if len(self.losses) < _MOST_LOSSES:
-                    self.losses.append({"photo": name, "mask": index, "iou": round(iou, 6)})
+                    self.losses.append({"image": name, "mask": index, "iou": round(iou, 6)})
 
     def summary(self) -> dict[str, Any]:
         if not self.readable:
             return {"compared": False}
-        counts = {"photos": self.images, "masks": self.masks, "changed": self.changed}
+        counts = {"images": self.images, "masks": self.masks, "changed": self.changed}
         counts |= {"boxes_without_masks": self.boxes} if self.boxes else {}
         return {"compared": True, **counts, "worst_iou": round(self.worst, 6), "losses": self.losses}
 
@@ -241,6 +241,6 @@ class _Check:
         click.echo(f"{out}: {self.masks} masks of {self.images} images, {self.masks - self.changed} exact{boxes}")
         for loss in self.losses:
             text = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
-            click.echo(f"  {loss['photo']}, mask {loss['mask']}: {text}")
+            click.echo(f"  {loss['image']}, mask {loss['mask']}: {text}")
         if self.changed > len(self.losses):
             click.echo(f"  and {self.changed - len(self.losses)} more; the worst IoU is {self.worst:.4f}")

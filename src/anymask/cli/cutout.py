@@ -88,7 +88,7 @@ def command(
         raise InputError("--mask is for one image")
     edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
     _check_options(edit)
-    open_input = ImageOpener(options, quiet, _OPENING)
+    open_input = ImageOpener(options, quiet, images, _OPENING)
     files = ImageFiles(images, out, "-cutout", as_json, overwrite)
     find_objects = ObjectFinder(mask_file, quiet or as_json, **options)
 

@@ -65,7 +65,7 @@ def command(
         raise PromptError("nothing to look for: give at least one --text TEXT")
     phrases = phrases_of((*parameters["text"], *words))
     search = detection_options(parameters)
-    open_input = ImageOpener(parameters, quiet)
+    open_input = ImageOpener(parameters, quiet, images)
     results = ResultFolders(images, out, as_json, overwrite)
     models = CommandModels(parameters, quiet)
 

@@ -70,7 +70,7 @@ def command(
     phrases = phrases_of(parameters["text"]) if parameters["text"] else ()
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")
-    open_input = ImageOpener(parameters, quiet)
+    open_input = ImageOpener(parameters, quiet, images)
     results = ResultFolders(images, out, as_json, overwrite)
     generate = _Generator(roi, phrases, quiet, parameters)
 

@@ -8,7 +8,7 @@
 @output_options
 def command(images, out, as_json, quiet, overwrite, **parameters):
     results = ResultFolders(images, out, as_json, overwrite)
-    open_input = ImageOpener(parameters, quiet)
+    open_input = ImageOpener(parameters, quiet, images)
 
     def run(path):
         image = open_input(path)
@@ -62,13 +62,17 @@ class ImageOpener:
     Args:
         parameters: of the command.
         quiet: whether to print nothing.
+        images: of the command line; of several, options that do not apply to one are left out with a note.
         only: names of the options that the command has; all if left out.
 
     Raises:
         InputError: a value that cannot be right.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], quiet: bool, only: Sequence[str] = ()) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Any], quiet: bool, images: Sequence[Path] = (), only: Sequence[str] = ()
+    ) -> None:
+        self._is_one_of_many = len(images) > 1
         self.options = ImageOptions(**values_of(ImageOptions, parameters, only))
         self._quiet = quiet
 
@@ -78,7 +82,8 @@ class ImageOpener:
         Raises:
             ImageError: it cannot be read.
         """
-        image = self.options.open(sys.stdin.buffer.read() if path == STANDARD_STREAM else path)
+        source = sys.stdin.buffer.read() if path == STANDARD_STREAM else path
+        image = self.options.open(source, is_one_of_many=self._is_one_of_many)
         print_notes(path, image.notes, self._quiet)
         return image
 

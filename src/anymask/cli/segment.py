@@ -45,7 +45,7 @@ def command(
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
-    open_input = ImageOpener(parameters, quiet)
+    open_input = ImageOpener(parameters, quiet, images)
     results = ResultFolders(images, out, as_json, overwrite)
     segment = PromptedSegmenter(quiet=quiet, **parameters)
 

@@ -235,7 +235,7 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         if root.tag != "annotations":
             raise InputError(f"it begins with <{root.tag}>, not <annotations>")
         dataset = dataset_of(root)
-    for frame in frames_of(root, str(path)):
+    for frame in frames_of(root, path):
         yield read_frame(frame, dataset, str(path))
 
 

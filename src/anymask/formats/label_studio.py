@@ -1,11 +1,12 @@
 """Label Studio: the JSON that it exports and imports, a list of tasks with one image each.
 
-Objects are brushes (run lengths), polygons, rectangles and ellipses, in percent of the image, the latter two turned by
-any angle. They are written as brushes, which hold every shape, or as polygons.
+Objects are brushes (run lengths), bitmasks (images), and in percent of the image polygons, rectangles and ellipses, the
+latter two turned by any angle. They are written as brushes, which hold every shape, or as polygons.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -50,6 +51,7 @@ from anymask.formats.helpers.validation import (
 )
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
+from anymask.io.stored_values import stored_values
 from anymask.structures.annotation import Annotation, DatasetRecord, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -139,7 +141,7 @@ def _shape_of(mask: Mask, polygons: bool, tolerance: float) -> dict[str, Any]:
     """The tool that draws a mask, and what it drew; what Label Studio has drawn stays as it is."""
     if mask.source_shape is not None and mask.source_shape.format == "label-studio" and not tolerance:
         drawn = dict(mask.source_shape.fields)
-        if not polygons or drawn["tool"] != "brush":
+        if not polygons or drawn["tool"] not in ("brush", "bitmask"):
             return drawn
     tool = "polygon" if polygons else "brush"
     return {"tool": tool, "value": _polygon_value(mask, tolerance) if polygons else _brush_value(mask)}
@@ -284,6 +286,8 @@ def _mask_of(tool: str, value: Mapping[str, Any], size: tuple[int, int], about: 
     """The mask of one region, whose coordinates are percent of the image's width and height."""
     if tool == "brush":
         return Mask(partial(fill_runs, decode_brush(value["rle"], size), size), size, **about)
+    if tool == "bitmask":
+        return _bitmask(value.get("imageDataURL"), size, about)
     if tool == "polygon":
         return polygon_mask([np.asarray(value["points"], np.float64) / 100 * size], size, **about)
     width, height = size
@@ -297,6 +301,18 @@ def _mask_of(tool: str, value: Mapping[str, Any], size: tuple[int, int], about: 
     if tool == "ellipse":
         return polygon_mask([ellipse_ring(pair("x", "y"), pair("radiusX", "radiusY"), turned)], size, **about)
     return polygon_mask([rectangle_ring(pair("x", "y"), pair("width", "height"), turned)], size, **about)
+
+
+def _bitmask(address: Any, size: tuple[int, int], about: dict[str, Any]) -> Mask:
+    """The mask of a PNG in a `data:` address: what is not transparent, as the editor draws it, or else not black."""
+    head, comma, text = address.partition(",") if isinstance(address, str) else ("", "", "")
+    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise InputError("its imageDataURL is no data:image/png;base64,…")
+    stored = stored_values(base64.b64decode(text, validate=True), size[0] * size[1])
+    if stored.size != size:
+        raise InputError(f"its bitmask has the size {stored.size}, its image {size}")
+    inside = stored.values.reshape(*size[::-1], -1).any(axis=2) if stored.alpha is None else stored.alpha > 0
+    return Mask.from_rle(Mask.from_array(inside).rle, **about)  # the pixels of many would fill the memory
 
 
 FORMAT = Format(

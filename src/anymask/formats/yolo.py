@@ -206,7 +206,7 @@ def _listed_images(index: Path) -> Iterator[tuple[ImageRecord, list[int]]]:
 def _record_of(image: LabelledImage) -> ImageRecord | None:
     """The record of an image that lies in the dataset, with the size of the file; None if that is not there."""
     if image.image is None:
-        skip("labels without image", image.labels, "the image, which tells the size, is not there")
+        skip("labels without image", image.labels, "the image, which tells the size, is not there or cannot be read")
         return None
     try:
         with reading(image.image, "an image"), image.image.open("rb") as file:

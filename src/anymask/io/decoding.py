@@ -12,14 +12,14 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFile
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OpeningOptionError
 from anymask.io.exif import displayed_array, turned_size
 from anymask.io.identification import identify
 from anymask.io.jpeg_end import has_end_marker, with_end_marker
 from anymask.io.limits import reason_of
 from anymask.io.samples import RGB, Display, Samples, flatten, pixels_of, samples_of_channels
 from anymask.io.strict_pillow import strict_pillow
-from anymask.io.tiff import TiffReader, is_tiff
+from anymask.io.tiff import TiffReader, is_tiff, no_such_page
 
 _NO_END = "the file has no end marker; all pixels are there"
 _ORIENTATION_TAG = 0x0112
@@ -136,7 +136,7 @@ def decode_image(
     if page is not None:
         count = _frame_count(image)
         if page > count or page < 1:
-            raise ImageError(f"there is no page {page}: the file has {count}, counted from 1")
+            raise no_such_page(page, count)
         if count > 1:
             _seek(image, page - 1)
     if image.format == "TIFF" and encoded is None and _is_misread(image):
@@ -262,13 +262,16 @@ def _rgb_pixels(image: PIL.Image.Image, display: Display, notes: list[str]) -> R
     if image.mode == "F" or image.mode.startswith("I"):
         return _deep_grey(image).displayed(display, notes)
     if display.window is not None:
-        raise ImageError(
+        raise OpeningOptionError(
             f"window={display.window} is for 16-bit, integer or float images: this one has 8 bits per channel "
-            f"({image.mode})"
+            f"({image.mode})",
+            "window",
         )
     if display.bands is not None:
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
-            raise ImageError(f"bands={display.bands}: an image of mode {image.mode} has no bands to choose")
+            raise OpeningOptionError(
+                f"bands={display.bands}: an image of mode {image.mode} has no bands to choose", "bands"
+            )
         array = np.asarray(image)
         return samples_of_channels(array[:, :, None] if array.ndim == 2 else array).displayed(display, notes)
     try:

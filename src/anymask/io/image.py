@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OpeningOptionError
 from anymask.io.atomic import protect_input
 from anymask.io.decoding import Decoded, count_pages, decode_file, decode_image
 from anymask.io.intensity import IntensityWindow
@@ -127,7 +127,7 @@ def open_image(
         array = _as_array(source)
         if array is not None:
             if page not in (None, 1):
-                raise ImageError(f"there is no page {page}: an array is one image")
+                raise OpeningOptionError(f"there is no page {page}: an array is one image", "page")
             return _from_array(array, max_pixels, display, channels)
         if channels == "bgr":
             raise ImageError("channels='bgr' is for arrays: files and Pillow images state their own order")
@@ -139,6 +139,8 @@ def open_image(
             path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
             image = _image(decode_file(file, max_pixels, display, page), path, _sha256(file))
             return replace(image, opened_with=_changed(display, page, max_pixels))
+    except OpeningOptionError as problem:
+        raise OpeningOptionError(f"{subject}: {problem}", problem.option) from None
     except ImageError as problem:
         raise type(problem)(f"{subject}: {problem}") from problem.__cause__
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OpeningOptionError
 
 IntensityWindow = tuple[float, float]
 
@@ -70,7 +70,9 @@ def eight_bits(
     kind = samples.dtype.kind
     if samples.dtype == np.uint8 or kind == "b":
         if window is not None:
-            raise ImageError(f"window={window} is for 16-bit, integer or float images: this one has 8 bits per channel")
+            raise OpeningOptionError(
+                f"window={window} is for 16-bit, integer or float images: this one has 8 bits per channel", "window"
+            )
         return (samples if kind != "b" else samples.astype(np.uint8) * np.uint8(255)), None
     if kind not in "iuf":
         raise ImageError(f"samples are of type {samples.dtype}: give uint8, uint16, float or bool")

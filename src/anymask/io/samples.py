@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OpeningOptionError
 from anymask.io.intensity import IntensityWindow, checked_window, eight_bits, full_scale
 
 RGB = npt.NDArray[np.uint8]
@@ -95,7 +95,7 @@ class Samples:
         if display.bands is not None and self.alpha is not None and max(display.bands) > self.bands.shape[2]:
             return self._with_opacity_as_band().displayed(display, notes)
         chosen = _choose_bands(self.bands, display.bands, notes)
-        colour = self._straight(chosen)
+        colour = self.straight(chosen)
         valid, opacity = self.valid, None
         if self.alpha is not None:
             opacity, _ = full_scale(self.alpha)
@@ -119,7 +119,7 @@ class Samples:
         assert self.alpha is not None
         return replace(self, bands=np.dstack([self.bands, self.alpha]), alpha=None, premultiplied=False)
 
-    def _straight(self, bands: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def straight(self, bands: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The bands [H, W, C] without the opacity that they are multiplied with."""
         if self.alpha is None or not self.premultiplied:
             return bands
@@ -141,8 +141,8 @@ def _choose_bands(bands: npt.NDArray[Any], chosen: tuple[int, ...] | None, notes
         shown = "bands 1, 2, 3 are shown as red, green, blue" if count > 3 else "band 1 is shown in grey"
         notes.append(f"of {count} bands, {shown}; others can be chosen")
     if max(chosen) > count:
-        has = "1 band" if count == 1 else f"{count} bands"
-        raise ImageError(f"there is no band {max(chosen)}: the image has {has}")
+        message = f"there is no band {max(chosen)}: the image has {'1 band' if count == 1 else f'{count} bands'}"
+        raise OpeningOptionError(message, "bands") if count in (1, 3) else ImageError(message)
     return bands[:, :, [band - 1 for band in chosen]]
 
 

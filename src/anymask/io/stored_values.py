@@ -88,7 +88,7 @@ def _of_file(file: BinaryIO, max_pixels: int) -> StoredValues:
         reader = TiffReader(file, max_pixels)
         if not reader.is_for_pillow(1):
             with strict_pillow(max_pixels):
-                return _of_samples(reader.read(1).samples)
+                return _of_samples(reader.read(1, as_indices=True).samples)
         if reader.holds_booleans:
             file.seek(0)
             stored = _of_pillow(load_stored(file, max_pixels))

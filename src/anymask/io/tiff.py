@@ -1,7 +1,7 @@
 """TIFF files: which page, which reader, and samples of any type, number of bands and layout.
 
-Pillow reads what it is exact for: palettes, CMYK, CIELAB, YCbCr, fewer than 8 bits, JPEG. tifffile reads all the rest,
-since Pillow refuses many of them and reads others wrongly, such as 16 bits in planes. Where tifffile lacks the codec of
+Pillow reads what it is exact for: palettes, CMYK, CIELAB and YCbCr of 8 bits, fewer bits, JPEG. tifffile reads the
+rest, since Pillow refuses many of them and reads others wrongly, such as 16 bits in planes. Where tifffile lacks the codec of
 a file (`anymask.io.tiff_codecs`) another library reads it or it is refused.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OpeningOptionError
 from anymask.io.exif import displayed_array
 from anymask.io.limits import check_pixel_count, check_samples, reason_of
 from anymask.io.samples import Samples
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _PREFIXES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED, _MASK = 1, 4
 _JPEG = {6, 7, 33007, 34892}
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS = 0, 1, 2
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS, _PALETTE, _INKS = 0, 1, 2, 3, 5
+_OF_PILLOW = {_PALETTE: 1, _INKS: 4, 6: 3, 8: 3}
+"""Kinds of colours of 8 bits that Pillow is exact for → how many samples a pixel has."""
 _GREY_OR_RGB = {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB_COLOURS}
 _CFA, _LINEAR_RAW = 32803, 34892
 _ASSOCIATED, _UNASSOCIATED = 1, 2
@@ -35,7 +37,8 @@ _NUMBERS = (
     "subfiletype", "imagewidth", "imagelength", "imagedepth", "samplesperpixel", "bitspersample", "sampleformat",
     "planarconfig", "compression", "predictor", "fillorder",
 )  # fmt: skip
-_ORIENTATION, _ICC, _NO_DATA = 274, 34675, 42113
+_ORIENTATION, _COLOUR_MAP, _INK_SET, _ICC, _NO_DATA = 274, 320, 332, 34675, 42113
+_CMYK = 1
 
 # It reports damaged tags, which no command should print.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -44,6 +47,12 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 def is_tiff(prefix: bytes) -> bool:
     """Whether a file begins as TIFF or BigTIFF files do."""
     return prefix.startswith(_PREFIXES)
+
+
+def no_such_page(page: int, count: int) -> ImageError:
+    """What to raise for a page that a file of ``count`` pages does not have."""
+    message = f"there is no page {page}: the file has {count}, counted from 1"
+    return ImageError(message) if count > 1 else OpeningOptionError(message, "page")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +139,15 @@ class TiffReader:
         found = self._checked(page)
         if int(found.compression) in _JPEG:
             return found.bitspersample == 8
-        return found.bitspersample < 8 or (
-            found.bitspersample == 8 and int(found.photometric or 0) not in _GREY_OR_RGB and found.sampleformat != 2
-        )
+        is_known = _OF_PILLOW.get(int(found.photometric or 0)) == found.samplesperpixel
+        return found.bitspersample < 8 or (found.bitspersample == 8 and is_known and found.sampleformat != 2)
 
-    def read(self, page: int) -> TiffSamples:
+    def read(self, page: int, *, as_indices: bool = False) -> TiffSamples:
         """Read the samples of a page.
+
+        Args:
+            page: from 1.
+            as_indices: of a page with a palette, read the indices rather than the colours.
 
         Raises:
             ImageError: there is no such page, it is refused, damaged or cut off, or no reader has its codec.
@@ -146,13 +158,13 @@ class TiffReader:
         stored = decode_page(self._file, found)
         with _damage("the image is truncated or damaged"):
             orientation = _orientation(found)
-            samples = _interpreted(found, displayed_array(stored, orientation))
+            samples = _interpreted(found, displayed_array(stored, orientation), as_indices)
         size = (int(found.imagewidth), int(found.imagelength))
         return TiffSamples(samples, size, orientation, _rgb_profile(found))
 
     def _page(self, page: int) -> tifffile.TiffPage:
         if not 1 <= page <= self.count:
-            raise ImageError(f"there is no page {page}: the file has {self.count}, counted from 1")
+            raise no_such_page(page, self.count)
         return self._pages[page - 1]
 
     def _checked(self, page: int) -> tifffile.TiffPage:
@@ -216,27 +228,58 @@ def _rgb_profile(page: tifffile.TiffPage) -> bytes | None:
     return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
 
 
-def _interpreted(page: tifffile.TiffPage, stored: npt.NDArray[Any]) -> Samples:
+def _interpreted(page: tifffile.TiffPage, stored: npt.NDArray[Any], as_indices: bool) -> Samples:
     """What the samples of a page, [H, W, C], are: bands, opacity, pixels without data."""
     if stored.dtype.kind == "c":
         raise ImageError(f"its samples are complex numbers ({stored.dtype}): give their magnitude")
     photometric = int(page.photometric or 0)
-    if photometric not in _GREY_OR_RGB:
+    if photometric not in {*_GREY_OR_RGB, _PALETTE, _INKS}:
         name = getattr(page.photometric, "name", photometric)
-        raise ImageError(f"colours of the kind {name} with {page.bitspersample} bits cannot be shown as RGB")
+        kind = f"the kind {name} with {page.bitspersample} bits"
+        raise ImageError(f"colours of {kind} cannot be shown as RGB: convert the image to RGB")
     bits = int(page.bitspersample)
     stated = bits if stored.dtype.kind == "u" and 8 < bits < 8 * stored.dtype.itemsize else None
+    opacity = _opacity(page)
     extra = [int(kind) for kind in page.extrasamples]
-    opacity = next((kind for kind in extra if kind in (_ASSOCIATED, _UNASSOCIATED)), None)
-    place = stored.shape[2] - len(extra) + extra.index(opacity) if opacity is not None else None
-    if place == 0:
-        place = None
+    place = stored.shape[2] - len(extra) + extra.index(opacity) if opacity is not None else 0
+    place = place or None
     alpha = None if place is None else stored[:, :, place]
     bands = stored if place is None else np.delete(stored, place, axis=2)
     valid = _valid(page, bands)
     if photometric == _WHITE_IS_ZERO:
         bands = _inverted(bands, stated)
-    return Samples(bands, alpha, valid, stated, premultiplied=opacity == _ASSOCIATED)
+    samples = Samples(bands, alpha, valid, stated, premultiplied=opacity == _ASSOCIATED)
+    if photometric == _PALETTE and not as_indices:
+        return replace(samples, bands=_palette_colours(page, bands), bits=None)
+    if photometric == _INKS:
+        return replace(samples, bands=_cmyk_colours(page, samples.straight(bands)), bits=None, premultiplied=False)
+    return samples
+
+
+def _opacity(page: tifffile.TiffPage) -> int | None:
+    """What kind of opacity a page has beside its colours; None if it has none."""
+    return next((int(kind) for kind in page.extrasamples if int(kind) in (_ASSOCIATED, _UNASSOCIATED)), None)
+
+
+def _palette_colours(page: tifffile.TiffPage, indices: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """The colours, uint8 [H, W, 3], of indices [H, W, 1] of more than 8 bits."""
+    tag = page.tags.get(_COLOUR_MAP)
+    palette = np.asarray(() if tag is None else tag.value, np.uint16).reshape(3, -1)
+    if indices.shape[2] != 1 or indices.dtype.kind != "u" or not palette.size or indices.max() >= palette.shape[1]:
+        raise ImageError("its palette does not have the colours that its pixels name")
+    colours: npt.NDArray[np.uint8] = (palette.T >> 8).astype(np.uint8)[indices[:, :, 0]]
+    return colours
+
+
+def _cmyk_colours(page: tifffile.TiffPage, inks: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """The colours, uint8 [H, W, 3], of cyan, magenta, yellow and black, [H, W, 4 or more], as Pillow has them."""
+    tag = page.tags.get(_INK_SET)
+    if inks.shape[2] < 4 or inks.dtype.kind not in "uf" or (tag is not None and tag.value != _CMYK):
+        raise ImageError(f"its {inks.shape[2]} inks are not cyan, magenta, yellow and black: convert the image to RGB")
+    most = 1.0 if inks.dtype.kind == "f" else float(np.iinfo(inks.dtype).max)
+    paper = 1 - np.clip(inks[:, :, :4] / most, 0, 1)
+    colours: npt.NDArray[np.uint8] = np.rint(255 * paper[:, :, :3] * paper[:, :, 3:]).astype(np.uint8)
+    return colours
 
 
 def _valid(page: tifffile.TiffPage, bands: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from anymask.errors import OpeningOptionError
 from anymask.io.limits import MAX_PIXELS
 from anymask.structures.options import Options, option, option_fields
 
 if TYPE_CHECKING:
     from anymask.io.image import Image, ImageSource
+
+_WITHOUT = {
+    "window": "the image has 8 bits per channel",
+    "bands": "the image has no such bands",
+    "page": "the file has one page",
+}
 
 
 @dataclass(frozen=True)
@@ -41,15 +48,29 @@ class ImageOptions(Options):
 
         Display(self.window, self.bands, self.background).checked()
 
-    def open(self, source: ImageSource) -> Image:
+    def open(self, source: ImageSource, *, is_one_of_many: bool = False) -> Image:
         """Open an image as these options say; see `anymask.open_image`.
+
+        Args:
+            source: as `anymask.open_image` takes it.
+            is_one_of_many: leave out, with a note, `window` for an image of 8 bits, `bands` for one in grey or RGB that
+                has no such band, and `page` for a file of one page: the options are meant for other images.
 
         Raises:
             ImageError: it cannot be read, or breaks a limit.
         """
         from anymask.io.image import open_image
 
-        return open_image(source, **self.as_dict())
+        arguments, notes = self.as_dict(), list[str]()
+        while True:
+            try:
+                image = open_image(source, **arguments)
+                return replace(image, notes=(*notes, *image.notes)) if notes else image
+            except OpeningOptionError as error:
+                if not is_one_of_many:
+                    raise
+                arguments[error.option] = None
+                notes.append(f"{error.option} is ignored: {_WITHOUT[error.option]}")
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.formats.helpers.crops import paste_crop
 from anymask.formats.helpers.outlines import filled_as_coco, parse_ring
-from anymask.formats.helpers.validation import image_record, image_size
+from anymask.formats.helpers.validation import MAX_MASK_PIXELS, image_record, image_size
 from anymask.formats.skipped import skip
+from anymask.io.decoding import displayed_size
+from anymask.io.identification import readable_suffixes
 from anymask.structures.annotation import Annotation, BoxAnnotation, Category, DatasetRecord, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -61,8 +64,9 @@ class Frame:
     shapes: list[tuple[Element, Mapping[str, str]]] = field(default_factory=list)
 
 
-def frames_of(root: Element, where: str) -> Iterator[Frame]:
-    """The images of a file, and then the frames of its tracks."""
+def frames_of(root: Element, path: Path) -> Iterator[Frame]:
+    """The images of the file at a path, and then the frames of its tracks."""
+    where = str(path)
     for place, image in enumerate(root.iterfind("image")):
         try:
             size = image_size(image.attrib.get("width"), image.attrib.get("height"))
@@ -75,18 +79,44 @@ def frames_of(root: Element, where: str) -> Iterator[Frame]:
             continue
         yield Frame(record, [(shape, {}) for shape in image])
         image.clear()
-    yield from _frames_of_tracks(root, where)
+    yield from _frames_of_tracks(root, path)
 
 
-def _frames_of_tracks(root: Element, where: str) -> Iterator[Frame]:
-    tracks = root.findall("track")
+def _frame_images(folder: Path) -> dict[int, Path]:
+    """The images of a video's frames beside its file or in `images`, as CVAT exports them: number → file."""
+    found: dict[int, Path] = {}
+    for each in sorted((*folder.glob("frame_*"), *folder.glob("images/frame_*"))):
+        number = each.stem.removeprefix("frame_")
+        if number.isascii() and number.isdigit() and each.suffix.lower() in readable_suffixes():
+            found.setdefault(int(number), each)
+    return found
+
+
+def _size_of_frames(root: Element, images: Mapping[int, Path]) -> tuple[int, int]:
+    """(width, height) as the file states it, else that of the first image of a frame.
+
+    Raises:
+        InputError: neither is there, or it is damaged.
+    """
+    stated = root.find("meta//original_size")
+    if stated is not None:
+        return image_size(stated.findtext("width"), stated.findtext("height"))
+    if not images:
+        raise InputError(
+            "it states no size of its frames: put one of them beside it as images/frame_000000.png, or write "
+            "<original_size><width>…</width><height>…</height></original_size> into <meta>"
+        )
+    with images[min(images)].open("rb") as file:
+        return displayed_size(file, MAX_MASK_PIXELS)
+
+
+def _frames_of_tracks(root: Element, path: Path) -> Iterator[Frame]:
+    tracks, where = root.findall("track"), str(path)
     if not tracks:
         return
-    stated = root.find("meta//original_size")
+    images = _frame_images(path.parent)
     try:
-        if stated is None:
-            raise InputError("the file states no size of its frames: meta has no 'original_size'")
-        size = image_size(stated.findtext("width"), stated.findtext("height"))
+        size = _size_of_frames(root, images)
     except InputError as error:
         if root.find("image") is None:
             raise InputError(f"cannot read {where} as CVAT XML: {error}") from None
@@ -104,7 +134,8 @@ def _frames_of_tracks(root: Element, where: str) -> Iterator[Frame]:
             elif shape.attrib.get("outside") != "1":
                 shapes.setdefault(int(frame), []).append((shape, about))
     for number in sorted(shapes):
-        yield Frame(ImageRecord(*size, f"frame_{number:06d}.png", id=number), shapes[number])
+        name = images[number].name if number in images else f"frame_{number:06d}.png"
+        yield Frame(ImageRecord(*size, name, id=number), shapes[number])
 
 
 def read_frame(frame: Frame, dataset: DatasetRecord | None, where: str) -> MaskSet:

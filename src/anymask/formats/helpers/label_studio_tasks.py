@@ -12,7 +12,7 @@ from anymask.formats.helpers.validation import as_list, as_object
 from anymask.formats.skipped import skip
 
 _PARTS = frozenset(("data", "annotations", "completions", "predictions"))
-AREA_TOOLS = ("brush", "polygon", "rectangle", "ellipse")
+AREA_TOOLS = ("brush", "bitmask", "polygon", "rectangle", "ellipse")
 """Types of regions that are an area; with labels of their own they end in "labels"."""
 
 
@@ -46,7 +46,13 @@ def _long(task: dict[str, Any]) -> dict[str, Any]:
 
 def _type_of(value: Mapping[str, Any]) -> str:
     """The type of a region, which its labels have, or its geometry."""
-    by_field = {"rle": "brush", "points": "polygon", "radiusX": "ellipse", "height": "rectangle"}
+    by_field = {
+        "rle": "brush",
+        "imageDataURL": "bitmask",
+        "points": "polygon",
+        "radiusX": "ellipse",
+        "height": "rectangle",
+    }
     named = next((name for name in value if name.endswith("labels") and name != "labels"), None)
     return named or next((tool for name, tool in by_field.items() if name in value), "region")
 

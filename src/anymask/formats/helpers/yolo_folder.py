@@ -16,6 +16,7 @@ from typing import Any
 
 from anymask.errors import InputError
 from anymask.formats.helpers.validation import as_object
+from anymask.io.identification import readable_suffixes
 from anymask.io.text import decode_text
 
 DATA = "data.yaml"
@@ -23,9 +24,6 @@ NOTES = "notes.json"
 CLASSES = "classes.txt"
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "minival": "val"}
 """What `data.yaml` and folders call the parts of a dataset, and their names here."""
-_IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic")
-)
 _TEXTS = frozenset((CLASSES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "obj.names"))
 """Text files that are no labels, in lower case."""
 
@@ -200,7 +198,7 @@ def _usual_splits(root: Path) -> list[Path]:
 def _images_in(split: Path, root: Path) -> Iterator[Path]:
     """The images of a folder with all below it, or of a list with a path per line."""
     if split.is_dir():
-        yield from _files_below(split, _IMAGE_SUFFIXES)
+        yield from _files_below(split, readable_suffixes())
     elif split.suffix.lower() == ".txt":
         for line in decode_text(split.read_bytes()).splitlines():
             name = line.strip().replace("\\", "/")
