@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from anymask import InputError, Segmenter
+from anymask import InputError, Mask, MaskSet, Segmenter, open_image
 from anymask.evaluation import Object, Setting, Variant, boundary_iou, evaluate, load_dataset, mask_iou, summary
-from anymask.evaluation.protocols import jitter_box, next_click
+from anymask.evaluation.protocols import jitter_box, next_click, protocol_function
 from anymask.evaluation.summary import clicks_to
-from tests.support.small_datasets import box_mask, box_object, index_dataset
+from anymask.structures.prompt import make_prompt
+from tests.support.small_datasets import box_mask, box_object, discs, index_dataset, write_index
 
 NOTHING = np.zeros((60, 80), bool)
 
@@ -72,7 +73,7 @@ def test_clicks_to_a_target() -> None:
     assert clicks_to([0.5, 0.86], 0.9, 20) == 20
 
 
-@pytest.mark.parametrize("protocol", ["clicks", "boxes", "everything"])
+@pytest.mark.parametrize("protocol", ["clicks", "boxes", "instances", "everything"])
 def test_every_protocol_finds_discs(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
     images = load_dataset(index_dataset(tmp_path, 1))
     grid = {"sampling": "grid", "points_per_side": 12}
@@ -88,11 +89,50 @@ def test_every_protocol_finds_discs(protocol: str, tmp_path: Path, segmenter: Se
     elif protocol == "boxes":
         assert figures["box"] > 0.9
         assert figures["jittered box"] > 0.85
+    elif protocol == "instances":
+        assert figures["instances"] > 0.9
+        assert figures["covers another object"] == 0
     else:  # one disc is small by COCO's measure, the other medium
         assert figures["AR@100 small"] > 0.6
         assert figures["AR@100 medium"] > 0.7
         assert figures["AR@100"] == pytest.approx((figures["AR@100 small"] + figures["AR@100 medium"]) / 2, abs=0.1)
         assert "AR@100 large" not in figures
+
+
+@pytest.mark.parametrize("values", [{"select": "official"}, {"objects": "one"}])
+def test_instances_are_also_clicked_alone(values: dict[str, str], tmp_path: Path, segmenter: Segmenter) -> None:
+    """Two discs of one colour."""
+    pixels, (disc, small) = discs(0)
+    pixels[small] = pixels[disc][0]
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    Image.fromarray((disc + 2 * small).astype(np.uint8)).save(tmp_path / "mask.png")
+    write_index(tmp_path, [("photo.png", "mask.png")])
+    variant = Variant(Setting("instances", values), segmenter)
+    evaluate(load_dataset(tmp_path), [variant])
+    (result,) = variant.results.values()
+    assert [row["object"] for row in result.rows] == ["mask#1", "mask#2"]
+    assert all(len(row["clicks"]) == 1 and row["iou"] > 0.8 for row in result.rows)
+
+
+def test_a_mask_of_two_objects_covers_another_one(tmp_path: Path) -> None:
+    class FakeImage:
+        size = (80, 60)
+
+        def segment(self, points: list[tuple[float, float]], **_: object) -> MaskSet:
+            masks = [box_mask(0, 0, 60, 60), box_mask(20, 0, 40, 60), box_mask(40, 0, 60, 60)]
+            prompts = [make_prompt(self.size, points=[point]) for point in points]
+            return MaskSet(
+                [Mask(mask, self.size, prompt_index=i) for i, mask in enumerate(masks)],
+                image=open_image(tmp_path / "photo.png"), prompts=prompts,
+            )  # fmt: skip
+
+    labels = np.repeat(np.uint8([1, 2, 3, 4]), 20)[None].repeat(60, 0)
+    Image.fromarray(labels % 4).save(tmp_path / "mask.png")
+    Image.fromarray(labels).save(tmp_path / "photo.png")
+    write_index(tmp_path, [("photo.png", "mask.png")])
+    (image,) = load_dataset(tmp_path)
+    rows = protocol_function("instances")(FakeImage(), image, Setting("instances")).rows  # type: ignore[arg-type]
+    assert [row["covers"] for row in rows] == [True, False, False]
 
 
 def test_an_official_mask_comes_with_the_best_of_its_three(tmp_path: Path, segmenter: Segmenter) -> None:

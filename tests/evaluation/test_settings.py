@@ -63,7 +63,7 @@ def test_the_official_habit_has_nothing_else_to_set() -> None:
         ("clicks", "threads=two", "threads is 'two': it takes a whole number"),
         ("clicks", "refine='off", "cannot read the setting"),
         ("text", "threshold=2", "threshold must lie between 0 and 1, not 2.0"),
-        ("text", "select=official", "is for clicks and boxes"),
+        ("text", "select=official", "is for clicks, boxes and instances"),
         ("everything", "pred_iou_thresh=high", "it takes a number"),
     ],
 )
@@ -73,5 +73,7 @@ def test_what_cannot_be_meant_is_refused(protocol: str, text: str, words: str) -
 
 
 def test_an_unknown_protocol_is_refused() -> None:
-    with pytest.raises(InputError, match="protocol must be one of clicks, boxes, everything, text, not 'words'"):
+    with pytest.raises(
+        InputError, match="protocol must be one of clicks, boxes, instances, everything, text, not 'words'"
+    ):
         Setting("words")

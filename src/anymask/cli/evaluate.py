@@ -22,8 +22,10 @@ from anymask.structures.options import option_fields
 if TYPE_CHECKING:
     from anymask.evaluation import Setting, Variant
 
-PROTOCOL_CHOICES = ("clicks", "boxes", "everything", "text")
+PROTOCOL_CHOICES = ("clicks", "boxes", "instances", "everything", "text")
 NOTHING = "none"
+MAX_OBJECTS, MAX_INSTANCES = 10, 12
+"""Objects of one segmentation that are prompted, alone and all at once."""
 _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
 
 
@@ -60,7 +62,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     "--against",
     metavar="SETTING",
     help="Compare with the same but for this, such as 'refine=off precision=f32'; none: measure alone. "
-    "[default: select=official for clicks and boxes of SAM models]",
+    "[default: select=official for clicks, boxes and instances of SAM models]",
 )
 @click.option("--clicks", type=click.IntRange(1, 100), default=20, show_default=True, help="Most clicks per object.")
 @click.option("--text", multiple=True, metavar="WORDS", help="With --protocol text: only these categories.")
@@ -68,9 +70,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     "--per-image",
     "max_objects",
     type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Maximum number of objects of one segmentation to prompt.",
+    help="Maximum number of objects of one segmentation to prompt. [default: 10; 12 for instances]",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, chosen at random.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all random choices.")
@@ -90,7 +90,7 @@ def command(
     against: str | None,
     clicks: int,
     text: tuple[str, ...],
-    max_objects: int,
+    max_objects: int | None,
     limit: int | None,
     seed: int,
     images: Path | None,
@@ -110,6 +110,7 @@ def command(
     \b
     anymask evaluate images-with-masks
     anymask evaluate images-with-masks --protocol boxes --against "refine=off precision=f32"
+    anymask evaluate coco --protocol instances --against objects=one
     anymask evaluate coco --protocol everything --with "points_per_side=64" --against none --limit 20
     anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
     """  # noqa: D301 - click wants the control character itself
@@ -127,6 +128,7 @@ def command(
     options = {"select": select, "refine": refine} if protocol != "everything" else {}
     setting = Setting(protocol, {**runtime, **options})
     settings = _settings(setting if named is None else setting.changed(named), against)
+    max_objects = max_objects or (MAX_INSTANCES if protocol == "instances" else MAX_OBJECTS)
     annotated = load_dataset(dataset, max_objects, seed=seed, limit=limit, images=images, opening=opening)
     out = out or Path("anymask-out") / f"{dataset.resolve().name}-{protocol}"
     variants = _load_variants(settings, allow, quiet)
@@ -151,13 +153,14 @@ def command(
 
 def _settings(setting: Setting, against: str | None) -> list[Setting]:
     """The setting to measure, and the one to compare it with."""
+    from anymask.evaluation.settings import PROMPTED
     from anymask.weights import find_model
 
     if against == NOTHING:
         return [setting]
     if against is not None:
         return [setting, setting.changed(against)]
-    has_official = setting.protocol in ("clicks", "boxes") and not setting.official
+    has_official = setting.protocol in PROMPTED and not setting.official
     if has_official and find_model(setting.values["model"]).family == "sam":
         return [setting, setting.changed("select=official")]
     return [setting]

@@ -1,4 +1,4 @@
-"""The protocols of an evaluation: clicks one after the other, boxes, everything mode, and text."""
+"""The protocols of an evaluation: clicks one after the other, boxes, clicks on all objects, everything mode, text."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def protocol_function(protocol: str, clicks: int = MAX_CLICKS, categories: Seque
     Args:
         protocol: "clicks": the first click in the middle of the object, each next one in the middle of the largest
             error, as interactive segmentation is usually measured. "boxes": the tight box, and one whose sides are off
-            by up to a tenth of its size, by the object's name. "everything": no prompt; the masks are matched with all
-            objects. "text": the dataset's categories are the phrases.
+            by up to a tenth of its size, by the object's name. "instances": one click in the middle of each object of
+            an image, all at once. "everything": no prompt; the masks are matched with all objects. "text": the
+            dataset's categories are the phrases.
         clicks: maximum for each object.
         categories: of "text": only these; all if empty.
     """
@@ -66,6 +67,8 @@ def protocol_function(protocol: str, clicks: int = MAX_CLICKS, categories: Seque
                 for each in _check_sizes(encoded, image.sample_objects())
             ]
         )
+    if protocol == "instances":
+        return _measure_instances
     if protocol == "everything":
         return _measure_everything
     return lambda encoded, image, setting: _measure_text(encoded, image, setting, categories)
@@ -75,6 +78,10 @@ def measured_objects(image: AnnotatedImage, protocol: str, categories: Sequence[
     """The objects of an image's rows, in their order."""
     if protocol in ("clicks", "boxes"):
         yield from image.sample_objects()
+        return
+    if protocol == "instances":
+        for objects in _groups_of_instances(image):
+            yield from objects
         return
     for segmentation in image.segmentations:
         for each in segmentation.objects():
@@ -184,6 +191,59 @@ def _measure_boxes(encoded: EncodedImage, truth: Object, setting: Setting) -> Ro
         if not name:
             row["mask"] = encode(np.ascontiguousarray(mask))
     return row
+
+
+def _measure_instances(encoded: EncodedImage, image: AnnotatedImage, setting: Setting) -> ProtocolResult:
+    """Click every object of the image once; each annotator's segmentation is measured alone.
+
+    Row: `iou`; `covers`, whether the mask covers more than half of another object that the object itself does not
+    cover; `clicks`, the one click; `mask`, its RLE; `seconds`, of all clicks together, shared equally.
+    """
+    measured = ProtocolResult()
+    for objects in _groups_of_instances(image):
+        _check_sizes(encoded, objects)
+        clicks = [next_click(np.zeros(each.mask.shape, np.bool_), each) for each in objects]
+        started = time.perf_counter()
+        masks = _masks_of_clicks(encoded, [click[:2] for click in clicks], setting)
+        seconds = (time.perf_counter() - started) / len(objects)
+        for truth, click, mask in zip(objects, clicks, masks, strict=True):
+            others = [each for each in objects if each is not truth and not _covers(truth.mask, each)]
+            row: Row = {
+                "object": truth.name, "iou": mask_iou(mask, truth.mask, truth.ignored),
+                "covers": any(_covers(mask, each) for each in others),
+                "clicks": [click], "seconds": seconds, "mask": encode(np.ascontiguousarray(mask)),
+            }  # fmt: skip
+            measured.rows.append(row)
+    return measured
+
+
+def _groups_of_instances(image: AnnotatedImage) -> Iterator[list[Object]]:
+    """The objects of each segmentation that has at least two."""
+    for segmentation in image.segmentations:
+        objects = list(segmentation.sample_objects(image.max_objects, image.seed))
+        if len(objects) > 1:
+            yield objects
+
+
+def _masks_of_clicks(
+    encoded: EncodedImage, points: list[tuple[float, float]], setting: Setting
+) -> list[NDArray[np.bool_]]:
+    """One mask, bool [H, W], for each point, as the setting makes them."""
+    if setting.official:
+        candidates = [encoded.predict([point]) for point in points]
+        return [each.masks[int(each.scores.argmax())] for each in candidates]
+    options = {"objects": "per_point", **setting.options}
+    if options["objects"] == "one":
+        return [encoded.segment(points=[point], **options)[0].array for point in points]
+    result = encoded.segment(points=points, **options)
+    owners = [mask for mask in result for _ in result.prompts[mask.prompt_index].points]
+    places = [tuple(point) for mask in result for point in result.prompts[mask.prompt_index].points.tolist()]
+    return [owners[places.index(point)].array for point in points]
+
+
+def _covers(mask: NDArray[np.bool_], other: Object) -> bool:
+    """Whether a mask, bool [H, W], covers more than half of an object."""
+    return bool(2 * np.count_nonzero(mask & other.mask) > np.count_nonzero(other.mask))
 
 
 def _measure_everything(encoded: EncodedImage, image: AnnotatedImage, setting: Setting) -> ProtocolResult:

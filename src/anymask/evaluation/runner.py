@@ -10,7 +10,7 @@ from anymask.errors import InputError
 from anymask.evaluation.datasets.ground_truth import AnnotatedImage
 from anymask.evaluation.protocols import MAX_CLICKS, ProtocolResult, protocol_function
 from anymask.evaluation.record import Record, code_digest
-from anymask.evaluation.settings import Setting
+from anymask.evaluation.settings import PROMPTED, Setting
 from anymask.weights import find_model
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def record_header(
         own = {"clicks": clicks}
     elif setting.protocol == "text":
         own = {"categories": list(categories)}
-    choice = {"max_objects": max_objects, "seed": seed} if setting.protocol in ("clicks", "boxes") else {}
+    choice = {"max_objects": max_objects, "seed": seed} if setting.protocol in PROMPTED else {}
     names = ("model", "weights", "engine", "precision", "device")
     run = segmenter.provenance()
     return {

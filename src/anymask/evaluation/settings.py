@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from anymask.automatic.options import GeneratorOptions
 from anymask.detection.options import DetectionOptions
 from anymask.errors import InputError
+from anymask.prediction.click_grouping import Objects
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.options import Option, option_fields
 
@@ -24,6 +25,12 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions) if eac
 _OPTIONS: dict[str, dict[str, Option]] = {
     "clicks": _SELECTION,
     "boxes": _SELECTION,
+    "instances": {
+        **_SELECTION,
+        "objects": Option(
+            "objects", "per_point", "As segment; one: each point in a call of its own.", str, choices=get_args(Objects)
+        ),
+    },
     "everything": {each.name: each for each in option_fields(GeneratorOptions) if each.kind is not None},
     "text": {
         **_SELECTION,
@@ -39,6 +46,9 @@ _KINDS: dict[type | None, str] = {str: "a word", int: "a whole number", float: "
 
 PROTOCOLS = tuple(_OPTIONS)
 """How objects are prompted."""
+
+PROMPTED = ("clicks", "boxes", "instances")
+"""Those that prompt single objects, at most so many of an image, and that the official predictor can be measured by."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,9 @@ class Setting:
             if not (name == "select" and self.official):
                 options[name].check(value)
         if self.official and self.protocol == "text":
-            raise InputError("select=official is for clicks and boxes; for text, select=score is nearest to it")
+            raise InputError(
+                "select=official is for clicks, boxes and instances; for text, select=score is nearest to it"
+            )
         if self.protocol == "text":
             self.search()
 

@@ -13,6 +13,7 @@ from anymask.evaluation.protocols import MAX_CLICKS, ProtocolResult, Row
 TARGETS = (0.85, 0.90, 0.95)
 FEW_CLICKS = (2, 3, 5)
 FALSE_ALARMS = "false alarms per image"
+COVERS = "covers another object"
 
 Figures = dict[str, float]
 """Name → value. Higher is better, except as `lower_is_better` says."""
@@ -20,7 +21,7 @@ Figures = dict[str, float]
 
 def lower_is_better(name: str) -> bool:
     """Whether a lower value of a figure is better."""
-    return name.startswith(("clicks to", "never", "seconds", FALSE_ALARMS))
+    return name.startswith(("clicks to", "never", "covers", "seconds", FALSE_ALARMS))
 
 
 def of_object(row: Row, protocol: str, max_clicks: int = MAX_CLICKS) -> Figures:
@@ -28,9 +29,9 @@ def of_object(row: Row, protocol: str, max_clicks: int = MAX_CLICKS) -> Figures:
 
     For clicks: IoU and boundary IoU of the first click, IoU after some more, the number of clicks to an IoU
     (the maximum if it is never reached), and 1 if it is never reached. For boxes: IoU and boundary IoU of the
-    tight and of the jittered box. For everything: the share of COCO's IoU thresholds at which one of the best 100 or
-    1,000 masks is matched with the object, whose mean is COCO's average recall. For text and everything, `covered` is
-    the IoU of the best mask.
+    tight and of the jittered box. For instances: IoU, and 1 if the mask covers another object. For everything: the
+    share of COCO's IoU thresholds at which one of the best 100 or 1,000 masks is matched with the object, whose mean is
+    COCO's average recall. For text and everything, `covered` is the IoU of the best mask.
     """
     if protocol == "clicks":
         return _of_clicks(row, max_clicks)
@@ -39,6 +40,8 @@ def of_object(row: Row, protocol: str, max_clicks: int = MAX_CLICKS) -> Figures:
             "box": row["iou"], "box, boundary": row["boundary"],
             "jittered box": row["iou_jittered"], "jittered box, boundary": row["boundary_jittered"],
         }  # fmt: skip
+    if protocol == "instances":
+        return {"instances": row["iou"], COVERS: float(row["covers"])}
     figures = {"covered": row["iou"]}
     if protocol == "everything":
         for area in AREAS:
@@ -105,4 +108,8 @@ def _seconds(results: Mapping[str, ProtocolResult], protocol: str) -> Figures:
         return {"seconds per click": float(np.median(seconds))}
     if protocol == "boxes":
         return {"seconds per box": float(np.median([row["seconds"] for each in results.values() for row in each.rows]))}
+    if protocol == "instances":
+        return {
+            "seconds per click": float(np.median([row["seconds"] for each in results.values() for row in each.rows]))
+        }
     return {"seconds per image": float(np.median([each.rows[0]["seconds"] for each in results.values() if each.rows]))}

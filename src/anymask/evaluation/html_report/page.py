@@ -30,12 +30,14 @@ _CHANGE = 0.01
 _PROTOCOL_TEXT = {
     "clicks": "clicks, each in the middle of the largest error",
     "boxes": "tight and jittered boxes",
+    "instances": "one click on each object of an image, all at once",
     "everything": "everything mode, no prompt",
     "text": "the categories as text",
 }
 _PRIMARY = {
     "clicks": "IoU of the first click",
     "boxes": "IoU of the tight box",
+    "instances": "IoU of the mask of the object's click",
     "everything": "IoU of the best mask for the object",
     "text": "IoU of the best mask of its category for the object",
 }
@@ -155,7 +157,9 @@ def _cases(evaluation: Evaluation) -> str:
 
     worst = sorted(all_cases, key=lambda case: _primary(row(0, case)))[:WORST]
     legend = f"{_chip(TRUTH)}outline of the ground truth &ensp; {_chip(MASK)}mask"
-    legend += {"clicks": " &ensp; ★ click", "boxes": " &ensp; box prompt"}.get(evaluation.protocol, "")
+    legend += {"clicks": " &ensp; ★ click", "instances": " &ensp; ★ click", "boxes": " &ensp; box prompt"}.get(
+        evaluation.protocol, ""
+    )
     parts = [f"<h2>Worst cases</h2><p>{legend}</p>", figures(worst, [0])]
     if len(results) == 2:
 
