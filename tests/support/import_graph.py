@@ -28,9 +28,10 @@ BEFORE = {
     "detection": ("models", "formats", "visualization"),
     "automatic": ("detection",),
     "prediction": ("automatic",),
+    "projects": ("prediction",),
     "batch": ("prediction",),
     "evaluation": ("prediction",),
-    "server": ("prediction", "editing"),
+    "server": ("projects", "editing"),
     "integrations": ("batch", "evaluation", "server"),
     "cli": ("integrations", "editing"),
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from anymask.errors import AnymaskError, InputError
+from anymask.io.sqlite_file import open_sqlite, sqlite_errors, transaction
 
 _COMMIT_SECONDS = 0.5
 """Outcomes that were not committed when the process died are found again by their result files."""
@@ -64,14 +64,7 @@ class Database:
         self.path = path
         self._last_commit = time.monotonic()
         with self._convert_errors():
-            self._base = sqlite3.connect(path, isolation_level=None)
-            self._base.execute("PRAGMA synchronous = FULL")
-            version = self._base.execute("PRAGMA user_version").fetchone()[0]
-            is_new = not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not is_new and version != _SCHEMA_VERSION:
-                raise InputError(f"{path} was written by another version of anymask: use another --out")
-            if is_new:  # in one transaction, so that a kill leaves no tables without a version
-                self._base.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
+            self._base = open_sqlite(path, _SCHEMA, _SCHEMA_VERSION, "use another --out")
 
     def close(self) -> None:
         """Commit what can be committed, and close the file."""
@@ -106,20 +99,9 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         self._commit()
-        self._base.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._base):
             yield
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back already
-                self._base.execute("ROLLBACK")
-            raise
-        self._commit()
+        self._last_commit = time.monotonic()
 
-    @contextlib.contextmanager
-    def _convert_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise AnymaskError(f"cannot write {self.path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path} is damaged, or no manifest of anymask: {error}") from error
+    def _convert_errors(self) -> contextlib.AbstractContextManager[None]:
+        return sqlite_errors(self.path, "manifest")

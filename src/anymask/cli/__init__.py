@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "everything": ("anymask.cli.everything", "All objects of an image, without prompts."),
     "batch": ("anymask.cli.batch", "The same for many images, resumable, on many machines."),
     "replay": ("anymask.cli.replay", "The masks of an earlier result made again, and compared."),
+    "label": ("anymask.cli.label", "Label a folder of images in the browser."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),

@@ -44,6 +44,7 @@ class StoredImage:
         opening: how the file is opened.
         used: time of the last request about it, seconds since 1970.
         clients: hashes of the addresses that uploaded it.
+        source: the file, of an image of a project: it lies elsewhere, and is neither written nor removed.
     """
 
     id: str
@@ -54,6 +55,7 @@ class StoredImage:
     used: float
     clients: set[str] = field(default_factory=set)
     written: float = 0.0
+    source: Path | None = None
 
 
 class ImageStore:
@@ -63,13 +65,15 @@ class ImageStore:
     digits.
     """
 
-    def __init__(self, folder: Path, limits: Limits, on_remove: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, folder: Path, limits: Limits, on_remove: Callable[[str, bool], None] = lambda _, __: None
+    ) -> None:
         """Make the folder; `start` reads the images of an earlier server there.
 
         Args:
             folder: made if missing, for its owner only.
             limits: how many, how much, how long.
-            on_remove: called with the id of every image that is removed.
+            on_remove: called with the id of every image that is removed, and whether it was an image of a project.
         """
         self.folder = folder
         self._limits = limits
@@ -108,7 +112,43 @@ class ImageStore:
                 return stored_image
             stored_image.clients.add(_hash(client))
             stored_image.used = time.time()
-            self._write_record(stored_image)
+            if stored_image.source is None:
+                self._write_record(stored_image)
+            return stored_image
+
+    def check(self, encoded: bytes) -> None:
+        """Refuse what is no image, or too large, without decoding it.
+
+        Raises:
+            ImageError: it is.
+        """
+        _check_sides(encoded, self._limits, 1)
+
+    def link(self, source: Path, opened: tuple[str, tuple[int, int], tuple[str, ...]] | None) -> StoredImage:
+        """Make an image of a project known until it is idle; its file stays where it is.
+
+        Args:
+            source: the file.
+            opened: hash of the pixels, size and notes, if the file was opened before and has not changed.
+
+        Raises:
+            ImageError: not an image, or too large.
+            OSError: the file is gone, or may not be read.
+        """
+        if opened is None:
+            encoded = source.read_bytes()
+            _check_sides(encoded, self._limits, 1)
+            image = self._open(encoded, ImageOptions())
+            opened = image.pixel_hash, image.size, image.notes
+        id, size, notes = opened
+        with self._lock:
+            stored_image = self._images.get(id)
+            if stored_image is None or self._is_idle(stored_image):
+                stored_image = StoredImage(id, size, 0, notes, ImageOptions(), time.time(), source=source)
+                self._images[id] = stored_image
+            elif stored_image.source is not None:
+                stored_image.source = source
+            stored_image.used = time.time()
             return stored_image
 
     def decode(self, encoded: bytes, opening: ImageOptions) -> Image:
@@ -142,7 +182,7 @@ class ImageStore:
             if stored_image is None or self._is_idle(stored_image):
                 raise Problem(404, "unknown-image", "no such image: its id is wrong, or it was idle for too long")
             stored_image.used = time.time()
-            if stored_image.used - stored_image.written > _TOUCH:
+            if stored_image.source is None and stored_image.used - stored_image.written > _TOUCH:
                 with suppress(AnymaskError):  # on a full disk the time is known to this process alone
                     self._write_record(stored_image)
             return stored_image
@@ -153,9 +193,10 @@ class ImageStore:
         Raises:
             Problem: 404, unknown or removed.
         """
-        opening = self.get(id).opening
+        stored_image = self.get(id)
+        opening, file = stored_image.opening, stored_image.source or self._folder_of(id) / _IMAGE
         try:
-            encoded = (self._folder_of(id) / _IMAGE).read_bytes()
+            encoded = file.read_bytes()
         except OSError:
             self._drop(id)
             raise Problem(404, "unknown-image", "no such image: it was removed from the server's disk") from None
@@ -178,10 +219,11 @@ class ImageStore:
             if _hash(client) not in stored_image.clients:
                 raise Problem(403, "not-yours", "another address uploaded this image, and may delete it")
             stored_image.clients.discard(_hash(client))
-            if not stored_image.clients:
+            if not stored_image.clients and stored_image.source is None:
                 self._drop(id)
                 return True
-            self._write_record(stored_image)
+            if stored_image.source is None:
+                self._write_record(stored_image)
             return False
 
     def expires(self, stored_image: StoredImage) -> str:
@@ -267,9 +309,9 @@ class ImageStore:
 
     def _drop(self, id: str) -> None:
         with self._lock:
-            self._images.pop(id, None)
+            stored_image = self._images.pop(id, None)
             shutil.rmtree(self._folder_of(id), ignore_errors=True)
-        self._on_remove(id)
+        self._on_remove(id, stored_image is not None and stored_image.source is not None)
 
     def _write_record(self, stored_image: StoredImage) -> None:
         stored_image.written = time.time()

@@ -38,6 +38,8 @@ class Limits:
         mask_bytes: memory for masks that later requests may refer to.
         state_bytes: of one saved session.
         sessions: saved for one image; a new one replaces the oldest.
+        projects: that clients made.
+        project_bytes: of the images of such a project.
     """
 
     upload_bytes: int = 64 * MB
@@ -63,6 +65,8 @@ class Limits:
     mask_bytes: int = 256 * MB
     state_bytes: int = 4 * MB
     sessions: int = 16
+    projects: int = 1000
+    project_bytes: int = 20_480 * MB
 
     def __post_init__(self) -> None:
         for each in fields(self):

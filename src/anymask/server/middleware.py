@@ -130,7 +130,7 @@ def _netloc(origin: str) -> str:
 
 def _most_bytes(path: str, limits: Limits) -> int:
     """How large the body of a request may be."""
-    if path == "/v1/images":
+    if path == "/v1/images" or (path.startswith("/v1/projects/") and path.endswith("/images")):
         return limits.upload_bytes
     if path == "/x-anylabeling/v1/predict":  # the image as base64, in JSON
         return limits.upload_bytes * 4 // 3 + limits.body_bytes

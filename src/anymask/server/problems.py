@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from anymask.errors import AnymaskError, ImageError, ImageTooLargeError, InputError
+from anymask.projects.errors import ClassExistsError, ClassMissingError, ClassUsedError, NotInProjectError
 from anymask.server.data_folder import is_storage_error
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,6 +81,14 @@ def problem_of(error: Exception) -> Problem:
         _log.error("the disk cannot be written: %s", error)
         return storage_full()
     line = " ".join(str(error).split())
+    if isinstance(error, NotInProjectError):
+        return Problem(404, "not-in-project", line)
+    if isinstance(error, ClassExistsError):
+        return Problem(409, "class-exists", line)
+    if isinstance(error, ClassUsedError):
+        return Problem(409, "class-used", line)
+    if isinstance(error, ClassMissingError):
+        return Problem(422, "class-missing", line, more={"objects": error.objects})
     if isinstance(error, ImageTooLargeError):
         return Problem(413, "too-many-pixels", line)
     if isinstance(error, ImageError):

@@ -15,10 +15,13 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from anymask.errors import ImageError
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom
+from anymask.projects.images import GONE
+from anymask.projects.places import ProjectPlace
 from anymask.server.data_folder import DataFolder
 from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
@@ -28,7 +31,10 @@ from anymask.server.limits import Limits
 from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
 from anymask.server.metrics import Metrics, gauge
+from anymask.server.open_project import OpenProject
+from anymask.server.prefetch import Prefetch
 from anymask.server.problems import Problem
+from anymask.server.projects import Projects
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.worker_pool import Workers
@@ -51,6 +57,7 @@ class ServerSettings:
         detector: that finds boxes for text.
         workers: threads that run prompts.
         address: of the server, for the refusal of a second one on the same folder.
+        project: that it was started for; None without one.
     """
 
     folder: Path
@@ -61,6 +68,7 @@ class ServerSettings:
     detector: str = "auto"
     workers: int = 2
     address: str = ""
+    project: ProjectPlace | None = None
 
 
 class Service:
@@ -72,7 +80,8 @@ class Service:
         self.limits = settings.limits
         self.metrics = Metrics()
         self.metrics.watch(_Gauges(self))
-        self.data = DataFolder(settings.folder, settings.address or f"process {os.getpid()}")
+        self.holder = settings.address or f"process {os.getpid()}"
+        self.data = DataFolder(settings.folder, self.holder)
         self.encoding = Workers(1, self.limits.waiting)
         self.prompting = Workers(settings.workers, self.limits.waiting)
         self.references = MaskStore(self.limits.mask_bytes)
@@ -86,14 +95,17 @@ class Service:
         self.jobs = Jobs(settings.folder / "jobs", self.limits)
         self.is_stopping = False
         self.images.start()
+        self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
+        self.drawing = Workers(2, self.limits.waiting * 4)
+        self.prefetch = Prefetch(self.encoding, self._encode_ahead)
 
-    def _on_remove(self, id: str) -> None:
-        """Drop all that belongs to an image; may be called from any thread."""
+    def _on_remove(self, id: str, is_of_project: bool) -> None:
+        """Drop all that belongs to an image, but the embedding of a project's; may be called from any thread."""
         self.references.forget(id)
         self.encoded_images.forget(lambda key: key == id)
         self.zoomed_views.forget(lambda key: key[0] == id)
         self.jobs.forget_image(id)
-        if path := self.segmenter.stored_embedding(id):
+        if not is_of_project and (path := self.segmenter.stored_embedding(id)):
             path.unlink(missing_ok=True)
 
     def _encode(self, id: str) -> EncodedImage:
@@ -111,6 +123,32 @@ class Service:
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(stored_image.id, partial(self._encode, stored_image.id))
         return stored_image
+
+    async def open_project_image(self, opened: OpenProject, number: int, client: str) -> StoredImage:
+        """Make an image of a project known by the hash of its pixels, and begin to encode it."""
+        with self.drawing.place(client):
+            stored_image = await self.drawing.run(partial(self._link, opened, number), self.deadline())
+        if not self.encoded_images.is_ready(stored_image.id):
+            self.encoded_images.start(stored_image.id, partial(self._encode, stored_image.id))
+        return stored_image
+
+    def _link(self, opened: OpenProject, number: int) -> StoredImage:
+        images = opened.project.images
+        known = images.opened(number)
+        try:
+            stored_image = self.images.link(images.path(number), known)
+        except (ImageError, OSError) as error:
+            line = GONE if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+            images.set_problem(number, line)
+            opened.publish_image(number)
+            raise Problem(415, "not-a-picture", f"{images.get(number).name}: {line}") from None
+        if known is None:
+            images.set_opened(number, stored_image.id, stored_image.size, stored_image.notes)
+        return stored_image
+
+    async def _encode_ahead(self, project: str, number: int, client: str) -> None:
+        stored_image = await self.open_project_image(self.projects.get(project), number, client)
+        await self.encoded(stored_image.id, client)
 
     async def encoded(self, id: str, client: str, deadline: float | None = None) -> EncodedImage:
         """An image, encoded if it is not in memory.
@@ -226,12 +264,16 @@ class Service:
     async def stop(self) -> None:
         """Begin to shut down: jobs end with the masks so far."""
         self.is_stopping = True
+        self.projects.close_streams()
+        await self.prefetch.close()
         await self.jobs.stop()
 
     def close(self) -> None:
         """Finish running work."""
         self.prompting.close()
         self.encoding.close()
+        self.drawing.close()
+        self.projects.close()
         self.data.close()
 
 

@@ -63,7 +63,7 @@ async def upload(request: Request) -> Response:
     service = service_of(request)
     encoded, opening = await _read_upload(request, service)
     stored_image = await service.add_image(encoded, client_of(request), opening)
-    return json_response(_image_to_json(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
+    return json_response(image_to_json(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
 
 
 async def _read_upload(request: Request, service: Service) -> tuple[bytes, ImageOptions]:
@@ -122,7 +122,7 @@ async def info(
         except Problem as problem:
             if problem.status_code != too_slow().status_code:
                 raise
-    return json_response(_image_to_json(service, stored_image))
+    return json_response(image_to_json(service, stored_image))
 
 
 _STAYS: dict[int | str, dict[str, Any]] = {200: {"description": "it stays: another client uploaded it, too"}}
@@ -201,7 +201,8 @@ async def save_state(request: Request, id: ImageId, session: Session) -> Respons
     return Response(status_code=204)
 
 
-def _image_to_json(service: Service, stored_image: StoredImage) -> dict[str, Any]:
+def image_to_json(service: Service, stored_image: StoredImage) -> dict[str, Any]:
+    """The JSON of an image: its id, size and expiry, and whether it is encoded."""
     return {
         "id": stored_image.id,
         "width": stored_image.size[0],

@@ -14,10 +14,12 @@ PROBLEMS = {
     403: "another site's page, or not switched on",
     404: "unknown or removed image, mask or job",
     408: "the request came in too slowly, or took too long",
+    409: "somebody else has saved it since, or the name is taken; the present state is in the response",
     413: "the body or the image is too large",
     415: "not an image",
     421: "a name that is not this server's",
     422: "a prompt or parameter that cannot be used",
+    423: "another client works on it",
     429: "the queue is full, or this client is at a limit; see Retry-After",
 }
 

@@ -1,0 +1,1 @@
+"""Projects: a folder of images with their objects, classes and state, in an SQLite file and files beside it."""

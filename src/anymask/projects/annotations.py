@@ -1,0 +1,192 @@
+"""Annotations that lie in a project's folder already, opened as objects of its images."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from anymask.errors import InputError, one_line
+from anymask.formats.datasets import read_dataset
+from anymask.formats.registry import recognise_format
+from anymask.formats.skipped import collect_skipped
+from anymask.projects.classes import ProjectClasses, clean_class_name
+from anymask.projects.database import ProjectDatabase
+from anymask.projects.images import ProjectImages
+from anymask.projects.objects import StoredObject
+from anymask.projects.sessions import ProjectSessions
+from anymask.structures.mask_set import MaskSet
+
+_AT_ONCE = 32
+_MOST_LINES = 100
+"""Lines about what was left out that are stored for one file; the last one says how many there are besides."""
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """What an annotation file, or a folder of them, gave.
+
+    Attributes:
+        name: from the folder of the images, with /.
+        format: of it; "" if it holds no annotations.
+        images: number of images that got objects.
+        objects: number of objects.
+        left_out: one line for each thing that was left out.
+    """
+
+    name: str
+    format: str
+    images: int
+    objects: int
+    left_out: Sequence[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without the lines."""
+        return {"name": self.name, "format": self.format, "images": self.images, "objects": self.objects}
+
+
+class AnnotationImport:
+    """Reads the annotations of a project's folder, each file once.
+
+    An image that somebody has worked on stays as it is.
+    """
+
+    def __init__(
+        self, database: ProjectDatabase, images: ProjectImages, sessions: ProjectSessions, classes: ProjectClasses
+    ) -> None:
+        self._database, self._images, self._sessions, self._classes = database, images, sessions, classes
+
+    def imported(self) -> list[ImportedFile]:
+        """The files that were read, with those that hold no annotations."""
+        rows = self._database.rows("SELECT * FROM imports ORDER BY name")
+        return [
+            ImportedFile(each["name"], each["format"], each["images"], each["objects"], json.loads(each["left_out"]))
+            for each in rows
+        ]
+
+    def waiting(self, candidates: Iterable[Path]) -> list[Path]:
+        """Those files and folders that were not read before."""
+        known = {row["name"] for row in self._database.rows("SELECT name FROM imports")}
+        return [each for each in candidates if self._name(each) not in known]
+
+    def run(
+        self, candidates: Sequence[Path], stop: Callable[[], bool], on_image: Callable[[int], None]
+    ) -> Iterator[ImportedFile]:
+        """Read files that were not read before, one after the other.
+
+        Args:
+            candidates: files and folders that may hold annotations.
+            stop: whether to end early; the file that is being read is read again from its beginning the next time.
+            on_image: called with the number of each image that got objects.
+        """
+        by_stem: dict[str, list[tuple[int, PurePosixPath]]] = defaultdict(list)
+        for number, name in self._images.names().items():
+            by_stem[PurePosixPath(name).stem.casefold()].append((number, PurePosixPath(name)))
+        for path in candidates:
+            if stop():
+                return
+            result = self._read(path, by_stem, stop, on_image)
+            if stop():
+                return
+            row = (result.name, "", result.format, result.images, result.objects, json.dumps(list(result.left_out)))
+            self._database.run("INSERT OR REPLACE INTO imports VALUES (?, ?, ?, ?, ?, ?)", *row)
+            yield result
+
+    def _read(
+        self,
+        path: Path,
+        by_stem: dict[str, list[tuple[int, PurePosixPath]]],
+        stop: Callable[[], bool],
+        on_image: Callable[[int], None],
+    ) -> ImportedFile:
+        name, format = self._name(path), ""
+        lines: list[str] = []
+        counted = [0, 0]
+        with collect_skipped() as skipped:
+            try:
+                found = recognise_format(path)
+                format = found.name if found is not None else ""
+                sets = read_dataset(path) if found is not None else iter(())
+                while not stop() and (some := list(itertools.islice(sets, _AT_ONCE))):
+                    with self._database.transaction():
+                        added = [self._add(masks, path, by_stem, lines) for masks in some]
+                    for number, objects in filter(None, added):
+                        counted = [counted[0] + 1, counted[1] + objects]
+                        on_image(number)
+            except InputError as error:
+                if format:
+                    lines.append(f"{name}: {one_line(error)}")
+        lines += [str(each) for each in skipped.entries]
+        if not any(counted) and not lines:
+            format = ""
+        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        return ImportedFile(name, format, counted[0], counted[1], lines[:_MOST_LINES] + more)
+
+    def _add(
+        self, masks: MaskSet, path: Path, by_stem: dict[str, list[tuple[int, PurePosixPath]]], lines: list[str]
+    ) -> tuple[int, int] | None:
+        """Add the objects of an image; returns its number and how many they were, None if it got none."""
+        source = self._name(path)
+        number = self._match(masks, path, by_stem)
+        if isinstance(number, str):
+            lines += [number] if number else []
+            return None
+        image = self._images.get(number)
+        if masks.box_annotations:
+            lines.append(f"{image.name}: {len(masks.box_annotations)} boxes without masks in {source}")
+        categories = masks.dataset.categories if masks.dataset is not None else ()
+        labels = [each.name for each in categories] + [mask.label for mask in masks if mask.label is not None]
+        names = {label: clean_class_name(label) for label in dict.fromkeys(labels) if label.strip()}
+        ids = self._classes.add_missing(list(names.values())) if names else {}
+        objects = []
+        for mask in masks:
+            class_id = ids[names[mask.label]] if mask.label in names else None
+            objects.append(StoredObject.of_mask("", mask, class_id, f"file:{source}"))
+            mask.release()
+        added = self._sessions.add(number, objects) if objects else 0
+        if added is None:
+            lines.append(f"{image.name}: somebody has worked on it; {len(objects)} objects of {source} are left out")
+        elif added < len(objects):
+            lines.append(f"{image.name}: {len(objects) - added} objects of {source} are there already")
+        return (number, added) if added else None
+
+    def _match(self, masks: MaskSet, path: Path, by_stem: dict[str, list[tuple[int, PurePosixPath]]]) -> int | str:
+        """The image that masks belong to, or why there is none, in one line."""
+        stated = (masks.record.path or path.name).replace("\\", "/")
+        beside = posixpath.normpath(posixpath.join(PurePosixPath(self._name(path)).parent.as_posix(), stated))
+        wanted = PurePosixPath(beside)
+        same = by_stem.get(wanted.stem.casefold(), [])
+        sizes = {number: self._size(number) for number, _ in same}
+        fitting = [each for each in same if sizes[each[0]] == masks.size]
+        if not fitting:
+            size = f"{masks.size[0]} x {masks.size[1]} pixels"
+            return f"{self._name(path)}: there is no image {stated} of {size}" if masks or not same else ""
+        likeness = {number: _common_end(wanted, name) for number, name in fitting}
+        best = [number for number, like in likeness.items() if like == max(likeness.values())]
+        if len(best) > 1:
+            return f"{self._name(path)}: {stated} may be any of {len(best)} images"
+        return best[0]
+
+    def _size(self, number: int) -> tuple[int, int] | None:
+        image = self._images.get(number)
+        if image.width is None and image.problem is None:
+            image = self._images.read_head(number)
+        return None if image.width is None or image.height is None else (image.width, image.height)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._images.folder).as_posix()
+
+
+def _common_end(wanted: PurePosixPath, name: PurePosixPath) -> tuple[int, bool]:
+    """How many folders two paths have in common at their ends, and whether their suffixes are the same."""
+    count = 0
+    for one, other in zip(reversed(wanted.parent.parts), reversed(name.parent.parts), strict=False):
+        if one.casefold() != other.casefold():
+            break
+        count += 1
+    return count, wanted.suffix.casefold() == name.suffix.casefold()

@@ -1,0 +1,141 @@
+"""All projects of a server: the one of `anymask label`, and those that clients make, in the server's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from anymask.errors import AnymaskError, InputError
+from anymask.projects.classes import clean_class_name
+from anymask.projects.places import ProjectPlace
+from anymask.projects.project import Project
+from anymask.server.limits import Limits
+from anymask.server.open_project import OpenProject
+from anymask.server.problems import Problem
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_LEASE_CHECK_SECONDS = 2.0
+
+
+class Projects:
+    """The projects of one server.
+
+    Args:
+        folder: of those that clients make.
+        limits: how many, and how large.
+        holder: address of the server, for the refusal of another process.
+        current: the project of `anymask label`; None without one.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, holder: str, current: ProjectPlace | None = None) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._holder = holder
+        self._lock = threading.RLock()
+        self._open: dict[str, OpenProject] = {}
+        self._folders: dict[str, Path] = {}
+        self.current: str | None = None
+        if current is not None:
+            opened = OpenProject(Project(current, holder), shows_folder=True)
+            self.current = opened.project.id
+            self._open[opened.project.id] = opened
+        self._find()
+
+    def _find(self) -> None:
+        """Find the projects that clients made; each is opened when it is first used."""
+        for path in sorted(self._folder.glob("*")) if self._folder.is_dir() else ():
+            if _ID.fullmatch(path.name) and (path / "images").is_dir():
+                self._folders[path.name] = path
+
+    def start(self) -> None:
+        """Begin to read the folder of the current project."""
+        for each in self._open.values():
+            each.start()
+
+    def all(self) -> list[OpenProject]:
+        """All projects that can be opened, the current one first."""
+        with self._lock:
+            for id in list(self._folders):
+                with suppress(AnymaskError):
+                    self.get(id)
+            return list(self._open.values())
+
+    def get(self, id: str) -> OpenProject:
+        """A project.
+
+        Raises:
+            Problem: 404, there is none of that id.
+            InputError: it is damaged, or another process has it.
+        """
+        with self._lock:
+            if id not in self._open:
+                folder = self._folders.get(id)
+                if folder is None:
+                    raise Problem(
+                        404, "unknown-project", "no such project: its id is wrong, or it is of another server"
+                    )
+                place = ProjectPlace(folder / "images", folder / "project")
+                opened = OpenProject(Project(place, self._holder), shows_folder=False)
+                self._open[id] = opened
+                opened.start()
+            return self._open[id]
+
+    def add(self, name: str) -> OpenProject:
+        """Make a project in the server's folder.
+
+        Raises:
+            InputError: no name.
+            Problem: 429, there are as many as allowed.
+        """
+        name = clean_class_name(name)
+        with self._lock:
+            if len(self._folders) >= self._limits.projects:
+                raise Problem(429, "too-many-projects", f"the server has {self._limits.projects} projects, its limit")
+            draft = self._folder / f".new-{secrets.token_hex(6)}"
+            try:
+                (draft / "images").mkdir(parents=True, mode=0o700)
+                with Project(ProjectPlace(draft / "images", draft / "project"), self._holder) as project:
+                    project.change(name=name)
+                    id = project.id
+                draft.rename(self._folder / id)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+            self._folders[id] = self._folder / id
+            return self.get(id)
+
+    def check_room(self, opened: OpenProject, size: int) -> None:
+        """Refuse a further image when a project that clients made is as large as allowed.
+
+        Raises:
+            Problem: 413.
+        """
+        if opened.shows_folder:
+            return
+        used = sum(each.stat().st_size for each in opened.project.place.images.rglob("*") if each.is_file())
+        if used + size > self._limits.project_bytes:
+            most = self._limits.project_bytes
+            raise Problem(413, "project-full", f"the images of a project take up to {most:,} bytes")
+
+    async def watch_leases(self) -> None:
+        """Tell browsers of leases that end by themselves, until cancelled."""
+        while True:
+            await asyncio.sleep(_LEASE_CHECK_SECONDS)
+            for each in list(self._open.values()):
+                await asyncio.to_thread(each.end_leases)
+
+    def close_streams(self) -> None:
+        """End all event streams, so that the server can stop."""
+        for each in list(self._open.values()):
+            each.events.close()
+
+    def close(self) -> None:
+        """Leave all projects to other processes."""
+        for each in list(self._open.values()):
+            with suppress(InputError):
+                each.close()
