@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from pycocotools.coco import COCO
 
 from anymask.formats import label_studio
+from anymask.structures.annotation import BoxAnnotation
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.overlap import iou
@@ -68,7 +72,17 @@ def test_its_converter_reads_our_brushes(converter: Any, tmp_path: Path) -> None
     assert all(any(np.array_equal(array > 0, mask.array) for mask in masks) for array in arrays)
 
 
-@pytest.mark.parametrize("degrees", [0, 20, 135.5, -60])
+def test_its_converter_reads_our_boxes(converter: Any, tmp_path: Path) -> None:
+    box = BoxAnnotation((10, 20.5, 100, 60), "box")
+    masks = MaskSet([], image=ImageRecord(170, 140, "a.jpg"), box_annotations=[box])
+    label_studio.write_dataset([masks], tmp_path / "tasks.json")
+    converter.convert_to_coco(str(tmp_path / "tasks.json"), str(tmp_path / "coco"), str(tmp_path), is_dir=False)
+    (found,) = COCO(str(tmp_path / "coco" / "result.json")).anns.values()
+    assert found["segmentation"] == []
+    np.testing.assert_allclose(found["bbox"], [10, 20.5, 90, 39.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [20, 135.5, -60])
 def test_turned_rectangles_lie_where_it_has_them(degrees: float, tmp_path: Path) -> None:
     from label_studio_sdk.converter.utils import convert_annotation_to_yolo_obb
 
@@ -90,3 +104,41 @@ def test_its_short_list_is_read_as_well(converter: Any, polygons: bool, tmp_path
     (masks,) = sets()
     assert (found.record.path, found.labels) == ("a.jpg", masks.labels)
     assert all(np.array_equal(one.array, two.array) for one, two in zip(found, masks, strict=True))
+
+
+@pytest.mark.parametrize("polygons", [False, True])
+def test_its_schema_accepts_what_we_write(polygons: bool, tmp_path: Path) -> None:
+    """Bitmasks, which its converter does not know, boxes, brushes and polygons."""
+    from label_studio_sdk.label_interface import LabelInterface
+
+    controls = "".join(
+        f'<{tag} name="{name}" toName="image"><Label value="frame"/></{tag}>'
+        for tag, name in (
+            ("BitmaskLabels", "bitmask"), ("BrushLabels", "brush"), ("PolygonLabels", "polygon"),
+            ("RectangleLabels", "rectangle"),
+        )
+    )  # fmt: skip
+    interface = LabelInterface(f'<View><Image name="image" value="$image"/>{controls}</View>')
+    image = io.BytesIO()
+    PIL.Image.fromarray(disc(140, 170, 50)).save(image, "PNG")
+    address = f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
+    region = {
+        "type": "bitmasklabels", "from_name": "bitmask", "to_name": "image", "original_width": 170,
+        "original_height": 140, "image_rotation": 0,
+        "value": {"format": "png", "imageDataURL": address, "bitmasklabels": ["frame"]},
+    }  # fmt: skip
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [region]}]}
+    (tmp_path / "in.json").write_text(json.dumps([task]))
+    (read,) = label_studio.read_dataset(tmp_path / "in.json")
+    box = BoxAnnotation((10, 20.5, 100, 60), "frame")
+    traced = Mask.from_array(disc(140, 170, 50), label="frame")
+    masks = read.replace([*read, traced], box_annotations=[box])
+    label_studio.write_dataset([masks], tmp_path / "out.json", polygons=polygons)
+    (written,) = json.loads((tmp_path / "out.json").read_text())
+    regions = written["annotations"][0]["result"]
+    kinds = ["polygon", "polygon"] if polygons else ["bitmask", "brush"]
+    assert [each["from_name"] for each in regions] == [*kinds, "rectangle"]
+    if not polygons:
+        assert regions[0]["value"] == region["value"]
+    assert all(interface.validate_region(each) for each in regions)
+    assert not interface.validate_region({**regions[-1], "from_name": "brush"})

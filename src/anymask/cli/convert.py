@@ -19,7 +19,7 @@ from anymask.formats.base import Format, FormatOption
 from anymask.formats.datasets import write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
 from anymask.formats.helpers.losses import losses
-from anymask.formats.helpers.round_trip import round_trip_ious
+from anymask.formats.helpers.round_trip import round_trips
 from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.formats.skipped import SkippedEntries, collect_skipped
 from anymask.formats.splits import write_split
@@ -95,7 +95,7 @@ def command(
     chosen = _chosen_options(format, flags)
     options = {option.name: value for option, value in chosen}
     holds = next((option.holds for option, _ in chosen if option.holds is not None), format.holds)
-    check = _Check(min_iou, readable=all(option.is_readable for option, _ in chosen))
+    check = _Check(min_iou, readable=all(option.is_readable for option, _ in chosen), format=target)
     lost: Counter[str] = Counter()
     if min_iou is not None and not check.readable:
         unreadable = [option.flag for option, _ in chosen if not option.is_readable]
@@ -201,11 +201,12 @@ class _Check:
     Args:
         min_iou: InputError below this IoU; None for no limit.
         readable: whether there is anything to compare with.
+        format: name of the format that is written.
     """
 
-    def __init__(self, min_iou: float | None, readable: bool) -> None:
-        self.min_iou, self.readable = min_iou, readable
-        self.images = self.masks = self.boxes = self.changed = 0
+    def __init__(self, min_iou: float | None, readable: bool, format: str) -> None:
+        self.min_iou, self.readable, self.format = min_iou, readable, format
+        self.images = self.masks = self.boxes = self.changed = self.drawn = 0
         self.worst = 1.0
         self.losses: list[dict[str, Any]] = []
 
@@ -213,7 +214,7 @@ class _Check:
         self.images += 1
         self.boxes += len(after.box_annotations)
         name = before.record.path or f"image {self.images}"
-        for index, iou in enumerate(round_trip_ious(before, after)):
+        for index, (iou, is_drawn) in enumerate(round_trips(before, after)):
             self.masks += 1
             self.worst = min(self.worst, iou)
             if self.min_iou is not None and iou < self.min_iou:
@@ -221,7 +222,9 @@ class _Check:
                     f"mask {index} of {name} keeps an IoU of {iou:.4f}, below --min-iou {self.min_iou:g}; "
                     "nothing was written"
                 )
-            if iou < 1:
+            if iou < 1 and is_drawn:
+                self.drawn += 1
+            elif iou < 1:
                 self.changed += 1
                 if len(self.losses) < _MOST_LOSSES:
                     self.losses.append({"image": name, "mask": index, "iou": round(iou, 6)})
@@ -230,6 +233,7 @@ class _Check:
         if not self.readable:
             return {"compared": False}
         counts = {"images": self.images, "masks": self.masks, "changed": self.changed}
+        counts |= {"same_vertices": self.drawn} if self.drawn else {}
         counts |= {"boxes_without_masks": self.boxes} if self.boxes else {}
         return {"compared": True, **counts, "worst_iou": round(self.worst, 6), "losses": self.losses}
 
@@ -238,7 +242,9 @@ class _Check:
             click.echo(f"{out}: measurements alone")
             return
         boxes = f", and {self.boxes} boxes without masks" if self.boxes else ""
-        click.echo(f"{out}: {self.masks} masks of {self.images} images, {self.masks - self.changed} exact{boxes}")
+        exact = f"{self.masks - self.changed - self.drawn} exact"
+        drawn = f", {self.drawn} with the same vertices, filled as {self.format} does" if self.drawn else ""
+        click.echo(f"{out}: {self.masks} masks of {self.images} images, {exact}{drawn}{boxes}")
         for loss in self.losses:
             text = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
             click.echo(f"  {loss['image']}, mask {loss['mask']}: {text}")

@@ -34,7 +34,8 @@ class Holds:
         backgrounds: images without objects.
         labels: names of the classes.
         scores: those of "score", "stability" and "detector_score" that it has.
-        vertices: polygons with the vertices that were drawn: "yes", "of one polygon" for an object, or "no".
+        vertices: polygons with the vertices that were drawn: "yes", "if filled alike" (as pycocotools does), "of one
+            polygon" for an object, "of one polygon within the image", or "no". A format fills them in its own way.
         categories: the numbers of the classes, and classes without objects.
         ids: those of images and annotations: "yes", "of images", or "no".
         attributes: of objects.

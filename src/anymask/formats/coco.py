@@ -1,8 +1,8 @@
 """COCO dataset JSON: images, categories and annotations in one file, masks as run lengths or polygons.
 
-Run lengths are exact, and polygons that nobody has changed stay as they were drawn; pycocotools fills both in the same
-way as anymask. An object with a hole or of several parts is as little a crowd as any other: `iscrowd` is 1 where it
-was, and on request. Area and box come from the mask, boxes are `[x, y, width, height]`. An object with a box and no
+Run lengths are exact, and polygons of formats that fill them as pycocotools does, and that nobody has changed, stay as
+they were drawn; those of others do with `polygons`. An object with a hole or of several parts is as little a crowd as
+any other: `iscrowd` is 1 where it was, and on request. Area and box come from the mask, boxes are `[x, y, width, height]`. An object with a box and no
 mask has `"segmentation": []`.
 """
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
 
 _HOLDS = Holds(
-    empty_masks=True, scores=("score", "stability"), vertices="yes", categories=True, ids="yes", attributes=True,
-    details=True, crowd=True, boxes=True, further_fields="its own",
+    empty_masks=True, scores=("score", "stability"), vertices="if filled alike", categories=True, ids="yes",
+    attributes=True, details=True, crowd=True, boxes=True, further_fields="its own",
 )  # fmt: skip
 
 
@@ -221,7 +221,7 @@ FORMAT = Format(
             flag="--polygons",
             value=True,
             help="Outlines instead of run lengths.",
-            holds=replace(_HOLDS, holes="bridged"),
+            holds=replace(_HOLDS, holes="bridged", vertices="yes"),
         ),
         FormatOption(name="crowd", flag="--crowd", value=True, help="Mark every annotation as a crowd."),
         TOLERANCE,

@@ -22,6 +22,7 @@ from anymask.formats.helpers.annotations import known_scores, label_or_default
 from anymask.formats.helpers.coco_numbers import FreeIds
 from anymask.formats.helpers.cvat_reading import STATED, Frame, dataset_of, frames_of, read_frame
 from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.outlines import drawn_ring
 from anymask.formats.helpers.spool import spooled_file
 from anymask.formats.helpers.validation import load_xml, only_image, reading, with_image
 from anymask.structures.annotation import BoxAnnotation, DatasetRecord
@@ -163,12 +164,12 @@ def _element(each: Mask | BoxAnnotation, geometry: Mapping[str, Any], labels: _L
 
 
 def _mask_geometry(mask: Mask) -> dict[str, Any]:
-    """The shape of a mask: as CVAT had it, a polygon that CVAT fills in the same way, or run lengths; or nothing."""
+    """The shape of a mask: as CVAT had it, the polygon that was drawn, or run lengths; or nothing."""
     source = mask.source_shape
     if source is not None and source.format == FORMAT.name:
         return dict(source.fields)
-    if source is not None and len(source.rings) == 1 and source.fill == "coco":
-        numbers = list(map(_decimal, source.rings[0]))
+    if (ring := drawn_ring(mask)) is not None:
+        numbers = list(map(_decimal, ring.reshape(-1).tolist()))
         pairs = zip(numbers[::2], numbers[1::2], strict=True)
         return {"tag": "polygon", "points": ";".join(f"{x},{y}" for x, y in pairs)}
     if not mask.area:

@@ -35,6 +35,8 @@ from anymask.formats.helpers.outlines import (
     bridge_holes,
     bridge_parts,
     check_tolerance,
+    drawn_ring,
+    parse_ring,
     parts_of,
     polygon_mask,
 )
@@ -52,7 +54,7 @@ from anymask.formats.helpers.validation import (
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
 from anymask.io.stored_values import stored_values
-from anymask.structures.annotation import Annotation, DatasetRecord, SourceShape
+from anymask.structures.annotation import Annotation, BoxAnnotation, DatasetRecord, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -109,10 +111,12 @@ def write_dataset(
         for count, masks in enumerate(sets):
             record = masks.record
             regions = [
-                _region(mask, index, **_shape_of(mask, polygons, tolerance))
+                _region(mask, masks.size, f"mask_{index}", **_shape_of(mask, polygons, tolerance))
                 for index, mask in enumerate(iter_bounded(masks))
-                if mask.area or not polygons
+                if mask.area or not polygons or drawn_ring(mask, within=mask.size) is not None
             ]
+            for index, box in enumerate(masks.box_annotations):
+                regions.append(_region(box, masks.size, f"box_{index}", **_rectangle_of(box, masks.size)))
             about = {"model_version": masks.provenance.model} if predictions and masks.provenance.model else {}
             task = {
                 "id": count + 1,
@@ -147,20 +151,35 @@ def _shape_of(mask: Mask, polygons: bool, tolerance: float) -> dict[str, Any]:
     return {"tool": tool, "value": _polygon_value(mask, tolerance) if polygons else _brush_value(mask)}
 
 
+def _rectangle_of(box: BoxAnnotation, size: tuple[int, int]) -> dict[str, Any]:
+    """The rectangle of an object without a mask, as Label Studio had it, or in percent of the image."""
+    if box.source_shape is not None and box.source_shape.format == "label-studio":
+        return dict(box.source_shape.fields)
+    corners = (np.reshape(box.box, (2, 2)) / size * 100).round(12)
+    (x, y), (width, height) = corners[0].tolist(), (corners[1] - corners[0]).tolist()
+    return {"tool": "rectangle", "value": {"x": x, "y": y, "width": width, "height": height, "rotation": 0}}
+
+
 def _region(
-    mask: Mask, index: int, tool: str, value: dict[str, Any], from_name: str | None = None, to_name: str = "image"
+    each: Mask | BoxAnnotation,
+    size: tuple[int, int],
+    id: str,
+    tool: str,
+    value: dict[str, Any],
+    from_name: str | None = None,
+    to_name: str = "image",
 ) -> dict[str, Any]:
     return {
-        "id": f"mask_{index}",
+        "id": id,
         "type": f"{tool}labels",
         "from_name": from_name or tool,
         "to_name": to_name,
-        "original_width": mask.size[0],
-        "original_height": mask.size[1],
+        "original_width": size[0],
+        "original_height": size[1],
         "image_rotation": 0,
-        "value": {**value, f"{tool}labels": [label_or_default(mask)]},
-        **{name: value for name, value in known_scores(mask).items() if name == "score"},
-        **({"meta": dict(mask.annotation.attributes)} if mask.annotation.attributes else {}),
+        "value": {**value, f"{tool}labels": [label_or_default(each)]},
+        **{name: value for name, value in known_scores(each).items() if name == "score"},
+        **({"meta": dict(each.annotation.attributes)} if each.annotation.attributes else {}),
     }
 
 
@@ -169,6 +188,9 @@ def _brush_value(mask: Mask) -> dict[str, Any]:
 
 
 def _polygon_value(mask: Mask, tolerance: float) -> dict[str, Any]:
+    drawn = None if tolerance else drawn_ring(mask, within=mask.size)
+    if drawn is not None:
+        return {"points": (drawn / mask.size * 100).round(12).tolist(), "closed": True}
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)])
     # Eight digits place a corner to a thousandth of a pixel even in an image 100,000 pixels wide.
     return {"points": (ring / mask.size * 100).round(8).tolist(), "closed": True}
@@ -176,7 +198,7 @@ def _polygon_value(mask: Mask, tolerance: float) -> dict[str, Any]:
 
 def _only_set(task: dict[str, Any], record: ImageRecord) -> MaskSet:
     (masks,) = _read_task(task, "")
-    return MaskSet(masks, image=record)
+    return masks.replace(image=record)
 
 
 # ---------------------------------------------------------------- reading
@@ -227,8 +249,13 @@ def _read_task(task: dict[str, Any], where: str) -> Iterator[MaskSet]:
         one = {**data, key: data[key][index]} if isinstance(data.get(key), list) and name else data
         extra = {} if data.keys() <= _OWN_DATA and data.get("image") == name else {"data": one}
         record = image_record(name, size, data.get("sha256"), extra=extra)
-        masks = list(_masks_of(group, size, where))
-        yield MaskSet(masks, image=record, dataset=DatasetRecord("label-studio"))
+        objects = list(_objects_of(group, size, where))
+        yield MaskSet(
+            [each for each in objects if isinstance(each, Mask)],
+            image=record,
+            box_annotations=[each for each in objects if isinstance(each, BoxAnnotation)],
+            dataset=DatasetRecord("label-studio"),
+        )
 
 
 def _size_of(group: list[TaskRegion], data: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -241,7 +268,7 @@ def _size_of(group: list[TaskRegion], data: Mapping[str, Any]) -> tuple[int, int
     return None
 
 
-def _masks_of(group: list[TaskRegion], size: tuple[int, int], where: str) -> Iterator[Mask]:
+def _objects_of(group: list[TaskRegion], size: tuple[int, int], where: str) -> Iterator[Mask | BoxAnnotation]:
     for region in group:
         shape = region.shape
         assert shape is not None
@@ -258,9 +285,8 @@ def _masks_of(group: list[TaskRegion], size: tuple[int, int], where: str) -> Ite
                 "label": region.labels[0] if region.labels else None,
                 "score": known_number(shape.get("score")),
                 "annotation": Annotation(attributes=_attributes_of(region, shape)),
-                "source_shape": SourceShape("label-studio", _drawn(kind, value, shape)),
             }
-            yield _mask_of(tool, value, size, about)
+            yield _object_of(tool, value, size, about, _drawn(kind, value, shape))
         except (InputError, TypeError, ValueError, LookupError) as error:
             skip(f"broken {kind}", where, error)
 
@@ -282,14 +308,29 @@ def _attributes_of(region: TaskRegion, shape: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _mask_of(tool: str, value: Mapping[str, Any], size: tuple[int, int], about: dict[str, Any]) -> Mask:
-    """The mask of one region, whose coordinates are percent of the image's width and height."""
+def _object_of(
+    tool: str, value: Mapping[str, Any], size: tuple[int, int], about: dict[str, Any], drawn: dict[str, Any]
+) -> Mask | BoxAnnotation:
+    """The object of one region, whose coordinates are percent of the image; an upright rectangle is no mask.
+
+    Args:
+        tool: that drew it.
+        value: its shape.
+        size: (width, height) of the image.
+        about: what else is known of the object.
+        drawn: what is written again.
+    """
+    rings: tuple[tuple[float, ...], ...] = ()
+    if tool == "polygon":
+        points = np.asarray(value["points"], np.float64) / 100 * size
+        rings = (tuple(points.round(6).reshape(-1).tolist()),)
+    about["source_shape"] = SourceShape("label-studio", drawn, rings)
     if tool == "brush":
         return Mask(partial(fill_runs, decode_brush(value["rle"], size), size), size, **about)
     if tool == "bitmask":
         return _bitmask(value.get("imageDataURL"), size, about)
     if tool == "polygon":
-        return polygon_mask([np.asarray(value["points"], np.float64) / 100 * size], size, **about)
+        return polygon_mask([points], size, **about)
     width, height = size
 
     def pair(x: str, y: str) -> tuple[float, float]:
@@ -300,7 +341,14 @@ def _mask_of(tool: str, value: Mapping[str, Any], size: tuple[int, int], about: 
         raise InputError(f"rotation is {turned}")
     if tool == "ellipse":
         return polygon_mask([ellipse_ring(pair("x", "y"), pair("radiusX", "radiusY"), turned)], size, **about)
-    return polygon_mask([rectangle_ring(pair("x", "y"), pair("width", "height"), turned)], size, **about)
+    corners = rectangle_ring(pair("x", "y"), pair("width", "height"), turned)
+    if turned:
+        return polygon_mask([corners], size, **about)
+    corners = parse_ring(corners, size)
+    (x0, y0), (x1, y1) = corners.min(axis=0).round(6).tolist(), corners.max(axis=0).round(6).tolist()
+    if not (x0 < x1 and y0 < y1):
+        raise InputError(f"its width is {x1 - x0:g} and its height {y1 - y0:g}")
+    return BoxAnnotation((x0, y0, x1, y1), **about)
 
 
 def _bitmask(address: Any, size: tuple[int, int], about: dict[str, Any]) -> Mask:
@@ -319,14 +367,15 @@ FORMAT = Format(
     name="label-studio",
     title="Label Studio (JSON)",
     summary="Label Studio tasks: brushes as run lengths, or polygons, holes and parts joined by bridges",
-    holds=Holds(empty_masks=True, scores=("score",), attributes=True, further_fields="its own"),
+    holds=Holds(empty_masks=True, scores=("score",), attributes=True, boxes=True, further_fields="its own"),
     suffix=".json",
     media_type="application/json",
     options=(
         FormatOption(
             name="polygons", flag="--polygons", value=True, help="Polygons instead of run lengths.",
             holds=Holds(
-                holes="bridged", parts="bridged", scores=("score",), attributes=True, further_fields="its own"
+                holes="bridged", parts="bridged", scores=("score",), vertices="of one polygon within the image",
+                attributes=True, boxes=True, further_fields="its own",
             ),
         ),
         TOLERANCE,

@@ -11,6 +11,7 @@ import base64
 import io
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ from anymask.formats.helpers.validation import (
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_file
 from anymask.io.decoding import displayed_size
-from anymask.structures.annotation import Annotation, SourceShape
+from anymask.structures.annotation import Annotation, BoxAnnotation, SourceShape
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
@@ -49,7 +50,7 @@ _VERSION = "5.5.0"
 """Of LabelMe, whose layout this is: it has mask shapes."""
 _NO_AREAS = frozenset(("point", "points", "line", "linestrip", "lines"))
 """Types of shapes that have no area."""
-_SHAPE_KEYS = frozenset(("label", "points", "shape_type", "mask", "score", "stability_score"))
+_SHAPE_KEYS = frozenset(("label", "points", "shape_type", "mask", "score", "stability_score", "is_box"))
 """Fields of a shape that a mask has otherwise; all others are its attributes."""
 _DETAILS: dict[str, type] = {"attributes": dict, "occluded": bool, "z_order": int, "source": str}
 """Fields of an annotation that a shape may have; LabelMe keeps fields that it does not know."""
@@ -61,7 +62,7 @@ _Painter = Callable[[NDArray[np.bool_]], None]
 
 
 def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "polygon") -> list[Path]:
-    """Write one image's file. An empty mask has no shape and is left out.
+    """Write one image's file. An empty mask has no shape and is left out; a box without a mask is a rectangle.
 
     `imagePath` is the image's file name, where LabelMe finds it if it lies beside the JSON.
 
@@ -83,12 +84,17 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
         drawn = None if tolerance or shapes == "mask" else mask.source_shape
         if drawn is not None and drawn.format == "labelme":
             made = drawn.fields["shapes"]
+        elif drawn is not None and drawn.rings:
+            made = [_polygon_shape(np.reshape(ring, (-1, 2)).tolist()) for ring in drawn.rings]
         elif mask.area:
             made = [_mask_shape(mask)] if shapes == "mask" else _polygon_shapes(mask, tolerance)
         else:
             continue
         about = _shape_fields(mask, _group_of(mask, len(made), groups))
         entries += [{**about, **shape, **_names_of(about)} for shape in made]
+    for box in masks.box_annotations:
+        about = _shape_fields(box, _group_of(box, 1, groups))
+        entries.append({**about, "shape_type": "rectangle", "points": [[*box.box[:2]], [*box.box[2:]]], "is_box": True})
     content: dict[str, Any] = {
         "version": _VERSION,
         "flags": {},
@@ -104,9 +110,9 @@ def write(masks: MaskSet, path: Path, *, tolerance: float = 0, shapes: str = "po
     return [path]
 
 
-def _group_of(mask: Mask, parts: int, groups: set[tuple[str, int]]) -> int | None:
+def _group_of(each: Mask | BoxAnnotation, parts: int, groups: set[tuple[str, int]]) -> int | None:
     """The group of an object, new if it needs one; no other object of its label has it."""
-    label, group = label_or_default(mask), mask.annotation.group_id
+    label, group = label_or_default(each), each.annotation.group_id
     if group is None and parts == 1:
         return None
     if group is None or (label, group) in groups:
@@ -116,12 +122,12 @@ def _group_of(mask: Mask, parts: int, groups: set[tuple[str, int]]) -> int | Non
     return group
 
 
-def _shape_fields(mask: Mask, group: int | None) -> dict[str, Any]:
-    others = {name: value for name, value in mask.annotation.extra.items() if name not in _SHAPE_KEYS}
-    stated = mask.annotation.as_dict()
+def _shape_fields(each: Mask | BoxAnnotation, group: int | None) -> dict[str, Any]:
+    others = {name: value for name, value in each.annotation.extra.items() if name not in _SHAPE_KEYS}
+    stated = each.annotation.as_dict()
     others |= {name: stated[name] for name in _DETAILS if name in stated}
-    about = {"label": label_or_default(mask), "description": "", "flags": {}, **others}
-    return {**about, "group_id": group, **known_scores(mask)}
+    about = {"label": label_or_default(each), "description": "", "flags": {}, **others}
+    return {**about, "group_id": group, **known_scores(each)}
 
 
 def _names_of(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +139,11 @@ def _polygon_shapes(mask: Mask, tolerance: float) -> list[dict[str, Any]]:
     rings = [bridge_holes(part) for part in centre_parts_of(mask, tolerance)]
     # LabelMe takes no polygon of one or two corners.
     points = [(ring if len(ring) > 2 else np.resize(ring, (3, 2))).tolist() for ring in rings]
-    return [{"shape_type": "polygon", "points": each, "mask": None} for each in points]
+    return [_polygon_shape(each) for each in points]
+
+
+def _polygon_shape(points: list[Any]) -> dict[str, Any]:
+    return {"shape_type": "polygon", "points": points, "mask": None}
 
 
 def _mask_shape(mask: Mask) -> dict[str, Any]:
@@ -160,7 +170,8 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
         shapes = as_list(content["shapes"], "shapes")
         name = _text(content.get("imagePath"))
         size = _image_size(content, path.parent, name) if image is None else image.size
-        objects: dict[Any, list[tuple[dict[str, Any], _Painter]]] = {}
+        objects: dict[Any, list[_Drawn]] = {}
+        boxes = []
         for count, entry in enumerate(shapes):
             where, shape = f"{path}, shape {count}", entry if isinstance(entry, dict) else {}
             kind = str(shape.get("shape_type") or "polygon")
@@ -168,19 +179,22 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
                 skip(kind, where, f"{shape.get('label')!r} has no area")
                 continue
             try:
-                painter = _painter(kind, shape, size)
+                if kind == "rectangle" and shape.get("is_box") is True:
+                    boxes.append(_box_of(shape, size))
+                    continue
+                drawn = _drawn(kind, shape, size)
             except _DAMAGE as error:
                 skip("broken shape", where, error)
                 continue
             group = shape.get("group_id")
             key = (str(shape.get("label")), group) if isinstance(group, int) else count
-            objects.setdefault(key, []).append((shape, painter))
+            objects.setdefault(key, []).append(drawn)
         masks = [_mask_of(each, size) for each in objects.values()]
         extra = filled(content, _FILE_KEYS)
         if content.get("imageData") and not _beside(path.parent, name).is_file():
             extra["imageData"] = content["imageData"]  # there is no other copy of the image
         record = ImageRecord(*size, name, _text(content.get("sha256")), extra=extra)
-        return with_image(MaskSet(masks, image=record), image)
+        return with_image(MaskSet(masks, image=record, box_annotations=boxes), image)
 
 
 def _text(value: Any) -> str | None:
@@ -206,10 +220,11 @@ def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> t
         return displayed_size(file, MAX_MASK_PIXELS)
 
 
-def _mask_of(shapes: list[tuple[dict[str, Any], _Painter]], size: tuple[int, int]) -> Mask:
+def _mask_of(shapes: list[_Drawn], size: tuple[int, int]) -> Mask:
     """The mask of the shapes of one object; label, scores and attributes are those of the first."""
-    first = shapes[0][0]
-    render = partial(_paint_all, [painter for _, painter in shapes], size)
+    first = shapes[0].shape
+    render = partial(_paint_all, [each.paint for each in shapes], size)
+    rings = tuple(each.ring for each in shapes if each.ring)
     score, stability = (known_number(first.get(name)) for name in ("score", "stability_score"))
     return Mask(
         render,
@@ -218,7 +233,20 @@ def _mask_of(shapes: list[tuple[dict[str, Any], _Painter]], size: tuple[int, int
         score=score,
         stability=stability,
         annotation=_annotation_of(first),
-        source_shape=SourceShape("labelme", {"shapes": [shape for shape, _ in shapes]}),
+        source_shape=SourceShape(
+            "labelme", {"shapes": [each.shape for each in shapes]}, rings if len(rings) == len(shapes) else ()
+        ),
+    )
+
+
+def _box_of(shape: dict[str, Any], size: tuple[int, int]) -> BoxAnnotation:
+    """The object of a rectangle that was written for a box without a mask."""
+    corners = parse_ring(as_list(shape.get("points"), "points"), size, least=2)
+    (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    if not (x0 < x1 and y0 < y1):
+        raise InputError(f"its box has a width of {x1 - x0:g} and a height of {y1 - y0:g}")
+    return BoxAnnotation(
+        (x0, y0, x1, y1), _text(shape.get("label")), known_number(shape.get("score")), _annotation_of(shape)
     )
 
 
@@ -236,11 +264,26 @@ def _paint_all(painters: list[_Painter], size: tuple[int, int]) -> NDArray[np.bo
     return array
 
 
-def _painter(kind: str, shape: dict[str, Any], size: tuple[int, int]) -> _Painter:
-    """What paints one shape, which is checked now."""
+@dataclass(frozen=True)
+class _Drawn:
+    """A shape of a file.
+
+    Attributes:
+        shape: as the file has it.
+        paint: paints it.
+        ring: x, y, x, y … of a polygon; empty for anything else.
+    """
+
+    shape: dict[str, Any]
+    paint: _Painter
+    ring: tuple[float, ...] = ()
+
+
+def _drawn(kind: str, shape: dict[str, Any], size: tuple[int, int]) -> _Drawn:
+    """A shape that can be painted; it is checked now."""
     points = as_list(shape.get("points"), "points")
     if kind == "mask":
-        return _mask_painter(shape, np.asarray(points, np.float64), size)
+        return _Drawn(shape, _mask_painter(shape, np.asarray(points, np.float64), size))
     corners = np.asarray(points, np.float64)
     if corners.ndim != 2 or corners.shape[1] != 2:
         raise InputError("its points are no pairs of x and y")
@@ -256,7 +299,8 @@ def _painter(kind: str, shape: dict[str, Any], size: tuple[int, int]) -> _Painte
     parse_ring(
         corners + 0.5, size, least=3 if kind == "polygon" else 2
     )  # here pixels have their centres at whole numbers
-    return partial(_paint, kind, corners.tolist())
+    ring = tuple(corners.reshape(-1).tolist()) if kind == "polygon" else ()
+    return _Drawn(shape, partial(_paint, kind, corners.tolist()), ring)
 
 
 def _is_upright(corners: NDArray[np.float64]) -> bool:
@@ -307,8 +351,10 @@ FORMAT = Format(
         holes="bridged",
         parts="by group_id",
         scores=("score", "stability"),
+        vertices="yes",
         attributes=True,
         details=True,
+        boxes=True,
         further_fields="all",
     ),
     suffix=".json",
@@ -320,7 +366,7 @@ FORMAT = Format(
             flag="--mask-shapes",
             value="mask",
             help="Exact masks instead of polygons.",
-            holds=Holds(scores=("score", "stability"), attributes=True, details=True, further_fields="all"),
+            holds=Holds(scores=("score", "stability"), attributes=True, details=True, boxes=True, further_fields="all"),
         ),
     ),
     signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),

@@ -25,6 +25,7 @@ from anymask.formats.helpers.outlines import (
     bridge_holes,
     bridge_parts,
     check_tolerance,
+    drawn_ring,
     parse_ring,
     parts_of,
     polygon_mask,
@@ -100,7 +101,7 @@ def write_dataset(
                 record = masks.record
                 name = names.name(record)
                 parts |= {record.split: f"images/{record.split}"} if record.split else {}
-                lines = [_polygon_line(mask, classes, tolerance) for mask in iter_bounded(masks) if mask.area]
+                lines = [_polygon_line(mask, classes, tolerance) for mask in iter_bounded(masks) if _has_outline(mask)]
                 boxes = list(range(len(lines), len(lines) + len(masks.box_annotations))) if lines else []
                 lines += [_box_line(box, masks.size, classes, as_polygon=bool(boxes)) for box in masks.box_annotations]
                 text = "".join(f"{line}\n" for line in lines)
@@ -122,10 +123,17 @@ def write_dataset(
     return [path / name for name in (*files, _INDEX, DATA)]
 
 
+def _has_outline(mask: Mask) -> bool:
+    return bool(mask.area) or drawn_ring(mask, within=mask.size) is not None
+
+
 def _polygon_line(mask: Mask, classes: dict[str, int], tolerance: float) -> str:
     number = classes.setdefault(label_or_default(mask), len(classes))
     if mask.source_shape is not None and mask.source_shape.format == "yolo" and not tolerance:
         return f"{number} {mask.source_shape.fields['line']}"
+    drawn = None if tolerance else drawn_ring(mask, within=mask.size)
+    if drawn is not None:
+        return f"{number} {_numbers(drawn / mask.size, 12)}"
     ring = bridge_parts([bridge_holes(part) for part in parts_of(mask, tolerance)]) / mask.size
     # Seven digits place a corner to a hundredth of a pixel even in an image 100,000 pixels wide.
     return f"{number} {_numbers(ring, 7)}"
@@ -281,7 +289,8 @@ def _read_line(
     else:
         score = values.pop() if len(values) % 2 else None
         words, ring = words[: len(values)], np.reshape(values, (-1, 2))
-    shape = SourceShape("yolo", {"line": " ".join(words)})
+    drawn = () if is_box else (tuple((ring * size).round(6).reshape(-1).tolist()),)
+    shape = SourceShape("yolo", {"line": " ".join(words)}, drawn)
     if not is_box:
         return polygon_mask([ring * size], size, label=label, score=score, source_shape=shape)
     corners = parse_ring(ring * size, size)
@@ -293,7 +302,7 @@ FORMAT = Format(
     name="yolo",
     title="YOLO segmentation (TXT)",
     summary="YOLO segmentation: labels/*.txt and data.yaml; holes and parts joined by bridges",
-    holds=Holds(holes="bridged", parts="bridged", boxes=True),
+    holds=Holds(holes="bridged", parts="bridged", vertices="of one polygon within the image", boxes=True),
     suffix="",
     options=(TOLERANCE,),
     signature=Signature(folder_entries=(DATA, CLASSES), extensions=(".yaml", ".yml"), counts_in_folder=False),

@@ -1,8 +1,8 @@
 """TIFF files: which page, which reader, and samples of any type, number of bands and layout.
 
 Pillow reads what it is exact for: palettes, CMYK, CIELAB and YCbCr of 8 bits, fewer bits, JPEG. tifffile reads the
-rest, since Pillow refuses many of them and reads others wrongly, such as 16 bits in planes. Where tifffile lacks the codec of
-a file (`anymask.io.tiff_codecs`) another library reads it or it is refused.
+rest, since Pillow refuses many of them and reads others wrongly, such as 16 bits in planes. Where tifffile lacks the
+codec of a file (`anymask.io.tiff_codecs`) another library reads it or it is refused.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from anymask.formats.base import Holds
+from anymask.formats.helpers.outlines import drawn_ring
 from anymask.structures.annotation import Annotation, BoxAnnotation
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 
 
 def losses(masks: MaskSet, holds: Holds, format_name: str = "") -> Counter[str]:
-    """Count what a format cannot hold; changes of shape are measured instead, see `round_trip_ious`.
+    """Count what a format cannot hold; changes of shape are measured instead, see `round_trips`.
 
     Args:
         masks: of one image.
@@ -35,15 +36,13 @@ def losses(masks: MaskSet, holds: Holds, format_name: str = "") -> Counter[str]:
     if not keeps_extra and (masks.record.extra or (masks.dataset is not None and masks.dataset.extra)):
         lost["images with further fields"] = 1
     for each in [*masks, *(masks.box_annotations if holds.boxes else ())]:
-        lost.update(_of_object(each, holds))
+        lost.update(_of_object(each, holds, masks.size))
         lost["objects with further fields"] += bool(each.annotation.extra) and not keeps_extra
     return +lost
 
 
-def _of_object(each: Mask | BoxAnnotation, holds: Holds) -> list[str]:
+def _of_object(each: Mask | BoxAnnotation, holds: Holds, size: tuple[int, int]) -> list[str]:
     about, blank = each.annotation, Annotation()
-    rings = len(each.source_shape.rings) if each.source_shape is not None else 0
-    wide_enough = {"yes": rings, "of one polygon": 1, "no": 0}[holds.vertices]
     found = {
         "labels": not holds.labels and each.label is not None,
         "scores": each.score is not None and "score" not in holds.scores,
@@ -51,7 +50,7 @@ def _of_object(each: Mask | BoxAnnotation, holds: Holds) -> list[str]:
         "ids of annotations": holds.ids != "yes" and about.id is not None,
         "objects with attributes": not holds.attributes and bool(about.attributes),
         "crowd flags": not holds.crowd and about.crowd,
-        "polygons as they were drawn": rings > wide_enough,
+        "polygons as they were drawn": isinstance(each, Mask) and _loses_vertices(each, holds.vertices, size),
     }
     if isinstance(each, Mask):
         found["stabilities"] = each.stability is not None and "stability" not in holds.scores
@@ -60,3 +59,15 @@ def _of_object(each: Mask | BoxAnnotation, holds: Holds) -> list[str]:
                         ("source", "sources")):  # fmt: skip
         found[words] = not holds.details and getattr(about, name) != getattr(blank, name)
     return [words for words, is_lost in found.items() if is_lost]
+
+
+def _loses_vertices(mask: Mask, held: str, size: tuple[int, int]) -> bool:
+    """Whether the vertices of a mask's polygons are lost where only some are held, see `Holds.vertices`."""
+    source = mask.source_shape
+    if source is None or not source.rings or held == "yes":
+        return False
+    if held == "if filled alike":
+        return source.fill != "coco"
+    if held == "no":
+        return True
+    return drawn_ring(mask, size if held == "of one polygon within the image" else None) is None

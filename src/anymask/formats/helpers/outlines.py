@@ -176,6 +176,24 @@ def bridge_parts(rings: Sequence[Ring]) -> Ring:
     return merged
 
 
+def drawn_ring(mask: Mask, within: tuple[int, int] | None = None) -> Ring | None:
+    """The vertices of a mask that was read as one polygon and that nobody has changed, float64 [N, 2] in pixels.
+
+    Args:
+        mask: of any shape.
+        within: (width, height) of the image, for formats that refuse vertices outside of it.
+
+    Returns:
+        None for any other mask.
+    """
+    rings = mask.source_shape.rings if mask.source_shape is not None else ()
+    if len(rings) != 1:
+        return None
+    ring = np.reshape(np.asarray(rings[0], np.float64), (-1, 2))
+    is_outside = within is not None and bool((ring < 0).any() or (ring > within).any())
+    return None if is_outside else ring
+
+
 def polygon_mask(rings: Iterable[Any], size: tuple[int, int], **about: Any) -> Mask:
     """The union of polygons without holes, as a Mask; rings are checked now, and filled when the pixels are needed.
 

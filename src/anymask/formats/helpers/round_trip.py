@@ -1,4 +1,4 @@
-"""How exactly a format preserves the shapes of masks: the IoU of each before and after."""
+"""How exactly a format preserves the shapes of masks: IoU and vertices of each before and after."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 
 
-def round_trip_ious(before: MaskSet, after: MaskSet) -> list[float]:
+def round_trips(before: MaskSet, after: MaskSet) -> list[tuple[float, bool]]:
     """How much of each mask's shape came back.
 
     Args:
@@ -19,19 +19,30 @@ def round_trip_ious(before: MaskSet, after: MaskSet) -> list[float]:
         after: as they were read again, in the same order, perhaps fewer.
 
     Returns:
-        For each mask before, IoU with its counterpart; 0 for one that is gone. Where some are gone, counterparts are
+        For each mask before, IoU with its counterpart, 0 for one that is gone, and whether both are polygons of the
+            same vertices, which each format fills in its own way. Where some are gone, counterparts are
         found by their overlap, best first, and none counts twice.
     """
     if len(before) == len(after):
-        return [_iou(first, second) for first, second in zip(iter_bounded(before), iter_bounded(after), strict=True)]
-    ious = [0.0] * len(before)
+        pairs = zip(iter_bounded(before), iter_bounded(after), strict=True)
+        return [(_iou(first, second), _have_same_vertices(first, second)) for first, second in pairs]
+    found = [(0.0, False)] * len(before)
     free = set(range(len(after)))
-    pairs = sorted(_overlapping(before, after), reverse=True)
-    for value, first, second in pairs:
-        if second in free and not ious[first]:
-            ious[first] = value
+    for value, first, second in sorted(_overlapping(before, after), reverse=True):
+        if second in free and not found[first][0]:
+            found[first] = value, _have_same_vertices(before[first], after[second])
             free.remove(second)
-    return ious
+    return found
+
+
+def _have_same_vertices(first: Mask, second: Mask) -> bool:
+    """Whether two masks were drawn as the same polygons; formats in parts of the image's size cost digits."""
+    rings, others = ([] if each.source_shape is None else each.source_shape.rings for each in (first, second))
+    return (
+        bool(rings)
+        and [len(ring) for ring in rings] == [len(ring) for ring in others]
+        and all(np.allclose(ring, other, rtol=0, atol=1e-5) for ring, other in zip(rings, others, strict=True))
+    )
 
 
 def _overlapping(before: Sequence[Mask], after: Sequence[Mask]) -> list[tuple[float, int, int]]:
