@@ -20,8 +20,10 @@ from anymask.formats.selection import ObjectFilter, parse_classes, rename_classe
 from anymask.formats.skipped import collect_skipped
 from anymask.formats.splits import SplitPlan, parse_split, without_old_parts
 from anymask.io.atomic import publish, staged_folder
+from anymask.projects.places import is_project
 
 if TYPE_CHECKING:
+    from anymask.projects.dataset import ProjectReader
     from anymask.structures.mask_set import MaskSet
     from anymask.structures.provenance import ImageRecord
 
@@ -32,6 +34,7 @@ _options = add_options(
     click.option("--classes", metavar="MAP", help="New names and order of classes: a file, or 'old=new, b=c'."),
     click.option("--only", multiple=True, metavar="CLASS", help="Take this class, by its new name. Repeatable."),
     click.option("--drop", multiple=True, metavar="CLASS", help="Leave this class out, by its new name. Repeatable."),
+    click.option("--only-done", is_flag=True, help="Of a project: images that are done, none that are in work."),
     click.option("--min-area", type=click.FloatRange(min=0), default=0, metavar="PX", help="Drop smaller objects."),
     click.option("--split", metavar="SHARES", help="Train, val and test, by image, such as 0.8,0.1,0.1."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random split."),
@@ -49,6 +52,7 @@ class DatasetChanges:
         filter: the objects to take.
         shares: of the parts of a split; empty for no split.
         seed: of the split.
+        only_done: of projects, images that are done alone.
         images: "link" or "copy" of the image files into the dataset; None to leave them.
         changed: what had to change because two inputs have it: in words → number.
         parts: number of images in each part of the split.
@@ -60,9 +64,11 @@ class DatasetChanges:
     shares: dict[str, float]
     seed: int
     images: str | None
+    only_done: bool = False
     changed: Counter[str] = field(default_factory=Counter)
     parts: Counter[str] = field(default_factory=Counter)
     placed: Counter[str] = field(default_factory=Counter)
+    _projects: dict[Path, ProjectReader] = field(default_factory=dict)
 
     def read(
         self, sources: Sequence[Path], origin: str | None, placement: ImagePlacement | None = None
@@ -72,12 +78,22 @@ class DatasetChanges:
         self.filter.dropped.clear()
         inputs: list[tuple[str, Iterable[MaskSet]]] = []
         for source in sources:
-            own = read_dataset(source, origin)
-            inputs.append((_label(source), own if placement is None else placement.locate(own, source)))
+            own, folder = self._read_one(source, origin)
+            inputs.append((_label(source), own if placement is None else placement.locate(own, folder)))
         sets = merge(inputs, self.changed) if len(inputs) > 1 else iter(inputs[0][1])
         if self.classes:
             sets = rename_classes(sets, self.classes)
         return self.filter.apply(sets) if self.filter.is_needed else sets
+
+    def _read_one(self, source: Path, origin: str | None) -> tuple[Iterator[MaskSet], Path]:
+        """The images of an input, and the file or folder that their names count from."""
+        if origin is not None or not is_project(source):
+            return read_dataset(source, origin), source
+        if source not in self._projects:
+            from anymask.projects.dataset import ProjectReader
+
+            self._projects[source] = ProjectReader(source, self.only_done)
+        return self._projects[source].read(), self._projects[source].folder
 
     def write(
         self,
@@ -178,11 +194,13 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
         split: str | None,
         seed: int,
         images: str | None,
+        only_done: bool,
         **rest: Any,
     ) -> Any:
         names = parse_classes(classes) if classes is not None else {}
         shares = parse_split(split) if split is not None else {}
-        return command(dataset=DatasetChanges(names, ObjectFilter(only, drop, min_area), shares, seed, images), **rest)
+        objects = ObjectFilter(only, drop, min_area)
+        return command(dataset=DatasetChanges(names, objects, shares, seed, images, only_done), **rest)
 
     return _options(with_changes)
 

@@ -150,10 +150,11 @@ class ProjectJobs:
             self._database.run_many(f"INSERT INTO suggestions {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self.finish_image(job.id, image, len(rows))
 
-    def decided(self, image: int) -> list[tuple[int, int, str]]:
-        """Size and run lengths of the suggestions on an image that were taken or dropped: height, width, counts."""
+    def decided(self, image: int) -> list[dict[str, Any]]:
+        """COCO run lengths of the suggestions on an image that were taken or dropped."""
         query = "SELECT height, width, counts FROM suggestions WHERE image = ? AND state != 'open'"
-        return [(row["height"], row["width"], row["counts"]) for row in self._database.rows(query, image)]
+        rows = self._database.rows(query, image)
+        return [{"size": [row["height"], row["width"]], "counts": row["counts"]} for row in rows]
 
     def drop(self, id: str) -> Sequence[int]:
         """Drop all suggestions of a search that nobody has decided on; returns the numbers of their images."""

@@ -15,6 +15,7 @@ from anymask.projects.database import ProjectDatabase
 from anymask.projects.images import ProjectImages
 from anymask.projects.jobs import ProjectJobs
 from anymask.projects.places import ProjectLock, ProjectPlace, home_of
+from anymask.projects.review import ReviewFilter, review
 from anymask.projects.scan import FolderContent, scan_folder
 from anymask.projects.sessions import ProjectSessions
 
@@ -120,6 +121,10 @@ class Project:
         for _ in self.annotations.run(waiting, stop, on_image):
             pass
         return bool(waiting)
+
+    def review(self, chosen: ReviewFilter, offset: int, limit: int) -> dict[str, Any]:
+        """A page of all objects; see `anymask.projects.review.review`."""
+        return review(self._database, chosen, offset, limit)
 
     def skipped(self) -> list[tuple[str, str]]:
         """Name and reason of each file of the folder that is no image and holds no annotations."""

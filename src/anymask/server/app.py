@@ -14,7 +14,7 @@ from anymask._version import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
 from anymask.server.middleware import SecurityMiddleware
-from anymask.server.routes import about, images, jobs, project_images, projects, prompts, x_anylabeling
+from anymask.server.routes import about, images, jobs, project_images, project_jobs, projects, prompts, x_anylabeling
 from anymask.server.service import ServerSettings, Service
 from anymask.server.static_files import WebFiles, web_paths
 
@@ -38,7 +38,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     app.state.service = service
     problems.install_handlers(app)
     bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
-    for each in (images, prompts, jobs, projects, project_images):
+    for each in (images, prompts, jobs, projects, project_images, project_jobs):
         app.include_router(each.router, dependencies=[bearer])  # described here, checked by the middleware
     app.include_router(about.router)
     app.include_router(x_anylabeling.router)
@@ -69,6 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     tasks = [asyncio.create_task(each) for each in (service.sweep_forever(), service.projects.watch_leases())]
     service.projects.start()
+    service.assist.start()
     try:
         yield
     finally:

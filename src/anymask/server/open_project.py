@@ -16,6 +16,7 @@ from anymask.projects.thumbnails import Thumbnails
 from anymask.server.leases import Leases, public_part
 from anymask.server.problems import Problem
 from anymask.server.project_events import ProjectEvents
+from anymask.server.project_export import DatasetExports
 from anymask.server.schemas.projects import SessionSaveBody
 
 _NO_CLASS = "#ffffff"
@@ -29,6 +30,7 @@ class OpenProject:
         events: for browsers.
         leases: who works on which image.
         thumbnails: of images and objects.
+        exports: datasets to download.
         shows_folder: whether clients see where it is: of a project of this machine.
     """
 
@@ -37,7 +39,9 @@ class OpenProject:
         self.events = ProjectEvents()
         self.leases = Leases()
         self.thumbnails = Thumbnails(project.place.home / "thumbnails", project.images, project.sessions)
+        self.exports = DatasetExports(project)
         self.shows_folder = shows_folder
+        self._cancelled: set[str] = set()
         self._lock = threading.RLock()
         self._is_closing = threading.Event()
         self._import_state = "none"
@@ -263,6 +267,20 @@ class OpenProject:
         return self.thumbnails.object(
             number, id, colours.get(class_id, _NO_CLASS) if class_id is not None else _NO_CLASS
         )
+
+    def cancel_job(self, id: str) -> dict[str, Any]:
+        """End a search; the suggestions so far stay."""
+        jobs = self.project.jobs
+        jobs.get(id)
+        self._cancelled.add(id)
+        jobs.set_state(id, "cancelled")
+        job = jobs.get(id).as_dict()
+        self.events.publish("job", job)
+        return job
+
+    def is_cancelled(self, job: str) -> bool:
+        """Whether somebody ended a search."""
+        return job in self._cancelled
 
     def drop_suggestions(self, job: str) -> int:
         """Drop the suggestions of a search that nobody has decided on; returns how many images had some."""

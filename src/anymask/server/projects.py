@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,12 +31,16 @@ class Projects:
         limits: how many, and how large.
         holder: address of the server, for the refusal of another process.
         current: the project of `anymask label`; None without one.
+
+    Attributes:
+        on_open: called when a project was opened.
     """
 
     def __init__(self, folder: Path, limits: Limits, holder: str, current: ProjectPlace | None = None) -> None:
         self._folder = folder
         self._limits = limits
         self._holder = holder
+        self.on_open: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
         self._open: dict[str, OpenProject] = {}
         self._folders: dict[str, Path] = {}
@@ -56,6 +61,10 @@ class Projects:
         """Begin to read the folder of the current project."""
         for each in self._open.values():
             each.start()
+
+    def opened(self) -> list[OpenProject]:
+        """The projects that are open now."""
+        return list(self._open.values())
 
     def all(self) -> list[OpenProject]:
         """All projects that can be opened, the current one first."""
@@ -83,6 +92,7 @@ class Projects:
                 opened = OpenProject(Project(place, self._holder), shows_folder=False)
                 self._open[id] = opened
                 opened.start()
+                self.on_open()
             return self._open[id]
 
     def add(self, name: str) -> OpenProject:

@@ -22,6 +22,8 @@ from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom
 from anymask.projects.images import GONE
 from anymask.projects.places import ProjectPlace
+from anymask.projects.search import ProjectSearch
+from anymask.server.assist import Assist
 from anymask.server.data_folder import DataFolder
 from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
@@ -96,8 +98,15 @@ class Service:
         self.is_stopping = False
         self.images.start()
         self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
+        search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds)
+        self.assist = Assist(search, self.projects.opened, self._is_busy)
+        self.projects.on_open = self.assist.wake
         self.drawing = Workers(2, self.limits.waiting * 4)
         self.prefetch = Prefetch(self.encoding, self._encode_ahead)
+
+    def _is_busy(self) -> bool:
+        """Whether somebody waits for the model."""
+        return bool(self.prompting.running or self.encoding.running)
 
     def _on_remove(self, id: str, is_of_project: bool) -> None:
         """Drop all that belongs to an image, but the embedding of a project's; may be called from any thread."""
@@ -273,6 +282,7 @@ class Service:
         self.prompting.close()
         self.encoding.close()
         self.drawing.close()
+        self.assist.close()
         self.projects.close()
         self.data.close()
 
