@@ -84,3 +84,15 @@ def test_a_damaged_line_costs_its_mask_and_no_other(rows: list[list[str]], tmp_p
     assert sorted(each.where for each in skipped.entries) == [f"{path}, line {line}" for line in (3, 4, 5)]
     with pytest.raises(InputError, match="line 4: broken line: it has 5 columns"), collect_skipped(strict=True):
         list(read_dataset(path))
+
+
+@pytest.mark.parametrize("label", ["=1+2", "+1", "-1", "@SUM(A1)", "\tx", "'=x", "''-", "'plain", "plain=1", "'"])
+def test_labels_and_names_are_no_formulas_of_spreadsheets(label: str, tmp_path: Path) -> None:
+    masks = MaskSet([Mask.from_array(np.ones((2, 3), bool), label=label)], image=ImageRecord(3, 2, path="=a.jpg"))
+    (path,) = find_format("csv").write(masks, tmp_path / "table.csv")
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert row["photo"] == "'=a.jpg"
+    assert row["label"][0] not in "=+-@\t\r"
+    (again,) = read_dataset(path)
+    assert again[0].label == label
+    assert again.record.path == "=a.jpg"

@@ -24,11 +24,12 @@ import pytest
 
 from anymask import Segmenter
 from anymask.cli import main
-from anymask.engines.interruption import StoppedError, check_stopped
+from anymask.io.interruption import StoppedError, check_stopped
 from anymask.server.auth import cookie_of
 from anymask.server.image_store import ImageStore
 from anymask.server.jobs import Jobs
 from anymask.server.limits import Limits
+from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
 from anymask.server.service import ServerSettings
 from anymask.server.url_fetch import fetch_image, is_public
@@ -263,7 +264,7 @@ def test_cancelled_work_ends_at_its_next_step() -> None:
             raise
 
     async def give_up() -> None:
-        workers = Workers(1, 1)
+        workers = Workers(1, 1, MemoryBudget(1))
         with pytest.raises(Problem) as problem:
             await workers.run(work, time.perf_counter() + 0.2)
         assert problem.value.status_code == 408

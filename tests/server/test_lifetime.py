@@ -18,6 +18,7 @@ import pytest
 from anymask import Segmenter
 from anymask.cli import main
 from anymask.server.limits import Limits
+from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
 from anymask.server.service import ServerSettings
 from anymask.server.worker_pool import Workers
@@ -134,7 +135,7 @@ def test_state_and_image_survive_a_restart(segmenter: Segmenter, tmp_path: Path,
 
 
 def test_full_queue_says_429_and_when_to_come_back() -> None:
-    workers = Workers(1, 3)
+    workers = Workers(1, 3, MemoryBudget(1))
     with workers.place("ann"), workers.place("ann"):
         with pytest.raises(Problem) as half, workers.place("ann"):
             pass

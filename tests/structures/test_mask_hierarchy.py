@@ -117,8 +117,8 @@ def test_no_masks_and_only_empty_masks_have_no_parents() -> None:
 
 
 def test_masks_that_are_no_stack_of_bool_are_refused() -> None:
-    with pytest.raises(InputError, match=r"bool \[N, rows, columns\], got float64 \[2, 3\]"):
-        part_whole_tree(np.zeros((2, 3)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"bool \[rows, columns\] and one size, got float64 \(3,\)"):
+        part_whole_tree(np.zeros((2, 3)))
 
 
 def test_areas_of_other_masks_are_refused() -> None:

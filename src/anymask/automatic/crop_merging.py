@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.automatic.crop_boxes import CropBox
+from anymask.io.interruption import check_stopped
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
 AGREEMENT = 0.75
@@ -236,6 +237,7 @@ def _matches(pieces: Sequence[Piece], agreement: float) -> Iterator[tuple[float,
     """Pairs of pieces that belong together: IoU in the overlap and two indices; each pair once."""
     near_edge = [bool(piece.near_edges()) for piece in pieces]
     for i, first in enumerate(pieces):
+        check_stopped()
         for j in range(i + 1, len(pieces)):
             second = pieces[j]
             if not (near_edge[i] or near_edge[j]) or first.layer != second.layer or first.crop == second.crop:

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.io.interruption import check_stopped
 from anymask.structures.mask import Mask
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
 
@@ -70,6 +71,7 @@ class MaskData:
             needed: bool [N].
         """
         for index in np.flatnonzero(needed & ~self.refined).tolist():
+            check_stopped()
             logits = self.full_logits(index)
             inner = self.frame.measured.count_above(logits, self.offset)
             outer = self.frame.measured.count_above(logits, -self.offset)
@@ -95,25 +97,23 @@ class MaskData:
         frame, measured = self.frame, self.frame.measured
         scale = np.tile([frame.width / measured.width, frame.height / measured.height], 2)
         for index in np.flatnonzero(needed & ~self.fitted).tolist():
+            check_stopped()
             self.boxes[index] = np.multiply(measured.box_above(self.full_logits(index)), scale)
             self.fitted[index] = True
 
     def full_logits(self, index: int) -> NDArray[np.float32]:
         """Logits of one mask, float32 [256, 256], before the sigmoid; −32 on the padding."""
-        full = np.full((LOGIT_SIDE, LOGIT_SIDE), -32.0, np.float32)
-        stored = self.logits[index]
-        full[: stored.shape[0], : stored.shape[1]] = stored
-        return full
+        return _with_padding(self.logits[index])
 
     def mask(self, index: int, prompt_index: int = 0) -> Mask:
         """One mask as a Mask of the image, with the index of its prompt."""
-        logits = self.full_logits(index)
+        frame, stored = self.frame, self.logits[index].copy()  # a mask need not hold all others in memory
         return Mask(
-            partial(self.frame.upscale, logits),
+            lambda: frame.upscale(_with_padding(stored)),
             (self.frame.width, self.frame.height),
             score=float(self.scores[index]),
             stability=float(self.stability[index]),
-            logits=logits,
+            logits=partial(_with_padding, stored),
             prompt_index=prompt_index,
         )
 
@@ -202,6 +202,13 @@ def concat(parts: Sequence[MaskData], logits: NDArray[np.float16]) -> MaskData:
     """
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS if name != "logits"}
     return MaskData(parts[0].frame, parts[0].offset, logits=logits, **joined)
+
+
+def _with_padding(stored: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Logits of one mask as stored, float16 of `logit_shape`, as float32 [256, 256] with −32 on the padding."""
+    full = np.full((LOGIT_SIDE, LOGIT_SIDE), -32.0, np.float32)
+    full[: stored.shape[0], : stored.shape[1]] = stored
+    return full
 
 
 def mask_overlaps(masks: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:

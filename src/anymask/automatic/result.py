@@ -18,7 +18,7 @@ from anymask.automatic.postprocessing import clean_small_regions
 from anymask.automatic.search import GeneratedData
 from anymask.io.image import Image
 from anymask.structures.mask import Mask
-from anymask.structures.mask_hierarchy import Tree, part_whole_tree
+from anymask.structures.mask_hierarchy import Tree, coarse_tree
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
 from anymask.structures.overlap import box_iou
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 LABEL_IOU = 0.5
 """Least IoU of a detection's box with a mask's, for the mask to get its name."""
-
-_TREE_SIDE = 512
 
 
 class SearchSummary(Protocol):
@@ -111,7 +109,7 @@ class GeneratedMasks(MaskSet):
     @cached_property
     def tree(self) -> Tree:
         """Parents, children and levels of the masks, by their index in this result."""
-        return part_whole_tree(_samples(self), np.array([mask.area for mask in iter_bounded(self)], np.float64))
+        return coarse_tree(self)
 
     def _take(self, indices: Sequence[int]) -> Self:
         part = super()._take(indices)
@@ -220,11 +218,3 @@ def _masks(
         return masks, [np.asarray(one.pieces[0].point) for one in data.objects]
     masks = [data.masks.mask(int(index), place) for place, index in enumerate(data.indices)]
     return masks, list(data.masks.points[data.indices])
-
-
-def _samples(masks: Sequence[Mask]) -> NDArray[np.bool_]:
-    """The masks at a coarse resolution, bool [N, rows, columns], for comparing them with each other."""
-    if not masks:
-        return np.zeros((0, 1, 1), np.bool_)
-    step = max(1, max(masks[0].size) // _TREE_SIDE)
-    return np.stack([mask.array[step // 2 :: step, step // 2 :: step] for mask in iter_bounded(masks)])

@@ -10,8 +10,9 @@ import os
 import random
 import socket
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from anymask.structures.memory import memory_limit
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -92,15 +93,3 @@ def best_workers(images: int, weights_bytes: int) -> int:
     cores = available_cores()
     fit = memory_limit() // (_WORKER_BYTES + 4 * weights_bytes)
     return cores if images >= _ENOUGH_IMAGES * cores and fit >= cores else 1
-
-
-def memory_limit() -> int:
-    """Bytes of memory that this process and its children may fill: of the machine, or of its container."""
-    try:
-        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):  # not on this system
-        return 0
-    try:
-        return min(limit, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no container, or one without a limit
-        return limit

@@ -16,6 +16,7 @@ from anymask.errors import AnymaskError, InputError, one_line
 from anymask.formats.datasets import write_dataset
 from anymask.formats.helpers.job_folder import FAILURES as FAILURES
 from anymask.formats.registry import find_format
+from anymask.io.table import text_cell
 from anymask.structures.mask_set import MaskSet
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def export_failures(manifest: Manifest, results: Results) -> list[str]:
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(("photo", "reason"))
-    writer.writerows(failures)
+    writer.writerows(map(text_cell, failure) for failure in failures)
     with results.draft() as stage:
         if failures:
             (stage / FAILURES).write_text(table.getvalue(), encoding="utf-8", newline="")

@@ -19,6 +19,7 @@ from anymask.batch.manifest import IMAGE_COLUMNS, Counts, Manifest
 from anymask.batch.results_folder import LOCK, MANIFEST, results_at
 from anymask.errors import InputError
 from anymask.io.atomic import write_file
+from anymask.io.table import text_cell
 
 
 def write_report(manifest: Manifest, path: Path) -> None:
@@ -35,7 +36,8 @@ def write_report(manifest: Manifest, path: Path) -> None:
     table = io.StringIO()
     writer = csv.DictWriter(table, IMAGE_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: text_cell(value) if isinstance(value, str) else value for name, value in row.items()})
     write_file(path, table.getvalue().encode("utf-8", "surrogateescape"))
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from anymask.cli.common_options import debug_option, quiet_option, runtime_options
+from anymask.cli.limit_options import limit_options, limits_of
+from anymask.server.limits import Limits
 
 
-@click.command()
+@click.command(context_settings={"auto_envvar_prefix": "ANYMASK"})
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option(
@@ -20,16 +22,18 @@ from anymask.cli.common_options import debug_option, quiet_option, runtime_optio
     help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where images are stored."
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    envvar="ANYMASK_SERVE_DATA",  # ANYMASK_DATA is where a user's models are
+    help="Where images are stored.",
 )
 @click.option("--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text.")
 @click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
-@click.option("--max-upload", type=click.IntRange(1), default=64, show_default=True, metavar="MB", help="Of an image.")
-@click.option("--max-pixels", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="In millions.")
-@click.option("--keep", type=click.FloatRange(0, min_open=True), default=24, show_default=True, metavar="HOURS",
-              help="Remove images that had no request for so long.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts at once.")
+@limit_options(Limits)
+@click.option("--show-config", is_flag=True, help="Print all settings, with their environment variables, and end.")
 @quiet_option
 @runtime_options
 @debug_option
@@ -41,10 +45,8 @@ def command(
     detector: str,
     allow_urls: bool,
     allow_host: tuple[str, ...],
-    max_upload: int,
-    max_pixels: int,
-    keep: float,
     workers: int,
+    show_config: bool,
     quiet: bool,
     model: str,
     engine: str,
@@ -52,11 +54,14 @@ def command(
     threads: int | None,
     device: str,
     allow: str | None,
+    **given_limits: Any,
 ) -> None:
     """Serve the browser application and the HTTP interface.
 
     Only this machine can reach it, unless --host says otherwise; then every request needs the token. Ctrl-C or SIGTERM
     ends it: running requests are finished, jobs end with the masks so far.
+
+    Each option is also an environment variable, as --show-config lists them.
 
     \b
     anymask serve
@@ -71,18 +76,20 @@ def command(
     try:
         from anymask.server.app import create_app
         from anymask.server.auth import token_for
-        from anymask.server.limits import MB, Limits
         from anymask.server.server import bind_socket, serve
         from anymask.server.service import ServerSettings
     except ModuleNotFoundError as error:
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
     from anymask.weights import cache_root
 
+    limits = Limits(**limits_of(Limits, given_limits))
+    if show_config:
+        click.echo(_configuration(click.get_current_context()))
+        return
     if data and not may_write(data):
         raise InputError(f"--data {data} cannot be written: name a folder for the images of clients")
     check_detector(detector)
     token, is_new = token_for(host, token)
-    limits = Limits(upload_bytes=max_upload * MB, pixels=max_pixels * 1_000_000, idle_seconds=keep * 3600)
     bound = bind_socket(host, port)
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
     with fetch_progress(quiet) as fetched:
@@ -98,3 +105,36 @@ def command(
             click.echo(f"anymask: the token is {token}", err=True)
 
     serve(app, bound, on_start=announce)
+
+
+_WITHOUT_EFFECT = ("show_config", "debug", "help")
+
+
+def _configuration(context: click.Context) -> str:
+    """All settings, one a line: flag, value, environment variable, and where the value is from; no token."""
+    rows = []
+    for each in context.command.params:
+        if not isinstance(each, click.Option) or each.name is None or each.name in _WITHOUT_EFFECT:
+            continue
+        value = context.params.get(each.name)
+        source = context.get_parameter_source(each.name)
+        variable = each.envvar or f"{context.auto_envvar_prefix}_{each.name.upper()}"
+        rows.append((each.opts[0], _written(each, value), str(variable), source.name.lower() if source else ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    padded = (zip(row, widths, strict=True) for row in rows)
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in row).rstrip() for row in padded)
+
+
+def _written(option: click.Option, value: Any) -> str:
+    """A value as --show-config prints it."""
+    if option.name == "token":
+        return "(set)" if value else "(none)"
+    if option.name == "memory_bytes" and value is None:
+        from anymask.structures.memory import memory_limit
+
+        return f"{memory_limit() // 2 / (1 << 20):.0f} MB"
+    if value is None or value == ():
+        return "(none)"
+    values = value if isinstance(value, tuple) else (value,)
+    text = " ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in values)
+    return f"{text} {option.metavar}" if option.metavar in ("MB", "HOURS", "SECONDS", "PIXELS") else text

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from anymask.engines.external_weights import DetachedGraph, as_aligned
 from anymask.engines.graph_cache import graph_path, open_model, read_graph, write_graph
-from anymask.engines.interruption import check_stopped
 from anymask.engines.libraries import import_onnxruntime
 from anymask.engines.providers import choose_provider, require_device
 from anymask.errors import EngineError
+from anymask.io.interruption import check_stopped
 
 if TYPE_CHECKING:
     from anymask.engines.base import BuildGraph

@@ -23,7 +23,7 @@ from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.validation import image_record, image_size, only_image, reading, with_image
 from anymask.formats.skipped import skip
 from anymask.io.atomic import write_stream
-from anymask.io.table import Table
+from anymask.io.table import Table, text_cell, text_of_cell
 from anymask.io.text import text_encoding
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
@@ -73,7 +73,7 @@ def write_dataset(
         table.writeheader()
         for masks in sets:
             record = masks.record
-            image = {"photo": names.name(record), "width": record.width, "height": record.height}
+            image = {"photo": text_cell(names.name(record)), "width": record.width, "height": record.height}
             rows = [{**image, **measurements(mask), "mask": index} for index, mask in enumerate(iter_bounded(masks))]
             table.writerows(rows or [image])
             if check is not None:
@@ -97,7 +97,7 @@ def measurements(mask: Mask) -> dict[str, Any]:
             round(y0 + float(rows @ (np.arange(rows.size) + 0.5)) / mask.area, 3),
         )
     return {
-        "label": mask.label or "",
+        "label": text_cell(mask.label or ""),
         "score": _score_cell(mask.score), "stability": _score_cell(mask.stability),
         "area": mask.area,
         "x_min": x0, "y_min": y0, "x_max": x1, "y_max": y1,
@@ -156,7 +156,7 @@ def _rows_of(table: Table, path: Path | None = None) -> Iterator[tuple[int, Imag
             if len(cells) != len(columns):
                 raise InputError(f"it has {len(cells)} columns, the first one {len(columns)}")
             row = dict(zip(columns, cells, strict=True))
-            record = image_record(row["photo"], image_size(row["width"], row["height"]))
+            record = image_record(text_of_cell(row["photo"]), image_size(row["width"], row["height"]))
         except InputError as error:
             if path is not None:
                 skip("broken line", f"{path}, line {line}", error)
@@ -167,7 +167,8 @@ def _rows_of(table: Table, path: Path | None = None) -> Iterator[tuple[int, Imag
 def _read_mask(row: Mapping[str, str], size: tuple[int, int], table: Table | None = None) -> Mask:
     number = float if table is None else table.number
     scores = {name: number(row[name]) if row.get(name) else None for name in ("score", "stability")}
-    return Mask.from_rle({"size": [size[1], size[0]], "counts": row["rle"]}, label=row.get("label") or None, **scores)
+    label = text_of_cell(row.get("label") or "") or None
+    return Mask.from_rle({"size": [size[1], size[0]], "counts": row["rle"]}, label=label, **scores)
 
 
 FORMAT = Format(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.formats.base import Format, Holds, Signature
 from anymask.io.atomic import write_file
+from anymask.structures.memory import iter_bounded
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
@@ -63,7 +64,7 @@ def write(masks: MaskSet, path: Path) -> list[Path]:
         names = [path]
     else:
         names = [path.with_name(f"{path.stem}_{index:03d}{path.suffix}") for index in range(len(masks))]
-    for mask, name in zip(masks, names, strict=True):
+    for mask, name in zip(iter_bounded(masks), names, strict=True):
         write_file(name, encode_png(mask.array))
     return names
 

@@ -104,8 +104,8 @@ def _write_image(masks: MaskSet, name: str, stem: str, stage: Path, classes: dic
     width, height = masks.size
     objects, kinds = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
     numbers = {index: number for number, index in enumerate(present, start=1)}
-    for index in sorted(present, key=lambda index: -masks[index].area):
-        mask = masks[index]
+    order = sorted(present, key=lambda index: -masks[index].area)
+    for index, mask in zip(order, iter_bounded(masks[index] for index in order), strict=True):
         kind = classes.setdefault(label_or_default(mask), len(classes) + 1)
         if kind > _MAX_VALUE:
             raise InputError(f"more than {_MAX_VALUE} labels do not fit Pascal VOC: use coco")

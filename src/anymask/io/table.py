@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import TextIO
@@ -11,6 +12,18 @@ from typing import TextIO
 from anymask.errors import InputError
 
 _DELIMITERS = ",;\t"
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_QUOTED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
+
+
+def text_cell(text: str) -> str:
+    """Text for a cell that spreadsheets show as it is: an apostrophe keeps them from calculating it as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that `text_cell` made a cell of."""
+    return cell[1:] if _QUOTED_FORMULA.match(cell) else cell
 
 
 class Table:

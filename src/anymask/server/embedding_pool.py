@@ -44,13 +44,14 @@ class EmbeddingPool(Generic[K, V]):
                 self._ready.move_to_end(key)
             return value
 
-    async def get(self, key: K, encode: Callable[[], V], deadline: float) -> V:
+    async def get(self, key: K, encode: Callable[[], V], deadline: float, nbytes: int = 0) -> V:
         """The value, encoded if it is not in memory.
 
         Args:
             key: of the value.
             encode: makes the value, on a worker thread.
             deadline: of `time.perf_counter`.
+            nbytes: memory that encoding takes.
 
         Raises:
             Problem: 408 the deadline passed; and what `encode` raises.
@@ -59,15 +60,15 @@ class EmbeddingPool(Generic[K, V]):
         if value is not None:
             return value
         try:
-            future = asyncio.shield(self.start(key, encode))
+            future = asyncio.shield(self.start(key, encode, nbytes))
             return await asyncio.wait_for(future, max(deadline - time.perf_counter(), 0))
         except asyncio.TimeoutError:
             raise too_slow() from None
 
-    def start(self, key: K, encode: Callable[[], V]) -> asyncio.Future[V]:
+    def start(self, key: K, encode: Callable[[], V], nbytes: int = 0) -> asyncio.Future[V]:
         """Begin to encode a value, or join the encoding that runs."""
         if key not in self._pending:
-            future = asyncio.wrap_future(self._workers.start(lambda: self._ready.get(key) or encode()))
+            future = asyncio.ensure_future(self._workers.run(lambda: self._ready.get(key) or encode(), None, nbytes))
             future.add_done_callback(lambda future: self._store(key, future))
             self._pending[key] = future
         return self._pending[key]

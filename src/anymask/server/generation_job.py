@@ -11,8 +11,10 @@ import numpy as np
 from anymask.automatic.budget import GeneratorProgress
 from anymask.automatic.result import GeneratedMasks
 from anymask.formats import masks_json
+from anymask.io.interruption import interruptible
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.server.jobs import Job
+from anymask.server.limits import Limits
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import box_iou, tight_box
 
@@ -21,29 +23,58 @@ MaskToJson = Callable[[Mask], dict[str, Any]]
 
 _SAME = 0.7
 _REPORT_SECONDS = 0.1
+_FINISHING_SECONDS = 0.7
+"""After a search that had to stop, for all that follows; a client sees the end of its job within a second."""
 
 
 def find_everything(
-    encoded: EncodedImage, parameters: dict[str, Any], to_json: MaskToJson, job: Job, report: Callable[..., None]
+    encoded: EncodedImage,
+    parameters: dict[str, Any],
+    limits: Limits,
+    to_json: MaskToJson,
+    job: Job,
+    report: Callable[..., None],
 ) -> dict[str, Any]:
     """Generate all masks of an image, on the jobs' thread.
 
     Args:
         encoded: the image.
         parameters: of `EncodedImage.everything`.
+        limits: of the masks in the result, and of the time of the job.
         to_json: makes the JSON of masks.
         job: says when to stop.
         report: called with changes of the job.
 
+    A job that must stop ends its search, and has `_FINISHING_SECONDS` for filtering and the tree.
+
     Raises:
         PromptError: a parameter out of its range.
+        StoppedError: what the search found could not be finished in that time; it was reported as it was found.
     """
     new_masks = _NewMasks(encoded.size, to_json, report)
-    result = encoded.everything(**parameters, stop=lambda: job.must_stop, progress=new_masks.report)
-    return _content(result, to_json)
+    with interruptible(_Overdue(job, limits.job_seconds)):
+        result = encoded.everything(**parameters, stop=lambda: job.must_stop, progress=new_masks.report)
+        return _content(result, limits.masks, to_json)
 
 
-def _content(result: GeneratedMasks, to_json: MaskToJson) -> dict[str, Any]:
+class _Overdue:
+    """Whether a job has gone on for too long after it had to stop."""
+
+    def __init__(self, job: Job, seconds: float) -> None:
+        self._job = job
+        self._until = time.monotonic() + seconds + _FINISHING_SECONDS
+
+    def __call__(self) -> bool:
+        if self._job.must_stop:
+            self._until = min(self._until, time.monotonic() + _FINISHING_SECONDS)
+        return time.monotonic() > self._until
+
+
+def _content(result: GeneratedMasks, max_masks: int, to_json: MaskToJson) -> dict[str, Any]:
+    skipped = [result.skipped] if result.skipped else []
+    if len(result) > max_masks:
+        skipped.append(f"the best {max_masks} of {len(result)} masks")
+        result = result[:max_masks]
     parents, levels = result.tree.parents.tolist(), result.tree.levels.tolist()
     entries = [
         {**to_json(mask), "point": masks_json.prompt_to_dict(result.prompts[mask.prompt_index])["points"][0]}
@@ -53,7 +84,7 @@ def _content(result: GeneratedMasks, to_json: MaskToJson) -> dict[str, Any]:
         entry |= {"parent": parent if parent >= 0 else None, "level": level}
     return {
         "masks": entries,
-        "skipped": result.skipped,
+        "skipped": "; ".join(skipped),
         "asked": result.data.prompts,
         **{name: getattr(result.provenance, name) for name in ("model", "engine", "precision", "device", "version")},
         "seconds": {step: round(seconds, 4) for step, seconds in result.provenance.seconds.items()},

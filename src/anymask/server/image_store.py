@@ -116,13 +116,17 @@ class ImageStore:
                 self._write_record(stored_image)
             return stored_image
 
-    def check(self, encoded: bytes) -> None:
-        """Refuse what is no image, or too large, without decoding it.
+    def check_size(self, encoded: bytes, opening: ImageOptions | None = None) -> tuple[int, int]:
+        """(width, height) of an image, read from its head; a row of 100 million pixels would take half a minute.
 
         Raises:
-            ImageError: it is.
+            ImageError: not an image, or too large.
         """
-        _check_sides(encoded, self._limits, 1)
+        page = (opening or ImageOptions()).page or 1
+        size = displayed_size(io.BytesIO(encoded), self._limits.pixels, page)
+        if max(size) > self._limits.side:
+            raise ImageTooLargeError(f"the image is {size[0]}x{size[1]}: a side takes up to {self._limits.side} pixels")
+        return size
 
     def link(self, source: Path, opened: tuple[str, tuple[int, int], tuple[str, ...]] | None) -> StoredImage:
         """Make an image of a project known until it is idle; its file stays where it is.
@@ -137,7 +141,7 @@ class ImageStore:
         """
         if opened is None:
             encoded = source.read_bytes()
-            _check_sides(encoded, self._limits, 1)
+            self.check_size(encoded)
             image = self._open(encoded, ImageOptions())
             opened = image.pixel_hash, image.size, image.notes
         id, size, notes = opened
@@ -157,7 +161,7 @@ class ImageStore:
         Raises:
             ImageError: not an image, or too large.
         """
-        _check_sides(encoded, self._limits, opening.page or 1)
+        self.check_size(encoded, opening)
         return self._open(encoded, opening)
 
     def _write_new(self, stored_image: StoredImage, encoded: bytes, client: str) -> None:
@@ -325,17 +329,6 @@ class ImageStore:
             "clients": sorted(stored_image.clients),
         }
         write_file(self._folder_of(stored_image.id) / _RECORD, json.dumps(record).encode())
-
-
-def _check_sides(encoded: bytes, limits: Limits, page: int) -> None:
-    """Refuse an image of very long sides before it is decoded: a row of 100 million pixels takes half a minute.
-
-    Raises:
-        ImageError: not an image, or too large.
-    """
-    size = displayed_size(io.BytesIO(encoded), limits.pixels, page)
-    if max(size) > limits.side:
-        raise ImageTooLargeError(f"the image is {size[0]}x{size[1]}: a side takes up to {limits.side} pixels")
 
 
 def _read_record(path: Path) -> StoredImage:

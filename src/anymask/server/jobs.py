@@ -17,12 +17,18 @@ from typing import Any, Literal
 
 from anymask.errors import AnymaskError
 from anymask.io.atomic import write_file
+from anymask.io.interruption import StoppedError
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem, problem_of
 
 State = Literal["queued", "running", "done", "cancelled", "stopped", "interrupted", "failed"]
 FINAL_STATES = ("done", "cancelled", "stopped", "interrupted", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_OUT_OF_TIME = Problem(
+    408,
+    "out-of-time",
+    "what was found could not be filtered within the time of a job; ask for less, or stop it earlier",
+)
 
 
 @dataclass(eq=False)
@@ -150,9 +156,13 @@ class Jobs:
         try:
             result = work(job, report)
             report(state=job.reason or "done", result=result, ended=True)
+        except StoppedError:
+            if job.reason is not None:
+                report(state=job.reason, ended=True)
+            else:
+                report(state="failed", problem=_OUT_OF_TIME.as_dict(), ended=True)
         except Exception as error:
-            problem = problem_of(error)
-            report(state="failed", problem=json.loads(bytes(problem.response().body)), ended=True)
+            report(state="failed", problem=problem_of(error).as_dict(), ended=True)
 
     def _apply(self, job: Job, changes: Mapping[str, Any]) -> None:
         if job.state in FINAL_STATES:

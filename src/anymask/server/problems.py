@@ -52,9 +52,13 @@ class Problem(HTTPException):
         self.kind = kind
         self.more = dict(more or {})
 
+    def as_dict(self) -> dict[str, Any]:
+        """The content of a response."""
+        return _content(self.status_code, self.kind, str(self.detail), self.more)
+
     def response(self) -> Response:
         """The HTTP response."""
-        return _response(self.status_code, self.kind, str(self.detail), self.headers, self.more)
+        return _response(self.as_dict(), self.headers)
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -63,12 +67,13 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
     return Response(body, status, dict(headers or {}), "application/json")
 
 
-def _response(
-    status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
-) -> Response:
-    content = {"type": _TYPE + kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    body = json.dumps({**content, **(more or {})}).encode("ascii")
-    return Response(body, status, dict(headers or {}), MEDIA_TYPE)
+def _content(status: int, kind: str, detail: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    about = {"type": _TYPE + kind, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return {**about, **(more or {})}
+
+
+def _response(content: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(content).encode("ascii"), content["status"], dict(headers or {}), MEDIA_TYPE)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -116,7 +121,7 @@ def install_handlers(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return _response(error.status_code, kind, str(error.detail), error.headers)
+        return _response(_content(error.status_code, kind, str(error.detail)), error.headers)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -124,7 +129,7 @@ def install_handlers(app: FastAPI) -> None:
         detail = (
             f"{places[0]['at']}: {places[0]['problem']}" if places else "the request does not match the description"
         )
-        return _response(422, "bad-input", detail, more={"errors": places})
+        return _response(_content(422, "bad-input", detail, {"errors": places}))
 
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(AnymaskError, problem)

@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from anymask.automatic.options import GeneratorOptions
 from anymask.errors import ImageError
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
@@ -32,6 +33,13 @@ from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
+from anymask.server.memory_budget import (
+    DECODING_BYTES,
+    DEFAULT_BYTES,
+    MemoryBudget,
+    generation_share,
+    segmenting_bytes,
+)
 from anymask.server.metrics import Metrics, gauge
 from anymask.server.open_project import OpenProject
 from anymask.server.prefetch import Prefetch
@@ -41,6 +49,7 @@ from anymask.server.schemas.requests import AlternativesBody, EverythingBody, Se
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.worker_pool import Workers
 from anymask.structures.image_options import ImageOptions
+from anymask.structures.memory import memory_limit
 from anymask.structures.prompt import make_prompt
 
 _SWEEP_SECONDS = 30.0
@@ -84,8 +93,9 @@ class Service:
         self.metrics.watch(_Gauges(self))
         self.holder = settings.address or f"process {os.getpid()}"
         self.data = DataFolder(settings.folder, self.holder)
-        self.encoding = Workers(1, self.limits.waiting)
-        self.prompting = Workers(settings.workers, self.limits.waiting)
+        self.memory = MemoryBudget(self.limits.memory_bytes or memory_limit() // 2 or DEFAULT_BYTES)
+        self.encoding = Workers(1, self.limits.waiting, self.memory)
+        self.prompting = Workers(settings.workers, self.limits.waiting, self.memory)
         self.references = MaskStore(self.limits.mask_bytes)
         self.images = ImageStore(settings.folder / "images", self.limits, self._on_remove)
         self.encoded_images: EmbeddingPool[str, EncodedImage] = EmbeddingPool(
@@ -101,7 +111,7 @@ class Service:
         search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds)
         self.assist = Assist(search, self.projects.opened, self._is_busy)
         self.projects.on_open = self.assist.wake
-        self.drawing = Workers(2, self.limits.waiting * 4)
+        self.drawing = Workers(2, self.limits.waiting * 4, self.memory)
         self.prefetch = Prefetch(self.encoding, self._encode_ahead)
 
     def _is_busy(self) -> bool:
@@ -120,6 +130,11 @@ class Service:
     def _encode(self, id: str) -> EncodedImage:
         return self.segmenter.encode(self.images.open(id))
 
+    def pixel_bytes(self, id: str, each: int = DECODING_BYTES) -> int:
+        """Memory that work about an image takes, at so many bytes for each of its pixels."""
+        width, height = self.images.get(id).size
+        return each * width * height
+
     def deadline(self) -> float:
         """Deadline of a request that begins now, of `time.perf_counter`."""
         return time.perf_counter() + self.limits.request_seconds
@@ -127,10 +142,14 @@ class Service:
     async def add_image(self, encoded: bytes, client: str, opening: ImageOptions) -> StoredImage:
         """Store an image that is opened as ``opening`` says, and begin to encode it."""
         with self.encoding.place(client):
+            deadline = self.deadline()
+            size = await self.encoding.run(partial(self.images.check_size, encoded, opening), deadline)
             add = partial(self.images.add, encoded, client, opening)
-            stored_image = await self.encoding.run(add, self.deadline())
+            stored_image = await self.encoding.run(add, deadline, DECODING_BYTES * size[0] * size[1])
         if not self.encoded_images.is_ready(stored_image.id):
-            self.encoded_images.start(stored_image.id, partial(self._encode, stored_image.id))
+            self.encoded_images.start(
+                stored_image.id, partial(self._encode, stored_image.id), self.pixel_bytes(stored_image.id)
+            )
         return stored_image
 
     async def open_project_image(self, opened: OpenProject, number: int, client: str) -> StoredImage:
@@ -138,7 +157,9 @@ class Service:
         with self.drawing.place(client):
             stored_image = await self.drawing.run(partial(self._link, opened, number), self.deadline())
         if not self.encoded_images.is_ready(stored_image.id):
-            self.encoded_images.start(stored_image.id, partial(self._encode, stored_image.id))
+            self.encoded_images.start(
+                stored_image.id, partial(self._encode, stored_image.id), self.pixel_bytes(stored_image.id)
+            )
         return stored_image
 
     def _link(self, opened: OpenProject, number: int) -> StoredImage:
@@ -170,7 +191,9 @@ class Service:
         if ready is not None:
             return ready
         with self.encoding.place(client):
-            return await self.encoded_images.get(id, partial(self._encode, id), deadline or self.deadline())
+            return await self.encoded_images.get(
+                id, partial(self._encode, id), deadline or self.deadline(), self.pixel_bytes(id)
+            )
 
     async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:
         """Segment the prompts of a request."""
@@ -187,7 +210,8 @@ class Service:
                 results = segment_request(encoded, body, view, find_mask, self.settings.detector, deadline)
                 return results_to_json(results, encoded, id, body, store, deadline)
 
-            content = await self.prompting.run(work, deadline)
+            cost = segmenting_bytes(encoded.size, len(body.prompts), body.candidates)
+            content = await self.prompting.run(work, deadline, cost)
         content["seconds"] |= {
             "encode": round(ready - started, 4),
             "total": round(time.perf_counter() - started, 4),
@@ -202,7 +226,7 @@ class Service:
             view = await self.zoomed_view(id, encoded, body.window, client, deadline)
             store = partial(self.references.put, id, client) if body.store else None
             work = partial(find_alternatives, encoded, id, body, view, store)
-            return await self.prompting.run(work, deadline)
+            return await self.prompting.run(work, deadline, segmenting_bytes(encoded.size, body.most, False))
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
         """Encode a visible window, so that prompts in it need no encoding."""
@@ -236,16 +260,20 @@ class Service:
         """Start automatic mask generation for an image."""
         encoded = await self.encoded(id, client)
         parameters = body.model_dump()
+        options = GeneratorOptions(**parameters)
         if parameters["roi"] is not None:
             make_prompt(encoded.size, box=parameters["roi"])  # refused at once, and not by the job
         limit = self.limits.job_seconds
-        parameters["max_seconds"] = min(parameters["max_seconds"] or limit, limit)
-
+        reserved, for_masks = generation_share(encoded.size, options, self.memory.total)
+        if encoded.capabilities.sampling:
+            parameters["max_seconds"] = min(parameters["max_seconds"] or limit, limit)
+            parameters["max_memory"] = for_masks / 1e6
         store = partial(self.references.put, id, client, logits=False)
         to_json = partial(mask_to_json, form="rle", image=id, store=store)
 
         def work(job: Job, report: Any) -> dict[str, Any]:
-            return find_everything(encoded, parameters, to_json, job, report)
+            with self.memory.hold(reserved, lambda: job.must_stop):
+                return find_everything(encoded, parameters, self.limits, to_json, job, report)
 
         return self.jobs.start(id, client, work)
 
@@ -311,6 +339,8 @@ class _Gauges(Collector):
         yield gauge("windows", "Encoded windows in memory.", len(service.zoomed_views))
         yield gauge("window_bytes", "Memory of encoded windows.", service.zoomed_views.nbytes)
         yield gauge("mask_bytes", "Memory of masks that later requests may refer to.", service.references.nbytes)
+        yield gauge("memory_reserved_bytes", "Memory that running work has reserved.", service.memory.used)
+        yield gauge("memory_bytes", "Memory that running work may reserve.", service.memory.total)
         yield gauge("prompts_running", "Prompts running.", service.prompting.running)
         yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
         yield gauge("encodings_running", "Images being decoded or encoded.", service.encoding.running)

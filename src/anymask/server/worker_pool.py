@@ -9,9 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
-from anymask.engines.interruption import interruptible
+from anymask.io.interruption import interruptible
+from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
 
 T = TypeVar("T")
@@ -23,10 +25,12 @@ class Workers:
     Args:
         count: calls that run at once.
         waiting: requests that may wait besides; the next gets 429.
+        memory: of all that runs.
     """
 
-    def __init__(self, count: int, waiting: int) -> None:
+    def __init__(self, count: int, waiting: int, memory: MemoryBudget) -> None:
         self.count = count
+        self._memory = memory
         self._pool = ThreadPoolExecutor(count, "anymask-model")
         self._places = count + waiting
         self._share = (self._places + 1) // 2
@@ -78,16 +82,17 @@ class Workers:
                 if not self._holders[client]:
                     del self._holders[client]
 
-    async def run(self, work: Callable[[], T], deadline: float) -> T:
+    async def run(self, work: Callable[[], T], deadline: float | None, nbytes: int = 0) -> T:
         """Run something on a worker thread.
 
         Args:
             work: to be started while holding a place.
-            deadline: of `time.perf_counter`. Work that has not begun by then is cancelled, other work ends before its
-                next run of a network; and so it does when this call is cancelled.
+            deadline: of `time.perf_counter`, None for no limit. Work that has not begun by then is cancelled, other
+                work ends at its next `check_stopped`; and so it does when this call is cancelled.
+            nbytes: memory that the work takes at most; it begins when that is free.
 
         Raises:
-            Problem: 408, the deadline passed.
+            Problem: 408, the deadline passed; 413, there is not so much memory.
         """
         stopped = threading.Event()
 
@@ -95,18 +100,19 @@ class Workers:
             with interruptible(stopped.is_set):
                 return work()
 
-        future = self._pool.submit(self._timed, interruptible_work)
+        memory = self._memory.reserve(nbytes)
+        release = partial(self._memory.release, nbytes, memory)
         try:
-            left = deadline - time.perf_counter()
-            return await asyncio.wait_for(asyncio.wrap_future(future), max(left, 0))
-        except asyncio.TimeoutError:
-            raise too_slow() from None
+            await _within(memory, deadline)
+        except BaseException:
+            release()
+            raise
+        future = self._pool.submit(self._timed, interruptible_work)
+        future.add_done_callback(lambda _: release())  # work may outlive this call
+        try:
+            return await _within(future, deadline)
         finally:
             stopped.set()
-
-    def start(self, work: Callable[[], T]) -> Future[T]:
-        """Run something on a worker thread without waiting for it."""
-        return self._pool.submit(self._timed, work)
 
     def _timed(self, work: Callable[[], T]) -> T:
         started = time.perf_counter()
@@ -122,6 +128,19 @@ class Workers:
     def close(self) -> None:
         """Finish running work, cancel waiting work."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def _within(future: Future[T], deadline: float | None) -> T:
+    """The result of a future of another thread.
+
+    Raises:
+        Problem: 408, the deadline passed.
+    """
+    left = None if deadline is None else max(deadline - time.perf_counter(), 0)
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(future), left)
+    except asyncio.TimeoutError:
+        raise too_slow() from None
 
 
 def too_slow() -> Problem:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anymask.errors import InputError
+from anymask.io.interruption import check_stopped
 from anymask.structures.annotation import Annotation, SourceShape
 from anymask.structures.overlap import tight_box
 from anymask.structures.prompt_check import PromptCheck
@@ -24,6 +25,7 @@ _ABOUT = (
     "score", "stability", "logits", "label", "detector_score", "object_score", "follows_prompt", "prompt_index",
     "edits", "annotation", "source_shape",
 )  # fmt: skip
+_STORED_AS = {"logits": "_logits"}
 
 
 class Mask:
@@ -40,7 +42,6 @@ class Mask:
         size: (width, height) in pixels of the image as displayed.
         score: IoU with the object that the model predicts; can exceed 1 a little; None if no model made the mask.
         stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
-        logits: float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown.
         label: name of the object; None if it has none.
         detector_score: confidence of the detector that found the object by text, 0 to 1; None without a detector.
         object_score: how sure the model is that there is an object at all, 0 to 1; None if it does not say.
@@ -59,7 +60,7 @@ class Mask:
         *,
         score: float | None = None,
         stability: float | None = None,
-        logits: NDArray[np.float32] | None = None,
+        logits: NDArray[np.float32] | Callable[[], NDArray[np.float32]] | None = None,
         label: str | None = None,
         detector_score: float | None = None,
         object_score: float | None = None,
@@ -72,14 +73,15 @@ class Mask:
     ) -> None:
         """Wrap a mask, bool [H, W], or a function that returns one; the other arguments are described at the class.
 
-        The function is called when the pixels are first read, and again only after `release`. `full_logits` returns
+        The function is called when the pixels are first read, and again only after `release`; one in the place of
+        `logits` each time that they are read. `full_logits` returns
         logits in full size, float32 [H, W], where they have more detail than `logits` enlarged.
 
         Raises:
             InputError: an array that is not bool or not of that size.
         """
         self.size = (int(size[0]), int(size[1]))
-        self.score, self.stability, self.logits = score, stability, logits
+        self.score, self.stability, self._logits = score, stability, logits
         self.label, self.detector_score, self.object_score = label, detector_score, object_score
         self.follows_prompt, self.prompt_index, self.edits = follows_prompt, prompt_index, tuple(edits)
         self.annotation, self.source_shape = annotation or Annotation(), source_shape
@@ -142,15 +144,25 @@ class Mask:
 
     @property
     def array(self) -> NDArray[np.bool_]:
-        """The mask in full size, bool [H, W], read-only."""
+        """The mask in full size, bool [H, W], read-only.
+
+        Raises:
+            StoppedError: it has to be made, and the work around is to end, see `anymask.io.interruption`.
+        """
         array = self._array
         if array is None:
             with self._lock:
                 if self._array is None:
                     assert self._render is not None
+                    check_stopped()
                     self._array = self._checked(self._render())
                 array = self._array
         return array
+
+    @property
+    def logits(self) -> NDArray[np.float32] | None:
+        """Logits float32 [256, 256], before the sigmoid, in the padded 1024 frame divided by 4; None if unknown."""
+        return self._logits() if callable(self._logits) else self._logits
 
     @property
     def probabilities(self) -> NDArray[np.float32] | None:
@@ -158,14 +170,13 @@ class Mask:
 
         Above 0.5 exactly where `array` is True. Computed on every read, because it takes four bytes per pixel.
         """
-        if self.logits is None:
+        logits = self.logits
+        if logits is None:
             return None
         from anymask.structures.transforms import ResizeLongestSide
 
         full = (
-            self._full_logits()
-            if self._full_logits is not None
-            else ResizeLongestSide(*self.size).interpolate(self.logits)
+            self._full_logits() if self._full_logits is not None else ResizeLongestSide(*self.size).interpolate(logits)
         )
         return probabilities(full, self.array)
 
@@ -229,7 +240,7 @@ class Mask:
         twin.__dict__.update(self.__dict__)  # `copy.copy` would go through `__reduce__`, and lose array and logits
         twin._lock = threading.Lock()
         for name, value in changes.items():
-            setattr(twin, name, tuple(value) if name == "edits" else value)
+            setattr(twin, _STORED_AS.get(name, name), tuple(value) if name == "edits" else value)
         return twin
 
     def remove_small_regions(self, holes: float = 0, islands: float = 0, prompt: Prompt | None = None) -> Mask:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -51,6 +54,33 @@ def iter_bounded(masks: Iterable[AnyMask], max_bytes: int = MAX_RENDERED_BYTES) 
             if used > max_bytes:
                 used -= mask.array.nbytes
                 mask.release()
+
+
+def memory_limit() -> int:
+    """Bytes of memory that this process and its children may fill: of the machine, or of a container or service."""
+    try:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):  # not on this system
+        return 0
+    for path in _limit_files():
+        with contextlib.suppress(OSError, ValueError):  # "max" means none
+            limit = min(limit, int(path.read_text()))
+    return limit
+
+
+def _limit_files() -> Iterator[Path]:
+    """Where the system states the memory limits of this process's control group and of those around it."""
+    yield Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")  # version 1, in a container
+    root = Path("/sys/fs/cgroup")
+    group = ""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            if line.startswith("0::/"):
+                group = line[4:]
+    for folder in (root / group, *(root / group).parents):
+        if not folder.is_relative_to(root):
+            return
+        yield folder / "memory.max"
 
 
 def return_freed_memory() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.io.interruption import check_stopped
 from anymask.structures.overlap import box_area
 
 
@@ -39,6 +40,7 @@ def nms(
     areas = box_area(boxes)
     selected = []
     while len(order):
+        check_stopped()
         best, order = order[0], order[1:]
         selected.append(best)
         low = np.maximum(boxes[best, :2], boxes[order, :2])

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PANEL_SIDE = 1024
 """Panels of larger images are drawn at this long side."""
-_TREE_SIDE = 512
 
 
 def side_by_side(result: MaskSet, **style: Any) -> PIL.Image.Image:
@@ -114,12 +113,9 @@ def _tree(result: MaskSet) -> Tree:
     tree: Tree | None = getattr(result, "tree", None)
     if tree is not None:
         return tree
-    from anymask.structures.mask_hierarchy import part_whole_tree
-    from anymask.structures.memory import iter_bounded
+    from anymask.structures.mask_hierarchy import coarse_tree
 
-    step = max(1, max(result.size) // _TREE_SIDE)
-    coarse = [mask.array[step // 2 :: step, step // 2 :: step] for mask in iter_bounded(result)]
-    return part_whole_tree(np.stack(coarse), np.array([mask.area for mask in result], np.float64))
+    return coarse_tree(result)
 
 
 def _prompts(result: MaskSet) -> Sequence[Prompt]:

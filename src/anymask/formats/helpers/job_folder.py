@@ -9,6 +9,7 @@ from pathlib import Path
 from anymask.errors import InputError
 from anymask.formats.helpers.validation import reading
 from anymask.formats.skipped import skip
+from anymask.io.table import text_of_cell
 from anymask.structures.mask_set import MaskSet
 
 MANIFEST = "manifest.sqlite"
@@ -45,6 +46,6 @@ def skip_failures(job: Path) -> None:
     try:
         with reading(job / FAILURES, "list of failures"), (job / FAILURES).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                skip("image that failed in batch", row.get("photo"), row.get("reason"))
+                skip("image that failed in batch", text_of_cell(row.get("photo") or ""), row.get("reason"))
     except (InputError, csv.Error) as error:
         skip("unreadable file", job / FAILURES, error)

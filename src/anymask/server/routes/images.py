@@ -156,7 +156,7 @@ async def display_image(
         return Response(status_code=304, headers=headers)
     with service.encoding.place(client_of(request)):
         encoded = await service.encoding.run(
-            partial(_encode_for_display, service, id, max_side, format), service.deadline()
+            partial(_encode_for_display, service, id, max_side, format), service.deadline(), service.pixel_bytes(id)
         )  # from the file: the encoding may still be under way
     return Response(encoded, media_type=f"image/{format}", headers=headers)
 

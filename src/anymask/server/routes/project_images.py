@@ -87,7 +87,7 @@ async def add_image(request: Request, project: ProjectId) -> Response:
         encoded, name = await file.read(), file.filename
 
     def add() -> dict[str, Any]:
-        service.images.check(encoded)
+        service.images.check_size(encoded)
         service.projects.check_room(opened, len(encoded))
         return opened.add_file(name, encoded)
 

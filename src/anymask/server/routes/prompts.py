@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from anymask.formats import png
 from anymask.server.exports import cutout_png, export_masks, media_types
+from anymask.server.memory_budget import CUTOUT_BYTES, MASK_BYTES, export_bytes
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
@@ -82,7 +83,7 @@ async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Respo
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
         work = partial(_detect, service, id, body)
-        return json_response(await service.prompting.run(work, deadline))
+        return json_response(await service.prompting.run(work, deadline, service.pixel_bytes(id)))
 
 
 def _detect(service: Service, id: str, body: DetectBody) -> dict[str, Any]:
@@ -100,7 +101,9 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     service.images.get(id)
     mask = service.references.get(id, n)
     with service.prompting.place(client_of(request)):
-        encoded = await service.prompting.run(lambda: png.encode_png(mask.array), service.deadline())
+        encoded = await service.prompting.run(
+            lambda: png.encode_png(mask.array), service.deadline(), service.pixel_bytes(id, MASK_BYTES)
+        )
     mask.release()
     headers = {"Cache-Control": "private, max-age=3600, immutable"}
     return Response(encoded, media_type="image/png", headers=headers)
@@ -115,7 +118,8 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
         work = partial(
             cutout_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
         )
-        return Response(await service.encoding.run(work, service.deadline()), media_type="image/png")
+        cost = service.pixel_bytes(id, CUTOUT_BYTES)
+        return Response(await service.encoding.run(work, service.deadline(), cost), media_type="image/png")
 
 
 @router.post(
@@ -132,5 +136,5 @@ async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
             export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id),
             service.segmenter.provenance(),
         )  # fmt: skip
-        name, kind, content = await service.prompting.run(work, service.deadline())
+        name, kind, content = await service.prompting.run(work, service.deadline(), export_bytes(stored_image.size))
     return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
