@@ -15,7 +15,7 @@ help:
 	@echo "make slow       the tests that take long: real kills (SOAK_SEED=1), many clients, whole notebooks"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
-	@echo "make tools      use X-AnyLabeling with anymask (installs it)"
+	@echo "make tools      use Label Studio and X-AnyLabeling with anymask (installs them)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       build the documentation into site/"

@@ -13,8 +13,19 @@ from fastapi.security import HTTPBearer
 from anymask._version import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
+from anymask.server.label_studio.connections import Connections
 from anymask.server.middleware import SecurityMiddleware
-from anymask.server.routes import about, images, jobs, project_images, project_jobs, projects, prompts, x_anylabeling
+from anymask.server.routes import (
+    about,
+    images,
+    jobs,
+    label_studio,
+    project_images,
+    project_jobs,
+    projects,
+    prompts,
+    x_anylabeling,
+)
 from anymask.server.service import ServerSettings, Service
 from anymask.server.static_files import WebFiles, web_paths
 
@@ -36,12 +47,14 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.label_studio = Connections(settings.folder / "label-studio.json")
     problems.install_handlers(app)
     bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
     for each in (images, prompts, jobs, projects, project_images, project_jobs):
         app.include_router(each.router, dependencies=[bearer])  # described here, checked by the middleware
     app.include_router(about.router)
-    app.include_router(x_anylabeling.router)
+    for tool in (label_studio, x_anylabeling):
+        app.include_router(tool.router)
     app.mount("/", WebFiles(), "web")
     app.add_middleware(
         SecurityMiddleware,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 from functools import partial
 
+from anymask.errors import InputError
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.server.service import Service
 from anymask.structures.image_options import ImageOptions
@@ -27,3 +30,18 @@ async def encode_file(service: Service, content: bytes, client: str, deadline: f
 
 def _encode(service: Service, content: bytes) -> EncodedImage:
     return service.segmenter.encode(service.images.decode(content, ImageOptions()))
+
+
+def decode_data_uri(uri: str) -> bytes:
+    """The file of a data URI, or of base64 without its head.
+
+    Raises:
+        InputError: neither of them.
+    """
+    head, comma, content = uri.partition(",")
+    if comma and not (head.startswith("data:") and head.endswith(";base64")):
+        raise InputError("image takes a data URI in base64, such as data:image/jpeg;base64,…")
+    try:
+        return base64.b64decode(content if comma else head, validate=True)
+    except (binascii.Error, ValueError):
+        raise InputError("image is damaged base64") from None

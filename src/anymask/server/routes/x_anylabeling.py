@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import cv2
-import numpy as np
 from fastapi import APIRouter, Request
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field, FiniteFloat
 from starlette.responses import Response
 
 from anymask.errors import InputError
-from anymask.formats.helpers.outlines import bridge_holes, parts_of
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import client_of, service_of
 from anymask.server.service import Service
-from anymask.server.tool_images import encode_file
+from anymask.server.tool_images import decode_data_uri, encode_file
+from anymask.server.tool_polygons import simple_rings
 from anymask.structures.mask import Mask
 
 router = APIRouter(prefix="/x-anylabeling", include_in_schema=False)
 
 _SHAPE_OF_PROMPT = "AUTOLABEL_OBJECT"
 """Label of shapes that the person names when the object is finished."""
-_SMALLEST_PART = 0.02
-"""Area of the smallest part that becomes a polygon of its own, and of the smallest hole, relative to the mask."""
 _EVERYTHING_SHARE = 0.5
 """Of the time for a request, what the search for everything may take."""
 
@@ -97,20 +90,9 @@ async def x_anylabeling_predict(request: Request, body: PredictBody) -> Response
         raise Problem(404, "unknown-model", f"no model is named {body.model!r}: there are {', '.join(_MODELS)}")
     deadline, client = service.deadline(), client_of(request)
     with service.prompting.place(client):
-        encoded = await encode_file(service, _image_of(body.image), client, deadline)
+        encoded = await encode_file(service, decode_data_uri(body.image), client, deadline)
         shapes = await service.prompting.run(partial(_shapes, service, encoded, body), deadline)
     return json_response({"success": True, "data": shapes})
-
-
-def _image_of(uri: str) -> bytes:
-    """The file of a data URI, or of base64 without its head."""
-    head, comma, content = uri.partition(",")
-    if comma and not (head.startswith("data:") and head.endswith(";base64")):
-        raise InputError("image takes a data URI in base64, such as data:image/jpeg;base64,…")
-    try:
-        return base64.b64decode(content if comma else head, validate=True)
-    except (binascii.Error, ValueError):
-        raise InputError("image is damaged base64") from None
 
 
 def _shapes(service: Service, encoded: EncodedImage, body: PredictBody) -> dict[str, Any]:
@@ -162,9 +144,7 @@ def _polygons(masks: Sequence[Mask], label: str, fineness: float) -> list[dict[s
     """A polygon for each part of each mask; parts of a mask share a group."""
     shapes = []
     for group, mask in enumerate(masks, 1):
-        smallest = _SMALLEST_PART * mask.area
-        whole = mask.remove_small_regions(smallest, smallest)
-        for ring in _rings(whole, fineness):
+        for ring in simple_rings(mask, fineness):
             shapes.append(
                 {
                     "label": mask.label or label,
@@ -176,14 +156,3 @@ def _polygons(masks: Sequence[Mask], label: str, fineness: float) -> list[dict[s
             )
         mask.release()
     return shapes
-
-
-def _rings(mask: Mask, fineness: float) -> list[NDArray[np.float64]]:
-    """One ring for each part, holes joined by bridges, each float64 [N, 2] in pixels.
-
-    Args:
-        mask: of any shape.
-        fineness: how far the ring may leave the mask, relative to the length of its longest outline.
-    """
-    longest = max((cv2.arcLength(part[0].astype(np.float32), True) for part in mask.polygons), default=0.0)
-    return [bridge_holes(part) for part in parts_of(mask, fineness * longest)]
