@@ -61,7 +61,7 @@ def command(
     from anymask.detection.loading import check_detector
     from anymask.errors import AnymaskError, InputError
     from anymask.prediction.segmenter import load
-    from anymask.projects.places import ProjectPlace
+    from anymask.projects.places import ProjectLock, ProjectPlace
 
     try:
         from anymask.server.app import create_app
@@ -80,10 +80,11 @@ def command(
         if port is not None:
             raise
         bound = bind_socket(host, 0)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+    ProjectLock(place.home, address).release()  # refused before the model is loaded, which takes seconds
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
     with fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
     settings = ServerSettings(
         place.home / "server", token=token, detector=detector, address=address, project=place
     )  # fmt: skip

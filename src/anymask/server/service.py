@@ -92,6 +92,7 @@ class Service:
         self.metrics = Metrics()
         self.metrics.watch(_Gauges(self))
         self.holder = settings.address or f"process {os.getpid()}"
+        self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
         self.data = DataFolder(settings.folder, self.holder)
         self.memory = MemoryBudget(self.limits.memory_bytes or memory_limit() // 2 or DEFAULT_BYTES)
         self.encoding = Workers(1, self.limits.waiting, self.memory)
@@ -107,7 +108,6 @@ class Service:
         self.jobs = Jobs(settings.folder / "jobs", self.limits)
         self.is_stopping = False
         self.images.start()
-        self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
         search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds)
         self.assist = Assist(search, self.projects.opened, self._is_busy)
         self.projects.on_open = self.assist.wake
