@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections import Counter
@@ -15,7 +16,7 @@ import click
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
 from anymask.cli.dataset_options import DatasetChanges, Read, dataset_options
 from anymask.errors import InputError
-from anymask.formats.base import Format, FormatOption
+from anymask.formats.base import Format, FormatOption, Holds
 from anymask.formats.datasets import write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
 from anymask.formats.helpers.losses import losses
@@ -23,6 +24,7 @@ from anymask.formats.helpers.round_trip import round_trips
 from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.formats.skipped import SkippedEntries, collect_skipped
 from anymask.formats.splits import write_split
+from anymask.io.archives import unpacked
 from anymask.io.atomic import check_output, protect_input, write_file
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def command(
     dataset: DatasetChanges,
     **flags: Any,
 ) -> None:
-    """Convert masks of one image, or of a whole dataset or folder; several become one dataset.
+    """Convert masks of one image, or of a whole dataset, folder or ZIP archive; several become one dataset.
 
     Every mask is read again from what was written and compared: those that lost some of their shape are listed with
     their IoU, and what the format cannot hold is counted. What cannot be a mask, such as a line or a broken entry, is
@@ -106,16 +108,19 @@ def command(
     check_output(out)
     if report is not None:
         check_output(report)
-    with collect_skipped(strict) as skipped:
+    with collect_skipped(strict) as skipped, contextlib.ExitStack() as stack:
+        inputs = [stack.enter_context(unpacked(source)) for source in sources]
+        if dataset.images == "link" and inputs != list(sources):
+            raise InputError("--link leads to images in an archive, which is unpacked for a moment: use --copy")
         count = partial(losses, holds=holds, format_name=target)
 
         def write(read: Read, path: Path) -> list[Path]:
             if dataset.shares:
                 measured = check if check.readable else None
                 return write_split(lambda: _counted(read(), count, lost), path, target, check=measured, **options)
-            return _convert(_counted(read(), count, lost), sources, path, target, check, options)
+            return _convert(_counted(read(), count, lost), inputs, path, target, check, options)
 
-        files = dataset.write(sources, origin, out, format, write)
+        files = dataset.write(inputs, origin, out, format, write)
     if report is not None:
         content = {
             **check.summary(),
@@ -133,7 +138,9 @@ def command(
         check.report(out)
         dataset.report()
         if lost:
-            click.echo(f"{target} cannot hold: {', '.join(f'{count} {words}' for words, count in lost.most_common())}")
+            hints = _hints(format, holds)
+            words = (f"{count} {what}{hints.get(what, '')}" for what, count in lost.most_common())
+            click.echo(f"{target} cannot hold: {', '.join(words)}")
         _report_skipped(skipped, report)
 
 
@@ -165,6 +172,14 @@ def _convert(
     if len(first) == 1 and (out.suffix or is_folder_of_one) and measured:
         return write_checked(first[0], out, target, measured, **options)
     return write_dataset(itertools.chain(first, sets), out, target, check=measured, **options)
+
+
+def _hints(format: Format, holds: Holds) -> dict[str, str]:
+    """What an option of the format would hold that is lost without it: words of `losses` → remark."""
+    for option in format.options:
+        if option.holds is not None and option.holds.vertices != "no" and holds.vertices in ("no", "if filled alike"):
+            return {"polygons as they were drawn": f" (there is {option.flag})"}
+    return {}
 
 
 def _report_skipped(skipped: SkippedEntries, report: Path | None) -> None:

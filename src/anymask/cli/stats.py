@@ -23,6 +23,7 @@ from anymask.formats.statistics import (
     measure_dataset,
     quantiles,
 )
+from anymask.io.archives import unpacked
 from anymask.io.atomic import check_output, protect_input, write_file
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _MOST_LISTED = 10
 @quiet_option
 @debug_option
 def command(dataset: Path, origin: str | None, plot: Path | None, as_json: bool, quiet: bool) -> None:
-    """Count what is in DATASET, a file or folder of any format that `anymask convert` reads.
+    """Count what is in DATASET, a file, folder or ZIP archive of any format that `anymask convert` reads.
 
     Images, objects per class, their sizes, objects per image, objects that overlap or are there twice, broken entries,
     images without objects and images whose file is not there. With --json all of them are listed.
@@ -54,9 +55,8 @@ def command(dataset: Path, origin: str | None, plot: Path | None, as_json: bool,
         if plot.suffix.lower() != ".png":
             raise InputError(f"--plot writes a PNG: {plot.name!r} has to end with .png")
         check_output(plot)
-    with collect_skipped() as skipped:
-        sets = read_dataset(dataset, origin)
-        statistics = measure_dataset(sets, ImageFinder(dataset).find)
+    with collect_skipped() as skipped, unpacked(dataset) as source:
+        statistics = measure_dataset(read_dataset(source, origin), ImageFinder(source).find)
     if not statistics.images:
         raise InputError(f"there is no image in {dataset}")
     if plot is not None:

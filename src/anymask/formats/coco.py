@@ -2,8 +2,8 @@
 
 Run lengths are exact, and polygons of formats that fill them as pycocotools does, and that nobody has changed, stay as
 they were drawn; those of others do with `polygons`. An object with a hole or of several parts is as little a crowd as
-any other: `iscrowd` is 1 where it was, and on request. Area and box come from the mask, boxes are `[x, y, width, height]`. An object with a box and no
-mask has `"segmentation": []`.
+any other: `iscrowd` is 1 where it was, and on request. Area and box come from the mask, boxes are
+`[x, y, width, height]`. An object with a box and no mask has `"segmentation": []`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from anymask.errors import InputError
 from anymask.formats.base import Format, FormatOption, Holds, RoundTripCheck, Signature
 from anymask.formats.helpers.annotations import encode_json, known_scores, label_or_default
 from anymask.formats.helpers.coco_numbers import CocoCategories, FreeIds
-from anymask.formats.helpers.coco_reading import box_instead, load_index, read_object, read_record
+from anymask.formats.helpers.coco_panoptic import expanded
+from anymask.formats.helpers.coco_reading import box_instead, lists_images, load_index, read_object, read_record
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.outlines import TOLERANCE, bridge_holes, check_tolerance, parts_of
 from anymask.formats.helpers.spool import spooled_file
@@ -178,7 +179,8 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
         except InputError as error:
             skip("broken image", where, error)
             continue
-        yield _image_of(index.annotations.pop(image["id"]), record, index.categories, index.dataset, where)
+        entries = expanded(index.annotations.pop(image["id"]), path)
+        yield _image_of(entries, record, index.categories, index.dataset, where)
 
 
 def _image_of(
@@ -230,6 +232,7 @@ FORMAT = Format(
         extensions=(".json",),
         json_keys=frozenset({"images", "annotations"}),
         item_keys=frozenset({"image_id", "category_id"}),
+        matches=lists_images,
     ),
     menu_position=20,
     image_folder="images",

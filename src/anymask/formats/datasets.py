@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
@@ -10,10 +11,11 @@ from typing import Any
 
 from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck
-from anymask.formats.helpers.image_names import ImageNames
+from anymask.formats.helpers.image_names import SPLITS, ImageNames, is_elsewhere
 from anymask.formats.helpers.job_folder import MANIFEST, RESULTS, job_folders, named_as_in_job, skip_failures
 from anymask.formats.registry import check_options, find_format, recognise_format, recognise_in_folder
 from anymask.formats.skipped import skip
+from anymask.io.archives import is_archive, unpacked
 from anymask.io.atomic import publish, staged_folder
 from anymask.structures.mask_set import MaskSet
 
@@ -100,8 +102,8 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     """Read the masks of one image or many, in whatever format they are, one image at a time.
 
     Args:
-        path: a file, or a folder; below a folder every file of a known format counts, but of the folder of a batch the
-            results alone.
+        path: a file, a folder, or a ZIP archive of one; below a folder every file of a known format counts, but of the
+            folder of a batch the results alone.
         format: its name; recognised by what the file holds if left out.
 
     Raises:
@@ -110,6 +112,8 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is nothing at {path}")
+    if is_archive(path):
+        return _read_archive(path, format)
     chosen = find_format(format) if format else recognise_format(path)
     if chosen is None or (format is None and (path / MANIFEST).is_file()):
         return _read_folder(path)
@@ -120,12 +124,18 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     return iter([_with_file_name(chosen.read(path), path.name, chosen)])
 
 
+def _read_archive(path: Path, format: str | None) -> Iterator[MaskSet]:
+    with unpacked(path) as folder:
+        yield from read_dataset(folder, format)
+
+
 def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet]:
-    is_empty, first = True, None
+    is_empty, first, names = True, None, _NamesInFolder()
+    datasets: list[Path] = []
     jobs = job_folders(folder) if format is None else []
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)
-        if any(part.startswith(".") for part in relative.parts):
+        if any(part.startswith(".") for part in relative.parts) or any(map(file.is_relative_to, datasets)):
             continue
         job = next((each for each in jobs if file.is_relative_to(each)), None)
         if job is not None and not file.is_relative_to(job / RESULTS):
@@ -134,7 +144,12 @@ def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet
             chosen = recognise_in_folder(file) if format is None else _if_suffix(file, format)
             if chosen is None:
                 continue
-            for masks in _read_file(file, relative.as_posix(), chosen):
+            sets = _read_file(file, relative.as_posix(), chosen)
+            if chosen.read_dataset is not None and file.is_dir():
+                datasets.append(file)
+            elif chosen.read_dataset is not None:
+                sets = names.of_file(sets, file, relative.as_posix())
+            for masks in sets:
                 is_empty = False
                 yield masks if job is None else named_as_in_job(masks, file.relative_to(job / RESULTS).as_posix())
         except InputError as error:
@@ -152,6 +167,40 @@ def _read_file(file: Path, name: str, format: Format) -> Iterator[MaskSet]:
         yield from format.read_dataset(file)
     else:
         yield _with_file_name(format.read(file), name, format)
+
+
+class _NamesInFolder:
+    """Tells images of one name apart that several files below a folder have, such as those of train, valid and test."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of_file(self, sets: Iterator[MaskSet], file: Path, name: str) -> Iterator[MaskSet]:
+        """The images of a file, which has the name below the folder.
+
+        An image beside its file is named from the folder. One whose name an earlier file has gets the name of its own
+        file as a folder. What files or folders of train, val and test have is of that part of the dataset.
+        """
+        own = set()
+        split = _split_of(name)
+        for masks in sets:
+            path = masks.record.path
+            if path and not is_elsewhere(path) and (file.parent / path).is_file():
+                path = posixpath.join(posixpath.dirname(name), path)
+            elif path and path.casefold() in self._taken:
+                path = posixpath.join(posixpath.splitext(name)[0], PureWindowsPath(path).name)
+            if path:
+                own.add(path.casefold())
+            record = replace(masks.record, path=path, split=masks.record.split or split)
+            yield masks if record == masks.record else masks.replace(image=record)
+        self._taken |= own
+
+
+def _split_of(name: str) -> str | None:
+    """The part of a dataset that a file is of, by its name or that of its folder; None without."""
+    folder, _, file = name.rpartition("/")
+    stem = re.fullmatch(r"(?:instances_|panoptic_|person_keypoints_)?([a-z]+)(?:\d{4})?\.json", file.lower())
+    return SPLITS.get(posixpath.basename(folder).lower()) or (SPLITS.get(stem[1]) if stem else None)
 
 
 def _if_suffix(file: Path, format: Format) -> Format | None:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from unicodedata import normalize
 
 from anymask.errors import InputError
 from anymask.formats.base import Format
@@ -63,8 +64,9 @@ class ImageFinder:
         if not path.name:
             return None
         tails = [path.parts[start:] for start in range(1, len(path.parts))] if is_elsewhere(record.path) else []
-        for parts in ((name,), *tails):
-            for file in (root.joinpath(*parts) for root in self._roots):  # an absolute path stays what it is
+        names = [str(PurePosixPath(*parts)) for parts in ((name,), *tails)]
+        for spelled in dict.fromkeys(form for each in names for form in (each, *_normal_forms(each))):
+            for file in (root / spelled for root in self._roots):  # an absolute path stays what it is
                 if self._is_image(file, record):
                     return file
         found = {file.resolve(): file for file in [*self._of_other_suffix(path, record), *self._similar(path, record)]}
@@ -118,6 +120,11 @@ def _images_below(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         yield from (Path(root, name) for name in sorted(names) if Path(name).suffix.lower() in suffixes)
+
+
+def _normal_forms(name: str) -> tuple[str, str]:
+    """A name with letters and accents as one character, and as two, which is how macOS has them in archives."""
+    return normalize("NFC", name), normalize("NFD", name)
 
 
 def _without_query(name: str) -> str:

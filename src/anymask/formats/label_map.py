@@ -80,7 +80,7 @@ FORMAT = Format(
     holds=Holds(overlaps="smaller on top", most_objects=65535, labels=False),
     suffix=".png",
     media_type="image/png",
-    signature=Signature(extensions=(".png", ".bmp", ".gif", ".tif", ".tiff"), matches=_holds_labels),
+    signature=Signature(extensions=(".png", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".pnm"), matches=_holds_labels),
     menu_position=70,
     write=write,
     read=read,

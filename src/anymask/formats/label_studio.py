@@ -25,6 +25,7 @@ from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.label_studio_tasks import (
     TaskRegion,
     annotations_of,
+    has_short_tasks,
     image_key_of,
     image_name_of,
     regions_of,
@@ -387,6 +388,7 @@ FORMAT = Format(
         extensions=(".json",),
         json_keys=frozenset({"data", "annotations"}),
         item_keys=frozenset({"data"}),
+        matches=has_short_tasks,
     ),
     menu_position=35,
     write=write,

@@ -208,7 +208,7 @@ def _beside(folder: Path, name: str | None) -> Path:
 
 def _image_size(content: Mapping[str, Any], folder: Path, name: str | None) -> tuple[int, int]:
     """(width, height) as the file has them, else of the image in it, else of the image that it names."""
-    if content.get("imageWidth") is not None and content.get("imageHeight") is not None:
+    if content.get("imageWidth") and content.get("imageHeight"):
         return image_size(content["imageWidth"], content["imageHeight"])
     stored = _text(content.get("imageData"))
     if stored is not None:

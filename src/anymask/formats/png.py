@@ -92,7 +92,21 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     return with_image(MaskSet(masks, image=ImageRecord(*masks[0].size)), image)
 
 
-_EXTENSIONS = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+_EXTENSIONS = (
+    ".png",
+    ".bmp",
+    ".gif",
+    ".jpg",
+    ".jpeg",
+    ".jp2",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".pbm",
+    ".pgm",
+    ".pnm",
+    ".ppm",
+)
 """Of mask images that are read; others are read where the format is named."""
 
 FORMAT = Format(

@@ -173,5 +173,9 @@ def _recognise_json(path: Path) -> Format:
     for name in sorted(wanted, key=lambda name: -len(wanted[name])):
         if wanted[name] and wanted[name] <= first.keys():
             return find_format(name)
+    for each in all_formats():
+        signature = each.signature
+        if path.suffix.lower() in signature.extensions and signature.matches is not None and signature.matches(path):
+            return each
     keys = ", ".join(map(str, list(first)[:6])) or "nothing"
     raise InputError(f"cannot tell the format of {path}: {'its first entry' if is_list else 'it'} has {keys}")

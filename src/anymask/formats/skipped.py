@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anymask.errors import InputError, one_line
+from anymask.io.archives import named_by_archive
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def skip(kind: str, where: object, reason: object) -> None:
     Raises:
         InputError: within a strict `collect_skipped`.
     """
-    entry = SkippedEntry(kind, one_line(where), one_line(reason))
+    entry = SkippedEntry(kind, named_by_archive(one_line(where)), named_by_archive(one_line(reason)))
     skipped = _collected.get()
     if skipped is None:
         warnings.warn(f"left out: {entry}", stacklevel=2)

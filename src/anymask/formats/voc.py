@@ -2,14 +2,15 @@
 
 Pixel value n of `SegmentationObject` is the n-th object of the XML. A pixel belongs to one object: where masks overlap
 the smaller one lies on top. Nothing is marked as void (255) on writing; on reading it belongs to no object. Objects of
-the XML without pixels are boxes without masks.
+the XML without pixels are boxes without masks, and so are all of a dataset, or a file, that has XML alone.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -22,6 +23,7 @@ from anymask.formats.helpers.annotations import label_or_default
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.helpers.label_images import masks_of_labels
 from anymask.formats.helpers.validation import (
+    MAX_MASK_PIXELS,
     image_record,
     image_size,
     load_xml,
@@ -42,6 +44,7 @@ from anymask.formats.helpers.voc_reading import (
 )
 from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder, write_file
+from anymask.io.decoding import displayed_size
 from anymask.io.text import decode_text
 from anymask.structures.annotation import BoxAnnotation
 from anymask.structures.mask import Mask
@@ -177,11 +180,17 @@ def read_dataset(path: Path) -> Iterator[MaskSet]:
 
     Images that are damaged are skipped.
 
+    Args:
+        path: the folder, or the XML file of one image, as LabelImg writes it.
+
     Raises:
         InputError: not such a dataset.
     """
-    if not (path / _OBJECTS).is_dir():
-        raise InputError(f"cannot read {path} as Pascal VOC: it has no folder {_OBJECTS}")
+    if path.is_file():
+        yield _boxes_of(path)
+        return
+    if not ((path / _OBJECTS).is_dir() or (path / _XML).is_dir()):
+        raise InputError(f"cannot read {path} as Pascal VOC: it has neither a folder {_OBJECTS} nor {_XML}")
     listed = path / _LIST
     if listed.is_file():
         with reading(listed, "list of images"):
@@ -214,7 +223,9 @@ def _read_image(root: Path, stem: str, colours: Mapping[int, str] | None = None)
         with reading(about, "Pascal VOC"):
             xml = load_xml(about)
             name = xml.findtext("filename") or name
-            stated = image_size(xml.findtext("size/width"), xml.findtext("size/height"))
+            stated = _size_of(xml, name, (root / "JPEGImages", about.parent)) or size
+            if stated is None:
+                raise InputError("it states no size, and the image is not there")
             if size is not None and size != stated:
                 raise InputError(f"it states {stated}, the image in {_OBJECTS} is {size}")
             size = stated
@@ -244,13 +255,46 @@ def _read_image(root: Path, stem: str, colours: Mapping[int, str] | None = None)
     return MaskSet(masks, image=record, box_annotations=boxes)
 
 
+def _size_of(xml: ElementTree.Element, name: str, folders: Iterable[Path]) -> tuple[int, int] | None:
+    """(width, height) as the XML states it, else of the image; None where neither is there."""
+    width, height = xml.findtext("size/width"), xml.findtext("size/height")
+    if (width or "0") != "0" and (height or "0") != "0":
+        return image_size(width, height)
+    for file in (folder / PurePosixPath(name.replace("\\", "/")).name for folder in folders):
+        if file.is_file():
+            with file.open("rb") as stream:
+                return displayed_size(stream, MAX_MASK_PIXELS)
+    return None
+
+
+def _boxes_of(file: Path) -> MaskSet:
+    """The objects of an XML file that lies by itself."""
+    with reading(file, "Pascal VOC"):
+        xml = load_xml(file)
+        if xml.tag != "annotation":
+            raise InputError(f"it begins with <{xml.tag}>, not <annotation>")
+        name = xml.findtext("filename") or f"{file.stem}.jpg"
+        size = _size_of(xml, name, (file.parent, file.parent.parent / "JPEGImages"))
+        if size is None:
+            raise InputError("it states no size, and the image is not beside it")
+        found = read_voc_objects(xml, str(file))
+        boxes = [BoxAnnotation(each.box, each.label, annotation=each.annotation) for each in found if each.box]
+        return MaskSet([], image=image_record(name, size), box_annotations=boxes)
+
+
+def _is_annotation(path: Path) -> bool:
+    """Whether an XML file is of one image."""
+    with path.open("rb") as file:
+        return re.search(rb"<annotation[\s>]", file.read(4096)) is not None
+
+
 FORMAT = Format(
     name="voc",
     title="Pascal VOC (ZIP)",
     summary="Pascal VOC: SegmentationObject and SegmentationClass (palette PNG) with Annotations (XML)",
     holds=Holds(overlaps="smaller on top", boxes=True, most_objects=254),
     suffix="",
-    signature=Signature(folder_entries=(_OBJECTS,)),
+    signature=Signature(folder_entries=(_OBJECTS, f"{_XML}/*.xml"), extensions=(".xml",), matches=_is_annotation),
     menu_position=80,
     write=write,
     read=read,

@@ -41,7 +41,7 @@ from anymask.formats.helpers.validation import (
     safe_name,
     with_image,
 )
-from anymask.formats.helpers.yolo_folder import CLASSES, DATA, LabelledImage, YoloFolder, image_folders
+from anymask.formats.helpers.yolo_folder import CLASSES, DARKNET_NAMES, DATA, LabelledImage, YoloFolder, image_folders
 from anymask.formats.skipped import skip
 from anymask.io.atomic import publish, staged_folder, write_file
 from anymask.io.decoding import displayed_size
@@ -305,7 +305,11 @@ FORMAT = Format(
     holds=Holds(holes="bridged", parts="bridged", vertices="of one polygon within the image", boxes=True),
     suffix="",
     options=(TOLERANCE,),
-    signature=Signature(folder_entries=(DATA, CLASSES), extensions=(".yaml", ".yml"), counts_in_folder=False),
+    signature=Signature(
+        folder_entries=(DATA, CLASSES, DARKNET_NAMES, "labels/*.txt", "labels/*/*.txt"),
+        extensions=(".yaml", ".yml"),
+        counts_in_folder=False,
+    ),
     menu_position=40,
     write=write,
     read=read,

@@ -70,6 +70,7 @@ def read_labels(source: StoredSource) -> npt.NDArray[np.uint16]:
         raise InputError("it has colours; a map of labels has one channel of whole numbers, or a palette")
     if values.dtype.kind == "f":
         raise InputError(f"it has fractions from {values.min():g} to {values.max():g}; labels are whole numbers")
+    values = _renumbered(values)
     if values.size and (int(values.min()) < 0 or int(values.max()) > MAX_LABEL):
         raise InputError(f"it has numbers from {values.min()} to {values.max()}; labels are 0 to {MAX_LABEL}")
     labels = values.astype(np.uint16)
@@ -88,7 +89,10 @@ def is_label_map(stored: StoredValues) -> bool:
     if values.ndim != 2 or values.dtype.kind != "u" or stored.lossy or stored.alpha is not None:
         return False
     high = int(values.max()) if values.size else 0
-    if high <= 1 or high > MAX_LABEL:
+    if high > MAX_LABEL:
+        numbers = _renumbered(values)
+        return 1 < int(numbers.max()) <= MAX_LABEL and _is_flat(numbers)
+    if high <= 1:
         return False
     present = _present(values)
     if stored.indices or high < 128:
@@ -145,7 +149,8 @@ def mask_of_values(values: Values, lossy: bool = False) -> Inside:
         if not (low >= 0 and high <= 1):
             raise InputError(f"it has values from {low:g} to {high:g}: {_TAKES}")
         return values > 0.5
-    low, high = int(low), int(high)
+    values = _renumbered(values)
+    low, high = int(values.min()), int(values.max())
     if low < 0 or high > MAX_LABEL:
         raise InputError(f"it has values from {low} to {high}: {_TAKES}")
     if high <= 1:
@@ -157,6 +162,16 @@ def mask_of_values(values: Values, lossy: bool = False) -> Inside:
     _refuse_areas_of_grey(values, present, scale, lossy)
     inside: Inside = values > scale // 2
     return inside
+
+
+def _renumbered(values: Values) -> Values:
+    """Numbers of objects beyond 65535, [H, W], as 1, 2, 3 … in their order, 0 as 0; other values as they are."""
+    if values.dtype.kind != "u" or not values.size or int(values.max()) <= MAX_LABEL:
+        return values
+    found, places = np.unique(values, return_inverse=True)
+    if len(found) > MAX_LABEL:
+        return values
+    return (places.reshape(values.shape) + int(found[0] > 0)).astype(np.uint16)
 
 
 def _refuse_areas_of_grey(values: Values, present: Values, scale: int, lossy: bool) -> None:

@@ -52,6 +52,15 @@ class CocoIndex:
     dataset: DatasetRecord = field(default_factory=DatasetRecord)
 
 
+def lists_images(path: Path) -> bool:
+    """Whether a file has COCO's images and classes and no annotations, as those of images without labels have."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"images", "categories"} <= content.keys()
+
+
 def load_index(path: Path) -> CocoIndex:
     """Load a COCO file; masks are not decoded. Entries that belong to nothing are skipped.
 
@@ -67,7 +76,7 @@ def load_index(path: Path) -> CocoIndex:
         images = dict(_images(as_list(content["images"], "images"), path))
         annotations: dict[Any, list[dict[str, Any]]] = {id: [] for id in images}
         spelled = {str(id): id for id in images}
-        for place, entry in enumerate(as_list(content["annotations"], "annotations")):
+        for place, entry in enumerate(as_list(content.get("annotations") or [], "annotations")):
             where = f"{path}, annotation {place}"
             if not isinstance(entry, dict) or "image_id" not in entry:
                 skip("broken annotation", where, "it has no 'image_id'")

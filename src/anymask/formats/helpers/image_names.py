@@ -8,6 +8,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from anymask.errors import InputError
 from anymask.structures.provenance import ImageRecord
 
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "minival": "val"}
+"""What folders and files call the parts of a dataset, and their names here."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -48,7 +50,8 @@ class ImageNames:
         name = self._name(record)
         if not (self._split_folders and record.split):
             return name
-        whole = name if name.startswith(f"{record.split}/") else f"{record.split}/{name}"
+        folder, _, rest = name.partition("/")
+        whole = f"{record.split}/{rest if rest and SPLITS.get(folder.lower()) == record.split else name}"
         if self._key(whole) in self._in_folders:
             whole = f"{record.split}/{name}"
         self._in_folders.add(self._key(whole))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +31,24 @@ def tasks_of(content: Any) -> list[Any]:
     return [
         _long(task) if isinstance(task, dict) and not task.keys() & _PARTS else task for task in as_list(content, "it")
     ]
+
+
+def has_short_tasks(path: Path) -> bool:
+    """Whether a file is the short list ("JSON-MIN")."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, list) and any(isinstance(task, dict) and _is_short(task) for task in content)
+
+
+def _is_short(task: dict[str, Any]) -> bool:
+    """Whether a task has who made it when, or regions with the size of their image, beside its data."""
+    if task.keys() & _PARTS:
+        return False
+    regions = [each for value in task.values() if isinstance(value, list) for each in value]
+    is_region = [isinstance(each, dict) and "original_width" in each for each in regions]
+    return any(is_region) or {"annotation_id", "lead_time"} <= task.keys()
 
 
 def _long(task: dict[str, Any]) -> dict[str, Any]:

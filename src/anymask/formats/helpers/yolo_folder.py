@@ -3,18 +3,22 @@
 - ours and Ultralytics': `data.yaml`, `images/…`, `labels/…`, or `images/train/…` and `labels/train/…`;
 - Roboflow's: `data.yaml`, `train/images`, `train/labels`, `valid/…`, `test/…`, with paths that begin with `../`;
 - Label Studio's: `images`, `labels`, `classes.txt` and `notes.json`;
-- LabelImg's: images and text files in one folder, with `classes.txt`.
+- LabelImg's: images and text files in one folder, with `classes.txt`;
+- Darknet's, as CVAT's "YOLO 1.1": `obj.names`, and images and text files in `obj_train_data`, `obj_valid_data` ….
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 from anymask.errors import InputError
+from anymask.formats.helpers.image_names import SPLITS
 from anymask.formats.helpers.validation import as_object
 from anymask.io.identification import readable_suffixes
 from anymask.io.text import decode_text
@@ -22,10 +26,11 @@ from anymask.io.text import decode_text
 DATA = "data.yaml"
 NOTES = "notes.json"
 CLASSES = "classes.txt"
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "minival": "val"}
-"""What `data.yaml` and folders call the parts of a dataset, and their names here."""
-_TEXTS = frozenset((CLASSES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "obj.names"))
+DARKNET_NAMES = "obj.names"
+_TEXTS = frozenset((CLASSES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt"))
 """Text files that are no labels, in lower case."""
+_LABELS = ("labels", "*/labels", "obj_*_data")
+"""Folders of labels."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,13 @@ class YoloFolder:
             root = (root / content["path"]).resolve()
         names = _names_of(content)
         splits: dict[Path, str | None] = {}
-        for key, split in _SPLITS.items():
+        for key, split in SPLITS.items():
             for found in _located(root, content.get(key)):
                 splits[found] = split if splits.get(found, split) == split else None
         return cls(
             root,
             _names_beside(root) if names is None else names,
-            splits or {folder: _SPLITS.get(folder.parent.name.lower()) for folder in _usual_splits(root)},
+            splits or {folder: _split_of(folder) for folder in _usual_splits(root)},
             "kpt_shape" in content,
         )
 
@@ -98,11 +103,11 @@ class YoloFolder:
                 if image in done:
                     continue
                 done.add(image)
-                labels = _labels_of(image, split)
+                labels = _labels_of(image, self.root)
                 if labels is not None:
                     taken.add(labels)
                 yield LabelledImage(self._name(image, split), image, labels, name)
-        for folder in sorted({*self.root.glob("labels"), *self.root.glob("*/labels")}):
+        for folder in sorted({each for pattern in _LABELS for each in self.root.glob(pattern)}):
             for labels in _files_below(folder, frozenset((".txt",))):
                 if labels not in taken and labels.name.lower() not in _TEXTS:
                     yield LabelledImage(_without(labels.relative_to(self.root), "labels"), None, labels)
@@ -160,12 +165,12 @@ def _names_of(content: dict[str, Any]) -> dict[int, str] | None:
 
 
 def _names_beside(folder: Path) -> dict[int, str] | None:
-    """The class names that Label Studio or LabelImg writes beside the labels; None without."""
+    """The class names that Label Studio, LabelImg or Darknet has beside the labels; None without."""
     if (folder / NOTES).is_file():
         categories = as_object(json.loads(decode_text((folder / NOTES).read_bytes())), NOTES).get("categories")
         if isinstance(categories, list):
             return {int(each["id"]): str(each["name"]) for each in categories}
-    for path in (folder / CLASSES, folder / "labels" / CLASSES):
+    for path in (folder / CLASSES, folder / "labels" / CLASSES, folder / DARKNET_NAMES):
         if path.is_file():
             lines = decode_text(path.read_bytes()).splitlines()
             return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
@@ -189,9 +194,16 @@ def _located(root: Path, value: Any) -> Iterator[Path]:
                 break
 
 
+def _split_of(folder: Path) -> str | None:
+    """The part of a dataset in a folder `train/images` or `obj_train_data`; None for another."""
+    darknet = re.fullmatch(r"obj_([a-z]+)_data", folder.name.lower())
+    return SPLITS.get(darknet[1] if darknet else folder.parent.name.lower())
+
+
 def _usual_splits(root: Path) -> list[Path]:
-    """`images`, the folders `images` one level below, or the folder itself where labels lie beside images."""
-    found = [folder for folder in (root / "images", *sorted(root.glob("*/images"))) if folder.is_dir()]
+    """`images`, the same one level below, `obj_…_data`, or the folder itself where labels lie beside images."""
+    folders = (root / "images", *sorted(root.glob("*/images")), *sorted(root.glob("obj_*_data")))
+    found = [folder for folder in folders if folder.is_dir()]
     return found or ([] if (root / "labels").is_dir() else [root])
 
 
@@ -202,10 +214,18 @@ def _images_in(split: Path, root: Path) -> Iterator[Path]:
     elif split.suffix.lower() == ".txt":
         for line in decode_text(split.read_bytes()).splitlines():
             name = line.strip().replace("\\", "/")
-            candidates = (split.parent / name, root / name) if name and "\0" not in name else ()
-            found = next((each for each in candidates if each.is_file()), None)
+            found = _listed_image(name, (split.parent, root)) if name and "\0" not in name else None
             if found is not None:
                 yield found.resolve()
+
+
+def _listed_image(name: str, folders: tuple[Path, ...]) -> Path | None:
+    """The file of a line in a list, from one of the folders; CVAT's lists have a folder `data` before all others."""
+    for path in (name, name.removeprefix("data/")):
+        for folder in folders:
+            if (folder / path).is_file():
+                return folder / path
+    return None
 
 
 def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
@@ -215,7 +235,7 @@ def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
             yield file
 
 
-def _labels_of(image: Path, split: Path) -> Path | None:
+def _labels_of(image: Path, root: Path) -> Path | None:
     """The text file of an image: with `labels` in place of the last folder `images` of its path, or beside it."""
     parts = list(image.parent.parts)
     places = [place for place, part in enumerate(parts) if part.lower() == "images"]
@@ -224,9 +244,11 @@ def _labels_of(image: Path, split: Path) -> Path | None:
         parts[places[-1]] = "Labels" if parts[places[-1]] == "Images" else "labels"
         folders.insert(0, Path(*parts))
     for folder in folders:
-        for suffix in (".txt", ".TXT", ".Txt"):
-            if (labels := folder / (image.stem + suffix)).is_file() and labels.name.lower() not in _TEXTS:
-                return labels
+        for stem in dict.fromkeys((image.stem, *(normalize(form, image.stem) for form in ("NFC", "NFD")))):
+            for suffix in (".txt", ".TXT", ".Txt"):
+                labels = folder / (stem + suffix)
+                if labels.is_file() and not (folder == root and labels.name.lower() in _TEXTS):
+                    return labels
     return None
 
 
