@@ -27,9 +27,12 @@ PAGES = {
 PROGRAMS = {
     name: blocks for name, page in PAGES.items() if (blocks := re.findall(r"^```python\n(.*?)^```", page, re.S | re.M))
 }
-ELSEWHERE = {"docs/guides/server.md", "docs/guides/evaluation.md", "docs/contributing/extending.md"}
+ELSEWHERE = {
+    "docs/guides/server.md", "docs/guides/evaluation.md", "docs/contributing/extending.md", "docs/guides/export.md"
+}  # fmt: skip
 """One talks to a server, as `tests/server/test_client.py` does; one needs ground truth, and
-`tests/evaluation/test_report.py` runs it; one is recipes, and `test_contributing_recipes.py` follows them."""
+`tests/evaluation/test_report.py` runs it; one is recipes, and `test_contributing_recipes.py` follows them;
+one exports, as `tests/export` does."""
 NOT_HERE = re.compile(r'allow="agpl-3.0"|"fastsam|diffusers|conf=')
 """Weights that the tests do not have, and PyTorch."""
 RUN = {"docs/guides/prompts.md": "segment", "docs/guides/text.md": "detect", "docs/guides/automatic.md": "everything"}

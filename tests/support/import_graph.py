@@ -32,8 +32,9 @@ BEFORE = {
     "batch": ("prediction",),
     "evaluation": ("prediction",),
     "server": ("projects", "editing"),
+    "export": ("evaluation",),
     "integrations": ("batch", "evaluation", "server"),
-    "cli": ("integrations", "editing"),
+    "cli": ("integrations", "export", "editing"),
 }
 """Each room and the rooms right before it; a room may import those and all that lie before them."""
 

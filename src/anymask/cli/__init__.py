@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("anymask.cli.evaluate", "How good the masks are on images with ground truth."),
     "doctor": ("anymask.cli.doctor", "Whether this installation works, how exactly and how fast."),
     "models": ("anymask.cli.models", "List, fetch, check and remove model weights."),
+    "export": ("anymask.cli.export", "A model as ONNX or OpenVINO files for other programs."),
     "cache": ("anymask.cli.cache", "What is stored on this machine, and its removal."),
 }
 """Command name → (module that holds a click command named `command`, line for the help)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -114,7 +115,7 @@ def publish(stage: Path, folder: Path, names: Iterable[str]) -> list[Path]:
     Args:
         stage: of `staged_folder`.
         folder: that it was made for.
-        names: of entries of ``stage``.
+        names: of entries of ``stage``, or of those of a folder in it, with ``/``.
 
     Returns:
         Their new paths.
@@ -127,9 +128,11 @@ def publish(stage: Path, folder: Path, names: Iterable[str]) -> list[Path]:
         check_output(target)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    for target in targets:
+        target.parent.mkdir(exist_ok=True)
     with uninterrupted():
-        for target in targets:
-            (stage / target.name).replace(target)
+        for name, target in zip(names, targets, strict=True):
+            (stage / name).replace(target)
     return targets
 
 
@@ -140,13 +143,14 @@ def publish_new_folder(stage: Path, folder: Path, names: Iterable[str]) -> list[
     whole, names = stage / ".whole", list(names)
     whole.mkdir()
     for name in names:
+        (whole / name).parent.mkdir(exist_ok=True)
         (stage / name).rename(whole / name)
     try:
         whole.rename(folder)
     except OSError:
         for name in names:
             (whole / name).rename(stage / name)
-        whole.rmdir()
+        shutil.rmtree(whole)
         if not folder.exists():
             raise
         return None  # another process made it in the meantime

@@ -3,6 +3,7 @@
 The JSON file of a result (`masks.json`, `detections.json`) states the hash of each file that was written with it. A new
 run on the same image replaces these files and removes those that it does not write itself, so that a folder never mixes
 two results. A file that anymask did not write, or that somebody has changed since, is never replaced or removed.
+Exported models (`export.json`) are such results, too, with the model's weights in place of the image.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from anymask.io.signals import uninterrupted
 JOURNAL = ".anymask.json"
 """States the record while the files of a run take the place of those of an earlier one, and if it was killed then."""
 
-INDEXES = ("masks.json", "detections.json")
+INDEXES = ("masks.json", "detections.json", "export.json")
 """The JSON files, one of which has the record."""
 
 RESERVED = (*INDEXES, "overlay.png", "mask_*.png", "soft_*.png", "labels.png", "sa1b.json")
 """Patterns of the files that commands write into a folder of results."""
 
+_ADVICE = "give another --out, or --overwrite"
 _KEY = "folder"
 _CHECKSUM = re.compile(r'("checksum": ")[0-9a-f]{64}(")')
 
@@ -42,7 +44,7 @@ class FolderRecord:
     """What a folder states about its results.
 
     Attributes:
-        image: sha256 of the image, as in `masks.json`.
+        image: sha256 of the image, as in `masks.json`, or of a model's weights, as in `export.json`.
         command: that wrote the files, such as "segment".
         files: name → sha256; two while one file takes the place of another.
     """
@@ -58,7 +60,7 @@ class FolderRecord:
             return record
         for name in INDEXES:
             content = _json_object(folder / name)
-            image = content.get("image")
+            image = content.get("image", content.get("weights"))
             if not isinstance(image, dict):
                 continue
             key = image_key(image.get("sha256"), image.get("path"), image.get("width"), image.get("height"))
@@ -78,9 +80,9 @@ class FolderRecord:
             return None
         return cls(image, command, {name: [each] if isinstance(each, str) else each for name, each in files.items()})
 
-    def owns(self, file: Path) -> bool:
-        """Whether a file is as anymask wrote it."""
-        return file.name in self.files and _sha256(file) in self.files[file.name]
+    def owns(self, folder: Path, name: str) -> bool:
+        """Whether a file of the folder is as anymask wrote it."""
+        return name in self.files and _sha256(folder / name) in self.files[name]
 
     def as_json(self) -> bytes:
         """The content of the journal."""
@@ -119,11 +121,10 @@ def check_owner(folder: Path, image: str, names: Sequence[str] = (*INDEXES, "ove
         record = FolderRecord.read(folder)
         foreign = _foreign_files(folder, record, names)
     if record is not None and record.image != image:
-        raise InputError(f"{folder} has the results of another image: give another --out, or --overwrite")
+        owner = "files of another model" if record.command == "export" else "results of another image"
+        raise InputError(f"{folder} has the {owner}: {_ADVICE}")
     if foreign:
-        raise InputError(
-            f"{foreign[0]} was not written by anymask, or has been changed since: give another --out, or --overwrite"
-        )
+        raise InputError(f"{foreign[0]} was not written by anymask, or has been changed since: {_ADVICE}")
 
 
 def publish_results(
@@ -187,8 +188,8 @@ def _replace_results(stage: Path, folder: Path, record: FolderRecord) -> list[Pa
     names = list(record.files)
     earlier = FolderRecord.read(folder)
     before = dict(earlier.files) if earlier is not None else {}
-    stale = [folder / name for name in before if name not in names]
-    stale = [file for file in stale if file.is_file() and earlier is not None and earlier.owns(file)]
+    stale = [name for name in before if name not in names and (folder / name).is_file()]
+    stale = [name for name in stale if earlier is not None and earlier.owns(folder, name)]
     both = {**before, **{name: [*before.get(name, ()), *hashes] for name, hashes in record.files.items()}}
     with uninterrupted():
         # While files move, those of both runs are known, so that a kill leaves none that is not.
@@ -199,8 +200,8 @@ def _replace_results(stage: Path, folder: Path, record: FolderRecord) -> list[Pa
             if all((stage / name).exists() for name in names):  # nothing was moved
                 (folder / JOURNAL).unlink(missing_ok=True)
             raise
-        for file in stale:
-            file.unlink(missing_ok=True)
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
         (folder / JOURNAL).unlink(missing_ok=True)
     return written
 
@@ -235,8 +236,12 @@ def _foreign_files(folder: Path, record: FolderRecord | None, patterns: Sequence
     """Files whose names match a pattern, and that anymask did not write or that have been changed since."""
     if not folder.is_dir():
         return []
-    files = [file for file in sorted(folder.iterdir()) if any(fnmatch(file.name, pattern) for pattern in patterns)]
-    return [file for file in files if record is None or not record.owns(file)]
+    places = {name.rpartition("/")[0] for name in patterns}
+    files = [
+        file.relative_to(folder) for place in places if (folder / place).is_dir() for file in (folder / place).iterdir()
+    ]
+    files = [file for file in sorted(files) if any(fnmatch(file.as_posix(), pattern) for pattern in patterns)]
+    return [folder / file for file in files if record is None or not record.owns(folder, file.as_posix())]
 
 
 def _json_object(path: Path) -> dict[str, Any]:
@@ -249,6 +254,10 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 def _sha256(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = hashlib.sha256()
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
     except OSError:
         return ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.io.image import open_image
+from anymask.io.image import Image, open_image
 from anymask.structures.overlap import iou
 
 if TYPE_CHECKING:
@@ -61,9 +61,14 @@ class Agreement:
         return self.cosine >= cosine and self.least_iou >= iou
 
 
+def known_image() -> Image:
+    """The image, 480×320: a cup, its saucer and a spoon."""
+    return open_image((files("anymask.evaluation.doctor") / "coffee.jpg").read_bytes())
+
+
 def measure_agreement(segmenter: Segmenter) -> Agreement:
     """Encode the known image, predict with every prompt, and compare with the official masks."""
-    image = open_image((files("anymask.evaluation.doctor") / "coffee.jpg").read_bytes())
+    image = known_image()
     segmenter.encode(image)  # the first one compiles
     encode, decode = [], []
     for _ in range(_RUNS):

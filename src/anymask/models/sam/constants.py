@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 IMAGE_SIZE = 1024
 """Side of the encoder's square input, in pixels."""
 GRID = IMAGE_SIZE // 16
@@ -11,6 +13,16 @@ BLOCK = 4
 
 NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, -2
 """Labels of the sparse prompt. `ABSENT` pads a shorter prompt in a batch and is masked in attention."""
+
+
+PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
+
+STABILITY_DELTA = 0.05
+STABILITY_THRESHOLD = 0.98
+"""Of `_dynamic_multimask_via_stability` in sam2, which `build_sam2` switches on."""
+LOGIT_LIMIT = 32.0
+"""Largest magnitude of the logits that sam2 returns."""
 
 
 def stem_side(content: int) -> int:

@@ -20,6 +20,8 @@ predicted IoU, and finer features that are added while upscaling. They are compu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 import spox
@@ -50,9 +52,9 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
         scores: float32 [B, 4]: predicted IoU.
     """
     inputs = _inputs(p)
-    queries, image, finer = _decoded(inputs, p, with_mask_input)
-    logits = _upscale(image, const([GRID, GRID], np.int64), _filters(queries, p), p, finer)
-    return spox.build(inputs, {"logits": logits, "scores": _scores(queries, p)})
+    image, finer = _image_tokens(inputs, p, with_mask_input)
+    outputs = decode_tokens(image, finer, inputs, p)
+    return spox.build(inputs, {name: outputs[name] for name in ("logits", "scores")})
 
 
 def object_scorer(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelProto:
@@ -63,9 +65,8 @@ def object_scorer(p: Parameters, *, with_mask_input: bool = False) -> onnx.Model
         object_scores: float32 [B], before the sigmoid: positive means that there is one.
     """
     inputs = _inputs(p)
-    queries, _, _ = _decoded(inputs, p, with_mask_input)
-    score = mlp(_token(queries, 1 + MASK_TOKENS), p, "mask_decoder.pred_obj_score_head", 3)
-    return spox.build(inputs, {"object_scores": reshape(score, [-1])})
+    image, finer = _image_tokens(inputs, p, with_mask_input)
+    return spox.build(inputs, {"object_scores": decode_tokens(image, finer, inputs, p)["object_scores"]})
 
 
 def has_object_score(p: Parameters) -> bool:
@@ -73,19 +74,41 @@ def has_object_score(p: Parameters) -> bool:
     return "mask_decoder.obj_score_token.weight" in p
 
 
-def _decoded(inputs: dict[str, Var], p: Parameters, with_mask_input: bool) -> tuple[Var, Var, tuple[Var, Var] | None]:
-    """Prompt tokens [B, T, 256] and image tokens [B, 4096, 256] after the transformer, and the finer features."""
+def decode_tokens(
+    image: Var, finer: tuple[Var, Var] | None, prompt: Mapping[str, Var], p: Parameters, position: Var | None = None
+) -> dict[str, Var]:
+    """The transformer and all heads.
+
+    Args:
+        image: [1 or B, 4096, 256], the image tokens with the mask prompt or `no_mask_embed` added.
+        finer: SAM 2's features, of the 2×2 pixels of each token, [1, 4096, 256], and of its 4×4, [1, 4096, 512].
+        prompt: "tokens" and "token_bias", from the prompt encoder.
+        p: parameters.
+        position: [1, 4096, 256], the positional encoding of the image tokens; None takes the model's own.
+
+    Returns:
+        "logits" [B, 4, 256, 256] and "scores" [B, 4] as of `mask_decoder`, and SAM 2's "object_scores" [B].
+    """
+    position = const(dense_position(p)[None]) if position is None else position
+    queries, image = _transformer(image, position, None, prompt, p)
+    logits = _upscale(image, const([GRID, GRID], np.int64), _filters(queries, p), p, finer)
+    outputs = {"logits": logits, "scores": _scores(queries, p)}
+    if has_object_score(p):
+        score = mlp(_token(queries, 1 + MASK_TOKENS), p, "mask_decoder.pred_obj_score_head", 3)
+        outputs["object_scores"] = reshape(score, [-1])
+    return outputs
+
+
+def _image_tokens(inputs: dict[str, Var], p: Parameters, with_mask_input: bool) -> tuple[Var, tuple[Var, Var] | None]:
+    """Image tokens [1 or B, 4096, 256] with the mask prompt added, and the finer features."""
     image, finer = inputs["embedding"], None
     if has_object_score(p):
         image, twice, four_times = op.split(image, const([WIDTH, WIDTH, 2 * WIDTH], np.int64), axis=2)
         finer = twice, four_times
     if with_mask_input:
         inputs["mask_input"] = spox.argument(spox.Tensor(np.float32, ("B", 1, 4 * GRID, 4 * GRID)))
-        image = op.add(image, dense_prompt(inputs["mask_input"], p))
-    else:
-        image = op.add(image, const(p["prompt_encoder.no_mask_embed.weight"]))
-    queries, image = _transformer(image, const(dense_position(p)[None]), None, inputs, p)
-    return queries, image, finer
+        return op.add(image, dense_prompt(inputs["mask_input"], p)), finer
+    return op.add(image, const(p["prompt_encoder.no_mask_embed.weight"])), finer
 
 
 def search_decoder(p: Parameters) -> onnx.ModelProto:
@@ -143,7 +166,7 @@ def _merge_padding(x: Var, size: Var) -> Var:
 
 
 def _transformer(
-    image: Var, position: Var, image_bias: Var | None, inputs: dict[str, Var], p: Parameters
+    image: Var, position: Var, image_bias: Var | None, inputs: Mapping[str, Var], p: Parameters
 ) -> tuple[Var, Var]:
     """Both layers: the prompt's tokens [B, T, 256] and the image's [B, N, 256].
 

@@ -19,6 +19,8 @@ from anymask.models.sam.constants import (
     BOTTOM_RIGHT,
     CODE_VERSION,
     NOT_A_POINT,
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
     TOP_LEFT,
     stem_side,
     unmerged_tokens,
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 GraphTable: TypeAlias = "dict[str, tuple[Callable[[StateDict], onnx.ModelProto | DetachedGraph], bool, int]]"
 """How each graph is built, whether it is computed in f32 at any precision, and the number of parallel requests."""
 
-PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
-PIXEL_DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 BATCH = 16
 """Prompts per run of the decoder: more are not faster on a CPU and cost 5 MB of memory each."""
 
@@ -72,7 +72,7 @@ class Sam:
         self._graphs: dict[str, CompiledGraph] = {}
         self._locks = {name: threading.Lock() for name in self._table}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
-            self._parameters()  # it takes milliseconds, and other checkpoints are refused before any work
+            self.parameters()  # it takes milliseconds, and other checkpoints are refused before any work
 
     @property
     def parallel_requests(self) -> int:
@@ -181,7 +181,13 @@ class Sam:
             np.concatenate([prompt.labels, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int64)]),
         )
 
-    def _parameters(self) -> StateDict:
+    def parameters(self) -> StateDict:
+        """The parameters under their official names, read from the files.
+
+        Raises:
+            ModelError: the files are not those of a model of this family.
+            WeightsError: a file cannot be read, or has changed since it was verified.
+        """
         return _read_parameters(self._key, self._files, self.encoders)
 
     @property
@@ -198,7 +204,7 @@ class Sam:
                     build, key = partial(_build_encoder, ranges=self._ranges), f"{key}/int8"
                 self._graphs[name] = self._engine.compile(
                     key,
-                    lambda: build(self._parameters()),
+                    lambda: build(self.parameters()),
                     exact=exact,
                     parallel_requests=parallel_requests,
                 )

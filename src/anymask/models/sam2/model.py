@@ -11,8 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.engines.external_weights import DetachedGraph
-from anymask.models.sam.constants import BOTTOM_RIGHT, NOT_A_POINT, TOP_LEFT
-from anymask.models.sam.model import PARALLEL_DECODES, PIXEL_DEVIATION, PIXEL_MEAN, GraphTable, Sam
+from anymask.models.sam.constants import (
+    BOTTOM_RIGHT,
+    LOGIT_LIMIT,
+    NOT_A_POINT,
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+    STABILITY_DELTA,
+    STABILITY_THRESHOLD,
+    TOP_LEFT,
+)
+from anymask.models.sam.model import PARALLEL_DECODES, GraphTable, Sam
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, StretchToSquare
 
@@ -20,11 +29,6 @@ if TYPE_CHECKING:
     import onnx
 
     from anymask.weights.checkpoints.state_dict import StateDict
-
-STABILITY_DELTA = 0.05
-STABILITY_THRESHOLD = 0.98
-"""Of `_dynamic_multimask_via_stability` in sam2, which `build_sam2` switches on."""
-LOGIT_LIMIT = 32.0
 
 
 class Sam2(Sam):

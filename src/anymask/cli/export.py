@@ -1,0 +1,87 @@
+"""`anymask export`: a model as ONNX or OpenVINO files for other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
+from anymask.cli.image_arguments import overwrite_option
+from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder for the files; made if absent.",
+)
+@click.option(
+    "--format", "file_format", type=click.Choice(FILE_FORMATS), default="onnx", show_default=True, help="Kind of files."
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default="segment-anything",
+    show_default=True,
+    help="Names and shapes of the tensors.",
+)
+@click.option("--single-mask", is_flag=True, help="The decoder gives one mask instead of four.")
+@click.option("--multimask", is_flag=True, help="The decoder gives three masks instead of four.")
+@overwrite_option
+@allow_option
+@json_option
+@quiet_option
+@debug_option
+def command(
+    model: str,
+    folder: Path,
+    file_format: str,
+    layout: str,
+    single_mask: bool,
+    multimask: bool,
+    overwrite: bool,
+    allow: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write MODEL as networks that other programs run without anymask.
+
+    An encoder takes the image as it is, a decoder takes points and boxes. They are run and compared with anymask's own
+    masks before they appear, with a README.md that describes their inputs and outputs.
+    """
+    if single_mask and multimask:
+        raise click.UsageError("--single-mask and --multimask exclude each other")
+    masks = "single" if single_mask else "multi" if multimask else "all"
+    options = ExportOptions(format=file_format, layout=layout, masks=masks)
+
+    from anymask.cli.progress import fetch_progress
+    from anymask.export.write import export_model
+
+    with fetch_progress(quiet) as progress:
+        report = export_model(
+            model,
+            folder,
+            options,
+            overwrite=overwrite,
+            allow=allow,
+            progress=progress,
+            say=lambda line: None if quiet or as_json else click.echo(f"… {line}", err=True),
+        )
+    if as_json:
+        figures = {"least_iou": report.least_iou, "mean_iou": report.mean_iou, "masks": report.masks}
+        files = {str(path): path.stat().st_size for path in report.files}
+        click.echo(json.dumps({"model": report.model, **figures, "files": files}, indent=2))
+    elif not quiet:
+        for path in report.files:
+            click.echo(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
+        click.echo(
+            f"IoU with anymask's own masks: least {report.least_iou:.4f}, mean {report.mean_iou:.4f} "
+            f"({report.masks} masks)"
+        )
