@@ -122,6 +122,7 @@ def test_a_taken_region_can_be_edited_like_any_object(found: Application) -> Non
 def test_all_regions_can_be_taken_at_once_and_given_back(found: Application) -> None:
     count = found.page.evaluate("window.anymask.everything.regions.all.length")
     found.page.click("#regions-all")
+    found.wait_until("window.anymask.app.state.objects.length")
     found.settle()
     assert len(found.objects) == count
     found.page.click("#undo")

@@ -110,8 +110,8 @@ def test_a_text_prompt_makes_named_objects(app: Application) -> None:
     assert app.status == "1 object found for cup."
     app.page.fill("#text-query", "xylophonist")
     app.page.keyboard.press("Enter")
-    app.page.wait_for_selector("#status.bad")
-    assert "xylophonist" in app.status
+    app.page.wait_for_selector("#text-error:visible")
+    assert "xylophonist" in app.page.inner_text("#text-error")
     app.errors.clear()  # the browser reports the 422 itself
 
 
@@ -139,6 +139,8 @@ def made(app: Application) -> Application:
 
 
 def _download(app: Application, form: str) -> tuple[str, bytes]:
+    if not app.page.is_visible("#save-dialog"):
+        app.page.click("#save")
     app.page.select_option("#export-format", form)
     with app.page.expect_download() as started:
         app.page.click("#export")
@@ -199,7 +201,7 @@ def test_the_cut_out_has_the_images_own_pixels_and_is_transparent_elsewhere(
 
 def test_all_of_anymasks_files_can_be_replayed(made: Application, tmp_path: Path, coffee_path: Path) -> None:
     name, content = _download(made, "folder")
-    assert name == "coffee.zip"
+    assert name == "coffee-folder.zip"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(tmp_path / "files")
     (index,) = (tmp_path / "files").rglob("masks.json")
@@ -210,9 +212,11 @@ def test_all_of_anymasks_files_can_be_replayed(made: Application, tmp_path: Path
 
 
 def test_the_copied_python_makes_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_path: Path) -> None:
+    made.page.click("#save")
     made.page.click("#copy-python")
+    made.wait_until("document.getElementById('save-done').textContent")
     code = made.page.evaluate("navigator.clipboard.readText()")
-    assert made.status == "Python code copied."
+    assert made.page.inner_text("#save-done") == "Python code copied."
     code += "import json; print(json.dumps({name: mask.rle for name, mask in masks.items()}))\n"
     (tmp_path / "coffee.jpg").write_bytes(coffee_path.read_bytes())
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -222,7 +226,9 @@ def test_the_copied_python_makes_the_masks_on_the_screen(made: Application, tmp_
 
 
 def test_the_copied_commands_make_the_masks_on_the_screen(made: Application, tmp_path: Path, coffee_path: Path) -> None:
+    made.page.click("#save")
     made.page.click("#copy-shell")
+    made.wait_until("document.getElementById('save-done').textContent")
     script = made.page.evaluate("navigator.clipboard.readText()")
     assert script.count("anymask segment") == 4
     assert "--point 110,300" in script

@@ -58,6 +58,17 @@ def test_a_mask_prompt_stays_as_it_is_and_takes_corrective_clicks(coffee: Encode
     assert more.score is not None
 
 
+def test_pixels_of_another_mask_are_added_and_cut(coffee: EncodedImage) -> None:
+    saucer = follow(coffee, [SAUCER])
+    bar = follow(coffee, [{"brush": [[5, 5], [90, 5]], "size": 8}])
+    added = follow(coffee, [SAUCER, {"add": bar.rle}])
+    assert (added.array == (saucer.array | bar.array)).all()
+    assert (follow(coffee, [SAUCER, {"add": bar.rle}, {"cut": saucer.rle}]).array == (bar.array & ~saucer.array)).all()
+    assert added.edits == (f"added {(bar.array & ~saucer.array).sum()} px by hand",)
+    with pytest.raises(PromptError, match="the mask step is for 9x7 pixels"):
+        follow(coffee, [SAUCER, {"cut": {"size": [7, 9], "counts": "o1"}}])
+
+
 def test_edits_apply_in_order_and_are_remembered(coffee: EncodedImage) -> None:
     steps = [SAUCER, {"brush": [[5, 5], [20, 5]], "size": 4}, {"erase": [[5, 5]], "size": 4}]
     plain, mask = follow(coffee, [SAUCER]), follow(coffee, steps)

@@ -9,6 +9,8 @@
      {"mask": {"size": [h, w], "counts": "…"}},          a mask as it is, COCO RLE
      {"brush": [[120, 310], [125, 312]], "size": 12},    paint pixels in along a path
      {"erase": [[90, 30]], "size": 5},                   take pixels out
+     {"add": {"size": [h, w], "counts": "…"}},           add the pixels of a mask, COCO RLE
+     {"cut": {"size": [h, w], "counts": "…"}},           remove the pixels of a mask
      {"clean": {"holes": 100, "islands": 50}}]           as `Mask.remove_small_regions`
 
 Edits come after all prompts. `server/web/js/core/brush.js` paints the same pixels.
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from anymask.prediction.encoded_image import EncodedImage
 
 _PROMPTS = ("point", "box", "mask", "points")
-_EDITS = ("brush", "erase", "clean")
+_EDITS = ("brush", "erase", "add", "cut", "clean")
 _KEYS = {
     "point": {"point", "include", "candidate", "alternative", "window"},
     "box": {"box", "candidate", "window"},
@@ -48,6 +50,8 @@ _KEYS = {
     "mask": {"mask"},
     "brush": {"brush", "size"},
     "erase": {"erase", "size"},
+    "add": {"add"},
+    "cut": {"cut"},
     "clean": {"clean"},
 }
 MAX_ALTERNATIVES = 6
@@ -172,7 +176,7 @@ def _split(steps: Any) -> tuple[list[tuple[str, Step]], list[tuple[str, Step]]]:
     kinds = [_kind(step) for step in steps]
     first_edit = next((i for i, kind in enumerate(kinds) if kind in _EDITS), len(kinds))
     if any(kind in _PROMPTS for kind in kinds[first_edit:]):
-        raise PromptError("steps with brush, erase or clean come after all points, boxes and masks")
+        raise PromptError("steps with brush, erase, add, cut or clean come after all points, boxes and masks")
     pairs = list(zip(kinds, steps, strict=True))
     return pairs[:first_edit], pairs[first_edit:]
 
@@ -296,7 +300,12 @@ def _edit(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
         if not all(isinstance(number, (int, float)) for number in numbers):
             raise PromptError(f"a clean step counts in pixels, not in {numbers}")
         return mask.remove_small_regions(numbers[0], numbers[1], prompt)
-    edited = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
-    changes = np.count_nonzero(edited != mask.array)
-    edit = f"{'painted' if kind == 'brush' else 'erased'} {changes} px by hand"
+    if kind in ("add", "cut"):
+        other = _mask_of_runs(step[kind], mask.size).array
+        edited = mask.array | other if kind == "add" else mask.array & ~other
+        done = "added" if kind == "add" else "cut"
+    else:
+        edited = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
+        done = "painted" if kind == "brush" else "erased"
+    edit = f"{done} {np.count_nonzero(edited != mask.array)} px by hand"
     return Mask(edited, mask.size, label=mask.label, prompt_index=mask.prompt_index, edits=(*mask.edits, edit))

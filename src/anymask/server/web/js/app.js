@@ -5,9 +5,11 @@ import { MaskCache, promptOf } from "./mask_cache.js";
 import { hasPick } from "./core/alternatives.js";
 import { factsOf, nameOf } from "./core/labels.js";
 import { activeObject, canSplit, reduce, start } from "./core/state.js";
-import { loadImage, loadSession, saveImage, saveSession } from "./net/storage.js";
+import { currentImage, loadImage, loadSession, saveImage, saveSession, setCurrentImage } from "./net/storage.js";
+import { iou } from "./core/bitmap.js";
 import { S } from "./core/strings.js";
 
+const SAME = 0.9; // IoU from which two masks are of one object
 const EXACT = 4e6; // pixels up to which the image is shown without compression
 
 export class App {
@@ -22,11 +24,13 @@ export class App {
     this.page = page;
     this.zoomWindow = zoomWindow;
     this.image = null;
-    this.file = null;
     this.history = start();
     this.masks = null;
     this.busy = 0;
     this.opening = 0;
+    this.saving = null;
+    this.unsaved = false;
+    this.source = null; // where the image and its objects come from: save(app), resend(), writable, begin
   }
 
   get state() {
@@ -37,8 +41,8 @@ export class App {
     return activeObject(this.state);
   }
 
-  /** Read, send and encode an image; objects of the image before are dropped. @param {File} file */
-  async open(file, history = start()) {
+  /** Read, send and encode an image. Its objects are there if it was open before. @param {File} file */
+  async open(file, history = null) {
     const turn = ++this.opening;
     try {
       this.page.progress(S.reading(file.name), null);
@@ -52,7 +56,9 @@ export class App {
       );
       if (turn !== this.opening) return false;
       await saveImage(about.id, file).catch(() => say(S.storageFull));
-      await this.#setImage({ ...about, name: file.name }, file, history, turn);
+      const restored = history ?? (await loadSession(about.id))?.history;
+      await this.#setImage({ ...about, name: file.name }, new LocalSource(this.api, file), restored ?? start(), turn);
+      if (this.state.objects.length) say(S.restored(this.state.objects.length));
       return true;
     } catch (error) {
       if (turn === this.opening) {
@@ -66,18 +72,23 @@ export class App {
 
   /** Bring back what was here before the page was left. @returns {Promise<boolean>} */
   async restore() {
-    const session = loadSession();
-    if (!session?.image) return false;
-    const { image, history } = session;
+    const id = currentImage();
+    return id !== null && this.reopen(id);
+  }
+
+  /** Open an image of an earlier session with its objects. @returns {Promise<boolean>} */
+  async reopen(id) {
+    const session = await loadSession(id);
+    if (!session) return false;
     const turn = ++this.opening;
     try {
-      this.page.progress(S.reading(image.name), null);
-      const about = await this.api.image(image.id);
-      const file = await loadImage(image.id);
-      await this.#setImage({ ...about, name: image.name }, file, history, turn);
+      this.page.progress(S.reading(session.name), null);
+      const about = await this.api.image(id);
+      const file = await loadImage(id);
+      await this.#setImage({ ...about, name: session.name }, new LocalSource(this.api, file), session.history, turn);
     } catch (error) {
-      const file = error.lostImage ? await loadImage(image.id) : null;
-      if (file) return this.open(file, history);
+      const file = error.lostImage ? await loadImage(id) : null;
+      if (file) return this.open(file, session.history);
       this.page.progress(null);
       if (!error.lostImage) sayFailure(error);
       return false;
@@ -89,7 +100,11 @@ export class App {
   /** Do something that can be undone. */
   act(action) {
     const before = this.history;
-    this.history = reduce(before, action);
+    if (this.source && !this.source.writable) {
+      say(S.locked);
+      return false;
+    }
+    this.history = reduce(before, { begin: this.source?.begin, ...action });
     if (this.history === before) return false;
     this.#announceAction(action, before.present);
     this.#save();
@@ -140,7 +155,8 @@ export class App {
   }
 
   #announceAction(action, before) {
-    const object = before.objects.find((each) => each.id === (action.id ?? before.active));
+    if (action.ids?.length > 1 && action.type === "remove") return say(S.message.removedMany(action.ids.length));
+    const object = before.objects.find((each) => each.id === (action.ids?.[0] ?? action.id ?? before.active));
     const line = {
       undo: () => S.message.undone,
       redo: () => S.message.redone,
@@ -153,27 +169,57 @@ export class App {
     if (line) say(line());
   }
 
-  async #setImage(image, file, history, turn) {
+  /** Show an image of a project. @param {import("./project/session.js").ProjectSession} source @returns {Promise<boolean>} */
+  async show(source, history) {
+    const turn = ++this.opening;
+    try {
+      this.page.progress(S.reading(source.image.name), null);
+      await this.#setImage(source.image, source, history, turn);
+      return turn === this.opening;
+    } catch (error) {
+      if (turn === this.opening) {
+        this.page.progress(null);
+        throw error;
+      }
+      return false;
+    }
+  }
+
+  /** Take over another history of the open image. */
+  replace(history) {
+    this.history = history;
+    this.source.seed?.(this.masks);
+    this.refresh();
+  }
+
+  /** Wait until all is saved. */
+  async flush() {
+    while (this.saving) await this.saving;
+  }
+
+  async #setImage(image, source, history, turn) {
     this.page.progress(S.encoding, null);
     const ready = this.api.ready(image.id);
     const exact = image.width * image.height <= EXACT;
     const pixels = await createImageBitmap(await this.api.imageFile(image.id, exact ? "png" : "jpeg"));
+    await this.flush();
     if (turn !== this.opening) return;
     this.image = { ...image, pixels };
-    this.file = file;
+    this.source = source;
     this.history = history;
     const server = {
       segment: (prompt, options) => this.#segment(image.id, prompt, options),
-      alternatives: (...clicks) => this.#withResend(() => this.api.alternatives(image.id, ...clicks)),
-      groups: (...clicks) => this.#withResend(() => this.api.groups(image.id, ...clicks)),
+      alternatives: (...clicks) => this.withImage(() => this.api.alternatives(image.id, ...clicks)),
+      groups: (...clicks) => this.withImage(() => this.api.groups(image.id, ...clicks)),
     };
     this.masks = new MaskCache(this.image, server, () => this.state.objects);
+    source.seed?.(this.masks);
     this.page.image(this.image);
     await ready;
     if (turn !== this.opening) return;
     this.page.progress(null);
     say(S.ready(image.name, image.width, image.height));
-    this.#save();
+    if (source.hasUnsaved !== false) this.#save();
     this.refresh();
   }
 
@@ -188,7 +234,8 @@ export class App {
     }
   }
 
-  async #withResend(send) {
+  /** Send a request; if the server no longer has the image, send the image and then the request again. */
+  async withImage(send) {
     try {
       return await send();
     } catch (error) {
@@ -202,6 +249,7 @@ export class App {
     const object = this.active;
     if (!object || !canSplit(object)) return say(S.message.nothingToSplit);
     const { points, labels } = promptOf(object.steps);
+    say(S.splitting);
     try {
       const groups = await this.masks.groups({ points, labels });
       if (this.active !== object) return;
@@ -218,13 +266,68 @@ export class App {
 
   /** Send the image again if an error says that the server has forgotten it. @returns {Promise<boolean>} */
   async sendAgain(error) {
-    if (!error.lostImage || !this.file) return false;
-    this.resending ??= this.api.upload(this.file, () => {}).finally(() => (this.resending = null));
-    await this.resending;
-    return true;
+    if (!error.lostImage || !this.source) return false;
+    this.resending ??= this.source.resend().finally(() => (this.resending = null));
+    return this.resending;
   }
 
+  /**
+   * Add objects, but none whose mask an object has already: one of the same name, or one of the two without a name.
+   *
+   * @param {{name?: string, steps: object[]}[]} objects
+   * @returns {Promise<{added: number, known: number}>}
+   */
+  async addNew(objects) {
+    const { masks } = this;
+    const present = await Promise.all(this.state.objects.map((object) => masks.fetch(object)));
+    const found = await Promise.all(objects.map((object) => masks.fetchSteps(object.steps)));
+    if (masks !== this.masks) return { added: 0, known: 0 };
+    const all = this.state.objects.map(({ name }, index) => ({ name, bitmap: present[index]?.bitmap }));
+    const fresh = objects.filter(({ name = "" }, index) => {
+      const { bitmap } = found[index];
+      const known = all.some(
+        (other) => other.bitmap && (!name || !other.name || name === other.name) && iou(bitmap, other.bitmap) >= SAME,
+      );
+      if (!known) all.push({ name, bitmap });
+      return !known;
+    });
+    if (fresh.length) this.act({ type: "add", objects: fresh });
+    return { added: fresh.length, known: objects.length - fresh.length };
+  }
+
+  /** Save, one write at a time; what changes meanwhile is written next. @returns {Promise<void>} when all is saved */
   #save() {
-    if (this.image && !saveSession(this.image, this.history)) say(S.storageFull);
+    this.unsaved = true;
+    this.saving ??= this.#saveAll().finally(() => (this.saving = null));
+    return this.saving;
+  }
+
+  async #saveAll() {
+    while (this.unsaved && this.image) {
+      this.unsaved = false;
+      await this.source.save(this).catch(sayFailure);
+    }
+  }
+}
+
+/** An image that belongs to no project: this browser has its file and its objects. */
+class LocalSource {
+  writable = true;
+  begin = {};
+
+  constructor(api, file) {
+    this.api = api;
+    this.file = file;
+  }
+
+  async save({ image, history }) {
+    setCurrentImage(image.id);
+    await saveSession(image, history).catch(() => say(S.storageFull));
+  }
+
+  async resend() {
+    if (!this.file) return false;
+    await this.api.upload(this.file, () => {});
+    return true;
   }
 }

@@ -1,6 +1,6 @@
 /** Everything mode: regions come in while the server searches; one is highlighted, a click adds it. */
 
-import { say, sayFailure } from "./ui/live_region.js";
+import { hideError, say, sayFailure, showError } from "./ui/live_region.js";
 import { iou } from "./core/bitmap.js";
 import { byId } from "./ui/dom.js";
 import { Regions } from "./core/regions.js";
@@ -9,16 +9,22 @@ import { S } from "./core/strings.js";
 const SAME = 0.999; // IoU from which a prompt gives the mask of a region
 
 export class Everything {
-  /** @param {import("./app.js").App} app @param {() => void} draw */
-  constructor(app, draw) {
+  /**
+   * @param {import("./app.js").App} app
+   * @param {() => void} draw
+   * @param {() => void} changed called when the mode begins or ends, or there are more regions
+   */
+  constructor(app, draw, changed) {
     this.app = app;
     this.draw = draw;
+    this.changed = changed;
     this.on = false;
     this.regions = null;
     this.job = null;
     this.running = false;
     this.place = null;
     byId("regions-stop").onclick = () => this.stop();
+    byId("regions-again").onclick = () => this.#search();
     byId("regions-all").onclick = () => this.addAll();
     byId("regions-close").onclick = () => this.leave();
   }
@@ -83,10 +89,11 @@ export class Everything {
     this.#announce();
   }
 
+  /** Make all regions objects, but those that are objects already. */
   async addAll() {
-    const objects = this.regions.all.map((region) => ({ steps: [asStep(region)] }));
-    if (objects.length) this.app.act({ type: "add", objects });
+    const { added, known } = await this.app.addNew(this.regions.all.map((region) => ({ steps: [asStep(region)] })));
     this.leave();
+    say(S.added(added, known));
   }
 
   #announce() {
@@ -117,10 +124,11 @@ export class Everything {
     const regions = (this.regions = new Regions(image));
     this.running = true;
     this.progress = null;
+    hideError("regions-error");
     this.#show();
     let masks = [];
     try {
-      const { job } = await this.#start(image.id);
+      const { job } = await app.withImage(() => app.api.everything(image.id));
       this.job = job;
       await app.api.events(job, (name, data) => {
         if (this.regions !== regions) return;
@@ -133,11 +141,11 @@ export class Everything {
           );
         this.lastEvent = name;
         this.#show();
-        if (name === "failed") sayFailure(Object.assign(new Error(data.problem.detail), { expected: true }));
+        if (name === "failed") showError("regions-error", Object.assign(new Error(data.problem.detail), { expected: true }));
       });
     } catch (error) {
       if (this.regions === regions) this.regions = null;
-      sayFailure(error);
+      showError("regions-error", error);
     }
     if (this.regions !== regions && this.regions) return;
     this.running = false;
@@ -145,29 +153,20 @@ export class Everything {
     if (this.regions && this.on) say(byId("regions-text").textContent);
   }
 
-  async #start(id) {
-    try {
-      return await this.app.api.everything(id);
-    } catch (error) {
-      if (await this.app.sendAgain(error)) return this.app.api.everything(id);
-      throw error;
-    }
-  }
-
   #show() {
     const { on, running } = this;
     const count = this.regions?.all.length ?? 0;
     byId("regions").hidden = !on;
-    byId("active-object").hidden = on;
     byId("tool-everything")?.setAttribute("aria-pressed", String(on));
     const done = ["cancelled", "stopped", "interrupted"].includes(this.lastEvent) ? S.everythingStopped : S.everythingDone;
     byId("regions-text").textContent = running ? S.everythingRunning(count) : done(count);
     const bar = byId("regions-bar");
     if (running && this.progress === null) bar.removeAttribute("value");
     else bar.value = running ? this.progress : 1;
-    byId("regions-stop").disabled = !running;
+    byId("regions-stop").hidden = !running;
+    byId("regions-again").hidden = running;
     byId("regions-all").disabled = running || !count;
-    this.draw();
+    this.changed();
   }
 }
 

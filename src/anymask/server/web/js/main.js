@@ -16,7 +16,11 @@ import { HoverPreview } from "./canvas/hover_preview.js";
 import { listenForImages } from "./panels/file_input.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { gather } from "./canvas/layers.js";
-import { showObjects } from "./panels/object_list.js";
+import { ProjectPage } from "./project/page.js";
+import { ObjectList } from "./panels/object_list.js";
+import { BrushControl } from "./panels/brush_control.js";
+import { Selection } from "./selection.js";
+import { SelectionPanel } from "./panels/selection_panel.js";
 import { alternativesOf } from "./core/alternatives.js";
 import { listenToPointers } from "./canvas/pointer.js";
 import { Stage } from "./canvas/stage.js";
@@ -26,8 +30,6 @@ import { nextTheme, startTheme } from "./ui/theme.js";
 import { ViewState } from "./core/view_state.js";
 import { makeToolbar } from "./panels/toolbar.js";
 import { searchText } from "./panels/text_search.js";
-
-const BRUSHES = [1, 2, 3, 5, 8, 12, 18, 26, 40, 60, 90, 130];
 
 startTheme();
 fillTexts();
@@ -42,12 +44,14 @@ const app = new App(
   zoomWindow,
 );
 const canvas = byId("canvas");
-const stage = new Stage(canvas, () => gather(app, view, hover, everything));
+const stage = new Stage(canvas, () => gather(app, view, hover, everything, projectPage.suggestions));
 const hover = new HoverPreview(
   (steps, thorough) => app.masks.requestPreview(steps, thorough),
-  () => stage.draw(),
+  () => light(),
 );
-const everything = new Everything(app, () => stage.draw());
+const selection = new Selection(app, view, showSelection);
+const everything = new Everything(app, () => stage.draw(), () => changed());
+const projectPage = new ProjectPage(api, app, selection, { changed: () => changed(), draw: () => stage.draw(), progress: showProgress });
 const act = {
   undo: () => app.act({ type: "undo" }) || say(S.message.nothingToUndo),
   redo: () => app.act({ type: "redo" }) || say(S.message.nothingToRedo),
@@ -55,12 +59,19 @@ const act = {
   pick: (place) => activeObject.pick(place),
   cycle: (by) => activeObject.cycle(by),
   split: () => app.split(),
-  setBrush,
+  setBrush: (by) => brush.step(by),
   exclude: toggleExclude,
   everything: () => everything.toggle(),
   help: showHelp,
 };
 const toolbar = makeToolbar(act);
+const brush = new BrushControl(view, () => stage.draw());
+const selectionPanel = new SelectionPanel(selection, view, () => stage.draw());
+const objectList = new ObjectList(byId("objects"), {
+  act: (action) => app.act(action),
+  select: (id, event) => (event.shiftKey ? selection.selectTo(id) : selection.select(id, event.ctrlKey || event.metaKey)),
+  light: (id) => setLit(id),
+});
 const activeObject = new ActiveObject(
   byId("active-body"),
   (action) => app.act(action),
@@ -69,9 +80,10 @@ const activeObject = new ActiveObject(
 );
 const exportPanel = new ExportPanel(app);
 
-listenToPointers(stage, gesturesOf(app, view, hover, stage, everything, showPlace));
-listenToKeys(canvas, commandsOf(app, view, hover, stage, everything, { ...act, showPlace }));
-listenForImages((file) => openImage(file));
+listenToPointers(stage, gesturesOf(app, view, hover, stage, everything, selection, showPlace));
+const project = projectPage.commands;
+listenToKeys(canvas, commandsOf(app, view, hover, stage, everything, selection, { ...act, save, project, showPlace }));
+listenForImages(openFiles);
 searchText(app, everything);
 stage.onView = ({ scale }) => {
   byId("zoom-fit").textContent = S.zoomLevel(scale);
@@ -80,6 +92,10 @@ stage.onView = ({ scale }) => {
 byId("zoom-in").onclick = () => stage.zoom(1.5);
 byId("zoom-out").onclick = () => stage.zoom(1 / 1.5);
 byId("zoom-fit").onclick = () => stage.fit();
+byId("accept").onclick = () => app.act({ type: "accept" });
+byId("clear").onclick = () => app.act({ type: "clear" });
+byId("save").onclick = save;
+byId("dataset-image").onclick = () => (byId("dataset-dialog").close(), exportPanel.open());
 byId("help").onclick = showHelp;
 byId("theme").onclick = () => say(S.themeNow(nextTheme()));
 canvas.addEventListener("blur", () => {
@@ -87,18 +103,26 @@ canvas.addEventListener("blur", () => {
   stage.draw();
 });
 // For measuring and for tests: the application as it is, nothing that a page of another site could reach.
-Object.assign(window, { anymask: { app, view, hover, stage, everything } });
+Object.assign(window, { anymask: { app, view, hover, stage, everything, selection, projectPage } });
 
 changed();
-app.restore().catch(sayFailure);
-exportPanel.load().catch(sayFailure);
+begin().catch(sayFailure);
 
-function openImage(file) {
+async function begin() {
+  const listed = exportPanel.load().then((formats) => projectPage.dataset.list(formats), sayFailure);
+  if (!(await projectPage.start())) await app.restore();
+  await listed;
+}
+
+async function openFiles(files, folder) {
+  if (await projectPage.addFiles(files, folder)) return;
+  const [{ file }] = files;
   if (file.type && !file.type.startsWith("image/")) return say(S.notAnImage);
-  everything.reset();
-  hover.clear();
-  view.reset();
-  return app.open(file);
+  await app.open(file);
+}
+
+function save() {
+  if (!projectPage.save()) exportPanel.open();
 }
 
 function showPreview(image) {
@@ -107,11 +131,19 @@ function showPreview(image) {
   stage.setImage(image);
 }
 
+let shownImage = null;
+
 function showImage(image) {
   byId("welcome").hidden = image !== null;
   byId("app").classList.toggle("has-image", image !== null);
   byId("image-name").textContent = image ? image.name : "";
   canvas.setAttribute("aria-label", image ? S.canvas(image.name) : S.noImage);
+  if (image !== shownImage) {
+    everything.reset();
+    hover.clear();
+    view.reset();
+    shownImage = image;
+  }
   stage.setImage(image);
   encodeVisible();
   changed();
@@ -133,12 +165,12 @@ function changed() {
   view.clean = view.alternative = null;
   toolbar.show(view, app.history, image !== null, everything.on);
   activeObject.show(active, mask);
-  showObjects(
-    byId("objects"),
-    state,
-    (object) => app.masks?.get(object) ?? null,
-    (action) => app.act(action),
-  );
+  objectList.show(state, view, (object) => app.masks?.get(object) ?? null);
+  selectionPanel.show(active !== null, state.objects.length);
+  byId("active-object").hidden = everything.on || (active === null && !selection.ids.length && state.objects.length > 0);
+  byId("accept").disabled = byId("clear").disabled = active === null;
+  byId("save").disabled = image === null;
+  projectPage.show();
   if (active && app.masks?.get(active)) showAlternatives(active);
   stage.draw();
 }
@@ -176,6 +208,7 @@ function setTool(tool) {
   view.corner = view.draft = null;
   canvas.dataset.tool = tool;
   say(S[tool]);
+  brush.show();
   toolbar.show(view, app.history, app.image !== null, everything.on);
   stage.draw();
 }
@@ -187,11 +220,25 @@ function toggleExclude() {
   toolbar.show(view, app.history, app.image !== null, everything.on);
 }
 
-function setBrush(by) {
-  const at = BRUSHES.indexOf(view.brushSize);
-  view.brushSize = BRUSHES[Math.max(0, Math.min(BRUSHES.length - 1, at + by))];
-  say(`${S.brushSize}: ${S.pixels(view.brushSize)}`);
+/** Light the object that a click at the cursor would select. */
+function light() {
+  const object = view.pointer && view.tool === "select" && !app.active ? selection.objectAt(view.pointer) : null;
+  const isSame = object && (!hover.mask || selection.isMaskOf(hover.mask, object));
+  setLit(isSame ? object.id : null);
+}
+
+function setLit(id) {
+  if (view.lit !== id) {
+    view.lit = id;
+    objectList.mark(view);
+  }
   stage.draw();
+}
+
+function showSelection() {
+  objectList.mark(view);
+  selectionPanel.show(app.active !== null, app.state.objects.length);
+  changed();
 }
 
 /** Show what the clean-up would do to the active object. */
@@ -211,4 +258,5 @@ function previewCleaning(clean) {
 function showPlace(place) {
   const pixel = place && app.image ? pixelAt(app.image, place) : null;
   byId("place").textContent = pixel ? S.message.at(pixel.x, pixel.y) : "";
+  if (!place) light();
 }

@@ -26,10 +26,19 @@ export class MaskCache {
     this.pendingPreviews = new Map(); // by steps: the promise of a preview
     this.previews = new Map(); // by steps: shown until the mask is here
     this.lastDrawn = new Map(); // by object id: shown until there is anything newer
+    this.finished = new WeakMap(); // by steps: edits and mask of an object as it was saved
+  }
+
+  /** Take the mask of an object from a file: no request has to make it again. */
+  seed({ steps, edits }, rle, score, stability) {
+    const mask = { bitmap: fromRle(rle), rle, score, stability, follows_prompt: null, logits: null };
+    this.finished.set(steps, { edits, mask: { ...mask, byHand: edits.length > 0 } });
   }
 
   /** The mask of an object with its edits, if it is in the cache. @returns {ObjectMask | null} */
   get(object) {
+    const finished = this.#finished(object);
+    if (finished) return finished;
     const mask = this.#lookUp(object.steps);
     return mask ? this.#withEdits(mask, object.edits) : null;
   }
@@ -44,7 +53,14 @@ export class MaskCache {
 
   /** The mask of an object with its edits. @returns {Promise<ObjectMask>} */
   async fetch(object) {
+    const finished = this.#finished(object);
+    if (finished) return finished;
     return this.#withEdits(await this.fetchSteps(object.steps), object.edits);
+  }
+
+  #finished({ steps, edits }) {
+    const finished = this.finished.get(steps);
+    return finished?.edits === edits ? finished.mask : null;
   }
 
   /** The mask that steps give. @returns {Promise<ObjectMask>} */

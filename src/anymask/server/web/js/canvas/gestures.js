@@ -23,9 +23,10 @@ export function pixelAt(image, { x, y }) {
  * @param {import("./hover_preview.js").HoverPreview} hover
  * @param {import("./stage.js").Stage} stage
  * @param {import("../everything.js").Everything} everything
+ * @param {import("../selection.js").Selection} selection
  * @param {(place: {x: number, y: number} | null) => void} showPlace
  */
-export function gesturesOf(app, view, hover, stage, everything, showPlace) {
+export function gesturesOf(app, view, hover, stage, everything, selection, showPlace) {
   const excludes = (event, right) => right || event.altKey || view.exclude;
 
   const gesture = (place) => {
@@ -47,7 +48,7 @@ export function gesturesOf(app, view, hover, stage, everything, showPlace) {
   };
 
   const leave = () => {
-    view.pointer = null;
+    view.pointer = view.lit = null;
     hover.clear();
     everything.hover(null);
     showPlace(null);
@@ -58,7 +59,13 @@ export function gesturesOf(app, view, hover, stage, everything, showPlace) {
     if (view.tool !== "select" && !right) return;
     const pixel = pixelAt(app.image, place);
     if (!pixel) return say(S.message.outside);
-    addPoint(app, view, hover, pixel, excludes(event, right));
+    if (event.shiftKey) {
+      const object = selection.objectAt(pixel);
+      return object ? selection.select(object.id, true) : say(S.message.nothingToSelect);
+    }
+    const exclude = excludes(event, right);
+    if (exclude || event.ctrlKey || event.metaKey) return addPoint(app, view, hover, selection, pixel, exclude);
+    selectOrAdd(app, view, hover, selection, pixel);
   };
 
   const box = (from, to) => {
@@ -103,8 +110,22 @@ export function previewAt(app, view, hover, pixel, exclude) {
   hover.at([...(app.active?.steps ?? []), pointStep(app, pixel, exclude)]);
 }
 
+/** Select the object at a pixel if a click there would only make its mask again; else include the pixel. */
+export async function selectOrAdd(app, view, hover, selection, pixel) {
+  const object = app.active ? null : selection.objectAt(pixel);
+  if (!object) return addPoint(app, view, hover, selection, pixel, false);
+  const steps = [pointStep(app, pixel, false)];
+  app.busy++;
+  const mask = await app.masks.requestPreview(steps, true).catch(() => null);
+  app.busy--;
+  if (mask && !selection.isMaskOf(mask, object)) return addPoint(app, view, hover, selection, pixel, false);
+  hover.clear();
+  selection.select(object.id);
+}
+
 /** Include or exclude a pixel. */
-export function addPoint(app, view, hover, pixel, exclude) {
+export function addPoint(app, view, hover, selection, pixel, exclude) {
+  selection.clear();
   const step = pointStep(app, pixel, exclude);
   const steps = [...(app.active?.steps ?? []), step];
   const preview = hover.maskFor(steps);

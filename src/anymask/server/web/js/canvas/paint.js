@@ -1,7 +1,6 @@
 /** Drawing the stage: the image, masks without smoothing when magnified, and prompts on top. */
 
 import { outline } from "../core/outline.js";
-import { COLOURS } from "../core/palette.js";
 import { tint } from "./tint.js";
 import { toScreen } from "../core/viewport.js";
 
@@ -58,9 +57,8 @@ function inImage(context, ratio, { scale, x, y }) {
 }
 
 /** One mask: its colour over the image, its edge in the colour with a dark rim. */
-function paintMask(context, { bitmap, colour, alpha = FILL, strong = false, edge = true }, { viewport, ratio, unit }) {
+function paintMask(context, { bitmap, colour: rgb, alpha = FILL, strong = false, edge = true }, { viewport, ratio, unit }) {
   if (!bitmap.columns) return;
-  const rgb = typeof colour === "number" ? COLOURS[colour % COLOURS.length] : colour;
   context.imageSmoothingEnabled = viewport.scale * ratio < 1;
   if (alpha) context.drawImage(tint(bitmap, rgb, alpha), bitmap.x, bitmap.y, bitmap.columns, bitmap.rows);
   if (!edge) return;

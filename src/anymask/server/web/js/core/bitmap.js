@@ -179,3 +179,26 @@ export function difference(a, b) {
   }
   return tighten({ ...a, data });
 }
+
+/** What is in either of two masks. */
+export function union(a, b) {
+  if (!b.columns) return a;
+  const result = expand(a, b.x, b.y, b.x + b.columns, b.y + b.rows);
+  for (let row = 0; row < b.rows; row++) {
+    let at = (row + b.y - result.y) * result.columns + b.x - result.x;
+    for (let from = row * b.columns; from < (row + 1) * b.columns; from++) result.data[at++] |= b.data[from];
+  }
+  return tighten(result);
+}
+
+/** Whether two masks share a pixel. */
+export function overlap(a, b) {
+  const [x0, y0] = [Math.max(a.x, b.x), Math.max(a.y, b.y)];
+  const [x1, y1] = [Math.min(a.x + a.columns, b.x + b.columns), Math.min(a.y + a.rows, b.y + b.rows)];
+  for (let row = y0; row < y1; row++) {
+    let atA = (row - a.y) * a.columns + x0 - a.x;
+    let atB = (row - b.y) * b.columns + x0 - b.x;
+    for (let column = x0; column < x1; column++) if (a.data[atA++] & b.data[atB++]) return true;
+  }
+  return false;
+}

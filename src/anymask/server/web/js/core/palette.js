@@ -11,12 +11,6 @@ export const COLOURS = [
   [128, 96, 240],
 ];
 
-/** CSS for a colour of the palette. */
-export function css(index, alpha = 1) {
-  const [red, green, blue] = COLOURS[index % COLOURS.length];
-  return `rgb(${red} ${green} ${blue} / ${alpha})`;
-}
-
 /** The colour of a region of everything mode: hues step by the golden angle, in three brightnesses. */
 export function regionColour(index) {
   const hue = (index * 137.508) % 360;

@@ -20,6 +20,7 @@ export function stepsOf(object) {
   });
   const edits = object.edits.map((edit) => {
     if (edit.kind === "clean") return { clean: { holes: edit.holes, islands: edit.islands } };
+    if (edit.rle) return { [edit.kind]: edit.rle };
     return { [edit.kind]: edit.path, size: edit.size };
   });
   return [...steps, ...edits];

@@ -7,7 +7,8 @@
  * {kind: "group", points, labels, group, own}: of points that are on several objects, the group on one of them, by its
  * index, and its own points. `candidate` or `alternative` is a number where another mask than anymask's own was picked
  * (see alternatives.js); `window` is what was visible, where the view was zoomed in. An edit is
- * {kind: "brush" | "erase", path, size} or {kind: "clean", holes, islands}. Edits apply after all steps, in order.
+ * {kind: "brush" | "erase", path, size}, {kind: "clean", holes, islands}, or {kind: "add" | "cut", rle}, which adds or
+ * removes the pixels of another mask. Edits apply after all steps, in order.
  */
 
 import { withoutPick } from "./alternatives.js";
@@ -59,8 +60,8 @@ function change(state, action) {
 }
 
 const ACTIONS = {
-  step(state, { step }) {
-    const opened = state.active === null ? begin(state) : state;
+  step(state, { step, begin: properties }) {
+    const opened = state.active === null ? begin(state, properties) : state;
     return onActive(opened, (object) => ({
       ...object,
       steps: [...object.steps.filter((other) => step.kind !== "box" || other.kind !== "box"), step],
@@ -87,8 +88,8 @@ const ACTIONS = {
     const steps = [...object.steps.slice(0, -1), picked];
     return onActive(state, (each) => ({ ...each, steps }));
   },
-  edit(state, { edit }) {
-    const opened = state.active === null ? begin(state) : state;
+  edit(state, { edit, begin: properties }) {
+    const opened = state.active === null ? begin(state, properties) : state;
     return onActive(opened, (object) => ({ ...object, edits: [...object.edits, edit] }));
   },
   removeEdit(state, { index }) {
@@ -110,26 +111,47 @@ const ACTIONS = {
     const objects = state.objects.map((each) => (each.id === id ? { ...each, visible: true } : each));
     return { ...state, objects, active: id, before: object };
   },
-  add(state, { objects, active = false }) {
+  add(state, { objects, active = false, begin: properties }) {
     let result = { ...state, active: null, before: null };
-    for (const about of objects) result = { ...begin(result, about), active: null };
+    for (const about of objects) result = { ...begin(result, { ...properties, ...about }), active: null };
     return active ? { ...result, active: result.next - 1 } : result;
   },
-  split(state, { objects }) {
-    const { colour, name } = activeObject(state);
+  split(state, { objects, begin: properties }) {
+    const { colour, name, class: number } = activeObject(state);
     const others = { ...state, objects: state.objects.filter((object) => object.id !== state.active) };
     const named = objects.map((about, n) => ({ ...about, ...(n ? {} : { colour }), name: name && `${name} ${n + 1}` }));
-    return ACTIONS.add(others, { objects: named });
+    return ACTIONS.add(others, { objects: named, begin: { ...properties, class: number } });
   },
-  remove(state, { id }) {
-    const objects = state.objects.filter((object) => object.id !== id);
+  remove(state, { id, ids = [id] }) {
+    const objects = state.objects.filter((object) => !ids.includes(object.id));
     if (objects.length === state.objects.length) return state;
-    return { ...state, objects, ...(state.active === id ? { active: null, before: null } : {}) };
+    return { ...state, objects, ...(ids.includes(state.active) ? { active: null, before: null } : {}) };
+  },
+  /** One object of several: the first keeps its prompts, `edit` adds the masks of the others. */
+  merge(state, { ids: [first, ...others], edit }) {
+    const objects = state.objects
+      .filter((object) => !others.includes(object.id))
+      .map((object) => (object.id === first ? { ...object, edits: [...object.edits, edit] } : object));
+    return { ...state, objects, active: null, before: null };
+  },
+  /** An edit on each of several objects: {id: edit}. */
+  editEach(state, { edits }) {
+    const objects = state.objects.map((object) =>
+      edits[object.id] ? { ...object, edits: [...object.edits, edits[object.id]] } : object,
+    );
+    return { ...state, objects };
   },
   removeAll(state) {
     return state.objects.length ? { ...state, objects: [], active: null, before: null } : state;
   },
-  rename: (state, { id, name }) => about(state, id, { name }),
+  rename: (state, { id, ids = [id], name }) => ids.reduce((result, each) => about(result, each, { name }), state),
+  classify: (state, { ids, class: number }) => ids.reduce((result, id) => about(result, id, { class: number }), state),
+  /** Make a suggestion an object, or drop it. */
+  decide(state, { suggestion, object = null, active = false, begin: properties }) {
+    const decided = { ...state.decided, [suggestion]: object ? "taken" : "dropped" };
+    const added = object ? ACTIONS.add(state, { objects: [object], active, begin: properties }) : state;
+    return { ...added, decided };
+  },
   recolour: (state, { id, colour }) => about(state, id, { colour }),
   show: (state, { id, visible }) => about(state, id, { visible }),
   move(state, { id, by }) {
@@ -144,7 +166,9 @@ const ACTIONS = {
 
 function begin(state, properties = {}) {
   const id = state.next;
-  const object = { id, name: "", colour: (id - 1) % COLOURS.length, visible: true, steps: [], edits: [], ...properties };
+  const { prefix = null, ...others } = properties; // of ids on the server of a project
+  const about = { id, name: "", colour: (id - 1) % COLOURS.length, visible: true, steps: [], edits: [], ...others };
+  const object = prefix === null ? about : { ...about, sid: `${prefix}-${id}` };
   return { ...state, objects: [...state.objects, object], active: id, before: null, next: id + 1 };
 }
 

@@ -21,10 +21,10 @@ export const S = {
     "Arrow keys move the crosshair, with Shift ten times as far. Space includes the pixel, X excludes it, B starts and " +
     "ends a box. 1 to 6 pick an alternative. Enter accepts the object, Escape clears it. Plus and minus zoom.",
   welcomeTitle: "Click an object, get its mask",
-  welcomeText: "Drop an image here, paste one, or pick a file.",
-  pickImage: "Pick an image",
+  welcomeText: "Drop an image here, paste one, or pick a file. A folder or several images become a project.",
+  pickImage: "Pick images",
   welcomeHint: "The image stays on this computer, unless the server runs on another one.",
-  dropHere: "Drop the image",
+  dropHere: "Drop images or a folder",
   zoom: "Zoom",
   zoomIn: "Zoom in (+)",
   zoomOut: "Zoom out (−)",
@@ -58,7 +58,9 @@ export const S = {
   textExample: "e.g. cup, spoon",
   textFind: "Find",
   searching: (text) => `Searching for ${text} …`,
-  detections: (n, text) => (n ? `${count(n, "object")} found for ${text}.` : `Nothing found for ${text}.`),
+  detections: (n, text, known) =>
+    (n ? `${count(n, "object")} found for ${text}.` : known ? `No further object found for ${text}.` : `Nothing found for ${text}.`) +
+    (known ? ` ${known === 1 ? "One more was" : `${whole.format(known)} more were`} there already.` : ""),
 
   // the active object
   activeTitle: "This object",
@@ -72,6 +74,7 @@ export const S = {
     `Alternative ${n}: ${percent(share)} of the image` + (score === null ? "" : `, score ${score.toFixed(2)}`) + ` (${n})`,
   alternativeShort: (n, score) => (score === null ? `${n}` : `${n}  ${score.toFixed(2)}`),
   split: "Split (G)",
+  splitting: "Looking for the objects under the clicks …",
   splitTitle: "The clicks are on different objects: make one of each (G)",
   prompts: "Prompts",
   step: {
@@ -82,6 +85,8 @@ export const S = {
     group: (n) => count(n, "click"),
     brush: "brush",
     erase: "eraser",
+    add: "merged",
+    cut: "overlap removed",
     clean: "clean-up",
   },
   removeStep: (label) => `Remove ${label}`,
@@ -101,6 +106,16 @@ export const S = {
           .join("; ")
       : "nothing to change",
   apply: "Apply",
+
+  // the selected objects
+  editSelected: "Edit",
+  merge: "Merge",
+  deleteSelected: "Delete",
+  display: "Fill and overlaps",
+  fill: "Opacity of the fill",
+  overlapRule: "Which object keeps the pixels that two share",
+  overlapWins: { newer: "The newer one wins", smaller: "The smaller one wins", selected: "The selected ones win" },
+  removeOverlaps: "Remove overlaps",
 
   // the list of objects
   objectsTitle: "Objects",
@@ -126,16 +141,28 @@ export const S = {
     (levels > 1 ? `, level ${level} of ${levels}` : ""),
   stop: "Stop",
   addAll: "Add all",
+  searchAgain: "Search again",
+  added: (n, known) =>
+    `${count(n, "region")} added.` + (known ? ` ${count(known, "region")} left out: there is an object of that mask already.` : ""),
   close: "Close",
 
-  // export
-  exportTitle: "Export",
+  // saving
+  save: "Save …",
+  saveTitle: "Save the objects",
   exportFormat: "Format",
   download: "Save",
+  cutoutOptions: "Cut-out",
+  edges: "Edges",
+  edgesOf: { hard: "as the mask", smooth: "smooth", matte: "soft (hair, fur, glass)" },
+  background: "Background",
+  backgroundOf: { none: "transparent", white: "white", black: "black", blur: "the image, blurred" },
+  crop: "Crop to the objects",
+  copyPng: "Copy as PNG",
+  pngCopied: "The cut-out is on the clipboard.",
   copyPython: "Copy Python",
   copyShell: "Copy command",
   copied: { python: "Python code copied.", shell: "Command line copied." },
-  copyFailed: "The browser did not allow copying; the text is selected in the window below.",
+  copyFailed: "The browser did not allow copying.",
   browserFormats: {
     cutout: "Cut-out (PNG, transparent)",
     prompts: "Prompt log (JSON)",
@@ -155,6 +182,13 @@ export const S = {
     nothingToRedo: "Nothing to redo.",
     reopened: (name) => `${name} is open; its prompts can be changed.`,
     removed: (name) => `${name} deleted. Undo restores it.`,
+    removedMany: (n) => `${count(n, "object")} deleted. Undo restores them.`,
+    nothingToDelete: "Nothing is selected. Click an object to select it, then press Delete.",
+    selection: (n) => (n ? `${count(n, "object")} selected.` : "Nothing is selected."),
+    nothingToSelect: "There is no object to select here.",
+    mergeNeedsTwo: "Select two or more objects first: Shift and click.",
+    merged: (n) => `${count(n, "object")} merged into one. Undo separates them.`,
+    overlapsRemoved: (n) => (n ? `Overlaps removed from ${count(n, "object")}.` : "No objects overlap."),
     excluding: (on) => (on ? "Clicks exclude now." : "Clicks include now."),
     nothingToSplit: "Click two or more objects first; G makes one object of each.",
     oneObject: "All clicks are on one object.",
@@ -165,15 +199,123 @@ export const S = {
     outside: "Outside the image.",
   },
 
+  // projects
+  locked: "Somebody else is working on this image.",
+  lockedBy: (name) => `${name || "Somebody else"} is working on this image. You see it as it is; nothing here changes it.`,
+  lockLost: (name) => `${name || "Somebody else"} works on this image now. What you did is saved.`,
+  takeOver: "Work here instead",
+  replaced: "Somebody else changed this image meanwhile. Undo brings back what you had.",
+  fileChanged: "The file of this image is another one than when its objects were made.",
+  noFurtherImage: "There is no further image in this filter.",
+  allDone: "There is no further image to do.",
+  projectBar: "Images of the project",
+  projectLink: ({ name, images, done }) => `${name}: ${whole.format(done)} of ${count(images, "image")} done`,
+  projectProgress: (done, images) => `${whole.format(done)} of ${whole.format(images)} done`,
+  filesSkipped: (n, files) =>
+    `${count(n, "file")} left out: ${files
+      .slice(0, 3)
+      .map(({ name, reason }) => `${name} (${reason})`)
+      .join(", ")}${n > 3 ? ", …" : ""}`,
+  filesAdded: (added, existed, left) =>
+    (added || !left ? `${count(added, "image")} added.` : "") +
+    (existed ? ` ${count(existed, "image")} of the same name and content ${existed === 1 ? "was" : "were"} there already.` : "") +
+    (left ? ` ${count(left, "file")} left out.` : ""),
+  noClassOfKey: (key) => `No class has the key ${key}.`,
+  leftOutFile: ({ path, reason }) => `${path}: ${reason}`,
+  adding: (done, total) => `Adding image ${whole.format(done + 1)} of ${whole.format(total)} …`,
+  newProject: "Images",
+  savedStates: { saved: "Saved", saving: "Saving …", offline: "Not saved yet: the server cannot be reached" },
+  filterState: "Show images by state",
+  filterClass: "Show images by class",
+  filterStates: { "": "All images", todo: "To do", in_work: "In work", done: "Done", skipped: "Skipped" },
+  stateSigns: { todo: "", in_work: "…", done: "✓", skipped: "–" },
+  tile: ({ name, state, objects, lock, problem }) =>
+    problem
+      ? `${name}: ${problem}`
+      : `${name}: ${{ todo: "to do", in_work: "in work", done: "done", skipped: "skipped" }[state]}, ${count(objects, "object")}` +
+        (lock ? `, ${lock.name || "somebody"} is working on it` : ""),
+  stripEmpty: "No image is in this filter.",
+  previousImage: "Previous image (,)",
+  nextImage: "Next image (.)",
+  skipImage: "Skip (K)",
+  imageDone: "Done, next (Ctrl+Enter)",
+  classes: "Classes",
+  anyClass: "Any class",
+  withoutClass: "no class",
+  newClass: "New class",
+  addClass: "Add",
+  editClasses: "Edit …",
+  classesRequired: "Every object needs a class before its image is done",
+  mergeInto: (name) => `Merge ${name} into`,
+  mergeIntoShort: "Merge into …",
+  noKey: "no key",
+  keyOf: (name) => `Key of ${name}`,
+  colourOfClass: (name) => `Colour of ${name}`,
+  objectCount: (n) => count(n, "object"),
+  classWithCount: (name, n) => `${name} (${whole.format(n)})`,
+  suggestionsTitle: "Suggestions",
+  suggestion: (n, label, score) =>
+    `${count(n, "suggestion")}. Now: ${label || "without a class"}` + (score === null ? "" : `, score ${score.toFixed(2)}`),
+  suggestionAccept: "Accept (A)",
+  suggestionChange: "Change (C)",
+  suggestionDrop: "Drop (D)",
+  suggestionAll: "Accept all",
+  assist: "Assist",
+  assistTitle: "Let the model suggest objects",
+  assistWhat: "Look for",
+  assistKinds: { text: "words", everything: "everything", check: "masks to check" },
+  assistHints: {
+    text: "Objects that the words name are suggested, under these words as their classes.",
+    everything: "All regions of each image are suggested, without a class.",
+    check: "Each object is compared with the model's own mask of it. The review sorts them by disagreement.",
+  },
+  assistWords: "Words",
+  assistImages: "In",
+  imagesTodo: "images to do",
+  imagesAll: "all images",
+  assistStart: "Start",
+  dropAll: "Drop its suggestions",
+  job: ({ kind, words, state, done, total, found, failed, problem }) =>
+    `${{ text: (words ?? []).join(", "), everything: "everything", check: "check" }[kind]}: ${whole.format(done)} of ${count(total, "image")}, ` +
+    `${count(found, "suggestion")}` +
+    (failed?.length ? `, ${count(failed.length, "image")} failed` : "") +
+    { running: "", waiting: ", waiting", done: ", finished", cancelled: ", stopped", failed: `: ${problem}` }[state],
+  jobShort: ({ done, total }) => `${whole.format(done)} of ${whole.format(total)}`,
+  review: "Review",
+  reviewSort: "Order of the objects",
+  reviewSorts: {
+    "score asc": "Lowest score first",
+    "score desc": "Highest score first",
+    "size asc": "Smallest first",
+    "size desc": "Largest first",
+    "disagreement desc": "Most disagreement first",
+  },
+  reviewCount: (n) => count(n, "object"),
+  reviewLabel: ({ name, score }, label) => `${label} in ${name}` + (score === null ? "" : `, score ${score.toFixed(2)}`),
+  reviewValue: ({ score, disagreement, area }) =>
+    disagreement !== null ? `differs ${percent(disagreement)}` : score !== null ? score.toFixed(2) : `${whole.format(area)} px`,
+  showMore: "Show more",
+  datasetTitle: "Save dataset",
+  datasetOnly: "Images",
+  onlyDone: "only those that are done",
+  datasetSplit: "Train and validation",
+  splitShares: (train) => (train === 100 ? "not split" : `${train} % and ${100 - train} %`),
+  datasetImages: "With the image files",
+  leftOut: (lines) => `${count(lines.length, "line")} left out: ${lines.slice(0, 3).join("; ")}`,
+  saveThisImage: "Only this image …",
+
   // help
   helpTitle: "How it works",
   keys: [
     ["Click · right click or Alt+click", "include · exclude a pixel"],
+    ["Click on an object's mask · Shift+click", "select it · select several"],
+    ["Ctrl+click", "begin a new object there"],
+    ["Delete", "delete what is selected"],
     ["Drag", "a box around the object"],
     ["Drag a marker · click it", "move it · remove it"],
     ["1 … 6 · [ ]", "pick an alternative"],
     ["G", "clicks on different objects: split into one object each"],
-    ["Enter · Esc", "accept the object and start the next · clear it"],
+    ["Enter · Esc", "accept the object, or open the selected one · clear"],
     ["Ctrl+Z · Ctrl+Y", "undo · redo, every step"],
     ["Wheel, pinch, + −, 0", "zoom; 0 shows the whole image"],
     ["Middle drag, two fingers, Ctrl+arrows", "move the image"],
@@ -183,6 +325,11 @@ export const S = {
     ["[ ]", "brush size; in everything mode parts and wholes"],
     ["E", "everything mode: find all objects"],
     ["?", "this help"],
+    ["1 … 9", "in a project: the class of the object (Alt+1 … 6 picks an alternative)"],
+    [". · ,", "next image · previous image"],
+    ["Ctrl+Enter · K", "the image is done · skip it, and open the next one"],
+    ["A · C · D", "accept · change · drop a suggestion"],
+    ["Ctrl+S", "save"],
   ],
   done: "Done",
 

@@ -19,6 +19,12 @@ export class ViewState {
     this.brushSize = 12;
     /** @type {Pixel | null} under the mouse */
     this.pointer = null;
+    /** @type {Set<number>} ids of the selected objects */
+    this.selected = new Set();
+    /** @type {number | null} id of the accepted object under the cursor, here or in the list */
+    this.lit = null;
+    /** Opacity of the fill of accepted objects, 0 to 1. */
+    this.fill = 0.2;
     /** @type {Pixel | null} the keyboard's cursor */
     this.crosshair = null;
     /** @type {Pixel | null} first corner of a box that the keyboard draws */
@@ -39,6 +45,7 @@ export class ViewState {
 
   /** Forget what belongs to the image before. */
   reset() {
-    this.crosshair = this.corner = this.draft = this.clean = null;
+    this.crosshair = this.corner = this.draft = this.clean = this.lit = null;
+    this.selected.clear();
   }
 }

@@ -12,6 +12,7 @@ class HttpError extends Error {
     this.expected = true;
     this.status = status;
     this.kind = (problem.type ?? "").split(":").pop();
+    this.problem = problem;
     this.retryAfter = retryAfter;
   }
 
@@ -37,13 +38,18 @@ export class Api {
   }
 
   /** Send an image. @param {(share: number) => void} progress @returns {Promise<{id, width, height, expires}>} */
-  async upload(file, progress) {
+  upload(file, progress) {
+    return this.uploadTo("v1/images", file, file.name, progress);
+  }
+
+  /** Send a file to an address, under a name. @param {(share: number) => void} progress */
+  async uploadTo(path, file, name, progress) {
     return this.#withToken(
       () =>
         new Promise((resolve, reject) => {
           const request = new XMLHttpRequest();
-          request.open("POST", "v1/images");
-          for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
+          request.open("POST", path);
+          for (const [header, value] of Object.entries(this.#headers())) request.setRequestHeader(header, value);
           request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
           request.onload = () => {
             const body = parseJson(request.responseText);
@@ -52,7 +58,7 @@ export class Api {
           };
           request.onerror = () => reject(offlineError());
           const form = new FormData();
-          form.append("file", file, file.name);
+          form.append("file", file, name);
           request.send(form);
         }),
     );
@@ -60,17 +66,17 @@ export class Api {
 
   /** Wait until an image is encoded. */
   async ready(id) {
-    while (!(await this.#json("GET", `v1/images/${id}?wait=20`)).encoded);
+    while (!(await this.json("GET", `v1/images/${id}?wait=20`)).encoded);
   }
 
   /** What the server knows of an image. */
   image(id) {
-    return this.#json("GET", `v1/images/${id}`);
+    return this.json("GET", `v1/images/${id}`);
   }
 
   /** The image as displayed. @param {"png" | "jpeg"} format @returns {Promise<Blob>} */
   async imageFile(id, format) {
-    return (await this.#request("GET", `v1/images/${id}/picture?format=${format}`)).blob();
+    return (await this.request("GET", `v1/images/${id}/picture?format=${format}`)).blob();
   }
 
   /**
@@ -81,44 +87,49 @@ export class Api {
    */
   async segment(id, prompt, { candidates = false, window = null, preview = false, refine = "auto", store = !preview } = {}) {
     const body = { prompts: [prompt], candidates, window, preview, refine, store };
-    const result = await this.#json("POST", `v1/images/${id}/segment`, body);
+    const result = await this.json("POST", `v1/images/${id}/segment`, body);
     return result.masks[0];
   }
 
   /** Points that may be on several objects: a mask for each group of points, with its own points. @returns {Promise<object[]>} */
   async groups(id, points, labels) {
     const body = { prompts: [{ points, labels }], objects: "auto" };
-    return (await this.#json("POST", `v1/images/${id}/segment`, body)).masks;
+    return (await this.json("POST", `v1/images/${id}/segment`, body)).masks;
   }
 
   /** What clicks may mean: masks, the best first. @returns {Promise<object[]>} */
   async alternatives(id, points, labels, window = null) {
-    return (await this.#json("POST", `v1/images/${id}/alternatives`, { points, labels, window })).masks;
+    return (await this.json("POST", `v1/images/${id}/alternatives`, { points, labels, window })).masks;
   }
 
   /** Have the server encode what is visible. @returns {Promise<number[] | null>} the window that it encoded */
   async encodeWindow(id, window) {
-    return (await this.#json("POST", `v1/images/${id}/zoom`, { window })).window;
+    return (await this.json("POST", `v1/images/${id}/zoom`, { window })).window;
   }
 
   /** Boxes of what a text names. @returns {Promise<{detections: {box, label, score}[]}>} */
   detect(id, text) {
-    return this.#json("POST", `v1/images/${id}/detect`, { text });
+    return this.json("POST", `v1/images/${id}/detect`, { text });
   }
 
   /** Start automatic mask generation. @returns {Promise<{job: string}>} */
   everything(id, options = {}) {
-    return this.#json("POST", `v1/images/${id}/everything`, options);
+    return this.json("POST", `v1/images/${id}/everything`, options);
   }
 
   /** Stop a job. */
   cancel(job) {
-    return this.#request("DELETE", `v1/jobs/${job}`);
+    return this.request("DELETE", `v1/jobs/${job}`);
   }
 
   /** Events of a job, as they come. @param {(name: string, data: any) => void} handle */
-  async events(job, handle, signal) {
-    const response = await this.#request("GET", `v1/jobs/${job}/events`, undefined, signal);
+  events(job, handle) {
+    return this.stream(`v1/jobs/${job}/events`, handle);
+  }
+
+  /** Server-sent events, as they come. @param {(name: string, data: any, id: string | null) => void} handle */
+  async stream(path, handle, signal) {
+    const response = await this.request("GET", path, undefined, { signal });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
@@ -132,21 +143,27 @@ export class Api {
 
   /** A file of masks in a format. @returns {Promise<{blob: Blob, name: string}>} */
   async export(id, format, masks, name, steps) {
-    const response = await this.#request("POST", `v1/images/${id}/export`, { format, masks, name, steps });
+    const response = await this.request("POST", `v1/images/${id}/export`, { format, masks, name, steps });
     const disposition = response.headers.get("Content-Disposition") ?? "";
     return { blob: await response.blob(), name: /filename="?([^";]+)"?/.exec(disposition)?.[1] ?? null };
   }
 
+  /** Objects without their background. @param {object} options edges, crop, background @returns {Promise<Blob>} a PNG */
+  async cutout(id, masks, options) {
+    return (await this.request("POST", `v1/images/${id}/cutout`, { masks, ...options })).blob();
+  }
+
   /** What the server runs. */
   models() {
-    return this.#json("GET", "v1/models");
+    return this.json("GET", "v1/models");
   }
 
-  async #json(method, path, body, signal) {
-    return (await this.#request(method, path, body, signal)).json();
+  async json(method, path, body, options) {
+    return (await this.request(method, path, body, options)).json();
   }
 
-  #request(method, path, body, signal) {
+  /** @param {{signal?: AbortSignal, keepalive?: boolean}} options of fetch @returns {Promise<Response>} */
+  request(method, path, body, options = {}) {
     return this.#withToken(() =>
       this.#withRetries(async () => {
         const headers = this.#headers();
@@ -154,9 +171,9 @@ export class Api {
         let response;
         try {
           response = await fetch(path, {
+            ...options,
             method,
             headers,
-            signal,
             body: body === undefined ? undefined : JSON.stringify(body),
           });
         } catch (error) {
@@ -209,19 +226,23 @@ export class Api {
     this.token = token;
     sessionStorage.setItem(TOKEN, token);
     address.searchParams.delete("token");
-    address.hash = "";
+    const others = new URLSearchParams(address.hash.slice(1));
+    others.delete("token");
+    address.hash = others.toString();
     history.replaceState(null, "", address.href.replace(/#$/, ""));
   }
 }
 
 function handleEvent(block, handle) {
   let name = "message";
+  let id = null;
   const data = [];
   for (const line of block.split(/\r?\n/)) {
     if (line.startsWith("event:")) name = line.slice(6).trim();
+    if (line.startsWith("id:")) id = line.slice(3).trim();
     if (line.startsWith("data:")) data.push(line.slice(5).trim());
   }
-  if (data.length) handle(name, JSON.parse(data.join("\n")));
+  if (data.length) handle(name, JSON.parse(data.join("\n")), id);
 }
 
 function parseJson(text) {

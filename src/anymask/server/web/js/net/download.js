@@ -9,6 +9,11 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+/** Put an image on the clipboard; fails where the browser does not allow it. @param {Promise<Blob>} png */
+export async function copyImage(png) {
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+}
+
 /** Put text on the clipboard. @returns {Promise<boolean>} whether the browser let us */
 export async function copy(text) {
   try {

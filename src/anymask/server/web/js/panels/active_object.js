@@ -3,12 +3,11 @@
 import { el, iconButton } from "../ui/dom.js";
 import { LIMIT } from "../core/alternatives.js";
 import { factsOf } from "../core/labels.js";
-import { COLOURS } from "../core/palette.js";
+import { classes, rgbOf } from "../core/classes.js";
 import { canSplit } from "../core/state.js";
 import { S } from "../core/strings.js";
 import { tint } from "../canvas/tint.js";
-
-const SIZES = [0, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000];
+import { CleanUp } from "./clean_up.js";
 
 export class ActiveObject {
   /**
@@ -19,80 +18,51 @@ export class ActiveObject {
    * @param {() => void} split
    */
   constructor(body, act, preview, split) {
-    this.body = body;
     this.act = act;
     this.preview = preview;
-    this.split = split;
-    this.clean = { open: false, holes: 4, islands: 4 };
-    this.objectId = null;
+    this.object = null;
     this.alternatives = []; // what 1, 2, 3 … stand for
     this.pendingPick = null; // a key that was pressed before they were here
-    this.object = null;
+    this.hint = el("p", { class: "hint" }, matchMedia("(pointer: coarse)").matches ? S.activeHintTouch : S.activeHint);
+    this.name = this.#name();
+    this.facts = el("p", { class: "facts", id: "facts" });
+    this.buttons = Array.from({ length: LIMIT }, (_, index) => this.#alternative(index));
+    this.group = el("div", { class: "alternatives", role: "radiogroup", "aria-label": S.alternatives }, ...this.buttons);
+    this.chips = el("ul", { class: "chips", "aria-label": S.prompts });
+    this.split = el("button", { type: "button", class: "button", id: "split", title: S.splitTitle, click: split }, S.split);
+    this.cleanUp = new CleanUp(preview.clean, act);
+    this.about = el("div", {}, this.name, this.facts, this.group, this.chips, this.split, this.cleanUp.element);
+    body.replaceChildren(this.hint, this.about);
   }
 
-  /** Draw anew. @param {object | null} object @param {object | null} mask if it is in the cache */
+  /** Show an object, or that there is none. @param {object | null} object @param {object | null} mask if it is in the cache */
   show(object, mask) {
-    if (object?.id !== this.objectId) {
-      this.objectId = object?.id ?? null;
-      this.clean.open = false;
-    }
-    if (!object) {
-      const touch = matchMedia("(pointer: coarse)").matches;
-      this.body.replaceChildren(el("p", { class: "hint" }, touch ? S.activeHintTouch : S.activeHint));
-      return;
-    }
-    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.part : null;
-    this.alternatives = [];
-    if (object !== this.object) this.pendingPick = null;
+    this.hint.hidden = object !== null;
+    this.about.hidden = object === null;
+    if (object?.id !== this.object?.id) this.cleanUp.close();
+    const before = this.object;
     this.object = object;
-    this.body.replaceChildren(
-      this.#name(object),
-      el("p", { class: "facts", id: "facts" }, mask ? factsOf(mask) : ""),
-      this.#alternatives(object.steps[object.steps.length - 1]),
-      this.#chips(object),
-      this.#cleanUp(mask),
-      el(
-        "div",
-        { class: "row" },
-        el(
-          "button",
-          {
-            type: "button",
-            class: "button primary",
-            id: "accept",
-            "data-part": "accept",
-            click: () => this.act({ type: "accept" }),
-          },
-          S.accept,
-        ),
-        el(
-          "button",
-          {
-            type: "button",
-            class: "button",
-            id: "clear",
-            "data-part": "clear",
-            click: () => this.act({ type: "clear" }),
-          },
-          S.clear,
-        ),
-        canSplit(object)
-          ? el(
-              "button",
-              { type: "button", class: "button", id: "split", title: S.splitTitle, "data-part": "split", click: this.split },
-              S.split,
-            )
-          : null,
-      ),
-    );
-    if (focused) this.body.querySelector(`[data-part="${focused}"]`)?.focus();
+    if (!object) return;
+    if (object !== before) {
+      this.alternatives = [];
+      this.pendingPick = null;
+      for (const button of this.buttons) button.disabled = true;
+    }
+    if (document.activeElement !== this.name || object.id !== before?.id) this.name.value = object.name;
+    this.name.hidden = classes.inUse; // the chips above Accept give the class
+    this.name.placeholder = S.unnamed(object.id);
+    this.facts.textContent = mask ? factsOf(mask) : "";
+    this.group.hidden = !["point", "box"].includes(object.steps[object.steps.length - 1]?.kind);
+    if (object.steps !== before?.steps || object.edits !== before?.edits) this.#showChips(object);
+    this.split.hidden = !canSplit(object);
+    this.cleanUp.show(mask);
   }
 
   /** Show the alternatives on their buttons. @param {import("../core/alternatives.js").Alternative[]} alternatives */
   showAlternatives(alternatives, object, image) {
     this.alternatives = alternatives;
     if (this.pendingPick !== null) return this.pick(this.pendingPick);
-    this.body.querySelectorAll(".alternative").forEach((button, index) => {
+    this.buttons.forEach((button, index) => {
       const alternative = alternatives[index];
       button.disabled = !alternative;
       button.setAttribute("aria-checked", String(Boolean(alternative?.picked)));
@@ -102,7 +72,7 @@ export class ActiveObject {
       button.setAttribute("aria-label", label);
       button.title = label;
       button.querySelector("span").textContent = S.alternativeShort(index + 1, score);
-      drawThumbnail(button.querySelector("canvas"), image, bitmap, COLOURS[object.colour % COLOURS.length]);
+      drawThumbnail(button.querySelector("canvas"), image, bitmap, rgbOf(object));
     });
   }
 
@@ -120,129 +90,48 @@ export class ActiveObject {
     if (next) this.act({ type: "pick", pick: next.pick });
   }
 
-  #name(object) {
+  #name() {
     return el("input", {
       class: "field",
       id: "active-name",
-      value: object.name,
-      placeholder: S.unnamed(object.id),
       maxLength: 80,
       "aria-label": S.name,
-      "data-part": "name",
-      change: (event) => this.act({ type: "rename", id: object.id, name: event.target.value.trim() }),
+      change: (event) => this.object && this.act({ type: "rename", id: this.object.id, name: event.target.value.trim() }),
       keydown: (event) => event.key === "Enter" && (event.target.blur(), document.getElementById("canvas").focus()),
     });
   }
 
-  #alternatives(last) {
-    const group = el("div", { class: "alternatives", role: "radiogroup", "aria-label": S.alternatives });
-    if (!last || !["point", "box"].includes(last.kind)) return group;
-    for (let index = 0; index < LIMIT; index++) {
-      const show = () => this.preview.alternative(this.alternatives[index]?.mask ?? null);
-      const hide = () => this.preview.alternative(null);
-      const about = {
+  #alternative(index) {
+    const hide = () => this.preview.alternative(null);
+    return el(
+      "button",
+      {
         type: "button",
         class: "alternative",
         role: "radio",
         "aria-checked": "false",
+        "aria-label": S.alternatives,
         disabled: true,
-        "data-part": `alternative-${index}`,
-      };
-      group.append(
-        el(
-          "button",
-          {
-            ...about,
-            "aria-label": S.alternatives,
-            click: () => this.pick(index),
-            pointerenter: (event) => event.pointerType !== "touch" && show(),
-            pointerleave: hide,
-            blur: hide,
-          },
-          el("canvas", { width: 1, height: 1 }),
-          el("span"),
-        ),
-      );
-    }
-    return group;
+        click: () => this.pick(index),
+        pointerenter: (event) => event.pointerType !== "touch" && this.preview.alternative(this.alternatives[index]?.mask ?? null),
+        pointerleave: hide,
+        blur: hide,
+      },
+      el("canvas", { width: 1, height: 1 }),
+      el("span"),
+    );
   }
 
-  #chips(object) {
-    const list = el("ul", { class: "chips", "aria-label": S.prompts });
+  #showChips({ steps, edits }) {
     const chip = (kind, label, remove) =>
-      list.append(
-        el("li", { class: `chip ${kind}` }, label, iconButton("remove", S.removeStep(label), remove, { class: "" })),
-      );
-    object.steps.forEach((step, index) => {
-      const { kind, label } = describe(step);
-      chip(kind, label, () => this.act({ type: "removeStep", index }));
-    });
-    object.edits.forEach((edit, index) =>
-      chip(edit.kind, S.step[edit.kind], () => this.act({ type: "removeEdit", index })),
+      el("li", { class: `chip ${kind}` }, label, iconButton("remove", S.removeStep(label), remove, { class: "" }));
+    this.chips.replaceChildren(
+      ...steps.map((step, index) => {
+        const { kind, label } = describe(step);
+        return chip(kind, label, () => this.act({ type: "removeStep", index }));
+      }),
+      ...edits.map((edit, index) => chip(edit.kind, S.step[edit.kind], () => this.act({ type: "removeEdit", index }))),
     );
-    return list;
-  }
-
-  #cleanUp(mask) {
-    const facts = el("p", { class: "facts", id: "clean-facts" });
-    const update = () => {
-      const { holes, islands } = this.#sizes();
-      const { filled, dropped } = this.preview.clean(this.clean.open ? { holes, islands } : null);
-      facts.textContent = S.cleanPreview(filled, dropped);
-      apply.disabled = !filled.length && !dropped.length;
-    };
-    const slider = (name, label) => {
-      const output = el("output", {}, S.pixels(SIZES[this.clean[name]]));
-      const input = el("input", {
-        type: "range",
-        min: 0,
-        max: SIZES.length - 1,
-        value: this.clean[name],
-        id: `clean-${name}`,
-        "data-part": `clean-${name}`,
-        input: (event) => {
-          this.clean[name] = Number(event.target.value);
-          output.textContent = S.pixels(SIZES[this.clean[name]]);
-          event.target.setAttribute("aria-valuetext", output.textContent);
-          update();
-        },
-        "aria-valuetext": S.pixels(SIZES[this.clean[name]]),
-      });
-      return el("label", {}, label, output, input);
-    };
-    const apply = el(
-      "button",
-      {
-        type: "button",
-        class: "button",
-        id: "clean-apply",
-        "data-part": "clean-apply",
-        click: () => this.act({ type: "edit", edit: { kind: "clean", ...this.#sizes() } }),
-      },
-      S.apply,
-    );
-    const details = el(
-      "details",
-      {
-        class: "clean",
-        open: this.clean.open,
-        toggle: () => {
-          this.clean.open = details.open;
-          update();
-        },
-      },
-      el("summary", { "data-part": "clean" }, S.clean),
-      slider("holes", S.holes),
-      slider("islands", S.islands),
-      facts,
-      apply,
-    );
-    if (mask && this.clean.open) update();
-    return details;
-  }
-
-  #sizes() {
-    return { holes: SIZES[this.clean.holes], islands: SIZES[this.clean.islands] };
   }
 }
 

@@ -1,7 +1,7 @@
 /** What keys mean: moving the crosshair, placing, accepting, switching tools. */
 
 import { say } from "../ui/live_region.js";
-import { addBox, addPoint, boxOf, pixelAt, previewAt } from "../canvas/gestures.js";
+import { addBox, addPoint, boxOf, pixelAt, previewAt, selectOrAdd } from "../canvas/gestures.js";
 import { S } from "../core/strings.js";
 
 const STEP = 8; // screen pixels the crosshair moves at once
@@ -13,9 +13,10 @@ const PAN = 80;
  * @param {import("../canvas/hover_preview.js").HoverPreview} hover
  * @param {import("../canvas/stage.js").Stage} stage
  * @param {import("../everything.js").Everything} everything
+ * @param {import("../selection.js").Selection} selection
  * @param {object} act what the page does: undo, redo, setTool, pick, cycle, split, setBrush, exclude, help, showPlace
  */
-export function commandsOf(app, view, hover, stage, everything, act) {
+export function commandsOf(app, view, hover, stage, everything, selection, act) {
   const middle = () => {
     const { width, height } = stage.size;
     const place = {
@@ -49,7 +50,8 @@ export function commandsOf(app, view, hover, stage, everything, act) {
     if (!view.crosshair) return crosshair(0, 0, 1);
     if (everything.on) return everything.add({ x: view.crosshair.x + 0.5, y: view.crosshair.y + 0.5 });
     if (view.tool === "brush" || view.tool === "erase") return dab();
-    addPoint(app, view, hover, view.crosshair, exclude || view.exclude);
+    if (exclude || view.exclude) addPoint(app, view, hover, selection, view.crosshair, true);
+    else selectOrAdd(app, view, hover, selection, view.crosshair);
   };
 
   const dab = () => {
@@ -80,7 +82,7 @@ export function commandsOf(app, view, hover, stage, everything, act) {
     }
     if (everything.on) return everything.leave();
     hover.clear();
-    if (!app.act({ type: "clear" })) {
+    if (!selection.clear() && !app.act({ type: "clear" })) {
       view.crosshair = null;
       stage.draw();
     }
@@ -92,9 +94,12 @@ export function commandsOf(app, view, hover, stage, everything, act) {
     corner,
     clear,
     hasCrosshair: () => view.crosshair !== null,
-    accept: () => app.act({ type: "accept" }),
+    accept: () => selection.open() || app.act({ type: "accept" }),
+    remove: () => selection.remove(),
     undo: act.undo,
     redo: act.redo,
+    save: act.save,
+    ...act.project,
     exclude: act.exclude,
     help: act.help,
     everything: () => everything.toggle(),

@@ -1,13 +1,14 @@
-/** Export: files of the objects, and the commands that make the same masks without the browser. */
+/** Saving: files of the objects, cut-outs, and the commands that make the same masks without the browser. */
 
-import { say, sayFailure } from "../ui/live_region.js";
+import { hideError, showError } from "../ui/live_region.js";
 import { toRle } from "../core/bitmap.js";
 import { byId, el } from "../ui/dom.js";
 import { nameOf } from "../core/labels.js";
 import { asPython, asShell, fileName, promptLog, stepsOf } from "../core/snippets.js";
-import { copy, download } from "../net/download.js";
+import { copy, copyImage, download } from "../net/download.js";
 import { S } from "../core/strings.js";
-import { tint } from "../canvas/tint.js";
+
+const BACKGROUNDS = { none: null, white: [255, 255, 255], black: [0, 0, 0], blur: "blur" };
 
 export class ExportPanel {
   /** @type {string | null} The format that the user selected; none at first. */
@@ -17,10 +18,18 @@ export class ExportPanel {
   constructor(app) {
     this.app = app;
     this.model = { model: "mobile-sam" };
-    byId("export").onclick = () => this.#save().catch(sayFailure);
-    byId("copy-python").onclick = () => this.#copy("python", asPython);
-    byId("copy-shell").onclick = () => this.#copy("shell", asShell);
-    byId("export-format").onchange = (event) => (this.#format = event.target.value);
+    byId("export").onclick = () => this.#try(() => this.#save());
+    byId("copy-python").onclick = () => this.#try(() => this.#copy("python", asPython));
+    byId("copy-shell").onclick = () => this.#try(() => this.#copy("shell", asShell));
+    byId("copy-png").onclick = () => this.#try(() => this.#copyPng());
+    byId("save-close").onclick = () => byId("save-dialog").close();
+    byId("export-format").onchange = (event) => {
+      this.#format = event.target.value;
+      this.#show();
+    };
+    const options = (texts) => Object.entries(texts).map(([value, text]) => el("option", { value }, text));
+    byId("cutout-edges").append(...options(S.edgesOf));
+    byId("cutout-background").append(...options(S.backgroundOf));
     this.#list([]);
   }
 
@@ -29,6 +38,16 @@ export class ExportPanel {
     const { model, engine, precision, formats } = await this.app.api.models();
     this.model = { model, engine, precision };
     this.#list(formats);
+    return formats;
+  }
+
+  /** Open the window for saving. */
+  open() {
+    if (!this.app.image) return;
+    hideError("save-error");
+    byId("save-done").textContent = "";
+    this.#show();
+    byId("save-dialog").showModal();
   }
 
   /**
@@ -42,15 +61,30 @@ export class ExportPanel {
     if (this.#format) select.value = this.#format;
   }
 
+  #show() {
+    byId("cutout-options").hidden = byId("export-format").value !== "cutout";
+  }
+
+  async #try(act) {
+    hideError("save-error");
+    byId("save-done").textContent = "";
+    try {
+      byId("save-done").textContent = await act();
+    } catch (error) {
+      showError("save-error", error);
+    }
+  }
+
   /** The objects to export: those that are visible and have a mask. */
   get #objects() {
-    return this.app.state.objects.filter((object) => object.visible && (object.steps.length || object.edits.length));
+    const objects = this.app.state.objects.filter((object) => object.visible && (object.steps.length || object.edits.length));
+    if (!objects.length) throw Object.assign(new Error(S.nothingToExport), { expected: true });
+    return objects;
   }
 
   async #save() {
     const { app } = this;
     const objects = this.#objects;
-    if (!objects.length) return say(S.nothingToExport);
     const format = byId("export-format").value;
     const stem = fileName(app.image.name.replace(/\.[^.]+$/, ""));
     if (format === "prompts") {
@@ -58,62 +92,46 @@ export class ExportPanel {
       return this.#download(new Blob([text], { type: "application/json" }), `${stem}-prompts.json`);
     }
     if (format === "cutout") return this.#download(await this.#cutout(objects), `${stem}-cutout.png`);
-    const masks = await Promise.all(
+    const { api, image } = app;
+    const masks = await this.#masks(objects);
+    const { blob, name } = await app.withImage(() => api.export(image.id, format, masks, image.name, objects.map(stepsOf)));
+    return this.#download(blob, `${stem}-${format}${/\.[^.]+$/.exec(name ?? "")?.[0] ?? ""}`);
+  }
+
+  #masks(objects) {
+    return Promise.all(
       objects.map(async (object) => {
-        const mask = await app.masks.fetch(object);
-        return {
-          rle: toRle(mask.bitmap),
-          label: nameOf(object),
-          ...(mask.score === null ? {} : { score: mask.score }),
-        };
+        const mask = await this.app.masks.fetch(object);
+        const score = mask.score === null ? {} : { score: mask.score };
+        return { rle: toRle(mask.bitmap), label: nameOf(object), ...score };
       }),
     );
-    const { blob, name } = await this.#fileFromServer(format, masks, objects.map(stepsOf));
-    this.#download(blob, name ?? `${stem}-${format}`);
   }
 
-  async #fileFromServer(format, masks, steps) {
-    const { api, image } = this.app;
-    return this.#withImageThere(() => api.export(image.id, format, masks, image.name, steps));
-  }
-
-  /** The objects alone, everything else transparent: pixels as they are, edges not softened. */
+  /** The objects alone, with the options of the window. @returns {Promise<Blob>} */
   async #cutout(objects) {
     const { app } = this;
-    const { id, width, height } = app.image;
-    const masks = await Promise.all(objects.map((object) => app.masks.fetch(object)));
-    const file = await this.#withImageThere(() => app.api.imageFile(id, "png"));
-    const pixels = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-    const canvas = new OffscreenCanvas(width, height);
-    const context = canvas.getContext("2d");
-    for (const { bitmap } of masks) {
-      if (bitmap.columns) context.drawImage(tint(bitmap, [0, 0, 0], 1), bitmap.x, bitmap.y);
-    }
-    context.globalCompositeOperation = "source-in";
-    context.drawImage(pixels, 0, 0);
-    return canvas.convertToBlob({ type: "image/png" });
+    const masks = await this.#masks(objects);
+    const options = {
+      edges: byId("cutout-edges").value,
+      crop: byId("cutout-crop").checked,
+      background: BACKGROUNDS[byId("cutout-background").value],
+    };
+    return app.withImage(() => app.api.cutout(app.image.id, masks, options));
   }
 
-  /** Send a request; if the server no longer has the image, send the image and then the request again. */
-  async #withImageThere(request) {
-    try {
-      return await request();
-    } catch (error) {
-      if (await this.app.sendAgain(error)) return request();
-      throw error;
-    }
+  async #copyPng() {
+    await copyImage(this.#cutout(this.#objects));
+    return S.pngCopied;
   }
 
   #download(blob, name) {
     download(blob, name);
-    say(S.saved(name));
+    return S.saved(name);
   }
 
   async #copy(kind, write) {
-    const objects = this.#objects;
-    if (!objects.length) return say(S.nothingToExport);
-    const text = write(this.app.image, this.model, objects);
-    if (await copy(text)) say(S.copied[kind]);
-    else say(S.copyFailed);
+    const text = write(this.app.image, this.model, this.#objects);
+    return (await copy(text)) ? S.copied[kind] : S.copyFailed;
   }
 }

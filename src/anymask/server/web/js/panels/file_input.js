@@ -2,7 +2,7 @@
 
 import { byId } from "../ui/dom.js";
 
-/** @param {(file: File) => void} open */
+/** @param {(files: {file: File, path: string}[], folder: string | null) => void} open */
 export function listenForImages(open) {
   for (const [button, input] of [
     ["open", "file"],
@@ -13,18 +13,21 @@ export function listenForImages(open) {
   }
   for (const input of [byId("file"), byId("camera-file")]) {
     input.addEventListener("change", () => {
-      if (input.files[0]) open(input.files[0]);
+      const files = [...input.files].map(plain);
       input.value = "";
+      if (files.length) open(files, null);
     });
   }
   document.addEventListener("paste", (event) => {
     const file = imageIn(event.clipboardData);
     if (!file) return;
     event.preventDefault();
-    open(file);
+    open([plain(file)], null);
   });
   listenForDrops(open);
 }
+
+const plain = (file) => ({ file, path: file.name });
 
 function listenForDrops(open) {
   const cover = byId("drop");
@@ -37,13 +40,36 @@ function listenForDrops(open) {
   document.addEventListener("dragenter", (event) => hasFile(event) && show(1));
   document.addEventListener("dragleave", (event) => hasFile(event) && show(-1));
   document.addEventListener("dragover", (event) => hasFile(event) && event.preventDefault());
-  document.addEventListener("drop", (event) => {
+  document.addEventListener("drop", async (event) => {
     if (!hasFile(event)) return;
     event.preventDefault();
     show(-depth);
-    const file = event.dataTransfer.files[0];
-    if (file) open(file);
+    const { files, folder } = await filesIn(event.dataTransfer);
+    if (files.length) open(files, folder);
   });
+}
+
+/** All files of a drop, those in folders with their paths; the name of the folder, if it was one alone. */
+async function filesIn(data) {
+  const plainFiles = [...data.files].map(plain);
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return { files: plainFiles, folder: null };
+  const files = [];
+  const walk = async (entry, path) => {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      if (!file.name.startsWith(".")) files.push({ file, path: path + file.name });
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // at most 100 at once
+      if (!some.length) return;
+      for (const each of some) await walk(each, entries.length === 1 && entry === entries[0] ? path : `${path}${entry.name}/`);
+    }
+  };
+  for (const entry of entries) await walk(entry, "");
+  return { files, folder: entries.length === 1 ? entries[0].name : null };
 }
 
 function imageIn(clipboard) {

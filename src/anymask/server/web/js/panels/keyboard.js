@@ -25,16 +25,22 @@ function meaning(event, handlers, onStage) {
   if (event.ctrlKey || event.metaKey) {
     if (low === "z") return event.shiftKey ? handlers.redo : handlers.undo;
     if (low === "y") return handlers.redo;
+    if (low === "s") return handlers.save;
+    if (key === "Enter") return handlers.done;
     if (onStage && ARROWS[key]) return () => handlers.pan(...ARROWS[key]);
     return null;
   }
-  if (event.altKey) return null;
+  const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+  if (event.altKey) return digit && digit <= 6 ? () => handlers.alternative(Number(digit) - 1) : null;
   if (onStage && ARROWS[key]) return () => handlers.crosshair(...ARROWS[key], event.shiftKey ? 10 : 1);
   if (onStage && key === " ") return () => handlers.place(event.shiftKey);
   if (onStage && key === "Enter") return handlers.accept;
   if (key === "Escape") return handlers.clear;
-  if (key === "Delete" || key === "Backspace") return onStage ? handlers.undo : null;
+  if (key === "Delete" || key === "Backspace") return handlers.remove;
+  if (!event.repeat && "123456789".includes(key) && handlers.inProject()) return () => handlers.classKey(key);
   if (!event.repeat && "123456".includes(key)) return () => handlers.alternative(Number(key) - 1);
+  if (key === "PageDown") return handlers.next;
+  if (key === "PageUp") return handlers.previous;
   return LETTERS(handlers, event, onStage)[low] ?? null;
 }
 
@@ -52,6 +58,12 @@ const LETTERS = (handlers, event, onStage) => ({
   h: () => handlers.tool("pan"),
   e: handlers.everything,
   g: handlers.split,
+  ".": handlers.next,
+  ",": handlers.previous,
+  k: handlers.skip,
+  a: handlers.suggestion?.accept,
+  c: handlers.suggestion?.change,
+  d: handlers.suggestion?.drop,
   b: onStage ? handlers.corner : null,
   x: onStage && handlers.hasCrosshair() ? () => handlers.place(true) : handlers.exclude,
 });

@@ -1,6 +1,6 @@
 /** Finding objects by text: a detector's boxes become objects with its labels. */
 
-import { say, sayFailure } from "../ui/live_region.js";
+import { hideError, say, showError } from "../ui/live_region.js";
 import { byId } from "../ui/dom.js";
 import { S } from "../core/strings.js";
 
@@ -12,29 +12,48 @@ export function searchText(app, everything) {
     if (!text || !app.image) return;
     const button = byId("text-find");
     button.disabled = true;
+    hideError("text-error");
     say(S.searching(text));
     try {
       const { id } = app.image;
-      const detections = await detect(app, id, text);
+      const { detections, failures } = await detectPhrases(app, id, text);
       if (app.image.id !== id) return;
+      if (failures.length) showError("text-error", Object.assign(new Error(failures.join("\n")), { expected: true }));
+      if (!detections.length && failures.length) return;
       everything.leave();
-      if (detections.length) app.act({ type: "add", objects: detections.map(objectOf) });
-      say(S.detections(detections.length, text));
+      const { added, known } = await app.addNew(detections.map(objectOf));
+      say(S.detections(added, text, known));
     } catch (error) {
-      sayFailure(error);
+      showError("text-error", error);
     } finally {
       button.disabled = false;
     }
   });
+  byId("text-query").addEventListener("input", () => hideError("text-error"));
+}
+
+/** Find all phrases at once; where the detector does not know one of several, each by itself, so that the others count. */
+async function detectPhrases(app, id, text) {
+  try {
+    return { detections: await detect(app, id, text), failures: [] };
+  } catch (error) {
+    const phrases = text.split(/[,;\n]/).map((phrase) => phrase.trim()).filter(Boolean);
+    if (error.status !== 422) throw error;
+    if (phrases.length < 2) return { detections: [], failures: [error.message] };
+    const detections = [];
+    const failures = [];
+    for (const phrase of phrases) {
+      await detect(app, id, phrase).then(
+        (found) => detections.push(...found),
+        (problem) => failures.push(problem.message),
+      );
+    }
+    return { detections, failures };
+  }
 }
 
 async function detect(app, id, text) {
-  try {
-    return (await app.api.detect(id, text)).detections;
-  } catch (error) {
-    if (await app.sendAgain(error)) return (await app.api.detect(id, text)).detections;
-    throw error;
-  }
+  return (await app.withImage(() => app.api.detect(id, text))).detections;
 }
 
 function objectOf({ box, label }) {

@@ -26,6 +26,22 @@ export function iconButton(name, label, click, properties = {}) {
   return el("button", about, icon(name));
 }
 
+/** Show another icon on a button. */
+export function setIcon(button, name) {
+  if (button.dataset.shown === name) return;
+  button.dataset.shown = name;
+  button.querySelector(".icon").replaceWith(icon(name));
+}
+
+/** Make these elements the children of another, moving only those that are not in their place. */
+export function arrange(parent, elements) {
+  const wanted = new Set(elements);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  elements.forEach((element, index) => {
+    if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
+  });
+}
+
 /** Fill in the texts of the page: the HTML holds keys only. */
 export function fillTexts(root = document) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = S[element.dataset.text];

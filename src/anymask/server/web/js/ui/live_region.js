@@ -15,6 +15,19 @@ export function sayFailure(error) {
   if (!error.expected) console.error(error);
 }
 
+/** Say what went wrong beside what caused it. @param {string} id of the element for it @param {Error} error */
+export function showError(id, error) {
+  if (error.name === "AbortError") return;
+  if (!error.expected) console.error(error);
+  const line = byId(id);
+  line.hidden = false;
+  line.textContent = error.expected ? error.message : S.failed(error.message);
+}
+
+export function hideError(id) {
+  byId(id).hidden = true;
+}
+
 function show(text, bad) {
   const line = byId("status");
   line.classList.toggle("bad", bad);

@@ -1,0 +1,75 @@
+/** Suggestions of the open image, one at a time: A accepts, C opens it for changes, D drops it. */
+
+import { byId } from "../ui/dom.js";
+import { fromRle } from "../core/bitmap.js";
+import { rgbOf } from "../core/classes.js";
+import { showError } from "../ui/live_region.js";
+import { S } from "../core/strings.js";
+
+export class Suggestions {
+  /**
+   * @param {import("../project/project.js").Project} project
+   * @param {import("../app.js").App} app
+   * @param {() => void} draw
+   */
+  constructor(project, app, draw) {
+    Object.assign(this, { project, app, draw });
+    this.bitmaps = new WeakMap(); // by suggestion
+    byId("suggestion-accept").onclick = () => this.accept();
+    byId("suggestion-change").onclick = () => this.change();
+    byId("suggestion-drop").onclick = () => this.drop();
+    byId("suggestion-all").onclick = () => this.acceptAll();
+  }
+
+  /** The one to decide about, or null while an object is being made. */
+  get current() {
+    return this.app.active ? null : (this.project.suggestions[0] ?? null);
+  }
+
+  show() {
+    const { length } = this.project.suggestions;
+    const { current } = this;
+    byId("suggestions").hidden = !current;
+    if (current) byId("suggestion-text").textContent = S.suggestion(length, current.label, current.score);
+  }
+
+  accept() {
+    return this.#take(this.current, false);
+  }
+
+  /** Make it the active object, so that clicks and the brush change it. */
+  change() {
+    return this.#take(this.current, true);
+  }
+
+  drop() {
+    const { current } = this;
+    if (current) this.app.act({ type: "decide", suggestion: current.id });
+  }
+
+  async acceptAll() {
+    for (const suggestion of this.project.suggestions) await this.#take(suggestion, false);
+  }
+
+  /** What the stage shows of them: faint outlines, the one to decide about strong. */
+  layers() {
+    return this.project.suggestions.map((suggestion) => {
+      if (!this.bitmaps.has(suggestion)) this.bitmaps.set(suggestion, fromRle(suggestion.rle));
+      const strong = suggestion === this.current;
+      return { bitmap: this.bitmaps.get(suggestion), colour: rgbOf(suggestion), alpha: strong ? 0.35 : 0, strong };
+    });
+  }
+
+  async #take(suggestion, active) {
+    if (!suggestion) return;
+    const { id, rle, score, stability = null, label } = suggestion;
+    let { class: number } = suggestion;
+    try {
+      if (number === null && label) number = (await this.project.addClass(label)).id;
+    } catch (error) {
+      return showError("suggestion-error", error);
+    }
+    const object = { class: number, source: "suggestion", steps: [{ kind: "mask", rle, score, stability }] };
+    this.app.act({ type: "decide", suggestion: id, object, active });
+  }
+}
