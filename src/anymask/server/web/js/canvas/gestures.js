@@ -48,7 +48,7 @@ export function gesturesOf(app, view, hover, stage, everything, selection, showP
   };
 
   const leave = () => {
-    view.pointer = view.lit = null;
+    view.pointer = null;
     hover.clear();
     everything.hover(null);
     showPlace(null);

@@ -1,0 +1,166 @@
+"""A whole labelling job through the interface: many images, kills and reloads in between, a dataset at the end."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from tests.support.browser_application import Application
+from tests.support.labelling import (
+    CLASSES,
+    SIZE,
+    Hands,
+    Shape,
+    add_classes,
+    make_images,
+    open_as_project,
+    wait_for_image_named,
+    wait_until_saved,
+)
+from tests.support.server_process import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
+
+pytestmark = pytest.mark.browser
+
+
+def _label(hands: Hands, shape: Shape) -> None:
+    hands.click(shape.place)
+    hands.press(str(CLASSES.index(shape.label) + 1))
+    hands.press("Enter")
+
+
+def _kill(server: Server) -> None:
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+
+
+def test_twenty_images_are_labelled_through_reloads_and_kills_and_saved_as_datasets(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    job = make_images(tmp_path / "images", 20)
+    server = Server(tmp_path, "--data", str(tmp_path / "data"))
+    server.start()
+    app = Application(context.new_page())
+    app.visit(server.address)
+    open_as_project(app, tmp_path / "images")
+    add_classes(app, *CLASSES)
+    hands = Hands(app)
+    for number, (name, (first, second, third)) in enumerate(job.items()):
+        wait_for_image_named(app, name)
+        _label(hands, first)
+        if number == 5:  # in the middle of an object
+            hands.click(second.place)
+            wait_until_saved(app)
+            app.page.reload()
+            wait_for_image_named(app, name)
+            app.settle()
+            hands.press(str(CLASSES.index(second.label) + 1))
+            hands.press("Enter")
+        elif number == 9:  # acts while no server is there
+            hands.click(second.place)
+            _kill(server)
+            hands.press(str(CLASSES.index(second.label) + 1))
+            hands.press("Enter")
+            app.wait_until("document.getElementById('saved').classList.contains('bad')")
+            server.start()
+        elif number == 14:  # killed, and the page is loaded anew before anything was saved again
+            _kill(server)
+            app.page.evaluate(
+                "(id) => window.anymask.app.act({ type: 'classify', ids: [1], class: id })", CLASSES.index(first.label)
+            )
+            server.start()
+            app.page.reload()
+            wait_for_image_named(app, name)
+            app.settle()
+            _label(hands, second)
+        else:
+            _label(hands, second)
+        _label(hands, third)
+        hands.press("Control+Enter")
+    app.wait_until("document.getElementById('project-progress').textContent === '20 of 20 done'", 30)
+    assert hands.acts <= 3 * 60 + 20, "three acts for an object and one for an image"
+    _assert_coco(_save(app, "coco", tmp_path), job)
+    _assert_yolo(_save(app, "yolo", tmp_path), job)
+    _assert_labelme(_save(app, "labelme", tmp_path), job)
+    server.stop()
+
+
+def _save(app: Application, form: str, folder: Path) -> Path:
+    if not app.page.is_visible("#dataset-dialog"):
+        app.page.click("#save")
+    app.page.select_option("#dataset-format", form)
+    app.page.select_option("#dataset-only", "done")
+    with app.page.expect_download(timeout=60_000) as started:
+        app.page.click("#dataset-save")
+    target = folder / form
+    with zipfile.ZipFile(started.value.path()) as archive:
+        archive.extractall(target)
+    return target
+
+
+def _assert_all(found: dict[str, list[tuple[str, Any]]], job: dict[str, list[Shape]]) -> None:
+    """Every object is there once: of its class, over its place, in an image that has no other."""
+    assert set(found) == set(job)
+    for name, shapes in job.items():
+        assert len(found[name]) == len(shapes), name
+        for label, mask in found[name]:
+            (shape,) = [each for each in shapes if mask[each.place[1], each.place[0]]]
+            assert shape.label == label, name
+            assert 0.01 < mask.mean() < 0.09, name
+        assert len({label for label, _ in found[name]}) == len(shapes)
+
+
+def _assert_coco(folder: Path, job: dict[str, list[Shape]]) -> None:
+    (path,) = folder.rglob("*.json")
+    dataset = COCO(str(path))
+    categories = {each["id"]: each["name"] for each in dataset.loadCats(dataset.getCatIds())}
+    assert categories == dict(enumerate(CLASSES))
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for image in dataset.loadImgs(dataset.getImgIds()):
+        own = dataset.loadAnns(dataset.getAnnIds(imgIds=image["id"]))
+        found[Path(image["file_name"]).name] = [
+            (categories[each["category_id"]], coco_mask.decode(dataset.annToRLE(each)).astype(bool)) for each in own
+        ]
+    _assert_all(found, job)
+
+
+def _assert_yolo(folder: Path, job: dict[str, list[Shape]]) -> None:
+    (path,) = folder.rglob("*.yaml")
+    names = yaml.safe_load(path.read_text())["names"]
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    assert names == dict(enumerate(CLASSES))
+    found = {}
+    for labels in folder.rglob("image_*.txt"):
+        rows = [line.split() for line in labels.read_text().splitlines()]
+        found[f"{labels.stem}.png"] = [
+            (names[int(row[0])], _filled(np.array(row[1:], float).reshape(-1, 2) * SIZE)) for row in rows
+        ]
+    _assert_all(found, job)
+
+
+def _assert_labelme(folder: Path, job: dict[str, list[Shape]]) -> None:
+    found = {}
+    for path in folder.rglob("*.json"):
+        content = json.loads(path.read_text())
+        name = Path(content["imagePath"].replace("\\", "/")).name
+        found[name] = [(each["label"], _filled(np.array(each["points"]))) for each in content["shapes"]]
+    _assert_all(found, job)
+
+
+def _filled(points: np.ndarray) -> np.ndarray:
+    mask = np.zeros(SIZE[::-1], np.uint8)
+    cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 1)
+    return mask.astype(bool)
