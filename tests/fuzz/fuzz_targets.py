@@ -239,6 +239,13 @@ def folders(data: bytes) -> None:
             looked_at(masks)
 
 
+@target("archive")
+def archive(data: bytes) -> None:
+    with written("export.zip", data) as path:
+        for masks in read_dataset(path):
+            looked_at(masks)
+
+
 # ---------------------------------------------------------------- jobs, weights
 
 

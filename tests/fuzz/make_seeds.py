@@ -5,8 +5,10 @@ They lie in corpus/TARGET/seed-*; what fuzzing found lies beside them as corpus/
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,7 @@ def tiffs() -> dict[str, bytes]:
         "tiff-planes": tiff(planes, photometric="rgb", planarconfig="separate", compression="zlib", rowsperstrip=5),
         "tiff-bands": tiff(deep.astype(np.float64), tile=(16, 16), compression="zlib", **many),
         "tiff-alpha": tiff(deep[:, :, :4], photometric="rgb", extrasamples=["assocalpha"]),
+        "tiff-inks": tiff(deep[:, :, :4], photometric="separated"),
         "tiff-holes": tiff(holes, byteorder=">", extratags=nodata),
         "tiff-pages": tiff(np.stack([deep[:, :, 0]] * 3), photometric="minisblack", bigtiff=True),
     }
@@ -223,6 +226,11 @@ def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
     ]  # fmt: skip
     data = {"image": ["/data/local-files/?d=b/a.jpg"]}
     files["label-studio"]["shapes"] = json.dumps([{"data": data, "annotations": [{"result": regions}]}]).encode()
+    bitmask = f"data:image/png;base64,{base64.b64encode(files['png']['0']).decode()}"
+    sizes = {"original_width": 24, "original_height": 17}
+    short = {"image": "a.jpg", "tool": [{"imageDataURL": bitmask, "bitmasklabels": ["cup"], **sizes},
+                                        {"x": 10, "y": 20, "width": 50, "height": 30.5, **sizes}]}  # fmt: skip
+    files["label-studio"]["short"] = json.dumps([short]).encode()
     files["folders"] = {}
     for format in ("yolo", "voc", "folder"):
         place = folder / format
@@ -246,6 +254,26 @@ def masks_in(folder: Path) -> dict[str, dict[str, bytes]]:
         "notes.json": b'{"categories": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}]}',
         "images/a.png": image, "labels/a.txt": lines,
     })  # fmt: skip
+    xml = b"""<annotation><filename>a.png</filename><size><width>24</width><height>17</height></size>
+<object><name>c</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object></annotation>"""
+    files["folders"]["voc-boxes"] = packed({"Annotations/a.xml": xml, "more/b.xml": xml, "more/a.png": image})
+    files["folders"]["darknet"] = packed({
+        "obj.names": b"a\nb\n", "obj_train_data/a.png": image, "obj_train_data/a.txt": lines,
+        "obj_valid_data/b.txt": lines, "train.txt": b"data/obj_train_data/a.png\n",
+    })  # fmt: skip
+    numbers = [{"image_id": "1", "file_name": "a.png", "segments_info": [{"id": 1, "category_id": 1}, {"id": 255}]}]
+    panoptic = {"images": [{"id": 1, "file_name": "a.jpg", "width": 24, "height": 17}], "annotations": numbers}
+    tracks = files["cvat"]["tracks"].replace(b"<original_size>", b"<other>").replace(b"</original_size>", b"</other>")
+    files["folders"]["panoptic"] = packed({
+        "train/p.json": json.dumps(panoptic).encode(), "train/p/a.png": files["png"]["0"],
+        "valid/p.json": json.dumps({**panoptic, "annotations": []}).encode(), "v/annotations.xml": tracks,
+        "v/images/frame_000003.PNG": image,
+    })  # fmt: skip
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        for name, content in (("x/coco.json", files["coco"]["rle"]), ("x/../../b.xml", files["cvat"]["0"])):
+            writer.writestr(zipfile.ZipInfo(name), content)
+    files["archive"] = {"0": archive.getvalue()}
     files["folders"]["mixed"] = packed({
         "a/one.json": files["masks-json"]["0"], "b.csv": files["csv"]["0"], "c/mask_000.png": files["png"]["0"],
         "d.png": files["label-map"]["0"], "e.xml": files["cvat"]["0"],
