@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("anymask.cli.replay", "The masks of an earlier result made again, and compared."),
     "label": ("anymask.cli.label", "Label a folder of images in the browser."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),
+    "mcp": ("anymask.cli.mcp", "Tools for assistants (Model Context Protocol)."),
     "cutout": ("anymask.cli.cutout", "Objects without their background, with soft edges."),
     "inpaint": ("anymask.cli.inpaint", "Objects repainted; everything else untouched."),
     "draw": ("anymask.cli.draw", "Overlays, contact sheets and animations of masks."),
