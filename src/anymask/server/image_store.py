@@ -20,6 +20,7 @@ from anymask.errors import AnymaskError, ImageTooLargeError
 from anymask.io.atomic import write_file
 from anymask.io.decoding import displayed_size
 from anymask.io.image import Image
+from anymask.server.decoders import shared_decoders
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
 from anymask.structures.image_options import ImageOptions
@@ -207,7 +208,8 @@ class ImageStore:
         return self._open(encoded, opening)
 
     def _open(self, encoded: bytes, opening: ImageOptions) -> Image:
-        return replace(opening, max_pixels=self._limits.pixels).open(encoded)
+        opening = replace(opening, max_pixels=self._limits.pixels)
+        return shared_decoders().open(encoded, opening, self._limits.decoding_seconds)
 
     def remove(self, id: str, client: str) -> bool:
         """Remove an image for one client, and from the disk when no other client uploaded it.

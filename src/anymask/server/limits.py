@@ -40,6 +40,7 @@ class Limits(Options):
     request_seconds: float = _limit(60.0, "From a request's arrival to its response.", "s")
     body_seconds: float = _limit(60.0, "For a request's body to arrive.", "s")
     header_seconds: float = _limit(10.0, "For a request's headers to arrive.", "s")
+    decoding_seconds: float = _limit(20.0, "For an image to be decoded.", "s")
     job_seconds: float = _limit(600.0, "For one job.", "s")
     idle_seconds: float = _limit(24 * 3600.0, "Remove images that had no request for so long.", "hours")
     stored_bytes: int = _limit(4096 * MB, "Of all images on disk.", "MB")

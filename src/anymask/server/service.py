@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from anymask.projects.places import ProjectPlace
 from anymask.projects.search import ProjectSearch
 from anymask.server.assist import Assist
 from anymask.server.data_folder import DataFolder
+from anymask.server.decoders import DECODERS
 from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
 from anymask.server.image_store import ImageStore, StoredImage
@@ -96,6 +97,7 @@ class Service:
         self.data = DataFolder(settings.folder, self.holder)
         self.memory = MemoryBudget(self.limits.memory_bytes or memory_limit() // 2 or DEFAULT_BYTES)
         self.encoding = Workers(1, self.limits.waiting, self.memory)
+        self.decoding = Workers(DECODERS, self.limits.waiting, self.memory)
         self.prompting = Workers(settings.workers, self.limits.waiting, self.memory)
         self.references = MaskStore(self.limits.mask_bytes)
         self.images = ImageStore(settings.folder / "images", self.limits, self._on_remove)
@@ -141,11 +143,11 @@ class Service:
 
     async def add_image(self, encoded: bytes, client: str, opening: ImageOptions) -> StoredImage:
         """Store an image that is opened as ``opening`` says, and begin to encode it."""
-        with self.encoding.place(client):
+        with self.decoding.place(client):
             deadline = self.deadline()
-            size = await self.encoding.run(partial(self.images.check_size, encoded, opening), deadline)
+            size = await self.decoding.run(partial(self.images.check_size, encoded, opening), deadline)
             add = partial(self.images.add, encoded, client, opening)
-            stored_image = await self.encoding.run(add, deadline, DECODING_BYTES * size[0] * size[1])
+            stored_image = await self.decoding.run(add, deadline, DECODING_BYTES * size[0] * size[1])
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(
                 stored_image.id, partial(self._encode, stored_image.id), self.pixel_bytes(stored_image.id)
@@ -261,6 +263,8 @@ class Service:
         encoded = await self.encoded(id, client)
         parameters = body.model_dump()
         options = GeneratorOptions(**parameters)
+        if encoded.capabilities.sampling and options.sampling is None:
+            options = replace(options, sampling=encoded.runtime.model.sampling)
         if parameters["roi"] is not None:
             make_prompt(encoded.size, box=parameters["roi"])  # refused at once, and not by the job
         limit = self.limits.job_seconds
@@ -293,7 +297,7 @@ class Service:
         """
         if self.is_stopping:
             raise Problem(503, "going-down", "the server is shutting down")
-        if self.prompting.is_full or self.encoding.is_full:
+        if self.prompting.is_full or self.encoding.is_full or self.decoding.is_full:
             raise Problem(503, "queue-full", "all places in the queue are taken")
         if trouble := await asyncio.to_thread(self.data.trouble, self.limits.upload_bytes):
             raise Problem(503, "disk-full", f"nothing can be stored: {trouble}; images that are stored still work")
@@ -307,6 +311,7 @@ class Service:
 
     def close(self) -> None:
         """Finish running work."""
+        self.decoding.close()
         self.prompting.close()
         self.encoding.close()
         self.drawing.close()
@@ -343,7 +348,9 @@ class _Gauges(Collector):
         yield gauge("memory_bytes", "Memory that running work may reserve.", service.memory.total)
         yield gauge("prompts_running", "Prompts running.", service.prompting.running)
         yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
-        yield gauge("encodings_running", "Images being decoded or encoded.", service.encoding.running)
+        yield gauge("decodings_running", "Images being decoded, and drawn.", service.decoding.running)
+        yield gauge("decodings_waiting", "Images waiting for that.", service.decoding.waiting)
+        yield gauge("encodings_running", "Images being encoded.", service.encoding.running)
         yield gauge("encodings_waiting", "Images waiting for that.", service.encoding.waiting)
         for state, count in service.jobs.counts().items():
             yield gauge(f"jobs_{state}", f"Jobs that are {state}.", count)

@@ -154,8 +154,8 @@ async def display_image(
     headers = {"ETag": tag, "Cache-Control": "private, max-age=86400, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    with service.encoding.place(client_of(request)):
-        encoded = await service.encoding.run(
+    with service.decoding.place(client_of(request)):
+        encoded = await service.decoding.run(
             partial(_encode_for_display, service, id, max_side, format), service.deadline(), service.pixel_bytes(id)
         )  # from the file: the encoding may still be under way
     return Response(encoded, media_type=f"image/{format}", headers=headers)

@@ -114,12 +114,12 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
     """Objects without their background, as a PNG of the image's full resolution."""
     service = service_of(request)
     stored_image = service.images.get(id)
-    with service.encoding.place(client_of(request)):
+    with service.decoding.place(client_of(request)):
         work = partial(
             cutout_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
         )
         cost = service.pixel_bytes(id, CUTOUT_BYTES)
-        return Response(await service.encoding.run(work, service.deadline(), cost), media_type="image/png")
+        return Response(await service.decoding.run(work, service.deadline(), cost), media_type="image/png")
 
 
 @router.post(
