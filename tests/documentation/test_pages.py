@@ -56,6 +56,7 @@ def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("photo", "cup", "cat", "dog", "dogs", "coffee", "beach", "sofa", "fruit", "street"):
         shutil.copy(citrus_path, f"{name}.jpg")
     (tmp_path / "photos").mkdir()
+    (tmp_path / "checkpoints").mkdir()
     for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
                  "FastSAM-s.onnx", "best.onnx", "classes.txt", "boxes.json", "points.csv", "painted.png",
                  "lama.onnx"):  # fmt: skip

@@ -57,7 +57,7 @@ def test_entry_survives_being_written_and_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "advice"),
     [
-        ("mobilesam", "did you mean mobile-sam?"),
+        ("mobile-samm", "did you mean mobile-sam?"),
         ("mobile-sm", "did you mean mobile-sam?"),
         ("zebra", "there are mobile-sam"),
     ],

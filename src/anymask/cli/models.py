@@ -1,4 +1,4 @@
-"""`anymask models`: list, pull, verify, remove and add model weights."""
+"""`anymask models`: list, pull, find, verify, remove and add model weights."""
 
 import json
 from collections.abc import Sequence
@@ -89,6 +89,31 @@ def pull(
             click.echo(f"{name}: {', '.join(paths)} in {next(iter(paths.values())).parent}")
         if folder:
             click.echo(f"use it without network: ANYMASK_MODELS={folder.resolve()}")
+
+
+@command.command()
+@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="[DIR]...")
+@json_option
+@quiet_option
+@debug_option
+def find(folders: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
+    """Link model files that other programs have fetched already; nothing is copied or downloaded.
+
+    Looks in the caches of Hugging Face (HF_HOME) and torch hub, in the folders of ultralytics, osam and ComfyUI, and in
+    each DIR. Files are recognised by their sha256.
+    """
+    search = weights.link_found_files(weights.all_models().values(), [*weights.known_folders(), *folders])
+    if as_json:
+        found = [asdict(each) | {"path": str(each.path)} for each in search.found]
+        places = {name: [str(path) for path in getattr(search, name)] for name in ("folders", "unreadable")}
+        click.echo(json.dumps({"found": found, **places}, indent=2))
+    elif not quiet:
+        for each in search.found:
+            click.echo(f"{each.model}/{each.file}: {'linked to' if each.linked else 'here already, also'} {each.path}")
+        searched = ", ".join(map(str, search.folders)) or "no folder of another program"
+        click.echo(f"{len(search.found)} files of known models in {searched}")
+    for path in search.unreadable if not quiet else ():
+        click.echo(f"not readable: {path}", err=True)
 
 
 @command.command()

@@ -80,7 +80,7 @@ def readme(entry: ModelEntry, stage: Path, names: Sequence[str], options: Export
     """
     stretched = entry.family == "sam2"
     parts = [
-        f"# {entry.name} for other programs",
+        f"# {Path(entry.name).name} for other programs",
         f"Written by anymask {__version__} (`anymask export`). {entry.description}",
         f"Licence of the weights: {entry.weights_licence}. {entry.homepage}".rstrip(),
         f"Check: {agreement.masks} masks of a known image against anymask's own in f32: mean IoU "

@@ -118,7 +118,7 @@ def _facts(entry: ModelEntry, key: str, options: ExportOptions, agreement: MaskC
     """What the metadata of each network states, by name."""
     return {
         "producer": f"anymask {__version__}",
-        "model": entry.name,
+        "model": Path(entry.name).name,
         "weights_sha256": key,
         "weights_licence": entry.weights_licence,
         "layout": options.layout,

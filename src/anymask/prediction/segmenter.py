@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from anymask.weights import Progress, cache_root, ensure, find_model
 
 
 def load(
-    model: str = "mobile-sam",
+    model: str | os.PathLike[str] = "mobile-sam",
     *,
     engine: str = "auto",
     precision: str = "auto",
@@ -49,7 +50,8 @@ def load(
     ```
 
     Args:
-        model: a name of `anymask models list`.
+        model: a name of `anymask models list`, another that people know it by (`vit_b`, `facebook/sam-vit-base`), or
+            the path of a checkpoint.
         engine: "openvino", "onnxruntime", or "auto".
         precision: "f32", "bf16", "int8" (the encoder of mobile-sam), or "auto": bf16 where the CPU has it.
         threads: CPU threads for one call; None leaves it to the engine.
@@ -67,7 +69,7 @@ def load(
         EngineError: the engine is missing or cannot do this.
     """
     started = time.perf_counter()
-    entry = find_model(model)
+    entry = find_model(os.fspath(model))
     if entry.family in DETECTOR_FAMILIES:
         raise ModelError(f"{entry.name} finds boxes and makes no masks; name it as the detector")
     runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
@@ -76,8 +78,8 @@ def load(
     family = load_model(entry.family, files, key, runtime, **options)
     embeddings = EmbeddingStore(cache_root() / "embeddings") if store else None
     arguments = {
-        "model": model, "engine": engine, "precision": precision, "threads": threads, "device": device, "store": store,
-        "allow": allow, **options,
+        "model": entry.name, "engine": engine, "precision": precision, "threads": threads, "device": device,
+        "store": store, "allow": allow, **options,
     }  # fmt: skip
     return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started, arguments)
 

@@ -15,6 +15,7 @@ from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to
 from anymask.weights.licences import licence_line, require_allowed
 from anymask.weights.locations import cache_root, models_cache
 from anymask.weights.model_entry import ModelEntry, Source, WeightFile
+from anymask.weights.other_caches import FoundFile, Search, known_folders, link_found_files
 from anymask.weights.progress import Progress
 from anymask.weights.unverified import UnpinnedModel
 from anymask.weights.user_models import add_model
@@ -22,8 +23,10 @@ from anymask.weights.verification import require_unchanged, sha256_of
 
 __all__ = [
     "FileState",
+    "FoundFile",
     "ModelEntry",
     "Progress",
+    "Search",
     "Source",
     "UnpinnedModel",
     "WeightFile",
@@ -37,7 +40,9 @@ __all__ = [
     "find_model",
     "inspect_files",
     "is_here",
+    "known_folders",
     "licence_line",
+    "link_found_files",
     "models_cache",
     "pull_to",
     "remove",

@@ -20,8 +20,11 @@ _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def model_folder(entry: ModelEntry) -> Path:
-    """Return the cache folder of a model's fetched files; it may not exist yet."""
-    return models_cache() / entry.name
+    """Return the cache folder of a model's fetched files; it may not exist yet.
+
+    A checkpoint that is named by its path has none.
+    """
+    return models_cache() / Path(entry.name).name
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def model_lock(entry: ModelEntry, progress: Progress) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = models_cache() / ".locks" / f"{entry.name}.lock"
+    path = models_cache() / ".locks" / f"{Path(entry.name).name}.lock"
     lock = FileLock(path)
     with translate_disk_errors(entry):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +115,7 @@ def fetched_files(entry: ModelEntry) -> list[Path]:
     downloads = [*names, *(source.archive.name for source in entry.sources if source.archive)]
     left = (path for scratch in folder.glob(f"{SCRATCH_PREFIX}*") for path in scratch.rglob("*"))
     paths = [*(folder / name for name in names), *(folder / f"{name}.part" for name in downloads), *left]
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if path.is_file() or path.is_symlink()]
 
 
 def remove_fetched_files(entry: ModelEntry, progress: Progress) -> tuple[int, int]:
@@ -126,7 +129,7 @@ def remove_fetched_files(entry: ModelEntry, progress: Progress) -> tuple[int, in
     """
     with model_lock(entry, progress), translate_disk_errors(entry):
         folder, files = model_folder(entry), fetched_files(entry)
-        freed = sum(path.stat().st_size for path in files)
+        freed = sum(path.lstat().st_size for path in files)  # links to files of other programs are small
         for path in files:
             path.unlink()
         remove_scratch_folders(folder)

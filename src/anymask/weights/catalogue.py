@@ -5,6 +5,7 @@ A built-in name always means the built-in model: neither of the others can repla
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import ModelError
+from anymask.weights.local_checkpoints import SUFFIXES, entry_of_checkpoint, names_a_checkpoint
 from anymask.weights.locations import bundle, data_root
 from anymask.weights.model_entry import ModelEntry, parse_entry
 from anymask.weights.unverified import UnpinnedModel, parse_unpinned
@@ -71,25 +73,44 @@ def family_embedding_bytes(family: str) -> int:
 
 
 def find_model(name: str) -> ModelEntry:
-    """Return the model called `name`; a built-in one also by one of its aliases, in upper or lower case.
+    """Return the model called `name`, or the checkpoint at that path.
+
+    A built-in model is found by one of its aliases, too, in upper or lower case, with or without ".pt" or ".pth".
 
     Raises:
         ModelError: there is none, and the message names the nearest, or every known one; or it is one that the user has
-            to bring, and the message says how.
+            to bring, and the message says how; or a file that is no model.
+        WeightsError: the checkpoint is damaged, or wants code to be run.
     """
     built_in = built_in_models()
     if name in built_in:
         return built_in[name]
+    if names_a_checkpoint(name):
+        entry = entry_of_checkpoint(name, built_in)
+        return replace(entry, capabilities=family_capabilities(entry.family))
     models = all_models()
     if name not in models:
-        name = next((each.name for each in built_in.values() if name.lower() in each.aliases), name)
+        name = _name_of_alias(name, built_in)
     if name not in models and name in unpinned_models():
         raise ModelError(unpinned_models()[name].how_to_add)
     if name not in models:
+        if name.lower().endswith(SUFFIXES):
+            raise ModelError(f"there is no file {name}, and no model of that name (anymask models list)")
         near = get_close_matches(name, models, n=1)
         advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(models)}"
         raise ModelError(f"unknown model {name!r}; {advice} (anymask models list)")
     return models[name]
+
+
+def _name_of_alias(alias: str, built_in: Mapping[str, ModelEntry]) -> str:
+    """The model that people mean by a name, or the name itself."""
+    lower = alias.lower()
+    spellings = {lower, lower.removesuffix(".pth").removesuffix(".pt")}
+    for name in (*built_in, *unpinned_models()):
+        names = {name, *(built_in[name].aliases if name in built_in else ())}
+        if spellings & names or {each.replace("_", "-") for each in spellings} & names:
+            return name
+    return alias
 
 
 def read_catalogue(path: Path) -> dict[str, ModelEntry]:

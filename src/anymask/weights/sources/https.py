@@ -6,11 +6,13 @@ the next attempt requests only the rest.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from anymask.weights.model_entry import Source, WeightFile
+from anymask.weights.model_entry import Source, WeightFile, check_url
 from anymask.weights.progress import Progress
 from anymask.weights.sources.errors import SourceError, shorten
 from anymask.weights.verification import fault
@@ -18,6 +20,7 @@ from anymask.weights.verification import fault
 if TYPE_CHECKING:
     import httpx
 
+HUB = "https://huggingface.co/"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 
@@ -32,8 +35,25 @@ def fetch(
     """
     for file in files:
         part = folder / f"{file.name}.part"
-        download(source.files[file.name], file, part, progress, source.label)
+        url = mirrored(source.files[file.name])
+        download(url, file, part, progress, urlsplit(url).hostname or source.label)
         yield file, part
+
+
+def mirrored(url: str) -> str:
+    """The address of a file of the Hugging Face hub at the mirror that `HF_ENDPOINT` names; others stay.
+
+    Raises:
+        SourceError: `HF_ENDPOINT` is no https:// address (http:// only on this machine).
+    """
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    if not endpoint or not url.startswith(HUB):
+        return url
+    try:
+        check_url(endpoint)
+    except ValueError as error:
+        raise SourceError(f"HF_ENDPOINT: {error}") from None
+    return f"{endpoint}/{url.removeprefix(HUB)}"
 
 
 def download(url: str, file: WeightFile, part: Path, progress: Progress, label: str) -> None:
