@@ -63,7 +63,7 @@ def test_a_corrective_click_is_satisfied_with_and_without_flip_tta(masks, first,
         return lambda prompts: (np.stack([parts[name]] * len(prompts)), np.full((len(prompts), 4), 0.9, np.float32))
 
     prompt = Prompt(points=[np.add(first, 0.5), np.add(place, 0.5)], labels=[1, label], mask_input=disc(128, 128, 50))
-    (mask,) = segment_prompts(fake("own"), FRAME, [prompt], "object", fake("mirror") if with_mirror else None)
+    (mask,) = segment_prompts(fake("own"), FRAME, [prompt], "object", mirrored=fake("mirror") if with_mirror else None)
     assert follows_last_click(FRAME, mask.logits, prompt)
     assert mask.mirrored == with_mirror
     seen = corrective_rank_features(FRAME, logits, np.ones(8, np.float32), prompt)

@@ -56,7 +56,7 @@ def test_a_mask_lies_at_the_same_place_in_a_window(x, y, width, height):
     assert iou(mask, expected) > 0.93
 
 
-def drawn_wave(side=3000):
+def drawn_wave(side=3600):
     """A dark wavy line, 30 pixels thick, on a light ground, and its true mask."""
     across = np.linspace(0, 1, 200)
     points = np.stack([900 + 800 * across, 1200 + 250 * np.sin(9 * across)], axis=1).astype(np.int32)
@@ -102,7 +102,56 @@ def test_refining_never_breaks_a_constraint(coffee):
 def test_several_objects_cost_no_more_passes_of_the_encoder(wave, monkeypatch):
     encoded, _ = wave
     monkeypatch.setattr(encoded.runtime.model, "encode", lambda *_: pytest.fail("encoded again"))
-    encoded.segment(boxes=[BOX, [880, 925, 1300, 1475]])
+    encoded.segment(boxes=[BOX, [880, 925, 1300, 1475]], refine="auto")
+
+
+CUP_BOX, SPOON_BOX = [170, 14, 412, 264], [330, 220, 480, 320]
+
+
+@pytest.fixture
+def counted(coffee, monkeypatch):
+    """The image, and its cost from now on: passes of the encoder, and the prompts of each run of the decoder."""
+    model, cost = coffee.runtime.model, {"encoded": 0, "decoded": []}
+    encode, decode = model.encode, model.decode
+
+    def count_encode(pixels):
+        cost["encoded"] += 1
+        return encode(pixels)
+
+    def count_decode(embedding, frame, prompts, **options):
+        cost["decoded"].append(len(prompts))
+        return decode(embedding, frame, prompts, **options)
+
+    monkeypatch.setattr(model, "encode", count_encode)
+    monkeypatch.setattr(model, "decode", count_decode)
+    return coffee, cost
+
+
+def test_a_box_takes_one_run_of_the_decoder_and_no_pass_of_the_encoder(counted):
+    encoded, cost = counted
+    encoded.segment(box=CUP_BOX)
+    assert cost == {"encoded": 0, "decoded": [3]}
+
+
+def test_many_boxes_share_runs_of_the_decoder_and_get_the_masks_of_each_alone(counted):
+    encoded, cost = counted
+    boxes = [CUP_BOX, SPOON_BOX] * 9
+    together = encoded.segment(boxes=boxes)
+    assert cost == {"encoded": 0, "decoded": [48, 6]}
+    alone = [encoded.segment(box=box)[0] for box in boxes[:2]]
+    assert all(iou(together[index], alone[index % 2]) > 0.99 for index in range(len(boxes)))
+
+
+def test_max_adds_the_mirrored_image_to_a_box(counted):
+    encoded, cost = counted
+    encoded.segment(box=CUP_BOX, refine="max")
+    assert cost["decoded"][:2] == [3, 3]
+
+
+def test_a_box_with_an_excluded_point_is_not_grown_over_it(coffee):
+    for x in range(300, 420, 20):
+        mask = coffee.segment(box=CUP_BOX, points=[(x, 250)], labels=[0])[0]
+        assert mask.array[250, x] == (not mask.follows_prompt.points[0])
 
 
 def test_an_unknown_way_to_refine_is_refused(coffee):

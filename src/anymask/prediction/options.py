@@ -19,10 +19,10 @@ class SelectionOptions(Options):
     (`anymask.prediction.prompting`); "part" the smallest fair mask; "score" the highest predicted IoU, as the official
     predictor's users do.
 
-    `refine`: "auto" runs the encoder again where it pays, if there is one object: on the mirrored image after a box, a
-    further click or an unstable mask (once, kept for later prompts), and on a window that shows the object larger
-    (after a box) or at least twice as fine (once per object). "max" does both for every object, "off" never does. See
-    `anymask.prediction.refinement`.
+    `refine`: "auto" decodes boxes also a little smaller and larger, and with one object runs the encoder again where it
+    pays: on a window that shows the object at least twice as fine (once per object), or on the mirrored image after a
+    further click or an unstable mask of a click (once, kept for later prompts). "max" does both for every object, boxes
+    included, "off" never does. See `anymask.prediction.refinement`.
 
     Raises:
         PromptError: a value that cannot be right.

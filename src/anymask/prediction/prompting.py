@@ -5,8 +5,8 @@ mask of a box follows an object more closely. So the boxes of the larger masks a
 highest rank (`anymask.prediction.ranking`) is selected.
 
 After a box, and after a corrective click on an earlier mask, the good candidates differ in detail only, and their mean
-follows the object more closely than any of them. The mean gains if the mirrored image (test-time augmentation) and
-boxes a little smaller and larger contribute to it.
+follows the object more closely than any of them. The mean gains if boxes a little smaller and larger, and the mirrored
+image (test-time augmentation), contribute to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click
-from anymask.prediction.options import Select
+from anymask.prediction.options import Refine, Select
 from anymask.prediction.ranking import corrective_rank_features, corrective_rank_scores, rank_features, rank_scores
 from anymask.prediction.selection import (
     CANDIDATES,
@@ -49,6 +49,13 @@ MAX_AMBIGUOUS_POINTS = 4
 
 BOX_MARGINS = (-0.05, 0.05)
 """How much larger, on each side and as shares of the box, the other boxes are that are decoded with a box."""
+
+BOX_SHIFT = 0.5
+"""What is added to the logits of a box's mask. Models of this kind are trained by a focal loss in which a pixel of the
+object counts a third of one outside, so logits are low, and masks of boxes small. Measured: 0, 0.5, 0.75 and 1."""
+
+_PROMPTS_AT_ONCE = 16
+"""How many prompts are decoded before the masks of the first are selected: the logits of a box take 3 MB."""
 
 _BOX_BLEND, _CORRECTIVE_BLEND = 0.05, 0.5
 """See `anymask.prediction.selection.blend_by_rank`; for boxes, 0.05 to 0.15 differ by 0.003 at most."""
@@ -87,6 +94,7 @@ def segment_prompts(
     frame: ResizeLongestSide,
     prompts: Sequence[Prompt],
     select: Select,
+    refine: Refine = "off",
     mirrored: DecodePrompts | None = None,
 ) -> list[SelectedMask]:
     """Select one mask for each prompt about one image.
@@ -96,15 +104,25 @@ def segment_prompts(
         frame: the image's geometry in the model.
         prompts: at least one.
         select: see `anymask.prediction.selection.select_mask`.
+        refine: "auto" and "max" decode boxes also a little smaller and larger, in the same run of the decoder; "max"
+            decodes them in the mirrored image, too.
         mirrored: decodes prompts about the mirrored image, prompts and masks in the frame of the image itself; it is
-            called for boxes and corrective clicks.
+            called for corrective clicks, and for boxes with "max".
     """
-    logits, scores = decode(prompts)
-    selected = []
-    for prompt, own_logits, own_scores in zip(prompts, logits, scores, strict=True):
-        candidates = Candidates(frame, own_logits, own_scores)
-        segment = _STRATEGIES[prompt_kind(prompt, select)]
-        selected.append(segment(_Decoders(decode, mirrored), candidates, prompt, select))
+    selected: list[SelectedMask] = []
+    decoders = _Decoders(decode, mirrored, refine)
+    for start in range(0, len(prompts), _PROMPTS_AT_ONCE):
+        some = [
+            (prompt, kind, _variants(frame, prompt, kind, refine))
+            for prompt in prompts[start : start + _PROMPTS_AT_ONCE]
+            for kind in [prompt_kind(prompt, select)]
+        ]
+        logits, scores = decode([variant for *_, variants in some for variant in variants])
+        first = 0
+        for prompt, kind, variants in some:
+            own = slice(first, first := first + len(variants))
+            candidates = Candidates(frame, logits[own].reshape(-1, *logits.shape[2:]), scores[own].ravel())
+            selected.append(_STRATEGIES[kind](decoders, candidates, prompt, select))
     return selected
 
 
@@ -165,22 +183,33 @@ class _Decoders:
 
     decode: DecodePrompts
     mirrored: DecodePrompts | None
+    refine: Refine
 
 
 _Strategy = Callable[[_Decoders, Candidates, Prompt, Select], SelectedMask]
-"""Selects the mask of a prompt, given its four candidates."""
+"""Selects the mask of a prompt, given its candidates: four, and for a box those of the other boxes."""
+
+
+def _variants(frame: ResizeLongestSide, prompt: Prompt, kind: PromptKind, refine: Refine) -> list[Prompt]:
+    """What to decode for a prompt: the prompt itself first, and a box also a little smaller and larger."""
+    margins = BOX_MARGINS if kind is PromptKind.BOX and refine != "off" else ()
+    return [prompt, *(_with_margin(frame, prompt, share) for share in margins)]
 
 
 def _segment_box(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
-    """Blend the candidates of a box; with a mirror, also those of a smaller and a larger box, and all mirrored."""
+    """Blend the candidates of a box, and with a mirror those of the mirrored image; the mask grows by `BOX_SHIFT`."""
     assert prompt.box is not None
-    if decoders.mirrored is not None:
-        others = [_with_margin(candidates.frame, prompt, share) for share in BOX_MARGINS]
-        candidates = _with_candidates(candidates, decoders.decode(others), decoders.mirrored([prompt, *others]))
+    frame, mirrored = candidates.frame, decoders.mirrored if decoders.refine == "max" else None
+    if mirrored is not None:
+        variants = _variants(frame, prompt, PromptKind.BOX, decoders.refine)
+        candidates = _with_candidates(candidates, mirrored(variants))
     logits, index, check = blend_by_rank(candidates, prompt, box_rank_scores(candidates, prompt.box), _BOX_BLEND)
-    stability = float(stability_score(candidates.frame, logits[None])[0])
-    mirrored = decoders.mirrored is not None
-    return SelectedMask(logits, float(candidates.scores[index]), stability, check, mirrored)
+    grown = logits + np.float32(BOX_SHIFT)
+    grown_check = check_logits(frame, grown, prompt)
+    if grown_check or not check:
+        logits, check = grown, grown_check
+    stability = float(stability_score(frame, logits[None])[0])
+    return SelectedMask(logits, float(candidates.scores[index]), stability, check, mirrored is not None)
 
 
 def _segment_corrective(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:

@@ -28,9 +28,9 @@ EncodeWindow = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestS
 """Pixels of a window, uint8 [H, W, 3] → its decoder and its geometry in the model."""
 
 UNSTABLE = 0.92
-"""Masks of clicks below this stability are decoded on the mirrored image, too."""
+"""Masks of clicks below this stability are decoded on the mirrored image, too, if no window is."""
 MIN_ENLARGEMENT = 1.4
-"""How many times larger a window must show the object to be encoded after a box, and with "max"."""
+"""How many times larger a window must show the object to be encoded with "max"."""
 
 _MARGIN = 0.5
 _AGREEMENT = 0.8
@@ -61,10 +61,10 @@ class Refiner:
         Args:
             selected: the mask.
             prompt: that it is the mask of.
-            refine: "auto": by the mirrored image if the mask is unstable and the mirror did not contribute yet, and by
-                a window if that shows the object larger (after a box) or `DETAIL` times finer: at most two passes of
-                the encoder, of which the first serves the whole image. "max": both, if a window shows the object
-                larger. "off": not at all.
+            refine: "auto": with at most one pass of the encoder, by a window if that shows the object `DETAIL` times
+                finer, else after a click by the mirrored image if the mask is unstable and the mirror did not
+                contribute yet; the mirror serves the whole image. "max": by the mirror, and by a window that shows the
+                object larger. "off": not at all.
 
         Returns:
             The mask, and the detail that replaces it inside a window. What breaks more of the prompt's constraints, or
@@ -72,9 +72,21 @@ class Refiner:
         """
         if refine == "off" or not (selected.logits > 0).any():
             return selected, None
-        if not selected.mirrored and (refine == "max" or selected.stability < UNSTABLE):
+        unstable = prompt.box is None and selected.stability < UNSTABLE
+        if not selected.mirrored and (refine == "max" or (unstable and not self._shows_detail(selected))):
             selected = self._with_mirror(selected, prompt)
-        return selected, self._detail(selected, prompt, refine == "max" or prompt.box is not None)
+        return selected, self._detail(selected, prompt, refine == "max")
+
+    def _shows_detail(self, selected: SelectedMask) -> bool:
+        """Whether a window around the mask shows the image `DETAIL` times finer."""
+        size = self.frame.width, self.frame.height
+        return self._enlargement(_window(self.frame.box_above(selected.logits), size))[0] >= DETAIL
+
+    def _enlargement(self, window: ImageWindow) -> tuple[float, float]:
+        """How many times finer a window shows the image than the model saw it, and how many times larger."""
+        x0, y0, x1, y1 = window
+        longest, side = max(self.frame.width, self.frame.height), max(x1 - x0, y1 - y0, 1)
+        return longest / max(side, MODEL_SIDE), longest / side
 
     def _with_mirror(self, selected: SelectedMask, prompt: Prompt) -> SelectedMask:
         """The mean with the mask of the same box on the mirrored image."""
@@ -96,12 +108,9 @@ class Refiner:
         """The mask inside a window around it; None if a window shows no more, or another object."""
         width, height = self.frame.width, self.frame.height
         box = self.frame.box_above(selected.logits)
-        if box[0] == box[2]:  # an empty mask
-            return None
         x0, y0, x1, y1 = window = _window(box, (width, height))
-        side = max(x1 - x0, y1 - y0)
-        finer, larger = max(width, height) / max(side, MODEL_SIDE), max(width, height) / max(side, 1)
-        if side <= 0 or not (finer >= DETAIL or (if_larger and larger >= MIN_ENLARGEMENT)):
+        finer, larger = self._enlargement(window)
+        if box[0] == box[2] or not (finer >= DETAIL or (if_larger and larger >= MIN_ENLARGEMENT)):
             return None
         decode, frame = self.encode_window(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
         window_prompt = _prompt_in_window(window, box, prompt)

@@ -161,10 +161,11 @@ class SamImage(EncodedImage):
 
     def _refined(self, prompts: Sequence[Prompt], options: SelectionOptions) -> list[Mask]:
         """One mask per prompt, in order."""
-        refine = "off" if options.refine == "auto" and len(prompts) > 1 else options.refine
+        alone = len(prompts) == 1 or options.refine == "max"  # several share what needs no further pass of the encoder
+        refine = options.refine if alone else "off"
         mirrored = through_mirror(self.mirrored_decode, self.transform)
         selected = segment_prompts(
-            self.decode, self.transform, prompts, options.select, None if refine == "off" else mirrored
+            self.decode, self.transform, prompts, options.select, options.refine, None if refine == "off" else mirrored
         )
         refiner = Refiner(self.pixels, self.transform, mirrored, self._encode_window)
         return [
