@@ -10,6 +10,7 @@ import PIL.Image
 import PIL.ImageFile
 import pillow_heif
 import pytest
+import tifffile
 
 from anymask.errors import ImageError
 from anymask.io import identification
@@ -161,6 +162,34 @@ def test_a_video_says_how_to_extract_frames(start: bytes) -> None:
     assert "it is a video; extract its frames, one a second, with: ffmpeg -i VIDEO -vf fps=1 frame-%05d.png" in str(
         caught.value
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "it is a web page"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "render it as PNG"),
+        (b"%PDF-1.7\n", "pdftoppm"),
+        (b"PK\3\4" + bytes(30), "it is a ZIP archive"),
+    ],
+)
+def test_what_is_often_taken_for_an_image_says_what_to_do(content: bytes, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        open_image(content)
+
+
+def test_canons_raw_file_is_not_read_as_its_small_copy() -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((16, 24, 3), np.uint8))
+    content = bytearray(file.getvalue())
+    start = int.from_bytes(content[4:8], "little")
+    assert start == 8
+    # The first directory moves to the end, as in Canon's files, where "CR" lies in its place.
+    directory = content[8:]
+    content[4:8] = len(content).to_bytes(4, "little")
+    with pytest.raises(ImageError, match="it is a camera's raw file"):
+        open_image(bytes(content[:8] + b"CR\2\0" + content[12:] + directory))
 
 
 def test_lenient_decoding_set_in_pillow_does_not_hide_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,12 +278,15 @@ def test_pixels_without_data_are_shown_on_the_background(dtype: str, tmp_path: P
         assert any("int16 values -9999 to 199: " in note for note in image.notes)
 
 
-def test_nan_is_no_data_in_a_file() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_finite_number_is_no_data_in_a_file(value: float) -> None:
     array = noise(1, "float32")
-    array[:5] = np.nan
-    image = open_image(written(array), background=(9, 9, 9))
-    assert (image.pixels[:5] == 9).all()
-    np.testing.assert_array_equal(image.pixels[5:, :, 0], np.rint(array[5:, :, 0] * 255))
+    array[:5] = value
+    pfm = f"Pf {WIDTH} {HEIGHT} -1.0\n".encode() + array[::-1, :, 0].astype("<f4").tobytes()
+    for content in (written(array), pfm):
+        image = open_image(content, background=(9, 9, 9))
+        assert (image.pixels[:5] == 9).all()
+        np.testing.assert_array_equal(image.pixels[5:, :, 0], np.rint(array[5:, :, 0] * 255))
 
 
 def test_twelve_bits_packed_or_in_sixteen_are_visible(tmp_path: Path) -> None:

@@ -304,7 +304,8 @@ def _deep_grey(image: PIL.Image.Image) -> Samples:
     if isinstance(transparent, int):
         opaque = np.iinfo(grey.dtype).max if grey.dtype.kind in "iu" else 1
         alpha = np.where(grey == transparent, 0, opaque).astype(grey.dtype)
-    return Samples(grey[:, :, None], alpha)
+    valid = np.isfinite(grey) if image.format is not None and grey.dtype.kind == "f" else None
+    return Samples(grey[:, :, None], alpha, None if valid is None or valid.all() else valid)
 
 
 def _deep_samples(encoded: bytes, orientation: int) -> Samples | None:

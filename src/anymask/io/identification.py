@@ -37,6 +37,15 @@ _PLUGINS = {"HEIF": "pillow_heif", "JXL": "pillow_jxl"}
 """Formats that Pillow reads with a plugin → the module of the plugin."""
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_OTHERS = {
+    b"version https": "it is a pointer of Git LFS; get the image with: git lfs pull",
+    b"<!doctype html": "it is a web page; download the image itself",
+    b"<html": "it is a web page; download the image itself",
+    b"<svg": "it is a drawing (SVG); render it as PNG first",
+    b"%pdf": "it is a PDF; render its pages as PNG first, with: pdftoppm -r 150 -png FILE page",
+    b"pk\3\4": "it is a ZIP archive; unpack it",
+}
+"""How files begin that are often taken for images, in lower case, and what to do."""
 _VIDEO_STARTS = (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1", b"OggS", b"0&\xb2u\x8ef\xcf\x11")
 
 
@@ -105,6 +114,9 @@ def _describe_content(prefix: bytes) -> str:
             return "it is HEIC; get its reader with: pip install 'anymask[heif]', or save it as JPEG"
         if prefix[8:12] not in (b"avif", b"avis"):
             return _VIDEO
+    for start, what in _OTHERS.items():
+        if prefix.lstrip().lower().startswith(start):
+            return what
     if prefix.startswith(_VIDEO_STARTS) or prefix[4:8] in (b"moov", b"mdat") or prefix[8:12] == b"AVI ":
         return _VIDEO
     formats = ", ".join(name for name in READABLE if name in PIL.Image.OPEN)

@@ -92,11 +92,14 @@ class TiffReader:
         with _damage("the image's header is damaged or cut off"):
             import tifffile
 
+            file.seek(8)
+            is_canon_raw = file.read(2) == b"CR"  # its first page is a smaller copy that does not say so
             file.seek(0)
             self._tiff = tifffile.TiffFile(file)
             pages = _whole_pages(self._tiff)
             self._pages = [page for page in pages if not page.subfiletype & (_REDUCED | _MASK)]
             is_raw = any(int(page.photometric or 0) in (_CFA, _LINEAR_RAW) for page in pages) or 50706 in pages[0].tags
+            is_raw |= is_canon_raw
         if is_raw or not self._pages:
             raise ImageError("it is a camera's raw file: develop it first, for example into a TIFF of 16 bits")
         self.count = len(self._pages)
@@ -285,11 +288,11 @@ def _cmyk_colours(page: tifffile.TiffPage, inks: npt.NDArray[Any]) -> npt.NDArra
 def _valid(page: tifffile.TiffPage, bands: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
     """Which pixels have data: bool [H, W], or None for all.
 
-    A pixel has none if all its bands are GDAL's no-data value, or if one of them is not a number.
+    A pixel has none if all its bands are GDAL's no-data value, or if one of them is not a number, or infinite.
     """
     missing = np.zeros(bands.shape[:2], np.bool_)
     if bands.dtype.kind == "f":
-        missing |= np.isnan(bands).any(axis=2)
+        missing |= ~np.isfinite(bands).all(axis=2)
     tag = page.tags.get(_NO_DATA)
     try:
         value = float(str(tag.value).strip("\0 ")) if tag is not None else float("nan")
