@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,9 @@ def test_brought_files_become_a_model_that_notices_tampering(tmp_path: Path) -> 
         ensure("owlv2-base")
 
 
-def test_unpinned_models_are_pinned_by_revision_and_stay_out_of_the_list() -> None:
+def test_models_without_sha256_stay_out_of_the_list_and_say_where_their_files_are() -> None:
     for name, model in weights.unpinned_models().items():
         assert name not in weights.all_models()
-        assert all("/resolve/main/" not in url and url.startswith("https://") for url in model.urls.values())
+        assert all(url.startswith("https://") and url in model.how_to_add for url in model.urls.values())
+        with pytest.raises(ModelError, match=f"^{re.escape(name)} "):
+            weights.find_model(name)

@@ -109,6 +109,32 @@ class DropPath(torch.nn.Module):  # type: ignore[misc] # torch is Any where it i
         return x
 
 
+class SqueezeExcite(torch.nn.Module):  # type: ignore[misc] # torch is Any where it isn't installed
+    """Scale each channel of [B, C, H, W] by what the means of all channels say; the hidden width is a multiple of 8."""
+
+    def __init__(self, channels: int, rd_ratio: float) -> None:
+        super().__init__()
+        hidden = max(8, int(channels * rd_ratio + 4) // 8 * 8)
+        self.fc1 = torch.nn.Conv2d(channels, hidden, 1)
+        self.fc2 = torch.nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))
+        return x * torch.sigmoid(self.fc2(hidden))
+
+
+class Compose:
+    """Apply several transforms in order."""
+
+    def __init__(self, transforms: list[Callable[..., Any]]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, x: Any) -> Any:
+        for transform in self.transforms:
+            x = transform(x)
+        return x
+
+
 def to_2tuple(value: Any) -> tuple[Any, Any]:
     """Repeat a number twice; leave a pair as it is."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
@@ -123,15 +149,21 @@ MODULES: dict[str, dict[str, Any]] = {
     "torchvision": {},
     "torchvision.ops": {},
     "torchvision.ops.boxes": {"batched_nms": batched_nms, "box_area": box_area},
-    "torchvision.transforms": {"Normalize": Normalize, "Resize": Resize, "ToTensor": ToTensor},
-    "torchvision.transforms.functional": {"resize": resize, "to_pil_image": to_pil_image},
+    "torchvision.transforms": {"Compose": Compose, "Normalize": Normalize, "Resize": Resize, "ToTensor": ToTensor},
+    "torchvision.transforms.functional": {
+        "InterpolationMode": Image.Resampling,
+        "resize": resize,
+        "to_pil_image": to_pil_image,
+    },
     "timm": {},
     "timm.models": {},
     "timm.models.layers": {
         "DropPath": DropPath,
+        "SqueezeExcite": SqueezeExcite,
         "to_2tuple": to_2tuple,
         "trunc_normal_": torch.nn.init.trunc_normal_,
     },
+    "timm.models.vision_transformer": {"trunc_normal_": torch.nn.init.trunc_normal_},
     "timm.models.registry": {"register_model": register_model},
 }
 

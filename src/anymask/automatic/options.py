@@ -66,8 +66,8 @@ class GeneratorOptions(Thresholds):
     )
     sampling: Sampling | None = option(
         None,
-        "The fast way, or the official one: a prompt at every point of the grid. If left out adaptive for SAM, which it "
-        "was measured with, and grid for SAM 2.",
+        "The fast way, or the official one: a prompt at every point of the grid; if left out adaptive for SAM and grid "
+        "for SAM 2.",
     )
     points_per_side: int = option(
         32, "Of the grid over the image; adaptive sampling chooses among the same points.", at_least=1, at_most=256

@@ -1,6 +1,6 @@
 """The building blocks that several networks share, as ONNX expressions.
 
-All of them take their parameters from `{official name: array}` and a module path, and return a `spox.Var`.
+Most of them take their parameters from `{official name: array}` and a module path, and return a `spox.Var`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,15 @@ def channel_norm(x: Var, p: Parameters, name: str) -> Var:
 
 
 def conv(
-    x: Var, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, *, stride: int = 1, pad: int = 0
+    x: Var,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    *,
+    stride: int = 1,
+    pad: int = 0,
+    groups: int = 1,
 ) -> Var:
-    """2-D convolution of `[B, C, H, W]`; weight `[out, C, k, k]`."""
+    """2-D convolution of `[B, C, H, W]`; weight `[out, C / groups, k, k]`."""
     return op.conv(
         x,
         const(weight),
@@ -69,7 +75,7 @@ def conv(
         kernel_shape=list(weight.shape[2:]),
         strides=[stride, stride],
         pads=[pad] * 4,
-        group=1,
+        group=groups,
     )
 
 
@@ -80,3 +86,58 @@ def mlp(x: Var, p: Parameters, name: str, layers: int) -> Var:
         if i < layers - 1:
             x = op.relu(x)
     return x
+
+
+def image_norm(image: Var, p: Parameters, name: str, epsilon: float = 1e-5) -> Var:
+    """`layer_norm` of image tokens [B, N, C], in a shape that engines split over all cores even for one prompt."""
+    tokens = reshape(image, [-1, 1, p[f"{name}.weight"].shape[0]])
+    return op.reshape(layer_norm(tokens, p, name, epsilon), op.shape(image))
+
+
+def double(x: Var, p: Parameters, name: str) -> Var:
+    """`ConvTranspose2d(kernel_size=2, stride=2)` on channels-last pixels: [B, N, C] → [B, N, 4·C']."""
+    weight = p[f"{name}.weight"]  # [C, C', 2, 2]
+    flat = weight.transpose(0, 2, 3, 1).reshape(weight.shape[0], -1)
+    return op.add(op.matmul(x, const(flat)), const(np.tile(p[f"{name}.bias"], 4)))
+
+
+def enlarge(x: Var, size: int) -> Var:
+    """`interpolate(mode="bicubic", align_corners=False)` of [B, C, H, W] to [B, C, size, size]."""
+    _, _, rows, columns = x.unwrap_tensor().shape
+    if (rows, columns) == (size, size):
+        return x
+    x = op.matmul(const(bicubic_weights(rows, size)), x)
+    return op.matmul(x, const(bicubic_weights(columns, size).T))
+
+
+def bicubic_weights(source: int, size: int) -> NDArray[np.float64]:
+    """Weights of `torch.nn.functional.interpolate(mode="bicubic", align_corners=False)` along one axis.
+
+    Args:
+        source: numbers along the axis.
+        size: of the result.
+
+    Returns:
+        float64 [size, source].
+    """
+    position = (np.arange(size) + 0.5) * (source / size) - 0.5
+    first = np.floor(position).astype(int)
+    weights = np.zeros((size, source))
+    for tap in range(-1, 3):
+        distance = np.abs(position - (first + tap))
+        near = (1.25 * distance - 2.25) * distance**2 + 1
+        far = ((-0.75 * distance + 3.75) * distance - 6) * distance + 3
+        np.add.at(weights, (np.arange(size), np.clip(first + tap, 0, source - 1)), np.where(distance <= 1, near, far))
+    return weights
+
+
+def folded(
+    p: Parameters, convolution: str, norm: str, epsilon: float = 1e-5
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Weight [out, in, k, k] and bias [out] or None of a convolution with the batch norm after it, if it has one."""
+    weight, bias = p[f"{convolution}.weight"], p.get(f"{convolution}.bias")
+    if f"{norm}.running_var" not in p:
+        return weight, bias
+    scale = p[f"{norm}.weight"] / np.sqrt(p[f"{norm}.running_var"] + epsilon)
+    before = -p[f"{norm}.running_mean"] if bias is None else bias - p[f"{norm}.running_mean"]
+    return weight * scale[:, None, None, None], p[f"{norm}.bias"] + before * scale

@@ -6,6 +6,8 @@ import numpy as np
 
 IMAGE_SIZE = 1024
 """Side of the encoder's square input, in pixels."""
+HALF_IMAGE = "half_image"
+"""The name of the image among an encoder's inputs, instead of "image", where its side is half of that."""
 GRID = IMAGE_SIZE // 16
 """Image tokens along each side of the square."""
 BLOCK = 4

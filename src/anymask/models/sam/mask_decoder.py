@@ -15,12 +15,13 @@ With 8 heads and T tokens each of these costs 4096·8T·256 multiplications inst
 the batch shares one copy of them.
 
 SAM 2's decoder is the same with additions (`MaskDecoder` of sam2): a token for the score of the object, a sigmoid for
-predicted IoU, and finer features that are added while upscaling. They are computed where the parameters have them.
+predicted IoU, and finer features that are added while upscaling. HQ-SAM's has one more token and a mask of it that is
+added to the others. They are computed where the parameters have them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -28,8 +29,9 @@ import spox
 import spox.opset.ai.onnx.v20 as op
 from spox import Var
 
-from anymask.models.onnx_layers import Parameters, const, layer_norm, linear, mlp, reshape
+from anymask.models.onnx_layers import Parameters, const, double, image_norm, layer_norm, linear, mlp, reshape
 from anymask.models.sam.constants import BLOCK, GRID
+from anymask.models.sam.high_quality import FEATURES, has_high_quality, high_quality_logits
 from anymask.models.sam.prompt_encoder import dense_position, dense_prompt
 
 HEADS = 8
@@ -44,7 +46,7 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
 
     Input:
         embedding: float32 [1, 4096, 256], of the image, shared by the batch; SAM 2's has 1,024 numbers for each token,
-            see `anymask.models.sam2.hiera`.
+            see `anymask.models.sam2.hiera`, and HQ-SAM's 768, see `anymask.models.sam.high_quality`.
         tokens, token_bias: from the prompt encoder, [B, T, 256] and [B, T].
         mask_input: float32 [B, 1, 256, 256], only with `with_mask_input`.
     Output:
@@ -52,8 +54,9 @@ def mask_decoder(p: Parameters, *, with_mask_input: bool = False) -> onnx.ModelP
         scores: float32 [B, 4]: predicted IoU.
     """
     inputs = _inputs(p)
-    image, finer = _image_tokens(inputs, p, with_mask_input)
-    outputs = decode_tokens(image, finer, inputs, p)
+    inputs = _inputs(p)
+    image, features = _image_tokens(inputs, p, with_mask_input)
+    outputs = decode_tokens(image, features, inputs, p)
     return spox.build(inputs, {name: outputs[name] for name in ("logits", "scores")})
 
 
@@ -65,8 +68,8 @@ def object_scorer(p: Parameters, *, with_mask_input: bool = False) -> onnx.Model
         object_scores: float32 [B], before the sigmoid: positive means that there is one.
     """
     inputs = _inputs(p)
-    image, finer = _image_tokens(inputs, p, with_mask_input)
-    return spox.build(inputs, {"object_scores": decode_tokens(image, finer, inputs, p)["object_scores"]})
+    image, features = _image_tokens(inputs, p, with_mask_input)
+    return spox.build(inputs, {"object_scores": decode_tokens(image, features, inputs, p)["object_scores"]})
 
 
 def has_object_score(p: Parameters) -> bool:
@@ -75,13 +78,14 @@ def has_object_score(p: Parameters) -> bool:
 
 
 def decode_tokens(
-    image: Var, finer: tuple[Var, Var] | None, prompt: Mapping[str, Var], p: Parameters, position: Var | None = None
+    image: Var, features: Sequence[Var], prompt: Mapping[str, Var], p: Parameters, position: Var | None = None
 ) -> dict[str, Var]:
     """The transformer and all heads.
 
     Args:
         image: [1 or B, 4096, 256], the image tokens with the mask prompt or `no_mask_embed` added.
-        finer: SAM 2's features, of the 2×2 pixels of each token, [1, 4096, 256], and of its 4×4, [1, 4096, 512].
+        features: SAM 2's, of the 2×2 pixels of each token, [1, 4096, 256], and of its 4×4, [1, 4096, 512]; HQ-SAM's,
+            [1, 4096, 512]; none of SAM.
         prompt: "tokens" and "token_bias", from the prompt encoder.
         p: parameters.
         position: [1, 4096, 256], the positional encoding of the image tokens; None takes the model's own.
@@ -91,7 +95,10 @@ def decode_tokens(
     """
     position = const(dense_position(p)[None]) if position is None else position
     queries, image = _transformer(image, position, None, prompt, p)
-    logits = _upscale(image, const([GRID, GRID], np.int64), _filters(queries, p), p, finer)
+    pixels = _upscale(image, p, features if has_object_score(p) else ())
+    logits = _logits(pixels, const([GRID, GRID], np.int64), _filters(queries, p))
+    if has_high_quality(p):
+        logits = op.add(logits, high_quality_logits(pixels, features[0], _token(queries, 1 + MASK_TOKENS), p))
     outputs = {"logits": logits, "scores": _scores(queries, p)}
     if has_object_score(p):
         score = mlp(_token(queries, 1 + MASK_TOKENS), p, "mask_decoder.pred_obj_score_head", 3)
@@ -99,16 +106,21 @@ def decode_tokens(
     return outputs
 
 
-def _image_tokens(inputs: dict[str, Var], p: Parameters, with_mask_input: bool) -> tuple[Var, tuple[Var, Var] | None]:
+def split_embedding(embedding: Var, p: Parameters) -> tuple[Var, Sequence[Var]]:
+    """The image tokens, [1, 4096, 256], and the finer features of an embedding."""
+    if len(_widths(p)) == 1:
+        return embedding, ()
+    image, *features = op.split(embedding, const(_widths(p), np.int64), axis=2)
+    return image, features
+
+
+def _image_tokens(inputs: dict[str, Var], p: Parameters, with_mask_input: bool) -> tuple[Var, Sequence[Var]]:
     """Image tokens [1 or B, 4096, 256] with the mask prompt added, and the finer features."""
-    image, finer = inputs["embedding"], None
-    if has_object_score(p):
-        image, twice, four_times = op.split(image, const([WIDTH, WIDTH, 2 * WIDTH], np.int64), axis=2)
-        finer = twice, four_times
+    image, features = split_embedding(inputs["embedding"], p)
     if with_mask_input:
         inputs["mask_input"] = spox.argument(spox.Tensor(np.float32, ("B", 1, 4 * GRID, 4 * GRID)))
-        return op.add(image, dense_prompt(inputs["mask_input"], p)), finer
-    return op.add(image, const(p["prompt_encoder.no_mask_embed.weight"])), finer
+        return op.add(image, dense_prompt(inputs["mask_input"], p)), features
+    return op.add(image, const(p["prompt_encoder.no_mask_embed.weight"])), features
 
 
 def search_decoder(p: Parameters) -> onnx.ModelProto:
@@ -135,17 +147,24 @@ def search_decoder(p: Parameters) -> onnx.ModelProto:
 
     queries, image = _transformer(image, position, bias, inputs, p)
     image = op.slice(image, const([0], np.int64), seen, const([1], np.int64))
-    return spox.build(inputs, {"logits": _upscale(image, size, _filters(queries, p), p), "scores": _scores(queries, p)})
+    logits = _logits(_upscale(image, p), size, _filters(queries, p))
+    return spox.build(inputs, {"logits": logits, "scores": _scores(queries, p)})
 
 
 def _inputs(p: Parameters) -> dict[str, Var]:
     """The inputs that all decoders have."""
-    channels = 4 * WIDTH if has_object_score(p) else WIDTH
     return {
-        "embedding": spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, channels))),
+        "embedding": spox.argument(spox.Tensor(np.float32, (1, GRID * GRID, sum(_widths(p))))),
         "tokens": spox.argument(spox.Tensor(np.float32, ("B", "T", WIDTH))),
         "token_bias": spox.argument(spox.Tensor(np.float32, ("B", "T"))),
     }
+
+
+def _widths(p: Parameters) -> list[int]:
+    """How many numbers of an image token are of which kind: those of the transformer, then the finer features."""
+    if has_object_score(p):
+        return [WIDTH, WIDTH, 2 * WIDTH]
+    return [WIDTH, FEATURES] if has_high_quality(p) else [WIDTH]
 
 
 def _merge_padding(x: Var, size: Var) -> Var:
@@ -203,7 +222,7 @@ def _transformer(
             p,
             f"{name}.cross_attn_image_to_token",
         )
-        image = _image_norm(op.add(image, attended), p, f"{name}.norm4")
+        image = image_norm(op.add(image, attended), p, f"{name}.norm4")
     attended = _tokens_to_image(
         op.add(queries, tokens),
         op.add(image, position),
@@ -252,12 +271,6 @@ def _tokens_to_image(queries: Var, keys: Var, values: Var, image_bias: Var | Non
     y = op.transpose(op.matmul(averages, const(value_weight)), perm=[0, 2, 1, 3])
     y = op.add(reshape(y, [0, 0, HEADS * depth]), const(p[f"{name}.v_proj.bias"]))
     return linear(y, p, f"{name}.out_proj")
-
-
-def _image_norm(image: Var, p: Parameters, name: str, epsilon: float = 1e-5) -> Var:
-    """`layer_norm` of image tokens [B, N, C], in a shape that engines split over all cores even for one prompt."""
-    tokens = reshape(image, [-1, 1, p[f"{name}.weight"].shape[0]])
-    return op.reshape(layer_norm(tokens, p, name, epsilon), op.shape(image))
 
 
 def _image_to_tokens(queries: Var, keys: Var, values: Var, key_bias: Var, p: Parameters, name: str) -> Var:
@@ -335,30 +348,27 @@ def _token(queries: Var, index: int) -> Var:
     return op.gather(queries, const(index, np.int64), axis=1)
 
 
-def _upscale(image: Var, size: Var, filters: Var, p: Parameters, finer: tuple[Var, Var] | None = None) -> Var:
-    """`output_upscaling`, then the filters: [B, R·C, 256], size [R, C] → [B, 4, 4·R, 4·C].
+def _upscale(image: Var, p: Parameters, finer: Sequence[Var] = ()) -> Var:
+    """`output_upscaling`: [B, N, 256] → [B, 16·N, 32], each image token's 16 pixels together.
 
-    With SAM 2's finer features, of the 2×2 pixels of each token, [1, R·C, 256], and of its 4×4, [1, R·C, 512].
+    With SAM 2's finer features, of the 2×2 pixels of each token, [1, N, 256], and of its 4×4, [1, N, 512].
 
     A transposed convolution with kernel 2 and stride 2 is one matrix product per pixel that yields four pixels, so
     everything stays channels-last and only the logits are rearranged into rows and columns.
     """
-    x = _double(image, p, "mask_decoder.output_upscaling.0")
-    x = reshape(x if finer is None else op.add(x, finer[0]), [0, -1, WIDTH // 4])
-    x = op.gelu(_image_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))
-    x = _double(x, p, "mask_decoder.output_upscaling.3")
-    x = op.gelu(x if finer is None else op.add(x, reshape(finer[1], [0, -1, WIDTH // 2])))
-    pixels = reshape(x, [0, -1, WIDTH // 8])
+    x = double(image, p, "mask_decoder.output_upscaling.0")
+    x = reshape(op.add(x, finer[0]) if finer else x, [0, -1, WIDTH // 4])
+    x = op.gelu(image_norm(x, p, "mask_decoder.output_upscaling.1", 1e-6))
+    x = double(x, p, "mask_decoder.output_upscaling.3")
+    x = op.gelu(op.add(x, reshape(finer[1], [0, -1, WIDTH // 2])) if finer else x)
+    return reshape(x, [0, -1, WIDTH // 8])
+
+
+def _logits(pixels: Var, size: Var, filters: Var) -> Var:
+    """Apply the filters [B, 4, 32] to the pixels [B, 16·R·C, 32], size [R, C] → [B, 4, 4·R, 4·C]."""
     logits = op.matmul(filters, op.transpose(pixels, perm=[0, 2, 1]))
     # Each image token's 16 pixels lie together: (row, column, then y and x of the first and of the second doubling).
     apart = op.concat([const([-1], np.int64), size, const([2, 2, 2, 2], np.int64)], axis=0)
     logits = op.transpose(op.reshape(logits, apart), perm=[0, 1, 3, 5, 2, 4, 6])
     image_size = op.mul(size, const([4, 4], np.int64))
     return op.reshape(logits, op.concat([const([-1, MASK_TOKENS], np.int64), image_size], axis=0))
-
-
-def _double(x: Var, p: Parameters, name: str) -> Var:
-    """`ConvTranspose2d(kernel_size=2, stride=2)` on channels-last pixels: [B, N, C] → [B, N, 4·C']."""
-    weight = p[f"{name}.weight"]  # [C, C', 2, 2]
-    flat = weight.transpose(0, 2, 3, 1).reshape(weight.shape[0], -1)
-    return op.add(op.matmul(x, const(flat)), const(np.tile(p[f"{name}.bias"], 4)))

@@ -18,6 +18,7 @@ from anymask.models.sam.constants import (
     ABSENT,
     BOTTOM_RIGHT,
     CODE_VERSION,
+    HALF_IMAGE,
     NOT_A_POINT,
     PIXEL_DEVIATION,
     PIXEL_MEAN,
@@ -60,7 +61,7 @@ class Sam:
     logit_limit: float | None = None
     pred_iou_thresh = 0.88
     sampling: Literal["adaptive", "grid"] = "adaptive"
-    encoders: tuple[str, ...] = ("vit", "tinyvit")
+    encoders: tuple[str, ...] = ("vit", "tinyvit", "repvit", "efficientvit")
     """Image encoders of checkpoints that this class runs."""
 
     def __init__(self, files: Sequence[Path], key: str, engine: Engine) -> None:
@@ -80,8 +81,13 @@ class Sam:
         return self._graph("search_decoder").parallel_requests
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed an image: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order."""
+        """Embed an image: uint8 [H, W, 3] RGB → float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
+
+        With HQ-SAM's additions [1, 4096, 768], see `anymask.models.sam.high_quality`.
+        """
         encoder = self._graph("encoder")
+        if HALF_IMAGE in encoder.inputs:
+            return encoder(**{HALF_IMAGE: preprocess(pixels, self._engine.threads, side=MODEL_SIDE // 2)})["embedding"]
         if "features" not in encoder.inputs:
             return encoder(image=preprocess(pixels, self._engine.threads))["embedding"]
         columns, rows = (stem_side(side) for side in ResizeLongestSide(pixels.shape[1], pixels.shape[0]).resized)
@@ -217,22 +223,23 @@ def _concatenate(parts: Sequence[Mapping[str, NDArray[np.float32]]], name: str) 
 
 
 def preprocess(
-    pixels: NDArray[np.uint8], threads: int = 1, padded_to: tuple[int, int] = (MODEL_SIDE, MODEL_SIDE)
+    pixels: NDArray[np.uint8], threads: int = 1, padded_to: tuple[int, int] | None = None, side: int = MODEL_SIDE
 ) -> NDArray[np.float32]:
     """Resize, normalise and pad an image as `SamPredictor.set_image` does.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
         threads: for large images; the result does not depend on it.
-        padded_to: (rows, columns) of the result; SAM's is the square.
+        padded_to: (rows, columns) of the result; the square if left out.
+        side: of the square, in pixels.
 
     Returns:
         float32 [1, 3, rows, columns]; the padding at the bottom and right is 0 *after* normalising.
     """
     height, width = pixels.shape[:2]
-    columns, rows = ResizeLongestSide(width, height).resized
+    columns, rows = (max(1, int(each * side / max(width, height) + 0.5)) for each in (width, height))
     resized = _resize(pixels, columns, rows, threads)
-    padded = np.zeros((1, 3, *padded_to), np.float32)
+    padded = np.zeros((1, 3, *(padded_to or (side, side))), np.float32)
     for channel in range(3):
         plane = padded[0, channel, :rows, :columns]
         np.subtract(resized[..., channel], PIXEL_MEAN[channel], out=plane)
@@ -310,17 +317,19 @@ def _int8_ranges(key: str) -> Ranges:
 
 
 def _build_encoder(parameters: StateDict, ranges: Ranges | None = None) -> onnx.ModelProto | DetachedGraph:
-    from anymask.models.sam.checkpoint import encoder_of
+    from anymask.models.sam.encoders import ENCODERS, encoder_of
 
-    if encoder_of(parameters) == "vit":
+    encoder = ENCODERS[encoder_of(parameters)]
+    if encoder.is_large:
         from anymask.engines.external_weights import DetachedGraph
-        from anymask.models.sam.vit import vit_encoder
 
-        return DetachedGraph(partial(vit_encoder, parameters), parameters)
+        return DetachedGraph(partial(encoder.graph, parameters), parameters)
+    if ranges is None:
+        return encoder.graph(parameters)
     from anymask.models.sam.quantization import Int8
     from anymask.models.sam.tiny_vit import tinyvit_trunk
 
-    return tinyvit_trunk(parameters, None if ranges is None else Int8(ranges))
+    return tinyvit_trunk(parameters, Int8(ranges))
 
 
 def _build_stem(parameters: StateDict) -> onnx.ModelProto:
@@ -342,9 +351,10 @@ def _build_decoder(parameters: StateDict) -> onnx.ModelProto:
 
 
 def _build_search_decoder(parameters: StateDict) -> onnx.ModelProto:
-    from anymask.models.sam.mask_decoder import search_decoder
+    from anymask.models.sam.high_quality import has_high_quality
+    from anymask.models.sam.mask_decoder import mask_decoder, search_decoder
 
-    return search_decoder(parameters)
+    return mask_decoder(parameters) if has_high_quality(parameters) else search_decoder(parameters)
 
 
 def _build_mask_decoder(parameters: StateDict) -> onnx.ModelProto:

@@ -28,13 +28,16 @@ def sparse_prompt_encoder(p: Parameters) -> onnx.ModelProto:
         labels: int64 [B, N], see `anymask.models.sam.constants`.
     Output:
         tokens: float32 [B, 5 + N, 256]: the score token, four mask tokens, then the prompt. SAM 2's token for the score
-            of the object comes after the mask tokens; in sam2 it is the first, but attention knows no order.
+            of the object and HQ-SAM's for its mask come after the mask tokens; in sam2 it is the first, but attention
+            knows no order.
         token_bias: float32 [B, 5 + N]: 0, or `MASKED` where absent.
     """
     points = spox.argument(spox.Tensor(np.float32, ("B", "N", 2)))
     labels = spox.argument(spox.Tensor(np.int64, ("B", "N")))
-    names = [f"mask_decoder.{name}.weight" for name in ("iou_token", "mask_tokens", "obj_score_token")]
-    output_tokens = np.concatenate([p[name] for name in (names if names[-1] in p else names[:-1])])
+    further = [name for name in ("obj_score_token", "hf_token") if f"mask_decoder.{name}.weight" in p]
+    output_tokens = np.concatenate(
+        [p[f"mask_decoder.{name}.weight"] for name in ("iou_token", "mask_tokens", *further)]
+    )
     unit = op.div(op.add(points, const(0.5)), const(float(IMAGE_SIZE)))
     gaussian = p["prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"]
     phase = op.mul(op.matmul(op.sub(op.mul(unit, const(2.0)), const(1.0)), const(gaussian)), const(2 * np.pi))

@@ -6,7 +6,7 @@ the image's size. SAM 2 has two more arrays between them, its finer features, un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -15,8 +15,8 @@ import spox
 import spox.opset.ai.onnx.v20 as op
 from spox import Var
 
+from anymask.errors import ModelError
 from anymask.models.onnx_layers import const, reshape
-from anymask.models.sam.checkpoint import encoder_of
 from anymask.models.sam.constants import (
     GRID,
     IMAGE_SIZE,
@@ -26,12 +26,12 @@ from anymask.models.sam.constants import (
     STABILITY_DELTA,
     STABILITY_THRESHOLD,
 )
+from anymask.models.sam.encoders import ENCODERS, encoder_of
+from anymask.models.sam.high_quality import has_high_quality
 from anymask.models.sam.mask_decoder import MASK_TOKENS, WIDTH, decode_tokens, has_object_score
 from anymask.models.sam.prompt_encoder import dense_prompt, sparse_prompt_encoder
 from anymask.models.sam.quantization import Arithmetic
 from anymask.models.sam.tiny_vit import image_tokens, square_input
-from anymask.models.sam.vit import vit_encoder
-from anymask.models.sam2.hiera import hiera_encoder
 from anymask.weights.checkpoints.state_dict import StateDict
 
 Selection: TypeAlias = Literal["all", "single", "multi"]
@@ -95,7 +95,7 @@ def standalone_decoder(p: StateDict, selection: Selection = "all") -> onnx.Model
     labels = op.cast(inputs["point_labels"], to=np.int64)
     prompt = spox.inline(sparse_prompt_encoder(p))(points=inputs["point_coords"], labels=labels)
     tokens, finer = token_rows(inputs)
-    has_mask, is_sam2 = inputs["has_mask_input"], finer is not None
+    has_mask, is_sam2 = inputs["has_mask_input"], bool(finer)
     mask = op.clip(inputs["mask_input"], const(-LOGIT_LIMIT), const(LOGIT_LIMIT)) if is_sam2 else inputs["mask_input"]
     without = op.mul(op.sub(const(1.0), has_mask), const(p["prompt_encoder.no_mask_embed.weight"]))
     image = op.add(tokens, op.add(op.mul(has_mask, dense_prompt(mask, p)), without))
@@ -136,9 +136,11 @@ def _name_dimensions(model: onnx.ModelProto, shapes: Mapping[str, tuple[int | st
 def encode_square(square: Var, p: StateDict) -> tuple[Var, dict[str, Var]]:
     """Image tokens, [1, 4096, 256] or SAM 2's [1, 4096, 1024], of the normalised square, and weights to be inputs."""
     encoder = encoder_of(p)
+    if encoder == "efficientvit" or has_high_quality(p):
+        raise ModelError("models of HQ-SAM and EfficientViT-SAM cannot be exported: they need other inputs than SAM's")
     if encoder == "tinyvit":
         return image_tokens(square, p, Arithmetic()), {}
-    model = hiera_encoder(p) if encoder == "hiera" else vit_encoder(p)
+    model = ENCODERS[encoder].graph(p)
     weights = {
         each.name: spox.argument(spox.Tensor(np.float32, p[each.name].shape))
         for each in model.graph.input
@@ -170,11 +172,11 @@ def feature_inputs(p: StateDict) -> dict[str, Var]:
     return {name: spox.argument(spox.Tensor(np.float32, shape)) for name, shape in shapes.items()}
 
 
-def token_rows(maps: Mapping[str, Var]) -> tuple[Var, tuple[Var, Var] | None]:
+def token_rows(maps: Mapping[str, Var]) -> tuple[Var, Sequence[Var]]:
     """The inverse of `feature_maps`: image tokens [1, 4096, 256], and SAM 2's finer features of `decode_tokens`."""
     tokens = rows_of(maps["image_embeddings"])
     if "high_res_feats_0" not in maps:
-        return tokens, None
+        return tokens, ()
     twice = reshape(maps["high_res_feats_1"], [WIDTH // 4, GRID, 2, GRID, 2])
     twice = reshape(op.transpose(twice, perm=[1, 3, 2, 4, 0]), [1, GRID * GRID, WIDTH])
     four_times = reshape(maps["high_res_feats_0"], [WIDTH // 8, GRID, 2, 2, GRID, 2, 2])

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
-from anymask.models.onnx_layers import Parameters, channel_norm, const, layer_norm, reshape
-from anymask.models.sam.constants import IMAGE_SIZE
+from anymask.models.onnx_layers import Parameters, channel_norm, const, folded, layer_norm, reshape
+from anymask.models.sam.constants import GRID, IMAGE_SIZE
+from anymask.models.sam.high_quality import has_high_quality, with_features
 from anymask.models.sam.quantization import Arithmetic
 
 _LAYERS = "image_encoder.layers"
@@ -57,7 +58,8 @@ def tinyvit_trunk(p: Parameters, arithmetic: Arithmetic | None = None) -> onnx.M
     Input:
         features: float32 [1, C, 128, 128], from `tinyvit_stem`.
     Output:
-        embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
+        embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order; [1, 4096, 768] with HQ-SAM's
+            additions.
     """
     width = p[f"{_LAYERS}.0.downsample.conv3.c.weight"].shape[0]
     features = spox.argument(spox.Tensor(np.float32, (1, width, _STEM_SIDE, _STEM_SIDE)))
@@ -104,14 +106,19 @@ def _repeat_padding(x: Var, axis: int) -> Var:
 
 
 def _trunk(x: Var, p: Parameters, a: Arithmetic) -> Var:
-    """The stages of attention and the neck: [1, C, 128, 128] → [1, 4096, 256]."""
-    side = _STEM_SIDE
+    """The stages of attention and the neck: [1, C, 128, 128] → [1, 4096, 256], or [1, 4096, 768] for HQ-SAM."""
+    side, early = _STEM_SIDE, None
     for stage in range(1, _count(p, _LAYERS)):
         if stage > 1:
             x, side = _patch_merging(x, p, a, f"{_LAYERS}.{stage - 1}.downsample", side)
+            early = early or x
         for block in range(_count(p, f"{_LAYERS}.{stage}.blocks")):
             x = _block(x, p, a, f"{_LAYERS}.{stage}.blocks.{block}", side)
-    return _neck(x, p, a)
+    embedding = _neck(x, p, a)
+    if early is None or not has_high_quality(p):
+        return embedding
+    tokens = reshape(op.transpose(early, perm=[0, 2, 3, 1]), [1, GRID * GRID, -1])
+    return with_features(embedding, tokens, p)
 
 
 def _neck(x: Var, p: Parameters, a: Arithmetic) -> Var:
@@ -201,17 +208,8 @@ def _expand_biases(offset_biases: NDArray[np.float32], window: int) -> NDArray[n
 
 def _conv_bn(x: Var, p: Parameters, a: Arithmetic, name: str, *, stride: int = 1, pad: int = 0) -> Var:
     """`Conv2d_BN` of [1, C, H, W], with the batch norm folded into the convolution if the source has not done so."""
-    weight, bias = _fold_batch_norm(p, name)
+    weight, bias = folded(p, f"{name}.c", f"{name}.bn")
     return a.conv(x, name, weight, bias, stride=stride, pad=pad)
-
-
-def _fold_batch_norm(p: Parameters, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weight [out, in, k, k] and bias [out] of a convolution with its batch norm folded in."""
-    weight = p[f"{name}.c.weight"]
-    if f"{name}.bn.weight" not in p:
-        return weight, p[f"{name}.c.bias"]
-    scale = p[f"{name}.bn.weight"] / np.sqrt(p[f"{name}.bn.running_var"] + 1e-5)
-    return weight * scale[:, None, None, None], p[f"{name}.bn.bias"] - p[f"{name}.bn.running_mean"] * scale
 
 
 def _count(p: Parameters, prefix: str) -> int:

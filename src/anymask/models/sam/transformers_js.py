@@ -106,7 +106,7 @@ def _sam_decoder(p: StateDict) -> onnx.ModelProto:
     )
     prompt = _prompt(flat_points, flat_labels, padding, p)
     image = op.add(rows_of(maps["image_embeddings"]), const(p["prompt_encoder.no_mask_embed.weight"]))
-    outputs = decode_tokens(image, None, prompt, p, rows_of(position))
+    outputs = decode_tokens(image, (), prompt, p, rows_of(position))
     inputs = {"input_points": points, "input_labels": labels, **maps, "image_positional_embeddings": position}
     return spox.build(inputs, _three_masks(outputs["logits"], outputs["scores"]))
 

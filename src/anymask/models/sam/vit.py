@@ -25,6 +25,7 @@ from spox import Var
 from anymask.errors import ModelError
 from anymask.models.onnx_layers import Detached, Parameters, const, conv, detached_linear, layer_norm, reshape
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
+from anymask.models.sam.high_quality import has_high_quality, with_features
 
 IMAGE_TOKENS = GRID * GRID
 EPSILON = 1e-6
@@ -59,7 +60,8 @@ def vit_encoder(p: Parameters) -> onnx.ModelProto:
             right with zeros.
         image_encoder.blocks.N.….weight: the weights of all linear layers in the blocks, under their official names.
     Output:
-        embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
+        embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order; [1, 4096, 768] with HQ-SAM's
+            additions.
 
     Raises:
         ModelError: the parameters are not those of a ViT with 64×64 tokens of a 1,024 pixels input.
@@ -68,10 +70,18 @@ def vit_encoder(p: Parameters) -> onnx.ModelProto:
     inputs = {"image": image}
     linear = partial(detached_linear, p=p, inputs=inputs)
     x = _patches(image, p)
-    window = _window_side(p)
+    window, early = _window_side(p), None
     for index in range(_depth(p)):
-        x = _block(x, p, linear, f"{_ENCODER}.blocks.{index}", window)
-    return spox.build(inputs, {"embedding": _neck(x, p)})
+        name = f"{_ENCODER}.blocks.{index}"
+        x = _block(x, p, linear, name, window)
+        if early is None and _attention(p, name, window).side == GRID:
+            early = reshape(x, [1, IMAGE_TOKENS, -1])
+    embedding = _neck(x, p)
+    if has_high_quality(p):
+        if early is None:
+            raise ModelError("HQ-SAM needs a block of global attention, and this ViT has none")
+        embedding = with_features(embedding, early, p)
+    return spox.build(inputs, {"embedding": embedding})
 
 
 def _patches(image: Var, p: Parameters) -> Var:

@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
-from anymask.models.onnx_layers import Detached, Parameters, const, conv, detached_linear, layer_norm, reshape
+from anymask.models.onnx_layers import (
+    Detached,
+    Parameters,
+    bicubic_weights,
+    const,
+    conv,
+    detached_linear,
+    layer_norm,
+    reshape,
+)
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
 
 _EPSILON = 1e-6
@@ -135,27 +144,6 @@ def _positions(p: Parameters) -> NDArray[np.float32]:
     repeated = np.tile(window, (1, _FIRST_SIDE // window.shape[1], _FIRST_SIDE // window.shape[2]))
     table: NDArray[np.float32] = (stretched + repeated).reshape(len(coarse), -1).T.astype(np.float32)
     return table
-
-
-def bicubic_weights(source: int, size: int) -> NDArray[np.float64]:
-    """Weights of `torch.nn.functional.interpolate(mode="bicubic", align_corners=False)` along one axis.
-
-    Args:
-        source: numbers along the axis.
-        size: of the result.
-
-    Returns:
-        float64 [size, source].
-    """
-    position = (np.arange(size) + 0.5) * (source / size) - 0.5
-    first = np.floor(position).astype(int)
-    weights = np.zeros((size, source))
-    for tap in range(-1, 3):
-        distance = np.abs(position - (first + tap))
-        near = (1.25 * distance - 2.25) * distance**2 + 1
-        far = ((-0.75 * distance + 3.75) * distance - 6) * distance + 3
-        np.add.at(weights, (np.arange(size), np.clip(first + tap, 0, source - 1)), np.where(distance <= 1, near, far))
-    return weights
 
 
 def _block(x: Var, p: Parameters, linear: Detached, block: _Block) -> Var:

@@ -143,9 +143,9 @@ def stretch(pixels: NDArray[np.uint8], threads: int = 1) -> NDArray[np.float32]:
 
 
 def _build_encoder(parameters: StateDict) -> DetachedGraph:
-    from anymask.models.sam2.hiera import hiera_encoder
+    from anymask.models.sam.encoders import ENCODERS
 
-    return DetachedGraph(partial(hiera_encoder, parameters), parameters)
+    return DetachedGraph(partial(ENCODERS["hiera"].graph, parameters), parameters)
 
 
 def _build_prompt_encoder(parameters: StateDict) -> onnx.ModelProto:
