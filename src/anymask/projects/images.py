@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -116,6 +117,7 @@ class ProjectImages:
             Whether anything changed.
         """
         with self._database.transaction():
+            self._follow_moved(content)
             rows = self._database.rows("SELECT name, stamp, problem FROM images")
             known = {row["name"]: row["stamp"] for row in rows}
             gone = {row["name"] for row in rows if row["problem"] == GONE}
@@ -134,6 +136,19 @@ class ProjectImages:
             )
             self._database.run_many("UPDATE images SET problem = ? WHERE name = ?", missing)
         return bool(new or changed or missing)
+
+    def _follow_moved(self, content: FolderContent) -> None:
+        """Give images whose files were moved or renamed their new names: size and time are as they were."""
+        known = {row["name"]: row["stamp"] for row in self._database.rows("SELECT name, stamp FROM images")}
+        missing = Counter(stamp for name, stamp in known.items() if name not in content.images)
+        new = Counter(stamp for name, stamp in content.images.items() if name not in known)
+        names = {stamp: name for name, stamp in content.images.items() if name not in known}
+        moved = [
+            (names[stamp], natural_order(names[stamp]), name)
+            for name, stamp in known.items()
+            if name not in content.images and missing[stamp] == new[stamp] == 1
+        ]
+        self._database.run_many("UPDATE images SET name = ?, place = ? WHERE name = ?", moved)
 
     def count(self, filter: ImageFilter | None = None) -> int:
         """How many images there are."""
@@ -313,9 +328,9 @@ class ProjectImages:
         """
         path = self.folder / safe_file_name(name)
         with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+            if not path.parent.resolve().is_relative_to(self.folder.resolve()):  # a link leads out of it
                 raise InputError(f"{name} lies outside the project")
+            path.parent.mkdir(parents=True, exist_ok=True)
             if self._is_same(path, content):
                 return self._register(path), True
             with draft_file(path.parent) as (draft, file):

@@ -78,9 +78,9 @@ class StoredObject:
         )  # fmt: skip
 
     def mask(self, label: str | None) -> Mask:
-        """The mask, with what the file that it was read from states, and the number of its class."""
+        """The mask, with what the file that it was read from states; its class there had another number."""
         stated = self.annotation or {}
-        annotation = Annotation.from_dict({**stated.get("annotation", {}), "category_id": self.class_id})
+        annotation = Annotation.from_dict({**stated.get("annotation", {}), "category_id": None})
         shape = SourceShape.from_dict(stated["source_shape"]) if "source_shape" in stated else None
         return Mask.from_rle(
             self.rle, score=self.score, stability=self.stability, label=label, annotation=annotation, source_shape=shape

@@ -167,6 +167,26 @@ class Project:
         self.close()
 
 
+def read_summary(place: ProjectPlace) -> dict[str, Any]:
+    """What a list of projects says about one that is not open, as JSON values; `has_jobs` if a search goes on.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    database = ProjectDatabase(place.database)
+    try:
+        counts = ProjectImages(database, place.images).counts()
+        return {
+            "id": database.value("id"),
+            "name": database.value("name"),
+            "images": sum(counts.values()),
+            "done": counts["done"],
+            "has_jobs": ProjectJobs(database).next() is not None,
+        }
+    finally:
+        database.close()
+
+
 def _check_folder(images: Path, place: ProjectPlace) -> None:
     """Refuse to use the files of a project for another folder; a project that was moved with its folder is fine.
 

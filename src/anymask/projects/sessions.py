@@ -182,10 +182,10 @@ class ProjectSessions:
     def _with_classes(self, objects: Sequence[StoredObject]) -> list[StoredObject]:
         """Objects with what their classes mean now: the class that one was merged into, none if it was removed."""
         present, merged = {each.id for each in self._classes.all()}, self._classes.merged()
-        result = []
+        result, end = [], self._database.value("next_class", 0)
         for each in objects:
             id = each.class_id
-            if id is not None and not 0 <= id < self._database.value("next_class", 0):
+            if id is not None and not 0 <= id < end:
                 raise InputError(f"object {each.id}: there is no class {id}")
             id = merged.get(id, id) if id is not None else None
             result.append(replace(each, class_id=id if id in present else None))

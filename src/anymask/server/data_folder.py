@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sqlite3
 import uuid
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from anymask.io.atomic import write_file
 _LOCK, _HOLDER = ".lock", ".server"
 STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 """Reasons of the disk, rather than of a request, why nothing can be written."""
+_OF_SQLITE = ("disk is full", "disk I/O error", "readonly database", "unable to open")
+"""The same in the words of SQLite."""
 
 
 class DataFolder:
@@ -68,6 +71,8 @@ class DataFolder:
 def is_storage_error(error: BaseException | None) -> bool:
     """Whether an error, or one that it was raised for, is about the disk of the server."""
     while error is not None:
+        if isinstance(error, sqlite3.OperationalError) and any(each in str(error) for each in _OF_SQLITE):
+            return True
         if isinstance(error, OSError) and error.errno in STORAGE_ERRNOS:
             return True
         error = error.__cause__ or error.__context__

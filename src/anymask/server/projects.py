@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from anymask.errors import AnymaskError, InputError
 from anymask.projects.classes import clean_class_name
 from anymask.projects.places import ProjectPlace
-from anymask.projects.project import Project
+from anymask.projects.project import Project, read_summary
 from anymask.server.limits import Limits
 from anymask.server.open_project import OpenProject
 from anymask.server.problems import Problem
@@ -58,21 +59,29 @@ class Projects:
                 self._folders[path.name] = path
 
     def start(self) -> None:
-        """Begin to read the folder of the current project."""
-        for each in self._open.values():
+        """Begin to read the folder of the current project, and open those whose searches go on."""
+        for each in list(self._open.values()):
             each.start()
+        for id, folder in self._folders.items():
+            with suppress(AnymaskError):
+                if read_summary(_place_in(folder))["has_jobs"]:
+                    self.get(id)
 
     def opened(self) -> list[OpenProject]:
         """The projects that are open now."""
         return list(self._open.values())
 
-    def all(self) -> list[OpenProject]:
-        """All projects that can be opened, the current one first."""
+    def summaries(self) -> list[dict[str, Any]]:
+        """What a list says about each project, the current one first; damaged ones are left out."""
         with self._lock:
-            for id in list(self._folders):
-                with suppress(AnymaskError):
-                    self.get(id)
-            return list(self._open.values())
+            found = [each.summary() for each in self._open.values()]
+            for id, folder in self._folders.items():
+                if id not in self._open:
+                    with suppress(AnymaskError):
+                        about = read_summary(_place_in(folder))
+                        del about["has_jobs"]
+                        found.append({**about, "folder": None})
+        return found
 
     def get(self, id: str) -> OpenProject:
         """A project.
@@ -88,8 +97,7 @@ class Projects:
                     raise Problem(
                         404, "unknown-project", "no such project: its id is wrong, or it is of another server"
                     )
-                place = ProjectPlace(folder / "images", folder / "project")
-                opened = OpenProject(Project(place, self._holder), shows_folder=False)
+                opened = OpenProject(Project(_place_in(folder), self._holder), shows_folder=False)
                 self._open[id] = opened
                 opened.start()
                 self.on_open()
@@ -109,7 +117,7 @@ class Projects:
             draft = self._folder / f".new-{secrets.token_hex(6)}"
             try:
                 (draft / "images").mkdir(parents=True, mode=0o700)
-                with Project(ProjectPlace(draft / "images", draft / "project"), self._holder) as project:
+                with Project(_place_in(draft), self._holder) as project:
                     project.change(name=name)
                     id = project.id
                 draft.rename(self._folder / id)
@@ -149,3 +157,8 @@ class Projects:
         for each in list(self._open.values()):
             with suppress(InputError):
                 each.close()
+
+
+def _place_in(folder: Path) -> ProjectPlace:
+    """The place of a project that a client made."""
+    return ProjectPlace(folder / "images", folder / "project")

@@ -24,11 +24,7 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"])
 async def list_projects(request: Request) -> Response:
     """All projects; `current` is the one of `anymask label`."""
     projects = service_of(request).projects
-
-    def summaries() -> list[dict[str, Any]]:
-        return [each.summary() for each in projects.all()]
-
-    return json_response({"current": projects.current, "projects": await asyncio.to_thread(summaries)})
+    return json_response({"current": projects.current, "projects": await asyncio.to_thread(projects.summaries)})
 
 
 @router.post("", status_code=201, response_model=dict[str, Any], responses=problems(422, 429))
