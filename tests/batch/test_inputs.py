@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,16 @@ def test_paths_of_windows_find_their_images(tree: Path, ending: str, encoding: s
     assert list(found) == ["photos/b/frame_10.JPG", "photos/b/frame_2.jpg", "photos/a.png", "photos/b/missing.jpg"]
     assert [bool(image.stamp) for image in found.values()] == [True, True, True, False]
     assert [image.key for image in found.values()] == ["b/frame_10.JPG", "b/frame_2.jpg", "a.png", "b/missing.jpg"]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_macos_and_of_others_are_the_same_name(forms: tuple[Any, Any], tree: Path) -> None:
+    on_disk, stated = (unicodedata.normalize(form, "bücher.jpg") for form in forms)
+    (tree / "photos" / "b" / on_disk).write_bytes(b"x")
+    (tree / "photos" / "prompts.csv").write_text(f"image,x,y\nb/{stated},1,1\n")
+    for names, prompts in ((["photos/prompts.csv"], None), (["photos"], "photos/prompts.csv")):
+        (found,) = Inputs(names, prompts=prompts)
+        assert (found.source, bool(found.stamp)) == (f"photos/b/{on_disk}", True)
 
 
 def test_a_backslash_in_a_name_that_is_there_stays(tree: Path) -> None:

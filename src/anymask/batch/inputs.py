@@ -21,6 +21,7 @@ from anymask.batch.sources import (
     stamp_of,
 )
 from anymask.errors import InputError
+from anymask.io.file_names import spellings
 from anymask.io.text import decode_text
 
 LISTS = (".txt", ".lst", ".list")
@@ -168,7 +169,8 @@ class Inputs:
         name = self._with_slashes(name, self.images or folder)
         if is_address(name) or Path(name).is_absolute():
             return ImageFile(name, name, stamp_of(name))
-        path = _join(self.images or folder, name)
+        paths = [_join(self.images or folder, each) for each in spellings(name)]
+        path = next((each for each in paths if stamp_of(each)), paths[0])
         stamp = stamp_of(path)
         if not stamp and self.images is None and not is_address(folder) and Path(name).exists():
             return ImageFile(name, name, stamp_of(name))
@@ -194,12 +196,14 @@ class Inputs:
             yield from _merge((self._locate(name, folder), prompts) for name, prompts in file.prompts.items())
             return
         by_key = {_key(image.name): image for image in self._find_images()}
+        as_spelled = {each: key for key in by_key for each in reversed(spellings(key))}
         by_last: dict[str, list[str]] = {}
         for key in by_key:
             by_last.setdefault(_last_part(key), []).append(key)
         matched = []
         for name, prompts in file.prompts.items():
             key = _key(self._with_slashes(name, self.images or self.names[0]))
+            key = key if key in by_key else as_spelled.get(key, key)
             if key not in by_key and len(by_last.get(_last_part(key), ())) == 1:
                 key = by_last[_last_part(key)][0]
             matched.append((by_key.get(key) or ImageFile(key, _join(self.names[0], name), ""), prompts))

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from unicodedata import normalize
 
 from anymask.errors import InputError
 from anymask.formats.base import Format
@@ -20,6 +19,7 @@ from anymask.formats.skipped import skip
 from anymask.io.atomic import explained, place_new
 from anymask.io.decoding import displayed_size
 from anymask.io.drafts import draft_file
+from anymask.io.file_names import spellings
 from anymask.io.identification import readable_suffixes
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -65,7 +65,7 @@ class ImageFinder:
             return None
         tails = [path.parts[start:] for start in range(1, len(path.parts))] if is_elsewhere(record.path) else []
         names = [str(PurePosixPath(*parts)) for parts in ((name,), *tails)]
-        for spelled in dict.fromkeys(form for each in names for form in (each, *_normal_forms(each))):
+        for spelled in dict.fromkeys(form for each in names for form in spellings(each)):
             for file in (root / spelled for root in self._roots):  # an absolute path stays what it is
                 if self._is_image(file, record):
                     return file
@@ -120,11 +120,6 @@ def _images_below(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         yield from (Path(root, name) for name in sorted(names) if Path(name).suffix.lower() in suffixes)
-
-
-def _normal_forms(name: str) -> tuple[str, str]:
-    """A name with letters and accents as one character, and as two, which is how macOS has them in archives."""
-    return normalize("NFC", name), normalize("NFD", name)
 
 
 def _without_query(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path, PurePath
@@ -40,3 +41,8 @@ def numbered(path: Path, suffix: str = "") -> Iterator[Path]:
     stem = path.name.removesuffix(suffix)
     for number in count(2):
         yield path.with_name(f"{stem}-{number}{suffix}")
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """A name as it is, and with accents as part of their letters and apart from them, which is how macOS has them."""
+    return tuple(dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))))

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from unicodedata import normalize
 
 from anymask.errors import InputError
 from anymask.formats.helpers.image_names import SPLITS
 from anymask.formats.helpers.validation import as_object
+from anymask.io.file_names import spellings
 from anymask.io.identification import readable_suffixes
 from anymask.io.text import decode_text
 
@@ -244,7 +244,7 @@ def _labels_of(image: Path, root: Path) -> Path | None:
         parts[places[-1]] = "Labels" if parts[places[-1]] == "Images" else "labels"
         folders.insert(0, Path(*parts))
     for folder in folders:
-        for stem in dict.fromkeys((image.stem, *(normalize(form, image.stem) for form in ("NFC", "NFD")))):
+        for stem in spellings(image.stem):
             for suffix in (".txt", ".TXT", ".Txt"):
                 labels = folder / (stem + suffix)
                 if labels.is_file() and not (folder == root and labels.name.lower() in _TEXTS):
