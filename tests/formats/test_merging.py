@@ -71,6 +71,16 @@ def test_inputs_of_different_formats_unite_their_classes_by_name(tmp_path: Path)
     assert found == {"a.jpg": ["cat", "dog"], "two/a.jpg": ["cat", "dog"], "one/a.jpg": ["bird"]}
 
 
+def test_images_of_files_with_one_name_get_the_names_of_their_folders(tmp_path: Path) -> None:
+    sources = [tmp_path / name / "annotations.json" for name in ("spring", "autumn")]
+    for source in sources:
+        source.parent.mkdir()
+        write_dataset([image("a.jpg", "cat", id=1, dataset=classes("cat"))], source, "coco")
+    call = ["convert", *map(str, sources), "--to", "coco", "--out", str(tmp_path / "out.json")]
+    assert main(call) == 0
+    assert [masks.record.path for masks in read_dataset(tmp_path / "out.json")] == ["a.jpg", "autumn/a.jpg"]
+
+
 def test_licences_of_two_files_are_not_mixed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, licence in (("one", "CC0"), ("two", "CC BY")):
         entry = {"id": 1, "file_name": f"{name}.jpg", "width": 30, "height": 20, "license": 1}

@@ -77,9 +77,9 @@ class DatasetChanges:
         self.changed.clear()
         self.filter.dropped.clear()
         inputs: list[tuple[str, Iterable[MaskSet]]] = []
-        for source in sources:
+        for label, source in zip(_labels(sources), sources, strict=True):
             own, folder = self._read_one(source, origin)
-            inputs.append((_label(source), own if placement is None else placement.locate(own, folder)))
+            inputs.append((label, own if placement is None else placement.locate(own, folder)))
         sets = merge(inputs, self.changed) if len(inputs) > 1 else iter(inputs[0][1])
         if self.classes:
             sets = rename_classes(sets, self.classes)
@@ -205,10 +205,12 @@ def dataset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _options(with_changes)
 
 
-def _label(source: Path) -> str:
-    """The name of an input."""
-    path = source.resolve()
-    return (path.name if path.is_dir() else path.stem) or "input"
+def _labels(sources: Sequence[Path]) -> list[str]:
+    """The names of the inputs; of files with one name, as annotations.json, that of their folder."""
+    paths = [source.resolve() for source in sources]
+    names = [path.name if path.is_dir() else path.stem for path in paths]
+    folders = [path.parent.name for path in paths]
+    return [(own if names.count(own) == 1 else other) or "input" for own, other in zip(names, folders, strict=True)]
 
 
 def _counts(counted: Counter[str]) -> str:
