@@ -68,7 +68,7 @@ def test_inputs_of_different_formats_unite_their_classes_by_name(tmp_path: Path)
     inputs = [str(tmp_path / name) for name in ("one", "two", "three/one")]
     assert main(["convert", *inputs, "--to", "yolo", "--out", str(tmp_path / "out")]) == 0
     found = {str(each.record.path): sorted(map(str, each.labels)) for each in read_dataset(tmp_path / "out")}
-    assert found == {"a.jpg": ["cat", "dog"], "two/a.jpg": ["cat", "dog"], "one/a.jpg": ["bird"]}
+    assert found == {"a.jpg": ["cat", "dog"], "two/a.jpg": ["cat", "dog"], "three/a.jpg": ["bird"]}
 
 
 def test_images_of_files_with_one_name_get_the_names_of_their_folders(tmp_path: Path) -> None:
