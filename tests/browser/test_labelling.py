@@ -46,6 +46,7 @@ def _kill(server: Server) -> None:
     server.process.wait()
 
 
+@pytest.mark.timeout(900)
 def test_twenty_images_are_labelled_through_reloads_and_kills_and_saved_as_datasets(
     context: BrowserContext, tmp_path: Path
 ) -> None:
@@ -95,6 +96,8 @@ def test_twenty_images_are_labelled_through_reloads_and_kills_and_saved_as_datas
     _assert_coco(_save(app, "coco", tmp_path), job)
     _assert_yolo(_save(app, "yolo", tmp_path), job)
     _assert_labelme(_save(app, "labelme", tmp_path), job)
+    assert not [line for line in app.errors if "net::ERR" not in line and "status of" not in line]
+    app.page.close()
     server.stop()
 
 
@@ -164,3 +167,114 @@ def _filled(points: np.ndarray) -> np.ndarray:
     mask = np.zeros(SIZE[::-1], np.uint8)
     cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 1)
     return mask.astype(bool)
+
+
+def _move_to(app: Application, place: tuple[int, int]) -> None:
+    """Move the crosshair near a place, with arrow keys only."""
+    app.page.keyboard.press("ArrowRight")
+    for axis, (back, forth) in (("x", ("ArrowLeft", "ArrowRight")), ("y", ("ArrowUp", "ArrowDown"))):
+        target = place[axis == "y"]
+        for keys, reach in (("Shift+", 30), ("", 5)):
+            while abs(distance := target - app.page.evaluate(f"window.anymask.view.crosshair.{axis}")) > reach:
+                app.page.keyboard.press(keys + (forth if distance > 0 else back))
+
+
+def _tab_to(app: Application, element: str) -> None:
+    for _ in range(80):
+        if app.page.evaluate("document.activeElement.id") == element:
+            return
+        app.page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {element}")
+
+
+def test_a_whole_job_is_done_with_the_keyboard_alone(context: BrowserContext, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    job = make_images(tmp_path / "images", 2)
+    app = Application(context.new_page())
+    app.visit(server.address)
+    with app.page.expect_file_chooser() as chooser:
+        _tab_to(app, "welcome-open")
+        app.page.keyboard.press("Enter")
+    chooser.value.set_files(sorted((tmp_path / "images").iterdir()))
+    for number, (name, shapes) in enumerate(job.items()):
+        wait_for_image_named(app, name)
+        if not number:
+            for index, label in enumerate(CLASSES):
+                _tab_to(app, "new-class")
+                app.page.keyboard.type(label)
+                app.page.keyboard.press("Enter")
+                app.wait_until(f"document.querySelectorAll('#class-chips [aria-pressed]').length === {index + 1}")
+        _tab_to(app, "canvas")
+        for shape in shapes:
+            _move_to(app, shape.place)
+            app.press("Space", str(CLASSES.index(shape.label) + 1), "Enter")
+        app.page.keyboard.press("Control+Enter")
+    app.wait_until("document.getElementById('project-progress').textContent === '2 of 2 done'", 30)
+    app.page.keyboard.press("Control+s")
+    _tab_to(app, "dataset-save")
+    with app.page.expect_download(timeout=60_000) as started:
+        app.page.keyboard.press("Enter")
+    with zipfile.ZipFile(started.value.path()) as archive:
+        archive.extractall(tmp_path / "coco")
+    _assert_coco(tmp_path / "coco", job)
+    assert not app.errors
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (1280, 720)])
+def test_accept_and_save_never_move_and_stay_in_sight(
+    context: BrowserContext, server: Server, tmp_path: Path, width: int, height: int
+) -> None:
+    (tmp_path / "images").mkdir()
+    job = make_images(tmp_path / "images", 2)
+    app = Application(context.new_page())
+    app.page.set_viewport_size({"width": width, "height": height})
+    app.visit(server.address)
+    open_as_project(app, tmp_path / "images")
+    add_classes(app, *CLASSES)
+    buttons = ("accept", "clear", "save")
+
+    def places() -> list[Any]:
+        found = [app.page.locator(f"#{each}").bounding_box() for each in buttons]
+        assert all(
+            each and each["y"] + each["height"] <= height and each["x"] + each["width"] <= width for each in found
+        )
+        return found
+
+    first = places()
+    for shape in next(iter(job.values())):
+        app.click(shape.place)
+        app.wait_for_alternatives()
+        assert places() == first
+        app.click((5, 5), button="right")
+        assert places() == first
+        app.press("1", "Enter")
+        assert places() == first
+    app.press("p")
+    app.page.evaluate("document.querySelector('.panel-scroll').scrollTop = 1e6")
+    assert places() == first
+
+
+def test_ten_thousand_images_are_listed_at_once_and_only_those_in_sight_exist(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    make_images(tmp_path / "images", 1)
+    content = (tmp_path / "images" / "image_00.png").read_bytes()
+    for number in range(1, 10_000):
+        (tmp_path / "images" / f"image_{number:04}.png").write_bytes(content)
+    server = Server(tmp_path, command=("label", str(tmp_path / "images"), "--no-browser"))
+    server.start()
+    app = Application(context.new_page())
+    app.visit(server.address)
+    app.wait_until("document.querySelectorAll('.tile').length > 3", 60)
+    app.page.goto("about:blank")
+    app.visit(server.address)
+    app.wait_until("document.querySelectorAll('.tile').length > 3", 60)
+    seconds = app.page.evaluate("performance.now() / 1000")
+    assert seconds < 2, f"the strip was there after {seconds:.1f} s"
+    app.wait_for_image()
+    app.page.evaluate("document.getElementById('strip').scrollLeft = 5e5")
+    app.wait_until("[...document.querySelectorAll('.tile-name')].some((name) => name.textContent > 'image_4')")
+    assert app.page.locator(".tile").count() < 30
+    app.page.close()
+    server.stop()

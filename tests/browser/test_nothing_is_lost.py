@@ -183,3 +183,54 @@ def test_the_session_of_an_earlier_version_is_taken_over(empty: Application, cof
     empty.wait_for_image()
     empty.settle()
     assert empty.state == state
+
+
+def test_a_second_tab_on_the_same_image_shows_it_live_and_overwrites_nothing(app: Application) -> None:
+    app.click(SAUCER)
+    app.press("Enter")
+    other = Application(app.page.context.new_page())
+    other.visit(app.page.url)
+    other.wait_for_image()
+    other.page.wait_for_selector("#locked:visible")
+    assert len(other.objects) == 1
+    other.box(CUP_BOX)
+    assert len(other.objects) == 1
+    app.box(CUP_BOX)
+    app.press("Enter")
+    other.wait_until("window.anymask.app.state.objects.length === 2 && window.anymask.app.active === null")
+    other.page.click("#take-over")
+    other.page.wait_for_selector("#locked", state="hidden")
+    app.page.wait_for_selector("#locked:visible")
+    other.press("Control+z", "Control+z")
+    app.wait_until("window.anymask.app.state.objects.length === 1")
+    app.page.close()
+    assert not other.errors
+
+
+def test_images_of_earlier_sessions_are_listed_and_open_with_their_objects(
+    app: Application, tmp_path: Path, coffee_path: Path
+) -> None:
+    app.click(SAUCER)
+    app.press("Enter")
+    assert app.page.is_hidden("#earlier")
+    PIL.Image.open(coffee_path).transpose(PIL.Image.Transpose.ROTATE_180).save(tmp_path / "turned.png")
+    app.open(tmp_path / "turned.png")
+    app.page.click("#earlier summary")
+    app.page.click("text=coffee.jpg, 1 object")
+    app.wait_until("window.anymask.app.image.name === 'coffee.jpg'")
+    app.settle()
+    assert len(app.objects) == 1
+
+
+def test_why_there_is_no_mask_stands_beside_the_click(app: Application) -> None:
+    app.page.route("**/segment", lambda route: route.fulfill(status=500, json={"detail": "the model broke"}))
+    app.page.mouse.click(*app.at(SAUCER))
+    line = app.page.locator("#stage-error")
+    line.wait_for(state="visible")
+    assert line.inner_text() == "the model broke"
+    box = line.bounding_box()
+    x, y = app.at(SAUCER)
+    assert box is not None
+    assert abs(box["x"] - x) < 40
+    assert abs(box["y"] - y) < 60
+    app.errors.clear()  # the browser reports the 500 itself

@@ -73,8 +73,8 @@ class Hands:
 def open_as_project(app: Application, folder: Path) -> None:
     """Pick all files of a folder, which makes a project, and wait for its first image."""
     app.page.set_input_files("#file", sorted(folder.iterdir()))
-    app.wait_until("window.anymask.projectPage.project.isOpen", 60)
-    app.wait_for_image()
+    app.wait_until("window.anymask.app.image && document.getElementById('progress').hidden", 120)
+    app.wait_until("window.anymask.projectPage.project.session.writable")
 
 
 def add_classes(app: Application, *names: str) -> None:

@@ -20,12 +20,16 @@ class Server:
         folder: for its log.
         options: of the command.
         prefix: a command that runs it.
+        command: of `anymask`, with its arguments.
     """
 
-    def __init__(self, folder: Path, *options: str, prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, *options: str, prefix: Sequence[str] = (), command: Sequence[str] = ("serve",)
+    ) -> None:
         self.folder = folder
         self.options = options
         self._prefix = prefix
+        self._command = command
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -33,7 +37,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        serve = (sys.executable, "-m", "anymask", "serve", "--port", str(self.port), "--threads", "2")
+        serve = (sys.executable, "-m", "anymask", *self._command, "--port", str(self.port), "--threads", "2")
         command = [*self._prefix, *serve, *self.options]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with (self.folder / "server.log").open("ab") as log:

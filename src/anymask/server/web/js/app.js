@@ -1,11 +1,12 @@
 /** The application: the image, the history of actions, and the masks that follow; no elements of the page. */
 
 import { say, sayFailure } from "./ui/live_region.js";
+import { LocalSource } from "./local_source.js";
 import { MaskCache, promptOf } from "./mask_cache.js";
 import { hasPick } from "./core/alternatives.js";
 import { factsOf, nameOf } from "./core/labels.js";
 import { activeObject, canSplit, reduce, start } from "./core/state.js";
-import { currentImage, loadImage, loadSession, saveImage, saveSession, setCurrentImage } from "./net/storage.js";
+import { currentImage, loadImage, loadSession, saveImage } from "./net/storage.js";
 import { iou } from "./core/bitmap.js";
 import { S } from "./core/strings.js";
 
@@ -15,7 +16,8 @@ const EXACT = 4e6; // pixels up to which the image is shown without compression
 export class App {
   /**
    * @param {import("./net/api.js").Api} api
-   * @param {object} page shows what changes: changed(), image(image), progress(text, share), preview(image), and
+   * @param {object} page shows what changes: changed(), image(image), progress(text, share), preview(image),
+   *   locked(text | null) whether somebody else works on the image, failed(object, error) of making its mask, and
    *   paint(), whose promise resolves when the preview is on the screen
    * @param {import("./canvas/zoom_window.js").ZoomWindow} zoomWindow
    */
@@ -57,7 +59,7 @@ export class App {
       if (turn !== this.opening) return false;
       await saveImage(about.id, file).catch(() => say(S.storageFull));
       const restored = history ?? (await loadSession(about.id))?.history;
-      await this.#setImage({ ...about, name: file.name }, new LocalSource(this.api, file), restored ?? start(), turn);
+      await this.#setImage({ ...about, name: file.name }, this.#local(about.id, file), restored ?? start(), turn);
       if (this.state.objects.length) say(S.restored(this.state.objects.length));
       return true;
     } catch (error) {
@@ -85,7 +87,7 @@ export class App {
       this.page.progress(S.reading(session.name), null);
       const about = await this.api.image(id);
       const file = await loadImage(id);
-      await this.#setImage({ ...about, name: session.name }, new LocalSource(this.api, file), session.history, turn);
+      await this.#setImage({ ...about, name: session.name }, this.#local(id, file), session.history, turn);
     } catch (error) {
       const file = error.lostImage ? await loadImage(id) : null;
       if (file) return this.open(file, session.history);
@@ -102,6 +104,7 @@ export class App {
     const before = this.history;
     if (this.source && !this.source.writable) {
       say(S.locked);
+      this.page.changed();
       return false;
     }
     this.history = reduce(before, { begin: this.source?.begin, ...action });
@@ -138,7 +141,7 @@ export class App {
       this.page.changed();
       if (this.active === object) this.#announceMask(object);
     } catch (error) {
-      if (masks === this.masks) sayFailure(error);
+      if (masks === this.masks) this.page.failed(object, error);
     } finally {
       this.busy--;
     }
@@ -197,14 +200,22 @@ export class App {
     while (this.saving) await this.saving;
   }
 
+  #local(id, file) {
+    return new LocalSource(this.api, id, file, {
+      locked: (text) => this.page.locked(text),
+      replaced: (source, history) => source === this.source && !this.saving && this.replace(history),
+    });
+  }
+
   async #setImage(image, source, history, turn) {
     this.page.progress(S.encoding, null);
     const ready = this.api.ready(image.id);
     const exact = image.width * image.height <= EXACT;
     const pixels = await createImageBitmap(await this.api.imageFile(image.id, exact ? "png" : "jpeg"));
     await this.flush();
-    if (turn !== this.opening) return;
+    if (turn !== this.opening) return source.close();
     this.image = { ...image, pixels };
+    if (this.source !== source) this.source?.close();
     this.source = source;
     this.history = history;
     const server = {
@@ -215,6 +226,7 @@ export class App {
     this.masks = new MaskCache(this.image, server, () => this.state.objects);
     source.seed?.(this.masks);
     this.page.image(this.image);
+    source.announce();
     await ready;
     if (turn !== this.opening) return;
     this.page.progress(null);
@@ -275,24 +287,24 @@ export class App {
    * Add objects, but none whose mask an object has already: one of the same name, or one of the two without a name.
    *
    * @param {{name?: string, steps: object[]}[]} objects
-   * @returns {Promise<{added: number, known: number}>}
+   * @returns {Promise<{added: number, duplicates: number}>}
    */
   async addNew(objects) {
     const { masks } = this;
     const present = await Promise.all(this.state.objects.map((object) => masks.fetch(object)));
-    const found = await Promise.all(objects.map((object) => masks.fetchSteps(object.steps)));
-    if (masks !== this.masks) return { added: 0, known: 0 };
+    const masksOfNew = await Promise.all(objects.map((object) => masks.fetchSteps(object.steps)));
+    if (masks !== this.masks) return { added: 0, duplicates: 0 };
     const all = this.state.objects.map(({ name }, index) => ({ name, bitmap: present[index]?.bitmap }));
     const fresh = objects.filter(({ name = "" }, index) => {
-      const { bitmap } = found[index];
-      const known = all.some(
+      const { bitmap } = masksOfNew[index];
+      const isDuplicate = all.some(
         (other) => other.bitmap && (!name || !other.name || name === other.name) && iou(bitmap, other.bitmap) >= SAME,
       );
-      if (!known) all.push({ name, bitmap });
-      return !known;
+      if (!isDuplicate) all.push({ name, bitmap });
+      return !isDuplicate;
     });
     if (fresh.length) this.act({ type: "add", objects: fresh });
-    return { added: fresh.length, known: objects.length - fresh.length };
+    return { added: fresh.length, duplicates: objects.length - fresh.length };
   }
 
   /** Save, one write at a time; what changes meanwhile is written next. @returns {Promise<void>} when all is saved */
@@ -307,27 +319,5 @@ export class App {
       this.unsaved = false;
       await this.source.save(this).catch(sayFailure);
     }
-  }
-}
-
-/** An image that belongs to no project: this browser has its file and its objects. */
-class LocalSource {
-  writable = true;
-  begin = {};
-
-  constructor(api, file) {
-    this.api = api;
-    this.file = file;
-  }
-
-  async save({ image, history }) {
-    setCurrentImage(image.id);
-    await saveSession(image, history).catch(() => say(S.storageFull));
-  }
-
-  async resend() {
-    if (!this.file) return false;
-    await this.api.upload(this.file, () => {});
-    return true;
   }
 }

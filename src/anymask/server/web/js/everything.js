@@ -91,9 +91,9 @@ export class Everything {
 
   /** Make all regions objects, but those that are objects already. */
   async addAll() {
-    const { added, known } = await this.app.addNew(this.regions.all.map((region) => ({ steps: [asStep(region)] })));
+    const { added, duplicates } = await this.app.addNew(this.regions.all.map((region) => ({ steps: [asStep(region)] })));
     this.leave();
-    say(S.added(added, known));
+    say(S.added(added, duplicates));
   }
 
   #announce() {

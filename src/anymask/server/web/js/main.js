@@ -1,6 +1,6 @@
 /** The page: makes the parts and ties them together. */
 
-import { say, sayFailure } from "./ui/live_region.js";
+import { hideError, say, sayFailure, showError } from "./ui/live_region.js";
 import { Api } from "./net/api.js";
 import { App } from "./app.js";
 import { difference } from "./core/bitmap.js";
@@ -16,6 +16,7 @@ import { HoverPreview } from "./canvas/hover_preview.js";
 import { listenForImages } from "./panels/file_input.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { gather } from "./canvas/layers.js";
+import { EarlierImages } from "./panels/earlier_images.js";
 import { ProjectPage } from "./project/page.js";
 import { ObjectList } from "./panels/object_list.js";
 import { BrushControl } from "./panels/brush_control.js";
@@ -27,6 +28,7 @@ import { Stage } from "./canvas/stage.js";
 import { S } from "./core/strings.js";
 import { ExportPanel } from "./panels/export.js";
 import { nextTheme, startTheme } from "./ui/theme.js";
+import { toScreen } from "./core/viewport.js";
 import { ViewState } from "./core/view_state.js";
 import { makeToolbar } from "./panels/toolbar.js";
 import { searchText } from "./panels/text_search.js";
@@ -40,7 +42,15 @@ const api = new Api(askForToken, (seconds) => say(S.busy(seconds)));
 const zoomWindow = new ZoomWindow(byId("zoom-window"));
 const app = new App(
   api,
-  { changed, paint: () => stage.drawAndWait(), image: showImage, preview: showPreview, progress: showProgress },
+  {
+    changed,
+    paint: () => stage.drawAndWait(),
+    image: showImage,
+    preview: showPreview,
+    progress: showProgress,
+    locked: showLocked,
+    failed: showFailed,
+  },
   zoomWindow,
 );
 const canvas = byId("canvas");
@@ -51,7 +61,8 @@ const hover = new HoverPreview(
 );
 const selection = new Selection(app, view, showSelection);
 const everything = new Everything(app, () => stage.draw(), () => changed());
-const projectPage = new ProjectPage(api, app, selection, { changed: () => changed(), draw: () => stage.draw(), progress: showProgress });
+const projectPage = new ProjectPage(api, app, selection, { changed: () => changed(), draw: () => stage.draw(), progress: showProgress, locked: showLocked });
+const earlierImages = new EarlierImages(app);
 const act = {
   undo: () => app.act({ type: "undo" }) || say(S.message.nothingToUndo),
   redo: () => app.act({ type: "redo" }) || say(S.message.nothingToRedo),
@@ -96,6 +107,7 @@ byId("accept").onclick = () => app.act({ type: "accept" });
 byId("clear").onclick = () => app.act({ type: "clear" });
 byId("save").onclick = save;
 byId("dataset-image").onclick = () => (byId("dataset-dialog").close(), exportPanel.open());
+byId("take-over").onclick = () => (app.source.takeOver ? app.source : projectPage.project).takeOver().catch(sayFailure);
 byId("help").onclick = showHelp;
 byId("theme").onclick = () => say(S.themeNow(nextTheme()));
 canvas.addEventListener("blur", () => {
@@ -142,11 +154,31 @@ function showImage(image) {
     everything.reset();
     hover.clear();
     view.reset();
+    hideError("stage-error");
     shownImage = image;
   }
   stage.setImage(image);
   encodeVisible();
   changed();
+  earlierImages.show(projectPage.project.isOpen).catch(sayFailure);
+}
+
+/** @param {string | null} text who else works on the image */
+function showLocked(text) {
+  byId("locked").hidden = text === null;
+  byId("locked-text").textContent = text ?? "";
+  changed();
+}
+
+/** Say beside the last prompt of an object why there is no mask. */
+function showFailed(object, error) {
+  showError("stage-error", error);
+  const step = object.steps.findLast((each) => each.kind === "point" || each.kind === "box");
+  const [x, y] = step?.box ?? [step?.x ?? 0, step?.y ?? 0];
+  const place = toScreen(stage.viewport, { x, y });
+  const line = byId("stage-error");
+  line.style.left = `${Math.max(0, Math.min(stage.size.width - line.offsetWidth, place.x))}px`;
+  line.style.top = `${Math.max(0, Math.min(stage.size.height - line.offsetHeight, place.y + 14))}px`;
 }
 
 function showProgress(text, share = null) {
@@ -171,6 +203,7 @@ function changed() {
   byId("accept").disabled = byId("clear").disabled = active === null;
   byId("save").disabled = image === null;
   projectPage.show();
+  if (mask && app.masks.get(active)) hideError("stage-error");
   if (active && app.masks?.get(active)) showAlternatives(active);
   stage.draw();
 }

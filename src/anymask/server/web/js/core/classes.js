@@ -40,8 +40,8 @@ export const classes = {
 /** The colour of an object: its class's, or its own without a project. @returns {[number, number, number]} */
 export function rgbOf(object) {
   if (!classes.inUse) return COLOURS[object.colour % COLOURS.length];
-  const found = classes.of(object);
-  return found ? rgbOfHex(found.colour) : NONE;
+  const match = classes.of(object);
+  return match ? rgbOfHex(match.colour) : NONE;
 }
 
 export function rgbOfHex(hex) {

@@ -58,9 +58,9 @@ export const S = {
   textExample: "e.g. cup, spoon",
   textFind: "Find",
   searching: (text) => `Searching for ${text} …`,
-  detections: (n, text, known) =>
-    (n ? `${count(n, "object")} found for ${text}.` : known ? `No further object found for ${text}.` : `Nothing found for ${text}.`) +
-    (known ? ` ${known === 1 ? "One more was" : `${whole.format(known)} more were`} there already.` : ""),
+  detections: (n, text, duplicates) =>
+    (n ? `${count(n, "object")} found for ${text}.` : duplicates ? `No further object found for ${text}.` : `Nothing found for ${text}.`) +
+    (duplicates ? ` ${duplicates === 1 ? "One more was" : `${whole.format(duplicates)} more were`} there already.` : ""),
 
   // the active object
   activeTitle: "This object",
@@ -142,8 +142,8 @@ export const S = {
   stop: "Stop",
   addAll: "Add all",
   searchAgain: "Search again",
-  added: (n, known) =>
-    `${count(n, "region")} added.` + (known ? ` ${count(known, "region")} left out: there is an object of that mask already.` : ""),
+  added: (n, duplicates) =>
+    `${count(n, "region")} added.` + (duplicates ? ` ${count(duplicates, "region")} left out: there is an object of that mask already.` : ""),
   close: "Close",
 
   // saving
@@ -200,9 +200,14 @@ export const S = {
   },
 
   // projects
-  locked: "Somebody else is working on this image.",
-  lockedBy: (name) => `${name || "Somebody else"} is working on this image. You see it as it is; nothing here changes it.`,
+  locked: "This image is being changed elsewhere. Press Work here instead to change it here.",
+  lockedBy: (name) => `${name || "Somebody else"} is working on this image.`,
   lockLost: (name) => `${name || "Somebody else"} works on this image now. What you did is saved.`,
+  lockedByTab: "This image is open in another tab.",
+  earlierTitle: "Earlier images",
+  earlierImage: (name, n) => `${name}, ${count(n, "object")}`,
+  removeEarlier: (name) => `Delete ${name} and its objects`,
+  removeEarlierSure: (name, n) => `Delete ${name} with ${count(n, "object")} from this browser? This cannot be undone.`,
   takeOver: "Work here instead",
   replaced: "Somebody else changed this image meanwhile. Undo brings back what you had.",
   fileChanged: "The file of this image is another one than when its objects were made.",
@@ -238,7 +243,7 @@ export const S = {
   previousImage: "Previous image (,)",
   nextImage: "Next image (.)",
   skipImage: "Skip (K)",
-  imageDone: "Done, next (Ctrl+Enter)",
+  imageDone: "Done (Ctrl+Enter)",
   classes: "Classes",
   anyClass: "Any class",
   withoutClass: "no class",

@@ -40,9 +40,9 @@ export class ClassChips {
 
   /** Give the class with this key. @returns {boolean} whether there is one */
   pressKey(key) {
-    const found = classes.list.find((each) => each.key === key);
-    if (found) this.#give(found.id);
-    return Boolean(found);
+    const match = classes.list.find((each) => each.key === key);
+    if (match) this.#give(match.id);
+    return Boolean(match);
   }
 
   get #targets() {
@@ -60,7 +60,7 @@ export class ClassChips {
       digit,
       rgb: rgbOfHex(colour),
       pressed: pressed === id,
-      give: () => this.#give(id),
+      give: () => this.#give(pressed === id ? null : id), // a second click takes the class away again
     }));
   }
 

@@ -60,13 +60,13 @@ export class Filmstrip {
 
   showClasses(list) {
     const select = byId("filter-class");
-    const chosen = select.value;
+    const value = select.value;
     select.replaceChildren(
       el("option", { value: "" }, S.anyClass),
       ...list.map(({ id, name }) => el("option", { value: String(id) }, name)),
       el("option", { value: "none" }, S.withoutClass),
     );
-    select.value = chosen;
+    select.value = value;
   }
 
   #filter() {

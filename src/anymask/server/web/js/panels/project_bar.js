@@ -11,7 +11,6 @@ export class ProjectBar {
     byId("previous-image").onclick = () => project.step(-1);
     byId("image-done").onclick = () => project.finish("done");
     byId("image-skip").onclick = () => project.finish("skipped");
-    byId("take-over").onclick = () => project.takeOver();
     byId("assist").onclick = open.assist;
     byId("review").onclick = open.review;
   }
@@ -37,8 +36,4 @@ export class ProjectBar {
     byId("saved").classList.toggle("bad", text === "offline");
   }
 
-  locked(lock) {
-    byId("locked").hidden = lock === null;
-    if (lock) byId("locked-text").textContent = S.lockedBy(lock.name);
-  }
 }

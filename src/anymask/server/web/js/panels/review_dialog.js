@@ -21,12 +21,12 @@ export class ReviewDialog {
 
   open() {
     const select = byId("review-class");
-    const chosen = select.value;
+    const value = select.value;
     select.replaceChildren(
       el("option", { value: "" }, S.anyClass),
       ...classes.list.map(({ id, name, objects }) => el("option", { value: String(id) }, S.classWithCount(name, objects))),
     );
-    select.value = chosen;
+    select.value = value;
     this.dialog.showModal();
     this.#load();
   }

@@ -21,8 +21,8 @@ export function searchText(app, everything) {
       if (failures.length) showError("text-error", Object.assign(new Error(failures.join("\n")), { expected: true }));
       if (!detections.length && failures.length) return;
       everything.leave();
-      const { added, known } = await app.addNew(detections.map(objectOf));
-      say(S.detections(added, text, known));
+      const { added, duplicates } = await app.addNew(detections.map(objectOf));
+      say(S.detections(added, text, duplicates));
     } catch (error) {
       showError("text-error", error);
     } finally {
@@ -44,7 +44,7 @@ async function detectPhrases(app, id, text) {
     const failures = [];
     for (const phrase of phrases) {
       await detect(app, id, phrase).then(
-        (found) => detections.push(...found),
+        (more) => detections.push(...more),
         (problem) => failures.push(problem.message),
       );
     }

@@ -23,7 +23,7 @@ export class ProjectPage {
    * @param {import("../net/api.js").Api} api
    * @param {import("../app.js").App} app
    * @param {import("../selection.js").Selection} selection
-   * @param {object} page changed() draws all anew; draw() the stage; progress(text, share); opening() before another image
+   * @param {object} page changed() draws all anew; draw() the stage; progress(text, share); locked(text | null)
    */
   constructor(api, app, selection, page) {
     Object.assign(this, { app, selection, page });
@@ -34,7 +34,7 @@ export class ProjectPage {
       image: (image) => this.#showImage(image),
       lock: ({ number, lock }) => this.strip.update({ number, lock }),
       state: (text) => this.bar.state(text),
-      locked: (lock) => (this.bar.locked(lock), page.changed()),
+      locked: (lock) => page.locked(lock && S.lockedBy(lock.name)),
       suggestions: () => page.changed(),
       job: (job) => this.assist.update(job),
       missing: (ids) => this.#selectMissing(ids),
@@ -52,10 +52,10 @@ export class ProjectPage {
 
   /** Open the project of the address, or that of `anymask label`. @returns {Promise<boolean>} whether there is one */
   async start() {
-    const asked = new URLSearchParams(location.hash.slice(1)).get("project");
+    const fromAddress = new URLSearchParams(location.hash.slice(1)).get("project");
     const { current, projects } = await this.api.projects();
     this.#list(projects);
-    const id = asked ?? current;
+    const id = fromAddress ?? current;
     if (!id) return false;
     await this.#open(id);
     return true;
@@ -170,7 +170,7 @@ export class ProjectPage {
 
   async #openObject({ image, object }) {
     if (!(await this.project.open(image))) return;
-    const found = this.app.state.objects.find((each) => each.sid === object);
-    if (found) this.selection.select(found.id);
+    const match = this.app.state.objects.find((each) => each.sid === object);
+    if (match) this.selection.select(match.id);
   }
 }

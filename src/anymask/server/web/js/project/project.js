@@ -71,6 +71,7 @@ export class Project {
       sessionStorage.setItem(`anymask.image.${this.id}`, number);
       this.page.state(session.hasUnsaved ? "saving" : "saved");
       session.writable = answer.lock === null || answer.lock.mine === true;
+      session.lockedBy = session.writable ? null : answer.lock;
       const locking = session.lock();
       this.page.image(null);
       const shown = await this.app.show(session, history);

@@ -59,8 +59,8 @@ export class ProjectSession {
     this.suggestions = session.suggestions;
     const saved = session.history ? unpack(session.history) : start();
     const byId = new Map(session.objects.map((object) => [object.id, object]));
-    const known = saved.present.objects.filter((object) => byId.has(object.sid) || !this.#wasSaved(session, object));
-    const present = known.map((object) => {
+    const remaining = saved.present.objects.filter((object) => byId.has(object.sid) || !this.#wasSaved(session, object));
+    const present = remaining.map((object) => {
       const there = byId.get(object.sid);
       return there && there.class !== (object.class ?? null) ? { ...object, class: there.class } : object;
     });
@@ -179,8 +179,14 @@ export class ProjectSession {
     return true;
   }
 
+  /** Show whether somebody else works on the image. */
+  announce() {
+    this.page.locked(this.lockedBy, this.writable);
+  }
+
   /** Give the image back. */
   close() {
+    if (this.closed) return;
     this.closed = true;
     clearTimeout(this.heartbeat);
     if (this.writable) this.api.unlock(this.project, this.number).catch(() => null);
