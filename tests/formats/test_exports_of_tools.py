@@ -206,6 +206,8 @@ def test_labels_beside_images_need_no_names_of_classes(tmp_path: Path) -> None:
     image(tmp_path / "images" / "a.png")
     text(tmp_path / "labels" / "a.txt", LINE)
     assert yolo_of(tmp_path) == [("a.png", ["0"])]
+    text(tmp_path / "annotations" / "instances_val2017.json", coco("a.png"))  # as Ultralytics has COCO
+    assert [each.labels for each in read_dataset(tmp_path)] == [["cat"]]
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])

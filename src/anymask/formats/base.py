@@ -93,6 +93,7 @@ class Signature:
 
     Attributes:
         folder_entries: a folder is of this format if it has an entry of one of these names or patterns.
+        weak_entries: the same, if nothing in the folder is of any format.
         extensions: of files, with the dot, in lower case.
         json_keys: a JSON file is of this format if its object has all these keys. The format with most keys wins.
         item_keys: a JSON file that is a list is of this format if its first object has all these keys.
@@ -101,6 +102,7 @@ class Signature:
     """
 
     folder_entries: tuple[str, ...] = ()
+    weak_entries: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     json_keys: frozenset[str] = frozenset()
     item_keys: frozenset[str] = frozenset()

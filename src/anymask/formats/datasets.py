@@ -13,7 +13,13 @@ from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck
 from anymask.formats.helpers.image_names import SPLITS, ImageNames, is_elsewhere
 from anymask.formats.helpers.job_folder import MANIFEST, RESULTS, job_folders, named_as_in_job, skip_failures
-from anymask.formats.registry import check_options, find_format, recognise_format, recognise_in_folder
+from anymask.formats.registry import (
+    check_options,
+    find_format,
+    recognise_format,
+    recognise_in_folder,
+    weakly_recognised,
+)
 from anymask.formats.skipped import skip
 from anymask.io.archives import is_archive, unpacked
 from anymask.io.atomic import publish, staged_folder
@@ -157,7 +163,10 @@ def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet
             skip("unreadable file", file, error)
     for job in jobs:
         skip_failures(job)
-    if is_empty:
+    weak = weakly_recognised(folder) if is_empty and first is None and format is None else None
+    if weak is not None and weak.read_dataset is not None:
+        yield from weak.read_dataset(folder)
+    elif is_empty:
         raise first or InputError(f"there is no file of {format.name if format else 'a known format'} in {folder}")
 
 

@@ -151,6 +151,12 @@ def recognise_in_folder(path: Path) -> Format | None:
     return format if format is not None and format.signature.counts_in_folder else None
 
 
+def weakly_recognised(folder: Path) -> Format | None:
+    """The format of a folder in which nothing is of any format by itself, see `Signature.weak_entries`."""
+    entries = ((each, entry) for each in all_formats() for entry in each.signature.weak_entries)
+    return next((each for each, entry in entries if next(folder.glob(entry), None) is not None), None)
+
+
 def _recognise_folder(folder: Path) -> Format | None:
     entries = [(each, entry) for each in all_formats() for entry in each.signature.folder_entries]
     for each, entry in sorted(entries, key=lambda pair: (not pair[0].holds_many, "*" in pair[1])):

@@ -306,7 +306,8 @@ FORMAT = Format(
     suffix="",
     options=(TOLERANCE,),
     signature=Signature(
-        folder_entries=(DATA, CLASSES, DARKNET_NAMES, "labels/*.txt", "labels/*/*.txt"),
+        folder_entries=(DATA, CLASSES, DARKNET_NAMES),
+        weak_entries=("labels/*.txt", "labels/*/*.txt"),
         extensions=(".yaml", ".yml"),
         counts_in_folder=False,
     ),
