@@ -109,9 +109,9 @@ CUP_BOX, SPOON_BOX = [170, 14, 412, 264], [330, 220, 480, 320]
 
 
 @pytest.fixture
-def counted(coffee, monkeypatch):
-    """The image, and its cost from now on: passes of the encoder, and the prompts of each run of the decoder."""
-    model, cost = coffee.runtime.model, {"encoded": 0, "decoded": []}
+def cost(segmenter, monkeypatch):
+    """What is done from now on: passes of the encoder, and the prompts of each run of the decoder."""
+    model, cost = segmenter.runtime.model, {"encoded": 0, "decoded": []}
     encode, decode = model.encode, model.decode
 
     def count_encode(pixels):
@@ -124,28 +124,43 @@ def counted(coffee, monkeypatch):
 
     monkeypatch.setattr(model, "encode", count_encode)
     monkeypatch.setattr(model, "decode", count_decode)
-    return coffee, cost
+    return cost
 
 
-def test_a_box_takes_one_run_of_the_decoder_and_no_pass_of_the_encoder(counted):
-    encoded, cost = counted
-    encoded.segment(box=CUP_BOX)
+def test_a_box_takes_one_run_of_the_decoder_and_no_pass_of_the_encoder(coffee, cost):
+    coffee.segment(box=CUP_BOX)
     assert cost == {"encoded": 0, "decoded": [3]}
 
 
-def test_many_boxes_share_runs_of_the_decoder_and_get_the_masks_of_each_alone(counted):
-    encoded, cost = counted
+def test_many_boxes_share_runs_of_the_decoder_and_get_the_masks_of_each_alone(coffee, cost):
     boxes = [CUP_BOX, SPOON_BOX] * 9
-    together = encoded.segment(boxes=boxes)
+    together = coffee.segment(boxes=boxes)
     assert cost == {"encoded": 0, "decoded": [48, 6]}
-    alone = [encoded.segment(box=box)[0] for box in boxes[:2]]
+    alone = [coffee.segment(box=box)[0] for box in boxes[:2]]
     assert all(iou(together[index], alone[index % 2]) > 0.99 for index in range(len(boxes)))
 
 
-def test_max_adds_the_mirrored_image_to_a_box(counted):
-    encoded, cost = counted
-    encoded.segment(box=CUP_BOX, refine="max")
+def test_max_adds_the_mirrored_image_to_a_box(coffee, cost):
+    coffee.segment(box=CUP_BOX, refine="max")
     assert cost["decoded"][:2] == [3, 3]
+
+
+def test_no_click_on_a_large_image_takes_more_than_one_pass_of_the_encoder(segmenter, wave, cost):
+    encoded, truth = segmenter.encode(wave[0].pixels), wave[1]
+    clicks, passes, previous = [(1300, 956), (950, 1305), (1650, 1310), (1300, 1100)], [], None
+    for count in range(1, 5):
+        before, labels = cost["encoded"], [int(truth[y, x]) for x, y in clicks[:count]]
+        previous = encoded.segment(points=clicks[:count], labels=labels, previous=previous)[0]
+        passes.append(cost["encoded"] - before)
+    assert max(passes) == 1
+
+
+def test_the_next_prompt_finds_the_window_of_the_one_before_encoded(wave, cost):
+    encoded, _ = wave
+    encoded.segment(box=BOX)
+    before = cost["encoded"]
+    encoded.segment(box=BOX, points=[(1300, 1100)], labels=[0])
+    assert cost["encoded"] == before
 
 
 def test_a_box_with_an_excluded_point_is_not_grown_over_it(coffee):

@@ -9,6 +9,7 @@ is better (measured: docs/explanation/quality.md).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -24,8 +25,8 @@ from anymask.structures.prompt import Prompt, make_prompt
 from anymask.structures.prompt_check import PromptCheck
 from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, warp_logits
 
-EncodeWindow = Callable[[NDArray[np.uint8]], tuple[DecodePrompts, ResizeLongestSide]]
-"""Pixels of a window, uint8 [H, W, 3] → its decoder and its geometry in the model."""
+EncodeWindow = Callable[[ImageWindow], tuple[DecodePrompts, ResizeLongestSide]]
+"""A window → its decoder and its geometry in the model."""
 
 UNSTABLE = 0.92
 """Masks of clicks below this stability are decoded on the mirrored image, too, if no window is."""
@@ -44,13 +45,11 @@ class Refiner:
     """Refines masks of one image.
 
     Args:
-        pixels: uint8 [H, W, 3], the image.
-        frame: its geometry in the model.
+        frame: the image's geometry in the model.
         mirrored: decodes prompts about the mirrored image, see `anymask.prediction.flip_tta.through_mirror`.
         encode_window: encodes a window.
     """
 
-    pixels: NDArray[np.uint8]
     frame: ResizeLongestSide
     mirrored: DecodePrompts
     encode_window: EncodeWindow
@@ -62,9 +61,8 @@ class Refiner:
             selected: the mask.
             prompt: that it is the mask of.
             refine: "auto": with at most one pass of the encoder, by a window if that shows the object `DETAIL` times
-                finer, else after a click by the mirrored image if the mask is unstable and the mirror did not
-                contribute yet; the mirror serves the whole image. "max": by the mirror, and by a window that shows the
-                object larger. "off": not at all.
+                finer and the mirror did not contribute, else after a click by the mirrored image if the mask is
+                unstable. "max": by the mirror, and by a window that shows the object larger. "off": not at all.
 
         Returns:
             The mask, and the detail that replaces it inside a window. What breaks more of the prompt's constraints, or
@@ -72,15 +70,16 @@ class Refiner:
         """
         if refine == "off" or not (selected.logits > 0).any():
             return selected, None
+        windowed = refine == "max" or (not selected.mirrored and self.shows_detail(selected.logits))
         unstable = prompt.box is None and selected.stability < UNSTABLE
-        if not selected.mirrored and (refine == "max" or (unstable and not self._shows_detail(selected))):
+        if not selected.mirrored and (refine == "max" or (unstable and not windowed)):
             selected = self._with_mirror(selected, prompt)
-        return selected, self._detail(selected, prompt, refine == "max")
+        return selected, self._detail(selected, prompt, refine == "max") if windowed else None
 
-    def _shows_detail(self, selected: SelectedMask) -> bool:
-        """Whether a window around the mask shows the image `DETAIL` times finer."""
-        size = self.frame.width, self.frame.height
-        return self._enlargement(_window(self.frame.box_above(selected.logits), size))[0] >= DETAIL
+    def shows_detail(self, logits: NDArray[np.float32]) -> bool:
+        """Whether a window around a mask, float32 [256, 256], shows the image `DETAIL` times finer."""
+        box = self.frame.box_above(logits)
+        return box[0] < box[2] and self._enlargement(_window(box, (self.frame.width, self.frame.height)))[0] >= DETAIL
 
     def _enlargement(self, window: ImageWindow) -> tuple[float, float]:
         """How many times finer a window shows the image than the model saw it, and how many times larger."""
@@ -108,11 +107,11 @@ class Refiner:
         """The mask inside a window around it; None if a window shows no more, or another object."""
         width, height = self.frame.width, self.frame.height
         box = self.frame.box_above(selected.logits)
-        x0, y0, x1, y1 = window = _window(box, (width, height))
+        window = _window(box, (width, height))
         finer, larger = self._enlargement(window)
         if box[0] == box[2] or not (finer >= DETAIL or (if_larger and larger >= MIN_ENLARGEMENT)):
             return None
-        decode, frame = self.encode_window(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
+        decode, frame = self.encode_window(window)
         window_prompt = _prompt_in_window(window, box, prompt)
         (closer,) = segment_prompts(decode, frame, [window_prompt], "object")
         whole = warp_logits(selected.logits, self.frame.logit_grid(), frame.logit_grid(window))
@@ -143,11 +142,16 @@ def _prompt_in_window(window: ImageWindow, box: ArrayLike, prompt: Prompt) -> Pr
 
 
 def _window(box: ImageWindow, size: tuple[int, int]) -> ImageWindow:
-    """The box with a margin, inside an image of (width, height)."""
-    margin = int(_MARGIN * max(box[2] - box[0], box[3] - box[1], 64))
-    return (
-        max(box[0] - margin, 0), max(box[1] - margin, 0), min(box[2] + margin, size[0]), min(box[3] + margin, size[1]),
-    )  # fmt: skip
+    """The box with a margin, inside an image of (width, height).
+
+    Its sides lie on a grid of about a tenth of its length, so that most masks of the next clicks have the same window,
+    whatever was prompted before.
+    """
+    longest = max(box[2] - box[0], box[3] - box[1], 64)
+    margin, step = int(_MARGIN * longest), 2 ** int(math.log2(longest / 4))
+    low = [max((box[axis] - margin) // step * step, 0) for axis in (0, 1)]
+    high = [min(-(-(box[axis + 2] + margin) // step) * step, size[axis]) for axis in (0, 1)]
+    return low[0], low[1], high[0], high[1]
 
 
 def _is_worse(check: PromptCheck | None, before: PromptCheck | None) -> bool:

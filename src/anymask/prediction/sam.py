@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -27,16 +29,20 @@ from anymask.prediction.options import SelectionOptions
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.refinement import Refiner
 from anymask.prediction.runtime import Runtime
-from anymask.prediction.window import Detail, render, render_logits
+from anymask.prediction.window import Detail, ImageWindow, render, render_logits
 from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
 from anymask.structures.memory import return_freed_memory
 from anymask.structures.prompt import Prompt, make_prompt, point_prompts
 from anymask.structures.provenance import Call, plain
-from anymask.structures.transforms import ResizeLongestSide
+from anymask.structures.transforms import LOGIT_SIDE, ResizeLongestSide
 
 UNLABELLED_THRESHOLDS = Thresholds(pred_iou_thresh=0.8, stability_score_thresh=0.85)
 """What a mask must reach where no other mask lies (`anymask.automatic.partition`): less than in a search."""
+
+
+WINDOWS = 2
+"""How many windows of an image stay encoded for the next prompts, 4 MB each for SAM and 17 MB for SAM 2."""
 
 
 class SamImage(EncodedImage):
@@ -48,6 +54,8 @@ class SamImage(EncodedImage):
         super().__init__(runtime, image, embedding, seconds)
         self.transform = runtime.model.geometry(*image.size)
         """The image's geometry in the model."""
+        self._windows: OrderedDict[ImageWindow, tuple[DecodePrompts, ResizeLongestSide]] = OrderedDict()
+        self._windows_lock = threading.Lock()
 
     @property
     def tokens(self) -> NDArray[np.float32]:
@@ -164,10 +172,13 @@ class SamImage(EncodedImage):
         alone = len(prompts) == 1 or options.refine == "max"  # several share what needs no further pass of the encoder
         refine = options.refine if alone else "off"
         mirrored = through_mirror(self.mirrored_decode, self.transform)
+        refiner = Refiner(self.transform, mirrored, self._encode_window)
+        earlier = prompts[0].mask_input
+        windowed = refine == "auto" and earlier is not None and refiner.shows_detail(earlier.reshape(LOGIT_SIDE, -1))
         selected = segment_prompts(
-            self.decode, self.transform, prompts, options.select, options.refine, None if refine == "off" else mirrored
-        )
-        refiner = Refiner(self.pixels, self.transform, mirrored, self._encode_window)
+            self.decode, self.transform, prompts, options.select, options.refine,
+            None if refine == "off" or windowed else mirrored,
+        )  # fmt: skip
         return [
             self.to_mask(*refiner.refine(each, prompt, refine), index)
             for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
@@ -191,8 +202,17 @@ class SamImage(EncodedImage):
         flipped: SamImage = self.runtime.encode(np.ascontiguousarray(self.pixels[:, ::-1]))
         return flipped
 
-    def _encode_window(self, pixels: NDArray[np.uint8]) -> tuple[DecodePrompts, ResizeLongestSide]:
-        """Encode a window of the image, uint8 [H, W, 3]."""
-        model = self.runtime.model
-        transform = model.geometry(pixels.shape[1], pixels.shape[0])
-        return partial(model.decode, model.encode(pixels), transform), transform
+    def _encode_window(self, window: ImageWindow) -> tuple[DecodePrompts, ResizeLongestSide]:
+        """Encode a window of the image, or take one of the latest `WINDOWS` that were."""
+        with self._windows_lock:
+            if window in self._windows:
+                self._windows.move_to_end(window)
+            else:
+                x0, y0, x1, y1 = window
+                model = self.runtime.model
+                embedding = model.encode(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]))
+                geometry = model.geometry(x1 - x0, y1 - y0)
+                self._windows[window] = partial(model.decode, embedding, geometry), geometry
+                while len(self._windows) > WINDOWS:
+                    self._windows.popitem(last=False)
+            return self._windows[window]
