@@ -83,6 +83,7 @@ def test_words_give_suggestions_that_nobody_has_accepted(http: TestClient, base:
     assert http.delete(f"{base}/suggestions", params={"job": job["id"]}).json() == {"dropped": 1}
 
 
+@pytest.mark.slow
 def test_everything_gives_suggestions_and_can_be_cancelled(http: TestClient, base: str) -> None:
     job = search(http, base, kind="everything", images="all", options={"points_per_side": 8})
     assert (job["state"], job["failed"]) == ("done", [])
