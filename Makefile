@@ -15,7 +15,7 @@ help:
 	@echo "make slow       the tests that take long: real kills (SOAK_SEED=1), many clients, whole notebooks"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
-	@echo "make tools      use Label Studio and X-AnyLabeling with anymask (installs them)"
+	@echo "make tools      use Label Studio, X-AnyLabeling, JupyterLab and FiftyOne with anymask (installs them)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       build the documentation into site/"
@@ -43,7 +43,7 @@ reference: $(VENV)/.test $(VENV)/.reference
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser
 
-TOOLS := label-studio x-anylabeling
+TOOLS := fiftyone label-studio x-anylabeling
 tools: $(VENV)/.test $(VENV)/.browser $(TOOLS:%=$(VENV)/tools/%/.installed)
 	$(BIN)/python -m pytest -m tools tests/integrations
 

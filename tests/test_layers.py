@@ -23,7 +23,16 @@ FACADE = "The package's own `__init__` names where each public name is, and impo
 LATE = "MaskSet's convenience methods, which users expect on a result, are bound late by name in one table."
 
 EXCEPTIONS = {
-    "structures.mask_set": (LATE, {"formats.registry", "formats.supervision", "visualization.overlay"}),
+    "structures.mask_set": (
+        LATE,
+        {
+            "formats.registry",
+            "formats.supervision",
+            "integrations.pandas",
+            "visualization.overlay",
+            "visualization.result_html",
+        },
+    ),
 }
 """Module → why it may, and the modules of later rooms that it imports."""
 

@@ -56,7 +56,10 @@ _NAMES = {
 }
 """Public name → the module that holds it; imported when first used, so that `import anymask` stays light."""
 
-__all__ = ["__version__", *_NAMES]
+_MODULES = {"notebook": "anymask.integrations.notebook"}
+"""Public name → the module that it is."""
+
+__all__ = ["__version__", *_NAMES, *_MODULES]
 
 if TYPE_CHECKING:
     from anymask.automatic.partition import Partition as Partition
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
     from anymask.errors import ModelError as ModelError
     from anymask.errors import PromptError as PromptError
     from anymask.errors import WeightsError as WeightsError
+    from anymask.integrations import notebook as notebook
     from anymask.io.image import Image as Image
     from anymask.io.image import open_image as open_image
     from anymask.io.image import page_count as page_count
@@ -98,6 +102,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _NAMES:
         raise AttributeError(f"module 'anymask' has no attribute {name!r}")
     return getattr(import_module(_NAMES[name]), name)

@@ -279,7 +279,9 @@ def test_supervision_gets_boxes_masks_scores_and_names(monkeypatch: pytest.Monke
     assert detections.class_id.tolist() == [0, 1, 0]
     assert detections.data["class_name"].tolist() == ["cat", "dog", "cat"]
     nameless = to_supervision([result[0].replace(label=None), result[1]])
-    assert nameless.class_id is None
+    assert (nameless.class_id.tolist(), nameless.data["class_name"].tolist()) == ([0, 1], ["", "dog"])
+    detected = to_supervision([mask.replace(detector_score=0.5) for mask in result])
+    assert detected.confidence.tolist() == [0.5] * 3
     assert len(result[:0].to_supervision().xyxy) == 0
 
 

@@ -20,7 +20,9 @@ def to_supervision(masks: Sequence[Mask]) -> Any:
     """Convert masks of one image to a ``supervision.Detections``.
 
     Boxes keep exclusive maxima. Labels are numbered in alphabetical order (``class_id``) and named in
-    ``data["class_name"]``; scores and labels are left out unless every mask has one.
+    ``data["class_name"]``; a mask without a label has the name "", since annotators need a class for every mask.
+    ``confidence`` is the detector's score where every mask has one, else the predicted IoU; it is left out unless every
+    mask has one.
 
     Raises:
         AnymaskError: supervision is not installed.
@@ -31,16 +33,16 @@ def to_supervision(masks: Sequence[Mask]) -> Any:
         raise AnymaskError("supervision is not installed; get it with: pip install 'anymask[supervision]'") from None
     if not masks:
         return supervision.Detections.empty()
-    labels = [mask.label for mask in masks if mask.label is not None]
-    scores = [mask.score for mask in masks if mask.score is not None]
-    labelled, scored = len(labels) == len(masks), len(scores) == len(masks)
+    labels = [mask.label or "" for mask in masks]
+    detector_scores = [mask.detector_score for mask in masks]
+    scores = [mask.score for mask in masks] if None in detector_scores else detector_scores
     names = sorted(set(labels))
     return supervision.Detections(
         xyxy=np.array([mask.box for mask in masks], np.float32),
         mask=np.stack([mask.array for mask in masks]),
-        confidence=np.array(scores, np.float32) if scored else None,
-        class_id=np.array([names.index(label) for label in labels]) if labelled else None,
-        data={"class_name": np.array(labels)} if labelled else {},
+        confidence=None if None in scores else np.array(scores, np.float32),
+        class_id=np.array([names.index(label) for label in labels]),
+        data={"class_name": np.array(labels)},
     )
 
 
@@ -68,7 +70,7 @@ def from_supervision(detections: Any, image: Image | ImageRecord) -> MaskSet:
         names = [None] * len(detections) if detections.class_id is None else detections.class_id
     scores = [None] * len(detections) if detections.confidence is None else detections.confidence.tolist()
     masks = [
-        Mask.from_array(detections.mask[index], label=None if name is None else str(name), score=score)
+        Mask.from_array(detections.mask[index], label=None if name is None or name == "" else str(name), score=score)
         for index, (name, score) in enumerate(zip(names, scores, strict=True))
     ]
     return MaskSet(masks, image=image)

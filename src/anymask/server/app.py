@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from anymask._version import __version__
@@ -45,6 +46,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         docs_url=None,  # both pages load scripts from other sites
         redoc_url=None,
         lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
     )
     app.state.service = service
     app.state.label_studio = Connections(settings.folder / "label-studio.json")
@@ -65,6 +67,12 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     )
     app.add_middleware(_CountingMiddleware, service=service)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of a route in the OpenAPI document, which generated clients take for their functions: `listProjects`."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 class _CountingMiddleware:

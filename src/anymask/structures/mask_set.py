@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LATE = {
     "save": "anymask.formats.registry:save",
     "draw": "anymask.visualization.overlay:draw",
+    "_repr_html_": "anymask.visualization.result_html:result_html",
+    "to_pandas": "anymask.integrations.pandas:to_pandas",
     "to_supervision": "anymask.formats.supervision:to_supervision",
 }
 """Method → the function of a later package that it calls, imported when the method is first called."""
@@ -266,6 +268,14 @@ class MaskSet(Sequence[Mask]):
         """
         return _late("to_supervision")(self._masks)
 
+    def to_pandas(self) -> Any:
+        """The masks as a ``pandas.DataFrame``, a row each, see `anymask.integrations.pandas`.
+
+        Raises:
+            AnymaskError: pandas is not installed.
+        """
+        return _late("to_pandas")(self)
+
     def __repr__(self) -> str:
         width, height = self.size
         about = [f"{len(self)} mask{'s' * (len(self) != 1)} of {width}x{height}"]
@@ -275,6 +285,10 @@ class MaskSet(Sequence[Mask]):
             about.append(f"scores {max(scores):.3f} to {min(scores):.3f}")
         broken = sum(mask.follows_prompt is not None and not mask.follows_prompt for mask in self._masks)
         return f"<MaskSet: {', '.join(about)}{f', {broken} not following the prompt' if broken else ''}>"
+
+    def _repr_html_(self) -> str | None:
+        """The drawing for notebooks, with a switch for each mask; None without an image."""
+        return None if self._image is None else str(_late("_repr_html_")(self))
 
     def _repr_png_(self) -> bytes | None:
         """The drawing as PNG, for notebooks; None without an image."""

@@ -26,7 +26,7 @@ class SessionBody(Body):
     token: Annotated[str, Field(max_length=500)]
 
 
-@router.post("/v1/session", status_code=204, responses=problems(422))
+@router.post("/v1/session", operation_id="openSession", status_code=204, responses=problems(422))
 async def session(request: Request, body: SessionBody) -> Response:
     """Exchange the token for a cookie, for browsers: requests of images and event streams cannot carry a header."""
     token = service_of(request).settings.token
@@ -40,7 +40,7 @@ async def session(request: Request, body: SessionBody) -> Response:
     return response
 
 
-@router.get("/v1/models", response_model=dict[str, Any], responses=problems())
+@router.get("/v1/models", operation_id="listModels", response_model=dict[str, Any], responses=problems())
 async def models(request: Request) -> Response:
     """The model that runs here, other models on this machine, the formats of exports, and the limits."""
     from anymask.weights import all_models, is_here
@@ -72,7 +72,7 @@ def _format_to_json(format: Format) -> dict[str, str | bool]:
     return {"name": format.name, "title": format.title, "summary": format.summary, "holds_many": format.holds_many}
 
 
-@router.get("/healthz", response_model=dict[str, str])
+@router.get("/healthz", operation_id="isAlive", response_model=dict[str, str])
 async def alive() -> Response:
     """The process is alive."""
     return json_response({"status": "ok"})
@@ -87,14 +87,21 @@ async def head(request: Request) -> Response:
     return Response()
 
 
-@router.get("/readyz", response_model=dict[str, str], responses={503: {"description": "not ready, and why"}})
+@router.get(
+    "/readyz",
+    operation_id="isReady",
+    response_model=dict[str, str],
+    responses={503: {"description": "not ready, and why"}},
+)
 async def ready(request: Request) -> Response:
     """The server is ready for requests; 503 while it shuts down, its queue is full or its disk cannot be written."""
     await service_of(request).check_ready()
     return json_response({"status": "ready"})
 
 
-@router.get("/metrics", response_class=Response, responses=content("text/plain") | problems())
+@router.get(
+    "/metrics", operation_id="readMetrics", response_class=Response, responses=content("text/plain") | problems()
+)
 async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     from prometheus_client import CONTENT_TYPE_LATEST

@@ -56,7 +56,12 @@ _STATE: dict[str, Any] = {
 
 
 @router.post(
-    "", status_code=201, response_model=ImageResponse, responses=problems(415, 422, 429), openapi_extra=_UPLOAD
+    "",
+    operation_id="uploadImage",
+    status_code=201,
+    response_model=ImageResponse,
+    responses=problems(415, 422, 429),
+    openapi_extra=_UPLOAD,
 )
 async def upload(request: Request) -> Response:
     """Upload an image. The same pixels have the same id, whatever file they came in. Encoding begins at once."""
@@ -107,7 +112,7 @@ def _opening_of(body: OpeningBody) -> ImageOptions:
     return ImageOptions(**body.values_of(ImageOptions))
 
 
-@router.get("/{id}", response_model=ImageResponse, responses=problems(404, 415, 422, 429))
+@router.get("/{id}", operation_id="imageInfo", response_model=ImageResponse, responses=problems(404, 415, 422, 429))
 async def info(
     request: Request,
     id: ImageId,
@@ -128,7 +133,7 @@ async def info(
 _STAYS: dict[int | str, dict[str, Any]] = {200: {"description": "it stays: another client uploaded it, too"}}
 
 
-@router.delete("/{id}", status_code=204, responses=_STAYS | problems(403, 404, 422))
+@router.delete("/{id}", operation_id="deleteImage", status_code=204, responses=_STAYS | problems(403, 404, 422))
 async def forget(request: Request, id: ImageId) -> Response:
     """Delete an image with its masks, jobs and embedding; it stays for another client that uploaded it, too."""
     if await asyncio.to_thread(service_of(request).images.remove, id, client_of(request)):

@@ -17,7 +17,7 @@ from anymask.server.schemas.responses import JobResponse, content, problems
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job}", response_model=JobResponse, responses=problems(404, 422))
+@router.get("/{job}", operation_id="readJob", response_model=JobResponse, responses=problems(404, 422))
 async def state(request: Request, job: JobId) -> Response:
     """State and progress; the `masks` so far, or the `result` when it has ended."""
     return json_response(service_of(request).jobs.get(job))
@@ -25,6 +25,7 @@ async def state(request: Request, job: JobId) -> Response:
 
 @router.get(
     "/{job}/events",
+    operation_id="jobEvents",
     response_class=Response,
     responses=content("text/event-stream") | problems(404, 422, 429),
 )
@@ -49,7 +50,9 @@ async def _stream(jobs: Jobs, id: str, skip: int) -> AsyncIterator[bytes]:
             yield f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode("ascii")
 
 
-@router.delete("/{job}", status_code=202, response_model=JobResponse, responses=problems(404, 422))
+@router.delete(
+    "/{job}", operation_id="cancelJob", status_code=202, response_model=JobResponse, responses=problems(404, 422)
+)
 async def cancel(request: Request, job: JobId) -> Response:
     """End a job; the masks so far become its result."""
     return json_response(service_of(request).jobs.cancel(job), 202)

@@ -37,7 +37,7 @@ from anymask.server.service import Service
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
 
 
-@router.post("/segment", response_model=SegmentResponse, responses=problems(404, 422, 429))
+@router.post("/segment", operation_id="segmentImage", response_model=SegmentResponse, responses=problems(404, 422, 429))
 async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
     """One mask for each prompt; for text, and points on several objects, as many as there are."""
     service = service_of(request)
@@ -48,7 +48,12 @@ async def segment(request: Request, id: ImageId, body: SegmentBody) -> Response:
     return json_response(await service.segment(id, body, client_of(request)))
 
 
-@router.post("/alternatives", response_model=AlternativesResponse, responses=problems(404, 422, 429))
+@router.post(
+    "/alternatives",
+    operation_id="findAlternatives",
+    response_model=AlternativesResponse,
+    responses=problems(404, 422, 429),
+)
 async def alternatives(request: Request, id: ImageId, body: AlternativesBody) -> Response:
     """What a click may mean: distinct masks from several prompts, parts and wholes around it among them."""
     service = service_of(request)
@@ -56,7 +61,7 @@ async def alternatives(request: Request, id: ImageId, body: AlternativesBody) ->
     return json_response(await service.alternatives(id, body, client_of(request)))
 
 
-@router.post("/zoom", response_model=ZoomResponse, responses=problems(404, 422, 429))
+@router.post("/zoom", operation_id="zoomImage", response_model=ZoomResponse, responses=problems(404, 422, 429))
 async def zoom(request: Request, id: ImageId, body: ZoomBody) -> Response:
     """Encode a part of the image, so that prompts with this `window` need no encoding."""
     window = await service_of(request).zoom(id, body.window, client_of(request))
@@ -68,7 +73,13 @@ def _check_points(count: int, limit: int, where: str) -> None:
         raise Problem(422, "too-many-points", f"{where}: it takes up to {limit} points")
 
 
-@router.post("/everything", status_code=202, response_model=StartedResponse, responses=problems(404, 422, 429))
+@router.post(
+    "/everything",
+    operation_id="findEverything",
+    status_code=202,
+    response_model=StartedResponse,
+    responses=problems(404, 422, 429),
+)
 async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
     """Generate masks for all objects of the image, as a job."""
     job = await service_of(request).everything(id, body, client_of(request))
@@ -92,6 +103,7 @@ def _detect(service: Service, id: str, body: DetectBody) -> dict[str, Any]:
 
 @router.get(
     "/masks/{n}.png",
+    operation_id="maskImage",
     response_class=Response,
     responses=content("image/png") | problems(404, 422, 429),
 )
@@ -109,7 +121,12 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     return Response(encoded, media_type="image/png", headers=headers)
 
 
-@router.post("/cutout", response_class=Response, responses=content("image/png") | problems(404, 415, 422, 429))
+@router.post(
+    "/cutout",
+    operation_id="cutOut",
+    response_class=Response,
+    responses=content("image/png") | problems(404, 415, 422, 429),
+)
 async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the image's full resolution."""
     service = service_of(request)
@@ -124,6 +141,7 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
 
 @router.post(
     "/export",
+    operation_id="exportMasks",
     response_class=Response,
     responses=content(*media_types()) | problems(404, 422, 429),
 )
