@@ -252,6 +252,29 @@ def test_boxes_of_labelimg_without_masks(size: tuple[int, int], tmp_path: Path) 
             list(read_dataset(tmp_path / "flat" / "a.xml"))
 
 
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_folder_with_a_mask_for_each_image(value: int, tmp_path: Path) -> None:
+    """Also where one image has no object, and one has numbers of objects."""
+    inside = np.zeros((40, 60), np.uint8)
+    inside[5:20, 5:30] = 1
+    masks = {"a.png": inside * value, "b_mask.png": inside * 0, "c.png": inside + np.roll(inside, 30, axis=1) * 2}
+    (tmp_path / "masks").mkdir()
+    for name, array in masks.items():
+        PIL.Image.fromarray(array).save(tmp_path / "masks" / name)
+    for name in "abc":
+        image(tmp_path / "images" / f"{name}.jpg")
+    for source in (tmp_path, tmp_path / "masks"):
+        with collect_skipped(strict=True):
+            found = {each.record.path: [mask.area for mask in each] for each in read_dataset(source)}
+        assert found == {"a.png": [375], "b.png": [], "c.png": [375, 375]}
+        out = tmp_path / f"out-{source.name}"
+        assert main(["convert", str(source), "--to", "yolo", "--out", str(out), "--copy", "--strict"]) == 0
+        assert sorted(file.name for file in (out / "images").iterdir()) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [len(each) for each in read_dataset(tmp_path / "masks", "png")] == [1, 0, 2]
+    with pytest.raises(InputError, match="no file of a known format"), collect_skipped():
+        list(read_dataset(tmp_path / "images"))
+
+
 def test_label_maps_of_32_bits_may_have_any_numbers(tmp_path: Path) -> None:
     numbers = np.zeros((40, 60), np.uint32)
     numbers[5:20, 5:30], numbers[20:, 30:] = 4_000_000_000, 100_000

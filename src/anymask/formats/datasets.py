@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,9 @@ from anymask.errors import InputError
 from anymask.formats.base import Format, RoundTripCheck
 from anymask.formats.helpers.image_names import SPLITS, ImageNames, is_elsewhere
 from anymask.formats.helpers.job_folder import MANIFEST, RESULTS, job_folders, named_as_in_job, skip_failures
+from anymask.formats.helpers.mask_folder import IMAGE_FOLDERS, image_of_mask, read_mask_images
 from anymask.formats.registry import (
+    all_formats,
     check_options,
     find_format,
     recognise_format,
@@ -125,6 +128,8 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
         return _read_folder(path)
     if path.is_dir() and chosen.suffix:
         return _read_folder(path, chosen)
+    if path.is_dir() and chosen.reads_any_image and recognise_format(path) is not chosen:
+        return read_mask_images(_mask_images_in(path), path)
     if chosen.read_dataset is not None:
         return chosen.read_dataset(path)
     return iter([_with_file_name(chosen.read(path), path.name, chosen)])
@@ -137,7 +142,7 @@ def _read_archive(path: Path, format: str | None) -> Iterator[MaskSet]:
 
 def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet]:
     is_empty, first, names = True, None, _NamesInFolder()
-    datasets: list[Path] = []
+    datasets, only_images = list[Path](), format is None
     jobs = job_folders(folder) if format is None else []
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)
@@ -150,6 +155,7 @@ def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet
             chosen = recognise_in_folder(file) if format is None else _if_suffix(file, format)
             if chosen is None:
                 continue
+            only_images &= _may_be_mask(file)
             sets = _read_file(file, relative.as_posix(), chosen)
             if chosen.read_dataset is not None and file.is_dir():
                 datasets.append(file)
@@ -163,11 +169,38 @@ def _read_folder(folder: Path, format: Format | None = None) -> Iterator[MaskSet
             skip("unreadable file", file, error)
     for job in jobs:
         skip_failures(job)
+    for masks in read_mask_images(_mask_images_in(folder, True), folder) if only_images else ():
+        is_empty = False
+        yield masks
     weak = weakly_recognised(folder) if is_empty and first is None and format is None else None
     if weak is not None and weak.read_dataset is not None:
         yield from weak.read_dataset(folder)
     elif is_empty:
         raise first or InputError(f"there is no file of {format.name if format else 'a known format'} in {folder}")
+
+
+def _may_be_mask(file: Path) -> bool:
+    """Whether a file has the suffix of mask images."""
+    suffixes = (each.signature.extensions for each in all_formats() if each.reads_any_image)
+    return file.suffix.lower() in itertools.chain(*suffixes) and file.is_file()
+
+
+def _mask_images_in(folder: Path, without_recognised: bool = False) -> Iterator[Path]:
+    """Images below a folder that may be masks; on request without those that are of a format by themselves."""
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        is_other = any(part.startswith(".") or part.lower() in IMAGE_FOLDERS for part in parts[:-1])
+        if is_other or parts[-1].startswith(".") or not _may_be_mask(file):
+            continue
+        if not (without_recognised and _is_recognised(file)):
+            yield file
+
+
+def _is_recognised(file: Path) -> bool:
+    try:
+        return recognise_in_folder(file) is not None
+    except InputError:
+        return True
 
 
 def _read_file(file: Path, name: str, format: Format) -> Iterator[MaskSet]:
@@ -229,4 +262,4 @@ def _with_file_name(masks: MaskSet, name: str, format: Format) -> MaskSet:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
     if path and path == masks.record.path:
         return masks
-    return masks.replace(image=replace(masks.record, path=path or name))
+    return masks.replace(image=replace(masks.record, path=path or image_of_mask(name)))

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from anymask.errors import InputError
 from anymask.formats.base import Format
 from anymask.formats.helpers.image_names import ImageNames, is_elsewhere
+from anymask.formats.helpers.mask_folder import MASK_FOLDERS
 from anymask.formats.helpers.validation import MAX_MASK_PIXELS
 from anymask.formats.registry import all_formats, recognise_in_folder
 from anymask.formats.skipped import skip
@@ -46,6 +47,7 @@ class ImageFinder:
         """
         self._source = source
         folders = [source] if source.is_dir() else _beside(source)
+        folders += [source.parent] if source.name.lower() in MASK_FOLDERS else []
         for format in all_formats():
             if format.find_image_folders is not None:
                 folders += format.find_image_folders(source)
@@ -69,9 +71,10 @@ class ImageFinder:
             for file in (root / spelled for root in self._roots):  # an absolute path stays what it is
                 if self._is_image(file, record):
                     return file
-        found = {file.resolve(): file for file in [*self._of_other_suffix(path, record), *self._similar(path, record)]}
+        there = {file.resolve(): file for file in self._of_other_suffix(path, record)}
+        found = {**there, **{file.resolve(): file for file in self._similar(path, record)}}
         same_suffix = [file for file in found.values() if file.suffix.lower() == path.suffix.lower()]
-        chosen = same_suffix or list(found.values())
+        chosen = same_suffix or list(there.values()) or list(found.values())
         return chosen[0] if len(chosen) == 1 else None
 
     def _of_other_suffix(self, name: PurePosixPath, record: ImageRecord) -> list[Path]:
@@ -142,6 +145,8 @@ def _plain_parts(path: PurePosixPath) -> list[str]:
 
 def _is_annotation(file: Path) -> bool:
     """Whether an image file holds masks."""
+    if file.parent.name.lower() in MASK_FOLDERS:
+        return True
     try:
         return recognise_in_folder(file) is not None
     except InputError:

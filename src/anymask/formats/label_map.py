@@ -61,7 +61,7 @@ def read(path: Path, image: Image | None = None) -> MaskSet:
     with reading(path, "a label map"):
         labels = read_labels(path)
     size = (labels.shape[1], labels.shape[0])
-    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*size, str(path)))
+    masks = MaskSet((mask for _, mask in masks_of_labels(labels)), image=ImageRecord(*size))
     return with_image(masks, image)
 
 
