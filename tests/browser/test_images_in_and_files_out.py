@@ -199,6 +199,30 @@ def test_the_cut_out_has_the_images_own_pixels_and_is_transparent_elsewhere(
     assert (cut[union, :3] == np.array(PIL.Image.open(coffee_path))[union]).all()
 
 
+def test_a_cut_out_is_soft_cropped_and_goes_to_the_clipboard(app: Application) -> None:
+    app.click(SAUCER)
+    app.press("Enter")
+    mask = app.mask()
+    rows, columns = np.nonzero(mask)
+    app.page.click("#save")
+    app.page.select_option("#export-format", "cutout")
+    app.page.select_option("#cutout-edges", "matte")
+    app.page.check("#cutout-crop")
+    _, content = _download(app, "cutout")
+    cut = np.array(PIL.Image.open(io.BytesIO(content)))
+    assert abs(cut.shape[0] - (np.ptp(rows) + 1)) < 40
+    assert abs(cut.shape[1] - (np.ptp(columns) + 1)) < 40
+    assert ((cut[..., 3] > 20) & (cut[..., 3] < 235)).any(), "the edges are soft"
+    app.page.click("#copy-png")
+    app.wait_until("document.getElementById('save-done').textContent.includes('clipboard')")
+    script = """async () => {
+      const [item] = await navigator.clipboard.read();
+      const { width, height } = await createImageBitmap(await item.getType('image/png'));
+      return [height, width];
+    }"""
+    assert app.page.evaluate(script) == list(cut.shape[:2])
+
+
 def test_all_of_anymasks_files_can_be_replayed(made: Application, tmp_path: Path, coffee_path: Path) -> None:
     name, content = _download(made, "folder")
     assert name == "coffee-folder.zip"

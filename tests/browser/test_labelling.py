@@ -278,3 +278,27 @@ def test_ten_thousand_images_are_listed_at_once_and_only_those_in_sight_exist(
     assert app.page.locator(".tile").count() < 30
     app.page.close()
     server.stop()
+
+
+@pytest.mark.timeout(900)
+def test_the_memory_of_the_page_stays_flat_over_two_hundred_images(
+    context: BrowserContext, server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    make_images(tmp_path / "images", 8)
+    app = Application(context.new_page())
+    app.visit(server.address)
+    open_as_project(app, tmp_path / "images")
+    session = context.new_cdp_session(app.page)
+
+    def megabytes() -> float:
+        session.send("HeapProfiler.collectGarbage")
+        return float(app.page.evaluate("performance.memory.usedJSHeapSize")) / 1e6
+
+    used = []
+    for number in range(200):
+        app.page.keyboard.press(".")
+        wait_for_image_named(app, f"image_{(number + 1) % 8:02}.png")
+        if number in (20, 199):
+            used.append(megabytes())
+    assert used[1] < used[0] + 5, f"{used[0]:.0f} MB after 20 images, {used[1]:.0f} MB after 200"

@@ -121,6 +121,11 @@ def test_each_format_has_a_file_name_of_its_own(app: Application) -> None:
 def test_splitting_gives_a_sign_at_once(app: Application) -> None:
     app.click(SAUCER)
     app.click((500, 200))
+    cut = (
+        "[...document.querySelectorAll('.panel button')].filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+    )
+    assert app.page.is_visible("#split")
+    assert app.page.evaluate(cut) == 0, "no button is too narrow for its text"
     app.page.evaluate(
         "() => { window.lines = []; new MutationObserver(() => window.lines.push(document.getElementById('status')"
         ".textContent)).observe(document.getElementById('status'), { childList: true, characterData: true }) }"

@@ -214,6 +214,7 @@ export class App {
     const pixels = await createImageBitmap(await this.api.imageFile(image.id, exact ? "png" : "jpeg"));
     await this.flush();
     if (turn !== this.opening) return source.close();
+    const before = this.image?.pixels;
     this.image = { ...image, pixels };
     if (this.source !== source) this.source?.close();
     this.source = source;
@@ -226,6 +227,7 @@ export class App {
     this.masks = new MaskCache(this.image, server, () => this.state.objects);
     source.seed?.(this.masks);
     this.page.image(this.image);
+    before?.close(); // its memory is free at once, not when the browser gets around to it
     source.announce();
     await ready;
     if (turn !== this.opening) return;

@@ -2,7 +2,7 @@
 
 import { byId } from "../ui/dom.js";
 import { fromRle } from "../core/bitmap.js";
-import { rgbOf } from "../core/classes.js";
+import { classes, rgbOf } from "../core/classes.js";
 import { showError } from "../ui/live_region.js";
 import { S } from "../core/strings.js";
 
@@ -69,7 +69,7 @@ export class Suggestions {
     } catch (error) {
       return showError("suggestion-error", error);
     }
-    const object = { class: number, source: "suggestion", steps: [{ kind: "mask", rle, score, stability }] };
+    const object = { class: number ?? classes.current, source: "suggestion", steps: [{ kind: "mask", rle, score, stability }] };
     this.app.act({ type: "decide", suggestion: id, object, active });
   }
 }
