@@ -81,8 +81,8 @@ def _image_tasks(folder, path, encoded, objects, share, middle, others, random) 
             again, again_scores = encoded.decode([make_prompt(encoded.size, box=box) for box in boxes])
             at = np.array([click])
             features = [
-                rank_features(frame, first, first_scores, at, first, again=False),
-                rank_features(frame, again[:, 0], again_scores[:, 0], at, first, again=True),
+                rank_features(frame, first, first_scores, at, first, reprompted=False),
+                rank_features(frame, again[:, 0], again_scores[:, 0], at, first, reprompted=True),
             ]
             candidates = np.concatenate([first, again[:, 0]])
             ious = [mask_iou(frame.upscale(candidate), truth.mask, truth.ignored) for candidate in candidates]

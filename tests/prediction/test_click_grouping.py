@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anymask import EncodedImage, PromptError, Segmenter
 from anymask.cli import main
-from anymask.prediction.click_grouping import choose_whole_objects, different_instances, groups_of
+from anymask.prediction.click_grouping import different_instances, groups_of
 from anymask.structures.overlap import iou
 
 LEFT, RIGHT = (410, 470), (1050, 450)
@@ -117,16 +117,6 @@ def test_a_detail_tells_no_clicks_apart() -> None:
     halves = np.stack([squares(half, face) for half in [(5, 5, 19, 35), (21, 5, 35, 35)]])
     assert different_instances(inside, scores, halves).tolist() == [[False, True], [True, False]]
     assert not different_instances(inside, np.float32([[0.5, 0.9], [0.9, 0.9]]), halves).any()
-
-
-def test_objects_do_not_grow_at_the_cost_of_each_other() -> None:
-    left, right, too_much = (0, 0, 19, 40), (21, 0, 40, 40), (0, 0, 40, 39)
-    masks = np.stack([squares((2, 2, 8, 8), left, too_much), squares((30, 30, 36, 36), right, (25, 25, 40, 40))])
-    boxes = np.array([[(2, 2, 8, 8), left, too_much], [(30, 30, 36, 36), right, (25, 25, 40, 40)]], float)
-    scores, keeping = np.full((2, 3), 0.9, np.float32), np.ones((2, 3), bool)
-    assert choose_whole_objects(masks, boxes, scores, keeping) == [1, 1]
-    keeping[1] = False
-    assert choose_whole_objects(masks, boxes, scores, keeping) is None
 
 
 @given(st.integers(0, 12).flatmap(lambda n: st.lists(st.booleans(), min_size=n * n, max_size=n * n)))

@@ -42,7 +42,7 @@ def distinct_alternatives(
     candidates, ranks = reprompt_boxes(decode, first, prompt)
     further = [
         make_prompt((frame.width, frame.height), points=[*prompt.points, point], labels=[*prompt.labels, 1])
-        for point in _open_points(first)
+        for point in open_points(first)
     ]
     if further:
         added, added_scores = (part.reshape(-1, *part.shape[2:]) for part in decode(further))
@@ -93,7 +93,7 @@ def best_cover(masks: NDArray[np.bool_], ranks: NDArray[np.float64], most: int) 
     return order
 
 
-def _open_points(first: Candidates) -> list[NDArray[np.float64]]:
+def open_points(first: Candidates) -> list[NDArray[np.float64]]:
     """The deepest points (x, y), in pixels, of what the largest candidate holds and the others do not."""
     import cv2
 

@@ -17,7 +17,7 @@ from anymask.automatic.options import Region
 from anymask.automatic.result import GeneratedMasks
 from anymask.errors import ModelError, PromptError
 from anymask.io.image import Image
-from anymask.prediction.click_grouping import Objects, check_objects, one_prompt_per_group, restore_prompts
+from anymask.prediction.click_grouping import Objects, check_objects, one_prompt_per_group
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
 from anymask.structures.candidates import CandidateMasks
@@ -187,8 +187,9 @@ class EncodedImage(ABC):
             boxes: [M, 4], one object each; `[]` gives an empty result.
             mask_input: low-resolution logits, or a mask of the image's size.
             objects: "one": all points are on one object. "per_point": every included point is on an object of its own,
-                and excluded points count for all. "auto": included points that fall on different objects are prompts
-                of their own, see `anymask.prediction.click_grouping`.
+                whose masks are chosen together (`anymask.prediction.joint_choice`); excluded points count for all.
+                "auto": the same for included points that fall on different objects, see
+                `anymask.prediction.click_grouping`.
             previous: an earlier mask of this prompt; its logits are fed back as the official way does.
             coordinates: what points and boxes count in: "pixels", "normalized" (0 to 1) or "percent".
             box_format: "xyxy", "xywh" (corner and size) or "cxcywh" (centre and size).
@@ -225,10 +226,8 @@ class EncodedImage(ABC):
             included = prompts[0].points[prompts[0].labels == 1]
             groups = self._group_points(included, selection) if len(included) > 1 else [[0]]
             prompts = one_prompt_per_group(prompts[0], groups)
-        grouped = objects == "auto" and len(prompts) > 1
-        masks, prompts = self._segment(prompts, selection, grouped) if prompts else ([], [])
-        if grouped:
-            masks, prompts = restore_prompts(masks, prompts)
+        together = objects != "one" and len(prompts) > 1
+        masks, prompts = self._segment(prompts, selection, together) if prompts else ([], [])
         if selection.max_hole_area or selection.max_island_area:
             masks = [mask.remove_small_regions(selection.max_hole_area, selection.max_island_area) for mask in masks]
         ran = self.runtime.provenance(self._seconds, time.perf_counter() - started)
@@ -306,13 +305,13 @@ class EncodedImage(ABC):
         """At most so many distinct masks of a prompt with an included point, the best first."""
 
     @abstractmethod
-    def _segment(self, prompts: list[Prompt], options: Any, grouped: bool) -> tuple[list[Mask], list[Prompt]]:
+    def _segment(self, prompts: list[Prompt], options: Any, together: bool) -> tuple[list[Mask], list[Prompt]]:
         """One mask per prompt, in order, and the prompts with notes.
 
         Args:
             prompts: checked.
             options: of `options_type`.
-            grouped: whether the prompts are groups of clicks that are on different objects.
+            together: whether the prompts are clicks on different objects of which each may count for all.
         """
 
     @abstractmethod

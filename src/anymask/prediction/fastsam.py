@@ -34,6 +34,7 @@ from anymask.prediction.alternatives import SAME_IOU
 from anymask.prediction.click_grouping import groups_of
 from anymask.prediction.encoded_image import Capabilities, EncodedImage
 from anymask.prediction.fastsam_selection import SegmentSelection, matching_segments, select_segments, select_union
+from anymask.prediction.joint_choice import excluding, nearest_points
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
 from anymask.structures.mask import Mask
@@ -160,15 +161,16 @@ class FastSamImage(EncodedImage):
         return masks
 
     def _segment(
-        self, prompts: list[Prompt], options: FastSamOptions, grouped: bool
+        self, prompts: list[Prompt], options: FastSamOptions, together: bool
     ) -> tuple[list[Mask], list[Prompt]]:
         segments = self._segments_with(self._changed_settings(options))
         masks, noted = [], []
         for index, prompt in enumerate(prompts):
+            apart = excluding(prompt, nearest_points(prompts, index)) if together else prompt
             if options.mode == "union":
-                selection = select_union(segments, prompt)
+                selection = select_union(segments, apart)
             else:
-                selection = select_segments(segments, prompt, options.select)
+                selection = select_segments(segments, apart, options.select)
             masks.append(_mask(segments, selection, prompt, index))
             notes = prompt.notes if selection.score else (*prompt.notes, _NOTHING_THERE)
             noted.append(replace(prompt, notes=notes))

@@ -31,6 +31,13 @@ RANK_FEATURES = (
 CORRECTIVE_FEATURES = ("score", "stability", "same_as_before", "points_followed", "single", "single_later", "size")
 """The columns of `corrective_rank_features`, in order."""
 
+JOINT_FEATURES = (
+    *RANK_FEATURES, "has_other", "share_of_others", "consensus", "variants", "size_to_gap", "added", "excluding",
+    "log_size_squared", "agreement",
+)  # fmt: skip
+"""The columns of `joint_features`, in order."""
+
+_VARIANT_IOU, _FAIR_SCORE = 0.85, 0.7
 _LATE = 5
 """The number of clicks from which on the weights are the same: training used sequences of five."""
 
@@ -89,6 +96,58 @@ def corrective_rank_features(
         ],
         axis=1,
     )
+
+
+def joint_rank_scores(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same where several objects have clicks, float64 [K, 29] → [K]."""
+    return _weighted_sum(features, "instances")
+
+
+def joint_features(
+    frame: ResizeLongestSide,
+    logits: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    prompt: Prompt,
+    others: NDArray[np.float64],
+    kinds: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Features of K candidates of one object where other objects have points of their own.
+
+    Args:
+        frame: the image's geometry in the model.
+        logits: float32 [K, 256, 256], the four candidates of the prompt itself first.
+        scores: float32 [K], predicted IoU.
+        prompt: of the object.
+        others: float64 [N, 2], N ≥ 1, included points of other objects in pixels of the image, the nearest first.
+        kinds: int64 [K], how a candidate was prompted: alone, with the points of others excluded,
+            by a box, with an added point, with both.
+
+    Returns:
+        float64 [K, 29], columns as in `JOINT_FEATURES`.
+    """
+    own = prompt.points[prompt.labels == 1]
+    table = np.empty((len(logits), len(JOINT_FEATURES)))
+    ranked = table[:, : len(RANK_FEATURES)] = rank_features(frame, logits, scores, own, logits[:4], False)
+    table[:, RANK_FEATURES.index("reprompted")] = kinds == 2
+    has_other = frame.logits_at(logits, others) > 0
+    columns, rows = frame.valid_logits()
+    masks = logits[:, :rows, :columns] > 0
+    followed = check_points(frame, logits, prompt).all(1)
+    alike_all = pairwise_iou(masks, masks)
+    alike = alike_all[:, followed] if followed.any() else alike_all
+    apart = ~has_other.any(1) & (scores > _FAIR_SCORE) & followed
+    agreement = alike_all[:, apart].mean(1) if apart.any() else np.zeros(len(masks))
+    gap = np.linalg.norm(others[:1, None] - own[None], axis=2).min() / max(frame.width, frame.height)
+    size = ranked[:, RANK_FEATURES.index("size")]
+    table[:, len(RANK_FEATURES) :] = np.stack(
+        [
+            has_other.any(1), has_other.mean(1), alike.mean(1), (alike > _VARIANT_IOU).mean(1),
+            np.log(np.maximum(size, 0.01) / max(gap, 1e-3)), kinds >= 3, np.isin(kinds, (1, 4)),
+            (2 * np.log(np.maximum(size, 0.01))) ** 2, agreement,
+        ],
+        axis=1,
+    )  # fmt: skip
+    return table
 
 
 def rank_features(
@@ -169,10 +228,11 @@ def _shape(mask: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[float, ...]:
     )  # fmt: skip
 
 
+_COLUMNS = {"clicks": RANK_FEATURES, "corrective_clicks": CORRECTIVE_FEATURES, "instances": JOINT_FEATURES}
+
+
 @cache
 def _weights(section: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     table = json.loads((files("anymask.prediction") / "ranking.json").read_text(encoding="utf-8"))
-    rows = np.array(
-        [table[section][name] for name in (RANK_FEATURES if section == "clicks" else CORRECTIVE_FEATURES)], np.float64
-    )
+    rows = np.array([table[section][name] for name in _COLUMNS[section]], np.float64)
     return cast("tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]", tuple(rows.T))

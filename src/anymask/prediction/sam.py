@@ -22,9 +22,10 @@ from anymask.automatic.result import GeneratedMasks, generated_masks
 from anymask.automatic.thresholds import filter_masks
 from anymask.io.image import Image
 from anymask.prediction.alternatives import distinct_alternatives
-from anymask.prediction.click_grouping import different_instances, groups_of, segment_separately
+from anymask.prediction.click_grouping import different_instances, groups_of
 from anymask.prediction.encoded_image import Capabilities, EncodedImage
 from anymask.prediction.flip_tta import through_mirror
+from anymask.prediction.joint_choice import segment_together
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.refinement import Refiner
@@ -146,14 +147,28 @@ class SamImage(EncodedImage):
         return [self.to_mask(selected) for selected in distinct_alternatives(self.decode, self.transform, prompt, most)]
 
     def _segment(
-        self, prompts: list[Prompt], options: SelectionOptions, grouped: bool
+        self, prompts: list[Prompt], options: SelectionOptions, together: bool
     ) -> tuple[list[Mask], list[Prompt]]:
-        if grouped and options.select == "object":
-            separate = segment_separately(self.decode, self.transform, prompts)
-            if separate is not None:
-                masks = [self.to_mask(selected, None, index) for index, selected in enumerate(separate)]
-                return self._with_object_scores(masks, prompts), prompts
-        return self._with_object_scores(self._refined(prompts, options), prompts), prompts
+        alone = len(prompts) == 1 or options.refine == "max"  # several share what needs no further pass of the encoder
+        refine = options.refine if alone else "off"
+        mirrored = through_mirror(self.mirrored_decode, self.transform)
+        refiner = Refiner(self.transform, mirrored, self._encode_window)
+        if together and options.select == "object":
+            selected = segment_together(self.decode, self.transform, prompts)
+        else:
+            earlier = prompts[0].mask_input
+            windowed = (
+                refine == "auto" and earlier is not None and refiner.shows_detail(earlier.reshape(LOGIT_SIDE, -1))
+            )
+            selected = segment_prompts(
+                self.decode, self.transform, prompts, options.select, options.refine,
+                None if refine == "off" or windowed else mirrored,
+            )  # fmt: skip
+        masks = [
+            self.to_mask(*refiner.refine(each, prompt, refine), index)
+            for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
+        ]
+        return self._with_object_scores(masks, prompts), prompts
 
     def _with_object_scores(self, masks: list[Mask], prompts: Sequence[Prompt]) -> list[Mask]:
         """The masks, one per prompt, with the object scores of their prompts."""
@@ -166,23 +181,6 @@ class SamImage(EncodedImage):
         """How sure the model is that prompts are about an object, 0 to 1; None if it does not say."""
         scores = self.runtime.model.object_scores(self._embedding, self.transform, prompts)
         return None if scores is None else scores.tolist()
-
-    def _refined(self, prompts: Sequence[Prompt], options: SelectionOptions) -> list[Mask]:
-        """One mask per prompt, in order."""
-        alone = len(prompts) == 1 or options.refine == "max"  # several share what needs no further pass of the encoder
-        refine = options.refine if alone else "off"
-        mirrored = through_mirror(self.mirrored_decode, self.transform)
-        refiner = Refiner(self.transform, mirrored, self._encode_window)
-        earlier = prompts[0].mask_input
-        windowed = refine == "auto" and earlier is not None and refiner.shows_detail(earlier.reshape(LOGIT_SIDE, -1))
-        selected = segment_prompts(
-            self.decode, self.transform, prompts, options.select, options.refine,
-            None if refine == "off" or windowed else mirrored,
-        )  # fmt: skip
-        return [
-            self.to_mask(*refiner.refine(each, prompt, refine), index)
-            for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
-        ]
 
     def _group_points(self, points: NDArray[np.float64], options: SelectionOptions) -> list[list[int]]:
         logits, scores = self.decode(point_prompts(points))
