@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -289,11 +290,10 @@ def test_fetched_image_is_like_an_uploaded_one(
 def test_no_route_works_without_the_token_but_those_that_need_none(application: Application) -> None:
     api = application(token=TOKEN)
     open_routes = {("post", "/v1/session"), ("get", "/healthz"), ("get", "/readyz")}
-    values = {"id": "0" * 64, "job": "x" * 22, "n": "0" * 24}
     routes = [(method, path) for path, item in api.get("/openapi.json").json()["paths"].items() for method in item]
     assert len(routes) > 15
     for method, path in routes:
-        response = api.request(method, path.format_map(values))
+        response = api.request(method, re.sub(r"\{\w+\}", "x", path))
         assert (response.status_code == 401) == ((method, path) not in open_routes), (
             method,
             path,

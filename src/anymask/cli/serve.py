@@ -9,10 +9,11 @@ import click
 
 from anymask.cli.common_options import debug_option, quiet_option, runtime_options
 from anymask.cli.limit_options import limit_options, limits_of
+from anymask.cli.serve_keys import keys
 from anymask.server.limits import Limits
 
 
-@click.command(context_settings={"auto_envvar_prefix": "ANYMASK"})
+@click.group(invoke_without_command=True, context_settings={"auto_envvar_prefix": "ANYMASK"})
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option(
@@ -66,7 +67,11 @@ def command(
     \b
     anymask serve
     anymask serve --host 0.0.0.0 --port 8080
+    anymask serve keys add maria --expires 90d
     """  # noqa: D301 - click wants the control character itself
+    context = click.get_current_context()
+    if context.invoked_subcommand is not None:
+        return
     from anymask.cli.progress import fetch_progress
     from anymask.detection.loading import check_detector
     from anymask.errors import AnymaskError, InputError
@@ -84,7 +89,7 @@ def command(
 
     limits = Limits(**limits_of(Limits, given_limits))
     if show_config:
-        click.echo(_configuration(click.get_current_context()))
+        click.echo(_configuration(context))
         return
     if data and not may_write(data):
         raise InputError(f"--data {data} cannot be written: name a folder for the images of clients")
@@ -105,6 +110,9 @@ def command(
             click.echo(f"anymask: the token is {token}", err=True)
 
     serve(app, bound, on_start=announce)
+
+
+command.add_command(keys)
 
 
 _WITHOUT_EFFECT = ("show_config", "debug", "help")

@@ -11,7 +11,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from anymask.server.auth import is_loopback, token_for, token_matches
+from anymask.server.auth import is_loopback, same_token, secrets_of, token_for
 
 
 def serve_mcp(server: MCPServer, host: str, port: int, token: str | None, announce: Callable[[str], None]) -> None:
@@ -43,7 +43,8 @@ def guarded(application: Any, token: str | None) -> Any:
         return application
 
     async def checked(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and not token_matches(token, Headers(scope=scope)):
+        sent = secrets_of(Headers(scope=scope)) if scope["type"] == "http" else [token]
+        if not any(same_token(token, each) for each in sent):
             response = Response("this server requires its token\n", 401, {"WWW-Authenticate": "Bearer"})
             await response(scope, receive, send)
             return

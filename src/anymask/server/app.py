@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
@@ -20,6 +20,7 @@ from anymask.server.routes import (
     about,
     images,
     jobs,
+    keys,
     label_studio,
     project_images,
     project_jobs,
@@ -27,6 +28,7 @@ from anymask.server.routes import (
     prompts,
     x_anylabeling,
 )
+from anymask.server.routes.dependencies import check_visible
 from anymask.server.service import ServerSettings, Service
 from anymask.server.static_files import WebFiles, web_paths
 
@@ -51,9 +53,10 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     app.state.service = service
     app.state.label_studio = Connections(settings.folder / "label-studio.json")
     problems.install_handlers(app)
-    bearer = Security(HTTPBearer(auto_error=False, description="the token, where the server has one"))
-    for each in (images, prompts, jobs, projects, project_images, project_jobs):
-        app.include_router(each.router, dependencies=[bearer])  # described here, checked by the middleware
+    bearer = Security(HTTPBearer(auto_error=False, description="the token or a key, where the server has any"))
+    for each in (images, prompts, jobs, projects, project_images, project_jobs, keys):
+        # The token is described here, and checked by the middleware.
+        app.include_router(each.router, dependencies=[bearer, Depends(check_visible)])
     app.include_router(about.router)
     for tool in (label_studio, x_anylabeling):
         app.include_router(tool.router)
@@ -61,7 +64,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     app.add_middleware(
         SecurityMiddleware,
         limits=settings.limits,
-        token=settings.token,
+        access=service.access,
         open_paths=web_paths(),
         hosts=tuple(settings.hosts),
     )

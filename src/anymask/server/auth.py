@@ -38,8 +38,8 @@ def token_for(host: str, token: str | None) -> tuple[str | None, bool]:
     return (None, False) if is_loopback(host) else (secrets.token_urlsafe(24), True)
 
 
-def token_matches(token: str, headers: Mapping[str, str]) -> bool:
-    """Whether a request carries the token, or the cookie made of it, see `cookie_of`.
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """What a request carries that may be the token or a key.
 
     Clients of ours send `Authorization: Bearer …`, Label Studio sends it as the password of HTTP Basic, and
     X-AnyLabeling in the header `Token`.
@@ -50,11 +50,7 @@ def token_matches(token: str, headers: Mapping[str, str]) -> bool:
         sent.append(credentials.strip())
     elif scheme.lower() == "basic":
         sent.append(_basic_password(credentials.strip()))
-    if any(same_token(token, each) for each in sent):
-        return True
-    name, value = cookie_of(token, headers.get("host", ""))
-    pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))  # others' may be malformed
-    return any(key == name and same_token(value, content) for key, _, content in pairs)
+    return sent
 
 
 def _basic_password(credentials: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from multiprocessing.connection import Connection
 
 
-def main() -> None:
+def decode_images() -> None:
     """Decode what comes through a connection, one image after the other, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes the connection
     connection = Connection(int(sys.argv[1]))
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    decode_images()

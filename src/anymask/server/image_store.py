@@ -44,7 +44,8 @@ class StoredImage:
         notes: remarks of the reader.
         opening: how the file is opened.
         used: time of the last request about it, seconds since 1970.
-        clients: hashes of the addresses that uploaded it.
+        clients: hashes of the keys or addresses that uploaded it.
+        viewers: hashes of those that opened it in a project, since the server started.
         source: the file, of an image of a project: it lies elsewhere, and is neither written nor removed.
     """
 
@@ -55,6 +56,7 @@ class StoredImage:
     opening: ImageOptions
     used: float
     clients: set[str] = field(default_factory=set)
+    viewers: set[str] = field(default_factory=set)
     written: float = 0.0
     source: Path | None = None
 
@@ -191,6 +193,18 @@ class ImageStore:
                 with suppress(AnymaskError):  # on a full disk the time is known to this process alone
                     self._write_record(stored_image)
             return stored_image
+
+    def is_seen_by(self, id: str, client: str) -> bool:
+        """Whether a client uploaded an image or opened it in a project."""
+        with self._lock:
+            stored_image = self._images.get(id)
+            return stored_image is not None and _hash(client) in stored_image.clients | stored_image.viewers
+
+    def show(self, id: str, client: str) -> None:
+        """Let a client that opened an image in a project see it."""
+        with self._lock:
+            if (stored_image := self._images.get(id)) is not None:
+                stored_image.viewers.add(_hash(client))
 
     def open(self, id: str) -> Image:
         """Decode an image anew.

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from anymask.server.auth import is_loopback, token_matches
+from anymask.server.access import Access, check_role
+from anymask.server.auth import is_loopback
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
 
@@ -57,7 +58,8 @@ class SecurityMiddleware:
     Args:
         app: the application.
         limits: of bodies.
-        token: that all but the open paths require; None for a server that only this machine can reach.
+        access: the token and the keys, one of which all but the open paths require; a server that only this machine
+            can reach may have neither.
         open_paths: of the page's own files, which need no token; so do the OpenAPI document and the health checks.
         hosts: names of a server without a token, besides those of this machine. A page of another site can make its
             own name point here (DNS rebinding); `Host` is then still that name.
@@ -67,13 +69,13 @@ class SecurityMiddleware:
         self,
         app: ASGIApp,
         limits: Limits,
-        token: str | None,
+        access: Access,
         open_paths: Collection[str] = (),
         hosts: Sequence[str] = (),
     ) -> None:
         self._app = app
         self._limits = limits
-        self._token = token
+        self._access = access
         self._open_paths = frozenset(open_paths) | _OPEN_PATHS
         self._hosts = frozenset(host.lower() for host in hosts)
 
@@ -97,7 +99,7 @@ class SecurityMiddleware:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        if self._token is None and not self._is_own_name(host):
+        if not self._access.is_guarded and not self._is_own_name(host):
             raise Problem(421, "wrong-host", "this server is not known by that name; see --allow-host")
         if scope["path"] in self._open_paths:
             return
@@ -105,12 +107,18 @@ class SecurityMiddleware:
         other_site = origin is not None and _netloc(origin) != host.lower()
         if other_site or site not in ("none", "same-origin"):
             raise Problem(403, "other-site", "pages of other sites may not use this server")
-        if scope["path"] == "/v1/session" or self._token is None:
+        identity = self._access.identify(scope, headers)
+        if scope["path"] == "/v1/session":
             return
-        if not token_matches(self._token, headers):
+        if identity is None:
             raise Problem(
-                401, "token", "this server requires its token", headers={"WWW-Authenticate": 'Bearer realm="anymask"'}
+                401,
+                "token",
+                "this server requires its token or a key",
+                headers={"WWW-Authenticate": 'Bearer realm="anymask"'},
             )
+        check_role(identity, scope["method"], scope["path"])
+        scope["anymask.identity"] = identity
 
     def _is_own_name(self, host: str) -> bool:
         try:

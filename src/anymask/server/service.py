@@ -24,6 +24,7 @@ from anymask.prediction.zoom import ZoomedView, can_zoom
 from anymask.projects.images import GONE
 from anymask.projects.places import ProjectPlace
 from anymask.projects.search import ProjectSearch
+from anymask.server.access import Access
 from anymask.server.assist import Assist
 from anymask.server.data_folder import DataFolder
 from anymask.server.decoders import DECODERS
@@ -31,6 +32,7 @@ from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
 from anymask.server.image_store import ImageStore, StoredImage
 from anymask.server.jobs import Job, Jobs
+from anymask.server.keys import KeyStore
 from anymask.server.limits import Limits
 from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
@@ -95,6 +97,8 @@ class Service:
         self.holder = settings.address or f"process {os.getpid()}"
         self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
         self.data = DataFolder(settings.folder, self.holder)
+        self.keys = KeyStore(settings.folder)
+        self.access = Access(settings.token, self.keys)
         self.memory = MemoryBudget(self.limits.memory_bytes or memory_limit() // 2 or DEFAULT_BYTES)
         self.encoding = Workers(1, self.limits.waiting, self.memory)
         self.decoding = Workers(DECODERS, self.limits.waiting, self.memory)
@@ -158,6 +162,7 @@ class Service:
         """Make an image of a project known by the hash of its pixels, and begin to encode it."""
         with self.drawing.place(client):
             stored_image = await self.drawing.run(partial(self._link, opened, number), self.deadline())
+        self.images.show(stored_image.id, client)
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(
                 stored_image.id, partial(self._encode, stored_image.id), self.pixel_bytes(stored_image.id)

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from anymask._version import __version__
 from anymask.formats.base import Format
 from anymask.formats.registry import all_formats
-from anymask.server.auth import cookie_of, same_token
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import service_of
 from anymask.server.schemas.option_fields import Body
@@ -21,7 +20,7 @@ router = APIRouter(tags=["server"])
 
 
 class SessionBody(Body):
-    """The token that the server printed."""
+    """The token that the server printed, or a key."""
 
     token: Annotated[str, Field(max_length=500)]
 
@@ -29,13 +28,14 @@ class SessionBody(Body):
 @router.post("/v1/session", operation_id="openSession", status_code=204, responses=problems(422))
 async def session(request: Request, body: SessionBody) -> Response:
     """Exchange the token for a cookie, for browsers: requests of images and event streams cannot carry a header."""
-    token = service_of(request).settings.token
-    if token is not None and not same_token(token, body.token):
-        raise Problem(401, "token", "that is not this server's token")
+    access = service_of(request).access
     response = Response(status_code=204)
-    if token is not None:
+    if access.is_guarded:
+        cookie = access.cookie_for(body.token, request.headers.get("host", ""))
+        if cookie is None:
+            raise Problem(401, "token", "that is neither this server's token nor one of its keys")
+        name, value = cookie
         secure = request.url.scheme == "https"
-        name, value = cookie_of(token, request.headers.get("host", ""))
         response.set_cookie(name, value, httponly=True, samesite="strict", secure=secure, path="/")
     return response
 

@@ -8,7 +8,9 @@ from typing import Annotated, cast
 from fastapi import Path as PathParameter
 from fastapi import Request
 
+from anymask.server.access import identity_of
 from anymask.server.open_project import OpenProject
+from anymask.server.problems import Problem
 from anymask.server.service import Service
 
 ImageId = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$", description="from POST /v1/images")]
@@ -25,8 +27,28 @@ def service_of(request: Request) -> Service:
 
 
 def client_of(request: Request) -> str:
-    """The client whose limits a request counts towards: its address, as uvicorn and trusted proxies give it."""
-    return request.client.host if request.client else "local"
+    """The client whose limits a request counts towards: its key, or its address as trusted proxies give it."""
+    return identity_of(request).client
+
+
+async def check_visible(request: Request) -> None:
+    """Refuse what a key may not see, as if it were not there: others' images and jobs, and projects not shared.
+
+    Raises:
+        Problem: 404.
+    """
+    identity, service = identity_of(request), service_of(request)
+    if identity.sees_all:
+        return
+    parameters = request.path_params
+    if (project := parameters.get("project")) is not None:
+        if not identity.sees_project(project):
+            raise Problem(404, "unknown-project", "no such project, or none that is shared with this key")
+    elif (job := parameters.get("job")) is not None:
+        if not service.images.is_seen_by(service.jobs.get(job)["image"], identity.client):
+            raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
+    elif (image := parameters.get("id")) is not None and not service.images.is_seen_by(image, identity.client):
+        raise Problem(404, "unknown-image", "no such image: its id is wrong, or it was idle for too long")
 
 
 async def project_of(request: Request, id: str) -> OpenProject:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from anymask.projects.errors import ClassExistsError
+from anymask.server.access import identity_of
 from anymask.server.open_project import OpenProject
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ClassId, ProjectId, project_of, service_of
@@ -22,15 +23,20 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"])
 
 @router.get("", response_model=dict[str, Any], responses=problems())
 async def list_projects(request: Request) -> Response:
-    """All projects; `current` is the one of `anymask label`."""
-    projects = service_of(request).projects
-    return json_response({"current": projects.current, "projects": await asyncio.to_thread(projects.summaries)})
+    """All projects that are shared with the key; `current` is the one of `anymask label`."""
+    projects, identity = service_of(request).projects, identity_of(request)
+    found = [each for each in await asyncio.to_thread(projects.summaries) if identity.sees_project(each["id"])]
+    current = projects.current if projects.current and identity.sees_project(projects.current) else None
+    return json_response({"current": current, "projects": found})
 
 
 @router.post("", status_code=201, response_model=dict[str, Any], responses=problems(422, 429))
 async def add_project(request: Request, body: ProjectBody) -> Response:
     """Make an empty project, which the server stores."""
-    opened = await asyncio.to_thread(service_of(request).projects.add, body.name)
+    service, key = service_of(request), identity_of(request).key
+    opened = await asyncio.to_thread(service.projects.add, body.name)
+    if key is not None:
+        await asyncio.to_thread(service.keys.share, opened.project.id, key.name)
     return await _project_response(opened, 201)
 
 
