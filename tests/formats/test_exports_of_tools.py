@@ -140,6 +140,19 @@ def test_names_in_an_archive_cannot_lead_out_of_it(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.parent.iterdir() if file.name == "outside.json") == []
 
 
+def test_archives_of_windows_with_backslashes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for name, content in (("yolo\\labels\\a.txt", LINE), ("yolo\\data.yaml", "names: [cat]\ntrain: images\n")):
+            archive.writestr(name.replace("\\", "/"), content)
+        archive.write(image(tmp_path / "a.jpg"), "yolo/images/a.jpg")
+    content = (tmp_path / "export.zip").read_bytes()
+    for name in (b"yolo/labels/a.txt", b"yolo/data.yaml", b"yolo/images/a.jpg"):
+        content = content.replace(name, name.replace(b"/", b"\\"))
+    (tmp_path / "export.zip").write_bytes(content)
+    (found,) = read_dataset(tmp_path / "export.zip")
+    assert (found.record.path, [box.label for box in found.box_annotations]) == ("a.jpg", ["cat"])
+
+
 def test_cocos_panoptic_segments_become_masks(tmp_path: Path) -> None:
     numbers = np.zeros((40, 60), np.uint32)
     numbers[5:20, 5:30], numbers[20:, 30:] = 70_000, 5

@@ -61,8 +61,11 @@ def _unpack(path: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {each.filename: PurePosixPath(each.filename).parts for each in archive.infolist()}
-            entries = [each for each in archive.infolist() if not {*names[each.filename]} & {*_NO_CONTENT}]
+            entries = []
+            for each in archive.infolist():
+                each.filename = each.filename.replace("\\", "/")  # as some programs of Windows have them
+                if not {*PurePosixPath(each.filename).parts} & {*_NO_CONTENT}:
+                    entries.append(each)
             needed, free = sum(each.file_size for each in entries), shutil.disk_usage(folder).free
             if needed > free:
                 raise InputError(f"{path} holds {needed:,} bytes; {folder.parent.parent} has {free:,} left")
