@@ -223,7 +223,7 @@ class _Check:
     def __init__(self, min_iou: float | None, readable: bool, format: str) -> None:
         self.min_iou, self.readable, self.format = min_iou, readable, format
         self.images = self.masks = self.boxes = self.changed = self.drawn = 0
-        self.worst = 1.0
+        self.worst = self.worst_drawn = 1.0
         self.losses: list[dict[str, Any]] = []
 
     def __call__(self, before: MaskSet, after: MaskSet) -> None:
@@ -240,6 +240,7 @@ class _Check:
                 )
             if iou < 1 and is_drawn:
                 self.drawn += 1
+                self.worst_drawn = min(self.worst_drawn, iou)
             elif iou < 1:
                 self.changed += 1
                 if len(self.losses) < _MOST_LOSSES:
@@ -259,7 +260,10 @@ class _Check:
             return
         boxes = f", and {self.boxes} boxes without masks" if self.boxes else ""
         exact = f"{self.masks - self.changed - self.drawn} exact"
-        drawn = f", {self.drawn} with the same vertices, filled as {self.format} does" if self.drawn else ""
+        drawn = ""
+        if self.drawn:
+            filled = f"filled as {self.format} does (IoU from {self.worst_drawn:.4f})"
+            drawn = f", {self.drawn} with the same vertices, {filled}"
         click.echo(f"{out}: {self.masks} masks of {self.images} images, {exact}{drawn}{boxes}")
         for loss in self.losses:
             text = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
