@@ -43,7 +43,7 @@ reference: $(VENV)/.test $(VENV)/.reference
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser
 
-TOOLS := fiftyone label-studio x-anylabeling
+TOOLS := fiftyone jupyter label-studio x-anylabeling
 tools: $(VENV)/.test $(VENV)/.browser $(TOOLS:%=$(VENV)/tools/%/.installed)
 	$(BIN)/python -m pytest -m tools tests/integrations
 

@@ -143,7 +143,10 @@ function render({ model, el }) {
     band.setAttribute("visibility", "hidden");
   });
   svg.addEventListener("pointerleave", hide);
-  svg.addEventListener("contextmenu", (event) => event.preventDefault());
+  svg.addEventListener("contextmenu", (event) => {
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab opens a menu of its own
+  });
   svg.addEventListener("keydown", (event) => {
     const action = { Enter: finish, Backspace: undo, z: event.ctrlKey || event.metaKey ? undo : null }[event.key];
     if (!action) return;
