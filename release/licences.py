@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ALLOWED = {
     "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0",
-    "CNRI-Python", "ISC", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
+    "CNRI-Python", "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
 }  # fmt: skip
 """Licences under which a product may be built on anymask whatever its own licence. MPL-2.0 asks for the source of its
 own files alone; certifi and tqdm come under it, unchanged."""
@@ -28,7 +28,7 @@ own files alone; certifi and tqdm come under it, unchanged."""
 SAME = {
     "apache": "Apache-2.0", "apache 2.0": "Apache-2.0", "apache-2.0": "Apache-2.0", "apache software": "Apache-2.0",
     "apache 2.0 license": "Apache-2.0", "osi approved :: apache software license": "Apache-2.0",
-    "bsd": "BSD-3-Clause", "3-clause bsd": "BSD-3-Clause", "new bsd": "BSD-3-Clause",
+    "bsd": "BSD-3-Clause", "bsd 3-clause": "BSD-3-Clause", "3-clause bsd": "BSD-3-Clause", "new bsd": "BSD-3-Clause",
     "freebsd": "BSD-2-Clause", "isc": "ISC", "isc license (iscl)": "ISC", "mit": "MIT",
     "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "psfl": "PSF-2.0",
     "python software foundation": "PSF-2.0",
@@ -88,6 +88,7 @@ def licence_of(about: dict[str, Any]) -> str:
     prefix = "License :: OSI Approved :: "
     classified = [each.removeprefix(prefix) for each in about.get("classifier", ()) if each.startswith(prefix)]
     stated = str(about.get("license") or "").strip()
+    stated = "" if stated == "UNKNOWN" else stated  # what old tools write where nothing is stated
     names = [stated] if stated and len(stated) < 60 and "\n" not in stated else classified
     return " AND ".join(_spdx(each) for each in names)
 
