@@ -33,6 +33,8 @@ from anymask.server.limits import Limits
 @click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts at once.")
+@click.option("--access-log", metavar="FILE", help="Write a JSON line for each request; - is standard output.")
+@click.option("--audit-log", metavar="FILE", help="The same for requests that change something or are refused.")
 @limit_options(Limits)
 @click.option("--show-config", is_flag=True, help="Print all settings, with their environment variables, and end.")
 @quiet_option
@@ -47,6 +49,8 @@ def command(
     allow_urls: bool,
     allow_host: tuple[str, ...],
     workers: int,
+    access_log: str | None,
+    audit_log: str | None,
     show_config: bool,
     quiet: bool,
     model: str,
@@ -101,7 +105,18 @@ def command(
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     folder = data or folder_or_temporary(cache_root() / "serve", "images of clients are removed when the server ends")
     address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
-    settings = ServerSettings(folder, limits, token, allow_host, allow_urls, detector, workers, address)
+    settings = ServerSettings(
+        folder,
+        limits,
+        token,
+        allow_host,
+        allow_urls,
+        detector,
+        workers,
+        address,
+        access_log=access_log,
+        audit_log=audit_log,
+    )
     app = create_app(segmenter, settings)
 
     def announce() -> None:

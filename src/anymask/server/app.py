@@ -79,10 +79,10 @@ def _operation_id(route: APIRoute) -> str:
 
 
 class _CountingMiddleware:
-    """The outermost layer: also counts what the security middleware rejects."""
+    """The outermost layer: also counts and logs what the security middleware rejects."""
 
     def __init__(self, app: Any, service: Service) -> None:
-        self._app = service.metrics.count(app)
+        self._app = service.log.watch(service.metrics.count(app))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)
@@ -91,7 +91,8 @@ class _CountingMiddleware:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    tasks = [asyncio.create_task(each) for each in (service.sweep_forever(), service.projects.watch_leases())]
+    forever = (service.sweep_forever(), service.projects.watch_leases(), service.lag.measure())
+    tasks = [asyncio.create_task(each) for each in forever]
     service.projects.start()
     service.assist.start()
     try:

@@ -22,6 +22,10 @@ class EmbeddingPool(Generic[K, V]):
         workers: run the encoder.
         nbytes_of: memory that a value takes.
         max_bytes: memory for all; the newest value stays even if it is larger.
+
+    Attributes:
+        hits: how often a value was in memory when it was needed.
+        misses: how often it was not.
     """
 
     def __init__(self, workers: Workers, nbytes_of: Callable[[V], int], max_bytes: int) -> None:
@@ -31,6 +35,7 @@ class EmbeddingPool(Generic[K, V]):
         self._lock = threading.Lock()
         self._ready: OrderedDict[K, V] = OrderedDict()
         self._pending: dict[K, asyncio.Future[V]] = {}
+        self.hits = self.misses = 0
 
     def is_ready(self, key: K) -> bool:
         """Whether a value is in memory; does not count as using it."""
@@ -42,6 +47,7 @@ class EmbeddingPool(Generic[K, V]):
             value = self._ready.get(key)
             if value is not None:
                 self._ready.move_to_end(key)
+                self.hits += 1
             return value
 
     async def get(self, key: K, encode: Callable[[], V], deadline: float, nbytes: int = 0) -> V:
@@ -59,6 +65,7 @@ class EmbeddingPool(Generic[K, V]):
         value = self.ready(key)
         if value is not None:
             return value
+        self.misses += 1
         try:
             future = asyncio.shield(self.start(key, encode, nbytes))
             return await asyncio.wait_for(future, max(deadline - time.perf_counter(), 0))

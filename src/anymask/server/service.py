@@ -34,6 +34,7 @@ from anymask.server.image_store import ImageStore, StoredImage
 from anymask.server.jobs import Job, Jobs
 from anymask.server.keys import KeyStore
 from anymask.server.limits import Limits
+from anymask.server.loop_lag import LoopLag
 from anymask.server.mask_json import mask_to_json
 from anymask.server.mask_store import MaskStore
 from anymask.server.memory_budget import (
@@ -48,6 +49,7 @@ from anymask.server.open_project import OpenProject
 from anymask.server.prefetch import Prefetch
 from anymask.server.problems import Problem
 from anymask.server.projects import Projects
+from anymask.server.request_log import RequestLog
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.worker_pool import Workers
@@ -71,6 +73,8 @@ class ServerSettings:
         detector: that finds boxes for text.
         workers: threads that run prompts.
         address: of the server, for the refusal of a second one on the same folder.
+        access_log: file of JSON lines about all requests, "-" for standard output; None for none.
+        audit_log: the same about those that change something.
         project: that it was started for; None without one.
     """
 
@@ -83,6 +87,8 @@ class ServerSettings:
     workers: int = 2
     address: str = ""
     project: ProjectPlace | None = None
+    access_log: str | None = None
+    audit_log: str | None = None
 
 
 class Service:
@@ -94,6 +100,8 @@ class Service:
         self.limits = settings.limits
         self.metrics = Metrics()
         self.metrics.watch(_Gauges(self))
+        self.lag = LoopLag()
+        self.log = RequestLog(settings.access_log, settings.audit_log)
         self.holder = settings.address or f"process {os.getpid()}"
         self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
         self.data = DataFolder(settings.folder, self.holder)
@@ -304,6 +312,9 @@ class Service:
             raise Problem(503, "going-down", "the server is shutting down")
         if self.prompting.is_full or self.encoding.is_full or self.decoding.is_full:
             raise Problem(503, "queue-full", "all places in the queue are taken")
+        longest = max(self.prompting.longest_seconds, self.decoding.longest_seconds)
+        if longest > 2 * self.limits.request_seconds:
+            raise Problem(503, "stuck", f"a request has been running for {longest:.0f} seconds, and does not end")
         if trouble := await asyncio.to_thread(self.data.trouble, self.limits.upload_bytes):
             raise Problem(503, "disk-full", f"nothing can be stored: {trouble}; images that are stored still work")
 
@@ -323,6 +334,7 @@ class Service:
         self.assist.close()
         self.projects.close()
         self.data.close()
+        self.log.close()
 
 
 def _nbytes_of(encoded: EncodedImage) -> int:
@@ -346,6 +358,12 @@ class _Gauges(Collector):
         yield gauge("image_bytes", "Bytes of images on disk.", service.images.stored_bytes)
         yield gauge("encoded_images", "Encoded images in memory.", len(service.encoded_images))
         yield gauge("encoded_image_bytes", "Memory of encoded images.", service.encoded_images.nbytes)
+        yield gauge("loop_lag_seconds", "The longest wait for the event loop in the last minute.", service.lag.longest)
+        yield gauge("embedding_hits", "Requests whose image was encoded already.", service.encoded_images.hits)
+        yield gauge("embedding_misses", "Requests whose image had to be encoded.", service.encoded_images.misses)
+        yield gauge(
+            "longest_prompt_seconds", "How long the oldest running prompt runs.", service.prompting.longest_seconds
+        )
         yield gauge("windows", "Encoded windows in memory.", len(service.zoomed_views))
         yield gauge("window_bytes", "Memory of encoded windows.", service.zoomed_views.nbytes)
         yield gauge("mask_bytes", "Memory of masks that later requests may refer to.", service.references.nbytes)

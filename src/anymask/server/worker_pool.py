@@ -38,6 +38,7 @@ class Workers:
         self._lock = threading.Lock()
         self._taken = 0
         self._running = 0
+        self._begun: dict[int, float] = {}
         self._mean_seconds = 0.05
 
     @property
@@ -49,6 +50,11 @@ class Workers:
     def running(self) -> int:
         """Calls that run now."""
         return self._running
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long the oldest running call runs."""
+        return time.perf_counter() - min(list(self._begun.values()), default=time.perf_counter())
 
     @property
     def is_full(self) -> bool:
@@ -118,11 +124,13 @@ class Workers:
         started = time.perf_counter()
         with self._lock:
             self._running += 1
+            self._begun[threading.get_ident()] = started
         try:
             return work()
         finally:
             with self._lock:
                 self._running -= 1
+                del self._begun[threading.get_ident()]
                 self._mean_seconds = 0.9 * self._mean_seconds + 0.1 * (time.perf_counter() - started)
 
     def close(self) -> None:
