@@ -27,6 +27,10 @@ class OpeningOptionError(ImageError):
         super().__init__(message)
         self.option = option
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Let it pass from one process to another."""
+        return type(self), (str(self), self.option)
+
 
 class ImageTooLargeError(ImageError):
     """The image has more pixels than the caller allows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from anymask import Segmenter
 from anymask.automatic.options import GeneratorOptions
 from anymask.detection.options import DetectionOptions
 from anymask.prediction.options import SelectionOptions
+from anymask.projects.places import ProjectPlace
 from anymask.server.limits import Limits
 from anymask.server.schemas.option_fields import Body
 from anymask.server.schemas.requests import DetectBody, EverythingBody, SegmentBody
@@ -94,18 +96,26 @@ def test_responses_are_as_described(api: TestClient, coffee_id: str) -> None:
 
 @pytest.fixture(scope="module")
 def schema(segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory, coffee_path: Path) -> Any:
-    """The described interface of a server that has one image, whose id every request names."""
+    """The described interface of a server that has one image and one project, whose ids every request names."""
     limits = Limits(job_seconds=0.1, jobs=1000, jobs_per_client=1000)
-    settings = ServerSettings(tmp_path_factory.mktemp("schema"), limits, detector="coco-ssd")
+    photos = tmp_path_factory.mktemp("photos")
+    shutil.copy(coffee_path, photos)
+    place = ProjectPlace.of(photos)
+    settings = ServerSettings(tmp_path_factory.mktemp("schema"), limits, detector="coco-ssd", project=place)
     with listening(segmenter, settings) as address:
         id = httpx.post(f"{address}/v1/images", files={"file": coffee_path.read_bytes()}).json()["id"]
+        project = httpx.get(f"{address}/v1/projects").json()["current"]
+        known = {"/v1/images": {"id": [id]}, "/v1/projects": {"project": [project], "number": [1, 2]}}
         described = httpx.get(f"{address}/openapi.json").json()
-        for methods in described["paths"].values():
-            methods.pop("delete", None)  # the image has to stay; test_lifetime deletes
+        del described["paths"]["/v1/projects/{project}/events"]  # it has no end
+        for path, methods in described["paths"].items():
+            if path.startswith("/v1/images"):
+                methods.pop("delete", None)  # the image has to stay; test_lifetime deletes
             for route in methods.values():
                 for parameter in route.get("parameters", []):
-                    if parameter["name"] == "id":
-                        parameter["schema"] = {"type": "string", "enum": [id]}
+                    names = known.get("/".join(path.split("/")[:3]), {})
+                    if parameter["name"] in names:
+                        parameter["schema"] = {"enum": names[parameter["name"]]}
         loaded = schemathesis.openapi.from_dict(described)
         loaded.config.update(base_url=address)
         yield loaded

@@ -25,6 +25,9 @@ ImageState = Literal["todo", "in_work", "done", "skipped"]
 IMAGE_STATES: tuple[ImageState, ...] = ("todo", "in_work", "done", "skipped")
 GONE = "the file is gone"
 
+OpenedFile = tuple[str, tuple[int, int], tuple[str, ...]]
+"""Hash of the pixels, size and notes of an image that was opened."""
+
 _LISTED = """
 SELECT number, name, state, width, height, revision, problem,
     (SELECT count(*) FROM objects WHERE image = number) AS objects,
@@ -279,7 +282,7 @@ class ProjectImages:
             self._database.run(query, width, height, number)
         return self.get(number)
 
-    def opened(self, number: int) -> tuple[str, tuple[int, int], tuple[str, ...]] | None:
+    def opened(self, number: int) -> OpenedFile | None:
         """Hash of the pixels, size and notes of an image whose file has not changed since it was opened, else None.
 
         Raises:

@@ -7,12 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from anymask.errors import AnymaskError, PromptError, one_line
+from anymask.io.image import open_image
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.projects.errors import NotInProjectError
 from anymask.projects.jobs import ProjectJob
 from anymask.projects.objects import StoredObject, iou_of_runs
 from anymask.projects.project import Project
+from anymask.projects.thumbnails import OpenFile
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import box_iou
 
@@ -27,9 +29,11 @@ class ProjectSearch:
         segmenter: the model.
         detector: that finds boxes for words.
         max_seconds: for one image.
+        open: decodes a file.
     """
 
-    def __init__(self, segmenter: Segmenter, detector: str, max_seconds: float) -> None:
+    def __init__(self, segmenter: Segmenter, detector: str, max_seconds: float, open: OpenFile = open_image) -> None:
+        self._open = open
         self._segmenter, self._detector, self._max_seconds = segmenter, detector, max_seconds
         self._words: dict[str, list[str]] = {}
 
@@ -65,7 +69,7 @@ class ProjectSearch:
         if image.problem is not None:
             project.jobs.finish_image(job.id, number, problem=image.problem)
             return
-        encoded = self._segmenter.encode(project.images.path(number))
+        encoded = self._segmenter.encode(self._open(project.images.path(number)))
         if job.kind == "check":
             found = self._compare(project, encoded, number, stop)
             if not stop():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ from anymask.errors import ImageError
 from anymask.io.atomic import write_file
 from anymask.io.decoding import upright
 from anymask.io.identification import identify
-from anymask.io.image import open_image
+from anymask.io.image import Image, open_image
 from anymask.io.limits import MAX_PIXELS
 from anymask.projects.images import ProjectImages
 from anymask.projects.scan import stamp_of_file
 from anymask.projects.sessions import ProjectSessions
 from anymask.structures.mask import Mask
+
+OpenFile = Callable[[Path], Image]
+"""Decodes an image file; raises ImageError, or OSError if it is gone."""
 
 SIDE = 256
 OBJECT_SIDE = 192
@@ -32,10 +36,13 @@ class Thumbnails:
         folder: made when the first one is made.
         images: of the project.
         sessions: the objects of its images.
+        open: decodes a file.
     """
 
-    def __init__(self, folder: Path, images: ProjectImages, sessions: ProjectSessions) -> None:
-        self._folder, self._images, self._sessions = folder, images, sessions
+    def __init__(
+        self, folder: Path, images: ProjectImages, sessions: ProjectSessions, open: OpenFile = open_image
+    ) -> None:
+        self._folder, self._images, self._sessions, self._open = folder, images, sessions, open
 
     def image(self, number: int) -> bytes:
         """WebP of an image, the longer side 256 pixels.
@@ -49,7 +56,7 @@ class Thumbnails:
             stored = self._folder / f"{number}-{_digest(stamp_of_file(path))}.webp"
             if stored.is_file():
                 return stored.read_bytes()
-            encoded = _as_webp(_small_image(path))
+            encoded = _as_webp(_small_image(path, self._open))
         except OSError as error:
             raise ImageError(f"cannot read {path.name}: {(error.strerror or str(error)).lower()}") from None
         for old in self._folder.glob(f"{number}-*.webp"):
@@ -71,7 +78,7 @@ class Thumbnails:
             stored = self._folder / "objects" / f"{key}.webp"
             if stored.is_file():
                 return stored.read_bytes()
-            image = open_image(path)
+            image = self._open(path)
         except OSError as error:
             raise ImageError(f"cannot read {path.name}: {(error.strerror or str(error)).lower()}") from None
         mask = Mask.from_rle(object.rle)
@@ -86,7 +93,7 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
-def _small_image(path: Path) -> PIL.Image.Image:
+def _small_image(path: Path, open: OpenFile) -> PIL.Image.Image:
     """The image with a longer side of 256 pixels; of a JPEG only as much as that needs is decoded."""
     with path.open("rb") as file:
         image = identify(file, MAX_PIXELS)
@@ -94,7 +101,7 @@ def _small_image(path: Path) -> PIL.Image.Image:
             image.draft("RGB", (2 * SIDE, 2 * SIDE))
             small = upright(image).convert("RGB")
         else:
-            small = PIL.Image.fromarray(open_image(path).pixels)
+            small = PIL.Image.fromarray(open(path).pixels)
     small.thumbnail((SIDE, SIDE), PIL.Image.Resampling.LANCZOS, reducing_gap=2.0)
     return small
 

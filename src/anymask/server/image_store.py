@@ -20,6 +20,7 @@ from anymask.errors import AnymaskError, ImageTooLargeError
 from anymask.io.atomic import write_file
 from anymask.io.decoding import displayed_size
 from anymask.io.image import Image
+from anymask.projects.images import OpenedFile
 from anymask.server.decoders import shared_decoders
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
@@ -131,7 +132,7 @@ class ImageStore:
             raise ImageTooLargeError(f"the image is {size[0]}x{size[1]}: a side takes up to {self._limits.side} pixels")
         return size
 
-    def link(self, source: Path, opened: tuple[str, tuple[int, int], tuple[str, ...]] | None) -> StoredImage:
+    def link(self, source: Path, opened: OpenedFile | None) -> StoredImage:
         """Make an image of a project known until it is idle; its file stays where it is.
 
         Args:

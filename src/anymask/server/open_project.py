@@ -8,11 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from anymask.errors import AnymaskError
+from anymask.io.image import open_image
 from anymask.projects.errors import StaleRevisionError
 from anymask.projects.images import ImageFilter, ImageState, ProjectImage
 from anymask.projects.objects import ObjectChange
 from anymask.projects.project import Project
-from anymask.projects.thumbnails import Thumbnails
+from anymask.projects.thumbnails import OpenFile, Thumbnails
 from anymask.server.leases import Leases, public_part
 from anymask.server.problems import Problem
 from anymask.server.project_events import ProjectEvents
@@ -34,11 +35,11 @@ class OpenProject:
         shows_folder: whether clients see where it is: of a project of this machine.
     """
 
-    def __init__(self, project: Project, shows_folder: bool) -> None:
+    def __init__(self, project: Project, shows_folder: bool, open: OpenFile = open_image) -> None:
         self.project = project
         self.events = ProjectEvents()
         self.leases = Leases()
-        self.thumbnails = Thumbnails(project.place.home / "thumbnails", project.images, project.sessions)
+        self.thumbnails = Thumbnails(project.place.home / "thumbnails", project.images, project.sessions, open)
         self.exports = DatasetExports(project)
         self.shows_folder = shows_folder
         self._cancelled: set[str] = set()
@@ -281,6 +282,13 @@ class OpenProject:
     def is_cancelled(self, job: str) -> bool:
         """Whether somebody ended a search."""
         return job in self._cancelled
+
+    def pixels_of(self, number: int) -> int:
+        """Number of pixels of an image; 0 if it cannot be read."""
+        image = self.project.images.get(number)
+        if image.width is None and image.problem is None:
+            image = self.project.images.read_head(number)
+        return (image.width or 0) * (image.height or 0)
 
     def drop_suggestions(self, job: str) -> int:
         """Drop the suggestions of a search that nobody has decided on; returns how many images had some."""

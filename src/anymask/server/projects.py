@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import AnymaskError, InputError
+from anymask.io.image import open_image
 from anymask.projects.classes import clean_class_name
 from anymask.projects.places import ProjectPlace
 from anymask.projects.project import Project, read_summary
+from anymask.projects.thumbnails import OpenFile
 from anymask.server.limits import Limits
 from anymask.server.open_project import OpenProject
 from anymask.server.problems import Problem
@@ -32,13 +34,21 @@ class Projects:
         limits: how many, and how large.
         holder: address of the server, for the refusal of another process.
         current: the project of `anymask label`; None without one.
+        open: decodes a file.
 
     Attributes:
         on_open: called when a project was opened.
     """
 
-    def __init__(self, folder: Path, limits: Limits, holder: str, current: ProjectPlace | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        holder: str,
+        current: ProjectPlace | None = None,
+        open: OpenFile = open_image,
+    ) -> None:
+        self._folder, self._open_file = folder, open
         self._limits = limits
         self._holder = holder
         self.on_open: Callable[[], None] = lambda: None
@@ -47,7 +57,7 @@ class Projects:
         self._folders: dict[str, Path] = {}
         self.current: str | None = None
         if current is not None:
-            opened = OpenProject(Project(current, holder), shows_folder=True)
+            opened = OpenProject(Project(current, holder), True, open)
             self.current = opened.project.id
             self._open[opened.project.id] = opened
         self._find()
@@ -97,7 +107,7 @@ class Projects:
                     raise Problem(
                         404, "unknown-project", "no such project: its id is wrong, or it is of another server"
                     )
-                opened = OpenProject(Project(_place_in(folder), self._holder), shows_folder=False)
+                opened = OpenProject(Project(_place_in(folder), self._holder), False, self._open_file)
                 self._open[id] = opened
                 opened.start()
                 self.on_open()

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from anymask.automatic.options import GeneratorOptions
 from anymask.errors import ImageError
+from anymask.io.image import Image
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.window import ImageWindow, window_for
 from anymask.prediction.zoom import ZoomedView, can_zoom
-from anymask.projects.images import GONE
+from anymask.projects.images import GONE, OpenedFile
 from anymask.projects.places import ProjectPlace
 from anymask.projects.search import ProjectSearch
 from anymask.server.access import Access
@@ -56,6 +57,8 @@ from anymask.server.worker_pool import Workers
 from anymask.structures.image_options import ImageOptions
 from anymask.structures.memory import memory_limit
 from anymask.structures.prompt import make_prompt
+
+_Result = TypeVar("_Result")
 
 _SWEEP_SECONDS = 30.0
 
@@ -103,7 +106,9 @@ class Service:
         self.lag = LoopLag()
         self.log = RequestLog(settings.access_log, settings.audit_log)
         self.holder = settings.address or f"process {os.getpid()}"
-        self.projects = Projects(settings.folder / "projects", self.limits, self.holder, settings.project)
+        self.projects = Projects(
+            settings.folder / "projects", self.limits, self.holder, settings.project, self._open_file
+        )
         self.data = DataFolder(settings.folder, self.holder)
         self.keys = KeyStore(settings.folder)
         self.access = Access(settings.token, self.keys)
@@ -122,7 +127,7 @@ class Service:
         self.jobs = Jobs(settings.folder / "jobs", self.limits)
         self.is_stopping = False
         self.images.start()
-        search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds)
+        search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds, self._open_file)
         self.assist = Assist(search, self.projects.opened, self._is_busy)
         self.projects.on_open = self.assist.wake
         self.drawing = Workers(2, self.limits.waiting * 4, self.memory)
@@ -166,10 +171,21 @@ class Service:
             )
         return stored_image
 
+    def _open_file(self, path: Path) -> Image:
+        """Decode a file of a project."""
+        return self.images.decode(path.read_bytes(), ImageOptions())
+
+    async def draw(self, opened: OpenProject, number: int, client: str, work: Callable[[], _Result]) -> _Result:
+        """Run something that decodes an image of a project."""
+        with self.drawing.place(client):
+            pixels = await asyncio.to_thread(opened.pixels_of, number)
+            return await self.drawing.run(work, self.deadline(), DECODING_BYTES * pixels)
+
     async def open_project_image(self, opened: OpenProject, number: int, client: str) -> StoredImage:
         """Make an image of a project known by the hash of its pixels, and begin to encode it."""
-        with self.drawing.place(client):
-            stored_image = await self.drawing.run(partial(self._link, opened, number), self.deadline())
+        known = await asyncio.to_thread(opened.project.images.opened, number)
+        link = partial(self._link, opened, number, known)
+        stored_image = await (asyncio.to_thread(link) if known else self.draw(opened, number, client, link))
         self.images.show(stored_image.id, client)
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(
@@ -177,9 +193,8 @@ class Service:
             )
         return stored_image
 
-    def _link(self, opened: OpenProject, number: int) -> StoredImage:
+    def _link(self, opened: OpenProject, number: int, known: OpenedFile | None) -> StoredImage:
         images = opened.project.images
-        known = images.opened(number)
         try:
             stored_image = self.images.link(images.path(number), known)
         except (ImageError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from anymask.projects.images import ImageFilter
 from anymask.server.image_store import StoredImage
+from anymask.server.open_project import OpenProject
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageNumber, ProjectId, client_of, project_of, service_of
 from anymask.server.routes.images import image_to_json
@@ -187,7 +189,7 @@ async def thumbnail(
 ) -> Response:
     """A small picture of an image: its longer side has 256 pixels."""
     opened = await project_of(request, project)
-    return await _drawn(request, partial(opened.thumbnails.image, number))
+    return await _drawn(request, opened, number, partial(opened.thumbnails.image, number))
 
 
 @router.get(
@@ -198,11 +200,9 @@ async def thumbnail(
 async def object_thumbnail(request: Request, project: ProjectId, number: ImageNumber, object: ObjectKey) -> Response:
     """An object with its outline and some of its surroundings."""
     opened = await project_of(request, project)
-    return await _drawn(request, partial(opened.object_thumbnail, number, object))
+    return await _drawn(request, opened, number, partial(opened.object_thumbnail, number, object))
 
 
-async def _drawn(request: Request, draw: Any) -> Response:
-    service = service_of(request)
-    with service.drawing.place(client_of(request)):
-        encoded = await service.drawing.run(draw, service.deadline())
+async def _drawn(request: Request, opened: OpenProject, number: int, draw: Callable[[], bytes]) -> Response:
+    encoded = await service_of(request).draw(opened, number, client_of(request), draw)
     return Response(encoded, media_type="image/webp", headers={"Cache-Control": "private, max-age=60"})
