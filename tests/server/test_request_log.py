@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_readyz_says_when_a_request_does_not_end_and_metrics_say_how_images_were
     api = application(request_seconds=0.2)
     service = api.app.state.service  # type: ignore[attr-defined]
     release = threading.Event()
-    thread = service.prompting._pool.submit(service.prompting._timed, lambda: release.wait(20))
+    thread = service.prompting._pool.submit(partial(service.prompting._timed, lambda: release.wait(20)), "ann")
     time.sleep(0.6)
     ready = api.get("/readyz")
     assert (ready.status_code, ready.json()["type"]) == (503, "urn:anymask:problem:stuck")

@@ -25,6 +25,8 @@ _SAME = 0.7
 _REPORT_SECONDS = 0.1
 _FINISHING_SECONDS = 0.7
 """After a search that had to stop, for all that follows; a client sees the end of its job within a second."""
+_GRACE_SECONDS = 10.0
+"""The same where only the time of a job is over: what was found is worth a wait."""
 
 
 def find_everything(
@@ -62,7 +64,7 @@ class _Overdue:
 
     def __init__(self, job: Job, seconds: float) -> None:
         self._job = job
-        self._until = time.monotonic() + seconds + _FINISHING_SECONDS
+        self._until = time.monotonic() + seconds + _GRACE_SECONDS
 
     def __call__(self) -> bool:
         if self._job.must_stop:

@@ -9,15 +9,16 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from anymask.errors import AnymaskError
 from anymask.io.atomic import write_file
 from anymask.io.interruption import StoppedError
+from anymask.server.fair_pool import FairPool
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem, problem_of
 
@@ -96,7 +97,7 @@ JobFunction = Callable[[Job, Callable[..., None]], dict[str, Any]]
 
 
 class Jobs:
-    """All jobs of a server. One runs at a time; the others wait in order.
+    """All jobs of a server. One runs at a time; clients take turns, and of each the shortest is next.
 
     Jobs that ended lie on disk until they are as old as an idle image may be, so that they survive a restart.
     """
@@ -105,7 +106,7 @@ class Jobs:
         self._folder = folder
         self._limits = limits
         self._jobs: dict[str, Job] = {}
-        self._pool = ThreadPoolExecutor(1, "anymask-job")
+        self._pool = FairPool(1, "anymask-job")
         self._stopping = threading.Event()
         self._listeners = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -121,8 +122,8 @@ class Jobs:
                 if record["state"] not in FINAL_STATES:
                     write_file(path, json.dumps({**record, "state": "interrupted"}).encode())
 
-    def start(self, image: str, client: str, work: JobFunction) -> Job:
-        """Queue a job; to be called on the event loop's thread.
+    def start(self, image: str, client: str, work: JobFunction, seconds: float = 0.0) -> Job:
+        """Queue a job that takes about so many seconds; to be called on the event loop's thread.
 
         Raises:
             Problem: 429, this client or the server has as many as allowed, or the server is going down.
@@ -145,7 +146,7 @@ class Jobs:
             with suppress(RuntimeError):  # the loop is closed after a second signal to shut down
                 loop.call_soon_threadsafe(self._apply, job, changes)
 
-        self._pool.submit(self._run, job, work, report)
+        self._pool.submit(partial(self._run, job, work, report), client, seconds)
         return job
 
     def _run(self, job: Job, work: JobFunction, report: Callable[..., None]) -> None:
@@ -242,7 +243,7 @@ class Jobs:
         until = time.monotonic() + 20
         while self._jobs and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close(wait=False)
 
     def check_streams(self) -> None:
         """Reject a further listener when there are as many as allowed.

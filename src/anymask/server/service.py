@@ -61,6 +61,8 @@ from anymask.structures.prompt import make_prompt
 _Result = TypeVar("_Result")
 
 _SWEEP_SECONDS = 30.0
+_PROMPT_SECONDS = 0.05
+"""Of one prompt, about: which work of a client is the shortest depends on it."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ class Service:
                 return results_to_json(results, encoded, id, body, store, deadline)
 
             cost = segmenting_bytes(encoded.size, len(body.prompts), body.candidates)
-            content = await self.prompting.run(work, deadline, cost)
+            content = await self.prompting.run(work, deadline, cost, len(body.prompts) * _PROMPT_SECONDS)
         content["seconds"] |= {
             "encode": round(ready - started, 4),
             "total": round(time.perf_counter() - started, 4),
@@ -307,7 +309,7 @@ class Service:
             with self.memory.hold(reserved, lambda: job.must_stop):
                 return find_everything(encoded, parameters, self.limits, to_json, job, report)
 
-        return self.jobs.start(id, client, work)
+        return self.jobs.start(id, client, work, options.max_points(options.points_per_side**2) * _PROMPT_SECONDS)
 
     async def sweep_forever(self) -> None:
         """Remove idle images and old records, from time to time."""

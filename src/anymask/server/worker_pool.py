@@ -1,4 +1,4 @@
-"""A bounded pool of threads for the model: clients wait in a short queue, further ones are turned away with 429."""
+"""A bounded pool of threads for the model: clients wait in short queues, further ones are turned away with 429."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextvars import ContextVar
 from functools import partial
 from typing import TypeVar
 
 from anymask.io.interruption import interruptible
+from anymask.server.fair_pool import FairPool
 from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
 
 T = TypeVar("T")
+
+_holder: ContextVar[str] = ContextVar("client", default="")
+"""Who holds the place in which work is started."""
 
 
 class Workers:
@@ -31,7 +36,7 @@ class Workers:
     def __init__(self, count: int, waiting: int, memory: MemoryBudget) -> None:
         self.count = count
         self._memory = memory
-        self._pool = ThreadPoolExecutor(count, "anymask-model")
+        self._pool = FairPool(count, "anymask-model")
         self._places = count + waiting
         self._share = (self._places + 1) // 2
         self._holders: Counter[str] = Counter()
@@ -79,16 +84,18 @@ class Workers:
                 raise Problem(429, "queue-full", f"{reason}; try again later", retry_after=seconds)
             self._taken += 1
             self._holders[client] += 1
+        held = _holder.set(client)
         try:
             yield
         finally:
+            _holder.reset(held)
             with self._lock:
                 self._taken -= 1
                 self._holders[client] -= 1
                 if not self._holders[client]:
                     del self._holders[client]
 
-    async def run(self, work: Callable[[], T], deadline: float | None, nbytes: int = 0) -> T:
+    async def run(self, work: Callable[[], T], deadline: float | None, nbytes: int = 0, seconds: float = 0.0) -> T:
         """Run something on a worker thread.
 
         Args:
@@ -96,6 +103,7 @@ class Workers:
             deadline: of `time.perf_counter`, None for no limit. Work that has not begun by then is cancelled, other
                 work ends at its next `check_stopped`; and so it does when this call is cancelled.
             nbytes: memory that the work takes at most; it begins when that is free.
+            seconds: that it takes, about; of one client the shortest is next.
 
         Raises:
             Problem: 408, the deadline passed; 413, there is not so much memory.
@@ -113,7 +121,7 @@ class Workers:
         except BaseException:
             release()
             raise
-        future = self._pool.submit(self._timed, interruptible_work)
+        future = self._pool.submit(partial(self._timed, interruptible_work), _holder.get(), seconds)
         future.add_done_callback(lambda _: release())  # work may outlive this call
         try:
             return await _within(future, deadline)
@@ -135,7 +143,7 @@ class Workers:
 
     def close(self) -> None:
         """Finish running work, cancel waiting work."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
 
 
 async def _within(future: Future[T], deadline: float | None) -> T:
