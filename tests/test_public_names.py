@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDED = (
     "anymask/py.typed", "anymask/prediction/ranking.json", "anymask/weights/catalogue.toml",
     "anymask/evaluation/doctor/coffee.jpg", "anymask/evaluation/doctor/coffee.npz",
+    "anymask/integrations/prompter.css", "anymask/integrations/prompter.js",
 )  # fmt: skip
 HEAVY = ("cv2", "numpy", "onnx", "onnxruntime", "openvino", "PIL", "torch")
 
