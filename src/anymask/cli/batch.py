@@ -91,7 +91,7 @@ def command(
     anymask batch images --out masks --everything
     anymask batch "images/**/*.jpg" --out masks --text "dog, cat" --format coco
     anymask batch images --out masks --prompts boxes.json --workers 2
-    anymask batch images --out masks --embed-only
+    anymask batch images --embed-only          # for anymask label and anymask serve
     anymask batch --status masks
     """  # noqa: D301 - click wants the control character itself
     from anymask.batch.inputs import Inputs
@@ -99,6 +99,7 @@ def command(
     from anymask.batch.resolve import resolve_settings
     from anymask.batch.tasks import BatchJob
     from anymask.cli.progress import fetch_progress
+    from anymask.projects.places import HOME
 
     if status is not None:
         if inputs or out is not None:
@@ -106,6 +107,8 @@ def command(
         return _print_state(_address_of(Path(status)), as_json)
     if not inputs:
         raise click.UsageError("Missing argument 'INPUT...': a folder, a pattern in quotes, a list, or images.")
+    if out is None and embed_only and len(inputs) == 1 and Path(inputs[0]).is_dir():
+        out = Path(inputs[0]) / HOME / "embeddings"  # beside what `anymask label` stores there
     if out is None:
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
     folder = _address_of(out)
