@@ -167,3 +167,13 @@ def test_objects_that_nobody_changed_are_written_as_they_were_read(folder: Path)
     assert sorted(str(each["segmentation"]) for each in before.values()) == sorted(
         str(each["segmentation"]) for each in after.values()
     )
+
+
+def test_an_image_beside_its_annotations_is_meant_rather_than_one_of_the_same_name(folder: Path) -> None:
+    (folder / "copies").mkdir()
+    shutil.copy(folder / "coffee.jpg", folder / "copies")
+    for name, path in (("a.json", "coffee.jpg"), ("copies/b.json", "C:\\data\\coffee.jpg")):
+        sets()[0].replace(image=ImageRecord(600, 400, path)).save(folder / name, "masks-json")
+    expected = {key: count for key, count in EXPECTED.items() if key[0] == "coffee.jpg"}
+    copies = {("copies/coffee.jpg", label, area): 1 for _, label, area in expected}
+    assert opened_objects(folder) == Counter(expected | copies)

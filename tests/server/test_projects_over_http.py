@@ -195,6 +195,29 @@ def test_thumbnails_are_small_and_stored(http: TestClient, base: str, folder: Pa
     assert http.get(f"{base}/images/{number}/objects/none/thumbnail").status_code == 404
 
 
+def test_deep_and_broken_images_have_thumbnails_or_a_reason(application: Application, folder: Path) -> None:
+    PIL.Image.fromarray(np.full((300, 700), 40_000, np.uint16)).save(folder / "deep.tif")
+    large = PIL.Image.new("RGB", (3000, 2000), "red")
+    large.save(folder / "turned.jpg", exif=_turned(large))
+    (folder / "cut.jpg").write_bytes((folder / "coffee.jpg").read_bytes()[:300])
+    http = application(project=ProjectPlace.of(folder))
+    base = f"/v1/projects/{http.get('/v1/projects').json()['current']}"
+    numbers = numbers_of(http, base)
+    sizes = {}
+    for name in ("deep.tif", "turned.jpg"):
+        response = http.get(f"{base}/images/{numbers[name]}/thumbnail")
+        sizes[name] = PIL.Image.open(io.BytesIO(response.content)).size
+    assert sizes == {"deep.tif": (256, 110), "turned.jpg": (171, 256)}
+    for name in ("cut.jpg", "broken.png"):
+        assert http.get(f"{base}/images/{numbers[name]}/thumbnail").status_code == 415, name
+
+
+def _turned(image: PIL.Image.Image) -> PIL.Image.Exif:
+    exif = image.getexif()
+    exif[0x0112] = 6
+    return exif
+
+
 def test_a_project_of_the_server_is_made_of_dropped_images(
     application: Application, tmp_path: Path, coffee_path: Path
 ) -> None:

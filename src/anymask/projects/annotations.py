@@ -158,15 +158,15 @@ class AnnotationImport:
     def _match(self, masks: MaskSet, path: Path, by_stem: dict[str, list[tuple[int, PurePosixPath]]]) -> int | str:
         """The image that masks belong to, or why there is none, in one line."""
         stated = (masks.record.path or path.name).replace("\\", "/")
-        beside = posixpath.normpath(posixpath.join(PurePosixPath(self._name(path)).parent.as_posix(), stated))
-        wanted = PurePosixPath(beside)
+        here = PurePosixPath(self._name(path)).parent
+        wanted = PurePosixPath(posixpath.normpath(posixpath.join(here.as_posix(), stated)))
         same = by_stem.get(wanted.stem.casefold(), [])
         sizes = {number: self._size(number) for number, _ in same}
         fitting = [each for each in same if sizes[each[0]] == masks.size]
         if not fitting:
             size = f"{masks.size[0]} x {masks.size[1]} pixels"
             return f"{self._name(path)}: there is no image {stated} of {size}" if masks or not same else ""
-        likeness = {number: _common_end(wanted, name) for number, name in fitting}
+        likeness = {number: _likeness(wanted, name, here) for number, name in fitting}
         best = [number for number, like in likeness.items() if like == max(likeness.values())]
         if len(best) > 1:
             return f"{self._name(path)}: {stated} may be any of {len(best)} images"
@@ -182,11 +182,13 @@ class AnnotationImport:
         return path.relative_to(self._images.folder).as_posix()
 
 
-def _common_end(wanted: PurePosixPath, name: PurePosixPath) -> tuple[int, bool]:
-    """How many folders two paths have in common at their ends, and whether their suffixes are the same."""
+def _likeness(wanted: PurePosixPath, name: PurePosixPath, here: PurePosixPath) -> tuple[bool, int, bool, bool]:
+    """How likely a name is the wanted one: the same path, then as many folders at the end, here, the same suffix."""
+    if wanted == name:
+        return True, 0, True, True
     count = 0
     for one, other in zip(reversed(wanted.parent.parts), reversed(name.parent.parts), strict=False):
         if one.casefold() != other.casefold():
             break
         count += 1
-    return count, wanted.suffix.casefold() == name.suffix.casefold()
+    return False, count, name.parent == here, wanted.suffix.casefold() == name.suffix.casefold()

@@ -26,6 +26,7 @@ OpenFile = Callable[[Path], Image]
 
 SIDE = 256
 OBJECT_SIDE = 192
+_JPEG = b"\xff\xd8\xff"
 _MARGIN = 0.15
 
 
@@ -95,13 +96,15 @@ def _digest(*parts: str) -> str:
 
 def _small_image(path: Path, open: OpenFile) -> PIL.Image.Image:
     """The image with a longer side of 256 pixels; of a JPEG only as much as that needs is decoded."""
+    small = None
     with path.open("rb") as file:
-        image = identify(file, MAX_PIXELS)
-        if image.format == "JPEG" and image.mode in ("RGB", "L") and max(image.size) > 4 * SIDE:
-            image.draft("RGB", (2 * SIDE, 2 * SIDE))
-            small = upright(image).convert("RGB")
-        else:
-            small = PIL.Image.fromarray(open(path).pixels)
+        if file.read(3) == _JPEG:
+            file.seek(0)
+            image = identify(file, MAX_PIXELS)
+            if image.format == "JPEG" and image.mode in ("RGB", "L") and max(image.size) > 4 * SIDE:
+                image.draft("RGB", (2 * SIDE, 2 * SIDE))
+                small = upright(image).convert("RGB")
+    small = PIL.Image.fromarray(open(path).pixels) if small is None else small
     small.thumbnail((SIDE, SIDE), PIL.Image.Resampling.LANCZOS, reducing_gap=2.0)
     return small
 
