@@ -27,6 +27,7 @@ from tests.support.tool_environments import tool_python
 pytestmark = pytest.mark.tools
 
 TOKEN = "correct-horse-battery"
+ACCESS = {"auth_method": "BASIC_AUTH", "basic_auth_user": "anymask", "basic_auth_pass": TOKEN}
 USER, PASSWORD = "person@example.org", "a-long-password"
 CONFIG = """<View><Image name="image" value="$image" zoom="true"/>
 <BrushLabels name="mask" toName="image"><Label value="saucer"/><Label value="cup"/></BrushLabels>
@@ -122,11 +123,23 @@ def connect(page: Any, backend: str, image: Path) -> tuple[int, int]:
     assert page.evaluate(UPLOAD, [f"/api/projects/{project}/import", image.name, content]) == 201
     connection = {
         "project": project, "url": backend, "title": "anymask", "is_interactive": True,
-        "auth_method": "BASIC_AUTH", "basic_auth_user": "anymask", "basic_auth_pass": TOKEN,
-        "extra_params": {"access_token": token},
+        "extra_params": {"access_token": token}, **ACCESS,
     }  # fmt: skip
     assert json.loads(call(page, "POST", "/api/ml/", connection))["state"] == "CO"
     return project, json.loads(call(page, "GET", f"/api/tasks?project={project}"))["tasks"][0]["id"]
+
+
+def predict_task(page: Any, project: int, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """The predictions that the task of a project gets when the list of tasks asks the backend for them."""
+    (backend,) = json.loads(call(page, "GET", f"/api/ml?project={project}"))
+    changed = {
+        "project": project, "url": backend["url"], "extra_params": {**backend["extra_params"], **wanted}, **ACCESS,
+    }  # fmt: skip
+    call(page, "PATCH", f"/api/ml/{backend['id']}", changed)
+    body = {"selectedItems": {"all": True, "excluded": []}, "project": str(project)}
+    call(page, "POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", body)
+    found: list[dict[str, Any]] = json.loads(call(page, "GET", f"/api/predictions?project={project}"))
+    return found
 
 
 @pytest.mark.timeout(900)
@@ -151,6 +164,9 @@ def test_from_an_empty_project_to_a_coco_file(
         with page.expect_response(lambda response: "/annotations" in response.url, timeout=60_000):
             page.get_by_role("button", name="Submit").click()
         exported = call(page, "GET", f"/api/projects/{project}/export?exportType=BRUSH_TO_COCO")
+        predictions = predict_task(page, project, {"text": "cup"})
+    assert {region["value"]["brushlabels"][0] for each in predictions for region in each["result"]} == {"cup"}
+    assert all(each["model_version"] == "mobile-sam" for each in predictions)
     with zipfile.ZipFile(io.BytesIO(exported)) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".json")]
         coco = json.loads(archive.read(name))
