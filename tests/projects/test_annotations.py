@@ -177,3 +177,30 @@ def test_an_image_beside_its_annotations_is_meant_rather_than_one_of_the_same_na
     expected = {key: count for key, count in EXPECTED.items() if key[0] == "coffee.jpg"}
     copies = {("copies/coffee.jpg", label, area): 1 for _, label, area in expected}
     assert opened_objects(folder) == Counter(expected | copies)
+
+
+def test_folders_of_masks_are_masks_and_no_images(folder: Path) -> None:
+    for place in ("masks/coffee.png", "cats/masks/chelsea_mask.png"):
+        (folder / place).parent.mkdir(parents=True)
+    sets()[0][1:].save(folder / "masks" / "coffee.png")
+    sets()[1].save(folder / "cats" / "masks" / "chelsea_mask.png")
+    shutil.copy(folder / "coffee.jpg", folder / "masks" / "an image of a mask.jpg")
+    with Project(ProjectPlace.of(folder)) as project:
+        names = {each.name for each in project.images.listed()}
+    assert names == {"coffee.jpg", "cats/chelsea.jpg", "masks/an image of a mask.jpg"}
+    areas = {(image, area): count for (image, _, area), count in opened_objects(folder).items()}
+    assert areas == {("coffee.jpg", 4800): 1, ("cats/chelsea.jpg", 37400): 1}
+
+
+def test_boxes_of_pascal_voc_are_listed(folder: Path) -> None:
+    (folder / "Annotations").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
+    (folder / "Annotations" / "coffee.xml").write_text(
+        "<annotation><filename>coffee.jpg</filename><size><width>600</width><height>400</height></size>"
+        f"<object><name>cup</name>{box}</object></annotation>"
+    )
+    opened_objects(folder)
+    with Project(ProjectPlace.of(folder)) as project:
+        about = project.as_dict()
+    assert about["skipped"]["files"] == []
+    assert "coffee.jpg: 1 boxes without masks in ./" in about["import"]["left_out"]

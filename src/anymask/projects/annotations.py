@@ -110,8 +110,8 @@ class AnnotationImport:
         with collect_skipped() as skipped:
             try:
                 found = recognise_format(path)
-                format = found.name if found is not None else ""
-                sets = read_dataset(path) if found is not None else iter(())
+                format = found.name if found is not None else "png" if path.is_dir() else ""
+                sets = read_dataset(path) if format else iter(())
                 while not stop() and (some := list(itertools.islice(sets, _AT_ONCE))):
                     with self._database.transaction():
                         added = [self._add(masks, path, by_stem, lines) for masks in some]
@@ -179,7 +179,7 @@ class AnnotationImport:
         return None if image.width is None or image.height is None else (image.width, image.height)
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self._images.folder).as_posix()
+        return path.relative_to(self._images.folder).as_posix() if path != self._images.folder else "./"
 
 
 def _likeness(wanted: PurePosixPath, name: PurePosixPath, here: PurePosixPath) -> tuple[bool, int, bool, bool]:

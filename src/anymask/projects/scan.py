@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from anymask.errors import InputError
+from anymask.formats.helpers.mask_folder import MASK_FOLDERS
 from anymask.formats.registry import all_formats, recognise_in_folder
 from anymask.io.identification import READABLE, readable_suffixes
 
-_OF_YOLO = frozenset(("data.yaml", "classes.txt", "notes.json"))
+_YOLO = frozenset(("data.yaml", "classes.txt", "obj.names"))
+_OF_YOLO = frozenset((*_YOLO, "notes.json", "obj.data"))
 _OF_VOC = frozenset(("SegmentationObject", "SegmentationClass", "Annotations", "ImageSets"))
 _RESULTS = re.compile(r"mask_\d+\.png|overlay\.(png|jpg)")
 """Images that `anymask segment` writes beside masks.json."""
@@ -59,13 +61,14 @@ def scan_folder(folder: Path, without: Path) -> FolderContent:
         here = Path(root)
         folders[:] = sorted(each for each in folders if not each.startswith(".") and here / each != without)
         names = sorted(each for each in names if not each.startswith("."))
-        if "data.yaml" in names or "classes.txt" in names:
+        if _YOLO & set(names):
             content.annotations.append(here)
             is_dataset = True
             names = [each for each in names if each not in _OF_YOLO]
-        if "masks.json" in names or "SegmentationObject" in folders:
+        is_voc = "SegmentationObject" in folders or any((here / "Annotations").glob("*.xml"))
+        if "masks.json" in names or is_voc:
             content.annotations.append(here)
-            folders[:] = [each for each in folders if each not in _OF_VOC]
+            folders[:] = [each for each in folders if not is_voc or each not in _OF_VOC]
             names = [each for each in names if not _RESULTS.fullmatch(each)] if "masks.json" in names else names
             names = [each for each in names if each != "masks.json"]
         for name in names:
@@ -106,6 +109,7 @@ def _sort_in(
 
 def _take_out_masks(folder: Path, content: FolderContent) -> None:
     """Make annotations of the image files that hold the masks of another image of the same name."""
+    _take_out_mask_folders(folder, content)
     by_stem = defaultdict(list)
     for name in content.images:
         by_stem[PurePosixPath(name).stem].append(name)
@@ -114,6 +118,26 @@ def _take_out_masks(folder: Path, content: FolderContent) -> None:
         for name in masks if len(masks) < len(names) else ():
             del content.images[name]
             content.annotations.append(folder / name)
+
+
+def _take_out_mask_folders(folder: Path, content: FolderContent) -> None:
+    """The same for folders of masks, such as `masks/a.png` or `masks/a_mask.png` for `images/a.jpg`."""
+    folder_of = {name: _mask_folder(PurePosixPath(name)) for name in content.images}
+    stems = {PurePosixPath(name).stem for name, masks in folder_of.items() if masks is None}
+    found = {
+        name: masks
+        for name, masks in folder_of.items()
+        if masks is not None and PurePosixPath(name).stem.removesuffix("_mask") in stems
+    }
+    for name in found:
+        del content.images[name]
+    content.annotations += [folder / each for each in sorted(set(found.values()))]
+
+
+def _mask_folder(name: PurePosixPath) -> str | None:
+    """The folder of masks that a file is in; None if it is in none."""
+    parents = (each for each in name.parents if each.name.lower() in MASK_FOLDERS)
+    return next((each.as_posix() for each in parents), None)
 
 
 def _holds_masks(file: Path) -> bool:
