@@ -96,6 +96,7 @@ def annotate(function: Any, image: Path, threshold: float | None, polygons: bool
     return shapes
 
 
+@pytest.mark.slow
 def test_whole_tasks_from_text(load_function: Any, coffee: EncodedImage, coffee_path: Path) -> None:
     function = load_function(text="Cup, spoon", detector="coco-ssd")
     assert [label.name for label in function.spec.labels] == ["Cup", "spoon"]

@@ -212,6 +212,7 @@ def test_predictions_for_tasks_that_nobody_drew_in(application: Application, cof
     assert found["score"] <= 1
 
 
+@pytest.mark.slow
 def test_when_the_time_is_over_label_studio_is_to_send_one_task_at_a_time(
     application: Application, coffee_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
