@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from anymask.io.image import open_image
 from anymask.io.interruption import StoppedError, interruptible
 from anymask.server.decoders import Decoders
 from anymask.structures.image_options import ImageOptions
+from tests.support.peak_memory import children_of
 from tests.support.running_servers import Application, bring
 
 
@@ -57,8 +60,6 @@ def test_a_decoder_that_takes_too_long_breaks_or_is_abandoned_is_replaced(coffee
     assert decoder is not None
     decoder._process.kill()
     decoders._free.put(decoder)
-    with pytest.raises(ImageError, match="the decoder ended at it"):
-        decoders.open(encoded, ImageOptions(), 60)
     assert decoders.open(encoded, ImageOptions(), 60).pixel_hash == first.pixel_hash
 
 
@@ -76,3 +77,22 @@ def test_a_slow_image_holds_up_nobody_else(application: Application, coffee_path
     for thread in threads:
         thread.join()
     assert statuses[0] in (201, 415)
+
+
+@pytest.mark.slow
+def test_an_image_at_which_decoders_end_is_refused() -> None:
+    decoders, ended = Decoders(1), []
+
+    def kill() -> None:
+        while not ended:
+            for child in children_of(os.getpid()):
+                if b"decoding_process" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, signal.SIGKILL)
+            time.sleep(0.1)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(ImageError, match="ended at it, twice"):
+        decoders.open(slow_png(), ImageOptions(), 60)
+    ended.append(True)
+    killer.join()

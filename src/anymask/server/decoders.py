@@ -34,7 +34,7 @@ class Decoders:
             self._free.put(None)
 
     def open(self, encoded: bytes, opening: ImageOptions, seconds: float) -> Image:
-        """Decode an image as ``opening`` says.
+        """Decode an image as ``opening`` says; a process that ends at it may have been killed: another one tries again.
 
         Args:
             encoded: a file.
@@ -45,8 +45,21 @@ class Decoders:
             ImageError: it cannot be read, breaks a limit, or takes longer.
             StoppedError: the work around has to end.
         """
+        try:
+            return self._open(encoded, opening, seconds)
+        except _EndedError:
+            pass
+        try:
+            return self._open(encoded, opening, seconds)
+        except _EndedError:
+            raise ImageError("the image cannot be decoded: the decoder ended at it, twice") from None
+
+    def _open(self, encoded: bytes, opening: ImageOptions, seconds: float) -> Image:
         decoder = self._take()
         try:
+            if decoder is not None and decoder.has_ended:
+                decoder.kill()
+                decoder = None
             decoder = decoder or _Decoder()
             result = decoder.open(encoded, opening, seconds)
         except BaseException:
@@ -73,6 +86,10 @@ def shared_decoders() -> Decoders:
     return Decoders(DECODERS)
 
 
+class _EndedError(Exception):
+    """A process ended before it had decoded an image."""
+
+
 class _Decoder:
     """One process."""
 
@@ -90,7 +107,8 @@ class _Decoder:
         """The image, or why it could not be decoded.
 
         Raises:
-            ImageError: the process took too long, or ended.
+            ImageError: the process took too long.
+            _EndedError: it ended.
             StoppedError: the work around has to end.
         """
         until = time.monotonic() + seconds
@@ -102,8 +120,13 @@ class _Decoder:
                     raise ImageError(f"the image takes longer than {seconds:g} seconds to decode")
             result: Image | BaseException = self._connection.recv()
         except (EOFError, OSError):
-            raise ImageError("the image cannot be decoded: the decoder ended at it") from None
+            raise _EndedError("the decoder ended") from None
         return result
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process ended by itself, or was ended."""
+        return self._process.poll() is not None
 
     def kill(self) -> None:
         """End the process at once."""
