@@ -276,3 +276,31 @@ def test_cancelled_work_ends_at_its_next_step() -> None:
         assert await asyncio.to_thread(ended.wait, 10)
 
     asyncio.run(give_up())
+
+
+def test_a_job_that_ends_while_the_disk_is_full_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def run() -> None:
+        jobs = Jobs(tmp_path, Limits())
+        going = threading.Event()
+
+        def work(job: Any, report: Any) -> dict[str, Any]:
+            going.wait(10)
+            return {"masks": []}
+
+        id = jobs.start("b" * 64, "ann", work).id
+        with monkeypatch.context() as disk:
+            disk.setattr("anymask.server.jobs.write_file", full)
+            going.set()
+            async for name, _, final in jobs.events(id):
+                last = name, final["state"]
+            assert last == ("done", "done")
+            assert jobs.get(id)["state"] == jobs.cancel(id)["state"] == "done"
+        jobs.sweep()
+        assert json.loads((tmp_path / f"{id}.json").read_text())["state"] == "done"
+        assert jobs.get(id)["state"] == "done"
+        await jobs.stop()
+
+    asyncio.run(run())

@@ -106,6 +106,7 @@ class Jobs:
         self._folder = folder
         self._limits = limits
         self._jobs: dict[str, Job] = {}
+        self._unwritten: dict[str, Job] = {}  # ended while the disk was full
         self._pool = FairPool(1, "anymask-job")
         self._stopping = threading.Event()
         self._listeners = 0
@@ -178,16 +179,20 @@ class Jobs:
             if job.is_forgotten:
                 self._path(job.id).unlink(missing_ok=True)
             else:
-                self._write(job)
+                if not self._write(job):
+                    self._unwritten[job.id] = job
                 with suppress(OSError):
                     self._drop_oldest()
         job.changed.set()
         job.changed = asyncio.Event()
 
-    def _write(self, job: Job) -> None:
-        """Write the record of a job; a full disk loses it, and not the job."""
-        with suppress(AnymaskError):
+    def _write(self, job: Job) -> bool:
+        """Write the record of a job; returns whether the disk took it."""
+        try:
             write_file(self._path(job.id), json.dumps(job.as_dict()).encode())
+        except (AnymaskError, OSError):
+            return False
+        return True
 
     def _path(self, id: str) -> Path:
         return self._folder / f"{id}.json"
@@ -198,7 +203,7 @@ class Jobs:
         Raises:
             Problem: 404, an unknown job, or one of which the record was removed.
         """
-        job = self._jobs.get(id)
+        job = self._jobs.get(id) or self._unwritten.get(id)
         return job.as_dict() if job is not None else self._read(id)
 
     def cancel(self, id: str, reason: State = "cancelled") -> dict[str, Any]:
@@ -209,7 +214,7 @@ class Jobs:
         """
         job = self._jobs.get(id)
         if job is None:
-            return self._read(id)
+            return self.get(id)
         if job.stop(reason):
             self._apply(job, {"state": job.reason, "ended": True})
         return job.as_dict(masks=False)
@@ -232,7 +237,7 @@ class Jobs:
                     yield name, skip, data
             finally:
                 self._listeners -= 1
-        final = job.as_dict() if job is not None else self._read(id)
+        final = job.as_dict() if job is not None else self.get(id)
         yield final["state"], skip, final
 
     async def stop(self, reason: State = "stopped") -> None:
@@ -268,13 +273,18 @@ class Jobs:
             if job.stop("cancelled") and self._loop is not None:
                 with suppress(RuntimeError):  # the loop is closed
                     self._loop.call_soon_threadsafe(self._apply, job, {"state": "cancelled", "ended": True})
+        for id in [each.id for each in list(self._unwritten.values()) if each.image == image]:
+            self._unwritten.pop(id, None)
         for path in self._folder.glob("*.json"):
             with suppress(OSError, ValueError, TypeError):
                 if json.loads(path.read_bytes())["image"] == image and path.stem not in self._jobs:
                     path.unlink()
 
     def sweep(self) -> None:
-        """Remove records that are as old as an idle image may be."""
+        """Remove records that are as old as an idle image may be, and write those that the disk did not take before."""
+        for job in list(self._unwritten.values()):
+            if self._write(job) or len(self._unwritten) > self._limits.job_records:
+                self._unwritten.pop(job.id, None)
         oldest = time.time() - self._limits.idle_seconds
         for record in self._folder.glob("*.json"):
             with suppress(OSError):
