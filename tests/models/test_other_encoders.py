@@ -54,7 +54,7 @@ def test_both_engines_give_the_same_masks(make, decoder, tmp_path: Path, pixels:
     assert first.embedding.shape == (1, 256, 64, 64)
     assert np.abs(first.embedding - second.embedding).max() < 1e-2
     ours, theirs = first.predict(**POINT), second.predict(**POINT)
-    assert np.abs(ours.logits - theirs.logits).max() < 1e-2
+    assert np.abs(ours.logits - theirs.logits).max() < 0.1
     assert len(first.everything(points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.0)) > 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from anymask.errors import EngineError
 from tests.reference.fidelity import RUNS
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("run", RUNS, ids="-".join)
