@@ -36,8 +36,8 @@ def same(entry: dict, mask: Mask) -> bool:
 
 def test_masks_equal_the_librarys(api: TestClient, coffee_id: str, coffee: EncodedImage) -> None:
     response = segment(api, coffee_id, SAUCER, CUP)
-    # Of several objects none is looked at again, as in the library.
-    expected = [coffee.segment(points=[(110, 300)], refine="off")[0], coffee.segment(box=CUP["box"], refine="off")[0]]
+    # Of several objects none is looked at again in a window, as in the library.
+    expected = coffee.segment(points=[[(110, 300)], []], boxes=[None, CUP["box"]])
     assert all(same(entry, mask) for entry, mask in zip(response["masks"], expected, strict=True))
     assert [entry["prompt"] for entry in response["masks"]] == [0, 1]
     assert response["masks"][0]["area"] == expected[0].area

@@ -119,6 +119,8 @@ class RemoteImage:
         check_objects(objects, all(value is None for value in (box, boxes, mask_input, previous)))
         if objects == "auto" and len(prompts) == 1:
             return self._segment([_body(prompts[0])], (), {**options, "objects": "auto"})
+        if objects == "per_point" and len(prompts) > 1 and all(_has_points_alone(each) for each in prompts):
+            return self._segment([_joined(prompts)], (), {**options, "objects": "per_point"})
         earlier = {**_reference(previous), **_mask_body(mask_input)}
         return self._segment([{**_body(prompt), **earlier} for prompt in prompts], prompts, options)
 
@@ -138,7 +140,10 @@ class RemoteImage:
     def _segment(self, bodies: list[dict[str, Any]], prompts: Sequence[Prompt], options: dict[str, Any]) -> MaskSet:
         result = self._connection.json("POST", f"{self._path}/segment", json={"prompts": bodies, **options})
         masks = [_mask(entry) for entry in result["masks"]]
-        if options.get("objects") == "auto":  # as the library: a prompt for each object, with its own points
+        if options.get("objects") in (
+            "auto",
+            "per_point",
+        ):  # as the library: a prompt for each object, with its own points
             notes = tuple(result["prompts"][0].get("notes", ()))
             prompts = [
                 Prompt(np.array(each["points"], np.float64), np.array(each["labels"], np.int64), notes=notes)
@@ -246,6 +251,17 @@ class RemoteImage:
 
     def __repr__(self) -> str:
         return f"<RemoteImage {self.size[0]}×{self.size[1]} on {self._connection.address}>"
+
+
+def _has_points_alone(prompt: Prompt) -> bool:
+    return len(prompt.points) > 0 and prompt.box is None and prompt.mask_input is None
+
+
+def _joined(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    """The body of prompts with an included point each, and with the same excluded ones."""
+    included = [point for prompt in prompts for point in prompt.points[prompt.labels == 1].tolist()]
+    excluded = prompts[0].points[prompts[0].labels == 0].tolist()
+    return {"points": included + excluded, "labels": [1] * len(included) + [0] * len(excluded)}
 
 
 def _body(prompt: Prompt) -> dict[str, Any]:

@@ -241,9 +241,9 @@ def detect_text(segmenter: Segmenter, detector: str, image: Image, body: DetectB
 
 def _segment_points(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:
     """Results for prompts with points, boxes or masks, by index."""
-    if request.body.objects == "auto":
+    if request.body.objects != "one":
         if request.view is not None:
-            raise PromptError("objects 'auto' goes with no window: prompt the image as a whole")
+            raise PromptError(f"objects {request.body.objects!r} goes with no window: prompt the image as a whole")
         return {index: _segment_groups(request, index) for index in indices}
     results = {} if request.view is None else _segment_in_view(request, request.view, indices)
     rest = [index for index in indices if index not in results]
@@ -311,9 +311,13 @@ def _segment_groups(request: _Request, index: int) -> PromptResult:
     """One mask for each object that the points of a prompt are on."""
     body = request.body.prompts[index]
     if any(value is not None for value in (body.box, body.logits, body.mask)):
-        raise PromptError(f"prompt {index}: objects 'auto' takes points and labels only")
+        raise PromptError(f"prompt {index}: objects {request.body.objects!r} takes points and labels only")
     masks = request.encoded.segment(
-        body.points or [], body.labels, objects="auto", coordinates=request.body.coordinates, **request.options()
+        body.points or [],
+        body.labels,
+        objects=request.body.objects,
+        coordinates=request.body.coordinates,
+        **request.options(),
     )
     own = [masks.prompts[mask.prompt_index] for mask in masks]
     labelled = [mask.replace(label=body.label) for mask in masks]

@@ -59,9 +59,10 @@ class SegmentBody(Body):
     )
 
     prompts: list[PromptBody] = Field(min_length=1)
-    objects: Literal["one", "auto"] = Field(
+    objects: Literal["one", "per_point", "auto"] = Field(
         "one",
-        description='"auto": included points on different objects give a mask each; for prompts of points alone',
+        description='"auto": included points on different objects give a mask each, "per_point": every one does; for '
+        "prompts of points alone",
     )
     candidates: bool = Field(False, description="also the model's three candidates of each prompt")
     format: Literal["rle", "polygons", "png"] = "rle"
