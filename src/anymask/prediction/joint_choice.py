@@ -34,7 +34,7 @@ NEAREST = 4
 RANK_WEIGHT, SIZE_WEIGHT, SHARED_PENALTY, HALVES_BONUS = 0.15, 2.0, 4.0, 8.0
 """Weights of the rank score; of the logarithm of the size, divided by the number of objects; of the share of
 the smaller of two masks that lies in the other; and of how well two make up a mask of both, divided by the number of
-other objects. Chosen by the held-out figures of `training.instances`, the last two little sensitive."""
+other objects. Chosen by hand, see docs/explanation/quality.md."""
 MOST_WHOLES = 24
 """Masks with several objects' points that are compared with pairs."""
 BEAM = 48
