@@ -59,6 +59,8 @@ def test_files_alone_give_the_masks_of_points_boxes_and_masks(
     box = sam([(200, 150), (640, 560)], [2, 3])
     ours = image.predict(box=[200, 150, 640, 560], multimask=False)
     assert iou(box["masks"][0, 0] > 0, ours.masks[0]) > 0.99
+    padded = sam([(200, 150), (640, 560), (0, 0)], [2, 3, -1])
+    assert np.allclose(padded["low_res_masks"], box["low_res_masks"], atol=1e-3)
 
 
 def test_several_prompts_at_once_are_those_one_by_one(exported: Path, coffee_path: Path) -> None:

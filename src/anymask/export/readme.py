@@ -47,7 +47,7 @@ _PADDED = """\
 The image is scaled so that its longer side has 1,024 pixels, to whole pixels: of W×H pixels it has
 `w = floor(W * 1024 / max(W, H) + 0.5)` and `h = floor(H * 1024 / max(W, H) + 0.5)`. A point (x, y) of the image is
 (x · w / W, y · h / H) in the square. After points comes one padding point (0, 0) with label -1; a box, which is two
-points with the labels 2 and 3, has none after it."""
+points with the labels 2 and 3, needs none: where there is a box, padding is ignored."""
 
 _STRETCHED = """\
 The image is stretched to 1,024 × 1,024: a point (x, y) of an image of W×H pixels is (x · 1024 / W, y · 1024 / H) in the
@@ -58,10 +58,11 @@ _ONCE = """\
 The encoder runs once for an image, the decoder once for each prompt. It takes B prompts of N points at once, too."""
 
 _X_ANYLABELING = """\
-X-AnyLabeling loads the two files as `encoder_model_path` and `decoder_model_path` of a model of type
+X-AnyLabeling (4.2) loads the two files as `encoder_model_path` and `decoder_model_path` of a model of type
 `segment_anything`. Export with `--single-mask` for it, since it shows the first mask. Its masks are not exactly those
-above: it scales every image to 1024×684 pixels itself, without a filter against aliasing, adds a padding point after
-boxes, too, and enlarges masks from that size."""
+above (IoU 0.94 to 0.998 in our tests): it scales every image to fit 1024×684 pixels, without a filter against aliasing,
+and enlarges masks from that size. It also adds a padding point after boxes, which these networks ignore; with
+networks that do not, boxes fall to 0.71."""
 
 _TRANSFORMERS_JS = """\
 `{name}Model.from_pretrained(FOLDER, {{dtype: 'fp32'}})` and `AutoProcessor.from_pretrained(FOLDER)` of transformers.js

@@ -18,13 +18,16 @@ from spox import Var
 from anymask.errors import ModelError
 from anymask.models.onnx_layers import const, reshape
 from anymask.models.sam.constants import (
+    ABSENT,
     GRID,
     IMAGE_SIZE,
     LOGIT_LIMIT,
+    NOT_A_POINT,
     PIXEL_DEVIATION,
     PIXEL_MEAN,
     STABILITY_DELTA,
     STABILITY_THRESHOLD,
+    TOP_LEFT,
 )
 from anymask.models.sam.encoders import ENCODERS, encoder_of
 from anymask.models.sam.high_quality import has_high_quality
@@ -74,7 +77,8 @@ def standalone_decoder(p: StateDict, selection: Selection = "all") -> onnx.Model
     Input, all float32:
         image_embeddings: [1, 256, 64, 64]; of SAM 2 also high_res_feats_0 and high_res_feats_1, see the encoder.
         point_coords: [B, N, 2], (x, y) in pixels of the 1,024 square.
-        point_labels: [B, N], 1 include, 0 exclude, 2 and 3 the corners of a box, -1 padding.
+        point_labels: [B, N], 1 include, 0 exclude, 2 and 3 the corners of a box, -1 padding. SAM has none where there
+            is a box, and ignores it: programs that always add it get the masks of the official predictor, too.
         mask_input: [1 or B, 1, 256, 256], logits of an earlier mask, used where has_mask_input is 1.
         has_mask_input: [1], 0 or 1.
         orig_im_size: [2], height and width of the image.
@@ -93,9 +97,10 @@ def standalone_decoder(p: StateDict, selection: Selection = "all") -> onnx.Model
         "orig_im_size": spox.argument(spox.Tensor(np.float32, (2,))),
     }
     labels = op.cast(inputs["point_labels"], to=np.int64)
-    prompt = spox.inline(sparse_prompt_encoder(p))(points=inputs["point_coords"], labels=labels)
     tokens, finer = token_rows(inputs)
     has_mask, is_sam2 = inputs["has_mask_input"], bool(finer)
+    kinds = labels if is_sam2 else without_padding_of_boxes(labels)
+    prompt = spox.inline(sparse_prompt_encoder(p))(points=inputs["point_coords"], labels=kinds)
     mask = op.clip(inputs["mask_input"], const(-LOGIT_LIMIT), const(LOGIT_LIMIT)) if is_sam2 else inputs["mask_input"]
     without = op.mul(op.sub(const(1.0), has_mask), const(p["prompt_encoder.no_mask_embed.weight"]))
     image = op.add(tokens, op.add(op.mul(has_mask, dense_prompt(mask, p)), without))
@@ -187,6 +192,13 @@ def token_rows(maps: Mapping[str, Var]) -> tuple[Var, Sequence[Var]]:
 def rows_of(grid: Var) -> Var:
     """[1, 256, 64, 64] → [1, 4096, 256]."""
     return op.transpose(reshape(grid, [1, WIDTH, GRID * GRID]), perm=[0, 2, 1])
+
+
+def without_padding_of_boxes(labels: Var) -> Var:
+    """Labels int64 [B, N] with padding absent in the prompts that have a box: SAM was not trained with both."""
+    has_box = op.greater_or_equal(op.reduce_max(labels, const([1], np.int64), keepdims=1), const(TOP_LEFT, np.int64))
+    padding = op.equal(labels, const(NOT_A_POINT, np.int64))
+    return op.where(op.and_(has_box, padding), const(ABSENT, np.int64), labels)
 
 
 def replaced_if_unstable(logits: Var, scores: Var) -> tuple[Var, Var]:

@@ -18,7 +18,14 @@ from anymask.models.onnx_layers import const, reshape
 from anymask.models.sam.constants import ABSENT, BOTTOM_RIGHT, GRID, IMAGE_SIZE, NOT_A_POINT, TOP_LEFT
 from anymask.models.sam.mask_decoder import WIDTH, decode_tokens, has_object_score
 from anymask.models.sam.prompt_encoder import dense_position, sparse_prompt_encoder
-from anymask.models.sam.standalone import encode_square, feature_inputs, feature_maps, rows_of, token_rows
+from anymask.models.sam.standalone import (
+    encode_square,
+    feature_inputs,
+    feature_maps,
+    rows_of,
+    token_rows,
+    without_padding_of_boxes,
+)
 from anymask.models.sam.tiny_vit import square_input
 from anymask.weights.checkpoints.state_dict import StateDict
 
@@ -99,12 +106,7 @@ def _sam_decoder(p: StateDict) -> onnx.ModelProto:
     position = spox.argument(spox.Tensor(np.float32, (1, WIDTH, GRID, GRID)))
     points, labels = _point_inputs()
     flat_points, flat_labels = _flat(points, labels)
-    # segment-anything pads points, and boxes not.
-    has_box = op.reduce_max(flat_labels, const([1], np.int64), keepdims=1)
-    padding = op.where(
-        op.greater(has_box, const(np.array([[1]]), np.int64)), const(ABSENT, np.int64), const(NOT_A_POINT, np.int64)
-    )
-    prompt = _prompt(flat_points, flat_labels, padding, p)
+    prompt = _prompt(flat_points, flat_labels, p, boxes_are_padded=False)
     image = op.add(rows_of(maps["image_embeddings"]), const(p["prompt_encoder.no_mask_embed.weight"]))
     outputs = decode_tokens(image, (), prompt, p, rows_of(position))
     inputs = {"input_points": points, "input_labels": labels, **maps, "image_positional_embeddings": position}
@@ -116,7 +118,7 @@ def _sam2_decoder(p: StateDict) -> onnx.ModelProto:
     points, labels = _point_inputs()
     boxes = spox.argument(spox.Tensor(np.float32, (1, "boxes", 4)))
     flat_points, flat_labels = _with_boxes(*_flat(points, labels), reshape(boxes, [-1, 2, 2]))
-    prompt = _prompt(flat_points, flat_labels, const(NOT_A_POINT, np.int64), p)
+    prompt = _prompt(flat_points, flat_labels, p, boxes_are_padded=True)
     tokens, finer = token_rows(maps)
     image = op.add(tokens, const(p["prompt_encoder.no_mask_embed.weight"]))
     outputs = decode_tokens(image, finer, prompt, p)
@@ -161,14 +163,14 @@ def _with_boxes(points: Var, labels: Var, boxes: Var) -> tuple[Var, Var]:
     )
 
 
-def _prompt(points: Var, labels: Var, padding: Var, p: StateDict) -> dict[str, Var]:
-    """The prompt's tokens of points [P, N, 2] and labels [P, N], with one point more, labelled ``padding``."""
+def _prompt(points: Var, labels: Var, p: StateDict, boxes_are_padded: bool) -> dict[str, Var]:
+    """The prompt's tokens of points [P, N, 2] and labels [P, N], with one padding point more."""
     count = op.slice(op.shape(labels), const([0], np.int64), const([1], np.int64))
     one = op.concat([count, const([1], np.int64)], axis=0)
     last = op.expand(const(0.0), op.concat([one, const([2], np.int64)], axis=0))
-    points = op.concat([points, last], axis=1)
-    labels = op.concat([labels, op.expand(padding, one)], axis=1)
-    return dict(spox.inline(sparse_prompt_encoder(p))(points=points, labels=labels))
+    labels = op.concat([labels, op.expand(const(NOT_A_POINT, np.int64), one)], axis=1)
+    labels = labels if boxes_are_padded else without_padding_of_boxes(labels)
+    return dict(spox.inline(sparse_prompt_encoder(p))(points=op.concat([points, last], axis=1), labels=labels))
 
 
 def _three_masks(logits: Var, scores: Var) -> dict[str, Var]:
