@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.browser_application import Application
 from tests.support.labelling import (
+    SIZE,
     add_classes,
     make_images,
     open_as_project,
@@ -190,6 +192,58 @@ def test_a_second_browser_sees_an_image_live_and_changes_nothing_until_it_takes_
     labelling.wait_until(f"{_PROJECT}.session.writable", 60)
     labelling.click((290, 80))
     assert len(labelling.objects) == 3, "it is that object which is selected"
+
+
+def test_a_dropped_folder_becomes_a_project_of_its_name(
+    context: BrowserContext, server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "field trip" / "day 2").mkdir(parents=True)
+    make_images(tmp_path / "field trip", 1)
+    make_images(tmp_path / "field trip" / "day 2", 1)
+    (tmp_path / "field trip" / "notes.txt").write_text("no image")
+    app = Application(context.new_page())
+    app.visit(server.address)
+    session = context.new_cdp_session(app.page)
+    data = {"items": [], "files": [str(tmp_path / "field trip")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 500, "y": 400, "data": data})
+    app.wait_until("document.querySelectorAll('.tile').length === 2", 60)
+    assert app.page.inner_text("#project-name") == "field trip"
+    titles = app.page.evaluate("[...document.querySelectorAll('.tile')].map((tile) => tile.title.split(':')[0])")
+    assert titles == ["day 2/image_00.png", "image_00.png"]
+    app.wait_until("!document.getElementById('project-error').hidden")
+    assert "notes.txt" in app.page.inner_text("#project-error")
+
+
+def test_annotations_of_another_tool_are_objects_that_clicks_change(context: BrowserContext, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    ((name, shapes),) = make_images(tmp_path / "images", 1).items()
+    x, y = shapes[0].place
+    corners = [[x - 15, y - 15], [x + 15, y - 15], [x + 15, y + 15], [x - 15, y + 15]]
+    shape = {"label": "thing", "points": corners, "shape_type": "polygon", "group_id": None, "flags": {}}
+    content = {"version": "5.0.1", "flags": {}, "shapes": [shape], "imagePath": name, "imageData": None}
+    size = {"imageHeight": SIZE[1], "imageWidth": SIZE[0]}
+    (tmp_path / "images" / "image_00.json").write_text(json.dumps(content | size))
+    server = Server(tmp_path, command=("label", str(tmp_path / "images"), "--no-browser"))
+    server.start()
+    app = Application(context.new_page())
+    app.visit(server.address)
+    wait_for_image_named(app, name)
+    app.wait_until("window.anymask.app.state.objects.length === 1")
+    app.settle()
+    before = app.mask()
+    assert 800 < before.sum() < 1000
+    assert app.page.inner_text("#objects .object-class") == "thing"
+    app.page.click('[data-part^="open-"]')
+    app.click((x, y))
+    assert app.mask().sum() > 2 * before.sum(), "the click extends it to the shape"
+    app.press("Enter")
+    wait_until_saved(app)
+    app.page.reload()
+    wait_for_image_named(app, name)
+    assert app.mask().sum() > 2 * before.sum()
+    app.page.close()
+    server.stop()
 
 
 def test_files_that_are_no_images_are_named_and_the_others_are_added(labelling: Application, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ export class Project {
       this.page.image(data);
       const own = data.by === this.api.client.slice(0, 8);
       if (data.number !== this.number || own) return;
-      if (!this.session.writable) await this.#follow();
+      if (data.revision !== this.session.revision && !this.app.saving) await this.#follow();
       else if (data.suggestions !== this.suggestions.length) await this.#readSuggestions();
     } else if (name === "lock") {
       this.page.lock(data);
