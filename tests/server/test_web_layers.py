@@ -17,7 +17,8 @@ ALLOWED = {
     "ui": {"core", "ui"},
     "canvas": {"core", "ui", "canvas"},
     "panels": {"core", "net", "ui", "canvas", "panels"},
-    "": {"core", "net", "ui", "canvas", "panels", ""},
+    "project": {"core", "net", "ui", "canvas", "panels", "project"},
+    "": {"core", "net", "ui", "canvas", "panels", "project", ""},
 }
 _IMPORT = re.compile(
     r"""(?:^import\b[^"';]*|^export\b[^"';]*\bfrom\s+|\bimport\s*\(\s*)["']([^"']+)["']""", re.MULTILINE

@@ -210,7 +210,7 @@ class EncodedImage(ABC):
         if previous is not None:
             mask_input = _logits_of(previous, mask_input)
         call = Call("segment", plain(self._stated_options(selection)))
-        if objects == "auto":  # the prompts of the result are those of the groups, so the call states the original ones
+        if objects != "one":  # the masks depend on all points together, so the call states them as they were given
             original = {
                 "objects": objects, "points": points, "labels": labels, "box": box, "boxes": boxes,
                 "coordinates": coordinates, "box_format": box_format,
