@@ -124,7 +124,7 @@ def made(app: Application) -> Application:
     app.press("Enter")
     app.box(CUP_BOX)
     app.press("Enter")
-    app.click(SPOON)
+    app.click(SPOON, modifier="Control")  # without it the saucer would be selected
     app.wait_for_alternatives()
     app.press("2")
     app.click((300, 100), button="right")

@@ -62,7 +62,7 @@ def test_an_object_is_opened_again_with_its_prompts(two: Application) -> None:
 
 
 def test_everything_survives_a_reload(two: Application) -> None:
-    two.click(SPOON)
+    two.click(SPOON, modifier="Control")
     two.press("2")
     state, masks = two.state, [two.mask(index) for index in range(3)]
     two.page.reload()

@@ -292,7 +292,7 @@ def test_escape_clears_and_enter_accepts_and_starts_the_next(app: Application) -
     app.click(SAUCER)
     app.press("Enter")
     assert app.active is None
-    app.click(SPOON)
+    app.click(SPOON, modifier="Control")
     assert len(app.objects) == 2
     assert app.objects[0]["colour"] != app.objects[1]["colour"]
 

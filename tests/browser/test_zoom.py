@@ -52,6 +52,7 @@ def test_prompts_of_a_zoomed_view_run_in_its_window(empty: Application, wheel: P
     assert iou(empty.mask(), ring) > 0.8
     encoded = segmenter.encode(wheel)
     assert iou(empty.mask(), follow(encoded, [{"point": list(rim), "window": visible}]).array) > 0.99
+    empty.page.click("#save")
     empty.page.click("#copy-shell")
     command = empty.page.evaluate("navigator.clipboard.readText()")
     assert json.dumps(visible, separators=(",", ":")) in command, "the command repeats it"
@@ -63,7 +64,7 @@ def test_the_masks_of_a_large_image_stay_in_the_cache_after_many_others(empty: A
     empty.open(wheel)
     empty.page.evaluate("window.anymask.app.masks.constructor.maxBytes = 12e6")  # what twenty megapixels do with 160 MB
     for place in ((2000, 1000), (300, 1700), (2900, 100)):
-        empty.click(place)
+        empty.click(place, modifier="Control")
         empty.wait_for_alternatives()
         empty.press("Enter")
     empty.settle()

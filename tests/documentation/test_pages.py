@@ -58,7 +58,7 @@ def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "photos").mkdir()
     (tmp_path / "checkpoints").mkdir()
     for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
-                 "FastSAM-s.onnx", "best.onnx", "classes.txt", "boxes.json", "points.csv", "painted.png",
+                 "FastSAM-s.onnx", "edge_sam.pth", "best.onnx", "classes.txt", "boxes.json", "points.csv", "painted.png",
                  "lama.onnx"):  # fmt: skip
         (tmp_path / name).write_bytes(b"x")
     return tmp_path
@@ -105,7 +105,7 @@ def test_each_command_line_is_accepted_by_its_command(line: str, folder: Path) -
     words = shlex.split(line)[1:]
     command: Any = cli.group
     context = click.Context(command, info_name="anymask")
-    while isinstance(command, click.Group) and not words[0].startswith("-"):
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name = words.pop(0)
         subcommand = command.get_command(context, name)
         assert subcommand is not None, name
