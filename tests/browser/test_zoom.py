@@ -56,6 +56,7 @@ def test_prompts_of_a_zoomed_view_run_in_its_window(empty: Application, wheel: P
     empty.page.click("#copy-shell")
     command = empty.page.evaluate("navigator.clipboard.readText()")
     assert json.dumps(visible, separators=(",", ":")) in command, "the command repeats it"
+    empty.page.keyboard.press("Escape")
     empty.page.click("#zoom-fit")
     assert empty.page.is_hidden("#zoom-window")
 
