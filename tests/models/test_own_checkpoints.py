@@ -151,9 +151,9 @@ def test_another_file_at_the_same_place_is_another_model(
         ({"drop": "prompt_encoder."}, ModelError, "has no parameter 'prompt_encoder.pe_layer"),
         ({"drop": "image_encoder."}, ModelError, "no image encoder that this version supports"),
         (
-            {"add": "mask_decoder.hf_token.weight"},
+            {"add": "mask_decoder.extra_token.weight"},
             ModelError,
-            "has parameters that SAM does not have: mask_decoder.hf_token.weight",
+            "has parameters that SAM does not have: mask_decoder.extra_token.weight",
         ),
         ({"add": "image_encoder.blocks.0.Adapter.fc.weight"}, ModelError, "has parameters that SAM does not have"),
         (

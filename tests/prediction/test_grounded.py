@@ -106,7 +106,7 @@ def test_all_boxes_are_decoded_in_one_batch(segmenter: Segmenter, coffee_path: P
     encoded.decode = lambda prompts: batch_sizes.append(len(prompts)) or decode(prompts)  # type: ignore[func-returns-value,method-assign]
     rows = [("thing", 0.9 - i / 100, (40 * i, 30 * i, 40 * i + 60, 30 * i + 60)) for i in range(10)]
     encoded.segment_text("thing", detector=FakeDetector(rows))
-    assert batch_sizes == [10]
+    assert batch_sizes == [30], "each box in three sizes"
 
 
 def test_a_result_without_masks_is_written_by_every_format(pipeline: GroundedSegmenter, tmp_path: Path) -> None:

@@ -60,10 +60,21 @@ def test_choices_begin_with_what_segment_takes(coffee):
     assert iou(found[0], taken) == 1
 
 
-def test_several_lone_clicks_give_the_masks_of_each_alone(coffee):
-    together = coffee.segment(points=[CUP, SAUCER], objects="per_point")
-    alone = [coffee.segment(points=[point])[0] for point in (CUP, SAUCER)]
+def test_clicks_on_objects_of_their_own_give_the_masks_of_each_alone(coffee):
+    points = [CUP, (560, 60)]
+    together = coffee.segment(points=points, objects="per_point")
+    alone = [coffee.segment(points=[point])[0] for point in points]
     assert all(iou(a, b) > 0.999 for a, b in zip(together, alone, strict=True))
+
+
+def test_click_on_what_lies_on_an_object_is_no_part_of_it(coffee):
+    saucer = coffee.segment(points=[SAUCER])[0]
+    assert saucer.array[SPOON[1], SPOON[0]]
+    saucer, spoon = coffee.segment(points=[SAUCER, SPOON], objects="per_point")
+    assert saucer.follows_prompt
+    assert not saucer.array[SPOON[1], SPOON[0]]
+    assert spoon.follows_prompt
+    assert iou(saucer, spoon) < 0.3
 
 
 def test_a_click_that_contradicts_the_mask_changes_it(coffee):

@@ -71,11 +71,11 @@ class TestBatches:
                 assert mask.score == pytest.approx(alone[i].score, abs=1e-4)
 
     def test_more_prompts_than_one_run_of_the_decoder_takes(self, coffee):
-        points = [(20 + 37 * i % 560, 20 + 53 * i % 360) for i in range(20)]
-        together = coffee.segment(points=points, objects="per_point")
+        boxes = [(x, y, x + 90, y + 80) for x, y in ((20 + 37 * i % 480, 20 + 53 * i % 290) for i in range(20))]
+        together = coffee.segment(boxes=boxes)
         assert len(together) == 20
         for i in (0, 15, 16, 19):
-            alone = coffee.segment(points=[points[i]])[0]
+            alone = coffee.segment(box=boxes[i])[0]
             assert np.allclose(together[i].logits, alone.logits, atol=2e-3)
 
     def test_one_mask_per_box_in_the_order_of_the_boxes(self, coffee):

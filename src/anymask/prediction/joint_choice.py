@@ -1,7 +1,8 @@
 """One mask for each of several objects, chosen together.
 
 A click on a dog has candidates from its nose to both dogs of the image, and the widest often scores highest. A click on
-the other dog says that the two are not one object. So each click is decoded alone, with the other clicks excluded, with
+the other dog says that the two are not one object. Where the masks of the clicks alone have another's point or share
+much, each click is decoded alone, with the other clicks excluded, with
 the boxes of its candidates, and with one point more where it leaves the object open
 (`anymask.prediction.alternatives`). Weights learned from images (`anymask.prediction.ranking`) rank the candidates, and
 the masks are chosen together:
@@ -75,17 +76,49 @@ class ObjectCandidates:
         )
 
 
-def segment_together(decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]) -> list[SelectedMask]:
-    """One mask for each object, chosen together.
+def segment_together(
+    decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt], alone: Sequence[SelectedMask]
+) -> list[SelectedMask]:
+    """One mask for each object: those that are in each other's way are chosen together, the others stay.
 
     Args:
         decode: decodes prompts.
         frame: the image's geometry in the model.
         prompts: two or more, of points only, each with an included one; no prompt has the points of another.
+        alone: the mask of each prompt alone.
 
     Returns:
         In the order of the prompts.
     """
+    selected = list(alone)
+    for group in groups_in_conflict(frame, prompts, alone):
+        for index, mask in zip(group, _choose(decode, frame, [prompts[i] for i in group]), strict=True):
+            selected[index] = mask
+    return selected
+
+
+def groups_in_conflict(
+    frame: ResizeLongestSide, prompts: Sequence[Prompt], alone: Sequence[SelectedMask]
+) -> list[list[int]]:
+    """Indices of the objects whose masks have another's point or share much, by group of two or more."""
+    columns, rows = frame.valid_logits()
+    masks = np.stack([each.logits[:rows, :columns] > 0 for each in alone])
+    flat = masks.reshape(len(masks), -1).astype(np.float32)
+    shared, areas = flat @ flat.T, flat.sum(1)
+    conflict = shared / np.maximum(np.minimum(areas[:, None], areas[None]), 1) > _SEPARATE
+    for index, prompt in enumerate(prompts):
+        points = frame.to_model(prompt.points[prompt.labels == 1]) / 4
+        cells = np.clip(points.astype(int), 0, [columns - 1, rows - 1])
+        conflict[:, index] |= masks[:, cells[:, 1], cells[:, 0]].any(1)
+    reached = conflict | conflict.T | np.eye(len(masks), dtype=bool)
+    while (further := reached @ reached).sum() > reached.sum():
+        reached = further
+    groups = {tuple(np.flatnonzero(row).tolist()) for row in reached}
+    return [list(group) for group in sorted(groups) if len(group) > 1]
+
+
+def _choose(decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]) -> list[SelectedMask]:
+    """One mask for each of two or more objects, chosen together."""
     most = KEPT if len(prompts) <= MANY else KEPT_OF_MANY
     pools, values, wholes = [], [], []
     columns, rows = frame.valid_logits()

@@ -153,17 +153,14 @@ class SamImage(EncodedImage):
         refine = options.refine if alone else "off"
         mirrored = through_mirror(self.mirrored_decode, self.transform)
         refiner = Refiner(self.transform, mirrored, self._encode_window)
+        earlier = prompts[0].mask_input
+        windowed = refine == "auto" and earlier is not None and refiner.shows_detail(earlier.reshape(LOGIT_SIDE, -1))
+        selected = segment_prompts(
+            self.decode, self.transform, prompts, options.select, options.refine,
+            None if refine == "off" or windowed else mirrored,
+        )  # fmt: skip
         if together and options.select == "object":
-            selected = segment_together(self.decode, self.transform, prompts)
-        else:
-            earlier = prompts[0].mask_input
-            windowed = (
-                refine == "auto" and earlier is not None and refiner.shows_detail(earlier.reshape(LOGIT_SIDE, -1))
-            )
-            selected = segment_prompts(
-                self.decode, self.transform, prompts, options.select, options.refine,
-                None if refine == "off" or windowed else mirrored,
-            )  # fmt: skip
+            selected = segment_together(self.decode, self.transform, prompts, selected)
         masks = [
             self.to_mask(*refiner.refine(each, prompt, refine), index)
             for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
