@@ -58,8 +58,8 @@ def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "photos").mkdir()
     (tmp_path / "checkpoints").mkdir()
     for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
-                 "FastSAM-s.onnx", "edge_sam.pth", "best.onnx", "classes.txt", "boxes.json", "points.csv", "painted.png",
-                 "lama.onnx"):  # fmt: skip
+                 "FastSAM-s.onnx", "edge_sam.pth", "best.onnx", "classes.txt", "boxes.json", "points.csv",
+                 "painted.png", "lama.onnx"):  # fmt: skip
         (tmp_path / name).write_bytes(b"x")
     return tmp_path
 
