@@ -108,6 +108,7 @@ def check_changes(resolved: tuple[Any, TaskSettings], folder: Path, examples: in
     )
 
 
+@pytest.mark.slow
 def test_any_changes_give_what_one_run_gives(resolved_job: tuple[Any, TaskSettings], tmp_path: Path) -> None:
     check_changes(resolved_job, tmp_path, 1, 8)
 

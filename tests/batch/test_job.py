@@ -26,6 +26,7 @@ def stamps_of(out: Path) -> dict[str, int]:
     return {path.relative_to(out).as_posix(): path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_format_and_a_report_are_added_without_making_a_mask_again(job: SmallJob) -> None:
     job.run()
     before = stamps_of(job.folder / "out" / "results")
@@ -200,6 +201,7 @@ def test_the_state_of_a_job_is_printed_without_touching_it(job: SmallJob, capsys
     assert "there is no job in" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_replay_makes_again_what_is_there_and_lists_the_rest(job: SmallJob, capsys: Any) -> None:
     job.prompts["c.png"] = ["disc"]
     draw_disc(job.images / "c.png", 3)

@@ -93,6 +93,7 @@ def test_another_engine_is_measured(segmenter: Segmenter, coffee: EncodedImage, 
     assert len(report["ious"]) == 2
 
 
+@pytest.mark.slow
 def test_masks_that_are_not_the_models_are_detected(
     segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path, capsys: Any
 ) -> None:
@@ -104,6 +105,7 @@ def test_masks_that_are_not_the_models_are_detected(
     assert ", least 0." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_masks_can_be_written_again(segmenter: Segmenter, coffee: EncodedImage, tmp_path: Path) -> None:
     path = save(make(segmenter, coffee, "each point"), tmp_path)
     assert main(["replay", str(path), "--out", str(tmp_path / "again"), "--quiet"]) == 0

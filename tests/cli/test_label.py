@@ -98,6 +98,7 @@ def test_a_project_that_is_open_is_refused_at_once(folder: Path, capsys: pytest.
     )
 
 
+@pytest.mark.slow
 def test_a_folder_is_encoded_ahead(folder: Path) -> None:
     """What `batch --embed-only` stores is what the server of the project finds; nothing but `.anymask` is new."""
     before = sorted(folder.rglob("*.jpg"))

@@ -114,6 +114,7 @@ def test_an_edited_image_without_a_name_takes_a_free_one(here: Path) -> None:
     assert names_in(here / "anymask-out") == ["p-cutout-2.png", "p-cutout.png", "p-inpainted.png"]
 
 
+@pytest.mark.slow
 def test_several_images_come_with_a_summary_and_one_exit_code(here: Path, capsys) -> None:
     (here / "broken.jpg").write_bytes(b"no image")
     images = ("a/p.jpg", "broken.jpg", "b/p.jpg")

@@ -64,6 +64,7 @@ def test_boxes_are_objects_in_order(coffee_path, tmp_path, capsys):
     assert content["masks"][0]["box"][0] > content["masks"][1]["box"][0]
 
 
+@pytest.mark.slow
 def test_each_point_an_object_with_the_excluded_ones_shared(coffee_path, tmp_path, capsys):
     points = ["--point", CUP, "--point", "362,285", "--not-point", "60,60", "--each"]
     assert run("segment", coffee_path, *points, "--json", "--out", tmp_path) == 0

@@ -107,6 +107,7 @@ def test_box_is_two_points_and_padding(checkpoint: Path, pixels: np.ndarray) -> 
     assert labels == {"box": [2, 3, -1], "both": [2, 3, 0, -1], "point": [1, -1]}
 
 
+@pytest.mark.slow
 def test_prompts_of_all_kinds_and_what_the_result_says(checkpoint: Path, pixels: np.ndarray, tmp_path: Path) -> None:
     encoded = loaded(checkpoint).encode(pixels)
     assert encoded.nbytes == weights.family_embedding_bytes("sam2") == 4096 * 1024 * 4  # 16.8 MB

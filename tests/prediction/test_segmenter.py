@@ -237,6 +237,7 @@ class TestState:
         with pytest.raises(ValueError, match="read-only"):
             coffee.tokens[0, 0] = 0
 
+    @pytest.mark.slow
     def test_a_second_process_prompts_a_stored_image_without_the_encoder(self, coffee_path, tmp_path, monkeypatch):
         monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path))
         monkeypatch.setattr("anymask.prediction.segmenter.ensure", lambda entry, **_: _real_weights(entry))

@@ -26,7 +26,8 @@ from anymask.server.limits import Limits
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    envvar="ANYMASK_SERVE_DATA",  # ANYMASK_DATA is where a user's models are
+    envvar="ANYMASK_SERVE_DATA",
+    allow_from_autoenv=False,  # ANYMASK_DATA is where a user's models are
     help="Where images are stored.",
 )
 @click.option("--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text.")
