@@ -14,7 +14,9 @@ ClassName = Annotated[str, Field(min_length=1, max_length=200)]
 ColourText = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 KeyText = Annotated[str, Field(pattern="^[1-9]$")]
 ObjectKey = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
-Numbers = Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=100_000)]
+Number = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+"""What JavaScript has exactly and SQLite stores."""
+Numbers = Annotated[list[Number], Field(max_length=100_000)]
 StateText = Literal["todo", "in_work", "done", "skipped"]
 
 
@@ -50,7 +52,7 @@ class ClassChangeBody(Body):
 class MergeBody(Body):
     """The class that gets the objects."""
 
-    into: Annotated[int, Field(ge=0)]
+    into: Number
 
 
 class StateBody(Body):
@@ -72,7 +74,7 @@ class OpenBody(Body):
     """Which tab opens an image, and which images come next."""
 
     client: ClientKey
-    next: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8)] = Field(default_factory=list)
+    next: Annotated[list[Number], Field(max_length=8)] = Field(default_factory=list)
 
 
 class LockBody(Body):
@@ -87,7 +89,7 @@ class ObjectBody(Body):
     """An object: whole, or its `id` alone for one that stays as it is stored."""
 
     id: ObjectKey
-    class_: Annotated[int, Field(ge=0)] | None = Field(None, alias="class")
+    class_: Number | None = Field(None, alias="class")
     rle: Runs | None = None
     score: FiniteFloat | None = None
     stability: FiniteFloat | None = None
@@ -102,7 +104,7 @@ class SessionSaveBody(Body):
     """All objects of an image, in their order."""
 
     client: ClientKey
-    revision: Annotated[int, Field(ge=0)]
+    revision: Number
     objects: Annotated[list[ObjectBody], Field(max_length=5000)]
     history: Any = Field(None, description="any JSON, for undo and redo; stays if left out")
     suggestions: dict[str, Literal["taken", "dropped", "open"]] = Field(default_factory=dict)
@@ -127,5 +129,5 @@ class DatasetExportBody(Body):
     only: Literal["done", "all"] = "done"
     images: Literal["none", "copy"] = "none"
     split: Annotated[list[Annotated[FiniteFloat, Field(ge=0)]], Field(min_length=2, max_length=3)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Number = 0
     options: dict[str, Any] = Field(default_factory=dict)
