@@ -281,4 +281,6 @@ class Soak:
             for path in index.parent.iterdir():
                 relative = path.relative_to(self.folder).as_posix()
                 if path.is_file() and relative not in self.users and path.name != ".anymask.json":
-                    assert is_draft(relative) or (record is not None and record.owns(path)), f"{relative} has no owner"
+                    assert is_draft(relative) or (record is not None and record.owns(path.parent, path.name)), (
+                        f"{relative} has no owner"
+                    )
