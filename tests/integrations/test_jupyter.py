@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import nbformat
 import numpy as np
 import pytest
 
 from anymask import EncodedImage, Mask
 from tests.support.import_graph import SOURCE
-from tests.support.tool_environments import tool_python
+from tests.support.tool_environments import chromium_path, free_port, running_tool, tool_python
 
 pytestmark = pytest.mark.tools
 
@@ -53,44 +49,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory, coffee_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def jupyter(folder: Path) -> Iterator[str]:
     """The address of a server that has JupyterLab and Notebook."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         tool_python("jupyter"), "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
         "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
     ]  # fmt: skip
-    environment = {**os.environ, "JUPYTER_PATH": str(folder / "share"), "HOME": str(folder)}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    environment = {"JUPYTER_PATH": str(folder / "share"), "HOME": str(folder)}
     address = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 90
-        while not is_up(address):
-            assert process.poll() is None, (folder / "log").read_text()[-2000:]
-            assert time.monotonic() < until, "JupyterLab did not start"
-            time.sleep(0.5)
+    with running_tool(command, environment, folder / "log", f"{address}/api", 90):
         yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def is_up(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/api", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "no Chromium found: install Debian's chromium, or name one with CHROMIUM=PATH"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         yield browser
         browser.close()
 

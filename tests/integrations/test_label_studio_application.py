@@ -6,23 +6,18 @@ import base64
 import io
 import json
 import os
-import shutil
-import socket
-import subprocess
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pycocotools import mask as coco_mask
 
 from anymask import EncodedImage, Segmenter
 from anymask.server.service import ServerSettings
 from tests.support.running_servers import listening
-from tests.support.tool_environments import tool_python
+from tests.support.tool_environments import chromium_path, free_port, running_tool, tool_python
 
 pytestmark = pytest.mark.tools
 
@@ -53,11 +48,9 @@ UPLOAD = """async ([path, name, content]) => {
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Label Studio with one person and no project."""
     folder = tmp_path_factory.mktemp("label-studio")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
-        **os.environ, "HOME": str(folder), "LABEL_STUDIO_BASE_DATA_DIR": str(folder), "COLLECT_ANALYTICS": "False",
+        "HOME": str(folder), "LABEL_STUDIO_BASE_DATA_DIR": str(folder), "COLLECT_ANALYTICS": "False",
         "LATEST_VERSION_CHECK": "False", "SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "",
         "USE_DEFAULT_BANNED_SUBNETS": "false",
     }  # fmt: skip
@@ -65,36 +58,17 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         tool_python("label-studio").parent / "label-studio", "start", "--no-browser", "--port", str(port),
         "--username", USER, "--password", PASSWORD, "--data-dir", folder,
     ]  # fmt: skip
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     address = f"http://localhost:{port}"
-    try:
-        until = time.monotonic() + 400
-        while not is_up(address):
-            assert process.poll() is None, (folder / "log").read_text()[-3000:]
-            assert time.monotonic() < until, "Label Studio did not start"
-            time.sleep(1)
+    with running_tool(command, environment, folder / "log", f"{address}/health", 400):
         yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def is_up(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert chromium, "no Chromium found: install Debian's chromium, or name one with CHROMIUM=PATH"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         yield browser.new_page(viewport={"width": 1400, "height": 900})
         browser.close()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.workers.stand_ins import torchvision_and_timm
-from tests.reference.official_vit import VIT_B
+from tests.reference.official_vit import VIT_B, randomize
 
 
 def hq_vit_b() -> Any:
@@ -92,26 +91,14 @@ def with_random_weights(build: Callable[[], Any], seed: int = 0) -> Any:
     """A model, float32, on the CPU, in evaluation mode, all of whose parameters and statistics are random."""
     torch.manual_seed(seed)
     model = build().eval()
+    randomize(model)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "rel_pos" in name or "pos_embed" in name:
-                parameter.normal_(std=0.2)
-            elif name.endswith("bias"):
-                parameter.normal_(std=0.1)
-            elif parameter.ndim == 1:
-                parameter.normal_(mean=1.0, std=0.1)
         for name, statistic in model.named_buffers():
             if name.endswith("running_mean"):
                 statistic.normal_(std=0.1)
             elif name.endswith("running_var"):
                 statistic.uniform_(0.5, 1.5)
     return model
-
-
-def save_checkpoint(model: Any, path: Path) -> Path:
-    """Write a model's weights as the official files have them."""
-    torch.save(model.state_dict(), path)
-    return path
 
 
 def predictor_of(model: Any, pixels: np.ndarray) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.workers.stand_ins import torchvision_and_timm
+from tests.reference.official_vit import randomize
 
 CONFIGS = {
     name: f"configs/sam2.1/sam2.1_hiera_{letter}.yaml"
@@ -41,14 +42,9 @@ def random_sam2(size: str, seed: int = 0) -> Any:
 
     torch.manual_seed(seed)
     model = build_sam2(CONFIGS[size], None, device="cpu")
+    randomize(model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "pos_embed" in name or name == "no_mem_embed":
-                parameter.normal_(std=0.2)
-            elif name.endswith("bias"):
-                parameter.normal_(std=0.1)
-            elif parameter.ndim == 1:
-                parameter.normal_(mean=1.0, std=0.1)
             if re.search(r"output_hypernetworks_mlps\.\d\.layers\.2\.weight", name):
                 parameter.mul_(100)
     return model

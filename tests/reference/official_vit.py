@@ -36,15 +36,20 @@ def random_sam(shape: dict[str, Any], seed: int = 0) -> Any:
 
     torch.manual_seed(seed)
     model = _build_sam(**shape).eval()
+    randomize(model)
+    return model
+
+
+def randomize(model: Any) -> None:
+    """Give random values to the parameters of a model that the official code starts with zeros or ones."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "rel_pos" in name or "pos_embed" in name:
+            if "rel_pos" in name or "pos_embed" in name or name == "no_mem_embed":
                 parameter.normal_(std=0.2)
             elif name.endswith("bias"):
                 parameter.normal_(std=0.1)
             elif parameter.ndim == 1:
                 parameter.normal_(mean=1.0, std=0.1)
-    return model
 
 
 def save_checkpoint(model: Any, path: Path) -> Path:

@@ -38,7 +38,8 @@ def encode(path: Path, pixels: np.ndarray, engine: str, precision: str) -> Any:
 )
 def test_a_checkpoint_gives_the_masks_of_the_official_model(family: str, tmp_path: Path, pixels: np.ndarray) -> None:
     from tests.reference import official_families
-    from tests.reference.official_families import predictor_of, save_checkpoint, with_random_weights
+    from tests.reference.official_families import predictor_of, with_random_weights
+    from tests.reference.official_vit import save_checkpoint
 
     model = with_random_weights(getattr(official_families, family))
     predictor = predictor_of(model, pixels)

@@ -73,6 +73,16 @@ allow_option = click.option(
     metavar="LICENCES",
     help="Refuse weights under any other licence, e.g. apache-2.0,mit; also ANYMASK_ALLOW.",
 )
+detector_option = click.option(
+    "--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text."
+)
+host_option = click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+token_option = click.option(
+    "--token",
+    metavar="TEXT",
+    envvar="ANYMASK_TOKEN",
+    help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
+)
 out_option = click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results; made if absent."
 )

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from anymask.cli.common_options import debug_option, quiet_option, runtime_options
+from anymask.cli.common_options import (
+    debug_option,
+    detector_option,
+    host_option,
+    quiet_option,
+    runtime_options,
+    token_option,
+)
 
 _PORT = 8000
 
@@ -16,15 +23,10 @@ _PORT = 8000
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
 @click.option("--project", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Where the work is stored.  [default: FOLDER/.anymask]")  # fmt: skip
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@host_option
 @click.option("--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {_PORT}, or a free one]")
-@click.option(
-    "--token",
-    metavar="TEXT",
-    envvar="ANYMASK_TOKEN",
-    help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
-)
-@click.option("--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text.")
+@token_option
+@detector_option
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
 @quiet_option
 @runtime_options

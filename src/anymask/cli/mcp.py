@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anymask.cli.common_options import debug_option, runtime_options
+from anymask.cli.common_options import debug_option, detector_option, host_option, runtime_options
 
 
 @click.command()
@@ -17,9 +17,9 @@ from anymask.cli.common_options import debug_option, runtime_options
     metavar="DIR",
     help="Files outside of this folder are refused; by default the folder where the command runs.",
 )
-@click.option("--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text.")
+@detector_option
 @click.option("--http", is_flag=True, help="Listen at http://ADDRESS:PORT/mcp rather than standard input and output.")
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@host_option
 @click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="With --http.")
 @click.option(
     "--token",

@@ -7,21 +7,23 @@ from typing import Any
 
 import click
 
-from anymask.cli.common_options import debug_option, quiet_option, runtime_options
+from anymask.cli.common_options import (
+    debug_option,
+    detector_option,
+    host_option,
+    quiet_option,
+    runtime_options,
+    token_option,
+)
 from anymask.cli.limit_options import limit_options, limits_of
 from anymask.cli.serve_keys import keys
 from anymask.server.limits import Limits
 
 
 @click.group(invoke_without_command=True, context_settings={"auto_envvar_prefix": "ANYMASK"})
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@host_option
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
-@click.option(
-    "--token",
-    metavar="TEXT",
-    envvar="ANYMASK_TOKEN",
-    help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
-)
+@token_option
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -30,7 +32,7 @@ from anymask.server.limits import Limits
     allow_from_autoenv=False,  # ANYMASK_DATA is where a user's models are
     help="Where images are stored.",
 )
-@click.option("--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text.")
+@detector_option
 @click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts at once.")

@@ -141,3 +141,9 @@ def folded(
     scale = p[f"{norm}.weight"] / np.sqrt(p[f"{norm}.running_var"] + epsilon)
     before = -p[f"{norm}.running_mean"] if bias is None else bias - p[f"{norm}.running_mean"]
     return weight * scale[:, None, None, None], p[f"{norm}.bias"] + before * scale
+
+
+def child_count(p: Parameters, module: str) -> int:
+    """Number of numbered children of a module."""
+    prefix = f"{module}."
+    return 1 + max(int(name[len(prefix) :].split(".")[0]) for name in p if name.startswith(prefix))

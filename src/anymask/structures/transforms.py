@@ -26,6 +26,12 @@ _MEASURED_SIDE = 4096
 _RUN_TILES = 4
 
 
+def resized_to(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """(width, height) of an image resized to a long side, rounded as by the reference (`get_preprocess_shape`)."""
+    scale = long_side / max(width, height)
+    return max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5))
+
+
 @dataclass(frozen=True)
 class ResizeLongestSide:
     """The geometry of one image in the model.
@@ -41,8 +47,7 @@ class ResizeLongestSide:
     @cached_property
     def resized(self) -> tuple[int, int]:
         """(width, height) inside the 1,024 square, rounded as by the reference."""
-        scale = MODEL_SIDE / max(self.width, self.height)
-        return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
+        return resized_to(self.width, self.height, MODEL_SIDE)
 
     @cached_property
     def measured(self) -> ResizeLongestSide:

@@ -14,7 +14,7 @@ import spox
 import spox.opset.ai.onnx.v20 as op
 from spox import Var
 
-from anymask.models.onnx_layers import Parameters, channel_norm, const, conv, enlarge, folded, reshape
+from anymask.models.onnx_layers import Parameters, channel_norm, child_count, const, conv, enlarge, folded, reshape
 from anymask.models.sam.constants import GRID, HALF_IMAGE, IMAGE_SIZE
 
 _ENCODER = "image_encoder"
@@ -37,17 +37,17 @@ def efficientvit_encoder(p: Parameters) -> onnx.ModelProto:
     Output:
         embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
     """
-    stages = _count(p, _STAGES)
+    stages = child_count(p, _STAGES)
     is_half = stages == _SMALL_STAGES
     side = IMAGE_SIZE // 2 if is_half else IMAGE_SIZE
     image = spox.argument(spox.Tensor(np.float32, (1, 3, side, side)))
     x, maps = image, []
     for stage in range(stages):
         name = f"{_STAGES}.{stage}"
-        for index in range(_count(p, f"{name}.op_list")):
+        for index in range(child_count(p, f"{name}.op_list")):
             x = _stage_block(x, p, f"{name}.op_list.{index}", is_first=index == 0)
         maps.append(x)
-    embedding = _neck(maps[: -1 - _count(p, f"{_NECK}.input_ops") : -1], p)
+    embedding = _neck(maps[: -1 - child_count(p, f"{_NECK}.input_ops") : -1], p)
     return spox.build({HALF_IMAGE if is_half else "image": image}, {"embedding": embedding})
 
 
@@ -55,7 +55,7 @@ def _neck(maps: list[Var], p: Parameters) -> Var:
     """`SamNeck`: the smallest maps, [1, C, H, W] each, the last stage first → [1, 4096, 256]."""
     parts = [enlarge(_conv(each, p, f"{_NECK}.input_ops.{index}.op_list.0"), GRID) for index, each in enumerate(maps)]
     x = op.sum(parts)
-    for index in range(_count(p, f"{_NECK}.middle.op_list")):
+    for index in range(child_count(p, f"{_NECK}.middle.op_list")):
         x = op.add(x, _convolutions(x, p, f"{_NECK}.middle.op_list.{index}.main"))
     x = channel_norm(_conv(x, p, f"{_NECK}.output_ops.0.op_list.0"), p, f"{_ENCODER}.norm")
     return reshape(op.transpose(x, perm=[0, 2, 3, 1]), [1, GRID * GRID, -1])
@@ -91,7 +91,7 @@ def _attention(x: Var, p: Parameters, name: str) -> Var:
     _, _, rows, columns = x.unwrap_tensor().shape
     qkv = _conv(x, p, f"{name}.qkv")
     scales = [qkv]
-    for index in range(_count(p, f"{name}.aggreg")):
+    for index in range(child_count(p, f"{name}.aggreg")):
         around, across = (p[f"{name}.aggreg.{index}.{part}.weight"] for part in (0, 1))
         y = conv(qkv, around, None, pad=around.shape[2] // 2, groups=len(around))
         scales.append(conv(y, across, None, groups=len(across) // across.shape[1]))
@@ -110,8 +110,3 @@ def _conv(x: Var, p: Parameters, name: str, stride: int = 1) -> Var:
     weight, bias = folded(p, f"{name}.conv", f"{name}.norm", _EPSILON)
     groups = len(weight) if weight.shape[1] == 1 else 1
     return conv(x, weight, bias, stride=stride, pad=weight.shape[2] // 2, groups=groups)
-
-
-def _count(p: Parameters, prefix: str) -> int:
-    """Number of numbered children of a module."""
-    return 1 + max(int(name[len(prefix) + 1 :].split(".")[0]) for name in p if name.startswith(f"{prefix}."))

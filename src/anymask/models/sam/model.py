@@ -27,7 +27,7 @@ from anymask.models.sam.constants import (
     unmerged_tokens,
 )
 from anymask.structures.prompt import Prompt
-from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide
+from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, resized_to
 
 if TYPE_CHECKING:
     import onnx
@@ -237,7 +237,7 @@ def preprocess(
         float32 [1, 3, rows, columns]; the padding at the bottom and right is 0 *after* normalising.
     """
     height, width = pixels.shape[:2]
-    columns, rows = (max(1, int(each * side / max(width, height) + 0.5)) for each in (width, height))
+    columns, rows = resized_to(width, height, side)
     resized = _resize(pixels, columns, rows, threads)
     padded = np.zeros((1, 3, *(padded_to or (side, side))), np.float32)
     for channel in range(3):

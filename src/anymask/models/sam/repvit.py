@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
-from anymask.models.onnx_layers import Parameters, channel_norm, const, conv, enlarge, folded, reshape
+from anymask.models.onnx_layers import Parameters, channel_norm, child_count, const, conv, enlarge, folded, reshape
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
 
 _ENCODER = "image_encoder"
@@ -43,7 +43,7 @@ def repvit_encoder(p: Parameters) -> onnx.ModelProto:
     x = op.gelu(_conv(image, p, f"{_FEATURES}.0.0", stride=2))
     x = _conv(x, p, f"{_FEATURES}.0.2", stride=2)
     third: Var | None = None
-    for index in range(1, _count(p)):
+    for index in range(1, child_count(p, _FEATURES)):
         name = f"{_FEATURES}.{index}"
         if f"{name}.token_mixer.2.c.weight" in p:  # a stage begins: what came before is the end of one
             third = x
@@ -97,9 +97,3 @@ def _conv(x: Var, p: Parameters, name: str, stride: int = 1) -> Var:
     weight, bias = folded(p, f"{name}.c", f"{name}.bn")
     groups = len(weight) if weight.shape[1] == 1 else 1
     return conv(x, weight, bias, stride=stride, pad=weight.shape[2] // 2, groups=groups)
-
-
-def _count(p: Parameters) -> int:
-    """Number of the features' modules: the patch embedding, then the blocks."""
-    prefix = f"{_FEATURES}."
-    return 1 + max(int(name[len(prefix) :].split(".")[0]) for name in p if name.startswith(prefix))

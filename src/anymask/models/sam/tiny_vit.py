@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
-from anymask.models.onnx_layers import Parameters, channel_norm, const, folded, layer_norm, reshape
+from anymask.models.onnx_layers import Parameters, channel_norm, child_count, const, folded, layer_norm, reshape
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
 from anymask.models.sam.high_quality import has_high_quality, with_features
 from anymask.models.sam.quantization import Arithmetic
@@ -45,7 +45,7 @@ def tinyvit_stem(p: Parameters) -> onnx.ModelProto:
     Raises:
         ModelError: the weights are of a network with a larger receptive field.
     """
-    blocks = _count(p, f"{_LAYERS}.0.blocks")
+    blocks = child_count(p, f"{_LAYERS}.0.blocks")
     if blocks != _STEM_BLOCKS:
         raise ModelError(f"the first stage of a TinyViT has {_STEM_BLOCKS} blocks, these weights have {blocks}")
     image = spox.argument(spox.Tensor(np.float32, (1, 3, "R", "C")))
@@ -83,7 +83,7 @@ def _stem(image: Var, p: Parameters, a: Arithmetic | None = None) -> Var:
     a = a or Arithmetic()
     x = op.gelu(_conv_bn(image, p, a, "image_encoder.patch_embed.seq.0", stride=2, pad=1))
     x = _conv_bn(x, p, a, "image_encoder.patch_embed.seq.2", stride=2, pad=1)
-    for block in range(_count(p, f"{_LAYERS}.0.blocks")):
+    for block in range(child_count(p, f"{_LAYERS}.0.blocks")):
         x = _mbconv(x, p, a, f"{_LAYERS}.0.blocks.{block}")
     return _patch_merging(x, p, a, f"{_LAYERS}.0.downsample", IMAGE_SIZE // 4)[0]
 
@@ -108,11 +108,11 @@ def _repeat_padding(x: Var, axis: int) -> Var:
 def _trunk(x: Var, p: Parameters, a: Arithmetic) -> Var:
     """The stages of attention and the neck: [1, C, 128, 128] → [1, 4096, 256], or [1, 4096, 768] for HQ-SAM."""
     side, early = _STEM_SIDE, None
-    for stage in range(1, _count(p, _LAYERS)):
+    for stage in range(1, child_count(p, _LAYERS)):
         if stage > 1:
             x, side = _patch_merging(x, p, a, f"{_LAYERS}.{stage - 1}.downsample", side)
             early = early or x
-        for block in range(_count(p, f"{_LAYERS}.{stage}.blocks")):
+        for block in range(child_count(p, f"{_LAYERS}.{stage}.blocks")):
             x = _block(x, p, a, f"{_LAYERS}.{stage}.blocks.{block}", side)
     embedding = _neck(x, p, a)
     if early is None or not has_high_quality(p):
@@ -210,8 +210,3 @@ def _conv_bn(x: Var, p: Parameters, a: Arithmetic, name: str, *, stride: int = 1
     """`Conv2d_BN` of [1, C, H, W], with the batch norm folded into the convolution if the source has not done so."""
     weight, bias = folded(p, f"{name}.c", f"{name}.bn")
     return a.conv(x, name, weight, bias, stride=stride, pad=pad)
-
-
-def _count(p: Parameters, prefix: str) -> int:
-    """Number of numbered children of a module."""
-    return 1 + max(int(name[len(prefix) + 1 :].split(".")[0]) for name in p if name.startswith(f"{prefix}."))

@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from spox import Var
 
 from anymask.errors import ModelError
-from anymask.models.onnx_layers import Detached, Parameters, const, conv, detached_linear, layer_norm, reshape
+from anymask.models.onnx_layers import (
+    Detached,
+    Parameters,
+    child_count,
+    const,
+    conv,
+    detached_linear,
+    layer_norm,
+    reshape,
+)
 from anymask.models.sam.constants import GRID, IMAGE_SIZE
 from anymask.models.sam.high_quality import has_high_quality, with_features
 
@@ -71,7 +80,7 @@ def vit_encoder(p: Parameters) -> onnx.ModelProto:
     linear = partial(detached_linear, p=p, inputs=inputs)
     x = _patches(image, p)
     window, early = _window_side(p), None
-    for index in range(_depth(p)):
+    for index in range(child_count(p, f"{_ENCODER}.blocks")):
         name = f"{_ENCODER}.blocks.{index}"
         x = _block(x, p, linear, name, window)
         if early is None and _attention(p, name, window).side == GRID:
@@ -203,12 +212,6 @@ def _neck(x: Var, p: Parameters) -> Var:
     x = conv(op.transpose(x, perm=[0, 3, 1, 2]), p[f"{_ENCODER}.neck.2.weight"], None, pad=1)
     x = layer_norm(op.transpose(x, perm=[0, 2, 3, 1]), p, f"{_ENCODER}.neck.3", EPSILON)
     return reshape(x, [1, IMAGE_TOKENS, -1])
-
-
-def _depth(p: Parameters) -> int:
-    """Number of blocks."""
-    prefix = f"{_ENCODER}.blocks."
-    return 1 + max(int(name[len(prefix) :].split(".")[0]) for name in p if name.startswith(prefix))
 
 
 def _window_side(p: Parameters) -> int:
