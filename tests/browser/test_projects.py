@@ -23,7 +23,7 @@ from tests.support.labelling import (
 from tests.support.server_process import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, Route
 
 pytestmark = pytest.mark.browser
 
@@ -80,6 +80,59 @@ def test_work_and_its_way_back_are_there_on_returning_and_after_a_reload(labelli
     labelling.press("Control+z", "Control+z")
     assert labelling.active is not None
     assert labelling.active["class"] is None or labelling.active["class"] == 1
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+@pytest.mark.parametrize("reload", [False, True])
+def test_acts_while_a_save_gets_no_answer_are_there_afterwards(
+    labelling: Application, arrives: bool, reload: bool
+) -> None:
+    def break_off(route: Route) -> None:
+        if route.request.method == "PUT" and arrives:
+            route.fetch()
+        route.abort()
+
+    labelling.click((70, 70))
+    labelling.press("1", "Enter")
+    wait_until_saved(labelling)
+    labelling.page.route("**/session", break_off)
+    labelling.click((180, 150))
+    labelling.wait_until("document.getElementById('saved').classList.contains('bad')")
+    labelling.press("2", "Enter")  # while the next attempt to save the click is waited for
+    labelling.page.unroute("**/session")
+    if reload:
+        labelling.page.reload()
+        wait_for_image_named(labelling, "image_00.png")
+    wait_until_saved(labelling)
+    assert [each["class"] for each in labelling.objects] == [0, 1]
+    assert labelling.active is None
+    assert all("net::ERR" in line or "status of 409" in line for line in labelling.errors)
+    labelling.errors.clear()
+    labelling.page.reload()
+    wait_for_image_named(labelling, "image_00.png")
+    assert [each["class"] for each in labelling.objects] == [0, 1]
+
+
+@pytest.mark.parametrize("field", ["#new-class", "#class-new"])
+def test_a_name_that_is_typed_while_the_class_before_is_made_stays(labelling: Application, field: str) -> None:
+    waiting: list[Route] = []
+    page = labelling.page
+    page.route("**/classes", lambda route: waiting.append(route) if route.request.method == "POST" else route.continue_())
+    if field == "#class-new":
+        page.click("#edit-classes")
+    page.fill(field, "triangle")
+    page.keyboard.press("Enter")
+    page.focus(field)
+    page.keyboard.type("el")
+    answer = waiting[0].fetch()
+    labelling.wait_until("document.querySelectorAll('#class-chips [aria-pressed]').length === 3")  # the event tells
+    waiting[0].fulfill(response=answer)
+    page.unroute("**/classes")
+    page.keyboard.type("lipse")
+    page.keyboard.press("Enter")
+    labelling.wait_until("document.querySelectorAll('#class-chips [aria-pressed]').length === 4")
+    names = page.locator("#class-chips .class-name").all_text_contents()
+    assert names == ["disc", "square", "triangle", "ellipse"]
 
 
 def test_the_strip_shows_states_and_filters_by_them(labelling: Application) -> None:

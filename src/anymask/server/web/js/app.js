@@ -312,6 +312,7 @@ export class App {
   /** Save, one write at a time; what changes meanwhile is written next. @returns {Promise<void>} when all is saved */
   #save() {
     this.unsaved = true;
+    if (this.saving) this.source.saveLocally?.(this.history);
     this.saving ??= this.#saveAll().finally(() => (this.saving = null));
     return this.saving;
   }

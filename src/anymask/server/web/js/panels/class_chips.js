@@ -91,13 +91,12 @@ export class ClassChips {
     const name = this.input.value.trim();
     if (!name) return;
     hideError("class-error");
+    this.input.value = ""; // at once: when the class is there, the next name may be half typed
+    byId("canvas").focus();
     try {
-      const made = await this.project.addClass(name);
-      this.input.value = "";
-      this.input.blur();
-      byId("canvas").focus();
-      this.#give(made.id);
+      this.#give((await this.project.addClass(name)).id);
     } catch (error) {
+      this.input.value ||= name;
       showError("class-error", error);
     }
   }

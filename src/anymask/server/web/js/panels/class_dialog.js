@@ -19,7 +19,9 @@ export class ClassDialog {
       event.preventDefault();
       const field = byId("class-new");
       const name = field.value.trim();
-      if (name) this.#try(() => this.project.addClass(name)).then(() => (field.value = ""));
+      if (!name) return;
+      field.value = ""; // at once: when the class is there, the next name may be half typed
+      this.#try(() => this.project.addClass(name)).then((added) => added || (field.value ||= name));
     });
   }
 
@@ -30,8 +32,14 @@ export class ClassDialog {
     this.dialog.showModal();
   }
 
-  /** Show the classes as they are now. */
+  /** Show the classes as they are now, except while a name is being typed. */
   show() {
+    const { activeElement: field } = document;
+    if (byId("class-rows").contains(field) && field.type === "text" && field.value !== field.defaultValue) return;
+    this.#draw();
+  }
+
+  #draw() {
     const focused = this.dialog.contains(document.activeElement) ? document.activeElement.dataset.part : null;
     byId("class-rows").replaceChildren(...classes.list.map((each) => this.#row(each)));
     if (focused) this.dialog.querySelector(`[data-part="${focused}"]`)?.focus();
@@ -73,6 +81,7 @@ export class ClassDialog {
     );
   }
 
+  /** @returns {Promise<boolean>} whether it could be done */
   async #try(act) {
     hideError("class-dialog-error");
     try {
@@ -80,9 +89,12 @@ export class ClassDialog {
       const { classes: list, merged } = await this.project.api.classes(this.project.id);
       classes.set(list, merged);
       this.project.page.project();
+      return true;
     } catch (error) {
       showError("class-dialog-error", error);
+      return false;
+    } finally {
+      this.#draw();
     }
-    this.show();
   }
 }

@@ -12,6 +12,7 @@ import { classes } from "../core/classes.js";
 const HEARTBEAT = 10_000; // milliseconds between renewals of the lock
 const RETRY = 1500; // milliseconds until a save that found no server is tried again
 const PAST = 100; // undo steps that are saved
+const WRITER = crypto.getRandomValues(new Uint32Array(4)).join("-"); // this load of the page, among all that save
 const LARGEST_DATA = 200_000; // characters of steps and edits that are saved with an object
 
 export class ProjectSession {
@@ -46,7 +47,7 @@ export class ProjectSession {
     const unsaved = await loadUnsaved(this.key);
     if (!unsaved) return present;
     const history = unpack(unsaved.history);
-    if (unsaved.revision === session.revision) {
+    if (unsaved.revision === session.revision || isSaveOf(unsaved.writer, session)) {
       this.hasUnsaved = true;
       return history;
     }
@@ -116,6 +117,12 @@ export class ProjectSession {
     else if (!lock && !this.writable) this.lock();
   }
 
+  /** Save a history in this browser until the server has it. Each act does this, also while an earlier save is on its way. */
+  async saveLocally(history) {
+    const record = { revision: this.revision, writer: WRITER, history: packed(history) };
+    await saveUnsaved(this.key, record).catch(() => null);
+  }
+
   /**
    * Save a history; when the server cannot be reached, try until it can.
    *
@@ -123,8 +130,7 @@ export class ProjectSession {
    */
   async save(app) {
     const { history } = app;
-    const local = { revision: this.revision, history: packed(history) };
-    await saveUnsaved(this.key, local).catch(() => null);
+    await this.saveLocally(history);
     for (;;) {
       this.page.state("saving");
       try {
@@ -133,7 +139,13 @@ export class ProjectSession {
         this.page.state("saved");
         return;
       } catch (error) {
-        if (error.status === 409 && error.problem.session) return this.page.replaced(error.problem.session);
+        const newer = error.status === 409 ? error.problem.session : null;
+        if (newer && !isSaveOf(WRITER, newer)) return this.page.replaced(newer);
+        if (newer) {
+          this.revision = newer.revision;
+          this.sent = new Map(); // all objects are sent once more
+          continue;
+        }
         if (error.status === 423) {
           this.#setLock(error.problem.lock ?? {});
           return;
@@ -164,7 +176,8 @@ export class ProjectSession {
       sent.set(id, object);
     }
     const suggestions = changes(this.decided, decided);
-    const body = { revision: this.revision, objects, history: { ...packed(history), saved: [...sent.keys()] } };
+    const about = { saved: [...sent.keys()], writer: WRITER, revision: this.revision + 1 };
+    const body = { revision: this.revision, objects, history: { ...packed(history), ...about } };
     const answer = await this.api.save(this.project, this.number, { ...body, suggestions });
     this.revision = answer.revision;
     this.sent = sent;
@@ -191,6 +204,11 @@ export class ProjectSession {
     clearTimeout(this.heartbeat);
     if (this.writable) this.api.unlock(this.project, this.number).catch(() => null);
   }
+}
+
+/** Whether the latest revision is a save of this writer; its answer may never have come back. */
+function isSaveOf(writer, { revision, history }) {
+  return history?.writer === writer && history.revision === revision;
 }
 
 function packed({ past, present, future }) {
