@@ -117,7 +117,14 @@ def test_acts_while_a_save_gets_no_answer_are_there_afterwards(
 def test_a_name_that_is_typed_while_the_class_before_is_made_stays(labelling: Application, field: str) -> None:
     waiting: list[Route] = []
     page = labelling.page
-    page.route("**/classes", lambda route: waiting.append(route) if route.request.method == "POST" else route.continue_())
+
+    def hold_back(route: Route) -> None:
+        if route.request.method == "POST":
+            waiting.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/classes", hold_back)
     if field == "#class-new":
         page.click("#edit-classes")
     page.fill(field, "triangle")

@@ -198,7 +198,7 @@ def test_session_keys_touch_no_path(api: TestClient, coffee_id: str, session: st
     ],
 )  # fmt: skip
 def test_broken_json_is_rejected(api: TestClient, coffee_id: str, content: bytes) -> None:
-    for path in ("segment", "everything", "detect", "export", "cutout"):
+    for path in ("segment", "everything", "detect", "export", "cutout", "inpaint"):
         response = api.post(
             f"/v1/images/{coffee_id}/{path}", content=content, headers={"Content-Type": "application/json"}
         )
@@ -222,6 +222,7 @@ def test_run_lengths_of_a_huge_mask_are_rejected(api: TestClient, coffee_id: str
         ("segment", {"prompts": [{"points": [[1, 1]], "mask": runs}]}),
         ("export", {"format": "png", "masks": [{"rle": runs}]}),
         ("cutout", {"masks": [{"rle": runs}]}),
+        ("inpaint", {"masks": [{"rle": runs}]}),
     ):
         assert is_problem(api.post(f"/v1/images/{coffee_id}/{path}", json=body), 422, "bad-input")
 

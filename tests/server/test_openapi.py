@@ -43,6 +43,7 @@ def test_every_route_of_the_interface_is_described(api: TestClient) -> None:
         "/v1/images/{id}/everything",
         "/v1/images/{id}/detect",
         "/v1/images/{id}/cutout",
+        "/v1/images/{id}/inpaint",
         "/v1/images/{id}/masks/{n}.png",
         "/v1/jobs/{job}",
         "/v1/jobs/{job}/events",

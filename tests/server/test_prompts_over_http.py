@@ -8,6 +8,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from anymask import EncodedImage, Mask
 from anymask.cli import main
+from anymask.editing.inpainting import inpaint
 from anymask.formats import masks_json
 from anymask.formats.registry import all_formats, find_format, format_names
 from anymask.prediction.sam import SamImage
@@ -175,6 +177,28 @@ def test_cutout_is_transparent_around_the_object(api: TestClient, coffee_id: str
     assert response.headers["content-type"] == "image/png"
     alpha = np.asarray(PIL.Image.open(io.BytesIO(response.content)))[:, :, 3]
     assert np.array_equal(alpha > 0, Mask.from_rle(mask["rle"]).array)
+
+
+def test_inpainting_fills_the_object_in_and_leaves_all_other_pixels(
+    api: TestClient, coffee_id: str, coffee_path: Path
+) -> None:
+    mask = segment(api, coffee_id, SAUCER)["masks"][0]
+    array = Mask.from_rle(mask["rle"]).array
+    body = {"masks": [{"rle": mask["rle"]}], "grow": 6, "feather": 0}
+    response = api.post(f"/v1/images/{coffee_id}/inpaint", json=body)
+    assert response.headers["content-type"] == "image/png"
+    filled = np.asarray(PIL.Image.open(io.BytesIO(response.content)))
+    original = np.asarray(PIL.Image.open(coffee_path).convert("RGB"))
+    assert np.array_equal(filled, inpaint(original, array, grow=6, feather=0).pixels)
+    changed = (filled != original).any(axis=2)
+    assert changed[array].mean() > 0.9
+    assert not changed[cv2.dilate(array.view(np.uint8), np.ones((15, 15), np.uint8)) == 0].any()
+
+
+def test_a_mask_without_pixels_is_not_inpainted(api: TestClient, coffee_id: str) -> None:
+    empty = Mask.from_array(np.zeros((400, 600), bool)).rle
+    response = api.post(f"/v1/images/{coffee_id}/inpaint", json={"masks": [{"rle": empty}]})
+    assert (response.status_code, response.json()["detail"]) == (422, "there is nothing to repaint: the mask is empty")
 
 
 @pytest.mark.parametrize("format", ["masks-json", "sa1b", "label-map", "png"])

@@ -14,6 +14,7 @@ from anymask.editing.inpaint_mask import Crop, InpaintMask, groups, make_crop, m
 from anymask.editing.inpainters import Inpainter, load_inpainter
 from anymask.errors import InputError
 from anymask.io.image import open_image
+from anymask.io.interruption import check_stopped
 
 if TYPE_CHECKING:
     from anymask.structures.mask import Mask
@@ -82,6 +83,7 @@ def inpaint(
     pixels = image.pixels.copy()
     crops = []
     for box in groups(hole, context):
+        check_stopped()
         crop = make_crop(box, image.size, inpainter.sizes, context)
         patch = inpainter(crop_image(pixels, crop), crop_mask(hole, crop))
         paste(pixels, patch, crop, hole, box)

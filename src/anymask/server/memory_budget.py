@@ -26,6 +26,8 @@ MASK_BYTES = 16
 """Of making and encoding one mask, for each pixel: it is interpolated in float32, compared and encoded."""
 CUTOUT_BYTES = 120
 """Of a cut-out, for each pixel: the matting solves a system over all of them."""
+INPAINT_BYTES = 64
+"""Of inpainting, for each pixel: decoding, and weights and blended pixels, 48 where nearly all is repainted (measured)."""
 _STORED_LOGITS_BYTES = LOGIT_SIDE * LOGIT_SIDE * 4
 
 

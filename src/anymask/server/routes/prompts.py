@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,8 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.server.exports import cutout_png, export_masks, media_types
-from anymask.server.memory_budget import CUTOUT_BYTES, MASK_BYTES, export_bytes
+from anymask.server.exports import cutout_png, export_masks, inpainted_png, media_types
+from anymask.server.memory_budget import CUTOUT_BYTES, INPAINT_BYTES, MASK_BYTES, export_bytes
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
@@ -19,6 +20,7 @@ from anymask.server.schemas.requests import (
     DetectBody,
     EverythingBody,
     ExportBody,
+    InpaintBody,
     SegmentBody,
     ZoomBody,
 )
@@ -130,12 +132,34 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
 async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the image's full resolution."""
     service = service_of(request)
-    stored_image = service.images.get(id)
+    work = partial(
+        cutout_png, partial(service.images.open, id), service.images.get(id), body, partial(service.references.get, id)
+    )
+    return await _png_response(request, work, service.pixel_bytes(id, CUTOUT_BYTES))
+
+
+@router.post(
+    "/inpaint",
+    operation_id="inpaint",
+    response_class=Response,
+    responses=content("image/png") | problems(404, 415, 422, 429),
+)
+async def make_inpainted(request: Request, id: ImageId, body: InpaintBody) -> Response:
+    """The image without objects: filled in from their surroundings, as a PNG; all other pixels stay as they are."""
+    service = service_of(request)
+    work = partial(
+        inpainted_png,
+        partial(service.images.open, id),
+        service.images.get(id),
+        body,
+        partial(service.references.get, id),
+    )
+    return await _png_response(request, work, service.pixel_bytes(id, INPAINT_BYTES))
+
+
+async def _png_response(request: Request, work: Callable[[], bytes], cost: int) -> Response:
+    service = service_of(request)
     with service.decoding.place(client_of(request)):
-        work = partial(
-            cutout_png, partial(service.images.open, id), stored_image, body, partial(service.references.get, id)
-        )
-        cost = service.pixel_bytes(id, CUTOUT_BYTES)
         return Response(await service.decoding.run(work, service.deadline(), cost), media_type="image/png")
 
 

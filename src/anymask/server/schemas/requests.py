@@ -152,6 +152,20 @@ class CutoutBody(Body):
     outline: Annotated[float, Field(gt=0, le=200)] | None = Field(None, description="width of a white rim, in pixels")
 
 
+class InpaintBody(Body):
+    """Objects to fill in from their surroundings; see `anymask.editing.inpainting.inpaint`."""
+
+    masks: list[MaskBody] = Field(min_length=1, max_length=64)
+    method: Literal["telea", "ns"] = Field("telea", description="OpenCV's; both suit small objects alone")
+    grow: Annotated[FiniteFloat, Field(ge=0, le=500)] | None = Field(
+        None, description="pixels around the masks that are filled in, too; by default 2.5 % of the objects' size"
+    )
+    feather: Annotated[FiniteFloat, Field(ge=0, le=500)] | None = Field(
+        None, description="pixels beyond that in which old and new blend; by default half of `grow`"
+    )
+    shadow: Annotated[FiniteFloat, Field(ge=0, le=500)] = Field(0, description="pixels around the objects' foot")
+
+
 class ExportBody(Body):
     """Masks to write into a file."""
 

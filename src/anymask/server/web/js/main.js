@@ -13,6 +13,7 @@ import { byId, fillTexts } from "./ui/dom.js";
 import { Everything } from "./everything.js";
 import { gesturesOf, pixelAt } from "./canvas/gestures.js";
 import { HoverPreview } from "./canvas/hover_preview.js";
+import { InpaintDialog } from "./panels/inpaint_dialog.js";
 import { listenForImages } from "./panels/file_input.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { gather } from "./canvas/layers.js";
@@ -90,6 +91,7 @@ const activeObject = new ActiveObject(
   act.split,
 );
 const exportPanel = new ExportPanel(app);
+const inpaintDialog = new InpaintDialog(app, selection);
 
 listenToPointers(stage, gesturesOf(app, view, hover, stage, everything, selection, showPlace));
 const project = projectPage.commands;
@@ -199,6 +201,7 @@ function changed() {
   activeObject.show(active, mask);
   objectList.show(state, view, (object) => app.masks?.get(object) ?? null);
   selectionPanel.show(active !== null, state.objects.length);
+  inpaintDialog.show(active !== null);
   byId("active-object").hidden = everything.on || (active === null && !selection.ids.length && state.objects.length > 0);
   byId("accept").disabled = byId("clear").disabled = active === null;
   byId("save").disabled = image === null;

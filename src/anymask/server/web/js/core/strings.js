@@ -117,6 +117,21 @@ export const S = {
   overlapWins: { newer: "The newer one wins", smaller: "The smaller one wins", selected: "The selected ones win" },
   removeOverlaps: "Remove overlaps",
 
+  // inpainting
+  inpaint: "Inpaint …",
+  inpaintTitle: "Inpaint the object",
+  inpaintHint: (large) =>
+    "The object is filled in from the pixels around it. The image itself stays as it is." +
+    (large ? " This suits small objects; one as large as this leaves a blur." : ""),
+  inpaintRunning: "Inpainting …",
+  inpaintReady: "Move the line to compare: before on its left, after on its right.",
+  inpaintBefore: "Before: the image",
+  inpaintAfter: "After: the image without the object",
+  inpaintSplit: "Line between before and after",
+  inpaintMargin: "Margin",
+  inpaintCopied: "The inpainted image is on the clipboard.",
+  savePng: "Save as PNG",
+
   // the list of objects
   objectsTitle: "Objects",
   objectsHint: "Accepted objects are listed here.",

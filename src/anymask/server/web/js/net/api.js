@@ -153,6 +153,11 @@ export class Api {
     return (await this.request("POST", `v1/images/${id}/cutout`, { masks, ...options })).blob();
   }
 
+  /** The image without objects. @param {object} options grow @returns {Promise<Blob>} a PNG */
+  async inpaint(id, masks, options) {
+    return (await this.request("POST", `v1/images/${id}/inpaint`, { masks, ...options })).blob();
+  }
+
   /** What the server runs. */
   models() {
     return this.json("GET", "v1/models");
