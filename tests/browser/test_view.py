@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tests.support.browser_application import SAUCER, Application
 from tests.support.server_process import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 pytestmark = pytest.mark.browser
 
@@ -133,18 +137,52 @@ def test_nothing_is_cut_off_at_any_size(
     context.close()
 
 
-def test_nothing_jumps_while_an_image_loads_and_masks_come(empty: Application, coffee_path: Any) -> None:
-    empty.page.evaluate(
-        """() => { window.jumped = []; new PerformanceObserver((list) => list.getEntries().forEach((e) =>
-        e.hadRecentInput || window.jumped.push(e.value))).observe({ type: 'layout-shift', buffered: true }) }"""
-    )
-    empty.open(coffee_path)
-    empty.click(SAUCER)
-    empty.page.wait_for_timeout(700)  # later than what the browser counts as an effect of the click
+def _places(app: Application) -> dict[str, tuple[float, float]]:
+    """Where the upper left corner of each element with an id is, if it is in sight."""
+    script = """() => [...document.querySelectorAll('#app [id]')]
+      .filter((e) => e.checkVisibility({ visibilityProperty: true }))
+      .map((e) => [e.id, e.getBoundingClientRect().x, e.getBoundingClientRect().y])"""
+    return {id: (x, y) for id, x, y in app.page.evaluate(script)}
+
+
+def _moved(before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]) -> list[str]:
+    """Elements that were moved. The line that says what happened is centred, so its text moves its corner."""
+    return [id for id in before if id in after and before[id] != after[id] and id != "status"]
+
+
+@contextmanager
+def _late(app: Application, path: str) -> Iterator[None]:
+    """Send the requests of a path to the server only when the block ends."""
+    waiting: list[Route] = []
+    app.page.route(path, lambda route: waiting.append(route))
+    yield
+    assert waiting
+    for route in waiting:
+        route.continue_()
+    app.page.unroute(path)
+
+
+def test_nothing_jumps_when_an_image_or_a_mask_arrives(empty: Application, coffee_path: Path) -> None:
+    with _late(empty, "**/v1/images*"):
+        empty.page.set_input_files("#file", coffee_path)
+        empty.wait_until("!document.getElementById('progress').hidden")
+        empty.next_frame()
+        before = _places(empty)
+    empty.wait_for_image()
+    empty.next_frame()
+    assert not _moved(before, _places(empty))
+    with _late(empty, "**/segment"):
+        empty.page.mouse.click(*empty.at(SAUCER))
+        empty.wait_until("window.anymask.app.active")
+        empty.next_frame()
+        before = _places(empty)
+    empty.wait_for_alternatives()
+    empty.next_frame()
+    assert not _moved(before, _places(empty))
     empty.hover((300, 100))
     empty.settle()
     empty.next_frame()
-    assert sum(empty.page.evaluate("window.jumped")) < 0.01
+    assert not _moved(before, _places(empty))
 
 
 def test_dark_and_light_follow_the_system_until_somebody_chooses(app: Application) -> None:
