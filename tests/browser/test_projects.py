@@ -254,6 +254,29 @@ def test_a_second_browser_sees_an_image_live_and_changes_nothing_until_it_takes_
     assert len(labelling.objects) == 3, "it is that object which is selected"
 
 
+def test_a_duplicated_tab_works_on_no_image_of_the_first(labelling: Application) -> None:
+    labelling.click((70, 70))
+    labelling.press("Enter")
+    wait_until_saved(labelling)
+    with labelling.page.expect_popup() as popup:  # it starts with a copy of this tab's storage, as "Duplicate" does
+        labelling.page.evaluate("window.open(location.href); null")
+    second = Application(popup.value)
+    second.wait_for_image()
+    second.page.wait_for_selector("#locked:not([hidden])")
+    assert second.page.evaluate(f"{_API}.client") != labelling.page.evaluate(f"{_API}.client")
+    second.click((180, 150))
+    assert len(second.objects) == 1, "the image is the first tab's"
+    labelling.click((180, 150))
+    labelling.press("Enter")
+    wait_until_saved(labelling)
+    second.wait_until("window.anymask.app.state.objects.length === 2")
+    second.page.close()
+    client = labelling.page.evaluate(f"{_API}.client")
+    labelling.page.reload()
+    labelling.wait_until(f"window.anymask?.projectPage.project.session?.writable && {_API}.client === '{client}'")
+    assert len(labelling.objects) == 2
+
+
 def test_a_dropped_folder_becomes_a_project_of_its_name(
     context: BrowserContext, server: Server, tmp_path: Path
 ) -> None:

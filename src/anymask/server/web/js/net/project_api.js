@@ -76,13 +76,19 @@ function query(values) {
   return search.toString();
 }
 
-/** A name for this tab, by which the server tells who works on an image. */
+/**
+ * A name for this tab, by which the server tells who works on an image.
+ *
+ * It is stored only while the page is left, which is enough for a reload: a tab that is duplicated starts with a copy of
+ * what the first one has stored, and two tabs of one name would write over each other.
+ */
 function clientOfTab() {
   const KEY = "anymask.client";
-  let client = sessionStorage.getItem(KEY);
-  if (!client) {
-    client = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    sessionStorage.setItem(KEY, client);
-  }
+  const random = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const client = sessionStorage.getItem(KEY) || random();
+  const forget = () => sessionStorage.removeItem(KEY);
+  forget();
+  window.addEventListener("pagehide", () => sessionStorage.setItem(KEY, client));
+  window.addEventListener("pageshow", forget); // the page came back without being loaded again
   return client;
 }
