@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.browser_application import Application
+from tests.support.labelling import add_classes, make_images, open_as_project
 from tests.support.server_process import Server
 
 if TYPE_CHECKING:
@@ -69,3 +70,16 @@ def app(empty: Application, coffee_path: Path) -> Application:
     """The application with the cup, the saucer and the spoon."""
     empty.open(coffee_path)
     return empty
+
+
+@pytest.fixture
+def labelling(context: BrowserContext, server: Server, tmp_path: Path) -> Iterator[Application]:
+    """A project of three images with the classes disc and square."""
+    (tmp_path / "images").mkdir()
+    make_images(tmp_path / "images", 3)
+    app = Application(context.new_page())
+    app.visit(server.address)
+    open_as_project(app, tmp_path / "images")
+    add_classes(app, "disc", "square")
+    yield app
+    assert not [line for line in app.errors if "status of 4" not in line]

@@ -183,7 +183,16 @@ def test_pillows_switches_are_put_back_after_many_threads(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("start", "says"),
     [
-        (b"just some text", "not an image that can be read: it begins with b'just some text'; readable are JPEG, PNG"),
+        (
+            b"just some text",
+            'not an image that can be read: it begins with the text "just some text"; readable are JPEG',
+        ),
+        (b"hi\n", 'not an image that can be read: it begins with the text "hi"; readable are JPEG, PNG'),
+        (
+            bytes(range(1, 6)),
+            "not an image that can be read: it begins with the bytes 01 02 03 04 05; readable are JPEG",
+        ),
+        (b"II*\0\x08", "header is damaged or cut off (it ends too early)"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
         (b"\0\0\x01\0\x01\0", "not an image"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "it is a video; extract its frames, one a second, with: ffmpeg -i"),

@@ -257,7 +257,10 @@ def refused_paths(folder: Path) -> dict[str, tuple[Path, str]]:
     return {
         "missing": (folder / "gone.png", "gone.png: no such file"),
         "empty": (folder / "empty.jpg", "empty.jpg: is empty (0 bytes)"),
-        "text": (folder / "notes.jpg", "notes.jpg: not an image that can be read: it begins with b'just words'"),
+        "text": (
+            folder / "notes.jpg",
+            'notes.jpg: not an image that can be read: it begins with the text "just words"',
+        ),
         "directory": (folder / "folder.png", "folder.png: is a directory"),
         "truncated": (folder / "cut.png", "cut.png: the image is truncated or damaged"),
         "broken link": (folder / "broken", "broken: no such file"),

@@ -192,15 +192,58 @@ def test_folders_of_masks_are_masks_and_no_images(folder: Path) -> None:
     assert areas == {("coffee.jpg", 4800): 1, ("cats/chelsea.jpg", 37400): 1}
 
 
-def test_boxes_of_pascal_voc_are_listed(folder: Path) -> None:
+def _write_boxes(folder: Path) -> None:
+    """Boxes without masks of a cup and a spoon as COCO, of the cup as Pascal VOC, too, and of a cat that is nowhere."""
+    images = [{"id": 1, "file_name": "coffee.jpg", "width": 600, "height": 400},
+              {"id": 2, "file_name": "gone.jpg", "width": 30, "height": 30}]  # fmt: skip
+    boxes = [(1, 1, [170, 14, 242, 250]), (1, 2, [315.4, 65, 114.9, 265]), (2, 1, [0, 0, 9, 9])]
+    annotations = [
+        {"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": 0, "area": box[2] * box[3]}
+        for n, (image, category, box) in enumerate(boxes)
+    ]
+    categories = [{"id": 1, "name": "cup"}, {"id": 2, "name": "spoon"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "boxes.json").write_text(json.dumps(content))
     (folder / "Annotations").mkdir()
-    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
+    box = "<bndbox><xmin>171</xmin><ymin>15</ymin><xmax>412</xmax><ymax>264</ymax></bndbox>"
     (folder / "Annotations" / "coffee.xml").write_text(
         "<annotation><filename>coffee.jpg</filename><size><width>600</width><height>400</height></size>"
         f"<object><name>cup</name>{box}</object></annotation>"
     )
-    opened_objects(folder)
+
+
+def test_boxes_without_masks_are_suggestions_and_none_is_dropped_silently(folder: Path) -> None:
+    _write_boxes(folder)
+    assert opened_objects(folder) == Counter(), "no mask was made, so nothing is an object"
     with Project(ProjectPlace.of(folder)) as project:
         about = project.as_dict()
+        number = project.images.find("coffee.jpg")
+        assert number is not None
+        session = project.sessions.read(number)
+        classes = {each.name: each.id for each in project.classes.all()}
     assert about["skipped"]["files"] == []
-    assert "coffee.jpg: 1 boxes without masks in ./" in about["import"]["left_out"]
+    assert {each["name"]: each["boxes"] for each in about["import"]["files"]} == {"./": 1, "boxes.json": 1}
+    found = [(each.label, each.box, each.area, session.class_of[each.label]) for each in session.suggestions]
+    assert sorted(found) == [
+        ("cup", [170, 14, 412, 264], 0, classes["cup"]),
+        ("spoon", [315, 65, 430, 330], 0, classes["spoon"]),
+    ]
+    assert session.image.state == "todo", "nobody has decided about them"
+    lines = about["import"]["left_out"]
+    assert any("1 boxes of" in line and "there already" in line for line in lines)
+    assert any("there is no image gone.jpg of 30 x 30 pixels" in line for line in lines)
+
+
+def test_a_box_of_an_object_is_no_suggestion_besides(folder: Path) -> None:
+    write_dataset(sets(), folder / "a.json", "coco")
+    content = json.loads((folder / "a.json").read_text())
+    (folder / "labels").mkdir()
+    opened_objects(folder)
+    for each in content["annotations"]:
+        del each["segmentation"]
+    (folder / "b.json").write_text(json.dumps(content))
+    assert opened_objects(folder) == EXPECTED
+    with Project(ProjectPlace.of(folder)) as project:
+        about = project.as_dict()
+    assert about["suggestions"] == 0
+    assert "coffee.jpg: 2 boxes of b.json are there already" in about["import"]["left_out"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from anymask.errors import InputError
 from anymask.projects.images import GONE, ImageFilter, safe_file_name
 from anymask.projects.objects import ObjectChange
 from anymask.projects.places import ProjectPlace
-from anymask.projects.project import Project
+from anymask.projects.project import Project, images_folder_of
 from anymask.structures import rle
 
 
@@ -127,6 +129,47 @@ def test_a_project_elsewhere_belongs_to_its_folder(folder: Path, tmp_path: Path)
     folder.rename(tmp_path / "moved")
     with Project(ProjectPlace.of(tmp_path / "moved", tmp_path / "work")) as project:
         assert [each.name for each in project.classes.all()] == ["cat"]
+
+
+def test_a_copy_of_a_project_with_its_images_works_elsewhere(folder: Path, tmp_path: Path) -> None:
+    """As restored from a backup on the same machine, where the first one is still there."""
+    with Project(ProjectPlace.of(folder, tmp_path / "work")) as project:
+        project.classes.add("cat")
+    backup = tmp_path / "backup"
+    shutil.copytree(folder, backup / "photos")
+    shutil.copytree(tmp_path / "work", backup / "work")
+    assert images_folder_of(backup / "work") == backup / "photos"
+    with Project(ProjectPlace.of(backup / "photos", backup / "work")) as project:
+        assert [each.name for each in project.classes.all()] == ["cat"]
+    shutil.rmtree(folder)
+    assert images_folder_of(backup / "work") == backup / "photos"
+
+
+def test_a_project_of_an_earlier_version_that_was_copied_works_elsewhere(folder: Path, tmp_path: Path) -> None:
+    with Project(ProjectPlace.of(folder, tmp_path / "work")):
+        pass
+    with sqlite3.connect(tmp_path / "work" / "project.sqlite") as base:  # it stored the whole path alone
+        base.execute("DELETE FROM project WHERE name = 'images_from_project'")
+    base.close()
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    shutil.move(tmp_path / "work", tmp_path / "work 2")
+    with Project(ProjectPlace.of(tmp_path / "elsewhere", tmp_path / "work 2")) as project:
+        assert project.images.missing() == 0
+    assert images_folder_of(tmp_path / "work 2") == tmp_path / "elsewhere"
+
+
+def test_missing_images_are_counted_and_a_line_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    with Project(ProjectPlace.of(folder, tmp_path / "work")):
+        pass
+    (folder / "image 3.png").unlink()
+    with Project(ProjectPlace.of(folder, tmp_path / "work")) as project:
+        assert project.as_dict()["missing"] == 1
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"photos any more: .* anymask label FOLDER --project .*work"):
+        images_folder_of(tmp_path / "work")
+    with Project(ProjectPlace.of(tmp_path / "moved", tmp_path / "work")):
+        pass
+    assert images_folder_of(tmp_path / "work") == tmp_path / "moved"
 
 
 def test_what_is_no_folder_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:

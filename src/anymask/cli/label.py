@@ -94,12 +94,16 @@ def command(
     service: Service = app.state.service
 
     def announce() -> None:
-        current = service.projects.get(service.projects.current or "").summary()
+        opened = service.projects.get(service.projects.current or "")
+        current = opened.summary()
         shown = f"#project={current['id']}"
         page = f"{shown}&token={quote(token)}" if token else shown
         images = f"{current['images']} images of {folder}, {current['done']} of them done"
         printed = f"{address}{page if is_new else shown}"
         click.echo(f"anymask: labelling {images}, at {printed} (Ctrl-C ends it)", err=True)
+        if missing := opened.project.images.missing():
+            elsewhere = f"if they are elsewhere now: anymask label FOLDER --project {place.home}"
+            click.echo(f"anymask: {missing} images of the project are not in {folder} any more; {elsewhere}", err=True)
         if not no_browser:
             reachable = address.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
             _open_browser(f"{reachable}{page}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.errors import InputError
 from anymask.formats.base import Format
+from anymask.formats.helpers.validation import damage_of
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
@@ -169,7 +170,7 @@ def _recognise_json(path: Path) -> Format:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path} as JSON: {' '.join(str(error).split())}") from None
+        raise InputError(f"cannot read {path} as JSON: {damage_of(error)}") from None
     is_list = isinstance(content, list)
     first = next(iter(content), None) if is_list else content
     if not isinstance(first, dict):

@@ -120,7 +120,20 @@ def _describe_content(prefix: bytes) -> str:
     if prefix.startswith(_VIDEO_STARTS) or prefix[4:8] in (b"moov", b"mdat") or prefix[8:12] == b"AVI ":
         return _VIDEO
     formats = ", ".join(name for name in READABLE if name in PIL.Image.OPEN)
-    return f"it begins with {prefix!r}; readable are {formats}"
+    return f"{_beginning(prefix)}; readable are {formats}"
+
+
+def _beginning(prefix: bytes) -> str:
+    """How a file begins, in words: its text, or its bytes as hexadecimal numbers."""
+    if not prefix:
+        return "it is empty"
+    try:
+        text = " ".join(prefix.decode().split())
+    except UnicodeDecodeError as error:  # a letter may be cut off at the end
+        text = " ".join(prefix[: error.start].decode().split()) if error.start > 12 else ""
+    if text and text.isprintable():
+        return f'it begins with the text "{text}"'
+    return f"it begins with the bytes {prefix.hex(' ')}"
 
 
 _VIDEO = "it is a video; extract its frames, one a second, with: ffmpeg -i VIDEO -vf fps=1 frame-%05d.png"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from anymask.errors import ImageError, ImageTooLargeError
 
 MAX_PIXELS = 200_000_000
@@ -46,5 +48,7 @@ def reason_of(problem: BaseException) -> str:
     """One line on why a decoder failed."""
     if isinstance(problem, MemoryError):
         return "not enough memory"
+    if isinstance(problem, struct.error):
+        return "it ends too early"
     first_line = next(iter(str(problem).strip().splitlines()), "")
     return first_line or type(problem).__name__

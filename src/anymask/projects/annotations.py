@@ -7,7 +7,7 @@ import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +20,8 @@ from anymask.projects.database import ProjectDatabase
 from anymask.projects.images import ProjectImages
 from anymask.projects.objects import StoredObject
 from anymask.projects.sessions import ProjectSessions
+from anymask.structures.annotation import BoxAnnotation
+from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 
 _AT_ONCE = 32
@@ -36,6 +38,7 @@ class ImportedFile:
         format: of it; "" if it holds no annotations.
         images: number of images that got objects.
         objects: number of objects.
+        boxes: number of boxes without masks; they are suggestions.
         left_out: one line for each thing that was left out.
     """
 
@@ -43,11 +46,14 @@ class ImportedFile:
     format: str
     images: int
     objects: int
+    boxes: int
     left_out: Sequence[str]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, without the lines."""
-        return {"name": self.name, "format": self.format, "images": self.images, "objects": self.objects}
+        about = asdict(self)
+        del about["left_out"]
+        return about
 
 
 class AnnotationImport:
@@ -63,11 +69,13 @@ class AnnotationImport:
 
     def imported(self) -> list[ImportedFile]:
         """The files that were read, with those that hold no annotations."""
-        rows = self._database.rows("SELECT * FROM imports ORDER BY name")
+        boxes = "(SELECT count(*) FROM suggestions WHERE job = 'file:' || imports.name) AS boxes"
         return [
-            ImportedFile(each["name"], each["format"], each["images"], each["objects"], json.loads(each["left_out"]))
-            for each in rows
-        ]
+            ImportedFile(
+                each["name"], each["format"], each["images"], each["objects"], each["boxes"], json.loads(each["left_out"])
+            )
+            for each in self._database.rows(f"SELECT *, {boxes} FROM imports ORDER BY name")
+        ]  # fmt: skip
 
     def waiting(self, candidates: Iterable[Path]) -> list[Path]:
         """Those files and folders that were not read before."""
@@ -106,7 +114,7 @@ class AnnotationImport:
     ) -> ImportedFile:
         name, format = self._name(path), ""
         lines: list[str] = []
-        counted = [0, 0]
+        counted = [0, 0, 0]
         with collect_skipped() as skipped:
             try:
                 found = recognise_format(path)
@@ -115,8 +123,8 @@ class AnnotationImport:
                 while not stop() and (some := list(itertools.islice(sets, _AT_ONCE))):
                     with self._database.transaction():
                         added = [self._add(masks, path, by_stem, lines) for masks in some]
-                    for number, objects in filter(None, added):
-                        counted = [counted[0] + 1, counted[1] + objects]
+                    for number, objects, boxes in filter(None, added):
+                        counted = [counted[0] + 1, counted[1] + objects, counted[2] + boxes]
                         on_image(number)
             except InputError as error:
                 if format:
@@ -125,23 +133,20 @@ class AnnotationImport:
         if not any(counted) and not lines:
             format = ""
         more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-        return ImportedFile(name, format, counted[0], counted[1], lines[:_MOST_LINES] + more)
+        images, objects, boxes = counted
+        return ImportedFile(name, format, images, objects, boxes, lines[:_MOST_LINES] + more)
 
     def _add(
         self, masks: MaskSet, path: Path, by_stem: dict[str, list[tuple[int, PurePosixPath]]], lines: list[str]
-    ) -> tuple[int, int] | None:
-        """Add the objects of an image; returns its number and how many they were, None if it got none."""
+    ) -> tuple[int, int, int] | None:
+        """Add the objects of an image; returns its number, and how many objects and boxes; None if it got none."""
         source = self._name(path)
         number = self._match(masks, path, by_stem)
         if isinstance(number, str):
             lines += [number] if number else []
             return None
         image = self._images.get(number)
-        if masks.box_annotations:
-            lines.append(f"{image.name}: {len(masks.box_annotations)} boxes without masks in {source}")
-        categories = masks.dataset.categories if masks.dataset is not None else ()
-        labels = [each.name for each in categories] + [mask.label for mask in masks if mask.label is not None]
-        names = {label: clean_class_name(label) for label in dict.fromkeys(labels) if label.strip()}
+        names = self._class_names(masks)
         ids = self._classes.add_missing(list(names.values())) if names else {}
         objects = []
         for mask in masks:
@@ -153,7 +158,18 @@ class AnnotationImport:
             lines.append(f"{image.name}: somebody has worked on it; {len(objects)} objects of {source} are left out")
         elif added < len(objects):
             lines.append(f"{image.name}: {len(objects) - added} objects of {source} are there already")
-        return (number, added) if added else None
+        boxes = [replace(box, label=names.get(box.label or "", "")) for box in masks.box_annotations]
+        suggested = self._sessions.suggest_boxes(number, boxes, masks.size, f"file:{source}") if boxes else 0
+        if suggested < len(boxes):
+            lines.append(f"{image.name}: {len(boxes) - suggested} boxes of {source} are there already")
+        return (number, added or 0, suggested) if added or suggested else None
+
+    def _class_names(self, masks: MaskSet) -> dict[str, str]:
+        """Label of an object → name of its class, in the order of the file's own list."""
+        categories = masks.dataset.categories if masks.dataset is not None else ()
+        objects: list[Mask | BoxAnnotation] = [*masks, *masks.box_annotations]
+        labels = [each.name for each in categories] + [each.label for each in objects if each.label is not None]
+        return {label: clean_class_name(label) for label in dict.fromkeys(labels) if label.strip()}
 
     def _match(self, masks: MaskSet, path: Path, by_stem: dict[str, list[tuple[int, PurePosixPath]]]) -> int | str:
         """The image that masks belong to, or why there is none, in one line."""
@@ -165,7 +181,8 @@ class AnnotationImport:
         fitting = [each for each in same if sizes[each[0]] == masks.size]
         if not fitting:
             size = f"{masks.size[0]} x {masks.size[1]} pixels"
-            return f"{self._name(path)}: there is no image {stated} of {size}" if masks or not same else ""
+            has_objects = len(masks) or masks.box_annotations
+            return f"{self._name(path)}: there is no image {stated} of {size}" if has_objects or not same else ""
         likeness = {number: _likeness(wanted, name, here) for number, name in fitting}
         best = [number for number, like in likeness.items() if like == max(likeness.values())]
         if len(best) > 1:

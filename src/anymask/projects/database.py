@@ -61,7 +61,7 @@ CREATE INDEX objects_by_class ON objects (class, image);
 CREATE TABLE suggestions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     image INTEGER NOT NULL,
-    job TEXT NOT NULL,
+    job TEXT NOT NULL,              -- or 'file:NAME' of a box without a mask, whose area is 0
     label TEXT NOT NULL,
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,

@@ -163,6 +163,10 @@ class ProjectImages:
         rows = self._database.rows("SELECT state, count(*) AS number FROM images GROUP BY state")
         return {**dict.fromkeys(IMAGE_STATES, 0), **{row["state"]: row["number"] for row in rows}}
 
+    def missing(self) -> int:
+        """How many images have no file any more."""
+        return self._database.number("SELECT count(*) FROM images WHERE problem = ?", GONE)
+
     def listed(
         self, filter: ImageFilter | None = None, offset: int = 0, limit: int = -1, by_name: bool = True
     ) -> list[ProjectImage]:

@@ -167,14 +167,14 @@ def _number(value: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """An object that a job found, and that nobody has accepted.
+    """An object that a job found or a box that a file has, and that nobody has accepted.
 
     Attributes:
         id: unique within the project.
         image: number of its image.
-        job: that found it.
+        job: that found it, or "file:" and the name of the file.
         label: the word it was found by; "" without.
-        rle, area, box, score: as of a `StoredObject`.
+        rle, area, box, score: as of a `StoredObject`; of a box without a mask, which a file has, the area is 0.
     """
 
     id: str

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anymask.errors import AnymaskError, InputError
+from anymask.errors import InputError
 from anymask.projects.annotations import AnnotationImport
 from anymask.projects.classes import ProjectClasses, clean_class_name
 from anymask.projects.database import ProjectDatabase
-from anymask.projects.images import ProjectImages
+from anymask.projects.images import GONE, ProjectImages
 from anymask.projects.jobs import ProjectJobs
-from anymask.projects.places import ProjectLock, ProjectPlace, home_of
+from anymask.projects.places import DATABASE, ProjectLock, ProjectPlace, home_of
 from anymask.projects.review import ReviewFilter, review
 from anymask.projects.scan import FolderContent, scan_folder
 from anymask.projects.sessions import ProjectSessions
@@ -71,9 +72,8 @@ class Project:
             if database.value("id") is None:
                 database.set_value("id", secrets.token_urlsafe(16))
                 database.set_value("name", self.place.images.name)
-                database.set_value("images", str(self.place.images))
-            _check_folder(Path(database.value("images")), self.place)
-            database.set_value("images", str(self.place.images))
+            _check_folder(database, self.place)
+            _store_folder(database, self.place)
         self.id: str = database.value("id")
         self.images = ProjectImages(database, self.place.images)
         self.classes = ProjectClasses(database)
@@ -135,11 +135,14 @@ class Project:
         """Plain JSON values: counts, classes, what was skipped and what was read."""
         skipped, imported = self.skipped(), [each for each in self.annotations.imported() if each.format]
         counts = self.images.counts()
+        left_out = [line for each in imported for line in each.left_out]
+        more = [f"and {len(left_out) - _MOST_LISTED} more"] if len(left_out) > _MOST_LISTED else []
         return {
             "id": self.id,
             "name": self.name,
             "images": sum(counts.values()),
             "counts": counts,
+            "missing": self.images.missing(),
             "objects": self._database.number("SELECT count(*) FROM objects"),
             "suggestions": self._database.number("SELECT count(*) FROM suggestions WHERE state = 'open'"),
             "classes": [each.as_dict() for each in self.classes.all()],
@@ -151,7 +154,7 @@ class Project:
             },
             "import": {
                 "files": [each.as_dict() for each in imported],
-                "left_out": [line for each in imported for line in each.left_out][:_MOST_LISTED],
+                "left_out": left_out[:_MOST_LISTED] + more,
             },
         }
 
@@ -187,15 +190,40 @@ def read_summary(place: ProjectPlace) -> dict[str, Any]:
         database.close()
 
 
-def _check_folder(images: Path, place: ProjectPlace) -> None:
-    """Refuse to use the files of a project for another folder; a project that was moved with its folder is fine.
+def _store_folder(database: ProjectDatabase, place: ProjectPlace) -> None:
+    """Store where the images are: from the project, so that both can be moved together, and as they are now."""
+    database.set_value("images", str(place.images))
+    with suppress(ValueError):  # on another drive of Windows
+        database.set_value("images_from_project", Path(os.path.relpath(place.images, place.home)).as_posix())
+
+
+def _stored_folders(database: ProjectDatabase, home: Path) -> list[Path]:
+    """Where the images of a project may be; a project of an earlier version states one place only."""
+    relative, absolute = database.value("images_from_project"), database.value("images")
+    return [
+        *([Path(os.path.normpath(home / str(relative)))] if relative is not None else []),
+        *([Path(str(absolute))] if absolute is not None else []),
+    ]
+
+
+def _check_folder(database: ProjectDatabase, place: ProjectPlace) -> None:
+    """Refuse to use the files of a project for another folder; one that was moved or copied with its images is fine.
 
     Raises:
         InputError: they belong to a folder that is still there.
     """
-    is_inside = place.home.is_relative_to(place.images)
-    if images != place.images and not is_inside and images.is_dir():
-        raise InputError(f"{place.home} is the project of {images}, not of {place.images}: name another --project")
+    stored = _stored_folders(database, place.home)
+    if place.images in stored or place.home.is_relative_to(place.images):
+        return
+    there = [each for each in stored if each.is_dir()]
+    if not there:
+        return
+    names = [
+        row["name"] for row in database.rows("SELECT name FROM images WHERE problem IS NULL OR problem != ?", GONE)
+    ]
+    if not all((place.images / name).is_file() for name in names):
+        line = f"{place.home} is the project of {there[0]}, not of {place.images}, which lacks some of its images"
+        raise InputError(f"{line}: name another --project")
 
 
 def images_folder_of(path: Path) -> Path:
@@ -207,10 +235,14 @@ def images_folder_of(path: Path) -> Path:
     home = home_of(path)
     if home != path:
         return path
-    database = ProjectDatabase(path / "project.sqlite")
-    with suppress(AnymaskError):
-        stored = Path(str(database.value("images")))
-    database.close()
-    if not stored.is_dir():
-        raise InputError(f"the images of the project {path} are not in {stored} any more: name their folder")
-    return stored
+    database = ProjectDatabase(path / DATABASE)
+    try:
+        stored = _stored_folders(database, path.resolve())
+    finally:
+        database.close()
+    found = next((each for each in stored if each.is_dir()), None)
+    if found is None:
+        where = stored[-1] if stored else "any folder"
+        line = f"the images of the project {path} are not in {where} any more"
+        raise InputError(f"{line}: open them where they are now with anymask label FOLDER --project {path}")
+    return found

@@ -8,12 +8,17 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from anymask.errors import InputError
 from anymask.projects.classes import ProjectClasses
 from anymask.projects.database import ProjectDatabase
 from anymask.projects.errors import NotInProjectError, StaleRevisionError
 from anymask.projects.images import ImageState, ProjectImage, ProjectImages
 from anymask.projects.objects import ObjectChange, StoredObject, Suggestion, iou_of_runs
+from anymask.structures import rle
+from anymask.structures.annotation import BoxAnnotation
+from anymask.structures.overlap import box_iou
 
 _MOST_OBJECTS = 5000
 _INSERT = f"INSERT INTO objects VALUES ({', '.join('?' * 15)})"
@@ -174,6 +179,36 @@ class ProjectSessions:
                 self._database.run("UPDATE images SET state = 'in_work' WHERE number = ? AND state = 'todo'", number)
             return len(rows)
 
+    def suggest_boxes(self, number: int, boxes: Sequence[BoxAnnotation], size: tuple[int, int], job: str) -> int:
+        """Suggest the boxes of a file, but those that it has already: a mask is made of one when somebody accepts it.
+
+        Args:
+            number: of the image.
+            boxes: their labels are names of classes, or "".
+            size: (width, height) of the image in pixels.
+            job: what they come from; "file:" and its name.
+
+        Returns:
+            How many were added.
+        """
+        added = 0
+        empty = rle.encode(np.zeros((size[1], size[0]), np.bool_))["counts"]
+        columns = "(image, job, label, width, height, counts, area, box, score)"
+        with self._database.transaction():
+            rows = self._database.rows("SELECT label, box FROM suggestions WHERE image = ? AND area = 0", number)
+            present = [(row["label"], json.loads(row["box"])) for row in rows]
+            names: dict[int | None, str] = {each.id: each.name for each in self._classes.all()}
+            present += [(names.get(each.class_id, ""), each.box) for each in self.objects(number)]
+            for each in boxes:
+                label, box = each.label or "", _whole_box(each.box, size)
+                if any(label == other and float(box_iou(box, place)) > _SAME_IOU for other, place in present):
+                    continue
+                values = (number, job, label, *size, empty, 0, json.dumps(box), each.score)
+                self._database.run(f"INSERT INTO suggestions {columns} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)
+                present.append((label, box))
+                added += 1
+        return added
+
     def set_disagreement(self, number: int, id: str, counts: str, value: float) -> None:
         """State how far the mask of an object, if it still has these run lengths, is from the model's."""
         query = "UPDATE objects SET disagreement = ? WHERE image = ? AND id = ? AND counts = ?"
@@ -208,6 +243,13 @@ class ProjectSessions:
             query = "UPDATE suggestions SET state = ? WHERE id = ? AND image = ?"
             if not id.isdecimal() or not self._database.run(query, state, int(id), number):
                 raise NotInProjectError(f"image {number} has no suggestion {id}")
+
+
+def _whole_box(box: Sequence[float], size: tuple[int, int]) -> list[int]:
+    """A box [x_min, y_min, x_max, y_max] in whole pixels of the image, at least one in each direction."""
+    starts = [min(max(0, round(low)), length - 1) for low, length in zip(box[:2], size, strict=True)]
+    ends = [min(max(start + 1, round(high)), length) for start, high, length in zip(starts, box[2:], size, strict=True)]
+    return starts + ends
 
 
 def _is_same(one: StoredObject, other: StoredObject) -> bool:

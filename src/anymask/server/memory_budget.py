@@ -27,7 +27,7 @@ MASK_BYTES = 16
 CUTOUT_BYTES = 120
 """Of a cut-out, for each pixel: the matting solves a system over all of them."""
 INPAINT_BYTES = 64
-"""Of inpainting, for each pixel: decoding, and weights and blended pixels, 48 where nearly all is repainted (measured)."""
+"""Of inpainting, for each pixel: decoding, and 48 for weights and blended pixels where nearly all is repainted."""
 _STORED_LOGITS_BYTES = LOGIT_SIDE * LOGIT_SIDE * 4
 
 

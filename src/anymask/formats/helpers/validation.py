@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from anymask.errors import InputError
+from anymask.errors import InputError, one_line
 from anymask.formats.helpers.image_names import is_elsewhere
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import ImageRecord
@@ -43,7 +43,16 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot read {path} as {kind}: {(error.strerror or str(error)).lower()}") from None
     except _DAMAGE as error:
-        raise InputError(f"cannot read {path} as {kind}: {' '.join(str(error).split())}") from None
+        raise InputError(f"cannot read {path} as {kind}: {damage_of(error)}") from None
+
+
+def damage_of(error: Exception) -> str:
+    """One line on why Python's own readers cannot read a file."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8: save it as UTF-8"
+    return one_line(error)
 
 
 def load_json(path: Path) -> dict[str, Any]:

@@ -35,6 +35,7 @@ export function gather(app, view, hover, everything, suggestions) {
   return {
     layers,
     markers: active && !painting ? markersOf(active, view.drag) : [],
+    boxes: suggestions.boxes(),
     draft: view.draft,
     crosshair: view.crosshair,
     brush: painting && view.pointer ? { ...view.pointer, size: view.brushSize, erase: view.tool === "erase" } : null,

@@ -25,6 +25,7 @@ export function paintStage(context, scene) {
   for (const layer of scene.layers) paintMask(context, layer, scene);
   if (viewport.scale >= GRID_FROM) paintGrid(context, scene);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  for (const { box, faint } of scene.boxes ?? []) paintBox(context, scene, box, faint);
   for (const marker of scene.markers) paintMarker(context, scene, marker);
   if (scene.draft) paintBox(context, scene, scene.draft, true);
   if (scene.brush) paintBrush(context, viewport, scene.brush);

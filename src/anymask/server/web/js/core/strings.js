@@ -231,11 +231,12 @@ export const S = {
   projectBar: "Images of the project",
   projectLink: ({ name, images, done }) => `${name}: ${whole.format(done)} of ${count(images, "image")} done`,
   projectProgress: (done, images) => `${whole.format(done)} of ${whole.format(images)} done`,
-  filesSkipped: (n, files) =>
-    `${count(n, "file")} left out: ${files
-      .slice(0, 3)
-      .map(({ name, reason }) => `${name} (${reason})`)
-      .join(", ")}${n > 3 ? ", …" : ""}`,
+  filesSkipped: (n) => `${count(n, "file")} left out`,
+  imagesMissing: (n) => `${count(n, "image")} missing`,
+  imagesMissingAdvice: "Put missing images back, or open the folder where they are now: anymask label FOLDER --project DIR",
+  annotationsLeft: (n) => `${count(n, "annotation")} not opened`,
+  boxesSuggested: (n) => `${count(n, "box", "boxes")} without a mask`,
+  boxesSuggestedAdvice: "Boxes without a mask are suggestions: accepting one makes its mask.",
   filesAdded: (added, existed, left) =>
     (added || !left ? `${count(added, "image")} added.` : "") +
     (existed ? ` ${count(existed, "image")} of the same name and content ${existed === 1 ? "was" : "were"} there already.` : "") +

@@ -1,6 +1,6 @@
 /** What a project shows around the stage: progress, next and previous, Done and Skip, whether all is saved, who else is here. */
 
-import { byId } from "../ui/dom.js";
+import { byId, el } from "../ui/dom.js";
 import { S } from "../core/strings.js";
 
 export class ProjectBar {
@@ -21,9 +21,7 @@ export class ProjectBar {
     byId("project-bar").hidden = false;
     byId("project-name").textContent = about.name;
     this.counts(about.counts, about.images);
-    const files = about.skipped?.count ? S.filesSkipped(about.skipped.count, about.skipped.files) : "";
-    byId("project-note").textContent = files;
-    byId("project-note").hidden = !files;
+    this.#note(about);
     document.title = `${about.name} – anymask`;
   }
 
@@ -36,4 +34,18 @@ export class ProjectBar {
     byId("saved").classList.toggle("bad", text === "offline");
   }
 
+  /** What is not as one might expect: files left out, images that are gone, annotations that were not opened, boxes. */
+  #note({ skipped, missing, import: imported }) {
+    const left = imported?.left_out ?? [];
+    const boxes = (imported?.files ?? []).reduce((sum, file) => sum + file.boxes, 0);
+    const notes = [
+      missing && { title: S.imagesMissing(missing), lines: [S.imagesMissingAdvice] },
+      skipped?.count && { title: S.filesSkipped(skipped.count), lines: skipped.files.map(({ name, reason }) => `${name}: ${reason}`) },
+      left.length && { title: S.annotationsLeft(left.length), lines: left },
+      boxes && { title: S.boxesSuggested(boxes), lines: [S.boxesSuggestedAdvice] },
+    ].filter(Boolean);
+    byId("project-note").hidden = !notes.length;
+    byId("project-note-title").textContent = notes.map(({ title }) => title).join(" · ");
+    byId("project-note-lines").replaceChildren(...notes.flatMap(({ lines }) => lines).map((line) => el("li", {}, line)));
+  }
 }

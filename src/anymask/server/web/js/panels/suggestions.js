@@ -6,6 +6,9 @@ import { classes, rgbOf } from "../core/classes.js";
 import { showError } from "../ui/live_region.js";
 import { S } from "../core/strings.js";
 
+/** Whether there is a mask already: of a box that a file has, accepting it makes one. */
+const hasMask = ({ area }) => area > 0;
+
 export class Suggestions {
   /**
    * @param {import("../project/project.js").Project} project
@@ -53,23 +56,30 @@ export class Suggestions {
 
   /** What the stage shows of them: faint outlines, the one to decide about strong. */
   layers() {
-    return this.project.suggestions.map((suggestion) => {
+    return this.project.suggestions.filter(hasMask).map((suggestion) => {
       if (!this.bitmaps.has(suggestion)) this.bitmaps.set(suggestion, fromRle(suggestion.rle));
       const strong = suggestion === this.current;
       return { bitmap: this.bitmaps.get(suggestion), colour: rgbOf(suggestion), alpha: strong ? 0.35 : 0, strong };
     });
   }
 
+  /** Boxes without masks that files have: the one to decide about strong, the others faint. */
+  boxes() {
+    const { current } = this;
+    return this.project.suggestions.filter((suggestion) => !hasMask(suggestion)).map((each) => ({ box: each.box, faint: each !== current }));
+  }
+
   async #take(suggestion, active) {
     if (!suggestion) return;
-    const { id, rle, score, stability = null, label } = suggestion;
+    const { id, rle, box, score, stability = null, label } = suggestion;
     let { class: number } = suggestion;
     try {
       if (number === null && label) number = (await this.project.addClass(label)).id;
     } catch (error) {
       return showError("suggestion-error", error);
     }
-    const object = { class: number ?? classes.current, source: "suggestion", steps: [{ kind: "mask", rle, score, stability }] };
+    const step = hasMask(suggestion) ? { kind: "mask", rle, score, stability } : { kind: "box", box, candidate: null };
+    const object = { class: number ?? classes.current, source: "suggestion", steps: [step] };
     this.app.act({ type: "decide", suggestion: id, object, active });
   }
 }
