@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from anymask import cli, load, weights
-from anymask.evaluation.doctor import known_image
+from anymask.evaluation.doctor import known_image, model_seconds
 from anymask.evaluation.doctor.cache_health import inspect_cache
+from anymask.evaluation.doctor.model_seconds import measure_models
 
 
 def diagnosis(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
@@ -104,3 +105,28 @@ def test_flipped_bytes_in_the_cache_change_no_mask_and_are_said_in_a_line(
     assert errors.count("anymask: an image is encoded again") == 1
     assert errors.count("anymask: a compiled graph is made again") == errors.count("\n") - 1 >= 1
     assert segment() == (sound, "")
+
+
+@pytest.mark.slow
+def test_models_are_measured_within_the_limits_and_listed(
+    own_cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_seconds, "_RUNS", 1)
+    found = measure_models(2, 600, names=["mobile-sam", "edge-sam", "edge-sam-3x", "fastsam-s"])
+    assert set(found.measured) == {"mobile-sam", "edge-sam", "edge-sam-3x"}
+    assert found.measured["edge-sam"] is found.measured["edge-sam-3x"]
+    assert all(each.seconds > 0 and each.threads == 2 for each in found.measured.values())
+    assert found.skipped == {"fastsam-s": "its files are not here"}
+    assert cli.main(["models", "list", "--json"]) == 0
+    listed = {each["name"]: each["seconds"] for each in json.loads(capsys.readouterr().out)["models"]}
+    assert listed["mobile-sam"]["seconds"] == found.measured["mobile-sam"].seconds
+
+
+def test_no_model_is_measured_beyond_time_and_memory(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = measure_models(2, -1.0, names=["edge-sam"])
+    assert late.measured == {}
+    assert late.skipped == {"edge-sam": "it would take about 0 s, and 0 s are left"}
+    monkeypatch.setattr(model_seconds, "_available_memory", lambda: 2**31)
+    large = measure_models(2, 600, names=["sam-vit-h"])
+    assert large.skipped == {"sam-vit-h": "it may need 3.4 GB of memory, and 2.0 GB are free"}
+    assert cli.main(["doctor", "--max-seconds", "5"]) == 2

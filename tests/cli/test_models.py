@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from anymask.cli import main
+from anymask.evaluation.doctor.model_seconds import note_measured
+from anymask.weights.measured import MeasuredModel
 
 Captured = pytest.CaptureFixture[str]
 
@@ -37,12 +39,32 @@ def bundled(net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     return tmp_path / "brought"
 
 
-def test_list_shows_licences_size_and_what_is_here(capsys: Captured) -> None:
+def test_list_shows_what_helps_to_choose(capsys: Captured) -> None:
     assert main(["models", "list"]) == 0
-    header, row, *_ = capsys.readouterr().out.splitlines()
-    assert header.split() == ["NAME", "FAMILY", "SIZE", "WEIGHTS", "CODE", "CAN", "DO", "HERE"]
-    assert row.split()[:6] == ["mobile-sam", "sam", "44.6", "MB", "Apache-2.0", "Apache-2.0"]
-    assert row.endswith("points, boxes, mask-input, everything  no")
+    printed = capsys.readouterr()
+    header, row, *lines = printed.out.splitlines()
+    assert header.split() == ["NAME", "HERE", "SIZE", "GMAC", "SECONDS", "LICENCE"]
+    assert row.split() == ["mobile-sam", "no", "45", "MB", "37", "-", "Apache-2.0"]
+    assert lines[0].strip() == "sam: points, boxes, mask-input, everything"
+    assert "published: COCO mask AP 44.3 with boxes of FocalNet-DINO" in lines[2]
+    assert "[HQ-SAM paper (arXiv:2306.01567), table 10]" in lines[3]
+    assert max(map(len, printed.out.splitlines())) <= 80
+    assert "not measured; run 'anymask doctor --models'" in printed.err
+
+
+def test_list_shows_seconds_measured_on_this_machine_only(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_measured({"edge-sam": MeasuredModel(0.34, 2, "openvino", "f32")})
+    assert main(["models", "list"]) == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line[0] != " "}
+    assert rows["edge-sam"][-2:] == rows["edge-sam-3x"][-2:] == ["0.3", "S-Lab-1.0"]  # of one architecture
+    assert rows["mobile-sam"][-2] == "-"
+    (path,) = (tmp_path / "cache" / "seconds").iterdir()
+    for content in (path.read_text().replace(" cores", " other cores"), "{", "[]", '{"machine": 1}'):
+        path.write_text(content)
+        assert main(["models", "list", "--json"]) == 0
+        assert {each["seconds"] for each in json.loads(capsys.readouterr().out)["to_bring"]} == {None}
 
 
 def test_models_alone_lists(capsys: Captured) -> None:
@@ -66,6 +88,10 @@ def test_list_as_json(net: Path, capsys: Captured) -> None:
         "licence": {"weights": "MIT", "code": "MIT"},
         "capabilities": ["points", "boxes", "mask-input", "everything"],
         "here": True,
+        "gmac": None,
+        "seconds": None,
+        "good_at": None,
+        "quality": None,
         "files": [
             {
                 "name": "net.onnx",
@@ -76,6 +102,48 @@ def test_list_as_json(net: Path, capsys: Captured) -> None:
             }
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "model", "better"),
+    [
+        ("I have 2 cores and want boxes", "mobile-sam", "efficientvit-sam-l0"),
+        ("thin objects", "mobile-sam", "light-hq-sam"),
+        ("clicks", "mobile-sam", None),
+        ("everything on 4 cpus", "mobile-sam", None),
+        ("find things by their names", "coco-ssd", "owlv2-base"),
+    ],
+)
+def test_recommend_answers_in_three_lines(words: str, model: str, better: str | None, capsys: Captured) -> None:
+    note_measured({"mobile-sam": MeasuredModel(0.8, 2, "openvino", "f32")})
+    assert main(["models", "recommend", *words.split()]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{model}: ")
+    assert (f"better, if you bring its file: {better}" in second) is bool(better)
+    assert third.startswith("anymask ")
+    assert third.endswith(model)
+    if "2 cores" in words:
+        assert "on 2 cores, about 0.8 s an image; Apache-2.0" in first
+        assert "about 0.8 s; COCO AP 45.7, where SAM ViT-H has 46.5" in second
+
+
+def test_recommend_takes_cores_seconds_and_licences(capsys: Captured) -> None:
+    note_measured({"mobile-sam": MeasuredModel(0.8, 2, "openvino", "f32")})
+    assert main(["models", "recommend", "boxes", "--cores", "1", "--max-seconds", "1.2", "--json"]) == 2
+    assert (
+        "no model that may be used and is fetched by name does boxes within 1.2 s on 1 cores" in capsys.readouterr().err
+    )
+    assert main(["models", "recommend", "boxes", "in", "0.5", "s", "--cores", "4", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["best"]["name"], answer["best"]["seconds"]) == ("mobile-sam", 0.4)
+    assert (answer["better"]["name"], answer["better"]["is_estimate"]) == ("efficientvit-sam-l0", True)
+    allow = ["--allow", "apache-2.0,s-lab-1.0"]
+    arguments = ["--for", "boxes", "--cores", "2", "--json"]
+    assert main(["models", "recommend", "--max-seconds", "0.5", *arguments]) == 2
+    assert main(["models", "recommend", "--max-seconds", "0.8", *arguments, *allow]) == 0
+    assert capsys.readouterr().out.count('"name"') == 2
+    assert main(["models", "recommend", "tea"]) == 2
+    assert capsys.readouterr().err.startswith("anymask: 'tea' names nothing that a model does: say boxes, edges,")
 
 
 def test_pull_from_a_folder_shows_the_licence_on_standard_error(bundled: Path, capsys: Captured) -> None:

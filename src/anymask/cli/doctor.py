@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from anymask.cli.cache import cache_table
 from anymask.cli.common_options import debug_option, json_option, quiet_option, threads_option
+from anymask.errors import InputError
 
 
 @click.command()
+@click.option(
+    "--models", "with_models", is_flag=True, help="Also measure how long every model takes to encode an image."
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --models: measure no model beyond so many seconds altogether.  [default: 120]",
+)
 @threads_option
 @json_option
 @quiet_option
 @debug_option
-def command(threads: int | None, as_json: bool, quiet: bool) -> int:
+def command(with_models: bool, max_seconds: float | None, threads: int | None, as_json: bool, quiet: bool) -> int:
     """Check this installation: weights, cache, and a known image on every engine and precision.
 
-    The masks are compared with those of the official PyTorch code. Exit 1 if something is wrong.
+    The masks are compared with those of the official PyTorch code. Exit 1 if something is wrong. How long the default
+    model takes is noted for `anymask models list`; with --models every model is measured, also those whose weights are
+    not here, with random weights of their shape.
     """
     from anymask.evaluation.doctor.examine import examine
 
-    report = examine(threads, lambda line: None if quiet or as_json else click.echo(f"… {line}", err=True))
+    if max_seconds is not None and not with_models:
+        raise InputError("--max-seconds limits --models, which is missing")
+
+    def say(line: str) -> None:
+        if not quiet and not as_json:
+            click.echo(f"… {line}", err=True)
+
+    report = examine(threads, say)
+    if with_models:
+        from anymask.evaluation.doctor.model_seconds import MAX_SECONDS, measure_models
+
+        found = measure_models(threads, max_seconds or MAX_SECONDS, say)
+        report["models"] = {
+            "measured": {name: asdict(each) for name, each in found.measured.items()},
+            "skipped": dict(found.skipped),
+        }
     if as_json:
         click.echo(json.dumps(report, indent=2))
     elif not quiet:
@@ -49,5 +76,10 @@ def _print_report(report: dict[str, Any]) -> None:
         )
     for name, reason in report["cannot_run"].items():
         click.echo(f"{name}: does not run here ({reason})")
+    models = report.get("models", {"measured": {}, "skipped": {}})
+    for name, each in models["measured"].items():
+        click.echo(f"{name}: {each['seconds']:.2f} s an image, {each['engine']} {each['precision']}")
+    for name, reason in models["skipped"].items():
+        click.echo(f"{name}: not measured, {reason}")
     for line in report["advice"]:
         click.echo(line)

@@ -1,7 +1,10 @@
-"""`anymask models`: list, pull, find, verify, remove and add model weights."""
+"""`anymask models`: list, recommend, pull, find, verify, remove and add model weights."""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,11 @@ from anymask.cli.common_options import allow_option, debug_option, json_option, 
 from anymask.cli.progress import fetch_progress
 from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import WeightsError
+from anymask.weights.measured import MeasuredModel, measured_models
+from anymask.weights.recommendation import NEEDS, read_wish, recommend
 
+_HEADER = ("NAME", "HERE", "SIZE", "GMAC", "SECONDS", "LICENCE")
+_NUMBERS = ("SIZE", "GMAC", "SECONDS")
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 
@@ -21,7 +28,7 @@ names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 @debug_option
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List, fetch, check and remove model weights. Without a command: list.
+    """List, recommend, fetch, check and remove models. Without a command: list.
 
     Weights are kept in the user's cache folder (ANYMASK_CACHE moves it) and their sha256 is checked at every use.
     ANYMASK_MODELS names an offline bundle made with `pull --to`. ANYMASK_ALLOW restricts licences.
@@ -34,21 +41,67 @@ def command(ctx: click.Context) -> None:
 @json_option
 @debug_option
 def list_models(as_json: bool) -> None:
-    """Show every known model: family, size, licences, what it can do, and whether it is here."""
+    """Show every known model: size, licence, cost, seconds here, what it is good at, and its published quality.
+
+    GMAC are billions of multiply-adds, and SECONDS the time on this machine, for encoding one image.
+    """
     entries = list(weights.all_models().values())
     here = {entry.name for entry in entries}
     to_bring = [model for name, model in weights.unpinned_models().items() if name not in here]
+    measured = measured_models()
     if as_json:
-        known = {"models": [_as_dict(entry) for entry in entries], "to_bring": [asdict(model) for model in to_bring]}
+        known = {
+            "models": [_as_dict(entry) | _about(entry.name, measured) for entry in entries],
+            "to_bring": [asdict(model) | _about(model.name, measured) for model in to_bring],
+        }
         click.echo(json.dumps(known, indent=2))
         return
-    header = ("NAME", "FAMILY", "SIZE", "WEIGHTS", "CODE", "CAN DO", "HERE")
-    rows = [header, *(_row(entry) for entry in entries), *(_row_to_bring(model) for model in to_bring)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    models: list[weights.ModelEntry | weights.UnpinnedModel] = [*entries, *to_bring]
+    rows = [_HEADER, *(_row(model, measured) for model in models)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    for row, model in zip(rows, (None, *models), strict=True):
+        cells = [
+            cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+            for name, cell, width in zip(_HEADER, row, widths, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+        for line in _lines_about(model) if model else ():
+            click.echo(line)
     if to_bring:
         click.echo("to bring: 'anymask models pull NAME' says where the files are and how to add them", err=True)
+    if any(model.name not in measured for model in models):
+        click.echo("-: not measured; run 'anymask doctor --models' to measure how long they take here", err=True)
+
+
+@command.command("recommend")
+@click.argument("words", nargs=-1, metavar="[WORDS]...")
+@click.option("--for", "need", type=click.Choice(sorted(NEEDS)), help="What it is for; by default as the words say.")
+@click.option("--cores", type=click.IntRange(min=1), metavar="N", help="CPU cores; by default those of this machine.")
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=0, min_open=True), help="At most so many seconds for encoding an image."
+)
+@allow_option
+@json_option
+@debug_option
+def recommend_model(
+    words: tuple[str, ...],
+    need: str | None,
+    cores: int | None,
+    max_seconds: float | None,
+    allow: str | None,
+    as_json: bool,
+) -> None:
+    """Say which model to take: anymask models recommend "I have 2 cores and want boxes".
+
+    Chosen by published quality for its cost. Models that are not for commercial use are left out unless --allow names
+    their licence.
+    """
+    answer = recommend(read_wish(" ".join(words), need, cores, max_seconds), allow)
+    if as_json:
+        click.echo(json.dumps(asdict(answer), indent=2))
+        return
+    for line in answer.lines:
+        click.echo(line)
 
 
 @command.command()
@@ -192,16 +245,47 @@ def _entries_with_files() -> list[weights.ModelEntry]:
     return [entry for entry in entries if any(state.path.exists() for state in weights.inspect_files(entry))]
 
 
-def _row(entry: weights.ModelEntry) -> tuple[str, ...]:
-    here = "yes" if weights.is_here(entry) else "no"
-    size = f"{entry.size / 1e6:,.1f} MB"
-    can_do = ", ".join(entry.capabilities) or "-"
-    return entry.name, entry.family, size, entry.weights_licence, entry.code_licence, can_do, here
+def _row(model: weights.ModelEntry | weights.UnpinnedModel, measured: Mapping[str, MeasuredModel]) -> tuple[str, ...]:
+    """The cells of a model, in the order of `_HEADER`."""
+    if isinstance(model, weights.ModelEntry):
+        here, size = "yes" if weights.is_here(model) else "no", f"{model.size / 1e6:,.0f} MB"
+    else:
+        here, size = "to bring", "-"
+    gmac = weights.model_facts(model.name).gmac
+    seconds = f"{measured[model.name].seconds:.1f}" if model.name in measured else "-"
+    return model.name, here, size, f"{gmac:,}" if gmac else "-", seconds, _licence(model)
 
 
-def _row_to_bring(model: weights.UnpinnedModel) -> tuple[str, ...]:
-    can_do = ", ".join(model.capabilities)
-    return model.name, model.family, "-", model.weights_licence, model.code_licence, can_do, "to bring"
+def _licence(model: weights.ModelEntry | weights.UnpinnedModel) -> str:
+    if model.weights_licence == model.code_licence:
+        return model.weights_licence
+    return f"{model.weights_licence} (code {model.code_licence})"
+
+
+def _lines_about(model: weights.ModelEntry | weights.UnpinnedModel) -> list[str]:
+    """What a model does, what it is good at, and what was published of it, within 80 columns."""
+    facts = weights.model_facts(model.name)
+    does = f"{model.family}: {', '.join(model.capabilities) or 'nothing stated'}"
+    good_at = facts.good_at or model.description
+    texts = [does, f"good at {facts.good_at}" if facts.good_at else good_at]
+    if facts.quality:
+        texts.append(f"published: {facts.quality} [{facts.source}]")
+    return [line for text in texts if text for line in _wrapped(text)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 80, initial_indent="    ", subsequent_indent="      ", break_long_words=False)
+
+
+def _about(name: str, measured: Mapping[str, MeasuredModel]) -> dict[str, Any]:
+    """What helps to choose, as JSON."""
+    facts = weights.model_facts(name)
+    return {
+        "gmac": facts.gmac,
+        "seconds": asdict(measured[name]) if name in measured else None,
+        "good_at": facts.good_at or None,
+        "quality": {"what": facts.quality, "source": facts.source} if facts.quality else None,
+    }
 
 
 def _as_dict(entry: weights.ModelEntry) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def cache_parts() -> dict[str, CachePart]:
 
     Returns:
         "embeddings", "graphs" and "weights"; "server", the images of clients; "jobs", the manifests of batches with an
-        address as output; "other", files that anymask does not know.
+        address as output; "seconds", what `anymask doctor` measured of the models; "other", files that anymask does
+        not know.
     """
     root = cache_root()
     store = EmbeddingStore(root / "embeddings")
@@ -79,6 +80,7 @@ def cache_parts() -> dict[str, CachePart]:
         "weights": (models_cache(), weights, None),
         "server": (root / "serve", _states((root / "serve").rglob("*")), None),
         "jobs": (root / "jobs", _states((root / "jobs").rglob("*")), None),
+        "seconds": (root / "seconds", _states((root / "seconds").rglob("*")), None),
     }
     known = {file.path for _, files, _ in found.values() for file in files} | {store.cap_path}
     others = [file for file in _states(root.rglob("*")) if file.path not in known and file.bytes]

@@ -11,6 +11,7 @@ files["encoder.onnx"]  # a path whose bytes have the catalogue's sha256
 from anymask.weights.cache import fetched_files, remove_fetched_files
 from anymask.weights.catalogue import all_models, default_model, family_embedding_bytes, find_model, unpinned_models
 from anymask.weights.download import ensure
+from anymask.weights.facts import ModelFacts, model_facts
 from anymask.weights.inventory import FileState, inspect_files, is_here, pull_to, remove
 from anymask.weights.licences import licence_line, require_allowed
 from anymask.weights.locations import cache_root, models_cache
@@ -25,6 +26,7 @@ __all__ = [
     "FileState",
     "FoundFile",
     "ModelEntry",
+    "ModelFacts",
     "Progress",
     "Search",
     "Source",
@@ -43,6 +45,7 @@ __all__ = [
     "known_folders",
     "licence_line",
     "link_found_files",
+    "model_facts",
     "models_cache",
     "pull_to",
     "remove",

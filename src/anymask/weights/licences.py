@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from anymask.errors import InputError, WeightsError
 from anymask.weights.model_entry import ModelEntry
+from anymask.weights.unverified import UnpinnedModel
 
 _NEEDS_CONSENT = ("agpl",)
 
@@ -16,7 +17,7 @@ def licence_line(entry: ModelEntry) -> str:
     return f"{entry.name}: weights {entry.weights_licence}, code {entry.code_licence}{carriers}{home}"
 
 
-def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None) -> None:
+def require_allowed(entry: ModelEntry | UnpinnedModel, allow: str | Iterable[str] | None = None) -> None:
     """Refuse a model whose weights or code are under a licence outside an allow-list.
 
     Args:
@@ -40,7 +41,7 @@ def require_allowed(entry: ModelEntry, allow: str | Iterable[str] | None = None)
             )
 
 
-def _require_consent(entry: ModelEntry) -> None:
+def _require_consent(entry: ModelEntry | UnpinnedModel) -> None:
     """Refuse licences that bind what is built on the weights, until they are allowed by name."""
     for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
         if licence.lower().startswith(_NEEDS_CONSENT):

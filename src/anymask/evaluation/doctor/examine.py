@@ -10,11 +10,14 @@ from typing import Any
 
 from anymask import weights
 from anymask._version import __version__
+from anymask.engines.loading import load_engine
 from anymask.engines.registry import ENGINES
 from anymask.errors import AnymaskError, EngineError
 from anymask.evaluation.doctor.cache_health import inspect_cache
 from anymask.evaluation.doctor.known_image import Agreement, measure_agreement
+from anymask.evaluation.doctor.model_seconds import note_measured
 from anymask.prediction.segmenter import load
+from anymask.weights.measured import MeasuredModel
 
 LIBRARIES = sorted({"numpy", "onnx", "opencv-python-headless", "pillow", *(each.library for each in ENGINES.values())})
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
@@ -56,6 +59,7 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
                     f"{engine} {precision} differs from the official masks: embedding cosine "
                     f"{agreement.cosine:.5f}, worst mask IoU {agreement.least_iou:.3f}"
                 )
+    _note_default_model(runs)
     if absent and not runs:
         wrong.append("no engine runs: pip install openvino")
     return {
@@ -71,6 +75,17 @@ def examine(threads: int | None = None, say: Callable[[str], None] = lambda line
         "wrong": wrong,
         "advice": [*_cache_advice(cache), *advice(runs)],
     }
+
+
+def _note_default_model(runs: list[Agreement]) -> None:
+    """Note how long the default model takes, on the engine and in the precision that "auto" means."""
+    if not runs:
+        return
+    auto = load_engine("auto", precision="auto", device="cpu")
+    for run in runs:
+        if (run.engine, run.precision) == (auto.name, auto.precision):
+            measured = MeasuredModel(run.encode, run.threads, run.engine, run.precision)
+            note_measured({weights.default_model(): measured})
 
 
 def _cache_advice(cache: Mapping[str, Any]) -> list[str]:
