@@ -243,6 +243,7 @@ def test_networks_that_give_other_masks_are_not_written(tmp_path: Path, monkeypa
         (["mobile-sam", "--single-mask", "--multimask"], "--single-mask and --multimask exclude each other"),
         (["mobile-sam", "--layout", "transformers-js", "--format", "openvino"], "transformers.js reads ONNX"),
         (["mobile-sam", "--layout", "transformers-js", "--single-mask"], "transformers.js always takes three masks"),
+        (["mobile-sam", "--layout", "ultralytics"], "layout 'ultralytics' is for FastSAM"),
         (["mobile-samm"], "did you mean mobile-sam?"),
         (["coco-ssd"], "finds boxes and makes no masks"),
     ],

@@ -187,8 +187,8 @@ def test_an_open_input_sees_the_smallest_frame(tmp_path: Path) -> None:
     path = fake_fastsam(tmp_path / "drawn.onnx", SEGMENTS, shape=("n", 3, "h", "w"))
     family = loaded(path, imgsz=640).network
     assert isinstance(family, FastSam)
-    assert family._sides(600, 400) == (640, 448)
-    assert family._sides(400, 600) == (448, 640)
+    assert family.frame((600, 400)).sides == (640, 448)
+    assert family.frame((400, 600)).sides == (448, 640)
     assert loaded(path).network.imgsz == 160  # what the export says
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from anymask import ModelError, load, weights
+from anymask.export import ExportOptions, export_model
 from anymask.prediction.fastsam import FastSamImage
 from anymask.structures.overlap import box_iou, iou
 from tests.support.example_images import read_pixels
@@ -161,6 +162,34 @@ def test_an_export_of_fixed_size_sees_the_whole_square(
     check_agreement(encode(file, images["portrait"]), expected)
     with pytest.raises(ModelError, match="takes 416x416 only: imgsz=640 needs an export with dynamic=True"):
         encode(file, images["portrait"], imgsz=640)
+
+
+@pytest.mark.parametrize(("file_format", "path"), [("onnx", "fastsam.onnx"), ("openvino", "fastsam_openvino_model")])
+def test_ultralytics_loads_what_anymask_exports(
+    exports: Any,
+    encode: Encoder,
+    images: dict[str, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file_format: str,
+    path: str,
+) -> None:
+    import openvino
+
+    from tests.reference.official_fastsam import Official
+
+    class ExactCore(openvino.Core):
+        """ultralytics leaves the precision to the processor, and bf16 moves boxes."""
+
+        def compile_model(self, model: Any, device_name: str, config: dict[str, Any]) -> Any:
+            return super().compile_model(model, device_name, {**config, "INFERENCE_PRECISION_HINT": "f32"})
+
+    encoded = encode(exports(dynamic=True), images["odd"], imgsz=640)
+    report = export_model("fastsam-s", tmp_path / "out", ExportOptions(format=file_format), allow="agpl-3.0")
+    assert report.least_iou > 0.98
+    monkeypatch.setattr(openvino, "Core", ExactCore)
+    official = Official(str(tmp_path / "out" / path), conf=0.4, iou=0.9, imgsz=640, max_det=60)
+    check_agreement(encoded, official(images["odd"]), max_det=60)
 
 
 @pytest.mark.parametrize(("conf", "iou", "max_det"), [(0.25, 0.5, 300), (0.6, 0.95, 60)])

@@ -28,9 +28,7 @@ from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
-    default="segment-anything",
-    show_default=True,
-    help="Names and shapes of the tensors.",
+    help="Names and shapes of the tensors. [default: segment-anything, of FastSAM ultralytics]",
 )
 @click.option("--single-mask", is_flag=True, help="The decoder gives one mask instead of four.")
 @click.option("--multimask", is_flag=True, help="The decoder gives three masks instead of four.")
@@ -43,7 +41,7 @@ def command(
     model: str,
     folder: Path,
     file_format: str,
-    layout: str,
+    layout: str | None,
     single_mask: bool,
     multimask: bool,
     overwrite: bool,
@@ -53,8 +51,9 @@ def command(
 ) -> None:
     """Write MODEL as networks that other programs run without anymask.
 
-    An encoder takes the image as it is, a decoder takes points and boxes. They are run and compared with anymask's own
-    masks before they appear, with a README.md that describes their inputs and outputs.
+    Of SAM, an encoder takes the image as it is, a decoder takes points and boxes. Of FastSAM, one network finds all
+    segments. They are run and compared with anymask's own masks before they appear, with a README.md that describes
+    their inputs and outputs.
     """
     if single_mask and multimask:
         raise click.UsageError("--single-mask and --multimask exclude each other")

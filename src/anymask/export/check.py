@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from anymask.engines.libraries import import_onnxruntime, import_openvino
 from anymask.errors import EngineError
 from anymask.evaluation.doctor.known_image import PROMPTS, known_image
+from anymask.export.fastsam import compared_segments
 from anymask.export.options import ExportOptions
+from anymask.models.fastsam.model import FastSam
 from anymask.models.sam.constants import BOTTOM_RIGHT, NOT_A_POINT, TOP_LEFT
 from anymask.models.sam.model import preprocess
 from anymask.models.sam2.model import Sam2, stretch
 from anymask.structures.overlap import iou
 
 if TYPE_CHECKING:
+    from anymask.prediction.encoded_image import EncodedImage
+    from anymask.prediction.fastsam import FastSamImage
     from anymask.prediction.sam import SamImage
     from anymask.prediction.segmenter import Segmenter
 
@@ -40,28 +44,26 @@ class MaskCheck:
 
 
 def compare(segmenter: Segmenter, files: Sequence[Path], options: ExportOptions) -> MaskCheck:
-    """Run the encoder and the decoder of an export, and compare their masks.
+    """Run the networks of an export, and compare their masks.
 
     Args:
         segmenter: the model, in f32.
-        files: the encoder and the decoder, `.onnx` or `.xml`.
+        files: the encoder and the decoder, or FastSAM's network; `.onnx` or `.xml`.
         options: of the export.
 
     Raises:
-        EngineError: a file does not run, or a mask has an IoU below `LEAST_IOU`.
+        EngineError: a file does not run, or a mask has an IoU below `LEAST_IOU`, or FastSAM finds nothing to compare.
     """
-    encoded = cast("SamImage", segmenter.encode(known_image()))
+    encoded = segmenter.encode(known_image())
     open_network = _open_ir if options.format == "openvino" else _open_onnx
     try:
-        encoder, decoder = (open_network(file) for file in files)
-        pairs = _tjs_masks if options.layout == "transformers-js" else _masks
-        ious = [
-            iou(theirs, ours)
-            for found, expected in pairs(encoded, encoder, decoder, options)
-            for theirs, ours in zip(found, expected, strict=True)
-        ]
+        ious = [iou(theirs, ours) for theirs, ours in _pairs(encoded, [open_network(file) for file in files], options)]
     except Exception as error:  # engines have no narrower base class
         raise EngineError(f"the exported networks do not run: {error}") from error
+    if not ious:
+        raise EngineError(
+            "the network finds nothing in the known image, so its masks cannot be compared; nothing was written"
+        )
     agreement = MaskCheck(min(ious), float(np.mean(ious)), len(ious))
     if agreement.least_iou < LEAST_IOU:
         raise EngineError(
@@ -69,6 +71,22 @@ def compare(segmenter: Segmenter, files: Sequence[Path], options: ExportOptions)
             f"it must be {LEAST_IOU}; nothing was written"
         )
     return agreement
+
+
+def _pairs(
+    encoded: EncodedImage, networks: Sequence[Run], options: ExportOptions
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Masks of the networks and our own, bool [H, W]."""
+    model = encoded.runtime.model
+    if isinstance(model, FastSam):
+        (network,) = networks
+        outputs = network({model.input_name: model.frame(encoded.size).apply_image(encoded.pixels)})
+        yield from compared_segments(cast("FastSamImage", encoded), model, outputs)
+        return
+    encoder, decoder = networks
+    masks_of = _tjs_masks if options.layout == "transformers-js" else _masks
+    for found, expected in masks_of(cast("SamImage", encoded), encoder, decoder, options):
+        yield from zip(found, expected, strict=True)
 
 
 def _open_onnx(path: Path) -> Run:

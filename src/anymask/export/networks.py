@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import ModelError
+from anymask.export import fastsam
 from anymask.export.options import ExportOptions
 from anymask.models.base import Model
+from anymask.models.fastsam.model import FastSam
 from anymask.models.sam import standalone, transformers_js
 from anymask.models.sam.model import Sam
 
@@ -36,14 +39,25 @@ class Network:
     weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
+def default_layout(model: Model) -> str:
+    """The layout of a model for which none is stated."""
+    return "ultralytics" if isinstance(model, FastSam) else "segment-anything"
+
+
 def networks_of(model: Model, options: ExportOptions) -> list[Network]:
-    """The encoder and the decoder of a model.
+    """The encoder and the decoder of a model, or FastSAM's one network.
 
     Raises:
         ModelError: the model's family cannot be exported in this layout.
     """
+    if isinstance(model, FastSam):
+        _check_fastsam(options)
+        name = "fastsam_openvino_model/fastsam" if options.format == "openvino" else "fastsam"
+        return [Network(name, lambda: fastsam.network(model))]
     if not isinstance(model, Sam):
-        raise ModelError(f"models of family {model.name!r} cannot be exported: it takes sam or sam2")
+        raise ModelError(f"models of family {model.name!r} cannot be exported: it takes sam, sam2 or fastsam")
+    if options.layout == "ultralytics":
+        raise ModelError("layout 'ultralytics' is for FastSAM: SAM takes 'segment-anything' or 'transformers-js'")
     p = model.parameters()
     if options.layout == "transformers-js":
         return [
@@ -58,9 +72,27 @@ def networks_of(model: Model, options: ExportOptions) -> list[Network]:
     ]
 
 
-def configuration_of(model: Model, options: ExportOptions) -> dict[str, dict[str, Any]]:
-    """Name → content of the JSON files that the readers of a layout need beside the networks."""
+def configuration_of(model: Model, options: ExportOptions) -> dict[str, str]:
+    """Name → content of the files that the readers of a layout need beside the networks."""
+    if isinstance(model, FastSam) and options.format == "openvino":
+        import yaml
+
+        content = yaml.safe_dump(fastsam.metadata(model), sort_keys=False, allow_unicode=True)
+        return {"fastsam_openvino_model/metadata.yaml": content}
     if options.layout != "transformers-js" or not isinstance(model, Sam):
         return {}
     parameters: StateDict = model.parameters()
-    return transformers_js.processor_files(parameters)
+    files = transformers_js.processor_files(parameters)
+    return {name: json.dumps(content, indent=2) for name, content in files.items()}
+
+
+def _check_fastsam(options: ExportOptions) -> None:
+    """Refuse what only prompted networks have.
+
+    Raises:
+        ModelError: another layout, or a choice of masks.
+    """
+    if options.layout != "ultralytics":
+        raise ModelError(f"FastSAM is one network without prompts: its layout is 'ultralytics', not {options.layout!r}")
+    if options.masks != "all":
+        raise ModelError("FastSAM finds all segments at once: leave out the choice of masks")

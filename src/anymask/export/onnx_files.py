@@ -48,8 +48,8 @@ def write_metadata(path: Path, values: Mapping[str, str]) -> None:
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    for key, value in values.items():
-        model.metadata_props.add(key=key, value=value)
+    stated = {each.key: each.value for each in model.metadata_props}
+    onnx.helper.set_model_props(model, {**stated, **values})
     path.write_bytes(model.SerializeToString())
 
 

@@ -31,6 +31,9 @@ _MEANINGS = {
     "input_boxes": "boxes (x0, y0, x1, y1) in pixels of the 1,024 square",
     "iou_scores": "predicted IoU of each mask",
     "pred_masks": "logits of the square; positive is inside",
+    "images": "the image, RGB, 0 to 1, scaled to fit the frame and padded with grey (114 of 255)",
+    "output0": "a column for each box: x and y of its centre, width, height, confidence, coefficients of its mask",
+    "output1": "prototypes of masks; a cell is 4x4 pixels of the frame",
 }
 
 _MASKS = {
@@ -69,6 +72,23 @@ _TRANSFORMERS_JS = """\
 load this folder."""
 
 
+_ULTRALYTICS = """\
+## The segments
+
+The network finds all segments of an image in one pass, and no prompt goes in. Scale the image to fit a frame whose
+sides are multiples of 32 (`imgsz` in the metadata is the recommended longer side), and centre it. Keep the boxes of
+sufficient confidence (0.4), and of two boxes with an IoU above 0.9 the one of higher confidence. The mask of a box is
+positive where the sum of the prototypes, weighted by its coefficients, is above 0, cropped to the box. For a click
+take the smallest mask that contains it.
+
+Where the metadata says `'nms': True`, the network has removed overlapping boxes itself, and `output0` has a row for
+each box: its corners, confidence, class and coefficients.
+
+## ultralytics
+
+`FastSAM("{path}")` of ultralytics loads {what}, and finds the metadata that it needs in {where}."""
+
+
 def readme(entry: ModelEntry, stage: Path, names: Sequence[str], options: ExportOptions, agreement: MaskCheck) -> str:
     """The text of the README.md.
 
@@ -82,14 +102,16 @@ def readme(entry: ModelEntry, stage: Path, names: Sequence[str], options: Export
     stretched = entry.family == "sam2"
     parts = [
         f"# {Path(entry.name).name} for other programs",
-        f"Written by anymask {__version__} (`anymask export`). {entry.description}",
+        f"Written by anymask {__version__} (`anymask export`). {entry.description}".rstrip(),
         f"Licence of the weights: {entry.weights_licence}. {entry.homepage}".rstrip(),
         f"Check: {agreement.masks} masks of a known image against anymask's own in f32: mean IoU "
         f"{agreement.mean_iou:.4f}, least {agreement.least_iou:.4f}.",
         _runtime(names, options),
         *(_table(stage / name, name) for name in names if name.endswith((".onnx", ".xml"))),
     ]
-    if options.layout == "transformers-js":
+    if options.layout == "ultralytics":
+        parts.append(_ULTRALYTICS.format(**_ultralytics_words(options)))
+    elif options.layout == "transformers-js":
         parts.append(_TRANSFORMERS_JS.format(name="Sam2" if stretched else "Sam"))
     else:
         parts += ["## The prompt", _STRETCHED if stretched else _PADDED, _MASKS[options.masks], _ONCE]
@@ -98,11 +120,22 @@ def readme(entry: ModelEntry, stage: Path, names: Sequence[str], options: Export
     return "\n\n".join(parts) + "\n"
 
 
+def _ultralytics_words(options: ExportOptions) -> dict[str, str]:
+    if options.format == "openvino":
+        folder = "fastsam_openvino_model"
+        return {"path": folder, "what": "the folder, whose name must end so", "where": "`metadata.yaml`"}
+    return {"path": "fastsam.onnx", "what": "the file", "where": "the file itself"}
+
+
 def _runtime(names: Sequence[str], options: ExportOptions) -> str:
     if options.format == "openvino":
-        return "OpenVINO 2024 or later; each `.xml` needs its `.bin` beside it."
+        exact = " Compile it with `INFERENCE_PRECISION_HINT` f32: bf16 moves boxes by up to 4 pixels of the frame."
+        text = "OpenVINO 2024 or later; each `.xml` needs its `.bin` beside it."
+        return text + exact * (options.layout == "ultralytics")
     data = [name for name in names if name.endswith("_data")]
     beside = f" {' and '.join(data)} must lie beside the network that it belongs to." if data else ""
+    if options.layout == "ultralytics":
+        return "ONNX, for every ONNX Runtime that runs the file of which it was made."
     return f"ONNX opset 20: ONNX Runtime 1.17 or later.{beside}"
 
 

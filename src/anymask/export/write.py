@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from anymask._version import __version__
 from anymask.export.check import MaskCheck, compare
-from anymask.export.networks import Network, configuration_of, networks_of
+from anymask.export.networks import Network, configuration_of, default_layout, networks_of
 from anymask.export.onnx_files import DATA_SUFFIX, write_metadata, write_network
 from anymask.export.openvino_files import write_ir, write_runtime_information
 from anymask.export.options import ExportOptions
@@ -71,8 +71,9 @@ def export_model(
     options, folder = options or ExportOptions(), Path(folder)
     entry = find_model(model)
     segmenter = load(model, precision="f32", device="cpu", store=False, allow=allow, progress=progress)
+    options = replace(options, layout=options.layout or default_layout(segmenter.network))
     networks = networks_of(segmenter.network, options)
-    extra = {name: json.dumps(each, indent=2) for name, each in configuration_of(segmenter.network, options).items()}
+    extra = configuration_of(segmenter.network, options)
     if not overwrite:
         possible = [name for network in networks for name in _names(network, options)]
         check_owner(folder, segmenter.weights, [*possible, *extra, README, INDEX])
@@ -85,7 +86,11 @@ def export_model(
         agreement = compare(segmenter, mains, options)
         facts = _facts(entry, segmenter.weights, options, agreement)
         for path in mains:
-            (write_runtime_information if options.format == "openvino" else write_metadata)(path, facts)
+            if options.format == "openvino":
+                write_runtime_information(path, facts)
+            else:  # ultralytics makes every name of the metadata an attribute of its loader
+                prefix = "anymask_" if options.layout == "ultralytics" else ""
+                write_metadata(path, {prefix + name: value for name, value in facts.items()})
         index = {**facts, "weights": {"sha256": segmenter.weights}, **asdict(agreement)}
         extra |= {README: readme(entry, stage, names, options, agreement), INDEX: json.dumps(index, indent=1)}
         for name, text in extra.items():
@@ -106,6 +111,7 @@ def _write_network(network: Network, stage: Path, options: ExportOptions, stretc
     """Write one network into the temporary folder; returns the names of its files, the network first."""
     if options.format == "onnx":
         return write_network(network, stage)
+    (stage / network.name).parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=stage) as scratch:
         write_network(network, Path(scratch))
         image = "image" if network.name == "encoder" else ""
@@ -121,7 +127,7 @@ def _facts(entry: ModelEntry, key: str, options: ExportOptions, agreement: MaskC
         "model": Path(entry.name).name,
         "weights_sha256": key,
         "weights_licence": entry.weights_licence,
-        "layout": options.layout,
+        "layout": str(options.layout),
         "least_iou": f"{agreement.least_iou:.4f}",
         "mean_iou": f"{agreement.mean_iou:.4f}",
     }

@@ -85,7 +85,7 @@ class FastSam:
         self.settings = FastSamSettings().changed(conf=conf, iou=iou, max_det=max_det)
         self._path = _export_among(files)
         model = open_export(self._path)
-        self._input, fixed = image_input(model, self._path)
+        self.input_name, fixed = image_input(model, self._path)
         self._rows, self._prototypes = _outputs_of(model, self._path)
         self._fixed = fixed if all(fixed) else None
         self.imgsz = _checked_side(imgsz, self._fixed, metadata_value(model, "imgsz"), self._path)
@@ -99,6 +99,11 @@ class FastSam:
         """What the output depends on besides weights and engine."""
         return (f"imgsz {self.imgsz}",)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the network takes images of one size only."""
+        return self._fixed is not None
+
     def prepare(self) -> None:
         """Do nothing: prompts need no network."""
 
@@ -110,8 +115,8 @@ class FastSam:
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the network on an image: uint8 [H, W, 3] RGB → float32 [L], a packed `Pass`."""
-        frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides(pixels.shape[1], pixels.shape[0]))
-        outputs = self._graph(frame.sides)(**{self._input: frame.apply_image(pixels)})
+        frame = self.frame((pixels.shape[1], pixels.shape[0]))
+        outputs = self._graph(frame.sides)(**{self.input_name: frame.apply_image(pixels)})
         rows, prototypes = outputs[self._rows], outputs[self._prototypes]
         _check_shapes(rows.shape, prototypes.shape, self._path)
         return Pass.read(frame, rows, prototypes).packed()
@@ -143,13 +148,22 @@ class FastSam:
         """
         return None
 
-    def _sides(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the frame for an image: the export's own, or the smallest in steps of the stride."""
+    def frame(self, size: tuple[int, int]) -> LetterBox:
+        """The frame of an image of (width, height): the export's own, or the smallest in steps of the stride."""
         if self._fixed:
-            return self._fixed
-        square = LetterBox((width, height), (self.imgsz, self.imgsz))
+            return LetterBox(size, self._fixed)
+        square = LetterBox(size, (self.imgsz, self.imgsz))
         across, down = (-(-side // STRIDE) * STRIDE for side in square.fitted)
-        return across, down
+        return LetterBox(size, (across, down))
+
+    def network(self) -> onnx.ModelProto:
+        """The ONNX model as the user exported it.
+
+        Raises:
+            ModelError: the file is gone or cannot be read.
+            WeightsError: it has changed since it was verified.
+        """
+        return open_export(self._path)
 
     def _graph(self, sides: tuple[int, int]) -> CompiledGraph:
         """The graph for one frame, compiled if needed; the last few stay, as images of a camera have few shapes."""
@@ -164,7 +178,7 @@ class FastSam:
             return graph
 
     def _build(self, sides: tuple[int, int]) -> onnx.ModelProto:
-        return with_fixed_input(open_export(self._path), self._input, sides)
+        return with_fixed_input(open_export(self._path), self.input_name, sides)
 
 
 def _export_among(files: Sequence[Path]) -> Path:
