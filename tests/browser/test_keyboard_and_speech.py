@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from tests.support.browser_application import CUP_BOX, SAUCER, Application
+from tests.support.labelling import wait_until_saved
 
 pytestmark = pytest.mark.browser
 
@@ -113,19 +115,64 @@ def test_the_help_names_the_keys_and_gives_the_focus_back(app: Application) -> N
     assert app.page.evaluate("document.activeElement.id") == "canvas"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_axe_finds_no_fault_at_level_aa(app: Application, scheme: Any, width: int) -> None:
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_LOOKS: list[tuple[int, int, Any]] = [
+    (360, 800, "light"),
+    (1280, 800, "light"),
+    (1280, 800, "dark"),
+    (3840, 2160, "dark"),
+]
+
+
+_EXTREMES = (_LOOKS[0], _LOOKS[-1])
+
+
+def _faults(app: Application, looks: Sequence[tuple[int, int, Any]] = _LOOKS) -> list[str]:
+    """What axe complains about in these looks of the page as it is, each with the look and the element."""
     from axe_playwright_python.sync_playwright import Axe
 
-    app.page.set_viewport_size({"width": width, "height": 800})
-    app.page.emulate_media(color_scheme=scheme)
+    found = []
+    for width, height, scheme in looks:
+        app.page.set_viewport_size({"width": width, "height": height})
+        app.page.emulate_media(color_scheme=scheme)
+        app.next_frame()
+        response = Axe().run(app.page, options={"runOnly": {"type": "tag", "values": _TAGS}}).response
+        found += [
+            f"{width} {scheme}: {violation['id']}: {node['html'][:160]}"
+            for violation in response["violations"]
+            for node in violation["nodes"]
+        ]
+    return found
+
+
+def test_axe_finds_no_fault_at_level_aa(app: Application) -> None:
     app.click(SAUCER)
     app.press("Enter")
     app.box(CUP_BOX)
     app.page.evaluate("document.querySelector('.clean summary').click()")
     app.wait_for_alternatives()
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = Axe().run(app.page, options={"runOnly": {"type": "tag", "values": tags}})
-    violations = [(v["id"], [node["html"][:160] for node in v["nodes"]]) for v in found.response["violations"]]
-    assert not violations
+    assert not _faults(app)
+    app.page.click("#inpaint")
+    app.wait_until("!document.getElementById('inpaint-save').disabled")
+    assert not _faults(app, _EXTREMES), "in the window of inpainting"
+
+
+def test_axe_finds_no_fault_in_a_project_and_its_windows(labelling: Application) -> None:
+    labelling.click((70, 70))
+    labelling.press("Enter")
+    wait_until_saved(labelling)
+    assert not _faults(labelling)
+    for button, dialog in (
+        ("#edit-classes", "#class-dialog"),
+        ("#review", "#review-dialog"),
+        ("#assist", "#assist-dialog"),
+        ("#save", "#dataset-dialog"),
+        ("#help", "#help-dialog"),
+    ):
+        labelling.page.set_viewport_size({"width": 1280, "height": 800})
+        labelling.page.click(button)
+        labelling.page.wait_for_selector(f"{dialog}[open]")
+        if dialog == "#review-dialog":
+            labelling.page.wait_for_selector("#review-sheet .review-cell")
+        assert not _faults(labelling, _EXTREMES), dialog
+        labelling.page.keyboard.press("Escape")

@@ -72,7 +72,8 @@ class AnnotationImport:
         boxes = "(SELECT count(*) FROM suggestions WHERE job = 'file:' || imports.name) AS boxes"
         return [
             ImportedFile(
-                each["name"], each["format"], each["images"], each["objects"], each["boxes"], json.loads(each["left_out"])
+                each["name"], each["format"], each["images"], each["objects"], each["boxes"],
+                json.loads(each["left_out"]),
             )
             for each in self._database.rows(f"SELECT *, {boxes} FROM imports ORDER BY name")
         ]  # fmt: skip
