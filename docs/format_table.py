@@ -10,7 +10,10 @@ from anymask.formats.registry import all_formats
 
 PAGE = Path(__file__).parent / "guides" / "formats.md"
 BEGIN, END = "<!-- made by docs/format_table.py -->\n", "<!-- end -->\n"
-SCORES = {"score": "score", "stability": "stability", "detector_score": "detector's", "object_score": "object's"}
+SCORES = {
+    "score": "score", "confidence": "score or detector's", "stability": "stability", "detector_score": "detector's",
+    "object_score": "object's",
+}  # fmt: skip
 
 
 def rows() -> Iterator[tuple[str, Format, Holds]]:

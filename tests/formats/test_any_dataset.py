@@ -100,4 +100,4 @@ def test_any_dataset_comes_back_but_for_what_the_table_announces(name: str, opti
             after = []  # nothing but images without objects, of which the format has no files
         else:
             after = list(read_dataset(Path(folder) / "out", None if name in ("png", "folder") else name))
-    assert gone(sets, after) == declared
+    assert gone(sets, after, holds) == declared

@@ -33,7 +33,8 @@ class Holds:
         empty_masks: masks without pixels.
         backgrounds: images without objects.
         labels: names of the classes.
-        scores: those of "score", "stability" and "detector_score" that it has.
+        scores: those of "score", "stability" and "detector_score" that it has; "confidence" for one score that is
+            the detector's where there is one.
         vertices: polygons with the vertices that were drawn: "yes", "if filled alike" (as pycocotools does), "of one
             polygon" for an object, "of one polygon within the image", or "no". A format fills them in its own way.
         categories: the numbers of the classes, and classes without objects.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
 
 _HOLDS = Holds(
-    empty_masks=True, scores=("score", "stability"), vertices="if filled alike", categories=True, ids="yes",
+    empty_masks=True, scores=("confidence", "stability"), vertices="if filled alike", categories=True, ids="yes",
     attributes=True, details=True, crowd=True, boxes=True, further_fields="its own",
 )  # fmt: skip
 

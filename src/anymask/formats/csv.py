@@ -98,7 +98,7 @@ def measurements(mask: Mask) -> dict[str, Any]:
         )
     return {
         "label": text_cell(mask.label or ""),
-        "score": _score_cell(mask.score), "stability": _score_cell(mask.stability),
+        "score": _score_cell(mask.confidence), "stability": _score_cell(mask.stability),
         "area": mask.area,
         "x_min": x0, "y_min": y0, "x_max": x1, "y_max": y1,
         "centre_x": centre[0], "centre_y": centre[1],
@@ -175,7 +175,7 @@ FORMAT = Format(
     name="csv",
     title="Measurements (CSV)",
     summary="CSV of measurements (area, box, centre, perimeter, parts, holes) with the shape as RLE",
-    holds=Holds(empty_masks=True, scores=("score", "stability")),
+    holds=Holds(empty_masks=True, scores=("confidence", "stability")),
     suffix=".csv",
     media_type="text/csv; charset=utf-8",
     extensions=(".csv",),

@@ -245,7 +245,7 @@ FORMAT = Format(
     title="CVAT (XML)",
     summary="CVAT for images 1.1 (XML): shapes as CVAT drew them, masks of run lengths, many images in one file",
     holds=Holds(
-        scores=("score", "stability"), vertices="of one polygon", ids="of images", attributes=True, details=True,
+        scores=("confidence", "stability"), vertices="of one polygon", ids="of images", attributes=True, details=True,
         boxes=True, further_fields="its own",
     ),
     suffix=".xml",

@@ -192,7 +192,7 @@ FORMAT = Format(
     name="geojson",
     title="GeoJSON",
     summary="GeoJSON polygons with holes and parts, in pixels or in the CRS of a GeoTIFF",
-    holds=Holds(empty_masks=True, scores=("score", "stability")),
+    holds=Holds(empty_masks=True, scores=("confidence", "stability")),
     suffix=".geojson",
     media_type="application/geo+json",
     extensions=(".geojson",),

@@ -368,14 +368,14 @@ FORMAT = Format(
     name="label-studio",
     title="Label Studio (JSON)",
     summary="Label Studio tasks: brushes as run lengths, or polygons, holes and parts joined by bridges",
-    holds=Holds(empty_masks=True, scores=("score",), attributes=True, boxes=True, further_fields="its own"),
+    holds=Holds(empty_masks=True, scores=("confidence",), attributes=True, boxes=True, further_fields="its own"),
     suffix=".json",
     media_type="application/json",
     options=(
         FormatOption(
             name="polygons", flag="--polygons", value=True, help="Polygons instead of run lengths.",
             holds=Holds(
-                holes="bridged", parts="bridged", scores=("score",), vertices="of one polygon within the image",
+                holes="bridged", parts="bridged", scores=("confidence",), vertices="of one polygon within the image",
                 attributes=True, boxes=True, further_fields="its own",
             ),
         ),

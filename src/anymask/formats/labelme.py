@@ -350,7 +350,7 @@ FORMAT = Format(
     holds=Holds(
         holes="bridged",
         parts="by group_id",
-        scores=("score", "stability"),
+        scores=("confidence", "stability"),
         vertices="yes",
         attributes=True,
         details=True,
@@ -366,7 +366,9 @@ FORMAT = Format(
             flag="--mask-shapes",
             value="mask",
             help="Exact masks instead of polygons.",
-            holds=Holds(scores=("score", "stability"), attributes=True, details=True, boxes=True, further_fields="all"),
+            holds=Holds(
+                scores=("confidence", "stability"), attributes=True, details=True, boxes=True, further_fields="all"
+            ),
         ),
     ),
     signature=Signature(extensions=(".json",), json_keys=frozenset({"shapes"})),

@@ -21,8 +21,8 @@ def to_supervision(masks: Sequence[Mask]) -> Any:
 
     Boxes keep exclusive maxima. Labels are numbered in alphabetical order (``class_id``) and named in
     ``data["class_name"]``; a mask without a label has the name "", since annotators need a class for every mask.
-    ``confidence`` is the detector's score where every mask has one, else the predicted IoU; it is left out unless every
-    mask has one.
+    ``confidence`` is that of the masks: the detector's score where there is one, else the mask's; it is left out unless
+    every mask has one.
 
     Raises:
         AnymaskError: supervision is not installed.
@@ -34,8 +34,7 @@ def to_supervision(masks: Sequence[Mask]) -> Any:
     if not masks:
         return supervision.Detections.empty()
     labels = [mask.label or "" for mask in masks]
-    detector_scores = [mask.detector_score for mask in masks]
-    scores = [mask.score for mask in masks] if None in detector_scores else detector_scores
+    scores = [mask.confidence for mask in masks]
     names = sorted(set(labels))
     return supervision.Detections(
         xyxy=np.array([mask.box for mask in masks], np.float32),

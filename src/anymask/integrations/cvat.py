@@ -125,4 +125,4 @@ def _shapes(mask: Mask, label: int, context: Any) -> list[models.LabeledShapeReq
 
 def _confidence(mask: Mask) -> float:
     """The predicted IoU, which can be a little above 1, as CVAT takes it."""
-    return round(min(max(mask.score or 0.0, 0.0), 1.0), 4)
+    return round(min(max(mask.confidence or 0.0, 0.0), 1.0), 4)

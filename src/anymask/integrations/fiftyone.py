@@ -79,7 +79,7 @@ class AnymaskModel(fom.Model):  # type: ignore[misc]
 def _detection(mask: Mask, label: str) -> fol.Detection:
     """One object: its box in shares of the image, and its mask within the box."""
     (width, height), (x0, y0, x1, y1) = mask.size, mask.box
-    score = mask.score if mask.detector_score is None else mask.detector_score
+    score = mask.confidence
     return fol.Detection(
         label=mask.label or label,
         bounding_box=[x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],

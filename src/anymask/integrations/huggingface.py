@@ -50,7 +50,7 @@ def _row(result: MaskSet) -> dict[str, Any]:
         objects.append(
             {
                 "label": mask.label,
-                "score": mask.score,
+                "score": mask.confidence,
                 "area": mask.area,
                 "bbox": [x0, y0, x1 - x0, y1 - y0],
                 "rle": mask.rle,

@@ -21,7 +21,7 @@ def to_pandas(*results: MaskSet) -> Any:
     pandas.concat([each.to_pandas() for each in results])
     ```
 
-    Columns: `image` (its path), `label`, `score` (predicted IoU), `detector_score`, `stability`, `area` in pixels, the
+    Columns: `image` (its path), `label`, `score` (see `anymask.Mask`), `detector_score`, `stability`, `area` in pixels, the
     box as `x_min`, `y_min`, `x_max`, `y_max` (maxima exclusive), `follows_prompt`, `prompt` (index of the prompt), and
     `rle` (COCO run lengths, which ``anymask.Mask.from_rle`` reads).
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.prompting import DecodePrompts, SelectedMask, reprompt_boxes
+from anymask.prediction.prompting import DecodePrompts, SelectedMask, calibrated, reprompt_boxes, selected_mask
 from anymask.prediction.ranking import rank_features, rank_scores
-from anymask.prediction.selection import (
-    check_logits,
-)
+from anymask.prediction.selection import check_logits
 from anymask.structures.candidates import Candidates
 from anymask.structures.overlap import pairwise_iou
 from anymask.structures.prompt import Prompt, make_prompt
@@ -58,9 +56,8 @@ def distinct_alternatives(
     checks = [check_logits(frame, each, prompt) for each in candidates.logits]
     valid = np.flatnonzero([bool(each) for each in checks])
     order = valid[best_cover(candidates.logits[valid] > 0, ranks[valid], most)]
-    scores, stability = candidates.scores, candidates.stability
     return [
-        SelectedMask(candidates.logits[index], float(scores[index]), float(stability[index]), checks[index])
+        calibrated(selected_mask(candidates, index, checks[index]), "alternative", candidates, prompt, ranks)
         for index in order.tolist()
     ]
 

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.prediction.alternatives import open_points
+from anymask.prediction.calibration import agreement_with
 from anymask.prediction.prompting import DecodePrompts, SelectedMask, segment_prompts
 from anymask.prediction.ranking import JOINT_FEATURES, RANK_FEATURES, joint_features, joint_rank_scores
 from anymask.prediction.selection import CANDIDATES, SINGLE, check_logits
@@ -120,7 +122,7 @@ def groups_in_conflict(
 def _choose(decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[Prompt]) -> list[SelectedMask]:
     """One mask for each of two or more objects, chosen together."""
     most = KEPT if len(prompts) <= MANY else KEPT_OF_MANY
-    pools, values, wholes = [], [], []
+    pools, values, wholes, agreements = [], [], [], []
     columns, rows = frame.valid_logits()
     for index in range(len(prompts)):
         candidates = object_candidates(decode, frame, prompts, index)
@@ -130,11 +132,12 @@ def _choose(decode: DecodePrompts, frame: ResizeLongestSide, prompts: Sequence[P
         best = np.argsort(-worth, kind="stable")[:most]
         pools.append(candidates.take(best))
         values.append(worth[best])
+        agreements.append(partial(agreement_with, candidates=pools[-1].logits, ranks=ranks[best]))
     masks = [pool.logits[:, :rows:2, :columns:2] > 0 for pool in pools]
     chosen = choose_together(masks, values, np.concatenate(wholes)[:MOST_WHOLES])
     selected = [
-        _selected(frame, pool.logits[index], float(pool.scores[index]), prompt)
-        for pool, index, prompt in zip(pools, chosen, prompts, strict=True)
+        _selected(frame, pool.logits[index], float(pool.scores[index]), agreement(pool.logits[index]), prompt)
+        for pool, index, agreement, prompt in zip(pools, chosen, agreements, prompts, strict=True)
     ]
     return _follow_boxes(decode, frame, selected, prompts)
 
@@ -324,11 +327,13 @@ def _follow_boxes(
             check = check_logits(frame, logits, prompts[i])
             same = iou(logits > 0, selected[i].logits > 0) >= _SAME_OBJECT
             if same and (check or not selected[i].follows_prompt):
-                closer[i] = replace(mask, logits=logits, follows_prompt=check)
+                closer[i] = replace(selected[i], logits=logits, stability=mask.stability, follows_prompt=check)
     return closer
 
 
-def _selected(frame: ResizeLongestSide, logits: NDArray[np.float32], score: float, prompt: Prompt) -> SelectedMask:
+def _selected(
+    frame: ResizeLongestSide, logits: NDArray[np.float32], score: float, agreement: float, prompt: Prompt
+) -> SelectedMask:
     """A mask with its stability and check."""
-    stability = float(stability_score(frame, logits[None])[0])
-    return SelectedMask(logits, score, stability, check_logits(frame, logits, prompt))
+    stability, check = float(stability_score(frame, logits[None])[0]), check_logits(frame, logits, prompt)
+    return SelectedMask(logits, score, stability, check, kind="click", agreement=agreement, points=len(prompt.points))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anymask.prediction.calibration import CalibratedKind
 from anymask.prediction.options import Select
-from anymask.prediction.prompting import DecodePrompts, PromptKind, SelectedMask, prompt_kind
+from anymask.prediction.prompting import DecodePrompts, PromptKind, SelectedMask, calibrated, prompt_kind, selected_mask
 from anymask.prediction.ranking import rank_features, rank_scores
 from anymask.prediction.selection import exclusions_followed, select_by_rank, select_mask
-from anymask.structures.candidates import Candidates, stability_score
+from anymask.structures.candidates import Candidates
 from anymask.structures.prompt import Prompt
-from anymask.structures.prompt_check import PromptCheck
 from anymask.structures.transforms import ResizeLongestSide
 
 
@@ -30,19 +30,27 @@ def preview(
         select: see `anymask.prediction.selection.select_mask`.
     """
     logits, scores = decode(prompts)
-    previews = []
-    for prompt, own_logits, own_scores in zip(prompts, logits, scores, strict=True):
-        index, check = _select(Candidates(frame, own_logits, own_scores), prompt, select)
-        stability = float(stability_score(frame, own_logits[index][None])[0])
-        previews.append(SelectedMask(own_logits[index], float(own_scores[index]), stability, check))
-    return previews
+    return [
+        _select(Candidates(frame, *own), prompt, select) for prompt, *own in zip(prompts, logits, scores, strict=True)
+    ]
 
 
-def _select(candidates: Candidates, prompt: Prompt, select: Select) -> tuple[int, PromptCheck | None]:
-    """Index of the selected candidate, and whether it follows the prompt."""
-    if prompt_kind(prompt, select) is not PromptKind.AMBIGUOUS:
-        return select_mask(candidates, prompt, select)
+_CALIBRATED: dict[PromptKind, CalibratedKind] = {
+    PromptKind.BOX: "box",
+    PromptKind.CORRECTIVE: "corrective",
+    PromptKind.PLAIN: "points",
+}
+
+
+def _select(candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
+    """The selected mask of one prompt."""
+    kind = prompt_kind(prompt, select)
+    if kind is not PromptKind.AMBIGUOUS:
+        selected = selected_mask(candidates, *select_mask(candidates, prompt, select))
+        return calibrated(selected, _CALIBRATED[kind], candidates, prompt) if select == "object" else selected
     included, logits = prompt.points[prompt.labels == 1], candidates.logits
     followed = exclusions_followed(candidates, prompt)
-    features = rank_features(candidates.frame, logits, candidates.scores, included, logits, False, followed)
-    return select_by_rank(candidates, prompt, rank_scores(features))
+    ranks = rank_scores(rank_features(candidates.frame, logits, candidates.scores, included, logits, False, followed))
+    return calibrated(
+        selected_mask(candidates, *select_by_rank(candidates, prompt, ranks)), "click", candidates, prompt, ranks
+    )

@@ -18,6 +18,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.prediction.calibration import CalibratedKind, agreement_with, expected_iou
 from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click
 from anymask.prediction.options import Refine, Select
 from anymask.prediction.ranking import corrective_rank_features, corrective_rank_scores, rank_features, rank_scores
@@ -80,6 +81,9 @@ class SelectedMask:
         stability: see `anymask.structures.candidates.stability_score`.
         follows_prompt: whether it follows the prompt; None if the prompt sets no constraint.
         mirrored: whether the mirrored image contributed.
+        kind: what the score of the result is calibrated by; None for the predicted IoU as it is.
+        agreement: with the other candidates, see `anymask.prediction.calibration.agreement_with`.
+        points: how many the prompt has.
     """
 
     logits: NDArray[np.float32]
@@ -87,6 +91,16 @@ class SelectedMask:
     stability: float
     follows_prompt: PromptCheck | None
     mirrored: bool = False
+    kind: CalibratedKind | None = None
+    agreement: float = 1.0
+    points: int = 1
+
+    @property
+    def expected_iou(self) -> float:
+        """The score of the result: the IoU to expect, see `anymask.prediction.calibration`."""
+        if self.kind is None:
+            return self.score
+        return expected_iou(self.kind, self.score, self.stability, self.agreement, self.points)
 
 
 def segment_prompts(
@@ -209,7 +223,8 @@ def _segment_box(decoders: _Decoders, candidates: Candidates, prompt: Prompt, se
     if grown_check or not check:
         logits, check = grown, grown_check
     stability = float(stability_score(frame, logits[None])[0])
-    return SelectedMask(logits, float(candidates.scores[index]), stability, check, mirrored is not None)
+    selected = SelectedMask(logits, float(candidates.scores[index]), stability, check, mirrored is not None)
+    return calibrated(selected, "box", candidates, prompt)
 
 
 def _segment_corrective(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
@@ -230,18 +245,21 @@ def _segment_corrective(decoders: _Decoders, candidates: Candidates, prompt: Pro
     logits = enforce_last_click(frame, chosen, candidates.logits, prompt)
     stability = float(stability_score(frame, logits[None])[0])
     check = check_logits(frame, logits, prompt)
-    return SelectedMask(logits, float(best), stability, check, decoders.mirrored is not None)
+    selected = SelectedMask(logits, float(best), stability, check, decoders.mirrored is not None)
+    return calibrated(selected, "corrective", candidates, prompt)
 
 
 def _segment_ambiguous(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
     """The candidate of highest rank, also among those of the boxes of the larger ones."""
     candidates, ranks = reprompt_boxes(decoders.decode, candidates, prompt)
-    return _selected(candidates, *select_by_rank(candidates, prompt, ranks))
+    selected = selected_mask(candidates, *select_by_rank(candidates, prompt, ranks))
+    return calibrated(selected, "click", candidates, prompt, ranks)
 
 
 def _segment_plain(decoders: _Decoders, candidates: Candidates, prompt: Prompt, select: Select) -> SelectedMask:
     """One of the candidates as it is."""
-    return _selected(candidates, *select_mask(candidates, prompt, select))
+    selected = selected_mask(candidates, *select_mask(candidates, prompt, select))
+    return calibrated(selected, "points", candidates, prompt) if select == "object" else selected
 
 
 _STRATEGIES: dict[PromptKind, _Strategy] = {
@@ -252,9 +270,30 @@ _STRATEGIES: dict[PromptKind, _Strategy] = {
 }
 
 
-def _selected(candidates: Candidates, index: int, check: PromptCheck | None) -> SelectedMask:
+def selected_mask(candidates: Candidates, index: int, check: PromptCheck | None) -> SelectedMask:
+    """The candidate of that index."""
     scores, stability = candidates.scores, candidates.stability
     return SelectedMask(candidates.logits[index], float(scores[index]), float(stability[index]), check)
+
+
+def calibrated(
+    selected: SelectedMask,
+    kind: CalibratedKind,
+    candidates: Candidates,
+    prompt: Prompt,
+    ranks: NDArray[np.float64] | None = None,
+) -> SelectedMask:
+    """The selected mask with what its expected IoU depends on.
+
+    Args:
+        selected: one of the candidates, or made from them.
+        kind: of the prompt.
+        candidates: K masks of the prompt.
+        prompt: theirs.
+        ranks: float64 [K], rank scores; None where the candidates have none.
+    """
+    agreement = agreement_with(selected.logits, candidates.logits, ranks)
+    return replace(selected, kind=kind, agreement=agreement, points=len(prompt.points))
 
 
 def _with_candidates(candidates: Candidates, *more: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Candidates:

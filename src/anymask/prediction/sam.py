@@ -131,7 +131,7 @@ class SamImage(EncodedImage):
         return Mask(
             partial(render, self.transform, selected.logits, detail),
             self.size,
-            score=selected.score,
+            score=selected.expected_iou,
             stability=selected.stability,
             logits=selected.logits,
             follows_prompt=selected.follows_prompt,

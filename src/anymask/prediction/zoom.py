@@ -171,7 +171,7 @@ class ZoomedView:
         return Mask(
             array,
             size,
-            score=selected.score,
+            score=selected.expected_iou,
             stability=selected.stability,
             logits=logits,
             follows_prompt=check,

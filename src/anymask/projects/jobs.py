@@ -141,7 +141,7 @@ class ProjectJobs:
             rows = []
             for mask, label in found:
                 height, width = mask.rle["size"]
-                score = mask.score if mask.detector_score is None else mask.detector_score
+                score = mask.confidence
                 rows.append(
                     (image, job.id, label, width, height, mask.rle["counts"], mask.area,
                      json.dumps([int(each) for each in mask.box]), None if score is None else float(score))

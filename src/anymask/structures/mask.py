@@ -40,7 +40,9 @@ class Mask:
 
     Attributes:
         size: (width, height) in pixels of the image as displayed.
-        score: IoU with the object that the model predicts; can exceed 1 a little; None if no model made the mask.
+        score: IoU with the object to expect, 0 to 1, see `anymask.prediction.calibration`; in `everything`, with
+            ``select="part"`` or ``"score"`` and of FastSAM what the model predicts, which can exceed 1 a little; None
+            if no model made the mask.
         stability: IoU between the mask cut at logit +1 and at −1; None if unknown.
         label: name of the object; None if it has none.
         detector_score: confidence of the detector that found the object by text, 0 to 1; None without a detector.
@@ -179,6 +181,11 @@ class Mask:
             self._full_logits() if self._full_logits is not None else ResizeLongestSide(*self.size).interpolate(logits)
         )
         return probabilities(full, self.array)
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure it is that this is the object: `detector_score` where a detector found it, else `score`."""
+        return self.score if self.detector_score is None else self.detector_score
 
     @property
     def is_rendered(self) -> bool:

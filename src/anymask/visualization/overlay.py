@@ -155,8 +155,8 @@ def colors_of(masks: Sequence[Mask], style: Style) -> list[Color]:
 def _tag(mask: Mask, style: Style) -> str:
     """The text of a mask's tag; empty for none."""
     named = style.labels and mask.label is not None
-    scored = mask.score is not None and (named or style.scores)
-    return " ".join([*([mask.label or ""] if named else []), *([f"{mask.score:.2f}"] if scored else [])])
+    scored = mask.confidence is not None and (named or style.scores)
+    return " ".join([*([mask.label or ""] if named else []), *([f"{mask.confidence:.2f}"] if scored else [])])
 
 
 class Canvas:

@@ -49,7 +49,7 @@ def binary(mask: Mask, title: str | None = None, max_side: int = PANEL_SIDE) -> 
     """
     panel = PIL.Image.fromarray(mask.array.view(np.uint8) * np.uint8(255))
     panel.thumbnail((max_side, max_side), PIL.Image.Resampling.BOX)
-    return row([panel], [_score(mask.label, mask.score) if title is None else title])
+    return row([panel], [_score(mask.label, mask.confidence) if title is None else title])
 
 
 def candidates_row(

@@ -80,8 +80,8 @@ def encode_jpeg(pixels: PIL.Image.Image, max_side: int) -> bytes:
 
 def _title(mask: Mask, index: int) -> str:
     words = [mask.label or f"mask {index}"]
-    if mask.score is not None:
-        words.append(f"{mask.score:.2f}")
+    if mask.confidence is not None:
+        words.append(f"{mask.confidence:.2f}")
     return " ".join(words)
 
 

@@ -20,13 +20,16 @@ def label_or_default(mask: Mask | BoxAnnotation) -> str:
 
 
 def known_scores(mask: Mask | BoxAnnotation, stability: str = "stability_score") -> dict[str, float]:
-    """A mask's score and stability, by name; those that are missing or not a number are left out.
+    """A mask's confidence as "score", and its stability; those that are missing or not a number are left out.
 
     Args:
         mask: the mask, or a box, which has no stability.
         stability: name of the stability in the format.
     """
-    scores = {"score": mask.score, stability: mask.stability if isinstance(mask, Mask) else None}
+    if isinstance(mask, Mask):
+        scores = {"score": mask.confidence, stability: mask.stability}
+    else:
+        scores = {"score": mask.score}
     return {name: float(value) for name, value in scores.items() if value is not None and not math.isnan(value)}
 
 

@@ -45,7 +45,7 @@ def _of_object(each: Mask | BoxAnnotation, holds: Holds, size: tuple[int, int]) 
     about, blank = each.annotation, Annotation()
     found = {
         "labels": not holds.labels and each.label is not None,
-        "scores": each.score is not None and "score" not in holds.scores,
+        "scores": _loses_score(each, holds),
         "numbers of classes": not holds.categories and about.category_id is not None,
         "ids of annotations": holds.ids != "yes" and about.id is not None,
         "objects with attributes": not holds.attributes and bool(about.attributes),
@@ -54,11 +54,21 @@ def _of_object(each: Mask | BoxAnnotation, holds: Holds, size: tuple[int, int]) 
     }
     if isinstance(each, Mask):
         found["stabilities"] = each.stability is not None and "stability" not in holds.scores
-        found["scores of detectors"] = each.detector_score is not None and "detector_score" not in holds.scores
+        found["scores of detectors"] = each.detector_score is not None and not {"confidence", "detector_score"} & set(
+            holds.scores
+        )
     for name, words in (("occluded", "occluded flags"), ("z_order", "z_orders"), ("group_id", "groups"),
                         ("source", "sources")):  # fmt: skip
         found[words] = not holds.details and getattr(about, name) != getattr(blank, name)
     return [words for words, is_lost in found.items() if is_lost]
+
+
+def _loses_score(each: Mask | BoxAnnotation, holds: Holds) -> bool:
+    """Whether the score is lost: of a mask that a detector found it is, where one score is held, see `Holds.scores`."""
+    if each.score is None or "score" in holds.scores:
+        return False
+    other = isinstance(each, Mask) and each.detector_score not in (None, each.score)
+    return other or "confidence" not in holds.scores
 
 
 def _loses_vertices(mask: Mask, held: str, size: tuple[int, int]) -> bool:

@@ -158,7 +158,7 @@ def _region(mask: Mask, control: MaskControl) -> dict[str, Any]:
         value = {"points": (ring / mask.size * 100).round(4).tolist(), "closed": True}
     if control.has_labels:
         value[control.type] = _labels_of(mask, control)
-    score = {} if mask.score is None else {"score": round(min(max(mask.score, 0.0), 1.0), 4)}
+    score = {} if mask.confidence is None else {"score": round(min(max(mask.confidence, 0.0), 1.0), 4)}
     mask.release()
     return {
         "id": uuid.uuid4().hex[:10],

@@ -187,7 +187,7 @@ def _prediction(
     page: int,
 ) -> dict[str, Any]:
     masks = work(encoded)
-    scores = [mask.score for mask in masks if mask.score is not None]
+    scores = [mask.confidence for mask in masks if mask.confidence is not None]
     score = {"score": round(min(max(sum(scores) / len(scores), 0.0), 1.0), 4)} if scores else {}
     regions = [{**region, "item_index": page} if page else region for region in regions_from(masks, control)]
     return {"result": regions, "model_version": service.segmenter.model, **score}

@@ -150,7 +150,7 @@ def _polygons(masks: Sequence[Mask], label: str, fineness: float) -> list[dict[s
                     "label": mask.label or label,
                     "shape_type": "polygon",
                     "points": [*ring.round(2).tolist(), ring[0].round(2).tolist()],
-                    "score": None if mask.score is None else round(min(max(mask.score, 0.0), 1.0), 4),
+                    "score": None if mask.confidence is None else round(min(max(mask.confidence, 0.0), 1.0), 4),
                     "group_id": group,
                 }
             )
