@@ -2,12 +2,13 @@
 
     python -m training.calibration FOLDER… [--model NAME] [--cache FILE] [--write]
 
-Each FOLDER is laid out as for `anymask evaluate`. Objects are clicked in their middle, clicked once more, clicked in five
-places at once, and boxed, and their alternatives are listed. A logistic regression for each kind of prompt (Platt
-scaling) turns what is known of the mask into the IoU to expect. Objects of photographs with one object count three
-times as much as those of label maps, which are parts as often as wholes. Printed is the reliability on photographs that
-the regression was not fitted on (seven folds): mean score → mean IoU (number) of the masks in groups by score, and the
-mean distance of the two, before and after. With another model the stored weights are measured, and nothing is fitted.
+Each FOLDER is laid out as for `anymask evaluate`. Objects are clicked in their middle, clicked twice more, clicked in
+three and in five places at once, and boxed, and their alternatives are listed. A logistic regression for each kind of
+prompt (Platt scaling) turns what is known of the mask into the IoU to expect. Objects of photographs with one object
+count three times as much as those of label maps, which are parts as often as wholes. Printed is the reliability on
+photographs that the regression was not fitted on (seven folds): mean score → mean IoU (number) of the masks in groups
+by score, and the mean distance of the two, before and after. With another model the stored weights are measured, and
+nothing is fitted.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def measure(folder: Path, segmenter: anymask.Segmenter) -> Iterator[Measured]:
         for truth in list(image.sample_objects())[:OBJECTS_PER_IMAGE]:
             counts = LABEL_MAPS if "#" in truth.name else SINGLE_OBJECTS
 
-            def measured(mask: SelectedMask, truth=truth, counts=counts) -> Measured:
+            def measured(mask: SelectedMask, truth=truth, counts=counts, frame=frame, image=image) -> Measured:
                 reached = mask_iou(frame.upscale(mask.logits), truth.mask, truth.ignored)
                 about = mask.score, mask.stability, mask.agreement, mask.points
                 return Measured(f"{folder.name}/{image.path.name}", counts, mask.kind, *about, reached)

@@ -67,7 +67,7 @@ def detected() -> MaskSet:
 
 def test_the_confidence_of_words_is_the_detectors_in_every_output(tmp_path: Path) -> None:
     result = detected()
-    assert result[0].confidence == 0.42 and result[0].score == 0.91
+    assert (result[0].confidence, result[0].score) == (0.42, 0.91)
     assert result[0].replace(detector_score=None).confidence == 0.91
     assert _tag(result[0], Style()) == "dog 0.42"
     result.save(tmp_path / "out.json", "coco")

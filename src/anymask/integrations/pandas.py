@@ -21,9 +21,9 @@ def to_pandas(*results: MaskSet) -> Any:
     pandas.concat([each.to_pandas() for each in results])
     ```
 
-    Columns: `image` (its path), `label`, `score` (see `anymask.Mask`), `detector_score`, `stability`, `area` in pixels, the
-    box as `x_min`, `y_min`, `x_max`, `y_max` (maxima exclusive), `follows_prompt`, `prompt` (index of the prompt), and
-    `rle` (COCO run lengths, which ``anymask.Mask.from_rle`` reads).
+    Columns: `image` (its path), `label`, `score` and `detector_score` (see `anymask.Mask`), `stability`, `area` in
+    pixels, the box as `x_min`, `y_min`, `x_max`, `y_max` (maxima exclusive), `follows_prompt`, `prompt` (index of the
+    prompt), and `rle` (COCO run lengths, which ``anymask.Mask.from_rle`` reads).
 
     Args:
         results: of one image each.
