@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "anymask"
 ROOMS = (
     "io", "structures", "visualization", "formats", "weights", "engines", "editing", "models", "detection", "automatic",
-    "prediction", "projects", "batch", "evaluation", "server", "export", "integrations", "cli",
+    "prediction", "projects", "batch", "tracking", "evaluation", "server", "export", "integrations", "cli",
 )  # fmt: skip
 """Each imports only those before it."""
 CELL, LEFT, TOP = 30, 120, 110

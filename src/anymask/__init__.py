@@ -41,6 +41,9 @@ _NAMES = {
     "Provenance": "anymask.structures.provenance",
     "Segmenter": "anymask.prediction.segmenter",
     "ServerError": "anymask.server.connection",
+    "TrackOptions": "anymask.tracking.options",
+    "TrackedFrame": "anymask.tracking.result",
+    "TrackedObject": "anymask.tracking.result",
     "cutout": "anymask.editing.cutout",
     "inpaint": "anymask.editing.inpainting",
     "load": "anymask.prediction.segmenter",
@@ -53,6 +56,7 @@ _NAMES = {
     "show_contours": "anymask.visualization.notebook",
     "show_masks": "anymask.visualization.notebook",
     "show_points": "anymask.visualization.notebook",
+    "track": "anymask.tracking.track",
 }
 """Public name → the module that holds it; imported when first used, so that `import anymask` stays light."""
 
@@ -93,6 +97,10 @@ if TYPE_CHECKING:
     from anymask.structures.prompt import Prompt as Prompt
     from anymask.structures.prompt_check import PromptCheck as PromptCheck
     from anymask.structures.provenance import Provenance as Provenance
+    from anymask.tracking.options import TrackOptions as TrackOptions
+    from anymask.tracking.result import TrackedFrame as TrackedFrame
+    from anymask.tracking.result import TrackedObject as TrackedObject
+    from anymask.tracking.track import track as track
     from anymask.visualization.notebook import show_binary_mask as show_binary_mask
     from anymask.visualization.notebook import show_boxes as show_boxes
     from anymask.visualization.notebook import show_candidates as show_candidates

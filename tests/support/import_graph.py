@@ -30,11 +30,12 @@ BEFORE = {
     "prediction": ("automatic",),
     "projects": ("prediction",),
     "batch": ("prediction",),
+    "tracking": ("batch",),
     "evaluation": ("prediction",),
     "server": ("projects", "editing"),
     "export": ("evaluation",),
     "integrations": ("batch", "evaluation", "server"),
-    "cli": ("integrations", "export", "editing"),
+    "cli": ("integrations", "export", "editing", "tracking"),
 }
 """Each room and the rooms right before it; a room may import those and all that lie before them."""
 

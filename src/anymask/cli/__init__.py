@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("anymask.cli.detect", "Boxes of what the text names."),
     "everything": ("anymask.cli.everything", "All objects of an image, without prompts."),
     "batch": ("anymask.cli.batch", "The same for many images, resumable, on many machines."),
+    "track": ("anymask.cli.track", "Objects followed through the frames of a video."),
     "replay": ("anymask.cli.replay", "The masks of an earlier result made again, and compared."),
     "label": ("anymask.cli.label", "Label a folder of images in the browser."),
     "serve": ("anymask.cli.serve", "The browser application and the HTTP interface."),

@@ -20,10 +20,12 @@ class CommandModels:
         parameters: the values of `RUNTIME_OPTIONS`; for the segmenter also of --model and --model-option, for the
             detector of --detector and --classes.
         quiet: whether to show no progress.
+        store: whether embeddings are kept on disk for other calls.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], quiet: bool) -> None:
+    def __init__(self, parameters: Mapping[str, Any], quiet: bool, store: bool = True) -> None:
         self._parameters = parameters
+        self._store = store
         self._runtime = {name: parameters[name] for name in RUNTIME_OPTIONS}
         self._quiet = quiet
 
@@ -34,7 +36,10 @@ class CommandModels:
         from anymask.prediction.segmenter import load
 
         with fetch_progress(self._quiet) as progress:
-            return load(self._parameters["model"], progress=progress, **self._parameters["settings"], **self._runtime)
+            return load(
+                self._parameters["model"], progress=progress, store=self._store, **self._parameters["settings"],
+                **self._runtime,
+            )  # fmt: skip
 
     @cached_property
     def detector(self) -> Detector:

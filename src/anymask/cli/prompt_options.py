@@ -137,17 +137,18 @@ class PromptedSegmenter:
 
     Args:
         quiet: whether to show no progress.
+        models: the models; None loads them.
         parameters: the values of `prompt_options` and `runtime_options`.
 
     Raises:
         PromptError: options that do not go together, or a value that cannot be right.
     """
 
-    def __init__(self, *, quiet: bool, **parameters: Any) -> None:
+    def __init__(self, *, quiet: bool, models: CommandModels | None = None, **parameters: Any) -> None:
         self._prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
         self._selection = values_of(SelectionOptions, parameters)
         self._parameters = parameters
-        self._models = CommandModels(parameters, quiet)
+        self._models = models or CommandModels(parameters, quiet)
         if self._prompt.prompt_log is not None:
             _check_prompt_log_alone(self._prompt, self._selection)
         else:

@@ -1,0 +1,1 @@
+"""Objects followed through the frames of a video, with a model for images."""
