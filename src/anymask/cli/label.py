@@ -15,6 +15,7 @@ from anymask.cli.common_options import (
     runtime_options,
     token_option,
 )
+from anymask.cli.reach_options import root_path_option
 
 _PORT = 8000
 
@@ -26,6 +27,7 @@ _PORT = 8000
 @host_option
 @click.option("--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {_PORT}, or a free one]")
 @token_option
+@root_path_option
 @detector_option
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
 @quiet_option
@@ -37,6 +39,7 @@ def command(
     host: str,
     port: int | None,
     token: str | None,
+    root_path: str,
     detector: str,
     no_browser: bool,
     quiet: bool,
@@ -82,13 +85,13 @@ def command(
         if port is not None:
             raise
         bound = bind_socket(host, 0)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}{root_path}/"
     ProjectLock(place.home, address).release()  # refused before the model is loaded, which takes seconds
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
     with fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     settings = ServerSettings(
-        place.home / "server", token=token, detector=detector, address=address, project=place
+        place.home / "server", token=token, detector=detector, address=address, project=place, root_path=root_path
     )  # fmt: skip
     app = create_app(segmenter, settings)
     service: Service = app.state.service

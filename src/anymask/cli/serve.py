@@ -16,6 +16,7 @@ from anymask.cli.common_options import (
     token_option,
 )
 from anymask.cli.limit_options import limit_options, limits_of
+from anymask.cli.reach_options import reach_options
 from anymask.cli.serve_keys import keys
 from anymask.server.limits import Limits
 
@@ -35,6 +36,7 @@ from anymask.server.limits import Limits
 @detector_option
 @click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
+@reach_options
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts at once.")
 @click.option("--access-log", metavar="FILE", help="Write a JSON line for each request; - is standard output.")
 @click.option("--audit-log", metavar="FILE", help="The same for requests that change something or are refused.")
@@ -51,6 +53,9 @@ def command(
     detector: str,
     allow_urls: bool,
     allow_host: tuple[str, ...],
+    root_path: str,
+    forwarded_allow_ips: str,
+    allow_origin: tuple[str, ...],
     workers: int,
     access_log: str | None,
     audit_log: str | None,
@@ -107,7 +112,7 @@ def command(
     with fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     folder = data or folder_or_temporary(cache_root() / "serve", "images of clients are removed when the server ends")
-    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}{root_path}/"
     settings = ServerSettings(
         folder,
         limits,
@@ -119,6 +124,9 @@ def command(
         address,
         access_log=access_log,
         audit_log=audit_log,
+        root_path=root_path,
+        proxies=forwarded_allow_ips,
+        origins=allow_origin,
     )
     app = create_app(segmenter, settings)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import Depends, FastAPI, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
 
 from anymask._version import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
 from anymask.server.label_studio.connections import Connections
 from anymask.server.middleware import SecurityMiddleware
+from anymask.server.root_path import RootPath
 from anymask.server.routes import (
     about,
     images,
@@ -67,9 +69,26 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         access=service.access,
         open_paths=web_paths(),
         hosts=tuple(settings.hosts),
+        origins=tuple(settings.origins),
     )
+    if settings.origins:
+        _allow_origins(app, settings.origins)
     app.add_middleware(_CountingMiddleware, service=service)
+    if settings.root_path:
+        app.add_middleware(RootPath, root_path=settings.root_path)
     return app
+
+
+def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of some origins use the server: their requests may carry the token, or the cookie of this server."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_credentials=True,
+        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Last-Event-ID", "Token", "X-Request-ID"),
+        expose_headers=("Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-ID"),
+    )
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -15,7 +15,7 @@ StoreMask = Callable[[Mask], str]
 """Stores a mask for later requests and returns its reference."""
 
 
-def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None) -> dict[str, Any]:
+def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None, root_path: str) -> dict[str, Any]:
     """One mask in the form that the request names, with the reference under which it is stored.
 
     Args:
@@ -23,6 +23,7 @@ def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None) -> 
         form: "rle", "polygons" or "png".
         image: id of its image.
         store: None if no later request refers to it.
+        root_path: of the server, where the address of the stored mask begins.
     """
     entry = masks_json.mask_to_dict(mask)
     if form == "polygons":
@@ -32,7 +33,7 @@ def mask_to_json(mask: Mask, form: str, image: str, store: StoreMask | None) -> 
     if form != "rle":
         del entry["rle"]
     reference = store(mask) if store else None
-    file = f"/v1/images/{image}/masks/{reference}.png" if reference else None
+    file = f"{root_path}/v1/images/{image}/masks/{reference}.png" if reference else None
     mask.release()
     return {**entry, "file": file, "id": reference, "logits": reference}
 

@@ -63,6 +63,7 @@ class SecurityMiddleware:
         open_paths: of the page's own files, which need no token; so do the OpenAPI document and the health checks.
         hosts: names of a server without a token, besides those of this machine. A page of another site can make its
             own name point here (DNS rebinding); `Host` is then still that name.
+        origins: other sites whose pages may use the server.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class SecurityMiddleware:
         access: Access,
         open_paths: Collection[str] = (),
         hosts: Sequence[str] = (),
+        origins: Sequence[str] = (),
     ) -> None:
         self._app = app
         self._limits = limits
         self._access = access
         self._open_paths = frozenset(open_paths) | _OPEN_PATHS
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or respond with a problem."""
@@ -104,8 +107,8 @@ class SecurityMiddleware:
         if scope["path"] in self._open_paths:
             return
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        other_site = origin is not None and _netloc(origin) != host.lower()
-        if other_site or site not in ("none", "same-origin"):
+        other_site = (origin is not None and _netloc(origin) != host.lower()) or site not in ("none", "same-origin")
+        if other_site and origin not in self._origins:
             raise Problem(403, "other-site", "pages of other sites may not use this server")
         identity = self._access.identify(scope, headers)
         if scope["path"] == "/v1/session":

@@ -219,21 +219,22 @@ class RemoteImage:
             ServerError: the server rejects the request or fails, or goes down before the first mask.
         """
         job = self._connection.json("POST", f"{self._path}/everything", json=parameters)
+        path = f"/v1/jobs/{job['job']}"
         last: dict[str, Any] = {}
         cancelled = False
         try:
-            for name, data in self._connection.events(job["events"]):
+            for name, data in self._connection.events(f"{path}/events"):
                 if name == "progress" and "asked" in data and progress is not None:
                     progress(GeneratorProgress(data["asked"], data["planned"], data["found"], data["seconds"]))
                 if stop is not None and name == "progress" and stop():
-                    self._connection.request("DELETE", job["state"])
+                    self._connection.request("DELETE", path)
                     cancelled = True
                 last = data
         except ServerError:
             raise  # the job goes on: its state can be read later
         except BaseException:
             with suppress(AnymaskError):  # Ctrl-C here ends the work on the server, too
-                self._connection.request("DELETE", job["state"])
+                self._connection.request("DELETE", path)
             raise
         result = last.get("result")
         if result is None and cancelled and last.get("state") == "cancelled":

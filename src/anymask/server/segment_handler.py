@@ -155,6 +155,7 @@ def results_to_json(
     body: SegmentBody,
     store: StoreMask,
     deadline: float,
+    root_path: str,
 ) -> dict[str, Any]:
     """The content of a response; stores the masks if the request wants that, and releases their pixels.
 
@@ -165,11 +166,13 @@ def results_to_json(
         body: the request.
         store: stores masks for later requests.
         deadline: of `time.perf_counter`.
+        root_path: of the server.
 
     Raises:
         Problem: 408 the deadline passed.
     """
-    entry_of = partial(mask_to_json, form=body.format, image=image, store=store if body.store else None)
+    store_mask = store if body.store else None
+    entry_of = partial(mask_to_json, form=body.format, image=image, store=store_mask, root_path=root_path)
     masks: list[dict[str, Any]] = []
     for index, result in enumerate(results):
         for number, mask in enumerate(result.masks):
@@ -198,7 +201,12 @@ def results_to_json(
 
 
 def find_alternatives(
-    encoded: EncodedImage, image: str, body: AlternativesBody, view: ZoomedView | None, store: StoreMask | None
+    encoded: EncodedImage,
+    image: str,
+    body: AlternativesBody,
+    view: ZoomedView | None,
+    store: StoreMask | None,
+    root_path: str,
 ) -> dict[str, Any]:
     """Distinct masks for what a click may mean, as the content of a response.
 
@@ -208,6 +216,7 @@ def find_alternatives(
         body: the request.
         view: the window that is on the screen; None for the whole image.
         store: stores the masks; None if no later request refers to them.
+        root_path: of the server.
 
     Raises:
         PromptError: no included point, or a value that cannot be right.
@@ -216,10 +225,8 @@ def find_alternatives(
     prompt = make_prompt(encoded.size, points=body.points, labels=body.labels, coordinates=body.coordinates)
     pairs = zoom_alternatives(encoded, prompt, body.most, view)
     seconds = time.perf_counter() - started
-    masks = [
-        {**mask_to_json(mask, body.format, image, store), "window": list(view.window) if view and in_view else None}
-        for mask, in_view in pairs
-    ]
+    entry_of = partial(mask_to_json, form=body.format, image=image, store=store, root_path=root_path)
+    masks = [{**entry_of(mask), "window": list(view.window) if view and in_view else None} for mask, in_view in pairs]
     return {**run_to_json(encoded, image), "masks": masks, "seconds": {"decode": round(seconds, 4)}}
 
 

@@ -95,13 +95,8 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def configuration(app: FastAPI, proxies: str = "127.0.0.1,::1") -> uvicorn.Config:
-    """The configuration of uvicorn for the application.
-
-    Args:
-        app: of `create_app`.
-        proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are trusted.
-    """
+def configuration(app: FastAPI) -> uvicorn.Config:
+    """The configuration of uvicorn for an application of `create_app`."""
     service: Service = app.state.service
     return uvicorn.Config(
         app,
@@ -109,7 +104,7 @@ def configuration(app: FastAPI, proxies: str = "127.0.0.1,::1") -> uvicorn.Confi
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        forwarded_allow_ips=proxies,
+        forwarded_allow_ips=service.settings.proxies,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         h11_max_incomplete_event_size=32 << 10,
         http=type("Timed", (_TimedProtocol,), {"header_seconds": service.limits.header_seconds}),

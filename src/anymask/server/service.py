@@ -50,6 +50,7 @@ from anymask.server.open_project import OpenProject
 from anymask.server.prefetch import Prefetch
 from anymask.server.problems import Problem
 from anymask.server.projects import Projects
+from anymask.server.reach import LOOPBACK
 from anymask.server.request_log import RequestLog
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
@@ -80,6 +81,9 @@ class ServerSettings:
         address: of the server, for the refusal of a second one on the same folder.
         access_log: file of JSON lines about all requests, "-" for standard output; None for none.
         audit_log: the same about those that change something.
+        root_path: that a proxy serves the server under; addresses in responses begin with it.
+        proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
+        origins: whose pages may use the server.
         project: that it was started for; None without one.
     """
 
@@ -94,6 +98,9 @@ class ServerSettings:
     project: ProjectPlace | None = None
     access_log: str | None = None
     audit_log: str | None = None
+    root_path: str = ""
+    proxies: str = LOOPBACK
+    origins: Sequence[str] = ()
 
 
 class Service:
@@ -240,7 +247,7 @@ class Service:
 
             def work() -> dict[str, Any]:
                 results = segment_request(encoded, body, view, find_mask, self.settings.detector, deadline)
-                return results_to_json(results, encoded, id, body, store, deadline)
+                return results_to_json(results, encoded, id, body, store, deadline, self.settings.root_path)
 
             cost = segmenting_bytes(encoded.size, len(body.prompts), body.candidates)
             content = await self.prompting.run(work, deadline, cost, len(body.prompts) * _PROMPT_SECONDS)
@@ -257,7 +264,7 @@ class Service:
             encoded = await self.encoded(id, client, deadline)
             view = await self.zoomed_view(id, encoded, body.window, client, deadline)
             store = partial(self.references.put, id, client) if body.store else None
-            work = partial(find_alternatives, encoded, id, body, view, store)
+            work = partial(find_alternatives, encoded, id, body, view, store, self.settings.root_path)
             return await self.prompting.run(work, deadline, segmenting_bytes(encoded.size, body.most, False))
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
@@ -303,7 +310,7 @@ class Service:
             parameters["max_seconds"] = min(parameters["max_seconds"] or limit, limit)
             parameters["max_memory"] = for_masks / 1e6
         store = partial(self.references.put, id, client, logits=False)
-        to_json = partial(mask_to_json, form="rle", image=id, store=store)
+        to_json = partial(mask_to_json, form="rle", image=id, store=store, root_path=self.settings.root_path)
 
         def work(job: Job, report: Any) -> dict[str, Any]:
             with self.memory.hold(reserved, lambda: job.must_stop):

@@ -28,15 +28,16 @@ class SessionBody(Body):
 @router.post("/v1/session", operation_id="openSession", status_code=204, responses=problems(422))
 async def session(request: Request, body: SessionBody) -> Response:
     """Exchange the token for a cookie, for browsers: requests of images and event streams cannot carry a header."""
-    access = service_of(request).access
+    service = service_of(request)
+    access = service.access
     response = Response(status_code=204)
     if access.is_guarded:
         cookie = access.cookie_for(body.token, request.headers.get("host", ""))
         if cookie is None:
             raise Problem(401, "token", "that is neither this server's token nor one of its keys")
         name, value = cookie
-        secure = request.url.scheme == "https"
-        response.set_cookie(name, value, httponly=True, samesite="strict", secure=secure, path="/")
+        secure, path = request.url.scheme == "https", f"{service.settings.root_path}/"
+        response.set_cookie(name, value, httponly=True, samesite="strict", secure=secure, path=path)
     return response
 
 

@@ -68,7 +68,8 @@ async def upload(request: Request) -> Response:
     service = service_of(request)
     encoded, opening = await _read_upload(request, service)
     stored_image = await service.add_image(encoded, client_of(request), opening)
-    return json_response(image_to_json(service, stored_image), 201, {"Location": f"/v1/images/{stored_image.id}"})
+    location = f"{service.settings.root_path}/v1/images/{stored_image.id}"
+    return json_response(image_to_json(service, stored_image), 201, {"Location": location})
 
 
 async def _read_upload(request: Request, service: Service) -> tuple[bytes, ImageOptions]:

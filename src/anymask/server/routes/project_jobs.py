@@ -87,8 +87,9 @@ async def review_objects(
     id = None if class_ is None else -1 if class_ == "none" else int(class_)
     chosen = ReviewFilter(id, state, sort, order == "desc")
     found = await asyncio.to_thread(opened.project.review, chosen, offset, limit)
+    images = f"{service_of(request).settings.root_path}/v1/projects/{project}/images"
     for each in found["objects"]:
-        path = f"/v1/projects/{project}/images/{each['image']}/objects/{each['object']}/thumbnail"
+        path = f"{images}/{each['image']}/objects/{each['object']}/thumbnail"
         each["thumbnail"] = path
     return json_response(found)
 

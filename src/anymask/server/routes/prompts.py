@@ -84,8 +84,9 @@ def _check_points(count: int, limit: int, where: str) -> None:
 )
 async def everything(request: Request, id: ImageId, body: EverythingBody) -> Response:
     """Generate masks for all objects of the image, as a job."""
-    job = await service_of(request).everything(id, body, client_of(request))
-    path = f"/v1/jobs/{job.id}"
+    service = service_of(request)
+    job = await service.everything(id, body, client_of(request))
+    path = f"{service.settings.root_path}/v1/jobs/{job.id}"
     return json_response({"job": job.id, "state": path, "events": f"{path}/events"}, 202, {"Location": path})
 
 

@@ -63,7 +63,7 @@ export class ReviewDialog {
       el(
         "button",
         { type: "button", class: "review-cell", title: label, "aria-label": label, click: open },
-        el("img", { src: object.thumbnail.replace(/^\//, ""), alt: "", loading: "lazy" }),
+        el("img", { src: object.thumbnail, alt: "", loading: "lazy" }),
         el("span", {}, S.reviewValue(object)),
       ),
     );

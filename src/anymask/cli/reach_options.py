@@ -1,0 +1,49 @@
+"""How a server is reached, as options of `anymask serve` and `anymask label`."""
+
+from __future__ import annotations
+
+import click
+
+from anymask.cli.common_options import add_options
+from anymask.server.reach import LOOPBACK, read_origin, read_proxies, read_root_path
+
+
+def _origins(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(read_origin, values))
+
+
+def _root_path(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    return read_root_path(value)
+
+
+def _proxies(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    return read_proxies(value)
+
+
+root_path_option = click.option(
+    "--root-path",
+    default="",
+    callback=_root_path,
+    metavar="PATH",
+    help="Path that a proxy serves it under: /tools/anymask.",
+)
+
+reach_options = add_options(
+    root_path_option,
+    click.option(
+        "--forwarded-allow-ips",
+        default=LOOPBACK,
+        show_default=True,
+        callback=_proxies,
+        metavar="ADDRESSES",
+        help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted: addresses and networks.",
+    ),
+    click.option(
+        "--allow-origin",
+        multiple=True,
+        callback=_origins,
+        metavar="ORIGIN",
+        help="Pages of this origin, https://example.org, may use the server; may be given several times.",
+    ),
+)
+"""Adds --root-path, --forwarded-allow-ips and --allow-origin."""
