@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anymask import PromptError
-from anymask.detection.phrases import MAX_PHRASES, list_phrases, parse_phrases, substitution_note
+from anymask.detection.phrases import MAX_PHRASES, list_phrases, parse_phrases, phrases_of, substitution_note
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,12 @@ from anymask.detection.phrases import MAX_PHRASES, list_phrases, parse_phrases, 
         ("犬", ("犬",)),
         ("7", ("7",)),
         (("dog",), ("dog",)),
+        ("dog. cat.", ("dog", "cat")),
+        ("a dog . a red car .", ("a dog", "a red car")),
+        ("dog; cat\nbird, fish.", ("dog", "cat", "bird", "fish")),
+        (["dog. cat.", "a cup, with coffee."], ("dog", "cat", "a cup, with coffee")),
+        ("St. Bernard. J. F. Kennedy. Mr. Potato Head.", ("St. Bernard", "J. F. Kennedy", "Mr. Potato Head")),
+        ("1.5 l bottle. class a. class b.", ("1.5 l bottle", "class a", "class b")),
     ],
 )
 def test_text_becomes_phrases_each_once_in_order(text: object, phrases: tuple[str, ...]) -> None:
@@ -33,6 +39,8 @@ def test_text_becomes_phrases_each_once_in_order(text: object, phrases: tuple[st
         ("", "text is ''"),
         ("  \n", "it takes a phrase"),
         (",,", "it takes a phrase"),
+        (". .", "has no letter"),
+        (["."], "has no letter"),
         ([], "empty list"),
         (["dog", " "], "a phrase is empty"),
         ("🐶", "'🐶' has no letter"),
@@ -50,6 +58,10 @@ def test_unusable_phrases_are_refused_in_one_line(text: object, reason: str) -> 
     assert reason in str(refusal.value)
     assert len(str(refusal.value).splitlines()) == 1
     assert len(str(refusal.value)) < 200
+
+
+def test_texts_of_an_option_that_is_repeated_are_split_one_by_one() -> None:
+    assert phrases_of(["dog. cat.", "cup, dog"]) == ("dog", "cat", "cup")
 
 
 def test_five_hundred_phrases_are_fine() -> None:

@@ -83,7 +83,7 @@ def test_plurals_and_synonyms(phrase: str, thing: str | None) -> None:
 
 def test_other_phrases_are_refused_in_one_line_that_names_zero_shot_detectors_and_how_to_get_one() -> None:
     with pytest.raises(PromptError) as refusal:
-        coco_vocabulary().require(["brown dog", "cat"], "coco-ssd", ZERO_SHOT_ADVICE)
+        coco_vocabulary().look_up(["brown dog"], "coco-ssd", ZERO_SHOT_ADVICE)
     line = str(refusal.value)
     assert "'brown dog'" in line
     assert "nearest being 'dog'" in line
@@ -93,14 +93,23 @@ def test_other_phrases_are_refused_in_one_line_that_names_zero_shot_detectors_an
     assert len(line.splitlines()) == 1
 
 
+def test_phrases_that_are_classes_are_found_beside_one_that_is_none() -> None:
+    ids, unknown = coco_vocabulary().look_up(["brown dog", "cats"], "coco-ssd", ZERO_SHOT_ADVICE)
+    assert ids == {"cats": 17}
+    assert unknown is not None
+    assert unknown.phrases == ("brown dog",)
+    assert unknown.note.startswith("coco-ssd knows 80 things, the nearest being 'dog', but not 'brown dog'; ")
+    assert coco_vocabulary().look_up(["cat"], "coco-ssd", "")[1] is None
+
+
 def test_a_misspelt_name_is_answered_with_the_right_one() -> None:
     with pytest.raises(PromptError, match="nearest being 'umbrella'"):
-        coco_vocabulary().require(["umbrela"], "coco-ssd", ZERO_SHOT_ADVICE)
+        coco_vocabulary().look_up(["umbrela"], "coco-ssd", ZERO_SHOT_ADVICE)
 
 
 def test_five_hundred_unknown_phrases_make_one_short_line() -> None:
     with pytest.raises(PromptError, match="and 497 more") as refusal:
-        coco_vocabulary().require([f"unknowable {i}" for i in range(500)], "coco-ssd", ZERO_SHOT_ADVICE)
+        coco_vocabulary().look_up([f"unknowable {i}" for i in range(500)], "coco-ssd", ZERO_SHOT_ADVICE)
     assert len(str(refusal.value)) < 400
 
 

@@ -74,6 +74,17 @@ def test_names_inside_the_export_are_used_with_cocos_synonyms(tmp_path: Path) ->
         detect(detector, IMAGE, "hot dog")
 
 
+def test_an_unknown_word_is_named_and_the_others_are_found(tmp_path: Path) -> None:
+    path = export(tmp_path / "best.onnx", version_8(RED, (10, 20, 8, 8, 0.8, 0, 0)), NAMES)
+    detections = detect(load_detector(path), IMAGE, "people. hot dog. red squares. dog.")
+    assert detections.labels == ("red square", "person")
+    assert detections.unknown is not None
+    assert detections.unknown.phrases == ("hot dog",)
+    notes = detections.notes(["people", "hot dog", "red squares", "dog"])
+    assert notes[0].startswith("best knows 3 things, the nearest being 'dog', but not 'hot dog'; ")
+    assert notes[-1] == "nothing was found for 'dog'"
+
+
 def test_the_end_to_end_layout_of_version_10(tmp_path: Path) -> None:
     output = np.zeros((1, 300, 6), np.float32)
     output[0, 0] = (38, 27, 58, 37, 0.8, 1)

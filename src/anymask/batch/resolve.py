@@ -65,7 +65,9 @@ def _resolve_detector(settings: TaskSettings, progress: Progress | None, allow: 
     name = auto_detector(progress).name if settings.detector in ("", "auto") else settings.detector
     runtime: dict[str, Any] = {"engine": settings.engine, "precision": settings.precision, "device": settings.device}
     runtime |= {"threads": settings.threads, "allow": allow, "progress": progress}
-    load_detector(name, classes=settings.classes, **runtime).check(settings.text)
+    unknown = load_detector(name, classes=settings.classes, **runtime).check(settings.text)
+    if unknown and progress:
+        progress.note(unknown.note)
     if name.lower().endswith(".onnx"):
         return name, sha256_of(Path(name).expanduser())
     return name, " ".join(file.sha256 for file in find_model(name).files)

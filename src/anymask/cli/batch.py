@@ -16,8 +16,9 @@ from anymask.automatic.options import GeneratorOptions
 from anymask.cli.common_options import common_options
 from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import SEARCH_OPTIONS, phrases_of, text_options
+from anymask.cli.text_options import SEARCH_OPTIONS, text_options
 from anymask.detection.options import DetectionOptions
+from anymask.detection.phrases import phrases_of
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
 

@@ -27,7 +27,8 @@ from anymask.cli.image_arguments import (
     run_each,
 )
 from anymask.cli.model_loading import CommandModels
-from anymask.cli.text_options import detection_options, phrases_of, text_options
+from anymask.cli.text_options import detection_options, text_options
+from anymask.detection.phrases import phrases_of
 
 if TYPE_CHECKING:
     from anymask.detection.report import DetectionRecord

@@ -115,7 +115,7 @@ def command(
     anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import count_progress
-    from anymask.cli.text_options import phrases_of
+    from anymask.detection.phrases import phrases_of
     from anymask.evaluation import Setting, evaluate, load_dataset
     from anymask.evaluation.html_report.page import write_page
     from anymask.evaluation.report import Evaluation

@@ -25,7 +25,8 @@ from anymask.cli.image_arguments import (
 )
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import detection_options, phrases_of, text_options
+from anymask.cli.text_options import detection_options, text_options
+from anymask.detection.phrases import phrases_of
 
 if TYPE_CHECKING:
     from anymask.automatic.budget import Estimate, GeneratorProgress

@@ -45,7 +45,7 @@ class ObjectFinder:
     """
 
     def __init__(self, mask_file: Path | None, quiet: bool, **prompts: Any) -> None:
-        from anymask.cli.text_options import phrases_of
+        from anymask.detection.phrases import phrases_of
         from anymask.detection.referring import parse_referring
         from anymask.errors import PromptError
         from anymask.io.atomic import protect_input

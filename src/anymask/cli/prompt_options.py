@@ -21,7 +21,8 @@ import click
 from anymask.cli.common_options import add_options, settings_option
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import detection_options, phrases_of, text_options
+from anymask.cli.text_options import detection_options, text_options
+from anymask.detection.phrases import phrases_of
 from anymask.prediction.options import SelectionOptions
 
 if TYPE_CHECKING:

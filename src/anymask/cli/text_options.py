@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ SEARCH_OPTIONS = ("threshold", "max_per_label", "zoom")
 
 text_options = add_options(
     click.option(
-        "--text", multiple=True, metavar="TEXT", help="What to look for, e.g. 'dog'; repeat it, or put commas between."
+        "--text",
+        multiple=True,
+        metavar="TEXT",
+        help="What to look for, e.g. 'dog'; repeat it, or write 'dog, cat' or 'dog. cat.'.",
     ),
     click.option(
         "--detector",
@@ -32,17 +35,6 @@ text_options = add_options(
     options_from(DetectionOptions, SEARCH_OPTIONS),
 )
 """Adds --text, --detector, --classes, --threshold, --max-per-label and --zoom."""
-
-
-def phrases_of(text: Sequence[str]) -> tuple[str, ...]:
-    """Return the phrases of one or several --text.
-
-    Raises:
-        PromptError: one of them is empty or cannot be used.
-    """
-    from anymask.detection.phrases import parse_phrases
-
-    return parse_phrases([phrase for each in text for phrase in parse_phrases(each)])
 
 
 def detection_options(parameters: Mapping[str, Any]) -> DetectionOptions:

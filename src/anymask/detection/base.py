@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.detection.detections import Detections
+from anymask.detection.phrases import UnknownPhrases
 
 
 @runtime_checkable
@@ -27,11 +28,11 @@ class Detector(Protocol):
     engine: str
     precision: str
 
-    def check(self, phrases: Sequence[str]) -> None:
-        """Refuse phrases that this detector cannot know.
+    def check(self, phrases: Sequence[str]) -> UnknownPhrases | None:
+        """Return those of the phrases that this detector cannot know; None if it may know all.
 
         Raises:
-            PromptError: with the phrase, and what would be right.
+            PromptError: it can know none of them; with the phrase, and what would be right.
         """
         ...
 
@@ -40,7 +41,7 @@ class Detector(Protocol):
 
         Args:
             images: each uint8 [H, W, 3], RGB, as displayed; sizes may differ.
-            phrases: those that `check` accepted.
+            phrases: that `check` accepted; those that the detector cannot know lead to nothing.
             threshold: boxes below this score are left out.
 
         Returns:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.detection.detections import Detections
+from anymask.detection.phrases import UnknownPhrases
 from anymask.detection.vocabulary import coco_vocabulary
 from anymask.errors import EngineError, ModelError
 
@@ -48,20 +49,20 @@ class CocoSsd:
         self._lock = threading.Lock()
         self._network = _network(_file(files, ".pb"), _file(files, ".pbtxt"))
 
-    def check(self, phrases: Sequence[str]) -> None:
-        """Refuse phrases that are none of the 80 classes.
+    def check(self, phrases: Sequence[str]) -> UnknownPhrases | None:
+        """Return those of the phrases that are none of the 80 classes.
 
         Raises:
-            PromptError: one line that names them, similar classes, and detectors that take any text.
+            PromptError: all are none; one line that names them, similar classes, and detectors that take any text.
         """
-        self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
+        return self._vocabulary.look_up(phrases, self.name, ZERO_SHOT_ADVICE)[1]
 
     def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:
         """Find the classes that phrases mean; see `anymask.detection.base.Detector`.
 
         The label of a box is the name of its class, whichever phrase means it.
         """
-        class_ids = self._vocabulary.require(phrases, self.name, ZERO_SHOT_ADVICE)
+        class_ids, _ = self._vocabulary.look_up(phrases, self.name, ZERO_SHOT_ADVICE)
         detections: list[Detections] = []
         for start in range(0, len(images), _BATCH):
             batch = images[start : start + _BATCH]

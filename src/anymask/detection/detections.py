@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.detection.phrases import not_found_note, substitution_note
+from anymask.detection.phrases import UnknownPhrases, not_found_note, substitution_note
 from anymask.errors import InputError
 
 
@@ -34,12 +34,14 @@ class Detections:
         scores: float32 [N], the detector's own confidence, 0 to 1.
         labels: N labels, as the detector names them.
         phrases: N phrases that led to each box; the labels where they are the same.
+        unknown: phrases that the detector cannot know.
     """
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float32]
     labels: tuple[str, ...]
     phrases: tuple[str, ...] = ()
+    unknown: UnknownPhrases | None = None
 
     def __post_init__(self) -> None:
         boxes, scores = _as_array(self.boxes, np.float64, "boxes"), _as_array(self.scores, np.float32, "scores")
@@ -104,12 +106,14 @@ class Detections:
         return replace(self, boxes=boxes).take((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 1)
 
     def notes(self, phrases: Sequence[str]) -> list[str]:
-        """Lines about those of the phrases that were taken as another label, or that led to nothing."""
+        """Lines about those of the phrases that are unknown, were taken as another label, or led to nothing."""
         substitutions = [
             substitution_note(phrase, label) for phrase, label in zip(self.phrases, self.labels, strict=True)
         ]
-        missing = [phrase for phrase in phrases if phrase not in self.phrases]
-        return [note for note in (*dict.fromkeys(substitutions), not_found_note(missing) if missing else "") if note]
+        unknown = self.unknown or UnknownPhrases((), "")
+        missing = [phrase for phrase in phrases if phrase not in (*self.phrases, *unknown.phrases)]
+        notes = (unknown.note, *dict.fromkeys(substitutions), not_found_note(missing) if missing else "")
+        return [note for note in notes if note]
 
     def __len__(self) -> int:
         return len(self.boxes)

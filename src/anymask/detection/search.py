@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ def detect(
         Boxes clipped to the image, highest score first; may be empty.
 
     Raises:
-        PromptError: a phrase that cannot be used, or that the detector cannot know.
+        PromptError: a phrase that cannot be used, or only phrases that the detector cannot know.
     """
     return next(iter(detect_batch(detector, [pixels], text, search)))
 
@@ -53,10 +54,10 @@ def detect_batch(
     """Do the same for a batch of images, each uint8 [H, W, 3]; see `detect`."""
     options = search or DetectionOptions()
     phrases = parse_phrases(text)
-    detector.check(phrases)
+    unknown = detector.check(phrases)
     threshold = detector.threshold if options.threshold is None else options.threshold
     whole_images = detector.detect(images, phrases, threshold)
-    return [
+    found = [
         filter_detections(
             Detections.concat([detections, *_detect_in_windows(detector, pixels, phrases, threshold, options.zoom)]),
             pixels,
@@ -64,6 +65,7 @@ def detect_batch(
         )
         for pixels, detections in zip(images, whole_images, strict=True)
     ]
+    return [replace(each, unknown=unknown) for each in found]
 
 
 def filter_detections(detections: Detections, pixels: NDArray[np.uint8], options: DetectionOptions) -> Detections:

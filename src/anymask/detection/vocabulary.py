@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 
-from anymask.detection.phrases import list_phrases
+from anymask.detection.phrases import UnknownPhrases, list_phrases
 from anymask.errors import PromptError
 
 if sys.version_info >= (3, 11):
@@ -44,8 +44,10 @@ class Vocabulary:
         """Return every word for a class, its name included."""
         return tuple(word for word, known in self._ids.items() if known == number)
 
-    def require(self, phrases: Sequence[str], detector: str, advice: str) -> dict[str, int]:
-        """Return the id of each phrase.
+    def look_up(
+        self, phrases: Sequence[str], detector: str, advice: str
+    ) -> tuple[dict[str, int], UnknownPhrases | None]:
+        """Return the ids of the phrases that are classes, and the phrases that are none; None if there are no such.
 
         Args:
             phrases: to look up.
@@ -53,13 +55,17 @@ class Vocabulary:
             advice: what to do about a phrase that is none of the classes.
 
         Raises:
-            PromptError: phrases that are none of the classes; the line names the first of them and similar classes.
+            PromptError: no phrase is one of the classes; the line names the first of them and similar classes.
         """
-        class_ids = {phrase: self.find(phrase) for phrase in phrases}
-        unknown = [phrase for phrase, number in class_ids.items() if number is None]
-        if unknown:
-            raise PromptError(self._message(unknown, detector, advice))
-        return {phrase: number for phrase, number in class_ids.items() if number is not None}
+        found = {phrase: self.find(phrase) for phrase in phrases}
+        class_ids = {phrase: number for phrase, number in found.items() if number is not None}
+        unknown = tuple(phrase for phrase in found if phrase not in class_ids)
+        if not unknown:
+            return class_ids, None
+        note = self._message(unknown, detector, advice)
+        if not class_ids:
+            raise PromptError(note)
+        return class_ids, UnknownPhrases(unknown, note)
 
     def _message(self, unknown: Sequence[str], detector: str, advice: str) -> str:
         near = self._near(unknown[0])

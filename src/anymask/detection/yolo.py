@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.detection.detections import Detections
+from anymask.detection.phrases import UnknownPhrases
 from anymask.detection.vocabulary import Vocabulary, coco_vocabulary
 from anymask.errors import InputError, ModelError
 from anymask.io.text import decode_text
@@ -76,17 +77,17 @@ class Yolo:
         self._lock = threading.Lock()
         self._graph: CompiledGraph | None = None
 
-    def check(self, phrases: Sequence[str]) -> None:
-        """Refuse phrases that are none of the classes.
+    def check(self, phrases: Sequence[str]) -> UnknownPhrases | None:
+        """Return those of the phrases that are none of the classes.
 
         Raises:
-            PromptError: one line that names them and similar classes.
+            PromptError: all are none; one line that names them and similar classes.
         """
-        self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
+        return self._vocabulary.look_up(phrases, self.name, _CLASSES_ADVICE)[1]
 
     def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:
         """Find the classes that phrases mean; see `anymask.detection.base.Detector`."""
-        class_ids = self._vocabulary.require(phrases, self.name, _CLASSES_ADVICE)
+        class_ids, _ = self._vocabulary.look_up(phrases, self.name, _CLASSES_ADVICE)
         return [self._detect(pixels, class_ids, threshold) for pixels in images]
 
     def _detect(self, pixels: NDArray[np.uint8], class_ids: Mapping[str, int], threshold: float) -> Detections:

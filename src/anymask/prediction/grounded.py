@@ -140,5 +140,6 @@ class GroundedSegmenter:
     ) -> MaskSet:
         """Encode the image, unless nothing was detected in it."""
         if not len(detections):
-            return self._grounding.nothing(image, self.segmenter.provenance(), text, seconds, call)
+            provenance = self.segmenter.provenance()
+            return self._grounding.nothing(image, provenance, text, seconds, call, detections.unknown)
         return self._grounding.masks(self.segmenter.encode(image), detections, text, seconds, call)

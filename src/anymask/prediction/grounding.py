@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymask.detection.base import Detector
 from anymask.detection.detections import Detections
 from anymask.detection.options import DetectionOptions
-from anymask.detection.phrases import not_found_note, parse_phrases, substitution_note
+from anymask.detection.phrases import UnknownPhrases, not_found_note, parse_phrases, substitution_note
 from anymask.detection.search import detect
 from anymask.errors import PromptError
 from anymask.io.image import Image
@@ -97,7 +97,7 @@ class Grounding:
             call: for the result's provenance.
         """
         if not len(detections):
-            return self.nothing(encoded.source, encoded.provenance, text, seconds, call)
+            return self.nothing(encoded.source, encoded.provenance, text, seconds, call, detections.unknown)
         result = encoded.segment(boxes=detections.boxes, **self.options)
         masks = [
             mask.replace(label=label, detector_score=float(score))
@@ -110,16 +110,22 @@ class Grounding:
         return MaskSet(
             [masks[index].replace(prompt_index=place) for place, index in enumerate(distinct)],
             image=encoded.source,
-            prompts=[*prompts, *_missing(text, detections.phrases)],
+            prompts=[*prompts, *_missing(text, detections.phrases, detections.unknown)],
             provenance=self._provenance(encoded.provenance, {**result.provenance.seconds, "detect": seconds}, call),
         )
 
     def nothing(
-        self, image: Image, provenance: Provenance, text: str | Sequence[str], seconds: float, call: Call
+        self,
+        image: Image,
+        provenance: Provenance,
+        text: str | Sequence[str],
+        seconds: float,
+        call: Call,
+        unknown: UnknownPhrases | None = None,
     ) -> MaskSet:
-        """The result of an image in which nothing was detected."""
+        """The result of an image in which nothing was detected; `unknown` are phrases that the detector cannot know."""
         ran = self._provenance(provenance, {"detect": seconds}, call)
-        return MaskSet([], image=image, prompts=_missing(text, ()), provenance=ran)
+        return MaskSet([], image=image, prompts=_missing(text, (), unknown), provenance=ran)
 
     def call(self, text: str | Sequence[str]) -> Call:
         """The call that a result's provenance states."""
@@ -168,7 +174,16 @@ def _labelled(prompt: Prompt, phrase: str, label: str) -> Prompt:
     return replace(prompt, text=phrase, notes=(*prompt.notes, remark) if remark else prompt.notes)
 
 
-def _missing(text: str | Sequence[str], detected: Sequence[str]) -> list[Prompt]:
-    """Prompts for the phrases that were not detected, so that a result states them; the first carries the remark."""
-    missing = [phrase for phrase in parse_phrases(text) if phrase not in detected]
-    return [Prompt(text=phrase, notes=() if i else (not_found_note(missing),)) for i, phrase in enumerate(missing)]
+def _missing(text: str | Sequence[str], detected: Sequence[str], unknown: UnknownPhrases | None) -> list[Prompt]:
+    """Prompts for the phrases that were not detected, so that a result states them.
+
+    The first of those that the detector cannot know carries the remark about them, and so does the first of the others.
+    """
+    strange = unknown or UnknownPhrases((), "")
+    missing = [phrase for phrase in parse_phrases(text) if phrase not in (*detected, *strange.phrases)]
+    notes = {phrase: not_found_note(missing) for phrase in missing[:1]}
+    notes |= dict.fromkeys(strange.phrases[:1], strange.note)
+    return [
+        Prompt(text=phrase, notes=(notes[phrase],) if phrase in notes else ())
+        for phrase in (*missing, *strange.phrases)
+    ]

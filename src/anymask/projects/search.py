@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from anymask.detection.loading import shared_detector
+from anymask.detection.phrases import parse_phrases
 from anymask.errors import AnymaskError, PromptError, one_line
 from anymask.io.image import open_image
 from anymask.prediction.encoded_image import EncodedImage
@@ -35,7 +37,6 @@ class ProjectSearch:
     def __init__(self, segmenter: Segmenter, detector: str, max_seconds: float, open: OpenFile = open_image) -> None:
         self._open = open
         self._segmenter, self._detector, self._max_seconds = segmenter, detector, max_seconds
-        self._words: dict[str, list[str]] = {}
 
     def run_next(self, project: Project, stop: Callable[[ProjectJob], bool]) -> tuple[ProjectJob, int | None] | None:
         """Search the next image of the oldest job of a project that is not over.
@@ -96,20 +97,10 @@ class ProjectSearch:
 
     def _text(self, encoded: EncodedImage, project: Project, job: ProjectJob) -> list[Mask]:
         """Masks of the words; of several, those that the detector does not know are stated and left out."""
-        words = self._words.get(job.id, list(job.words))
-        try:
-            return list(encoded.segment_text(words, detector=self._detector))
-        except PromptError as error:
-            known = list[str]()
-            for word in words if len(words) > 1 else ():
-                with suppress(PromptError):
-                    encoded.segment_text([word], detector=self._detector)
-                    known.append(word)
-            if not known or len(known) == len(words):
-                raise
-            self._words[job.id] = known
-            project.jobs.set_state(job.id, "running", one_line(error))
-            return list(encoded.segment_text(known, detector=self._detector))
+        detector = shared_detector(self._detector, **self._segmenter.detector_options)
+        if unknown := detector.check(parse_phrases(job.words)):
+            project.jobs.set_state(job.id, "running", unknown.note)
+        return list(encoded.segment_text(job.words, detector=detector))
 
     def _compare(self, project: Project, encoded: EncodedImage, number: int, stop: Callable[[], bool]) -> int:
         """Compare the objects of an image with the model's masks for their boxes; returns how many."""

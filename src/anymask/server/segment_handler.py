@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anymask.detection.loading import shared_detector
 from anymask.detection.options import DetectionOptions
+from anymask.detection.phrases import parse_phrases
 from anymask.detection.search import detect
 from anymask.errors import PromptError
 from anymask.formats import masks_json
@@ -234,7 +235,7 @@ def detect_text(segmenter: Segmenter, detector: str, image: Image, body: DetectB
     """Boxes for text, as the content of a response.
 
     Raises:
-        PromptError: text that cannot be used, or that the detector cannot know.
+        PromptError: text that cannot be used, or of which the detector cannot know anything.
     """
     model = shared_detector(detector, **segmenter.detector_options)
     options = DetectionOptions(**body.values_of(DetectionOptions))
@@ -243,7 +244,9 @@ def detect_text(segmenter: Segmenter, detector: str, image: Image, body: DetectB
         {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box]}
         for label, score, box in detections
     ]
-    return {"detector": model.name, "detections": boxes, "notes": detections.notes([body.text])}
+    unknown = list(detections.unknown.phrases) if detections.unknown else []
+    notes = detections.notes(parse_phrases(body.text))
+    return {"detector": model.name, "detections": boxes, "unknown": unknown, "notes": notes}
 
 
 def _segment_points(request: _Request, indices: Sequence[int]) -> dict[int, PromptResult]:

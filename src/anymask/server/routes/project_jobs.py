@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, Response
 
+from anymask.detection.phrases import phrases_of
 from anymask.errors import InputError
 from anymask.projects.images import ImageFilter
 from anymask.projects.review import ReviewFilter, ReviewSort
@@ -25,9 +26,10 @@ WorkId = Annotated[str, PathParameter(pattern="^[A-Za-z0-9_-]{22}$", description
 async def start_assist(request: Request, project: ProjectId, body: AssistBody) -> Response:
     """Search images for everything or for words, as a job; results are suggestions, which nobody has accepted."""
     service, opened = service_of(request), await project_of(request, project)
-    words = list(dict.fromkeys(word.strip() for word in body.words if word.strip()))
-    if body.kind == "text" and not words:
+    given = [word for word in body.words if word.strip()]
+    if body.kind == "text" and not given:
         raise InputError("a search for text needs words")
+    words = list(phrases_of(given)) if body.kind == "text" else []
 
     def add() -> dict[str, Any]:
         images = opened.project.images
@@ -40,7 +42,7 @@ async def start_assist(request: Request, project: ProjectId, body: AssistBody) -
         if sum(not each.is_over for each in opened.project.jobs.all()) >= service.limits.jobs:
             raise Problem(429, "too-many-jobs", "the project has as many jobs as the server allows", retry_after=30)
         options = body.options.model_dump(exclude_unset=True) if body.kind == "everything" else {}
-        return opened.project.jobs.add(body.kind, numbers, words if body.kind == "text" else [], options).as_dict()
+        return opened.project.jobs.add(body.kind, numbers, words, options).as_dict()
 
     job = await asyncio.to_thread(add)
     opened.events.publish("job", job)

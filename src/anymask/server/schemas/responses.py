@@ -166,8 +166,9 @@ class DetectionResponse(BaseModel):
 
 
 class DetectResponse(BaseModel):
-    """Boxes, by descending score."""
+    """Boxes, by descending score, and the phrases that the detector cannot know."""
 
     detector: str
     detections: list[DetectionResponse]
+    unknown: list[str]
     notes: list[str]

@@ -107,7 +107,7 @@ export class Api {
     return (await this.json("POST", `v1/images/${id}/zoom`, { window })).window;
   }
 
-  /** Boxes of what a text names. @returns {Promise<{detections: {box, label, score}[]}>} */
+  /** Boxes of what a text names. @returns {Promise<{detections: {box, label, score}[], unknown: string[], notes: string[]}>} */
   detect(id, text) {
     return this.json("POST", `v1/images/${id}/detect`, { text });
   }

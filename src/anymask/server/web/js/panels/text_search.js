@@ -16,10 +16,9 @@ export function searchText(app, everything) {
     say(S.searching(text));
     try {
       const { id } = app.image;
-      const { detections, failures } = await detectPhrases(app, id, text);
+      const { detections, problem } = await detect(app, id, text);
       if (app.image.id !== id) return;
-      if (failures.length) showError("text-error", Object.assign(new Error(failures.join("\n")), { expected: true }));
-      if (!detections.length && failures.length) return;
+      if (problem) showError("text-error", Object.assign(new Error(problem), { expected: true }));
       everything.leave();
       const { added, duplicates } = await app.addNew(detections.map(objectOf));
       say(S.detections(added, text, duplicates));
@@ -32,28 +31,10 @@ export function searchText(app, everything) {
   byId("text-query").addEventListener("input", () => hideError("text-error"));
 }
 
-/** Find all phrases at once; where the detector does not know one of several, each by itself, so that the others count. */
-async function detectPhrases(app, id, text) {
-  try {
-    return { detections: await detect(app, id, text), failures: [] };
-  } catch (error) {
-    const phrases = text.split(/[,;\n]/).map((phrase) => phrase.trim()).filter(Boolean);
-    if (error.status !== 422) throw error;
-    if (phrases.length < 2) return { detections: [], failures: [error.message] };
-    const detections = [];
-    const failures = [];
-    for (const phrase of phrases) {
-      await detect(app, id, phrase).then(
-        (more) => detections.push(...more),
-        (problem) => failures.push(problem.message),
-      );
-    }
-    return { detections, failures };
-  }
-}
-
+/** Boxes of all phrases, and a line about those that the detector does not know. */
 async function detect(app, id, text) {
-  return (await app.withImage(() => app.api.detect(id, text))).detections;
+  const { detections, unknown, notes } = await app.withImage(() => app.api.detect(id, text));
+  return { detections, problem: unknown.length ? notes[0] : null };
 }
 
 function objectOf({ box, label }) {
