@@ -127,3 +127,12 @@ def test_every_click_is_in_one_group_without_clicks_on_other_objects(flags: list
     groups = groups_of(apart)
     assert sorted(index for group in groups for index in group) == list(range(count))
     assert not any(apart[np.ix_(group, group)].any() for group in groups)
+
+
+def test_two_points_of_their_own_on_one_fruit_are_noted_and_two_on_two_are_not(citrus: EncodedImage) -> None:
+    one = citrus.segment(points=[(300, 400), (500, 560)], objects="per_point")
+    assert len(one) == 2
+    for prompt in one.prompts:
+        assert "the points (300, 400), (500, 560) may be on one object" in prompt.notes[-1]
+    two = citrus.segment(points=[LEFT, RIGHT], objects="per_point")
+    assert [prompt.notes for prompt in two.prompts] == [(), ()]

@@ -11,6 +11,8 @@ correctly, but never separates two animals that sit close together, which is wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -106,6 +108,24 @@ def one_prompt_per_group(prompt: Prompt, groups: list[list[int]]) -> list[Prompt
         labels = np.repeat(np.array([1, 0], np.int64), [len(group), len(excluded)])
         prompts.append(Prompt(np.concatenate([included[group], excluded]), labels, notes=prompt.notes))
     return prompts
+
+
+def with_notes(prompts: Sequence[Prompt], groups: list[list[int]]) -> list[Prompt]:
+    """The prompts, those with a note that may be on one object.
+
+    Args:
+        prompts: of points, each an object of its own.
+        groups: indices of the prompts that seem to be on one object.
+    """
+    noted = list(prompts)
+    for group in groups:
+        if len(group) > 1:
+            first = [prompts[index].points[prompts[index].labels == 1][0] for index in group]
+            names = ", ".join(f"({x:g}, {y:g})" for x, y in first)
+            note = f"the points {names} may be on one object: objects='auto' makes one mask of those that are"
+            for index in group:
+                noted[index] = replace(prompts[index], notes=(*prompts[index].notes, note))
+    return noted
 
 
 def _fair(separate: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.int64]:

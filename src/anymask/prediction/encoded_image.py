@@ -17,7 +17,7 @@ from anymask.automatic.options import Region
 from anymask.automatic.result import GeneratedMasks
 from anymask.errors import ModelError, PromptError
 from anymask.io.image import Image
-from anymask.prediction.click_grouping import Objects, check_objects, one_prompt_per_group
+from anymask.prediction.click_grouping import Objects, check_objects, one_prompt_per_group, with_notes
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
 from anymask.structures.candidates import CandidateMasks
@@ -187,7 +187,8 @@ class EncodedImage(ABC):
             boxes: [M, 4], one object each; `[]` gives an empty result.
             mask_input: low-resolution logits, or a mask of the image's size.
             objects: "one": all points are on one object. "per_point": every included point is on an object of its own,
-                whose masks are chosen together (`anymask.prediction.joint_choice`); excluded points count for all.
+                whose masks are chosen together (`anymask.prediction.joint_choice`); excluded points count for all, and
+                points that may be on one object are noted.
                 "auto": the same for included points that fall on different objects, see
                 `anymask.prediction.click_grouping`.
             previous: an earlier mask of this prompt; its logits are fed back as the official way does.
@@ -227,6 +228,10 @@ class EncodedImage(ABC):
             groups = self._group_points(included, selection) if len(included) > 1 else [[0]]
             prompts = one_prompt_per_group(prompts[0], groups)
         together = objects != "one" and len(prompts) > 1
+        if together and objects == "per_point":
+            first = [each.points[each.labels == 1][:1] for each in prompts]
+            if all(len(each) for each in first):
+                prompts = with_notes(prompts, self._group_points(np.concatenate(first), selection))
         masks, prompts = self._segment(prompts, selection, together) if prompts else ([], [])
         if selection.max_hole_area or selection.max_island_area:
             masks = [mask.remove_small_regions(selection.max_hole_area, selection.max_island_area) for mask in masks]

@@ -331,7 +331,9 @@ def _segment_groups(request: _Request, index: int) -> PromptResult:
     )
     own = [masks.prompts[mask.prompt_index] for mask in masks]
     labelled = [mask.replace(label=body.label) for mask in masks]
-    return PromptResult(request.prompt(index), labelled, object_prompts=own, seconds=_share(masks, 1))
+    notes = tuple(dict.fromkeys(note for prompt in own for note in prompt.notes))
+    prompt = replace(request.prompt(index), notes=notes)
+    return PromptResult(prompt, labelled, object_prompts=own, seconds=_share(masks, 1))
 
 
 def _segment_text(request: _Request, index: int, detector: Any) -> PromptResult:
