@@ -61,6 +61,7 @@ docs: $(VENV)/.docs
 
 pictures: $(VENV)/.test
 	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_tool_pictures.py
 
 SECONDS ?= 600
 SEED ?= 0

@@ -1,6 +1,7 @@
 """Make the images of these pages from the example photographs: make pictures.
 
-Only images/browser.jpg is not made here; it is a screenshot of the application.
+Not made here: images/assistant.jpg and images/cvat.jpg (see make_tool_pictures.py), and windows of programs, such as
+images/browser.jpg and images/x-anylabeling.jpg.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""X-AnyLabeling's own client class against our server."""
+"""X-AnyLabeling's own client class and its own window against our server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from tests.support.tool_environments import tool_python
 pytestmark = pytest.mark.tools
 
 CLIENT = Path(__file__).with_name("x_anylabeling_client.py")
+WINDOW = Path(__file__).with_name("x_anylabeling_window.py")
 TOKEN = "correct-horse-battery"
 
 
 def run_client(address: str, token: str, image: Path, requests: list[dict[str, Any]], home: Path) -> dict[str, Any]:
-    command = [tool_python("x-anylabeling"), CLIENT, f"{address}/x-anylabeling", token, image, json.dumps(requests)]
+    return run(home, CLIENT, f"{address}/x-anylabeling", token, image, json.dumps(requests))
+
+
+def run(home: Path, *command: str | Path) -> Any:
+    """Run a script in its environment; returns the JSON that it prints."""
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(home)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    line = [tool_python("x-anylabeling"), *command]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -60,3 +66,14 @@ def test_its_client_gets_polygons_of_clicks_boxes_and_text(
     assert {shape["label"] for shape in answer["results"][2]["shapes"]} == {"cup"}
     assert refused["models"] == {}
     assert "401" in refused["messages"][0]
+
+
+def test_a_click_in_its_window_becomes_a_polygon(segmenter: Segmenter, citrus_path: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "window.png"
+    with listening(segmenter, ServerSettings(tmp_path / "data")) as address:
+        clicks = json.dumps([[420, 330, 1]])
+        polygons = run(tmp_path, WINDOW, f"{address}/x-anylabeling", citrus_path, clicks, picture)
+    mask = segmenter.encode(citrus_path).segment(points=[(420, 330)])[0]
+    drawn = polygons_to_mask([[np.array(points)] for points in polygons], mask.size)
+    assert (drawn & mask.array).sum() / (drawn | mask.array).sum() > 0.95
+    assert picture.exists()
