@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import signal
 import socket
 import struct
@@ -24,17 +25,20 @@ import pytest
 
 from anymask import Segmenter
 from anymask.cli import main
+from anymask.errors import AnymaskError
+from anymask.io.image import open_image
 from anymask.io.interruption import StoppedError, check_stopped
 from anymask.server.auth import cookie_of
+from anymask.server.database import open_database
 from anymask.server.image_store import ImageStore
-from anymask.server.jobs import Jobs
+from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
 from anymask.server.service import ServerSettings
 from anymask.server.url_fetch import fetch_image, is_public
 from anymask.server.worker_pool import Workers
-from tests.support.running_servers import Application, ServerProcess, bring, listening
+from tests.support.running_servers import Application, ServerProcess, bring, listening, recorded_jobs
 from tests.support.small_disk import small_disk
 
 TOKEN = "a-token-of-this-test"
@@ -165,7 +169,7 @@ def test_a_deleted_image_takes_its_jobs_and_embedding_with_it(
         while api.get(f"/v1/jobs/{each}").status_code != 404:
             assert time.monotonic() < until, "a job of a deleted image stays"
             time.sleep(0.05)
-    assert not list((tmp_path / "data" / "jobs").iterdir())
+    assert not recorded_jobs(tmp_path / "data")
     assert segmenter.stored_embedding(id) is None
 
 
@@ -184,13 +188,34 @@ def test_deleting_says_what_it_did(application: Application, coffee_path: Path, 
 
 
 def test_a_job_of_a_server_that_died_is_known_as_interrupted(tmp_path: Path, application: Application) -> None:
-    folder = tmp_path / "data" / "jobs"
-    folder.mkdir(parents=True)
-    id = "a" * 22
-    (folder / f"{id}.json").write_text(json.dumps({"job": id, "image": "b" * 64, "state": "running", "progress": {}}))
-    assert Jobs(folder, Limits()).get(id)["state"] == "interrupted"
-    response = application(folder=tmp_path / "data").get(f"/v1/jobs/{id}/events")
+    folder = tmp_path / "data"
+    database = open_database(None, folder)
+    jobs = Jobs(database, "a process that died", Limits())
+    job = Job("a" * 22, "b" * 64, "ann")
+    jobs._admit(job)
+    database.close()
+    response = application(folder=folder).get(f"/v1/jobs/{job.id}/events")
     assert "event: interrupted" in response.text
+
+
+def test_images_and_jobs_of_an_earlier_version_are_found(
+    application: Application, tmp_path: Path, coffee_path: Path
+) -> None:
+    id = open_image(coffee_path).pixel_hash
+    image, jobs = tmp_path / "data" / "images" / id, tmp_path / "data" / "jobs"
+    image.mkdir(parents=True)
+    jobs.mkdir()
+    shutil.copy(coffee_path, image / "image")
+    record = {"id": id, "size": [600, 400], "stored": 1, "notes": [], "opening": {}, "used": time.time(), "clients": []}
+    (image / "record.json").write_text(json.dumps(record))
+    job = {"job": "a" * 22, "image": id, "state": "running", "progress": {}}
+    (jobs / f"{'a' * 22}.json").write_text(json.dumps(job))
+    api = application(folder=tmp_path / "data")
+    assert api.get(f"/v1/images/{id}").json()["width"] == 600
+    assert api.get(f"/v1/images/{id}/picture", params={"format": "png"}).status_code == 200
+    assert api.get(f"/v1/jobs/{'a' * 22}").json()["state"] == "interrupted"
+    assert not (image / "record.json").exists()
+    assert not list(jobs.iterdir())
 
 
 @pytest.mark.slow
@@ -280,26 +305,27 @@ def test_cancelled_work_ends_at_its_next_step() -> None:
 
 def test_a_job_that_ends_while_the_disk_is_full_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise AnymaskError("cannot write server.sqlite: database or disk is full")
 
     async def run() -> None:
-        jobs = Jobs(tmp_path, Limits())
+        database = open_database(None, tmp_path)
+        jobs = Jobs(database, "this process", Limits())
         going = threading.Event()
 
         def work(job: Any, report: Any) -> dict[str, Any]:
             going.wait(10)
             return {"masks": []}
 
-        id = jobs.start("b" * 64, "ann", work).id
+        id = (await jobs.start("b" * 64, "ann", work)).id
         with monkeypatch.context() as disk:
-            disk.setattr("anymask.server.jobs.write_file", full)
+            disk.setattr(database, "run", full)
             going.set()
             async for name, _, final in jobs.events(id):
                 last = name, final["state"]
             assert last == ("done", "done")
             assert jobs.get(id)["state"] == jobs.cancel(id)["state"] == "done"
         jobs.sweep()
-        assert json.loads((tmp_path / f"{id}.json").read_text())["state"] == "done"
+        assert recorded_jobs(tmp_path) == {id: "done"}
         assert jobs.get(id)["state"] == "done"
         await jobs.stop()
 

@@ -12,6 +12,7 @@ import PIL.Image
 import tifffile
 
 from anymask.io.image import open_image
+from anymask.server.database import open_database
 from anymask.server.image_store import ImageStore
 from anymask.server.limits import Limits
 from tests.support.running_servers import Application
@@ -50,7 +51,7 @@ def test_an_upload_states_how_it_is_opened_and_stays_so_after_a_restart(
     assert (chosen["id"], chosen["notes"]) == (expected.pixel_hash, [])
     assert chosen["id"] != plain["id"]
     np.testing.assert_array_equal(displayed(api, chosen), expected.pixels)
-    again = ImageStore(tmp_path / "data" / "images", Limits())
+    again = ImageStore(tmp_path / "data" / "images", Limits(), open_database(None, tmp_path / "data"))
     again.start()
     np.testing.assert_array_equal(again.open(chosen["id"]).pixels, expected.pixels)
 

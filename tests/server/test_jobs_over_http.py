@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anymask import EncodedImage, PromptError
+from anymask.server.database import open_database
 from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
@@ -118,19 +119,19 @@ def test_unknown_jobs_are_404(api: TestClient) -> None:
 
 def test_jobs_per_client_and_of_all_are_limited(tmp_path: Path) -> None:
     async def limited() -> None:
-        jobs = Jobs(tmp_path, Limits(jobs_per_client=1, jobs=2))
+        jobs = Jobs(open_database(None, tmp_path), "this process", Limits(jobs_per_client=1, jobs=2))
         going = threading.Event()
 
         def work(job: Job, tell: Any) -> dict[str, Any]:
             going.wait(10)
             return {}
 
-        jobs.start("image", "ann", work)
+        await jobs.start("image", "ann", work)
         with pytest.raises(Problem) as mine:
-            jobs.start("image", "ann", work)
-        jobs.start("image", "bob", work)
+            await jobs.start("image", "ann", work)
+        await jobs.start("image", "bob", work)
         with pytest.raises(Problem) as all_of_them:
-            jobs.start("image", "cyd", work)
+            await jobs.start("image", "cyd", work)
         going.set()
         await jobs.stop()
         assert (mine.value.status_code, mine.value.kind) == (429, "too-many-jobs")

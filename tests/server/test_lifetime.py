@@ -22,7 +22,7 @@ from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
 from anymask.server.service import ServerSettings
 from anymask.server.worker_pool import Workers
-from tests.support.running_servers import Application, ServerProcess, bring, listening
+from tests.support.running_servers import Application, ServerProcess, bring, listening, recorded_jobs, wait_for
 
 SAUCER = {"prompts": [{"points": [[110, 300]]}]}
 
@@ -163,7 +163,7 @@ def test_sessions_and_records_of_jobs_do_not_fill_the_disk(application: Applicat
     for _ in range(3):
         job = api.post(f"/v1/images/{id}/everything", json={"points_per_side": 1}).json()
         assert "event: done" in api.get(job["events"]).text
-    assert len(list((tmp_path / "data" / "jobs").glob("*.json"))) == 1
+    wait_for(lambda: len(recorded_jobs(tmp_path / "data")) == 1)
 
 
 def test_listeners_are_limited(application: Application) -> None:
@@ -177,7 +177,7 @@ def test_listeners_are_limited(application: Application) -> None:
 
 def test_overflowing_queue_gives_429_and_nothing_else(segmenter: Segmenter, tmp_path: Path, coffee_path: Path) -> None:
     with (
-        listening(segmenter, ServerSettings(tmp_path, Limits(waiting=1), workers=1)) as address,
+        listening(segmenter, ServerSettings(tmp_path, Limits(waiting=1), prompts_at_once=1)) as address,
         httpx.Client(base_url=address, timeout=60) as client,
     ):
         id = bring(client, coffee_path).json()["id"]

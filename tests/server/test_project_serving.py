@@ -60,7 +60,7 @@ def test_an_image_of_a_project_stays_where_it_is(folder: Path, tmp_path: Path) -
         embedding = segmenter.stored_embedding(id)
         assert embedding is not None
         assert http.delete(f"/v1/images/{id}").status_code == 403
-        service.images.get(id).used -= 2 * service.limits.idle_seconds
+        service.database.run("UPDATE images SET used = used - ?", 2 * service.limits.idle_seconds)
         service.images.sweep()
         assert http.get(f"/v1/images/{id}").status_code == 404
         assert embedding.is_file(), "embeddings of a project stay for the next time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,13 @@ def bring(client: Any, image: Path | bytes) -> Any:
     """Upload an image."""
     content = image if isinstance(image, bytes) else image.read_bytes()
     return client.post("/v1/images", files={"file": ("photo.jpg", content)})
+
+
+def recorded_jobs(folder: Path) -> dict[str, str]:
+    """States by id of the jobs that the database in the folder of a server has."""
+    base = sqlite3.connect(folder / "server.sqlite")
+    with contextlib.closing(base):
+        return dict(base.execute("SELECT id, state FROM jobs"))
 
 
 @contextlib.contextmanager

@@ -111,7 +111,7 @@ def command(
             reachable = address.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
             _open_browser(f"{reachable}{page}")
 
-    serve(app, bound, on_start=announce)
+    serve(app, [bound], on_start=announce)
 
 
 def _open_browser(page: str) -> None:

@@ -37,7 +37,27 @@ from anymask.server.limits import Limits
 @click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
 @reach_options
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Prompts at once.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that serve together; memory and --threads are divided among them.",
+)
+@click.option("--prompts-at-once", type=click.IntRange(1, 64), default=2, show_default=True, help="Of each process.")
+@click.option("--share", is_flag=True, help="Share --data with other servers that are started so, too.")
+@click.option(
+    "--database",
+    metavar="URL",
+    help="postgresql://… of servers that share --data from several machines.",
+)
+@click.option(
+    "--peer-host",
+    default="127.0.0.1",
+    metavar="ADDRESS",
+    show_default=True,
+    help="Of this machine, where servers on other machines reach it.",
+)
 @click.option("--access-log", metavar="FILE", help="Write a JSON line for each request; - is standard output.")
 @click.option("--audit-log", metavar="FILE", help="The same for requests that change something or are refused.")
 @limit_options(Limits)
@@ -57,6 +77,10 @@ def command(
     forwarded_allow_ips: str,
     allow_origin: tuple[str, ...],
     workers: int,
+    prompts_at_once: int,
+    share: bool,
+    database: str | None,
+    peer_host: str,
     access_log: str | None,
     audit_log: str | None,
     show_config: bool,
@@ -78,7 +102,7 @@ def command(
 
     \b
     anymask serve
-    anymask serve --host 0.0.0.0 --port 8080
+    anymask serve --host 0.0.0.0 --port 8080 --workers 4
     anymask serve keys add maria --expires 90d
     """  # noqa: D301 - click wants the control character itself
     context = click.get_current_context()
@@ -91,13 +115,14 @@ def command(
     from anymask.prediction.segmenter import load
 
     try:
+        from anymask.cli.serve_workers import Sharing
         from anymask.server.app import create_app
         from anymask.server.auth import token_for
         from anymask.server.server import bind_socket, serve
         from anymask.server.service import ServerSettings
     except ModuleNotFoundError as error:
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
-    from anymask.weights import cache_root
+    from anymask.weights import cache_root, ensure, find_model
 
     limits = Limits(**limits_of(Limits, given_limits))
     if show_config:
@@ -106,36 +131,42 @@ def command(
     if data and not may_write(data):
         raise InputError(f"--data {data} cannot be written: name a folder for the images of clients")
     check_detector(detector)
+    sharing = Sharing(workers, share, database, peer_host, token)
     token, is_new = token_for(host, token)
     bound = bind_socket(host, port)
-    runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
-    with fetch_progress(quiet) as fetched:
-        segmenter = load(model, allow=allow, progress=fetched, **runtime)
-    folder = data or folder_or_temporary(cache_root() / "serve", "images of clients are removed when the server ends")
     address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}{root_path}/"
-    settings = ServerSettings(
-        folder,
-        limits,
-        token,
-        allow_host,
-        allow_urls,
-        detector,
-        workers,
-        address,
-        access_log=access_log,
-        audit_log=audit_log,
-        root_path=root_path,
-        proxies=forwarded_allow_ips,
-        origins=allow_origin,
-    )
-    app = create_app(segmenter, settings)
+    folder = data or folder_or_temporary(cache_root() / "serve", "images of clients are removed when the server ends")
 
     def announce() -> None:
         click.echo(f"anymask: serving {address}{f'#token={token}' if is_new else ''}", err=True)
         if is_new:
             click.echo(f"anymask: the token is {token}", err=True)
 
-    serve(app, bound, on_start=announce)
+    with fetch_progress(quiet) as fetched:
+        ensure(find_model(model), allow=allow, progress=fetched)
+    on_start = sharing.start_workers(folder, address, announce)
+    segmenter = load(
+        model, allow=allow, engine=engine, precision=precision, threads=sharing.threads_of(threads), device=device
+    )
+    settings = ServerSettings(
+        folder,
+        sharing.limits_of(limits),
+        token,
+        allow_host,
+        allow_urls,
+        detector,
+        prompts_at_once,
+        address,
+        access_log=access_log,
+        audit_log=audit_log,
+        root_path=root_path,
+        proxies=forwarded_allow_ips,
+        origins=allow_origin,
+        data=sharing.data,
+        database=database,
+        peer=sharing.peer,
+    )
+    serve(create_app(segmenter, settings), [bound, *sharing.sockets], on_start=on_start)
 
 
 command.add_command(keys)
@@ -161,7 +192,7 @@ def _configuration(context: click.Context) -> str:
 
 def _written(option: click.Option, value: Any) -> str:
     """A value as --show-config prints it."""
-    if option.name == "token":
+    if option.name in ("token", "database"):  # a database's address may hold a password
         return "(set)" if value else "(none)"
     if option.name == "memory_bytes" and value is None:
         from anymask.structures.memory import memory_limit

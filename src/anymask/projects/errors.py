@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from anymask.errors import InputError
@@ -10,6 +11,18 @@ from anymask.errors import InputError
 
 class NotInProjectError(InputError):
     """There is no such image, object, class, job or suggestion in the project."""
+
+
+class ProjectHeldError(InputError):
+    """Another process has the project open.
+
+    Attributes:
+        holder: who that is, such as the address of a server.
+    """
+
+    def __init__(self, home: Path, holder: str) -> None:
+        super().__init__(f"the project {home} is open in {holder}: use that one, or stop it first")
+        self.holder = holder
 
 
 class StaleRevisionError(InputError):

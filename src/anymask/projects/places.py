@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from anymask.errors import InputError
 from anymask.io.atomic import check_folder, explained, write_file
+from anymask.projects.errors import ProjectHeldError
 
 HOME = ".anymask"
 """The folder of a project's own files, inside that of its images."""
@@ -71,7 +72,8 @@ class ProjectLock:
         holder: who has it, for the refusal of another one, such as the address of a server.
 
     Raises:
-        InputError: a running process has it, or it cannot be written.
+        ProjectHeldError: a running process has it.
+        InputError: it cannot be written.
     """
 
     def __init__(self, home: Path, holder: str) -> None:
@@ -85,7 +87,7 @@ class ProjectLock:
                 other = "another process"
                 with contextlib.suppress(OSError, UnicodeDecodeError):
                     other = (home / _HOLDER).read_text(encoding="utf-8") or other
-                raise InputError(f"the project {home} is open in {other}: use that one, or stop it first") from None
+                raise ProjectHeldError(home, other) from None
         write_file(home / _HOLDER, holder.encode())
 
     def release(self) -> None:

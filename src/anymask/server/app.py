@@ -15,6 +15,9 @@ from starlette.middleware.cors import CORSMiddleware
 from anymask._version import __version__
 from anymask.prediction.segmenter import Segmenter
 from anymask.server import problems
+from anymask.server.following import Following
+from anymask.server.forwarding import Forwarding, forwarded_client
+from anymask.server.gauges import Gauges
 from anymask.server.label_studio.connections import Connections
 from anymask.server.middleware import SecurityMiddleware
 from anymask.server.root_path import RootPath
@@ -43,6 +46,9 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         settings: see `ServerSettings`.
     """
     service = Service(segmenter, settings)
+    service.metrics.watch(Gauges(service))
+    following = Following(service)
+    following.start()
     app = FastAPI(
         title="anymask",
         summary="Exact object masks from clicks, boxes or text.",
@@ -52,7 +58,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
     )
-    app.state.service = service
+    app.state.service, app.state.following = service, following
     app.state.label_studio = Connections(settings.folder / "label-studio.json")
     problems.install_handlers(app)
     bearer = Security(HTTPBearer(auto_error=False, description="the token or a key, where the server has any"))
@@ -63,6 +69,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     for tool in (label_studio, x_anylabeling):
         app.include_router(tool.router)
     app.mount("/", WebFiles(), "web")
+    app.add_middleware(Forwarding, following=following, service=service)
     app.add_middleware(
         SecurityMiddleware,
         limits=settings.limits,
@@ -101,16 +108,21 @@ class _CountingMiddleware:
     """The outermost layer: also counts and logs what the security middleware rejects."""
 
     def __init__(self, app: Any, service: Service) -> None:
+        self._forwarded, self._secret = app, service.processes.secret
         self._app = service.log.watch(service.metrics.count(app))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
+        client = forwarded_client(scope, self._secret)
+        if client is not None:  # the process that it came to counts and logs it
+            scope = {**scope, "client": (client, 0), "anymask.forwarded": True}
+        await (self._app if client is None else self._forwarded)(scope, receive, send)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    forever = (service.sweep_forever(), service.projects.watch_leases(), service.lag.measure())
+    follow = app.state.following.follow_forever()
+    forever = (service.sweep_forever(), follow, service.projects.watch_leases(), service.lag.measure())
     tasks = [asyncio.create_task(each) for each in forever]
     service.projects.start()
     service.assist.start()

@@ -28,22 +28,25 @@ class DataFolder:
     Args:
         path: made if missing, for its owner only.
         holder: address of the server, for the refusal of another one.
+        is_shared: whether others that share it, too, may use it at the same time.
 
     Raises:
         InputError: a running server has it, or it cannot be written.
     """
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: Path, holder: str, is_shared: bool = False) -> None:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = FileLock(path / _LOCK, thread_local=False)
-            self._lock.acquire(timeout=0)
-        except Timeout:
+            self._lock = _lock_shared(path / _LOCK) if is_shared else FileLock(path / _LOCK, thread_local=False)
+            if isinstance(self._lock, FileLock):
+                self._lock.acquire(timeout=0)
+        except (Timeout, BlockingIOError):
             other = "another server"
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 other = (path / _HOLDER).read_text(encoding="utf-8") or other
-            raise InputError(f"{path} belongs to {other}, which is running: stop it, or name another --data") from None
+            way = "start both with --share" if is_shared else "name another --data, or start both with --share"
+            raise InputError(f"{path} belongs to {other}, which is running: stop it, or {way}") from None
         except OSError as error:
             raise InputError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
         with contextlib.suppress(Exception):  # a full disk need not keep a server from reading
@@ -51,9 +54,12 @@ class DataFolder:
 
     def close(self) -> None:
         """Leave the folder to the next server."""
-        with contextlib.suppress(OSError):
-            (self.path / _HOLDER).unlink(missing_ok=True)
-        self._lock.release()
+        if isinstance(self._lock, FileLock):
+            with contextlib.suppress(OSError):
+                (self.path / _HOLDER).unlink(missing_ok=True)
+            self._lock.release()
+        else:
+            os.close(self._lock)
 
     def trouble(self, needed: int) -> str | None:
         """Why nothing can be stored, in a few words; None if so many bytes can be."""
@@ -66,6 +72,26 @@ class DataFolder:
             with contextlib.suppress(OSError):
                 probe.unlink(missing_ok=True)
         return None if shutil.disk_usage(self.path).free >= needed else "no space left on device"
+
+
+def _lock_shared(path: Path) -> int:
+    """Hold a lock together with others that do so; a file descriptor, which ends it when it is closed.
+
+    Raises:
+        BlockingIOError: a server has it for itself.
+        InputError: the system has no such locks.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        raise InputError("servers share a folder on Linux and macOS only") from None
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def is_storage_error(error: BaseException | None) -> bool:

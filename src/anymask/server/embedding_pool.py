@@ -90,6 +90,10 @@ class EmbeddingPool(Generic[K, V]):
             while self.nbytes > self._max_bytes and len(self._ready) > 1:
                 self._ready.popitem(last=False)
 
+    def keys(self) -> list[K]:
+        """Keys of all values in memory."""
+        return list(self._ready)
+
     def forget(self, matches: Callable[[K], bool]) -> None:
         """Drop the values of some keys; may be called from any thread."""
         with self._lock:

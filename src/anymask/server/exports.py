@@ -16,10 +16,10 @@ from anymask.errors import InputError
 from anymask.formats.registry import all_formats, find_format
 from anymask.io.image import Image
 from anymask.prediction.prompt_log import prompt_of
-from anymask.server.image_store import StoredImage
 from anymask.server.mask_json import mask_from_rle
 from anymask.server.schemas.requests import CutoutBody, ExportBody, InpaintBody, MaskBody
 from anymask.server.segment_handler import FindMask
+from anymask.server.stored_image import StoredImage
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.provenance import Call, Provenance, plain

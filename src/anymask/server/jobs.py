@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from anymask.errors import AnymaskError
-from anymask.io.atomic import write_file
 from anymask.io.interruption import StoppedError
+from anymask.server.database import SharedDatabase
 from anymask.server.fair_pool import FairPool
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem, problem_of
+from anymask.server.stored_image import hash_of
 
 State = Literal["queued", "running", "done", "cancelled", "stopped", "interrupted", "failed"]
 FINAL_STATES = ("done", "cancelled", "stopped", "interrupted", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_NEWEST = "SELECT id FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY changed DESC LIMIT ?"
 _OUT_OF_TIME = Problem(
     408,
     "out-of-time",
@@ -45,6 +47,7 @@ class Job:
         partial: masks so far, as they go to the client; the result replaces them.
         reason: the state in which it ends early, "cancelled" or "stopped"; None to go on.
         is_forgotten: whether its image was removed, so that no record of it stays.
+        is_recorded: whether the database has it; it may have been full.
         result: of a job that ended with one.
         problem: why it failed, as problem+json.
     """
@@ -59,6 +62,7 @@ class Job:
     problem: dict[str, Any] | None = None
     reason: State | None = None
     is_forgotten: bool = False
+    is_recorded: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _began: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -97,13 +101,19 @@ JobFunction = Callable[[Job, Callable[..., None]], dict[str, Any]]
 
 
 class Jobs:
-    """All jobs of a server. One runs at a time; clients take turns, and of each the shortest is next.
+    """The jobs of one process of a server. One runs at a time; clients take turns, and of each the shortest is next.
 
-    Jobs that ended lie on disk until they are as old as an idle image may be, so that they survive a restart.
+    Their records lie in the database until they are as old as an idle image may be, so that they survive a restart.
+
+    Args:
+        database: of the records, which all processes of the server share.
+        owner: id of this process.
+        limits: how many.
     """
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self._folder = folder
+    def __init__(self, database: SharedDatabase, owner: str, limits: Limits) -> None:
+        self._database = database
+        self._owner = owner
         self._limits = limits
         self._jobs: dict[str, Job] = {}
         self._unwritten: dict[str, Job] = {}  # ended while the disk was full
@@ -111,36 +121,31 @@ class Jobs:
         self._stopping = threading.Event()
         self._listeners = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._mark_interrupted()
-        self.sweep()
 
-    def _mark_interrupted(self) -> None:
-        """Give an end to the jobs of a server that died."""
-        for path in self._folder.glob("*.json"):
-            with suppress(OSError, ValueError, TypeError, AnymaskError):
+    def read_files(self, folder: Path) -> None:
+        """Take the records of earlier versions, which lie in files, into the database."""
+        for path in folder.glob("*.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError, AnymaskError):
                 record = json.loads(path.read_bytes())
-                if record["state"] not in FINAL_STATES:
-                    write_file(path, json.dumps({**record, "state": "interrupted"}).encode())
+                state = record["state"] if record["state"] in FINAL_STATES else "interrupted"
+                self._insert(path.stem, record["image"], "", state, record, path.stat().st_mtime)
+                path.unlink()
 
-    def start(self, image: str, client: str, work: JobFunction, seconds: float = 0.0) -> Job:
+    async def start(self, image: str, client: str, work: JobFunction, seconds: float = 0.0) -> Job:
         """Queue a job that takes about so many seconds; to be called on the event loop's thread.
 
         Raises:
             Problem: 429, this client or the server has as many as allowed, or the server is going down.
         """
-        unfinished = [job for job in self._jobs.values() if job.state not in FINAL_STATES]
-        if sum(job.client == client for job in unfinished) >= self._limits.jobs_per_client:
-            raise Problem(
-                429, "too-many-jobs", "you have as many jobs as the server allows; wait or DELETE one", retry_after=10
-            )
-        if len(unfinished) >= self._limits.jobs or self._stopping.is_set():
-            raise Problem(
-                429, "queue-full", "the server has as many jobs as it allows; try again later", retry_after=30
-            )
+        if self._stopping.is_set():
+            raise _queue_full()
         job = Job(secrets.token_urlsafe(16), image, client)
-        self._write(job)
         self._jobs[job.id] = job
+        try:
+            await asyncio.to_thread(self._admit, job)
+        except BaseException:
+            self._jobs.pop(job.id, None)
+            raise
         loop = self._loop = asyncio.get_running_loop()
 
         def report(**changes: Any) -> None:
@@ -149,6 +154,31 @@ class Jobs:
 
         self._pool.submit(partial(self._run, job, work, report), client, seconds)
         return job
+
+    def _admit(self, job: Job) -> None:
+        """Record a job if there are not too many, in all processes.
+
+        Raises:
+            Problem: 429.
+        """
+        try:
+            with self._database.transaction():
+                query = "SELECT client FROM jobs WHERE state IN ('queued', 'running') AND owner != ?"
+                clients = [client for (client,) in self._database.rows(query, self._owner)]
+                self._check_count(job, clients)
+                self._write(job)
+        except AnymaskError:  # a full disk
+            self._check_count(job, [])
+
+    def _check_count(self, job: Job, others: list[str]) -> None:
+        mine = [each for each in list(self._jobs.values()) if each is not job and each.state not in FINAL_STATES]
+        of_client = others.count(hash_of(job.client)) + sum(each.client == job.client for each in mine)
+        if of_client >= self._limits.jobs_per_client:
+            raise Problem(
+                429, "too-many-jobs", "you have as many jobs as the server allows; wait or DELETE one", retry_after=10
+            )
+        if len(others) + len(mine) >= self._limits.jobs:
+            raise _queue_full()
 
     def _run(self, job: Job, work: JobFunction, report: Callable[..., None]) -> None:
         if not job.begin():
@@ -175,27 +205,46 @@ class Jobs:
             elif name != "ended":
                 setattr(job, name, value)
         if "ended" in changes:
-            self._jobs.pop(job.id, None)
-            if job.is_forgotten:
-                self._path(job.id).unlink(missing_ok=True)
-            else:
-                if not self._write(job):
-                    self._unwritten[job.id] = job
-                with suppress(OSError):
-                    self._drop_oldest()
+            asyncio.get_running_loop().run_in_executor(None, self._record_end, job)
         job.changed.set()
         job.changed = asyncio.Event()
 
-    def _write(self, job: Job) -> bool:
-        """Write the record of a job; returns whether the disk took it."""
-        try:
-            write_file(self._path(job.id), json.dumps(job.as_dict()).encode())
-        except (AnymaskError, OSError):
-            return False
-        return True
+    def _record_end(self, job: Job) -> None:
+        """Write down how a job ended, and drop it from memory."""
+        with suppress(AnymaskError):
+            if job.is_forgotten:
+                self._database.run("DELETE FROM jobs WHERE id = ?", job.id)
+            else:
+                try:
+                    self._write(job)
+                except AnymaskError:
+                    self._unwritten[job.id] = job
+                    raise
+                finally:
+                    self._jobs.pop(job.id, None)
+                self._drop_oldest()
+        self._jobs.pop(job.id, None)
 
-    def _path(self, id: str) -> Path:
-        return self._folder / f"{id}.json"
+    def _write(self, job: Job) -> None:
+        """Write a record; one that has ended, or was removed with its image, stays so."""
+        if not job.is_recorded:
+            self._insert(job.id, job.image, hash_of(job.client), job.state, job.as_dict(), time.time())
+            job.is_recorded = True
+            return
+        statement = "UPDATE jobs SET state = ?, changed = ?, record = ? WHERE id = ? AND state IN ('queued', 'running')"
+        self._database.run(statement, job.state, time.time(), json.dumps(job.as_dict()), job.id)
+
+    def _insert(self, id: str, image: str, client: str, state: str, record: dict[str, Any], changed: float) -> None:
+        values = (id, image, client, self._owner, state, changed, json.dumps(record))
+        self._database.run("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING", *values)
+
+    def owner_of(self, id: str) -> str | None:
+        """The other process that has a job which has not ended; None for any other job."""
+        if id in self._jobs or id in self._unwritten:
+            return None
+        query = "SELECT owner FROM jobs WHERE id = ? AND state IN ('queued', 'running') AND owner != ?"
+        found = self._database.rows(query, id, self._owner)
+        return str(found[0][0]) if found else None
 
     def get(self, id: str) -> dict[str, Any]:
         """The JSON of a job.
@@ -237,7 +286,7 @@ class Jobs:
                     yield name, skip, data
             finally:
                 self._listeners -= 1
-        final = job.as_dict() if job is not None else self.get(id)
+        final = job.as_dict() if job is not None else await asyncio.to_thread(self.get, id)
         yield final["state"], skip, final
 
     async def stop(self, reason: State = "stopped") -> None:
@@ -262,34 +311,45 @@ class Jobs:
             )
 
     def _drop_oldest(self) -> None:
-        records = sorted(self._folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
-        for oldest in records[: -self._limits.job_records]:
-            oldest.unlink(missing_ok=True)
+        self._database.run(
+            f"DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND id NOT IN ({_NEWEST})",
+            self._limits.job_records,
+        )
 
     def forget_image(self, image: str) -> None:
         """End the jobs of an image that was removed, and remove their records; from any thread."""
-        for job in [each for each in list(self._jobs.values()) if each.image == image]:
+        self._forget([each for each in list(self._jobs.values()) if each.image == image])
+        for id in [each.id for each in list(self._unwritten.values()) if each.image == image]:
+            self._unwritten.pop(id, None)
+        self._database.run("DELETE FROM jobs WHERE image = ?", image)
+
+    def follow_others(self) -> None:
+        """End the jobs of this process whose image another process removed, or which counts as ended."""
+        if mine := [each for each in list(self._jobs.values()) if each.is_recorded and each.state not in FINAL_STATES]:
+            states = dict(self._database.rows("SELECT id, state FROM jobs WHERE owner = ?", self._owner))
+            self._forget([each for each in mine if each.id not in states])
+            for each in mine:
+                if states.get(each.id) in FINAL_STATES:
+                    each.stop("interrupted")
+
+    def _forget(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
             job.is_forgotten = True
             if job.stop("cancelled") and self._loop is not None:
                 with suppress(RuntimeError):  # the loop is closed
                     self._loop.call_soon_threadsafe(self._apply, job, {"state": "cancelled", "ended": True})
-        for id in [each.id for each in list(self._unwritten.values()) if each.image == image]:
-            self._unwritten.pop(id, None)
-        for path in self._folder.glob("*.json"):
-            with suppress(OSError, ValueError, TypeError):
-                if json.loads(path.read_bytes())["image"] == image and path.stem not in self._jobs:
-                    path.unlink()
 
     def sweep(self) -> None:
         """Remove records that are as old as an idle image may be, and write those that the disk did not take before."""
         for job in list(self._unwritten.values()):
-            if self._write(job) or len(self._unwritten) > self._limits.job_records:
-                self._unwritten.pop(job.id, None)
+            try:
+                self._write(job)
+            except AnymaskError:
+                if len(self._unwritten) <= self._limits.job_records:
+                    continue
+            self._unwritten.pop(job.id, None)
         oldest = time.time() - self._limits.idle_seconds
-        for record in self._folder.glob("*.json"):
-            with suppress(OSError):
-                if record.stat().st_mtime < oldest:
-                    record.unlink()
+        self._database.run("DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND changed < ?", oldest)
 
     def counts(self) -> dict[str, int]:
         """Unfinished jobs by state."""
@@ -298,10 +358,15 @@ class Jobs:
 
     def _read(self, id: str) -> dict[str, Any]:
         if _ID.fullmatch(id):
-            with suppress(OSError, ValueError):
-                record: dict[str, Any] = json.loads(self._path(id).read_bytes())
-                return record
+            found = self._database.rows("SELECT record, state FROM jobs WHERE id = ?", id)
+            if found:
+                record, state = found[0]
+                return {**json.loads(record), "state": state}
         raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
+
+
+def _queue_full() -> Problem:
+    return Problem(429, "queue-full", "the server has as many jobs as it allows; try again later", retry_after=30)
 
 
 async def _events_of(job: Job, skip: int) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from anymask.errors import AnymaskError, InputError
 from anymask.io.image import open_image
 from anymask.projects.classes import clean_class_name
+from anymask.projects.errors import ProjectHeldError
 from anymask.projects.places import ProjectPlace
 from anymask.projects.project import Project, read_summary
 from anymask.projects.thumbnails import OpenFile
@@ -24,6 +26,7 @@ from anymask.server.problems import Problem
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _LEASE_CHECK_SECONDS = 2.0
+_HOLDER_TRIES, _HOLDER_SECONDS = 20, 0.05
 
 
 class Projects:
@@ -63,7 +66,7 @@ class Projects:
         self._find()
 
     def _find(self) -> None:
-        """Find the projects that clients made; each is opened when it is first used."""
+        """Find the projects that clients made, with this process or another; each is opened when it is first used."""
         for path in sorted(self._folder.glob("*")) if self._folder.is_dir() else ():
             if _ID.fullmatch(path.name) and (path / "images").is_dir():
                 self._folders[path.name] = path
@@ -84,6 +87,7 @@ class Projects:
     def summaries(self) -> list[dict[str, Any]]:
         """What a list says about each project, the current one first; damaged ones are left out."""
         with self._lock:
+            self._find()
             found = [each.summary() for each in self._open.values()]
             for id, folder in self._folders.items():
                 if id not in self._open:
@@ -102,6 +106,8 @@ class Projects:
         """
         with self._lock:
             if id not in self._open:
+                if id not in self._folders:
+                    self._find()
                 folder = self._folders.get(id)
                 if folder is None:
                     raise Problem(
@@ -113,6 +119,21 @@ class Projects:
                 self.on_open()
             return self._open[id]
 
+    def holder_of(self, id: str) -> str | None:
+        """Address of the other process that has a project open; None if this one has it, or if there is none."""
+        for _ in range(_HOLDER_TRIES):
+            try:
+                self.get(id)
+            except ProjectHeldError as error:
+                if error.holder.startswith("http://") and error.holder != self._holder:
+                    return error.holder
+                time.sleep(_HOLDER_SECONDS)  # that process has not written yet who it is
+            except (AnymaskError, Problem):
+                return None  # it is said when the request is served
+            else:
+                return None
+        return None
+
     def add(self, name: str) -> OpenProject:
         """Make a project in the server's folder.
 
@@ -122,6 +143,7 @@ class Projects:
         """
         name = clean_class_name(name)
         with self._lock:
+            self._find()
             if len(self._folders) >= self._limits.projects:
                 raise Problem(429, "too-many-projects", f"the server has {self._limits.projects} projects, its limit")
             draft = self._folder / f".new-{secrets.token_hex(6)}"

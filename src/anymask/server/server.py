@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from fastapi import FastAPI
@@ -112,12 +112,12 @@ def configuration(app: FastAPI) -> uvicorn.Config:
     )
 
 
-def serve(app: FastAPI, bound: socket.socket, *, on_start: Callable[[], None]) -> None:
+def serve(app: FastAPI, bound: Sequence[socket.socket], *, on_start: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; returns after SIGTERM, raises KeyboardInterrupt after SIGINT.
 
     Args:
         app: of `create_app`.
-        bound: of `bind_socket`.
+        bound: each of `bind_socket`.
         on_start: called when the server is ready for requests.
     """
     server = Server(configuration(app))
@@ -128,7 +128,7 @@ def serve(app: FastAPI, bound: socket.socket, *, on_start: Callable[[], None]) -
         signal.signal(signal.SIGTERM, before)
 
 
-async def _serve(server: Server, bound: socket.socket, on_start: Callable[[], None]) -> None:
+async def _serve(server: Server, bound: Sequence[socket.socket], on_start: Callable[[], None]) -> None:
     async def wait_for_start() -> None:
         while not server.started:
             await asyncio.sleep(0.01)
@@ -136,6 +136,6 @@ async def _serve(server: Server, bound: socket.socket, on_start: Callable[[], No
 
     waiter = asyncio.create_task(wait_for_start())
     try:
-        await server.serve([bound])
+        await server.serve(list(bound))
     finally:
         waiter.cancel()

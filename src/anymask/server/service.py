@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
-
 from anymask.automatic.options import GeneratorOptions
-from anymask.errors import ImageError
+from anymask.errors import AnymaskError, ImageError
 from anymask.io.image import Image
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.segmenter import Segmenter
@@ -28,10 +25,11 @@ from anymask.projects.search import ProjectSearch
 from anymask.server.access import Access
 from anymask.server.assist import Assist
 from anymask.server.data_folder import DataFolder
+from anymask.server.database import open_database
 from anymask.server.decoders import DECODERS
 from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
-from anymask.server.image_store import ImageStore, StoredImage
+from anymask.server.image_store import ImageStore
 from anymask.server.jobs import Job, Jobs
 from anymask.server.keys import KeyStore
 from anymask.server.limits import Limits
@@ -45,15 +43,17 @@ from anymask.server.memory_budget import (
     generation_share,
     segmenting_bytes,
 )
-from anymask.server.metrics import Metrics, gauge
+from anymask.server.metrics import Metrics
 from anymask.server.open_project import OpenProject
 from anymask.server.prefetch import Prefetch
 from anymask.server.problems import Problem
+from anymask.server.processes import Processes
 from anymask.server.projects import Projects
 from anymask.server.reach import LOOPBACK
 from anymask.server.request_log import RequestLog
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
+from anymask.server.stored_image import StoredImage
 from anymask.server.worker_pool import Workers
 from anymask.structures.image_options import ImageOptions
 from anymask.structures.memory import memory_limit
@@ -77,7 +77,7 @@ class ServerSettings:
         hosts: further names of a server without a token.
         allow_urls: whether images may be fetched from URLs that clients send.
         detector: that finds boxes for text.
-        workers: threads that run prompts.
+        prompts_at_once: threads that run prompts.
         address: of the server, for the refusal of a second one on the same folder.
         access_log: file of JSON lines about all requests, "-" for standard output; None for none.
         audit_log: the same about those that change something.
@@ -85,6 +85,10 @@ class ServerSettings:
         proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are trusted.
         origins: whose pages may use the server.
         project: that it was started for; None without one.
+        data: the folder, where somebody else holds it for this process; None to hold it.
+        database: address of PostgreSQL; None for a file in the folder.
+        peer: address of this process for the others that serve the same folder, `http://host:port`; "" if it does so
+            alone.
     """
 
     folder: Path
@@ -93,7 +97,7 @@ class ServerSettings:
     hosts: Sequence[str] = ()
     allow_urls: bool = False
     detector: str = "auto"
-    workers: int = 2
+    prompts_at_once: int = 2
     address: str = ""
     project: ProjectPlace | None = None
     access_log: str | None = None
@@ -101,6 +105,9 @@ class ServerSettings:
     root_path: str = ""
     proxies: str = LOOPBACK
     origins: Sequence[str] = ()
+    data: DataFolder | None = None
+    database: str | None = None
+    peer: str = ""
 
 
 class Service:
@@ -111,31 +118,32 @@ class Service:
         self.settings = settings
         self.limits = settings.limits
         self.metrics = Metrics()
-        self.metrics.watch(_Gauges(self))
         self.lag = LoopLag()
         self.log = RequestLog(settings.access_log, settings.audit_log)
-        self.holder = settings.address or f"process {os.getpid()}"
+        self.holder = settings.peer or settings.address or f"process {os.getpid()}"
+        self.data = settings.data or DataFolder(settings.folder, self.holder, is_shared=bool(settings.peer))
+        self.database = open_database(settings.database, settings.folder)
+        self.processes = Processes(self.database, settings.peer)
         self.projects = Projects(
             settings.folder / "projects", self.limits, self.holder, settings.project, self._open_file
         )
-        self.data = DataFolder(settings.folder, self.holder)
         self.keys = KeyStore(settings.folder)
         self.access = Access(settings.token, self.keys)
         self.memory = MemoryBudget(self.limits.memory_bytes or memory_limit() // 2 or DEFAULT_BYTES)
         self.encoding = Workers(1, self.limits.waiting, self.memory)
         self.decoding = Workers(DECODERS, self.limits.waiting, self.memory)
-        self.prompting = Workers(settings.workers, self.limits.waiting, self.memory)
-        self.references = MaskStore(self.limits.mask_bytes)
-        self.images = ImageStore(settings.folder / "images", self.limits, self._on_remove)
+        self.prompting = Workers(settings.prompts_at_once, self.limits.waiting, self.memory)
+        masks = settings.folder / "masks"
+        self.references = MaskStore(self.limits.mask_bytes, masks if settings.peer else None)
+        self.images = ImageStore(settings.folder / "images", self.limits, self.database, self._on_remove)
         self.encoded_images: EmbeddingPool[str, EncodedImage] = EmbeddingPool(
             self.encoding, _nbytes_of, self.limits.encoded_image_bytes
         )
         self.zoomed_views: EmbeddingPool[tuple[str, ImageWindow], ZoomedView] = EmbeddingPool(
             self.encoding, lambda view: view.nbytes, self.limits.window_bytes
         )
-        self.jobs = Jobs(settings.folder / "jobs", self.limits)
+        self.jobs = Jobs(self.database, self.processes.own, self.limits)
         self.is_stopping = False
-        self.images.start()
         search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds, self._open_file)
         self.assist = Assist(search, self.projects.opened, self._is_busy)
         self.projects.on_open = self.assist.wake
@@ -149,11 +157,17 @@ class Service:
     def _on_remove(self, id: str, is_of_project: bool) -> None:
         """Drop all that belongs to an image, but the embedding of a project's; may be called from any thread."""
         self.references.forget(id)
-        self.encoded_images.forget(lambda key: key == id)
-        self.zoomed_views.forget(lambda key: key[0] == id)
+        self.forget_in_memory({id})
         self.jobs.forget_image(id)
         if not is_of_project and (path := self.segmenter.stored_embedding(id)):
             path.unlink(missing_ok=True)
+
+    def forget_in_memory(self, ids: Collection[str]) -> None:
+        """Drop what this process holds of images that were removed."""
+        for id in ids:
+            self.references.forget_in_memory(id)
+        self.encoded_images.forget(lambda key: key in ids)
+        self.zoomed_views.forget(lambda key: key[0] in ids)
 
     def _encode(self, id: str) -> EncodedImage:
         return self.segmenter.encode(self.images.open(id))
@@ -225,7 +239,7 @@ class Service:
         Raises:
             Problem: 404 unknown image, 408 the deadline passed, 429 the queue for the encoder is full.
         """
-        self.images.get(id)
+        await asyncio.to_thread(self.images.get, id)
         ready = self.encoded_images.ready(id)
         if ready is not None:
             return ready
@@ -316,13 +330,13 @@ class Service:
             with self.memory.hold(reserved, lambda: job.must_stop):
                 return find_everything(encoded, parameters, self.limits, to_json, job, report)
 
-        return self.jobs.start(id, client, work, options.max_points(options.points_per_side**2) * _PROMPT_SECONDS)
+        return await self.jobs.start(id, client, work, options.max_points(options.points_per_side**2) * _PROMPT_SECONDS)
 
     async def sweep_forever(self) -> None:
         """Remove idle images and old records, from time to time."""
         while True:
             await asyncio.sleep(min(_SWEEP_SECONDS, self.limits.idle_seconds))
-            with suppress(OSError):
+            with suppress(OSError, AnymaskError):
                 await asyncio.to_thread(self.images.sweep)
                 await asyncio.to_thread(self.jobs.sweep)
 
@@ -357,47 +371,13 @@ class Service:
         self.drawing.close()
         self.assist.close()
         self.projects.close()
-        self.data.close()
+        with suppress(AnymaskError):
+            self.processes.leave()
+        self.database.close()
+        if self.settings.data is None:
+            self.data.close()
         self.log.close()
 
 
 def _nbytes_of(encoded: EncodedImage) -> int:
     return encoded.pixels.nbytes + encoded.nbytes
-
-
-class _Gauges(Collector):
-    """Gauges of the present state."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: the values are read in `collect`."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Read every value."""
-        service = self._service
-        yield gauge("images", "Images stored.", len(service.images))
-        yield gauge("image_bytes", "Bytes of images on disk.", service.images.stored_bytes)
-        yield gauge("encoded_images", "Encoded images in memory.", len(service.encoded_images))
-        yield gauge("encoded_image_bytes", "Memory of encoded images.", service.encoded_images.nbytes)
-        yield gauge("loop_lag_seconds", "The longest wait for the event loop in the last minute.", service.lag.longest)
-        yield gauge("embedding_hits", "Requests whose image was encoded already.", service.encoded_images.hits)
-        yield gauge("embedding_misses", "Requests whose image had to be encoded.", service.encoded_images.misses)
-        yield gauge(
-            "longest_prompt_seconds", "How long the oldest running prompt runs.", service.prompting.longest_seconds
-        )
-        yield gauge("windows", "Encoded windows in memory.", len(service.zoomed_views))
-        yield gauge("window_bytes", "Memory of encoded windows.", service.zoomed_views.nbytes)
-        yield gauge("mask_bytes", "Memory of masks that later requests may refer to.", service.references.nbytes)
-        yield gauge("memory_reserved_bytes", "Memory that running work has reserved.", service.memory.used)
-        yield gauge("memory_bytes", "Memory that running work may reserve.", service.memory.total)
-        yield gauge("prompts_running", "Prompts running.", service.prompting.running)
-        yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
-        yield gauge("decodings_running", "Images being decoded, and drawn.", service.decoding.running)
-        yield gauge("decodings_waiting", "Images waiting for that.", service.decoding.waiting)
-        yield gauge("encodings_running", "Images being encoded.", service.encoding.running)
-        yield gauge("encodings_waiting", "Images waiting for that.", service.encoding.waiting)
-        for state, count in service.jobs.counts().items():
-            yield gauge(f"jobs_{state}", f"Jobs that are {state}.", count)

@@ -45,9 +45,12 @@ async def check_visible(request: Request) -> None:
         if not identity.sees_project(project):
             raise Problem(404, "unknown-project", "no such project, or none that is shared with this key")
     elif (job := parameters.get("job")) is not None:
-        if not service.images.is_seen_by(service.jobs.get(job)["image"], identity.client):
+        image = (await asyncio.to_thread(service.jobs.get, job))["image"]
+        if not await asyncio.to_thread(service.images.is_seen_by, image, identity.client):
             raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
-    elif (image := parameters.get("id")) is not None and not service.images.is_seen_by(image, identity.client):
+    elif (image := parameters.get("id")) is not None and not await asyncio.to_thread(
+        service.images.is_seen_by, image, identity.client
+    ):
         raise Problem(404, "unknown-image", "no such image: its id is wrong, or it was idle for too long")
 
 

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from anymask.server.image_store import StoredImage
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, client_of, service_of
 from anymask.server.schemas.requests import OpeningBody, UrlBody
 from anymask.server.schemas.responses import ImageResponse, content, problems
 from anymask.server.service import Service
+from anymask.server.stored_image import StoredImage
 from anymask.server.worker_pool import too_slow
 from anymask.structures.image_options import ImageOptions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 @router.get("/{job}", operation_id="readJob", response_model=JobResponse, responses=problems(404, 422))
 async def state(request: Request, job: JobId) -> Response:
     """State and progress; the `masks` so far, or the `result` when it has ended."""
-    return json_response(service_of(request).jobs.get(job))
+    return json_response(await asyncio.to_thread(service_of(request).jobs.get, job))
 
 
 @router.get(
@@ -34,7 +35,7 @@ async def events(
 ) -> Response:
     """Server-sent events: `progress`, `masks` (new ones), and at the end one named like the state."""
     jobs = service_of(request).jobs
-    jobs.get(job)
+    await asyncio.to_thread(jobs.get, job)
     jobs.check_streams()
     skip = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
     return StreamingResponse(

@@ -12,7 +12,6 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from anymask.projects.images import ImageFilter
-from anymask.server.image_store import StoredImage
 from anymask.server.open_project import OpenProject
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageNumber, ProjectId, client_of, project_of, service_of
@@ -28,6 +27,7 @@ from anymask.server.schemas.projects import (
     StateText,
 )
 from anymask.server.schemas.responses import content, problems
+from anymask.server.stored_image import StoredImage
 
 router = APIRouter(prefix="/v1/projects/{project}/images", tags=["projects"])
 _UPLOAD = {
