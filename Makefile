@@ -59,9 +59,10 @@ lint: $(VENV)/.test $(VENV)/.lint
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-pictures: $(VENV)/.test
+pictures: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/make_tool_pictures.py
+	PYTHONPATH=. $(BIN)/python docs/make_browser_pictures.py
 
 SECONDS ?= 600
 SEED ?= 0

@@ -1,7 +1,7 @@
 """Make the images of these pages from the example photographs: make pictures.
 
-Not made here: images/assistant.jpg and images/cvat.jpg (see make_tool_pictures.py), and windows of programs, such as
-images/browser.jpg and images/x-anylabeling.jpg.
+Not made here: those of the browser application (see make_browser_pictures.py), images/assistant.jpg and images/cvat.jpg
+(see make_tool_pictures.py), and windows of programs, such as images/x-anylabeling.jpg.
 """
 
 from __future__ import annotations

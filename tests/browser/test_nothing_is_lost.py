@@ -62,7 +62,7 @@ def test_finding_the_same_again_makes_no_duplicates(app: Application) -> None:
     assert len(app.objects) == 1
     _find(app, "cup")
     assert len(app.objects) == 1
-    assert app.status == "No further object found for cup. One more was there already."
+    assert app.status == "No more objects found for cup. One was already there."
 
 
 def test_one_unknown_word_stands_beside_the_field_and_the_others_are_found(app: Application) -> None:

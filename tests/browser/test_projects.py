@@ -148,6 +148,7 @@ def test_classes_are_renamed_coloured_and_merged_in_one_place(labelling: Applica
     wait_until_saved(labelling)
     page = labelling.page
     page.click("#edit-classes")
+    labelling.wait_until("[...document.querySelectorAll('.class-count')].every((e) => e.textContent === '1 object')")
     page.fill('[data-part="name-0"]', "circle")
     page.keyboard.press("Tab")
     labelling.wait_until("document.querySelector('#class-chips .class-name').textContent === 'circle'")
@@ -265,6 +266,7 @@ def test_review_sorts_objects_and_opens_the_image_of_one(labelling: Application)
     page = labelling.page
     page.click("#review")
     labelling.wait_until("document.querySelectorAll('.review-cell').length === 2")
+    labelling.wait_until("document.querySelector('#review-class option[value=\"0\"]').textContent === 'disc (1)'")
     page.select_option("#review-class", "0")
     labelling.wait_until("document.querySelectorAll('.review-cell').length === 1")
     page.click(".review-cell")

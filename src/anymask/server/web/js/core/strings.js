@@ -8,9 +8,9 @@ export const S = {
   // the bar
   openImage: "Open image",
   takePhoto: "Take a photo",
-  theme: "Dark or light",
+  theme: "Theme: dark or light",
   help: "Help and keyboard",
-  themeNow: (name) => `Colours: ${{ auto: "as the system", dark: "dark", light: "light" }[name]}`,
+  themeNow: (name) => `Theme: ${{ auto: "same as the system", dark: "dark", light: "light" }[name]}`,
 
   // the stage
   tools: "Tools",
@@ -59,8 +59,8 @@ export const S = {
   textFind: "Find",
   searching: (text) => `Searching for ${text} …`,
   detections: (n, text, duplicates) =>
-    (n ? `${count(n, "object")} found for ${text}.` : duplicates ? `No further object found for ${text}.` : `Nothing found for ${text}.`) +
-    (duplicates ? ` ${duplicates === 1 ? "One more was" : `${whole.format(duplicates)} more were`} there already.` : ""),
+    (n ? `${count(n, "object")} found for ${text}.` : duplicates ? `No more objects found for ${text}.` : `Nothing found for ${text}.`) +
+    (duplicates ? ` ${duplicates === 1 ? "One was" : `${whole.format(duplicates)} were`} already there.` : ""),
 
   // the active object
   activeTitle: "This object",
@@ -75,7 +75,7 @@ export const S = {
   alternativeShort: (n, score) => (score === null ? `${n}` : `${n}  ${score.toFixed(2)}`),
   split: "Split (G)",
   splitting: "Looking for the objects under the clicks …",
-  splitTitle: "The clicks are on different objects: make one of each (G)",
+  splitTitle: "Make one object of each thing that was clicked (G)",
   prompts: "Prompts",
   step: {
     include: (x, y) => `${x}, ${y}`,
@@ -113,7 +113,7 @@ export const S = {
   deleteSelected: "Delete",
   display: "Fill and overlaps",
   fill: "Opacity of the fill",
-  overlapRule: "Which object keeps the pixels that two share",
+  overlapRule: "Which object keeps shared pixels",
   overlapWins: { newer: "The newer one wins", smaller: "The smaller one wins", selected: "The selected ones win" },
   removeOverlaps: "Remove overlaps",
 
@@ -135,7 +135,7 @@ export const S = {
   // the list of objects
   objectsTitle: "Objects",
   objectsHint: "Accepted objects are listed here.",
-  colourOf: (name) => `Another colour for ${name}`,
+  colourOf: (name) => `Change the colour of ${name}`,
   hide: (name) => `Hide ${name}`,
   show: (name) => `Show ${name}`,
   moveUp: (name) => `Move ${name} up`,
@@ -148,7 +148,7 @@ export const S = {
   // everything mode
   everythingTitle: "Everything",
   everythingRunning: (n) => `${count(n, "region")} so far …`,
-  everythingDone: (n) => `${count(n, "region")}. Click one to add it; the wheel goes from parts to wholes.`,
+  everythingDone: (n) => `${count(n, "region")}. Click one to add it; scroll to go from parts to wholes.`,
   everythingStopped: (n) => `Stopped with ${count(n, "region")}. Click one to add it.`,
   region: (share, score, level, levels) =>
     `Region: ${percent(share)} of the image` +
@@ -158,7 +158,7 @@ export const S = {
   addAll: "Add all",
   searchAgain: "Search again",
   added: (n, duplicates) =>
-    `${count(n, "region")} added.` + (duplicates ? ` ${count(duplicates, "region")} left out: there is an object of that mask already.` : ""),
+    `${count(n, "region")} added.` + (duplicates ? ` ${count(duplicates, "region")} left out: already ${duplicates === 1 ? "an object" : "objects"}.` : ""),
   close: "Close",
 
   // saving
@@ -168,7 +168,7 @@ export const S = {
   download: "Save",
   cutoutOptions: "Cut-out",
   edges: "Edges",
-  edgesOf: { hard: "as the mask", smooth: "smooth", matte: "soft (hair, fur, glass)" },
+  edgesOf: { hard: "exactly the mask", smooth: "smooth", matte: "soft (hair, fur, glass)" },
   background: "Background",
   backgroundOf: { none: "transparent", white: "white", black: "black", blur: "the image, blurred" },
   crop: "Crop to the objects",
@@ -215,19 +215,19 @@ export const S = {
   },
 
   // projects
-  locked: "This image is being changed elsewhere. Press Work here instead to change it here.",
+  locked: "This image is being edited elsewhere. To edit it here, press Work here instead.",
   lockedBy: (name) => `${name || "Somebody else"} is working on this image.`,
-  lockLost: (name) => `${name || "Somebody else"} works on this image now. What you did is saved.`,
+  lockLost: (name) => `${name || "Somebody else"} is working on this image now. Your work is saved.`,
   lockedByTab: "This image is open in another tab.",
   earlierTitle: "Earlier images",
   earlierImage: (name, n) => `${name}, ${count(n, "object")}`,
   removeEarlier: (name) => `Delete ${name} and its objects`,
   removeEarlierSure: (name, n) => `Delete ${name} with ${count(n, "object")} from this browser? This cannot be undone.`,
   takeOver: "Work here instead",
-  replaced: "Somebody else changed this image meanwhile. Undo brings back what you had.",
-  fileChanged: "The file of this image is another one than when its objects were made.",
-  noFurtherImage: "There is no further image in this filter.",
-  allDone: "There is no further image to do.",
+  replaced: "Somebody else changed this image in the meantime. Undo brings back what you had.",
+  fileChanged: "The image file has changed since its objects were made.",
+  noFurtherImage: "No other image matches this filter.",
+  allDone: "There are no more images to do.",
   projectBar: "Images of the project",
   projectLink: ({ name, images, done }) => `${name}: ${whole.format(done)} of ${count(images, "image")} done`,
   projectProgress: (done, images) => `${whole.format(done)} of ${whole.format(images)} done`,
@@ -239,7 +239,7 @@ export const S = {
   boxesSuggestedAdvice: "Boxes without a mask are suggestions: accepting one makes its mask.",
   filesAdded: (added, existed, left) =>
     (added || !left ? `${count(added, "image")} added.` : "") +
-    (existed ? ` ${count(existed, "image")} of the same name and content ${existed === 1 ? "was" : "were"} there already.` : "") +
+    (existed ? ` ${count(existed, "image")} with the same name and content ${existed === 1 ? "was" : "were"} already there.` : "") +
     (left ? ` ${count(left, "file")} left out.` : ""),
   noClassOfKey: (key) => `No class has the key ${key}.`,
   leftOutFile: ({ path, reason }) => `${path}: ${reason}`,
@@ -255,7 +255,7 @@ export const S = {
       ? `${name}: ${problem}`
       : `${name}: ${{ todo: "to do", in_work: "in work", done: "done", skipped: "skipped" }[state]}, ${count(objects, "object")}` +
         (lock ? `, ${lock.name || "somebody"} is working on it` : ""),
-  stripEmpty: "No image is in this filter.",
+  stripEmpty: "No image matches this filter.",
   previousImage: "Previous image (,)",
   nextImage: "Next image (.)",
   skipImage: "Skip (K)",
@@ -266,7 +266,7 @@ export const S = {
   newClass: "New class",
   addClass: "Add",
   editClasses: "Edit …",
-  classesRequired: "Every object needs a class before its image is done",
+  classesRequired: "Every object needs a class before its image can be done",
   mergeInto: (name) => `Merge ${name} into`,
   mergeIntoShort: "Merge into …",
   noKey: "no key",
@@ -276,7 +276,7 @@ export const S = {
   classWithCount: (name, n) => `${name} (${whole.format(n)})`,
   suggestionsTitle: "Suggestions",
   suggestion: (n, label, score) =>
-    `${count(n, "suggestion")}. Now: ${label || "without a class"}` + (score === null ? "" : `, score ${score.toFixed(2)}`),
+    `${count(n, "suggestion")}. Current: ${label || "without a class"}` + (score === null ? "" : `, score ${score.toFixed(2)}`),
   suggestionAccept: "Accept (A)",
   suggestionChange: "Change (C)",
   suggestionDrop: "Drop (D)",
@@ -286,9 +286,9 @@ export const S = {
   assistWhat: "Look for",
   assistKinds: { text: "words", everything: "everything", check: "masks to check" },
   assistHints: {
-    text: "Objects that the words name are suggested, under these words as their classes.",
-    everything: "All regions of each image are suggested, without a class.",
-    check: "Each object is compared with the model's own mask of it. The review sorts them by disagreement.",
+    text: "Suggests the objects that the words name; each word is their class.",
+    everything: "Suggests all regions of each image, without a class.",
+    check: "Compares each object with the model's own mask for it. The review can then sort by disagreement.",
   },
   assistWords: "Words",
   assistImages: "In",
@@ -322,7 +322,7 @@ export const S = {
   datasetSplit: "Train and validation",
   splitShares: (train) => (train === 100 ? "not split" : `${train} % and ${100 - train} %`),
   datasetImages: "With the image files",
-  leftOut: (lines) => `${count(lines.length, "line")} left out: ${lines.slice(0, 3).join("; ")}`,
+  leftOut: (lines) => `${count(lines.length, "thing")} left out: ${lines.slice(0, 3).join("; ")}`,
   saveThisImage: "Only this image …",
 
   // help
@@ -330,7 +330,7 @@ export const S = {
   keys: [
     ["Click · right click or Alt+click", "include · exclude a pixel"],
     ["Click on an object's mask · Shift+click", "select it · select several"],
-    ["Ctrl+click", "begin a new object there"],
+    ["Ctrl+click", "start a new object there"],
     ["Delete", "delete what is selected"],
     ["Drag", "a box around the object"],
     ["Drag a marker · click it", "move it · remove it"],
@@ -356,11 +356,11 @@ export const S = {
 
   // token and failures
   tokenTitle: "This server needs a token",
-  tokenText: "`anymask serve` prints it when it starts.",
+  tokenText: "anymask serve prints it when it starts.",
   token: "Token",
   tokenGo: "Continue",
   tokenWrong: "The token is wrong.",
-  failed: (reason) => `This failed: ${reason}`,
+  failed: (reason) => `That did not work: ${reason}`,
   offline: "The server cannot be reached. Is anymask serve running?",
   busy: (seconds) => `The server is busy; trying again in ${seconds} s.`,
   storageFull: "The browser's storage is full; your work will be lost when the page reloads.",

@@ -30,6 +30,7 @@ export class ClassDialog {
     byId("classes-required").checked = this.project.about.classes_required;
     this.show();
     this.dialog.showModal();
+    this.project.readClasses().catch((error) => showError("class-dialog-error", error));
   }
 
   /** Show the classes as they are now, except while a name is being typed. */
@@ -86,9 +87,7 @@ export class ClassDialog {
     hideError("class-dialog-error");
     try {
       await act();
-      const { classes: list, merged } = await this.project.api.classes(this.project.id);
-      classes.set(list, merged);
-      this.project.page.project();
+      await this.project.readClasses();
       return true;
     } catch (error) {
       showError("class-dialog-error", error);

@@ -20,6 +20,14 @@ export class ReviewDialog {
   }
 
   open() {
+    this.#listClasses();
+    this.dialog.showModal();
+    this.#load();
+    const list = () => this.#listClasses();
+    this.project.readClasses().then(list, (error) => showError("review-error", error));
+  }
+
+  #listClasses() {
     const select = byId("review-class");
     const value = select.value;
     select.replaceChildren(
@@ -27,8 +35,6 @@ export class ReviewDialog {
       ...classes.list.map(({ id, name, objects }) => el("option", { value: String(id) }, S.classWithCount(name, objects))),
     );
     select.value = value;
-    this.dialog.showModal();
-    this.#load();
   }
 
   async #load(more = false) {

@@ -131,6 +131,13 @@ export class Project {
     }
   }
 
+  /** Read the classes as they are now, with the numbers of their objects. */
+  async readClasses() {
+    const { classes: list, merged } = await this.api.classes(this.id);
+    classes.set(list, merged);
+    this.page.project();
+  }
+
   /** Suggestions of the open image that nobody has decided about. */
   get suggestions() {
     const decided = this.app.state.decided ?? {};
