@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
 
 import anymask
@@ -36,6 +38,7 @@ from tests.support.small_models import RecordedProgress, SmallModel, noise
         ("vit_t", "mobile-sam"),
         ("sam2.1_t.pt", "sam2.1-tiny"),
         ("sam2.1_hiera_large.pt", "sam2.1-large"),
+        ("sam2.1_b.pt", "sam2.1-base-plus"),
     ],
 )
 def test_names_of_other_programs_mean_our_models(name: str, model: str) -> None:
@@ -58,7 +61,9 @@ def test_fastsam_says_what_to_do_about_its_checkpoint(name: str) -> None:
 
 def test_file_of_fastsam_says_what_to_do_about_it(tmp_path: Path) -> None:
     (tmp_path / "FastSAM-s.pt").write_bytes(b"PK\x03\x04 a checkpoint that wants ultralytics")
-    with pytest.raises(ModelError, match=r"of ultralytics: run 'yolo export .* and load FastSAM-s\.onnx"):
+    with pytest.raises(
+        ModelError, match=r"of ultralytics: if it is a FastSAM, run 'yolo export .* and load FastSAM-s\.onnx"
+    ):
         anymask.load(tmp_path / "FastSAM-s.pt")
 
 
@@ -102,6 +107,39 @@ def test_file_of_the_catalogue_keeps_its_name_and_licence(tmp_path: Path, monkey
 def test_path_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match=r"there is no file no/such\.pth, and no model of that name"):
         weights.find_model("no/such.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("weights", "weights is a folder: name the file of the checkpoint in it"),
+        ("weights.pth", "weights.pth is a folder: name the file"),
+        ("https://example.org/sam.pth", "is an address: download the file, and name it by its path"),
+        ("SAM-H", "unknown model 'SAM-H'; did you mean sam-vit-h?"),
+        ("sam_vit_hh.pth", "there is no file sam_vit_hh.pth, and no model of that name; did you mean sam-vit-h?"),
+        ("page.pth", "page.pth is no PyTorch checkpoint: it is no zip archive; was it downloaded whole?"),
+        ("cut.safetensors", "cut.safetensors is no safetensors file, or a damaged one"),
+        ("bert.safetensors", "bert.safetensors is no checkpoint of SAM or SAM 2: it has no image encoder"),
+        ("yolo.pt", "yolo.pt is a checkpoint of ultralytics: if it is a FastSAM, run 'yolo export model=yolo.pt"),
+    ],
+)
+def test_what_cannot_be_a_model_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("weights", "weights.pth"):
+        Path(folder).mkdir()
+    Path("page.pth").write_text("<html>not found</html>")
+    save_file({"bert.embeddings": np.zeros((10, 4), np.float32)}, "bert.safetensors")
+    Path("cut.safetensors").write_bytes(Path("bert.safetensors").read_bytes()[:40])
+    with zipfile.ZipFile("yolo.pt", "w") as file:  # the pickle of an object of their class, as torch.save writes it
+        file.writestr("yolo/data.pkl", b"\x80\x02cultralytics.nn.tasks\nDetectionModel\n)\x81.")
+        file.writestr("yolo/version", "3\n")
+    Image.new("RGB", (8, 8)).save("image.png")
+    assert main(["segment", "image.png", "--point", "4,4", "--model", name, "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
 
 
 def place(path: Path, content: bytes) -> Path:

@@ -79,8 +79,7 @@ def find_model(name: str) -> ModelEntry:
 
     Raises:
         ModelError: there is none, and the message names the nearest, or every known one; or it is one that the user has
-            to bring, and the message says how; or a file that is no model.
-        WeightsError: the checkpoint is damaged, or wants code to be run.
+            to bring, and the message says how; or a file that is no model, is damaged, or wants code to be run.
     """
     built_in = built_in_models()
     if name in built_in:
@@ -94,12 +93,22 @@ def find_model(name: str) -> ModelEntry:
     if name not in models and name in unpinned_models():
         raise ModelError(unpinned_models()[name].how_to_add)
     if name not in models:
-        if name.lower().endswith(SUFFIXES):
-            raise ModelError(f"there is no file {name}, and no model of that name (anymask models list)")
-        near = get_close_matches(name, models, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(models)}"
-        raise ModelError(f"unknown model {name!r}; {advice} (anymask models list)")
+        raise ModelError(_unknown(name, models))
     return models[name]
+
+
+def _unknown(name: str, models: Mapping[str, ModelEntry]) -> str:
+    """What is wrong with a name that no model has."""
+    if "://" in name:
+        return f"{name} is an address: download the file, and name it by its path"
+    if name and Path(name).expanduser().is_dir():
+        return f"{name} is a folder: name the file of the checkpoint in it ({', '.join(SUFFIXES)})"
+    names = {each: entry.name for entry in models.values() for each in (entry.name, *entry.aliases)}
+    near = get_close_matches(name.lower().removesuffix(".pth").removesuffix(".pt"), names, n=1, cutoff=0.7)
+    meant = f"; did you mean {names[near[0]]}?" if near else ""
+    if name.lower().endswith(SUFFIXES):
+        return f"there is no file {name}, and no model of that name{meant} (anymask models list)"
+    return f"unknown model {name!r}{meant or '; there are ' + ', '.join(models)} (anymask models list)"
 
 
 def _name_of_alias(alias: str, built_in: Mapping[str, ModelEntry]) -> str:

@@ -31,8 +31,7 @@ def entry_of_checkpoint(name: str, built_in: Mapping[str, ModelEntry]) -> ModelE
         built_in: the models of the built-in catalogue.
 
     Raises:
-        ModelError: the file cannot be read, or is no model that anymask runs.
-        WeightsError: the file is damaged, or wants code to be run.
+        ModelError: the file cannot be read, is damaged, wants code to be run, or is no model that anymask runs.
     """
     path = Path(name).expanduser().resolve()
     try:
@@ -62,12 +61,12 @@ def _family_of(path: Path) -> str:
     try:
         parameters = read_state_dict([path])
     except WeightsError as error:
-        if "fastsam" in path.name.lower():
+        if "fastsam" in path.name.lower() or "ultralytics." in str(error):
             raise ModelError(
-                f"{path} is a checkpoint of ultralytics: run 'yolo export model={path.name} format=onnx dynamic=True "
-                f"imgsz=1024' and load {path.stem}.onnx"
+                f"{path} is a checkpoint of ultralytics: if it is a FastSAM, run 'yolo export model={path.name} "
+                f"format=onnx dynamic=True imgsz=1024' and load {path.stem}.onnx; its other networks take no prompts"
             ) from error
-        raise
+        raise ModelError(str(error)) from error
     return "sam2" if any(each.startswith(_HIERA) for each in parameters) else "sam"
 
 

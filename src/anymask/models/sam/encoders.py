@@ -135,6 +135,7 @@ def encoder_of(parameters: StateDict) -> str:
     names = [name for name, encoder in ENCODERS.items() if encoder.mark in parameters]
     if len(names) != 1:
         raise ModelError(
-            f"{parameters.source} has no image encoder that this version supports: {' or '.join(ENCODERS)}"
+            f"{parameters.source} is no checkpoint of SAM or SAM 2: it has no image encoder that this version supports "
+            f"({', '.join(ENCODERS)})"
         )
     return names[0]
