@@ -120,6 +120,7 @@ def command(
         from anymask.server.auth import token_for
         from anymask.server.server import bind_socket, serve
         from anymask.server.service import ServerSettings
+        from anymask.server.tracing import MISSING, send_traces
     except ModuleNotFoundError as error:
         raise AnymaskError(f"the server needs {error.name}: pip install 'anymask[server]'") from None
     from anymask.weights import cache_root, ensure, find_model
@@ -145,6 +146,8 @@ def command(
     with fetch_progress(quiet) as fetched:
         ensure(find_model(model), allow=allow, progress=fetched)
     on_start = sharing.start_workers(folder, address, announce)
+    if not send_traces():  # in each worker, for threads do not outlive a fork
+        click.echo(f"anymask: {MISSING}", err=True)
     segmenter = load(
         model, allow=allow, engine=engine, precision=precision, threads=sharing.threads_of(threads), device=device
     )

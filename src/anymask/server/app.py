@@ -36,6 +36,10 @@ from anymask.server.routes import (
 from anymask.server.routes.dependencies import check_visible
 from anymask.server.service import ServerSettings, Service
 from anymask.server.static_files import WebFiles, web_paths
+from anymask.server.tracing import trace_requests
+
+_NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
+"""FastAPI's own traces hold paths and addresses; versions that make none ignore it. See `trace_requests`."""
 
 
 def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
@@ -57,6 +61,7 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.service, app.state.following = service, following
     app.state.label_studio = Connections(settings.folder / "label-studio.json")
@@ -109,7 +114,7 @@ class _CountingMiddleware:
 
     def __init__(self, app: Any, service: Service) -> None:
         self._forwarded, self._secret = app, service.processes.secret
-        self._app = service.log.watch(service.metrics.count(app))
+        self._app = service.log.watch(trace_requests(service.metrics.count(app)))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         client = forwarded_client(scope, self._secret)

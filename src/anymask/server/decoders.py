@@ -15,6 +15,7 @@ from socket import socketpair
 from anymask.errors import ImageError
 from anymask.io.image import Image
 from anymask.io.interruption import check_stopped
+from anymask.server.tracing import span
 from anymask.structures.image_options import ImageOptions
 
 DECODERS = 2
@@ -45,10 +46,12 @@ class Decoders:
             ImageError: it cannot be read, breaks a limit, or takes longer.
             StoppedError: the work around has to end.
         """
-        try:
+        with span("decode image"):
+            return self._open_twice(encoded, opening, seconds)
+
+    def _open_twice(self, encoded: bytes, opening: ImageOptions, seconds: float) -> Image:
+        with contextlib.suppress(_EndedError):
             return self._open(encoded, opening, seconds)
-        except _EndedError:
-            pass
         try:
             return self._open(encoded, opening, seconds)
         except _EndedError:

@@ -48,6 +48,7 @@ class RequestLog:
             started = time.perf_counter()
             given = Headers(scope=scope).get("x-request-id", "")
             id = given if _ID.fullmatch(given) else secrets.token_hex(16)
+            scope["anymask.request_id"] = id
             status, location = 499, ""  # of a client that closed the connection
 
             async def send_with_id(message: Message) -> None:

@@ -27,6 +27,7 @@ from anymask.prediction.selection import check_logits
 from anymask.prediction.zoom import ZoomedView, can_zoom, zoom_alternatives
 from anymask.server.mask_json import StoreMask, mask_from_rle, mask_to_json, run_to_json
 from anymask.server.schemas.requests import AlternativesBody, DetectBody, PromptBody, SegmentBody
+from anymask.server.tracing import span
 from anymask.server.worker_pool import too_slow
 from anymask.structures.candidates import CandidateMasks
 from anymask.structures.mask import Mask
@@ -136,7 +137,12 @@ def segment_request(
         PromptError: a prompt that cannot be used.
         Problem: 404 an unknown reference, 408 the deadline passed.
     """
-    request = _Request(encoded, body, view, find_mask)
+    with span("decode masks", prompts=len(body.prompts)):
+        return _segment(_Request(encoded, body, view, find_mask), detector, deadline)
+
+
+def _segment(request: _Request, detector: Any, deadline: float) -> list[PromptResult]:
+    body = request.body
     text = [index for index, each in enumerate(body.prompts) if each.text is not None]
     others = [index for index, each in enumerate(body.prompts) if each.text is None]
     results = _segment_points(request, others) if others else {}

@@ -54,6 +54,7 @@ from anymask.server.request_log import RequestLog
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
 from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
 from anymask.server.stored_image import StoredImage
+from anymask.server.tracing import span
 from anymask.server.worker_pool import Workers
 from anymask.structures.image_options import ImageOptions
 from anymask.structures.memory import memory_limit
@@ -170,7 +171,9 @@ class Service:
         self.zoomed_views.forget(lambda key: key[0] in ids)
 
     def _encode(self, id: str) -> EncodedImage:
-        return self.segmenter.encode(self.images.open(id))
+        image = self.images.open(id)
+        with span("encode image"):
+            return self.segmenter.encode(image)
 
     def pixel_bytes(self, id: str, each: int = DECODING_BYTES) -> int:
         """Memory that work about an image takes, at so many bytes for each of its pixels."""
@@ -243,7 +246,7 @@ class Service:
         ready = self.encoded_images.ready(id)
         if ready is not None:
             return ready
-        with self.encoding.place(client):
+        with self.encoding.place(client), span("wait for encoded image"):
             return await self.encoded_images.get(
                 id, partial(self._encode, id), deadline or self.deadline(), self.pixel_bytes(id)
             )

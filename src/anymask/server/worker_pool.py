@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TypeVar
 
@@ -121,7 +121,7 @@ class Workers:
         except BaseException:
             release()
             raise
-        future = self._pool.submit(partial(self._timed, interruptible_work), _holder.get(), seconds)
+        future = self._pool.submit(partial(copy_context().run, self._timed, interruptible_work), _holder.get(), seconds)
         future.add_done_callback(lambda _: release())  # work may outlive this call
         try:
             return await _within(future, deadline)
