@@ -92,6 +92,26 @@ def test_the_end_to_end_layout_of_version_10(tmp_path: Path) -> None:
     np.testing.assert_allclose(detections.boxes, [RED_BOX], atol=1e-3)
 
 
+@pytest.mark.parametrize("end_to_end", [False, True])
+def test_boxes_of_an_export_that_also_segments_are_used(tmp_path: Path, end_to_end: bool) -> None:
+    masks = np.zeros((1, 32, 16, 24), np.float32)
+    if end_to_end:
+        boxes = np.full((1, 300, 6 + 32), 9, np.float32)
+        boxes[..., :6] = 0
+        boxes[0, 0, :6] = (38, 27, 58, 37, 0.9, 1)
+    else:
+        boxes = np.concatenate([version_8(RED), np.full((1, 32, 84), 9, np.float32)], axis=1)
+    path = export(tmp_path / "seg.onnx", boxes, NAMES)
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(masks, "prototypes"))
+    model.graph.node.append(helper.make_node("Add", ["prototypes", "nothing"], ["output1"]))
+    model.graph.output.append(helper.make_tensor_value_info("output1", TensorProto.FLOAT, masks.shape))
+    onnx.save(model, path)
+    detections = detect(load_detector(path), IMAGE, "red square, dog")
+    np.testing.assert_allclose(detections.boxes, [RED_BOX], atol=1e-3)
+    assert detections.scores.tolist() == pytest.approx([0.9])
+
+
 def test_an_open_input_gets_a_size(tmp_path: Path) -> None:
     path = export(tmp_path / "open.onnx", version_8((320, 320, 640, 64, 0, 0.9, 0)), NAMES, ("n", 3, "h", "w"))
     (detections,) = detect(load_detector(path), np.zeros((1280, 1280, 3), np.uint8), "red square")

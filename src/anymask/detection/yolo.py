@@ -1,7 +1,9 @@
 """YOLO detectors by file: ONNX exports of version 8 and later, with a list of their classes.
 
 Two layouts of the output are read. Version 8, 9, 11 and 12: [1, 4 + classes, N], centre and size in pixels of the
-input, then one score per class. Version 10 and exports "with NMS": [1, N, 6], corners, score, class number.
+input, then one score per class. Version 10 and exports "with NMS": [1, N, 6], corners, score, class number. Exports
+that also segment, as those of YOLOE, have M more numbers for each box and a second output, [1, M, h, w]: both are left
+out. YOLO-World and YOLOE with fixed words are exports like the others.
 """
 
 from __future__ import annotations
@@ -93,9 +95,9 @@ class Yolo:
     def _detect(self, pixels: NDArray[np.uint8], class_ids: Mapping[str, int], threshold: float) -> Detections:
         """Detect in one image, uint8 [H, W, 3]; class_ids holds the class of each phrase."""
         frame = LetterBox((pixels.shape[1], pixels.shape[0]), self._sides)
-        output = next(iter(self._compiled()(**{self._input: frame.apply_image(pixels, average=True)}).values()))
-        _check_layout([output.shape], self._path, len(self._names))
-        boxes, scores, classes = _read(output, len(self._names))
+        outputs = list(self._compiled()(**{self._input: frame.apply_image(pixels, average=True)}).values())
+        _check_layout([output.shape for output in outputs], self._path, len(self._names))
+        boxes, scores, classes = _read(_boxes_of(outputs), len(self._names))
         keep = np.isin(classes, list(class_ids.values())) & (scores >= threshold)
         phrases = {number: phrase for phrase, number in reversed(list(class_ids.items()))}
         numbers = classes[keep].tolist()
@@ -135,6 +137,15 @@ def read_classes(path: Path) -> list[str]:
     return names
 
 
+def _boxes_of(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The output with the boxes, without the numbers from which an export that segments makes masks."""
+    rows = next(output for output in outputs if output.ndim == 3)
+    masks = sum(output.shape[1] for output in outputs if output.ndim == 4)
+    if not masks:
+        return rows
+    return rows[:, :, :6] if rows.shape[2] == 6 + masks else rows[:, : rows.shape[1] - masks]
+
+
 def _read(output: NDArray[np.float32], classes: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.int64]]:
     """Return boxes float64 [N, 4] (corners in pixels of the input), scores float32 [N] and class numbers int64 [N].
 
@@ -151,12 +162,16 @@ def _read(output: NDArray[np.float32], classes: int) -> tuple[NDArray[Any], NDAr
 
 def _check_layout(shapes: Sequence[Sequence[int]], path: Path, classes: int) -> None:
     """Check that an output can be read; sides of 0 are open and fit anything."""
-    if len(shapes) != 1 or len(shapes[0]) != 3:
+    boxes, masks = ([shape for shape in shapes if len(shape) == count] for count in (3, 4))
+    if len(boxes) != 1 or len(masks) > 1 or len(boxes) + len(masks) != len(shapes):
         raise ModelError(
             f"{path} returns {format_shapes(shapes)}: a YOLO detection export of "
             "version 8 or later returns one [1, 4 + classes, N] or [1, N, 6]"
         )
-    _, rows, columns = shapes[0]
+    _, rows, columns = boxes[0]
+    if masks:
+        end_to_end = columns == 6 + masks[0][1]
+        rows, columns = (rows, 6) if end_to_end else (max(rows - masks[0][1], 0), columns)
     if columns == 6 or rows in (0, 4 + classes):
         return
     if columns == 5 + classes:
