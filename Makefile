@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PHOTO := examples/photos/coffee.jpg
 # More words for pytest: make test PYTEST=tests/io
 PYTEST ?=
+# Processes that tests run in, a file of tests in each: make test WORKERS=1
+WORKERS ?= 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
 .PHONY: help demo test slow reference browser tools bench lint docs pictures fuzz licences man release-check format clean
 
@@ -32,13 +35,13 @@ demo: $(VENV)/.installed
 	@echo "Look at anymask-out/click/overlay.png (a click on the saucer) and anymask-out/box/overlay.png (a box around the cup)."
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST)
 
 slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow $(PYTEST)
+	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE) $(PYTEST)
 
 reference: $(VENV)/.test $(VENV)/.reference
-	$(BIN)/python -m pytest -m reference tests/reference tests/benchmarks
+	$(BIN)/python -m pytest -m reference $(SIDE_BY_SIDE) tests/reference tests/benchmarks
 
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser

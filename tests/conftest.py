@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ CACHE = Path(os.environ.get("ANYMASK_TEST_CACHE", ROOT / ".cache" / "tests"))
 for variable in [name for name in os.environ if name.startswith("ANYMASK_")]:
     del os.environ[variable]
 os.environ |= {"ANYMASK_CACHE": str(CACHE / "cache"), "ANYMASK_DATA": str(CACHE / "data")}
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and so their children, ignore it
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "photos"
 
