@@ -19,10 +19,11 @@ from tests.support.labelling import (
 from tests.support.server_process import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, Route
 
 pytestmark = pytest.mark.browser
 
+_API = "window.anymask.projectPage.api"
 _PROJECT = "window.anymask.projectPage.project"
 
 
@@ -102,17 +103,30 @@ def test_boxes_of_another_tool_become_masks_when_they_are_accepted(context: Brow
         app.wait_until("document.getElementById('suggestion-text').textContent.startsWith('3 suggestions')", 60)
         app.wait_until(f"{_PROJECT}.session.writable && document.getElementById('progress').hidden")
         assert app.page.inner_text("#project-note-title") == "3 boxes without a mask"
+        app.page.evaluate(f"{_API}.removeClass({_PROJECT}.id, 0)")  # accepting the first box makes its class again
+        app.page.reload()
+        app.wait_until("document.getElementById('suggestion-text')?.textContent.startsWith('3 suggestions')", 60)
+        app.wait_until(f"{_PROJECT}.session.writable && document.getElementById('progress').hidden")
+        waiting: list[Route] = []
+        app.page.route("**/classes", lambda route: waiting.append(route))
         app.focus_stage()
-        app.press("a", "a", "d")
+        app.page.keyboard.press("a")
+        app.page.keyboard.press("a")
+        app.wait_until("window.anymask.app.state.objects.length === 1")  # the second one: the first waits for its class
+        for route in waiting:
+            route.continue_()
+        app.page.unroute("**/classes")
+        app.wait_until("window.anymask.app.state.objects.length === 2")
+        app.press("d")
         wait_until_saved(app)
-        assert [app.mask(n)[y, x] for n, (x, y) in enumerate(shape.place for shape in shapes[:2])] == [True, True]
+        assert [app.mask(n)[y, x] for n, (x, y) in enumerate(shape.place for shape in shapes[1::-1])] == [True, True]
         areas = [int(app.mask(n).sum()) for n in range(2)]
         assert all(1500 < area < 76 * 76 for area in areas), "a shape is smaller than its box"
         labels = app.page.evaluate(
             "(async () => { const { classes } = await import('/js/core/classes.js');"
             " return window.anymask.app.state.objects.map((each) => classes.find(each.class).name) })()"
         )
-        assert labels == [shape.label for shape in shapes[:2]]
+        assert labels == [shape.label for shape in shapes[1::-1]]
         assert [each["steps"][0]["kind"] for each in app.objects] == ["box", "box"], "the box can be changed"
         assert not app.errors
     finally:

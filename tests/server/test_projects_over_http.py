@@ -13,6 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from anymask.projects.places import ProjectPlace
+from anymask.server.limits import Limits
+from anymask.server.projects import Projects
 from anymask.structures import rle
 from tests.support.running_servers import Application
 
@@ -233,3 +235,18 @@ def test_a_project_of_the_server_is_made_of_dropped_images(
         None, [{"id": made["id"], "name": "Drops", "folder": None, "images": 1, "done": 0}],
     )  # fmt: skip
     assert again.get("/v1/projects/AAAAAAAAAAAAAAAAAAAAAA").status_code == 404
+
+
+def test_a_copy_of_the_folder_of_a_server_has_its_projects(tmp_path: Path, coffee_path: Path) -> None:
+    """As restored from a backup beside the server that it is of."""
+    first = Projects(tmp_path / "server", Limits(), "the first one")
+    opened = first.add("trip")
+    opened.add_file("coffee.jpg", coffee_path.read_bytes())
+    first.close()
+    Projects(tmp_path / "server", Limits(), "again").get(opened.project.id).close()
+    shutil.copytree(tmp_path / "server", tmp_path / "restored")
+    restored = Projects(tmp_path / "restored", Limits(), "the second one")
+    project = restored.get(opened.project.id).project
+    assert project.images.path(1) == tmp_path / "restored" / project.id / "images" / "coffee.jpg"
+    assert project.images.missing() == 0
+    restored.close()

@@ -123,6 +123,7 @@ export const S = {
   inpaintHint: (large) =>
     "The object is filled in from the pixels around it. The image itself stays as it is." +
     (large ? " This suits small objects; one as large as this leaves a blur." : ""),
+  inpaintNothing: "The object has no pixels.",
   inpaintRunning: "Inpainting …",
   inpaintReady: "Move the line to compare: before on its left, after on its right.",
   inpaintBefore: "Before: the image",

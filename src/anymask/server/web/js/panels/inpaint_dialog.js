@@ -42,6 +42,7 @@ export class InpaintDialog {
     try {
       const bitmaps = (await Promise.all(objects.map((object) => app.masks.fetch(object)))).map(({ bitmap }) => bitmap);
       if (turn !== this.turn) return;
+      if (!bitmaps.some(({ area }) => area)) throw Object.assign(new Error(S.inpaintNothing), { expected: true });
       this.image = app.image;
       this.masks = bitmaps.map((bitmap) => ({ rle: toRle(bitmap) }));
       this.part = surroundings(bitmaps, app.image);

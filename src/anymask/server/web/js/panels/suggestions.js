@@ -18,6 +18,7 @@ export class Suggestions {
   constructor(project, app, draw) {
     Object.assign(this, { project, app, draw });
     this.bitmaps = new WeakMap(); // by suggestion
+    this.taking = new Set(); // ids of those that wait for their class: a second A is about the next one
     byId("suggestion-accept").onclick = () => this.accept();
     byId("suggestion-change").onclick = () => this.change();
     byId("suggestion-drop").onclick = () => this.drop();
@@ -26,7 +27,7 @@ export class Suggestions {
 
   /** The one to decide about, or null while an object is being made. */
   get current() {
-    return this.app.active ? null : (this.project.suggestions[0] ?? null);
+    return this.app.active ? null : (this.project.suggestions.find(({ id }) => !this.taking.has(id)) ?? null);
   }
 
   show() {
@@ -70,14 +71,19 @@ export class Suggestions {
   }
 
   async #take(suggestion, active) {
-    if (!suggestion) return;
+    if (!suggestion || this.taking.has(suggestion.id)) return;
     const { id, rle, box, score, stability = null, label } = suggestion;
     let { class: number } = suggestion;
+    const { session } = this.project;
+    this.taking.add(id);
     try {
       if (number === null && label) number = (await this.project.addClass(label)).id;
     } catch (error) {
       return showError("suggestion-error", error);
+    } finally {
+      this.taking.delete(id);
     }
+    if (session !== this.project.session) return; // another image was opened meanwhile; the suggestion is still there
     const step = hasMask(suggestion) ? { kind: "mask", rle, score, stability } : { kind: "box", box, candidate: null };
     const object = { class: number ?? classes.current, source: "suggestion", steps: [step] };
     this.app.act({ type: "decide", suggestion: id, object, active });
