@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
-WIDTH, HEIGHT, COUNT = 384, 288, 24
+WIDTH, HEIGHT, COUNT = 384, 288, 16
 
 
 @dataclass

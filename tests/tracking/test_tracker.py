@@ -44,6 +44,7 @@ def test_object_is_followed_lost_behind_a_wall_and_found_again(segmenter: Segmen
     assert ids == [1]
 
 
+@pytest.mark.slow
 def test_a_pixel_belongs_to_one_object_and_an_unreadable_frame_carries_objects_over(segmenter: Segmenter) -> None:
     first, truth = painted([(1, BLUE_TOY.placed(130, 140)), (2, RED_TOY.placed(250, 150))], "chelsea")
     last, end = painted([(1, BLUE_TOY.placed(150, 140)), (2, RED_TOY.placed(225, 150))], "chelsea")

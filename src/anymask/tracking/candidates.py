@@ -32,8 +32,7 @@ class CandidateViews:
         logits: float32 [N, 256, 256].
         scores: predicted IoU, float32 [N].
         likeness: mean of `Appearance.likeness` inside, float32 [N].
-        evidence: sum of likeness minus one half inside, in tokens, float32 [N]: it falls if a mask has what is unlike
-            the object, or lacks what is like it.
+        evidence: sum of likeness minus one half inside, in tokens, float32 [N].
         areas: in cells of the logits, int64 [N].
     """
 
@@ -65,6 +64,17 @@ class CandidateViews:
         total, size = coverage @ likeness.reshape(-1), coverage.sum(axis=1)
         mean = total / np.maximum(size, 1e-6)
         return cls(flat, scores.reshape(-1), mean, total - size / 2, np.count_nonzero(inside, axis=(1, 2)))
+
+    def quality(self, size: float) -> NDArray[np.float32]:
+        """How well masks show what is like the object, float32 [N], at most 1 or a little more.
+
+        Likeness alone would be best for a small part of the object, evidence alone for all that is somewhat like it.
+
+        Args:
+            size: area that the object is expected to have, in tokens.
+        """
+        quality: NDArray[np.float32] = 0.5 * self.likeness + 0.5 * np.minimum(self.evidence / max(size / 2, 1e-6), 1)
+        return quality
 
     def overlap(self, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
         """IoU of each mask with a mask, bool [256, 256]: float64 [N]."""

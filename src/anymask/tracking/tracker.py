@@ -42,8 +42,11 @@ _FOUND_AREAS = 0.25, 4.0
 """An object that is found again has at least and at most so many times its usual area."""
 _SURE_OVERLAP, _SURE_LIKENESS, _SURE_SCORE = 0.75, 0.7, 0.8
 """IoU with the moved mask, likeness and predicted IoU from which on a view is remembered."""
+_DOUBT = 0.8
+"""Quality of the mask where an object has moved to below which other places are looked at, too."""
 _CLEARLY_MORE = 0.15
-"""How much more like the object another place has to be than the one that it seems to have moved to."""
+"""How much better the mask at another place has to be than the one where the object seems to have moved to."""
+_CELLS_PER_TOKEN = 16
 _AREAS = 15
 """How many areas of the latest sure views the usual one is the median of."""
 
@@ -83,12 +86,13 @@ class _Found:
     score: float
     likeness: float | None
     overlap: float = 0.0
+    quality: float = 0.0
     by_likeness: bool = False
 
     @property
     def is_doubtful(self) -> bool:
         """Whether the object may as well be elsewhere."""
-        return self.logits is None or (self.likeness or 0) < _SURE_LIKENESS or self.overlap < _SURE_OVERLAP / 2
+        return self.logits is None or self.quality < _DOUBT or self.overlap < _SURE_OVERLAP
 
 
 _NOWHERE = _Found(None, 0.0, None)
@@ -213,15 +217,18 @@ class Tracker:
         expected = _cells(moved, image)
         views = CandidateViews.of(*image.decode(prompts_of_mask(image, moved)), tokens, likeness)
         overlaps = views.overlap(expected)
-        gain = views.evidence / max(0.5 * float(tokens.coverage(expected).sum()), 1e-6)
-        fit = 0.5 * overlaps + np.minimum(gain, 1) + 0.3 * views.scores
+        usual = track.usual_area * likeness.size
+        growth = np.log2(np.maximum(views.areas / (_CELLS_PER_TOKEN * usual), 1))
+        quality = views.quality(float(tokens.coverage(expected).sum()))
+        fit = 0.5 * overlaps + quality + 0.3 * views.scores - 0.3 * growth
         fit[views.areas < _LEAST_CELLS] = -np.inf
         best = int(fit.argmax())
         if not np.isfinite(fit[best]) or views.likeness[best] < self.options.min_likeness:
             return replace(_NOWHERE, likeness=float(views.likeness[best]))
         return _Found(
-            views.blended(best), float(views.scores[best]), float(views.likeness[best]), float(overlaps[best])
-        )
+            views.blended(best), float(views.scores[best]), float(views.likeness[best]), float(overlaps[best]),
+            float(views.quality(usual)[best]),
+        )  # fmt: skip
 
     def _search(
         self,
@@ -248,17 +255,18 @@ class Tracker:
         if not prompts:
             return doubtful
         views = CandidateViews.of(*image.decode(prompts), tokens, likeness)
-        columns, rows = image.transform.valid_logits()
-        sizes = views.areas / (columns * rows) / track.usual_area
+        usual = track.usual_area * likeness.size
+        sizes = views.areas / (_CELLS_PER_TOKEN * usual)
         allowed = (sizes >= _FOUND_AREAS[0]) & (sizes <= _FOUND_AREAS[1]) & (views.areas >= _LEAST_CELLS)
         for other in others:
             common = ((views.logits > 0) & other).sum(axis=(1, 2))
             allowed &= common < 0.5 * np.maximum(views.areas, 1)
         if not allowed.any():
             return doubtful
-        fit = views.likeness + 0.3 * views.scores - 0.1 * np.abs(np.log2(np.maximum(sizes, 1e-6)))
+        quality = views.quality(usual)
+        fit = quality + 0.3 * views.scores - 0.1 * np.abs(np.log2(np.maximum(sizes, 1e-6)))
         best = int(np.where(allowed, fit, -np.inf).argmax())
-        if doubtful.logits is not None and views.likeness[best] < (doubtful.likeness or 0) + _CLEARLY_MORE:
+        if doubtful.logits is not None and quality[best] < doubtful.quality + _CLEARLY_MORE:
             return doubtful
         if views.likeness[best] < self.options.found_likeness:
             return doubtful if doubtful.logits is not None else replace(_NOWHERE, likeness=float(views.likeness[best]))
