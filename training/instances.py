@@ -1,15 +1,17 @@
 """Make the section "instances" of `ranking.json`: the expected IoU of a mask where several objects are clicked at once.
 
     python -m training.instances FOLDER… [--cache FILE] [--write]
+    python -m training.instances FOLDER… --scenes DIR
 
-Each FOLDER is laid out as for `anymask evaluate`. A label map with 2 to 12 objects is one scene. A photograph with one
-object gives two: the object beside its mirror image, as two animals of one kind would stand, and, every second time,
-with an object of another photograph pasted over it. Every object is clicked in its middle or at random. The weights
-maximise the expected IoU of a mask drawn by a softmax over weighted features, less a penalty if it covers more than
-half of another object; scenes of the second kind count three times as much as label maps, whose parts are objects as
-often as wholes. Printed are the means of photographs that the weights were not trained on (seven folds): each click's
-most likely candidate alone, the joint choice, and the best choice possible. `--cache` stores the candidates, since
-collecting them takes most of the time.
+Each FOLDER is laid out as for `anymask evaluate`. A label map with 2 to 12 objects is one scene. A photograph with
+one object gives two: the object beside its mirror image, as two animals of one kind would stand, and, every second
+time, with an object of another photograph pasted over it. Every object is clicked in its middle or at random. The
+weights maximise the expected IoU of a mask drawn by a softmax over weighted features, less a penalty if it covers
+more than half of another object; scenes of the second kind count three times as much as label maps, whose parts are
+objects as often as wholes. Printed are the means of photographs that the weights were not trained on (seven folds):
+each click's most likely candidate alone, the joint choice, and the best choice possible. `--cache` stores the
+candidates, since collecting them takes most of the time. `--scenes` only writes the scenes made of two objects, as a
+folder for `anymask evaluate DIR --protocol instances`.
 """
 
 from __future__ import annotations
@@ -80,6 +82,22 @@ def scenes(folders: Sequence[Path], segmenter: anymask.Segmenter) -> Iterator[Sc
                 empty = np.zeros(objects[0].mask.shape, np.bool_)
                 points = [next_click(empty, each)[:2] if round_ == 0 else _inside(each, random) for each in objects]
                 yield _collect(f"{folder.name}/{photo}", counts, encoded, objects, np.array(points))
+
+
+def write_scenes(folders: Sequence[Path], target: Path) -> int:
+    """Write the scenes of two objects as a folder that `anymask evaluate` reads; returns their number."""
+    target.mkdir(parents=True)
+    rows = ["image,mask"]
+    drawn = [each for folder in folders for each in _drawn(folder) if each[1] == MIRRORED]
+    for number, (_, _, pixels, objects) in enumerate(drawn):
+        name = f"{number:03}.png"
+        cv2.imwrite(str(target / name), np.ascontiguousarray(pixels[..., ::-1]))
+        for index, each in enumerate(objects):
+            mask = np.where(each.mask, 255, np.where(each.ignored, 128, 0)).astype(np.uint8)
+            cv2.imwrite(str(target / f"{number:03}_{index}.png"), mask)
+            rows.append(f"{name},{number:03}_{index}.png")
+    (target / "index.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return len(drawn)
 
 
 def _drawn(folder: Path) -> Iterator[Drawn]:
@@ -251,7 +269,11 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--scenes", type=Path, help="a new folder for the scenes of two objects; nothing is fitted")
     options = parser.parse_args()
+    if options.scenes is not None:
+        print(f"{write_scenes(options.folders, options.scenes)} scenes in {options.scenes}")
+        return
     if options.cache is not None and options.cache.exists():
         measured: list[Scene] = pickle.loads(options.cache.read_bytes())
     else:
