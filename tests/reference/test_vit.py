@@ -13,6 +13,7 @@ import pytest
 import anymask
 from anymask import weights
 from anymask.errors import WeightsError
+from anymask.models.sam.shapes import encoder_shapes
 from anymask.weights.checkpoints.state_dict import read_state_dict
 from tests.support.agreement import BF16, F32, Bounds, check_embedding, check_logits, check_scores
 from tests.support.model_files import encoder_and_decoder
@@ -115,15 +116,30 @@ def test_depth_and_heads_of_vit_l_give_the_masks_of_the_official_model(tmp_path:
         check_embedding(segmenter.encode(pixels).embedding, expected, bounds)
 
 
-def test_safetensors_of_transformers_embed_like_transformers(tmp_path: Path) -> None:
+SLIM_SAM_77 = {"hidden_size": 168, "mlp_dim": 696}
+"""Where SlimSAM differs from ViT-B, as transformers converts it."""
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {
+            "hidden_size": 32,
+            "mlp_dim": 80,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+            "global_attn_indexes": [1, 3],
+        },
+        SLIM_SAM_77,
+    ],
+    ids=["small", "SlimSAM"],
+)
+def test_safetensors_of_transformers_embed_like_transformers(shape: dict[str, Any], tmp_path: Path) -> None:
     import torch
     from transformers import SamConfig, SamModel, SamVisionConfig
 
     torch.manual_seed(2)
-    shape = SamVisionConfig(
-        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, mlp_dim=80, global_attn_indexes=[1, 3]
-    )
-    model = SamModel(SamConfig(vision_config=shape)).eval()
+    model = SamModel(SamConfig(vision_config=SamVisionConfig(**shape))).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "rel_pos" in name or "pos_embed" in name:
@@ -135,6 +151,17 @@ def test_safetensors_of_transformers_embed_like_transformers(tmp_path: Path) -> 
     with torch.no_grad():
         expected = model.get_image_embeddings(torch.from_numpy(normalised.transpose(2, 0, 1)[None].copy()))
     assert np.abs(encoded.embedding - expected.numpy()).max() < 1e-3
+    if shape is SLIM_SAM_77:
+        saved = {
+            name: array.shape for name, array in read_state_dict([tmp_path / "saved" / "model.safetensors"]).items()
+        }
+        assert encoder_shapes("slimsam-77").items() <= saved.items()
+    point = torch.tensor([[[[512.0, 512.0]]]])
+    with torch.no_grad():
+        theirs = model(image_embeddings=expected, input_points=point, multimask_output=True)
+    ours = encoded.predict(points=[(512, 512)])
+    check_logits(ours.logits, theirs.pred_masks[0, 0].numpy(), F32, "click")
+    check_scores(ours.scores, theirs.iou_scores[0, 0].numpy(), F32, "click")
     assert encoded.segment(points=[(512, 512)])[0].array.shape == (1024, 1024)
 
 

@@ -109,15 +109,15 @@ def _in_encoder(shapes: Shapes) -> Shapes:
     return {f"image_encoder.{name}": shape for name, shape in shapes.items()}
 
 
-def _vit(width: int, depth: int, heads: int, everywhere: tuple[int, ...], inner: int = 0, mlp: int = 0) -> Shapes:
-    """A ViT; `inner` and `mlp` are the widths inside attention and MLP of a pruned one."""
-    inner, mlp = inner or width, mlp or 4 * width
+def _vit(width: int, depth: int, heads: int, everywhere: tuple[int, ...], mlp: int | None = None) -> Shapes:
+    """A ViT; `mlp` is the width inside its MLPs, four times the other where it is left out."""
+    mlp = mlp or 4 * width
     p: Shapes = {"pos_embed": (1, _GRID, _GRID, width)} | _kernel("patch_embed.proj", 3, width, 16, bias=True)
     for index in range(depth):
         name, side = f"blocks.{index}", _GRID if index in everywhere else 14
         p |= _norm(f"{name}.norm1", width) | _norm(f"{name}.norm2", width)
-        p |= _linear(f"{name}.attn.qkv", width, 3 * inner) | _linear(f"{name}.attn.proj", inner, width)
-        p |= {f"{name}.attn.rel_pos_{axis}": (2 * side - 1, inner // heads) for axis in "hw"}
+        p |= _linear(f"{name}.attn.qkv", width, 3 * width) | _linear(f"{name}.attn.proj", width, width)
+        p |= {f"{name}.attn.rel_pos_{axis}": (2 * side - 1, width // heads) for axis in "hw"}
         p |= _linear(f"{name}.mlp.lin1", width, mlp) | _linear(f"{name}.mlp.lin2", mlp, width)
     return _in_encoder(p | _sam_neck(width))
 
@@ -246,7 +246,8 @@ def _with_high_quality(encoder: Callable[[], Shapes], early: int) -> Shapes:
     return p
 
 
-_VIT_B = partial(_vit, 768, 12, 12, (2, 5, 8, 11))
+_GLOBAL_IN_VIT_B = (2, 5, 8, 11)
+_VIT_B = partial(_vit, 768, 12, 12, _GLOBAL_IN_VIT_B)
 _VIT_L = partial(_vit, 1024, 24, 16, (5, 11, 17, 23))
 _VIT_H = partial(_vit, 1280, 32, 16, (7, 15, 23, 31))
 
@@ -255,6 +256,8 @@ ARCHITECTURES: dict[str, Callable[[], Shapes]] = {
     "vit-b": _VIT_B,
     "vit-l": _VIT_L,
     "vit-h": _VIT_H,
+    "slimsam-50": partial(_vit, 384, 12, 12, _GLOBAL_IN_VIT_B),
+    "slimsam-77": partial(_vit, 168, 12, 12, _GLOBAL_IN_VIT_B, mlp=696),
     "hq-vit-b": partial(_with_high_quality, _VIT_B, 768),
     "hq-vit-l": partial(_with_high_quality, _VIT_L, 1024),
     "hq-vit-h": partial(_with_high_quality, _VIT_H, 1280),
