@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
+from anymask.errors import InputError
+from anymask.server.database import UnreachableError, open_database, secret_of
+from anymask.server.processes import Processes
 from tests.support.peak_memory import children_of
+from tests.support.postgresql import postgresql
 from tests.support.running_servers import ServerProcess, wait_for
 
 POINTS = [(110, 250), (300, 150), (200, 200), (400, 120)]
@@ -143,6 +150,63 @@ def test_a_worker_is_killed_under_load_and_replaced(
     wait_for(lambda: len(_workers_of(server)) == 2 and workers[0] not in _workers_of(server))
     assert server.stop(signal.SIGTERM) == 0
     assert not any(_is_alive(each) for each in workers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_one_of_two_servers_is_killed_under_load(
+    start_server: Callable[..., ServerProcess], tmp_path: Path, coffee_path: Path, chelsea_path: Path, kind: str
+) -> None:
+    with postgresql() if kind == "postgresql" else contextlib.nullcontext() as database:
+        sharing = ["--share"] if database is None else ["--database", database]
+        servers = [start_server(*sharing, "--max-jobs-per-client", "100", "--max-jobs", "100") for _ in range(2)]
+        addresses = [each.address for each in servers]
+        check_a_kill(addresses, [coffee_path, chelsea_path], servers[0].process.kill)
+        assert len(list((tmp_path / "data" / "embeddings").glob("*.embedding"))) == 2
+        assert servers[1].stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_share_is_refused_where_others_do(
+    start_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = start_server("--share")
+    alone = subprocess.run(
+        [sys.executable, "-m", "anymask", "serve", "--port", "0", "--data", str(tmp_path / "data")],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert alone.returncode == 2
+    assert "belongs to http://127.0.0.1" in alone.stderr
+    assert "start both with --share" in alone.stderr
+    assert server.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.slow
+def test_postgresql_that_restarts_is_reached_again_and_its_errors_are_told_apart(tmp_path: Path) -> None:
+    with postgresql() as address:
+        one, other = open_database(address, tmp_path), open_database(address, tmp_path)
+        assert secret_of(one) == secret_of(other)
+        other.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()")
+        with contextlib.suppress(KeyError), one.transaction():
+            one.run("INSERT INTO deployment VALUES ('undone', '')")
+            raise KeyError
+        assert not other.rows("SELECT * FROM deployment WHERE name = 'undone'")
+        processes = Processes(one, "http://127.0.0.1:1")
+        processes.beat()
+        statement = "INSERT INTO jobs VALUES (?, 'image', 'client', ?, 'running', 0.0, '{}')"
+        for id, owner in (("alive", processes.own), ("dead", "nobody")):
+            one.run(statement, id, owner)
+        processes.end_jobs_of_dead()
+        states = dict(other.rows("SELECT id, state FROM jobs"))
+        assert states == {"alive": "running", "dead": "interrupted"}
+    with pytest.raises(UnreachableError, match="does not respond"):
+        one.rows("SELECT 1")
+
+
+@pytest.mark.parametrize("address", ["mysql://host/name", "postgresql://host", "postgresql://host:x/name"])
+def test_an_address_that_is_none_of_postgresql_is_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(InputError, match="database"):
+        open_database(address, tmp_path)
 
 
 def _workers_of(server: ServerProcess) -> list[int]:

@@ -151,6 +151,8 @@ def command(
     segmenter = load(
         model, allow=allow, engine=engine, precision=precision, threads=sharing.threads_of(threads), device=device
     )
+    if sharing.is_with_others:
+        segmenter.store_embeddings_in(folder / "embeddings")
     settings = ServerSettings(
         folder,
         sharing.limits_of(limits),

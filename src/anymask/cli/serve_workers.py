@@ -29,6 +29,7 @@ class Sharing:
         token: of the server; None without one.
 
     Attributes:
+        is_with_others: whether other servers have the same folder.
         data: the folder, if the parent of the workers holds it.
         peer: address of this process for the others; "" where it serves alone.
         sockets: on which it listens for them.
@@ -41,7 +42,7 @@ class Sharing:
         if not is_loopback(peer_host) and token is None:
             raise InputError("--peer-host lets other machines in: give all servers the same token, in ANYMASK_TOKEN")
         self._workers = workers
-        self._is_with_others = share or database is not None
+        self.is_with_others = share or database is not None
         self._peer_host = peer_host
         self.data: DataFolder | None = None
         self.peer = ""
@@ -60,9 +61,9 @@ class Sharing:
         """
         on_start = announce
         if self._workers > 1:
-            self.data = DataFolder(folder, address, is_shared=self._is_with_others)
+            self.data = DataFolder(folder, address, is_shared=self.is_with_others)
             on_start = start_workers(self._workers, announce)
-        if self._workers > 1 or self._is_with_others:
+        if self._workers > 1 or self.is_with_others:
             listening = bind_socket(self._peer_host, 0)
             listening.listen(128)
             host = f"[{self._peer_host}]" if ":" in self._peer_host else self._peer_host

@@ -165,6 +165,14 @@ class Segmenter:
         embedding.setflags(write=False)
         return self.image_type(self.runtime, image, embedding, time.perf_counter() - started)
 
+    def store_embeddings_in(self, folder: Path) -> None:
+        """Store embeddings in a folder of its own from now on, which several machines may share.
+
+        Args:
+            folder: made when first written; capped as the usual one is.
+        """
+        self._store = EmbeddingStore(folder)
+
     @property
     def image_type(self) -> type[EncodedImage]:
         """The class of the model's encoded images."""

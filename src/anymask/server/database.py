@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
+import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from anymask.errors import AnymaskError, InputError
 from anymask.io.sqlite_file import open_sqlite, sqlite_errors, transaction
@@ -41,7 +44,9 @@ CREATE TABLE processes (
 _SCHEMA_VERSION = 1
 _WRITERS = 4_710_815
 """Key of the lock that a transaction in PostgreSQL holds."""
-_CONNECT_SECONDS = 5
+_SOCKET_SECONDS, _STATEMENT_SECONDS = 10, 8
+_ENCRYPTION = {"disable": False, "prefer": None, "require": True}
+"""What the driver takes for each `sslmode`."""
 
 
 class UnreachableError(AnymaskError):
@@ -144,40 +149,31 @@ class _Postgresql:
 
     def __init__(self, address: str) -> None:
         try:
-            import psycopg
+            import pg8000.dbapi
         except ModuleNotFoundError:
-            raise InputError("PostgreSQL needs psycopg: pip install 'anymask[postgresql]'") from None
-        self._psycopg = psycopg
-        self._address = address
+            raise InputError("PostgreSQL needs pg8000: pip install 'anymask[postgresql]'") from None
+        self._driver = pg8000.dbapi
+        self._arguments = _arguments_of(address)
         self._lock = threading.RLock()
         self._is_writing = False
-        self._connection = self._connect()
+        self._connection: Any = None
         with self.transaction():
             if self.rows("SELECT to_regclass('deployment')")[0][0] is None:
-                self._connection.execute(_SCHEMA)
+                for statement in re.sub(r"--.*", "", _SCHEMA).split(";"):
+                    if statement.strip():
+                        self.run(statement)
                 self.run("INSERT INTO deployment VALUES ('version', ?)", str(_SCHEMA_VERSION))
             found = self.rows("SELECT value FROM deployment WHERE name = 'version'")
-            if found != [(str(_SCHEMA_VERSION),)]:
+            if not found or found[0][0] != str(_SCHEMA_VERSION):
                 raise InputError("the database was made by another version of anymask: use that one, or another one")
-
-    def _connect(self) -> Any:
-        options = f"-c statement_timeout={20_000} -c lock_timeout={20_000}"
-        try:
-            return self._psycopg.connect(
-                self._address, autocommit=True, connect_timeout=_CONNECT_SECONDS, options=options
-            )
-        except self._psycopg.Error as error:
-            raise self._unreachable(error) from None
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
-            found: list[Any] = self._execute(query, values, lambda cursor: cursor.fetchall())
-            return found
+            return list(self._execute(query, values).fetchall())
 
     def run(self, statement: str, *values: Any) -> int:
         with self._lock:
-            changed: int = self._execute(statement, values, lambda cursor: cursor.rowcount)
-            return changed
+            return int(self._execute(statement, values).rowcount)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -185,35 +181,89 @@ class _Postgresql:
             if self._is_writing:
                 yield
                 return
-            self._execute("SELECT 1", (), lambda _: None)  # a connection that broke is made again
+            self._execute("BEGIN", ())
             self._is_writing = True
             try:
-                with self._connection.transaction():
-                    self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITERS,))
-                    yield
-            except self._psycopg.Error as error:
-                raise self._unreachable(error) from error
+                self._execute("SELECT pg_advisory_xact_lock(?)", (_WRITERS,))
+                yield
+                self._execute("COMMIT", ())
+            except BaseException:
+                with contextlib.suppress(UnreachableError):
+                    self._execute("ROLLBACK", ())
+                raise
             finally:
                 self._is_writing = False
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            self._drop_connection()
 
-    def _execute(self, query: str, values: tuple[Any, ...], read: Callable[[Any], Any]) -> Any:
-        query = query.replace("?", "%s")
+    def _execute(self, query: str, values: tuple[Any, ...]) -> Any:
         try:
-            if self._connection.closed and not self._is_writing:
-                self._connection = self._connect()
-            return read(self._connection.execute(query, values or None))
-        except self._psycopg.OperationalError as error:
-            if self._is_writing or not self._connection.closed:
-                raise self._unreachable(error) from None
-            self._connection = self._connect()
-            return read(self._connection.execute(query, values or None))
-        except self._psycopg.Error as error:
-            raise self._unreachable(error) from error
+            return self._try(query, values)
+        except (self._driver.InterfaceError, OSError) as error:
+            self._drop_connection()
+            if self._is_writing:
+                raise _unreachable(error) from error
+        except self._driver.Error as error:
+            raise _unreachable(error) from error
+        try:
+            return self._try(query, values)  # the connection broke while nobody used it
+        except (self._driver.Error, OSError) as error:
+            self._drop_connection()
+            raise _unreachable(error) from error
 
-    def _unreachable(self, error: Exception) -> UnreachableError:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return UnreachableError(f"the database does not respond: {reason}")
+    def _try(self, query: str, values: tuple[Any, ...]) -> Any:
+        if self._connection is None:
+            if self._is_writing:
+                raise self._driver.InterfaceError("the connection broke during a transaction")
+            self._connection = self._driver.connect(**self._arguments)
+            self._connection.autocommit = True
+        cursor = self._connection.cursor()
+        cursor.execute(query.replace("?", "%s"), values)
+        return cursor
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(self._driver.Error, OSError):
+                self._connection.close()
+        self._connection = None
+
+
+def _arguments_of(address: str) -> dict[str, Any]:
+    """What the driver takes for an address, which may have `?host=/folder/of/the/socket` and `sslmode=require`.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        parts = urlsplit(address)
+        port = parts.port or 5432
+    except ValueError as error:
+        raise InputError(f"the address of the database is none: {error}") from None
+    options = dict(parse_qsl(parts.query))
+    host = options.pop("host", None) or parts.hostname or "localhost"
+    encryption = options.pop("sslmode", "prefer")
+    name = unquote(parts.path.strip("/"))
+    if options or not name or encryption not in _ENCRYPTION:
+        raise InputError(
+            "the database takes an address such as postgresql://user:password@host/name, with host=/folder of a socket "
+            f"and sslmode={'|'.join(_ENCRYPTION)} after a ? if need be"
+        )
+    place = {"unix_sock": f"{host}/.s.PGSQL.{port}"} if host.startswith("/") else {"host": host, "port": port}
+    waits = f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c lock_timeout={_STATEMENT_SECONDS * 1000}"
+    return {
+        **place,
+        "user": unquote(parts.username or "") or getpass.getuser(),
+        "password": unquote(parts.password) if parts.password else None,
+        "database": name,
+        "timeout": _SOCKET_SECONDS,
+        "ssl_context": _ENCRYPTION[encryption],
+        "startup_params": {"options": waits},
+    }
+
+
+def _unreachable(error: Exception) -> UnreachableError:
+    about = error.args[0] if error.args else type(error).__name__
+    reason = about.get("M", about) if isinstance(about, dict) else about
+    return UnreachableError(f"the database does not respond: {reason}")

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from anymask.errors import AnymaskError, ImageError, ImageTooLargeError, InputError
 from anymask.projects.errors import ClassExistsError, ClassMissingError, ClassUsedError, NotInProjectError
 from anymask.server.data_folder import is_storage_error
+from anymask.server.database import UnreachableError
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:anymask:problem:"
@@ -86,6 +87,11 @@ def problem_of(error: Exception) -> Problem:
         _log.error("the disk cannot be written: %s", error)
         return storage_full()
     line = " ".join(str(error).split())
+    if isinstance(error, UnreachableError):
+        _log.error("%s", line)
+        return Problem(
+            503, "database-unreachable", "the server cannot reach its database now; try again", retry_after=5
+        )
     if isinstance(error, NotInProjectError):
         return Problem(404, "not-in-project", line)
     if isinstance(error, ClassExistsError):
