@@ -1,7 +1,7 @@
-# The server, without root; weights and everything kept lie in the volume /cache.
+# The server, without root; weights and everything kept lie in the volume /cache, unless --data names the folder /data.
 FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 anymask \
-    && install --directory --owner=anymask --group=anymask /cache
+    && install --directory --owner=anymask --group=anymask /cache /data
 COPY pyproject.toml README.md LICENSE /source/
 COPY src /source/src
 RUN pip install --no-cache-dir "/source[server,detect]"

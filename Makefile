@@ -37,7 +37,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST)
 
-slow: $(VENV)/.test
+slow: $(VENV)/.test $(VENV)/.containers
 	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE) $(PYTEST)
 
 reference: $(VENV)/.test $(VENV)/.reference
@@ -100,7 +100,7 @@ $(VENV)/.test: pyproject.toml $(VENV)/.installed
 	$(PIP) --no-deps --group readers
 	@touch $@
 
-$(VENV)/.lint $(VENV)/.browser $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml $(VENV)/.installed
+$(VENV)/.lint $(VENV)/.browser $(VENV)/.containers $(VENV)/.docs $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml $(VENV)/.installed
 	$(PIP) --group $*
 	@touch $@
 
