@@ -38,6 +38,12 @@ class TestCandidates:
         assert three.scores.shape == (3,)
         assert (one.masks.shape, one.logits.shape, one.scores.shape) == ((1, 400, 600), (1, 256, 256), (1,))
 
+    def test_they_unpack_as_in_the_official_predictor(self, coffee):
+        candidates = coffee.predict(points=[CUP], labels=[1])
+        masks, scores, logits = candidates
+        assert (masks.shape, scores.shape, logits.shape) == ((3, 400, 600), (3,), (3, 256, 256))
+        assert masks is candidates.masks
+
     def test_logits_fed_back_change_the_mask(self, coffee):
         first = coffee.predict(points=[CUP])
         again = coffee.predict(points=[CUP], mask_input=first.logits[:1], multimask=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,8 @@ class CandidateMasks(Protocol):
 class Candidates:
     """K masks for one prompt, as the official predictor returns them.
 
+    It can be unpacked into the three values of `SamPredictor.predict`: masks, scores, logits.
+
     Attributes:
         frame: the image's geometry.
         unlimited_logits: float32 [K, 256, 256], before the sigmoid, in the model's 1024 square divided by 4.
@@ -77,6 +80,9 @@ class Candidates:
         for logits, mask in zip(self.unlimited_logits, masks, strict=True):
             self.frame.upscale(logits, out=mask)
         return masks
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter((self.masks, self.scores, self.logits))
 
     @cached_property
     def stability(self) -> NDArray[np.float32]:
