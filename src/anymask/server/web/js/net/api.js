@@ -153,9 +153,9 @@ export class Api {
     return (await this.request("POST", `v1/images/${id}/cutout`, { masks, ...options })).blob();
   }
 
-  /** The image without objects. @param {object} options grow @returns {Promise<Blob>} a PNG */
-  async inpaint(id, masks, options) {
-    return (await this.request("POST", `v1/images/${id}/inpaint`, { masks, ...options })).blob();
+  /** The image without objects. @param {object} options grow @param {AbortSignal} signal @returns {Promise<Blob>} a PNG */
+  async inpaint(id, masks, options, signal) {
+    return (await this.request("POST", `v1/images/${id}/inpaint`, { masks, ...options }, { signal })).blob();
   }
 
   /** What the server runs. */

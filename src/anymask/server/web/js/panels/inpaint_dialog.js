@@ -60,13 +60,13 @@ export class InpaintDialog {
 
   async #fill() {
     const { app, image, masks } = this;
-    const turn = ++this.turn;
+    const turn = this.#begin();
     hideError("inpaint-error");
     byId("inpaint-done").textContent = S.inpaintRunning;
     this.#setResult(null);
     try {
       const options = { grow: Number(byId("inpaint-margin").value) };
-      const png = await app.withImage(() => app.api.inpaint(image.id, masks, options));
+      const png = await app.withImage(() => app.api.inpaint(image.id, masks, options, this.request.signal));
       const pixels = await createImageBitmap(png);
       if (turn === this.turn) {
         this.#draw("inpaint-after", pixels, 1);
@@ -131,8 +131,15 @@ export class InpaintDialog {
     showError("inpaint-error", error);
   }
 
+  /** End what is under way. @returns {number} the turn, which is another one once something else begins */
+  #begin() {
+    this.request?.abort();
+    this.request = new AbortController();
+    return ++this.turn;
+  }
+
   #clear() {
-    this.turn++;
+    this.#begin();
     clearTimeout(this.timer);
     this.masks = this.part = this.image = null;
     this.#setResult(null);
