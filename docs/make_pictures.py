@@ -6,13 +6,17 @@ Not made here: those of the browser application (see make_browser_pictures.py), 
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 
+import av
 import dataflow
 import numpy as np
 import PIL.Image
 
 import anymask
+from anymask import cli
 from anymask.editing.cutout import Blur, Cutout
 from anymask.editing.effects import Outline
 from anymask.editing.inpaint_mask import Sizes, make_crop
@@ -22,6 +26,9 @@ from anymask.visualization.contact_sheet import row
 from anymask.visualization.panels import binary, candidates_row, levels
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT.parent))
+from benchmarks.tracking.sequences import BLUE, background, toy, wall  # noqa: E402
+
 PHOTOS, OUT = ROOT.parent / "examples" / "photos", ROOT / "images"
 CUP = {"points": [(300, 230)]}
 
@@ -106,8 +113,29 @@ def everything(fruits: anymask.EncodedImage) -> None:
     save(named.draw(max_side=640), "text.jpg")
 
 
+def tracking() -> None:
+    """Three frames of the overlay that `anymask track` writes: an object passes behind a pillar."""
+    blue, scenes = toy(2, BLUE), []
+    for x in np.linspace(60, 330, 8):
+        scenes.append(background("coffee"))
+        for layer in (blue.placed(float(x), 150, 0.8), wall(140, 120)):
+            alpha = layer[..., 3:] / 255
+            scenes[-1] = scenes[-1] * (1 - alpha) + layer[..., :3] * alpha
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "frames").mkdir()
+        for index, scene in enumerate(scenes):
+            PIL.Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8)).save(home / "frames" / f"{index}.png")
+        cli.main(["track", str(home / "frames"), "--box", "26,115,94,187", "--out", str(home / "out"), "--quiet"])
+        with av.open(str(home / "out" / "overlay.mp4")) as video:
+            frames = [frame.to_image() for frame in video.decode(video=0)]
+    shown = PIL.Image.fromarray(np.hstack([np.asarray(frames[index]) for index in (0, 4, 7)]))
+    save(shown, "tracking.jpg")
+
+
 def main() -> None:
     """Make all images."""
+    tracking()
     segmenter = anymask.load(threads=2)
     coffee, cat, fruits = (segmenter.encode(PHOTOS / f"{name}.jpg") for name in ("coffee", "chelsea", "citrus"))
     cut_outs(coffee, cat, fruits)

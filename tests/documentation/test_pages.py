@@ -56,6 +56,9 @@ def folder(tmp_path: Path, citrus_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("photo", "cup", "cat", "dog", "dogs", "coffee", "beach", "sofa", "fruit", "street"):
         shutil.copy(citrus_path, f"{name}.jpg")
     (tmp_path / "photos").mkdir()
+    (tmp_path / "frames").mkdir()
+    for name in ("frame_1", "frame_2"):
+        shutil.copy(citrus_path, f"frames/{name}.jpg")
     (tmp_path / "checkpoints").mkdir()
     for name in ("finetuned.pth", "model.safetensors", "encoder.onnx", "decoder.onnx", "FastSAM-mine.onnx",
                  "FastSAM-s.onnx", "edge_sam.pth", "best.onnx", "classes.txt", "boxes.json", "points.csv",
