@@ -149,7 +149,17 @@ def test_everything_and_other_files_of_the_same_model(checkpoint: Path, pixels: 
     assert by_default.provenance.call.options["sampling"] == "grid"
     assert GeneratorOptions().thresholds.pred_iou_thresh == 0.88
     for sampling in ("grid", "adaptive"):
-        assert all(mask.array.shape == (120, 200) for mask in encoded.everything(sampling=sampling, **options))
+        found = encoded.everything(sampling=sampling, **options)
+        assert all(mask.array.shape == (120, 200) for mask in found)
+        for mask in found[:1]:  # masks of everything keep the score of their point, and are not filtered by it
+            raw = encoded.predict(points=found.prompts[mask.prompt_index].points)
+            assert mask.object_score == pytest.approx(raw.object_score, abs=1e-4)
+    found.save(tmp_path / "masks.json")
+    saved = [mask.object_score for mask in masks_json.read(tmp_path / "masks.json")]
+    assert saved == pytest.approx([mask.object_score for mask in found], abs=1e-5)
+    fewer = found.refilter(pred_iou_thresh=0.5)
+    assert all(mask.object_score is not None for mask in fewer)
+    assert all(mask.object_score is None for mask in encoded.everything(max_seconds=1e-9, **options))
     weights.remove("mine")
     save_file(sam2_parameters(WIDTH, SMALL), tmp_path / "mine.safetensors")
     twin = loaded(tmp_path / "mine.safetensors", engine="openvino").encode(pixels)

@@ -25,6 +25,9 @@ from anymask.structures.overlap import box_iou
 from anymask.structures.prompt import Prompt, point_prompts
 from anymask.structures.provenance import Provenance
 
+ObjectScores = Callable[[Sequence[Prompt]], "list[float] | None"]
+"""Prompts → how sure a model is of an object at each, 0 to 1; None if it does not say."""
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -167,6 +170,7 @@ def generated_masks(
     provenance: Provenance,
     options: GeneratorOptions,
     masks_at: MasksAt | None = None,
+    object_scores: ObjectScores | None = None,
 ) -> GeneratedMasks:
     """The masks of a search as a result.
 
@@ -177,8 +181,14 @@ def generated_masks(
         provenance: what ran.
         options: of the search.
         masks_at: decodes further points, see `anymask.automatic.partition`.
+        object_scores: how sure the model is of an object at each prompt; None where it does not say. Masks are not
+            filtered by it.
     """
     masks, points = _masks(data, image.size)
+    prompts = point_prompts(np.asarray(points, np.float64).reshape(-1, 2))
+    scores = object_scores(prompts) if object_scores and prompts else None
+    if scores is not None:
+        masks = [mask.replace(object_score=score) for mask, score in zip(masks, scores, strict=True)]
     if options.min_mask_region_area:
         # The reference suppresses what clean-up turned into duplicates by the larger of the two thresholds.
         nms_thresh = max(thresholds.box_nms_thresh, options.crop_nms_thresh)
@@ -189,8 +199,8 @@ def generated_masks(
         provenance=provenance,
         data=data,
         thresholds=thresholds,
-        refilter=partial(_refiltered, data, image, options, masks_at),
-        prompts=point_prompts(np.asarray(points, np.float64).reshape(-1, 2)),
+        refilter=partial(_refiltered, data, image, options, masks_at, object_scores),
+        prompts=prompts,
         masks_at=masks_at,
     )
 
@@ -200,10 +210,12 @@ def _refiltered(
     image: Image,
     options: GeneratorOptions,
     masks_at: MasksAt | None,
+    object_scores: ObjectScores | None,
     thresholds: Thresholds,
     provenance: Provenance,
 ) -> GeneratedMasks:
-    return generated_masks(data.refilter(thresholds), thresholds, image, provenance, options, masks_at)
+    refiltered = data.refilter(thresholds)
+    return generated_masks(refiltered, thresholds, image, provenance, options, masks_at, object_scores)
 
 
 def _masks(

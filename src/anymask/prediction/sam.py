@@ -120,7 +120,10 @@ class SamImage(EncodedImage):
         call = Call(
             "everything", {**plain(stated.as_dict()), **({"stopped_after": data.prompts} if data.stopped else {})}
         )
-        return generated_masks(data, search.thresholds, self._image, replace(ran, call=call), search, self._masks_at)
+        object_scores = None if data.stopped else self._object_scores  # they would take more than the budget
+        return generated_masks(
+            data, search.thresholds, self._image, replace(ran, call=call), search, self._masks_at, object_scores
+        )
 
     def decode(self, prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Decode prompts: logits float32 [B, 4, 256, 256] and predicted IoU [B, 4], the single-mask one first."""
