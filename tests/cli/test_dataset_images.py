@@ -189,3 +189,22 @@ def test_what_is_left_out_of_an_input_is_counted_once(
     assert found["skipped"] == {"broken annotation": 1}
     assert found["dropped"] == {"objects of other classes": 10}
     assert found["split"] == {"train": 5, "val": 5}
+
+
+@pytest.mark.slow
+def test_images_of_a_batch_are_where_it_had_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder can have any name, and be moved: it states which images it was given."""
+    monkeypatch.chdir(tmp_path)
+    draw(Path("some/photos/one.png"), 100)
+    Path("points.csv").write_text("image,x,y\none.png,12,8\n")
+    assert main(["batch", "some/photos", "--out", "found", "--prompts", "points.csv", "--quiet"]) == 0
+    capsys.readouterr()
+    for results, out in (("found", "first"), ("elsewhere/found", "second")):
+        if not Path(results).exists():
+            Path("elsewhere").mkdir()
+            Path("found").rename(results)
+        assert main(["convert", results, "--to", "labelme", "--out", out, "--copy"]) == 0
+        assert "image files: 1 copied" in capsys.readouterr().out
+        assert sorted(path.name for path in Path(out).iterdir()) == ["one.json", "one.png"]

@@ -13,12 +13,13 @@ from safetensors.numpy import save_file
 import anymask
 from anymask import weights
 from anymask.cli import main
-from anymask.errors import EngineError, InputError
-from anymask.export import ExportOptions, export_model
+from anymask.errors import EngineError, InputError, ModelError
+from anymask.export import ExportedModel, ExportOptions, export_model
 from anymask.models.sam2 import hiera
 from anymask.structures.overlap import iou
 from anymask.weights.checkpoints.state_dict import read_state_dict
 from tests.support.exported_sam import ExportedSam
+from tests.support.small_encoders import efficientvit_parameters, high_quality_parameters
 from tests.support.small_hiera import SMALL, WIDTH, sam2_parameters
 from tests.support.small_vit import vit_parameters
 
@@ -254,3 +255,33 @@ def test_what_cannot_be_exported_is_one_line(tmp_path: Path, capsys, arguments: 
     assert line in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def exported_small(folder: Path, additions: dict[str, np.ndarray], options: ExportOptions) -> ExportedModel:
+    """Export the default model's decoder with other parameters, as the user's model "mine"."""
+    decoder = read_state_dict(weights.ensure("mobile-sam").values())
+    replaced = "image_encoder." if "image_encoder.norm.weight" in additions else "::"
+    parameters = {name: a for name, a in decoder.items() if not name.startswith(replaced) and "::" not in name}
+    arrays = {name: np.ascontiguousarray(a) for name, a in (parameters | additions).items()}
+    save_file(arrays, str(folder / "m.safetensors"))
+    weights.add_model("mine", [folder / "m.safetensors"], weights_licence="MIT")
+    return export_model("mine", folder / "out", options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file_format", ["onnx", "openvino"])
+def test_efficientvit_takes_the_image_at_half_the_size(tmp_path: Path, own_data: None, file_format: str) -> None:
+    report = exported_small(tmp_path, efficientvit_parameters(), ExportOptions(format=file_format))
+    assert report.least_iou > 0.98
+
+
+@pytest.mark.slow
+def test_high_quality_features_lie_between_encoder_and_decoder(tmp_path: Path, own_data: None) -> None:
+    report = exported_small(tmp_path, high_quality_parameters(early=160), ExportOptions())
+    assert report.least_iou > 0.98
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    for row in ("| output | `high_quality_features` | float [1, 32, 256, 256]", "| input | `high_quality_features`"):
+        assert row in text
+    assert "X-AnyLabeling" not in text
+    with pytest.raises(ModelError, match=r"transformers\.js has no HQ-SAM"):
+        export_model("mine", tmp_path / "js", ExportOptions(layout="transformers-js"))

@@ -16,6 +16,8 @@ from anymask.export.options import ExportOptions
 from anymask.models.base import Model
 from anymask.models.fastsam.model import FastSam
 from anymask.models.sam import standalone, transformers_js
+from anymask.models.sam.constants import IMAGE_SIZE
+from anymask.models.sam.high_quality import has_high_quality
 from anymask.models.sam.model import Sam
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def networks_of(model: Model, options: ExportOptions) -> list[Network]:
         raise ModelError("layout 'ultralytics' is for FastSAM: SAM takes 'segment-anything' or 'transformers-js'")
     p = model.parameters()
     if options.layout == "transformers-js":
+        if has_high_quality(p) or standalone.encoder_side(p) != IMAGE_SIZE:
+            raise ModelError("transformers.js has no HQ-SAM and no EfficientViT-SAM: take layout 'segment-anything'")
         return [
             Network("onnx/vision_encoder", lambda: transformers_js.vision_encoder(p), p),
             Network("onnx/prompt_encoder_mask_decoder", lambda: transformers_js.prompt_encoder_mask_decoder(p)),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from anymask.engines.libraries import import_openvino
-from anymask.models.sam.constants import IMAGE_SIZE, PIXEL_DEVIATION, PIXEL_MEAN
+from anymask.models.sam.constants import PIXEL_DEVIATION, PIXEL_MEAN
 
 
 def write_ir(source: Path, target: Path, *, image: str = "", padded: bool = True) -> None:
@@ -56,8 +56,9 @@ def _with_preparation(openvino: Any, model: Any, image: str, padded: bool) -> An
     source = ops.parameter([-1, -1, 3], np.float32, name="input_image")
     source.output(0).get_tensor().set_names({"input_image"})
     x = ops.transpose(ops.unsqueeze(source, np.int64(0)), np.array([0, 3, 1, 2], np.int64))
-    square = _padded(ops, source, x) if padded else _normalised(ops, _resize(ops, x, _numbers(IMAGE_SIZE, IMAGE_SIZE)))
     old = next(each for each in model.get_parameters() if each.get_friendly_name() == image)
+    side = old.get_partial_shape()[2].get_length()
+    square = _padded(ops, source, x, side) if padded else _normalised(ops, _resize(ops, x, _numbers(side, side)))
     for reader in old.output(0).get_target_inputs():
         reader.replace_source_output(square.output(0))
     model.remove_parameter(old)
@@ -66,13 +67,11 @@ def _with_preparation(openvino: Any, model: Any, image: str, padded: bool) -> An
     return model
 
 
-def _padded(ops: Any, source: Any, x: Any) -> Any:
+def _padded(ops: Any, source: Any, x: Any, side: int) -> Any:
     """SAM's square; see `anymask.models.sam.standalone`. The sides are counted in integers: OpenVINO has no double."""
     size = ops.slice(ops.shape_of(source), _numbers(0), _numbers(2), _numbers(1))
     longest = ops.reduce_max(size, _numbers(0), keep_dims=True)
-    resized = ops.divide(
-        ops.add(ops.multiply(size, _numbers(2 * IMAGE_SIZE)), longest), ops.multiply(longest, _numbers(2))
-    )
+    resized = ops.divide(ops.add(ops.multiply(size, _numbers(2 * side)), longest), ops.multiply(longest, _numbers(2)))
     height, columns = (
         ops.slice(each, _numbers(i), _numbers(i + 1), _numbers(1)) for i, each in ((0, size), (1, resized))
     )
@@ -80,7 +79,7 @@ def _padded(ops: Any, source: Any, x: Any) -> Any:
     for sides in (ops.concat([height, columns], 0), resized):
         x = ops.floor(ops.add(_resize(ops, x, sides), np.float32(0.5)))
     x = _normalised(ops, x)
-    beyond = ops.concat([_numbers(0, 0), ops.subtract(_numbers(IMAGE_SIZE, IMAGE_SIZE), resized)], 0)
+    beyond = ops.concat([_numbers(0, 0), ops.subtract(_numbers(side, side), resized)], 0)
     return ops.pad(x, _numbers(0, 0, 0, 0), beyond, "constant", np.float32(0))
 
 

@@ -16,6 +16,7 @@ _MEANINGS = {
     "image_embeddings": "the embedding of the image",
     "high_res_feats_0": "finer features, output of the encoder and input of the decoder",
     "high_res_feats_1": "finer features, output of the encoder and input of the decoder",
+    "high_quality_features": "finer features of HQ-SAM, output of the encoder and input of the decoder",
     "image_positional_embeddings": "positions of the image tokens",
     "point_coords": "points (x, y) in pixels of the 1,024 square",
     "point_labels": "1 include, 0 exclude, 2 and 3 the corners of a box (top left, bottom right), -1 padding",
@@ -115,7 +116,8 @@ def readme(entry: ModelEntry, stage: Path, names: Sequence[str], options: Export
         parts.append(_TRANSFORMERS_JS.format(name="Sam2" if stretched else "Sam"))
     else:
         parts += ["## The prompt", _STRETCHED if stretched else _PADDED, _MASKS[options.masks], _ONCE]
-        if not stretched and options.format == "onnx":
+        table = " ".join(parts)
+        if not stretched and options.format == "onnx" and "high_quality_features" not in table:
             parts += ["## X-AnyLabeling", _X_ANYLABELING]
     return "\n\n".join(parts) + "\n"
 

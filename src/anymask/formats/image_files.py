@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from anymask.errors import InputError
 from anymask.formats.base import Format
 from anymask.formats.helpers.image_names import ImageNames, is_elsewhere
+from anymask.formats.helpers.job_folder import input_folders, job_folders
 from anymask.formats.helpers.mask_folder import MASK_FOLDERS
 from anymask.formats.helpers.validation import MAX_MASK_PIXELS
 from anymask.formats.registry import all_formats, recognise_in_folder
@@ -32,7 +33,7 @@ _OF_ANNOTATIONS = frozenset(("annotations", "labels"))
 
 
 class ImageFinder:
-    """Finds the image files of a dataset, beside its annotations and in the usual folders.
+    """Finds the image files of a dataset, beside its annotations, in the usual folders and where a batch had them.
 
     An image counts only if it has the size that the dataset states. A name that is not there as it is, such as one of
     another machine or with another suffix, is searched below the dataset's folder, and counts if there is one such
@@ -48,6 +49,7 @@ class ImageFinder:
         self._source = source
         folders = [source] if source.is_dir() else _beside(source)
         folders += [source.parent] if source.name.lower() in MASK_FOLDERS else []
+        folders += [each for job in job_folders(source) for each in input_folders(job)] if source.is_dir() else []
         for format in all_formats():
             if format.find_image_folders is not None:
                 folders += format.find_image_folders(source)

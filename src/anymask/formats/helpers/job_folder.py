@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +28,17 @@ FAILURES = "failures.csv"
 def job_folders(folder: Path) -> list[Path]:
     """The folders of jobs in a folder, or the folder itself."""
     return [file.parent for file in sorted(folder.rglob(MANIFEST)) if (file.parent / RESULTS).is_dir()]
+
+
+def input_folders(job: Path) -> list[Path]:
+    """The folders of images that a job was given, from its own folder or, if that was moved, where they were."""
+    try:
+        with closing(sqlite3.connect(f"{(job / MANIFEST).resolve().as_uri()}?mode=ro", uri=True)) as database:
+            (text,) = database.execute("SELECT value FROM job WHERE name = 'inputs'").fetchone()
+        paths = [Path(str(path)) for absolute, relative in json.loads(text)["names"] for path in (relative, absolute)]
+    except (sqlite3.Error, TypeError, ValueError, LookupError):
+        return []
+    return [job / path for path in paths if (job / path).is_dir()]
 
 
 def named_as_in_job(masks: MaskSet, name: str) -> MaskSet:

@@ -37,18 +37,22 @@ def efficientvit_encoder(p: Parameters) -> onnx.ModelProto:
     Output:
         embedding: float32 [1, 4096, 256], the 64×64 image tokens in row-major order.
     """
-    stages = child_count(p, _STAGES)
-    is_half = stages == _SMALL_STAGES
+    is_half = sees_half(p)
     side = IMAGE_SIZE // 2 if is_half else IMAGE_SIZE
     image = spox.argument(spox.Tensor(np.float32, (1, 3, side, side)))
     x, maps = image, []
-    for stage in range(stages):
+    for stage in range(child_count(p, _STAGES)):
         name = f"{_STAGES}.{stage}"
         for index in range(child_count(p, f"{name}.op_list")):
             x = _stage_block(x, p, f"{name}.op_list.{index}", is_first=index == 0)
         maps.append(x)
     embedding = _neck(maps[: -1 - child_count(p, f"{_NECK}.input_ops") : -1], p)
     return spox.build({HALF_IMAGE if is_half else "image": image}, {"embedding": embedding})
+
+
+def sees_half(p: Parameters) -> bool:
+    """Whether the parameters are those of an EfficientViT that sees an image of 512 pixels."""
+    return child_count(p, _STAGES) == _SMALL_STAGES
 
 
 def _neck(maps: list[Var], p: Parameters) -> Var:

@@ -1,7 +1,8 @@
 """SAM and SAM 2 as two networks that need no code around them, in the layout of segment-anything's ONNX export.
 
 The encoder resizes, normalises and pads the image itself, and the decoder takes points and labels and gives masks in
-the image's size. SAM 2 has two more arrays between them, its finer features, under the names that exports of it use.
+the image's size. SAM 2 has two more arrays between them, its finer features, under the names that exports of it use;
+HQ-SAM has one.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import spox
 import spox.opset.ai.onnx.v20 as op
 from spox import Var
 
-from anymask.errors import ModelError
 from anymask.models.onnx_layers import const, reshape
 from anymask.models.sam.constants import (
     ABSENT,
     GRID,
+    HALF_IMAGE,
     IMAGE_SIZE,
     LOGIT_LIMIT,
     NOT_A_POINT,
@@ -29,16 +30,20 @@ from anymask.models.sam.constants import (
     STABILITY_THRESHOLD,
     TOP_LEFT,
 )
+from anymask.models.sam.efficientvit import sees_half
 from anymask.models.sam.encoders import ENCODERS, encoder_of
-from anymask.models.sam.high_quality import has_high_quality
+from anymask.models.sam.high_quality import FEATURES, has_high_quality
 from anymask.models.sam.mask_decoder import MASK_TOKENS, WIDTH, decode_tokens, has_object_score
 from anymask.models.sam.prompt_encoder import dense_prompt, sparse_prompt_encoder
 from anymask.models.sam.quantization import Arithmetic
-from anymask.models.sam.tiny_vit import image_tokens, square_input
+from anymask.models.sam.tiny_vit import image_tokens
 from anymask.weights.checkpoints.state_dict import StateDict
 
 Selection: TypeAlias = Literal["all", "single", "multi"]
 """Masks of a decoder: all four, the one of `multimask_output=False`, or the three of `multimask_output=True`."""
+
+_HIGH_QUALITY = "high_quality_features"
+"""Name of HQ-SAM's finer features."""
 
 _SINGLE_MASK_POINTS = 2.5
 """From more points than this segment-anything's export takes the single mask, else the best of the three."""
@@ -53,9 +58,11 @@ def standalone_encoder(p: StateDict) -> onnx.ModelProto:
     Output:
         image_embeddings: float32 [1, 256, 64, 64].
         high_res_feats_0, high_res_feats_1: float32 [1, 32, 256, 256] and [1, 64, 128, 128], only of SAM 2.
+        high_quality_features: float32 [1, 32, 256, 256], only of HQ-SAM.
     """
     image = spox.argument(spox.Tensor(np.float32, ("H", "W", 3)))
-    tokens, weights = encode_square(_stretched(image) if has_object_score(p) else _padded(image), p)
+    square = _stretched(image) if has_object_score(p) else _padded(image, encoder_side(p))
+    tokens, weights = encode_square(square, p)
     return spox.build({"input_image": image, **weights}, feature_maps(tokens))
 
 
@@ -63,10 +70,11 @@ def square_encoder(p: StateDict) -> onnx.ModelProto:
     """Emit the encoder for an image that is resized, normalised and padded already; weights as of the other one.
 
     Input:
-        image: float32 [1, 3, 1024, 1024].
+        image: float32 [1, 3, S, S], S as of `encoder_side`.
     Output: as of `standalone_encoder`.
     """
-    image = square_input()
+    side = encoder_side(p)
+    image = spox.argument(spox.Tensor(np.float32, (1, 3, side, side)))
     tokens, weights = encode_square(image, p)
     return spox.build({"image": image, **weights}, feature_maps(tokens))
 
@@ -75,7 +83,7 @@ def standalone_decoder(p: StateDict, selection: Selection = "all") -> onnx.Model
     """Emit the decoder.
 
     Input, all float32:
-        image_embeddings: [1, 256, 64, 64]; of SAM 2 also high_res_feats_0 and high_res_feats_1, see the encoder.
+        image_embeddings: [1, 256, 64, 64]; of SAM 2 and HQ-SAM also the encoder's other outputs.
         point_coords: [B, N, 2], (x, y) in pixels of the 1,024 square.
         point_labels: [B, N], 1 include, 0 exclude, 2 and 3 the corners of a box, -1 padding. SAM has none where there
             is a box, and ignores it: programs that always add it get the masks of the official predictor, too.
@@ -98,7 +106,7 @@ def standalone_decoder(p: StateDict, selection: Selection = "all") -> onnx.Model
     }
     labels = op.cast(inputs["point_labels"], to=np.int64)
     tokens, finer = token_rows(inputs)
-    has_mask, is_sam2 = inputs["has_mask_input"], bool(finer)
+    has_mask, is_sam2 = inputs["has_mask_input"], has_object_score(p)
     kinds = labels if is_sam2 else without_padding_of_boxes(labels)
     prompt = spox.inline(sparse_prompt_encoder(p))(points=inputs["point_coords"], labels=kinds)
     mask = op.clip(inputs["mask_input"], const(-LOGIT_LIMIT), const(LOGIT_LIMIT)) if is_sam2 else inputs["mask_input"]
@@ -139,31 +147,42 @@ def _name_dimensions(model: onnx.ModelProto, shapes: Mapping[str, tuple[int | st
 
 
 def encode_square(square: Var, p: StateDict) -> tuple[Var, dict[str, Var]]:
-    """Image tokens, [1, 4096, 256] or SAM 2's [1, 4096, 1024], of the normalised square, and weights to be inputs."""
+    """The embedding of the normalised square, as of the encoder's graph, and weights to be inputs.
+
+    Returns:
+        [1, 4096, 256], SAM 2's [1, 4096, 1024] or HQ-SAM's [1, 4096, 768]; the weights by name.
+    """
     encoder = encoder_of(p)
-    if encoder == "efficientvit" or has_high_quality(p):
-        raise ModelError("models of HQ-SAM and EfficientViT-SAM cannot be exported: they need other inputs than SAM's")
     if encoder == "tinyvit":
         return image_tokens(square, p, Arithmetic()), {}
     model = ENCODERS[encoder].graph(p)
     weights = {
         each.name: spox.argument(spox.Tensor(np.float32, p[each.name].shape))
         for each in model.graph.input
-        if each.name != "image"
+        if each.name not in ("image", HALF_IMAGE)
     }
-    return spox.inline(model)(image=square, **weights)["embedding"], weights
+    name = "image" if encoder_side(p) == IMAGE_SIZE else HALF_IMAGE
+    return spox.inline(model)(**{name: square}, **weights)["embedding"], weights
+
+
+def encoder_side(p: StateDict) -> int:
+    """Side of the square that the encoder takes, in pixels: 1,024, or 512 of small EfficientViTs."""
+    return IMAGE_SIZE // 2 if encoder_of(p) == "efficientvit" and sees_half(p) else IMAGE_SIZE
 
 
 def feature_maps(tokens: Var) -> dict[str, Var]:
-    """Image tokens as maps of features, channels first; SAM 2's 1,024 numbers a token are three maps."""
-    if tokens.unwrap_tensor().shape[-1] == WIDTH:
+    """Image tokens as maps of features, channels first: SAM 2's 1,024 numbers a token are three, HQ-SAM's 768 two."""
+    width = tokens.unwrap_tensor().shape[-1]
+    if width == WIDTH:
         return {"image_embeddings": _grid(tokens)}
+    if width == WIDTH + FEATURES:
+        parts = op.split(tokens, const([WIDTH, FEATURES], np.int64), axis=2)
+        return {"image_embeddings": _grid(parts[0]), _HIGH_QUALITY: _four_times(parts[1])}
     parts = op.split(tokens, const([WIDTH, WIDTH, 2 * WIDTH], np.int64), axis=2)
     twice = op.transpose(reshape(parts[1], [GRID, GRID, 2, 2, WIDTH // 4]), perm=[4, 0, 2, 1, 3])
-    four_times = op.transpose(reshape(parts[2], [GRID, GRID, 2, 2, 2, 2, WIDTH // 8]), perm=[6, 0, 2, 4, 1, 3, 5])
     return {
         "image_embeddings": _grid(parts[0]),
-        "high_res_feats_0": reshape(four_times, [1, WIDTH // 8, 4 * GRID, 4 * GRID]),
+        "high_res_feats_0": _four_times(parts[2]),
         "high_res_feats_1": reshape(twice, [1, WIDTH // 4, 2 * GRID, 2 * GRID]),
     }
 
@@ -174,19 +193,33 @@ def feature_inputs(p: StateDict) -> dict[str, Var]:
     if has_object_score(p):
         shapes["high_res_feats_0"] = (1, WIDTH // 8, 4 * GRID, 4 * GRID)
         shapes["high_res_feats_1"] = (1, WIDTH // 4, 2 * GRID, 2 * GRID)
+    if has_high_quality(p):
+        shapes[_HIGH_QUALITY] = (1, FEATURES // 16, 4 * GRID, 4 * GRID)
     return {name: spox.argument(spox.Tensor(np.float32, shape)) for name, shape in shapes.items()}
 
 
 def token_rows(maps: Mapping[str, Var]) -> tuple[Var, Sequence[Var]]:
-    """The inverse of `feature_maps`: image tokens [1, 4096, 256], and SAM 2's finer features of `decode_tokens`."""
+    """The inverse of `feature_maps`: image tokens [1, 4096, 256], and the finer features of `decode_tokens`."""
     tokens = rows_of(maps["image_embeddings"])
+    if _HIGH_QUALITY in maps:
+        return tokens, (_rows_of_four_times(maps[_HIGH_QUALITY]),)
     if "high_res_feats_0" not in maps:
         return tokens, ()
     twice = reshape(maps["high_res_feats_1"], [WIDTH // 4, GRID, 2, GRID, 2])
     twice = reshape(op.transpose(twice, perm=[1, 3, 2, 4, 0]), [1, GRID * GRID, WIDTH])
-    four_times = reshape(maps["high_res_feats_0"], [WIDTH // 8, GRID, 2, 2, GRID, 2, 2])
-    four_times = reshape(op.transpose(four_times, perm=[1, 4, 2, 5, 3, 6, 0]), [1, GRID * GRID, 2 * WIDTH])
-    return tokens, (twice, four_times)
+    return tokens, (twice, _rows_of_four_times(maps["high_res_feats_0"]))
+
+
+def _four_times(features: Var) -> Var:
+    """Features of the 4×4 pixels of each token as a map: [1, 4096, 512] → [1, 32, 256, 256]."""
+    apart = reshape(features, [GRID, GRID, 2, 2, 2, 2, FEATURES // 16])
+    return reshape(op.transpose(apart, perm=[6, 0, 2, 4, 1, 3, 5]), [1, FEATURES // 16, 4 * GRID, 4 * GRID])
+
+
+def _rows_of_four_times(grid: Var) -> Var:
+    """The inverse of `_four_times`."""
+    apart = reshape(grid, [FEATURES // 16, GRID, 2, 2, GRID, 2, 2])
+    return reshape(op.transpose(apart, perm=[1, 4, 2, 5, 3, 6, 0]), [1, GRID * GRID, FEATURES])
 
 
 def rows_of(grid: Var) -> Var:
@@ -231,16 +264,16 @@ def _grid(tokens: Var) -> Var:
     return reshape(op.transpose(tokens, perm=[0, 2, 1]), [1, WIDTH, GRID, GRID])
 
 
-def _padded(image: Var) -> Var:
-    """SAM's square of an image [H, W, 3]: [1, 3, 1024, 1024], resized like Pillow, normalised, then padded."""
+def _padded(image: Var, side: int) -> Var:
+    """SAM's square of an image [H, W, 3]: [1, 3, side, side], resized like Pillow, normalised, then padded."""
     size = op.slice(op.shape(image), const([0], np.int64), const([2], np.int64))
-    resized = _resized_sides(size)
+    resized = _resized_sides(size, side)
     x = op.unsqueeze(op.transpose(image, perm=[2, 0, 1]), const([0], np.int64))
     height, (rows, columns) = op.split(size, num_outputs=2, axis=0)[0], op.split(resized, num_outputs=2, axis=0)
     # Pillow resizes along x, rounds to whole levels, and then resizes along y.
     x = _round(_resize(x, op.concat([height, columns], axis=0), antialias=True))
     x = _normalised(_round(_resize(x, op.concat([rows, columns], axis=0), antialias=True)))
-    beyond = op.sub(const([IMAGE_SIZE, IMAGE_SIZE], np.int64), resized)
+    beyond = op.sub(const([side, side], np.int64), resized)
     return op.pad(x, op.concat([const([0] * 6, np.int64), beyond], axis=0), const(0.0))
 
 
@@ -260,10 +293,10 @@ def _round(x: Var) -> Var:
     return op.floor(op.add(x, const(0.5)))
 
 
-def _resized_sides(size: Var) -> Var:
+def _resized_sides(size: Var, side: int = IMAGE_SIZE) -> Var:
     """(rows, columns) of an image of this (height, width) in the square, int64 [2], as `get_preprocess_shape`."""
     sides = op.cast(size, to=np.float64)
-    scale = op.div(const(IMAGE_SIZE, np.float64), op.reduce_max(sides, keepdims=1))
+    scale = op.div(const(side, np.float64), op.reduce_max(sides, keepdims=1))
     return op.cast(op.floor(op.add(op.mul(sides, scale), const(0.5, np.float64))), to=np.int64)
 
 
