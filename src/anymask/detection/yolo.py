@@ -138,7 +138,11 @@ def read_classes(path: Path) -> list[str]:
 
 
 def _boxes_of(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The output with the boxes, without the numbers from which an export that segments makes masks."""
+    """The output with the boxes, without the numbers from which an export that segments makes masks.
+
+    Args:
+        outputs: [1, 4 + classes + M, N] or [1, N, 6 + M], and [1, M, h, w] where M is not 0.
+    """
     rows = next(output for output in outputs if output.ndim == 3)
     masks = sum(output.shape[1] for output in outputs if output.ndim == 4)
     if not masks:
