@@ -38,7 +38,7 @@ from anymask.server.problems import Problem
 from anymask.server.service import ServerSettings
 from anymask.server.url_fetch import fetch_image, is_public
 from anymask.server.worker_pool import Workers
-from tests.support.running_servers import Application, ServerProcess, bring, listening, recorded_jobs
+from tests.support.running_servers import Application, ServerProcess, bring, listening, recorded_jobs, wait_for
 from tests.support.small_disk import small_disk
 
 TOKEN = "a-token-of-this-test"
@@ -323,7 +323,8 @@ def test_a_job_that_ends_while_the_disk_is_full_has_ended(tmp_path: Path, monkey
             async for name, _, final in jobs.events(id):
                 last = name, final["state"]
             assert last == ("done", "done")
-            assert jobs.get(id)["state"] == jobs.cancel(id)["state"] == "done"
+            await asyncio.to_thread(wait_for, lambda: not jobs._jobs)
+            assert jobs.get(id)["state"] == (await jobs.cancel(id))["state"] == "done"
         jobs.sweep()
         assert recorded_jobs(tmp_path) == {id: "done"}
         assert jobs.get(id)["state"] == "done"

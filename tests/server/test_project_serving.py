@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from starlette.testclient import TestClient
 
@@ -13,7 +14,9 @@ from anymask import load
 from anymask.projects.places import ProjectPlace
 from anymask.projects.project import Project
 from anymask.server.app import create_app
+from anymask.server.decoders import Decoders
 from anymask.server.service import ServerSettings, Service
+from tests.server.test_abuse import png
 from tests.server.test_project_work_over_http import wait
 from tests.server.test_projects_over_http import ANNA, BEN, CUP, numbers_of, save
 from tests.support.running_servers import Application, wait_for
@@ -173,3 +176,19 @@ def test_a_full_disk_refuses_saves_and_loses_none(application: Application, fold
         assert (session["revision"], len(session["history"])) == (revision, 60_000 * revision)
         assert save(http, base, number, revision, {"id": "cup"}, history="short").json()["revision"] == revision + 1
         http.__exit__(None, None, None)
+
+
+def test_thumbnails_of_bombs_are_refused_and_progressive_files_are_decoded_in_a_process_that_can_be_ended(
+    application: Application, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bomb.png").write_bytes(png(1, 100_000_000))
+    PIL.Image.new("RGB", (1200, 800)).save(folder / "scans.jpg", progressive=True)
+    PIL.Image.new("RGB", (1200, 800)).save(folder / "plain.jpg")
+    http = application(project=ProjectPlace.of(folder))
+    base, decoded = base_of(http), []
+    open_in_process = Decoders.open
+    monkeypatch.setattr(Decoders, "open", lambda *given: decoded.append(1) or open_in_process(*given))
+    number = numbers_of(http, base)
+    status = {name: http.get(f"{base}/images/{number[name]}/thumbnail").status_code for name in number}
+    assert status == {"bomb.png": 413, "scans.jpg": 200, "plain.jpg": 200, "coffee.jpg": 200, "chelsea.jpg": 200}
+    assert len(decoded) == 3, "two that are small, and the progressive one; the bomb is refused before"

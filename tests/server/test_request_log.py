@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -103,3 +104,43 @@ def test_readyz_says_when_a_request_does_not_end_and_metrics_say_how_images_were
     text = api.get("/metrics").text
     for name in ("loop_lag_seconds", "embedding_hits", "embedding_misses", "memory_reserved_bytes"):
         assert f"anymask_{name} " in text
+
+
+def test_readyz_says_which_queue_is_full_and_metrics_count_what_runs_and_waits(
+    application: Application, coffee_path: Path
+) -> None:
+    api = application(waiting=2, prompts_at_once=1)
+    service = api.app.state.service  # type: ignore[attr-defined]
+
+    def values() -> dict[str, float]:
+        lines = api.get("/metrics").text.splitlines()
+        return {name: float(value) for name, _, value in (each.partition(" ") for each in lines) if name[0] != "#"}
+
+    for kind, workers in (
+        ("prompts", service.prompting),
+        ("encodings", service.encoding),
+        ("decodings", service.decoding),
+    ):
+        with contextlib.ExitStack() as places:
+            for number in range(workers.count + 2):
+                assert api.get("/readyz").status_code == 200
+                places.enter_context(workers.place(f"client {number}"))
+            ready = api.get("/readyz")
+            assert (ready.status_code, ready.json()["type"]) == (503, "urn:anymask:problem:queue-full")
+            assert values()[f"anymask_{kind}_waiting"] == workers.count + 2
+        assert values()[f"anymask_{kind}_waiting"] == 0
+
+    id = api.post("/v1/images", files={"file": coffee_path.read_bytes()}).json()["id"]
+    api.get(f"/v1/images/{id}", params={"wait": 30})
+    before = values()
+    assert before["anymask_images"] == before["anymask_encoded_images"] == 1
+    assert 0 < before["anymask_encoded_image_bytes"] < before["anymask_memory_bytes"]
+    assert api.post(f"/v1/images/{id}/segment", json={"prompts": [{"points": [[110, 300]]}]}).is_success
+    after = values()
+    assert after["anymask_embedding_hits"] == before["anymask_embedding_hits"] + 1
+    assert after["anymask_embedding_misses"] == before["anymask_embedding_misses"]
+    assert after["anymask_mask_bytes"] > before["anymask_mask_bytes"] == 0
+    held = service.memory.reserve(1000)
+    assert values()["anymask_memory_reserved_bytes"] == 1000
+    service.memory.release(1000, held)
+    assert values()["anymask_memory_reserved_bytes"] == 0

@@ -95,13 +95,17 @@ def _digest(*parts: str) -> str:
 
 
 def _small_image(path: Path, open: OpenFile) -> PIL.Image.Image:
-    """The image with a longer side of 256 pixels; of a JPEG only as much as that needs is decoded."""
+    """The image with a longer side of 256 pixels; of a JPEG only as much as that needs is decoded.
+
+    A progressive JPEG may have any number of scans, each over all pixels, so that it goes to `open`, which can end it.
+    """
     small = None
     with path.open("rb") as file:
         if file.read(3) == _JPEG:
             file.seek(0)
             image = identify(file, MAX_PIXELS)
-            if image.format == "JPEG" and image.mode in ("RGB", "L") and max(image.size) > 4 * SIDE:
+            is_simple = image.format == "JPEG" and image.mode in ("RGB", "L") and "progressive" not in image.info
+            if is_simple and max(image.size) > 4 * SIDE:
                 image.draft("RGB", (2 * SIDE, 2 * SIDE))
                 small = upright(image).convert("RGB")
     small = PIL.Image.fromarray(open(path).pixels) if small is None else small

@@ -255,15 +255,15 @@ class Jobs:
         job = self._jobs.get(id) or self._unwritten.get(id)
         return job.as_dict() if job is not None else self._read(id)
 
-    def cancel(self, id: str, reason: State = "cancelled") -> dict[str, Any]:
-        """End a job, with the masks so far. A job that ended stays as it is. To be called on the event loop's thread.
+    async def cancel(self, id: str, reason: State = "cancelled") -> dict[str, Any]:
+        """End a job, with the masks so far. A job that ended stays as it is.
 
         Raises:
             Problem: 404, an unknown job, or one of which the record was removed.
         """
         job = self._jobs.get(id)
         if job is None:
-            return self.get(id)
+            return await asyncio.to_thread(self.get, id)
         if job.stop(reason):
             self._apply(job, {"state": job.reason, "ended": True})
         return job.as_dict(masks=False)

@@ -31,6 +31,16 @@ INPAINT_BYTES = 64
 _STORED_LOGITS_BYTES = LOGIT_SIDE * LOGIT_SIDE * 4
 
 
+def pixel_bytes(size: tuple[int, int], each: int = DECODING_BYTES) -> int:
+    """Memory that work about an image takes.
+
+    Args:
+        size: (width, height) of the image.
+        each: bytes for each of its pixels.
+    """
+    return each * size[0] * size[1]
+
+
 class MemoryBudget:
     """Bytes that running work may take together. Safe to use from several threads at once.
 

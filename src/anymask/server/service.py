@@ -41,6 +41,7 @@ from anymask.server.memory_budget import (
     DEFAULT_BYTES,
     MemoryBudget,
     generation_share,
+    pixel_bytes,
     segmenting_bytes,
 )
 from anymask.server.metrics import Metrics
@@ -175,10 +176,13 @@ class Service:
         with span("encode image"):
             return self.segmenter.encode(image)
 
-    def pixel_bytes(self, id: str, each: int = DECODING_BYTES) -> int:
-        """Memory that work about an image takes, at so many bytes for each of its pixels."""
-        width, height = self.images.get(id).size
-        return each * width * height
+    async def stored_image(self, id: str) -> StoredImage:
+        """What is known about an image.
+
+        Raises:
+            Problem: 404, unknown or removed.
+        """
+        return await asyncio.to_thread(self.images.get, id)
 
     def deadline(self) -> float:
         """Deadline of a request that begins now, of `time.perf_counter`."""
@@ -190,10 +194,10 @@ class Service:
             deadline = self.deadline()
             size = await self.decoding.run(partial(self.images.check_size, encoded, opening), deadline)
             add = partial(self.images.add, encoded, client, opening)
-            stored_image = await self.decoding.run(add, deadline, DECODING_BYTES * size[0] * size[1])
+            stored_image = await self.decoding.run(add, deadline, pixel_bytes(size))
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(
-                stored_image.id, partial(self._encode, stored_image.id), self.pixel_bytes(stored_image.id)
+                stored_image.id, partial(self._encode, stored_image.id), pixel_bytes(stored_image.size)
             )
         return stored_image
 
@@ -212,10 +216,10 @@ class Service:
         known = await asyncio.to_thread(opened.project.images.opened, number)
         link = partial(self._link, opened, number, known)
         stored_image = await (asyncio.to_thread(link) if known else self.draw(opened, number, client, link))
-        self.images.show(stored_image.id, client)
+        await asyncio.to_thread(self.images.show, stored_image.id, client)
         if not self.encoded_images.is_ready(stored_image.id):
             self.encoded_images.start(
-                stored_image.id, partial(self._encode, stored_image.id), self.pixel_bytes(stored_image.id)
+                stored_image.id, partial(self._encode, stored_image.id), pixel_bytes(stored_image.size)
             )
         return stored_image
 
@@ -242,13 +246,13 @@ class Service:
         Raises:
             Problem: 404 unknown image, 408 the deadline passed, 429 the queue for the encoder is full.
         """
-        await asyncio.to_thread(self.images.get, id)
+        stored_image = await self.stored_image(id)
         ready = self.encoded_images.ready(id)
         if ready is not None:
             return ready
         with self.encoding.place(client), span("wait for encoded image"):
             return await self.encoded_images.get(
-                id, partial(self._encode, id), deadline or self.deadline(), self.pixel_bytes(id)
+                id, partial(self._encode, id), deadline or self.deadline(), pixel_bytes(stored_image.size)
             )
 
     async def segment(self, id: str, body: SegmentBody, client: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from anymask.server.memory_budget import pixel_bytes
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, client_of, service_of
 from anymask.server.schemas.requests import OpeningBody, UrlBody
@@ -121,7 +122,7 @@ async def info(
 ) -> Response:
     """Size, expiry, and whether the image is encoded."""
     service = service_of(request)
-    stored_image = service.images.get(id)
+    stored_image = await service.stored_image(id)
     if wait and not service.encoded_images.is_ready(id):
         try:
             await service.encoded(id, client_of(request), time.perf_counter() + wait)
@@ -155,14 +156,16 @@ async def display_image(
 ) -> Response:
     """The image as displayed: upright, in the pixels of points and boxes."""
     service = service_of(request)
-    service.images.get(id)
+    stored_image = await service.stored_image(id)
     tag = f'"{id[:16]}-{max_side}-{format}"'
     headers = {"ETag": tag, "Cache-Control": "private, max-age=86400, immutable"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     with service.decoding.place(client_of(request)):
         encoded = await service.decoding.run(
-            partial(_encode_for_display, service, id, max_side, format), service.deadline(), service.pixel_bytes(id)
+            partial(_encode_for_display, service, id, max_side, format),
+            service.deadline(),
+            pixel_bytes(stored_image.size),
         )  # from the file: the encoding may still be under way
     return Response(encoded, media_type=f"image/{format}", headers=headers)
 

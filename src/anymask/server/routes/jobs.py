@@ -56,4 +56,4 @@ async def _stream(jobs: Jobs, id: str, skip: int) -> AsyncIterator[bytes]:
 )
 async def cancel(request: Request, job: JobId) -> Response:
     """End a job; the masks so far become its result."""
-    return json_response(service_of(request).jobs.cancel(job), 202)
+    return json_response(await service_of(request).jobs.cancel(job), 202)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from anymask.formats import png
 from anymask.server.exports import cutout_png, export_masks, inpainted_png, media_types
-from anymask.server.memory_budget import CUTOUT_BYTES, INPAINT_BYTES, MASK_BYTES, export_bytes
+from anymask.server.memory_budget import CUTOUT_BYTES, INPAINT_BYTES, MASK_BYTES, export_bytes, pixel_bytes
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
 from anymask.server.schemas.requests import (
@@ -97,7 +98,8 @@ async def detect_boxes(request: Request, id: ImageId, body: DetectBody) -> Respo
     deadline = service.deadline()
     with service.prompting.place(client_of(request)):
         work = partial(_detect, service, id, body)
-        return json_response(await service.prompting.run(work, deadline, service.pixel_bytes(id)))
+        cost = pixel_bytes((await service.stored_image(id)).size)
+        return json_response(await service.prompting.run(work, deadline, cost))
 
 
 def _detect(service: Service, id: str, body: DetectBody) -> dict[str, Any]:
@@ -113,11 +115,11 @@ def _detect(service: Service, id: str, body: DetectBody) -> dict[str, Any]:
 async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
     """One mask as a black and white image of the same size."""
     service = service_of(request)
-    service.images.get(id)
-    mask = service.references.get(id, n)
+    stored_image = await service.stored_image(id)
+    mask = await asyncio.to_thread(service.references.get, id, n)
     with service.prompting.place(client_of(request)):
         encoded = await service.prompting.run(
-            lambda: png.encode_png(mask.array), service.deadline(), service.pixel_bytes(id, MASK_BYTES)
+            lambda: png.encode_png(mask.array), service.deadline(), pixel_bytes(stored_image.size, MASK_BYTES)
         )
     mask.release()
     headers = {"Cache-Control": "private, max-age=3600, immutable"}
@@ -133,10 +135,9 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
 async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the image's full resolution."""
     service = service_of(request)
-    work = partial(
-        cutout_png, partial(service.images.open, id), service.images.get(id), body, partial(service.references.get, id)
-    )
-    return await _png_response(request, work, service.pixel_bytes(id, CUTOUT_BYTES))
+    stored_image, find_mask = await service.stored_image(id), partial(service.references.get, id)
+    work = partial(cutout_png, partial(service.images.open, id), stored_image, body, find_mask)
+    return await _png_response(request, work, pixel_bytes(stored_image.size, CUTOUT_BYTES))
 
 
 @router.post(
@@ -148,14 +149,9 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
 async def make_inpainted(request: Request, id: ImageId, body: InpaintBody) -> Response:
     """The image without objects: filled in from their surroundings, as a PNG; all other pixels stay as they are."""
     service = service_of(request)
-    work = partial(
-        inpainted_png,
-        partial(service.images.open, id),
-        service.images.get(id),
-        body,
-        partial(service.references.get, id),
-    )
-    return await _png_response(request, work, service.pixel_bytes(id, INPAINT_BYTES))
+    stored_image, find_mask = await service.stored_image(id), partial(service.references.get, id)
+    work = partial(inpainted_png, partial(service.images.open, id), stored_image, body, find_mask)
+    return await _png_response(request, work, pixel_bytes(stored_image.size, INPAINT_BYTES))
 
 
 async def _png_response(request: Request, work: Callable[[], bytes], cost: int) -> Response:
@@ -173,7 +169,7 @@ async def _png_response(request: Request, work: Callable[[], bytes], cost: int) 
 async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
     """Masks in a file of any format; several files come as one .zip."""
     service = service_of(request)
-    stored_image = service.images.get(id)
+    stored_image = await service.stored_image(id)
     with service.prompting.place(client_of(request)):
         work = partial(
             export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id),
