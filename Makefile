@@ -10,12 +10,13 @@ PYTEST ?=
 WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
-.PHONY: help demo test slow reference browser tools bench lint docs pictures fuzz licences man release-check format clean
+.PHONY: help demo test slow soak reference browser tools bench lint docs pictures fuzz licences man release-check format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
 	@echo "make test       set up and run the tests (no PyTorch needed)"
 	@echo "make slow       the tests that take long: real kills (SOAK_SEED=1), many clients, whole notebooks"
+	@echo "make soak       the server with everything at once, for ten minutes (MINUTES=10)"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
 	@echo "make tools      use Label Studio, X-AnyLabeling, JupyterLab and FiftyOne with anymask (installs them)"
@@ -66,6 +67,10 @@ pictures: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/make_tool_pictures.py
 	PYTHONPATH=. $(BIN)/python docs/make_browser_pictures.py
+
+MINUTES ?= 10
+soak: $(VENV)/.test
+	SERVER_SOAK_SECONDS=$$(( $(MINUTES) * 60 )) $(BIN)/python -m pytest -m slow tests/server/test_soak.py
 
 SECONDS ?= 600
 SEED ?= 0

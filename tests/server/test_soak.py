@@ -21,6 +21,8 @@ from tests.support.running_servers import ServerProcess, bring
 from tests.support.small_disk import small_disk
 
 SECONDS = float(os.environ.get("SERVER_SOAK_SECONDS", "180"))
+KILLS = max(4, round(SECONDS / 60))
+"""How often all processes that the server started are killed."""
 MEMORY_MB = 1500
 EXPECTED = {200, 201, 202, 204, 404, 408, 429, 507}
 """404 is of images that make room for others, and of masks that were stored too long ago."""
@@ -118,7 +120,7 @@ class Soak:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(SECONDS + 420)
 def test_everything_at_once(
     start_server: Callable[..., ServerProcess], tmp_path: Path, coffee_path: Path, chelsea_path: Path
 ) -> None:
@@ -140,8 +142,8 @@ def test_everything_at_once(
         for each in threads:
             each.start()
         killed = 0
-        for number in range(4):
-            time.sleep(SECONDS / 5)
+        for number in range(KILLS):
+            time.sleep(SECONDS / (KILLS + 1))
             for child in children_of(server.process.pid):
                 os.kill(child, signal.SIGKILL)
                 killed += 1

@@ -20,17 +20,22 @@ PART = "sam_vit_b_01ec64"
 """It knows no other model of this size; files of these names in its folder are taken as they are."""
 
 
+def place_files(folder: Path, encoder: str, decoder: str, threads: int) -> dict[str, str]:
+    """Put the files where it looks for them; returns the environment variables that say so."""
+    home = folder / "rembg"
+    models = home / "models" / "sam"
+    models.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(encoder, models / f"{PART}.encoder.onnx")
+    shutil.copyfile(decoder, models / f"{PART}.decoder.onnx")
+    return {"REMBG_HOME": str(home), "OMP_NUM_THREADS": str(threads)}
+
+
 class Rembg:
     """`SamSession.predict`, which encodes the image on every call."""
 
     def load(self, image_path: str, folder: str, threads: int, encoder: str, decoder: str, **_: Any) -> None:
         """Put the files where it looks for them, open the networks and decode the image."""
-        home = Path(folder) / "rembg"
-        models = home / "models" / "sam"
-        models.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(encoder, models / f"{PART}.encoder.onnx")
-        shutil.copyfile(decoder, models / f"{PART}.decoder.onnx")
-        self.variables = {"REMBG_HOME": str(home), "OMP_NUM_THREADS": str(threads)}
+        self.variables = place_files(Path(folder), encoder, decoder, threads)
         os.environ |= self.variables
         from rembg import new_session
 
