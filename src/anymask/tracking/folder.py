@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from anymask._version import __version__
 from anymask.errors import AnymaskError, InputError
-from anymask.io.atomic import check_folder, explained, write_file
+from anymask.io.atomic import check_folder, explained, publish, write_file
 from anymask.io.file_names import numbered, shorten_name
 from anymask.tracking.result import TrackedFrame
 from anymask.tracking.state import dump_tracks, load_tracks
@@ -89,19 +89,23 @@ class TrackFolder:
 
     def _remove_results(self, manifest: Mapping[str, Any]) -> None:
         """Remove all files of a run, unless somebody has changed one of them."""
-        own = dict(manifest.get("files", {}))
+        about = {**manifest.get("earlier_files", {}), **manifest.get("files", {})}
+        masks = {}
         for record in (self.path / _FRAMES).glob("*.json"):
             content = _read_json(record) or {}
             if "mask" in content:
-                own[content["mask"]] = content["sha256"]
-        files = [self.path / name for name in own]
+                masks[content["mask"]] = content["sha256"]
+        files = [self.path / name for name in (*about, *masks)]
         known = {path.resolve() for path in files}
         foreign = [
-            each for name in (_MASKS, "overlay") for each in (self.path / name).glob("*") if each.resolve() not in known
+            each
+            for folder in (_MASKS, "overlay")
+            for each in (self.path / folder).glob("*")
+            if each.resolve() not in known
         ]
-        changed = [
-            path for path, value in zip(files, own.values(), strict=True) if path.exists() and _hash_of(path) != value
-        ]
+        changed = [self.path / name for name in about if not _is_own(self.path / name, name, manifest)]
+        changed += [self.path / name for name, value in masks.items() if _hash_of(self.path / name) != value]
+        changed = [path for path in changed if path.exists()]
         if changed or foreign:
             first = (changed + foreign)[0]
             raise InputError(f"{first} has been changed since, or was not written by anymask track: give another --out")
@@ -172,8 +176,9 @@ class TrackFolder:
     def is_written(self, names: list[str], frames: int) -> bool:
         """Whether files were written of so many frames, and are there."""
         manifest = self.manifest() or {}
+        files = manifest.get("files", {})
         return manifest.get("frames") == frames and all(
-            name in manifest.get("files", {}) and (self.path / name).exists() for name in names
+            (self.path / name).exists() and _hash_of(self.path / name) == files.get(name) for name in names
         )
 
     def check_replaceable(self, names: list[str]) -> None:
@@ -182,15 +187,23 @@ class TrackFolder:
         Raises:
             InputError: names the first.
         """
-        known = (self.manifest() or {}).get("files", {})
-        for path in (self.path / name for name in names):
-            if path.exists() and _hash_of(path) != known.get(path.relative_to(self.path).as_posix()):
+        manifest = self.manifest() or {}
+        for name in names:
+            path = self.path / name
+            if path.exists() and not _is_own(path, name, manifest):
                 raise InputError(f"{path} has been changed since, or was not written by anymask track: move it")
 
-    def record_files(self, names: list[str], about: Mapping[str, Any]) -> None:
-        """State the files about all frames, and what was found, in `track.json`."""
-        files = {name: _hash_of(self.path / name) for name in names}
-        self._put(MANIFEST, {**(self.manifest() or {}), **about, "files": files})
+    def publish(self, stage: Path, names: list[str], about: Mapping[str, Any]) -> None:
+        """Move files about all frames here, and state them in `track.json`, with what was found.
+
+        The hashes are stated before the files move, beside those of earlier ones, so that a kill leaves no file that
+        is not known.
+        """
+        manifest = self.manifest() or {}
+        files = {name: _hash_of(stage / name) for name in names}
+        earlier = {**manifest.get("earlier_files", {}), **manifest.get("files", {})}
+        self._put(MANIFEST, {**manifest, **about, "files": files, "earlier_files": earlier})
+        publish(stage, self.path, names)
 
     def _put(self, name: str, content: Mapping[str, Any]) -> None:
         write_file(
@@ -250,8 +263,15 @@ def _difference(before: Any, now: Mapping[str, Any]) -> str:
     return f"other {' and '.join(names)}"
 
 
-def _hash_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _is_own(path: Path, name: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether a file about all frames is as a run wrote it."""
+    stated = [manifest.get(each, {}).get(name) for each in ("files", "earlier_files")]
+    return _hash_of(path) in stated
+
+
+def _hash_of(path: Path) -> str | None:
+    """sha256 of a file; None if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

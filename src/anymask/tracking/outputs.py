@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.formats.coco import write_dataset
-from anymask.io.atomic import publish, staged_folder
 from anymask.io.file_names import shorten_name
 from anymask.structures.annotation import Annotation, DatasetRecord
 from anymask.structures.mask import Mask
@@ -37,16 +36,13 @@ def masks_in(record: FrameRecord) -> list[tuple[int, Mask]]:
     ]
 
 
-def write_coco(folder: Path, records: Sequence[FrameRecord], name: str) -> list[str]:
+def write_coco(folder: Path, records: Sequence[FrameRecord], name: str) -> None:
     """Write all masks as COCO: `video_id` and `frame_id` of images, `track_id` of annotations.
 
     Args:
-        folder: of the results.
+        folder: where the file goes.
         records: of all frames.
         name: of the video.
-
-    Returns:
-        The file's name.
     """
     readable = [each for each in records if "error" not in each]
     first = readable[0]
@@ -64,10 +60,7 @@ def write_coco(folder: Path, records: Sequence[FrameRecord], name: str) -> list[
             ]
             yield MaskSet(masks, image=record, dataset=dataset)
 
-    with staged_folder(folder) as stage:
-        write_dataset(sets(), stage / COCO)
-        publish(stage, folder, [COCO])
-    return [COCO]
+    write_dataset(sets(), folder / COCO)
 
 
 def overlay_names(records: Sequence[FrameRecord]) -> list[str]:
@@ -77,31 +70,25 @@ def overlay_names(records: Sequence[FrameRecord]) -> list[str]:
     return [f"{IMAGES}/{shorten_name(each['name'] + '.png')}" for each in records if "error" not in each]
 
 
-def write_overlay(folder: Path, records: Sequence[FrameRecord], frames: Frames, fps: float) -> list[str]:
+def write_overlay(folder: Path, records: Sequence[FrameRecord], frames: Frames, fps: float) -> None:
     """Write the frames with the masks over them.
 
     Args:
-        folder: of the results.
+        folder: where the files go.
         records: of all frames.
         frames: the frames themselves.
         fps: frames per second of images, which have no times.
-
-    Returns:
-        The files' names.
     """
     names = overlay_names(records)
-    with staged_folder(folder) as stage:
-        drawn = _drawn(records, frames, fps)
-        if names == [VIDEO]:
-            write_video(stage / VIDEO, drawn)
-        else:
-            import PIL.Image
+    drawn = _drawn(records, frames, fps)
+    if names == [VIDEO]:
+        write_video(folder / VIDEO, drawn)
+        return
+    import PIL.Image
 
-            (stage / IMAGES).mkdir()
-            for name, (_, pixels) in zip(names, drawn, strict=True):
-                PIL.Image.fromarray(pixels).save(stage / name)
-        publish(stage, folder, names)
-    return names
+    (folder / IMAGES).mkdir()
+    for name, (_, pixels) in zip(names, drawn, strict=True):
+        PIL.Image.fromarray(pixels).save(folder / name)
 
 
 def _drawn(records: Sequence[FrameRecord], frames: Frames, fps: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anymask.errors import InputError
+from anymask.io.atomic import staged_folder
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.structures.mask_set import MaskSet
 from anymask.tracking.folder import TrackFolder
@@ -115,11 +116,12 @@ def _finish(frames: Frames, folder: TrackFolder, options: RunOptions, now: int) 
     unreadable = tuple((each["name"], each["error"]) for each in records if "error" in each)
     if not folder.is_written(names, len(records)):
         folder.check_replaceable(names)
-        write_coco(folder.path, records, frames.name)
-        if options.overlay:
-            write_overlay(folder.path, records, frames, options.fps)
         about = {"frames": len(records), "unreadable": [name for name, _ in unreadable], "objects": list(objects)}
-        folder.record_files(names, about)
+        with staged_folder(folder.path) as stage:
+            write_coco(stage, records, frames.name)
+            if options.overlay:
+                write_overlay(stage, records, frames, options.fps)
+            folder.publish(stage, names, about)
     return RunSummary(len(records), now, unreadable, objects, tuple(names))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def load_tracks(content: bytes) -> tuple[list[Track], int, int]:
             about = json.loads(arrays["about"].tobytes())
             tracks = [_track(each, arrays, place) for place, each in enumerate(about["tracks"])]
         return tracks, int(about["index"]), int(about["last_image"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"it is damaged ({type(error).__name__})") from None
 
 
