@@ -127,7 +127,7 @@ def test_everything_at_once(
     with small_disk(tmp_path / "disk", 8192) as disk:
         server = start_server(
             "--max-memory", str(MEMORY_MB), "--data", str(disk / "data"), "--max-upload", "1",
-            "--max-images-per-client", "1000",
+            "--max-images-per-client", "1000", "--max-decoding-seconds", "120",
         )  # fmt: skip
         errors: list[str] = []
         assert server.process.stderr is not None
