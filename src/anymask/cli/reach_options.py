@@ -25,7 +25,7 @@ root_path_option = click.option(
     default="",
     callback=_root_path,
     metavar="PATH",
-    help="Path that a proxy serves it under: /tools/anymask.",
+    help="Path under which a proxy serves it, such as /tools/anymask.",
 )
 
 reach_options = add_options(
@@ -36,14 +36,14 @@ reach_options = add_options(
         show_default=True,
         callback=_proxies,
         metavar="ADDRESSES",
-        help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted: addresses and networks.",
+        help="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.",
     ),
     click.option(
         "--allow-origin",
         multiple=True,
         callback=_origins,
         metavar="ORIGIN",
-        help="Pages of this origin, https://example.org, may use the server; may be given several times.",
+        help="Let pages of an origin such as https://example.org use the server; can be repeated.",
     ),
 )
 """Adds --root-path, --forwarded-allow-ips and --allow-origin."""

@@ -31,11 +31,11 @@ from anymask.server.limits import Limits
     metavar="DIR",
     envvar="ANYMASK_SERVE_DATA",
     allow_from_autoenv=False,  # ANYMASK_DATA is where a user's models are
-    help="Where images are stored.",
+    help="Folder for images of clients, jobs, keys and projects.",
 )
 @detector_option
 @click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="Without a token: a further name of this server.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of a server without a token.")
 @reach_options
 @click.option(
     "--workers",
@@ -44,22 +44,30 @@ from anymask.server.limits import Limits
     show_default=True,
     help="Processes that serve together; memory and --threads are divided among them.",
 )
-@click.option("--prompts-at-once", type=click.IntRange(1, 64), default=2, show_default=True, help="Of each process.")
-@click.option("--share", is_flag=True, help="Share --data with other servers that are started so, too.")
+@click.option(
+    "--prompts-at-once",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Prompts that each process runs at once.",
+)
+@click.option("--share", is_flag=True, help="Other servers with --share may have the same --data.")
 @click.option(
     "--database",
     metavar="URL",
-    help="postgresql://… of servers that share --data from several machines.",
+    help="PostgreSQL of servers on several machines that share --data: postgresql://…",
 )
 @click.option(
     "--peer-host",
     default="127.0.0.1",
     metavar="ADDRESS",
     show_default=True,
-    help="Of this machine, where servers on other machines reach it.",
+    help="Address at which servers on other machines reach this one.",
 )
 @click.option("--access-log", metavar="FILE", help="Write a JSON line for each request; - is standard output.")
-@click.option("--audit-log", metavar="FILE", help="The same for requests that change something or are refused.")
+@click.option(
+    "--audit-log", metavar="FILE", help="Write a JSON line for each request that changes something or is refused."
+)
 @limit_options(Limits)
 @click.option("--show-config", is_flag=True, help="Print all settings, with their environment variables, and end.")
 @quiet_option
