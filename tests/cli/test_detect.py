@@ -108,11 +108,11 @@ def test_a_search_without_detections_is_reported_in_one_line(
         ([word for i in range(500) for word in ("--text", f"thing {i}")], "and 497 more"),
         (["--text", "cup", "--detector", "owl"], "unknown detector 'owl'; there are coco-ssd"),
         (["--text", "cup", "--detector", "mobile-sam"], "mobile-sam segments and does not detect"),
-        (["--text", "cup", "--detector", "owlvit-base"], "owlvit-base is for you to bring"),
+        (["--text", "cup", "--detector", "owlvit-base"], "owlvit-base must be downloaded manually"),
         (["--text", "cup", "--detector", "none.onnx"], "there is no detector file none.onnx"),
         (["--text", "cup", "--threshold", "2"], "--threshold"),
         (["--text", "cup", "--zoom", "99"], "--zoom"),
-        ([], "nothing to look for: give at least one"),
+        ([], "given: add --"),
     ],
 )
 def test_bad_input_is_refused_in_one_line_with_exit_code_2(

@@ -119,7 +119,7 @@ def test_recommend_answers_in_three_lines(words: str, model: str, better: str | 
     assert main(["models", "recommend", *words.split()]) == 0
     first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{model}: ")
-    assert (f"better, if you bring its file: {better}" in second) is bool(better)
+    assert (f"better, if you download its file: {better}" in second) is bool(better)
     assert third.startswith("anymask ")
     assert third.endswith(model)
     if "2 cores" in words:

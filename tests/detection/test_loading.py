@@ -63,7 +63,7 @@ def test_auto_says_what_a_zero_shot_detector_needs(own_catalogue: Path, monkeypa
     [
         ("mobile-sam", "mobile-sam segments and does not detect; detectors here are coco-ssd"),
         ("owl", r"unknown detector 'owl'; there are coco-ssd, owlv2-base, owlvit-base"),
-        ("owlv2-base", "owlv2-base is for you to bring"),
+        ("owlv2-base", "owlv2-base must be downloaded manually"),
         (7, "detector is 7"),
         (None, "detector is None"),
         ("there/is/none.onnx", "there is no detector file"),

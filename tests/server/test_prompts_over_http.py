@@ -138,7 +138,7 @@ def test_previews_leave_nothing_behind(api: TestClient, coffee_id: str) -> None:
     [
         ({"points": [[700, 20]]}, "700"),
         ({"points": [[10, 20]], "labels": [1, 0]}, "labels"),
-        ({"points": []}, "nothing to look for"),
+        ({"points": []}, "no prompt given"),
         ({"points": [[10, 20, 30]]}, "points"),
         ({"points": [[10, "left"]]}, "points"),
         ({"box": [10, 20, 10, 20]}, "box"),

@@ -190,8 +190,8 @@ BOX = [1, 2, 30, 40]
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({}, "nothing to look for: give points, a box, a mask or text"),
-        ({"points": []}, "nothing to look for"),
+        ({}, "no prompt given: pass points, a box, a mask or text"),
+        ({"points": []}, "no prompt given"),
         ({"labels": [1]}, "0 points but 1 labels"),
         ({"points": [(1, 2)], "labels": [1, 0]}, "1 points but 2 labels: each point takes one"),
         ({"points": [(1, 2)], "labels": []}, "1 points but 0 labels"),
@@ -211,7 +211,7 @@ BOX = [1, 2, 30, 40]
         ({"boxes": "abcd"}, "boxes is a str"),
         ({"boxes": [BOX, [1, 2, 3]]}, "object 1: box has shape (3,)"),
         ({"boxes": [BOX, [5, 6, -7, 8]]}, "object 1: box [5, 6, -7, 8] is reversed"),
-        ({"boxes": [BOX, None]}, "object 1: nothing to look for"),
+        ({"boxes": [BOX, None]}, "object 1: no prompt given"),
         ({"boxes": [BOX], "box": BOX}, "box is for one object and does not go with boxes"),
         ({"boxes": [BOX], "points": [(1, 2)]}, "boxes take points as one list per box, [] where a box needs none"),
         ({"boxes": [BOX], "points": [[], []]}, "1 objects but points has 2 entries"),
@@ -224,7 +224,7 @@ BOX = [1, 2, 30, 40]
             "box is for one object and does not go with points in one list per object",
         ),
         ({"points": [[(1, 2)], [(900, 2)]]}, "object 1: point (900, 2) is outside"),
-        ({"points": [[(1, 2)], []]}, "object 1: nothing to look for"),
+        ({"points": [[(1, 2)], []]}, "object 1: no prompt given"),
         ({"points": [[(1, 2)]], "labels": 1}, "labels is a int"),
         ({"each": True}, "points have shape (0,): objects='per_point' takes pairs"),
         ({"each": True, "points": [(1, 2), (3,)]}, "points is [(1, 2), (3,)]"),

@@ -32,10 +32,10 @@ class Thresholds(Options):
         PromptError: a value out of its range.
     """
 
-    pred_iou_thresh: float = option(0.88, "Least predicted IoU.")
-    stability_score_thresh: float = option(0.95, "Least stability score.", at_least=0, at_most=1)
+    pred_iou_thresh: float = option(0.88, "Minimum predicted IoU.")
+    stability_score_thresh: float = option(0.95, "Minimum stability score.", at_least=0, at_most=1)
     box_nms_thresh: float = option(0.7, "Masks whose boxes overlap more are one object.", at_least=0, at_most=1)
-    min_area: float = option(0.0, "Least area of an object, in pixels.", at_least=0, unit="px")
+    min_area: float = option(0.0, "Minimum area of an object, in pixels.", at_least=0, unit="px")
     max_area: float | None = option(None, "Greatest area of an object, in pixels.", at_least=0, unit="px")
     roi: Region | None = option(
         None, "Only objects whose centre lies in this box, [x_min, y_min, x_max, y_max] in pixels."
@@ -62,7 +62,7 @@ class GeneratorOptions(Thresholds):
     """
 
     pred_iou_thresh: float | None = option(  # type: ignore[assignment] # `thresholds` has a number
-        None, "Least predicted IoU; if left out that of the model's reference, 0.88 for SAM and 0.8 for SAM 2."
+        None, "Minimum predicted IoU; by default that of the model's reference, 0.88 for SAM and 0.8 for SAM 2."
     )
     sampling: Sampling | None = option(
         None,

@@ -135,7 +135,7 @@ class GeneratedMasks(MaskSet):
     def labelled(self, detections: Detections) -> GeneratedMasks:
         """Label the masks that fit a detection: the same result with their `label` and `detector_score`.
 
-        Each detection, the surest first, names the mask whose tight box is nearest to its own, if they share at least
+        Each detection, the most confident first, names the mask whose tight box is nearest to its own, if they share at least
         half of their union; a mask gets one name.
 
         Args:

@@ -63,7 +63,7 @@ def command(
 
     images, words = _images_and_text(images)
     if not (parameters["text"] or words):
-        raise PromptError("nothing to look for: give at least one --text TEXT")
+        raise PromptError("no text given: add --text TEXT, such as --text dog")
     phrases = phrases_of((*parameters["text"], *words))
     search = detection_options(parameters)
     open_input = ImageOpener(parameters, quiet, images)

@@ -49,7 +49,7 @@ _INPAINTER = (
         type=click.Choice(("telea", "ns", *_WITH_MODEL)),
         default="telea",
         show_default=True,
-        help="OpenCV's two, Stable Diffusion and its kin, or a network such as LaMa in an ONNX file.",
+        help="OpenCV's two, Stable Diffusion models, or a network such as LaMa in an ONNX file.",
     ),
     click.option(
         "--model",

@@ -68,7 +68,7 @@ def list_models(as_json: bool) -> None:
         for line in _lines_about(model) if model else ():
             click.echo(line)
     if to_bring:
-        click.echo("to bring: 'anymask models pull NAME' says where the files are and how to add them", err=True)
+        click.echo("manual: must be downloaded by hand; 'anymask models pull NAME' says how", err=True)
     if any(model.name not in measured for model in models):
         click.echo("-: not measured; run 'anymask doctor --models' to measure how long they take here", err=True)
 
@@ -250,7 +250,7 @@ def _row(model: weights.ModelEntry | weights.UnpinnedModel, measured: Mapping[st
     if isinstance(model, weights.ModelEntry):
         here, size = "yes" if weights.is_here(model) else "no", f"{model.size / 1e6:,.0f} MB"
     else:
-        here, size = "to bring", "-"
+        here, size = "manual", "-"
     gmac = weights.model_facts(model.name).gmac
     seconds = f"{measured[model.name].seconds:.1f}" if model.name in measured else "-"
     return model.name, here, size, f"{gmac:,}" if gmac else "-", seconds, _licence(model)
@@ -267,7 +267,7 @@ def _lines_about(model: weights.ModelEntry | weights.UnpinnedModel) -> list[str]
     facts = weights.model_facts(model.name)
     does = f"{model.family}: {', '.join(model.capabilities) or 'nothing stated'}"
     good_at = facts.good_at or model.description
-    texts = [does, f"good at {facts.good_at}" if facts.good_at else good_at]
+    texts = [does, f"good at: {facts.good_at}" if facts.good_at else good_at]
     if facts.quality:
         texts.append(f"published: {facts.quality} [{facts.source}]")
     return [line for text in texts if text for line in _wrapped(text)]

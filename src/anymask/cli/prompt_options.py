@@ -99,7 +99,7 @@ class PromptParameters:
                 raise PromptError("--text goes with no --point, --exclude-point, --box or --objects: run once for each")
             phrases_of(self.text)
         elif not self.has_prompts:
-            raise PromptError("nothing to look for: give at least one --point X,Y, --box X0,Y0,X1,Y1 or --text TEXT")
+            raise PromptError("no prompt given: add --point X,Y, --box X0,Y0,X1,Y1 or --text TEXT")
 
     def arguments(self, size: tuple[int, int]) -> dict[str, Any]:
         """The arguments of `EncodedImage.segment` for an image of (width, height), or `text` of `segment_text`.

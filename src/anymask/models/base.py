@@ -50,7 +50,7 @@ class Model(Protocol):
 
     @property
     def pred_iou_thresh(self) -> float:
-        """Least predicted IoU of masks in `everything`, where no other is stated."""
+        """Minimum predicted IoU of masks in `everything`, where no other is stated."""
         ...
 
     @property

@@ -220,7 +220,7 @@ def _prompt(entry: _Unchecked, coordinates: Coordinates, text: str | None) -> Pr
         if mask_input is not None:
             notes.append(entry.where + _ONLY_MASK)
         elif text is None:
-            raise PromptError(f"{entry.where}nothing to look for: give points, a box, a mask or text")
+            raise PromptError(f"{entry.where}no prompt given: pass points, a box, a mask or text")
     elif box is None and mask_input is None and not labels.any():
         notes.append(entry.where + _ONLY_EXCLUDE)
     return Prompt(points, labels, box, mask_input, text, tuple(notes))
@@ -277,7 +277,7 @@ def _one_per_entry(points: Any, labels: Any, box: Any, boxes: Any, mask_input: A
     if boxes is not None and rows and not hasattr(rows[0], "__len__") and rows[0] is not None:
         raise PromptError(f"boxes is {boxes!r}: it takes a list of boxes, [M, 4]; a single one goes into box")
     if not rows and boxes is None:
-        raise PromptError("nothing to look for: points is empty")
+        raise PromptError("no prompt given: points is empty")
     return [
         _Unchecked(*arguments, f"object {index}: ")
         for index, arguments in enumerate(

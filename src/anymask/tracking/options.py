@@ -19,12 +19,12 @@ class TrackOptions(Options):
 
     min_likeness: float = option(
         0.4,
-        "Least likeness to the object, 0 (background) to 1 (the object itself), to stay visible.",
+        "Minimum likeness to the object, 0 (background) to 1 (the object itself), to stay visible.",
         at_least=-1,
         at_most=1,
     )
     found_likeness: float = option(
-        0.6, "Least likeness to the object, 0 to 1, for a lost one to be found again.", at_least=-1, at_most=1
+        0.6, "Minimum likeness to the object, 0 to 1, for a lost one to be found again.", at_least=-1, at_most=1
     )
     flow: bool = option(True, "Move masks with the optical flow before the model is prompted.")
     redetect: bool = option(True, "Look for a lost object by the likeness of embeddings.")

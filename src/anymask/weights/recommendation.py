@@ -233,7 +233,7 @@ def _second_line(better: Candidate | None, best: Candidate, need: str) -> str:
     if better is None:
         return f"published: {_published(best, need)}" if best.quality else f"good at {_published(best, need)}"
     time = "" if better.seconds is None else f", about {better.seconds:.1f} s"
-    return f"better, if you bring its file: {better.name}{time}; {_published(better, need)}"
+    return f"better, if you download its file: {better.name}{time}; {_published(better, need)}"
 
 
 def _published(candidate: Candidate, need: str) -> str:

@@ -33,7 +33,7 @@ class UnpinnedModel:
         """How the user adds it, in one line."""
         make = f", make {' and '.join(self.files)} of it with '{self.convert}'" if self.convert else ""
         return (
-            f"{self.name} is for you to bring, since this version knows no sha256 of its files: download "
+            f"{self.name} must be downloaded manually: fetch "
             f"{' and '.join(self.urls.values())}{make} and run 'anymask models add {self.name} {' '.join(self.files)} "
             f"--family {self.family} --licence {self.weights_licence}'"
         )

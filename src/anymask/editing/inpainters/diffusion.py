@@ -1,4 +1,4 @@
-"""Stable Diffusion and its kin through `diffusers` (extra `edit-diffusion`): holes filled as a prompt says."""
+"""Stable Diffusion models through `diffusers` (extra `edit-diffusion`): holes filled as a prompt says."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class FastSamSettings(Options):
         PromptError: a value out of its range.
     """
 
-    conf: float = option(0.4, "Least confidence.", at_least=MIN_CONF, at_most=1)
+    conf: float = option(0.4, "Minimum confidence.", at_least=MIN_CONF, at_most=1)
     iou: float = option(
         0.9, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
     )
