@@ -111,7 +111,9 @@ def report(result: MaskSet) -> list[str]:
         name = mask.label or f"object {index}"
         about = [] if mask.detector_score is None else [f"detected with {mask.detector_score:.2f}"]
         about += [f"score {mask.score:.3f}"] if mask.score is not None else []
-        about += ["it does not follow the prompt"] if mask.follows_prompt is not None and not mask.follows_prompt else []
+        about += (
+            ["it does not follow the prompt"] if mask.follows_prompt is not None and not mask.follows_prompt else []
+        )
         lines.append(f"{name}: {', '.join(about)}" if about else name)
     notes = dict.fromkeys(note for prompt in result.prompts for note in prompt.notes)
     return [*lines, *(f"note: {note}" for note in notes)]

@@ -66,7 +66,9 @@ def _report(result: MaskSet, written: list[Path]) -> None:
     for index, mask in enumerate(result):
         share = mask.area / (width * height)
         verdict = (
-            "" if mask.follows_prompt or mask.follows_prompt is None else ", but it does not follow the prompt: see masks.json"
+            ""
+            if mask.follows_prompt or mask.follows_prompt is None
+            else ", but it does not follow the prompt: see masks.json"
         )
         detected = "" if mask.detector_score is None else f"{mask.label}, detected with {mask.detector_score:.2f}, "
         score = "no score" if mask.score is None else f"score {mask.score:.3f}"  # a painted mask has none
