@@ -135,8 +135,8 @@ class GeneratedMasks(MaskSet):
     def labelled(self, detections: Detections) -> GeneratedMasks:
         """Label the masks that fit a detection: the same result with their `label` and `detector_score`.
 
-        Each detection, the most confident first, names the mask whose tight box is nearest to its own, if they share at least
-        half of their union; a mask gets one name.
+        Each detection, the most confident first, names the mask whose tight box is nearest to its own, if they share
+        at least half of their union; a mask gets one name.
 
         Args:
             detections: in pixels of the image, as `anymask.detection.search.detect` gives them.
