@@ -183,12 +183,12 @@ def report(
     with running(tool, folder) as (http, process):
         click = tool.begin(http)
         mask = click(http)
-        same = 1.0 if expected is None else float((mask & expected).sum() / (mask | expected).sum())
+        same = "" if expected is None else f"{(mask & expected).sum() / (mask | expected).sum():.3f}"
         for clients in counts:
             taken, total = measure(http.base_url, click, clients, seconds)
             p50, p95, p99 = (1000 * np.percentile(taken, share) for share in (50, 95, 99))
             figures = (
-                f"{p50:.0f} | {p95:.0f} | {p99:.0f} | {len(taken) / total:.1f} | {memory_of(process):.0f} | {same:.3f}"
+                f"{p50:.0f} | {p95:.0f} | {p99:.0f} | {len(taken) / total:.1f} | {memory_of(process):.0f} | {same}"
             )
             print(f"| {tool.name} | {clients} | {figures} |", flush=True)
     return mask
