@@ -31,7 +31,7 @@ def main() -> None:
     app = create_app(anymask.load("mobile-sam"), ServerSettings(arguments.data))
     app.router.routes.insert(0, Mount("/mine", WebFiles(PAGE)))
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/mine/"
-    serve(app, bound, on_start=lambda: print(f"open {address}", flush=True))
+    serve(app, [bound], on_start=lambda: print(f"open {address}", flush=True))
 
 
 if __name__ == "__main__":
