@@ -40,6 +40,16 @@ def test_a_cutout_is_transparent_and_of_the_images_size(coffee_path, tmp_path, c
     assert "600x400, edges: matte" in printed
 
 
+def test_without_a_prompt_the_subject_is_cut_out(coffee_path, tmp_path, capsys):
+    out = tmp_path / "subject.png"
+    assert run("cutout", coffee_path, "--edges", "hard", "--out", out) == 0
+    opaque = pixels(out)[..., 3] == 255
+    assert opaque[215, 290]
+    assert not opaque[:100, 450:].any()
+    assert 0.1 < opaque.mean() < 0.6
+    assert "note: without a prompt: this box is that of the most likely subject" in capsys.readouterr().out
+
+
 def test_the_fur_of_the_cat_gets_soft_edges(chelsea_path, tmp_path):
     cat = ("cutout", chelsea_path, "--point", "220,100", "--point", "320,230", "--quiet")
     assert run(*cat, "--out", tmp_path / "soft.png") == 0
@@ -129,7 +139,7 @@ def test_a_mask_of_another_size_is_refused(coffee_path, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{photo}"], "--point"),
+        (["{photo}", "--objects", "per_point"], "--point"),
         (["{photo}", "--point", "1,1", "--out", "{out}/a.jpg"], "transparency"),
         (["{photo}", "--point", "1,1", "--out", "{out}/a.psd"], ".png"),
         (["{photo}", "--point", "1,1", "--background", "nocolor"], "nocolor"),

@@ -73,9 +73,11 @@ def command(
 ) -> int:  # fmt: skip
     """Cut objects out of an image, with soft edges, at its full resolution.
 
-    Objects are named as in `anymask segment`; the text may say which of several. Colour profile and orientation stay.
+    Objects are named as in `anymask segment`; the text may say which of several. Without any, the most likely
+    subject of the image is cut out. Colour profile and orientation stay.
 
     \b
+    anymask cutout dog.jpg --out dog.png
     anymask cutout dog.jpg --point 350,450 --out dog.png
     anymask cutout dog.jpg --text dog --margin 5% --background white --shadow --out dog.jpg
     anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
@@ -90,7 +92,7 @@ def command(
     _check_options(edit)
     open_input = ImageOpener(options, quiet, images, _OPENING)
     files = ImageFiles(images, out, "-cutout", as_json, overwrite)
-    find_objects = ObjectFinder(mask_file, quiet or as_json, **options)
+    find_objects = ObjectFinder(mask_file, quiet or as_json, subject=True, **options)
 
     def run(path: Path) -> None:
         image = open_input(path)

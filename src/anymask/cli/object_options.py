@@ -38,13 +38,14 @@ class ObjectFinder:
     Args:
         mask_file: holds the objects; None if they are prompted for.
         quiet: whether to show no progress.
+        subject: whether the subject of the image is the object where no prompt names one.
         prompts: the other values of `object_options` and of `runtime_options`.
 
     Raises:
         PromptError: options that do not go together, or a value that cannot be right.
     """
 
-    def __init__(self, mask_file: Path | None, quiet: bool, **prompts: Any) -> None:
+    def __init__(self, mask_file: Path | None, quiet: bool, *, subject: bool = False, **prompts: Any) -> None:
         from anymask.detection.phrases import phrases_of
         from anymask.detection.referring import parse_referring
         from anymask.errors import PromptError
@@ -60,7 +61,7 @@ class ObjectFinder:
         if prompts["text"]:
             self._phrases = phrases_of(prompts["text"])
             prompts["text"] = tuple(parse_referring(phrase).noun for phrase in self._phrases)
-        self._segment = PromptedSegmenter(quiet=quiet, **prompts)
+        self._segment = PromptedSegmenter(quiet=quiet, subject=subject, **prompts)
 
     def __call__(self, image: Image) -> MaskSet:
         """The objects of an image: at least one, not all of them empty.

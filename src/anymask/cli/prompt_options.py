@@ -139,20 +139,24 @@ class PromptedSegmenter:
     Args:
         quiet: whether to show no progress.
         models: the models; None loads them.
+        subject: whether to segment the subject of an image where no option names an object.
         parameters: the values of `prompt_options` and `runtime_options`.
 
     Raises:
         PromptError: options that do not go together, or a value that cannot be right.
     """
 
-    def __init__(self, *, quiet: bool, models: CommandModels | None = None, **parameters: Any) -> None:
+    def __init__(
+        self, *, quiet: bool, models: CommandModels | None = None, subject: bool = False, **parameters: Any
+    ) -> None:
         self._prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
         self._selection = values_of(SelectionOptions, parameters)
         self._parameters = parameters
         self._models = models or CommandModels(parameters, quiet)
+        self._subject = subject and not self._prompt.has_prompts and self._prompt.objects == "one"
         if self._prompt.prompt_log is not None:
             _check_prompt_log_alone(self._prompt, self._selection)
-        else:
+        elif not self._subject:
             self._prompt.check()
 
     def __call__(self, image: Image) -> MaskSet:
@@ -163,6 +167,8 @@ class PromptedSegmenter:
         """
         if self._prompt.prompt_log is not None:
             return self._segment_prompt_log(image, self._prompt.prompt_log)
+        if self._subject:
+            return self._models.segmenter.encode(image).segment_subject(**self._selection)
         arguments = self._prompt.arguments(image.size)
         if self._prompt.text:
             self._models.detector.check(arguments["text"])

@@ -20,6 +20,7 @@ from anymask.io.image import Image
 from anymask.prediction.click_grouping import Objects, check_objects, one_prompt_per_group, with_notes
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
+from anymask.prediction.subject import SUBJECT_SEARCH, most_likely_subject
 from anymask.structures.candidates import CandidateMasks
 from anymask.structures.coordinates import BoxFormat, CoordinateName
 from anymask.structures.mask import Mask
@@ -272,6 +273,32 @@ class EncodedImage(ABC):
         shared = shared_detector(detector, **self.runtime.detector_options)
         return Grounding(shared, search, options=selection).segment(self, text)
 
+    def segment_subject(self, **options: Any) -> MaskSet:
+        """Segment the subject of the image, without any prompt.
+
+        Of the masks of a coarse grid of points the most likely is chosen (`anymask.prediction.subject`); its box is the
+        prompt.
+
+        Args:
+            options: as for `segment`.
+
+        Returns:
+            One mask, with a note in its prompt; none if the image has no masks.
+
+        Raises:
+            PromptError: a value that cannot be right.
+        """
+        started = time.perf_counter()
+        masks = self.everything(**(SUBJECT_SEARCH if self.capabilities.sampling else {}))
+        index = most_likely_subject(self.pixels, masks)
+        if index is None:
+            return self.segment(boxes=[], **options)
+        result = self.segment(box=masks[index].box, **options)
+        prompts = [replace(each, notes=(*each.notes, _SUBJECT)) for each in result.prompts]
+        seconds = {**result.provenance.seconds, "decode": time.perf_counter() - started}
+        ran = replace(result.provenance, seconds=seconds)
+        return MaskSet(result, image=self._image, prompts=prompts, provenance=ran)
+
     @abstractmethod
     def everything(
         self,
@@ -354,6 +381,9 @@ class EncodedImage(ABC):
     def __repr__(self) -> str:
         name = Path(self._image.path).name if self._image.path else ""
         return f"<EncodedImage {self.size[0]}×{self.size[1]} {name}>"
+
+
+_SUBJECT = "without a prompt: this box is that of the most likely subject"
 
 
 def _logits_of(previous: Mask, mask_input: Any) -> NDArray[np.float32]:
