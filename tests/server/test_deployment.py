@@ -49,7 +49,7 @@ def test_the_settings_of_the_unit_are_ones_that_the_server_knows(tmp_path: Path)
             assert value in line
 
 
-def test_a_copy_of_the_folder_of_a_running_server_is_a_backup(segmenter: Segmenter, tmp_path: Path) -> None:
+def test_a_copy_of_the_folder_of_an_idle_server_is_a_backup(segmenter: Segmenter, tmp_path: Path) -> None:
     folder, backup = tmp_path / "data", tmp_path / "backup"
     headers = {"Authorization": f"Bearer {KeyStore(folder).add('maria', 'annotate')}"}
     with client_of_server(segmenter, folder) as api:
