@@ -60,3 +60,8 @@ def one_line(text: object) -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or the name of its type where it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip()
+
+
+def quantity(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun, for messages: "1 image", "2 images", "3 classes" (where the plural is given)."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

@@ -108,7 +108,7 @@ def test_boxes_of_a_coco_file_find_their_images_by_path_or_by_name(tree: Path) -
     assert (images["b/frame_2.jpg"].stamp != "", images["z.jpg"].stamp) == (True, "")
     assert inputs.notes == [
         "1 crowd annotations are left out: their boxes surround many objects",
-        "1 images are not in boxes.json and are left out, such as b/frame_10.JPG",
+        "left out: 1 image not in boxes.json, such as b/frame_10.JPG",
     ]
     alone = Inputs(["boxes.json"], images="photos")
     assert [image.source for image in alone] == ["photos/frame_2.jpg", "photos/a.png", "photos/z.jpg"]

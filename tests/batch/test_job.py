@@ -188,7 +188,7 @@ def test_the_state_of_a_job_is_printed_without_touching_it(job: SmallJob, capsys
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()}
     assert main(["batch", "--status", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "2 images: 1 done, 1 failed, 0 waiting; 1 masks" in printed
+    assert "2 images: 1 done, 1 failed, 0 waiting; 1 mask" in printed
     assert "prompts with mobile-sam" in printed
     assert "also as coco" in printed
     assert "b.png" in printed
@@ -210,7 +210,7 @@ def test_replay_makes_again_what_is_there_and_lists_the_rest(job: SmallJob, caps
     (job.folder / "out" / "results" / "c.png.json").unlink()
     assert main(["replay", str(job.folder / "out")]) == 0
     printed = capsys.readouterr()
-    assert "1 of 1 results are the same bit for bit; least IoU of a mask 1.0000; 2 not made again" in printed.out
+    assert "1 of 1 result the same bit for bit; least IoU of a mask 1.0000; 2 not made again" in printed.out
     assert f"not made again: failed: {job.images}/b.png: not an image" in printed.err
     assert "not made again: results/c.png.json is missing" in printed.err
     (job.images / "a.png").unlink()
@@ -226,7 +226,7 @@ def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job
     out, report = job.folder / "out", job.folder / "report.json"
     command = ["batch", str(job.images), "--everything", "--points-per-side", "2", "--out", str(out)]
     assert main([*command, "--report", str(report)]) == 0
-    assert "1 images have a remark, see --report; scan.tif: first of 3 pages" in capsys.readouterr().out
+    assert "1 image with a remark, see --report; scan.tif: first of 3 pages" in capsys.readouterr().out
     notes = {row["image"]: row["notes"] for row in json.loads(report.read_text())}
     assert notes["a.png"] is None
     assert "first of 3 pages" in notes["scan.tif"]
@@ -239,7 +239,7 @@ def test_options_for_opening_images_and_pages_are_used_recorded_and_replayed(job
     assert len(list((out / "yolo" / "labels").iterdir())) == 5
     capsys.readouterr()
     assert main(["replay", str(out)]) == 0
-    assert "5 of 5 results are the same bit for bit" in capsys.readouterr().out
+    assert "5 of 5 results the same bit for bit" in capsys.readouterr().out
 
 
 def test_an_object_outside_is_left_out_with_a_note(job: SmallJob) -> None:
@@ -262,7 +262,7 @@ def test_an_object_outside_its_image_costs_no_other_object(job: SmallJob, capsys
     command = ["batch", str(job.images), "--prompts", str(table), "--out", str(out)]
     assert main(command) == 1
     printed = capsys.readouterr()
-    assert "note: 1 images have a remark, see --report; a.png: object 0 is left out: box [900, 900" in printed.out
+    assert "note: 1 image with a remark, see --report; a.png: object 0 is left out: box [900, 900" in printed.out
     assert "b.png: object 0: box [900, 900, 920, 920] is outside the image" in printed.out + printed.err
     result = json.loads((out / "results" / "a.png.json").read_text())
     assert [mask["label"] for mask in result["masks"]] == ["disc"]

@@ -159,7 +159,7 @@ def test_a_result_that_a_power_cut_emptied_is_made_again(
     (out / "results" / "photo_2.png.json").unlink()
     assert run(folder, out) == 0
     output = capsys.readouterr().out
-    assert "the results of 2 images were missing or incomplete" in output
+    assert "the results of 2 images, missing or incomplete" in output
     assert "now 2 in" in output
     assert results_of(out) == whole
 

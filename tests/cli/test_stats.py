@@ -37,10 +37,10 @@ def test_a_table_and_what_is_wrong(dataset: Path, capsys: pytest.CaptureFixture[
     said = capsys.readouterr().out
     for line in (
         f"{dataset}: 3 images, 4 masks of 3 classes",
-        "  1 images without objects",
+        "  1 image without objects",
         "cup           3       2      0       3      0",
         "plate         0       0      0       0      0",
-        "overlaps: 3 pairs of objects have an IoU above 0.5; 1 of one class have 0.9 or more",
+        "overlaps: 3 pairs of objects with an IoU above 0.5; 1 of one class have 0.9 or more",
         "  a.jpg: objects 0 and 1, cup and cup, IoU 1.00",
         "image files: 2 found, 1 missing or of another size",
         "  gone.jpg",

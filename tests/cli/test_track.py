@@ -100,7 +100,7 @@ def test_without_pyav_the_overlay_is_images(
         (["frames", "--box", "1,1,9,9", "--start", "f_77"], "--start f_77 is no frame"),
         (["nowhere", "--box", "1,1,9,9"], "there is no nowhere"),
         (["frames", "--box", "1,1,9,9", "--out", "frames"], "--out frames is the folder of the frames"),
-        (["frames", "--prompts", "prompts.csv"], "1 images of prompts.csv are no frames, such as other.png"),
+        (["frames", "--prompts", "prompts.csv"], "no frame for 1 image of prompts.csv, such as other.png"),
         (["frames", "--box", "1,1,9,9", "--out", "taken"], "was not written by anymask track"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_as_one_that_was_not(tmp_path: Pat
     error = stopped.communicate()[1]
     if stopped.returncode:  # else the last frame was quicker than the signal
         assert stopped.returncode == 130
-        assert "frames are done in killed; the same command goes on from there" in error
+        assert "done in killed; the same command goes on from there" in error
     subprocess.run([*command, "--out", "killed"], cwd=tmp_path, check=True)
     subprocess.run([*command, "--out", "whole"], cwd=tmp_path, check=True)
     assert len(contents(tmp_path / "whole")) == 6

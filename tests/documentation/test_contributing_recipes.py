@@ -135,7 +135,7 @@ assert len(list(Path("masks").rglob("*.runs"))) == 2
 def test_a_model_family_is_used_from_the_commands(run: Run, color_toy: dict[str, str]) -> None:
     done = run("-c", FAMILY_IN_COMMANDS, **color_toy)
     assert "color-toy" in done.stdout
-    assert "2 of 2 results are the same bit for bit" in done.stdout
+    assert "2 of 2 results the same bit for bit" in done.stdout
 
 
 FAMILY_IN_THE_SERVER = """

@@ -176,7 +176,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Ca
 def test_images_without_objects_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = coco_dataset(tmp_path / "coco", [])
     assert main(["evaluate", str(folder), "--out", str(tmp_path / "out"), "-q"]) == 2
-    assert "has no object to measure in its 1 images" in capsys.readouterr().err
+    assert "has no object to measure in 1 image" in capsys.readouterr().err
 
 
 def test_the_python_of_the_guide_runs(

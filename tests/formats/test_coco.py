@@ -104,7 +104,7 @@ def test_coco_to_coco_is_the_same_file(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["convert", str(source), "--to", "coco", "--out", str(out)]) == 0
     assert json.loads(out.read_text()) == full()
     said = capsys.readouterr().out
-    assert "3 masks of 3 images, 3 exact, and 1 boxes without masks" in said
+    assert "3 masks of 3 images, 3 exact, and 1 box without masks" in said
     assert "cannot hold" not in said
 
 

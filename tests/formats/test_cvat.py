@@ -67,7 +67,7 @@ def test_cvat_to_cvat_is_the_same_task(tmp_path: Path, capsys: pytest.CaptureFix
     out = tmp_path / "out.xml"
     assert main(["convert", str(saved(tmp_path, task(SHAPES))), "--to", "cvat", "--out", str(out)]) == 0
     assert facts(ElementTree.parse(out).getroot()) == facts(ElementTree.fromstring(task(SHAPES)))
-    assert capsys.readouterr().out == f"{out}: 4 masks of 1 images, 4 exact, and 1 boxes without masks\n"
+    assert capsys.readouterr().out == f"{out}: 4 masks of 1 image, 4 exact, and 1 box without masks\n"
 
 
 def test_cvat_to_coco_and_back_loses_the_kinds_of_shapes_alone(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_summary_tells_masks_that_another_program_fills_in_its_own_way(tmp_p
     assert "below --min-iou" in capsys.readouterr().err
     assert main(call) == 0
     said = capsys.readouterr().out
-    assert "1 masks of 1 images, 0 exact, 1 with the same vertices, filled as labelme does (IoU from 0.9" in said
+    assert "1 mask of 1 image, 0 exact, 1 with the same vertices, filled as labelme does (IoU from 0.9" in said
     assert "mask 0: " not in said
     exact = ["--mask-shapes", "--out", str(tmp_path / "exact.json"), "--min-iou", "1"]
     assert main([*call[:4], *exact]) == 0

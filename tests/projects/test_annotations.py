@@ -124,7 +124,7 @@ def test_objects_that_two_files_have_are_opened_once(folder: Path) -> None:
     assert opened_objects(folder) == EXPECTED
     with Project(ProjectPlace.of(folder)) as project:
         lines = project.as_dict()["import"]["left_out"]
-    assert "coffee.jpg: 2 objects of labelme/coffee.json are there already" in lines
+    assert "coffee.jpg: there already: 2 objects of labelme/coffee.json" in lines
 
 
 def test_what_somebody_has_worked_on_stays(folder: Path) -> None:
@@ -230,7 +230,7 @@ def test_boxes_without_masks_are_suggestions_and_none_is_dropped_silently(folder
     ]
     assert session.image.state == "todo", "nobody has decided about them"
     lines = about["import"]["left_out"]
-    assert any("1 boxes of" in line and "there already" in line for line in lines)
+    assert any("1 box of" in line and "there already" in line for line in lines)
     assert any("there is no image gone.jpg of 30 x 30 pixels" in line for line in lines)
 
 
@@ -246,4 +246,4 @@ def test_a_box_of_an_object_is_no_suggestion_besides(folder: Path) -> None:
     with Project(ProjectPlace.of(folder)) as project:
         about = project.as_dict()
     assert about["suggestions"] == 0
-    assert "coffee.jpg: 2 boxes of b.json are there already" in about["import"]["left_out"]
+    assert "coffee.jpg: there already: 2 boxes of b.json" in about["import"]["left_out"]

@@ -192,10 +192,10 @@ BOX = [1, 2, 30, 40]
     [
         ({}, "no prompt given: pass points, a box, a mask or text"),
         ({"points": []}, "no prompt given"),
-        ({"labels": [1]}, "0 points but 1 labels"),
-        ({"points": [(1, 2)], "labels": [1, 0]}, "1 points but 2 labels: each point takes one"),
-        ({"points": [(1, 2)], "labels": []}, "1 points but 0 labels"),
-        ({"points": [(1, 2)], "labels": [[1]]}, "1 points but labels of shape (1, 1)"),
+        ({"labels": [1]}, "0 points but 1 label"),
+        ({"points": [(1, 2)], "labels": [1, 0]}, "1 point but 2 labels: each point takes one"),
+        ({"points": [(1, 2)], "labels": []}, "1 point but 0 labels"),
+        ({"points": [(1, 2)], "labels": [[1]]}, "1 point but labels of shape (1, 1)"),
         ({"points": [(1, 2)], "labels": [2]}, "label is 2: it takes 1 (include) or 0 (exclude)"),
         ({"points": [(1, 2)], "labels": [-1]}, "label is -1"),
         ({"points": [(1, 2)], "labels": [0.5]}, "label is 0.5"),
@@ -214,9 +214,9 @@ BOX = [1, 2, 30, 40]
         ({"boxes": [BOX, None]}, "object 1: no prompt given"),
         ({"boxes": [BOX], "box": BOX}, "box is for one object and does not go with boxes"),
         ({"boxes": [BOX], "points": [(1, 2)]}, "boxes take points as one list per box, [] where a box needs none"),
-        ({"boxes": [BOX], "points": [[], []]}, "1 objects but points has 2 entries"),
-        ({"boxes": [BOX], "labels": [[1], [0]]}, "1 objects but labels has 2 entries"),
-        ({"boxes": [BOX], "mask_input": np.ones((534, 800), bool)}, "1 objects but mask_input has 534 entries"),
+        ({"boxes": [BOX], "points": [[], []]}, "1 object but points has 2 entries"),
+        ({"boxes": [BOX], "labels": [[1], [0]]}, "1 object but labels has 2 entries"),
+        ({"boxes": [BOX], "mask_input": np.ones((534, 800), bool)}, "1 object but mask_input has 534 entries"),
         ({"boxes": [BOX, BOX], "points": [[], [(1, 2)]], "labels": [[], [3]]}, "object 1: label is 3"),
         ({"boxes": [BOX], "mask_input": [np.zeros((5, 5), bool)]}, "object 0: mask_input is a mask image of 5x5"),
         (
@@ -283,7 +283,7 @@ def test_a_prompt_by_hand_is_not_checked_against_any_image() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"points": [(1, 2)]}, "1 points but 0 labels"),
+        ({"points": [(1, 2)]}, "1 point but 0 labels"),
         ({"points": [(1, 2, 3)], "labels": [1]}, "points has shape (1, 3): it takes [-1, 2] of float64"),
         ({"box": [1, 2, 3]}, "box has shape (3,): it takes [4] of float64"),
         ({"mask_input": np.zeros((5, 5))}, "mask_input has shape (5, 5): it takes [256, 256] of float32"),

@@ -85,7 +85,7 @@ def test_what_cannot_be_followed_is_refused(coffee: EncodedImage, segmenter: Seg
     with pytest.raises(InputError, match="does not belong to a frame of 600x400"):
         masks_of(np.ones((4, 6), np.uint8), coffee.source)
     whole = np.ones((400, 600), np.bool_)
-    with pytest.raises(PromptError, match="2 names for 1 objects"):
+    with pytest.raises(PromptError, match="2 names for 1 object"):
         list(anymask.track([coffee.source], segmenter, masks=[whole], names=["a", "b"]))
     with pytest.raises(InputError, match="cannot be read"):
         list(anymask.track([b"no image"], segmenter, boxes=[[1, 1, 9, 9]]))

@@ -23,7 +23,7 @@ from anymask.automatic.unlabelled_regions import (
     find_regions,
     unlabelled_points,
 )
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.structures.mask import Mask
 from anymask.structures.memory import iter_bounded
 from anymask.structures.transforms import LOGIT_SIDE
@@ -240,8 +240,8 @@ def _prompt_regions(label_map: _LabelMap, regions: Regions, masks_at: MasksAt, m
             regions = label_map.unlabelled_regions()
     if len(prompted):
         label_map.notes.append(
-            f"prompted {_plural(len(prompted), 'point')} where no mask lay: "
-            f"{_plural(len(label_map.added_masks), 'more mask')}, "
+            f"prompted {quantity(len(prompted), 'point')} where no mask lay: "
+            f"{quantity(len(label_map.added_masks), 'more mask')}, "
             f"{label_map.added_pixels / label_map.mask_ids.size:.1%} of the image"
         )
     return regions
@@ -322,17 +322,13 @@ def _notes(
         yield f"without a piece, because empty or wholly covered by others: {hidden} of {count} masks"
     if len(slivers):
         area = int(regions.areas[slivers].sum())
-        yield f"merged into the piece beside them: {_plural(len(slivers), 'sliver')}, {area} px"
+        yield f"merged into the piece beside them: {quantity(len(slivers), 'sliver')}, {area} px"
     cracks, area = np.sum(label_map.cracks, axis=0).tolist()
     if cracks:
-        yield f"closed, each pixel merged into the nearest piece: {_plural(cracks, 'crack')}, {area} px"
+        yield f"closed, each pixel merged into the nearest piece: {quantity(cracks, 'crack')}, {area} px"
     if len(unexplained):
         share = regions.areas[unexplained].sum() / label_map.mask_ids.size
-        yield f"unexplained: {_plural(len(unexplained), 'region')}, {share:.1%} of the image"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+        yield f"unexplained: {quantity(len(unexplained), 'region')}, {share:.1%} of the image"
 
 
 def _count(labels: NDArray[np.integer], length: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from anymask.batch.outputs import draft_output, image_formats, output_name, output_stamps
 from anymask.batch.results_folder import EDITED, Results, files_below
 from anymask.batch.worker import open_source
-from anymask.errors import AnymaskError, InputError, one_line
+from anymask.errors import AnymaskError, InputError, one_line, quantity
 from anymask.formats.datasets import write_dataset
 from anymask.formats.helpers.job_folder import FAILURES as FAILURES
 from anymask.formats.registry import find_format
@@ -81,7 +81,9 @@ def _export_images(manifest: Manifest, results: Results, format_name: str, repor
             continue
         manifest.record_output(key, format_name, output_stamps(format_name, key, stamps))
     if failures:
-        report.problems.append(f"{format_name} was not written for {len(failures)} images, first {failures[0]}")
+        report.problems.append(
+            f"{format_name} was not written for {quantity(len(failures), 'image')}, first {failures[0]}"
+        )
 
 
 def _export_dataset(manifest: Manifest, results: Results, format_name: str, report: ExportReport) -> None:
@@ -143,7 +145,7 @@ def edited_note(names: Sequence[str]) -> list[str]:
     """A remark on files that were set aside."""
     if not names:
         return []
-    return [f"{len(names)} files had been edited since they were written, and are in {EDITED}/ now, such as {names[0]}"]
+    return [f"moved to {EDITED}/: {quantity(len(names), 'file')} edited since written, such as {names[0]}"]
 
 
 def export_failures(manifest: Manifest, results: Results) -> list[str]:

@@ -20,7 +20,7 @@ from anymask.batch.sources import (
     root_folder,
     stamp_of,
 )
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.io.file_names import spellings
 from anymask.io.text import decode_text
 
@@ -211,7 +211,7 @@ class Inputs:
         unmatched = set(by_key) - {_key(image.name) for image, _ in matched}
         if unmatched:
             example = min(unmatched)
-            self._add_notes([f"{len(unmatched)} images are not in {self.prompts} and are left out, such as {example}"])
+            self._add_notes([f"left out: {quantity(len(unmatched), 'image')} not in {self.prompts}, such as {example}"])
 
     def _add_notes(self, lines: Sequence[str]) -> None:
         self.notes.extend(line for line in lines if line not in self.notes)

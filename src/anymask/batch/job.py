@@ -28,7 +28,7 @@ from anymask.batch.scheduler import WorkerBackend, dispatch
 from anymask.batch.tasks import BatchJob, Outcome, Task, TaskSettings
 from anymask.batch.threads import ThreadWorkers
 from anymask.batch.worker import Worker
-from anymask.errors import AnymaskError, InputError
+from anymask.errors import AnymaskError, InputError, quantity
 
 if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter
@@ -121,7 +121,7 @@ def run_batch(
         except AnymaskError as error:
             with contextlib.suppress(AnymaskError):  # the first error is the reason
                 _write_reports(job, plan, results, manifest, is_complete=False)
-            done = f"{tally.counts.done} of {tally.counts.images} images are done"
+            done = f"{tally.counts.done} of {quantity(tally.counts.images, 'image')} done"
             raise JobStopped(f"{error}; {done}, and the same command continues from there") from None
         failures = tuple(itertools.islice(manifest.failures(), _FAILURES_IN_SUMMARY))
     notes = (*plan.notes, *report.notes)
@@ -267,7 +267,7 @@ def _write_reports(
     notes = export_failures(manifest, results)
     count, key, note = manifest.with_notes()
     if count:
-        notes.append(f"{count} images have a remark, see --report; {key}: {note}")
+        notes.append(f"{quantity(count, 'image')} with a remark, see --report; {key}: {note}")
     report = export_formats(manifest, results, plan.settings.formats) if is_complete else ExportReport()
     report.notes[:0] = notes
     manifest.commit()

@@ -15,7 +15,7 @@ from anymask.batch.outputs import remove_unrecorded
 from anymask.batch.results_folder import RESULTS, RemoteResults, Results
 from anymask.batch.tasks import BatchJob, TaskSettings
 from anymask.batch.worker import same_content
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.formats.helpers.image_names import ImageNames
 from anymask.formats.registry import find_format
 from anymask.structures.provenance import ImageRecord
@@ -68,10 +68,10 @@ def plan_job(job: BatchJob, results: Results, manifest: Manifest) -> Plan:
     repeated = manifest.plan(job.inputs, values, same_content, check, job.restart)
     notes = [*job.inputs.notes, *_class_notes(manifest, settings)]
     if repeated:
-        notes.append(f"{repeated} images are named more than once, and are processed once")
+        notes.append(f"processed once: {quantity(repeated, 'image')} named more than once")
     embeddings = embedding_store() if settings.kind == "embed" else None
     if lost := manifest.forget_lost(results.size_of if embeddings is None else size_in(embeddings), results.has):
-        notes.append(f"the results of {lost} images were missing or incomplete: they are made again")
+        notes.append(f"made again: the results of {quantity(lost, 'image')}, missing or incomplete")
     if job.retry_failed:
         manifest.retry_failed()
     if embeddings is not None:
@@ -183,6 +183,6 @@ def _check_room(results: Results, manifest: Manifest, settings: TaskSettings) ->
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
-            f"the results of {counts.waiting} images take about {needed / 1e9:.2g} GB, and {folder} has "
+            f"the results of {quantity(counts.waiting, 'image')} take about {needed / 1e9:.2g} GB, and {folder} has "
             f"{free / 1e9:.2g} GB left: make room, or use a folder on another disk"
         )

@@ -19,6 +19,7 @@ from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.text_options import SEARCH_OPTIONS, text_options
 from anymask.detection.options import DetectionOptions
 from anymask.detection.phrases import phrases_of
+from anymask.errors import quantity
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
 
@@ -218,7 +219,10 @@ class _LogLines:
             return
         self._next = time.monotonic() + _LINE_SECONDS
         counts = status.counts
-        click.echo(f"{counts.images - counts.waiting} of {counts.images} images: {_progress_text(status)}", err=True)
+        click.echo(
+            f"{counts.images - counts.waiting} of {quantity(counts.images, 'image')}: {_progress_text(status)}",
+            err=True,
+        )
 
 
 def _progress_text(status: BatchStatus) -> str:
@@ -255,7 +259,10 @@ def _report(summary: Summary, folder: str, quiet: bool) -> None:
     for note in summary.notes:
         click.echo(f"note: {note}")
     waiting = f", {counts.waiting} not processed" if counts.waiting else ""
-    click.echo(f"{counts.images} images: {counts.done} done, {counts.failed} failed{waiting}; {counts.masks} masks")
+    click.echo(
+        f"{quantity(counts.images, 'image')}: {counts.done} done, {counts.failed} failed{waiting}; "
+        f"{quantity(counts.masks, 'mask')}"
+    )
     before = counts.images - counts.waiting - summary.now
     earlier = f", {before} before" if before else ""
     rate = f", {summary.now / summary.seconds:.2f} images/s" if summary.now and summary.seconds > 0 else ""
@@ -307,8 +314,8 @@ def _print_state(folder: str, as_json: bool) -> int:
     formats = f", also as {', '.join(state.formats)}" if state.formats else ""
     running = ", running" if state.is_running else ""
     click.echo(
-        f"{counts.images} images: {counts.done} done, {counts.failed} failed, {counts.waiting} waiting; "
-        f"{counts.masks} masks{running}"
+        f"{quantity(counts.images, 'image')}: {counts.done} done, {counts.failed} failed, {counts.waiting} waiting; "
+        f"{quantity(counts.masks, 'mask')}{running}"
     )
     click.echo(
         f"{settings.get('kind')} with {settings.get('model')}, {settings.get('engine')} {settings.get('precision')}"

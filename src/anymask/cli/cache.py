@@ -12,7 +12,7 @@ import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
 from anymask.cli.suggesting_group import SuggestingGroup
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 
 if TYPE_CHECKING:
     from anymask.prediction.disk_cache import Cleared
@@ -105,7 +105,7 @@ def _confirmed(models: Mapping[str, int]) -> bool:
 
 def _removed_line(name: str, part: Cleared) -> str:
     again = f"; {', '.join(part.models)} will be downloaded again when needed" if part.models else ""
-    return f"{name}: {part.files:,} files removed, {_in_megabytes(part.bytes)}{again}"
+    return f"{name}: {quantity(part.files, 'file')} removed, {_in_megabytes(part.bytes)}{again}"
 
 
 def _in_megabytes(size: int) -> str:

@@ -15,7 +15,7 @@ import click
 
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
 from anymask.cli.dataset_options import DatasetChanges, Read, dataset_options
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.formats.base import Format, FormatOption, Holds
 from anymask.formats.datasets import write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
@@ -258,13 +258,13 @@ class _Check:
         if not self.readable:
             click.echo(f"{out}: measurements alone")
             return
-        boxes = f", and {self.boxes} boxes without masks" if self.boxes else ""
+        boxes = f", and {quantity(self.boxes, 'box', 'boxes')} without masks" if self.boxes else ""
         exact = f"{self.masks - self.changed - self.drawn} exact"
         drawn = ""
         if self.drawn:
             filled = f"filled as {self.format} does (IoU from {self.worst_drawn:.4f})"
             drawn = f", {self.drawn} with the same vertices, {filled}"
-        click.echo(f"{out}: {self.masks} masks of {self.images} images, {exact}{drawn}{boxes}")
+        click.echo(f"{out}: {quantity(self.masks, 'mask')} of {quantity(self.images, 'image')}, {exact}{drawn}{boxes}")
         for loss in self.losses:
             text = "left out or hidden" if loss["iou"] == 0 else f"IoU {loss['iou']:.4f}"
             click.echo(f"  {loss['image']}, mask {loss['mask']}: {text}")

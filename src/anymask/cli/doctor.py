@@ -10,7 +10,7 @@ import click
 
 from anymask.cli.cache import cache_table
 from anymask.cli.common_options import debug_option, json_option, quiet_option, threads_option
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 
 
 @click.command()
@@ -70,7 +70,8 @@ def _print_report(report: dict[str, Any]) -> None:
         click.echo(line)
     for run in report["runs"]:
         click.echo(
-            f"{run['engine']} {run['precision']}, {run['threads']} threads: embedding cosine {run['cosine']:.5f}, "
+            f"{run['engine']} {run['precision']}, {quantity(run['threads'], 'thread')}: "
+            f"embedding cosine {run['cosine']:.5f}, "
             f"mask IoU {run['mean_iou']:.3f} (worst {run['least_iou']:.3f}), encode {run['encode'] * 1000:.0f} ms, "
             f"click {run['decode'] * 1000:.0f} ms"
         )

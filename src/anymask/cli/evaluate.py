@@ -14,7 +14,7 @@ import click
 from anymask.cli.common_options import debug_option, json_option, out_option, quiet_option, runtime_options
 from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import values_of
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
 from anymask.structures.options import option_fields
@@ -141,7 +141,7 @@ def command(
         note = None if quiet else partial(click.echo, err=True)
         evaluate(annotated, variants, clicks=clicks, categories=categories, progress=progress, note=note)
     if not any(result.rows for result in variants[0].results.values()):
-        raise InputError(f"{dataset} has no object to measure in its {len(annotated)} images")
+        raise InputError(f"{dataset} has no object to measure in {quantity(len(annotated), 'image')}")
     evaluation = Evaluation(dataset, annotated, variants, clicks, categories, seed)
     report = json.dumps(evaluation.as_json(), indent=1)
     write_page(evaluation, out / "report.html")
@@ -202,7 +202,7 @@ def _open_records(out: Path, variants: list[Variant], quiet: bool, **choice: Any
         for variant in variants if not quiet else []:
             if variant.changed:
                 reason = "measured again, since the image or its ground truth has changed"
-                click.echo(f"{reason}: {variant.changed} of {len(variant.results)} images", err=True)
+                click.echo(f"{reason}: {variant.changed} of {quantity(len(variant.results), 'image')}", err=True)
     finally:
         for variant in variants:
             if variant.record is not None:
@@ -214,7 +214,7 @@ def _describe_record(record: Any) -> None:
     from anymask.evaluation.record import other_records
 
     if len(record):
-        click.echo(f"continuing {record.path.name}, which holds {len(record)} images", err=True)
+        click.echo(f"continuing {record.path.name}, which holds {quantity(len(record), 'image')}", err=True)
     elif others := other_records(record):
         nearest = min(others, key=len)
         click.echo(f"a new record, {record.path.name}: the existing one has other {', '.join(nearest)}", err=True)

@@ -27,6 +27,7 @@ from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.text_options import detection_options, text_options
 from anymask.detection.phrases import phrases_of
+from anymask.errors import quantity
 
 if TYPE_CHECKING:
     from anymask.automatic.budget import Estimate, GeneratorProgress
@@ -179,7 +180,7 @@ def _show_progress(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] 
         task = bars.add_task("searching")
 
         def show(status: GeneratorProgress) -> None:
-            text = f"{status.masks} masks"
+            text = quantity(status.masks, "mask")
             bars.update(task, completed=status.prompts, total=status.max_prompts, description=text)
 
         yield show
@@ -188,12 +189,14 @@ def _show_progress(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] 
 def _report(result: GeneratedMasks, written: list[Path]) -> None:
     seconds, run = result.provenance.seconds, result.provenance
     roots = int((result.tree.parents < 0).sum())
+    threads = "" if run.threads is None else f", {quantity(run.threads, 'thread')}"
+    prompts = quantity(result.data.prompts, "point")
     click.echo(
-        f"{len(result)} objects, {len(result) - roots} of them parts of others; "
-        + (f"{result.data.prompts} points prompted" if result.data.max_prompts else "one pass of the network")
+        f"{quantity(len(result), 'object')}, {len(result) - roots} of them parts of others; "
+        + (f"{prompts} prompted" if result.data.max_prompts else "one pass of the network")
     )
     click.echo(
-        f"{run.engine} {run.precision} on {run.device}, {run.threads} threads: "
+        f"{run.engine} {run.precision} on {run.device}{threads}: "
         f"encode {seconds['encode']:.2f} s, search {seconds['decode']:.2f} s"
     )
     labels = [mask.label for mask in result if mask.label]

@@ -9,6 +9,7 @@ import click
 
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
 from anymask.cli.image_arguments import overwrite_option
+from anymask.errors import quantity
 from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
 
 
@@ -82,5 +83,5 @@ def command(
             click.echo(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
         click.echo(
             f"IoU with anymask's own masks: least {report.least_iou:.4f}, mean {report.mean_iou:.4f} "
-            f"({report.masks} masks)"
+            f"({quantity(report.masks, 'mask')})"
         )

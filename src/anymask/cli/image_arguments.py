@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from anymask.cli.option_fields import options_from, values_of
+from anymask.errors import quantity
 from anymask.io.file_names import shorten_name
 from anymask.structures.image_options import ImageOptions
 
@@ -291,5 +292,5 @@ def run_each(images: Sequence[Path], run: Callable[[Path], Any], quiet: bool) ->
             click.echo(f"anymask: {line if str(path) in line else f'{path}: {line}'}", err=True)
     if not quiet or failures:
         failed = f"; failed: {', '.join(map(str, failures))}" if failures else ""
-        click.echo(f"anymask: {len(images) - len(failures)} of {len(images)} images done{failed}", err=True)
+        click.echo(f"anymask: {len(images) - len(failures)} of {quantity(len(images), 'image')} done{failed}", err=True)
     return min(failures.values(), default=0)

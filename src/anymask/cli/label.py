@@ -16,6 +16,7 @@ from anymask.cli.common_options import (
     token_option,
 )
 from anymask.cli.reach_options import root_path_option
+from anymask.errors import quantity
 
 _PORT = 8000
 
@@ -101,12 +102,14 @@ def command(
         current = opened.summary()
         shown = f"#project={current['id']}"
         page = f"{shown}&token={quote(token)}" if token else shown
-        images = f"{current['images']} images of {folder}, {current['done']} of them done"
+        images = f"{quantity(current['images'], 'image')} of {folder}, {current['done']} of them done"
         printed = f"{address}{page if is_new else shown}"
         click.echo(f"anymask: labelling {images}, at {printed} (Ctrl-C ends it)", err=True)
         if missing := opened.project.images.missing():
             elsewhere = f"if they are elsewhere now: anymask label FOLDER --project {place.home}"
-            click.echo(f"anymask: {missing} images of the project are not in {folder} any more; {elsewhere}", err=True)
+            click.echo(
+                f"anymask: not in {folder} any more: {quantity(missing, 'image')} of the project; {elsewhere}", err=True
+            )
         if not no_browser:
             reachable = address.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
             _open_browser(f"{reachable}{page}")

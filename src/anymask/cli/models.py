@@ -15,7 +15,7 @@ from anymask import weights
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
 from anymask.cli.progress import fetch_progress
 from anymask.cli.suggesting_group import SuggestingGroup
-from anymask.errors import WeightsError
+from anymask.errors import WeightsError, quantity
 from anymask.weights.measured import MeasuredModel, measured_models
 from anymask.weights.recommendation import NEEDS, read_wish, recommend
 
@@ -164,7 +164,7 @@ def find(folders: tuple[Path, ...], as_json: bool, quiet: bool) -> None:
         for each in search.found:
             click.echo(f"{each.model}/{each.file}: {'linked to' if each.linked else 'here already, also'} {each.path}")
         searched = ", ".join(map(str, search.folders)) or "no folder of another program"
-        click.echo(f"{len(search.found)} files of known models in {searched}")
+        click.echo(f"{quantity(len(search.found), 'file')} of known models in {searched}")
     for path in search.unreadable if not quiet else ():
         click.echo(f"not readable: {path}", err=True)
 

@@ -21,6 +21,7 @@ from anymask.cli.common_options import (
     threads_option,
 )
 from anymask.engines.registry import ENGINES, PRECISIONS
+from anymask.errors import quantity
 
 if TYPE_CHECKING:
     from anymask.batch.replay import ReplayResult
@@ -119,14 +120,14 @@ def _replay(
         same = sum(each["same"] for each in reports)
         least = f"; least IoU of a mask {min(each['least_iou'] for each in reports):.4f}" if reports else ""
         others = f"; {len(missing)} not made again" if missing else ""
-        click.echo(f"{same} of {len(reports)} results are the same bit for bit{least}{others}")
+        click.echo(f"{same} of {quantity(len(reports), 'result')} the same bit for bit{least}{others}")
     return 1 if failed else 0
 
 
 def _line(replay: ReplayResult) -> str:
     run, before = replay.now.provenance, replay.before.provenance
     here = f"{run.engine} {run.precision}"
-    count = f"{len(replay.before)} masks"
+    count = quantity(len(replay.before), "mask")
     if replay.same:
         return f"{replay.file}: {count}, the same bit for bit on {here}"
     made_on = f"{before.engine} {before.precision}"

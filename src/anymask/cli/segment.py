@@ -17,6 +17,7 @@ from anymask.cli.image_arguments import (
     run_each,
 )
 from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
+from anymask.errors import quantity
 
 if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
@@ -78,8 +79,7 @@ def _report(result: MaskSet, written: list[Path]) -> None:
     run = result.provenance
     steps = [f"{step} {run.seconds[step]:.2f} s" for step in ("detect", "encode", "decode") if step in run.seconds]
     with_detector = f" and detector {run.detector}" if run.detector else ""
-    click.echo(
-        f"{run.engine} {run.precision} on {run.device}, {run.threads} threads{with_detector}: {', '.join(steps)}"
-    )
+    threads = "" if run.threads is None else f", {quantity(run.threads, 'thread')}"
+    click.echo(f"{run.engine} {run.precision} on {run.device}{threads}{with_detector}: {', '.join(steps)}")
     for path in written:
         click.echo(path)

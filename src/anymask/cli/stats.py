@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.formats.datasets import read_dataset
 from anymask.formats.image_files import ImageFinder
 from anymask.formats.skipped import SkippedEntries, collect_skipped
@@ -76,10 +76,13 @@ def _plot(statistics: DatasetStatistics, file: Path, dataset: Path) -> None:
 
 
 def _lines(found: DatasetStatistics, skipped: SkippedEntries, dataset: Path) -> Iterator[str]:
-    yield f"{dataset}: {found.images} images, {found.masks} masks of {len(found.classes)} classes"
-    remarks = {"images without objects": found.images_without_objects, "boxes without masks": found.boxes,
-               "masks without pixels": found.empty_masks, "crowds": found.crowds}  # fmt: skip
-    yield from (f"  {count} {words}" for words, count in remarks.items() if count)
+    of_classes = quantity(len(found.classes), "class", "classes")
+    yield f"{dataset}: {quantity(found.images, 'image')}, {quantity(found.masks, 'mask')} of {of_classes}"
+    remarks = (("image", "images", " without objects", found.images_without_objects),
+               ("box", "boxes", " without masks", found.boxes),
+               ("mask", "masks", " without pixels", found.empty_masks),
+               ("crowd", "crowds", "", found.crowds))  # fmt: skip
+    yield from (f"  {quantity(count, one, many)}{rest}" for one, many, rest, count in remarks if count)
     if found.classes:
         yield ""
         yield from _class_table(found)
@@ -90,7 +93,7 @@ def _lines(found: DatasetStatistics, skipped: SkippedEntries, dataset: Path) -> 
     yield ""
     duplicates = sum(each.is_duplicate for each in found.overlaps)
     same = f"; {duplicates} of one class have {DUPLICATE_IOU} or more" if duplicates else ""
-    yield f"overlaps: {len(found.overlaps)} pairs of objects have an IoU above {OVERLAP_IOU}{same}"
+    yield f"overlaps: {quantity(len(found.overlaps), 'pair')} of objects with an IoU above {OVERLAP_IOU}{same}"
     yield from _first(map(_pair, sorted(found.overlaps, key=lambda each: -each.iou)), len(found.overlaps))
     if found.missing is not None:
         there = found.images - len(found.missing)

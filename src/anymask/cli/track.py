@@ -15,6 +15,7 @@ from anymask.cli.image_arguments import DEFAULT_FOLDER
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
+from anymask.errors import quantity
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
 from anymask.tracking.options import TrackOptions
@@ -104,7 +105,8 @@ def command(
             done = folder.resume()
             count = 0 if done is None else done[1] + 1 - first
             click.echo(
-                f"anymask: {count} frames are done in {folder.path}; the same command goes on from there", err=True
+                f"anymask: {quantity(count, 'frame')} done in {folder.path}; the same command goes on from there",
+                err=True,
             )
             raise
     if as_json:
@@ -158,7 +160,7 @@ def _named_objects(
             elif entries:
                 named[index] = _from_entries(entries, selection)
         if unknown and (not named or not quiet):
-            line = f"{len(unknown)} images of {prompts} are no frames, such as {unknown[0]}"
+            line = f"no frame for {quantity(len(unknown), 'image')} of {prompts}, such as {unknown[0]}"
             if not named:
                 raise InputError(f"{line}; name frames of {source.name}")
             click.echo(f"anymask: {line}; they are left out", err=True)
@@ -237,11 +239,11 @@ def _report(summary: RunSummary, out: Path, no_overlay: bool) -> None:
         name = f"{each['id']} {each['label'] or ''}".strip()
         lost = f", lost in {each['lost']} (from {_listed(each['lost_at'])})" if each["lost"] else ""
         again = f", found again at {_listed(each['found_again_at'])}" if each["found_again_at"] else ""
-        click.echo(f"object {name}: visible in {each['visible']} frames{lost}{again}")
+        click.echo(f"object {name}: visible in {quantity(each['visible'], 'frame')}{lost}{again}")
     if summary.unreadable:
         names = _listed([name for name, _ in summary.unreadable])
-        click.echo(f"{len(summary.unreadable)} frames cannot be read: {names}; {summary.unreadable[0][1]}")
-    click.echo(f"{summary.frames} frames, {summary.now} of them now")
+        click.echo(f"cannot be read: {quantity(len(summary.unreadable), 'frame')}, {names}; {summary.unreadable[0][1]}")
+    click.echo(f"{quantity(summary.frames, 'frame')}, {summary.now} of them now")
     if not no_overlay and VIDEO not in summary.files:
         click.echo("overlay as images: for a video pip install 'anymask[video]'")
     for name in summary.files if no_overlay or VIDEO in summary.files else summary.files[:1]:

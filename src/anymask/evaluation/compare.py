@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.errors import quantity
 from anymask.evaluation.average_precision import false_alarms, weighted_precision
 from anymask.evaluation.protocols import MAX_CLICKS, ProtocolResult
 from anymask.evaluation.summary import FALSE_ALARMS, lower_is_better, of_object, summary
@@ -47,7 +48,7 @@ class Interval:
         if self.low == self.high == self.value == 0:
             return "the same"
         if self.images < MIN_IMAGES:
-            number = "1 image is" if self.images == 1 else f"{self.images} images are"
+            number = f"{quantity(self.images, 'image')} {'is' if self.images == 1 else 'are'}"
             return f"{number} too few to tell ({_signed(self.value)})"
         gain, low, high = self.value, self.low, self.high
         if lower_is_better(self.name):
@@ -56,7 +57,8 @@ class Interval:
             return f"better by {gain:.3f} ({low:.3f} to {high:.3f})"
         if high < 0:
             return f"worse by {-gain:.3f} ({-high:.3f} to {-low:.3f})"
-        return f"no difference that {self.images} images can show ({_signed(self.low)} to {_signed(self.high)})"
+        images = quantity(self.images, "image")
+        return f"no difference that {images} can show ({_signed(self.low)} to {_signed(self.high)})"
 
     def as_json(self) -> dict[str, Any]:
         """The attributes and `text`, for files."""

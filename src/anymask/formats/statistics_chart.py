@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from anymask.errors import quantity
 from anymask.formats.statistics import OBJECT_SIZES, ClassCounts, DatasetStatistics, size_of
 from anymask.visualization.charts import Bars, Columns, draw_charts
 from anymask.visualization.overlay import PALETTE
@@ -28,8 +29,8 @@ def draw_statistics(statistics: DatasetStatistics, title: str) -> PIL.Image.Imag
     """
     objects = statistics.masks + statistics.boxes
     subtitle = (
-        f"{statistics.images:,} images, {statistics.images_without_objects:,} of them without objects; "
-        f"{objects:,} objects of {len(statistics.classes):,} classes"
+        f"{quantity(statistics.images, 'image')}, {statistics.images_without_objects:,} of them without objects; "
+        f"{quantity(objects, 'object')} of {quantity(len(statistics.classes), 'class', 'classes')}"
     )
     return draw_charts(
         title, subtitle, _classes(statistics.classes), [_sizes(statistics), _per_image(statistics.objects_per_image)]

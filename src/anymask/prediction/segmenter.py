@@ -20,7 +20,7 @@ from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
 from anymask.engines.base import Engine
 from anymask.engines.loading import load_engine
 from anymask.engines.registry import PRECISIONS
-from anymask.errors import ModelError
+from anymask.errors import ModelError, quantity
 from anymask.io.image import Image, ImageSource, open_image
 from anymask.models.base import Model, load_model
 from anymask.models.sam.constants import CODE_VERSION
@@ -223,4 +223,5 @@ class Segmenter:
         return _load_again, (self._arguments,)
 
     def __repr__(self) -> str:
-        return f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {self.threads} threads>"
+        threads = quantity(self.threads, "thread")
+        return f"<Segmenter {self.model}: {self.engine} {self.precision} on {self.device}, {threads}>"

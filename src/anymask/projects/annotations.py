@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from anymask.errors import InputError, one_line
+from anymask.errors import InputError, one_line, quantity
 from anymask.formats.datasets import read_dataset
 from anymask.formats.registry import recognise_format
 from anymask.formats.skipped import collect_skipped
@@ -156,13 +156,15 @@ class AnnotationImport:
             mask.release()
         added = self._sessions.add(number, objects) if objects else 0
         if added is None:
-            lines.append(f"{image.name}: somebody has worked on it; {len(objects)} objects of {source} are left out")
+            lines.append(
+                f"{image.name}: somebody has worked on it; left out: {quantity(len(objects), 'object')} of {source}"
+            )
         elif added < len(objects):
-            lines.append(f"{image.name}: {len(objects) - added} objects of {source} are there already")
+            lines.append(f"{image.name}: there already: {quantity(len(objects) - added, 'object')} of {source}")
         boxes = [replace(box, label=names.get(box.label or "", "")) for box in masks.box_annotations]
         suggested = self._sessions.suggest_boxes(number, boxes, masks.size, f"file:{source}") if boxes else 0
         if suggested < len(boxes):
-            lines.append(f"{image.name}: {len(boxes) - suggested} boxes of {source} are there already")
+            lines.append(f"{image.name}: there already: {quantity(len(boxes) - suggested, 'box', 'boxes')} of {source}")
         return (number, added or 0, suggested) if added or suggested else None
 
     def _class_names(self, masks: MaskSet) -> dict[str, str]:

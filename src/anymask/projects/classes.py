@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.projects.database import ProjectDatabase
 from anymask.projects.errors import ClassExistsError, ClassUsedError, NotInProjectError
 
@@ -190,7 +190,7 @@ class ProjectClasses:
             found = self.get(id)
             if found.objects:
                 raise ClassUsedError(
-                    f"{found.objects} objects have the class {found.name!r}: merge it into another one"
+                    f"{found.name!r} is the class of {quantity(found.objects, 'object')}: merge it into another one"
                 )
             self._database.run("DELETE FROM classes WHERE id = ? OR merged_into = ?", id, id)
 

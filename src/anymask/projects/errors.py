@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 
 
 class NotInProjectError(InputError):
@@ -61,5 +61,5 @@ class ClassMissingError(InputError):
     """
 
     def __init__(self, name: str, objects: Sequence[Any]) -> None:
-        super().__init__(f"{len(objects)} objects of {name} have no class, and the project requires one")
+        super().__init__(f"{name}: {quantity(len(objects), 'object')} without a class, which the project requires")
         self.objects = list(objects)

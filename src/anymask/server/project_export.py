@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anymask.errors import InputError, one_line
+from anymask.errors import InputError, one_line, quantity
 from anymask.formats.registry import check_options, find_format
 from anymask.formats.skipped import collect_skipped
 from anymask.formats.splits import SPLIT_NAMES
@@ -121,7 +121,7 @@ class DatasetExports:
         sessions = self._project.sessions
         missing = [each for each in numbers if any(object.class_id is None for object in sessions.objects(each))]
         if missing:
-            line = f"{len(missing)} images have objects without class, and the project requires one"
+            line = f"{quantity(len(missing), 'image')} with objects without a class, which the project requires"
             raise Problem(422, "class-missing", line, more={"images": missing})
 
     def _run(self, export: DatasetExport, body: DatasetExportBody, shares: dict[str, float] | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anymask.errors import PromptError
+from anymask.errors import PromptError, quantity
 from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, format_numbers
 from anymask.structures.mask_input import as_mask_input
 from anymask.structures.transforms import ResizeLongestSide
@@ -52,7 +52,9 @@ class Prompt:
         self._freeze("box", np.float64, (4,))
         self._freeze("mask_input", np.float32, (256, 256))
         if len(self.points) != len(self.labels):
-            raise PromptError(f"{len(self.points)} points but {len(self.labels)} labels: each point takes one")
+            raise PromptError(
+                f"{quantity(len(self.points), 'point')} but {quantity(len(self.labels), 'label')}: each point takes one"
+            )
 
     def _freeze(self, name: str, dtype: Any, shape: tuple[int, ...]) -> None:
         """Replace an attribute by a read-only copy of this dtype and shape."""
@@ -240,8 +242,8 @@ def _checked_labels(labels: Any, count: int, where: str) -> npt.NDArray[np.int64
         return np.ones(count, np.int64)
     array = np.atleast_1d(as_numbers(labels, f"{where}labels", "0 or 1 for each point", kinds="biuf"))
     if array.ndim != 1 or len(array) != count:
-        actual = f"{len(array)} labels" if array.ndim == 1 else f"labels of shape {array.shape}"
-        raise PromptError(f"{where}{count} points but {actual}: each point takes one")
+        actual = quantity(len(array), "label") if array.ndim == 1 else f"labels of shape {array.shape}"
+        raise PromptError(f"{where}{quantity(count, 'point')} but {actual}: each point takes one")
     wrong = (array != 0) & (array != 1)
     if wrong.any():
         raise PromptError(f"{where}label is {format_numbers(array[wrong][0])}: it takes 1 (include) or 0 (exclude)")
@@ -305,7 +307,8 @@ def _per_object(values: Any, count: int, name: str) -> list[Any]:
         return [None] * count
     rows = _rows(values, name)
     if len(rows) != count:
-        raise PromptError(f"{count} objects but {name} has {len(rows)} entries: it takes one per object")
+        entries = quantity(len(rows), "entry", "entries")
+        raise PromptError(f"{quantity(count, 'object')} but {name} has {entries}: it takes one per object")
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anymask.errors import InputError, PromptError
+from anymask.errors import InputError, PromptError, quantity
 from anymask.io.image import Image
 from anymask.io.stored_values import stored_values
 from anymask.prediction.encoded_image import EncodedImage
@@ -123,7 +123,7 @@ def named_objects(
         found += masks_of(masks, image.source)
     if names is not None:
         if len(names) != len(found):
-            raise PromptError(f"there are {len(names)} names for {len(found)} objects: each takes one")
+            raise PromptError(f"{quantity(len(names), 'name')} for {quantity(len(found), 'object')}: each takes one")
         found = [mask.replace(label=name) for mask, name in zip(found, names, strict=True)]
     return MaskSet(found, image=image.source)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL.Image
 
-from anymask.errors import InputError
+from anymask.errors import InputError, quantity
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.visualization.contact_sheet import row
@@ -123,7 +123,7 @@ def _prompts(result: MaskSet) -> Sequence[Prompt]:
 
 
 def _count(masks: int) -> str:
-    return "1 mask" if masks == 1 else f"{masks} masks"
+    return quantity(masks, "mask")
 
 
 def _score(label: str | None, score: float | None) -> str:

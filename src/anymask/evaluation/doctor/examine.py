@@ -12,7 +12,7 @@ from anymask import weights
 from anymask._version import __version__
 from anymask.engines.loading import load_engine
 from anymask.engines.registry import ENGINES
-from anymask.errors import AnymaskError, EngineError
+from anymask.errors import AnymaskError, EngineError, quantity
 from anymask.evaluation.doctor.cache_health import inspect_cache
 from anymask.evaluation.doctor.known_image import Agreement, measure_agreement
 from anymask.evaluation.doctor.model_seconds import note_measured
@@ -111,7 +111,9 @@ def advice(runs: list[Agreement]) -> list[str]:
         )
     if by:
         best = min(by.values(), key=lambda run: run.encode)
-        lines.append(f"fastest here: --engine {best.engine} --precision {best.precision}, {best.threads} threads")
+        lines.append(
+            f"fastest here: --engine {best.engine} --precision {best.precision}, {quantity(best.threads, 'thread')}"
+        )
     return lines
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from anymask.errors import quantity
 from anymask.evaluation.compare import Interval
 from anymask.evaluation.html_report.charts import lines, pairs
 from anymask.evaluation.html_report.images import MASK, TRUTH, render_object
@@ -60,7 +61,8 @@ def page(evaluation: Evaluation) -> str:
     return template.substitute(
         title=escape(f"{evaluation.dataset.resolve().name}: {evaluation.protocol}"),
         about=escape(
-            f"{figures['images']} images, {figures['objects']} objects; {_PROTOCOL_TEXT[evaluation.protocol]}."
+            f"{quantity(int(figures['images']), 'image')}, {quantity(int(figures['objects']), 'object')}; "
+            f"{_PROTOCOL_TEXT[evaluation.protocol]}."
         ),
         verdict=_verdict(evaluation),
         table=_table(evaluation),
