@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-PHOTO := examples/photos/coffee.jpg
+PHOTO := examples/photos/citrus.jpg
 # More words for pytest: make test PYTEST=tests/io
 PYTEST ?=
 # Processes that tests run in, a file of tests in each: make test WORKERS=1
@@ -31,9 +31,9 @@ help:
 	@echo "make clean      remove .venv and what was built"
 
 demo: $(VENV)/.installed
-	$(BIN)/anymask segment $(PHOTO) --point 110,300 --out anymask-out/click
-	$(BIN)/anymask segment $(PHOTO) --box 170,14,412,264 --out anymask-out/box
-	@echo "Look at anymask-out/click/overlay.png (a click on the saucer) and anymask-out/box/overlay.png (a box around the cup)."
+	$(BIN)/anymask segment $(PHOTO) --point 750,640 --out anymask-out/click
+	$(BIN)/anymask segment $(PHOTO) --box 192,262,628,674 --out anymask-out/box
+	@echo "Look at anymask-out/click/overlay.png (a click on a slice of orange) and anymask-out/box/overlay.png (a box around a slice of grapefruit)."
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST)

@@ -77,9 +77,9 @@ def inpainting(coffee: anymask.EncodedImage) -> None:
 
 def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None:
     """The styles of `anymask draw`."""
-    everything = coffee.everything(max_seconds=20)
-    prompt = coffee.segment(points=[(290, 215)]).prompts[0]
-    save(candidates_row(coffee.source, coffee.predict(points=[(290, 215)]), prompt, max_side=320), "candidates.jpg")
+    everything = fruits.everything(max_seconds=20)
+    prompt = fruits.segment(points=[(340, 420)]).prompts[0]
+    save(candidates_row(fruits.source, fruits.predict(points=[(340, 420)]), prompt, max_side=320), "candidates.jpg")
     save(levels(everything, max_panels=3, max_side=320), "levels.jpg")
     named = fruits.segment_text("orange", detector="coco-ssd")
     views = [named.draw(max_side=640), named.draw(max_side=640, opacity=0, boxes=False), binary(named[0], max_side=640)]
@@ -88,16 +88,19 @@ def drawings(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None
     save_animation(OUT / "clicks.webp", frames, durations)
 
 
-def prompts(coffee: anymask.EncodedImage) -> None:
-    """Three prompts on the same image, and the image of the first page."""
+def prompts(coffee: anymask.EncodedImage, fruits: anymask.EncodedImage) -> None:
+    """Three prompts, and the image of the first page."""
     results = {
         "--point": coffee.segment(points=[(300, 300)]),
         "--point --exclude-point": coffee.segment(points=[(300, 300), (362, 285)], labels=[1, 0]),
-        "--box": coffee.segment(box=[170, 14, 412, 264]),
+        "--box": fruits.segment(box=[192, 262, 628, 674]),
     }
     save(row([result.draw() for result in results.values()], list(results), 230), "prompts.jpg")
-    both = [coffee.segment(points=[(110, 300)]), coffee.segment(boxes=[[170, 14, 412, 264], [315, 65, 430, 330]])]
-    save(row([result.draw() for result in both], height=400), "coffee.jpg")
+    both = [
+        fruits.segment(points=[(750, 640)]),
+        fruits.segment(boxes=[[192, 262, 628, 674], [880, 255, 1280, 670]]),
+    ]
+    save(row([result.draw(max_side=640) for result in both], height=330), "fruits.jpg")
 
 
 def everything(fruits: anymask.EncodedImage) -> None:
@@ -141,7 +144,7 @@ def main() -> None:
     cut_outs(coffee, cat, fruits)
     inpainting(coffee)
     drawings(coffee, fruits)
-    prompts(coffee)
+    prompts(coffee, fruits)
     everything(fruits)
     dataflow.main(OUT / "dataflow.svg")
 
