@@ -17,13 +17,14 @@ from typing import Any
 import PIL.Image
 from playwright.sync_api import sync_playwright
 
-from tests.support.browser_application import CUP_BOX, SAUCER, Application
+from tests.support.browser_application import SAUCER, Application
 from tests.support.labelling import wait_for_image_named, wait_until_saved
 from tests.support.server_process import Server
 
 ROOT = Path(__file__).parent
 PHOTOS, OUT = ROOT.parent / "examples" / "photos", ROOT / "images"
 SPOON_BOX = (315, 65, 430, 330)
+GRAPEFRUIT_BOX, ORANGE, OTHER = (192, 262, 628, 674), (750, 640), (1080, 560)
 LOOKS = {
     "dark": (1280, 800, "dark"),
     "phone": (360, 740, "light"),
@@ -59,23 +60,29 @@ class Pictures:
 
 
 def one_image(app: Application, pictures: Pictures) -> None:
-    """A cup and a spoon, the saucer under the cursor; then the spoon inpainted."""
-    app.open(PHOTOS / "coffee.jpg")
-    for name, box in (("cup", CUP_BOX), ("spoon", SPOON_BOX)):
-        app.box(box)
-        app.page.fill("#active-name", name)
-        app.press("Enter", "Enter")
+    """Two slices of fruit, a third under the cursor; then a spoon inpainted."""
+    app.open(PHOTOS / "citrus.jpg")
+    app.box(GRAPEFRUIT_BOX)
+    app.page.fill("#active-name", "grapefruit")
+    app.press("Enter", "Enter")
+    app.click(ORANGE)
+    app.page.fill("#active-name", "orange")
+    app.press("Enter", "Enter")
 
     def hover() -> None:
         app.page.evaluate("document.activeElement.blur()")
-        app.hover((300, 5))
-        app.hover(SAUCER)
+        app.hover((640, 60))
+        app.hover(OTHER)
         app.wait_until("window.anymask.hover.mask !== null")
         app.settle()
         app.next_frame()
 
     pictures.take("browser", hover)
-    app.page.click(".object:nth-child(2) .object-share")
+    app.open(PHOTOS / "coffee.jpg")
+    app.box(SPOON_BOX)
+    app.page.fill("#active-name", "spoon")
+    app.press("Enter", "Enter")
+    app.page.click(".object:nth-child(1) .object-share")
     app.page.click("#inpaint")
     app.wait_until("!document.getElementById('inpaint-save').disabled")
     pictures.take("browser-inpaint")
@@ -85,20 +92,21 @@ def one_image(app: Application, pictures: Pictures) -> None:
 def project(app: Application, pictures: Pictures) -> None:
     """Three images with classes; then the review of all objects."""
     wait_for_image_named(app, "chelsea.jpg")
-    for n, name in enumerate(("cat", "cup", "fruit", "spoon")):
+    for n, name in enumerate(("cat", "cup", "grapefruit", "orange")):
         app.page.fill("#new-class", name)
         app.page.keyboard.press("Enter")
         app.wait_until(f"document.querySelectorAll('#class-chips [aria-pressed]').length === {n + 1}")
     app.click((220, 100))
     app.press("1", "Enter", "Control+Enter")
     wait_for_image_named(app, "citrus.jpg")
-    app.box((192, 262, 628, 674))
-    app.press("3", "Enter")
     app.press(".")
     wait_for_image_named(app, "coffee.jpg")
-    app.box(CUP_BOX)
-    app.press("2", "Enter")
-    app.box(SPOON_BOX)
+    app.click(SAUCER)
+    app.press("2", "Enter", ",")
+    wait_for_image_named(app, "citrus.jpg")
+    app.box(GRAPEFRUIT_BOX)
+    app.press("3", "Enter")
+    app.click(ORANGE)
     app.press("4")
     app.wait_for_alternatives()
     app.page.evaluate("document.activeElement.blur()")
