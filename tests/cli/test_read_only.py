@@ -99,7 +99,7 @@ def test_commands_with_networks(machine: Path, arguments: tuple[str, ...], resul
 )
 def test_commands_that_have_no_use_for_the_cache_say_nothing(machine: Path, arguments: tuple[str, ...]) -> None:
     _, errors = run(machine, *arguments)
-    assert [line for line in errors if "manual" not in line] == []
+    assert [line for line in errors if not line.startswith(("manual: ", "-: not measured"))] == []  # legends
 
 
 def test_cutout_compiles_its_code_anew_and_says_so(machine: Path) -> None:
