@@ -252,7 +252,8 @@ def test_a_duplicated_tab_works_on_no_image_of_the_first(labelling: Application)
     second.page.close()
     client = labelling.page.evaluate(f"{_API}.client")
     labelling.page.reload()
-    labelling.wait_until(f"window.anymask?.projectPage.project.session?.writable && {_API}.client === '{client}'")
+    wait_for_image_named(labelling, "image_00.png")
+    assert labelling.page.evaluate(f"{_API}.client") == client
     assert len(labelling.objects) == 2
 
 

@@ -15,9 +15,12 @@ export const classes = {
   merged: {},
   /** @type {number | null} The class of the next object: the one used last. */
   current: null,
+  /** How often the list was set: a response that was requested before the last time is older than the list. */
+  version: 0,
 
   /** @param {Class[]} list @param {Record<string, number>} merged */
   set(list, merged) {
+    this.version++;
     this.inUse = true;
     this.list = list;
     this.merged = merged;

@@ -133,8 +133,12 @@ export class Project {
 
   /** Read the classes as they are now, with the numbers of their objects. */
   async readClasses() {
-    const { classes: list, merged } = await this.api.classes(this.id);
-    classes.set(list, merged);
+    let version, answer;
+    do {
+      ({ version } = classes);
+      answer = await this.api.classes(this.id);
+    } while (version !== classes.version); // an event came meanwhile, and may be newer
+    classes.set(answer.classes, answer.merged);
     this.page.project();
   }
 
