@@ -136,6 +136,7 @@ def _faults(app: Application, looks: Sequence[tuple[int, int, Any]] = _LOOKS) ->
         app.page.set_viewport_size({"width": width, "height": height})
         app.page.emulate_media(color_scheme=scheme)
         app.next_frame()
+        app.wait_until("document.getAnimations().length === 0")  # colours that change slowly, of buttons
         response = Axe().run(app.page, options={"runOnly": {"type": "tag", "values": _TAGS}}).response
         found += [
             f"{width} {scheme}: {violation['id']}: {node['html'][:160]}"
