@@ -51,6 +51,20 @@ def nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
     return batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.int64), iou_threshold)
 
 
+def follow_image(model: Any, image: Any) -> Any:
+    """Let batch norms take their statistics from an image, float32 [1, 3, H, W], and boxes vary; returns the head."""
+    import torch
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1.0
+    model.train()(image)
+    head = model.eval().model[-1]
+    for branch in head.cv2:
+        branch[-1].weight *= 6
+    return head
+
+
 def random_fastsam(pixels: np.ndarray, seed: int = 0) -> Any:
     """FastSAM-s (`yolov8s-seg.yaml` with one class, 11.8 million parameters), alive on an image, uint8 [H, W, 3]."""
     import torch
@@ -61,14 +75,8 @@ def random_fastsam(pixels: np.ndarray, seed: int = 0) -> Any:
     model.names = {0: "object"}
     height, width = (side // 32 * 32 for side in pixels.shape[:2])
     image = torch.from_numpy(pixels[:height, :width].transpose(2, 0, 1)[None] / np.float32(255))
-    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     with torch.no_grad():
-        for norm in norms:
-            norm.momentum = 1.0
-        model.train()(image)
-        head = model.eval().model[-1]
-        for branch in head.cv2:
-            branch[-1].weight *= 6
+        head = follow_image(model, image)
         for branch in head.cv3:
             branch[-1].weight *= 2
         confidence = model(image)[0][0][0, 4]

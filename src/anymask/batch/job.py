@@ -29,6 +29,7 @@ from anymask.batch.tasks import BatchJob, Outcome, Task, TaskSettings
 from anymask.batch.threads import ThreadWorkers
 from anymask.batch.worker import Worker
 from anymask.errors import AnymaskError, InputError, quantity
+from anymask.io.drafts import lock_results
 
 if TYPE_CHECKING:
     from anymask.prediction.segmenter import Segmenter
@@ -142,27 +143,11 @@ def _plan(job: BatchJob, results: Results, manifest: Manifest) -> Plan:
 
 @contextlib.contextmanager
 def _lock_folder(results: Results) -> Iterator[None]:
-    """Lock the folder for this process; the operating system releases the lock when the process dies.
-
-    Raises:
-        InputError: another process holds the lock.
-        AnymaskError: the lock cannot be written.
-    """
-    from filelock import FileLock, Timeout
-
+    """Lock the folder for this process, and open it; errors are those of `lock_results`."""
     results.make_home()
-    lock = FileLock(results.home / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"another process is working in {results.out}: wait for it, or use another --out") from None
-    except OSError as error:
-        raise AnymaskError(f"cannot write {results.out}: {(error.strerror or str(error)).lower()}") from None
-    try:
+    with lock_results(results.out, results.home / LOCK):
         results.open()
         yield
-    finally:
-        lock.release()
 
 
 # ---------------------------------------------------------------- the images

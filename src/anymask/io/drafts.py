@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from anymask.errors import AnymaskError, InputError
 from anymask.io.signals import uninterrupted
 
 if sys.platform != "win32":
@@ -134,3 +135,30 @@ def _open(path: Path, flags: int) -> int | None:
         return os.open(path, flags)
     except OSError:
         return None
+
+
+@contextlib.contextmanager
+def lock_results(folder: Path | str, lock: Path) -> Iterator[None]:
+    """Be the only process that writes into a folder of results; a lock ends with its process.
+
+    Args:
+        folder: for the messages.
+        lock: file of the lock; its folder is there.
+
+    Raises:
+        InputError: another process holds the lock.
+        AnymaskError: the lock cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another process is working in {folder}: wait for it, or use another --out") from None
+    except OSError as error:
+        raise AnymaskError(f"cannot write {folder}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        yield
+    finally:
+        held.release()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from anymask.errors import AnymaskError, InputError
 
@@ -75,3 +77,54 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
         with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back already
             base.execute("ROLLBACK")
         raise
+
+
+class SqliteFile:
+    """An open file for several threads, one at a time.
+
+    Args:
+        path: of the file; made if missing.
+        what: that the file should be, such as "project".
+        schema: statements that create the tables.
+        version: of the schema.
+        other_version: what to do about a file of another version, for the message.
+
+    Raises:
+        InputError: the file is something else, or of another version; in every method also when it is damaged.
+        AnymaskError: the disk is full or failed; in every method.
+    """
+
+    def __init__(self, path: Path, what: str, schema: str, version: int, other_version: str) -> None:
+        self.path = path
+        self._what = what
+        self._lock = threading.RLock()
+        with self._errors():
+            self._base = open_sqlite(path, schema, version, other_version, shared=True)
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """All rows that a query finds."""
+        with self._lock, self._errors():
+            return self._base.execute(query, values).fetchall()
+
+    def run(self, statement: str, *values: Any) -> int:
+        """Change something; returns the number of rows that changed."""
+        with self._lock, self._errors():
+            return self._base.execute(statement, values).rowcount
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes of the block, or none; no other thread uses the file meanwhile. An inner one joins the outer."""
+        with self._lock, self._errors():
+            if self._base.in_transaction:
+                yield
+                return
+            with transaction(self._base):
+                yield
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._base.close()
+
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return sqlite_errors(self.path, self._what)

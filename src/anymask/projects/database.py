@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anymask.io.sqlite_file import open_sqlite, sqlite_errors, transaction
+from anymask.io.sqlite_file import SqliteFile
 
 _SCHEMA = """
 CREATE TABLE project (name TEXT PRIMARY KEY, value TEXT NOT NULL);  -- JSON
@@ -102,29 +100,14 @@ CREATE TABLE imports (
 _SCHEMA_VERSION = 1
 
 
-class ProjectDatabase:
-    """An open SQLite file of a project, for several threads.
-
-    Args:
-        path: of the file; made if missing.
-
-    Raises:
-        InputError: the file is no project, or one of another version; in every method also when it is damaged.
-        AnymaskError: the disk is full or failed; in every method.
-    """
+class ProjectDatabase(SqliteFile):
+    """An open SQLite file of a project, for several threads; its errors are those of `SqliteFile`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
+        super().__init__(path, "project", _SCHEMA, _SCHEMA_VERSION, "use that one, or another --project")
         with self._errors():
-            self._base = open_sqlite(path, _SCHEMA, _SCHEMA_VERSION, "use that one, or another --project", shared=True)
             self._base.row_factory = sqlite3.Row
             self._base.create_function("casefold", 1, str.casefold, deterministic=True)
-
-    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """All rows that a query finds."""
-        with self._lock, self._errors():
-            return self._base.execute(query, values).fetchall()
 
     def row(self, query: str, *values: Any) -> sqlite3.Row | None:
         """The first row that a query finds."""
@@ -137,25 +120,10 @@ class ProjectDatabase:
         found = self.row(query, *values)
         return int(found[0] or 0) if found is not None else 0
 
-    def run(self, statement: str, *values: Any) -> int:
-        """Change something; returns the number of rows that changed."""
-        with self._lock, self._errors():
-            return self._base.execute(statement, values).rowcount
-
     def run_many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
         """Run a statement with several rows of values."""
         with self._lock, self._errors():
             self._base.executemany(statement, values)
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All changes of the block, or none; no other thread uses the file meanwhile. An inner one joins the outer."""
-        with self._lock, self._errors():
-            if self._base.in_transaction:
-                yield
-                return
-            with transaction(self._base):
-                yield
 
     def value(self, name: str, default: Any = None) -> Any:
         """A value of the project."""
@@ -165,11 +133,3 @@ class ProjectDatabase:
     def set_value(self, name: str, value: Any) -> None:
         """Set a value of the project."""
         self.run("INSERT OR REPLACE INTO project VALUES (?, ?)", name, json.dumps(value))
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._base.close()
-
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return sqlite_errors(self.path, "project")

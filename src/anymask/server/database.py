@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from anymask.errors import AnymaskError, InputError
-from anymask.io.sqlite_file import open_sqlite, sqlite_errors, transaction
+from anymask.io.sqlite_file import SqliteFile
 
 DATABASE_FILE = "server.sqlite"
 _SCHEMA = """
@@ -102,44 +102,17 @@ def secret_of(database: SharedDatabase) -> str:
     return str(database.rows("SELECT value FROM deployment WHERE name = 'secret'")[0][0])
 
 
-class _Sqlite:
+class _Sqlite(SqliteFile):
     """A file. Readers do not wait for a process that writes."""
 
     now = "((julianday('now') - 2440587.5) * 86400.0)"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._errors():
-            self._base = open_sqlite(path, _SCHEMA, _SCHEMA_VERSION, "use that one, or another --data", shared=True)
-            with contextlib.suppress(sqlite3.OperationalError):  # a full disk need not keep a server from reading
-                self._base.execute("PRAGMA journal_mode = WAL")
+        super().__init__(path, "database", _SCHEMA, _SCHEMA_VERSION, "use that one, or another --data")
+        with self._errors(), contextlib.suppress(sqlite3.OperationalError):  # a full disk need not keep it from reading
+            self._base.execute("PRAGMA journal_mode = WAL")
         path.chmod(0o600)
-
-    def rows(self, query: str, *values: Any) -> list[Any]:
-        with self._lock, self._errors():
-            return self._base.execute(query, values).fetchall()
-
-    def run(self, statement: str, *values: Any) -> int:
-        with self._lock, self._errors():
-            return self._base.execute(statement, values).rowcount
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._lock, self._errors():
-            if self._base.in_transaction:
-                yield
-                return
-            with transaction(self._base):
-                yield
-
-    def close(self) -> None:
-        with self._lock:
-            self._base.close()
-
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return sqlite_errors(self._path, "database")
 
 
 class _Postgresql:

@@ -82,6 +82,13 @@ def _made_by(
     return MaskSet(numbered, image=image, prompts=prompts, provenance=replace(provenance, call=call))
 
 
+def _image_and_masks(
+    load_image: Callable[[], Image], stored_image: StoredImage, body: CutoutBody | InpaintBody, find_mask: FindMask
+) -> tuple[Image, MaskSet]:
+    image = load_image()
+    return image, MaskSet([_mask_of(each, stored_image.size, find_mask) for each in body.masks], image=image)
+
+
 def cutout_png(
     load_image: Callable[[], Image], stored_image: StoredImage, body: CutoutBody, find_mask: FindMask
 ) -> bytes:
@@ -94,8 +101,7 @@ def cutout_png(
     from anymask.editing.cutout import Blur, cutout
     from anymask.editing.effects import Outline
 
-    image = load_image()
-    masks = MaskSet([_mask_of(each, stored_image.size, find_mask) for each in body.masks], image=image)
+    image, masks = _image_and_masks(load_image, stored_image, body, find_mask)
     color = body.background
     result = cutout(
         image,
@@ -126,8 +132,7 @@ def inpainted_png(
     from anymask.editing.inpainters.opencv import OpenCvInpainter
     from anymask.editing.inpainting import inpaint
 
-    image = load_image()
-    masks = MaskSet([_mask_of(each, stored_image.size, find_mask) for each in body.masks], image=image)
+    image, masks = _image_and_masks(load_image, stored_image, body, find_mask)
     inpainter = OpenCvInpainter(body.method)
     inpainter.sizes = replace(inpainter.sizes, max_side=_INPAINT_SIDE)
     return _png(inpaint(image, masks, inpainter, grow=body.grow, feather=body.feather, shadow=body.shadow))

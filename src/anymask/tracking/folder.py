@@ -20,8 +20,9 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from anymask._version import __version__
-from anymask.errors import AnymaskError, InputError
+from anymask.errors import InputError
 from anymask.io.atomic import check_folder, explained, publish, write_file
+from anymask.io.drafts import lock_results
 from anymask.io.file_names import numbered, shorten_name
 from anymask.tracking.result import TrackedFrame
 from anymask.tracking.state import dump_tracks, load_tracks
@@ -54,23 +55,12 @@ class TrackFolder:
         Raises:
             InputError: it has another run, or files of other origin, or another process is working in it.
         """
-        from filelock import FileLock, Timeout
-
         check_folder(self.path)
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(f"another process is working in {self.path}: wait for it, or use another --out") from None
-        except OSError as error:
-            raise AnymaskError(f"cannot write {self.path}: {(error.strerror or str(error)).lower()}") from None
-        try:
+        with lock_results(self.path, self.path / LOCK):
             self._begin(restart)
             yield
-        finally:
-            lock.release()
 
     def _begin(self, restart: bool) -> None:
         manifest = self.manifest()
