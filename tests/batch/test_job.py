@@ -108,7 +108,7 @@ def test_what_somebody_has_edited_is_set_aside(job: SmallJob) -> None:
     for name in edited:
         assert (out / "edited" / name).read_text() == "corrected by hand"
         assert (out / name).read_text() != "corrected by hand"
-    assert sum("had been edited" in note for note in summary.notes) == 2
+    assert sum(f"edited since written, such as edited/{name}" in note for note in summary.notes for name in edited) == 2
     shutil.rmtree(out / "edited")
     job.run("once")
     assert files_of(out) == files_of(job.folder / "once")

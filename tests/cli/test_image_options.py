@@ -183,7 +183,7 @@ def test_a_batch_over_a_mixed_folder_counts_the_images_that_an_option_is_not_mea
     assert run(*job, "--window", "500,2000", "--page", 2, "--out", tmp_path / "job", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     assert (summary["done"], summary["failed"]) == (2, 0)
-    (remark,) = [line for line in summary["notes"] if "have a remark" in line]
+    (remark,) = [line for line in summary["notes"] if "with a remark" in line]
     assert remark.startswith("2 images with a remark, see --report; plain.png: page is ignored: the file has one page")
     assert "window is ignored: the image has 8 bits per channel" in remark
     assert run("replay", tmp_path / "job", "--quiet") == 0
