@@ -17,7 +17,7 @@ from benchmarks.official import Peers, Settings, set_up
 from benchmarks.peers.machine import processor
 from benchmarks.speed.pairs import HEADING, Comparison
 
-BENCHMARKS = ("encode", "click", "boxes", "text", "cold", "everything")
+BENCHMARKS = ("rates", "encode", "click", "boxes", "text", "cold", "everything")
 """One module each, with a function `compare(peers)` that yields comparisons."""
 
 ON_REQUEST = ("vit", "batch")
