@@ -188,3 +188,8 @@ def test_closed_pipe_is_quiet() -> None:
 
 def test_choices_of_options_are_those_of_the_library() -> None:
     assert PROTOCOL_CHOICES == PROTOCOLS
+
+
+def test_an_option_of_selection_is_refused_by_a_protocol_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "nowhere", "--protocol", "alternatives", "--refine", "off"]) == 2
+    assert "--refine has no meaning with --protocol alternatives" in capsys.readouterr().err

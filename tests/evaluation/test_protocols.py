@@ -73,11 +73,12 @@ def test_clicks_to_a_target() -> None:
     assert clicks_to([0.5, 0.86], 0.9, 20) == 20
 
 
-@pytest.mark.parametrize("protocol", ["clicks", "boxes", "instances", "everything"])
+@pytest.mark.parametrize("protocol", ["clicks", "boxes", "instances", "alternatives", "everything"])
 def test_every_protocol_finds_discs(protocol: str, tmp_path: Path, segmenter: Segmenter) -> None:
     images = load_dataset(index_dataset(tmp_path, 1))
     grid = {"sampling": "grid", "points_per_side": 12}
-    values = grid if protocol == "everything" else {"select": "object", "refine": "off"}
+    selected = {"select": "object"} if protocol == "alternatives" else {"select": "object", "refine": "off"}
+    values = grid if protocol == "everything" else selected
     variant = Variant(Setting(protocol, values), segmenter)
     evaluate(images, [variant], clicks=2)
     figures = summary(variant.results, protocol, 2)
@@ -92,6 +93,9 @@ def test_every_protocol_finds_discs(protocol: str, tmp_path: Path, segmenter: Se
     elif protocol == "instances":
         assert figures["instances"] > 0.9
         assert figures["covers another object"] == 0
+    elif protocol == "alternatives":
+        assert 0.9 < figures["best of the first 3"] <= figures["best of the first 6"]
+        assert figures["first alternative"] <= figures["best of the first 3"]
     else:  # one disc is small by COCO's measure, the other medium
         assert figures["AR@100 small"] > 0.6
         assert figures["AR@100 medium"] > 0.7

@@ -63,7 +63,7 @@ def test_the_official_habit_has_nothing_else_to_set() -> None:
         ("clicks", "threads=two", "threads is 'two': it takes a whole number"),
         ("clicks", "refine='off", "cannot read the setting"),
         ("text", "threshold=2", "threshold must lie between 0 and 1, not 2.0"),
-        ("text", "select=official", "is for clicks, boxes and instances"),
+        ("text", "select=official", "select=official is not for text"),
         ("everything", "pred_iou_thresh=high", "it takes a number"),
     ],
 )
@@ -74,6 +74,7 @@ def test_what_cannot_be_meant_is_refused(protocol: str, text: str, words: str) -
 
 def test_an_unknown_protocol_is_refused() -> None:
     with pytest.raises(
-        InputError, match="protocol must be one of clicks, boxes, instances, everything, text, not 'words'"
+        InputError,
+        match="protocol must be one of clicks, boxes, instances, alternatives, everything, text, not 'words'",
     ):
         Setting("words")

@@ -22,7 +22,7 @@ from anymask.structures.options import option_fields
 if TYPE_CHECKING:
     from anymask.evaluation import Setting, Variant
 
-PROTOCOL_CHOICES = ("clicks", "boxes", "instances", "everything", "text")
+PROTOCOL_CHOICES = ("clicks", "boxes", "instances", "alternatives", "everything", "text")
 NOTHING = "none"
 MAX_OBJECTS, MAX_INSTANCES = 10, 12
 """Objects of one segmentation that are prompted, alone and all at once."""
@@ -62,7 +62,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     "--against",
     metavar="SETTING",
     help="Compare with the same but for this, such as 'refine=off precision=f32'; none: measure alone. "
-    "[default: select=official for clicks, boxes and instances of SAM models]",
+    "[default: select=official for SAM models, but not for everything and text]",
 )
 @click.option("--clicks", type=click.IntRange(1, 100), default=20, show_default=True, help="Most clicks per object.")
 @click.option("--text", multiple=True, metavar="WORDS", help="With --protocol text: only these categories.")
@@ -111,6 +111,7 @@ def command(
     anymask evaluate images-with-masks
     anymask evaluate images-with-masks --protocol boxes --against "refine=off precision=f32"
     anymask evaluate coco --protocol instances --against objects=one
+    anymask evaluate images-with-masks --protocol alternatives
     anymask evaluate coco --protocol everything --with "points_per_side=64" --against none --limit 20
     anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
     """  # noqa: D301 - click wants the control character itself
@@ -125,8 +126,7 @@ def command(
     categories = phrases_of(text) if text else ()
     if categories and protocol != "text":
         raise InputError("--text goes with --protocol text")
-    options = {"select": select, "refine": refine} if protocol != "everything" else {}
-    setting = Setting(protocol, {**runtime, **options})
+    setting = Setting(protocol, {**runtime, **_selection(protocol, select=select, refine=refine)})
     settings = _settings(setting if named is None else setting.changed(named), against)
     max_objects = max_objects or (MAX_INSTANCES if protocol == "instances" else MAX_OBJECTS)
     annotated = load_dataset(dataset, max_objects, seed=seed, limit=limit, images=images, opening=opening)
@@ -149,6 +149,21 @@ def command(
     click.echo(report if as_json else evaluation.table())
     if not quiet:
         click.echo(f"{out / 'report.html'} shows more", err=True)
+
+
+def _selection(protocol: str, **values: str) -> dict[str, str]:
+    """Those of `--select` and `--refine` that the protocol has.
+
+    Raises:
+        InputError: the protocol lacks one that was set.
+    """
+    from anymask.evaluation.settings import option_names
+
+    has = option_names(protocol)
+    for name, value in values.items():
+        if name not in has and value != _SELECTION[name].default:
+            raise InputError(f"--{name} has no meaning with --protocol {protocol}")
+    return {name: value for name, value in values.items() if name in has}
 
 
 def _settings(setting: Setting, against: str | None) -> list[Setting]:

@@ -1,4 +1,4 @@
-"""The protocols of an evaluation: clicks one after the other, boxes, clicks on all objects, everything mode, text."""
+"""The protocols of an evaluation: clicks, boxes, clicks on all objects, alternatives, everything mode, text."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from anymask.prediction.encoded_image import EncodedImage
 
 MAX_CLICKS = 20
+ALTERNATIVES = (3, 6)
+"""Of how many alternatives the best is a figure."""
 JITTER = 0.1
 Row = dict[str, Any]
 """Figures of one object, named in the docstring of the function that measures it."""
@@ -50,14 +52,16 @@ def protocol_function(protocol: str, clicks: int = MAX_CLICKS, categories: Seque
         protocol: "clicks": the first click in the middle of the object, each next one in the middle of the largest
             error, as interactive segmentation is usually measured. "boxes": the tight box, and one whose sides are off
             by up to a tenth of its size, by the object's name. "instances": one click in the middle of each object of
-            an image, all at once. "everything": no prompt; the masks are matched with all objects. "text": the
-            dataset's categories are the phrases.
+            an image, all at once. "alternatives": one click in the middle of the object, and what it may mean.
+            "everything": no prompt; the masks are matched with all objects. "text": the dataset's categories are the
+            phrases.
         clicks: maximum for each object.
         categories: of "text": only these; all if empty.
     """
     by_object: dict[str, Callable[[EncodedImage, Object, Setting], Row]] = {
         "clicks": lambda encoded, truth, setting: _measure_clicks(encoded, truth, setting, clicks),
         "boxes": _measure_boxes,
+        "alternatives": _measure_alternatives,
     }
     if protocol in by_object:
         measure = by_object[protocol]
@@ -76,7 +80,7 @@ def protocol_function(protocol: str, clicks: int = MAX_CLICKS, categories: Seque
 
 def measured_objects(image: AnnotatedImage, protocol: str, categories: Sequence[str] = ()) -> Iterator[Object]:
     """The objects of an image's rows, in their order."""
-    if protocol in ("clicks", "boxes"):
+    if protocol in ("clicks", "boxes", "alternatives"):
         yield from image.sample_objects()
         return
     if protocol == "instances":
@@ -191,6 +195,27 @@ def _measure_boxes(encoded: EncodedImage, truth: Object, setting: Setting) -> Ro
         if not name:
             row["mask"] = encode(np.ascontiguousarray(mask))
     return row
+
+
+def _measure_alternatives(encoded: EncodedImage, truth: Object, setting: Setting) -> Row:
+    """Click once, and compare each alternative; the official predictor has three, the highest score first.
+
+    Row: `ious`, of all in order; `iou`, the best of the first three; `mask`, its RLE; `clicks`, the one
+    click; `seconds`.
+    """
+    click = next_click(np.zeros(truth.mask.shape, np.bool_), truth)
+    started = time.perf_counter()
+    if setting.official:
+        candidates = encoded.predict([click[:2]])
+        masks = list(candidates.masks[np.argsort(-candidates.scores, kind="stable")])
+    else:
+        masks = [each.array for each in encoded.alternatives([click[:2]], most=ALTERNATIVES[-1])]
+    seconds = time.perf_counter() - started
+    masks = masks or [np.zeros(truth.mask.shape, np.bool_)]
+    ious = [mask_iou(each, truth.mask, truth.ignored) for each in masks]
+    best = int(np.argmax(ious[: ALTERNATIVES[0]]))
+    shown = encode(np.ascontiguousarray(masks[best]))
+    return {"ious": ious, "iou": ious[best], "mask": shown, "clicks": [click], "seconds": seconds}
 
 
 def _measure_instances(encoded: EncodedImage, image: AnnotatedImage, setting: Setting) -> ProtocolResult:

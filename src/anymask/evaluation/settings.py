@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from anymask.automatic.options import GeneratorOptions
@@ -31,6 +31,7 @@ _OPTIONS: dict[str, dict[str, Option]] = {
             "objects", "per_point", "As segment; one: each point in a call of its own.", str, choices=get_args(Objects)
         ),
     },
+    "alternatives": {"select": replace(_SELECTION["select"], choices=("object",))},
     "everything": {each.name: each for each in option_fields(GeneratorOptions) if each.kind is not None},
     "text": {
         **_SELECTION,
@@ -47,8 +48,13 @@ _KINDS: dict[type | None, str] = {str: "a word", int: "a whole number", float: "
 PROTOCOLS = tuple(_OPTIONS)
 """How objects are prompted."""
 
-PROMPTED = ("clicks", "boxes", "instances")
+PROMPTED = ("clicks", "boxes", "instances", "alternatives")
 """Those that prompt single objects, at most so many of an image, and that the official predictor can be measured by."""
+
+
+def option_names(protocol: str) -> tuple[str, ...]:
+    """Names of the options of a protocol's call."""
+    return tuple(_OPTIONS[protocol])
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,7 @@ class Setting:
             if not (name == "select" and self.official):
                 options[name].check(value)
         if self.official and self.protocol == "text":
-            raise InputError(
-                "select=official is for clicks, boxes and instances; for text, select=score is nearest to it"
-            )
+            raise InputError("select=official is not for text; select=score is nearest to it")
         if self.protocol == "text":
             self.search()
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from anymask.evaluation.average_precision import average_precision, false_alarms
 from anymask.evaluation.matching import AREAS, PROPOSALS
-from anymask.evaluation.protocols import MAX_CLICKS, ProtocolResult, Row
+from anymask.evaluation.protocols import ALTERNATIVES, MAX_CLICKS, ProtocolResult, Row
 
 TARGETS = (0.85, 0.90, 0.95)
 FEW_CLICKS = (2, 3, 5)
@@ -29,7 +29,8 @@ def of_object(row: Row, protocol: str, max_clicks: int = MAX_CLICKS) -> Figures:
 
     For clicks: IoU and boundary IoU of the first click, IoU after some more, the number of clicks to an IoU
     (the maximum if it is never reached), and 1 if it is never reached. For boxes: IoU and boundary IoU of the
-    tight and of the jittered box. For instances: IoU, and 1 if the mask covers another object. For everything: the
+    tight and of the jittered box. For instances: IoU, and 1 if the mask covers another object. For alternatives: IoU
+    of the first, and of the best of the first three and six. For everything: the
     share of COCO's IoU thresholds at which one of the best 100 or 1,000 masks is matched with the object, whose mean is
     COCO's average recall. For text and everything, `covered` is the IoU of the best mask.
     """
@@ -42,6 +43,9 @@ def of_object(row: Row, protocol: str, max_clicks: int = MAX_CLICKS) -> Figures:
         }  # fmt: skip
     if protocol == "instances":
         return {"instances": row["iou"], COVERS: float(row["covers"])}
+    if protocol == "alternatives":
+        best = {f"best of the first {most}": max(row["ious"][:most]) for most in ALTERNATIVES}
+        return {"first alternative": row["ious"][0], **best}
     figures = {"covered": row["iou"]}
     if protocol == "everything":
         for area in AREAS:
@@ -108,7 +112,7 @@ def _seconds(results: Mapping[str, ProtocolResult], protocol: str) -> Figures:
         return {"seconds per click": float(np.median(seconds))}
     if protocol == "boxes":
         return {"seconds per box": float(np.median([row["seconds"] for each in results.values() for row in each.rows]))}
-    if protocol == "instances":
+    if protocol in ("instances", "alternatives"):
         return {
             "seconds per click": float(np.median([row["seconds"] for each in results.values() for row in each.rows]))
         }

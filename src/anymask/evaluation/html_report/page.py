@@ -32,6 +32,7 @@ _PROTOCOL_TEXT = {
     "clicks": "clicks, each in the middle of the largest error",
     "boxes": "tight and jittered boxes",
     "instances": "one click on each object of an image, all at once",
+    "alternatives": "one click, and up to six masks that it may mean",
     "everything": "everything mode, no prompt",
     "text": "the categories as text",
 }
@@ -39,6 +40,7 @@ _PRIMARY = {
     "clicks": "IoU of the first click",
     "boxes": "IoU of the tight box",
     "instances": "IoU of the mask of the object's click",
+    "alternatives": "IoU of the best of the first three alternatives",
     "everything": "IoU of the best mask for the object",
     "text": "IoU of the best mask of its category for the object",
 }
@@ -159,9 +161,8 @@ def _cases(evaluation: Evaluation) -> str:
 
     worst = sorted(all_cases, key=lambda case: _primary(row(0, case)))[:WORST]
     legend = f"{_chip(TRUTH)}outline of the ground truth &ensp; {_chip(MASK)}mask"
-    legend += {"clicks": " &ensp; ★ click", "instances": " &ensp; ★ click", "boxes": " &ensp; box prompt"}.get(
-        evaluation.protocol, ""
-    )
+    prompts = dict.fromkeys(("clicks", "instances", "alternatives"), "★ click") | {"boxes": "box prompt"}
+    legend += f" &ensp; {prompts[evaluation.protocol]}" if evaluation.protocol in prompts else ""
     parts = [f"<h2>Worst cases</h2><p>{legend}</p>", figures(worst, [0])]
     if len(results) == 2:
 
