@@ -3,6 +3,8 @@
 Every message is one line for the person who made the call: what was wrong, the value seen, what would be right.
 """
 
+import re
+
 
 class AnymaskError(Exception):
     """Base of everything anymask raises on purpose."""
@@ -65,3 +67,11 @@ def first_line(error: Exception) -> str:
 def quantity(count: int, noun: str, plural: str = "") -> str:
     """A count with its noun, for messages: "1 image", "2 images", "3 classes" (where the plural is given)."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def quantity_of(count: int, plural: str) -> str:
+    """A count with words whose first plural is what is counted: "2 boxes without masks", "1 box without masks"."""
+    if count != 1:
+        return f"{count:,} {plural}"
+    one = re.sub(r"(?:(ie)|(?<=ss)e|(?<=x)e)?s\b", lambda ending: "y" if ending[1] else "", plural, count=1)
+    return f"1 {one}".replace(" they were ", " it was ")

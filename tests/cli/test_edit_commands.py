@@ -257,9 +257,9 @@ def test_paste_back_says_how_to_give_an_image_that_has_moved(coffee_path, chelse
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--point", CUP], "does not go with --point"),
-        (["--method", "telea"], "does not go with --method"),
-        (["--pair", "elsewhere"], "does not go with --pair"),
+        (["--point", CUP], "--point does not go with"),
+        (["--method", "telea"], "--method does not go with"),
+        (["--pair", "elsewhere"], "--pair does not go with"),
         (["--out", "a.gif"], ".png"),
     ],
 )

@@ -141,7 +141,7 @@ def test_convert_says_what_the_target_cannot_hold(tmp_path: Path, capsys: pytest
     assert main(call) == 0
     said = capsys.readouterr().out
     assert "png cannot hold: " in said
-    for words in ("2 labels", "1 boxes without masks", "1 crowd flags", "1 images without objects"):
+    for words in ("2 labels", "1 box without masks", "1 crowd flag", "1 image without objects"):
         assert words in said
     call = ["convert", str(tmp_path / "in"), "--to", "csv", "--no-shapes", "--out", str(tmp_path / "x.csv"), "--json"]
     assert main(call) == 0

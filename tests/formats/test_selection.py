@@ -71,7 +71,7 @@ def test_a_file_gives_the_order_of_classes(tmp_path: Path) -> None:
 def test_classes_are_taken_or_left_out_by_their_new_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["convert", str(coco(tmp_path / "in.json")), "--to", "coco", "--out"]
     assert main([*call, str(tmp_path / "cats.json"), "--classes", "kitten=cat", "--only", "cat"]) == 0
-    assert "dropped: 1 objects of other classes" in capsys.readouterr().out
+    assert "dropped: 1 object of other classes" in capsys.readouterr().out
     assert [each[0] for each in named(tmp_path / "cats.json")] == ["cat", "cat", "cat"]
     assert [each["name"] for each in COCO(str(tmp_path / "cats.json")).dataset["categories"]] == ["cat"]
     assert main([*call, str(tmp_path / "few.json"), "--drop", "cat", "--drop", "dog", "--min-area", "36.5"]) == 0

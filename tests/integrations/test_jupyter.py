@@ -101,7 +101,7 @@ def test_clicks_in_a_cell_become_masks_in_python(
     page.mouse.move(*at(110, 300))
     page.wait_for_function("document.querySelector('.anymask-prompter .preview').getAttribute('d')?.length > 10")
     page.mouse.click(*at(110, 300))
-    page.get_by_text("1 objects").wait_for()
+    page.get_by_text("1 object", exact=True).wait_for()
     page.mouse.click(*at(540, 60), button="right")
     page.keyboard.press("Enter")  # the next object
     page.mouse.move(*at(170, 14))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.automatic.options import GeneratorOptions
-from anymask.cli.common_options import common_options
+from anymask.cli.common_options import common_options, refuse_options
 from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.text_options import SEARCH_OPTIONS, text_options
@@ -22,6 +22,7 @@ from anymask.detection.phrases import phrases_of
 from anymask.errors import quantity
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
+from anymask.structures.options import option_fields
 
 if TYPE_CHECKING:
     from anymask.batch.inputs import Inputs
@@ -166,6 +167,9 @@ def _task_settings(
         raise InputError("say what to do with each image: one of --everything, --text, --prompts FILE or --embed-only")
     if not from_file:
         inputs.prompts = None
+    _refuse_without_effect(
+        "--embed-only" if embed_only else "--everything" if everything else "--prompts" if from_file else "--text"
+    )
     shared = {name: options[name] for name in ("model", "engine", "precision", "device", "threads")}
     shared["image"] = ImageOptions(**values_of(ImageOptions, options)).changed
     selection = values_of(SelectionOptions, options)
@@ -181,6 +185,25 @@ def _task_settings(
     return TaskSettings(
         "text", selection, phrases_of(text), search, options["detector"], classes, formats=options["formats"], **shared
     )  # fmt: skip
+
+
+def _refuse_without_effect(kind: str) -> None:
+    """Refuse options of other kinds of jobs.
+
+    Raises:
+        UsageError: one is on the command line.
+    """
+    selection, search = [
+        tuple(each.name for each in option_fields(kind)) for kind in (SelectionOptions, GeneratorOptions)
+    ]
+    text = ("detector", "classes", *SEARCH_OPTIONS)
+    without = {
+        "--embed-only": (*selection, *search, *text, "formats"),
+        "--everything": (*selection, *text),
+        "--prompts": (*search, *text),
+        "--text": search,
+    }
+    refuse_options(without[kind], f"does not go with {kind}")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ def command(model, engine, precision, threads, device, allow, out, as_json, quie
 ```
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,6 +94,24 @@ debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error; also ANYMASK_DEBUG=1."
 )
 """Only declared: `anymask.cli.main` looks for it itself, so that a usage error can show its traceback too."""
+
+
+def refuse_options(names: Collection[str], reason: str) -> None:
+    """Refuse options of the running command that would change nothing.
+
+    Args:
+        names: of the parameters.
+        reason: what is said after the option, such as "is about --text, which is missing".
+
+    Raises:
+        UsageError: one of them is on the command line.
+    """
+    context = click.get_current_context(silent=True)
+    for parameter in context.command.params if context is not None else ():
+        name = parameter.name or ""
+        source = context.get_parameter_source(name) if context is not None else None
+        if name in names and parameter.expose_value and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} {reason}", context)
 
 
 RUNTIME_OPTIONS = ("engine", "precision", "threads", "device", "allow")

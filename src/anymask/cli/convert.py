@@ -15,7 +15,7 @@ import click
 
 from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
 from anymask.cli.dataset_options import DatasetChanges, Read, dataset_options
-from anymask.errors import InputError, quantity
+from anymask.errors import InputError, quantity, quantity_of
 from anymask.formats.base import Format, FormatOption, Holds
 from anymask.formats.datasets import write_checked, write_dataset
 from anymask.formats.helpers.annotations import encode_json
@@ -139,7 +139,7 @@ def command(
         dataset.report()
         if lost:
             hints = _hints(format, holds)
-            words = (f"{count} {what}{hints.get(what, '')}" for what, count in lost.most_common())
+            words = (f"{quantity_of(count, what)}{hints.get(what, '')}" for what, count in lost.most_common())
             click.echo(f"{target} cannot hold: {', '.join(words)}")
         _report_skipped(skipped, report)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import add_options
+from anymask.errors import quantity_of
 from anymask.formats.base import Format
 from anymask.formats.datasets import read_dataset
 from anymask.formats.image_files import ImagePlacement
@@ -214,4 +215,4 @@ def _labels(sources: Sequence[Path]) -> list[str]:
 
 
 def _counts(counted: Counter[str]) -> str:
-    return ", ".join(f"{count} {words}" for words, count in counted.most_common())
+    return ", ".join(quantity_of(count, words) for words, count in counted.most_common())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import debug_option, quiet_option, runtime_options
+from anymask.cli.common_options import debug_option, quiet_option, refuse_options, runtime_options
 from anymask.cli.image_arguments import image_options, print_notes
 from anymask.cli.option_fields import values_of
 from anymask.structures.image_options import ImageOptions
@@ -76,6 +76,10 @@ def command(
         raise InputError("--photo is for one masks.json; several use the paths that they state")
     if style == "clicks" and len(masks) > 1:
         raise InputError("--style clicks makes an animation of one masks.json")
+    if style not in ("candidates", "clicks"):
+        refuse_options(("number",), f"chooses what --style candidates or clicks runs again, and the style is {style}")
+    if len(masks) == 1:
+        refuse_options(("columns",), "is about a contact sheet, which takes several results")
     look = {
         name: options.pop(name) for name in ("opacity", "scores", "labels", "points", "boxes", "color_by", "max_side")
     }

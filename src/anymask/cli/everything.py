@@ -25,7 +25,7 @@ from anymask.cli.image_arguments import (
 )
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import detection_options, text_options
+from anymask.cli.text_options import check_text_options, detection_options, text_options
 from anymask.detection.phrases import phrases_of
 from anymask.errors import quantity
 
@@ -69,6 +69,7 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from anymask.errors import PromptError
 
+    check_text_options(parameters["text"])
     phrases = phrases_of(parameters["text"]) if parameters["text"] else ()
     if phrases and partition:
         raise PromptError("--text names whole objects; it does not go with --partition")

@@ -17,6 +17,7 @@ from anymask.cli.common_options import (
     json_option,
     precision_option,
     quiet_option,
+    refuse_options,
     threads_option,
 )
 from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
@@ -289,18 +290,10 @@ def _refuse_beside_paste_back(ctx: click.Context) -> None:
     """Refuse options that find objects or paint: --paste-back does neither.
 
     Raises:
-        InputError: naming the first of them.
+        UsageError: naming the first of them.
     """
-    from anymask.errors import InputError
-
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        if parameter.expose_value and name not in _BESIDE_PASTE_BACK and _is_on_command_line(ctx, name):
-            raise InputError(f"--paste-back pastes what is painted already; it does not go with {parameter.opts[0]}")
-
-
-def _is_on_command_line(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    others = {each.name or "" for each in ctx.command.params} - set(_BESIDE_PASTE_BACK)
+    refuse_options(others, "does not go with --paste-back, which pastes what is painted already")
 
 
 def _paste_back(folder: Path, painted: Path, image: Path | None, out: Path | None, quality: int | None) -> Report:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anymask.cli.common_options import debug_option, detector_option, host_option, runtime_options
+from anymask.cli.common_options import debug_option, detector_option, host_option, refuse_options, runtime_options
 
 
 @click.command()
@@ -62,6 +62,8 @@ def command(
         from anymask.integrations.mcp_http import serve_mcp
     except ModuleNotFoundError as error:
         raise AnymaskError(f"anymask mcp needs {error.name}: pip install 'anymask[mcp]'") from None
+    if not http:
+        refuse_options(("host", "port", "token"), "is about --http, which is missing")
     find_model(model)
     check_detector(detector)
 

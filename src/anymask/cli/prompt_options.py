@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import add_options, settings_option
+from anymask.cli.common_options import add_options, refuse_options, settings_option
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
-from anymask.cli.text_options import detection_options, text_options
+from anymask.cli.text_options import check_text_options, detection_options, text_options
 from anymask.detection.phrases import phrases_of
 from anymask.prediction.options import SelectionOptions
 
@@ -154,6 +154,7 @@ class PromptedSegmenter:
         self._parameters = parameters
         self._models = models or CommandModels(parameters, quiet)
         self._subject = subject and not self._prompt.has_prompts and self._prompt.objects == "one"
+        check_text_options(self._prompt.text)
         if self._prompt.prompt_log is not None:
             _check_prompt_log_alone(self._prompt, self._selection)
         elif not self._subject:
@@ -198,3 +199,4 @@ def _check_prompt_log_alone(prompt: PromptParameters, selection: dict[str, Any])
     clean_up = selection["max_hole_area"] or selection["max_island_area"]
     if prompt.has_prompts or prompt.objects != "one" or clean_up:
         raise PromptError("--prompt-log is a complete prompt: it goes with no other prompt, --objects or clean-up")
+    refuse_options(("select", "refine"), "does not go with --prompt-log, which says how each mask was selected")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from anymask.cli.common_options import add_options
+from anymask.cli.common_options import add_options, refuse_options
 from anymask.cli.option_fields import options_from, values_of
 from anymask.detection.options import DetectionOptions
 
@@ -35,6 +35,16 @@ text_options = add_options(
     options_from(DetectionOptions, SEARCH_OPTIONS),
 )
 """Adds --text, --detector, --classes, --threshold, --max-per-label and --zoom."""
+
+
+def check_text_options(text: Sequence[str]) -> None:
+    """Refuse options about text where there is none.
+
+    Raises:
+        UsageError: one is on the command line.
+    """
+    if not text:
+        refuse_options(("detector", "classes", *SEARCH_OPTIONS), "is about --text, which is missing")
 
 
 def detection_options(parameters: Mapping[str, Any]) -> DetectionOptions:

@@ -184,7 +184,8 @@ function render({ model, el }) {
         element("circle", { cx, cy, r: 5 * unit, fill, stroke: "white", "stroke-width": 1.5 * unit }, marks);
       });
     }
-    status.textContent = model.get("error") || `${model.get("outlines").length} objects`;
+    const count = model.get("outlines").length;
+    status.textContent = model.get("error") || `${count} ${count === 1 ? "object" : "objects"}`;
     status.className = model.get("error") ? "error" : "";
   }
 
