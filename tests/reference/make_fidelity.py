@@ -15,7 +15,7 @@ from benchmarks.peers.machine import processor
 from tests.reference.fidelity import BOUNDS_HEADING, COMMAND, HEADING, RUNS, TABLE, THINGS
 from tests.reference.fidelity_runs import measure
 
-TEXT = """# Fidelity: how far each engine and precision is from the official code
+TEXT = """# Fidelity to the official code
 
 Every row compares anymask with the official PyTorch code, run in f32 with the same weights, two threads each, on
 the three photographs in `examples/photos`: {things} objects, annotated by hand, and every kind of prompt for each.

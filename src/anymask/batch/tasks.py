@@ -70,7 +70,7 @@ class BatchJob:
 
     Attributes:
         inputs: the images.
-        settings: what is done to each image, as `anymask.batch.resolve.resolve` returns them.
+        settings: what is done to each image, as `anymask.batch.resolve.resolve_settings` returns them.
         out: folder of results; a path, or an address of fsspec.
         workers: how many models work in parallel; None: the fastest number on this machine, or as many as the cluster
             has cores for.

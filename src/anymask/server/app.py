@@ -53,26 +53,11 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     service.metrics.watch(Gauges(service))
     following = Following(service)
     following.start()
-    app = FastAPI(
-        title="anymask",
-        summary="Exact object masks from clicks, boxes or text.",
-        version=__version__,
-        docs_url=None,  # both pages load scripts from other sites
-        redoc_url=None,
-        lifespan=_lifespan,
-        generate_unique_id_function=_operation_id,
-        telemetry=_NO_TELEMETRY,
-    )
+    app = _empty_app(_lifespan)
     app.state.service, app.state.following = service, following
     app.state.label_studio = Connections(settings.folder / "label-studio.json")
     problems.install_handlers(app)
-    bearer = Security(HTTPBearer(auto_error=False, description="the token or a key, where the server has any"))
-    for each in (images, prompts, jobs, projects, project_images, project_jobs, keys):
-        # The token is described here, and checked by the middleware.
-        app.include_router(each.router, dependencies=[bearer, Depends(check_visible)])
-    app.include_router(about.router)
-    for tool in (label_studio, x_anylabeling):
-        app.include_router(tool.router)
+    _add_routes(app)
     app.mount("/", WebFiles(), "web")
     app.add_middleware(Forwarding, following=following, service=service)
     app.add_middleware(
@@ -89,6 +74,36 @@ def create_app(segmenter: Segmenter, settings: ServerSettings) -> FastAPI:
     if settings.root_path:
         app.add_middleware(RootPath, root_path=settings.root_path)
     return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document that every server has at `/openapi.json`, without starting one."""
+    app = _empty_app()
+    _add_routes(app)
+    return app.openapi()
+
+
+def _empty_app(lifespan: Any = None) -> FastAPI:
+    return FastAPI(
+        title="anymask",
+        summary="Object masks from clicks, boxes or text.",
+        version=__version__,
+        docs_url=None,  # both pages load scripts from other sites
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        telemetry=_NO_TELEMETRY,
+    )
+
+
+def _add_routes(app: FastAPI) -> None:
+    bearer = Security(HTTPBearer(auto_error=False, description="the token or a key, where the server has any"))
+    for each in (images, prompts, jobs, projects, project_images, project_jobs, keys):
+        # The token is described here, and checked by the middleware.
+        app.include_router(each.router, dependencies=[bearer, Depends(check_visible)])
+    app.include_router(about.router)
+    for tool in (label_studio, x_anylabeling):
+        app.include_router(tool.router)
 
 
 def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:

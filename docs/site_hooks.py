@@ -1,0 +1,28 @@
+"""Adds the pages that are made from the code to the documentation; see `hooks` in mkdocs.yml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import command_pages
+import http_page
+
+
+def on_config(config: Any) -> None:
+    """List the page of every command below the list of commands."""
+    reference = next(section["Reference"] for section in config.nav if "Reference" in section)
+    commands = next(section["Commands"] for section in reference if "Commands" in section)
+    commands[:] = command_pages.pages()
+
+
+def on_files(files: Files, config: Any) -> None:
+    """Add the generated pages."""
+    pages = {**command_pages.pages(), http_page.PATH: http_page.page()}
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
