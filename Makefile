@@ -10,7 +10,7 @@ PYTEST ?=
 WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile
 
-.PHONY: help demo test slow soak reference browser tools bench lint docs pictures fuzz licences man release-check format clean
+.PHONY: help demo test slow soak reference browser tools tool-environments bench lint docs pictures fuzz licences man release-check format clean
 
 help:
 	@echo "make demo       set up and segment the example photo; prints where the pictures are"
@@ -48,8 +48,10 @@ browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser
 
 TOOLS := fiftyone jupyter label-studio x-anylabeling
-tools: $(VENV)/.test $(VENV)/.browser $(TOOLS:%=$(VENV)/tools/%/.installed)
+tools: $(VENV)/.test $(VENV)/.browser tool-environments
 	$(BIN)/python -m pytest -m tools tests/integrations
+
+tool-environments: $(TOOLS:%=$(VENV)/tools/%/.installed)
 
 bench: $(VENV)/.reference
 	$(BIN)/python -m benchmarks

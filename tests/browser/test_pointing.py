@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from numpy.typing import NDArray
 
@@ -215,6 +217,49 @@ def test_a_moving_cursor_requests_a_preview_and_a_resting_one_the_mask_of_a_clic
     assert [body["preview"] for body in sent] == [True, False]
     assert not any(body["store"] for body in sent)
     assert iou(app.preview(), coffee.segment(points=[SAUCER], refine="off")[0].array) > ALIKE
+
+
+def test_the_preview_of_a_large_image_is_smaller_and_is_drawn_and_brushed_in_its_size(
+    app: Application, coffee_path: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.png"
+    with PIL.Image.open(coffee_path) as image:
+        image.resize((3000, 2000)).save(large)
+    app.open(large)
+    app.wait_until("window.anymask.app.image.width === 3000")
+    held: list[Any] = []
+    released = False
+
+    def hold(route: Any) -> None:
+        if route.request.post_data_json["preview"] or released:
+            route.continue_()
+        else:
+            held.append(route)
+
+    app.page.route("**/segment", hold)
+    place = (SAUCER[0] * 5, SAUCER[1] * 5)
+    app.hover(place)
+    app.wait_until("window.anymask.hover.mask")
+    shown = app.preview()
+    assert shown is not None
+    assert shown.shape == (1365, 2048)
+    assert app.colour_at(place) != app.colour_at((10, 10))
+    app.page.mouse.click(*app.at(place))
+    app.wait_until("window.anymask.app.active && window.anymask.app.masks.latest(window.anymask.app.active)")
+    script = """() => {
+      const { masks, active } = window.anymask.app;
+      const { width, height, area } = masks.latestBitmap(active);
+      return [width, height, area];
+    }"""
+    width, height, area = app.page.evaluate(script)
+    assert (width, height) == (3000, 2000)
+    assert area / (3000 * 2000) == pytest.approx(shown.mean(), rel=0.01)
+    released = True
+    for route in held:
+        route.continue_()
+    app.settle()
+    enlarged = cv2.resize(shown.astype(np.uint8), (3000, 2000), interpolation=cv2.INTER_NEAREST) > 0
+    assert iou(app.mask(), enlarged) > 0.8
 
 
 def test_clicks_on_different_things_are_split_into_objects(app: Application, coffee: EncodedImage) -> None:

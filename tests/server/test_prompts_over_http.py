@@ -324,6 +324,22 @@ def test_a_preview_takes_one_call_of_the_decoder(
     assert (a & b).sum() / (a | b).sum() > 0.8
 
 
+def test_a_preview_may_be_smaller_than_the_image(api: TestClient, coffee_id: str) -> None:
+    options = {"preview": True, "store": False}
+    whole = segment(api, coffee_id, SAUCER, **options)["masks"][0]
+    small = segment(api, coffee_id, SAUCER, **options, max_side=300)["masks"][0]
+    assert small["rle"]["size"] == [200, 300]
+    a, b = Mask.from_rle(whole["rle"]).array[1::2, 1::2], Mask.from_rle(small["rle"]).array
+    assert (a & b).sum() / (a | b).sum() > 0.97
+    assert small["score"] == whole["score"]
+    assert segment(api, coffee_id, SAUCER, **options, max_side=4000)["masks"][0]["rle"] == whole["rle"]
+    for refused in ({"store": False}, {"preview": True}):
+        body = {"prompts": [SAUCER], "max_side": 300, **refused}
+        response = api.post(f"/v1/images/{coffee_id}/segment", json=body)
+        assert response.status_code == 422
+        assert "max_side goes with preview: true and store: false" in response.text
+
+
 def test_a_window_of_a_small_image_shows_nothing_more(api: TestClient, coffee_id: str) -> None:
     looked = api.post(f"/v1/images/{coffee_id}/zoom", json={"window": [50, 250, 200, 350]})
     assert (looked.status_code, looked.json()) == (200, {"window": None})

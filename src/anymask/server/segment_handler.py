@@ -21,6 +21,7 @@ from anymask.io.image import Image
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.preview import preview
+from anymask.prediction.prompting import SelectedMask
 from anymask.prediction.sam import SamImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.selection import check_logits
@@ -303,9 +304,29 @@ def _preview(request: _Request, encoded: SamImage, indices: Sequence[int]) -> di
     seconds = {"decode": (time.perf_counter() - started) / len(indices)}
     results = {}
     for index, each, prompt in zip(indices, selected, prompts, strict=True):
-        mask = request.remove_small_regions(encoded.to_mask(each, None, index)).replace(label=request.label(index))
+        mask = _to_mask(each, encoded, index, request.body.max_side)
+        mask = request.remove_small_regions(mask).replace(label=request.label(index))
         results[index] = PromptResult(prompt, [mask], seconds=seconds)
     return results
+
+
+def _to_mask(selected: SelectedMask, encoded: SamImage, index: int, max_side: int | None) -> Mask:
+    """The mask of a prompt in the size of the image, or of at most so many pixels a side."""
+    width, height = encoded.size
+    if max_side is None or max_side >= max(width, height):
+        return encoded.to_mask(selected, None, index)
+    scale = max_side / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    frame = type(encoded.transform)(*size)
+    return Mask(
+        partial(frame.upscale, selected.logits),
+        size,
+        score=selected.expected_iou,
+        stability=selected.stability,
+        logits=selected.logits,
+        follows_prompt=selected.follows_prompt,
+        prompt_index=index,
+    )
 
 
 def _segment_in_view(request: _Request, view: ZoomedView, indices: Sequence[int]) -> dict[int, PromptResult]:

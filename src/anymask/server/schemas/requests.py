@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from anymask.automatic.options import GeneratorOptions
 from anymask.detection.options import DetectionOptions
@@ -71,11 +71,22 @@ class SegmentBody(Body):
     preview: bool = Field(
         False, description="one look alone, in a third of the time: without `refine`, in a `window` only if it is ready"
     )
+    max_side: Annotated[int, Field(ge=64)] | None = Field(
+        None,
+        description="with `preview`: masks of the whole image have at most so many pixels a side, and `box` and `area` "
+        "are in pixels of theirs; needs `store: false`, since no later request can refer to them",
+    )
     window: Box | None = Field(
         None,
         description="the visible part, in pixels: where it shows the image twice as fine as the model saw the whole, "
         "it is encoded by itself and prompts are decoded there; `window` of each mask states it",
     )
+
+    @model_validator(mode="after")
+    def _reduced_masks_are_previews(self) -> SegmentBody:
+        if self.max_side is not None and (self.store or not self.preview):
+            raise ValueError("max_side goes with preview: true and store: false")
+        return self
 
 
 class AlternativesBody(Body):

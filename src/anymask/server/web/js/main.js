@@ -280,13 +280,13 @@ function showSelection() {
 /** Show what the clean-up would do to the active object. */
 function previewCleaning(clean) {
   view.clean = null;
-  const mask = app.active && app.masks.latest(app.active);
-  if (!clean || !mask) {
+  const before = app.active && app.masks.latestBitmap(app.active);
+  if (!clean || !before) {
     stage.draw();
     return { filled: [], dropped: [] };
   }
-  const { bitmap, filled, dropped } = removeSmallRegions(mask.bitmap, clean.holes, clean.islands);
-  view.clean = { filled: difference(bitmap, mask.bitmap), dropped: difference(mask.bitmap, bitmap) };
+  const { bitmap, filled, dropped } = removeSmallRegions(before, clean.holes, clean.islands);
+  view.clean = { filled: difference(bitmap, before), dropped: difference(before, bitmap) };
   stage.draw();
   return { filled, dropped };
 }

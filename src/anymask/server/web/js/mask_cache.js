@@ -1,7 +1,7 @@
 /** From steps to masks: requests them from the server, caches them, and applies edits. Undo needs no server: earlier masks stay in the cache. */
 
 import { lastWithoutPick } from "./core/alternatives.js";
-import { emptyBitmap, fromRle } from "./core/bitmap.js";
+import { emptyBitmap, fromRle, resized } from "./core/bitmap.js";
 import { applyEdit } from "./core/edits.js";
 
 const PREVIEWS = 8;
@@ -43,12 +43,22 @@ export class MaskCache {
     return mask ? this.#withEdits(mask, object.edits) : null;
   }
 
-  /** The mask to draw: the object's own, or its preview, or the last one drawn. @returns {ObjectMask | null} */
+  /**
+   * The mask to draw: the object's own, or its preview, or the last one drawn. A preview may be smaller than the image.
+   *
+   * @returns {ObjectMask | null}
+   */
   latest(object) {
     const preview = this.previews.get(keyOf(object.steps));
     const mask = this.get(object) ?? (preview ? this.#withEdits(preview, object.edits) : null);
     if (mask) this.lastDrawn.set(object.id, mask);
     return mask ?? this.lastDrawn.get(object.id) ?? null;
+  }
+
+  /** The pixels of the mask to draw, in the size of the image. @returns {import("./core/bitmap.js").Bitmap | null} */
+  latestBitmap(object) {
+    const mask = this.latest(object);
+    return mask && resized(mask.bitmap, this.image.width, this.image.height);
   }
 
   /** The mask of an object with its edits. @returns {Promise<ObjectMask>} */
@@ -211,7 +221,8 @@ export class MaskCache {
     const edit = edits[edits.length - 1];
     const key = JSON.stringify(edit);
     if (!results.has(key)) {
-      results.set(key, { ...before, bitmap: applyEdit(before.bitmap, edit), rle: null, byHand: true });
+      const bitmap = applyEdit(resized(before.bitmap, this.image.width, this.image.height), edit);
+      results.set(key, { ...before, bitmap, rle: null, byHand: true });
     }
     return results.get(key);
   }

@@ -1,6 +1,6 @@
 /** The selected objects, and what is done with all of them at once. */
 
-import { has, iou, overlap, toRle, union } from "./core/bitmap.js";
+import { has, iou, overlap, resized, toRle, union } from "./core/bitmap.js";
 import { say } from "./ui/live_region.js";
 import { S } from "./core/strings.js";
 
@@ -113,15 +113,16 @@ export class Selection {
     return (
       app.state.objects.findLast(
         (object) =>
-          object.visible && object.id !== app.state.active && has(app.masks.latest(object)?.bitmap ?? NOTHING, pixel.x, pixel.y),
+          object.visible && object.id !== app.state.active && has(app.masks.latestBitmap(object) ?? NOTHING, pixel.x, pixel.y),
       ) ?? null
     );
   }
 
   /** Whether a mask is the one that an object has already, so that a click there selects it. */
   isMaskOf(mask, object) {
-    const bitmap = this.app.masks.latest(object)?.bitmap;
-    if (!bitmap) return false;
+    const latest = this.app.masks.latest(object)?.bitmap;
+    if (!latest) return false;
+    const bitmap = resized(latest, mask.bitmap.width, mask.bitmap.height); // a preview may be smaller
     const [small, large] = [mask.bitmap.area, bitmap.area].sort((a, b) => a - b);
     return small >= SAME * large && iou(mask.bitmap, bitmap) >= SAME;
   }

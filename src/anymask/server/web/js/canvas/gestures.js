@@ -195,8 +195,8 @@ function painting(app, view, stage) {
       const pixel = { x: Math.floor(place.x), y: Math.floor(place.y) };
       view.pointer = pixel;
       const kind = view.tool === "erase" ? "erase" : "brush";
-      const mask = app.active && app.masks.latest(app.active);
-      view.stroke ??= { kind, path: [], bitmap: mask?.bitmap ?? emptyBitmap(app.image.width, app.image.height) };
+      const before = app.active && app.masks.latestBitmap(app.active);
+      view.stroke ??= { kind, path: [], bitmap: before ?? emptyBitmap(app.image.width, app.image.height) };
       const { path } = view.stroke;
       const last = path[path.length - 1];
       if (last && last[0] === pixel.x && last[1] === pixel.y) return;

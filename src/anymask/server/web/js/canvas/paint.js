@@ -58,21 +58,29 @@ function inImage(context, ratio, { scale, x, y }) {
 }
 
 /** One mask: its colour over the image, its edge in the colour with a dark rim. */
-function paintMask(context, { bitmap, colour: rgb, alpha = FILL, strong = false, edge = true }, { viewport, ratio, unit }) {
+function paintMask(context, { bitmap, colour: rgb, alpha = FILL, strong = false, edge = true }, { image, viewport, ratio, unit }) {
   if (!bitmap.columns) return;
-  context.imageSmoothingEnabled = viewport.scale * ratio < 1;
+  context.save();
+  const enlarged = image.width / bitmap.width; // a preview may be smaller than the image
+  context.scale(enlarged, image.height / bitmap.height);
+  context.imageSmoothingEnabled = viewport.scale * ratio * enlarged < 1;
   if (alpha) context.drawImage(tint(bitmap, rgb, alpha), bitmap.x, bitmap.y, bitmap.columns, bitmap.rows);
-  if (!edge) return;
+  if (edge) paintEdge(context, bitmap, rgb, strong, unit / (viewport.scale * enlarged));
+  context.restore();
+}
+
+/** The edge of a mask; `unit` is that of lines, in pixels of the mask. */
+function paintEdge(context, bitmap, rgb, strong, unit) {
   const path = outline(bitmap);
   context.lineCap = "square";
   const thin = (strong ? 2 : 1.4) * unit;
   if (strong) {
     context.strokeStyle = "rgb(0 0 0 / 0.65)";
-    context.lineWidth = (2 * thin) / viewport.scale;
+    context.lineWidth = 2 * thin;
     context.stroke(path);
   }
   context.strokeStyle = strong ? "#fff" : `rgb(${rgb.join(" ")})`;
-  context.lineWidth = thin / viewport.scale;
+  context.lineWidth = thin;
   context.stroke(path);
 }
 

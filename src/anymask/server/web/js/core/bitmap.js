@@ -97,6 +97,33 @@ export function toRle(bitmap) {
   return { size: [height, width], counts: formatCounts(runs) };
 }
 
+const reductions = new WeakMap(); // by bitmap: itself in another size
+
+/** The same mask of an image of another size: each pixel takes the value of the nearest one. @param {Bitmap} bitmap */
+export function resized(bitmap, width, height) {
+  if (bitmap.width === width && bitmap.height === height) return bitmap;
+  const known = reductions.get(bitmap);
+  if (known?.width === width && known.height === height) return known;
+  const [across, down] = [bitmap.width / width, bitmap.height / height];
+  const x = Math.floor(bitmap.x / across);
+  const y = Math.floor(bitmap.y / down);
+  const columns = Math.min(width, Math.ceil((bitmap.x + bitmap.columns) / across)) - x;
+  const rows = Math.min(height, Math.ceil((bitmap.y + bitmap.rows) / down)) - y;
+  const result = { width, height, x, y, columns, rows, data: new Uint8Array(columns * rows), area: 0 };
+  for (let row = 0; row < rows; row++) {
+    const from = Math.floor((y + row + 0.5) * down) - bitmap.y;
+    if (from < 0 || from >= bitmap.rows) continue;
+    for (let column = 0; column < columns; column++) {
+      const place = Math.floor((x + column + 0.5) * across) - bitmap.x;
+      if (place < 0 || place >= bitmap.columns || !bitmap.data[from * bitmap.columns + place]) continue;
+      result.data[row * columns + column] = 1;
+      result.area++;
+    }
+  }
+  reductions.set(bitmap, result);
+  return result;
+}
+
 /** Whether a pixel is inside. @param {Bitmap} bitmap */
 export function has(bitmap, px, py) {
   const [column, row] = [px - bitmap.x, py - bitmap.y];

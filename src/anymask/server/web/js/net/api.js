@@ -3,6 +3,7 @@
 import { S } from "../core/strings.js";
 
 const TOKEN = "anymask.token";
+const PREVIEW_SIDE = 2048; // pixels: more than a screen shows, and a large image takes no longer than a small one
 const RETRIES = 4; // tries while the server is busy
 
 /** An error that the server reports, with its own text. */
@@ -83,10 +84,12 @@ export class Api {
    * One prompt: the mask.
    *
    * @param {object} options `candidates`: also the model's three masks; `window`: what is visible;
-   *   `preview`: from one run of the decoder; `refine`, and `store`: whether a later click may build on it
+   *   `preview`: from one run of the decoder, of at most `max_side` pixels a side; `refine`, and `store`: whether a
+   *   later click may build on it
    */
   async segment(id, prompt, { candidates = false, window = null, preview = false, refine = "auto", store = !preview } = {}) {
     const body = { prompts: [prompt], candidates, window, preview, refine, store };
+    if (preview && !store) body.max_side = PREVIEW_SIDE;
     const result = await this.json("POST", `v1/images/${id}/segment`, body);
     return result.masks[0];
   }
