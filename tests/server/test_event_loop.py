@@ -20,7 +20,7 @@ from anymask import Segmenter
 from anymask.formats import png
 from anymask.projects.thumbnails import Thumbnails
 from anymask.server import database
-from anymask.server.decoders import Decoders
+from anymask.server.image_processes import ImageProcesses
 from anymask.server.image_store import ImageStore
 from anymask.server.routes import about
 from anymask.server.service import ServerSettings
@@ -84,7 +84,8 @@ def test_no_request_decodes_draws_writes_or_runs_a_network_on_the_event_loop(
     slow: list[tuple[Any, str]] = [
         (database._Sqlite, "rows"),
         (database._Sqlite, "run"),
-        (Decoders, "open"),
+        (ImageProcesses, "open"),
+        (ImageProcesses, "run"),
         (ImageStore, "add"),
         (Thumbnails, "image"),
         (png, "encode_png"),
@@ -139,7 +140,7 @@ def test_heartbeats_go_on_while_an_image_is_decoded(
     segmenter: Segmenter, coffee_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_loop: bool
 ) -> None:
     gate = Gate(1.0 if on_loop else 60)
-    held: Any = (about, "all_formats") if on_loop else (Decoders, "open")
+    held: Any = (about, "all_formats") if on_loop else (ImageProcesses, "open")
     monkeypatch.setattr(*held, gate.before(getattr(*held)))
     with (
         listening(segmenter, ServerSettings(tmp_path)) as address,

@@ -14,7 +14,7 @@ from anymask import load
 from anymask.projects.places import ProjectPlace
 from anymask.projects.project import Project
 from anymask.server.app import create_app
-from anymask.server.decoders import Decoders
+from anymask.server.image_processes import ImageProcesses
 from anymask.server.service import ServerSettings, Service
 from tests.server.test_abuse import png
 from tests.server.test_project_work_over_http import wait
@@ -186,8 +186,8 @@ def test_thumbnails_of_bombs_are_refused_and_progressive_files_are_decoded_in_a_
     PIL.Image.new("RGB", (1200, 800)).save(folder / "plain.jpg")
     http = application(project=ProjectPlace.of(folder))
     base, decoded = base_of(http), []
-    open_in_process = Decoders.open
-    monkeypatch.setattr(Decoders, "open", lambda *given: decoded.append(1) or open_in_process(*given))
+    open_in_process = ImageProcesses.open
+    monkeypatch.setattr(ImageProcesses, "open", lambda *given: decoded.append(1) or open_in_process(*given))
     number = numbers_of(http, base)
     status = {name: http.get(f"{base}/images/{number[name]}/thumbnail").status_code for name in number}
     assert status == {"bomb.png": 413, "scans.jpg": 200, "plain.jpg": 200, "coffee.jpg": 200, "chelsea.jpg": 200}

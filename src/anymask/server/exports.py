@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anymask.editing.edited_image import EditedImage
 from anymask.errors import InputError
 from anymask.formats.registry import all_formats, find_format
 from anymask.io.image import Image
@@ -56,7 +55,7 @@ def export_masks(
         Problem: 404, an unknown reference.
     """
     format = find_format(body.format)
-    masks = [_mask_of(each, stored_image.size, find_mask) for each in body.masks]
+    masks = requested_masks(body, stored_image, find_mask)
     name = Path(body.name.replace("\\", "/"))
     stem, suffix = _safe_name(name.stem)[:60] or "photo", _safe_name(name.suffix)[:8] or "jpg"
     image = replace(load_image(), path=f"{stem}.{suffix}")
@@ -82,66 +81,16 @@ def _made_by(
     return MaskSet(numbered, image=image, prompts=prompts, provenance=replace(provenance, call=call))
 
 
-def _image_and_masks(
-    load_image: Callable[[], Image], stored_image: StoredImage, body: CutoutBody | InpaintBody, find_mask: FindMask
-) -> tuple[Image, MaskSet]:
-    image = load_image()
-    return image, MaskSet([_mask_of(each, stored_image.size, find_mask) for each in body.masks], image=image)
-
-
-def cutout_png(
-    load_image: Callable[[], Image], stored_image: StoredImage, body: CutoutBody, find_mask: FindMask
-) -> bytes:
-    """Cut objects out of the image, as a PNG; the other arguments are those of `export_masks`.
+def requested_masks(
+    body: ExportBody | CutoutBody | InpaintBody, stored_image: StoredImage, find_mask: FindMask
+) -> list[Mask]:
+    """The masks that a request names.
 
     Raises:
-        InputError: an empty mask.
+        InputError: a mask that cannot be read.
         Problem: 404, an unknown reference.
     """
-    from anymask.editing.cutout import Blur, cutout
-    from anymask.editing.effects import Outline
-
-    image, masks = _image_and_masks(load_image, stored_image, body, find_mask)
-    color = body.background
-    result = cutout(
-        image,
-        masks,
-        edges=body.edges,
-        crop=body.crop or body.margin > 0,
-        margin=body.margin,
-        background=Blur() if color == "blur" else None if color is None else (color[0], color[1], color[2]),
-        shadow=body.shadow,
-        outline=None if body.outline is None else Outline(body.outline),
-    )
-    return _png(result)
-
-
-_INPAINT_SIDE = 2048
-"""Of a part that is inpainted, in pixels: OpenCV takes about 6 s for one. Larger ones are filled at a smaller scale."""
-
-
-def inpainted_png(
-    load_image: Callable[[], Image], stored_image: StoredImage, body: InpaintBody, find_mask: FindMask
-) -> bytes:
-    """Fill objects in from their surroundings, as a PNG; the arguments are those of `cutout_png`.
-
-    Raises:
-        InputError: an empty mask.
-        Problem: 404, an unknown reference.
-    """
-    from anymask.editing.inpainters.opencv import OpenCvInpainter
-    from anymask.editing.inpainting import inpaint
-
-    image, masks = _image_and_masks(load_image, stored_image, body, find_mask)
-    inpainter = OpenCvInpainter(body.method)
-    inpainter.sizes = replace(inpainter.sizes, max_side=_INPAINT_SIDE)
-    return _png(inpaint(image, masks, inpainter, grow=body.grow, feather=body.feather, shadow=body.shadow))
-
-
-def _png(edited: EditedImage) -> bytes:
-    buffer = io.BytesIO()
-    edited.image.save(buffer, "png", compress_level=1, icc_profile=edited.icc_profile)
-    return buffer.getvalue()
+    return [_mask_of(each, stored_image.size, find_mask) for each in body.masks]
 
 
 def _safe_name(text: str) -> str:

@@ -41,8 +41,10 @@ class Gauges(Collector):
         yield gauge("memory_bytes", "Memory that running work may reserve.", service.memory.total)
         yield gauge("prompts_running", "Prompts running.", service.prompting.running)
         yield gauge("prompts_waiting", "Prompts waiting.", service.prompting.waiting)
-        yield gauge("decodings_running", "Images being decoded, and drawn.", service.decoding.running)
+        yield gauge("decodings_running", "Images being decoded for uploads and for display.", service.decoding.running)
         yield gauge("decodings_waiting", "Images waiting for that.", service.decoding.waiting)
+        yield gauge("edits_running", "Images being cut out and inpainted.", service.editing.running)
+        yield gauge("edits_waiting", "Images waiting for that.", service.editing.waiting)
         yield gauge("encodings_running", "Images being encoded.", service.encoding.running)
         yield gauge("encodings_waiting", "Images waiting for that.", service.encoding.waiting)
         for state, count in service.jobs.counts().items():

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from anymask.errors import AnymaskError, ImageTooLargeError
 from anymask.io.atomic import write_file
@@ -22,7 +23,8 @@ from anymask.io.decoding import displayed_size
 from anymask.io.image import Image
 from anymask.projects.images import OpenedFile
 from anymask.server.database import SharedDatabase
-from anymask.server.decoders import shared_decoders
+from anymask.server.edits import open_and_edit
+from anymask.server.image_processes import shared_processes
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
 from anymask.server.stored_image import StoredImage, columns_of, from_record, hash_of
@@ -196,22 +198,51 @@ class ImageStore:
         Raises:
             Problem: 404, unknown or removed.
         """
+        stored_image, encoded = self._read(id)
+        image = self._open(encoded, stored_image.opening)
+        if stored_image.source is not None and image.pixel_hash != id:
+            raise self._changed(id)
+        return image
+
+    def edit(self, id: str, function: Callable[..., bytes], *arguments: Any) -> bytes:
+        """What a function makes of an image, in a process that is ended when nobody waits for it any more.
+
+        Args:
+            id: of the image.
+            function: of a module; takes the image, and the arguments, which can be pickled.
+            arguments: of the function.
+
+        Raises:
+            Problem: 404, unknown or removed.
+            StoppedError: nobody waits.
+            Exception: what the function raises.
+        """
+        stored_image, encoded = self._read(id)
+        expected = None if stored_image.source is None else id
+        opening = self._limited(stored_image.opening)
+        edited = shared_processes().run(open_and_edit, opening, encoded, expected, function, arguments)
+        if edited is None:
+            raise self._changed(id)
+        return edited
+
+    def _read(self, id: str) -> tuple[StoredImage, bytes]:
         stored_image = self.get(id)
-        opening, file = stored_image.opening, stored_image.source or self._folder_of(id) / _IMAGE
         try:
-            encoded = file.read_bytes()
+            return stored_image, (stored_image.source or self._folder_of(id) / _IMAGE).read_bytes()
         except OSError:
             self._drop(id)
             raise Problem(404, "unknown-image", "no such image: it was removed from the server's disk") from None
-        image = self._open(encoded, opening)
-        if stored_image.source is not None and image.pixel_hash != id:
-            self._drop(id)
-            raise Problem(404, "unknown-image", "no such image: its file has changed; open it in its project again")
-        return image
+
+    def _changed(self, id: str) -> Problem:
+        """Forget an image of a project whose file has other pixels now."""
+        self._drop(id)
+        return Problem(404, "unknown-image", "no such image: its file has changed; open it in its project again")
 
     def _open(self, encoded: bytes, opening: ImageOptions) -> Image:
-        opening = replace(opening, max_pixels=self._limits.pixels)
-        return shared_decoders().open(encoded, opening, self._limits.decoding_seconds)
+        return shared_processes().open(encoded, self._limited(opening), self._limits.decoding_seconds)
+
+    def _limited(self, opening: ImageOptions) -> ImageOptions:
+        return replace(opening, max_pixels=self._limits.pixels)
 
     def remove(self, id: str, client: str) -> bool:
         """Remove an image for one client, and from the disk when no other client uploaded it.

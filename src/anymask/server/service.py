@@ -26,9 +26,9 @@ from anymask.server.access import Access
 from anymask.server.assist import Assist
 from anymask.server.data_folder import DataFolder
 from anymask.server.database import open_database
-from anymask.server.decoders import DECODERS
 from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
+from anymask.server.image_processes import DECODERS, EDITORS
 from anymask.server.image_store import ImageStore
 from anymask.server.jobs import Job, Jobs
 from anymask.server.keys import KeyStore
@@ -134,6 +134,7 @@ class Service:
         self.memory = MemoryBudget(self.limits.memory_bytes or memory_limit() // 2 or DEFAULT_BYTES)
         self.encoding = Workers(1, self.limits.waiting, self.memory)
         self.decoding = Workers(DECODERS, self.limits.waiting, self.memory)
+        self.editing = Workers(EDITORS, self.limits.waiting, self.memory)
         self.prompting = Workers(settings.prompts_at_once, self.limits.waiting, self.memory)
         masks = settings.folder / "masks"
         self.references = MaskStore(self.limits.mask_bytes, masks if settings.peer else None)
@@ -355,9 +356,9 @@ class Service:
         """
         if self.is_stopping:
             raise Problem(503, "going-down", "the server is shutting down")
-        if self.prompting.is_full or self.encoding.is_full or self.decoding.is_full:
+        if any(each.is_full for each in (self.prompting, self.encoding, self.decoding, self.editing)):
             raise Problem(503, "queue-full", "all places in the queue are taken")
-        longest = max(self.prompting.longest_seconds, self.decoding.longest_seconds)
+        longest = max(each.longest_seconds for each in (self.prompting, self.decoding, self.editing))
         if longest > 2 * self.limits.request_seconds:
             raise Problem(503, "stuck", f"a request has been running for {longest:.0f} seconds, and does not end")
         if trouble := await asyncio.to_thread(self.data.trouble, self.limits.upload_bytes):
@@ -373,6 +374,7 @@ class Service:
     def close(self) -> None:
         """Finish running work."""
         self.decoding.close()
+        self.editing.close()
         self.prompting.close()
         self.encoding.close()
         self.drawing.close()

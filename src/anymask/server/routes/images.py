@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import time
 from functools import partial
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from anymask.server.edits import encode_for_display
 from anymask.server.memory_budget import pixel_bytes
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, client_of, service_of
@@ -163,28 +163,11 @@ async def display_image(
         return Response(status_code=304, headers=headers)
     with service.decoding.place(client_of(request)):
         encoded = await service.decoding.run(
-            partial(_encode_for_display, service, id, max_side, format),
+            partial(service.images.edit, id, encode_for_display, max_side, format),
             service.deadline(),
             pixel_bytes(stored_image.size),
         )  # from the file: the encoding may still be under way
     return Response(encoded, media_type=f"image/{format}", headers=headers)
-
-
-def _encode_for_display(service: Service, id: str, max_side: int | None, format: str) -> bytes:
-    import PIL.Image
-
-    image = service.images.open(id)
-    displayed = PIL.Image.fromarray(image.pixels)
-    if max_side is not None:
-        displayed.thumbnail((max_side, max_side), PIL.Image.Resampling.LANCZOS)
-    options: dict[str, Any] = {
-        "jpeg": {"quality": 95, "subsampling": 0},
-        "png": {"compress_level": 1},
-        "webp": {"quality": 90, "method": 2},
-    }[format]
-    buffer = io.BytesIO()
-    displayed.save(buffer, format, icc_profile=image.icc_profile, **options)
-    return buffer.getvalue()
 
 
 @router.get("/{id}/state", response_model=dict[str, Any], responses=problems(404, 422))

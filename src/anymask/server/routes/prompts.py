@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymask.formats import png
-from anymask.server.exports import cutout_png, export_masks, inpainted_png, media_types
+from anymask.server.edits import cutout_png, inpainted_png
+from anymask.server.exports import export_masks, media_types, requested_masks
 from anymask.server.memory_budget import CUTOUT_BYTES, INPAINT_BYTES, MASK_BYTES, export_bytes, pixel_bytes
 from anymask.server.problems import Problem, json_response
 from anymask.server.routes.dependencies import ImageId, MaskId, client_of, service_of
@@ -134,10 +135,7 @@ async def mask_picture(request: Request, id: ImageId, n: MaskId) -> Response:
 )
 async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Response:
     """Objects without their background, as a PNG of the image's full resolution."""
-    service = service_of(request)
-    stored_image, find_mask = await service.stored_image(id), partial(service.references.get, id)
-    work = partial(cutout_png, partial(service.images.open, id), stored_image, body, find_mask)
-    return await _png_response(request, work, pixel_bytes(stored_image.size, CUTOUT_BYTES))
+    return await _edited(request, id, body, cutout_png, CUTOUT_BYTES)
 
 
 @router.post(
@@ -148,16 +146,23 @@ async def make_cutout(request: Request, id: ImageId, body: CutoutBody) -> Respon
 )
 async def make_inpainted(request: Request, id: ImageId, body: InpaintBody) -> Response:
     """The image without objects: filled in from their surroundings, as a PNG; all other pixels stay as they are."""
-    service = service_of(request)
-    stored_image, find_mask = await service.stored_image(id), partial(service.references.get, id)
-    work = partial(inpainted_png, partial(service.images.open, id), stored_image, body, find_mask)
-    return await _png_response(request, work, pixel_bytes(stored_image.size, INPAINT_BYTES))
+    return await _edited(request, id, body, inpainted_png, INPAINT_BYTES)
 
 
-async def _png_response(request: Request, work: Callable[[], bytes], cost: int) -> Response:
+async def _edited(
+    request: Request, id: str, body: CutoutBody | InpaintBody, edit: Callable[..., bytes], bytes_each: int
+) -> Response:
+    """What a function makes of the image and the masks of a request, which takes so many bytes for each pixel."""
     service = service_of(request)
-    with service.decoding.place(client_of(request)):
-        return Response(await service.decoding.run(work, service.deadline(), cost), media_type="image/png")
+    stored_image = await service.stored_image(id)
+
+    def work() -> bytes:
+        masks = requested_masks(body, stored_image, partial(service.references.get, id))
+        return service.images.edit(id, edit, masks, body)
+
+    with service.editing.place(client_of(request)):
+        cost = pixel_bytes(stored_image.size, bytes_each)
+        return Response(await service.editing.run(work, service.deadline(), cost), media_type="image/png")
 
 
 @router.post(
