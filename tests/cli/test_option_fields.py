@@ -43,7 +43,7 @@ def test_every_field_with_a_text_form_is_an_option_with_its_default_and_help() -
     assert run() == (0, f"{Blur()}\n")
     _, text = run("--help")
     assert "--radius PIXELS" in text
-    assert "Of the blur.  [default: 2.0; 0<x<=10]" in text
+    assert "Of the blur.  [default: 2; above 0 to 10]" in text
     assert "kernel" not in text
     assert "None" not in text
 

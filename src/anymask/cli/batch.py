@@ -16,6 +16,7 @@ from anymask.automatic.options import GeneratorOptions
 from anymask.cli.common_options import common_options, refuse_options
 from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.option_groups import SEARCH, SELECTION, GroupedCommand, command_option
 from anymask.cli.text_options import SEARCH_OPTIONS, text_options
 from anymask.detection.options import DetectionOptions
 from anymask.detection.phrases import phrases_of
@@ -33,33 +34,67 @@ _FAILURES_SHOWN = 10
 _LINE_SECONDS = 30.0
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("everything", "text", "prompts", "formats", "out"))
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
-@click.option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
-@click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
-@click.option("--embed-only", is_flag=True, help="Only encode the images, so that later clicks need no encoder.")
+@command_option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
+@command_option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
+@command_option("--embed-only", is_flag=True, help="Only encode the images, so that later clicks need no encoder.")
 @text_options
-@click.option("--images", metavar="DIR", help="Folder that names in a list, a COCO JSON or a CSV count from.")
-@click.option("--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more.")
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Models side by side.  [default: what is quickest]"
+@command_option(
+    "--images", metavar="DIR", group="Inputs", help="Folder that names in a list, a COCO JSON or a CSV count from."
 )
-@click.option("--runner", type=click.Choice(("local", "ray")), default="local", show_default=True)
-@click.option("--ray-address", metavar="ADDRESS", help="Of a running cluster; also RAY_ADDRESS. Without it: here.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first image that fails.")
-@click.option("--retry-failed", is_flag=True, help="Try images again that failed in an earlier run.")
-@click.option("--restart", is_flag=True, help="Delete the results of an earlier job in the folder, and begin again.")
-@click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE", help="Also write a table of all images: .csv or .json."
+@command_option(
+    "--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more."
 )
-@click.option("--status", metavar="DIR", help="Print how the job in this folder stands, and change nothing.")
-@click.option(
-    "--store-gb", type=click.FloatRange(min=0, min_open=True), metavar="GB", help="Capacity of the embedding store."
+@command_option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    group="Run",
+    help="Models side by side.  [default: what is quickest]",
 )
-@click.option("--all-pages", is_flag=True, help="Each page of a file of several is an image of its own.")
+@command_option(
+    "--runner",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    group="Run",
+    help="Processes of this machine, or a Ray cluster.",
+)
+@command_option(
+    "--ray-address",
+    metavar="ADDRESS",
+    group="Run",
+    help="Of a running cluster; also RAY_ADDRESS. Without it: here.",
+)
+@command_option("--fail-fast", is_flag=True, group="Run", help="Stop at the first image that fails.")
+@command_option("--retry-failed", is_flag=True, group="Run", help="Try images again that failed in an earlier run.")
+@command_option(
+    "--restart", is_flag=True, group="Run", help="Delete the results of an earlier job in the folder, and begin again."
+)
+@command_option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    group="Output",
+    help="Also write a table of all images: .csv or .json.",
+)
+@command_option(
+    "--status", metavar="DIR", group="Run", help="Print how the job in this folder stands, and change nothing."
+)
+@command_option(
+    "--store-gb",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    group="Run",
+    help="Capacity of the embedding store.",
+)
+@command_option(
+    "--all-pages", is_flag=True, group="Inputs", help="Each page of a file of several is an image of its own."
+)
 @image_options
-@options_from(SelectionOptions)
-@options_from(GeneratorOptions)
+@options_from(SelectionOptions, group=SELECTION)
+@options_from(GeneratorOptions, group=SEARCH)
 @common_options
 def command(
     inputs: tuple[str, ...],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
-from anymask.cli.suggesting_group import SuggestingGroup
+from anymask.cli.option_groups import GroupedGroup, command_option
 from anymask.errors import InputError, quantity
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PARTS = ("embeddings", "graphs", "weights", "all")
 
 
-@click.group(cls=SuggestingGroup, invoke_without_command=True, no_args_is_help=False)
+@click.group(cls=GroupedGroup, invoke_without_command=True, no_args_is_help=False)
 @json_option
 @debug_option
 @click.pass_context
@@ -45,7 +45,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[embeddings|graphs|weights|all]...")
-@click.option("--yes", is_flag=True, help="Remove weights without a question.")
+@command_option("--yes", is_flag=True, help="Remove weights without a question.")
 @json_option
 @quiet_option
 @debug_option

@@ -7,20 +7,22 @@ def command(model, engine, precision, threads, device, allow, out, as_json, quie
 ```
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from anymask.cli.option_groups import GENERAL, MODEL, OUTPUT, Command, add_options, command_option
 from anymask.engines.registry import DEVICES, ENGINES, PRECISIONS
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 ENGINE_CHOICES = ("auto", *ENGINES)
 
-model_option = click.option(
-    "--model", default="mobile-sam", show_default=True, metavar="NAME", help="See: anymask models list."
+model_option = command_option(
+    "--model",
+    default="mobile-sam",
+    show_default=True,
+    metavar="NAME",
+    help="A name from anymask models list, or a checkpoint file.",
 )
 
 
@@ -40,58 +42,67 @@ def _settings(ctx: click.Context, parameter: click.Parameter, values: tuple[str,
     return settings
 
 
-settings_option = click.option(
+settings_option = command_option(
     "--model-option",
     "settings",
+    group=MODEL,
     multiple=True,
     callback=_settings,
     metavar="NAME=NUMBER",
     help="A setting of the model's family: FastSAM has imgsz, conf, iou and max_det; SAM has none.",
 )
-engine_option = click.option(
+engine_option = command_option(
     "--engine", type=click.Choice(ENGINE_CHOICES), default="auto", show_default=True, help="What runs the networks."
 )
-precision_option = click.option(
+precision_option = command_option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
     help="Number format of the networks; auto takes bf16 only where the CPU has it, int8 is for mobile-sam.",
 )
-threads_option = click.option(
+threads_option = command_option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that are allowed."
 )
-device_option = click.option(
+device_option = command_option(
     "--device",
     type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
     help="What the networks run on; auto takes a CUDA GPU where the installed ONNX Runtime can use one.",
 )
-allow_option = click.option(
+allow_option = command_option(
     "--allow",
     metavar="LICENCES",
     help="Refuse weights under any other licence, e.g. apache-2.0,mit; also ANYMASK_ALLOW.",
 )
-detector_option = click.option(
+detector_option = command_option(
     "--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text."
 )
-host_option = click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
-token_option = click.option(
+host_option = command_option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen."
+)
+token_option = command_option(
     "--token",
     metavar="TEXT",
     envvar="ANYMASK_TOKEN",
     help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
 )
-out_option = click.option(
+out_option = command_option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results; made if absent."
 )
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON on standard output and nothing else there."
+json_option = command_option(
+    "--json", "as_json", is_flag=True, group=OUTPUT, help="Print JSON on standard output and nothing else there."
 )
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks, only errors.")
-debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error; also ANYMASK_DEBUG=1."
+quiet_option = command_option(
+    "--quiet", "-q", is_flag=True, group=GENERAL, help="No progress and no remarks, only errors."
+)
+debug_option = command_option(
+    "--debug",
+    is_flag=True,
+    group=GENERAL,
+    expose_value=False,
+    help="Show the traceback of an error; also ANYMASK_DEBUG=1.",
 )
 """Only declared: `anymask.cli.main` looks for it itself, so that a usage error can show its traceback too."""
 
@@ -118,23 +129,12 @@ RUNTIME_OPTIONS = ("engine", "precision", "threads", "device", "allow")
 """Parameters of `runtime_options` beside `model`; `anymask.load` and `load_detector` take them."""
 
 
-def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Return a decorator that adds click options to a command; its help lists them in this order."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 runtime_options = add_options(
-    model_option, engine_option, precision_option, threads_option, device_option, allow_option
+    model_option, engine_option, precision_option, threads_option, device_option, allow_option, group=MODEL
 )
 """Adds --model, --engine, --precision, --threads, --device and --allow."""
 
-output_options = add_options(out_option, json_option, quiet_option, debug_option)
+output_options = add_options(out_option, json_option, quiet_option, debug_option, group=OUTPUT)
 """Adds --out, --json (`as_json`), --quiet and --debug (which passes no argument)."""
 
 

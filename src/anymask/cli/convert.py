@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import Command, debug_option, json_option, quiet_option
+from anymask.cli.common_options import debug_option, json_option, quiet_option
 from anymask.cli.dataset_options import DatasetChanges, Read, dataset_options
+from anymask.cli.option_groups import Command, GroupedCommand, add_options, command_option
 from anymask.errors import InputError, quantity, quantity_of
 from anymask.formats.base import Format, FormatOption, Holds
 from anymask.formats.datasets import write_checked, write_dataset
@@ -40,30 +41,45 @@ def _format_options(command: Command) -> Command:
     """Add the options of all formats to a command, one for each flag."""
     flags: dict[str, tuple[FormatOption, list[str]]] = {}
     for format in all_formats():
-        for option in format.options:
-            if option.flag is not None:
-                flags.setdefault(option.flag, (option, []))[1].append(format.name)
-    for flag, (option, names) in reversed(flags.items()):
-        text = f"{', '.join(names)}: {option.help}"
-        if option.value is None:
-            command = click.option(flag, type=float, metavar=option.metavar, help=text)(command)
-        else:
-            command = click.option(flag, is_flag=True, help=text)(command)
-    return command
+        for each in format.options:
+            if each.flag is not None:
+                flags.setdefault(each.flag, (each, []))[1].append(format.name)
+    options = (_format_option(flag, *about) for flag, about in flags.items())
+    return add_options(*options, group="Options of formats")(command)
 
 
-@click.command()
+def _format_option(flag: str, about: FormatOption, names: list[str]) -> Callable[[Command], Command]:
+    text = f"{', '.join(names)}: {about.help}"
+    if about.value is None:
+        return command_option(flag, type=float, metavar=about.metavar, help=text)
+    return command_option(flag, is_flag=True, help=text)
+
+
+@click.command(cls=GroupedCommand, first=("target", "out", "origin", "classes", "split"))
 @click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--to", "target", required=True, metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
-@click.option("--from", "origin", metavar="FORMAT", help="Of IN; recognised by what it holds if left out.")
-@click.option(
-    "--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail (exit 2), and write nothing, below this IoU."
+@command_option("--to", "target", required=True, metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
+@command_option("--out", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
+@command_option("--from", "origin", metavar="FORMAT", help="Of IN; recognised by what it holds if left out.")
+@command_option(
+    "--min-iou",
+    type=click.FloatRange(0, 1),
+    metavar="F",
+    group="Check",
+    help="Fail (exit 2), and write nothing, below this IoU.",
 )
-@click.option(
-    "--report", type=click.Path(path_type=Path), metavar="FILE", help="JSON with all that was left out of IN, and why."
+@command_option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    group="Check",
+    help="JSON with all that was left out of IN, and why.",
 )
-@click.option("--strict", is_flag=True, help="Fail (exit 2), and write nothing, if anything has to be left out of IN.")
+@command_option(
+    "--strict",
+    is_flag=True,
+    group="Check",
+    help="Fail (exit 2), and write nothing, if anything has to be left out of IN.",
+)
 @dataset_options
 @_format_options
 @json_option
@@ -176,9 +192,9 @@ def _convert(
 
 def _hints(format: Format, holds: Holds) -> dict[str, str]:
     """What an option of the format would hold that is lost without it: words of `losses` → remark."""
-    for option in format.options:
-        if option.holds is not None and option.holds.vertices != "no" and holds.vertices in ("no", "if filled alike"):
-            return {"polygons as they were drawn": f" (there is {option.flag})"}
+    for each in format.options:
+        if each.holds is not None and each.holds.vertices != "no" and holds.vertices in ("no", "if filled alike"):
+            return {"polygons as they were drawn": f" (there is {each.flag})"}
     return {}
 
 

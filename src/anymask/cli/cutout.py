@@ -12,6 +12,7 @@ from anymask.cli.edit_options import edit_json, print_edit, quality_option, writ
 from anymask.cli.image_arguments import ImageFiles, ImageOpener, images_argument, overwrite_option, run_each
 from anymask.cli.object_options import ObjectFinder, length, object_options
 from anymask.cli.option_fields import options_from
+from anymask.cli.option_groups import OPENING, GroupedCommand, command_option
 from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
@@ -26,39 +27,52 @@ _OPENING = ("window", "bands", "page", "max_pixels")
 """How images are opened; --background is that of the result."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("include", "boxes", "text", "background", "out"))
 @images_argument
 @object_options
-@options_from(ImageOptions, _OPENING)
-@click.option(
+@options_from(ImageOptions, _OPENING, group=OPENING)
+@command_option(
     "--edges",
     type=click.Choice(("auto", "matte", "smooth", "hard")),
     default="auto",
     show_default=True,
+    group="Edges",
     help="matte looks at every pixel near the border, hair included (extra `edit`); auto takes it if installed.",
 )
-@click.option(
+@command_option(
     "--band",
     metavar="IN,OUT",
+    group="Edges",
     help="Pixels inside and outside the mask's border that matte decides; more for long hair.",
 )
-@click.option("--crop", is_flag=True, help="Cut the image down to the object.")
-@click.option("--margin", metavar="LENGTH", help="Room around it, in pixels or percent of the object; implies --crop.")
-@click.option(
+@command_option("--crop", is_flag=True, group="Frame", help="Cut the image down to the object.")
+@command_option(
+    "--margin",
+    metavar="LENGTH",
+    group="Frame",
+    help="Room around it, in pixels or percent of the object; implies --crop.",
+)
+@command_option(
     "--background", metavar="COLOUR|FILE|blur", help="white, #ffcc00 …, an image file, or blur: the image out of focus."
 )
-@click.option("--blur", metavar="LENGTH", help="How far out of focus; implies --background blur.")
-@click.option("--shadow", is_flag=True, help="Let the object throw a soft shadow.")
-@click.option("--shadow-offset", metavar="X,Y", help="Where the shadow falls, pixels to the right and down.")
-@click.option("--shadow-blur", metavar="LENGTH", help="How soft it is.")
-@click.option("--shadow-opacity", type=click.FloatRange(0, 1), metavar="F", help="How dark it is.")
-@click.option("--outline", metavar="LENGTH", help="A rim of this width, as stickers have it.")
-@click.option("--outline-color", default="white", show_default=True, metavar="COLOUR", help="Its colour.")
+@command_option("--blur", metavar="LENGTH", group="Background", help="How far out of focus; implies --background blur.")
+@command_option("--shadow", is_flag=True, group="Background", help="Let the object throw a soft shadow.")
+@command_option(
+    "--shadow-offset", metavar="X,Y", group="Background", help="Where the shadow falls, pixels to the right and down."
+)
+@command_option("--shadow-blur", metavar="LENGTH", group="Background", help="How soft it is.")
+@command_option(
+    "--shadow-opacity", type=click.FloatRange(0, 1), metavar="F", group="Background", help="How dark it is."
+)
+@command_option("--outline", metavar="LENGTH", group="Background", help="A rim of this width, as stickers have it.")
+@command_option(
+    "--outline-color", default="white", show_default=True, metavar="COLOUR", group="Background", help="Its colour."
+)
 @overwrite_option
-@click.option("--separate", is_flag=True, help="A file for every object: name_000.png ….")
+@command_option("--separate", is_flag=True, group="Output", help="A file for every object: name_000.png ….")
 @quality_option
 @runtime_options
-@click.option(
+@command_option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",

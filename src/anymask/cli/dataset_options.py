@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import add_options
+from anymask.cli.option_groups import add_options, command_option
 from anymask.errors import quantity_of
 from anymask.formats.base import Format
 from anymask.formats.datasets import read_dataset
@@ -32,15 +32,16 @@ Read = Callable[[], Iterator["MaskSet"]]
 """Reads all images of a dataset, each time that it is called."""
 
 _options = add_options(
-    click.option("--classes", metavar="MAP", help="New names and order of classes: a file, or 'old=new, b=c'."),
-    click.option("--only", multiple=True, metavar="CLASS", help="Take this class, by its new name. Repeatable."),
-    click.option("--drop", multiple=True, metavar="CLASS", help="Leave this class out, by its new name. Repeatable."),
-    click.option("--only-done", is_flag=True, help="Of a project: images that are done, none that are in work."),
-    click.option("--min-area", type=click.FloatRange(min=0), default=0, metavar="PX", help="Drop smaller objects."),
-    click.option("--split", metavar="SHARES", help="Train, val and test, by image, such as 0.8,0.1,0.1."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random split."),
-    click.option("--link", "images", flag_value="link", help="Make symbolic links to the images in the dataset."),
-    click.option("--copy", "images", flag_value="copy", help="Copy the images into the dataset."),
+    command_option("--classes", metavar="MAP", help="New names and order of classes: a file, or 'old=new, b=c'."),
+    command_option("--only", multiple=True, metavar="CLASS", help="Take this class, by its new name. Repeatable."),
+    command_option("--drop", multiple=True, metavar="CLASS", help="Leave this class out, by its new name. Repeatable."),
+    command_option("--only-done", is_flag=True, help="Of a project: images that are done, none that are in work."),
+    command_option("--min-area", type=click.FloatRange(min=0), default=0, metavar="PX", help="Drop smaller objects."),
+    command_option("--split", metavar="SHARES", help="Train, val and test, by image, such as 0.8,0.1,0.1."),
+    command_option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random split."),
+    command_option("--link", "images", flag_value="link", help="Make symbolic links to the images in the dataset."),
+    command_option("--copy", "images", flag_value="copy", help="Copy the images into the dataset."),
+    group="Dataset",
 )  # fmt: skip
 
 

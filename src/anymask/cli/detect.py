@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import (
-    add_options,
     allow_option,
     device_option,
     engine_option,
@@ -27,6 +26,7 @@ from anymask.cli.image_arguments import (
     run_each,
 )
 from anymask.cli.model_loading import CommandModels
+from anymask.cli.option_groups import MODEL, GroupedCommand, add_options
 from anymask.cli.text_options import detection_options, text_options
 from anymask.detection.phrases import phrases_of
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from anymask.detection.report import DetectionRecord
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("text", "detector", "threshold", "zoom", "out"))
 @images_argument
 @text_options
 @image_options
-@add_options(engine_option, precision_option, threads_option, device_option, allow_option)
+@add_options(engine_option, precision_option, threads_option, device_option, allow_option, group=MODEL)
 @overwrite_option
 @output_options
 def command(

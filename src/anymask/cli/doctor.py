@@ -10,14 +10,15 @@ import click
 
 from anymask.cli.cache import cache_table
 from anymask.cli.common_options import debug_option, json_option, quiet_option, threads_option
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.errors import InputError, quantity
 
 
-@click.command()
-@click.option(
+@click.command(cls=GroupedCommand)
+@command_option(
     "--models", "with_models", is_flag=True, help="Also measure how long every model takes to encode an image."
 )
-@click.option(
+@command_option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
     help="With --models: measure no model beyond so many seconds altogether.  [default: 120]",

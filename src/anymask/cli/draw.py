@@ -12,6 +12,7 @@ import click
 from anymask.cli.common_options import debug_option, quiet_option, refuse_options, runtime_options
 from anymask.cli.image_arguments import image_options, print_notes
 from anymask.cli.option_fields import values_of
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.structures.image_options import ImageOptions
 
 if TYPE_CHECKING:
@@ -24,34 +25,34 @@ if TYPE_CHECKING:
 STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "candidates", "clicks")
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("style", "opacity", "scores", "max_side", "out"))
 @click.argument("masks", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The image, if it has moved.")
-@click.option(
+@command_option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="The image, if it has moved.")
+@command_option(
     "--style",
     type=click.Choice(STYLES),
     default="overlay",
     show_default=True,
     help="candidates and clicks run the model again with a prompt of masks.json; clicks is animated.",
 )
-@click.option("--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Prompt that they use.")
-@click.option("--opacity", type=click.FloatRange(0, 1), metavar="F", help="Of the masks.  [default: 0.45]")
-@click.option("--scores", is_flag=True, help="Write every mask's score on it.")
-@click.option("--labels/--no-labels", default=True, help="Names of masks that have one.")
-@click.option("--points/--no-points", default=True, help="Points of prompts.")
-@click.option("--boxes/--no-boxes", default=True, help="Boxes of prompts.")
-@click.option(
+@command_option("--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Prompt that they use.")
+@command_option("--opacity", type=click.FloatRange(0, 1), metavar="F", help="Of the masks.  [default: 0.45]")
+@command_option("--scores", is_flag=True, help="Write every mask's score on it.")
+@command_option("--labels/--no-labels", default=True, help="Names of masks that have one.")
+@command_option("--points/--no-points", default=True, help="Points of prompts.")
+@command_option("--boxes/--no-boxes", default=True, help="Boxes of prompts.")
+@command_option(
     "--color-by",
     type=click.Choice(("object", "label")),
     default="object",
     show_default=True,
     help="Colours by index in the result, or by name, equal in all images.",
 )
-@click.option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images at this long side.")
-@click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
+@command_option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images at this long side.")
+@command_option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
 @image_options
 @runtime_options
-@click.option(
+@command_option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .jpg, .webp; clicks: .gif or .webp."
 )
 @quiet_option

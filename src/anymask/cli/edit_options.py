@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.object_options import report
+from anymask.cli.option_groups import OUTPUT, command_option
 
 if TYPE_CHECKING:
     from anymask.editing.edited_image import EditedImage
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
-quality_option = click.option(
-    "--quality", type=click.IntRange(1, 100), metavar="N", help="Of JPEG, and of WebP (else without loss)."
+quality_option = command_option(
+    "--quality",
+    group=OUTPUT,
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Of JPEG, and of WebP (else without loss).",
 )
 
 

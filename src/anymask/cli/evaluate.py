@@ -14,6 +14,7 @@ import click
 from anymask.cli.common_options import debug_option, json_option, out_option, quiet_option, runtime_options
 from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import values_of
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.errors import InputError, quantity
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
@@ -29,52 +30,81 @@ MAX_OBJECTS, MAX_INSTANCES = 10, 12
 _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("protocol", "named", "against", "limit", "out"))
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option(
+@command_option(
     "--protocol",
     type=click.Choice(PROTOCOL_CHOICES),
     default="clicks",
     show_default=True,
     help="How objects are prompted.",
 )
-@click.option(
+@command_option(
     "--select",
     type=click.Choice((*_SELECTION["select"].choices, "official")),
     default=_SELECTION["select"].default,
     show_default=True,
+    group="What is measured",
     help="As segment; official: the official predictor's habit.",
 )
-@click.option(
+@command_option(
     "--refine",
     type=click.Choice(_SELECTION["refine"].choices),
     default=_SELECTION["refine"].default,
     show_default=True,
+    group="What is measured",
     help="As segment.",
 )
-@click.option(
+@command_option(
     "--with",
     "named",
     metavar="SETTING",
     help="More of what is measured, such as 'points_per_side=64 pred_iou_thresh=0.7' or 'detector=owlv2-base'.",
 )
-@click.option(
+@command_option(
     "--against",
     metavar="SETTING",
     help="Compare with the same but for this, such as 'refine=off precision=f32'; none: measure alone. "
     "[default: select=official for SAM models, but not for everything and text]",
 )
-@click.option("--clicks", type=click.IntRange(1, 100), default=20, show_default=True, help="Most clicks per object.")
-@click.option("--text", multiple=True, metavar="WORDS", help="With --protocol text: only these categories.")
-@click.option(
+@command_option(
+    "--clicks",
+    type=click.IntRange(1, 100),
+    default=20,
+    show_default=True,
+    group="What is measured",
+    help="Most clicks per object.",
+)
+@command_option(
+    "--text",
+    multiple=True,
+    metavar="WORDS",
+    group="What is measured",
+    help="With --protocol text: only these categories.",
+)
+@command_option(
     "--per-image",
     "max_objects",
     type=click.IntRange(min=1),
+    group="What is measured",
     help="Maximum number of objects of one segmentation to prompt. [default: 10; 12 for instances]",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, chosen at random.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all random choices.")
-@click.option("--images", type=click.Path(path_type=Path), metavar="DIR", help="Images of a COCO dataset.")
+@command_option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, chosen at random.")
+@command_option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    group="What is measured",
+    help="Of all random choices.",
+)
+@command_option(
+    "--images",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    group="What is measured",
+    help="Images of a COCO dataset.",
+)
 @image_options
 @runtime_options
 @out_option

@@ -25,6 +25,7 @@ from anymask.cli.image_arguments import (
 )
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.option_groups import OUTPUT, SEARCH, GroupedCommand, command_option
 from anymask.cli.text_options import check_text_options, detection_options, text_options
 from anymask.detection.phrases import phrases_of
 from anymask.errors import quantity
@@ -40,12 +41,14 @@ _ALSO = {"labels.png": "label-map", "sa1b.json": "sa1b"}
 """Files beside the usual ones → their formats."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("points_per_side", "min_area", "max_seconds", "text", "out"))
 @images_argument
-@options_from(GeneratorOptions)
+@options_from(GeneratorOptions, group=SEARCH)
 @image_options
-@click.option("--roi", metavar="X0,Y0,X1,Y1", help="Only objects whose centre lies in this box.")
-@click.option("--partition", is_flag=True, help="Give every pixel exactly one id; labels.png then has no 0.")
+@command_option("--roi", metavar="X0,Y0,X1,Y1", group=SEARCH, help="Only objects whose centre lies in this box.")
+@command_option(
+    "--partition", is_flag=True, group=OUTPUT, help="Give every pixel exactly one id; labels.png then has no 0."
+)
 @settings_option
 @text_options
 @overwrite_option

@@ -9,13 +9,14 @@ import click
 
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
 from anymask.cli.image_arguments import overwrite_option
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.errors import quantity
 from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("model", metavar="MODEL")
-@click.option(
+@command_option(
     "--to",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -23,16 +24,16 @@ from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
     metavar="DIR",
     help="Folder for the files; made if absent.",
 )
-@click.option(
+@command_option(
     "--format", "file_format", type=click.Choice(FILE_FORMATS), default="onnx", show_default=True, help="Kind of files."
 )
-@click.option(
+@command_option(
     "--layout",
     type=click.Choice(LAYOUTS),
     help="Names and shapes of the tensors. [default: segment-anything, of FastSAM ultralytics]",
 )
-@click.option("--single-mask", is_flag=True, help="The decoder gives one mask instead of four.")
-@click.option("--multimask", is_flag=True, help="The decoder gives three masks instead of four.")
+@command_option("--single-mask", is_flag=True, help="The decoder gives one mask instead of four.")
+@command_option("--multimask", is_flag=True, help="The decoder gives three masks instead of four.")
 @overwrite_option
 @allow_option
 @json_option

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.option_groups import OPENING, OUTPUT, command_option
 from anymask.errors import quantity
 from anymask.io.file_names import shorten_name
 from anymask.structures.image_options import ImageOptions
@@ -48,12 +49,15 @@ INTERRUPTED = 130
 images_argument = click.argument(
     "images", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True), metavar="IMAGE..."
 )
-overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace the results of another image, and files that anymask did not write."
+overwrite_option = command_option(
+    "--overwrite",
+    is_flag=True,
+    group=OUTPUT,
+    help="Replace the results of another image, and files that anymask did not write.",
 )
 
 
-image_options = options_from(ImageOptions)
+image_options = options_from(ImageOptions, group=OPENING)
 """Adds --window, --bands, --page, --max-pixels and --background; `ImageOpener` takes them."""
 
 

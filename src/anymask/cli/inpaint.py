@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import (
-    add_options,
     allow_option,
     debug_option,
     device_option,
@@ -23,6 +22,7 @@ from anymask.cli.common_options import (
 from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
 from anymask.cli.image_arguments import ImageFiles, ImageOpener, image_options
 from anymask.cli.object_options import ObjectFinder, length, object_options
+from anymask.cli.option_groups import MODEL, GroupedCommand, add_options, command_option
 
 if TYPE_CHECKING:
     from anymask.editing.inpaint_mask import InpaintMask, Sizes
@@ -36,59 +36,74 @@ Report = tuple[dict[str, Any], list[str]]
 
 _WITH_MODEL = ("diffusers", "onnx")
 _HOLE = (
-    click.option(
+    command_option(
         "--grow", metavar="LENGTH", help="Also repaint so far around the object; by default 2.5% of its size."
     ),
-    click.option("--feather", metavar="LENGTH", help="Blend old and new so far beyond that; by default half of it."),
-    click.option("--shadow", metavar="LENGTH", help="Also repaint so far around its foot, where it throws its shadow."),
-    click.option("--keep", is_flag=True, help="Keep the objects and repaint everything else."),
-    click.option("--context", metavar="LENGTH", help="Surroundings that the inpainter sees on every side."),
+    command_option("--feather", metavar="LENGTH", help="Blend old and new so far beyond that; by default half of it."),
+    command_option(
+        "--shadow", metavar="LENGTH", help="Also repaint so far around its foot, where it throws its shadow."
+    ),
+    command_option("--keep", is_flag=True, help="Keep the objects and repaint everything else."),
+    command_option("--context", metavar="LENGTH", help="Surroundings that the inpainter sees on every side."),
 )
 _INPAINTER = (
-    click.option(
+    command_option(
         "--method",
         type=click.Choice(("telea", "ns", *_WITH_MODEL)),
         default="telea",
         show_default=True,
         help="OpenCV's two, Stable Diffusion models, or a network such as LaMa in an ONNX file.",
     ),
-    click.option(
+    command_option(
         "--model",
         metavar="NAME|FILE",
         help="With diffusers a folder, file or hub name, with onnx a file; otherwise as --segmenter.",
     ),
-    click.option("--segmenter", metavar="NAME", help="Model that finds the objects.  [default: mobile-sam]"),
-    click.option("--prompt", default="", metavar="TEXT", help="diffusers: what should be there."),
-    click.option("--negative-prompt", default="", metavar="TEXT", help="diffusers: what should not."),
-    click.option("--denoising-steps", type=click.IntRange(min=1), metavar="N", help="diffusers: by default 30."),
-    click.option("--guidance", type=float, metavar="F", help="diffusers: how closely to follow it.  [default: 7.5]"),
-    click.option(
+    command_option("--segmenter", metavar="NAME", help="Model that finds the objects.  [default: mobile-sam]"),
+    command_option("--prompt", default="", metavar="TEXT", help="diffusers: what should be there."),
+    command_option("--negative-prompt", default="", metavar="TEXT", help="diffusers: what should not."),
+    command_option("--denoising-steps", type=click.IntRange(min=1), metavar="N", help="diffusers: by default 30."),
+    command_option("--guidance", type=float, metavar="F", help="diffusers: how closely to follow it.  [default: 7.5]"),
+    command_option(
         "--strength", type=click.FloatRange(0, 1, min_open=True), metavar="F", help="diffusers: how much may change."
     ),
-    click.option("--seed", type=click.IntRange(min=0), metavar="N", help="diffusers: makes the output repeatable."),
-    click.option("--radius", type=click.FloatRange(1, 100), metavar="F", help="telea, ns: what a pixel is mixed from."),
-    click.option("--white", type=click.Choice(("repaint", "keep")), help="onnx: what the mask's ones mean to it."),
-    click.option("--grid", type=click.IntRange(1, 1024), metavar="N", help="Crops in multiples of this, e.g. 8 or 64."),
-    click.option("--max-side", type=click.IntRange(min=64), metavar="N", help="Paint larger crops at a smaller scale."),
-)  # fmt: skip
+    command_option("--seed", type=click.IntRange(min=0), metavar="N", help="diffusers: makes the output repeatable."),
+    command_option(
+        "--radius", type=click.FloatRange(1, 100), metavar="F", help="telea, ns: what a pixel is mixed from."
+    ),
+    command_option("--white", type=click.Choice(("repaint", "keep")), help="onnx: what the mask's ones mean to it."),
+    command_option(
+        "--grid", type=click.IntRange(1, 1024), metavar="N", help="Crops in multiples of this, e.g. 8 or 64."
+    ),
+    command_option(
+        "--max-side", type=click.IntRange(min=64), metavar="N", help="Paint larger crops at a smaller scale."
+    ),
+)
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("include", "boxes", "text", "method", "out"))
 @click.argument("image", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @object_options
 @image_options
-@add_options(*_HOLE)
-@add_options(*_INPAINTER)
-@add_options(engine_option, precision_option, threads_option, device_option, allow_option)
-@click.option("--pair", type=click.Path(path_type=Path), metavar="DIR", help="Paint nothing: write image and mask.")
-@click.option(
+@add_options(*_HOLE, group="What is repainted")
+@add_options(*_INPAINTER, group="How it is repainted")
+@add_options(engine_option, precision_option, threads_option, device_option, allow_option, group=MODEL)
+@command_option(
+    "--pair",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    group="Output",
+    help="Paint nothing: write image and mask.",
+)
+@command_option(
     "--paste-back",
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="DIR FILE",
+    group="Output",
     help="Paste FILE, painted elsewhere from the folder that --pair wrote, into the image.",
 )
-@click.option(
+@command_option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help=".png, .tif, .webp (exact) or .jpg; - prints it."
 )
 @quality_option

@@ -15,22 +15,23 @@ from anymask.cli.common_options import (
     runtime_options,
     token_option,
 )
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.cli.reach_options import root_path_option
 from anymask.errors import quantity
 
 _PORT = 8000
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("project", "port", "no_browser", "model", "detector"))
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
-@click.option("--project", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+@command_option("--project", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Where the work is stored.  [default: FOLDER/.anymask]")  # fmt: skip
 @host_option
-@click.option("--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {_PORT}, or a free one]")
+@command_option("--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {_PORT}, or a free one]")
 @token_option
 @root_path_option
 @detector_option
-@click.option("--no-browser", is_flag=True, help="Do not open the browser.")
+@command_option("--no-browser", is_flag=True, help="Do not open the browser.")
 @quiet_option
 @runtime_options
 @debug_option

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from anymask.cli.common_options import Command, add_options
+from anymask.cli.option_groups import Command, add_options, command_option
 from anymask.structures.options import Option, Options, option_fields
 
 FACTORS = {"MB": 1 << 20, "millions": 1_000_000, "hours": 3600}
@@ -18,7 +18,7 @@ _METAVARS = {"": "N", "px": "PIXELS", "s": "SECONDS", "millions": "N"}
 
 def limit_options(limits: type[Options]) -> Callable[[Command], Command]:
     """Add a flag with an environment variable for each limit."""
-    return add_options(*(_click_option(each) for each in option_fields(limits)))
+    return add_options(*(_click_option(each) for each in option_fields(limits)), group="Limits")
 
 
 def limits_of(limits: type[Options], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _click_option(each: Option) -> Callable[[Command], Command]:
     is_whole = each.kind is int and each.unit in ("", "px")
     flag = flag_of(each)
     unit = "In millions. " if each.unit == "millions" else ""
-    return click.option(
+    return command_option(
         flag,
         each.name,
         type=click.IntRange(1) if is_whole else click.FloatRange(0, min_open=True),

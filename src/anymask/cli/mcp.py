@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from anymask.cli.common_options import debug_option, detector_option, host_option, refuse_options, runtime_options
+from anymask.cli.option_groups import GroupedCommand, command_option
 
 
-@click.command()
-@click.option(
+@click.command(cls=GroupedCommand, first=("root", "http", "port", "model", "detector"))
+@command_option(
     "--root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
@@ -18,10 +19,10 @@ from anymask.cli.common_options import debug_option, detector_option, host_optio
     help="Files outside of this folder are refused; by default the folder where the command runs.",
 )
 @detector_option
-@click.option("--http", is_flag=True, help="Listen at http://ADDRESS:PORT/mcp rather than standard input and output.")
+@command_option("--http", is_flag=True, help="Listen at http://ADDRESS:PORT/mcp rather than standard input and output.")
 @host_option
-@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="With --http.")
-@click.option(
+@command_option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="With --http.")
+@command_option(
     "--token",
     metavar="TEXT",
     envvar="ANYMASK_TOKEN",

@@ -13,8 +13,8 @@ import click
 
 from anymask import weights
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
+from anymask.cli.option_groups import GroupedGroup, command_option
 from anymask.cli.progress import fetch_progress
-from anymask.cli.suggesting_group import SuggestingGroup
 from anymask.errors import WeightsError, quantity
 from anymask.weights.measured import MeasuredModel, measured_models
 from anymask.weights.recommendation import NEEDS, read_wish, recommend
@@ -24,7 +24,7 @@ _NUMBERS = ("SIZE", "GMAC", "SECONDS")
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 
-@click.group(cls=SuggestingGroup, invoke_without_command=True, no_args_is_help=False)
+@click.group(cls=GroupedGroup, invoke_without_command=True, no_args_is_help=False)
 @debug_option
 @click.pass_context
 def command(ctx: click.Context) -> None:
@@ -75,9 +75,9 @@ def list_models(as_json: bool) -> None:
 
 @command.command("recommend")
 @click.argument("words", nargs=-1, metavar="[WORDS]...")
-@click.option("--for", "need", type=click.Choice(sorted(NEEDS)), help="What it is for; by default as the words say.")
-@click.option("--cores", type=click.IntRange(min=1), metavar="N", help="CPU cores; by default those of this machine.")
-@click.option(
+@command_option("--for", "need", type=click.Choice(sorted(NEEDS)), help="What it is for; by default as the words say.")
+@command_option("--cores", type=click.IntRange(min=1), metavar="N", help="CPU cores; by default those of this machine.")
+@command_option(
     "--max-seconds", type=click.FloatRange(min=0, min_open=True), help="At most so many seconds for encoding an image."
 )
 @allow_option
@@ -106,8 +106,10 @@ def recommend_model(
 
 @command.command()
 @names_argument
-@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Make or extend a bundle there.")
-@click.option(
+@command_option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Make or extend a bundle there."
+)
+@command_option(
     "--from",
     "local",
     type=click.Path(exists=True, path_type=Path),
@@ -212,14 +214,16 @@ def remove_models(names: tuple[str, ...], quiet: bool) -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
 )
-@click.option("--family", default="sam", show_default=True, help="Which family runs it.")
-@click.option("--encoder", help="The family's encoder, e.g. tinyvit.")
-@click.option("--licence", "weights_licence", default="unknown", show_default=True, help="SPDX name, e.g. MIT.")
-@click.option("--code-licence", help="The same for the code that defines it; without it, as the weights.")
-@click.option("--description", default="", help="One line for the list.")
-@click.option("--homepage", default="", help="Where it comes from.")
-@click.option("--capability", "capabilities", multiple=True, help="What it can do (repeat); by default as its family.")
-@click.option("--copy", is_flag=True, help="Copy the files instead of using them where they lie.")
+@command_option("--family", default="sam", show_default=True, help="Which family runs it.")
+@command_option("--encoder", help="The family's encoder, e.g. tinyvit.")
+@command_option("--licence", "weights_licence", default="unknown", show_default=True, help="SPDX name, e.g. MIT.")
+@command_option("--code-licence", help="The same for the code that defines it; without it, as the weights.")
+@command_option("--description", default="", help="One line for the list.")
+@command_option("--homepage", default="", help="Where it comes from.")
+@command_option(
+    "--capability", "capabilities", multiple=True, help="What it can do (repeat); by default as its family."
+)
+@command_option("--copy", is_flag=True, help="Copy the files instead of using them where they lie.")
 @json_option
 @quiet_option
 @debug_option

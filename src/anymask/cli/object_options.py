@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import Command
+from anymask.cli.option_groups import Command, command_option
 from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
 
 if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.structures.mask_set import MaskSet
 
-_mask_option = click.option(
+_mask_option = command_option(
     "--mask",
     "mask_file",
+    group="Prompts",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Take these masks and load no model: masks.json, or a mask image or label map of the same size.",

@@ -7,20 +7,21 @@ from typing import Any
 
 import click
 
-from anymask.cli.common_options import Command, add_options
+from anymask.cli.option_groups import Command, add_options, command_option
 from anymask.structures.options import Option, Options, option_fields
 
 _METAVARS = {"px": "PIXELS", "s": "SECONDS", "MB": "MB"}
 
 
-def options_from(options: type[Options], only: Sequence[str] = ()) -> Callable[[Command], Command]:
+def options_from(options: type[Options], only: Sequence[str] = (), group: str = "") -> Callable[[Command], Command]:
     """Add a command line option for each field that can be written as text, with the field's range and description.
 
     Args:
         options: the dataclass.
         only: names of fields; all if left out.
+        group: title of their group in the help.
     """
-    return add_options(*(_click_option(each) for each in _text_fields(options, only)))
+    return add_options(*(_click_option(each) for each in _text_fields(options, only)), group=group)
 
 
 def values_of(options: type[Options], parameters: Mapping[str, Any], only: Sequence[str] = ()) -> dict[str, Any]:
@@ -33,11 +34,11 @@ def _text_fields(options: type[Options], only: Sequence[str]) -> list[Option]:
 
 
 def _click_option(each: Option) -> Callable[[Command], Command]:
-    return click.option(
+    return command_option(
         each.flag,
         type=_click_type(each),
         default=each.default,
-        show_default=_written(each.default) if each.lengths and each.default else each.default is not None,
+        show_default=each.default is not None,
         metavar=None if each.choices else each.form or _METAVARS.get(each.unit, "N" if each.kind is int else "F"),
         help=each.description,
     )
@@ -60,11 +61,6 @@ def _click_type(each: Option) -> click.ParamType[Any]:
     if each.kind is float:
         return click.FloatRange(**bounds) if is_bounded else click.FLOAT
     return click.STRING
-
-
-def _written(value: Sequence[float]) -> str:
-    """A tuple as it is written on the command line."""
-    return ",".join(f"{each:g}" for each in value)
 
 
 class _Tuple(click.ParamType[Any]):

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.cli.common_options import add_options, refuse_options, settings_option
+from anymask.cli.common_options import refuse_options, settings_option
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.option_groups import SELECTION, add_options, command_option
 from anymask.cli.text_options import check_text_options, detection_options, text_options
 from anymask.detection.phrases import phrases_of
 from anymask.prediction.options import SelectionOptions
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 prompt_options = add_options(
-    click.option(
+    command_option(
         "--point", "include", multiple=True, metavar="X,Y", help="A point inside the object, e.g. 350,450 or 40%,50%."
     ),
-    click.option(
+    command_option(
         "--exclude-point",
         "--not-point",
         "exclude",
@@ -42,7 +43,7 @@ prompt_options = add_options(
         metavar="X,Y",
         help="A point that must stay outside.",
     ),
-    click.option(
+    command_option(
         "--box",
         "boxes",
         multiple=True,
@@ -50,22 +51,23 @@ prompt_options = add_options(
         help="A box around an object; several boxes, several objects.",
     ),
     text_options,
-    click.option(
+    command_option(
         "--prompt-log",
         "prompt_log",
         metavar="JSON|@FILE",
         help="An object as it was made in the browser, or its prompt log; see anymask.prediction.prompt_log.",
     ),
-    click.option(
+    command_option(
         "--objects",
         type=click.Choice(("one", "per_point", "auto")),
         default="one",
         show_default=True,
         help="All points are on one object, each --point is on its own, or auto: as many as the points fall on.",
     ),
-    click.option("--each", "objects", flag_value="per_point", help="The same as --objects per_point."),
-    options_from(SelectionOptions),
+    command_option("--each", "objects", flag_value="per_point", help="The same as --objects per_point."),
+    options_from(SelectionOptions, group=SELECTION),
     settings_option,
+    group="Prompts",
 )
 """Adds the options that name objects and say which mask to select; `PromptedSegmenter` takes them all."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from anymask.cli.common_options import add_options
+from anymask.cli.option_groups import add_options, command_option
 from anymask.server.reach import LOOPBACK, read_origin, read_proxies, read_root_path
 
 
@@ -20,7 +20,7 @@ def _proxies(context: click.Context, parameter: click.Parameter, value: str) -> 
     return read_proxies(value)
 
 
-root_path_option = click.option(
+root_path_option = command_option(
     "--root-path",
     default="",
     callback=_root_path,
@@ -30,7 +30,7 @@ root_path_option = click.option(
 
 reach_options = add_options(
     root_path_option,
-    click.option(
+    command_option(
         "--forwarded-allow-ips",
         default=LOOPBACK,
         show_default=True,
@@ -38,12 +38,13 @@ reach_options = add_options(
         metavar="ADDRESSES",
         help="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.",
     ),
-    click.option(
+    command_option(
         "--allow-origin",
         multiple=True,
         callback=_origins,
         metavar="ORIGIN",
         help="Let pages of an origin such as https://example.org use the server; can be repeated.",
     ),
+    group="Network",
 )
 """Adds --root-path, --forwarded-allow-ips and --allow-origin."""

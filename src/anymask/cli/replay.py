@@ -20,6 +20,7 @@ from anymask.cli.common_options import (
     quiet_option,
     threads_option,
 )
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.engines.registry import ENGINES, PRECISIONS
 from anymask.errors import quantity
 
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
     from anymask.batch.replay import ReplayResult
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option(
+@command_option(
     "--image", type=click.Path(path_type=Path), metavar="FILE", help="The image, or the folder where images are now."
 )
-@click.option("--engine", type=click.Choice(tuple(ENGINES)), help="Instead of the one that made the masks.")
-@click.option("--precision", type=click.Choice(PRECISIONS[1:]), help="Instead of the one that made the masks.")
-@click.option("--detector", metavar="FILE", help="Where a detector of your own is now.")
-@click.option("--classes", metavar="FILE", help="Its class names.")
-@click.option("--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail if a mask overlaps less.")
+@command_option("--engine", type=click.Choice(tuple(ENGINES)), help="Instead of the one that made the masks.")
+@command_option("--precision", type=click.Choice(PRECISIONS[1:]), help="Instead of the one that made the masks.")
+@command_option("--detector", metavar="FILE", help="Where a detector of your own is now.")
+@command_option("--classes", metavar="FILE", help="Its class names.")
+@command_option("--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail if a mask overlaps less.")
 @threads_option
 @out_option
 @json_option

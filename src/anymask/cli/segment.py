@@ -16,6 +16,7 @@ from anymask.cli.image_arguments import (
     overwrite_option,
     run_each,
 )
+from anymask.cli.option_groups import OUTPUT, GroupedCommand, command_option
 from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
 from anymask.errors import quantity
 
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from anymask.structures.mask_set import MaskSet
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("include", "exclude", "boxes", "text", "out"))
 @images_argument
 @prompt_options
 @image_options
-@click.option("--soft", is_flag=True, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255.")
+@command_option(
+    "--soft", is_flag=True, group=OUTPUT, help="Write soft_000.png … too: how likely each pixel is inside, 0 to 255."
+)
 @overwrite_option
 @common_options
 def command(

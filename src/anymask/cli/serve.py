@@ -16,60 +16,76 @@ from anymask.cli.common_options import (
     token_option,
 )
 from anymask.cli.limit_options import limit_options, limits_of
+from anymask.cli.option_groups import GroupedGroup, command_option
 from anymask.cli.reach_options import reach_options
 from anymask.cli.serve_keys import keys
 from anymask.server.limits import Limits
 
 
-@click.group(invoke_without_command=True, context_settings={"auto_envvar_prefix": "ANYMASK"})
+@click.group(
+    cls=GroupedGroup,
+    first=("host", "port", "token", "model", "workers"),
+    invoke_without_command=True,
+    context_settings={"auto_envvar_prefix": "ANYMASK"},
+)
 @host_option
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@command_option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @token_option
-@click.option(
+@command_option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     envvar="ANYMASK_SERVE_DATA",
     allow_from_autoenv=False,  # ANYMASK_DATA is where a user's models are
+    group="Data",
     help="Folder for images of clients, jobs, keys and projects.",
 )
 @detector_option
-@click.option("--allow-urls", is_flag=True, help="Fetch images from public URLs that clients send.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of a server without a token.")
+@command_option("--allow-urls", is_flag=True, group="Network", help="Fetch images from public URLs that clients send.")
+@command_option(
+    "--allow-host", multiple=True, metavar="NAME", group="Network", help="A further name of a server without a token."
+)
 @reach_options
-@click.option(
+@command_option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
     help="Processes that serve together; memory and --threads are divided among them.",
 )
-@click.option(
+@command_option(
     "--prompts-at-once",
     type=click.IntRange(1, 64),
     default=2,
     show_default=True,
     help="Prompts that each process runs at once.",
 )
-@click.option("--share", is_flag=True, help="Other servers with --share may have the same --data.")
-@click.option(
+@command_option("--share", is_flag=True, group="Data", help="Other servers with --share may have the same --data.")
+@command_option(
     "--database",
     metavar="URL",
+    group="Data",
     help="PostgreSQL of servers on several machines that share --data: postgresql://…",
 )
-@click.option(
+@command_option(
     "--peer-host",
     default="127.0.0.1",
     metavar="ADDRESS",
     show_default=True,
+    group="Data",
     help="Address at which servers on other machines reach this one.",
 )
-@click.option("--access-log", metavar="FILE", help="Write a JSON line for each request; - is standard output.")
-@click.option(
-    "--audit-log", metavar="FILE", help="Write a JSON line for each request that changes something or is refused."
+@command_option(
+    "--access-log", metavar="FILE", group="Logs", help="Write a JSON line for each request; - is standard output."
+)
+@command_option(
+    "--audit-log",
+    metavar="FILE",
+    group="Logs",
+    help="Write a JSON line for each request that changes something or is refused.",
 )
 @limit_options(Limits)
-@click.option("--show-config", is_flag=True, help="Print all settings, with their environment variables, and end.")
+@command_option("--show-config", is_flag=True, help="Print all settings, with their environment variables, and end.")
 @quiet_option
 @runtime_options
 @debug_option

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from anymask.cli.option_groups import GroupedGroup, command_option
+
 if TYPE_CHECKING:
     from anymask.server.keys import KeyStore
 
 
-@click.group("keys")
-@click.option(
+@click.group("keys", cls=GroupedGroup)
+@command_option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -32,14 +34,14 @@ def keys(context: click.Context, data: Path | None) -> None:
 
 @keys.command("add")
 @click.argument("name")
-@click.option(
+@command_option(
     "--role",
     type=click.Choice(("read", "annotate", "admin")),
     default="annotate",
     show_default=True,
     help="read looks at what is there, annotate also changes it, admin also sees what belongs to others.",
 )
-@click.option("--expires", metavar="WHEN", help="After 12h, 30d or 8w, or on a date such as 2027-01-31.")
+@command_option("--expires", metavar="WHEN", help="After 12h, 30d or 8w, or on a date such as 2027-01-31.")
 @click.pass_obj
 def add_key(store: KeyStore, name: str, role: str, expires: str | None) -> None:
     """Make a key and print it. It is stored nowhere, and cannot be printed again."""
@@ -75,7 +77,7 @@ def revoke_key(store: KeyStore, name: str) -> None:
 @keys.command("share")
 @click.argument("name")
 @click.argument("project")
-@click.option("--end", is_flag=True, help="Share it no longer.")
+@command_option("--end", is_flag=True, help="Share it no longer.")
 @click.pass_obj
 def share_with_key(store: KeyStore, name: str, project: str, end: bool) -> None:
     """Share a project, by its id, with a key."""

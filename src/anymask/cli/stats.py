@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
+from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.errors import InputError, quantity
 from anymask.formats.datasets import read_dataset
 from anymask.formats.image_files import ImageFinder
@@ -33,10 +34,10 @@ _MOST_LISTED = 10
 """Pairs, images and entries that are listed; --json has all."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--from", "origin", metavar="FORMAT", help="Of DATASET; recognised by what it holds if left out.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Also draw the counts as an image.")
+@command_option("--from", "origin", metavar="FORMAT", help="Of DATASET; recognised by what it holds if left out.")
+@command_option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Also draw the counts as an image.")
 @json_option
 @quiet_option
 @debug_option

@@ -8,31 +8,33 @@ from typing import Any
 
 import click
 
-from anymask.cli.common_options import add_options, refuse_options
+from anymask.cli.common_options import refuse_options
 from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.option_groups import add_options, command_option
 from anymask.detection.options import DetectionOptions
 
 SEARCH_OPTIONS = ("threshold", "max_per_label", "zoom")
 """Fields of `DetectionOptions` on the command line; others have the names of options of everything mode."""
 
 text_options = add_options(
-    click.option(
+    command_option(
         "--text",
         multiple=True,
         metavar="TEXT",
         help="What to look for, e.g. 'dog'; repeat it, or write 'dog, cat' or 'dog. cat.'.",
     ),
-    click.option(
+    command_option(
         "--detector",
         default="auto",
         show_default=True,
         metavar="NAME",
         help="What finds the text: a model, or a YOLO .onnx file; auto takes a zero-shot one if here, else coco-ssd.",
     ),
-    click.option(
+    command_option(
         "--classes", type=click.Path(path_type=Path), metavar="FILE", help="Class names of a YOLO .onnx file."
     ),
     options_from(DetectionOptions, SEARCH_OPTIONS),
+    group="Text",
 )
 """Adds --text, --detector, --classes, --threshold, --max-per-label and --zoom."""
 

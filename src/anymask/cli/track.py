@@ -14,6 +14,7 @@ from anymask.cli.common_options import RUNTIME_OPTIONS, common_options
 from anymask.cli.image_arguments import DEFAULT_FOLDER
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
+from anymask.cli.option_groups import OPENING, GroupedCommand, command_option
 from anymask.cli.prompt_options import PromptedSegmenter, prompt_options
 from anymask.errors import quantity
 from anymask.prediction.options import SelectionOptions
@@ -32,25 +33,43 @@ _THRESHOLDS = ("min_likeness", "found_likeness")
 _NAMES_SHOWN = 5
 
 
-@click.command()
+@click.command(cls=GroupedCommand, first=("include", "boxes", "text", "masks", "out"))
 @click.argument("frames", type=click.Path(path_type=Path), metavar="FRAMES")
 @prompt_options
-@click.option(
+@command_option(
     "--mask", "masks", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-    help="A mask of the first frame, or a label map with several objects.",
+    group="Prompts", help="A mask of the first frame, or a label map with several objects.",
 )  # fmt: skip
-@click.option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for named frames.")
-@click.option("--start", metavar="FRAME", help="Name or index (from 0) of the frame where objects are named.")
-@click.option("--max-frames", type=click.IntRange(min=1), metavar="N", help="Follow through so many frames at most.")
-@options_from(TrackOptions, _THRESHOLDS)
-@click.option("--no-redetect", is_flag=True, help="Do not look for lost objects.")
-@click.option("--no-overlay", is_flag=True, help="Write no overlay video.")
-@click.option(
+@command_option(
+    "--prompts",
+    metavar="FILE",
+    group="Prompts",
+    help="Boxes of a COCO JSON, or points and boxes of a CSV, for named frames.",
+)
+@command_option(
+    "--start", metavar="FRAME", group="Prompts", help="Name or index (from 0) of the frame where objects are named."
+)
+@command_option(
+    "--max-frames",
+    type=click.IntRange(min=1),
+    metavar="N",
+    group="Tracking",
+    help="Follow through so many frames at most.",
+)
+@options_from(TrackOptions, _THRESHOLDS, group="Tracking")
+@command_option("--no-redetect", is_flag=True, group="Tracking", help="Do not look for lost objects.")
+@command_option("--no-overlay", is_flag=True, group="Output", help="Write no overlay video.")
+@command_option(
     "--fps", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, metavar="F",
-    help="Frames per second of the overlay of a folder of images.",
+    group="Output", help="Frames per second of the overlay of a folder of images.",
 )  # fmt: skip
-@click.option("--restart", is_flag=True, help="Delete the results of an earlier run in the folder, and begin again.")
-@options_from(ImageOptions, _OPENING)
+@command_option(
+    "--restart",
+    is_flag=True,
+    group="Output",
+    help="Delete the results of an earlier run in the folder, and begin again.",
+)
+@options_from(ImageOptions, _OPENING, group=OPENING)
 @common_options
 def command(
     frames: Path, out: Path | None, as_json: bool, quiet: bool, masks: tuple[Path, ...], prompts: str | None,

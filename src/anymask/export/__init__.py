@@ -8,7 +8,22 @@ report.least_iou  # with anymask's own masks on a known image
 ```
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from anymask.export.options import ExportOptions
-from anymask.export.write import ExportedModel, export_model
+
+if TYPE_CHECKING:
+    from anymask.export.write import ExportedModel, export_model
 
 __all__ = ["ExportOptions", "ExportedModel", "export_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what exports only when it is used: the help of `anymask export` needs the options alone."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from anymask.export import write
+
+    return getattr(write, name)
