@@ -24,15 +24,21 @@ def mask_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray
     return iou(mask, truth)
 
 
-def boundary_iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None) -> float:
+def boundary_iou(
+    mask: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
+    ignored: NDArray[np.bool_] | None = None,
+    share: float = BOUNDARY_SHARE,
+) -> float:
     """IoU of the bands along the inside of both outlines (Cheng et al. 2021); the edge of the image is an outline too.
 
     Args:
         mask: bool [H, W].
         truth: bool [H, W], the ground truth.
         ignored: bool [H, W], pixels that are left out of the masks and of the bands.
+        share: width of the bands, as a share of the image's diagonal.
     """
-    width = max(1, round(BOUNDARY_SHARE * float(np.hypot(*truth.shape))))
+    width = max(1, round(share * float(np.hypot(*truth.shape))))
     if ignored is None:
         return mask_iou(_band(mask, width), _band(truth, width))
     return mask_iou(_band(mask & ~ignored, width), _band(truth & ~ignored, width), ignored)

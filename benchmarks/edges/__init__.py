@@ -1,0 +1,1 @@
+"""How closely masks follow edges, at full resolution: drawn thin shapes and enlarged photographs."""
