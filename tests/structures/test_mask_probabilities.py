@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from anymask.cli import main
 from anymask.formats import png
-from anymask.structures.mask import Mask, probabilities
+from anymask.structures.mask import Mask
+from anymask.structures.probabilities import probabilities
 from anymask.structures.transforms import ResizeLongestSide
 
 BOX = [170, 14, 412, 264]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ from anymask.structures.mask import Mask
 from anymask.structures.mask_hierarchy import Tree, coarse_tree
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.memory import iter_bounded
+from anymask.structures.options import check_keywords
 from anymask.structures.overlap import box_iou
 from anymask.structures.prompt import Prompt, point_prompts
 from anymask.structures.provenance import Provenance
@@ -129,6 +130,7 @@ class GeneratedMasks(MaskSet):
             PromptError: a threshold out of its range, or after crops one below that of the search.
             TypeError: no such threshold.
         """
+        check_keywords(changes, [each.name for each in fields(self.thresholds)], "refilter")
         call = self.provenance.call.followed_by("refilter", **changes)
         return self._refilter(replace(self.thresholds, **changes), replace(self.provenance, call=call))
 

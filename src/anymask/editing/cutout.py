@@ -14,6 +14,7 @@ from anymask.editing.edited_image import EditedImage
 from anymask.editing.effects import Outline, Shadow
 from anymask.editing.matting import Band, can_matte, matte
 from anymask.errors import InputError
+from anymask.io.arrays import to_numpy
 from anymask.io.image import Image, open_image
 from anymask.structures.color import Color
 from anymask.structures.overlap import tight_box
@@ -108,7 +109,7 @@ def as_array(mask: Any) -> NDArray[np.bool_]:
     """A Mask, what a MaskSet covers, or an array, as bool [H, W]."""
     if hasattr(mask, "union"):
         return np.asarray(mask.union())
-    array = np.asarray(mask.array if hasattr(mask, "array") else mask)
+    array = to_numpy(mask)
     if array.ndim != 2 or array.dtype != np.bool_:
         raise InputError(f"a mask needs a bool array [height, width], got {array.dtype} {list(array.shape)}")
     return array

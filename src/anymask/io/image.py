@@ -23,6 +23,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from anymask.errors import ImageError, OpeningOptionError
+from anymask.io.arrays import to_numpy
 from anymask.io.atomic import protect_input
 from anymask.io.decoding import Decoded, count_pages, decode_file, decode_image
 from anymask.io.intensity import IntensityWindow
@@ -30,7 +31,7 @@ from anymask.io.limits import MAX_PIXELS, check_pixel_count
 from anymask.io.samples import RGB, Display, Samples, samples_of_channels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Image:
     """A decoded image, as `open_image` returns it.
 
@@ -46,12 +47,12 @@ class Image:
         opened_with: arguments of `open_image` that were not left at their defaults; with them it opens the same pixels.
     """
 
-    pixels: RGB = field(repr=False)
+    pixels: RGB
     stored_size: tuple[int, int]
     orientation: int = 1
     path: str | None = None
     file_sha256: str | None = None
-    icc_profile: bytes | None = field(default=None, repr=False)
+    icc_profile: bytes | None = None
     notes: tuple[str, ...] = ()
     opened_with: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,6 +66,15 @@ class Image:
     def sha256(self) -> str:
         """Hex sha256 of the encoded file, or of shape and pixels if there was none: as results state it."""
         return self.file_sha256 or self.pixel_hash
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """The pixels for `np.asarray` and `plt.imshow`."""
+        return np.array(self.pixels, dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        name = f" {Path(self.path).name}" if self.path else ""
+        return f"<Image {width}x{height}{name}{''.join(f'; {note}' for note in self.notes)}>"
 
     @cached_property
     def pixel_hash(self) -> str:
@@ -287,7 +297,7 @@ def _as_array(source: Any) -> npt.NDArray[Any] | None:
     if isinstance(source, PIL.Image.Image) or not hasattr(source, "__array__"):
         return None
     try:
-        return np.asarray(source)
+        return to_numpy(source)
     except Exception as problem:  # Another library's conversion, such as a tensor on a GPU, may raise anything.
         raise ImageError(f"cannot be converted to a NumPy array ({problem})") from problem
 
@@ -299,7 +309,7 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int, display: Display, chan
     if array.ndim != 3 or (array.shape[2] not in (1, 2, 3, 4) and display.bands is None):
         hint = ""
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
-            hint = "; channels come last: np.moveaxis(array, 0, -1)"
+            hint = "; channels come last: np.moveaxis(array, 0, -1), or tensor.permute(1, 2, 0) in PyTorch"
         elif array.ndim == 4:
             hint = "; give one image at a time"
         elif array.ndim == 3:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from anymask.automatic.budget import Estimate, GeneratorProgress
 from anymask.automatic.options import Region
@@ -19,12 +19,14 @@ from anymask.errors import ModelError, PromptError
 from anymask.io.image import Image
 from anymask.prediction.click_grouping import Objects, check_objects, one_prompt_per_group, with_notes
 from anymask.prediction.options import SelectionOptions
+from anymask.prediction.prompting import logits_of
 from anymask.prediction.runtime import Runtime
 from anymask.prediction.subject import SUBJECT_SEARCH, most_likely_subject
 from anymask.structures.candidates import CandidateMasks
-from anymask.structures.coordinates import BoxFormat, CoordinateName
+from anymask.structures.coordinates import BoxFormat, CoordinateName, as_numbers
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
+from anymask.structures.options import make_options
 from anymask.structures.prompt import Prompt, make_prompt, make_prompts
 from anymask.structures.provenance import Call, Provenance, plain
 
@@ -76,6 +78,10 @@ class EncodedImage(ABC):
     def pixels(self) -> NDArray[np.uint8]:
         """The image's pixels, uint8 [H, W, 3], RGB, as displayed, read-only."""
         return self._image.pixels
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The pixels for `np.asarray` and `plt.imshow`."""
+        return self._image.__array__(dtype, copy)
 
     @property
     def source(self) -> Image:
@@ -148,7 +154,10 @@ class EncodedImage(ABC):
         if most < 1:
             raise PromptError(f"most must be at least 1, not {most}")
         (prompt,) = make_prompts(
-            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], coordinates=coordinates
+            self.size,
+            points=[as_numbers(points, "points", "pairs of x and y, [N, 2]")],
+            labels=None if labels is None else [labels],
+            coordinates=coordinates,
         )
         if not (prompt.labels == 1).any():
             raise PromptError("alternatives need at least one included point")
@@ -206,11 +215,11 @@ class EncodedImage(ABC):
             ModelError: `previous` or `mask_input` for a model without logits.
             TypeError: no such option.
         """
-        selection = self.options_type(**options)
+        selection = make_options(self.options_type, options, "segment", _SEGMENT_ARGUMENTS)
         check_objects(objects, all(value is None for value in (box, boxes, mask_input, previous)))
         self._check_mask_input(mask_input, previous)
         if previous is not None:
-            mask_input = _logits_of(previous, mask_input)
+            mask_input = logits_of(previous, mask_input)
         call = Call("segment", plain(self._stated_options(selection)))
         if objects != "one":  # the masks depend on all points together, so the call states them as they were given
             original = {
@@ -269,7 +278,7 @@ class EncodedImage(ABC):
         from anymask.detection.loading import shared_detector
         from anymask.prediction.grounding import Grounding
 
-        selection = self.options_type(**options)
+        selection = make_options(self.options_type, options, "segment_text", ("text", "detector", "search"))
         shared = shared_detector(detector, **self.runtime.detector_options)
         return Grounding(shared, search, options=selection).segment(self, text)
 
@@ -380,16 +389,10 @@ class EncodedImage(ABC):
 
     def __repr__(self) -> str:
         name = Path(self._image.path).name if self._image.path else ""
-        return f"<EncodedImage {self.size[0]}×{self.size[1]} {name}>"
+        return f"<EncodedImage {self.size[0]}x{self.size[1]} {name}>"
 
 
+_SEGMENT_ARGUMENTS = (
+    "points", "labels", "box", "boxes", "mask_input", "objects", "previous", "coordinates", "box_format",
+)  # fmt: skip
 _SUBJECT = "without a prompt: this box is that of the most likely subject"
-
-
-def _logits_of(previous: Mask, mask_input: Any) -> NDArray[np.float32]:
-    """Logits of an earlier mask, float32 [256, 256]."""
-    if mask_input is not None:
-        raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
-    if previous.logits is None:
-        raise PromptError("the previous mask has no logits to feed back; pass it as mask_input instead")
-    return previous.logits

@@ -38,7 +38,7 @@ from anymask.prediction.joint_choice import excluding, nearest_points
 from anymask.prediction.options import SelectionOptions
 from anymask.prediction.runtime import Runtime
 from anymask.structures.mask import Mask
-from anymask.structures.options import option, unset_option
+from anymask.structures.options import make_options, option, unset_option
 from anymask.structures.overlap import iou
 from anymask.structures.prompt import Prompt, make_prompt, point_prompts
 from anymask.structures.prompt_check import PromptCheck
@@ -141,7 +141,7 @@ class FastSamImage(EncodedImage):
             ModelError: an option that FastSAM has no use for.
         """
         started = time.perf_counter()
-        stated = GeneratorOptions(**options)
+        stated = make_options(GeneratorOptions, options, "everything", ("stop", "progress", "estimate"))
         self._check_search_options(stated)
         settings = self._settings.changed(conf=conf, iou=iou, max_det=max_det)
         search = replace(stated, roi=self._region(stated.roi))

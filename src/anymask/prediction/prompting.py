@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.errors import PromptError
 from anymask.prediction.calibration import CalibratedKind, agreement_with, expected_iou
 from anymask.prediction.corrective_clicks import choose_single_or_blend, enforce_last_click
 from anymask.prediction.options import Refine, Select
@@ -34,6 +36,7 @@ from anymask.prediction.selection import (
     select_mask,
 )
 from anymask.structures.candidates import Candidates, stability_score
+from anymask.structures.mask import Mask
 from anymask.structures.prompt import Prompt, make_prompt
 from anymask.structures.prompt_check import PromptCheck
 from anymask.structures.transforms import ResizeLongestSide
@@ -309,3 +312,19 @@ def _with_margin(frame: ResizeLongestSide, prompt: Prompt, share: float) -> Prom
     margin = share * np.tile(prompt.box[2:] - prompt.box[:2], 2) * [-1, -1, 1, 1]
     box = np.clip(prompt.box + margin, 0, [frame.width, frame.height] * 2)
     return replace(prompt, box=box)
+
+
+def logits_of(previous: Mask, mask_input: Any = None) -> NDArray[np.float32]:
+    """Logits of an earlier mask, float32 [256, 256].
+
+    Raises:
+        PromptError: no Mask, a mask without logits, or a mask input beside it.
+    """
+    if mask_input is not None:
+        raise PromptError("give either previous or mask_input, not both: each takes the place of the other")
+    if not isinstance(previous, Mask):
+        kind = type(previous).__name__
+        raise PromptError(f"previous is of type {kind}: it takes a Mask, such as result[0]; other masks are mask_input")
+    if previous.logits is None:
+        raise PromptError("the previous mask has no logits to feed back; pass it as mask_input instead")
+    return previous.logits

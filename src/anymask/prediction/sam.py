@@ -34,6 +34,7 @@ from anymask.prediction.window import Detail, ImageWindow, render, render_logits
 from anymask.structures.candidates import Candidates
 from anymask.structures.mask import Mask
 from anymask.structures.memory import return_freed_memory
+from anymask.structures.options import make_options
 from anymask.structures.prompt import Prompt, make_prompt, point_prompts
 from anymask.structures.provenance import Call, plain
 from anymask.structures.transforms import LOGIT_SIDE, ResizeLongestSide
@@ -98,7 +99,7 @@ class SamImage(EncodedImage):
     ) -> GeneratedMasks:
         """Find the objects of the image without a prompt; see `EncodedImage.everything`."""
         started = time.perf_counter()
-        stated = GeneratorOptions(**options)
+        stated = make_options(GeneratorOptions, options, "everything", ("stop", "progress", "estimate"))
         model = self.runtime.model
         if stated.pred_iou_thresh is None:
             stated = replace(stated, pred_iou_thresh=model.pred_iou_thresh)

@@ -20,7 +20,7 @@ from anymask.detection.loading import FAMILIES as DETECTOR_FAMILIES
 from anymask.engines.base import Engine
 from anymask.engines.loading import load_engine
 from anymask.engines.registry import PRECISIONS
-from anymask.errors import ModelError, quantity
+from anymask.errors import ImageError, ModelError, quantity
 from anymask.io.image import Image, ImageSource, open_image
 from anymask.models.base import Model, load_model
 from anymask.models.sam.constants import CODE_VERSION
@@ -140,17 +140,22 @@ class Segmenter:
         self._arguments = arguments
         self.runtime = Runtime(model, family, self.provenance, self.encode, self.detector_options, self)
 
-    def encode(self, source: ImageSource | Image, **options: Any) -> EncodedImage:
+    def encode(self, source: ImageSource | EncodedImage, **options: Any) -> EncodedImage:
         """Encode an image once, so that any number of prompts takes milliseconds each.
 
         Args:
-            source: a path, bytes, a file, a PIL image, an array [H, W, 3] of uint8 RGB, or an opened `Image`.
-            options: of `anymask.open_image`, for example `window` for 16-bit images.
+            source: a path, bytes, a file, a PIL image, an array [H, W, 3] of uint8 RGB, an opened `Image`, or an image
+                that another model has encoded.
+            options: of `anymask.open_image`, for example `channels="bgr"` for an array from OpenCV, or `window` for
+                16-bit images.
 
         Raises:
-            ImageError: the image cannot be read, or breaks a limit.
+            ImageError: the image cannot be read, breaks a limit, or is opened already and has options.
         """
-        image = source if isinstance(source, Image) else open_image(source, **options)
+        opened = source.source if isinstance(source, EncodedImage) else source
+        if options and isinstance(opened, Image):
+            raise ImageError(f"the image is opened already: pass {', '.join(options)} to anymask.open_image")
+        image = opened if isinstance(opened, Image) else open_image(opened, **options)
         started = time.perf_counter()
         embedding = self._stored(image)
         if embedding is None:

@@ -15,7 +15,7 @@ from anymask.formats import masks_json
 from anymask.io.image import Image, open_image
 from anymask.prediction.click_grouping import Objects, check_objects
 from anymask.server.connection import Connection, ServerError
-from anymask.structures.coordinates import BoxFormat, CoordinateName
+from anymask.structures.coordinates import BoxFormat, CoordinateName, as_numbers
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompts
@@ -182,7 +182,10 @@ class RemoteImage:
             coordinates: "pixels", "normalized" or "percent".
         """
         (prompt,) = make_prompts(
-            self.size, points=[np.asarray(points)], labels=None if labels is None else [labels], coordinates=coordinates
+            self.size,
+            points=[as_numbers(points, "points", "pairs of x and y, [N, 2]")],
+            labels=None if labels is None else [labels],
+            coordinates=coordinates,
         )
         points_and_labels = {key: prompt.as_dict()[key] for key in ("points", "labels")}
         body = {**points_and_labels, "most": most}
@@ -251,7 +254,7 @@ class RemoteImage:
         self._connection.request("DELETE", self._path)
 
     def __repr__(self) -> str:
-        return f"<RemoteImage {self.size[0]}×{self.size[1]} on {self._connection.address}>"
+        return f"<RemoteImage {self.size[0]}x{self.size[1]} on {self._connection.address}>"
 
 
 def _has_points_alone(prompt: Prompt) -> bool:

@@ -47,7 +47,7 @@ class CandidateMasks(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
     """K masks for one prompt, as the official predictor returns them.
 
@@ -80,6 +80,10 @@ class Candidates:
         for logits, mask in zip(self.unlimited_logits, masks, strict=True):
             self.frame.upscale(logits, out=mask)
         return masks
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{score:.3f}" for score in self.scores)
+        return f"<Candidates: masks of {self.frame.width}x{self.frame.height} with scores {scores}>"
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return iter((self.masks, self.scores, self.logits))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
+from anymask.io.arrays import to_numpy
 from anymask.io.exif import displayed_boxes, displayed_points, turned_size
 from anymask.structures.transforms import ResizeLongestSide
 
@@ -49,7 +50,7 @@ def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArra
     """Convert values to an array of finite real numbers.
 
     Args:
-        values: anything that NumPy converts to such an array.
+        values: anything that `anymask.io.arrays.to_numpy` converts to such an array.
         name: of the argument, for the message.
         takes: what the argument accepts, for the message.
         kinds: NumPy's letters for the allowed dtypes: i, u, f and perhaps b.
@@ -61,7 +62,7 @@ def as_numbers(values: Any, name: str, takes: str, kinds: str = "iuf") -> NDArra
         PromptError: ragged, text, complex, NaN, infinite, …
     """
     try:
-        array = np.asarray(values)
+        array = to_numpy(values)
     except Exception:  # NumPy, or another library's array, may raise anything here.
         raise PromptError(f"{name} is {_excerpt(values)}: it takes {takes}") from None
     if array.size and array.dtype.kind not in kinds:
@@ -183,6 +184,21 @@ class Coordinates:
         if (pixels[:2] >= pixels[2:]).any():
             raise PromptError(f"{shown} is empty: it covers no part of a pixel")
         return pixels, note
+
+    def looks_normalized(self, points: NDArray[np.float64], box: NDArray[np.float64] | None) -> bool:
+        """Whether numbers given as pixels are more likely shares of width and height.
+
+        That is a box within the first pixel, or points within it that are not all on whole numbers.
+
+        Args:
+            points: float64 [N, 2] in pixels.
+            box: float64 [4] in pixels, or None.
+        """
+        if self.unit != "pixels" or max(self.size) <= 1 or (not len(points) and box is None):
+            return False
+        if (points > 1).any() or (box is not None and (box > 1).any()):
+            return False
+        return box is not None or bool((points % 1 != 0).any())
 
     def _scaled(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """Corners [N, 2] (x, y) in pixels; multiplied first, so that the far edge stays where it is: 100 * 7 / 100."""

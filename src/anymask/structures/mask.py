@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from anymask.structures.overlap import tight_box
 from anymask.structures.prompt_check import PromptCheck
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import PIL.Image
+
+    from anymask.io.image import ImageSource
     from anymask.structures.polygons import Ring
     from anymask.structures.prompt import Prompt
     from anymask.structures.rle import Rle
@@ -175,6 +181,7 @@ class Mask:
         logits = self.logits
         if logits is None:
             return None
+        from anymask.structures.probabilities import probabilities
         from anymask.structures.transforms import ResizeLongestSide
 
         full = (
@@ -280,6 +287,52 @@ class Mask:
         about |= {"follows_prompt": follows_prompt, "edits": (*self.edits, *done), "source_shape": None}
         return Mask(cleaned, self.size, **about)
 
+    def save(self, path: str | Path, format: str | None = None, **options: Any) -> list[Path]:
+        """Write the mask into a file, as `MaskSet.save` does; a PNG is white inside and black outside.
+
+        Args:
+            path: the file.
+            format: such as "masks-json" or "png"; by default that of the extension.
+            options: of the format's `write`.
+
+        Returns:
+            The files written.
+
+        Raises:
+            InputError: an unknown format, extension or option, or a path that cannot be written.
+        """
+        from anymask.structures.provenance import ImageRecord
+
+        files: list[Path] = self._as_result(ImageRecord(*self.size)).save(path, format, **options)
+        return files
+
+    def draw(self, image: ImageSource | None = None, **options: Any) -> PIL.Image.Image:
+        """Draw the mask over an image; without one in white on black (mode "L", 255 inside).
+
+        Args:
+            image: that the mask is of, as `anymask.open_image` takes it; or an encoded image.
+            options: fields of `anymask.visualization.overlay.Style`, such as ``opacity`` and ``colors``.
+
+        Raises:
+            InputError: an image of another size, or options without an image.
+            TypeError: no such option.
+        """
+        from PIL import Image
+
+        from anymask.io.image import open_image
+
+        if image is not None:
+            drawing: Image.Image = self._as_result(open_image(image)).draw(**options)
+            return drawing
+        if options:
+            raise InputError(f"{', '.join(options)} needs an image to draw over: mask.draw(image, …)")
+        return Image.fromarray(self.array.view(np.uint8) * np.uint8(255))
+
+    def _as_result(self, image: Any) -> Any:
+        """A `MaskSet` of this mask alone; its module imports this one."""
+        mask_set = import_module("anymask.structures.mask_set")
+        return mask_set.MaskSet([self.replace(prompt_index=0)], image=image)
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """The mask for `np.asarray`: bool [H, W], or of ``dtype``."""
         array = self.array
@@ -294,6 +347,14 @@ class Mask:
     def __or__(self, other: Mask) -> Mask:
         """The union of two masks, without score and logits."""
         return self._combined(np.logical_or, other)
+
+    def __xor__(self, other: Mask) -> Mask:
+        """What is in one of two masks only, without score and logits."""
+        return self._combined(np.logical_xor, other)
+
+    def __sub__(self, other: Mask) -> Mask:
+        """The mask without what is in the other, without score and logits."""
+        return self._combined(np.greater, other)
 
     def __invert__(self) -> Mask:
         """The complement of the mask, without score and logits."""
@@ -311,6 +372,20 @@ class Mask:
         """Pickle as run lengths: a few kilobytes, where the array takes a byte per pixel."""
         return partial(type(self).from_rle, **{name: getattr(self, name) for name in _ABOUT}), (self.rle,)
 
+    def __getattr__(self, name: str) -> Any:
+        """Say where the methods of an array are.
+
+        Raises:
+            AttributeError: always.
+        """
+        hint = f": use mask.array.{name}" if not name.startswith("_") and hasattr(np.ndarray, name) else ""
+        raise AttributeError(f"a Mask has no attribute {name!r}{hint}", name=name, obj=self)
+
+    def _repr_html_(self) -> str:
+        """The mask for notebooks, in white on black."""
+        html: str = import_module("anymask.visualization.result_html").mask_html(self)
+        return html
+
     def __repr__(self) -> str:
         about = [f"{self.size[0]}x{self.size[1]}"]
         if self._area is not None or self.is_rendered:
@@ -319,31 +394,3 @@ class Mask:
         about += [f"label {self.label!r}"] if self.label is not None else []
         about += [f"follows_prompt {bool(self.follows_prompt)}"] if self.follows_prompt is not None else []
         return f"<Mask {', '.join([*about, *self.edits])}>"
-
-
-_JUST_INSIDE = np.nextafter(np.float32(0.5), np.float32(1))
-
-
-def probabilities(logits: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Turn logits into probabilities, above 0.5 exactly inside the mask.
-
-    A mask that was edited or refined may differ from its logits; there the mask counts, and the probability is moved to
-    its side of 0.5.
-
-    Args:
-        logits: float32 [H, W], before the sigmoid; overwritten.
-        mask: bool [H, W].
-
-    Returns:
-        float32 [H, W], 0 to 1.
-    """
-    import cv2
-
-    np.clip(logits, -80, 80, out=logits)  # beyond that the exponential overflows
-    np.negative(logits, out=logits)
-    cv2.exp(logits, logits)
-    logits += 1
-    soft = np.reciprocal(logits, out=logits)
-    np.maximum(soft, _JUST_INSIDE, out=soft, where=mask)
-    np.minimum(soft, np.float32(0.5), out=soft, where=~mask)
-    return soft

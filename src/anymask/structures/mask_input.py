@@ -16,6 +16,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from anymask.errors import ImageError, InputError, PromptError
+from anymask.io.arrays import to_numpy
 from anymask.io.exif import displayed_array
 from anymask.structures.mask_image import mask_of_values, read_mask
 from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
@@ -94,7 +95,7 @@ def mask_logits(
 def _as_array(value: Any) -> npt.NDArray[Any]:
     """The value as an array of bool, integer or float; raises PromptError for any other."""
     try:
-        array = np.asarray(value)
+        array = to_numpy(value)
     except Exception:  # NumPy, or another library's array, may raise anything here.
         array = np.empty(0, object)
     if array.dtype.kind not in "biuf":

@@ -125,6 +125,12 @@ class MaskSet(Sequence[Mask]):
             self._record = ImageRecord(*image.size, image.path, image.sha256, notes, opened_with)
         return self._record
 
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed when the image was opened and the prompts were read, one line each, without repetition."""
+        about_image = self._image.notes if self._image is not None else self.record.notes
+        return list(dict.fromkeys([*about_image, *(note for prompt in self.prompts for note in prompt.notes)]))
+
     def __len__(self) -> int:
         return len(self._masks)
 
@@ -132,12 +138,15 @@ class MaskSet(Sequence[Mask]):
     def __getitem__(self, index: int) -> Mask: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> Mask | Self:
-        if not isinstance(index, slice):
-            return self._masks[index]
-        return self._take(range(len(self))[index])
+    def __getitem__(self, index: int | slice | Sequence[int] | NDArray[Any]) -> Mask | Self:
+        """One mask; or a result of several, by a slice, a list of indices, or an array of bool or indices."""
+        if isinstance(index, slice):
+            return self._take(range(len(self))[index])
+        if isinstance(index, Sequence | np.ndarray) and np.ndim(index) == 1:
+            return self._take(np.arange(len(self))[np.asarray(index) if len(index) else []].tolist())
+        return self._masks[index]  # type: ignore[index]  # a tuple says best what it does not take
 
     @property
     def arrays(self) -> NDArray[np.bool_]:
@@ -282,9 +291,11 @@ class MaskSet(Sequence[Mask]):
         if self.provenance.model:
             about.append(f"{self.provenance.model} on {self.provenance.engine} {self.provenance.precision}")
         if scores := [mask.score for mask in self._masks if mask.score is not None]:
-            about.append(f"scores {max(scores):.3f} to {min(scores):.3f}")
+            high, low = f"{max(scores):.3f}", f"{min(scores):.3f}"
+            about.append(f"score {high}" if high == low else f"scores {high} to {low}")
         broken = sum(mask.follows_prompt is not None and not mask.follows_prompt for mask in self._masks)
-        return f"<MaskSet: {', '.join(about)}{f', {broken} not following the prompt' if broken else ''}>"
+        about += [f"{broken} not following the prompt"] if broken else []
+        return f"<{type(self).__name__}: {', '.join(about)}{''.join(f'; {note}' for note in self.notes)}>"
 
     def _repr_html_(self) -> str | None:
         """The drawing for notebooks, with a switch for each mask; None without an image."""

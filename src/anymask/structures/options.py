@@ -15,15 +15,18 @@ class BlurOptions(Options):
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from anymask.errors import PromptError
 
 _KEY = "anymask option"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,37 @@ def option(
         metadata={_KEY: {"description": description, "unit": unit, "form": form, **bounds}},
         compare=compare,
     )
+
+
+def make_options(kind: type[_T], given: Mapping[str, Any], call: str, arguments: Sequence[str] = ()) -> _T:
+    """Make a dataclass of options from the keywords that a function was called with.
+
+    Args:
+        kind: the dataclass.
+        given: keywords and their values.
+        call: name of the function.
+        arguments: further names that the function takes.
+
+    Raises:
+        TypeError: a name that the function does not take, with the most similar one that it takes, or all of them.
+        InputError: a value that cannot be right.
+    """
+    check_keywords(given, [each.name for each in fields(kind)], call, arguments)  # type: ignore[arg-type]  # a dataclass
+    return kind(**given)
+
+
+def check_keywords(given: Mapping[str, Any], names: Sequence[str], call: str, arguments: Sequence[str] = ()) -> None:
+    """Refuse a keyword that is none of the names; see `make_options`.
+
+    Raises:
+        TypeError: the first such keyword.
+    """
+    for name in given:
+        if name not in names:
+            takes = [*arguments, *names]
+            similar = get_close_matches(name, takes, 1)
+            hint = f"did you mean {similar[0]}?" if similar else f"it takes {', '.join(takes)}"
+            raise TypeError(f"{call}() has no option {name!r}: {hint}")
 
 
 def unset_option(options: type[Options], name: str) -> Any:

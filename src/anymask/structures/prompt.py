@@ -8,6 +8,7 @@ make_prompts((800, 534), points=[[(400, 300)], [(120, 80), (130, 90)]])      # o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,11 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from anymask.errors import PromptError, quantity
+from anymask.io.arrays import to_numpy
 from anymask.structures.coordinates import BoxFormat, CoordinateName, Coordinates, Outside, as_numbers, format_numbers
 from anymask.structures.mask_input import as_mask_input
 from anymask.structures.transforms import ResizeLongestSide
 
 _ONLY_EXCLUDE = "only excluded points: without an included point the model guesses the object"
+_NORMALIZED = (
+    "all coordinates are between 0 and 1 and count in pixels; for shares of width and height use "
+    "coordinates='normalized' (on the command line percent, such as 30%,40%)"
+)
 _ONLY_MASK = "only a mask: the model was trained on masks together with points or a box, so it may not follow it"
 
 
@@ -225,6 +231,8 @@ def _prompt(entry: _Unchecked, coordinates: Coordinates, text: str | None) -> Pr
             raise PromptError(f"{entry.where}no prompt given: pass points, a box, a mask or text")
     elif box is None and mask_input is None and not labels.any():
         notes.append(entry.where + _ONLY_EXCLUDE)
+    if coordinates.looks_normalized(points, box):
+        notes.append(entry.where + _NORMALIZED)
     return Prompt(points, labels, box, mask_input, text, tuple(notes))
 
 
@@ -298,7 +306,8 @@ def _rows(values: Any, name: str) -> list[Any]:
     if isinstance(values, (list, tuple)):
         return list(values)
     if getattr(values, "ndim", 0) and hasattr(values, "__array__"):
-        return list(values)
+        with suppress(Exception):  # a tensor that cannot be read is refused below
+            return list(to_numpy(values))
     raise PromptError(f"{name} is a {type(values).__name__}: it takes a list with one entry per object")
 
 
@@ -322,7 +331,7 @@ def _is_nested(points: Any) -> bool:
 def _is_list_of_points(entry: Any) -> bool:
     if not isinstance(entry, (list, tuple)):
         return getattr(entry, "ndim", 0) == 2
-    return not entry or hasattr(entry[0], "__len__")
+    return not entry or (hasattr(entry[0], "__len__") and getattr(entry[0], "ndim", 1) > 0)
 
 
 def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str, ...]) -> list[float]:

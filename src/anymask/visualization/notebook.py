@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError, InputError
+from anymask.io.arrays import to_numpy
 from anymask.visualization.overlay import EXCLUDE_COLOR, INCLUDE_COLOR, PALETTE
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def show_points(coords: ArrayLike, labels: ArrayLike, ax: Axes | None = None, ma
         InputError: another number of labels than points, or labels other than 0 and 1.
     """
     axes = _axes(ax)
-    points, kinds = np.asarray(coords, float).reshape(-1, 2), np.asarray(labels).reshape(-1)
+    points, kinds = to_numpy(coords).astype(float).reshape(-1, 2), to_numpy(labels).reshape(-1)
     if len(points) != len(kinds):
         raise InputError(f"every point needs a label, got {len(points)} points and {len(kinds)} labels")
     if not np.isin(kinds, (0, 1)).all():
@@ -64,7 +65,7 @@ def show_boxes(boxes: ArrayLike, ax: Axes | None = None, color: Any = None) -> A
     from matplotlib.patches import Rectangle
 
     axes = _axes(ax)
-    for x0, y0, x1, y1 in np.asarray(boxes, float).reshape(-1, 4):
+    for x0, y0, x1, y1 in to_numpy(boxes).astype(float).reshape(-1, 4):
         edge = _unit(INCLUDE_COLOR) if color is None else color
         axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, edgecolor=edge, facecolor="none", linewidth=2, zorder=2))
     return axes
@@ -132,7 +133,7 @@ def show_candidates(image: ArrayLike, candidates: Candidates, prompt: Prompt | N
     Returns:
         A new figure.
     """
-    pixels = np.asarray(image)
+    pixels = to_numpy(image)
     count = len(candidates.scores)
     height = 4.5 * pixels.shape[0] / pixels.shape[1] + 0.4
     figure, row = _pyplot().subplots(1, count, squeeze=False, figsize=(4.5 * count, height))
@@ -165,7 +166,7 @@ def show_binary_mask(mask: Mask | ArrayLike, score: float | None = None, ax: Axe
     score = getattr(mask, "score", None) if score is None else score
     axes.imshow(_arrays(mask)[0], cmap="gray", vmin=0, vmax=1)
     if score is not None:
-        axes.set_title(f"Score: {float(np.asarray(score).squeeze()):.3f}")
+        axes.set_title(f"Score: {float(to_numpy(score).squeeze()):.3f}")
     axes.axis("off")
     return axes
 
@@ -175,8 +176,8 @@ def _arrays(masks: Any) -> list[NDArray[np.bool_]]:
     if hasattr(masks, "array"):
         return [masks.array]
     if not isinstance(masks, np.ndarray) and isinstance(masks, Iterable):
-        return [array for mask in masks for array in _arrays(mask if hasattr(mask, "array") else np.asarray(mask))]
-    array = np.asarray(masks)
+        return [array for mask in masks for array in _arrays(mask if hasattr(mask, "array") else to_numpy(mask))]
+    array = to_numpy(masks)
     if array.ndim < 2:
         raise InputError(f"a mask needs the shape [height, width], got {list(array.shape)}")
     return list(array.reshape(-1, *array.shape[-2:]) > 0)

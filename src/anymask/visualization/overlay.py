@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from anymask.errors import InputError
 from anymask.structures.color import Color
 from anymask.structures.memory import iter_bounded
+from anymask.structures.options import make_options
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -61,7 +63,7 @@ class Style:
         max_side: larger images are drawn at this long side, in pixels; None keeps every size.
 
     Raises:
-        InputError: an opacity outside 0 to 1, no colours, an unknown way to colour, or a long side below 1.
+        InputError: an opacity outside 0 to 1, colours that are none, an unknown way to colour, or a long side below 1.
     """
 
     colors: Sequence[Color] = PALETTE
@@ -77,12 +79,17 @@ class Style:
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
             raise InputError(f"opacity must be 0 to 1, got {self.opacity}")
-        if not len(self.colors) or any(len(color) != 3 for color in self.colors):
-            raise InputError(f"colors must hold at least one (red, green, blue), got {self.colors}")
+        if not len(self.colors) or not all(_is_color(color) for color in self.colors):
+            raise InputError(f"colors takes a list of (red, green, blue), each 0 to 255, not {self.colors!r}")
         if self.color_by not in ("object", "label"):
             raise InputError(f"color_by is {self.color_by!r}: it can be 'object' or 'label'")
         if self.max_side is not None and self.max_side < 1:
             raise InputError(f"max_side must be at least 1 pixel, got {self.max_side}")
+
+
+def _is_color(color: Any) -> bool:
+    levels = color if isinstance(color, Sequence | np.ndarray) else ()
+    return len(levels) == 3 and all(isinstance(level, Integral) and 0 <= int(level) <= 255 for level in levels)
 
 
 def draw(
@@ -102,7 +109,7 @@ def draw(
     """
     import PIL.Image
 
-    return PIL.Image.fromarray(paint(pixels, masks, prompts, Style(**style)))
+    return PIL.Image.fromarray(paint(pixels, masks, prompts, make_options(Style, style, "draw")))
 
 
 def paint(

@@ -46,10 +46,21 @@ def result_html(masks: MaskSet) -> str:
         switches.append(f'<label for="{name}" style="color:{color}">■ {html.escape(title)}</label>')
         styles.append(f"#{name}:not(:checked) ~ svg .{name} {{display: none}}")
         shapes.append(f'<g class="{name}">{"".join(_shape(masks, index, scale) for index in group)}</g>')
+    notes = "".join(f"<div>{html.escape(note)}</div>" for note in masks.notes)
     return (
         f'<div class="{key}"><style>.{key} label {{margin-right: 1em}} {" ".join(styles)}</style>{"".join(switches)}'
         f'<svg viewBox="0 0 {width} {height}" style="display:block;width:100%;max-width:{min(width, _MAX_SIDE)}px">'
-        f'<image href="{_data_uri(masks)}" width="{width}" height="{height}"/>{"".join(shapes)}</svg></div>'
+        f'<image href="{_data_uri(masks)}" width="{width}" height="{height}"/>{"".join(shapes)}</svg>{notes}</div>'
+    )
+
+
+def mask_html(mask: Mask) -> str:
+    """A mask in white on black with what is known of it below, as HTML."""
+    width = min(mask.size[0], _MAX_SIDE)
+    content = base64.b64encode(encode_jpeg(mask.draw(), _MAX_SIDE)).decode()
+    return (
+        f'<img src="data:image/jpeg;base64,{content}" alt="mask" style="display:block;width:100%;max-width:{width}px">'
+        f"<code>{html.escape(repr(mask))}</code>"
     )
 
 
