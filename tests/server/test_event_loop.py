@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,28 +23,10 @@ from anymask.server.image_processes import ImageProcesses
 from anymask.server.image_store import ImageStore
 from anymask.server.routes import about
 from anymask.server.service import ServerSettings
+from tests.support.gate import Gate
 from tests.support.running_servers import Application, bring, listening, wait_for
 
 CUP = {"prompts": [{"points": [[300, 150]]}]}
-
-
-class Gate:
-    """Holds calls until it is opened, for some seconds at most."""
-
-    def __init__(self, seconds: float = 60) -> None:
-        self.reached, self.opened = threading.Event(), threading.Event()
-        self.gave_up = False
-        self.calls = 0
-        self._seconds = seconds
-
-    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def held(*arguments: Any, **named: Any) -> Any:
-            self.calls += 1
-            self.reached.set()
-            self.gave_up = self.gave_up or not self.opened.wait(self._seconds)
-            return function(*arguments, **named)
-
-        return held
 
 
 class Watch:

@@ -15,6 +15,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,16 @@ from anymask.errors import AnymaskError
 from anymask.io.image import open_image
 from anymask.io.interruption import StoppedError, check_stopped
 from anymask.server.auth import cookie_of
-from anymask.server.database import open_database
+from anymask.server.database import UnreachableError, open_database
 from anymask.server.image_store import ImageStore
 from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
-from anymask.server.service import ServerSettings
+from anymask.server.service import ServerSettings, Service
 from anymask.server.url_fetch import fetch_image, is_public
 from anymask.server.worker_pool import Workers
+from tests.support.gate import Gate
 from tests.support.running_servers import Application, ServerProcess, bring, listening, recorded_jobs, wait_for
 from tests.support.small_disk import small_disk
 
@@ -173,6 +175,41 @@ def test_a_deleted_image_takes_its_jobs_and_embedding_with_it(
     assert segmenter.stored_embedding(id) is None
 
 
+def test_what_runs_while_an_image_is_deleted_leaves_nothing_of_it(
+    application: Application, segmenter: Segmenter, chelsea_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoding, decoding = Gate(), Gate()
+    api = application()
+    service: Service = api.app.state.service  # type: ignore[attr-defined]
+    with monkeypatch.context() as network:
+        network.setattr(segmenter.network, "encode", encoding.before(segmenter.network.encode))
+        id = bring(api, chelsea_path).json()["id"]
+        assert encoding.reached.wait(60)
+        assert api.delete(f"/v1/images/{id}").status_code == 204
+        encoding.opened.set()
+        wait_for(lambda: not service.encoding.running)
+    assert segmenter.stored_embedding(id) is None
+    assert not service.encoded_images.keys()
+
+    bring(api, chelsea_path)
+    assert api.get(f"/v1/images/{id}", params={"wait": 30}).json()["encoded"]
+    monkeypatch.setattr(segmenter.network, "decode", decoding.before(segmenter.network.decode))
+    for path, body in (
+        ("segment", {"prompts": [{"points": [[200, 100]]}]}),
+        ("alternatives", {"points": [[200, 100]]}),
+    ):
+        bring(api, chelsea_path)
+        decoding.reached.clear()
+        decoding.opened.clear()
+        with ThreadPoolExecutor(1) as pool:
+            response = pool.submit(api.post, f"/v1/images/{id}/{path}", json=body)
+            assert decoding.reached.wait(60)
+            assert api.delete(f"/v1/images/{id}").status_code == 204
+            decoding.opened.set()
+            assert response.result().status_code == 200
+        assert not service.references.images(), path
+
+
 def test_deleting_says_what_it_did(application: Application, coffee_path: Path, tmp_path: Path) -> None:
     first = application(folder=tmp_path / "data")
     id = bring(first, coffee_path).json()["id"]
@@ -183,8 +220,18 @@ def test_deleting_says_what_it_did(application: Application, coffee_path: Path, 
     response = first.delete(f"/v1/images/{id}")
     assert (response.status_code, response.json()["deleted"]) == (200, False)
     assert second.get(f"/v1/images/{id}").status_code == 200
+    assert "another client" in response.json()["detail"]
     assert second.delete(f"/v1/images/{id}").status_code == 204
     assert second.get(f"/v1/images/{id}").status_code == 404
+    project = first.post("/v1/projects", json={"name": "cups"}).json()["id"]
+    images = f"/v1/projects/{project}/images"
+    first.post(images, files={"file": ("a.jpg", coffee_path.read_bytes())})
+    number = first.get(images).json()["images"][0]["number"]
+    assert first.post(f"{images}/{number}/open", json={"client": "anna-0001"}).status_code == 200
+    bring(first, coffee_path)
+    response = first.delete(f"/v1/images/{id}")
+    assert (response.status_code, response.json()["deleted"]) == (200, False)
+    assert "image of a project" in response.json()["detail"]
 
 
 def test_a_job_of_a_server_that_died_is_known_as_interrupted(tmp_path: Path, application: Application) -> None:
@@ -241,6 +288,19 @@ def test_on_a_full_disk_reading_goes_on_and_writing_says_so(
         (disk / "ballast").unlink()
         assert bring(api, chelsea_path).status_code == 201
         assert api.get("/readyz").status_code == 200
+
+
+def test_readyz_says_when_the_database_does_not_respond(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: Any) -> Any:
+        raise UnreachableError("the database does not respond")
+
+    api = application()
+    service: Service = api.app.state.service  # type: ignore[attr-defined]
+    monkeypatch.setattr(service.database, "rows", unreachable)
+    response = api.get("/readyz")
+    assert (response.status_code, response.json()["type"]) == (503, "urn:anymask:problem:database-unreachable")
 
 
 def test_a_region_without_area_is_refused(application: Application) -> None:

@@ -35,6 +35,7 @@ class EmbeddingPool(Generic[K, V]):
         self._lock = threading.Lock()
         self._ready: OrderedDict[K, V] = OrderedDict()
         self._pending: dict[K, asyncio.Future[V]] = {}
+        self._dropped: set[K] = set()  # of those, forgotten before they were ready
         self.hits = self.misses = 0
 
     def is_ready(self, key: K) -> bool:
@@ -82,9 +83,11 @@ class EmbeddingPool(Generic[K, V]):
 
     def _store(self, key: K, future: asyncio.Future[V]) -> None:
         self._pending.pop(key, None)
-        if future.cancelled() or future.exception() is not None:
-            return
         with self._lock:
+            is_dropped = key in self._dropped
+            self._dropped.discard(key)
+            if future.cancelled() or future.exception() is not None or is_dropped:
+                return
             self._ready[key] = future.result()
             self._ready.move_to_end(key)
             while self.nbytes > self._max_bytes and len(self._ready) > 1:
@@ -95,8 +98,9 @@ class EmbeddingPool(Generic[K, V]):
         return list(self._ready)
 
     def forget(self, matches: Callable[[K], bool]) -> None:
-        """Drop the values of some keys; may be called from any thread."""
+        """Drop the values of some keys, also those that are being encoded; may be called from any thread."""
         with self._lock:
+            self._dropped |= {each for each in list(self._pending) if matches(each)}
             for key in [each for each in self._ready if matches(each)]:
                 del self._ready[key]
 

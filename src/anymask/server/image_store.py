@@ -244,11 +244,11 @@ class ImageStore:
     def _limited(self, opening: ImageOptions) -> ImageOptions:
         return replace(opening, max_pixels=self._limits.pixels)
 
-    def remove(self, id: str, client: str) -> bool:
-        """Remove an image for one client, and from the disk when no other client uploaded it.
+    def remove(self, id: str, client: str) -> str | None:
+        """Remove an image for one client, and from the disk when nobody else has it.
 
         Returns:
-            Whether it was removed from the disk.
+            Why it stays; None if it was removed.
 
         Raises:
             Problem: 403, this client did not upload it; 404, unknown or removed.
@@ -260,9 +260,9 @@ class ImageStore:
             stored_image.clients.discard(hash_of(client))
             if not stored_image.clients and stored_image.source is None:
                 self._drop(id)
-                return True
+                return None
             self._insert(stored_image)
-            return False
+            return "another client uploaded it" if stored_image.clients else "it is an image of a project"
 
     def expires(self, stored_image: StoredImage) -> str:
         """When an image is removed without further requests about it, ISO 8601 in UTC."""

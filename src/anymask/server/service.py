@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -162,7 +162,11 @@ class Service:
         self.references.forget(id)
         self.forget_in_memory({id})
         self.jobs.forget_image(id)
-        if not is_of_project and (path := self.segmenter.stored_embedding(id)):
+        if not is_of_project:
+            self._forget_embedding(id)
+
+    def _forget_embedding(self, id: str) -> None:
+        if path := self.segmenter.stored_embedding(id):
             path.unlink(missing_ok=True)
 
     def forget_in_memory(self, ids: Collection[str]) -> None:
@@ -175,7 +179,19 @@ class Service:
     def _encode(self, id: str) -> EncodedImage:
         image = self.images.open(id)
         with span("encode image"):
-            return self.segmenter.encode(image)
+            encoded = self.segmenter.encode(image)
+        if not self.images.known([id]):  # removed meanwhile
+            self._forget_embedding(id)
+        return encoded
+
+    @contextmanager
+    def _masks_of(self, id: str) -> Iterator[None]:
+        """A block that stores masks of an image: they go with it, even if it is removed meanwhile."""
+        try:
+            yield
+        finally:
+            if not self.images.known([id]):
+                self.references.forget(id)
 
     async def stored_image(self, id: str) -> StoredImage:
         """What is known about an image.
@@ -269,7 +285,8 @@ class Service:
 
             def work() -> dict[str, Any]:
                 results = segment_request(encoded, body, view, find_mask, self.settings.detector, deadline)
-                return results_to_json(results, encoded, id, body, store, deadline, self.settings.root_path)
+                with self._masks_of(id):
+                    return results_to_json(results, encoded, id, body, store, deadline, self.settings.root_path)
 
             cost = segmenting_bytes(encoded.size, len(body.prompts), body.candidates)
             content = await self.prompting.run(work, deadline, cost, len(body.prompts) * _PROMPT_SECONDS)
@@ -286,7 +303,11 @@ class Service:
             encoded = await self.encoded(id, client, deadline)
             view = await self.zoomed_view(id, encoded, body.window, client, deadline)
             store = partial(self.references.put, id, client) if body.store else None
-            work = partial(find_alternatives, encoded, id, body, view, store, self.settings.root_path)
+
+            def work() -> dict[str, Any]:
+                with self._masks_of(id):
+                    return find_alternatives(encoded, id, body, view, store, self.settings.root_path)
+
             return await self.prompting.run(work, deadline, segmenting_bytes(encoded.size, body.most, False))
 
     async def zoom(self, id: str, visible: Sequence[float], client: str) -> ImageWindow | None:
@@ -335,7 +356,7 @@ class Service:
         to_json = partial(mask_to_json, form="rle", image=id, store=store, root_path=self.settings.root_path)
 
         def work(job: Job, report: Any) -> dict[str, Any]:
-            with self.memory.hold(reserved, lambda: job.must_stop):
+            with self.memory.hold(reserved, lambda: job.must_stop), self._masks_of(id):
                 return find_everything(encoded, parameters, self.limits, to_json, job, report)
 
         return await self.jobs.start(id, client, work, options.max_points(options.points_per_side**2) * _PROMPT_SECONDS)
@@ -347,22 +368,6 @@ class Service:
             with suppress(OSError, AnymaskError):
                 await asyncio.to_thread(self.images.sweep)
                 await asyncio.to_thread(self.jobs.sweep)
-
-    async def check_ready(self) -> None:
-        """Refuse while the server goes down, its queue is full, or its disk cannot be written.
-
-        Raises:
-            Problem: 503, with the reason.
-        """
-        if self.is_stopping:
-            raise Problem(503, "going-down", "the server is shutting down")
-        if any(each.is_full for each in (self.prompting, self.encoding, self.decoding, self.editing)):
-            raise Problem(503, "queue-full", "all places in the queue are taken")
-        longest = max(each.longest_seconds for each in (self.prompting, self.decoding, self.editing))
-        if longest > 2 * self.limits.request_seconds:
-            raise Problem(503, "stuck", f"a request has been running for {longest:.0f} seconds, and does not end")
-        if trouble := await asyncio.to_thread(self.data.trouble, self.limits.upload_bytes):
-            raise Problem(503, "disk-full", f"nothing can be stored: {trouble}; images that are stored still work")
 
     async def stop(self) -> None:
         """Begin to shut down: jobs end with the masks so far."""

@@ -13,6 +13,7 @@ from anymask._version import __version__
 from anymask.formats.base import Format
 from anymask.formats.registry import all_formats
 from anymask.server.problems import Problem, json_response
+from anymask.server.readiness import check_ready
 from anymask.server.routes.dependencies import service_of
 from anymask.server.schemas.option_fields import Body
 from anymask.server.schemas.responses import content, problems
@@ -85,7 +86,7 @@ async def alive() -> Response:
 async def head(request: Request) -> Response:
     """As GET, without a body."""
     if request.url.path == "/readyz":
-        await service_of(request).check_ready()
+        await check_ready(service_of(request))
     return Response()
 
 
@@ -97,7 +98,7 @@ async def head(request: Request) -> Response:
 )
 async def ready(request: Request) -> Response:
     """The server is ready for requests; 503 while it shuts down, its queue is full or its disk cannot be written."""
-    await service_of(request).check_ready()
+    await check_ready(service_of(request))
     return json_response({"status": "ready"})
 
 

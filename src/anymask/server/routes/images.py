@@ -132,15 +132,18 @@ async def info(
     return json_response(image_to_json(service, stored_image))
 
 
-_STAYS: dict[int | str, dict[str, Any]] = {200: {"description": "it stays: another client uploaded it, too"}}
+_STAYS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "it stays: another client uploaded it, too, or it is an image of a project"}
+}
 
 
 @router.delete("/{id}", operation_id="deleteImage", status_code=204, responses=_STAYS | problems(403, 404, 422))
 async def forget(request: Request, id: ImageId) -> Response:
-    """Delete an image with its masks, jobs and embedding; it stays for another client that uploaded it, too."""
-    if await asyncio.to_thread(service_of(request).images.remove, id, client_of(request)):
+    """Delete an image with its masks, jobs and embedding; it stays where another client or a project has it, too."""
+    reason = await asyncio.to_thread(service_of(request).images.remove, id, client_of(request))
+    if reason is None:
         return Response(status_code=204)
-    return json_response({"deleted": False, "detail": "another client uploaded this image, too: it stays for that one"})
+    return json_response({"deleted": False, "detail": f"your upload is forgotten, and the image stays: {reason}, too"})
 
 
 @router.get(
