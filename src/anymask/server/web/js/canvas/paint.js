@@ -1,10 +1,12 @@
 /** Drawing the stage: the image, masks without smoothing when magnified, and prompts on top. */
 
+import { resized } from "../core/bitmap.js";
 import { outline } from "../core/outline.js";
 import { tint } from "./tint.js";
 import { toScreen } from "../core/viewport.js";
 
 const FILL = 0.45;
+const SCREEN_SIDE = 2048; // pixels that the longer side of an image has on a screen
 const INCLUDE = "#0f9d34";
 const EXCLUDE = "#d8141c";
 const GRID_FROM = 14; // screen pixels per pixel of the image
@@ -58,7 +60,8 @@ function inImage(context, ratio, { scale, x, y }) {
 }
 
 /** One mask: its colour over the image, its edge in the colour with a dark rim. */
-function paintMask(context, { bitmap, colour: rgb, alpha = FILL, strong = false, edge = true }, { image, viewport, ratio, unit }) {
+function paintMask(context, { bitmap: full, colour: rgb, alpha = FILL, strong = false, edge = true }, { image, viewport, ratio, unit }) {
+  const bitmap = reduced(full, viewport.scale * ratio);
   if (!bitmap.columns) return;
   context.save();
   const enlarged = image.width / bitmap.width; // a preview may be smaller than the image
@@ -67,6 +70,14 @@ function paintMask(context, { bitmap, colour: rgb, alpha = FILL, strong = false,
   if (alpha) context.drawImage(tint(bitmap, rgb, alpha), bitmap.x, bitmap.y, bitmap.columns, bitmap.rows);
   if (edge) paintEdge(context, bitmap, rgb, strong, unit / (viewport.scale * enlarged));
   context.restore();
+}
+
+/** A mask in a size that is enough where the whole image is on the screen: to colour all pixels of a large one takes long. */
+function reduced(bitmap, scale) {
+  const side = Math.max(bitmap.width, bitmap.height);
+  if (side <= SCREEN_SIDE || side * scale > SCREEN_SIDE) return bitmap;
+  const size = (pixels) => Math.max(1, Math.round((pixels * SCREEN_SIDE) / side));
+  return resized(bitmap, size(bitmap.width), size(bitmap.height));
 }
 
 /** The edge of a mask; `unit` is that of lines, in pixels of the mask. */

@@ -102,6 +102,7 @@ const reductions = new WeakMap(); // by bitmap: itself in another size
 /** The same mask of an image of another size: each pixel takes the value of the nearest one. @param {Bitmap} bitmap */
 export function resized(bitmap, width, height) {
   if (bitmap.width === width && bitmap.height === height) return bitmap;
+  if (!bitmap.columns) return emptyBitmap(width, height);
   const known = reductions.get(bitmap);
   if (known?.width === width && known.height === height) return known;
   const [across, down] = [bitmap.width / width, bitmap.height / height];
