@@ -132,7 +132,9 @@ def _print_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, *place: object, **more: object
 ) -> None:
     """Print a warning as one line, without its place in the source."""
-    click.echo(f"anymask: {one_line(message)}", err=True)
+    from anymask.cli.progress import say
+
+    say(f"anymask: {one_line(message)}")
 
 
 def _describe(error: Exception) -> tuple[int, str]:

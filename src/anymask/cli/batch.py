@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -136,7 +137,7 @@ def command(
     from anymask.batch.job import run_batch
     from anymask.batch.resolve import resolve_settings
     from anymask.batch.tasks import BatchJob
-    from anymask.cli.progress import fetch_progress
+    from anymask.cli.progress import fetch_progress, hint
     from anymask.projects.places import HOME
 
     if status is not None:
@@ -168,7 +169,16 @@ def command(
         click.echo(json.dumps(_as_json(summary, folder), ensure_ascii=False))
     else:
         _report(summary, folder, quiet)
+        hint(_next_command(summary, settings.kind, folder, inputs), quiet)
     return 1 if summary.counts.failed or summary.problems else 0
+
+
+def _next_command(summary: Summary, kind: str, folder: str, inputs: tuple[str, ...]) -> str:
+    if summary.counts.failed:
+        return "the same command with --retry-failed, once the images are mended"
+    if kind == "embed":
+        return f"anymask label {quote(inputs[0])}" if Path(inputs[0]).is_dir() else "anymask serve"
+    return f"anymask stats {quote(folder)}"
 
 
 def _address_of(out: Path) -> str:
@@ -250,18 +260,13 @@ def _show_progress(quiet: bool) -> Iterator[Callable[[BatchStatus], None]]:
     if not sys.stderr.isatty():
         yield _LogLines().show
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from anymask.cli.progress import counts_progress
 
-    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("")
+    with counts_progress(quiet, "images") as update:
 
         def show(status: BatchStatus) -> None:
             counts = status.counts
-            bars.update(
-                task, total=counts.images, completed=counts.images - counts.waiting, description=_progress_text(status)
-            )
+            update(counts.images - counts.waiting, counts.images, _progress_text(status))
 
         yield show
 

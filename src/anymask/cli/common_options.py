@@ -94,9 +94,30 @@ out_option = command_option(
 json_option = command_option(
     "--json", "as_json", is_flag=True, group=OUTPUT, help="Print JSON on standard output and nothing else there."
 )
-quiet_option = command_option(
+
+
+def _show_log(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from anymask.cli.progress import shown_log
+
+        ctx.with_resource(shown_log())
+
+
+verbose_option = command_option(
+    "--verbose",
+    "-v",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_log,
+    group=GENERAL,
+    help="Say what happens: models, engines, times and files.",
+)
+_quiet_option = command_option(
     "--quiet", "-q", is_flag=True, group=GENERAL, help="No progress and no remarks, only errors."
 )
+quiet_option = add_options(_quiet_option, verbose_option)
+"""Adds --quiet and --verbose (which passes no argument)."""
 debug_option = command_option(
     "--debug",
     is_flag=True,

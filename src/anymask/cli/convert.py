@@ -110,6 +110,8 @@ def command(
     anymask convert results --to yolo --out dataset --min-iou 0.98
     anymask convert cats.json dogs.json --to yolo --out pets --classes "kitten=cat, puppy=dog" --min-area 50
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import waiting
+
     format = find_format(target)
     chosen = _chosen_options(format, flags)
     options = {option.name: value for option, value in chosen}
@@ -136,7 +138,8 @@ def command(
                 return write_split(lambda: _counted(read(), count, lost), path, target, check=measured, **options)
             return _convert(_counted(read(), count, lost), inputs, path, target, check, options)
 
-        files = dataset.write(inputs, origin, out, format, write)
+        with waiting("converting", quiet or as_json):
+            files = dataset.write(inputs, origin, out, format, write)
     if report is not None:
         content = {
             **check.summary(),

@@ -97,6 +97,7 @@ def command(
     anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
     anymask cutout *.jpg --text shoe --out shop/
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import waiting
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
 
@@ -116,7 +117,8 @@ def command(
             format_of(file, transparent=background is None)
         masks = find_objects(image)
         parts = [masks[i : i + 1] for i in range(len(masks)) if masks[i].area] if separate else [masks]
-        cutouts = [_cut_out(image, part, background, edit) for part in parts]
+        with waiting("cutting out", quiet):
+            cutouts = [_cut_out(image, part, background, edit) for part in parts]
         if files.to_stdout:
             write_to_stdout(cutouts)
             return

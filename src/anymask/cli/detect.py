@@ -56,6 +56,7 @@ def command(
     anymask detect shelf.jpg --text "a red box" --detector owlv2-base
     anymask detect *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import waiting
     from anymask.detection.report import DetectionRecord, write_detections
     from anymask.detection.search import detect
     from anymask.errors import PromptError
@@ -76,7 +77,8 @@ def command(
         started = time.perf_counter()
         detector = models.detector  # in no time after the first image
         loaded = time.perf_counter()
-        detections = detect(detector, image.pixels, phrases, search)
+        with waiting("detecting", quiet):
+            detections = detect(detector, image.pixels, phrases, search)
         seconds = {"load": loaded - started, "detect": time.perf_counter() - loaded}
         record = DetectionRecord(image, detector, phrases, detections, seconds)
         files = [] if folder is None else write_detections(record, folder, **results.options)

@@ -34,6 +34,8 @@ def command(with_models: bool, max_seconds: float | None, threads: int | None, a
     model takes is noted for `anymask models list`; with --models every model is measured, also those whose weights are
     not here, with random weights of their shape.
     """
+    from anymask.cli.progress import say as echo
+    from anymask.cli.progress import waiting
     from anymask.evaluation.doctor.examine import examine
 
     if max_seconds is not None and not with_models:
@@ -41,13 +43,15 @@ def command(with_models: bool, max_seconds: float | None, threads: int | None, a
 
     def say(line: str) -> None:
         if not quiet and not as_json:
-            click.echo(f"… {line}", err=True)
+            echo(f"… {line}")
 
-    report = examine(threads, say)
+    with waiting("examining", quiet or as_json):
+        report = examine(threads, say)
     if with_models:
         from anymask.evaluation.doctor.model_seconds import MAX_SECONDS, measure_models
 
-        found = measure_models(threads, max_seconds or MAX_SECONDS, say)
+        with waiting("measuring", quiet or as_json):
+            found = measure_models(threads, max_seconds or MAX_SECONDS, say)
         report["models"] = {
             "measured": {name: asdict(each) for name, each in found.measured.items()},
             "skipped": dict(found.skipped),

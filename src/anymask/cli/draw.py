@@ -210,7 +210,7 @@ def _animate(
 
 def _encoded_prompt(result: MaskSet, number: int, quiet: bool, runtime: dict[str, Any]) -> tuple[Prompt, EncodedImage]:
     """A prompt of a result, and the image encoded by the model of the result."""
-    from anymask.cli.progress import fetch_progress
+    from anymask.cli.progress import fetch_progress, waiting
     from anymask.errors import InputError
     from anymask.prediction.segmenter import load
 
@@ -222,9 +222,9 @@ def _encoded_prompt(result: MaskSet, number: int, quiet: bool, runtime: dict[str
     context = click.get_current_context()
     chosen = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
     model = runtime["model"] if chosen or not result.provenance.model else result.provenance.model
-    with fetch_progress(quiet) as progress:
+    with waiting(f"running {model} again", quiet), fetch_progress(quiet) as progress:
         segmenter = load(progress=progress, **{**runtime, "model": model})
-    return prompt, segmenter.encode(result.image)
+        return prompt, segmenter.encode(result.image)
 
 
 def _save(drawing: PIL.Image.Image, target: Path) -> None:

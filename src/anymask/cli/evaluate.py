@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,7 @@ def command(
     anymask evaluate coco --protocol everything --with "points_per_side=64" --against none --limit 20
     anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import count_progress
+    from anymask.cli.progress import count_progress, say
     from anymask.detection.phrases import phrases_of
     from anymask.evaluation import Setting, evaluate, load_dataset
     from anymask.evaluation.html_report.page import write_page
@@ -168,7 +167,7 @@ def command(
         _explain_interruption(out),
         count_progress(quiet, len(annotated), "images") as progress,
     ):
-        note = None if quiet else partial(click.echo, err=True)
+        note = None if quiet else say
         evaluate(annotated, variants, clicks=clicks, categories=categories, progress=progress, note=note)
     if not any(result.rows for result in variants[0].results.values()):
         raise InputError(f"{dataset} has no object to measure in {quantity(len(annotated), 'image')}")
@@ -213,7 +212,7 @@ def _settings(setting: Setting, against: str | None) -> list[Setting]:
 
 def _load_variants(settings: list[Setting], allow: str | None, quiet: bool) -> list[Variant]:
     """Load the model of each setting, one for both if they have the same runtime, and name what really runs."""
-    from anymask.cli.progress import fetch_progress
+    from anymask.cli.progress import fetch_progress, waiting
     from anymask.detection.loading import auto_detector
     from anymask.evaluation import Setting, Variant
     from anymask.prediction.segmenter import load
@@ -221,7 +220,7 @@ def _load_variants(settings: list[Setting], allow: str | None, quiet: bool) -> l
     variants: list[Variant] = []
     for setting in settings:
         same = [each.segmenter for each in variants if settings[0].runtime == setting.runtime]
-        with fetch_progress(quiet) as progress:
+        with waiting(f"loading {setting.runtime['model']}", quiet), fetch_progress(quiet) as progress:
             segmenter = same[0] if same else load(**setting.runtime, allow=allow, progress=progress)
         runs = {name: getattr(segmenter, name) for name in ("model", "engine", "precision", "device")}
         if setting.protocol == "text" and setting.values.get("detector", "auto") == "auto":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ from anymask.cli.image_arguments import (
     ResultFolders,
     image_options,
     images_argument,
+    name_of,
     overwrite_option,
     run_each,
 )
@@ -70,6 +72,7 @@ def command(
     anymask everything photo.jpg --text "dog, cat"
     anymask everything *.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import hint
     from anymask.errors import PromptError
 
     check_text_options(parameters["text"])
@@ -90,6 +93,11 @@ def command(
             click.echo(f"anymask: {result.skipped}", err=True)
         if not results.as_json and not quiet:
             _report(result, files)
+            if folder is not None:
+                hint(
+                    f"anymask convert {quote(str(files[-1].parent))} --to coco --out {quote(f'{name_of(path)}.json')}",
+                    quiet,
+                )
         return INTERRUPTED if result.data.stopped == "interrupted" else 0
 
     with results.json_at_the_end():
@@ -108,14 +116,21 @@ class _Generator:
 
     def __call__(self, image: Image) -> GeneratedMasks:
         """The objects of an image, labelled where a detector detects them too."""
+        from anymask.cli.progress import counts_progress, say, waiting
         from anymask.detection.search import detect
         from anymask.structures.prompt import parse_box
 
         region = parse_box(self._roi, image.size) if self._roi else None
         if self._phrases:
             self._models.detector.check(self._phrases)  # before the segmenter is loaded
-        encoded = self._models.segmenter.encode(image)
-        with _interruptible() as is_stopped, _show_progress(self._quiet) as progress:
+        segmenter = self._models.segmenter
+        with waiting("encoding", self._quiet):
+            encoded = segmenter.encode(image)
+        with _interruptible() as is_stopped, counts_progress(self._quiet, "searching") as show:
+
+            def progress(status: GeneratorProgress) -> None:
+                show(status.prompts, status.max_prompts, f"points, {quantity(status.masks, 'mask')}")
+
             result = encoded.everything(
                 **values_of(GeneratorOptions, self._parameters),
                 roi=region,
@@ -125,10 +140,12 @@ class _Generator:
             )
         if not self._phrases:
             return result
-        detections = detect(self._models.detector, image.pixels, self._phrases, detection_options(self._parameters))
+        detector = self._models.detector
+        with waiting("detecting", self._quiet):
+            detections = detect(detector, image.pixels, self._phrases, detection_options(self._parameters))
         result = result.labelled(detections)
         for note in () if self._quiet else (*detections.notes(self._phrases), *_unmatched(detections, result)):
-            click.echo(f"anymask: {note}", err=True)
+            say(f"anymask: {note}")
         return result
 
 
@@ -142,7 +159,9 @@ def _partitioned(result: GeneratedMasks) -> MaskSet:
 
 
 def _show_estimate(estimate: Estimate) -> None:
-    click.echo(f"anymask: {estimate}", err=True)
+    from anymask.cli.progress import say
+
+    say(f"anymask: {estimate}")
 
 
 def _unmatched(detections: Detections, result: GeneratedMasks) -> list[str]:
@@ -166,28 +185,6 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: requested
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _show_progress(quiet: bool) -> Iterator[Callable[[GeneratorProgress], None] | None]:
-    """Show the progress of the search, on a terminal only."""
-    import sys
-
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("searching")
-
-        def show(status: GeneratorProgress) -> None:
-            text = quantity(status.masks, "mask")
-            bars.update(task, completed=status.prompts, total=status.max_prompts, description=text)
-
-        yield show
 
 
 def _report(result: GeneratedMasks, written: list[Path]) -> None:

@@ -62,10 +62,10 @@ def command(
     masks = "single" if single_mask else "multi" if multimask else "all"
     options = ExportOptions(format=file_format, layout=layout, masks=masks)
 
-    from anymask.cli.progress import fetch_progress
+    from anymask.cli.progress import fetch_progress, say, waiting
     from anymask.export.write import export_model
 
-    with fetch_progress(quiet) as progress:
+    with waiting(f"exporting {model}", quiet), fetch_progress(quiet) as progress:
         report = export_model(
             model,
             folder,
@@ -73,7 +73,7 @@ def command(
             overwrite=overwrite,
             allow=allow,
             progress=progress,
-            say=lambda line: None if quiet or as_json else click.echo(f"… {line}", err=True),
+            say=lambda line: None if quiet or as_json else say(f"… {line}"),
         )
     if as_json:
         figures = {"least_iou": report.least_iou, "mean_iou": report.mean_iou, "masks": report.masks}

@@ -95,8 +95,10 @@ class ImageOpener:
 
 def print_notes(path: Path | str, notes: Sequence[str], quiet: bool) -> None:
     """Print what was chosen when an image was opened, on standard error."""
+    from anymask.cli.progress import say
+
     for note in () if quiet else notes:
-        click.echo(f"anymask: {path}: {note}", err=True)
+        say(f"anymask: {path}: {note}")
 
 
 def name_of(path: Path) -> str:

@@ -130,6 +130,7 @@ def command(
     --paste-back takes the image from where it was; give IMAGE if it has moved. The painted image may be larger or
     smaller than the pair, with the same proportions.
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import waiting
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
 
@@ -159,7 +160,8 @@ def command(
         assert pair is not None
         record, lines = _hand_off(pair, source, hole, edit)
     else:
-        result = _paint(source, masks, inpainter, edit)
+        with waiting(f"repainting with {edit['method']}", quiet):
+            result = _paint(source, masks, inpainter, edit)
         if files.to_stdout:
             write_to_stdout([result])
             return

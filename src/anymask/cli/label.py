@@ -64,7 +64,7 @@ def command(
     """  # noqa: D301 - click wants the control character itself
     from urllib.parse import quote
 
-    from anymask.cli.progress import fetch_progress
+    from anymask.cli.progress import fetch_progress, waiting
     from anymask.detection.loading import check_detector
     from anymask.errors import AnymaskError, InputError
     from anymask.prediction.segmenter import load
@@ -90,7 +90,7 @@ def command(
     address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}{root_path}/"
     ProjectLock(place.home, address).release()  # refused before the model is loaded, which takes seconds
     runtime: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "device": device}
-    with fetch_progress(quiet) as fetched:
+    with waiting(f"loading {model}", quiet), fetch_progress(quiet) as fetched:
         segmenter = load(model, allow=allow, progress=fetched, **runtime)
     settings = ServerSettings(
         place.home / "server", token=token, detector=detector, address=address, project=place, root_path=root_path

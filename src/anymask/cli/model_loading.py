@@ -32,10 +32,10 @@ class CommandModels:
     @cached_property
     def segmenter(self) -> Segmenter:
         """See `anymask.load`."""
-        from anymask.cli.progress import fetch_progress
+        from anymask.cli.progress import fetch_progress, waiting
         from anymask.prediction.segmenter import load
 
-        with fetch_progress(self._quiet) as progress:
+        with waiting(f"loading {self._parameters['model']}", self._quiet), fetch_progress(self._quiet) as progress:
             return load(
                 self._parameters["model"], progress=progress, store=self._store, **self._parameters["settings"],
                 **self._runtime,
@@ -44,9 +44,9 @@ class CommandModels:
     @cached_property
     def detector(self) -> Detector:
         """See `anymask.detection.loading.load_detector`."""
-        from anymask.cli.progress import fetch_progress
+        from anymask.cli.progress import fetch_progress, waiting
         from anymask.detection.loading import load_detector
 
         name, classes = self._parameters["detector"], self._parameters["classes"]
-        with fetch_progress(self._quiet) as progress:
+        with waiting("loading the detector", self._quiet), fetch_progress(self._quiet) as progress:
             return load_detector(name, classes=classes, progress=progress, **self._runtime)

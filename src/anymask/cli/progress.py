@@ -1,11 +1,15 @@
-"""How the command line shows a fetch: licence and notes as lines, bars only on a terminal; all on standard error."""
+"""What the command line shows while it works, on standard error: bars on a terminal alone, lines, and the log of -v.
+
+There is one display for all bars of a command, and each line is printed above it, so that no two end up in one line.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +21,50 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from anymask.weights.model_entry import ModelEntry
+
+_SHOWN_AFTER = 0.5
+"""Seconds before the bar of a task appears; most tasks have ended by then."""
+_open_bars: Bars | None = None
+_tasks = 0
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, above the bars while there are some."""
+    if _open_bars is None:
+        click.echo(line, err=True)
+    else:
+        _open_bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def hint(line: str, quiet: bool) -> None:
+    """Name the next useful command, to people at a terminal."""
+    if not quiet and sys.stderr.isatty():
+        say(f"next: {line}")
+
+
+@contextmanager
+def waiting(what: str, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show that something is being done, and for how long, unless it is done at once.
+
+    Yields:
+        A callback that says how far it is.
+    """
+    with _task(what, None, quiet) as update:
+        yield lambda amount: update(amount=amount)
+
+
+@contextmanager
+def count_progress(quiet: bool, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Yield a callback that shows how many of `total` are done, on a terminal and unless quiet."""
+    with _task(what, total, quiet) as update:
+        yield lambda done: update(completed=done, amount=f"{done}/{total}")
+
+
+@contextmanager
+def counts_progress(quiet: bool, what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """The same where the total may change: the callback takes what is done, the total, and words about it."""
+    with _task(what, None, quiet) as update:
+        yield lambda done, total, words: update(completed=done, total=total, amount=f"{done}/{total} {words}")
 
 
 @contextmanager
@@ -34,73 +82,110 @@ def fetch_progress(quiet: bool = False) -> Iterator[Progress]:
 
 
 @contextmanager
-def count_progress(quiet: bool, total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Yield a callback that shows how many of `total` are done, on a terminal and unless quiet."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+def shown_log() -> Iterator[None]:
+    """Print what the library logs: models, engines, times and files."""
+    logger, handler = logging.getLogger("anymask"), _LogLines()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(what, total=total)
-        yield lambda done: bars.update(task, completed=done)
+
+class _LogLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
 
 
 class _FetchProgress(Progress):
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._with_bars = not quiet and sys.stderr.isatty()
-        self._bars: Bars | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, tuple[TaskID, str]] = {}
 
     def licence(self, entry: ModelEntry) -> None:
-        self._say(f"fetching {licence_line(entry)}")
+        say(f"fetching {licence_line(entry)}")
 
     def note(self, line: str) -> None:
         if not self._quiet:
-            self._say(line)
+            say(line)
 
     def begin(self, file: str, size: int | None, source: str) -> None:
-        if self._with_bars:
-            self._bars = self._bars or _start_bars()
-            self._tasks[file] = self._bars.add_task(f"{file} from {source}", total=size)
+        if not self._quiet and sys.stderr.isatty():
+            total = "" if size is None else f" of {size / 1e6:,.1f}"
+            self._tasks[file] = _begin_task(f"{file} from {source}", size), total
 
     def advance(self, file: str, done: int) -> None:
-        if self._bars and file in self._tasks:
-            self._bars.update(self._tasks[file], completed=done)
+        if file in self._tasks and _open_bars is not None:
+            task, total = self._tasks[file]
+            _open_bars.update(task, completed=done, amount=f"{done / 1e6:,.1f}{total} MB")
 
     def end(self, file: str) -> None:
-        if self._bars and file in self._tasks:
-            self._bars.remove_task(self._tasks.pop(file))
+        if file in self._tasks:
+            _end_task(self._tasks.pop(file)[0])
 
     def close(self) -> None:
         """Remove the bars."""
-        if self._bars:
-            self._bars.stop()
+        for file in list(self._tasks):
+            self.end(file)
 
-    def _say(self, line: str) -> None:
-        """Print above the bars while there are some: a bare write would break them."""
-        if self._bars:
-            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
-            click.echo(line, err=True)
+
+@contextmanager
+def _task(what: str, total: int | None, quiet: bool) -> Iterator[Callable[..., Any]]:
+    """A bar while the block runs, on a terminal and unless quiet; yields what changes it."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda **changes: None
+        return
+    task = _begin_task(what, total)
+    bars = _open_bars
+    assert bars is not None
+    try:
+        yield lambda **changes: bars.update(task, **changes)
+    finally:
+        _end_task(task)
+
+
+def _begin_task(what: str, total: int | None) -> TaskID:
+    global _open_bars, _tasks
+    if _open_bars is None:
+        _open_bars = _start_bars()
+    _tasks += 1
+    return _open_bars.add_task(what, total=total, amount="")
+
+
+def _end_task(task: TaskID) -> None:
+    """Remove a bar, and the display with the last one."""
+    global _open_bars, _tasks
+    assert _open_bars is not None
+    _open_bars.remove_task(task)
+    _tasks -= 1
+    if not _tasks:
+        _open_bars.stop()
+        _open_bars = None
 
 
 def _start_bars() -> Bars:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+
+    class LateBars(Bars):
+        """Bars that appear late."""
+
+        def get_renderables(self) -> Any:
+            late = [task for task in self.tasks if (task.elapsed or 0.0) > _SHOWN_AFTER]
+            return [self.make_tasks_table(late)] if late else []
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        BarColumn(20),
+        TextColumn("{task.fields[amount]}", markup=False),
+        TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    # Standard output may be a file: it is never redirected to the console of the bars.
+    bars = LateBars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
     bars.start()
     return bars

@@ -154,6 +154,7 @@ class PromptedSegmenter:
         self._prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
         self._selection = values_of(SelectionOptions, parameters)
         self._parameters = parameters
+        self._quiet = quiet
         self._models = models or CommandModels(parameters, quiet)
         self._subject = subject and not self._prompt.has_prompts and self._prompt.objects == "one"
         check_text_options(self._prompt.text)
@@ -168,6 +169,12 @@ class PromptedSegmenter:
         Raises:
             PromptError: a value that cannot be right for this image; before anything is loaded.
         """
+        from anymask.cli.progress import waiting
+
+        with waiting("segmenting", self._quiet):
+            return self._segment(image)
+
+    def _segment(self, image: Image) -> MaskSet:
         if self._prompt.prompt_log is not None:
             return self._segment_prompt_log(image, self._prompt.prompt_log)
         if self._subject:

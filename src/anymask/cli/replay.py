@@ -84,7 +84,7 @@ def _replay(
 ) -> int:
     """Make the results of a path again; returns the exit code."""
     from anymask.batch.replay import Replayer, results_in
-    from anymask.cli.progress import fetch_progress
+    from anymask.cli.progress import fetch_progress, waiting
     from anymask.errors import InputError, one_line
     from anymask.formats.folder import write_outputs
 
@@ -94,7 +94,7 @@ def _replay(
         raise click.UsageError("--out takes the masks of one result: name one of them")
     reports = []
     failed = False
-    with fetch_progress(quiet) as progress:
+    with waiting("segmenting again", quiet), fetch_progress(quiet) as progress:
         replayer = Replayer(**options, progress=progress)
         for file in files:
             try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.cli.common_options import common_options
 from anymask.cli.image_arguments import (
+    STANDARD_STREAM,
     ImageOpener,
     ResultFolders,
     image_options,
@@ -49,6 +51,8 @@ def command(
     anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
     anymask segment *.jpg --text dog
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import hint
+
     open_input = ImageOpener(parameters, quiet, images)
     results = ResultFolders(images, out, as_json, overwrite)
     segment = PromptedSegmenter(quiet=quiet, **parameters)
@@ -60,6 +64,11 @@ def command(
         written = results.write_masks(masks, folder, soft=soft)
         if not results.as_json and not quiet:
             _report(masks, written)
+            if folder is not None:
+                hint(
+                    f"anymask cutout {quote(str(path))} --mask {quote(str(written[-1]))}",
+                    quiet or path == STANDARD_STREAM,
+                )
 
     with results.json_at_the_end():
         return run_each(images, run, quiet)

@@ -51,12 +51,14 @@ def command(dataset: Path, origin: str | None, plot: Path | None, as_json: bool,
     anymask stats pets.json
     anymask stats dataset --plot dataset.png
     """  # noqa: D301 - click wants the control character itself
+    from anymask.cli.progress import waiting
+
     protect_input(dataset)
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise InputError(f"--plot writes a PNG: {plot.name!r} has to end with .png")
         check_output(plot)
-    with collect_skipped() as skipped, unpacked(dataset) as source:
+    with collect_skipped() as skipped, unpacked(dataset) as source, waiting("counting", quiet):
         statistics = measure_dataset(read_dataset(source, origin), ImageFinder(source).find)
     if not statistics.images:
         raise InputError(f"there is no image in {dataset}")

@@ -89,7 +89,7 @@ def command(
     anymask track frames --mask first-frame.png
     anymask track frames --prompts objects.csv --start frame_0010
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import count_progress
+    from anymask.cli.progress import count_progress, say
     from anymask.tracking.folder import TrackFolder, free_folder
     from anymask.tracking.frames import open_frames
     from anymask.tracking.run import RunOptions, run_tracking
@@ -123,10 +123,7 @@ def command(
         except KeyboardInterrupt:
             done = folder.resume()
             count = 0 if done is None else done[1] + 1 - first
-            click.echo(
-                f"anymask: {quantity(count, 'frame')} done in {folder.path}; the same command goes on from there",
-                err=True,
-            )
+            say(f"anymask: {quantity(count, 'frame')} done in {folder.path}; the same command goes on from there")
             raise
     if as_json:
         click.echo(json.dumps(_as_json(summary, folder.path), ensure_ascii=False))

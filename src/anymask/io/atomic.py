@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from anymask.errors import AnymaskError, InputError
-from anymask.io.drafts import draft_file, draft_folder, remove_abandoned, without_drafts
+from anymask.io.drafts import PREFIX, draft_file, draft_folder, remove_abandoned, without_drafts
 from anymask.io.file_names import numbered as numbered_paths
 from anymask.io.signals import uninterrupted
 
@@ -84,6 +84,7 @@ def write_stream(path: Path) -> Iterator[BinaryIO]:
         if sys.platform == "win32":
             file.close()  # an open file cannot be moved there; elsewhere it is locked until it has its name
         draft.replace(path)
+        _log_files([path])
 
 
 @contextlib.contextmanager
@@ -133,7 +134,17 @@ def publish(stage: Path, folder: Path, names: Iterable[str]) -> list[Path]:
     with uninterrupted():
         for name, target in zip(names, targets, strict=True):
             (stage / name).replace(target)
+    _log_files(targets)
     return targets
+
+
+def _log_files(paths: Iterable[Path]) -> None:
+    """Log files that are complete; those of a temporary folder are logged when they are published."""
+    import logging  # 5 ms of each help
+
+    for path in paths:
+        if not any(part.startswith(PREFIX) for part in path.parts):
+            logging.getLogger("anymask").info("wrote %s", path)
 
 
 def publish_new_folder(stage: Path, folder: Path, names: Iterable[str]) -> list[Path] | None:
@@ -154,7 +165,9 @@ def publish_new_folder(stage: Path, folder: Path, names: Iterable[str]) -> list[
         if not folder.exists():
             raise
         return None  # another process made it in the meantime
-    return [folder / name for name in names]
+    published = [folder / name for name in names]
+    _log_files(published)
+    return published
 
 
 def write_files(file: Path, writers: Sequence[Callable[[Path], object]], *, numbered: bool = False) -> list[Path]:
@@ -205,6 +218,7 @@ def _publish_free(stage: Path, folder: Path, names: Sequence[str], free: Sequenc
                 else:
                     file.replace(stage / name)
             return []
+    _log_files(published)
     return published
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -29,6 +30,8 @@ from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.runtime import Runtime
 from anymask.structures.provenance import Provenance
 from anymask.weights import Progress, cache_root, ensure, find_model
+
+_log = logging.getLogger("anymask")
 
 
 def load(
@@ -81,7 +84,13 @@ def load(
         "model": entry.name, "engine": engine, "precision": precision, "threads": threads, "device": device,
         "store": store, "allow": allow, **options,
     }  # fmt: skip
-    return Segmenter(entry.name, key, family, runtime, embeddings, time.perf_counter() - started, arguments)
+    seconds = time.perf_counter() - started
+    _log.info(
+        "model %s: %s %s, %s on %s, %s; loaded in %.2f s",
+        entry.name, runtime.name, runtime.version.partition("-")[0], family.precision, runtime.device,
+        quantity(runtime.threads, "thread"), seconds,
+    )  # fmt: skip
+    return Segmenter(entry.name, key, family, runtime, embeddings, seconds, arguments)
 
 
 _LOADED_AGAIN: dict[str, Segmenter] = {}
@@ -158,6 +167,7 @@ class Segmenter:
         image = opened if isinstance(opened, Image) else open_image(opened, **options)
         started = time.perf_counter()
         embedding = self._stored(image)
+        how = "encoded by the model" if embedding is None else "embedding read from the cache"
         if embedding is None:
             with ThreadPoolExecutor(
                 1
@@ -168,7 +178,9 @@ class Segmenter:
             if self._store is not None:
                 self._store.put(embedding, image.pixel_hash, *self._key)
         embedding.setflags(write=False)
-        return self.image_type(self.runtime, image, embedding, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        _log.info("image %dx%d: %s in %.2f s", *image.size, how, seconds)
+        return self.image_type(self.runtime, image, embedding, seconds)
 
     def store_embeddings_in(self, folder: Path) -> None:
         """Store embeddings in a folder of its own from now on, which several machines may share.

@@ -6,6 +6,7 @@ A file of the user's (bundle, own file) is refused when it does not match. What 
 thrown away when it does not match, with a note, and fetched again.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -28,6 +29,8 @@ from anymask.weights.progress import Progress
 from anymask.weights.sources import fetch_from
 from anymask.weights.sources.errors import SourceError
 from anymask.weights.verification import fault
+
+_log = logging.getLogger("anymask")
 
 
 def ensure(
@@ -59,6 +62,8 @@ def ensure(
     paths |= _cached_files(entry, _missing(entry, paths))
     if _missing(entry, paths):
         paths |= _fetch(entry, _missing(entry, paths), local, progress or Progress())
+    for file in entry.files:
+        _log.info("weights %s, %.1f MB, verified", paths[file.name], file.size / 1e6)
     return {file.name: paths[file.name] for file in entry.files}
 
 
