@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import command_pages
 import http_page
+import lesson_pages
 
 
 def on_config(config: Any) -> None:
@@ -23,6 +24,6 @@ def on_config(config: Any) -> None:
 
 def on_files(files: Files, config: Any) -> None:
     """Add the generated pages."""
-    pages = {**command_pages.pages(), http_page.PATH: http_page.page()}
+    pages = {**command_pages.pages(), http_page.PATH: http_page.page(), **lesson_pages.pages()}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))

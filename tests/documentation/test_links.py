@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 import unicodedata
@@ -32,7 +33,21 @@ def generated() -> dict[Path, str]:
     finally:
         sys.path.pop(0)
     pages = {**command_pages.pages(), http_page.PATH: http_page.page()}
+    for path, text in notebooks().items():
+        pages[f"tutorials/{path.stem.split('_', 1)[1].replace('_', '-')}.md"] = text.replace("](../../docs/", "](../")
     return {ROOT / "docs" / path: text for path, text in pages.items()}
+
+
+def notebooks() -> dict[Path, str]:
+    """The text of the notebooks, without code."""
+    return {
+        path: "\n\n".join(
+            "".join(cell["source"])
+            for cell in json.loads(path.read_text("utf-8"))["cells"]
+            if cell["cell_type"] == "markdown"
+        )
+        for path in sorted(ROOT.glob("examples/lesson/*.ipynb"))
+    }
 
 
 def anchors(markdown: str) -> set[str]:
@@ -50,8 +65,8 @@ def test_each_link_of_a_markdown_file_leads_somewhere(path: Path, generated: dic
     check_links(path, path.read_text("utf-8"), generated)
 
 
-def test_each_link_of_a_generated_page_leads_somewhere(generated: dict[Path, str]) -> None:
-    for path, text in generated.items():
+def test_each_link_of_a_generated_page_and_of_a_notebook_leads_somewhere(generated: dict[Path, str]) -> None:
+    for path, text in {**generated, **notebooks()}.items():
         check_links(path, text, generated)
 
 

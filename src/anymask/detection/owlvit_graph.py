@@ -155,7 +155,10 @@ def _class_head(links: _Links) -> tuple[str, str, str]:
     Raises:
         LookupError: one of these is not there.
     """
-    phrase_side = links.reached_from(TEXT)
+    phrases = TEXT
+    while links.maker[phrases].op_type == "Identity":  # some exporters name an output by a node of its own
+        phrases = links.maker[phrases].input[0]
+    phrase_side = links.reached_from(phrases)
     tensors: list[str] = []
     expected = [("Einsum", "MatMul", "Gemm"), ("Add",), ("Mul",)]
     for node in links.nodes:
