@@ -210,6 +210,17 @@ def test_a_warning_says_that_jpeg_changes_every_pixel(coffee_path, tmp_path, cap
     assert np.abs(before[:, 450:] - after[:, 450:]).mean() < 3
 
 
+def test_a_large_hole_is_named_before_it_is_filled_and_the_pair_is_offered(coffee_path, tmp_path, capsys):
+    assert run("inpaint", coffee_path, "--box", SPOON, "--out", tmp_path / "a.png") == 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "only suits small holes" in line]
+    assert "--pair DIR" in line
+    stroke = np.zeros((400, 600), np.uint8)
+    stroke[200:203, 50:500] = 255
+    PIL.Image.fromarray(stroke).save(tmp_path / "scratch.png")
+    assert run("inpaint", coffee_path, "--mask", tmp_path / "scratch.png", "--out", tmp_path / "b.png") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_keep_repaints_all_but_the_object(coffee_path, tmp_path, capsys):
     out = tmp_path / "kept.png"
     assert run("inpaint", coffee_path, "--point", CUP, "--keep", "--json", "--out", out) == 0

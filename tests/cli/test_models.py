@@ -149,7 +149,7 @@ def test_recommend_takes_cores_seconds_and_licences(capsys: Captured) -> None:
 def test_pull_from_a_folder_shows_the_licence_on_standard_error(bundled: Path, capsys: Captured) -> None:
     assert main(["models", "pull", "far", "--from", str(bundled)]) == 0
     printed = capsys.readouterr()
-    assert printed.err == "fetching far: weights MIT, code MIT\n"
+    assert printed.err == "fetching 0.0 MB, far: weights MIT, code MIT\n"
     assert printed.out.startswith("far: net.onnx in ")
     assert main(["models", "pull", "far"]) == 0
     assert capsys.readouterr().err == ""

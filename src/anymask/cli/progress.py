@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anymask.weights.licences import licence_line
+from anymask.weights.licences import carrier_line, licence_line
 from anymask.weights.progress import Progress
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SHOWN_AFTER = 0.5
 """Seconds before the bar of a task appears; most tasks have ended by then."""
+_PACKAGE = 1.2
+"""A transfer that is so much larger than the files to be fetched is stated."""
 _open_bars: Bars | None = None
 _tasks = 0
 
@@ -103,16 +105,22 @@ class _LogLines(logging.Handler):
 class _FetchProgress(Progress):
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
+        self._announced = 0
         self._tasks: dict[str, tuple[TaskID, str]] = {}
 
     def licence(self, entry: ModelEntry) -> None:
-        say(f"fetching {licence_line(entry)}")
+        self._announced = entry.size
+        say(f"fetching {entry.size / 1e6:,.1f} MB, {licence_line(entry)}")
+        if line := carrier_line(entry):
+            say(line)
 
     def note(self, line: str) -> None:
         if not self._quiet:
             say(line)
 
     def begin(self, file: str, size: int | None, source: str) -> None:
+        if size is not None and size > _PACKAGE * self._announced and not self._quiet:
+            say(f"they come in a package of {size / 1e6:,.1f} MB")
         if not self._quiet and sys.stderr.isatty():
             total = "" if size is None else f" of {size / 1e6:,.1f}"
             self._tasks[file] = _begin_task(f"{file} from {source}", size), total

@@ -11,6 +11,9 @@ from anymask.editing.edges import MatteBox, distance_to_outside
 from anymask.errors import InputError
 from anymask.structures.overlap import tight_box
 
+SMALL_DEPTH, SMALL_SHARE = 20, 0.02
+"""Depth of the holes that OpenCV fills well, in pixels and as a share of the image's longer side: scratches, wires."""
+
 
 @dataclass(frozen=True, eq=False)
 class InpaintMask:
@@ -35,6 +38,19 @@ class InpaintMask:
             own = self.weights[y0 - self.box[1] : y1 - self.box[1], x0 - self.box[0] : x1 - self.box[0]]
             part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] = own
         return part
+
+    @property
+    def depth(self) -> float:
+        """Greatest distance from a repainted pixel to one that stays, in pixels; infinite if none stays."""
+        x0, y0, x1, y1 = self.box
+        frame = max(0, x0 - 1), max(0, y0 - 1), min(self.size[0], x1 + 1), min(self.size[1], y1 + 1)
+        repainted = self.inside(frame) >= 0.5
+        return float("inf") if repainted.all() else float(distance_to_outside(repainted).max())
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is too large to be filled from the pixels around it, which leaves a blur."""
+        return self.depth > max(SMALL_DEPTH, SMALL_SHARE * max(self.size))
 
 
 def make_inpaint_mask(

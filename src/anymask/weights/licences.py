@@ -7,6 +7,8 @@ from anymask.errors import InputError, WeightsError
 from anymask.weights.model_entry import ModelEntry
 from anymask.weights.unverified import UnpinnedModel
 
+NOT_STATED = "licence not stated"
+"""In a carrier of the catalogue."""
 _NEEDS_CONSENT = ("agpl",)
 
 
@@ -15,6 +17,18 @@ def licence_line(entry: ModelEntry) -> str:
     carriers = f"; carried by {', '.join(entry.carriers)}" if entry.carriers else ""
     home = f"; {entry.homepage}" if entry.homepage else ""
     return f"{entry.name}: weights {entry.weights_licence}, code {entry.code_licence}{carriers}{home}"
+
+
+def carrier_line(entry: ModelEntry) -> str:
+    """What it means that a package which carries the files states no licence; "" where each states one."""
+    unstated = [carrier for carrier in entry.carriers if NOT_STATED in carrier]
+    if not unstated:
+        return ""
+    package = unstated[0].partition(" (")[0]
+    return (
+        f"{package} states no licence for itself: only the weights are taken from it, which their authors published "
+        f"under {entry.weights_licence}, and none of its code"
+    )
 
 
 def require_allowed(entry: ModelEntry | UnpinnedModel, allow: str | Iterable[str] | None = None) -> None:
