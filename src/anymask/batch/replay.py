@@ -98,6 +98,8 @@ class Replayer:
         content = json.loads(file.read_bytes())
         _check_repeatable(file, before.provenance, content)
         image = self._open_image(file, content)
+        if before.provenance.call.name == "segment_subject":
+            return _compare(file, before, self._segment_subject(file, image, before.provenance))
         segmenter = self._segmenter(file, before.provenance)
         now = self._repeat(segmenter, image, before, content)
         return _compare(file, before, now)
@@ -118,11 +120,7 @@ class Replayer:
                 progress=self.progress,
             )  # fmt: skip
         segmenter = self._loaded[key]
-        if segmenter.weights != run.weights:
-            raise InputError(
-                f"{file} was made with other weights of {run.model}: sha256 {run.weights[:12]}…, here it is "
-                f"{segmenter.weights[:12]}…"
-            )
+        _check_weights(file, run, segmenter.weights)
         return segmenter
 
     def _open_image(self, file: Path, content: Mapping[str, Any]) -> Image:
@@ -203,6 +201,17 @@ class Replayer:
         pipeline = GroundedSegmenter(segmenter, model, search=search, **options)
         return pipeline.find_similar(image, **similar) if similar else pipeline(image, text)
 
+    def _segment_subject(self, file: Path, image: Image, run: Provenance) -> MaskSet:
+        from anymask.prediction.subject_model import shared_subject_model
+
+        device = "auto" if self.engine else run.device or "auto"
+        model = shared_subject_model(
+            run.model, engine=self.engine or run.engine, precision=self.precision or run.precision, device=device,
+            threads=self.threads, progress=self.progress,
+        )  # fmt: skip
+        _check_weights(file, run, model.weights)
+        return model.segment(image, **run.call.options)
+
 
 @dataclass(frozen=True)
 class ResultFiles:
@@ -257,13 +266,21 @@ def _check_repeatable(file: Path, run: Provenance, content: Mapping[str, Any]) -
     call = run.call
     if not (run.model and run.weights and call.name):
         raise InputError(f"{file} does not tell how it was made: which weights, and which call with which options")
-    if call.name not in ("segment", "everything", "text", "find_similar", "steps"):
+    if call.name not in ("segment", "everything", "text", "find_similar", "steps", "segment_subject"):
         raise InputError(f"{file} was made by {call.name!r}, which this version of anymask does not know")
     if any(prompt.get("mask_input") for prompt in content.get("prompts", ())):
         raise InputError(f"{file} was made from an earlier mask, which it does not hold: make it again step by step")
     for name, value in call.options.items():
         if isinstance(value, Mapping) and "unrepeatable" in value:
             raise InputError(f"{file} cannot be made again: its option {name} was a {value['unrepeatable']}")
+
+
+def _check_weights(file: Path, run: Provenance, weights: str) -> None:
+    """Refuse a result of other weights than those that were loaded."""
+    if weights != run.weights:
+        raise InputError(
+            f"{file} was made with other weights of {run.model}: sha256 {run.weights[:12]}…, here it is {weights[:12]}…"
+        )
 
 
 def _prompts(before: MaskSet) -> dict[str, Any]:

@@ -32,12 +32,19 @@ _OPENING = ("window", "bands", "page", "max_pixels")
 @object_options
 @options_from(ImageOptions, _OPENING, group=OPENING)
 @command_option(
+    "--subject-model",
+    metavar="NAME",
+    group="Prompts",
+    help="Let this model find the subject, without a prompt: isnet, whose licences must be allowed by name (--allow).",
+)
+@command_option(
     "--edges",
-    type=click.Choice(("auto", "matte", "smooth", "hard")),
+    type=click.Choice(("auto", "matte", "soft", "smooth", "hard")),
     default="auto",
     show_default=True,
     group="Edges",
-    help="matte looks at every pixel near the border, hair included (extra `edit`); auto takes it if installed.",
+    help="matte looks at every pixel near the border, hair included (extra `edit`); soft takes the model's own "
+    "probabilities; auto is soft with --subject-model, else matte if installed.",
 )
 @command_option(
     "--band",
@@ -104,6 +111,8 @@ def command(
     if len(images) > 1 and mask_file is not None:
         raise InputError("--mask is for one image")
     edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
+    if edit["edges"] == "auto" and options["subject_model"] is not None:
+        edit["edges"] = "soft"
     _check_options(edit)
     open_input = ImageOpener(options, quiet, images, _OPENING)
     files = ImageFiles(images, out, "-cutout", as_json, overwrite)
@@ -181,7 +190,7 @@ def _cut_out(image: Image, part: MaskSet, background: Any, edit: dict[str, Any])
     side = max(x1 - x0, y1 - y0)
     return cutout(
         image,
-        mask,
+        part if edit["edges"] == "soft" else mask,
         edges=edit["edges"],
         band=_band(edit),
         crop=edit["crop"] or edit["margin"] is not None,

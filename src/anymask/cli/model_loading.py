@@ -11,6 +11,7 @@ from anymask.cli.common_options import RUNTIME_OPTIONS
 if TYPE_CHECKING:
     from anymask.detection.base import Detector
     from anymask.prediction.segmenter import Segmenter
+    from anymask.prediction.subject_model import SubjectModel
 
 
 class CommandModels:
@@ -18,7 +19,7 @@ class CommandModels:
 
     Args:
         parameters: the values of `RUNTIME_OPTIONS`; for the segmenter also of --model and --model-option, for the
-            detector of --detector and --classes.
+            detector of --detector and --classes, for the model of subjects of --subject-model.
         quiet: whether to show no progress.
         store: whether embeddings are kept on disk for other calls.
     """
@@ -40,6 +41,15 @@ class CommandModels:
                 self._parameters["model"], progress=progress, store=self._store, **self._parameters["settings"],
                 **self._runtime,
             )  # fmt: skip
+
+    @cached_property
+    def subject_model(self) -> SubjectModel:
+        """See `anymask.load_subject_model`."""
+        from anymask.cli.progress import fetch_progress
+        from anymask.prediction.subject_model import load_subject_model
+
+        with fetch_progress(self._quiet) as progress:
+            return load_subject_model(self._parameters["subject_model"], progress=progress, **self._runtime)
 
     @cached_property
     def detector(self) -> Detector:

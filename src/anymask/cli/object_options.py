@@ -55,6 +55,8 @@ class ObjectFinder:
         self._mask_file = mask_file
         self._phrases: tuple[str, ...] = ()
         if mask_file is not None:
+            if prompts.get("subject_model"):
+                raise PromptError("--mask says where the objects are; it does not go with --subject-model")
             if used := [option for name, option in _PROMPTS.items() if prompts[name]]:
                 raise PromptError(f"--mask says where the objects are; it does not go with --{used[0]}")
             protect_input(mask_file)

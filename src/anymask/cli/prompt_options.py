@@ -141,7 +141,8 @@ class PromptedSegmenter:
     Args:
         quiet: whether to show no progress.
         models: the models; None loads them.
-        subject: whether to segment the subject of an image where no option names an object.
+        subject: whether to segment the subject of an image where no option names an object, with the model of
+            --subject-model if that is among the parameters.
         parameters: the values of `prompt_options` and `runtime_options`.
 
     Raises:
@@ -151,6 +152,8 @@ class PromptedSegmenter:
     def __init__(
         self, *, quiet: bool, models: CommandModels | None = None, subject: bool = False, **parameters: Any
     ) -> None:
+        from anymask.errors import PromptError
+
         self._prompt = PromptParameters(**{each.name: parameters[each.name] for each in fields(PromptParameters)})
         self._selection = values_of(SelectionOptions, parameters)
         self._parameters = parameters
@@ -158,6 +161,9 @@ class PromptedSegmenter:
         self._models = models or CommandModels(parameters, quiet)
         self._subject = subject and not self._prompt.has_prompts and self._prompt.objects == "one"
         check_text_options(self._prompt.text)
+        self._subject_model = parameters.get("subject_model")
+        if self._subject_model is not None and not (self._subject and self._prompt.prompt_log is None):
+            raise PromptError("--subject-model finds the subject where nothing names an object: it goes with no prompt")
         if self._prompt.prompt_log is not None:
             _check_prompt_log_alone(self._prompt, self._selection)
         elif not self._subject:
@@ -177,6 +183,9 @@ class PromptedSegmenter:
     def _segment(self, image: Image) -> MaskSet:
         if self._prompt.prompt_log is not None:
             return self._segment_prompt_log(image, self._prompt.prompt_log)
+        if self._subject_model is not None:
+            areas = {name: self._selection[name] for name in ("max_hole_area", "max_island_area")}
+            return self._models.subject_model.segment(image, **areas)
         if self._subject:
             return self._models.segmenter.encode(image).segment_subject(**self._selection)
         arguments = self._prompt.arguments(image.size)

@@ -12,7 +12,7 @@ from anymask.editing.backgrounds import blur_background, convert_colors, resize_
 from anymask.editing.edges import Matte, MatteBox, hard_edges, smooth_edges
 from anymask.editing.edited_image import EditedImage
 from anymask.editing.effects import Outline, Shadow
-from anymask.editing.matting import Band, can_matte, matte
+from anymask.editing.matting import Band, can_matte, matte, soften
 from anymask.errors import InputError
 from anymask.io.arrays import to_numpy
 from anymask.io.image import Image, open_image
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from anymask.structures.mask import Mask
     from anymask.structures.mask_set import MaskSet
 
-Edges = Literal["auto", "matte", "smooth", "hard"]
-EDGES = ("auto", "matte", "smooth", "hard")
+Edges = Literal["auto", "matte", "soft", "smooth", "hard"]
+EDGES = ("auto", "matte", "soft", "smooth", "hard")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Cutout(EditedImage):
 
     Attributes:
         box: [x_min, y_min, x_max, y_max] of the image that it shows; may reach beyond it.
-        edges: "matte", "smooth" or "hard": how the edges were made.
+        edges: "matte", "soft", "smooth" or "hard": how the edges were made.
     """
 
     box: MatteBox
@@ -74,8 +74,10 @@ def cutout(
     Args:
         source: the image: an `Image`, or anything `anymask.open_image` takes.
         mask: the object; of a `MaskSet` everything that it covers.
-        edges: "matte" decides for every pixel of a narrow band by its colour (needs `pymatting`), "smooth" softens the
-            mask's own border, "hard" takes the mask as it is; "auto" is "matte" if that is installed, else "smooth".
+        edges: "matte" decides for every pixel of a narrow band by its colour (needs `pymatting`), "soft" takes
+            the probabilities of the mask, which suits those of a model of subjects
+            (`anymask.prediction.subject_model`), "smooth" softens the mask's own border, "hard" takes the mask as it
+            is; "auto" is "matte" if that is installed, else "smooth".
             What was done is in `Cutout.edges`.
         band: where "matte" decides.
         crop: cut the image down to the object and what was drawn around it.
@@ -85,13 +87,17 @@ def cutout(
         outline: a rim around the object.
 
     Raises:
-        InputError: an empty mask, one of another size, a negative margin, or an unknown kind of edges.
+        InputError: an empty mask, one of another size, a negative margin, an unknown kind of edges, or "soft" of a
+            mask without probabilities.
         AnymaskError: "matte" is required and `pymatting` is not installed.
     """
     image = open_image(source)
     if not margin >= 0:
         raise InputError(f"a margin must be 0 or more pixels, got {margin}")
-    foreground = _foreground(image, as_array(mask), edges, band)
+    if edges == "soft":
+        foreground = soften(image.pixels, as_array(mask), _probabilities(mask))
+    else:
+        foreground = _foreground(image, as_array(mask), edges, band)
     if shadow is True:
         shadow = Shadow.of((foreground.box[2] - foreground.box[0], foreground.box[3] - foreground.box[1]))
     layers, frame = _layers(foreground, outline, shadow or None)
@@ -113,6 +119,16 @@ def as_array(mask: Any) -> NDArray[np.bool_]:
     if array.ndim != 2 or array.dtype != np.bool_:
         raise InputError(f"a mask needs a bool array [height, width], got {array.dtype} {list(array.shape)}")
     return array
+
+
+def _probabilities(mask: Any) -> NDArray[np.float32]:
+    """The soft mask of a Mask, or of all masks of a MaskSet, float32 [H, W]."""
+    soft = [each.probabilities for each in mask] if hasattr(mask, "union") else [getattr(mask, "probabilities", None)]
+    known = [each for each in soft if each is not None]
+    if len(known) < len(soft) or not known:
+        raise InputError("soft edges are the probabilities of a mask, and this one has none: take matte or smooth")
+    alpha: NDArray[np.float32] = np.maximum.reduce(known)
+    return alpha
 
 
 def _foreground(image: Image, mask: NDArray[np.bool_], edges: str, band: Band | None) -> Matte:

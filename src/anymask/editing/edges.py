@@ -22,7 +22,7 @@ class Matte:
         alpha: float32 [h, w], 0 to 1, the object's share of each pixel.
         colors: uint8 [h, w, 3], RGB of the object alone: the image's where alpha is 1, black where alpha is 0
             but for a rim of two pixels, so that nothing of the background travels along unseen.
-        edges: "matte", "smooth" or "hard": how alpha was made.
+        edges: "matte", "soft", "smooth" or "hard": how alpha was made.
     """
 
     box: MatteBox

@@ -105,6 +105,37 @@ def matte(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], band: Band | None 
     return Matte(box, alpha, _foreground_colors(colors, alpha), "matte")
 
 
+def soften(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], alpha: NDArray[np.float32]) -> Matte:
+    """Separate an object from its background with the soft edges that a model gave.
+
+    Args:
+        pixels: uint8 [H, W, 3], RGB.
+        mask: bool [H, W].
+        alpha: float32 [H, W], 0 to 1, the object's share of each pixel, above 0.5 inside the mask.
+
+    Returns:
+        Alpha, without traces apart from the mask, and colours; with `pymatting` the background's share has been taken
+        out of them.
+
+    Raises:
+        InputError: an empty mask.
+    """
+    box, colors, inside = crop_to_mask(pixels, mask, max(mask.shape))
+    x0, y0, x1, y1 = box
+    cut = alpha[y0:y1, x0:x1]
+    cut = np.where(inside & (cut <= _JUST_INSIDE), np.float32(1), cut)  # a hole that was filled
+    cut = np.where(~inside & (cut >= 0.5), np.float32(0), cut)  # an island that was dropped
+    cut = _remove_specks(cut, np.ones(cut.shape, np.bool_), inside)
+    if can_matte():
+        ensure_compiler_cache()
+        return Matte(box, cut, _foreground_colors(colors, cut), "soft")
+    return Matte(box, cut, colors * (cut > 0)[..., None], "soft")
+
+
+_JUST_INSIDE = np.nextafter(np.float32(0.5), np.float32(1))
+"""What `Mask.probabilities` states where an edit put a pixel into the mask."""
+
+
 def _known_alpha(mask: NDArray[np.bool_], band: Band) -> NDArray[np.float32]:
     """Alpha where the mask decides it.
 

@@ -22,6 +22,7 @@ from anymask.prediction.options import SelectionOptions
 from anymask.prediction.prompting import logits_of
 from anymask.prediction.runtime import Runtime
 from anymask.prediction.subject import SUBJECT_SEARCH, most_likely_subject
+from anymask.prediction.subject_model import SubjectModel, shared_subject_model
 from anymask.structures.candidates import CandidateMasks
 from anymask.structures.coordinates import BoxFormat, CoordinateName, as_numbers
 from anymask.structures.mask import Mask
@@ -282,30 +283,33 @@ class EncodedImage(ABC):
         shared = shared_detector(detector, **self.runtime.detector_options)
         return Grounding(shared, search, options=selection).segment(self, text)
 
-    def segment_subject(self, **options: Any) -> MaskSet:
+    def segment_subject(self, *, model: str | SubjectModel | None = None, **options: Any) -> MaskSet:
         """Segment the subject of the image, without any prompt.
 
-        Of the masks of a coarse grid of points the most likely is chosen (`anymask.prediction.subject`); its box is the
-        prompt.
+        Without a model the prompt is the box of the most likely mask of a grid (`anymask.prediction.subject`).
 
         Args:
-            options: as for `segment`.
+            model: of subjects, by name or from `anymask.load_subject_model`; None for the choice among masks.
+            options: as for `segment`; of those a model of subjects has no use for `select` and `refine`.
 
         Returns:
-            One mask, with a note in its prompt; none if the image has no masks.
+            One mask, with a note in its prompt; none without masks. Of a model: see `SubjectModel.segment`.
 
         Raises:
             PromptError: a value that cannot be right.
+            ModelError, WeightsError, EngineError: as `anymask.load_subject_model`.
         """
+        if model is not None:
+            checked = self.options_type(**options)
+            loaded = shared_subject_model(model, **self.runtime.segmenter.subject_model_options)
+            return loaded.segment(self._image, checked.max_hole_area, checked.max_island_area)
         started = time.perf_counter()
         masks = self.everything(**(SUBJECT_SEARCH if self.capabilities.sampling else {}))
         index = most_likely_subject(self.pixels, masks)
-        if index is None:
-            return self.segment(boxes=[], **options)
-        result = self.segment(box=masks[index].box, **options)
+        result = self.segment(boxes=[] if index is None else [masks[index].box], **options)
         prompts = [replace(each, notes=(*each.notes, _SUBJECT)) for each in result.prompts]
-        seconds = {**result.provenance.seconds, "decode": time.perf_counter() - started}
-        ran = replace(result.provenance, seconds=seconds)
+        ran = result.provenance
+        ran = replace(ran, seconds={**ran.seconds, "decode": time.perf_counter() - started})
         return MaskSet(result, image=self._image, prompts=prompts, provenance=ran)
 
     @abstractmethod

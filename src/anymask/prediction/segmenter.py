@@ -28,6 +28,7 @@ from anymask.models.sam.constants import CODE_VERSION
 from anymask.prediction.embedding_cache import EmbeddingStore
 from anymask.prediction.encoded_image import EncodedImage
 from anymask.prediction.runtime import Runtime
+from anymask.prediction.subject_model import SUBJECT_FAMILIES
 from anymask.structures.provenance import Provenance
 from anymask.weights import Progress, cache_root, ensure, find_model
 
@@ -75,6 +76,8 @@ def load(
     entry = find_model(os.fspath(model))
     if entry.family in DETECTOR_FAMILIES:
         raise ModelError(f"{entry.name} finds boxes and makes no masks; name it as the detector")
+    if entry.family in SUBJECT_FAMILIES:
+        raise ModelError(f"{entry.name} takes no prompts; name it as the model of subjects (--subject-model)")
     runtime = load_engine(engine, precision=precision, threads=threads, cache=cache_root() / "graphs", device=device)
     files = ensure(entry, allow=allow, progress=progress)
     key = hashlib.sha256("".join(file.sha256 for file in entry.files).encode()).hexdigest()
@@ -214,6 +217,12 @@ class Segmenter:
         """Engine, precision, threads and device for a detector beside this model."""
         precision = self.precision if self.precision in PRECISIONS else "auto"
         return {"engine": self.engine, "precision": precision, "threads": self.threads, "device": self.device}
+
+    @property
+    def subject_model_options(self) -> dict[str, Any]:
+        """Engine, threads, device and allowed licences for a model of subjects beside this model."""
+        precision = self.precision if self.precision in ("f32", "bf16") else "auto"
+        return {**self.detector_options, "precision": precision, "allow": (self._arguments or {}).get("allow")}
 
     def provenance(self, encode: float = 0.0, decode: float = 0.0) -> Provenance:
         """What runs, for a result that took so many seconds to encode and to decode."""

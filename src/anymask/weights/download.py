@@ -134,7 +134,8 @@ def _discard_damaged(folder: Path, files: Sequence[WeightFile], progress: Progre
 def _with_local_source(entry: ModelEntry, local: Path | None) -> ModelEntry:
     if local is None:
         return entry
-    first = Source("local", {file.name: file.name for file in entry.files}, str(local))
+    parts = {name: members for source in entry.sources for name, members in source.parts.items()}
+    first = Source("local", {file.name: file.name for file in entry.files}, str(local), parts=parts)
     return replace(entry, sources=(first, *entry.sources))
 
 

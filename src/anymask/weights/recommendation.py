@@ -33,7 +33,7 @@ _COMMANDS = {
     "boxes": "anymask segment IMAGE --box X0,Y0,X1,Y1",
     "points": "anymask segment IMAGE --point X,Y",
 }
-_NON_COMMERCIAL = ("s-lab",)
+_NON_COMMERCIAL = ("s-lab", "dis5k")
 _FINE_IOU_OF_SAM = 75.6
 """Of SAM ViT-H, in the source of `ModelFacts.fine_iou`."""
 _GAIN_PER_DOUBLING = 0.03

@@ -125,6 +125,12 @@ def _measure(name: str, threads: int | None) -> MeasuredModel:
         detector = load_detector(name, threads=threads)
         seconds = _median_seconds(lambda: detector.detect([image.pixels], ["cup"], 0.5))
         return MeasuredModel(seconds, threads or os.cpu_count() or 1, detector.engine, detector.precision)
+    if "subject" in weights.find_model(name).capabilities:
+        from anymask.prediction.subject_model import load_subject_model
+
+        subject_model = load_subject_model(name, threads=threads)
+        seconds = _median_seconds(lambda: subject_model.subject_map(image.pixels))
+        return MeasuredModel(seconds, subject_model.threads, subject_model.engine, subject_model.precision)
     from anymask.prediction.segmenter import load
 
     segmenter = load(name, threads=threads, store=False)

@@ -30,7 +30,7 @@ def fetch_from(
     Raises:
         SourceError: the source cannot deliver.
     """
-    available = [file for file in files if file.name in source.files]
+    available = [file for file in files if file.name in source.names]
     if not available:
         raise SourceError("it does not have the missing files")
     if source.kind == "file":  # used where it is, so it is fetched only when it is gone

