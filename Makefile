@@ -21,7 +21,7 @@ help:
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
 	@echo "make tools      use Label Studio, X-AnyLabeling, JupyterLab and FiftyOne with anymask (installs them)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
-	@echo "make lint       ruff and mypy"
+	@echo "make lint       ruff, types of the code and of the documentation's programs, spelling"
 	@echo "make docs       build the documentation into site/"
 	@echo "make pictures   make the documentation's pictures again"
 	@echo "make fuzz       look for inputs that break readers (SECONDS=600)"
@@ -61,6 +61,10 @@ lint: $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff check src tests benchmarks training release
 	$(BIN)/ruff format --check src tests benchmarks training release
 	$(BIN)/mypy
+	$(BIN)/python docs/programs.py build/programs
+	$(BIN)/mypy --strict --allow-redefinition build/programs
+	$(BIN)/basedpyright --level error --pythonpath $(BIN)/python
+	$(BIN)/codespell
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -24,6 +24,7 @@ _NAMES = {
     "ModelError": "anymask.errors",
     "PromptError": "anymask.errors",
     "WeightsError": "anymask.errors",
+    "CandidateMasks": "anymask.structures.candidates",
     "Candidates": "anymask.structures.candidates",
     "Client": "anymask.server.client",
     "DetectionOptions": "anymask.detection.options",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from anymask.prediction.subject_model import load_subject_model as load_subject_model
     from anymask.server.client import Client as Client
     from anymask.server.connection import ServerError as ServerError
+    from anymask.structures.candidates import CandidateMasks as CandidateMasks
     from anymask.structures.candidates import Candidates as Candidates
     from anymask.structures.mask import Mask as Mask
     from anymask.structures.mask_set import MaskSet as MaskSet

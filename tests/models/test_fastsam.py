@@ -208,6 +208,7 @@ def test_what_it_cannot_do_is_refused_in_one_line(encoded: EncodedImage) -> None
         (lambda: encoded.segment(mask_input=np.zeros((1, 256, 256))), "drawn takes no mask as a prompt"),
         (lambda: encoded.predict(points=[ON_CUP], mask_input=np.zeros((1, 256, 256))), "takes no mask as a prompt"),
         (lambda: encoded.predict(points=[ON_CUP]).logits, "drawn has no logits"),
+        (lambda: list(encoded.predict(points=[ON_CUP])), "drawn has no logits"),
         (lambda: encoded.predict(points=[ON_CUP]).stability, "drawn has no stability|drawn has no frame"),
         (lambda: encoded.embedding, "drawn has no embedding"),
         (lambda: encoded.everything(points_per_side=8), "takes no points_per_side: conf, iou and max_det"),

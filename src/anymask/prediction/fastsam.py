@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -281,6 +281,9 @@ class SegmentCandidates:
             ModelError: always.
         """
         raise self._missing("stability")
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter((self.masks, self.scores, self.logits))
 
     def _missing(self, name: str) -> ModelError:
         return ModelError(f"{self.model} has no {name}: it finds whole segments")

@@ -18,7 +18,8 @@ STABILITY_OFFSET = 1.0
 class CandidateMasks(Protocol):
     """K masks of one prompt: `Candidates`, or segments of a model without logits.
 
-    Reading `frame`, `logits` or `stability` raises a `ModelError` where the model has no logits.
+    It can be unpacked into masks, scores and logits. Reading `frame`, `logits` or `stability` raises a `ModelError` where
+    the model has no logits.
     """
 
     @property
@@ -44,6 +45,10 @@ class CandidateMasks(Protocol):
     @property
     def stability(self) -> NDArray[np.float32]:
         """float32 [K]."""
+        ...
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Masks, scores and logits, as `SamPredictor.predict` returns them."""
         ...
 
 
