@@ -1,7 +1,7 @@
 """Small networks in the file formats of FastSAM and OWL-ViT, for a lesson that needs no download.
 
-The weights of both must be downloaded manually: FastSAM's are under AGPL-3.0, and OWL-ViT's have 600 MB. What is written here
-has the same inputs and outputs and runs through the same code, but was never trained and knows nothing of objects.
+The weights of both must be downloaded manually. What is written here has the same inputs and outputs and runs
+through the same code, but was never trained and knows nothing of objects.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def write_fastsam(path: Path, seed: int = 1) -> Path:
     packed = op.concat([op.const(boxes), scores, at_points, threshold], axis=1)
     output = op.reshape(packed, op.const(np.array([1, 4 + 1 + 32, -1])))
     model = build({"images": image}, {"output0": output, "output1": prototypes})
-    helper.set_model_props(model, {"task": "segment", "imgsz": f"[{height}, {width}]", "names": "{0: 'object'}", "stride": "32"})
+    properties = {"task": "segment", "imgsz": f"[{height}, {width}]", "names": "{0: 'object'}", "stride": "32"}
+    helper.set_model_props(model, properties)
     onnx.save(model, path)
     return path
 
