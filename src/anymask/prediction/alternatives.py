@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.prediction.prompting import DecodePrompts, SelectedMask, calibrated, reprompt_boxes, selected_mask
+from anymask.prediction.prompting import (
+    DecodePrompts,
+    SelectedMask,
+    calibrated,
+    reprompt_boxes,
+    segment_prompts,
+    selected_mask,
+)
 from anymask.prediction.ranking import rank_features, rank_scores
 from anymask.prediction.selection import check_logits
 from anymask.structures.candidates import Candidates
@@ -19,6 +26,9 @@ SAME_IOU = 0.9
 FURTHER_POINTS = 4
 """How many points are added to the prompt, one at a time, for `distinct_alternatives`."""
 
+BOXED = 8
+"""Of how many distinct candidates the boxes are decoded, see `distinct_alternatives`."""
+
 
 def distinct_alternatives(
     decode: DecodePrompts, frame: ResizeLongestSide, prompt: Prompt, most: int
@@ -28,6 +38,9 @@ def distinct_alternatives(
     What lies in the largest candidate and not in the smaller ones is where the click leaves the object open: its
     deepest points are added to the prompt, one at a time. So a click on a head can offer the dog, where the model's
     own candidates are the head and two dogs.
+
+    The boxes of the most likely of these candidates are decoded last. Their masks, each the mean of what the model
+    gives for the box, follow an object more closely, and are candidates as well.
 
     Args:
         decode: decodes prompts.
@@ -53,6 +66,7 @@ def distinct_alternatives(
             np.concatenate([candidates.logits, added]),
             np.concatenate([candidates.scores, added_scores]),
         )
+    candidates, ranks = _with_boxed(decode, candidates, ranks, logits, prompt)
     checks = [check_logits(frame, each, prompt) for each in candidates.logits]
     valid = np.flatnonzero([bool(each) for each in checks])
     order = valid[best_cover(candidates.logits[valid] > 0, ranks[valid], most)]
@@ -60,6 +74,39 @@ def distinct_alternatives(
         calibrated(selected_mask(candidates, index, checks[index]), "alternative", candidates, prompt, ranks)
         for index in order.tolist()
     ]
+
+
+def _with_boxed(
+    decode: DecodePrompts,
+    candidates: Candidates,
+    ranks: NDArray[np.float64],
+    first: NDArray[np.float32],
+    prompt: Prompt,
+) -> tuple[Candidates, NDArray[np.float64]]:
+    """Add the masks of the boxes of the `BOXED` candidates that best cover what the click may mean.
+
+    Args:
+        decode: decodes prompts.
+        candidates: K masks.
+        ranks: float64 [K], theirs.
+        first: float32 [4, 256, 256], the candidates of the click itself.
+        prompt: the click.
+
+    Returns:
+        All candidates, and their rank scores.
+    """
+    frame = candidates.frame
+    valid = np.flatnonzero([bool(check_logits(frame, each, prompt)) for each in candidates.logits])
+    order = valid[best_cover(candidates.logits[valid] > 0, ranks[valid], BOXED)]
+    if not len(order):
+        return candidates, ranks
+    prompts = [make_prompt((frame.width, frame.height), box=frame.box_above(candidates.logits[i])) for i in order]
+    boxed = segment_prompts(decode, frame, prompts, "object")
+    masks, scores = np.stack([each.logits for each in boxed]), np.array([each.score for each in boxed], np.float32)
+    included = prompt.points[prompt.labels == 1]
+    boxed_ranks = rank_scores(rank_features(frame, masks, scores, included, first, reprompted=True))
+    together = np.concatenate([candidates.logits, masks]), np.concatenate([candidates.scores, scores])
+    return Candidates(frame, *together), np.concatenate([ranks, boxed_ranks])
 
 
 def best_cover(masks: NDArray[np.bool_], ranks: NDArray[np.float64], most: int) -> list[int]:
