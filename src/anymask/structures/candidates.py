@@ -18,8 +18,8 @@ STABILITY_OFFSET = 1.0
 class CandidateMasks(Protocol):
     """K masks of one prompt: `Candidates`, or segments of a model without logits.
 
-    It can be unpacked into masks, scores and logits. Reading `frame`, `logits` or `stability` raises a `ModelError` where
-    the model has no logits.
+    It can be unpacked into masks, scores and logits. Reading `frame`, `logits` or `stability` raises a `ModelError`
+    where the model has no logits.
     """
 
     @property
