@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from anymask.automatic.options import GeneratorOptions
+from anymask.cli.batch_report import batch_json, next_command, print_job_state, report_batch, show_batch_progress
 from anymask.cli.common_options import common_options, refuse_options
+from anymask.cli.completion import (
+    complete_files,
+    complete_folders,
+    complete_formats,
+)
 from anymask.cli.image_arguments import image_options
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.option_groups import SEARCH, SELECTION, GroupedCommand, command_option
 from anymask.cli.text_options import SEARCH_OPTIONS, text_options
 from anymask.detection.options import DetectionOptions
 from anymask.detection.phrases import phrases_of
-from anymask.errors import quantity
 from anymask.prediction.options import SelectionOptions
 from anymask.structures.image_options import ImageOptions
 from anymask.structures.options import option_fields
 
 if TYPE_CHECKING:
     from anymask.batch.inputs import Inputs
-    from anymask.batch.job import BatchStatus, Summary
     from anymask.batch.tasks import TaskSettings
-
-_FAILURES_SHOWN = 10
-_LINE_SECONDS = 30.0
 
 
 @click.command(cls=GroupedCommand, first=("everything", "text", "prompts", "formats", "out"))
-@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...", shell_complete=complete_files)
 @command_option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
-@command_option("--prompts", metavar="FILE", help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.")
+@command_option(
+    "--prompts",
+    shell_complete=complete_files,
+    metavar="FILE",
+    help="Boxes of a COCO JSON, or points and boxes of a CSV, for each image.",
+)
 @command_option("--embed-only", is_flag=True, help="Only encode the images, so that later clicks need no encoder.")
 @text_options
 @command_option(
-    "--images", metavar="DIR", group="Inputs", help="Folder that names in a list, a COCO JSON or a CSV count from."
+    "--images",
+    shell_complete=complete_folders,
+    metavar="DIR",
+    group="Inputs",
+    help="Folder that names in a list, a COCO JSON or a CSV count from.",
 )
 @command_option(
-    "--format", "formats", multiple=True, metavar="NAME", help="Also write this format; repeat it for more."
+    "--format",
+    "formats",
+    shell_complete=complete_formats,
+    multiple=True,
+    metavar="NAME",
+    help="Also write this format; repeat it for more.",
 )
 @command_option(
     "--workers",
@@ -81,7 +91,11 @@ _LINE_SECONDS = 30.0
     help="Also write a table of all images: .csv or .json.",
 )
 @command_option(
-    "--status", metavar="DIR", group="Run", help="Print how the job in this folder stands, and change nothing."
+    "--status",
+    shell_complete=complete_folders,
+    metavar="DIR",
+    group="Run",
+    help="Print how the job in this folder stands, and change nothing.",
 )
 @command_option(
     "--store-gb",
@@ -143,7 +157,7 @@ def command(
     if status is not None:
         if inputs or out is not None:
             raise click.UsageError("--status takes the folder of results, and no INPUT and no --out")
-        return _print_state(_address_of(Path(status)), as_json)
+        return print_job_state(_address_of(Path(status)), as_json)
     if not inputs:
         raise click.UsageError("Missing argument 'INPUT...': a folder, a pattern in quotes, a list, or images.")
     if out is None and embed_only and len(inputs) == 1 and Path(inputs[0]).is_dir():
@@ -163,22 +177,14 @@ def command(
         image_inputs, settings, folder, workers, runner, ray_address, fail_fast, retry_failed, restart, report,
         store_bytes=None if store_gb is None else round(store_gb * 1e9),
     )  # fmt: skip
-    with _show_progress(quiet) as progress:
+    with show_batch_progress(quiet) as progress:
         summary = run_batch(job, segmenter, progress)
     if as_json:
-        click.echo(json.dumps(_as_json(summary, folder), ensure_ascii=False))
+        click.echo(json.dumps(batch_json(summary, folder), ensure_ascii=False))
     else:
-        _report(summary, folder, quiet)
-        hint(_next_command(summary, settings.kind, folder, inputs), quiet)
+        report_batch(summary, folder, quiet)
+        hint(next_command(summary, settings.kind, folder, inputs), quiet)
     return 1 if summary.counts.failed or summary.problems else 0
-
-
-def _next_command(summary: Summary, kind: str, folder: str, inputs: tuple[str, ...]) -> str:
-    if summary.counts.failed:
-        return "the same command with --retry-failed, once the images are mended"
-    if kind == "embed":
-        return f"anymask label {quote(inputs[0])}" if Path(inputs[0]).is_dir() else "anymask serve"
-    return f"anymask stats {quote(folder)}"
 
 
 def _address_of(out: Path) -> str:
@@ -249,141 +255,3 @@ def _refuse_without_effect(kind: str) -> None:
         "--text": search,
     }
     refuse_options(without[kind], f"does not go with {kind}")
-
-
-@contextmanager
-def _show_progress(quiet: bool) -> Iterator[Callable[[BatchStatus], None]]:
-    """Show the progress of the job: a bar on a terminal, else a line every 30 seconds."""
-    if quiet:
-        yield lambda status: None
-        return
-    if not sys.stderr.isatty():
-        yield _LogLines().show
-        return
-    from anymask.cli.progress import counts_progress
-
-    with counts_progress(quiet, "images") as update:
-
-        def show(status: BatchStatus) -> None:
-            counts = status.counts
-            update(counts.images - counts.waiting, counts.images, _progress_text(status))
-
-        yield show
-
-
-class _LogLines:
-    """Progress for a log file."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _LINE_SECONDS
-
-    def show(self, status: BatchStatus) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _LINE_SECONDS
-        counts = status.counts
-        click.echo(
-            f"{counts.images - counts.waiting} of {quantity(counts.images, 'image')}: {_progress_text(status)}",
-            err=True,
-        )
-
-
-def _progress_text(status: BatchStatus) -> str:
-    parts = []
-    if status.rate:
-        parts.append(f"{status.rate:.2f} images/s")
-    if status.seconds_left is not None:
-        parts.append(f"{_duration(status.seconds_left)} left")
-    if status.counts.failed:
-        parts.append(f"{status.counts.failed} failed")
-    return ", ".join(parts) or "starting"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _report(summary: Summary, folder: str, quiet: bool) -> None:
-    from anymask.batch.dataset_export import FAILURES
-
-    counts = summary.counts
-    for key, reason in summary.failures[:_FAILURES_SHOWN]:
-        click.echo(f"failed: {reason if key in reason else f'{key}: {reason}'}", err=True)
-    if counts.failed > _FAILURES_SHOWN:
-        click.echo(f"… and {counts.failed - _FAILURES_SHOWN} more, see {folder}/{FAILURES}", err=True)
-    for problem in summary.problems:
-        click.echo(problem, err=True)
-    if quiet:
-        return
-    for note in summary.notes:
-        click.echo(f"note: {note}")
-    waiting = f", {counts.waiting} not processed" if counts.waiting else ""
-    click.echo(
-        f"{quantity(counts.images, 'image')}: {counts.done} done, {counts.failed} failed{waiting}; "
-        f"{quantity(counts.masks, 'mask')}"
-    )
-    before = counts.images - counts.waiting - summary.now
-    earlier = f", {before} before" if before else ""
-    rate = f", {summary.now / summary.seconds:.2f} images/s" if summary.now and summary.seconds > 0 else ""
-    click.echo(f"now {summary.now} in {_duration(summary.seconds)}{rate}{earlier}")
-    for path in summary.datasets:
-        click.echo(path)
-    click.echo(folder)
-
-
-def _as_json(summary: Summary, folder: str) -> dict[str, Any]:
-    counts = summary.counts
-    return {
-        "out": folder,
-        "images": counts.images,
-        "done": counts.done,
-        "failed": counts.failed,
-        "waiting": counts.waiting,
-        "masks": counts.masks,
-        "now": summary.now,
-        "found_ready": summary.found_ready,
-        "seconds": round(summary.seconds, 3),
-        "failures": [{"image": key, "reason": reason} for key, reason in summary.failures],
-        "notes": list(summary.notes),
-        "files": list(summary.datasets),
-        "problems": list(summary.problems),
-    }
-
-
-def _print_state(folder: str, as_json: bool) -> int:
-    """Print how the job in a folder of results stands.
-
-    Raises:
-        InputError: there is no job.
-    """
-    from anymask.batch.report import job_state
-
-    state = job_state(folder)
-    counts, settings = state.counts, state.settings
-    if as_json:
-        content = {
-            "out": folder, "running": state.is_running, "begun": state.begun, "images": counts.images,
-            "done": counts.done, "failed": counts.failed, "waiting": counts.waiting, "masks": counts.masks,
-            "kind": settings.get("kind"), "model": settings.get("model"), "engine": settings.get("engine"),
-            "precision": settings.get("precision"), "formats": list(state.formats),
-            "failures": [{"image": key, "reason": reason} for key, reason in state.failures],
-        }  # fmt: skip
-        click.echo(json.dumps(content, ensure_ascii=False))
-        return 0
-    formats = f", also as {', '.join(state.formats)}" if state.formats else ""
-    running = ", running" if state.is_running else ""
-    click.echo(
-        f"{quantity(counts.images, 'image')}: {counts.done} done, {counts.failed} failed, {counts.waiting} waiting; "
-        f"{quantity(counts.masks, 'mask')}{running}"
-    )
-    click.echo(
-        f"{settings.get('kind')} with {settings.get('model')}, {settings.get('engine')} {settings.get('precision')}"
-        f"{formats}; begun {state.begun}"
-    )
-    for key, reason in state.failures[:_FAILURES_SHOWN]:
-        click.echo(f"failed: {reason if key in reason else f'{key}: {reason}'}")
-    return 0

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import click
 
+from anymask.cli.completion import (
+    complete_detectors,
+    complete_models,
+)
 from anymask.cli.option_groups import GENERAL, MODEL, OUTPUT, Command, add_options, command_option
 from anymask.engines.registry import DEVICES, ENGINES, PRECISIONS
 
@@ -19,6 +23,7 @@ ENGINE_CHOICES = ("auto", *ENGINES)
 
 model_option = command_option(
     "--model",
+    shell_complete=complete_models,
     default="mobile-sam",
     show_default=True,
     metavar="NAME",
@@ -77,7 +82,12 @@ allow_option = command_option(
     help="Refuse weights under any other licence, e.g. apache-2.0,mit; also ANYMASK_ALLOW.",
 )
 detector_option = command_option(
-    "--detector", default="auto", show_default=True, metavar="NAME", help="Detector for text."
+    "--detector",
+    shell_complete=complete_detectors,
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="Detector for text.",
 )
 host_option = command_option(
     "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen."

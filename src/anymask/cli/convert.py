@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
+from anymask.cli.completion import (
+    complete_formats,
+)
 from anymask.cli.dataset_options import DatasetChanges, Read, dataset_options
 from anymask.cli.option_groups import Command, GroupedCommand, add_options, command_option
 from anymask.errors import InputError, quantity, quantity_of
@@ -57,9 +60,22 @@ def _format_option(flag: str, about: FormatOption, names: list[str]) -> Callable
 
 @click.command(cls=GroupedCommand, first=("target", "out", "origin", "classes", "split"))
 @click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@command_option("--to", "target", required=True, metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
+@command_option(
+    "--to",
+    "target",
+    required=True,
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help=f"One of {', '.join(format_names())}.",
+)
 @command_option("--out", required=True, type=click.Path(path_type=Path), help="File or folder to write.")
-@command_option("--from", "origin", metavar="FORMAT", help="Of IN; recognised by what it holds if left out.")
+@command_option(
+    "--from",
+    "origin",
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help="Of IN; recognised by what it holds if left out.",
+)
 @command_option(
     "--min-iou",
     type=click.FloatRange(0, 1),

@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
+from anymask.cli.completion import (
+    complete_models,
+)
 from anymask.cli.image_arguments import overwrite_option
 from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.errors import quantity
@@ -15,7 +18,7 @@ from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @command_option(
     "--to",
     "folder",

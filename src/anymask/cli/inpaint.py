@@ -19,6 +19,10 @@ from anymask.cli.common_options import (
     refuse_options,
     threads_option,
 )
+from anymask.cli.completion import (
+    complete_files,
+    complete_models,
+)
 from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
 from anymask.cli.image_arguments import ImageFiles, ImageOpener, image_options
 from anymask.cli.object_options import ObjectFinder, length, object_options
@@ -61,9 +65,15 @@ _INPAINTER = (
     command_option(
         "--model",
         metavar="NAME|FILE",
+        shell_complete=complete_files,
         help="With diffusers a folder, file or hub name, with onnx a file; otherwise as --segmenter.",
     ),
-    command_option("--segmenter", metavar="NAME", help="Model that finds the objects.  [default: mobile-sam]"),
+    command_option(
+        "--segmenter",
+        shell_complete=complete_models,
+        metavar="NAME",
+        help="Model that finds the objects.  [default: mobile-sam]",
+    ),
     command_option("--prompt", default="", metavar="TEXT", help="diffusers: what should be there."),
     command_option("--negative-prompt", default="", metavar="TEXT", help="diffusers: what should not."),
     command_option("--denoising-steps", type=click.IntRange(min=1), metavar="N", help="diffusers: by default 30."),

@@ -13,6 +13,9 @@ import click
 
 from anymask import weights
 from anymask.cli.common_options import allow_option, debug_option, json_option, quiet_option
+from anymask.cli.completion import (
+    complete_all_models,
+)
 from anymask.cli.option_groups import GroupedGroup, command_option
 from anymask.cli.progress import fetch_progress
 from anymask.errors import WeightsError, quantity
@@ -21,7 +24,7 @@ from anymask.weights.recommendation import NEEDS, read_wish, recommend
 
 _HEADER = ("NAME", "HERE", "SIZE", "GMAC", "SECONDS", "LICENCE")
 _NUMBERS = ("SIZE", "GMAC", "SECONDS")
-names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
+names_argument = click.argument("names", nargs=-1, shell_complete=complete_all_models, metavar="[NAME]...")
 
 
 @click.group(cls=GroupedGroup, invoke_without_command=True, no_args_is_help=False)
@@ -194,7 +197,7 @@ def verify(names: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 
 
 @command.command("remove")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_all_models)
 @quiet_option
 @debug_option
 def remove_models(names: tuple[str, ...], quiet: bool) -> None:

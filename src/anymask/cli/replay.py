@@ -20,6 +20,7 @@ from anymask.cli.common_options import (
     quiet_option,
     threads_option,
 )
+from anymask.cli.completion import complete_files
 from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.engines.registry import ENGINES, PRECISIONS
 from anymask.errors import quantity
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 )
 @command_option("--engine", type=click.Choice(tuple(ENGINES)), help="Instead of the one that made the masks.")
 @command_option("--precision", type=click.Choice(PRECISIONS[1:]), help="Instead of the one that made the masks.")
-@command_option("--detector", metavar="FILE", help="Where a detector of your own is now.")
-@command_option("--classes", metavar="FILE", help="Its class names.")
+@command_option(
+    "--detector", shell_complete=complete_files, metavar="FILE", help="Where a detector of your own is now."
+)
+@command_option("--classes", shell_complete=complete_files, metavar="FILE", help="Its class names.")
 @command_option("--min-iou", type=click.FloatRange(0, 1), metavar="F", help="Fail if a mask overlaps less.")
 @threads_option
 @out_option

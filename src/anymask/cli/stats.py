@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from anymask.cli.common_options import debug_option, json_option, quiet_option
+from anymask.cli.completion import (
+    complete_formats,
+)
 from anymask.cli.option_groups import GroupedCommand, command_option
 from anymask.errors import InputError, quantity
 from anymask.formats.datasets import read_dataset
@@ -36,7 +39,13 @@ _MOST_LISTED = 10
 
 @click.command(cls=GroupedCommand)
 @click.argument("dataset", type=click.Path(path_type=Path))
-@command_option("--from", "origin", metavar="FORMAT", help="Of DATASET; recognised by what it holds if left out.")
+@command_option(
+    "--from",
+    "origin",
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help="Of DATASET; recognised by what it holds if left out.",
+)
 @command_option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Also draw the counts as an image.")
 @json_option
 @quiet_option

@@ -9,6 +9,9 @@ from typing import Any
 import click
 
 from anymask.cli.common_options import refuse_options
+from anymask.cli.completion import (
+    complete_detectors,
+)
 from anymask.cli.option_fields import options_from, values_of
 from anymask.cli.option_groups import add_options, command_option
 from anymask.detection.options import DetectionOptions
@@ -25,6 +28,7 @@ text_options = add_options(
     ),
     command_option(
         "--detector",
+        shell_complete=complete_detectors,
         default="auto",
         show_default=True,
         metavar="NAME",

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anymask.cli.common_options import RUNTIME_OPTIONS, common_options
+from anymask.cli.completion import (
+    complete_files,
+)
 from anymask.cli.image_arguments import DEFAULT_FOLDER
 from anymask.cli.model_loading import CommandModels
 from anymask.cli.option_fields import options_from, values_of
@@ -42,6 +45,7 @@ _NAMES_SHOWN = 5
 )  # fmt: skip
 @command_option(
     "--prompts",
+    shell_complete=complete_files,
     metavar="FILE",
     group="Prompts",
     help="Boxes of a COCO JSON, or points and boxes of a CSV, for named frames.",
