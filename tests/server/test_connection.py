@@ -25,6 +25,8 @@ def replying(reply: Reply) -> Iterator[str]:
         def do_GET(self) -> None:
             reply(self, next(count))
 
+        do_POST = do_GET
+
         def log_message(self, *arguments: object) -> None:
             pass
 
@@ -62,6 +64,16 @@ def test_a_busy_server_is_asked_again_when_it_says() -> None:
         assert (error.value.status, error.value.retry_after) == (429, 900)
 
 
+def test_what_may_be_sent_twice_is_sent_again_to_a_server_that_restarts() -> None:
+    def restart(request: BaseHTTPRequestHandler, number: int) -> None:
+        send(request, 200 if number else 503, b'{"model": "m"}', Retry_After="0")
+
+    with replying(restart) as address:
+        assert Client(address).models() == {"model": "m"}
+    with replying(restart) as address, pytest.raises(ServerError, match="503"):
+        Client(address).request("POST", "/v1/images")
+
+
 def test_redirects_and_login_pages_are_explained() -> None:
     with replying(lambda request, number: send(request, 302, Location="https://login/")) as address:
         with pytest.raises(ServerError, match="redirects to https://login/"):
@@ -70,8 +82,11 @@ def test_redirects_and_login_pages_are_explained() -> None:
             list(Connection(address, None, 5).events("/v1/jobs/x/events"))
     page = b"<html>Sign in</html>"
     reply = lambda request, number: send(request, 200, page, Content_Type="text/html; charset=x")  # noqa: E731
-    with replying(reply) as address, pytest.raises(ServerError, match="answers with text/html where a server"):
-        Client(address).models()
+    with replying(reply) as address:
+        with pytest.raises(ServerError, match="answers with text/html where a server"):
+            Client(address).models()
+        with pytest.raises(ServerError, match="answers with text/html where a server"):
+            list(Connection(address, None, 5).events("/v1/jobs/x/events"))
 
 
 def event(number: int, name: str, **data: object) -> bytes:
@@ -86,6 +101,7 @@ def test_a_broken_stream_is_taken_up_where_it_broke() -> None:
         parts = [event(1, "masks", masks=[1]), event(2, "masks", masks=[2]), event(2, "done", result={"masks": [1, 2]})]
         content = b": still here\n\n" + (parts[number] if number < 2 else parts[2])
         request.send_response(200)
+        request.send_header("Content-Type", "text/event-stream")
         request.send_header("Content-Length", str(len(content) + (10 if number == 1 else 0)))  # cut short once
         request.end_headers()
         request.wfile.write(content)
@@ -98,6 +114,19 @@ def test_a_broken_stream_is_taken_up_where_it_broke() -> None:
 
 def test_a_stream_that_stays_broken_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anymask.server.connection._RECONNECTIONS", 1)
-    reply = lambda request, number: send(request, 200, event(0, "progress", state="queued"))  # noqa: E731
+    content = event(0, "progress", state="queued")
+    reply = lambda request, number: send(request, 200, content, Content_Type="text/event-stream")  # noqa: E731
     with replying(reply) as address, pytest.raises(ServerError, match="broke: the stream ended early"):
         list(Connection(address, None, 5).events("/v1/jobs/x/events"))
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_stream_waits_for_a_server_that_is_busy_or_restarts(status: int) -> None:
+    def restart(request: BaseHTTPRequestHandler, number: int) -> None:
+        if number == 0:
+            send(request, status, b"<html>", Retry_After="0")
+        else:
+            send(request, 200, event(1, "done", result={}), Content_Type="text/event-stream; charset=utf-8")
+
+    with replying(restart) as address:
+        assert list(Connection(address, None, 5).events("/v1/jobs/x/events")) == [("done", {"result": {}})]

@@ -26,13 +26,11 @@ import pytest
 
 from anymask import Segmenter
 from anymask.cli import main
-from anymask.errors import AnymaskError
 from anymask.io.image import open_image
 from anymask.io.interruption import StoppedError, check_stopped
 from anymask.server.auth import cookie_of
-from anymask.server.database import UnreachableError, open_database
+from anymask.server.database import UnreachableError
 from anymask.server.image_store import ImageStore
-from anymask.server.jobs import Job, Jobs
 from anymask.server.limits import Limits
 from anymask.server.memory_budget import MemoryBudget
 from anymask.server.problems import Problem
@@ -234,17 +232,6 @@ def test_deleting_says_what_it_did(application: Application, coffee_path: Path, 
     assert "image of a project" in response.json()["detail"]
 
 
-def test_a_job_of_a_server_that_died_is_known_as_interrupted(tmp_path: Path, application: Application) -> None:
-    folder = tmp_path / "data"
-    database = open_database(None, folder)
-    jobs = Jobs(database, "a process that died", Limits())
-    job = Job("a" * 22, "b" * 64, "ann")
-    jobs._admit(job)
-    database.close()
-    response = application(folder=folder).get(f"/v1/jobs/{job.id}/events")
-    assert "event: interrupted" in response.text
-
-
 def test_images_and_jobs_of_an_earlier_version_are_found(
     application: Application, tmp_path: Path, coffee_path: Path
 ) -> None:
@@ -361,33 +348,3 @@ def test_cancelled_work_ends_at_its_next_step() -> None:
         assert await asyncio.to_thread(ended.wait, 10)
 
     asyncio.run(give_up())
-
-
-def test_a_job_that_ends_while_the_disk_is_full_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise AnymaskError("cannot write server.sqlite: database or disk is full")
-
-    async def run() -> None:
-        database = open_database(None, tmp_path)
-        jobs = Jobs(database, "this process", Limits())
-        going = threading.Event()
-
-        def work(job: Any, report: Any) -> dict[str, Any]:
-            going.wait(10)
-            return {"masks": []}
-
-        id = (await jobs.start("b" * 64, "ann", work)).id
-        with monkeypatch.context() as disk:
-            disk.setattr(database, "run", full)
-            going.set()
-            async for name, _, final in jobs.events(id):
-                last = name, final["state"]
-            assert last == ("done", "done")
-            await asyncio.to_thread(wait_for, lambda: not jobs._jobs)
-            assert jobs.get(id)["state"] == (await jobs.cancel(id))["state"] == "done"
-        jobs.sweep()
-        assert recorded_jobs(tmp_path) == {id: "done"}
-        assert jobs.get(id)["state"] == "done"
-        await jobs.stop()
-
-    asyncio.run(run())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 
 
@@ -29,6 +31,59 @@ class PeakMemory:
             if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"{self._folder} says nothing of {name}")
+
+
+class TreeMemory(threading.Thread):
+    """Looks all the time how much memory a process and its descendants have taken, without files that they map.
+
+    Of each process that runs the peak counts, so that nothing is missed between two looks but processes that were
+    started and ended meanwhile.
+
+    Attributes:
+        peak: bytes, the highest sum.
+        at_peak: bytes of each process then.
+    """
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self.at_peak: dict[int, int] = {}
+        self._process = process
+        self._is_over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Look until it is stopped."""
+        while not self._is_over.wait(0.5):
+            taken = {each: _peak_of(each) for each in (self._process, *descendants_of(self._process))}
+            if sum(taken.values()) > self.peak:
+                self.peak, self.at_peak = sum(taken.values()), taken
+
+    def stop(self) -> int:
+        """Stop, and return the peak."""
+        self._is_over.set()
+        self.join()
+        return self.peak
+
+
+def _peak_of(process: int) -> int:
+    try:
+        lines = (Path("/proc") / str(process) / "status").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    kilobytes = {
+        name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest
+    }
+    return 1024 * max(0, kilobytes.get("VmHWM", 0) - kilobytes.get("RssFile", 0) - kilobytes.get("RssShmem", 0))
+
+
+def descendants_of(process: int) -> list[int]:
+    """Processes that another one, or one of its own, started and that still run."""
+    found = []
+    with contextlib.suppress(OSError):
+        for child in children_of(process):
+            found += [child, *descendants_of(child)]
+    return found
 
 
 def cpu_seconds(process: int) -> float:

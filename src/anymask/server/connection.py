@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _PASSING_EVENTS = ("progress", "masks")
 """Events of a job that goes on; any other is its last one."""
 _RECONNECTIONS = 6
+_LONGEST_PAUSE_SECONDS = 5.0
+_PASSING_STATUSES = (429, 502, 503, 504)
+"""Of a server that is busy or restarts, and of a proxy before it."""
 
 
 class ServerError(AnymaskError):
@@ -68,7 +71,9 @@ class Connection:
         return str(self._http.base_url)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request and wait for the response; a busy server is asked again when it says, within `timeout`.
+        """Send a request and wait for the response.
+
+        A server that is busy, or cannot serve what may be sent twice, is tried again when it says, within `timeout`.
 
         Raises:
             InputError: the server says that the request is at fault.
@@ -83,7 +88,8 @@ class Connection:
             except httpx.HTTPError as error:
                 raise ServerError(f"no response from {self.address}: {str(error) or type(error).__name__}") from None
             wait = _retry_after(response)
-            if response.status_code != 429 or wait is None or time.monotonic() + wait > until:
+            is_passing = response.status_code == 429 or (response.status_code == 503 and method != "POST")
+            if not is_passing or wait is None or time.monotonic() + wait > until:
                 break
             time.sleep(wait)
         _raise_for_status(response)
@@ -101,16 +107,21 @@ class Connection:
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            kind = response.headers.get("content-type", "nothing").partition(";")[0]
-            raise ServerError(
-                f"{self.address} answers with {kind} where a server of anymask sends JSON: is a login before it, "
-                "or is the address another one?",
-                response.status_code,
-            )
+            raise self._not_ours(response, "JSON")
         return content
 
+    def _not_ours(self, response: httpx.Response, expected: str) -> ServerError:
+        kind = response.headers.get("content-type", "nothing").partition(";")[0]
+        return ServerError(
+            f"{self.address} answers with {kind} where a server of anymask sends {expected}: is a login before it, "
+            "or is the address another one?",
+            response.status_code,
+        )
+
     def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Server-sent events of a job: name and data, until its last one; a broken stream is taken up where it broke.
+        """Server-sent events of a job: name and data, until its last one.
+
+        A stream that breaks is taken up where it broke, also after a while in which the server was busy or restarted.
 
         Raises:
             ServerError: as `request`; the job goes on.
@@ -119,7 +130,7 @@ class Connection:
 
         last, failures = "", 0
         while True:
-            reason = "the stream ended early"
+            reason, wait = "the stream ended early", None
             try:
                 for number, name, data in self._stream(path, last):
                     yield name, data
@@ -128,10 +139,14 @@ class Connection:
                     last, failures = number, failures if number == last else 0
             except httpx.HTTPError as error:
                 reason = str(error) or type(error).__name__
+            except ServerError as error:
+                if error.status not in _PASSING_STATUSES:
+                    raise
+                reason, wait = str(error), error.retry_after
             failures += 1
             if failures > _RECONNECTIONS:
                 raise ServerError(f"the connection to {self.address} broke: {reason}")
-            time.sleep(min(0.2 * 2**failures, 5.0))
+            time.sleep(min(0.2 * 2**failures if wait is None else wait, _LONGEST_PAUSE_SECONDS))
 
     def _stream(self, path: str, last: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Number, name and data of each event after the one with a number."""
@@ -140,6 +155,8 @@ class Connection:
             if not response.is_success:
                 response.read()
                 _raise_for_status(response)
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise self._not_ours(response, "events")
             number = name = ""
             for line in response.iter_lines():
                 field, _, value = line.partition(": ")

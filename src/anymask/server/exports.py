@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from anymask.errors import InputError
 from anymask.formats.registry import all_formats, find_format
 from anymask.io.image import Image
+from anymask.io.interruption import check_stopped
 from anymask.prediction.prompt_log import prompt_of
 from anymask.server.mask_json import mask_from_rle
 from anymask.server.schemas.requests import CutoutBody, ExportBody, InpaintBody, MaskBody
@@ -37,7 +38,7 @@ def export_masks(
     body: ExportBody,
     find_mask: FindMask,
     provenance: Provenance,
-) -> tuple[str, str, bytes]:
+) -> tuple[str, str, IO[bytes]]:
     """Write masks into a scratch folder and take the file, or a .zip of the files, from there.
 
     Args:
@@ -48,11 +49,13 @@ def export_masks(
         provenance: of what runs here, which made the masks if there are steps.
 
     Returns:
-        File name, media type, content. Of the client's name only letters, digits and dashes remain.
+        File name, media type, and a file with the content, which may be large; it is removed when it is closed. Of the
+        client's name only letters, digits and dashes remain.
 
     Raises:
         InputError: an unknown format, masks that do not suit it, or steps that cannot be.
         Problem: 404, an unknown reference.
+        StoppedError: nobody waits for it any more.
     """
     format = find_format(body.format)
     masks = requested_masks(body, stored_image, find_mask)
@@ -66,7 +69,10 @@ def export_masks(
             raise InputError(f"the format {body.format} writes nothing for these masks")
         if len(written) > 1 or format.media_type is None:
             return f"{stem}.zip", _ZIP, _zip_files(Path(folder), written)
-        return written[0].name, format.media_type, written[0].read_bytes()
+        content = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+        with written[0].open("rb") as file:
+            shutil.copyfileobj(file, content)
+        return written[0].name, format.media_type, content
 
 
 def _made_by(
@@ -106,9 +112,10 @@ def _mask_of(body: MaskBody, size: tuple[int, int], find_mask: FindMask) -> Mask
     )
 
 
-def _zip_files(folder: Path, files: list[Path]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+def _zip_files(folder: Path, files: list[Path]) -> IO[bytes]:
+    content = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
+            check_stopped()
             archive.write(file, file.relative_to(folder).as_posix())
-    return buffer.getvalue()
+    return content

@@ -55,6 +55,7 @@ class Following:
         return None if owner is None else service.processes.address_of(owner)
 
     def end(self, address: str) -> None:
-        """Take note that the process at an address has ended: nobody listens there."""
-        self._service.processes.remove(address)
-        self._service.processes.end_jobs_of_dead()
+        """Take note that nobody listens at the address of a process any more; on a full disk it shows later."""
+        with suppress(AnymaskError):
+            self._service.processes.remove(address)
+            self._service.processes.end_jobs_of_dead()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from anymask.server.following import Following
 from anymask.server.problems import Problem
 from anymask.server.service import Service
 
+_log = logging.getLogger("anymask.server")
 _PATH = re.compile(r"/v1/(jobs|projects)/([A-Za-z0-9_-]{22})(?:/.*)?")
 _SECRET, _CLIENT = "x-anymask-peer", "x-anymask-client"
 _OF_CONNECTION = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"))
@@ -94,10 +96,11 @@ class Forwarding:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise
-        except httpx.HTTPError:
-            if begun:
-                raise  # the client sees a response that breaks off
-            await _GONE.response()(scope, receive, send)
+        except httpx.HTTPError as error:
+            if begun:  # the client sees a response that breaks off
+                _log.warning("a response of %s broke off: %s", address, str(error) or type(error).__name__)
+            else:
+                await _GONE.response()(scope, receive, send)
 
 
 def forwarded_client(scope: Scope, secret: str) -> str | None:

@@ -109,12 +109,15 @@ class Jobs:
         database: of the records, which all processes of the server share.
         owner: id of this process.
         limits: how many.
+        is_shared: whether other processes serve the same jobs: those find only what is recorded, so that no job starts
+            on a full disk.
     """
 
-    def __init__(self, database: SharedDatabase, owner: str, limits: Limits) -> None:
+    def __init__(self, database: SharedDatabase, owner: str, limits: Limits, is_shared: bool = False) -> None:
         self._database = database
         self._owner = owner
         self._limits = limits
+        self._is_shared = is_shared
         self._jobs: dict[str, Job] = {}
         self._unwritten: dict[str, Job] = {}  # ended while the disk was full
         self._pool = FairPool(1, "anymask-job")
@@ -160,6 +163,7 @@ class Jobs:
 
         Raises:
             Problem: 429.
+            AnymaskError: the disk is full, and other processes could not find the job.
         """
         try:
             with self._database.transaction():
@@ -168,6 +172,8 @@ class Jobs:
                 self._check_count(job, clients)
                 self._write(job)
         except AnymaskError:  # a full disk
+            if self._is_shared:
+                raise
             self._check_count(job, [])
 
     def _check_count(self, job: Job, others: list[str]) -> None:
@@ -361,7 +367,8 @@ class Jobs:
             found = self._database.rows("SELECT record, state FROM jobs WHERE id = ?", id)
             if found:
                 record, state = found[0]
-                return {**json.loads(record), "state": state}
+                # Without an end its process died, whether the disk takes a note of it or not.
+                return {**json.loads(record), "state": state if state in FINAL_STATES else "interrupted"}
         raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
 
 

@@ -118,22 +118,29 @@ class MemoryBudget:
             self.release(nbytes, future)
 
 
-def segmenting_bytes(size: tuple[int, int], prompts: int, candidates: bool) -> int:
+def segmenting_bytes(size: tuple[int, int], prompts: int, candidates: bool, one_each: bool = True) -> int:
     """Memory that a request for masks takes at most.
 
     Args:
         size: (width, height) of the image.
         prompts: of the request.
         candidates: whether it wants the model's own masks, too.
+        one_each: whether each prompt has one mask; a text may have any number.
     """
     masks = prompts * (4 if candidates else 1)
-    return MASK_BYTES * size[0] * size[1] + MAX_RENDERED_BYTES + 4 * masks * _STORED_LOGITS_BYTES
+    rendered = _rendered_bytes(size, masks) if one_each else MAX_RENDERED_BYTES
+    return MASK_BYTES * size[0] * size[1] + rendered + 4 * masks * _STORED_LOGITS_BYTES
 
 
-def export_bytes(size: tuple[int, int]) -> int:
-    """Memory that an export takes at most, whatever the number of masks: one is written after the other."""
-    twice = 2 * MAX_RENDERED_BYTES  # formats that go through the masks twice
+def export_bytes(size: tuple[int, int], masks: int) -> int:
+    """Memory that an export of some masks takes at most: one is written after the other."""
+    twice = 2 * _rendered_bytes(size, masks)  # formats that go through the masks twice
     return (DECODING_BYTES + MASK_BYTES) * size[0] * size[1] + twice
+
+
+def _rendered_bytes(size: tuple[int, int], masks: int) -> int:
+    """Memory of the arrays that stay in memory while masks are gone through."""
+    return min(MAX_RENDERED_BYTES, masks * size[0] * size[1])
 
 
 def generation_share(size: tuple[int, int], options: GeneratorOptions, total: int) -> tuple[int, int]:

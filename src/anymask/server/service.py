@@ -145,7 +145,7 @@ class Service:
         self.zoomed_views: EmbeddingPool[tuple[str, ImageWindow], ZoomedView] = EmbeddingPool(
             self.encoding, lambda view: view.nbytes, self.limits.window_bytes
         )
-        self.jobs = Jobs(self.database, self.processes.own, self.limits)
+        self.jobs = Jobs(self.database, self.processes.own, self.limits, is_shared=bool(settings.peer))
         self.is_stopping = False
         search = ProjectSearch(segmenter, settings.detector, self.limits.job_seconds, self._open_file)
         self.assist = Assist(search, self.projects.opened, self._is_busy)
@@ -288,7 +288,8 @@ class Service:
                 with self._masks_of(id):
                     return results_to_json(results, encoded, id, body, store, deadline, self.settings.root_path)
 
-            cost = segmenting_bytes(encoded.size, len(body.prompts), body.candidates)
+            one_each = body.objects == "one" and all(each.text is None for each in body.prompts)
+            cost = segmenting_bytes(encoded.size, len(body.prompts), body.candidates, one_each)
             content = await self.prompting.run(work, deadline, cost, len(body.prompts) * _PROMPT_SECONDS)
         content["seconds"] |= {
             "encode": round(ready - started, 4),

@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.io.interruption import check_stopped
+
 MAX_RENDERED_BYTES = 256 * 2**20
 """Bytes of full-size masks that may stay in memory after an iteration: 24 of them at 4078×2724."""
 
@@ -44,9 +46,13 @@ def iter_bounded(masks: Iterable[AnyMask], max_bytes: int = MAX_RENDERED_BYTES) 
     Args:
         masks: to iterate over.
         max_bytes: budget for arrays made in this iteration; the rest are released before the next mask.
+
+    Raises:
+        StoppedError: the work around is to end, see `anymask.io.interruption`.
     """
     used = 0
     for mask in masks:
+        check_stopped()
         was_rendered = mask.is_rendered
         yield mask
         if mask.is_rendered and not was_rendered:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from anymask.formats import png
 from anymask.server.edits import cutout_png, inpainted_png
@@ -39,6 +39,7 @@ from anymask.server.segment_handler import detect_text
 from anymask.server.service import Service
 
 router = APIRouter(prefix="/v1/images/{id}", tags=["masks"])
+_PART_BYTES = 1 << 18
 
 
 @router.post("/segment", operation_id="segmentImage", response_model=SegmentResponse, responses=problems(404, 422, 429))
@@ -180,5 +181,15 @@ async def export(request: Request, id: ImageId, body: ExportBody) -> Response:
             export_masks, partial(service.images.open, id), stored_image, body, partial(service.references.get, id),
             service.segmenter.provenance(),
         )  # fmt: skip
-        name, kind, content = await service.prompting.run(work, service.deadline(), export_bytes(stored_image.size))
-    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        cost = export_bytes(stored_image.size, len(body.masks))
+        name, kind, file = await service.prompting.run(work, service.deadline(), cost)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
+    return StreamingResponse(_parts_of(file), media_type=kind, headers=headers)
+
+
+def _parts_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The content of a file from its beginning, in parts."""
+    with file:
+        file.seek(0)
+        while part := file.read(_PART_BYTES):
+            yield part
