@@ -149,3 +149,14 @@ def test_the_first_page_has_every_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = re.findall(r"^\| `([\w-]+)` \|", PAGES["docs/index.md"], re.M)
     assert sorted(extras) == sorted(project["optional-dependencies"])
+
+
+def test_the_readme_is_short_and_its_figures_stand_where_they_were_measured() -> None:
+    readme = PAGES["README.md"]
+    assert len(readme.split()) < 700
+    measured = PAGES["docs/explanation/speed.md"] + PAGES["docs/explanation/quality.md"]
+    figures = re.findall(
+        r"\b0\.\d{3}\b|[\d.,]+ (?:ms|s)\b|[\d.]+×(?!\d)", readme.split("## Speed and quality")[1].split("## ")[0]
+    )
+    assert len(figures) == 16
+    assert [figure for figure in figures if figure not in measured] == []
