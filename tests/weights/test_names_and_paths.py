@@ -114,7 +114,7 @@ def test_path_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) 
     [
         ("weights", "weights is a folder: name the file of the checkpoint in it"),
         ("weights.pth", "weights.pth is a folder: name the file"),
-        ("https://example.org/sam.pth", "is an address: download the file, and name it by its path"),
+        ("https://example.org/sam.pth", "is a URL: download the file and give its path"),
         ("SAM-H", "unknown model 'SAM-H'; did you mean sam-vit-h?"),
         ("sam_vit_hh.pth", "there is no file sam_vit_hh.pth, and no model of that name; did you mean sam-vit-h?"),
         ("page.pth", "page.pth is no PyTorch checkpoint: it is no zip archive; was it downloaded whole?"),

@@ -61,7 +61,7 @@ def points_per_side(points: int, layer: int, downscale_factor: int = 1) -> int:
     if count < 1:
         raise PromptError(
             f"points_per_side {points} divided by crop_n_points_downscale_factor {downscale_factor} leaves no points "
-            f"in layer {layer}; take more points or a smaller factor"
+            f"in layer {layer}; use more points or a smaller factor"
         )
     return count
 

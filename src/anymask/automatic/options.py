@@ -34,9 +34,11 @@ class Thresholds(Options):
 
     pred_iou_thresh: float = option(0.88, "Minimum predicted IoU.")
     stability_score_thresh: float = option(0.95, "Minimum stability score.", at_least=0, at_most=1)
-    box_nms_thresh: float = option(0.7, "Masks whose boxes overlap more are one object.", at_least=0, at_most=1)
+    box_nms_thresh: float = option(
+        0.7, "Masks whose boxes overlap more than this IoU count as one object.", at_least=0, at_most=1
+    )
     min_area: float = option(0.0, "Minimum area of an object, in pixels.", at_least=0, unit="px")
-    max_area: float | None = option(None, "Greatest area of an object, in pixels.", at_least=0, unit="px")
+    max_area: float | None = option(None, "Maximum area of an object, in pixels.", at_least=0, unit="px")
     roi: Region | None = option(
         None, "Only objects whose centre lies in this box, [x_min, y_min, x_max, y_max] in pixels."
     )
@@ -66,20 +68,25 @@ class GeneratorOptions(Thresholds):
     )
     sampling: Sampling | None = option(
         None,
-        "The fast way, or the official one: a prompt at every point of the grid; if left out adaptive for SAM and grid "
-        "for SAM 2.",
+        "adaptive is fast; grid prompts every point of the grid, as the official code does. By default adaptive for "
+        "SAM and grid for SAM 2.",
     )
     points_per_side: int = option(
-        32, "Of the grid over the image; adaptive sampling chooses among the same points.", at_least=1, at_most=256
+        32, "Points along each side of the grid; adaptive sampling chooses among them.", at_least=1, at_most=256
     )
-    points_per_batch: int = option(16, "Prompts between two checks of the budgets.", at_least=1)
+    points_per_batch: int = option(
+        16, "Points prompted at once; time and memory are checked after each batch.", at_least=1
+    )
     stability_score_offset: float = option(
         1.0, "How far the mask threshold is moved to measure stability, in logits.", at_least=0
     )
     crop_n_layers: int = option(
-        0, "Also prompt 4, 16, … overlapping crops of the image, for small objects.", at_least=0, at_most=4
+        0,
+        "Layers of overlapping crops to search as well, for small objects: 4 crops, then 16, and so on.",
+        at_least=0,
+        at_most=4,
     )
-    crop_nms_thresh: float = option(0.7, "As box_nms_thresh, between crops.", at_least=0, at_most=1)
+    crop_nms_thresh: float = option(0.7, "The same as box_nms_thresh, between crops.", at_least=0, at_most=1)
     crop_overlap_ratio: float = option(
         CROP_OVERLAP_RATIO, "Overlap of neighbouring crops, as a share of the image's short side.", at_least=0, below=1
     )
@@ -93,12 +100,10 @@ class GeneratorOptions(Thresholds):
         0.0, "Remove holes and islands below this many pixels from each mask.", at_least=0, unit="px"
     )
     tile: int | None = option(
-        None, "For very large images: also prompt tiles of at most this side; objects stay whole across seams.",
+        None, "For very large images: also search tiles of at most this side; objects stay whole across seams.",
         at_least=64, unit="px",
     )  # fmt: skip
-    max_seconds: float | None = option(
-        None, "Stop in time to return within this, with the best masks so far.", above=0, unit="s"
-    )
+    max_seconds: float | None = option(None, "Return within this time, with the best masks so far.", above=0, unit="s")
     max_memory: float | None = option(None, "Stop when the masks take this much memory.", above=0, unit="MB")
 
     def __post_init__(self) -> None:

@@ -20,8 +20,8 @@ from anymask.errors import AnymaskError, InputError, one_line
 from anymask.io.atomic import protected_inputs
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "segment": ("anymask.cli.segment", "Objects' masks from points, boxes or text."),
-    "detect": ("anymask.cli.detect", "Boxes of what the text names."),
+    "segment": ("anymask.cli.segment", "Masks of objects from points, boxes or text."),
+    "detect": ("anymask.cli.detect", "Boxes of the objects that a text names."),
     "everything": ("anymask.cli.everything", "All objects of an image, without prompts."),
     "batch": ("anymask.cli.batch", "The same for many images, resumable, on many machines."),
     "track": ("anymask.cli.track", "Objects followed through the frames of a video."),

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand, first=("everything", "text", "prompts", "formats", "out"))
 @click.argument("inputs", nargs=-1, metavar="INPUT...", shell_complete=complete_files)
-@command_option("--everything", is_flag=True, help="Find all objects of each image; with the options of that command.")
+@command_option(
+    "--everything", is_flag=True, help="Find all objects in each image; takes the options of 'anymask everything'."
+)
 @command_option(
     "--prompts",
     shell_complete=complete_files,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     shell_complete=complete_folders,
     metavar="DIR",
     group="Inputs",
-    help="Folder that names in a list, a COCO JSON or a CSV count from.",
+    help="Folder that paths in a list, a COCO JSON or a CSV are relative to.",
 )
 @command_option(
     "--format",
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     metavar="N",
     group="Run",
-    help="Models side by side.  [default: what is quickest]",
+    help="Models to run in parallel.  [default: the fastest number]",
 )
 @command_option(
     "--runner",
@@ -70,18 +72,18 @@ if TYPE_CHECKING:
     default="local",
     show_default=True,
     group="Run",
-    help="Processes of this machine, or a Ray cluster.",
+    help="Where to run: processes on this machine, or a Ray cluster.",
 )
 @command_option(
     "--ray-address",
     metavar="ADDRESS",
     group="Run",
-    help="Of a running cluster; also RAY_ADDRESS. Without it: here.",
+    help="Address of a running Ray cluster; also RAY_ADDRESS. By default this machine.",
 )
 @command_option("--fail-fast", is_flag=True, group="Run", help="Stop at the first image that fails.")
-@command_option("--retry-failed", is_flag=True, group="Run", help="Try images again that failed in an earlier run.")
+@command_option("--retry-failed", is_flag=True, group="Run", help="Retry images that failed in an earlier run.")
 @command_option(
-    "--restart", is_flag=True, group="Run", help="Delete the results of an earlier job in the folder, and begin again."
+    "--restart", is_flag=True, group="Run", help="Delete the results of an earlier job in the folder and start again."
 )
 @command_option(
     "--report",
@@ -95,7 +97,7 @@ if TYPE_CHECKING:
     shell_complete=complete_folders,
     metavar="DIR",
     group="Run",
-    help="Print how the job in this folder stands, and change nothing.",
+    help="Print the state of the job in this folder and change nothing.",
 )
 @command_option(
     "--store-gb",
@@ -104,9 +106,7 @@ if TYPE_CHECKING:
     group="Run",
     help="Capacity of the embedding store.",
 )
-@command_option(
-    "--all-pages", is_flag=True, group="Inputs", help="Each page of a file of several is an image of its own."
-)
+@command_option("--all-pages", is_flag=True, group="Inputs", help="Treat each page of a file as a separate image.")
 @image_options
 @options_from(SelectionOptions, group=SELECTION)
 @options_from(GeneratorOptions, group=SEARCH)
@@ -166,7 +166,7 @@ def command(
         raise click.UsageError("Missing option '--out': the folder that keeps the results and the manifest.")
     folder = _address_of(out)
     if all_pages and options["page"] is not None:
-        raise click.UsageError("--all-pages and --page say two things: give one of them")
+        raise click.UsageError("give either --all-pages or --page, not both")
     image_inputs = Inputs(inputs, prompts, images, without=folder, all_pages=all_pages)
     if all_pages and image_inputs.prompts is not None:
         raise click.UsageError("--all-pages does not go with --prompts: prompts belong to one page; give --page")

@@ -45,7 +45,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[embeddings|graphs|weights|all]...")
-@command_option("--yes", is_flag=True, help="Remove weights without a question.")
+@command_option("--yes", is_flag=True, help="Remove weights without asking.")
 @json_option
 @quiet_option
 @debug_option

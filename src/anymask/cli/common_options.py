@@ -67,7 +67,7 @@ precision_option = command_option(
     help="Number format of the networks; auto takes bf16 only where the CPU has it, int8 is for mobile-sam.",
 )
 threads_option = command_option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that are allowed."
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; by default all that are available."
 )
 device_option = command_option(
     "--device",
@@ -99,7 +99,7 @@ token_option = command_option(
     help="Required of every request; generated for addresses other than this machine. Also ANYMASK_TOKEN.",
 )
 out_option = command_option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results; made if absent."
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results; created if missing."
 )
 json_option = command_option(
     "--json", "as_json", is_flag=True, group=OUTPUT, help="Print JSON on standard output and nothing else there."
@@ -121,7 +121,7 @@ verbose_option = command_option(
     expose_value=False,
     callback=_show_log,
     group=GENERAL,
-    help="Say what happens: models, engines, times and files.",
+    help="Print details: models, engines, times and files.",
 )
 _quiet_option = command_option(
     "--quiet", "-q", is_flag=True, group=GENERAL, help="No progress and no remarks, only errors."

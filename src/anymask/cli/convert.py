@@ -74,27 +74,27 @@ def _format_option(flag: str, about: FormatOption, names: list[str]) -> Callable
     "origin",
     metavar="FORMAT",
     shell_complete=complete_formats,
-    help="Of IN; recognised by what it holds if left out.",
+    help="Format of IN; by default recognised from its content.",
 )
 @command_option(
     "--min-iou",
     type=click.FloatRange(0, 1),
     metavar="F",
     group="Check",
-    help="Fail (exit 2), and write nothing, below this IoU.",
+    help="Fail (exit 2) and write nothing if a mask would keep less than this IoU.",
 )
 @command_option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
     group="Check",
-    help="JSON with all that was left out of IN, and why.",
+    help="Write a JSON list of everything left out of IN, and why.",
 )
 @command_option(
     "--strict",
     is_flag=True,
     group="Check",
-    help="Fail (exit 2), and write nothing, if anything has to be left out of IN.",
+    help="Fail (exit 2) and write nothing if anything has to be left out of IN.",
 )
 @dataset_options
 @_format_options

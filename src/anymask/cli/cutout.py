@@ -52,31 +52,33 @@ _OPENING = ("window", "bands", "page", "max_pixels")
     group="Edges",
     help="Pixels inside and outside the mask's border that matte decides; more for long hair.",
 )
-@command_option("--crop", is_flag=True, group="Frame", help="Cut the image down to the object.")
+@command_option("--crop", is_flag=True, group="Frame", help="Crop the image to the object.")
 @command_option(
     "--margin",
     metavar="LENGTH",
     group="Frame",
-    help="Room around it, in pixels or percent of the object; implies --crop.",
+    help="Margin around the object, in pixels or percent of it; implies --crop.",
 )
 @command_option(
     "--background", metavar="COLOUR|FILE|blur", help="white, #ffcc00 …, an image file, or blur: the image out of focus."
 )
-@command_option("--blur", metavar="LENGTH", group="Background", help="How far out of focus; implies --background blur.")
-@command_option("--shadow", is_flag=True, group="Background", help="Let the object throw a soft shadow.")
+@command_option("--blur", metavar="LENGTH", group="Background", help="Strength of the blur; implies --background blur.")
+@command_option("--shadow", is_flag=True, group="Background", help="Add a soft shadow.")
 @command_option(
-    "--shadow-offset", metavar="X,Y", group="Background", help="Where the shadow falls, pixels to the right and down."
+    "--shadow-offset", metavar="X,Y", group="Background", help="Offset of the shadow, in pixels to the right and down."
 )
 @command_option("--shadow-blur", metavar="LENGTH", group="Background", help="How soft it is.")
 @command_option(
     "--shadow-opacity", type=click.FloatRange(0, 1), metavar="F", group="Background", help="How dark it is."
 )
-@command_option("--outline", metavar="LENGTH", group="Background", help="A rim of this width, as stickers have it.")
+@command_option(
+    "--outline", metavar="LENGTH", group="Background", help="Draw an outline of this width, as on stickers."
+)
 @command_option(
     "--outline-color", default="white", show_default=True, metavar="COLOUR", group="Background", help="Its colour."
 )
 @overwrite_option
-@command_option("--separate", is_flag=True, group="Output", help="A file for every object: name_000.png ….")
+@command_option("--separate", is_flag=True, group="Output", help="Write one file per object: name_000.png ….")
 @quality_option
 @runtime_options
 @command_option(

@@ -33,12 +33,12 @@ Read = Callable[[], Iterator["MaskSet"]]
 
 _options = add_options(
     command_option("--classes", metavar="MAP", help="New names and order of classes: a file, or 'old=new, b=c'."),
-    command_option("--only", multiple=True, metavar="CLASS", help="Take this class, by its new name. Repeatable."),
+    command_option("--only", multiple=True, metavar="CLASS", help="Keep only this class, by its new name. Repeatable."),
     command_option("--drop", multiple=True, metavar="CLASS", help="Leave this class out, by its new name. Repeatable."),
-    command_option("--only-done", is_flag=True, help="Of a project: images that are done, none that are in work."),
+    command_option("--only-done", is_flag=True, help="With a project: only images marked as done."),
     command_option("--min-area", type=click.FloatRange(min=0), default=0, metavar="PX", help="Drop smaller objects."),
-    command_option("--split", metavar="SHARES", help="Train, val and test, by image, such as 0.8,0.1,0.1."),
-    command_option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random split."),
+    command_option("--split", metavar="SHARES", help="Shares of train, val and test, such as 0.8,0.1,0.1."),
+    command_option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the split."),
     command_option("--link", "images", flag_value="link", help="Make symbolic links to the images in the dataset."),
     command_option("--copy", "images", flag_value="copy", help="Copy the images into the dataset."),
     group="Dataset",

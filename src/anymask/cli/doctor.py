@@ -21,7 +21,7 @@ from anymask.errors import InputError, quantity
 @command_option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
-    help="With --models: measure no model beyond so many seconds altogether.  [default: 120]",
+    help="With --models: stop measuring after this time in all.  [default: 120]",
 )
 @threads_option
 @json_option

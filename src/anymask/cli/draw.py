@@ -35,10 +35,12 @@ STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "can
     show_default=True,
     help="candidates and clicks run the model again with a prompt of masks.json; clicks is animated.",
 )
-@command_option("--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Prompt that they use.")
-@command_option("--opacity", type=click.FloatRange(0, 1), metavar="F", help="Of the masks.  [default: 0.45]")
+@command_option(
+    "--prompt", "number", type=click.IntRange(min=0), default=0, metavar="N", help="Number of the prompt to run again."
+)
+@command_option("--opacity", type=click.FloatRange(0, 1), metavar="F", help="Opacity of the masks.  [default: 0.45]")
 @command_option("--scores", is_flag=True, help="Write every mask's score on it.")
-@command_option("--labels/--no-labels", default=True, help="Names of masks that have one.")
+@command_option("--labels/--no-labels", default=True, help="Write the labels of masks.")
 @command_option("--points/--no-points", default=True, help="Points of prompts.")
 @command_option("--boxes/--no-boxes", default=True, help="Boxes of prompts.")
 @command_option(
@@ -46,10 +48,10 @@ STYLES = ("overlay", "fill", "contour", "side-by-side", "binary", "levels", "can
     type=click.Choice(("object", "label")),
     default="object",
     show_default=True,
-    help="Colours by index in the result, or by name, equal in all images.",
+    help="Colour masks by their order in the result, or by label, the same in all images.",
 )
-@command_option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images at this long side.")
-@command_option("--columns", type=click.IntRange(min=1), metavar="N", help="Of a contact sheet.")
+@command_option("--max-side", type=click.IntRange(min=16), metavar="N", help="Draw larger images with this long side.")
+@command_option("--columns", type=click.IntRange(min=1), metavar="N", help="Columns of a contact sheet.")
 @image_options
 @runtime_options
 @command_option(

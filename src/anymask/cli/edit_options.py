@@ -22,7 +22,7 @@ quality_option = command_option(
     group=OUTPUT,
     type=click.IntRange(1, 100),
     metavar="N",
-    help="Of JPEG, and of WebP (else without loss).",
+    help="Quality of JPEG and WebP; WebP is lossless without it.",
 )
 
 

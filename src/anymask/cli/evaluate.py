@@ -44,7 +44,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     default=_SELECTION["select"].default,
     show_default=True,
     group="What is measured",
-    help="As segment; official: the official predictor's habit.",
+    help="How segment selects masks, or how the official predictor does.",
 )
 @command_option(
     "--refine",
@@ -58,7 +58,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     "--with",
     "named",
     metavar="SETTING",
-    help="More of what is measured, such as 'points_per_side=64 pred_iou_thresh=0.7' or 'detector=owlv2-base'.",
+    help="Further settings to measure, such as 'points_per_side=64 pred_iou_thresh=0.7' or 'detector=owlv2-base'.",
 )
 @command_option(
     "--against",
@@ -72,7 +72,7 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     default=20,
     show_default=True,
     group="What is measured",
-    help="Most clicks per object.",
+    help="Maximum number of clicks per object.",
 )
 @command_option(
     "--text",
@@ -88,21 +88,21 @@ _SELECTION = {each.name: each for each in option_fields(SelectionOptions)}
     group="What is measured",
     help="Maximum number of objects of one segmentation to prompt. [default: 10; 12 for instances]",
 )
-@command_option("--limit", type=click.IntRange(min=1), metavar="N", help="Only N images, chosen at random.")
+@command_option("--limit", type=click.IntRange(min=1), metavar="N", help="Measure only N images, chosen at random.")
 @command_option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     group="What is measured",
-    help="Of all random choices.",
+    help="Seed of all random choices.",
 )
 @command_option(
     "--images",
     type=click.Path(path_type=Path),
     metavar="DIR",
     group="What is measured",
-    help="Images of a COCO dataset.",
+    help="Folder of the images of a COCO dataset.",
 )
 @image_options
 @runtime_options

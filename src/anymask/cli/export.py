@@ -25,7 +25,7 @@ from anymask.export.options import FILE_FORMATS, LAYOUTS, ExportOptions
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder for the files; made if absent.",
+    help="Folder for the files; created if missing.",
 )
 @command_option(
     "--format", "file_format", type=click.Choice(FILE_FORMATS), default="onnx", show_default=True, help="Kind of files."

@@ -45,14 +45,16 @@ _TOO_LARGE = (
 )
 _HOLE = (
     command_option(
-        "--grow", metavar="LENGTH", help="Also repaint so far around the object; by default 2.5% of its size."
+        "--grow", metavar="LENGTH", help="Also repaint this far around the object; by default 2.5% of its size."
     ),
-    command_option("--feather", metavar="LENGTH", help="Blend old and new so far beyond that; by default half of it."),
     command_option(
-        "--shadow", metavar="LENGTH", help="Also repaint so far around its foot, where it throws its shadow."
+        "--feather", metavar="LENGTH", help="Blend old and new this far beyond that; by default half as far."
+    ),
+    command_option(
+        "--shadow", metavar="LENGTH", help="Also repaint this far around the foot of the object, for its shadow."
     ),
     command_option("--keep", is_flag=True, help="Keep the objects and repaint everything else."),
-    command_option("--context", metavar="LENGTH", help="Surroundings that the inpainter sees on every side."),
+    command_option("--context", metavar="LENGTH", help="Surroundings that the inpainter sees on each side."),
 )
 _INPAINTER = (
     command_option(
@@ -74,18 +76,32 @@ _INPAINTER = (
         metavar="NAME",
         help="Model that finds the objects.  [default: mobile-sam]",
     ),
-    command_option("--prompt", default="", metavar="TEXT", help="diffusers: what should be there."),
-    command_option("--negative-prompt", default="", metavar="TEXT", help="diffusers: what should not."),
-    command_option("--denoising-steps", type=click.IntRange(min=1), metavar="N", help="diffusers: by default 30."),
-    command_option("--guidance", type=float, metavar="F", help="diffusers: how closely to follow it.  [default: 7.5]"),
+    command_option("--prompt", default="", metavar="TEXT", help="diffusers: what to paint."),
+    command_option("--negative-prompt", default="", metavar="TEXT", help="diffusers: what to avoid."),
     command_option(
-        "--strength", type=click.FloatRange(0, 1, min_open=True), metavar="F", help="diffusers: how much may change."
+        "--denoising-steps", type=click.IntRange(min=1), metavar="N", help="diffusers: denoising steps. [default: 30]"
     ),
-    command_option("--seed", type=click.IntRange(min=0), metavar="N", help="diffusers: makes the output repeatable."),
     command_option(
-        "--radius", type=click.FloatRange(1, 100), metavar="F", help="telea, ns: what a pixel is mixed from."
+        "--guidance", type=float, metavar="F", help="diffusers: how closely to follow the prompt.  [default: 7.5]"
     ),
-    command_option("--white", type=click.Choice(("repaint", "keep")), help="onnx: what the mask's ones mean to it."),
+    command_option(
+        "--strength",
+        type=click.FloatRange(0, 1, min_open=True),
+        metavar="F",
+        help="diffusers: how much of the area may change.",
+    ),
+    command_option("--seed", type=click.IntRange(min=0), metavar="N", help="diffusers: seed, for repeatable output."),
+    command_option(
+        "--radius",
+        type=click.FloatRange(1, 100),
+        metavar="F",
+        help="telea, ns: radius in pixels that each pixel is filled from.",
+    ),
+    command_option(
+        "--white",
+        type=click.Choice(("repaint", "keep")),
+        help="onnx: whether the network repaints or keeps where the mask is 1.",
+    ),
     command_option(
         "--grid", type=click.IntRange(1, 1024), metavar="N", help="Crops in multiples of this, e.g. 8 or 64."
     ),
@@ -100,14 +116,14 @@ _INPAINTER = (
 @object_options
 @image_options
 @add_options(*_HOLE, group="What is repainted")
-@add_options(*_INPAINTER, group="How it is repainted")
+@add_options(*_INPAINTER, group="Method of inpainting")
 @add_options(engine_option, precision_option, threads_option, device_option, allow_option, group=MODEL)
 @command_option(
     "--pair",
     type=click.Path(path_type=Path),
     metavar="DIR",
     group="Output",
-    help="Paint nothing: write image and mask.",
+    help="Write image and mask for another program, and paint nothing.",
 )
 @command_option(
     "--paste-back",

@@ -25,9 +25,11 @@ _PORT = 8000
 @click.command(cls=GroupedCommand, first=("project", "port", "no_browser", "model", "detector"))
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
 @command_option("--project", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Where the work is stored.  [default: FOLDER/.anymask]")  # fmt: skip
+              help="Folder to store the project in.  [default: FOLDER/.anymask]")  # fmt: skip
 @host_option
-@command_option("--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {_PORT}, or a free one]")
+@command_option(
+    "--port", type=click.IntRange(0, 65535), help=f"0 picks a free port.  [default: {_PORT}, or a free one]"
+)
 @token_option
 @root_path_option
 @detector_option

@@ -16,7 +16,7 @@ from anymask.cli.option_groups import GroupedCommand, command_option
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
     metavar="DIR",
-    help="Files outside of this folder are refused; by default the folder where the command runs.",
+    help="Files outside this folder are refused; by default the current folder.",
 )
 @detector_option
 @command_option("--http", is_flag=True, help="Listen at http://ADDRESS:PORT/mcp rather than standard input and output.")

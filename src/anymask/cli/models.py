@@ -78,11 +78,11 @@ def list_models(as_json: bool) -> None:
 
 @command.command("recommend")
 @click.argument("words", nargs=-1, metavar="[WORDS]...")
-@command_option("--for", "need", type=click.Choice(sorted(NEEDS)), help="What it is for; by default as the words say.")
-@command_option("--cores", type=click.IntRange(min=1), metavar="N", help="CPU cores; by default those of this machine.")
 @command_option(
-    "--max-seconds", type=click.FloatRange(min=0, min_open=True), help="At most so many seconds for encoding an image."
+    "--for", "need", type=click.Choice(sorted(NEEDS)), help="What the model is for; by default taken from the words."
 )
+@command_option("--cores", type=click.IntRange(min=1), metavar="N", help="CPU cores; by default those of this machine.")
+@command_option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Maximum time to encode an image.")
 @allow_option
 @json_option
 @debug_option
@@ -217,16 +217,16 @@ def remove_models(names: tuple[str, ...], quiet: bool) -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
 )
-@command_option("--family", default="sam", show_default=True, help="Which family runs it.")
+@command_option("--family", default="sam", show_default=True, help="Family of the model.")
 @command_option("--encoder", help="The family's encoder, e.g. tinyvit.")
 @command_option("--licence", "weights_licence", default="unknown", show_default=True, help="SPDX name, e.g. MIT.")
-@command_option("--code-licence", help="The same for the code that defines it; without it, as the weights.")
+@command_option("--code-licence", help="Licence of the code that defines the network; by default that of the weights.")
 @command_option("--description", default="", help="One line for the list.")
 @command_option("--homepage", default="", help="Where it comes from.")
 @command_option(
-    "--capability", "capabilities", multiple=True, help="What it can do (repeat); by default as its family."
+    "--capability", "capabilities", multiple=True, help="What it can do (repeatable); by default what its family can."
 )
-@command_option("--copy", is_flag=True, help="Copy the files instead of using them where they lie.")
+@command_option("--copy", is_flag=True, help="Copy the files instead of using them where they are.")
 @json_option
 @quiet_option
 @debug_option

@@ -20,7 +20,7 @@ _mask_option = command_option(
     group="Prompts",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Take these masks and load no model: masks.json, or a mask image or label map of the same size.",
+    help="Use these masks instead of a model: masks.json, or a mask image or label map of the same size.",
 )
 _PROMPTS = {"include": "point", "exclude": "exclude-point", "boxes": "box", "text": "text", "prompt_log": "prompt-log"}
 """Parameters that are prompts → their options."""

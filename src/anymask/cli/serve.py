@@ -29,7 +29,7 @@ from anymask.server.limits import Limits
     context_settings={"auto_envvar_prefix": "ANYMASK"},
 )
 @host_option
-@command_option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@command_option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free port.")
 @token_option
 @command_option(
     "--data",

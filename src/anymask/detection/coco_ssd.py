@@ -23,7 +23,7 @@ _SIDE = 300
 """The network sees every image resized to a square of this side."""
 
 ZERO_SHOT_ADVICE = (
-    "any text can be looked for with a zero-shot detector, owlv2-base or owlvit-base: "
+    "for any text, use a zero-shot detector, owlv2-base or owlvit-base: "
     "'anymask models pull owlv2-base' says how to get one"
 )
 

@@ -26,12 +26,15 @@ class DetectionOptions(Options):
         0.5, "Boxes of one label that overlap more than this IoU are one object.", at_least=0, at_most=1
     )
     label_nms_thresh: float = option(
-        0.8, "The same across labels: an object with two labels keeps that of higher score.", at_least=0, at_most=1
+        0.8,
+        "The same across labels: an object with two labels keeps the one with the higher score.",
+        at_least=0,
+        at_most=1,
     )
-    max_per_label: int | None = option(None, "Keep the N boxes of highest score of each label.", at_least=1)
+    max_per_label: int | None = option(None, "Keep the N most confident boxes per label.", at_least=1)
     min_area: float = option(0.0, "Minimum area of a box, as a share of the image.", at_least=0, at_most=1)
-    max_area: float = option(1.0, "Greatest area of a box, as a share of the image.", at_least=0, at_most=1)
-    zoom: int = option(1, "Detect again in windows, N times larger, for small objects.", at_least=1, at_most=MAX_ZOOM)
+    max_area: float = option(1.0, "Maximum area of a box, as a share of the image.", at_least=0, at_most=1)
+    zoom: int = option(1, "Also search windows enlarged N times, for small objects.", at_least=1, at_most=MAX_ZOOM)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -54,7 +54,7 @@ def parse_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
     distinct = {phrase.casefold(): phrase for phrase in reversed(phrases)}
     ordered = tuple(distinct[key] for key in dict.fromkeys(phrase.casefold() for phrase in phrases))
     if len(ordered) > MAX_PHRASES:
-        raise PromptError(f"{len(ordered)} phrases are too many: at most {MAX_PHRASES} can be looked for in one call")
+        raise PromptError(f"{len(ordered)} phrases are too many: at most {MAX_PHRASES} can be searched for at once")
     return ordered
 
 

@@ -31,8 +31,8 @@ def ensure_compiler_cache() -> None:
         user = package
     folder = folder_or_temporary(
         user,
-        "the code for soft edges is compiled anew each time, which can take a minute; "
-        "NUMBA_CACHE_DIR can name a folder for it",
+        "the code for soft edges has to be compiled each time, which can take a minute; "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
     )
     if folder != user:
         os.environ["NUMBA_CACHE_DIR"] = str(folder)

@@ -126,7 +126,9 @@ def _probabilities(mask: Any) -> NDArray[np.float32]:
     soft = [each.probabilities for each in mask] if hasattr(mask, "union") else [getattr(mask, "probabilities", None)]
     known = [each for each in soft if each is not None]
     if len(known) < len(soft) or not known:
-        raise InputError("soft edges are the probabilities of a mask, and this one has none: take matte or smooth")
+        raise InputError(
+            "edges='soft' needs the probabilities of a mask, and this mask has none: use 'matte' or 'smooth'"
+        )
     alpha: NDArray[np.float32] = np.maximum.reduce(known)
     return alpha
 

@@ -229,11 +229,11 @@ def _opened_path(path: str, max_pixels: int) -> Iterator[BinaryIO]:
     if not path:
         raise ImageError("the path is empty")
     if path.startswith(("http://", "https://")):
-        raise ImageError("is an address: download it and open the file")
+        raise ImageError("is a URL: download the file and open it")
     try:
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
-            raise ImageError("is a directory: give one image")
+            raise ImageError("is a folder: give one image file")
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise ImageError("is a device or socket, not a file")
         protect_input(path)

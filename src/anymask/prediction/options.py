@@ -29,10 +29,12 @@ class SelectionOptions(Options):
     """
 
     select: Select = option(
-        "object", "Take the object most likely meant, the smallest fair mask, or the highest score."
+        "object",
+        "Select the object most likely meant, the smallest plausible mask, or the mask with the highest score.",
     )
     refine: Refine = option(
-        "auto", "Encode again, mirrored and in a window: where it pays, never, or for every object (up to 0.4 s each)."
+        "auto",
+        "Encode again, mirrored and in a window: where it helps, never, or for every object (up to 0.4 s each).",
     )
     max_hole_area: int = option(0, "Fill holes of fewer pixels than this.", at_least=0, unit="px")
     max_island_area: int = option(0, "Remove islands of fewer pixels than this.", at_least=0, unit="px")

@@ -29,15 +29,22 @@ class ImageOptions(Options):
     """
 
     window: tuple[float, float] | None = option(
-        None, "Shown as black and white, for more than 8 bits; otherwise chosen by the values.", form="LOW,HIGH"
+        None,
+        "Values shown as black and white, for images of more than 8 bits; by default chosen from the image.",
+        form="LOW,HIGH",
     )
     bands: tuple[int] | tuple[int, int, int] | None = option(
-        None, "Bands shown as red, green and blue, or one in grey; otherwise the first.", at_least=1, form="R,G,B"
+        None,
+        "Bands to show as red, green and blue, or one as grey; by default the first ones.",
+        at_least=1,
+        form="R,G,B",
     )
-    page: int | None = option(None, "Page or frame of a file of several; otherwise the first.", at_least=1)
+    page: int | None = option(
+        None, "Page or frame to open, in a file that has several; by default the first.", at_least=1
+    )
     max_pixels: int = option(MAX_PIXELS, "Refuse larger images.", at_least=1)
     background: tuple[int, int, int] = option(
-        (255, 255, 255), "Shows through transparent parts.", at_least=0, at_most=255, form="COLOUR"
+        (255, 255, 255), "Colour behind transparent parts.", at_least=0, at_most=255, form="COLOUR"
     )
 
     def __post_init__(self) -> None:

@@ -100,7 +100,7 @@ def find_model(name: str) -> ModelEntry:
 def _unknown(name: str, models: Mapping[str, ModelEntry]) -> str:
     """What is wrong with a name that no model has."""
     if "://" in name:
-        return f"{name} is an address: download the file, and name it by its path"
+        return f"{name} is a URL: download the file and give its path"
     if name and Path(name).expanduser().is_dir():
         return f"{name} is a folder: name the file of the checkpoint in it ({', '.join(SUFFIXES)})"
     names = {each: entry.name for entry in models.values() for each in (entry.name, *entry.aliases)}
