@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anymask import EncodedImage, SubjectModel, cutout, load, load_subject_model
+from anymask import (
+    EncodedImage,
+    Mask,
+    MaskSet,
+    PromptCheck,
+    SubjectModel,
+    cutout,
+    load,
+    load_subject_model,
+    open_image,
+)
 from anymask.batch.replay import Replayer
 from anymask.cli import main
 from anymask.engines.loading import load_engine
 from anymask.errors import InputError, ModelError, WeightsError
 from anymask.models.isnet import IsNet
+from anymask.prediction import sharpening
+from anymask.structures.prompt import make_prompt
 from anymask.weights import add_model
 from tests.support.small_isnet import write_red_finder
 
@@ -82,6 +95,58 @@ def test_soft_edges_need_a_mask_with_probabilities() -> None:
         cutout(red_square(), red_square()[..., 0] > 127, edges="soft")
 
 
+def inner_square() -> MaskSet:
+    """A mask of the red square whose outline lies three pixels too far in."""
+    array = np.zeros((200, 300), np.bool_)
+    array[53:147, 103:197] = True
+    prompt = make_prompt((300, 200), points=[(150, 100)])
+    mask = Mask.from_array(array, score=0.9, follows_prompt=PromptCheck.of(array, prompt))
+    return MaskSet([mask], image=open_image(sharp_square()), prompts=[prompt])
+
+
+def sharp_square() -> np.ndarray:
+    """The red square alone."""
+    pixels = red_square()
+    pixels[:, 200:, 0] = 0
+    return pixels
+
+
+def test_an_outline_near_that_of_the_model_is_sharpened(model: SubjectModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharpening, "sharpened", partial(sharpening.sharpened, band=0.012))
+    before = inner_square()
+    (mask,) = after = model.sharpen(before)
+    assert np.array_equal(mask.array, sharp_square()[..., 0] > 127)
+    assert (mask.score, mask.edits) == (0.9, ("outline sharpened with red",))
+    assert mask.follows_prompt
+    assert after.provenance.call.then == (("sharpen", {"model": "red"}),)
+
+
+def test_beyond_the_band_the_mask_decides(model: SubjectModel) -> None:
+    array = sharp_square()[..., 0] > 127
+    array[90:110, 140:160] = False  # a hole that the model does not know
+    (mask,) = model.sharpen(MaskSet([Mask.from_array(array)], image=open_image(sharp_square())))
+    assert not mask.array[95:105, 145:155].any()
+
+
+def test_where_the_model_sees_another_object_the_mask_stays(model: SubjectModel) -> None:
+    array = np.zeros((200, 300), np.bool_)
+    array[10:40, 240:290] = True
+    mask = Mask.from_array(array)
+    half = Mask.from_array(np.pad(np.ones((100, 40), np.bool_), ((50, 50), (100, 160))))
+    result = model.sharpen(MaskSet([mask, half], image=open_image(sharp_square())))
+    assert [np.array_equal(each.array, own.array) for each, own in zip(result, (mask, half), strict=True)] == [True] * 2
+    assert result[0].edits == ()
+
+
+def test_an_excluded_point_is_not_lost_to_a_sharper_outline(model: SubjectModel) -> None:
+    before = inner_square()
+    prompt = make_prompt((300, 200), points=[(150, 100), (101.5, 100)], labels=[1, 0])
+    mask = before[0].replace(follows_prompt=PromptCheck.of(before[0].array, prompt))
+    assert mask.follows_prompt
+    (after,) = model.sharpen(MaskSet([mask], image=before.image, prompts=[prompt]))
+    assert np.array_equal(after.array, mask.array)
+
+
 @pytest.fixture
 def red_finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The same model as one of the user's own, under a licence that needs no consent."""
@@ -104,6 +169,16 @@ def test_an_encoded_image_takes_a_model_or_its_name(
     assert again.same
 
 
+def mask_file(folder: Path) -> Path:
+    """The square of `inner_square`, two pixels larger to each side, as a mask image."""
+    import PIL.Image
+
+    array = np.zeros((200, 300), np.uint8)
+    array[52:148, 102:198] = 255
+    PIL.Image.fromarray(array).save(folder / "mask.png")
+    return folder / "mask.png"
+
+
 def test_the_command_cuts_the_subject_out_without_the_default_model(
     red_finder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +189,9 @@ def test_the_command_cuts_the_subject_out_without_the_default_model(
     assert main(["cutout", str(image), "--subject-model", red_finder, "--out", str(out)]) == 0
     assert "edges: soft" in capsys.readouterr().out
     alpha = np.asarray(PIL.Image.open(out))[..., 3]
+    again = ["cutout", str(image), "--mask", str(mask_file(tmp_path)), "--sharpen", red_finder]
+    assert main([*again, "--edges", "hard", "--out", str(tmp_path / "sharp.png")]) == 0
+    assert (np.asarray(PIL.Image.open(tmp_path / "sharp.png"))[52:148, 102:198, 3] == 255).all()
     assert (alpha[60:140, 110:190] == 255).all()
     assert not alpha[:40].any()
     assert not (tmp_path / "cache" / "models" / "mobile-sam").exists()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anymask.io.image import Image
     from anymask.prediction.encoded_image import EncodedImage
     from anymask.prediction.segmenter import Segmenter
+    from anymask.prediction.subject_model import SubjectModel
     from anymask.structures.mask_set import MaskSet
     from anymask.structures.provenance import Provenance
     from anymask.weights import Progress
@@ -102,6 +103,9 @@ class Replayer:
             return _compare(file, before, self._segment_subject(file, image, before.provenance))
         segmenter = self._segmenter(file, before.provenance)
         now = self._repeat(segmenter, image, before, content)
+        for name, changes in before.provenance.call.then:
+            if name == "sharpen":
+                now = self._subject_model(changes["model"], before.provenance).sharpen(now)
         return _compare(file, before, now)
 
     # ------------------------------------------------------------ model and image
@@ -176,7 +180,7 @@ class Replayer:
         for name, changes in call.then:
             if name == "refilter":
                 result = result.refilter(**changes)
-            else:
+            elif name == "partition":
                 from anymask.structures.mask_set import MaskSet
 
                 pieces = result.partition(**changes).masks()
@@ -202,15 +206,18 @@ class Replayer:
         return pipeline.find_similar(image, **similar) if similar else pipeline(image, text)
 
     def _segment_subject(self, file: Path, image: Image, run: Provenance) -> MaskSet:
-        from anymask.prediction.subject_model import shared_subject_model
-
-        device = "auto" if self.engine else run.device or "auto"
-        model = shared_subject_model(
-            run.model, engine=self.engine or run.engine, precision=self.precision or run.precision, device=device,
-            threads=self.threads, progress=self.progress,
-        )  # fmt: skip
+        model = self._subject_model(run.model, run)
         _check_weights(file, run, model.weights)
         return model.segment(image, **run.call.options)
+
+    def _subject_model(self, name: str, run: Provenance) -> SubjectModel:
+        from anymask.prediction.subject_model import shared_subject_model
+
+        precision = self.precision or run.precision
+        return shared_subject_model(
+            name, engine=self.engine or run.engine, precision=precision if precision in PRECISIONS else "auto",
+            device="auto" if self.engine else run.device or "auto", threads=self.threads, progress=self.progress,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import click
 from anymask.cli.common_options import debug_option, json_option, quiet_option, runtime_options
 from anymask.cli.edit_options import edit_json, print_edit, quality_option, write_to_stdout
 from anymask.cli.image_arguments import ImageFiles, ImageOpener, images_argument, overwrite_option, run_each
+from anymask.cli.model_loading import CommandModels
 from anymask.cli.object_options import ObjectFinder, length, object_options
 from anymask.cli.option_fields import options_from
 from anymask.cli.option_groups import OPENING, GroupedCommand, command_option
@@ -36,6 +37,13 @@ _OPENING = ("window", "bands", "page", "max_pixels")
     metavar="NAME",
     group="Prompts",
     help="Let this model find the subject, without a prompt: isnet, whose licences must be allowed by name (--allow).",
+)
+@command_option(
+    "--sharpen",
+    metavar="NAME",
+    group="Edges",
+    help="Sharpen the outlines of the objects with this model, such as isnet, where it agrees; --allow as for "
+    "--subject-model.",
 )
 @command_option(
     "--edges",
@@ -118,7 +126,11 @@ def command(
     _check_options(edit)
     open_input = ImageOpener(options, quiet, images, _OPENING)
     files = ImageFiles(images, out, "-cutout", as_json, overwrite)
+    sharpen = options.pop("sharpen")
     find_objects = ObjectFinder(mask_file, quiet or as_json, subject=True, **options)
+    model = None
+    if sharpen is not None:
+        model = CommandModels({**options, "subject_model": sharpen}, quiet or as_json).subject_model
 
     def run(path: Path) -> None:
         image = open_input(path)
@@ -127,6 +139,8 @@ def command(
         if not files.to_stdout:
             format_of(file, transparent=background is None)
         masks = find_objects(image)
+        if model is not None:
+            masks = model.sharpen(masks)
         parts = [masks[i : i + 1] for i in range(len(masks)) if masks[i].area] if separate else [masks]
         with waiting("cutting out", quiet):
             cutouts = [_cut_out(image, part, background, edit) for part in parts]
