@@ -9,6 +9,7 @@ import pytest
 from anymask.cli import main
 from anymask.editing.handoff import read_pair
 from anymask.io.image import open_image
+from tests.support.drawn_comb import BOX, drawn_comb
 
 SPOON = "315,65,430,330"
 CUP = "300,230"
@@ -48,6 +49,17 @@ def test_without_a_prompt_the_subject_is_cut_out(coffee_path, tmp_path, capsys):
     assert not opaque[:100, 450:].any()
     assert 0.1 < opaque.mean() < 0.6
     assert "note: without a prompt: this box is that of the most likely subject" in capsys.readouterr().out
+
+
+def test_the_gaps_of_a_comb_are_cut_out_of_it(tmp_path):
+    drawn, truth = drawn_comb()
+    PIL.Image.fromarray(drawn).save(tmp_path / "comb.png")
+    box = ",".join(map(str, BOX))
+    assert run("cutout", tmp_path / "comb.png", "--box", box, "--edges", "hard", "--out", tmp_path / "cut.png") == 0
+    opaque = pixels(tmp_path / "cut.png")[..., 3] == 255
+    teeth = slice(160, 350), slice(125, 515)
+    assert opaque[teeth][truth[teeth]].mean() > 0.9
+    assert opaque[teeth][~truth[teeth]].mean() < 0.1
 
 
 def test_the_fur_of_the_cat_gets_soft_edges(chelsea_path, tmp_path):

@@ -123,6 +123,9 @@ def command(
     edit = {name: options.pop(name) for name in _EDIT_OPTIONS}
     if edit["edges"] == "auto" and options["subject_model"] is not None:
         edit["edges"] = "soft"
+    stated = click.get_current_context().get_parameter_source("refine") is click.core.ParameterSource.COMMANDLINE
+    if options["text"] and not stated:
+        options["refine"] = "auto"  # text can name many objects
     _check_options(edit)
     open_input = ImageOpener(options, quiet, images, _OPENING)
     files = ImageFiles(images, out, "-cutout", as_json, overwrite)
@@ -154,6 +157,10 @@ def command(
     with files.json_at_the_end():
         return run_each(images, run, quiet)
 
+
+for _parameter in command.params:
+    if _parameter.name == "refine":
+        _parameter.default = "max"  # an object that is cut out shows every gap that its mask covers
 
 _EDIT_OPTIONS = (
     "edges", "band", "crop", "margin", "background", "blur", "shadow", "shadow_offset", "shadow_blur",

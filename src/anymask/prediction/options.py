@@ -22,7 +22,8 @@ class SelectionOptions(Options):
     `refine`: "auto" decodes boxes also a little smaller and larger, and with one object runs the encoder again where it
     pays: on a window that shows the object at least twice as fine (once per object), or on the mirrored image after a
     further click or an unstable mask of a click (once, kept for later prompts). "max" does both for every object, boxes
-    included, "off" never does. See `anymask.prediction.refinement`.
+    included, and corrects the mask by the colours of the image where parts are thinner than the model sees, or where it
+    is not sure (`anymask.prediction.color_edges`). "off" never does. See `anymask.prediction.refinement`.
 
     Raises:
         PromptError: a value that cannot be right.
@@ -34,7 +35,8 @@ class SelectionOptions(Options):
     )
     refine: Refine = option(
         "auto",
-        "Encode again, mirrored and in a window: where it helps, never, or for every object (up to 0.4 s each).",
+        "Encode again, mirrored and in a window: where it helps, never, or (max) for every object, whose thin parts and "
+        "gaps then also follow the image's colours: a second or two each.",
     )
     max_hole_area: int = option(0, "Fill holes of fewer pixels than this.", at_least=0, unit="px")
     max_island_area: int = option(0, "Remove islands of fewer pixels than this.", at_least=0, unit="px")

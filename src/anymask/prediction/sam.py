@@ -23,6 +23,7 @@ from anymask.automatic.thresholds import filter_masks
 from anymask.io.image import Image
 from anymask.prediction.alternatives import distinct_alternatives
 from anymask.prediction.click_grouping import different_instances, groups_of
+from anymask.prediction.color_edges import follow_colors
 from anymask.prediction.encoded_image import Capabilities, EncodedImage
 from anymask.prediction.flip_tta import through_mirror
 from anymask.prediction.joint_choice import segment_together
@@ -36,6 +37,7 @@ from anymask.structures.mask import Mask
 from anymask.structures.memory import return_freed_memory
 from anymask.structures.options import make_options
 from anymask.structures.prompt import Prompt, make_prompt, point_prompts
+from anymask.structures.prompt_check import PromptCheck
 from anymask.structures.provenance import Call, plain
 from anymask.structures.transforms import LOGIT_SIDE, ResizeLongestSide
 
@@ -165,11 +167,20 @@ class SamImage(EncodedImage):
         )  # fmt: skip
         if together and options.select == "object":
             selected = segment_together(self.decode, self.transform, prompts, selected)
-        masks = [
-            self.to_mask(*refiner.refine(each, prompt, refine), index)
-            for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True))
-        ]
+        masks = []
+        for index, (each, prompt) in enumerate(zip(selected, prompts, strict=True)):
+            mask = self.to_mask(*refiner.refine(each, prompt, refine), index)
+            masks.append(self._with_colors(mask, prompt) if refine == "max" else mask)
         return self._with_object_scores(masks, prompts), prompts
+
+    def _with_colors(self, mask: Mask, prompt: Prompt) -> Mask:
+        """The mask corrected by colour, see `anymask.prediction.color_edges`, unless that breaks the prompt."""
+        assert mask.logits is not None
+        corrected = follow_colors(self.pixels, mask.array, mask.logits, self.transform)
+        check = None if corrected is None else PromptCheck.of(corrected, prompt)
+        if corrected is None or (mask.follows_prompt and not check):
+            return mask
+        return mask.with_array(corrected, check)
 
     def _with_object_scores(self, masks: list[Mask], prompts: Sequence[Prompt]) -> list[Mask]:
         """The masks, one per prompt, with the object scores of their prompts."""

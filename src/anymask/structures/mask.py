@@ -283,9 +283,21 @@ class Mask:
         if not done:
             return self
         follows_prompt = None if prompt is None else PromptCheck.of(cleaned, prompt)
+        return self.with_array(cleaned, follows_prompt, done)
+
+    def with_array(
+        self, array: NDArray[np.bool_], follows_prompt: PromptCheck | None, edits: Sequence[str] = ()
+    ) -> Mask:
+        """A mask with other pixels; score, stability and logits stay those that the model predicted.
+
+        Args:
+            array: bool [H, W].
+            follows_prompt: of these pixels.
+            edits: notes to add on what was changed.
+        """
         about = {name: getattr(self, name) for name in _ABOUT} | {"full_logits": self._full_logits}
-        about |= {"follows_prompt": follows_prompt, "edits": (*self.edits, *done), "source_shape": None}
-        return Mask(cleaned, self.size, **about)
+        about |= {"follows_prompt": follows_prompt, "edits": (*self.edits, *edits), "source_shape": None}
+        return Mask(array, self.size, **about)
 
     def save(self, path: str | Path, format: str | None = None, **options: Any) -> list[Path]:
         """Write the mask into a file, as `MaskSet.save` does; a PNG is white inside and black outside.
