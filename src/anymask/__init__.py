@@ -1,4 +1,4 @@
-"""anymask: exact object masks from clicks, boxes or text, on an ordinary CPU.
+"""anymask: object masks from clicks, boxes or text, on an ordinary CPU.
 
 ```python
 import anymask

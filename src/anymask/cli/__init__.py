@@ -74,7 +74,7 @@ class LazyGroup(SuggestingGroup):
 @debug_option
 @click.pass_context
 def group(ctx: click.Context) -> None:
-    """Exact object masks from clicks, boxes or text, on an ordinary CPU."""
+    """Object masks from clicks, boxes or text, on an ordinary CPU."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
