@@ -26,6 +26,7 @@ finally:
     sys.path.pop(0)
 
 CONTEXT = click.Context(cli.group, info_name="anymask", **cli.group.context_settings)
+COMMAND_PAGES = command_pages.pages()
 NAVIGATION = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"]
 
 
@@ -42,7 +43,7 @@ def commands(group: click.Group, context: click.Context) -> Iterator[tuple[str, 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_each_command_has_a_page_with_every_option_that_its_help_shows(name: str) -> None:
-    page = command_pages.pages()[f"reference/commands/{name}.md"]
+    page = COMMAND_PAGES[f"reference/commands/{name}.md"]
     assert page.startswith(f"# anymask {name}\n")
     shown = [(path, each) for path, each in commands(cli.group, CONTEXT) if path.split()[1] == name]
     for path, command in shown:
@@ -53,15 +54,15 @@ def test_each_command_has_a_page_with_every_option_that_its_help_shows(name: str
 
 
 def test_a_page_of_a_command_has_its_examples_as_code_and_nothing_shortened() -> None:
-    page = command_pages.pages()["reference/commands/segment.md"]
+    page = COMMAND_PAGES["reference/commands/segment.md"]
     blocks = re.findall(r"^```\n(.*?)^```", page, re.S | re.M)
     assert any("anymask segment dogs.jpg --point 350,450\n" in block for block in blocks[1:])
     assert "...` |" not in page
-    assert not re.search(r"\.\.\. \|$", command_pages.pages()["reference/commands/models.md"], re.M)
+    assert not re.search(r"\.\.\. \|$", COMMAND_PAGES["reference/commands/models.md"], re.M)
 
 
 def test_the_list_of_commands_leads_to_each_of_them() -> None:
-    index = command_pages.pages()["reference/commands/index.md"]
+    index = COMMAND_PAGES["reference/commands/index.md"]
     assert re.findall(r"\]\((\w+)\.md\)", index) == list(cli.COMMANDS)
 
 
@@ -96,11 +97,11 @@ def test_every_page_is_in_the_navigation_once_and_its_title_is_its_name_there() 
     named = list(pages(NAVIGATION))
     assert [each for each in named if not isinstance(each, str)] == []  # a name beside the path would be another name
     lesson = (path.stem.split("_", 1)[1].replace("_", "-") for path in ROOT.glob("examples/lesson/*.ipynb"))
-    generated = {*command_pages.pages(), http_page.PATH, *(f"tutorials/{name}.md" for name in lesson)}
+    generated = {*COMMAND_PAGES, http_page.PATH, *(f"tutorials/{name}.md" for name in lesson)}
     here = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert here - {str(each) for each in named} == set()
-    first_command = set(command_pages.pages()) & {"reference/commands/index.md"}  # a hook lists the others below it
-    assert {str(each) for each in named} - here == generated - set(command_pages.pages()) | first_command
+    first_command = set(COMMAND_PAGES) & {"reference/commands/index.md"}  # a hook lists the others below it
+    assert {str(each) for each in named} - here == generated - set(COMMAND_PAGES) | first_command
     assert len(set(named)) == len(named)
     for path in here:
         assert re.match(r"(---\n.*?\n---\n)?# \S", (DOCS / path).read_text("utf-8"), re.S), path
