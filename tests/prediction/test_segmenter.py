@@ -1,11 +1,13 @@
 """From an image and a prompt to a mask, with the real weights. `tests/reference` compares with the official code."""
 
 import copy
+import gc
 import io
 import multiprocessing
 import pickle
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -305,6 +307,21 @@ def test_a_segmenter_and_an_encoded_image_reach_another_process(segmenter, coffe
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(area_of_a_coffee, (segmenter, coffee_path)) == expected
         assert pool.map(area_of_a_click, [coffee, coffee]) == [expected, expected]
+
+
+def test_a_model_leaves_the_memory_with_the_last_image_that_it_encoded(coffee_path):
+    segmenter = anymask.load("mobile-sam", threads=2)
+    network = weakref.ref(segmenter.network)
+    encoded = segmenter.encode(coffee_path)
+    del segmenter
+    gc.disable()  # not when the garbage collector happens to run, which is long after
+    try:
+        assert encoded.segment(points=[(110, 300)])[0].area > 0
+        assert network() is not None
+        del encoded
+        assert network() is None
+    finally:
+        gc.enable()
 
 
 def test_a_segmenter_that_was_not_loaded_says_how_to_do_it(segmenter):

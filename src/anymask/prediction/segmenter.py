@@ -124,7 +124,6 @@ class Segmenter:
         engine, precision, device, threads: what really runs.
         weights: sha256 over those of the model's files.
         network: encodes pixels and decodes prompts.
-        runtime: what encoded images hold of it.
     """
 
     def __init__(
@@ -150,7 +149,6 @@ class Segmenter:
         self._store = store
         self._load_seconds = seconds
         self._arguments = arguments
-        self.runtime = Runtime(model, family, self.provenance, self.encode, self.detector_options, self)
 
     def encode(self, source: ImageSource | EncodedImage, **options: Any) -> EncodedImage:
         """Encode an image once, so that any number of prompts takes milliseconds each.
@@ -192,6 +190,11 @@ class Segmenter:
             folder: made when first written; capped as the usual one is.
         """
         self._store = EmbeddingStore(folder)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What encoded images hold of it; made anew, so that without images nothing keeps the model in memory."""
+        return Runtime(self.model, self.network, self.provenance, self.encode, self.detector_options, self)
 
     @property
     def image_type(self) -> type[EncodedImage]:
