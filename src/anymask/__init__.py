@@ -27,6 +27,7 @@ _NAMES = {
     "CandidateMasks": "anymask.structures.candidates",
     "Candidates": "anymask.structures.candidates",
     "Client": "anymask.server.client",
+    "Cutout": "anymask.editing.cutout",
     "DetectionOptions": "anymask.detection.options",
     "Detections": "anymask.detection.detections",
     "Detector": "anymask.detection.base",
@@ -34,12 +35,15 @@ _NAMES = {
     "GeneratedMasks": "anymask.automatic.result",
     "GroundedSegmenter": "anymask.prediction.grounded",
     "Image": "anymask.io.image",
+    "ImageRecord": "anymask.structures.provenance",
+    "InpaintResult": "anymask.editing.inpainting",
     "Mask": "anymask.structures.mask",
     "MaskSet": "anymask.structures.mask_set",
     "Partition": "anymask.automatic.partition",
     "Prompt": "anymask.structures.prompt",
     "PromptCheck": "anymask.structures.prompt_check",
     "Provenance": "anymask.structures.provenance",
+    "RemoteImage": "anymask.server.remote_image",
     "Segmenter": "anymask.prediction.segmenter",
     "ServerError": "anymask.server.connection",
     "SubjectModel": "anymask.prediction.subject_model",
@@ -75,7 +79,9 @@ if TYPE_CHECKING:
     from anymask.detection.detections import Detections as Detections
     from anymask.detection.loading import load_detector as load_detector
     from anymask.detection.options import DetectionOptions as DetectionOptions
+    from anymask.editing.cutout import Cutout as Cutout
     from anymask.editing.cutout import cutout as cutout
+    from anymask.editing.inpainting import InpaintResult as InpaintResult
     from anymask.editing.inpainting import inpaint as inpaint
     from anymask.errors import AnymaskError as AnymaskError
     from anymask.errors import EngineError as EngineError
@@ -96,12 +102,14 @@ if TYPE_CHECKING:
     from anymask.prediction.subject_model import load_subject_model as load_subject_model
     from anymask.server.client import Client as Client
     from anymask.server.connection import ServerError as ServerError
+    from anymask.server.remote_image import RemoteImage as RemoteImage
     from anymask.structures.candidates import CandidateMasks as CandidateMasks
     from anymask.structures.candidates import Candidates as Candidates
     from anymask.structures.mask import Mask as Mask
     from anymask.structures.mask_set import MaskSet as MaskSet
     from anymask.structures.prompt import Prompt as Prompt
     from anymask.structures.prompt_check import PromptCheck as PromptCheck
+    from anymask.structures.provenance import ImageRecord as ImageRecord
     from anymask.structures.provenance import Provenance as Provenance
     from anymask.tracking.options import TrackOptions as TrackOptions
     from anymask.tracking.result import TrackedFrame as TrackedFrame
