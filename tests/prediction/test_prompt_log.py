@@ -64,7 +64,7 @@ def test_pixels_of_another_mask_are_added_and_cut(coffee: EncodedImage) -> None:
     added = follow(coffee, [SAUCER, {"add": bar.rle}])
     assert (added.array == (saucer.array | bar.array)).all()
     assert (follow(coffee, [SAUCER, {"add": bar.rle}, {"cut": saucer.rle}]).array == (bar.array & ~saucer.array)).all()
-    assert added.edits == (f"added {(bar.array & ~saucer.array).sum()} px by hand",)
+    assert added.edits == (f"added {(bar.array & ~saucer.array).sum()} px manually",)
     with pytest.raises(PromptError, match="the mask step is for 9x7 pixels"):
         follow(coffee, [SAUCER, {"cut": {"size": [7, 9], "counts": "o1"}}])
 

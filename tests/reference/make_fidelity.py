@@ -18,7 +18,7 @@ from tests.reference.fidelity_runs import measure
 TEXT = """# Fidelity to the official code
 
 Every row compares anymask with the official PyTorch code, run in f32 with the same weights, two threads each, on
-the three photographs in `examples/photos`: {things} objects, annotated by hand, and every kind of prompt for each.
+the three photographs in `examples/photos`: {things} objects, annotated manually, and every kind of prompt for each.
 
 ```
 {command}      writes this page

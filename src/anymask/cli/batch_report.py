@@ -25,7 +25,7 @@ _LINE_SECONDS = 30.0
 def next_command(summary: Summary, kind: str, folder: str, inputs: tuple[str, ...]) -> str:
     """The command that is most likely wanted after a job, for people at a terminal."""
     if summary.counts.failed:
-        return "the same command with --retry-failed, once the images are mended"
+        return "the same command with --retry-failed, once the images are repaired"
     if kind == "embed":
         return f"anymask label {quote(inputs[0])}" if Path(inputs[0]).is_dir() else "anymask serve"
     return f"anymask {'batch --status' if '://' in folder else 'stats'} {quote(folder)}"

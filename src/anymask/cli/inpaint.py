@@ -148,7 +148,7 @@ def command(
     """Repaint objects of an image, or with --keep everything else.
 
     Objects are named as in `anymask segment`. Outside the grown and feathered mask every pixel stays as it was, byte
-    for byte, in PNG, TIFF and WebP; JPEG compresses the whole image anew.
+    for byte, in PNG, TIFF and WebP; JPEG compresses the whole image again.
 
     \b
     anymask inpaint photo.jpg --point 350,450 --out without.png
@@ -319,7 +319,7 @@ def _report(result: InpaintResult, out: Path, quality: int | None) -> Report:
     return {"inpainted": record}, lines
 
 
-_LOSSY = "this format compresses the whole image anew, so all pixels change a little; .png keeps them byte for byte"
+_LOSSY = "this format compresses the whole image again, so all pixels change a little; .png keeps them byte for byte"
 
 
 def _hand_off(folder: Path, image: Image, hole: InpaintMask, edit: dict[str, Any]) -> Report:

@@ -71,7 +71,7 @@ def list_models(as_json: bool) -> None:
         for line in _lines_about(model) if model else ():
             click.echo(line)
     if to_bring:
-        click.echo("manual: must be downloaded by hand; 'anymask models pull NAME' says how", err=True)
+        click.echo("manual: must be downloaded manually; 'anymask models pull NAME' says how", err=True)
     if any(model.name not in measured for model in models):
         click.echo("-: not measured; run 'anymask doctor --models' to measure how long they take here", err=True)
 

@@ -58,7 +58,7 @@ _NAMES_SHOWN = 5
     type=click.IntRange(min=1),
     metavar="N",
     group="Tracking",
-    help="Follow through so many frames at most.",
+    help="Maximum number of frames to follow objects through.",
 )
 @options_from(TrackOptions, _THRESHOLDS, group="Tracking")
 @command_option("--no-redetect", is_flag=True, group="Tracking", help="Do not look for lost objects.")

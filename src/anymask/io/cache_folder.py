@@ -37,7 +37,7 @@ def write_atomically(path: Path, *content: bytes) -> None:
                 temporary.unlink()
         reason = (error.strerror or str(error)).lower()
         warnings.warn(
-            f"the cache {path.parent.parent} cannot be written ({reason}): what it would hold is computed anew each "
+            f"the cache {path.parent.parent} cannot be written ({reason}): what it would hold is computed again each "
             "time; ANYMASK_CACHE can name another folder",
             stacklevel=1,  # one place for all callers, so that Python shows the same line once
         )

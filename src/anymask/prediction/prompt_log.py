@@ -307,5 +307,5 @@ def _edit(mask: Mask, kind: str, step: Step, prompt: Prompt | None) -> Mask:
     else:
         edited = stroke(mask.array, step[kind], step.get("size", 1), kind == "brush")
         done = "painted" if kind == "brush" else "erased"
-    edit = f"{done} {np.count_nonzero(edited != mask.array)} px by hand"
+    edit = f"{done} {np.count_nonzero(edited != mask.array)} px manually"
     return Mask(edited, mask.size, label=mask.label, prompt_index=mask.prompt_index, edits=(*mask.edits, edit))

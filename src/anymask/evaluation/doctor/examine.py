@@ -91,7 +91,7 @@ def _note_default_model(runs: list[Agreement]) -> None:
 def _cache_advice(cache: Mapping[str, Any]) -> list[str]:
     if cache["writable"]:
         return []
-    return [f"{cache['root']} cannot be written: what it lacks is computed anew by each command"]
+    return [f"{cache['root']} cannot be written: what is not stored there is computed again by each command"]
 
 
 def advice(runs: list[Agreement]) -> list[str]:

@@ -21,7 +21,7 @@ class FastSamSettings(Options):
     iou: float = option(
         0.9, "Of two boxes that overlap more only the one of higher score counts.", at_least=0, at_most=1
     )
-    max_det: int = option(300, "At most so many segments, those of highest confidence.", at_least=1)
+    max_det: int = option(300, "Maximum number of segments; the most confident are kept.", at_least=1)
 
     def changed(self, **changes: Any) -> FastSamSettings:
         """The same settings with the changes that are not None.

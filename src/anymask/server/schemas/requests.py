@@ -73,8 +73,8 @@ class SegmentBody(Body):
     )
     max_side: Annotated[int, Field(ge=64)] | None = Field(
         None,
-        description="with `preview`: masks of the whole image have at most so many pixels a side, and `box` and `area` "
-        "are in pixels of theirs; needs `store: false`, since no later request can refer to them",
+        description="with `preview`: masks of the whole image have at most this many pixels a side, and `box` and "
+        "`area` are in their pixels; needs `store: false`, since no later request can refer to them",
     )
     window: Box | None = Field(
         None,
