@@ -95,11 +95,14 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _range(schema: dict[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    limits = [f"≥ {low}" if low is not None else "", f"> {above}" if above is not None else "",
-              f"≤ {high}" if high is not None else "", f"< {below}" if below is not None else ""]  # fmt: skip
-    return f" ({', '.join(filter(None, limits))})" if any(limits) else ""
+    """The limits of a number, such as ` (≥ 0, ≤ 30)`."""
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [
+        f"{sign} {int(schema[name]) if schema[name] == int(schema[name]) else schema[name]}"
+        for name, sign in signs.items()
+        if schema.get(name) is not None
+    ]
+    return f" ({', '.join(limits)})" if limits else ""
 
 
 def _value(value: Any) -> str:
