@@ -1,8 +1,10 @@
 """A click over HTTP, beside the servers of osam and rembg on the same weights: `python -m benchmarks.server.peers`.
 
-Each server runs alone, with as many threads as this machine has cores. 1, 8 and 32 clients send the same click again
-and again. anymask encodes the image once, when it is uploaded; osam's server and rembg's take the image with every
-click and encode it each time, since neither stores one.
+Each server runs alone, with as many threads as this machine has cores, and is started anew for each number of clients.
+1, 8 and 32 clients send the same click again and again, for `--seconds`; a click that is on its way then is waited
+for, until `--at-most` seconds after the beginning: those that have no mask by then are counted as given up. anymask
+encodes the image once, when it is uploaded; osam's server and rembg's take the image with every click and encode it
+each time, since neither stores one. `--write` puts the table into docs/guides/server.md.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -41,6 +44,12 @@ from benchmarks.speed.images import ROOT
 IMAGE = ROOT / "examples" / "photos" / "coffee.jpg"
 POINT = (110, 300)
 START_SECONDS = 180
+PAGE = ROOT / "docs" / "guides" / "server.md"
+BEGIN, END = "<!-- made by benchmarks.server.peers -->\n", "<!-- end -->\n"
+HEAD = (
+    "| server | clients | p50, ms | p95, ms | p99, ms | clicks a second | given up | memory, MB | IoU with anymask |\n"
+    "|---|---|---|---|---|---|---|---|---|\n"
+)
 
 Click = Callable[[httpx.Client], NDArray[np.bool_]]
 """Sends a click and returns the mask, bool [H, W]."""
@@ -132,7 +141,11 @@ def running(tool: Tool, folder: Path) -> Iterator[tuple[httpx.Client, int]]:
             yield http, process.pid
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:  # it still works for clients that have given up
+            process.kill()
+            process.wait()
 
 
 def responds(http: httpx.Client) -> bool:
@@ -144,17 +157,31 @@ def responds(http: httpx.Client) -> bool:
     return True
 
 
-def measure(address: httpx.URL, click: Click, clients: int, seconds: float) -> tuple[list[float], float]:
-    """Seconds of each click of several clients, and how long all took together."""
+def measure(
+    address: httpx.URL, click: Click, clients: int, seconds: float, at_most: float
+) -> tuple[list[float], float]:
+    """Seconds of each click of several clients, infinite for those that were given up, and how long all took together.
+
+    Args:
+        address: of the server.
+        click: what each client sends.
+        clients: how many send at once.
+        seconds: after which no client begins another click.
+        at_most: seconds from the beginning after which a click is given up.
+    """
     taken: list[float] = []
     started = time.perf_counter()
 
     def work() -> None:
-        with httpx.Client(base_url=address, timeout=300, trust_env=False) as http:
-            while time.perf_counter() - started < seconds:
-                begun = time.perf_counter()
-                click(http)
-                taken.append(time.perf_counter() - begun)
+        while (begun := time.perf_counter()) - started < seconds:
+            left = started + at_most - begun
+            with httpx.Client(base_url=address, timeout=left, trust_env=False) as http:
+                try:
+                    click(http)
+                except httpx.TimeoutException:
+                    taken.append(math.inf)
+                else:
+                    taken.append(time.perf_counter() - begun)
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for each in threads:
@@ -176,38 +203,56 @@ def memory_of(process: int) -> float:
     return peak + sum(memory_of(each) for each in children)
 
 
-def report(
-    tool: Tool, folder: Path, seconds: float, counts: Sequence[int], expected: NDArray[np.bool_] | None
-) -> NDArray[np.bool_]:
-    """Print the rows of a server; returns its mask."""
+def row_of(
+    tool: Tool, folder: Path, seconds: float, at_most: float, clients: int, expected: NDArray[np.bool_] | None
+) -> tuple[str, NDArray[np.bool_]]:
+    """The row of a server for some clients, and its mask."""
     with running(tool, folder) as (http, process):
         click = tool.begin(http)
         mask = click(http)
-        same = "" if expected is None else f"{(mask & expected).sum() / (mask | expected).sum():.3f}"
-        for clients in counts:
-            taken, total = measure(http.base_url, click, clients, seconds)
-            p50, p95, p99 = (1000 * np.percentile(taken, share) for share in (50, 95, 99))
-            figures = (
-                f"{p50:.0f} | {p95:.0f} | {p99:.0f} | {len(taken) / total:.1f} | {memory_of(process):.0f} | {same}"
-            )
-            print(f"| {tool.name} | {clients} | {figures} |", flush=True)
-    return mask
+        taken, total = measure(http.base_url, click, clients, seconds, at_most)
+        memory = memory_of(process)
+    finished = sum(map(math.isfinite, taken))
+    same = "" if expected is None else f"{(mask & expected).sum() / (mask | expected).sum():.3f}"
+    cells = [
+        tool.name, str(clients), *(_milliseconds(taken, share, at_most) for share in (50, 95, 99)),
+        f"{finished / total:.1f}", str(len(taken) - finished), f"{memory:.0f}", same,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |\n", mask
+
+
+def _milliseconds(taken: Sequence[float], share: float, at_most: float) -> str:
+    """A percentile of seconds; where it falls among what was given up, that it is longer."""
+    value = float(np.percentile(taken, share, method="nearest"))
+    return f"{1000 * value:.0f}" if math.isfinite(value) else f"over {1000 * at_most:.0f}"
+
+
+def write_table(rows: Sequence[str], conditions: str) -> None:
+    """Put the table into the guide, in the place of the one that is there."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    PAGE.write_text(f"{before}{BEGIN}{conditions}\n\n{HEAD}{''.join(rows)}{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
     """Measure all three and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20, help="for each number of clients")
+    parser.add_argument("--at-most", type=float, default=240, help="seconds after which clicks are given up")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/guides/server.md")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--clients", type=int, nargs="+", default=(1, 8, 32))
-    parser.add_argument("--servers", nargs="+", default=("anymask", "osam", "rembg"))
+    parser.add_argument("--servers", nargs="*", default=("osam", "rembg"), help="besides anymask")
     given: Any = parser.parse_args()
     model = ensure(find_model("mobile-sam"))
     with tempfile.TemporaryDirectory() as folder:
-        tools = [anymask_tool(given.threads, Path(folder))]
+        tools = [anymask_tool(given.threads, Path(folder))]  # first, as the measure of the masks of the others
         for peer, make, extra in zip(
             find_peers(["osam", "rembg"])[1:], (osam_tool, rembg_tool), ("serve", ""), strict=True
         ):
+            if peer.name not in given.servers:
+                continue
             packages = tuple(each.replace("==", f"[{extra}]==") if extra else each for each in peer.packages)
             peer = dataclasses.replace(peer, packages=packages)
             environment = prepare(peer)
@@ -215,13 +260,20 @@ def main() -> None:
             own.mkdir()
             files = weight_files(peer.weights, model["encoder.onnx"], model["sam.onnx"], own)
             tools.append(make(environment, environment.variables(peer), given.threads, files))
-        print(f"{given.threads} threads, load of the machine before: {os.getloadavg()[0]:.1f}\n")
-        print("| server | clients | p50, ms | p95, ms | p99, ms | clicks a second | memory, MB | IoU with anymask |")
-        print("|---|---|---|---|---|---|---|---|", flush=True)
-        expected = None
-        for each in [each for each in tools if each.name in given.servers]:
-            mask = report(each, Path(folder), given.seconds, given.clients, expected)
-            expected = mask if expected is None else expected
+        conditions = (
+            f"`--seconds {given.seconds:g} --threads {given.threads}`; load of the machine before it "
+            f"{os.getloadavg()[0]:.1f}, {len(os.sched_getaffinity(0))} cores."
+        )
+        print(f"{conditions}\n\n{HEAD}", end="", flush=True)
+        rows, expected = [], None
+        for each in tools:
+            for clients in given.clients:
+                row, mask = row_of(each, Path(folder), given.seconds, given.at_most, clients, expected)
+                expected = mask if expected is None else expected
+                rows.append(row)
+                print(row, end="", flush=True)
+    if given.write:
+        write_table(rows, conditions)
 
 
 if __name__ == "__main__":

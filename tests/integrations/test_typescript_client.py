@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.running_servers import listening
 
 CLIENT = Path(__file__).resolve().parents[2] / "clients" / "typescript"
 TOKEN = "correct-horse-battery"
+ROOT = "/tools/anymask"
 
 
 def test_every_operation_has_a_clean_name_of_its_own(segmenter: Segmenter, tmp_path: Path) -> None:
@@ -43,17 +45,19 @@ def test_it_compiles_strictly_and_segments(
     folder = tmp_path / "client"
     ignored = shutil.ignore_patterns("node_modules", "dist", "src")
     shutil.copytree(CLIENT, folder, ignore=ignored)
-    settings = ServerSettings(tmp_path / "data", token=TOKEN, detector="coco-ssd")
-    app = create_app(segmenter, ServerSettings(tmp_path / "document"))
-    (folder / "openapi.json").write_text(json.dumps(app.openapi()))
+    settings = ServerSettings(tmp_path / "data", token=TOKEN, root_path=ROOT, detector="coco-ssd")
+    with TestClient(create_app(segmenter, replace(settings, folder=tmp_path / "document"))) as api:
+        document = api.get(f"{ROOT}/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    assert document["servers"] == [{"url": ROOT}]
+    (folder / "openapi.json").write_text(json.dumps(document))
     assert '"strict": true' in (folder / "tsconfig.json").read_text()
     run("npm", "install", "--no-audit", "--no-fund", folder=folder)
     run("npm", "run", "build", folder=folder)
     with listening(segmenter, settings) as address:
-        command = ("node", "dist/examples/segment.js", address, str(coffee_path), "110", "300")
-        printed = run(*command, TOKEN, folder=folder)
-        refused = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    mask = json.loads(printed)
-    assert mask["area"] == coffee.segment(points=[(110, 300)])[0].area
-    assert mask["width"] == 600
-    assert refused.returncode != 0
+        for place in (address, f"{address}{ROOT}"):
+            command = ("node", "dist/examples/segment.js", place, str(coffee_path), "110", "300")
+            mask = json.loads(run(*command, TOKEN, folder=folder))
+            refused = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            assert mask["area"] == coffee.segment(points=[(110, 300)])[0].area
+            assert mask["width"] == 600
+            assert refused.returncode != 0

@@ -21,6 +21,8 @@ PROBLEMS = {
     422: "a prompt or parameter that cannot be used",
     423: "another client works on it",
     429: "the queue is full, or this client is at a limit; see Retry-After",
+    503: "the server goes down, or cannot reach its database or another process; see Retry-After",
+    507: "the server's disk is full or cannot be written; see Retry-After",
 }
 
 
@@ -40,7 +42,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": PROBLEMS[status],
             "content": {"application/problem+json": {"schema": ProblemResponse.model_json_schema()}},
         }
-        for status in sorted({400, 401, 403, 408, 413, 421, *statuses})
+        for status in sorted({400, 401, 403, 408, 413, 421, 503, 507, *statuses})
     }
 
 
