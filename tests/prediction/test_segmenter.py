@@ -16,6 +16,7 @@ import pytest
 
 import anymask
 import anymask.weights
+from anymask.errors import ImageError, PromptError
 from anymask.structures.overlap import iou
 
 CUP, SPOON, TABLE = (290, 215), (362, 285), (60, 60)
@@ -329,3 +330,27 @@ def test_a_segmenter_that_was_not_loaded_says_how_to_do_it(segmenter):
     bare._arguments = None
     with pytest.raises(TypeError, match=r"call anymask\.load in each process"):
         pickle.dumps(bare)
+
+
+def test_an_encoded_image_is_an_array_and_can_be_encoded_by_another_model(segmenter, coffee):
+    assert np.array_equal(np.asarray(coffee), coffee.pixels)
+    assert np.asarray(coffee, np.float32).dtype == np.float32
+    again = segmenter.encode(coffee)
+    assert again.source is coffee.source
+    with pytest.raises(ImageError, match=r"is opened already: pass channels to anymask\.open_image"):
+        segmenter.encode(coffee, channels="bgr")
+
+
+def test_an_array_of_opencv_is_one_word(segmenter, coffee):
+    assert np.array_equal(segmenter.encode(coffee.pixels[..., ::-1], channels="bgr").pixels, coffee.pixels)
+
+
+def test_what_calls_do_not_take_is_named_with_what_they_take(coffee):
+    for name, meant in (("point", "points"), ("point_coords", "points"), ("bboxes", "boxes"), ("refined", "refine")):
+        with pytest.raises(TypeError, match=rf"segment\(\) has no option '{name}': did you mean {meant}\?"):
+            coffee.segment(**{name: None})
+    with pytest.raises(TypeError, match=r"everything\(\) has no option 'points_per_sid': did you mean points_per_side"):
+        coffee.everything(points_per_sid=4)
+    for previous in (np.zeros((4, 4), bool), coffee.segment(boxes=[])):
+        with pytest.raises(PromptError, match=r"previous is of type .*: it takes a Mask, such as"):
+            coffee.segment(points=[(290, 215)], previous=previous)

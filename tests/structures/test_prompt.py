@@ -382,3 +382,21 @@ def test_anything_typed_is_a_point_or_a_prompt_error(text: str) -> None:
 @pytest.mark.parametrize("boxes", [[], np.zeros((0, 4))])
 def test_no_boxes_are_no_prompts(boxes):
     assert make_prompts(SIZE, boxes=boxes) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "noted"),
+    [
+        ({"points": [(0.3, 0.4)]}, True),
+        ({"points": [(0.3, 0.4), (1, 0.5)]}, True),
+        ({"box": [0.1, 0.1, 0.5, 0.9]}, True),
+        ({"box": [0, 0, 1, 1]}, True),
+        ({"points": [(0.3, 0.4)], "coordinates": "normalized"}, False),
+        ({"points": [(0, 1)]}, False),
+        ({"points": [(0.5, 1.5)]}, False),
+        ({"points": [(0.5, 0.5)], "box": [0, 0, 30, 20]}, False),
+    ],
+)
+def test_coordinates_between_0_and_1_are_pointed_out(values: dict[str, Any], noted: bool) -> None:
+    (prompt,) = make_prompts((40, 30), **values)
+    assert any("coordinates='normalized'" in note for note in prompt.notes) == noted
