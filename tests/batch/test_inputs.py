@@ -144,7 +144,7 @@ def test_a_table_groups_points_and_boxes_into_objects(tree: Path) -> None:
         ("p.csv", "", "is no table of prompts"),
         ("p.csv", b"\xff\xfe\x00\x01\x02", r"p\.csv: it is no text in UTF-8 or UTF-16"),
         ("p.csv", "image,x,y\na.png,1,2\n".encode("latin-1") + b"\xe9.png,1,2", "no text in UTF-8 or UTF-16"),
-        ("p.json", "{", "is no JSON"),
+        ("p.json", "{", "is not valid JSON"),
         ("p.json", "[]", "is no COCO dataset"),
         ("p.json", '{"images": [{"id": 1}]}', "lacks 'file_name'"),
         ("p.json", '{"images": [], "annotations": [{"id": 5, "image_id": 1}]}', "annotation 5: its image"),

@@ -150,8 +150,8 @@ def test_another_image_is_refused(result: Path, replayer: Replayer, chelsea_path
     ("change", "words"),
     [
         ({"weights": "0" * 64}, "other weights of mobile-sam"),
-        ({"weights": None}, "does not tell how it was made"),
-        ({"call": None}, "does not tell how it was made"),
+        ({"weights": None}, "does not state how it was made"),
+        ({"call": None}, "does not state how it was made"),
         ({"call": Call("guess").as_dict()}, "'guess', which this version"),
         ({"call": Call("segment", {"select": {"unrepeatable": "function"}}).as_dict()}, "select was a function"),
         ({"prompts": [{"points": [[290, 215]], "labels": [1], "mask_input": True}]}, "from an earlier mask"),

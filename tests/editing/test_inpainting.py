@@ -150,7 +150,7 @@ def test_files_that_are_no_inpainters_are_refused(tmp_path):
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     (tmp_path / "one.onnx").write_bytes(model.SerializeToString())
-    for name, message in (("none.onnx", "no file"), ("words.onnx", "no ONNX"), ("one.onnx", "1 input")):
+    for name, message in (("none.onnx", "no file"), ("words.onnx", "not an ONNX"), ("one.onnx", "1 input")):
         with pytest.raises(InputError, match=message):
             load_inpainter("onnx", tmp_path / name)
 

@@ -97,7 +97,7 @@ def test_a_changed_image_or_truth_has_another_digest(tmp_path: Path) -> None:
     [
         ([("photo0.png", "none.png")], "names 'none.png', which is not there"),
         ([], "names no images"),
-        ([("photo0.png", "photo0.png")], "is no mask"),
+        ([("photo0.png", "photo0.png")], "is not a mask"),
     ],
 )
 def test_an_index_that_does_not_hold_what_it_says_is_refused(

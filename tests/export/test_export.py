@@ -233,7 +233,7 @@ def test_networks_that_give_other_masks_are_not_written(tmp_path: Path, monkeypa
 
     real = standalone.standalone_decoder
     monkeypatch.setattr(standalone, "standalone_decoder", changed)
-    with pytest.raises(EngineError, match=r"give other masks: the least IoU .* nothing was written"):
+    with pytest.raises(EngineError, match=r"give other masks: the lowest IoU .* nothing was written"):
         export_model("mobile-sam", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_compared_or_gives_other_masks_is_not_written(
     added(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(fastsam, "network", changed)
-        with pytest.raises(EngineError, match=r"give other masks: the least IoU .* nothing was written"):
+        with pytest.raises(EngineError, match=r"give other masks: the lowest IoU .* nothing was written"):
             export_model("mine", tmp_path / "out")
     weights.add_model("blind", [fake_fastsam(tmp_path / "blind.onnx", [])], family="fastsam", weights_licence="MIT")
     with pytest.raises(EngineError, match="finds nothing in the known image, so its masks cannot be compared"):

@@ -138,7 +138,7 @@ def _plan(job: BatchJob, results: Results, manifest: Manifest) -> Plan:
     except InputError:
         raise
     except AnymaskError as error:
-        raise JobStopped(f"{error}; no image was begun, and the same command continues from there") from None
+        raise JobStopped(f"{error}; no image was processed; the same command continues from there") from None
 
 
 @contextlib.contextmanager

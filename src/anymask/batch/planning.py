@@ -95,7 +95,7 @@ def _check_same_job(job: BatchJob, manifest: Manifest) -> None:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise InputError(
             f"{job.out} was begun with other settings: {'; '.join(changes[:3])}{more}. Use the same ones, "
-            "--restart to delete its results and begin again, or another --out"
+            "--restart to delete its results and start again, or another --out"
         )
 
 

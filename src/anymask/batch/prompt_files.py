@@ -101,7 +101,7 @@ def _coco(source: str, text: str) -> PromptFile:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{source} is no JSON: {error}") from None
+        raise InputError(f"{source} is not valid JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise InputError(f"{source} is no COCO dataset: it takes an object with 'images' and 'annotations'")
     images, annotations, categories = (content.get(name) or [] for name in ("images", "annotations", "categories"))

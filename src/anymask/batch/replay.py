@@ -138,7 +138,7 @@ class Replayer:
                 f"{source} is not the image that {file} was made from: "
                 f"its sha256 is {actual[:12]}…, not {expected[:12]}…"
                 if expected
-                else f"{file} does not tell which image it was made from"
+                else f"{file} does not state which image it was made from"
             )
         return replace(image, path=record.get("path") or image.path)
 
@@ -272,7 +272,7 @@ def _check_repeatable(file: Path, run: Provenance, content: Mapping[str, Any]) -
     """Refuse a result that records too little to be made again."""
     call = run.call
     if not (run.model and run.weights and call.name):
-        raise InputError(f"{file} does not tell how it was made: which weights, and which call with which options")
+        raise InputError(f"{file} does not state how it was made: which weights, and which call with which options")
     if call.name not in ("segment", "everything", "text", "find_similar", "steps", "segment_subject"):
         raise InputError(f"{file} was made by {call.name!r}, which this version of anymask does not know")
     if any(prompt.get("mask_input") for prompt in content.get("prompts", ())):

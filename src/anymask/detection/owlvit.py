@@ -138,7 +138,7 @@ class OwlVit:
                 if tokens > MAX_TOKENS:
                     raise PromptError(
                         f"phrase {quote(phrase)} is too long for {self.name}: {text!r} makes {tokens} tokens and the "
-                        f"network reads {MAX_TOKENS}; take fewer words"
+                        f"network reads {MAX_TOKENS}; use fewer words"
                     )
 
     def detect(self, images: Sequence[NDArray[np.uint8]], phrases: Sequence[str], threshold: float) -> list[Detections]:

@@ -90,7 +90,7 @@ def find_cuts(model: onnx.ModelProto, path: Path) -> Cuts:
         patches, shift, scale = _class_head(links)
         phrases = _embedded_phrases(links)
     except LookupError as error:
-        raise ModelError(f"{path} is no OWL-ViT or OWLv2 export that can be split: {error}") from error
+        raise ModelError(f"{path} is not an OWL-ViT or OWLv2 export that can be split: {error}") from error
     return Cuts(
         phrases=phrases,
         phrase_inputs=tuple(sorted(links.needs(phrases))),

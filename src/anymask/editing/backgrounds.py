@@ -27,7 +27,7 @@ def parse_color(text: str) -> Color:
     try:
         levels = ImageColor.getrgb(text.strip())
     except ValueError:
-        raise InputError(f"{text!r} is no colour: give a name such as white, or #rrggbb") from None
+        raise InputError(f"{text!r} is not a colour: give a name such as white, or #rrggbb") from None
     return levels[0], levels[1], levels[2]
 
 

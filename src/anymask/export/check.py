@@ -67,7 +67,7 @@ def compare(segmenter: Segmenter, files: Sequence[Path], options: ExportOptions)
     agreement = MaskCheck(min(ious), float(np.mean(ious)), len(ious))
     if agreement.least_iou < LEAST_IOU:
         raise EngineError(
-            f"the exported networks give other masks: the least IoU with anymask's own is {agreement.least_iou:.4f}, "
+            f"the exported networks give other masks: the lowest IoU with anymask's own is {agreement.least_iou:.4f}, "
             f"it must be {LEAST_IOU}; nothing was written"
         )
     return agreement

@@ -120,7 +120,7 @@ def read_dataset(path: str | Path, format: str | None = None) -> Iterator[MaskSe
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"there is nothing at {path}")
+        raise InputError(f"{path} does not exist")
     if is_archive(path):
         return _read_archive(path, format)
     chosen = find_format(format) if format else recognise_format(path)

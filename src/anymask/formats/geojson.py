@@ -169,7 +169,7 @@ def _geometry_parts(geometry: Any) -> list[Any]:
         return []
     kind = as_object(geometry, "geometry").get("type")
     if kind not in ("Polygon", "MultiPolygon"):
-        raise InputError(f"a geometry of type {kind!r} is no area")
+        raise InputError(f"a geometry of type {kind!r} is not an area")
     coordinates = as_list(geometry["coordinates"], "coordinates")
     return [coordinates] if kind == "Polygon" else coordinates
 

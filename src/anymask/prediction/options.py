@@ -35,8 +35,8 @@ class SelectionOptions(Options):
     )
     refine: Refine = option(
         "auto",
-        "Encode again, mirrored and in a window: where it helps, never, or (max) for every object, whose thin parts and "
-        "gaps then also follow the image's colours: a second or two each.",
+        "Encode again, mirrored and in a window: where it helps, never, or (max) for every object, whose thin parts "
+        "and gaps then also follow the image's colours: a second or two each.",
     )
     max_hole_area: int = option(0, "Fill holes of fewer pixels than this.", at_least=0, unit="px")
     max_island_area: int = option(0, "Remove islands of fewer pixels than this.", at_least=0, unit="px")

@@ -92,7 +92,7 @@ def _session(path: Path, device: str, threads: int | None) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:  # as above
-        raise InputError(f"{path.name} is no ONNX network that can be run: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path.name} is not an ONNX network that can be run: {str(error).splitlines()[0]}") from None
 
 
 def _channels_first(tensor: Any) -> bool:

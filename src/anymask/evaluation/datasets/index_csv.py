@@ -113,5 +113,7 @@ def _read_mask(path: Path) -> tuple[NDArray[np.integer], int | None]:
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
-        raise InputError(f"{path} is no mask: it needs one channel of whole numbers, got {values.dtype} {values.shape}")
+        raise InputError(
+            f"{path} is not a mask: it needs one channel of whole numbers, got {values.dtype} {values.shape}"
+        )
     return values, _VOID if stored.indices else None
