@@ -119,3 +119,10 @@ def test_one_changed_byte_never_gets_further_than_an_error(
     except WeightsError:
         return
     assert all(array.dtype == np.float32 for array in found.values())
+
+
+def test_a_header_of_many_lists_in_lists_is_refused(path: Path) -> None:
+    header = b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(WeightsError, match="no safetensors file, or a damaged one"):
+        read_safetensors(path)
