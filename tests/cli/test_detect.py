@@ -157,4 +157,4 @@ def test_the_default_folder_is_named_after_the_image(
 
 def test_help_shows_examples_on_lines_of_their_own(capsys: Captured) -> None:
     assert run("detect", "--help") == 0
-    assert "  anymask detect dogs.jpg --text dog\n" in capsys.readouterr().out
+    assert "  anymask detect cat.jpg --text cat\n" in capsys.readouterr().out

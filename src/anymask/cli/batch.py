@@ -142,8 +142,8 @@ def command(
 
     \b
     anymask batch images --out masks --everything
-    anymask batch "images/**/*.jpg" --out masks --text "dog, cat" --format coco
-    anymask batch images --out masks --prompts boxes.json --workers 2
+    anymask batch "images/**/*.jpg" --out cats --text cat --format coco
+    anymask batch images --out boxed --prompts boxes.json --workers 2
     anymask batch images --embed-only          # for anymask label and anymask serve
     anymask batch --status masks
     """  # noqa: D301 - click wants the control character itself

@@ -29,7 +29,12 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     ANYMASK_CACHE names another folder for it. The least recently used embeddings and graphs are removed when they would
     take more than their capacity.
-    """
+
+    \b
+    anymask cache
+    anymask cache --json
+    anymask cache clear embeddings
+    """  # noqa: D301 - click wants the control character itself
     if ctx.invoked_subcommand is not None:
         return
     from anymask.prediction.disk_cache import cache_parts

@@ -121,9 +121,9 @@ def command(
     left out, counted and listed.
 
     \b
-    anymask convert anymask-out/dogs --to coco --out dogs.json --polygons
+    anymask convert anymask-out/cat --to coco --out cat.json --polygons
     anymask convert photos --to yolo --out dataset --only-done --split 0.8,0.2 --copy   # labelled with anymask label
-    anymask convert results --to yolo --out dataset --min-iou 0.98
+    anymask convert cats --to yolo --out yolo --min-iou 0.9
     anymask convert cats.json dogs.json --to yolo --out pets --classes "kitten=cat, puppy=dog" --min-area 50
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import waiting

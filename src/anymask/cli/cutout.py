@@ -108,11 +108,11 @@ def command(
     subject of the image is cut out. Colour profile and orientation stay.
 
     \b
-    anymask cutout dog.jpg --out dog.png
-    anymask cutout dog.jpg --point 350,450 --out dog.png
-    anymask cutout dog.jpg --text dog --margin 5% --background white --shadow --out dog.jpg
-    anymask cutout team.jpg --text "the person on the left" --background blur --out portrait.png
-    anymask cutout *.jpg --text shoe --out shop/
+    anymask cutout cat.jpg --out cutout.png
+    anymask cutout cat.jpg --point 450,300 --out head.png
+    anymask cutout cat.jpg --text cat --margin 5% --background white --shadow --out white.jpg
+    anymask cutout fruit.jpg --text "the orange on the left" --background blur --out portrait.png
+    anymask cutout cat.jpg fruit.jpg --out shop/
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import waiting
     from anymask.editing.saving import format_of

@@ -51,10 +51,10 @@ def command(
     --out - only prints JSON.
 
     \b
-    anymask detect dogs.jpg --text dog
-    anymask detect street.jpg --text "car, person" --zoom 2
-    anymask detect shelf.jpg --text "a red box" --detector owlv2-base
-    anymask detect *.jpg --text dog
+    anymask detect cat.jpg --text cat
+    anymask detect fruit.jpg --text "orange, bowl" --zoom 2
+    anymask detect fruit.jpg --text "a slice of lemon" --detector owlv2-base
+    anymask detect *.jpg --text cat
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import waiting
     from anymask.detection.report import DetectionRecord, write_detections

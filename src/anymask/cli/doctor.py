@@ -33,7 +33,12 @@ def command(with_models: bool, max_seconds: float | None, threads: int | None, a
     The masks are compared with those of the official PyTorch code. Exit 1 if something is wrong. How long the default
     model takes is noted for `anymask models list`; with --models every model is measured, also those whose weights are
     not here, with random weights of their shape.
-    """
+
+    \b
+    anymask doctor
+    anymask doctor --json
+    anymask doctor --models --max-seconds 60
+    """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import say as echo
     from anymask.cli.progress import waiting
     from anymask.evaluation.doctor.examine import examine

@@ -66,9 +66,9 @@ def command(
     """Draw the masks of a masks.json, or of the folder it lies in; several make a contact sheet.
 
     \b
-    anymask draw anymask-out/dogs --style contour --scores --out dogs.png
-    anymask draw anymask-out/* --style side-by-side --out batch.jpg
-    anymask draw anymask-out/dogs --style clicks --out clicks.gif
+    anymask draw anymask-out/cat --style contour --scores --out contour.png
+    anymask draw anymask-out/cat anymask-out/fruit --style side-by-side --out both.jpg
+    anymask draw anymask-out/cat --style clicks --out clicks.gif
     """  # noqa: D301 - click wants the control character itself
     from anymask.errors import InputError
     from anymask.io.atomic import check_output, protect_input, write_files

@@ -142,7 +142,7 @@ def command(
     anymask evaluate coco --protocol instances --against objects=one
     anymask evaluate images-with-masks --protocol alternatives
     anymask evaluate coco --protocol everything --with "points_per_side=64" --against none --limit 20
-    anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "dog, cat"
+    anymask evaluate coco --protocol text --with "detector=coco-ssd" --text "cat, dog"
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import count_progress, say
     from anymask.detection.phrases import phrases_of

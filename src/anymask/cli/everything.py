@@ -67,9 +67,9 @@ def command(
     standard input; --out - only prints JSON.
 
     \b
-    anymask everything photo.jpg
-    anymask everything photo.jpg --max-seconds 5
-    anymask everything photo.jpg --text "dog, cat"
+    anymask everything fruit.jpg
+    anymask everything fruit.jpg --max-seconds 5
+    anymask everything fruit.jpg --points-per-side 8 --text orange
     anymask everything *.jpg --sampling grid --crop-n-layers 1
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import hint

@@ -59,7 +59,12 @@ def command(
     Of SAM, an encoder takes the image as it is, a decoder takes points and boxes. Of FastSAM, one network finds all
     segments. They are run and compared with anymask's own masks before they appear, with a README.md that describes
     their inputs and outputs.
-    """
+
+    \b
+    anymask export mobile-sam --to exported
+    anymask export mobile-sam --to web --layout transformers-js
+    anymask export mobile-sam --to openvino --format openvino
+    """  # noqa: D301 - click wants the control character itself
     if single_mask and multimask:
         raise click.UsageError("--single-mask and --multimask exclude each other")
     masks = "single" if single_mask else "multi" if multimask else "all"

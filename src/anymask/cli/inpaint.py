@@ -151,10 +151,10 @@ def command(
     for byte, in PNG, TIFF and WebP; JPEG compresses the whole image again.
 
     \b
-    anymask inpaint photo.jpg --point 350,450 --out without.png
-    anymask inpaint photo.jpg --text "the person on the left" --shadow 40 --method onnx --model lama.onnx --out a.png
-    anymask inpaint photo.jpg --text dog --method diffusers --model FOLDER --prompt "a cat on a sofa" --out cat.png
-    anymask inpaint photo.jpg --point 350,450 --pair pair/
+    anymask inpaint cat.jpg --point 450,300 --out without.png
+    anymask inpaint cat.jpg --text "the cat on the left" --shadow 40 --method onnx --model lama.onnx --out a.png
+    anymask inpaint cat.jpg --text cat --method diffusers --model FOLDER --prompt "a dog on a sofa" --out dog.png
+    anymask inpaint cat.jpg --point 450,300 --pair pair/
     anymask inpaint --paste-back pair/ painted.png --out done.png
 
     --paste-back takes the image from where it was; give IMAGE if it has moved. The painted image may be larger or

@@ -62,6 +62,7 @@ def command(
     \b
     anymask label photos
     anymask label photos --project work/photos --host 0.0.0.0
+    anymask label photos --model fastsam-s --allow agpl-3.0 --no-browser
     anymask convert photos --to coco --out photos.json
     """  # noqa: D301 - click wants the control character itself
     from urllib.parse import quote

@@ -50,8 +50,9 @@ def command(
     result has an overlay to look at. Files are read and written in --root only, and no file is replaced.
 
     \b
-    anymask mcp --root ~/Pictures
-    anymask mcp --root ~/Pictures --http --port 8765
+    anymask mcp
+    anymask mcp --root photos
+    anymask mcp --root photos --http --port 8765
     """  # noqa: D301 - click wants the control character itself
     from anymask.detection.loading import check_detector
     from anymask.errors import AnymaskError

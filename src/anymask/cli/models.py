@@ -35,7 +35,13 @@ def command(ctx: click.Context) -> None:
 
     Weights are kept in the user's cache folder (ANYMASK_CACHE moves it) and their sha256 is checked at every use.
     ANYMASK_MODELS names an offline bundle made with `pull --to`. ANYMASK_ALLOW restricts licences.
-    """
+
+    \b
+    anymask models list
+    anymask models recommend "I have 2 cores and want boxes"
+    anymask models pull coco-ssd
+    anymask models verify
+    """  # noqa: D301 - click wants the control character itself
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models, as_json=False)
 

@@ -54,8 +54,9 @@ def command(result: Path, out: Path | None, as_json: bool, quiet: bool, min_iou:
     others it prints how much they overlap. What a batch has no result of is listed.
 
     \b
-    anymask replay anymask-out/photo/masks.json
-    anymask replay masks --engine onnxruntime --precision f32 --min-iou 0.95
+    anymask replay anymask-out/cat
+    anymask replay anymask-out/cat/masks.json --out again
+    anymask replay masks --engine onnxruntime --precision f32 --min-iou 0.5
     """  # noqa: D301 - click wants the control character itself
     if zipfile.is_zipfile(result):
         with _unpacked(result) as folder:

@@ -46,10 +46,10 @@ def command(
     mask and masks.json into a folder for each image. IMAGE may be - for standard input; --out - only prints JSON.
 
     \b
-    anymask segment dogs.jpg --point 350,450
-    anymask segment dogs.jpg --point 350,450 --exclude-point 400,220
-    anymask segment dogs.jpg --box 60,90,300,400 --box 530,180,780,600
-    anymask segment *.jpg --text dog
+    anymask segment cat.jpg --point 450,300
+    anymask segment cat.jpg --point 450,300 --exclude-point 450,500
+    anymask segment cat.jpg --box 60,90,300,400 --box 530,180,780,600
+    anymask segment *.jpg --text cat
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import hint
 

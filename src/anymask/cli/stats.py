@@ -57,8 +57,9 @@ def command(dataset: Path, origin: str | None, plot: Path | None, as_json: bool,
     images without objects and images whose file is not there. With --json all of them are listed.
 
     \b
-    anymask stats pets.json
-    anymask stats dataset --plot dataset.png
+    anymask stats cats.json
+    anymask stats yolo --json
+    anymask stats pets --plot pets.png
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import waiting
 

@@ -89,8 +89,8 @@ def command(
 
     \b
     anymask track frames --box 60,90,300,400 --box 530,180,780,600
-    anymask track clip.mp4 --text dog --out tracked
-    anymask track frames --mask first-frame.png
+    anymask track clip.mp4 --text cat --out tracked
+    anymask track frames --mask first-frame.png --out followed
     anymask track frames --prompts objects.csv --start frame_0010
     """  # noqa: D301 - click wants the control character itself
     from anymask.cli.progress import count_progress, say

@@ -129,6 +129,8 @@ def read_pair(folder: str | Path) -> Pair:
         crop = Crop(box, (int(size[0]), int(size[1])))
     except InputError:
         raise
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no pair, as --pair writes one: there is no {error.filename}") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise InputError(f"cannot read {note} as the note of a pair: {reason}") from None
