@@ -80,7 +80,9 @@ def scenes(folders: Sequence[Path], segmenter: anymask.Segmenter) -> Iterator[Sc
             for round_ in (0, 1) if counts == MIRRORED else (number % 2,):
                 random = np.random.default_rng(zlib.crc32(objects[0].name.encode()) + round_)
                 empty = np.zeros(objects[0].mask.shape, np.bool_)
-                points = [next_click(empty, each)[:2] if round_ == 0 else _inside(each, random) for each in objects]
+                points = [
+                    next_click(empty, each)[:2] if round_ == 0 else point_inside(each, random) for each in objects
+                ]
                 yield _collect(f"{folder.name}/{photo}", counts, encoded, objects, np.array(points))
 
 
@@ -178,7 +180,7 @@ def _paste(below: NDArray[np.uint8], above: NDArray[np.uint8], mask: NDArray[np.
     return (below * (1 - opacity) + above * opacity).astype(np.uint8)
 
 
-def _inside(truth: Object, random: np.random.Generator) -> tuple[float, float]:
+def point_inside(truth: Object, random: np.random.Generator) -> tuple[float, float]:
     """A random point of an object, away from its edge."""
     depth = cv2.distanceTransform(np.pad(truth.mask.view(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     rows, columns = np.nonzero(depth > max(1, 0.3 * depth.max()))

@@ -51,8 +51,9 @@ _BROKEN = 100.0
 _BRIDGE, _OTHER_PART = 0.06, 0.03
 """The width of a bridge that does not connect two parts of a mask, as a share of the root of its area, and the share of
 the mask from which on a part counts."""
-_SAME_OBJECT = 0.8
-"""IoU of a mask with the mask of its own box, from which on the latter is used."""
+_SAME_OBJECT, _FURTHER_SHARE = 0.8, 0.1
+"""IoU of a mask with the mask of its own box, from which on the latter is used; and how much more of another object's
+mask it may cover, as a share of that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +317,7 @@ def _box_prompts(
 def _follow_boxes(
     decode: DecodePrompts, frame: ResizeLongestSide, selected: Sequence[SelectedMask], prompts: Sequence[Prompt]
 ) -> list[SelectedMask]:
-    """The masks of the masks' own boxes, which follow edges more closely, where they show the same object."""
+    """The masks of the masks' own boxes, which follow edges more closely, where they show that object and no other."""
     boxes = [np.asarray(frame.box_above(each.logits), np.float64) for each in selected]
     boxed = [i for i, box in enumerate(boxes) if box[2] > box[0] and box[3] > box[1]]
     closer = list(selected)
@@ -326,9 +327,18 @@ def _follow_boxes(
             logits = with_own_parts(frame, mask.logits, prompts[i])
             check = check_logits(frame, logits, prompts[i])
             same = iou(logits > 0, selected[i].logits > 0) >= _SAME_OBJECT
-            if same and (check or not selected[i].follows_prompt):
+            others = [each.logits > 0 for place, each in enumerate(selected) if place != i]
+            reaches = (
+                _share_covered(logits > 0, others) > _share_covered(selected[i].logits > 0, others) + _FURTHER_SHARE
+            )
+            if same and not reaches and (check or not selected[i].follows_prompt):
                 closer[i] = replace(selected[i], logits=logits, stability=mask.stability, follows_prompt=check)
     return closer
+
+
+def _share_covered(mask: NDArray[np.bool_], others: Sequence[NDArray[np.bool_]]) -> float:
+    """The largest share of another mask that a mask covers, bool [256, 256] each."""
+    return max(float((mask & each).sum() / max(int(each.sum()), 1)) for each in others)
 
 
 def _selected(
