@@ -19,7 +19,7 @@ help:
 	@echo "make soak       the server with everything at once, for ten minutes (MINUTES=10)"
 	@echo "make reference  compare with the official PyTorch code (installs torch)"
 	@echo "make browser    drive the browser application in Chromium (Debian: apt-get install chromium)"
-	@echo "make tools      use Label Studio, X-AnyLabeling, JupyterLab and FiftyOne with anymask (installs them)"
+	@echo "make tools      use Label Studio, X-AnyLabeling, JupyterLab, FiftyOne and rembg with anymask (installs them)"
 	@echo "make bench      side-by-side speed against the official code and other tools, as ratios (installs them)"
 	@echo "make lint       ruff, types of the code and of the documentation's programs, spelling"
 	@echo "make docs       build the documentation into site/"
@@ -47,7 +47,7 @@ reference: $(VENV)/.test $(VENV)/.reference
 browser: $(VENV)/.test $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser tests/browser
 
-TOOLS := fiftyone jupyter label-studio x-anylabeling
+TOOLS := fiftyone jupyter label-studio rembg x-anylabeling
 tools: $(VENV)/.test $(VENV)/.browser tool-environments
 	$(BIN)/python -m pytest -m tools tests/integrations
 
