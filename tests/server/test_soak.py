@@ -36,7 +36,7 @@ FULL_AT = (1, 2)
 """After which of the kills the disk is filled."""
 MEMORY_MB = 1000
 WORKERS = 2
-BESIDE_MB = 1024
+BESIDE_MB = 1536
 """Of each worker beside the budget: the model while it runs, images and masks, processes that decode and edit."""
 EXPECTED = {200, 201, 202, 204, 408, 429, 507}
 DISK_KB = 32 << 10
