@@ -1,11 +1,10 @@
-"""Correct a mask by the colours of the image: gaps between thin parts, thin parts that are missing, unsure edges.
+"""Correct a mask by the colours of the image: gaps between thin parts, and thin parts that are missing.
 
 The model does not see what is finer than a few cells of its logits: the mask of a wheel covers the gaps between the
 spokes, also in tiles of the image at native resolution. So the object and its surroundings are separated by colour as
 well (GrabCut: Rother, Kolmogorov, Blake, SIGGRAPH 2004, as OpenCV has it). By itself that is far worse than the model's
 mask, since most objects have colours of their surroundings somewhere. Where the two differ, the colours decide only in
-regions that border on parts of the object which are thinner than the model sees, and in regions of which the model
-itself is not sure. Measured: docs/explanation/quality.md.
+regions that border on parts of the object which are thinner than the model sees. Measured: docs/explanation/quality.md.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from anymask.io.interruption import check_stopped
 from anymask.structures.overlap import tight_box
-from anymask.structures.transforms import LOGIT_SIDE, MODEL_SIDE, ResizeLongestSide
+from anymask.structures.transforms import LOGIT_SIDE
 
 LONGEST = 800
 """Pixels to which the object and its surroundings are reduced: it bounds time and memory for images of any size."""
@@ -29,8 +28,6 @@ _REACH = 2.5
 _THIN = 0.6
 """The share of a region's border to the object, or of a missing part, that has to be thin. On twelve photographs,
 regions that the colours exclude wrongly have at most 0.51; gaps of drawn wheels, combs and fences mostly have more."""
-_UNSURE = 1.0
-"""The mean logit of a region below which the model is not sure that it is part of the object."""
 _SMALLEST = 1.5
 """Cells along the side of the smallest region that counts, as a square."""
 _ITERATIONS = 4
@@ -44,27 +41,21 @@ class _View:
         box: (x_min, y_min, x_max, y_max) in pixels of the image.
         pixels: uint8 [h, w, 3], RGB.
         mask: bool [h, w].
-        logits: float32 [h, w].
         cell: pixels of the view in a cell.
     """
 
     box: tuple[int, int, int, int]
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
-    logits: NDArray[np.float32]
     cell: float
 
 
-def follow_colors(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], logits: NDArray[np.float32], frame: ResizeLongestSide
-) -> NDArray[np.bool_] | None:
+def follow_colors(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Correct a mask by colour where the model does not see enough.
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
         mask: bool [H, W].
-        logits: float32 [256, 256], of the mask.
-        frame: the image's geometry in the model.
 
     Returns:
         bool [H, W]; None if nothing is to be corrected, and for masks that are shorter than `CELLS` pixels.
@@ -74,7 +65,7 @@ def follow_colors(
     """
     import cv2
 
-    view = _view(pixels, mask, logits, frame)
+    view = _view(pixels, mask)
     if view is None:
         return None
     separated = _separate(view)
@@ -95,10 +86,8 @@ def follow_colors(
     return corrected
 
 
-def _view(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], logits: NDArray[np.float32], frame: ResizeLongestSide
-) -> _View | None:
-    """The object, bool [H, W] and float32 [256, 256] as for `follow_colors`, with its surroundings; None if small."""
+def _view(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> _View | None:
+    """The object, bool [H, W], with its surroundings; None if it is small."""
     import cv2
 
     x0, y0, x1, y1 = tight_box(mask)
@@ -116,18 +105,8 @@ def _view(
     inside = cv2.resize(np.ascontiguousarray(mask[window]).view(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
     if not inside.any():
         return None
-    columns, rows = (_cells(frame, axis, box[axis], shape[axis], size[axis]) for axis in (0, 1))
-    across, down = np.meshgrid(columns, rows)
-    near: NDArray[np.float32] = cv2.remap(logits, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     reduced = cv2.resize(pixels[window], size, interpolation=cv2.INTER_AREA)
-    return _View(box, np.ascontiguousarray(reduced), inside, near, cell * scale)
-
-
-def _cells(frame: ResizeLongestSide, axis: int, start: int, length: int, count: int) -> NDArray[np.float32]:
-    """Where the middles of ``count`` equal parts of an axis of the image lie in its logits, float32 [count]."""
-    middles = start + (np.arange(count) + 0.5) * length / count
-    scale = frame.resized[axis] / (frame.width, frame.height)[axis] * LOGIT_SIDE / MODEL_SIDE
-    return (middles * scale - 0.5).astype(np.float32)
+    return _View(box, np.ascontiguousarray(reduced), inside, cell * scale)
 
 
 def _separate(view: _View) -> NDArray[np.bool_]:
@@ -174,7 +153,7 @@ def _regions(
             if not missing:
                 border = (cv2.dilate(region.view(np.uint8), np.ones((5, 5), np.uint8)) > 0) & separated[window]
             is_thin = np.count_nonzero(border & thin[window]) > _THIN * max(1, int(np.count_nonzero(border)))
-            if is_thin or (not missing and view.logits[window][region].mean() < _UNSURE):
+            if is_thin:
                 yield window, region, missing
 
 

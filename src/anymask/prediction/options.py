@@ -22,8 +22,8 @@ class SelectionOptions(Options):
     `refine`: "auto" decodes boxes also a little smaller and larger, and with one object runs the encoder again where it
     pays: on a window that shows the object at least twice as fine (once per object), or on the mirrored image after a
     further click or an unstable mask of a click (once, kept for later prompts). "max" does both for every object, boxes
-    included, and corrects the mask by the colours of the image where parts are thinner than the model sees, or where it
-    is not sure (`anymask.prediction.color_edges`). "off" never does. See `anymask.prediction.refinement`.
+    included, and corrects the mask by the colours of the image where parts are thinner than the model sees
+    (`anymask.prediction.color_edges`). "off" never does. See `anymask.prediction.refinement`.
 
     Raises:
         PromptError: a value that cannot be right.

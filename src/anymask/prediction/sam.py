@@ -175,8 +175,7 @@ class SamImage(EncodedImage):
 
     def _with_colors(self, mask: Mask, prompt: Prompt) -> Mask:
         """The mask corrected by colour, see `anymask.prediction.color_edges`, unless that breaks the prompt."""
-        assert mask.logits is not None
-        corrected = follow_colors(self.pixels, mask.array, mask.logits, self.transform)
+        corrected = follow_colors(self.pixels, mask.array)
         check = None if corrected is None else PromptCheck.of(corrected, prompt)
         if corrected is None or (mask.follows_prompt and not check):
             return mask
