@@ -24,6 +24,8 @@ from anymask.weights.recommendation import NEEDS, read_wish, recommend
 
 _HEADER = ("NAME", "HERE", "SIZE", "GMAC", "SECONDS", "LICENCE")
 _NUMBERS = ("SIZE", "GMAC", "SECONDS")
+_LICENCE_WIDTH = 24
+"""Of the column, in characters: lines are at most 80 long."""
 names_argument = click.argument("names", nargs=-1, shell_complete=complete_all_models, metavar="[NAME]...")
 
 
@@ -266,7 +268,13 @@ def _row(model: weights.ModelEntry | weights.UnpinnedModel, measured: Mapping[st
         here, size = "manual", "-"
     gmac = weights.model_facts(model.name).gmac
     seconds = f"{measured[model.name].seconds:.1f}" if model.name in measured else "-"
-    return model.name, here, size, f"{gmac:,}" if gmac else "-", seconds, _licence(model)
+    licence = "see below" if _is_long(_licence(model)) else _licence(model)
+    return model.name, here, size, f"{gmac:,}" if gmac else "-", seconds, licence
+
+
+def _is_long(licence: str) -> bool:
+    """Whether a licence has no room in its column."""
+    return len(licence) > _LICENCE_WIDTH
 
 
 def _licence(model: weights.ModelEntry | weights.UnpinnedModel) -> str:
@@ -281,6 +289,8 @@ def _lines_about(model: weights.ModelEntry | weights.UnpinnedModel) -> list[str]
     does = f"{model.family}: {', '.join(model.capabilities) or 'nothing stated'}"
     good_at = facts.good_at or model.description
     texts = [does, f"good at: {facts.good_at}" if facts.good_at else good_at]
+    if _is_long(_licence(model)):
+        texts.append(f"licence: {_licence(model)}")
     if facts.quality:
         texts.append(f"published: {facts.quality} [{facts.source}]")
     return [line for text in texts if text for line in _wrapped(text)]
