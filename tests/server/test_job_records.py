@@ -11,7 +11,8 @@ import pytest
 
 from anymask.errors import AnymaskError
 from anymask.server.database import open_database
-from anymask.server.jobs import Job, Jobs
+from anymask.server.job import Job
+from anymask.server.jobs import Jobs
 from anymask.server.limits import Limits
 from tests.support.running_servers import Application, recorded_jobs, wait_for
 

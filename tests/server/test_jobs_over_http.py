@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from anymask import EncodedImage, PromptError
 from anymask.server.database import open_database
-from anymask.server.jobs import Job, Jobs
+from anymask.server.job import Job
+from anymask.server.jobs import Jobs
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem
 from tests.support.running_servers import Application, bring, wait_for
@@ -126,17 +127,22 @@ def test_jobs_per_client_and_of_all_are_limited(tmp_path: Path) -> None:
             going.wait(10)
             return {}
 
-        await jobs.start("image", "ann", work)
+        first = await jobs.start("image", "ann", work, seconds=500)
         with pytest.raises(Problem) as mine:
             await jobs.start("image", "ann", work)
         await jobs.start("image", "bob", work)
         with pytest.raises(Problem) as all_of_them:
             await jobs.start("image", "cyd", work)
+        while first.state != "running":
+            await asyncio.sleep(0.01)
+        with pytest.raises(Problem) as while_one_runs:
+            await jobs.start("image", "ann", work)
         going.set()
         await jobs.stop()
         assert (mine.value.status_code, mine.value.kind) == (429, "too-many-jobs")
         assert (all_of_them.value.status_code, all_of_them.value.kind) == (429, "queue-full")
-        assert all("Retry-After" in (each.value.headers or {}) for each in (mine, all_of_them))
+        assert [int(each.value.headers["Retry-After"]) for each in (mine, all_of_them)] == [500, 500]
+        assert 400 < int(while_one_runs.value.headers["Retry-After"]) <= 500
 
     asyncio.run(limited())
 

@@ -22,7 +22,7 @@ from anymask.io.interruption import StoppedError, interruptible
 from anymask.server.exports import export_masks
 from anymask.server.generation_job import find_everything
 from anymask.server.image_store import StoredImage
-from anymask.server.jobs import Job
+from anymask.server.job import Job
 from anymask.server.limits import Limits
 from anymask.server.memory_budget import MemoryBudget, export_bytes, generation_share, segmenting_bytes
 from anymask.server.problems import Problem

@@ -24,7 +24,7 @@ import PIL.Image
 import pytest
 
 from anymask.server.connection import Connection
-from anymask.server.jobs import FINAL_STATES
+from anymask.server.job import FINAL_STATES
 from tests.support.peak_memory import TreeMemory, children_of, descendants_of
 from tests.support.running_servers import ServerProcess, bring
 from tests.support.small_disk import small_disk

@@ -13,7 +13,7 @@ from anymask.automatic.result import GeneratedMasks
 from anymask.formats import masks_json
 from anymask.io.interruption import interruptible
 from anymask.prediction.encoded_image import EncodedImage
-from anymask.server.jobs import Job
+from anymask.server.job import Job
 from anymask.server.limits import Limits
 from anymask.structures.mask import Mask
 from anymask.structures.overlap import box_iou, tight_box

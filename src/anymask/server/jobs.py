@@ -8,23 +8,21 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from anymask.errors import AnymaskError
 from anymask.io.interruption import StoppedError
 from anymask.server.database import SharedDatabase
 from anymask.server.fair_pool import FairPool
+from anymask.server.job import FINAL_STATES, Job, State
 from anymask.server.limits import Limits
 from anymask.server.problems import Problem, problem_of
 from anymask.server.stored_image import hash_of
 
-State = Literal["queued", "running", "done", "cancelled", "stopped", "interrupted", "failed"]
-FINAL_STATES = ("done", "cancelled", "stopped", "interrupted", "failed")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _NEWEST = "SELECT id FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY changed DESC LIMIT ?"
 _OUT_OF_TIME = Problem(
@@ -32,68 +30,6 @@ _OUT_OF_TIME = Problem(
     "out-of-time",
     "what was found could not be filtered within the time of a job; ask for less, or stop it earlier",
 )
-
-
-@dataclass(eq=False)
-class Job:
-    """One job while it is in memory; its threads write, the event loop reads.
-
-    Attributes:
-        id: unguessable.
-        image: that it is about.
-        client: that started it.
-        state: "stopped" means that the server went down, "interrupted" that it died.
-        progress: asked, planned, found, seconds.
-        partial: masks so far, as they go to the client; the result replaces them.
-        reason: the state in which it ends early, "cancelled" or "stopped"; None to go on.
-        is_forgotten: whether its image was removed, so that no record of it stays.
-        is_recorded: whether the database has it; it may have been full.
-        result: of a job that ended with one.
-        problem: why it failed, as problem+json.
-    """
-
-    id: str
-    image: str
-    client: str
-    state: State = "queued"
-    progress: dict[str, Any] = field(default_factory=dict)
-    partial: list[dict[str, Any]] = field(default_factory=list)
-    result: dict[str, Any] | None = None
-    problem: dict[str, Any] | None = None
-    reason: State | None = None
-    is_forgotten: bool = False
-    is_recorded: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _began: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self) -> bool:
-        """Begin, unless it was stopped before; returns whether it began."""
-        with self._lock:
-            self._began = self.reason is None
-            return self._began
-
-    def stop(self, reason: State) -> bool:
-        """End early; the first reason counts. Returns whether that is before it began."""
-        with self._lock:
-            self.reason = self.reason or reason
-            return not self._began
-
-    @property
-    def must_stop(self) -> bool:
-        """Whether it has to end early."""
-        return self.reason is not None
-
-    def as_dict(self, masks: bool = True) -> dict[str, Any]:
-        """The JSON for a client."""
-        content: dict[str, Any] = {
-            "job": self.id, "image": self.image, "state": self.state, "progress": self.progress,
-        }  # fmt: skip
-        if self.problem is not None:
-            content["problem"] = self.problem
-        if masks:
-            content |= {"result": self.result} if self.result is not None else {"masks": self.partial}
-        return content
 
 
 JobFunction = Callable[[Job, Callable[..., None]], dict[str, Any]]
@@ -142,7 +78,7 @@ class Jobs:
         """
         if self._stopping.is_set():
             raise _queue_full()
-        job = Job(secrets.token_urlsafe(16), image, client)
+        job = Job(secrets.token_urlsafe(16), image, client, seconds)
         self._jobs[job.id] = job
         try:
             await asyncio.to_thread(self._admit, job)
@@ -178,13 +114,12 @@ class Jobs:
 
     def _check_count(self, job: Job, others: list[str]) -> None:
         mine = [each for each in list(self._jobs.values()) if each is not job and each.state not in FINAL_STATES]
-        of_client = others.count(hash_of(job.client)) + sum(each.client == job.client for each in mine)
-        if of_client >= self._limits.jobs_per_client:
-            raise Problem(
-                429, "too-many-jobs", "you have as many jobs as the server allows; wait or DELETE one", retry_after=10
-            )
+        of_client = [each for each in mine if each.client == job.client]
+        if others.count(hash_of(job.client)) + len(of_client) >= self._limits.jobs_per_client:
+            line = "you have as many jobs as the server allows; wait or DELETE one"
+            raise Problem(429, "too-many-jobs", line, retry_after=_seconds_until_one_ends(of_client, mine))
         if len(others) + len(mine) >= self._limits.jobs:
-            raise _queue_full()
+            raise _queue_full(_seconds_until_one_ends(mine, mine))
 
     def _run(self, job: Job, work: JobFunction, report: Callable[..., None]) -> None:
         if not job.begin():
@@ -372,8 +307,18 @@ class Jobs:
         raise Problem(404, "unknown-job", "no such job: its id is wrong, or its record was removed")
 
 
-def _queue_full() -> Problem:
-    return Problem(429, "queue-full", "the server has as many jobs as it allows; try again later", retry_after=30)
+def _queue_full(seconds: float = 30) -> Problem:
+    line = "the server has as many jobs as it allows; try again later"
+    return Problem(429, "queue-full", line, retry_after=seconds)
+
+
+def _seconds_until_one_ends(jobs: Sequence[Job], unfinished: Sequence[Job]) -> float:
+    """About how long until one of some unfinished jobs of this process ends; 10 if they are in other processes."""
+    running = [each for each in unfinished if each.state == "running"]
+    wait = sum(each.remaining_seconds for each in running)
+    if any(each in running for each in jobs):
+        return wait
+    return wait + min((each.remaining_seconds for each in jobs), default=10.0)
 
 
 async def _events_of(job: Job, skip: int) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:

@@ -30,7 +30,8 @@ from anymask.server.embedding_pool import EmbeddingPool
 from anymask.server.generation_job import find_everything
 from anymask.server.image_processes import DECODERS, EDITORS
 from anymask.server.image_store import ImageStore
-from anymask.server.jobs import Job, Jobs
+from anymask.server.job import Job
+from anymask.server.jobs import Jobs
 from anymask.server.keys import KeyStore
 from anymask.server.limits import Limits
 from anymask.server.loop_lag import LoopLag
