@@ -3,8 +3,9 @@
     python -m training.pairs_of_clicks IMAGE --box X0,Y0,X1,Y1 --box X0,Y0,X1,Y1 [--pairs N] [--seed N]
 
 The masks of the two boxes are the objects. Each pair is a random point of either mask, away from its edge; both
-points are prompts of one call with `objects="per_point"`. An object is whole if its mask has an IoU of at least 0.9 with the mask
-of the box. Printed are the shares of pairs, with 95 % intervals (Wilson), the mean IoU, and the pairs that failed.
+points are prompts of one call with `objects="per_point"`. An object is whole if its mask has an IoU of at least 0.9
+with the mask of the box. Printed are the shares of pairs, with 95 % intervals (Wilson), the mean IoU, and the pairs
+that failed.
 """
 
 from __future__ import annotations

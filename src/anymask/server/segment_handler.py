@@ -1,4 +1,4 @@
-"""Requests about one image, on a worker thread: masks for prompts, alternatives, boxes for text."""
+"""Requests about one image, on a worker thread: masks for prompts, boxes for text."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from anymask.prediction.prompting import SelectedMask
 from anymask.prediction.sam import SamImage
 from anymask.prediction.segmenter import Segmenter
 from anymask.prediction.selection import check_logits
-from anymask.prediction.zoom import ZoomedView, can_zoom, zoom_alternatives
+from anymask.prediction.zoom import ZoomedView, can_zoom
 from anymask.server.mask_json import StoreMask, mask_from_rle, mask_to_json, run_to_json
-from anymask.server.schemas.requests import AlternativesBody, DetectBody, PromptBody, SegmentBody
+from anymask.server.schemas.requests import DetectBody, PromptBody, SegmentBody
 from anymask.server.tracing import span
 from anymask.server.worker_pool import too_slow
 from anymask.structures.candidates import CandidateMasks
@@ -206,36 +206,6 @@ def results_to_json(
         "masks": masks,
         "seconds": seconds,
     }
-
-
-def find_alternatives(
-    encoded: EncodedImage,
-    image: str,
-    body: AlternativesBody,
-    view: ZoomedView | None,
-    store: StoreMask | None,
-    root_path: str,
-) -> dict[str, Any]:
-    """Distinct masks for what a click may mean, as the content of a response.
-
-    Args:
-        encoded: the image.
-        image: its id.
-        body: the request.
-        view: the window that is on the screen; None for the whole image.
-        store: stores the masks; None if no later request refers to them.
-        root_path: of the server.
-
-    Raises:
-        PromptError: no included point, or a value that cannot be right.
-    """
-    started = time.perf_counter()
-    prompt = make_prompt(encoded.size, points=body.points, labels=body.labels, coordinates=body.coordinates)
-    pairs = zoom_alternatives(encoded, prompt, body.most, view)
-    seconds = time.perf_counter() - started
-    entry_of = partial(mask_to_json, form=body.format, image=image, store=store, root_path=root_path)
-    masks = [{**entry_of(mask), "window": list(view.window) if view and in_view else None} for mask, in_view in pairs]
-    return {**run_to_json(encoded, image), "masks": masks, "seconds": {"decode": round(seconds, 4)}}
 
 
 def detect_text(segmenter: Segmenter, detector: str, image: Image, body: DetectBody) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from anymask.projects.images import GONE, OpenedFile
 from anymask.projects.places import ProjectPlace
 from anymask.projects.search import ProjectSearch
 from anymask.server.access import Access
+from anymask.server.alternatives_handler import find_alternatives
 from anymask.server.assist import Assist
 from anymask.server.data_folder import DataFolder
 from anymask.server.database import open_database
@@ -54,7 +55,7 @@ from anymask.server.projects import Projects
 from anymask.server.reach import LOOPBACK
 from anymask.server.request_log import RequestLog
 from anymask.server.schemas.requests import AlternativesBody, EverythingBody, SegmentBody
-from anymask.server.segment_handler import find_alternatives, results_to_json, segment_request
+from anymask.server.segment_handler import results_to_json, segment_request
 from anymask.server.stored_image import StoredImage
 from anymask.server.tracing import span
 from anymask.server.worker_pool import Workers
