@@ -56,7 +56,7 @@ def test_each_command_has_a_page_with_every_option_that_its_help_shows(name: str
 def test_a_page_of_a_command_has_its_examples_as_code_and_nothing_shortened() -> None:
     page = COMMAND_PAGES["reference/commands/segment.md"]
     blocks = re.findall(r"^```\n(.*?)^```", page, re.S | re.M)
-    assert any("anymask segment dogs.jpg --point 350,450\n" in block for block in blocks[1:])
+    assert any("anymask segment cat.jpg --point 450,300\n" in block for block in blocks[1:])
     assert "...` |" not in page
     assert not re.search(r"\.\.\. \|$", COMMAND_PAGES["reference/commands/models.md"], re.M)
 
