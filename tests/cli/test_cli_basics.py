@@ -90,7 +90,7 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["--versoin"], "anymask: No such option"),
         (["models", "list", "--jsn"], "anymask: No such option"),
         (["models", "remove"], "anymask: Missing argument 'NAME...'. (see anymask models remove --help)"),
-        (["fake", "--threads", "0"], "anymask: Invalid value for '--threads': 0 is not in the range x>=1."),
+        (["fake", "--threads", "0"], "anymask: --threads must be at least 1, not 0 (see anymask fake --help)"),
         (["fake", "--engine", "torch"], "anymask: Invalid value for '--engine': 'torch' is not one of"),
     ],
 )

@@ -76,7 +76,7 @@ def test_an_empty_project_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "line"), [("nothing", "is no folder"), ("coffee.jpg", "is a file: name the folder of the images")]
+    ("name", "line"), [("nothing", "no such folder"), ("coffee.jpg", "a file; name the folder of the images")]
 )
 def test_what_is_no_folder_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], name: str, line: str) -> None:
     assert main(["label", str(folder / name), "--no-browser"]) == 2

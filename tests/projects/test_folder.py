@@ -173,9 +173,9 @@ def test_missing_images_are_counted_and_a_line_says_what_to_do(folder: Path, tmp
 
 
 def test_what_is_no_folder_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a file: name the folder of the images"):
+    with pytest.raises(InputError, match="a file; name the folder of the images"):
         ProjectPlace.of(folder / "image 1.png")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="no such folder"):
         ProjectPlace.of(tmp_path / "nothing")
     (folder / ".anymask").mkdir()
     (folder / ".anymask" / "project.sqlite").write_text("nonsense, and long enough to be no database at all")

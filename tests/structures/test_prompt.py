@@ -334,10 +334,10 @@ def test_a_typed_point_is_read_to_the_last_digit(x: float, y: float) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "point '' has 1 numbers: it takes X,Y, for example 350,450"),
-        ("350", "has 1 numbers"),
+        ("", "point '' has 1 number: it takes X,Y, for example 350,450"),
+        ("350", "has 1 number"),
         ("1,2,3", "point '1,2,3' has 3 numbers"),
-        ("350;450", "has 1 numbers"),
+        ("350;450", "has 1 number"),
         ("a,b", "'a' is not a number"),
         ("1,", "'' is not a number"),
         ("%,1", "'%' is not a number"),

@@ -51,10 +51,22 @@ class GroupedOption(click.Option):
         elif "default" in extra and isinstance(self.default, tuple):
             extra["default"] = ",".join(f"{each:g}" for each in self.default)
         if "range" in extra:
-            extra["range"] = _range_in_words(self.type)
-            if not extra["range"]:
+            bounds: Any = self.type
+            if bounds.max is None and bounds.min in (None, 0, 1):  # it only excludes nonsense
                 del extra["range"]
+            else:
+                extra["range"] = _range_in_words(bounds)
         return extra
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert a value; one outside the range is refused in the words of the help."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter as error:
+            if "is not in the range" not in error.message:
+                raise
+            line = f"{self.opts[0]} must be {_range_in_words(self.type)}, not {value}"
+            raise click.UsageError(line, ctx) from None
 
 
 command_option = partial(click.option, cls=GroupedOption)
@@ -128,8 +140,9 @@ def add_options(*options: Callable[[Any], Any], group: str = "") -> Callable[[Co
 
 
 def _range_in_words(bounds: Any) -> str:
-    """The range of an `IntRange` or `FloatRange`, as "1 to 8" or "at least 64"; "" where it only excludes nonsense."""
+    """The range of an `IntRange` or `FloatRange`, as "1 to 8", "at least 64" or "above 0"."""
+    low = f"{bounds.min:g}" if bounds.min is not None else ""
     if bounds.max is None:
-        return "" if bounds.min in (None, 0, 1) else f"{'above' if bounds.min_open else 'at least'} {bounds.min:g}"
+        return f"{'above' if bounds.min_open else 'at least'} {low}"
     high = f"{'below ' if bounds.max_open else ''}{bounds.max:g}"
-    return f"at most {high}" if bounds.min is None else f"{'above ' if bounds.min_open else ''}{bounds.min:g} to {high}"
+    return f"{'above ' if bounds.min_open else ''}{low} to {high}" if low else f"at most {high}"

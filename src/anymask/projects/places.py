@@ -39,11 +39,11 @@ class ProjectPlace:
             home: of its own files; `.anymask` inside ``images`` if left out.
 
         Raises:
-            InputError: ``images`` is no folder, or ``home`` cannot be written.
+            InputError: ``images`` is not a folder, or ``home`` cannot be written.
         """
         if not images.is_dir():
-            what = "is a file: name the folder of the images" if images.exists() else "is no folder"
-            raise InputError(f"{images} {what}")
+            what = "a file; name the folder of the images" if images.exists() else "no such folder"
+            raise InputError(f"{images}: {what}")
         home = images / HOME if home is None else home
         check_folder(home)
         return cls(images.resolve(), home.resolve())

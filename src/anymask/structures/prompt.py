@@ -338,7 +338,7 @@ def _parsed(text: str, size: tuple[int, int] | None, what: str, names: tuple[str
     fields = [field.strip() for field in text.split(",")]
     example = f"it takes {','.join(names)}, for example {'350,450' if what == 'point' else '60,90,300,400'}"
     if len(fields) != len(names):
-        raise PromptError(f"{what} {text!r} has {len(fields)} numbers: {example}")
+        raise PromptError(f"{what} {text!r} has {quantity(len(fields), 'number')}: {example}")
     numbers = []
     for index, entry in enumerate(fields):
         try:
