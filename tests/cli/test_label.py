@@ -80,7 +80,7 @@ def test_an_empty_project_is_refused_in_one_line(
 )
 def test_what_is_no_folder_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], name: str, line: str) -> None:
     assert main(["label", str(folder / name), "--no-browser"]) == 2
-    assert capsys.readouterr().err == f"anymask: {folder / name} {line}\n"
+    assert capsys.readouterr().err == f"anymask: {folder / name}: {line}\n"
 
 
 def test_a_port_that_is_taken_is_refused_where_it_was_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

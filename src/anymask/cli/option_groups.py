@@ -64,7 +64,8 @@ class GroupedOption(click.Option):
             return super().type_cast_value(ctx, value)
         except click.BadParameter as error:
             if "is not in the range" not in error.message:
-                raise
+                message = error.message.replace("integer range", "integer").replace("float range", "number")
+                raise click.BadParameter(message, ctx, self) from None
             line = f"{self.opts[0]} must be {_range_in_words(self.type)}, not {value}"
             raise click.UsageError(line, ctx) from None
 
