@@ -30,32 +30,36 @@ make reference                               measures all of it again, and fails
 Measured on {cpu}, with openvino {openvino}, onnxruntime {onnxruntime} and torch {torch}.
 
 - **Embedding cosine**: the lowest of the photographs.
-- **Mask IoU**: three candidates and the single mask of each prompt against the official ones, in the size of the image.
-  *Stable masks* are those whose official mask has a stability of 0.9 or more. The others depend on logits near zero,
-  which any rounding changes: where the official mask itself is unstable, those of bf16 and int8 may differ, as
-  *all masks* shows. In f32 they are the same to a pixel in ten thousand.
+- **Mask IoU**: the three candidates and the single mask of each prompt against the official ones, in the size of the image.
+  *Stable masks* are those whose official mask has a stability of 0.9 or more. The other masks depend on logits near
+  zero, which rounding changes: there the masks of bf16 and int8 may differ, as *all masks* shows. In f32 they
+  differ by at most one pixel in ten thousand.
 - **Score gap**: the largest difference of the predicted IoU, over all masks.
-- **mask input**: the best official mask of each prompt, as input together with the prompt.
+- **mask input**: the best official mask of each prompt is given as input together with the prompt.
 - **int8**: 40 linear layers of the encoder ([speed and precision](speed.md)). The rest ran in {rest} with OpenVINO
-  and in f32 with ONNX Runtime, which has no bf16 on the CPU. These photographs are among the eleven that the ranges
-  of int8 come from; [speed and precision](speed.md) says what int8 costs on others.
+  and in f32 with ONNX Runtime, which has no bf16 on the CPU. The ranges of int8 were measured on eleven photographs,
+  which include these; [speed and precision](speed.md) has the loss of int8 on others.
 
 ## Bounds
 
-What `make reference` requires of every kind of prompt. `anymask doctor` checks embedding and stable masks against the
-same bounds on your machine, with an image from the package. On a processor without bf16 its row is skipped, and the
-reason is stated.
+`make reference` requires these bounds for every kind of prompt. `anymask doctor` checks the embedding and the stable
+masks against the same bounds on your machine, with an image from the package. On a processor without bf16 it skips
+that row and states the reason.
 
 {bounds}
 
 ## Other models
 
-There are no rows for SAM's ViT encoders and FastSAM, since their trained weights are not downloaded for tests; with
-random weights hardly any mask is stable, and rows would say nothing about real images. `make reference` does compare
-their arithmetic with the official code on seeded random weights: ViT-B at full size, and ViT-L's depth and heads,
-in f32 (embedding cosine from 0.9999, logits within 0.01, scores within 0.001; `tests/reference/test_vit.py`), and
-FastSAM with ultralytics (`tests/reference/test_official_fastsam.py`). With weights of your own,
-`anymask evaluate FOLDER --model NAME --precision bf16 --against precision=f32` says what a precision costs.
+There are no rows for SAM's ViT encoders and FastSAM, because the tests do not download their trained weights. With
+random weights hardly any mask is stable, so such rows would tell nothing about real images. `make reference` compares
+their arithmetic with the official code on seeded random weights instead:
+
+- ViT-B at full size, and ViT-L's depth and heads, in f32: embedding cosine from 0.9999, logits within 0.01, scores
+  within 0.001 (`tests/reference/test_vit.py`);
+- FastSAM with ultralytics (`tests/reference/test_official_fastsam.py`).
+
+To measure the loss of a precision with weights of your own, run
+`anymask evaluate FOLDER --model NAME --precision bf16 --against precision=f32`.
 """
 
 
