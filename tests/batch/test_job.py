@@ -120,12 +120,12 @@ def test_a_file_that_the_job_did_not_write_is_never_replaced(job: SmallJob) -> N
     (out / "labelme").mkdir(parents=True)
     (out / "labelme" / "a.png.json").write_text("by hand")
     (out / "coco.json").write_text("by hand")
-    with pytest.raises(InputError, match=r"coco\.json is there already"):
+    with pytest.raises(InputError, match=r"coco\.json already exists"):
         job.run()
     (out / "coco.json").unlink()
     summary = job.run()
     assert [key for key, _ in summary.failures] == ["a.png"]
-    assert "labelme/a.png.json is there already" in summary.failures[0][1]
+    assert "labelme/a.png.json already exists" in summary.failures[0][1]
     assert (out / "labelme" / "a.png.json").read_text() == "by hand"
     assert summary.counts.done == 1
 
@@ -319,7 +319,7 @@ def test_what_a_dead_worker_left_of_an_image_is_written_again(job: SmallJob) -> 
     worker = Worker(settings, Results(str(job.folder / "out")), job.segmenter)
     prompts = [{"points": [[32, 24]], "labels": [1], "box": None, "name": "disc"}]
     first = Task("a.png", str(job.images / "a.png"), None, prompts)
-    assert "is there already, and was not written by this job" in worker.process(first).error
+    assert "already exists, and was not written by this job" in worker.process(first).error
     assert left.read_bytes().startswith(b"half")
     again = replace(first, look_first=True, deaths=1)
     assert worker.process(again).state == "done"

@@ -209,5 +209,5 @@ def test_a_damaged_manifest_is_refused_and_stays(folder: Path, capsys: Any) -> N
     Path("out").mkdir()
     Path("out/manifest.sqlite").write_bytes(b"something else, of the same name" * 99)
     assert run("batch", "photos", "--everything", "--out", "out") == 2
-    assert "is damaged, or no manifest" in capsys.readouterr().err
+    assert "is damaged, or not a manifest" in capsys.readouterr().err
     assert Path("out/manifest.sqlite").read_bytes().startswith(b"something else")

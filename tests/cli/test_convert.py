@@ -137,5 +137,5 @@ def test_numbered_masks_replace_no_file_that_nobody_named(
     (tmp_path / "photo_001.png").write_bytes(b"mine")
     call = ["convert", str(results / "a/1.jpg.json"), "--to", "png", "--out", str(tmp_path / "photo.png")]
     assert main(call) == 2
-    assert "photo_001.png is there already: give another name than photo.png" in capsys.readouterr().err
+    assert "photo_001.png already exists: give another name than photo.png" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo_001.png", "results"]

@@ -133,7 +133,7 @@ def test_an_image_that_is_there_stays(source: Path, tmp_path: Path, capsys: pyte
     assert main([*call[:5], str(other), "--copy"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "f.png is there already" in error
+    assert "f.png already exists" in error
     assert [path.name for path in other.rglob("*") if path.is_file()] == ["f.png"]
     assert (other / "images" / "x" / "f.png").read_bytes() == before
     assert main(["convert", str(source), "--to", "coco", "--out", str(source.parent / "new.json"), "--copy"]) == 0
@@ -166,7 +166,9 @@ def test_a_single_image_comes_along(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "yolo" / "images" / "x" / "c.jpg").is_file()
 
 
-@pytest.mark.parametrize(("wrong", "said"), [(["--to", "png"], "no place"), (["--to", "yolo", "--strict"], "gone.png")])
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(["--to", "png"], "cannot hold images"), (["--to", "yolo", "--strict"], "gone.png")]
+)
 def test_what_cannot_be_is_one_line(
     wrong: list[str], said: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

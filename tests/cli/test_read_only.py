@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 POINT = ("--point", "290,215")
-CACHE_REMARK = "what it would hold is computed again each time"
+CACHE_REMARK = "new results are not stored, and are computed again each time"
 
 
 @pytest.fixture(scope="module")

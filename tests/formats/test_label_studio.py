@@ -89,9 +89,9 @@ def test_we_unpack_what_the_sdk_packs(brush: Any, data: Any, size: tuple[int, in
         (EDITOR_RLE[:60], "end too early"),
         ([0, 0, 0, 248, *EDITOR_RLE[4:]], "are for 248 values"),
         ([*EDITOR_RLE[:4], 121, *EDITOR_RLE[5:]], "of 16 bits"),
-        ([300], "no list of bytes"),
-        ("text", "no list of bytes"),
-        (10**12, "no list of bytes"),
+        ([300], "not a list of bytes"),
+        ("text", "not a list of bytes"),
+        (10**12, "not a list of bytes"),
     ],
 )
 def test_run_lengths_that_are_damaged_are_refused(rle: Any, words: str) -> None:

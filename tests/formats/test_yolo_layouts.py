@@ -204,9 +204,9 @@ def test_supervision_reads_the_dataset_from_another_working_directory(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("data.yaml", "names: [[a], b]", "class 0 has a list for a name"),
+        ("data.yaml", "names: [[a], b]", "the name of class 0 is a list, not text"),
         ("data.yaml", "names: 3", "'names' has to be an object"),
-        ("data.yaml", b"\xff\xfe\x00", "no text in UTF-8"),
+        ("data.yaml", b"\xff\xfe\x00", "not text in UTF-8"),
         ("data.yaml", "{", "while parsing"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_damaged_file_is_a_miss(tmp_path):
     flipped = bytes([*whole[:5000], whole[5000] ^ 1, *whole[5001:]])
     for content in (b"", whole[:200], b"not an array at all", flipped):
         path.write_bytes(content)
-        with pytest.warns(UserWarning, match="an image is encoded again: .* is not as it was written"):
+        with pytest.warns(UserWarning, match="an image is encoded again: .* has changed since it was written"):
             assert store.get("photo") is None
     store.put(embedding(1), "photo")
     assert store.get("photo") is not None

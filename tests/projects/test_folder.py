@@ -179,5 +179,5 @@ def test_what_is_no_folder_is_refused_in_one_line(folder: Path, tmp_path: Path) 
         ProjectPlace.of(tmp_path / "nothing")
     (folder / ".anymask").mkdir()
     (folder / ".anymask" / "project.sqlite").write_text("nonsense, and long enough to be no database at all")
-    with pytest.raises(InputError, match="is damaged, or no project of anymask"):
+    with pytest.raises(InputError, match="is damaged, or not a project of anymask"):
         Project(ProjectPlace.of(folder))

@@ -30,9 +30,9 @@ make reference                               measures all of it again, and fails
 Measured on {cpu}, with openvino {openvino}, onnxruntime {onnxruntime} and torch {torch}.
 
 - **Embedding cosine**: the lowest of the photographs.
-- **Mask IoU**: the three candidates and the single mask of each prompt against the official ones, in the size of the image.
-  *Stable masks* are those whose official mask has a stability of 0.9 or more. The other masks depend on logits near
-  zero, which rounding changes: there the masks of bf16 and int8 may differ, as *all masks* shows. In f32 they
+- **Mask IoU**: the three candidates and the single mask of each prompt against the official ones, in the size of the
+  image. *Stable masks* are those whose official mask has a stability of 0.9 or more. The other masks depend on logits
+  near zero, which rounding changes: there the masks of bf16 and int8 may differ, as *all masks* shows. In f32 they
   differ by at most one pixel in ten thousand.
 - **Score gap**: the largest difference of the predicted IoU, over all masks.
 - **mask input**: the best official mask of each prompt is given as input together with the prompt.

@@ -122,7 +122,7 @@ def test_an_image_at_which_processes_end_is_refused() -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(ImageError, match="ended at it, twice"):
+    with pytest.raises(ImageError, match="crashed on it twice"):
         processes.open(slow_png(), ImageOptions(), 60)
     ended.append(True)
     killer.join()

@@ -61,7 +61,7 @@ def test_keys_are_made_listed_and_revoked_on_the_command_line(tmp_path: Path, ca
     assert "expires 20" in listed
     assert secret not in listed
     assert main(["serve", "keys", *data, "add", "maria"]) == 2
-    assert "there is a key 'maria' already" in capsys.readouterr().err
+    assert "a key 'maria' already exists" in capsys.readouterr().err
     assert main(["serve", "keys", *data, "revoke", "maria"]) == 0
     assert KeyStore(tmp_path).find(secret) is None
     assert main(["serve", "keys", *data, "revoke", "maria"]) == 2

@@ -143,7 +143,7 @@ def test_previews_leave_nothing_behind(api: TestClient, coffee_id: str) -> None:
         ({"points": [[10, "left"]]}, "points"),
         ({"box": [10, 20, 10, 20]}, "box"),
         ({"box": [10, 20, 30]}, "box"),
-        ({"text": "cup", "points": [[1, 1]]}, "text goes with no points"),
+        ({"text": "cup", "points": [[1, 1]]}, "text cannot be combined with points"),
         ({"text": "   "}, ""),
         ({"text": "zebra crossing \ud800"}, ""),
         ({"pionts": [[1, 1]]}, "pionts"),
@@ -337,7 +337,7 @@ def test_a_preview_may_be_smaller_than_the_image(api: TestClient, coffee_id: str
         body = {"prompts": [SAUCER], "max_side": 300, **refused}
         response = api.post(f"/v1/images/{coffee_id}/segment", json=body)
         assert response.status_code == 422
-        assert "max_side goes with preview: true and store: false" in response.text
+        assert "max_side needs preview: true and store: false" in response.text
 
 
 def test_a_window_of_a_small_image_shows_nothing_more(api: TestClient, coffee_id: str) -> None:

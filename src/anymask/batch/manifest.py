@@ -141,7 +141,7 @@ class Manifest(Database):
         first = _decode_path(first)
         if first != image.source and os.path.realpath(first) != os.path.realpath(image.source):
             raise InputError(
-                f"{first} and {image.source} are both called {image.key} in this job: give jobs of their own to them"
+                f"{first} and {image.source} are both called {image.key} in this job: process them in separate jobs"
             )
 
     def _recheck_touched(self, same: Callable[[str, str], bool]) -> None:

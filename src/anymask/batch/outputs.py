@@ -95,7 +95,7 @@ def check_free(results: Results, key: str, formats: Sequence[str]) -> None:
     """
     for format_name in image_formats(formats):
         if results.has(name := output_name(format_name, key)):
-            raise InputError(f"{name} is there already, and was not written by this job: use another --out")
+            raise InputError(f"{name} already exists, and was not written by this job: use another --out")
 
 
 def remove_unrecorded(results: Results, key: str, fingerprint: str, formats: Sequence[str]) -> None:

@@ -140,7 +140,7 @@ def _check_targets(results: Results, manifest: Manifest, formats: Sequence[str])
     for format_name, target in {**targets, FAILURES: FAILURES}.items():
         if manifest.output("", format_name) is None and results.has(target):
             raise InputError(
-                f"{target} is there already, and was not written by this job: move it away, or use another --out"
+                f"{target} already exists, and was not written by this job: move it away, or use another --out"
             )
 
 

@@ -103,10 +103,10 @@ def _coco(source: str, text: str) -> PromptFile:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is not valid JSON: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise InputError(f"{source} is no COCO dataset: it takes an object with 'images' and 'annotations'")
+        raise InputError(f"{source} is not a COCO dataset: it takes an object with 'images' and 'annotations'")
     images, annotations, categories = (content.get(name) or [] for name in ("images", "annotations", "categories"))
     if not isinstance(annotations, list) or not isinstance(categories, list):
-        raise InputError(f"{source} is no COCO dataset: 'annotations' and 'categories' are lists")
+        raise InputError(f"{source} is not a COCO dataset: 'annotations' and 'categories' are lists")
     left_out = _LeftOut(source)
     names = _names_by_id(images, "file_name", "image", left_out)
     labels = _names_by_id(categories, "name", "category", left_out)
@@ -229,7 +229,7 @@ class _Columns:
         corners = next((found for names in _CORNERS if (found := all_of(names))), None)
         if image is None or not (corners or point):
             raise InputError(
-                "is no table of prompts: its first line names the columns, image with x,y (and label) or with "
+                "is not a table of prompts: its first line names the columns, image with x,y (and label) or with "
                 f"{','.join(_CORNERS[0])}; here it is {table.heading.strip()[:80]!r}"
             )
         label = places.get("label") if point else None

@@ -157,7 +157,7 @@ class Worker:
         name = result_name(task.key)
         is_foreign = not task.resumed and size > 0 if content is None else not is_own(content, task.key, fingerprint)
         if is_foreign:
-            raise InputError(f"{name} is there already, and is not a result of this job: use another --out")
+            raise InputError(f"{name} already exists, and is not a result of this job: use another --out")
         if content is not None and same_content(task.source, content["image"]["sha256"] or ""):
             return replace(_outcome_of(content, task.key, size), found_ready=True)
         if task.resumed:

@@ -154,7 +154,7 @@ def _rows_of(table: Table, path: Path | None = None) -> Iterator[tuple[int, Imag
     for line, cells in table:
         try:
             if len(cells) != len(columns):
-                raise InputError(f"it has {len(cells)} columns, the first one {len(columns)}")
+                raise InputError(f"it has {len(cells)} columns, the first line {len(columns)}")
             row = dict(zip(columns, cells, strict=True))
             record = image_record(text_of_cell(row["photo"]), image_size(row["width"], row["height"]))
         except InputError as error:

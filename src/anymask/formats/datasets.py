@@ -53,7 +53,7 @@ def write_dataset(
     if chosen.write_dataset is not None:
         return chosen.write_dataset(sets, path, check=check, **options)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} is there already: give a new or empty folder")
+        raise InputError(f"{path} already exists: give a new or empty folder")
     names, files = ImageNames(chosen.suffix, split_folders=True), []
     with staged_folder(path) as stage:
         content = stage / "content"
@@ -97,7 +97,7 @@ def write_checked(masks: MaskSet, path: Path, format: str, check: RoundTripCheck
             path.rmdir()
         names = sorted(each.name for each in stage.iterdir())
         if there := next((name for name in names if name != path.name and (path.parent / name).exists()), None):
-            raise InputError(f"{path.parent / there} is there already: give another name than {path.name}")
+            raise InputError(f"{path.parent / there} already exists: give another name than {path.name}")
         publish(stage, path.parent, names)
     return [path.parent / file.relative_to(stage) for file in files]
 

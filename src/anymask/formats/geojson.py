@@ -146,7 +146,7 @@ def _image_and_transform(content: dict[str, Any], image: Image | None) -> tuple[
         return record, None
     affine = np.asarray(own["transform"], np.float64)
     if affine.shape != (2, 3) or not np.isfinite(affine).all() or np.linalg.det(affine[:, :2]) == 0:
-        raise InputError("its transform is no invertible 2x3 matrix")
+        raise InputError("its transform is not an invertible 2x3 matrix")
     return record, affine
 
 

@@ -182,7 +182,7 @@ class ImagePlacement:
         """
         if format.image_folder is None:
             others = ", ".join(each.name for each in all_formats() if each.image_folder is not None)
-            raise InputError(f"images have no place in a dataset of {format.name}, but in one of {others}")
+            raise InputError(f"a dataset of {format.name} cannot hold images; these formats can: {others}")
         self._format, self._link, self._folder = format, link, format.image_folder
         self.files: list[Path | None] = []
         self._targets: list[tuple[Path, str]] = []
@@ -211,7 +211,7 @@ class ImagePlacement:
             The same records, with the names that the images have in the dataset.
 
         Raises:
-            InputError: another file is there already, or two images have the same name.
+            InputError: another file already exists, or two images have the same name.
         """
         format = self._format
         suffix = format.image_suffix if format.holds_many else format.suffix
@@ -255,7 +255,7 @@ def _is_there(file: Path, target: Path) -> bool:
         return False
     if target.is_file() and (target.samefile(file) or filecmp.cmp(file, target, shallow=False)):
         return True
-    raise InputError(f"{target} is there already, and is not {file}: give another --out")
+    raise InputError(f"{target} already exists, and is not {file}: give another --out")
 
 
 def _place(file: Path, target: Path, link: bool) -> bool:

@@ -245,7 +245,7 @@ def _read_task(task: dict[str, Any], where: str) -> Iterator[MaskSet]:
         name = image_name_of(data.get(key), index)
         size = _size_of(group, data)
         if size is None:
-            skip("image without size", where, f"nothing tells the size of {name or 'its image'}")
+            skip("image without size", where, f"the size of {name or 'its image'} is not stated")
             continue
         one = {**data, key: data[key][index]} if isinstance(data.get(key), list) and name else data
         extra = {} if data.keys() <= _OWN_DATA and data.get("image") == name else {"data": one}
@@ -356,7 +356,7 @@ def _bitmask(address: Any, size: tuple[int, int], about: dict[str, Any]) -> Mask
     """The mask of a PNG in a `data:` address: what is not transparent, as the editor draws it, or else not black."""
     head, comma, text = address.partition(",") if isinstance(address, str) else ("", "", "")
     if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise InputError("its imageDataURL is no data:image/png;base64,…")
+        raise InputError("its imageDataURL is not data:image/png;base64,…")
     stored = stored_values(base64.b64decode(text, validate=True), size[0] * size[1])
     if stored.size != size:
         raise InputError(f"its bitmask has the size {stored.size}, its image {size}")

@@ -286,7 +286,7 @@ def _drawn(kind: str, shape: dict[str, Any], size: tuple[int, int]) -> _Drawn:
         return _Drawn(shape, _mask_painter(shape, np.asarray(points, np.float64), size))
     corners = np.asarray(points, np.float64)
     if corners.ndim != 2 or corners.shape[1] != 2:
-        raise InputError("its points are no pairs of x and y")
+        raise InputError("its points are not pairs of x and y")
     if kind == "circle" and corners.shape == (2, 2):
         radius = np.hypot(*(corners[1] - corners[0]))
         corners = np.stack([corners[0] - radius, corners[0] + radius])

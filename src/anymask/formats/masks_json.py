@@ -195,7 +195,7 @@ def about_mask(entry: Mapping[str, Any]) -> dict[str, Any]:
     """All fields of an entry of `masks` but the pixels, as `Mask` takes them."""
     prompt = entry.get("prompt", 0)
     if not isinstance(prompt, int) or prompt < 0:
-        raise InputError(f"'prompt' is {prompt!r:.60}: it takes the number of one, from 0")
+        raise InputError(f"'prompt' is {prompt!r:.60}: it takes the index of a prompt, from 0")
     return {
         **{name: optional_float(entry.get(name)) for name in ("score", "stability", "detector_score", "object_score")},
         "label": optional_text(entry.get("label")),
@@ -232,7 +232,7 @@ def _finite_array(numbers: Any) -> NDArray[np.float64]:
     """Numbers of a file as float64, in the shape in which they are nested."""
     array = np.asarray(numbers, np.float64)
     if not np.isfinite(array).all():
-        raise InputError("a prompt has coordinates that are no finite numbers")
+        raise InputError("a prompt has coordinates that are not finite numbers")
     return array
 
 

@@ -39,7 +39,7 @@ def parse_split(text: str) -> dict[str, float]:
     try:
         shares = [float(each) for each in text.split(",")]
     except ValueError:
-        raise InputError(f"the split {text!r} has something that is no number: {takes}") from None
+        raise InputError(f"the split {text!r} has something that is not a number: {takes}") from None
     total = math.fsum(shares)
     if not 2 <= len(shares) <= len(SPLIT_NAMES) or not all(0 <= each < math.inf for each in shares):
         raise InputError(f"the split is {text!r}: {takes}")
@@ -193,7 +193,7 @@ def write_split(
         if not (chosen.holds_many and chosen.suffix):
             return write_dataset(read(), path, format, check=check, **options)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"{path} is there already: give a new or empty folder, for a file of each part")
+            raise InputError(f"{path} already exists: give a new or empty folder, for a file of each part")
         present = {masks.record.split for masks in read()}
         names = [f"{part}{chosen.suffix}" for part in SPLIT_NAMES if part in present]
         with staged_folder(path) as stage:

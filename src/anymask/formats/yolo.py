@@ -214,7 +214,7 @@ def _listed_images(index: Path) -> Iterator[tuple[ImageRecord, list[int]]]:
 def _record_of(image: LabelledImage) -> ImageRecord | None:
     """The record of an image that lies in the dataset, with the size of the file; None if that is not there."""
     if image.image is None:
-        skip("labels without image", image.labels, "the image, which tells the size, is not there or cannot be read")
+        skip("labels without image", image.labels, "the image is missing or cannot be read, so its size is unknown")
         return None
     try:
         with reading(image.image, "an image"), image.image.open("rb") as file:
@@ -275,7 +275,7 @@ def _read_line(
     """
     first, *values = np.array(line.split(), np.float64).tolist()
     if first != int(first):
-        raise InputError(f"class {first} is no whole number")
+        raise InputError(f"class {first} is not an integer")
     label = str(int(first)) if names is None else names.get(int(first))
     if label is None:
         raise InputError(f"class {int(first)} is not among the {len(names or ())} names")

@@ -37,8 +37,8 @@ def write_atomically(path: Path, *content: bytes) -> None:
                 temporary.unlink()
         reason = (error.strerror or str(error)).lower()
         warnings.warn(
-            f"the cache {path.parent.parent} cannot be written ({reason}): what it would hold is computed again each "
-            "time; ANYMASK_CACHE can name another folder",
+            f"the cache {path.parent.parent} cannot be written ({reason}): new results are not stored, and are "
+            "computed again each time; set ANYMASK_CACHE to another folder",
             stacklevel=1,  # one place for all callers, so that Python shows the same line once
         )
 
@@ -59,7 +59,7 @@ def folder_or_temporary(folder: Path, consequence: str) -> Path:
         temporary = tempfile.mkdtemp(prefix="anymask-")
     except OSError:
         raise AnymaskError(
-            f"neither {folder} nor any folder for temporary files can be written: TMPDIR can name one"
+            f"neither {folder} nor any folder for temporary files can be written: set TMPDIR to one that can"
         ) from None
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     warnings.warn(f"{folder} cannot be written: {consequence}", stacklevel=2)
@@ -80,7 +80,7 @@ _SUM_BYTES = hashlib.sha256().digest_size
 
 
 class DamagedFileError(OSError):
-    """A cache file is not as it was written."""
+    """A cache file has changed since it was written."""
 
 
 def write_with_sum(path: Path, content: bytes) -> None:
@@ -92,7 +92,7 @@ def read_with_sum(path: Path) -> bytes:
     """Read what `write_with_sum` wrote, without its sha256, and mark it as used; 70 MB take 40 ms.
 
     Raises:
-        DamagedFileError: it is not as it was written, or lies in a folder that other users may write.
+        DamagedFileError: it has changed since it was written, or lies in a folder that other users may write.
         OSError: it is not there, or cannot be read.
     """
     content = checked_content(path)
@@ -104,12 +104,12 @@ def read_with_sum(path: Path) -> bytes:
 def checked_content(path: Path) -> bytes:
     """Read what `write_with_sum` wrote and leave the time of its last use; raises as `read_with_sum`."""
     if not is_safe_folder(path.parent):
-        raise DamagedFileError(f"other users may write {path.parent}; 'chmod 700' on it forbids them to")
+        raise DamagedFileError(f"other users can write to {path.parent}: run 'chmod 700' on it")
     with path.open("rb") as file:
         content = file.read(max(0, os.fstat(file.fileno()).st_size - _SUM_BYTES))
         digest = file.read()
     if hashlib.sha256(content).digest() != digest:
-        raise DamagedFileError(f"{path} is not as it was written")
+        raise DamagedFileError(f"{path} has changed since it was written")
     return content
 
 

@@ -63,7 +63,7 @@ def sqlite_errors(path: Path, what: str) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise AnymaskError(f"cannot write {path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{path} is damaged, or no {what} of anymask: {error}") from error
+        raise InputError(f"{path} is damaged, or not a {what} of anymask: {error}") from error
 
 
 @contextlib.contextmanager

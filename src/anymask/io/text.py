@@ -36,4 +36,4 @@ def decode_text(content: bytes) -> str:
     try:
         return content.decode(encoding_of(content[:4]))
     except UnicodeDecodeError:
-        raise InputError("it is no text in UTF-8 or UTF-16: save it as UTF-8") from None
+        raise InputError("it is not text in UTF-8 or UTF-16: save it as UTF-8") from None

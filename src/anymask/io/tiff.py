@@ -269,7 +269,7 @@ def _palette_colours(page: tifffile.TiffPage, indices: npt.NDArray[Any]) -> npt.
     tag = page.tags.get(_COLOUR_MAP)
     palette = np.asarray(() if tag is None else tag.value, np.uint16).reshape(3, -1)
     if indices.shape[2] != 1 or indices.dtype.kind != "u" or not palette.size or indices.max() >= palette.shape[1]:
-        raise ImageError("its palette does not have the colours that its pixels name")
+        raise ImageError("its pixels refer to colours that are not in its palette")
     colours: npt.NDArray[np.uint8] = (palette.T >> 8).astype(np.uint8)[indices[:, :, 0]]
     return colours
 

@@ -98,9 +98,9 @@ def check_role(identity: Identity, method: str, path: str) -> None:
     if identity.key is None or identity.key.role == "admin":
         return
     if path in _ADMIN_PATHS:
-        raise Problem(403, "role", "that takes a key with the role admin")
+        raise Problem(403, "role", "this requires a key with the role admin")
     if identity.key.role == "read" and method not in _LOOKING and not _OPENING.fullmatch(path):
-        raise Problem(403, "role", "this key may look at what is there and change nothing; it has the role read")
+        raise Problem(403, "role", "this key has the role read: it may view everything, but change nothing")
 
 
 def identity_of(request: Request) -> Identity:

@@ -113,8 +113,8 @@ class Connection:
     def _not_ours(self, response: httpx.Response, expected: str) -> ServerError:
         kind = response.headers.get("content-type", "nothing").partition(";")[0]
         return ServerError(
-            f"{self.address} answers with {kind} where a server of anymask sends {expected}: is a login before it, "
-            "or is the address another one?",
+            f"{self.address} answers with {kind} where a server of anymask sends {expected}: does it need a login, "
+            "or is the address wrong?",
             response.status_code,
         )
 

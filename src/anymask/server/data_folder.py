@@ -84,7 +84,7 @@ def _lock_shared(path: Path) -> int:
     try:
         import fcntl
     except ModuleNotFoundError:
-        raise InputError("servers share a folder on Linux and macOS only") from None
+        raise InputError("servers can share a folder on Linux and macOS only") from None
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

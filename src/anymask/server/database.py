@@ -138,7 +138,9 @@ class _Postgresql:
                 self.run("INSERT INTO deployment VALUES ('version', ?)", str(_SCHEMA_VERSION))
             found = self.rows("SELECT value FROM deployment WHERE name = 'version'")
             if not found or found[0][0] != str(_SCHEMA_VERSION):
-                raise InputError("the database was made by another version of anymask: use that one, or another one")
+                raise InputError(
+                    "the database was made by another version of anymask: use that version, or another database"
+                )
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
@@ -213,7 +215,7 @@ def _arguments_of(address: str) -> dict[str, Any]:
         parts = urlsplit(address)
         port = parts.port or 5432
     except ValueError as error:
-        raise InputError(f"the address of the database is none: {error}") from None
+        raise InputError(f"the address of the database is not valid: {error}") from None
     options = dict(parse_qsl(parts.query))
     host = options.pop("host", None) or parts.hostname or "localhost"
     encryption = options.pop("sslmode", "prefer")

@@ -59,7 +59,7 @@ class ImageProcesses:
             except _LateError:
                 raise ImageError(f"the image takes longer than {seconds:g} seconds to decode") from None
             except _EndedError:
-                raise ImageError("the image cannot be decoded: the decoder ended at it, twice") from None
+                raise ImageError("the image cannot be decoded: the decoder crashed on it twice") from None
 
     def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """The result of a function of a module, called in a process; one that ends may have been killed: another tries.

@@ -347,7 +347,7 @@ class ImageStore:
             excess -= stored_image.stored
             idle.append(stored_image.id)
         if excess > 0:
-            raise Problem(429, "server-full", "the server stores as many images as it allows", retry_after=_RECENT)
+            raise Problem(429, "server-full", "the server stores the maximum number of images", retry_after=_RECENT)
         for id in idle:
             self._drop(id)
 

@@ -28,7 +28,7 @@ _NEWEST = "SELECT id FROM jobs WHERE state NOT IN ('queued', 'running') ORDER BY
 _OUT_OF_TIME = Problem(
     408,
     "out-of-time",
-    "what was found could not be filtered within the time of a job; ask for less, or stop it earlier",
+    "the objects found could not be filtered within the time of a job; ask for fewer, or stop the job earlier",
 )
 
 

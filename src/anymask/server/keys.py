@@ -105,12 +105,12 @@ class KeyStore:
         if not _NAME.fullmatch(name):
             raise InputError(f"the name of a key has up to 64 letters, digits and . _ @ -, not {name!r}")
         if expires is not None and expires <= time.time():
-            raise InputError("the time at which the key expires is over already")
+            raise InputError("the time at which the key expires is in the past")
         secret = f"ak-{secrets.token_urlsafe(24)}"
 
         def change(keys: dict[str, Key]) -> None:
             if name in keys:
-                raise InputError(f"there is a key {name!r} already: revoke it first, or take another name")
+                raise InputError(f"a key {name!r} already exists: revoke it first, or use another name")
             keys[name] = Key(name, role, _digest(secret), time.time(), expires)
 
         self._change(change)

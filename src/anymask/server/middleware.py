@@ -151,7 +151,7 @@ def _most_bytes(path: str, limits: Limits) -> int:
 def _check_length(headers: Headers, most: int) -> None:
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
-        raise Problem(400, "bad-request", "Content-Length is no number")
+        raise Problem(400, "bad-request", "Content-Length is not a number")
     if int(length[:20]) > most:
         raise _too_large(most)
 

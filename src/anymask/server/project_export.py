@@ -89,7 +89,7 @@ class DatasetExports:
         format = find_format(body.format)
         check_options(format, body.options)
         if body.images == "copy" and format.image_folder is None:
-            raise InputError(f"images have no place in a dataset of {format.name}")
+            raise InputError(f"a dataset of {format.name} cannot hold images")
         images = chosen_images(self._project.images, body.only == "done")
         if not images:
             raise InputError("no image is done yet" if body.only == "done" else "no image has objects or is done yet")

@@ -111,7 +111,7 @@ class Projects:
                 folder = self._folders.get(id)
                 if folder is None:
                     raise Problem(
-                        404, "unknown-project", "no such project: its id is wrong, or it is of another server"
+                        404, "unknown-project", "no such project: its id is wrong, or it belongs to another server"
                     )
                 opened = OpenProject(Project(_place_in(folder), self._holder), False, self._open_file)
                 self._open[id] = opened

@@ -115,7 +115,7 @@ class RemoteImage:
         if not prompts:
             return MaskSet([], image=self.source)
         if len(prompts) > 1 and (previous is not None or mask_input is not None):
-            raise PromptError("an earlier mask goes with a prompt about one object")
+            raise PromptError("an earlier mask can only be given with a prompt for one object")
         check_objects(objects, all(value is None for value in (box, boxes, mask_input, previous)))
         if objects == "auto" and len(prompts) == 1:
             return self._segment([_body(prompts[0])], (), {**options, "objects": "auto"})

@@ -230,7 +230,7 @@ def _segment_points(request: _Request, indices: Sequence[int]) -> dict[int, Prom
     """Results for prompts with points, boxes or masks, by index."""
     if request.body.objects != "one":
         if request.view is not None:
-            raise PromptError(f"objects {request.body.objects!r} goes with no window: prompt the image as a whole")
+            raise PromptError(f"objects {request.body.objects!r} cannot be used with a window: prompt the whole image")
         return {index: _segment_groups(request, index) for index in indices}
     results = {} if request.view is None else _segment_in_view(request, request.view, indices)
     rest = [index for index in indices if index not in results]
@@ -337,7 +337,7 @@ def _segment_text(request: _Request, index: int, detector: Any) -> PromptResult:
     body = request.body.prompts[index]
     if any(value is not None for value in (body.points, body.labels, body.box, body.logits, body.mask)):
         raise PromptError(
-            f"prompt {index}: text goes with no points, boxes or masks; send them as prompts of their own"
+            f"prompt {index}: text cannot be combined with points, boxes or masks; send them as separate prompts"
         )
     masks = request.encoded.segment_text(body.text or "", detector=detector, **request.options())
     notes = dict.fromkeys(note for prompt in masks.prompts for note in prompt.notes)

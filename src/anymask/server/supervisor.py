@@ -37,7 +37,7 @@ def start_workers(count: int, on_ready: Callable[[], None]) -> Callable[[], None
         KeyboardInterrupt: the same after SIGINT.
     """
     if not hasattr(os, "fork"):
-        raise InputError("several workers take Linux or macOS: leave --workers out")
+        raise InputError("several workers need Linux or macOS: leave --workers out")
     return _Supervisor(count, on_ready).run()
 
 

@@ -161,4 +161,4 @@ async def _within(future: Future[T], deadline: float | None) -> T:
 
 def too_slow() -> Problem:
     """The problem of a request that took too long."""
-    return Problem(408, "out-of-time", "this took longer than a request may; send less at once, or try later")
+    return Problem(408, "out-of-time", "this took longer than a request may take; send less at once, or try later")

@@ -37,7 +37,7 @@ def decode_brush(rle: Any, size: tuple[int, int]) -> BrushRuns:
     try:
         packed = bytes(as_list(rle, "rle"))
     except (TypeError, ValueError):
-        raise InputError("the run lengths of a brush are no list of bytes") from None
+        raise InputError("the run lengths of a brush are not a list of bytes") from None
     bits = _Bits(packed)
     count, word = bits.read(32), bits.read(5) + 1
     kinds = [bits.read(4) + 1 for _ in range(4)]

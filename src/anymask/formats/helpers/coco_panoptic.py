@@ -41,7 +41,7 @@ def _segments(entry: Mapping[str, Any], path: Path) -> Iterator[dict[str, Any]]:
         about = {name: value for name, value in as_object(segment, "a segment").items() if name != "id"}
         inside = numbers == int(segment["id"])
         if not inside.any():
-            skip("broken annotation", f"{path}, segment {segment['id']!r:.60}", "its number is not in the image")
+            skip("broken annotation", f"{path}, segment {segment['id']!r:.60}", "its id is not in the image")
             continue
         yield {**about, "image_id": entry["image_id"], "segmentation": Mask.from_array(inside).rle}
 
@@ -53,4 +53,4 @@ def _image_of_numbers(name: str, path: Path) -> Path:
     for folder in folders:
         if name and (folder / name).is_file():
             return folder / name
-    raise InputError(f"there is no image of numbers {folders[0] / name}")
+    raise InputError(f"there is no image of segment ids {folders[0] / name}")

@@ -125,7 +125,7 @@ def _images(entries: list[Any], path: Path) -> Iterator[tuple[Id, dict[str, Any]
         if id is None:
             skip("broken image", f"{path}, image {place}", "it has no 'id'")
         elif id in taken:
-            skip("image twice", f"{path}, image {place}", f"an image before has the id {id!r:.60}")
+            skip("image twice", f"{path}, image {place}", f"an earlier image has the id {id!r:.60}")
         else:
             taken.add(id)
             yield id, entry
@@ -168,7 +168,7 @@ def _size_of_image(entry: Mapping[str, Any], path: Path) -> tuple[int, int]:
         if file.is_file():
             with file.open("rb") as stream:
                 return displayed_size(stream, MAX_MASK_PIXELS)
-    raise InputError("its size is stated nowhere, and the image is not beside the file")
+    raise InputError("its size is not stated, and the image is not beside the file")
 
 
 def read_object(entry: Mapping[str, Any], size: tuple[int, int], labels: Mapping[Any, str]) -> Mask | BoxAnnotation:

@@ -32,7 +32,7 @@ def read_mask_images(files: Iterable[Path], folder: Path) -> Iterator[MaskSet]:
         try:
             masks = find_mask_reader(file).read(file)
         except InputError as error:
-            skip("image that is no mask", file, error)
+            skip("image that is not a mask", file, error)
             continue
         name = image_of_mask(file.relative_to(folder).as_posix())
         yield masks.replace([mask for mask in masks if mask.area], replace(masks.record, path=name))

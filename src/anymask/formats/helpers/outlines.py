@@ -248,7 +248,7 @@ def parse_ring(ring: Any, size: tuple[int, int], least: int = 3) -> Ring:
         corners = np.asarray(ring, np.float64)
         corners = corners.reshape(-1, 2)
     except (TypeError, ValueError):
-        raise InputError("a polygon is no list of x, y pairs of numbers") from None
+        raise InputError("a polygon is not a list of x, y pairs of numbers") from None
     if len(corners) < least or not np.isfinite(corners).all():
         raise InputError(f"a polygon needs at least {least} corners of finite numbers, it has {len(corners)}")
     low, high = corners.min(axis=0), corners.max(axis=0)

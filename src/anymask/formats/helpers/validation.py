@@ -49,9 +49,9 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 def damage_of(error: Exception) -> str:
     """One line on why Python's own readers cannot read a file."""
     if isinstance(error, json.JSONDecodeError):
-        return f"it is no JSON at line {error.lineno}, column {error.colno}"
+        return f"it is not valid JSON at line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
-        return "it is no text in UTF-8: save it as UTF-8"
+        return "it is not text in UTF-8: save it as UTF-8"
     return one_line(error)
 
 
@@ -59,7 +59,7 @@ def load_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object; call it within `reading`."""
     content = json.loads(path.read_bytes())
     if not isinstance(content, dict):
-        raise InputError(f"it holds no JSON object but a {type(content).__name__}")
+        raise InputError(f"it holds a {type(content).__name__}, not a JSON object")
     return content
 
 
@@ -84,7 +84,7 @@ def load_xml(path: Path) -> ElementTree.Element:
     """An XML file; entities, which can grow without bounds, are refused. Call it within `reading`."""
     content = path.read_bytes()
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise InputError("it declares a document type, which annotation files have no use for")
+        raise InputError("it declares a document type, which is not allowed in annotation files")
     return ElementTree.fromstring(content)
 
 

@@ -66,7 +66,7 @@ def load_voc_labels(file: Path) -> NDArray[np.uint8]:
     codes = _codes(np.asarray(image)[:, :, :3])
     places = order[np.clip(np.searchsorted(wanted[order], codes), 0, 255)]
     if not (wanted[places] == codes).all():
-        raise InputError("it has colours that are none of Pascal VOC's")
+        raise InputError("it has colours that are not in Pascal VOC's palette")
     return places.astype(np.uint8)
 
 

@@ -159,7 +159,7 @@ def _names_of(content: dict[str, Any]) -> dict[int, str] | None:
     found = {}
     for number, name in as_object(names, "names").items():
         if isinstance(name, dict | list):
-            raise InputError(f"class {number} has a {type(name).__name__} for a name")
+            raise InputError(f"the name of class {number} is a {type(name).__name__}, not text")
         found[int(number)] = str(name)
     return found
 

@@ -133,7 +133,7 @@ async def fetch_task_image(
         Problem: 403 a URL while none are fetched; 422 an address that is none, or that cannot be fetched.
     """
     if not isinstance(address, str) or not address:
-        raise InputError(f"the task has no image: its data has {address!r} there")
+        raise InputError(f"the task has no image: its data states {address!r}")
     if address.startswith("data:"):
         return decode_data_uri(address)
     if connection is not None:
@@ -198,4 +198,4 @@ def _origin(address: str) -> tuple[str, str]:
 
 
 def _refused(reason: str) -> Problem:
-    return Problem(422, "label-studio", f"Label Studio gives no image: {reason}")
+    return Problem(422, "label-studio", f"Label Studio does not return the image: {reason}")

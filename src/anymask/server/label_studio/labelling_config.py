@@ -45,11 +45,11 @@ def read_config(config: str) -> MaskControl:
         InputError: not a labelling configuration, or one without an image and a brush or polygon for it.
     """
     if "<!DOCTYPE" in config or "<!ENTITY" in config:
-        raise InputError("a labelling configuration has no document type")
+        raise InputError("a labelling configuration must not declare a document type")
     try:
         root = ElementTree.fromstring(config)
     except ElementTree.ParseError as error:
-        raise InputError(f"the labelling configuration is no XML: {error}") from None
+        raise InputError(f"the labelling configuration is not valid XML: {error}") from None
     images = {
         each.get("name", ""): (each.get("value") or each.get("valueList") or "").removeprefix("$")
         for each in root.iter("Image")

@@ -89,7 +89,7 @@ def _add(drawn: Drawn, kind: str, region: dict[str, Any], size: tuple[int, int])
         drawn.points.append(_pixel(value["x"], value["y"], size))
         drawn.labels.append(0 if region.get("is_positive") in (False, 0) else 1)
     elif value.get("rotation"):
-        raise PromptError("a box has no rotation: draw a rectangle that is not turned")
+        raise PromptError("a box cannot be rotated: draw an upright rectangle")
     else:
         far = _pixel(value["x"] + value["width"], value["y"] + value["height"], size)
         drawn.boxes.append([*_pixel(value["x"], value["y"], size), *far])
@@ -99,7 +99,7 @@ def _pixel(x: float, y: float, size: tuple[int, int]) -> list[float]:
     """A place in percent as pixels, within the image."""
     place = [float(x) / 100 * size[0], float(y) / 100 * size[1]]
     if not all(math.isfinite(each) for each in place):
-        raise InputError(f"a place is {x}, {y}: it takes numbers from 0 to 100")
+        raise InputError(f"a position is {x}, {y}: it takes numbers from 0 to 100")
     return [min(max(each, 0.0), side - _EDGE) for each, side in zip(place, size, strict=True)]
 
 

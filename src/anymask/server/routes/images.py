@@ -89,7 +89,7 @@ async def _read_upload(request: Request, service: Service) -> tuple[bytes, Image
 
 async def _fetch_url(request: Request, service: Service) -> tuple[bytes, ImageOptions]:
     if not service.settings.allow_urls:
-        raise Problem(403, "urls-not-allowed", "this server fetches no URLs; it was started without --allow-urls")
+        raise Problem(403, "urls-not-allowed", "this server does not fetch URLs; it was started without --allow-urls")
     from anymask.server.url_fetch import fetch_image
 
     body = _parsed(UrlBody, await request.body())
@@ -189,7 +189,7 @@ async def save_state(request: Request, id: ImageId, session: Session) -> Respons
         raise Problem(413, "body-too-large", f"a state takes up to {service.limits.state_bytes:,} bytes")
     try:
         if not isinstance(json.loads(body), dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
     except (ValueError, RecursionError) as error:
         raise Problem(422, "bad-input", f"a state is a JSON object: {error}") from None
     await asyncio.to_thread(service.images.save_state, id, session, body)

@@ -40,7 +40,7 @@ async def start_assist(request: Request, project: ProjectId, body: AssistBody) -
         if not numbers:
             raise InputError("there is no such image to search")
         if sum(not each.is_over for each in opened.project.jobs.all()) >= service.limits.jobs:
-            raise Problem(429, "too-many-jobs", "the project has as many jobs as the server allows", retry_after=30)
+            raise Problem(429, "too-many-jobs", "the project has the maximum number of jobs", retry_after=30)
         options = body.options.model_dump(exclude_unset=True) if body.kind == "everything" else {}
         return opened.project.jobs.add(body.kind, numbers, words, options).as_dict()
 

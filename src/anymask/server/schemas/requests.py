@@ -85,7 +85,7 @@ class SegmentBody(Body):
     @model_validator(mode="after")
     def _reduced_masks_are_previews(self) -> SegmentBody:
         if self.max_side is not None and (self.store or not self.preview):
-            raise ValueError("max_side goes with preview: true and store: false")
+            raise ValueError("max_side needs preview: true and store: false")
         return self
 
 
