@@ -116,4 +116,4 @@ def test_any_changes_give_what_one_run_gives(resolved_job: tuple[Any, TaskSettin
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_many_changes_give_what_one_run_gives(resolved_job: tuple[Any, TaskSettings], tmp_path: Path) -> None:
-    check_changes(resolved_job, tmp_path, 15, 12)
+    check_changes(resolved_job, tmp_path, 6, 12)

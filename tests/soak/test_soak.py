@@ -1,7 +1,7 @@
 """Random sequences of commands, interrupted at random: nothing is lost, mixed up or half-written.
 
-`SOAK_SEED` is the beginning of the random numbers, and `SOAK_SEQUENCE` runs one sequence alone:
-`SOAK_SEED=7 SOAK_SEQUENCE=31 make slow PYTEST=tests/soak`. The moments of signals depend on the machine, too.
+There are 200 of them, or `SOAK_SEQUENCES`. `SOAK_SEED` is the beginning of the random numbers, and `SOAK_SEQUENCE` runs
+one sequence alone: `SOAK_SEED=7 SOAK_SEQUENCE=31 make slow PYTEST=tests/soak`. The moments of signals depend on the machine, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.support.command_processes import CommandProcesses
 from tests.support.soak import Soak, prepare
 
 SEED = int(os.environ.get("SOAK_SEED", "1"))
+SEQUENCES = int(os.environ.get("SOAK_SEQUENCES", "200"))
 SEQUENCE = os.environ.get("SOAK_SEQUENCE")
 
 
@@ -67,8 +68,8 @@ def test_a_few_sequences(places: Places) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_200_random_sequences_lose_and_mix_nothing(places: Places) -> None:
+def test_random_sequences_lose_and_mix_nothing(places: Places) -> None:
     print(f"SOAK_SEED={SEED}")
-    numbers = range(200) if SEQUENCE is None else range(int(SEQUENCE), int(SEQUENCE) + 1)
+    numbers = range(SEQUENCES) if SEQUENCE is None else range(int(SEQUENCE), int(SEQUENCE) + 1)
     interruptions = soak(places, numbers, 3)
     assert interruptions > len(numbers) // 2, "the signals came too late to test anything"
