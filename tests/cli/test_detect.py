@@ -131,7 +131,7 @@ def test_text_cannot_be_combined_with_other_prompts(
     other: tuple[str, ...], coffee_path: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     assert run("segment", coffee_path, "--text", "cup", *other, "--out", tmp_path / "out") == 2
-    assert "--text goes with no --point" in capsys.readouterr().err
+    assert "--text cannot be combined with --point" in capsys.readouterr().err
 
 
 def test_limits_reach_the_search(coffee_path: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -28,7 +28,7 @@ def test_a_pair_that_is_there_stays(tmp_path, photo, hole):
     write_pair(tmp_path, photo, hole)
     (tmp_path / "pair.json").unlink()
     (tmp_path / "image.png").write_bytes(b"painted")
-    with pytest.raises(InputError, match=r"image\.png is there already: give a new folder"):
+    with pytest.raises(InputError, match=r"image\.png already exists: give a new folder"):
         write_pair(tmp_path, photo, hole)
     assert (tmp_path / "image.png").read_bytes() == b"painted"
 

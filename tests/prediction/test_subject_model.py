@@ -203,7 +203,7 @@ def test_the_command_cuts_the_subject_out_without_the_default_model(
         (["--subject-model", "isnet"], "allow it by name: --allow agpl-3.0,dis5k-terms,apache-2.0"),
         (["--subject-model", "isnet", "--allow", "apache-2.0"], "only apache-2.0 may be used"),
         (["--subject-model", "mobile-sam"], "mobile-sam does not find subjects without a prompt; these do: isnet"),
-        (["--subject-model", "isnet", "--point", "3,4"], "it goes with no prompt"),
+        (["--subject-model", "isnet", "--point", "3,4"], "it cannot be combined with a prompt"),
         (["--subject-model", "isnet", "--mask", "mask.png"], "it does not go with --subject-model"),
     ],
 )

@@ -223,7 +223,9 @@ class ImageFiles(JsonOutput):
         super().__init__(images, as_json)
         self.to_stdout = out == STANDARD_STREAM
         if self.to_stdout and (as_json or len(images) > 1):
-            raise InputError("--out - writes one image to standard output: it goes with no --json and no second image")
+            raise InputError(
+                "--out - writes one image to standard output: it cannot be combined with --json or a second image"
+            )
         if len(images) > 1 and out is not None and out.is_file():
             raise InputError(f"--out {out} is a file: several images take a folder")
         self._is_named = out is not None and len(images) == 1

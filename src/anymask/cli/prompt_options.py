@@ -98,7 +98,9 @@ class PromptParameters:
 
         if self.text:
             if self.include or self.exclude or self.boxes or self.objects != "one":
-                raise PromptError("--text goes with no --point, --exclude-point, --box or --objects: run once for each")
+                raise PromptError(
+                    "--text cannot be combined with --point, --exclude-point, --box or --objects: run once for each"
+                )
             phrases_of(self.text)
         elif not self.has_prompts:
             raise PromptError("no prompt given: add --point X,Y, --box X0,Y0,X1,Y1 or --text TEXT")
@@ -163,7 +165,7 @@ class PromptedSegmenter:
         check_text_options(self._prompt.text)
         self._subject_model = parameters.get("subject_model")
         if self._subject_model is not None and not (self._subject and self._prompt.prompt_log is None):
-            raise PromptError("--subject-model finds the subject where nothing names an object: it goes with no prompt")
+            raise PromptError("--subject-model finds the subject by itself: it cannot be combined with a prompt")
         if self._prompt.prompt_log is not None:
             _check_prompt_log_alone(self._prompt, self._selection)
         elif not self._subject:
@@ -216,5 +218,7 @@ def _check_prompt_log_alone(prompt: PromptParameters, selection: dict[str, Any])
 
     clean_up = selection["max_hole_area"] or selection["max_island_area"]
     if prompt.has_prompts or prompt.objects != "one" or clean_up:
-        raise PromptError("--prompt-log is a complete prompt: it goes with no other prompt, --objects or clean-up")
+        raise PromptError(
+            "--prompt-log is a complete prompt: it cannot be combined with another prompt, --objects or clean-up"
+        )
     refuse_options(("select", "refine"), "does not go with --prompt-log, which says how each mask was selected")

@@ -69,7 +69,7 @@ def write_pair(
         InputError: a folder that cannot be written, or has files of these names: they may be painted already.
     """
     if there := next((name for name in (IMAGE, MASK, BLEND, NOTE) if (Path(folder) / name).exists()), None):
-        raise InputError(f"{Path(folder) / there} is there already: give a new folder")
+        raise InputError(f"{Path(folder) / there} already exists: give a new folder")
     image = open_image(source)
     crop = make_crop(hole.box, image.size, sizes, context)
     blend = np.round(hole.inside(crop.box) * 255).astype(np.uint8)

@@ -136,7 +136,7 @@ class Toolbox:
         if text is None:
             return encoded.segment(points, labels, box, coordinates=coordinates)
         if points or box:
-            raise InputError("text goes with no points and no box: prompt with one or the other")
+            raise InputError("text cannot be combined with points or a box: prompt with one or the other")
         return encoded.segment_text(text, detector=self._detector)
 
     def _result(self, masks: MaskSet, save: str | None) -> _Content:
