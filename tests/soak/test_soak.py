@@ -1,7 +1,8 @@
 """Random sequences of commands, interrupted at random: nothing is lost, mixed up or half-written.
 
 There are 200 of them, or `SOAK_SEQUENCES`. `SOAK_SEED` is the beginning of the random numbers, and `SOAK_SEQUENCE` runs
-one sequence alone: `SOAK_SEED=7 SOAK_SEQUENCE=31 make slow PYTEST=tests/soak`. The moments of signals depend on the machine, too.
+one sequence alone: `SOAK_SEED=7 SOAK_SEQUENCE=31 make slow PYTEST=tests/soak`. The moments of signals depend on the
+machine, too.
 """
 
 from __future__ import annotations
