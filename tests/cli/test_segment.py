@@ -87,7 +87,7 @@ def test_coordinates_in_percent_of_the_image(coffee_path, tmp_path, capsys):
         (["{photo}", "--box", "1,1,90,90", "--box", "2,2,80,80", "--point", "5,5"], "once per box"),
         (["{photo}", "--box", "1,1,90,90", "--each"], "--objects per_point"),
         (["no-such-photo.jpg", "--point", "1,1"], "no-such-photo.jpg"),
-        (["{folder}", "--point", "1,1"], "directory"),
+        (["{folder}", "--point", "1,1"], "is a folder: give one image file"),
         (["{text}", "--point", "1,1"], "picture"),
         (["{empty}", "--point", "1,1"], "empty"),
         (["{truncated}", "--point", "1,1"], "truncated"),

@@ -120,7 +120,7 @@ def test_the_summary_tells_masks_that_another_program_fills_in_its_own_way(tmp_p
     assert "mask 0: " not in said
     exact = ["--mask-shapes", "--out", str(tmp_path / "exact.json"), "--min-iou", "1"]
     assert main([*call[:4], *exact]) == 0
-    assert "labelme cannot hold: 1 ids of images, 1 numbers of classes, 1 ids of annotations, 1 polygons as they" in (
+    assert "labelme cannot hold: 1 id of images, 1 number of classes, 1 id of annotations, 1 polygon as it was" in (
         capsys.readouterr().out
     )
 
@@ -142,7 +142,7 @@ def test_vertices_outside_the_image_are_traced_where_readers_refuse_them(to: str
     """Ultralytics leaves out every image with a number above 1."""
     beyond = [[-4.0, 8.5], [41.0, 9.75], [90.5, 40.0], [7.0, 33.0]]
     out = converted(coco(tmp_path, beyond), to, tmp_path / "out", "--min-iou", "1")
-    assert "1 polygons as they were drawn" in capsys.readouterr().out
+    assert "1 polygon as it was drawn" in capsys.readouterr().out
     found = drawn_in(out, to)
     assert (found >= 0).all()
     assert (found <= (WIDTH, HEIGHT)).all()

@@ -44,8 +44,8 @@ def test_two_coco_files_are_one_to_pycocotools(tmp_path: Path, capsys: pytest.Ca
     call = ["convert", str(tmp_path / "cats.json"), str(tmp_path / "dogs.json"), "--to", "coco", "--out", str(out)]
     assert main(call) == 0
     said = capsys.readouterr().out
-    assert "1 names of images that two inputs have" in said
-    assert "1 ids of images that two inputs have" in said
+    assert "1 name of images that two inputs have" in said
+    assert "1 id of images that two inputs have" in said
     assert "2 ids of annotations that two inputs have" in said
     found = COCO(str(out))
     assert [each["file_name"] for each in found.dataset["images"]] == ["a.jpg", "dogs/a.png", "b.jpg"]
@@ -91,7 +91,7 @@ def test_licences_of_two_files_are_not_mixed_up(tmp_path: Path, capsys: pytest.C
     found = COCO(str(tmp_path / "out.json")).dataset
     assert found["licenses"] == [{"id": 1, "name": "CC0"}]
     assert [each.get("license") for each in found["images"]] == [1, None]
-    assert "1 licences of images" in capsys.readouterr().out
+    assert "1 licence of images" in capsys.readouterr().out
 
 
 def _by_input(merged: list[MaskSet], inputs: list[list[MaskSet]]) -> list[list[MaskSet]]:

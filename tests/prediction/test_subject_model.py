@@ -91,7 +91,7 @@ def test_an_image_without_a_subject_gives_an_empty_mask(model: SubjectModel) -> 
 
 
 def test_soft_edges_need_a_mask_with_probabilities() -> None:
-    with pytest.raises(InputError, match="this one has none: take matte or smooth"):
+    with pytest.raises(InputError, match="this mask has none: use 'matte' or 'smooth'"):
         cutout(red_square(), red_square()[..., 0] > 127, edges="soft")
 
 
