@@ -34,6 +34,7 @@ from anymask.structures.candidates import CandidateMasks
 from anymask.structures.mask import Mask
 from anymask.structures.mask_set import MaskSet
 from anymask.structures.prompt import Prompt, make_prompt
+from anymask.structures.transforms import resized_to
 
 FindMask = Callable[[str], Mask]
 """Finds the mask behind a reference; raises Problem 404 where there is none."""
@@ -282,11 +283,9 @@ def _preview(request: _Request, encoded: SamImage, indices: Sequence[int]) -> di
 
 def _to_mask(selected: SelectedMask, encoded: SamImage, index: int, max_side: int | None) -> Mask:
     """The mask of a prompt in the size of the image, or of at most so many pixels a side."""
-    width, height = encoded.size
-    if max_side is None or max_side >= max(width, height):
+    if max_side is None or max_side >= max(encoded.size):
         return encoded.to_mask(selected, None, index)
-    scale = max_side / max(width, height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = resized_to(*encoded.size, max_side)
     frame = type(encoded.transform)(*size)
     return Mask(
         partial(frame.upscale, selected.logits),
