@@ -7,12 +7,13 @@ import re
 import pytest
 
 import anymask
-from benchmarks.official import Peers, Settings
-from benchmarks.speed import rates
 
 
-@pytest.mark.slow
+@pytest.mark.reference
 def test_stages_are_counted_and_set_beside_a_product_of_matrices() -> None:
+    from benchmarks.official import Peers, Settings  # with PyTorch
+    from benchmarks.speed import rates
+
     segmenter = anymask.load("mobile-sam", engine="onnxruntime", precision="f32", threads=2, store=False)
     product, encode, batch, single = rates.compare(Peers(Settings(1, 2, "onnxruntime", "f32"), segmenter, None))
     assert product.name == "product of two 2048×2048 matrices, f32"
