@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import anymask
 from anymask.engines.libraries import import_openvino
+from anymask.models.sam.constants import GRID
 from anymask.models.sam.encoders import ENCODERS, encoder_of
 from anymask.models.sam.mask_decoder import mask_decoder, search_decoder
 from anymask.models.sam.model import BATCH, Sam
@@ -28,7 +29,7 @@ from benchmarks.speed.rates import POINT_TOKENS
 PRODUCTS = ("MatMul", "FullyConnected", "Convolution", "Deconvolution")
 RUNS = 5
 LANDSCAPE = (48, 64)
-"""Rows and columns of image tokens of a 4:3 image."""
+"""Rows and columns of image tokens of a 4:3 image, of which none is merged here."""
 
 
 def main() -> None:
@@ -62,8 +63,14 @@ def _networks(model: Any, points: int) -> Iterator[tuple[str, onnx.ModelProto, d
         "tokens": random((points, POINT_TOKENS, 256), np.float32),
         "token_bias": np.zeros((points, POINT_TOKENS), np.float32),
     }
+    blocks = np.arange(GRID * LANDSCAPE[0])
+    merged = {"merged": blocks, "place": blocks.reshape(LANDSCAPE)}
     yield f"decoder, {points} points", mask_decoder(parameters), prompt
-    yield f"decoder of the search, {points} points", search_decoder(parameters), {**prompt, "seen": np.array(LANDSCAPE)}
+    yield (
+        f"decoder of the search, {points} points",
+        search_decoder(parameters),
+        {**prompt, **merged},
+    )
 
 
 def _milliseconds(

@@ -18,6 +18,7 @@ from anymask.automatic.options import GeneratorOptions, Thresholds
 from anymask.automatic.point_sampling import FarthestPointSampler, build_point_grid
 from anymask.automatic.thresholds import filter_masks
 from anymask.errors import ModelError, PromptError
+from anymask.models.sam.token_merging import merge_tokens
 from anymask.structures.nms import nms
 from anymask.structures.prompt import Prompt, point_prompts
 from anymask.structures.transforms import ResizeLongestSide
@@ -458,7 +459,7 @@ class TestRealModel:
         assert len(found) >= 12
 
     @pytest.mark.parametrize("shape", ["wide", "tall", "square"])
-    def test_merging_the_padding_changes_stable_masks_by_less_than_rounding(self, coffee, shape):
+    def test_merging_tokens_changes_stable_masks_little(self, coffee, shape):
         """And logits beyond the image are not computed. In f32, so that nothing else is in the difference."""
         pixels = {"wide": coffee.pixels, "tall": coffee.pixels.transpose(1, 0, 2), "square": coffee.pixels[:, :400]}[
             shape
@@ -466,10 +467,11 @@ class TestRealModel:
         encoded = coffee.runtime.encode(np.ascontiguousarray(pixels))
         prompts = [Prompt(box=np.array([40.0, 30, 200, 190])), *point_prompts(build_point_grid(4) * encoded.size)]
         family, frame = encoded.runtime.model, encoded.transform
+        assert len(merge_tokens(encoded.tokens, frame)[0]) < {"wide": 2200, "tall": 2200, "square": 3600}[shape]
         logits, scores = family.decode(encoded.tokens, frame, prompts)
         cropped, near_scores = family.decode(encoded.tokens, frame, prompts, searching=True)
         rows, columns = cropped.shape[2:]
-        assert (rows, columns) == {"wide": (176, 256), "tall": (256, 176), "square": (256, 256)}[shape]
+        assert (rows, columns) == {"wide": (172, 256), "tall": (256, 172), "square": (256, 256)}[shape]
         assert (rows, columns) >= logit_shape(frame)
         shown = frame.valid_logits()
         exact, near = (part[:, :, : shown[1], : shown[0]] for part in (logits, cropped))
@@ -478,8 +480,6 @@ class TestRealModel:
         assert stable.sum() >= 10
         assert overlap[stable].min() >= 0.97
         assert np.abs(scores - near_scores)[stable].max() <= 0.02
-        if shape == "square":
-            assert np.allclose(near, exact, atol=1e-3)
 
     def test_finds_the_objects_on_the_table(self, coffee, result):
         assert len(result) >= 4

@@ -10,8 +10,11 @@ HALF_IMAGE = "half_image"
 """The name of the image among an encoder's inputs, instead of "image", where its side is half of that."""
 GRID = IMAGE_SIZE // 16
 """Image tokens along each side of the square."""
-BLOCK = 4
-"""Tokens along each side of a block of padding that `search_decoder` merges."""
+LEVELS = 3
+"""Sizes of blocks of image tokens that `search_decoder` merges: 1×1, 2×2, 4×4."""
+LEVEL_SIZES = np.concatenate([np.full((GRID >> level) ** 2, 4.0**level) for level in range(LEVELS)] + [np.zeros(1)])
+"""Number of image tokens that each block stands for: those of 1×1 row by row, then those of 2×2, of 4×4, and one of
+none, which fills up. Float64 [5377]."""
 
 NOT_A_POINT, EXCLUDE, INCLUDE, TOP_LEFT, BOTTOM_RIGHT, ABSENT = -1, 0, 1, 2, 3, -2
 """Labels of the sparse prompt. `ABSENT` pads a shorter prompt in a batch and is masked in attention."""
@@ -39,15 +42,5 @@ def stem_side(content: int) -> int:
     return min(-(-8 * (covered + 2) // 32) * 32, IMAGE_SIZE)
 
 
-def unmerged_tokens(logits: int) -> int:
-    """Number of rows of image tokens that `search_decoder` does not merge, or likewise of columns.
-
-    Args:
-        logits: rows of logits that cover the image. A token makes four; one row more is needed, because the last pixels
-            of the image are interpolated with it.
-    """
-    return min(-(-(logits // 4 + 1) // BLOCK) * BLOCK, GRID)
-
-
-CODE_VERSION = 6
+CODE_VERSION = 7
 """To be raised whenever a graph changes: it is in the keys of compiled graphs and stored embeddings."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,8 @@ from anymask.models.sam.constants import (
     PIXEL_MEAN,
     TOP_LEFT,
     stem_side,
-    unmerged_tokens,
 )
+from anymask.models.sam.token_merging import merge_tokens
 from anymask.structures.prompt import Prompt
 from anymask.structures.transforms import MODEL_SIDE, ResizeLongestSide, resized_to
 
@@ -71,6 +72,7 @@ class Sam:
         self.precision = engine.precision
         self._ranges = _int8_ranges(key) if engine.precision == "int8" else None
         self._graphs: dict[str, CompiledGraph] = {}
+        self._latest_merged: tuple[weakref.ref[Any], tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None
         self._locks = {name: threading.Lock() for name in self._table}
         if not any(file.suffix.lower() == ".onnx" for file in self._files):
             self.parameters()  # it takes milliseconds, and other checkpoints are refused before any work
@@ -146,13 +148,24 @@ class Sam:
     ) -> dict[str, NDArray[np.float32]]:
         """Run a decoder on one batch: logits [B, 4, rows, columns] and scores [B, 4], float32."""
         points, labels = rectangular([self._sparse_prompt(frame, prompt) for prompt in prompts])
-        inputs = {"embedding": embedding, **self._graph("prompt_encoder")(points=points, labels=labels)}
+        inputs: dict[str, NDArray[Any]] = {
+            "embedding": embedding,
+            **self._graph("prompt_encoder")(points=points, labels=labels),
+        }
         if "mask_input" in self._graph(graph).inputs:
             inputs["mask_input"] = self._mask_inputs(prompts)
-        if "seen" in self._graph(graph).inputs:
-            columns, rows = frame.valid_logits()
-            inputs["seen"] = np.array([unmerged_tokens(rows), unmerged_tokens(columns)])
+        if "merged" in self._graph(graph).inputs:
+            inputs["merged"], inputs["place"] = self._merged_tokens(embedding, frame)
         return self._graph(graph)(**inputs)
+
+    def _merged_tokens(
+        self, embedding: NDArray[np.float32], frame: ResizeLongestSide
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`merge_tokens`, worked out once for all batches of an image."""
+        latest = self._latest_merged
+        if latest is None or latest[0]() is not embedding:
+            latest = self._latest_merged = weakref.ref(embedding), merge_tokens(embedding, frame)
+        return latest[1]
 
     def _batches(
         self, prompts: Sequence[Prompt], graph: str, with_mask_input: str
