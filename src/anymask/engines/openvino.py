@@ -83,7 +83,8 @@ class OpenVinoEngine:
         if self._cache is not None:
             path = graph_path(self._cache, self.name, key, sorted(options.items()), self.version, self._cpu)
             with contextlib.suppress(OSError, RuntimeError):  # not there, damaged, or of another build of OpenVINO
-                compiled = self._core.import_model(read_graph(path), "CPU", options)
+                stored = self._library.Tensor(np.frombuffer(read_graph(path), np.uint8), shared_memory=True)
+                compiled = self._core.import_model(stored, "CPU", options)
                 return _OpenVinoGraph(compiled, compiled.outputs)
         graph = build()
         if isinstance(graph, DetachedGraph):
