@@ -35,3 +35,27 @@ def test_a_signal_while_files_are_written(
     assert process.returncode == code, errors
     assert errors.strip() == f"anymask: {line}"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("calls", range(1, 25, 2))
+def test_a_signal_at_the_very_beginning(calls: int) -> None:
+    """SIGTERM at one of the first calls that the command line makes, wherever that is."""
+    program = f"""
+import os, signal, sys
+from anymask.cli import main
+left = {calls}
+
+def watch(frame, event, argument):
+    global left
+    if event == "call" and (left := left - 1) == 0:
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.argv[1:] = ["--version"]
+signal.signal(signal.SIGTERM, lambda *_: os._exit(77))  # before ours is set up
+sys.setprofile(watch)
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 77:
+        assert (done.returncode, done.stderr) == (143, "anymask: terminated\n")

@@ -87,12 +87,15 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     if args is not None:
         return _run(list(args), own_process=False)
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, _raise_terminated)
-    code = _run(sys.argv[1:], own_process=True)
-    with contextlib.suppress(ValueError):  # all is written: a signal now ends the process without a traceback
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, _raise_terminated)
+        code = _run(sys.argv[1:], own_process=True)
+        with contextlib.suppress(ValueError):  # all is written: a signal now ends the process without a traceback
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    except KeyboardInterrupt as error:  # before the command began, or after it
+        return _interrupted(error, own_process=True)
     return code
 
 
