@@ -83,9 +83,9 @@ class OpenVinoEngine:
         if self._cache is not None:
             path = graph_path(self._cache, self.name, key, sorted(options.items()), self.version, self._cpu)
             with contextlib.suppress(OSError, RuntimeError):  # not there, damaged, or of another build of OpenVINO
-                stored = self._library.Tensor(np.frombuffer(read_graph(path), np.uint8), shared_memory=True)
-                compiled = self._core.import_model(stored, "CPU", options)
-                return _OpenVinoGraph(compiled, compiled.outputs)
+                content = np.frombuffer(read_graph(path), np.uint8)
+                compiled = self._core.import_model(self._library.Tensor(content, shared_memory=True), "CPU", options)
+                return _OpenVinoGraph(compiled, compiled.outputs, content)
         graph = build()
         if isinstance(graph, DetachedGraph):
             weights = graph.weights
@@ -112,9 +112,15 @@ class OpenVinoEngine:
 
 
 class _OpenVinoGraph:
-    """A compiled graph with one inference request per thread that is using it."""
+    """A compiled graph with one inference request per thread that is using it.
 
-    def __init__(self, compiled: Any, outputs: Sequence[Any]) -> None:
+    Args:
+        compiled: OpenVINO's.
+        outputs: of the graph.
+        content: what it was imported from, uint8 [N]: OpenVINO goes on reading it.
+    """
+
+    def __init__(self, compiled: Any, outputs: Sequence[Any], content: NDArray[np.uint8] | None = None) -> None:
         self._compiled = compiled
         self.inputs: Sequence[str] = [each.get_any_name() for each in compiled.inputs]
         self.parallel_requests: int = max(1, compiled.get_property("NUM_STREAMS"))
@@ -122,6 +128,7 @@ class _OpenVinoGraph:
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._running = 0
         self._count_lock = threading.Lock()
+        self._content = content
 
     def export(self) -> bytes:
         content: bytes = self._compiled.export_model().getvalue()
