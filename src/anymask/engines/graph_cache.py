@@ -31,7 +31,7 @@ def write_graph(path: Path, content: bytes) -> None:
     make_room(path.parent, GRAPHS_CAP)
 
 
-def read_graph(path: Path) -> bytearray:
+def read_graph(path: Path) -> memoryview:
     """Read what `write_graph` wrote, and mark it as used; warns of one that must be made again.
 
     Raises:
@@ -58,7 +58,7 @@ def open_model(
     path = graph_path(folder, "detached", key) if folder else None
     if path is not None:
         with contextlib.suppress(Exception):  # engines have no narrower base class for a damaged file
-            return open_bytes(bytes(read_graph(path)))
+            return open_bytes(read_graph(path).tobytes())
     model = emit().SerializeToString()
     if path is not None:
         write_graph(path, model)

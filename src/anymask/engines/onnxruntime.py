@@ -53,7 +53,7 @@ class OnnxRuntimeEngine:
         path = graph_path(self._cache, self.name, key) if self._cache else None
         if path is not None:
             with contextlib.suppress(Exception):  # not there, or damaged: there is no narrower base class
-                return self._open(bytes(read_graph(path)), parallel_requests)
+                return self._open(read_graph(path).tobytes(), parallel_requests)
         graph = build()
         if isinstance(graph, DetachedGraph):
             weights = graph.weights

@@ -147,7 +147,7 @@ def _scores_of(mask: Mask) -> dict[str, float | None]:
     return {"score": mask.score, "stability": mask.stability}
 
 
-def _from_bytes(content: bytes | bytearray) -> Mask:
+def _from_bytes(content: bytes | memoryview) -> Mask:
     """The mask of a file.
 
     Raises:
