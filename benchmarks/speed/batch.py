@@ -25,7 +25,7 @@ from anymask.batch.job import BatchStatus, run_batch
 from anymask.batch.resolve import resolve_settings
 from anymask.batch.tasks import BatchJob, TaskSettings
 from benchmarks.official import Peers
-from benchmarks.speed.boxes import ten_boxes
+from benchmarks.speed.boxes import random_boxes
 from benchmarks.speed.everything import official_seconds
 from benchmarks.speed.images import LARGE, SMALL, pixels
 from benchmarks.speed.pairs import Comparison, seconds_of
@@ -106,7 +106,7 @@ def _make_images(folder: Path, size: tuple[int, int]) -> Path:
 def _with_boxes(folder: Path, size: tuple[int, int], count: int) -> Inputs:
     """A folder of images with so many boxes each, in a COCO file beside it."""
     images = [{"id": number, "file_name": f"photo_{number}.jpg"} for number in range(IMAGES)]
-    boxes = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in ten_boxes(size)[:count].tolist()]
+    boxes = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in random_boxes(size)[:count].tolist()]
     each = [(image["id"], box) for image in images for box in boxes]
     annotations = [{"id": number, "image_id": image, "bbox": box} for number, (image, box) in enumerate(each)]
     path = folder.parent / f"{folder.name}_{count}.json"

@@ -14,7 +14,7 @@ from anymask.detection.detections import Detections
 from anymask.detection.loading import load_detector
 from anymask.detection.search import detect
 from benchmarks.official import Peers
-from benchmarks.speed.boxes import COUNT, ten_boxes
+from benchmarks.speed.boxes import COUNT, random_boxes
 from benchmarks.speed.images import LARGE, SMALL, pixels
 from benchmarks.speed.pairs import Comparison, run_in_turns
 
@@ -25,7 +25,7 @@ def compare(peers: Peers) -> Iterator[Comparison]:
     """Compare at both sizes; both peers run coco-ssd on the image and take the same ten boxes as its detections."""
     for size in (LARGE, SMALL):
         image = pixels(size)
-        detector = TenBoxes(load_detector("coco-ssd"), ten_boxes(size))
+        detector = TenBoxes(load_detector("coco-ssd"), random_boxes(size))
         pipeline = GroundedSegmenter(peers.segmenter, detector, search=KEEP_ALL, mask_nms_thresh=1)
         assert len(pipeline(image, "dog")) == COUNT
         yield run_in_turns(
