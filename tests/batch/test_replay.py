@@ -61,11 +61,10 @@ SLOW_KINDS = ("groups", "everything cut short", "refiltered", "text")
     "kind",
     [
         "boxes and points",
-        "each point",
         "everything",
         *(
             pytest.param(kind, marks=pytest.mark.slow)
-            for kind in ("groups", "everything cut short", "refiltered", "text")
+            for kind in ("each point", "groups", "everything cut short", "refiltered", "text")
         ),
     ],
 )

@@ -27,6 +27,7 @@ def painted(layers: list[tuple[int, np.ndarray]], name: str = "coffee") -> tuple
 RED_TOY, BLUE_TOY = toy(1, RED), toy(2, BLUE)
 
 
+@pytest.mark.slow
 def test_object_is_followed_lost_behind_a_wall_and_found_again(segmenter: Segmenter) -> None:
     places = [70, 82, 215, 330]
     scenes = [painted([(1, BLUE_TOY.placed(x, 150, 0.8)), (0, wall(150, 130))]) for x in places]
