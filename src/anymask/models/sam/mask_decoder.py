@@ -131,7 +131,7 @@ def search_decoder(p: Parameters) -> onnx.ModelProto:
 
     Input:
         embedding, tokens, token_bias: as in `mask_decoder`.
-        merged: int64 [N], the image tokens after merging, as indices of `LEVELS` one after the other.
+        merged: int64 [N], the blocks of image tokens that are left, as indices of `LEVEL_SIZES`.
         place: int64 [R, C], which of the N stands for each token that is seen.
     Output:
         logits: float32 [B, 4, 4·R, 4·C], scores: float32 [B, 4].
