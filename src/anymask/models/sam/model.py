@@ -161,7 +161,7 @@ class Sam:
     def _merged_tokens(
         self, embedding: NDArray[np.float32], frame: ResizeLongestSide
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """`merge_tokens`, worked out once for all batches of an image."""
+        """`merge_tokens` of an embedding, float32 [1, 4096, 256], once for all batches: int64 [N] and [R, C]."""
         latest = self._latest_merged
         if latest is None or latest[0]() is not embedding:
             latest = self._latest_merged = weakref.ref(embedding), merge_tokens(embedding, frame)

@@ -63,5 +63,5 @@ def _spread(tokens: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def _enlarged(blocks: NDArray[np.generic]) -> NDArray[np.generic]:
-    """One value for each block → one for each of 64×64 tokens."""
+    """One value for each block, [side, side] → one for each token, [64, 64]."""
     return blocks.repeat(GRID // len(blocks), 0).repeat(GRID // len(blocks), 1)
