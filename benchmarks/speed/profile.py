@@ -64,13 +64,9 @@ def _networks(model: Any, points: int) -> Iterator[tuple[str, onnx.ModelProto, d
         "token_bias": np.zeros((points, POINT_TOKENS), np.float32),
     }
     blocks = np.arange(GRID * LANDSCAPE[0])
-    merged = {"merged": blocks, "place": blocks.reshape(LANDSCAPE)}
+    search = {**prompt, "merged": blocks, "place": blocks.reshape(LANDSCAPE)}
     yield f"decoder, {points} points", mask_decoder(parameters), prompt
-    yield (
-        f"decoder of the search, {points} points",
-        search_decoder(parameters),
-        {**prompt, **merged},
-    )
+    yield f"decoder of the search, {points} points", search_decoder(parameters), search
 
 
 def _milliseconds(

@@ -22,14 +22,13 @@ _STEP = 64
 
 
 def merge_tokens(
-    embedding: NDArray[np.float32], frame: ResizeLongestSide, spread: float = MERGED_SPREAD
+    embedding: NDArray[np.float32], frame: ResizeLongestSide
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose the blocks of an image's tokens that are merged.
 
     Args:
         embedding: of the image, float32 [1, 4096, 256].
         frame: the image's geometry in the model.
-        spread: see `MERGED_SPREAD`; 0 merges only padding.
 
     Returns:
         int64 [N], the blocks that the image is divided into, as indices of
@@ -38,7 +37,7 @@ def merge_tokens(
     """
     tokens = embedding.reshape(GRID, GRID, -1)
     columns, rows = (min(count // 4 + 1, GRID) for count in frame.valid_logits())
-    largest = spread * float(tokens[:rows, :columns].var(axis=(0, 1)).sum())
+    largest = MERGED_SPREAD * float(tokens[:rows, :columns].var(axis=(0, 1)).sum())
     blocks = np.arange(GRID * GRID).reshape(GRID, GRID)
     offset = 0
     for level in range(1, LEVELS):
